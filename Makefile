@@ -1,0 +1,57 @@
+# Heliograph: `make help` says what there is. Every target sets up .venv once, from constraints.txt.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+SPEC ?= configs/professional.yaml
+DATA ?=
+STATE ?= state
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.installed
+
+# Nothing phones home.
+export FEAST_USAGE := False
+export FEAST_TELEMETRY := False
+export BENTOML_DO_NOT_TRACK := True
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+.PHONY: help setup demo compare test lint bench verify-real clean
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## create .venv and install the pinned set (done once)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check "pip>=24" "setuptools>=77" wheel
+	@echo "Installing the pinned environment into $(VENV): some minutes the first time ..."
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(READY) ## the whole road: SPEC=configs/... DATA=folder STATE=folder
+	@$(PY) -m pipelines local --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
+
+compare: $(READY) ## single-domain against cross-domain, with the difference's interval
+	@$(PY) -m pipelines compare --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
+
+test: $(READY) ## the test suite
+	@$(PY) -m pytest -m "not real_logs"
+
+verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pure
+	@test -n "$(DATA)" || { echo "DATA: expected the KuaiRand-Pure folder, found nothing. Run: make verify-real DATA=../shared/data/kuairand_pure"; exit 2; }
+	@HELIOGRAPH_KUAIRAND=$(abspath $(DATA)) $(PY) -m pytest -m real_logs
+
+lint: $(READY) ## ruff and mypy
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+bench: $(READY) ## every benchmark (each prints a table and a last line of JSON)
+	@for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -v '^__'); do \
+		echo "== $$name"; $(PY) -m benchmarks.$$name || exit 1; done
+
+clean: ## stop the endpoint, remove the environment and what runs made
+	-@[ -x $(PY) ] && $(PY) -m serving down --state $(STATE) 2>/dev/null
+	rm -rf $(VENV) $(STATE) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The spec, the temporal graph, the model and its training. Imports none of kfp, feast, mlflow, kserve, evidently."""

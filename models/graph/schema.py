@@ -1,0 +1,113 @@
+"""What a graph holds, as plain dataclasses that travel as JSON: the model and the sampler need no spec beside it."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+REVERSE = "rev_"
+"""Prefix of the edge type that walks another one backwards."""
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """One feature. ``vocabulary`` (categories only): value at position c has code c + 1; code 0 is missing."""
+
+    name: str
+    kind: Literal["number", "category", "vector"]
+    size: int = 1
+    vocabulary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NodeType:
+    """One node type. Nodes are numbered 0..count-1 in the order of their keys."""
+
+    name: str
+    count: int
+    features: tuple[FeatureColumn, ...] = ()
+    id_buckets: int = 0
+
+
+@dataclass(frozen=True)
+class EdgeType:
+    """One direction of an edge type. ``window`` is in microseconds; ``fan_out`` holds neighbours per hop."""
+
+    name: str
+    source: str
+    target: str
+    kind: Literal["engagement", "affinity", "intrinsic"]
+    domain: str
+    fan_out: tuple[int, ...]
+    window: int | None = None
+
+
+@dataclass(frozen=True)
+class TaskColumn:
+    """One task, in the order of the label columns."""
+
+    name: str
+    weight: float
+    primary: bool
+
+
+@dataclass(frozen=True)
+class SeedSchema:
+    """What a seed carries beside its two nodes: surface, features of the impression (counters, context), labels."""
+
+    member: str
+    item: str
+    surfaces: tuple[str, ...]
+    features: tuple[FeatureColumn, ...]
+    tasks: tuple[TaskColumn, ...]
+    timezone_offset: int
+    """Microseconds to add to UTC to get the product's local time (at the start of the train window)."""
+
+
+@dataclass(frozen=True)
+class GraphSchema:
+    """The whole of it."""
+
+    nodes: tuple[NodeType, ...]
+    edges: tuple[EdgeType, ...]
+    activity_edges: tuple[str, ...]
+    """Engagement edge types that leave the member: an activity's ``edge`` is a position in this tuple."""
+    seeds: SeedSchema
+    format: int = field(default=1)
+
+    def node(self, name: str) -> NodeType:
+        """The node type of that name."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def edge(self, name: str) -> EdgeType:
+        """The edge type of that name."""
+        return next(edge for edge in self.edges if edge.name == name)
+
+    def edges_from(self, node: str, hop: int) -> tuple[EdgeType, ...]:
+        """The edge types that a walk takes from a node of that type at that hop (0 = from the seed)."""
+        return tuple(e for e in self.edges if e.source == node and hop < len(e.fan_out) and e.fan_out[hop] > 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON document."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "GraphSchema":
+        """Back from JSON."""
+        seeds = document["seeds"]
+        return cls(
+            nodes=tuple(NodeType(**{**node, "features": _columns(node["features"])}) for node in document["nodes"]),
+            edges=tuple(EdgeType(**{**edge, "fan_out": tuple(edge["fan_out"])}) for edge in document["edges"]),
+            activity_edges=tuple(document["activity_edges"]),
+            seeds=SeedSchema(
+                **{
+                    **seeds,
+                    "surfaces": tuple(seeds["surfaces"]),
+                    "features": _columns(seeds["features"]),
+                    "tasks": tuple(TaskColumn(**task) for task in seeds["tasks"]),
+                }
+            ),
+            format=document["format"],
+        )
+
+
+def _columns(documents: list[dict[str, Any]]) -> tuple[FeatureColumn, ...]:
+    return tuple(FeatureColumn(**{**column, "vocabulary": tuple(column["vocabulary"])}) for column in documents)

@@ -1,0 +1,50 @@
+"""What the sampler returns: trees of fixed fan-out as dense tensors, with no relabelling and no scatter."""
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+
+@dataclass
+class Branch:
+    """The neighbours along one edge type of every node of a level: ``parents`` nodes, ``fan_out`` places each."""
+
+    index: Tensor
+    """(parents, fan_out) int64: the neighbour; 0 where masked."""
+    mask: Tensor
+    """(parents, fan_out) bool: True where there is a neighbour."""
+    delta: Tensor
+    """(parents, fan_out) float32: seconds from the edge to the SEED's time, above 0 where unmasked; 0 where masked."""
+    weight: Tensor
+    """(parents, fan_out) float32: the edge's weight; 0 where masked."""
+    time: Tensor
+    """(parents, fan_out) int64: the seed's time, repeated: as of which the neighbour's own features are read."""
+    branches: dict[str, "Branch"] = field(default_factory=dict)
+    """By edge type: the next level, whose parents are this level's places, flattened."""
+
+
+@dataclass
+class Tree:
+    """The neighbourhood of a batch of seeds of one node type."""
+
+    node: str
+    index: Tensor
+    """(batch,) int64: the seeds; -1 where the node is unknown (cold)."""
+    time: Tensor
+    """(batch,) int64 microseconds: nothing at or after it is in the tree."""
+    branches: dict[str, Branch]
+    """By edge type: the first level; parents = batch."""
+
+
+@dataclass
+class Activities:
+    """The member's last N activities strictly before the seed's time, oldest first, padded at the front."""
+
+    edge: Tensor
+    """(batch, N) int64: position in ``GraphSchema.activity_edges``; 0 where masked."""
+    target: Tensor
+    """(batch, N) int64: the target node, numbered within its own type; 0 where masked."""
+    time: Tensor
+    """(batch, N) int64 microseconds; 0 where masked."""
+    mask: Tensor
+    """(batch, N) bool."""

@@ -1,0 +1,43 @@
+"""The spec: one YAML per product, from which everything else is derived (docs/architecture.md, section 2)."""
+
+from models.spec.errors import SpecError
+from models.spec.load import check_columns, load_spec, parse_spec
+from models.spec.schema import (
+    Column,
+    Counter,
+    Edge,
+    EdgeEnd,
+    Feature,
+    Gate,
+    Impressions,
+    Node,
+    Oracle,
+    Source,
+    Spec,
+    Task,
+    View,
+    Window,
+    Windows,
+)
+
+__all__ = [
+    "Column",
+    "Counter",
+    "Edge",
+    "EdgeEnd",
+    "Feature",
+    "Gate",
+    "Impressions",
+    "Node",
+    "Oracle",
+    "Source",
+    "Spec",
+    "SpecError",
+    "Task",
+    "View",
+    "Window",
+    "Windows",
+    "check_columns",
+    "load_spec",
+    "parse_spec",
+]

@@ -1,0 +1,9 @@
+"""Errors of the spec."""
+
+
+class SpecError(ValueError):
+    """Raised when a spec cannot be used; the message names the file, the key, what was expected and what was found."""
+
+    def __init__(self, file: str, key: str, expected: str, found: str) -> None:
+        self.file, self.key, self.expected, self.found = file, key, expected, found
+        super().__init__(f"{file}: {key}: expected {expected}; found {found}")

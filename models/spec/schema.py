@@ -1,0 +1,310 @@
+"""What a spec may say: pydantic models whose fields are the whole schema language.
+
+A ``filter`` (on edges, counters and tasks) maps a column to the values that are kept; all columns must match.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from models.nn.config import ModelConfig
+from models.training.config import TrainingConfig
+
+Value = bool | int | float | str
+Filter = dict[str, list[Value]]
+Name = str
+EDGE_KINDS = Literal["engagement", "affinity", "intrinsic"]
+WINDOW_ORDER = ("graph", "train", "validate", "gate", "test")
+_VECTOR = re.compile(r"^vector\[(\d+)\]$")
+
+
+class Strict(BaseModel):
+    """Base of every part of the spec: unknown keys are errors, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Feature(NamedTuple):
+    """One typed feature: ``kind`` is number, category, vector or text; ``size`` is the vector's length, else 1."""
+
+    name: str
+    kind: Literal["number", "category", "vector", "text"]
+    size: int
+
+
+def parse_feature(name: str, text: str) -> Feature:
+    """Read ``number``, ``category``, ``text`` or ``vector[n]``; raises ValueError for anything else."""
+    if text in ("number", "category", "text"):
+        return Feature(name, text, 1)  # type: ignore[arg-type]
+    match = _VECTOR.match(text)
+    if match and int(match.group(1)) > 0:
+        return Feature(name, "vector", int(match.group(1)))
+    raise ValueError(f"expected number, category, text or vector[n] with n of 1 or more; found {text!r}")
+
+
+class Typed(Strict):
+    """A part with typed features."""
+
+    features: dict[Name, str] = Field(description="feature name -> number | category | text | vector[n]")
+
+    @field_validator("features")
+    @classmethod
+    def _known_types(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            parse_feature(name, text)
+        return value
+
+    @property
+    def typed(self) -> list[Feature]:
+        """The features, parsed, in the order of the spec."""
+        return [parse_feature(name, text) for name, text in self.features.items()]
+
+
+class Source(Strict):
+    """Where the canonical tables come from: an adapter of ``feature_repo/sources`` and its options."""
+
+    adapter: str
+    options: dict[str, Value] = {}
+
+
+class View(Typed):
+    """One feature view of a node: a table of versions, each valid from a time on (the table's key is the node's)."""
+
+    table: str
+    time: str = Field(default="valid_from", description="column: when the values became true")
+    created: str | None = Field(default=None, description="column: when the row was written; breaks ties in time")
+    ttl_days: int | None = Field(default=None, gt=0, description="a version older than this is missing; none = for ever")
+
+
+class Node(Strict):
+    """One node type: its key column (in every view's table) and its feature views."""
+
+    key: str
+    key_type: Literal["int", "string"] = "int"
+    views: dict[Name, View] = {}
+    id_buckets: int = Field(default=0, ge=0, description="buckets of the hashed ID embedding; 0 = no ID embedding")
+
+
+class EdgeEnd(Strict):
+    """One end of an edge: the node type and the column of the edge's table that holds its key."""
+
+    node: str
+    column: str
+
+
+class Edge(Strict):
+    """One edge type: rows of an event table, visible strictly after ``time``. Edges are walked both ways."""
+
+    table: str
+    source: EdgeEnd
+    target: EdgeEnd
+    time: str
+    kind: EDGE_KINDS
+    domain: str = Field(description="surface family of the signal; `domains` chooses among them. intrinsic is always in")
+    filter: Filter = {}
+    weight: str | None = Field(default=None, description="column with a positive weight; none = 1")
+    fan_out: list[int] = Field(default=[8, 4], description="neighbours per hop; 0 = not walked at that hop")
+    reverse_fan_out: list[int] | None = Field(default=None, description="of the reverse direction; none = fan_out")
+    window_days: int | None = Field(default=None, gt=0, description="older edges are not seen; none = no limit")
+
+    @field_validator("fan_out", "reverse_fan_out")
+    @classmethod
+    def _fan_outs(cls, value: list[int] | None) -> list[int] | None:
+        if value is not None and (not value or any(not 0 <= n <= 200 for n in value)):
+            raise ValueError("expected one number from 0 to 200 per hop")
+        return value
+
+
+class Column(Strict):
+    """A column of the impressions that holds the key of a node."""
+
+    node: str
+    column: str
+
+
+class Impressions(Strict):
+    """The table of what was shown: who, what, where, when, and what came of it."""
+
+    table: str = "impressions"
+    key: str = "impression_id"
+    time: str = Field(default="time", description="column: when it was shown (the exposure is known)")
+    settled: str = Field(default="settled_time", description="column: when its outcome was known")
+    member: Column
+    item: Column
+    surface: str = Field(default="surface", description="column: a string, one of `surfaces`")
+    surfaces: list[str] = Field(min_length=1)
+    context: dict[Name, str] = Field(default={}, description="columns known at request time: number or category")
+    outcomes: list[str] = Field(min_length=1, description="columns known only once settled; never a feature")
+
+    @field_validator("context")
+    @classmethod
+    def _context_types(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if text not in ("number", "category"):
+                raise ValueError(f"{name}: expected number or category; found {text!r}")
+        return value
+
+    @property
+    def typed_context(self) -> list[Feature]:
+        """The context columns as features."""
+        return [parse_feature(name, text) for name, text in self.context.items()]
+
+
+class Task(Strict):
+    """One thing to predict: an outcome column that holds 0 or 1."""
+
+    label: str
+    weight: float = Field(default=1.0, gt=0)
+    primary: bool = False
+    filter: Filter = Field(default={}, description="rows on which the task is defined; others are masked")
+
+
+class Counter(Strict):
+    """Day-old counts of exposures and of each task's label, by key: an ordinary feature view named after the counter.
+
+    A row is valid from midnight (the spec's zone) and holds what happened AND settled strictly before it. Columns:
+    ``<counter>_exposures`` (settled exposures in the window) and ``<counter>_<task>_rate`` (smoothed).
+    """
+
+    keys: list[Literal["member", "item", "surface"]] = Field(min_length=1, max_length=2)
+    filter: Filter = {}
+    window_days: int | None = Field(default=None, gt=0, description="none = since the beginning")
+    smoothing: float = Field(default=20.0, gt=0, description="pseudo-exposures at the overall rate of the same days")
+
+
+class Window(Strict):
+    """One window of whole days, directly after another."""
+
+    days: int = Field(gt=0)
+    after: str | None = None
+
+
+class Span(NamedTuple):
+    """A half-open interval of time in microseconds UTC."""
+
+    start: int
+    end: int
+
+
+class Windows(Strict):
+    """The windows in a row: graph, train, validate, gate, test (papers.md A: 35, 14, 7 days, then ours)."""
+
+    start: date
+    graph: Window = Window(days=35)
+    train: Window = Window(days=14, after="graph")
+    validate_: Window = Field(default=Window(days=7, after="train"), alias="validate")
+    gate: Window = Window(days=3, after="validate")
+    test: Window = Window(days=3, after="gate")
+
+    def window(self, name: str) -> Window:
+        """The window of that name."""
+        return self.validate_ if name == "validate" else getattr(self, name)
+
+    @model_validator(mode="after")
+    def _in_a_row(self) -> "Windows":
+        previous: dict[str, str | None] = {}
+        for name in WINDOW_ORDER:
+            position = WINDOW_ORDER.index(name)
+            default = WINDOW_ORDER[position - 1] if position else None
+            previous[name] = self.window(name).after or default
+        for name, after in previous.items():
+            seen, step = {name}, after
+            while step is not None:
+                if step not in previous:
+                    raise ValueError(f"{name}.after: expected one of {', '.join(WINDOW_ORDER)}; found {step!r}")
+                if step in seen:
+                    raise ValueError(f"{name}.after: expected windows in a row; found a cycle through {step!r}")
+                seen.add(step)
+                step = previous[step]
+        for position, name in enumerate(WINDOW_ORDER[1:], start=1):
+            if previous[name] != WINDOW_ORDER[position - 1]:
+                raise ValueError(
+                    f"{name}.after: expected {WINDOW_ORDER[position - 1]!r} (windows follow each other in the order "
+                    f"{', '.join(WINDOW_ORDER)}); found {previous[name]!r}"
+                )
+        return self
+
+
+class Gate(Strict):
+    """When a candidate may serve: paired non-inferiority to the champion, or to the floor where there is none."""
+
+    margin: float = Field(default=0.002, ge=0, lt=0.5, description="AUC that the candidate may lose, at most")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    bootstraps: int = Field(default=200, ge=50, le=10_000)
+    floor: Literal["trees"] = "trees"
+
+
+class Oracle(Strict):
+    """Simulated worlds only: the true probability of the primary label. Read by evaluation alone."""
+
+    table: str
+    probability: str
+
+
+class Spec(Strict):
+    """A product: everything that Heliograph needs to know about a team's tables."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
+    timezone: str = "UTC"
+    source: Source
+    nodes: dict[Name, Node] = Field(min_length=1)
+    edges: dict[Name, Edge] = Field(min_length=1)
+    impressions: Impressions
+    tasks: dict[Name, Task] = Field(min_length=1)
+    counters: dict[Name, Counter] = {}
+    windows: Windows
+    domains: list[str] | None = Field(default=None, description="domains whose edges are seen; none = all")
+    home_domain: str = Field(description="the domain of the product's own surface: `compare` keeps only it")
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    gate: Gate = Gate()
+    oracle: Oracle | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except Exception as error:
+            raise ValueError(f"expected an IANA time zone such as UTC or Asia/Shanghai; found {value!r}") from error
+        return value
+
+    @property
+    def primary_task(self) -> str:
+        """The task by which a slate is ranked."""
+        return next(name for name, task in self.tasks.items() if task.primary)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which days begin."""
+        return ZoneInfo(self.timezone)
+
+    def node_columns(self) -> Iterator[tuple[str, Column]]:
+        """The impressions' two key columns, by role."""
+        yield "member", self.impressions.member
+        yield "item", self.impressions.item
+
+    def active_edges(self) -> dict[str, Edge]:
+        """The edge types that the chosen domains leave visible (intrinsic edges always are)."""
+        if self.domains is None:
+            return dict(self.edges)
+        return {name: e for name, e in self.edges.items() if e.kind == "intrinsic" or e.domain in self.domains}
+
+    def span(self, window: str) -> Span:
+        """A window's half-open interval; days begin at midnight in the spec's zone."""
+        day = self.windows.start
+        for name in WINDOW_ORDER:
+            end = day + timedelta(days=self.windows.window(name).days)
+            if name == window:
+                return Span(self.midnight(day), self.midnight(end))
+            day = end
+        raise KeyError(window)
+
+    def midnight(self, day: date) -> int:
+        """The instant at which a day begins in the spec's zone, in microseconds UTC."""
+        start = datetime.combine(day, time.min, tzinfo=self.zone)
+        return int(start.timestamp()) * 1_000_000
