@@ -34,7 +34,7 @@ demo: $(READY) ## the whole road: SPEC=configs/... DATA=folder STATE=folder
 	@$(PY) -m pipelines local --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
 compare: $(READY) ## single-domain against cross-domain, with the difference's interval
-	@$(PY) -m pipelines compare --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
+	@$(PY) -m pipelines local --pipeline comparison --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
 test: $(READY) ## the test suite
 	@$(PY) -m pytest -m "not real_logs"

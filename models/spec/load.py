@@ -115,7 +115,10 @@ def _check_settled(spec: Spec, file: str, name: str, edge: Edge) -> None:
     used = sorted({*edge.filter, edge.weight} & set(shown.outcomes)) if edge.table == shown.table else []
     if used and edge.time != shown.settled:
         raise SpecError(
-            file, f"edges.{name}.time", f"{shown.settled!r}, since the edge depends on the outcome {used[0]!r}", repr(edge.time)
+            file,
+            f"edges.{name}.time",
+            f"{shown.settled!r}, since the edge depends on the outcome {used[0]!r}",
+            repr(edge.time),
         )
 
 

@@ -77,7 +77,7 @@ class View(Typed):
     table: str
     time: str = Field(default="valid_from", description="column: when the values became true")
     created: str | None = Field(default=None, description="column: when the row was written; breaks ties in time")
-    ttl_days: int | None = Field(default=None, gt=0, description="a version older than this is missing; none = for ever")
+    ttl_days: int | None = Field(default=None, gt=0, description="an older version is missing; none = for ever")
 
 
 class Node(Strict):
@@ -104,7 +104,7 @@ class Edge(Strict):
     target: EdgeEnd
     time: str
     kind: EDGE_KINDS
-    domain: str = Field(description="surface family of the signal; `domains` chooses among them. intrinsic is always in")
+    domain: str = Field(description="family of surfaces; `domains` chooses among them (intrinsic is always in)")
     filter: Filter = {}
     weight: str | None = Field(default=None, description="column with a positive weight; none = 1")
     fan_out: list[int] = Field(default=[8, 4], description="neighbours per hop; 0 = not walked at that hop")

@@ -1,0 +1,28 @@
+"""Tables and features -> the temporal graph."""
+
+from kfp import dsl
+
+from components.image import component
+
+
+@component
+def build_graph(
+    spec: str,
+    services: dict,
+    tables: dsl.Input[dsl.Dataset],
+    training_set: dsl.Input[dsl.Dataset],
+    graph: dsl.Output[dsl.Dataset],
+    summary: dsl.Output[dsl.Markdown],
+) -> None:
+    """Build the temporal graph of the spec's domains."""
+    from pathlib import Path
+
+    from models.graph.build import build_graph
+
+    from components.markdown import table, write
+    from components.step import Step
+
+    with Step("build graph", spec, services) as step:
+        manifest = build_graph(step.spec, Path(tables.path), Path(training_set.path), Path(graph.path))
+        step.ledger.note("graph", manifest["counts"])
+        write(summary, "# Temporal graph", table(("part", "count"), manifest["counts"].items()))

@@ -1,0 +1,35 @@
+"""Single-domain against cross-domain: the paper's ablation."""
+
+from kfp import dsl
+
+from components.image import component
+
+
+@component
+def compare(
+    spec: str,
+    services: dict,
+    single_graph: dsl.Input[dsl.Dataset],
+    single_model: dsl.Input[dsl.Model],
+    cross_graph: dsl.Input[dsl.Dataset],
+    cross_model: dsl.Input[dsl.Model],
+    summary: dsl.Output[dsl.Markdown],
+) -> None:
+    """Score the test window with both models; print both and the paired interval of the difference."""
+    from pathlib import Path
+
+    from monitoring.comparison import compare_models, table
+
+    from components.markdown import write
+    from components.step import Step, say
+
+    with Step("compare", spec, services) as step:
+        result = compare_models(
+            step.spec,
+            single=(Path(single_graph.path), Path(single_model.path)),
+            cross=(Path(cross_graph.path), Path(cross_model.path)),
+        )
+        step.ledger.note("comparison", result)
+        for line in table(result).splitlines():
+            say(line)
+        write(summary, "# Single-domain against cross-domain", f"```\n{table(result)}\n```")

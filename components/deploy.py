@@ -1,0 +1,33 @@
+"""A version that passed the gate -> champion, answering at the endpoint."""
+
+from kfp import dsl
+
+from components.image import component
+
+
+@component
+def deploy(
+    spec: str,
+    services: dict,
+    training_set: dsl.Input[dsl.Dataset],
+    version: str,
+    endpoint: dsl.Output[dsl.Markdown],
+) -> None:
+    """Start the endpoint on the version, wait until it is healthy, then make the version the champion."""
+    from pathlib import Path
+
+    from serving.endpoint import up
+    from serving.example import example_request
+    from serving.registry import Registry, model_name
+
+    from components.markdown import write
+    from components.step import Step, say
+
+    with Step("deploy", spec, services) as step:
+        name = model_name(step.spec)
+        running = up(step.services.folder, step.services.tracking_uri, name, version)
+        Registry(step.services.tracking_uri).promote(name, version)
+        curl = example_request(step.spec, Path(training_set.path), running)
+        step.ledger.note("endpoint", {"url": running.url, "grpc": running.grpc, "version": version, "curl": curl})
+        say(f"  version {version} answers at {running.url}")
+        write(endpoint, f"# {name} version {version}", f"{running.url}", f"```\n{curl}\n```")

@@ -1,0 +1,50 @@
+"""The candidate against the champion, the floor and (simulated worlds) the ceiling."""
+
+from kfp import dsl
+
+from components.image import component
+
+
+@component
+def evaluate(
+    spec: str,
+    services: dict,
+    tables: dsl.Input[dsl.Dataset],
+    training_set: dsl.Input[dsl.Dataset],
+    graph: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    evaluation: dsl.Output[dsl.Dataset],
+    metrics: dsl.Output[dsl.Metrics],
+    roc: dsl.Output[dsl.ClassificationMetrics],
+) -> None:
+    """Score gate and test windows with every scorer; write predictions and metrics."""
+    import tempfile
+    from pathlib import Path
+
+    from monitoring.evaluation import evaluate, roc_points
+    from serving.registry import Registry, model_name
+
+    from components.step import Step
+
+    with Step("evaluate", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
+        registry = Registry(step.services.tracking_uri)
+        name = model_name(step.spec)
+        version = registry.champion(name)
+        champion = registry.download(name, version, Path(scratch) / "champion") if version else None
+        results = evaluate(
+            step.spec,
+            Path(graph.path),
+            Path(training_set.path),
+            Path(tables.path),
+            Path(model.path),
+            champion,
+            Path(evaluation.path),
+        )
+        headline = results["test"]["candidate"][step.spec.primary_task]
+        step.ledger.metrics({f"test_{name}": value for name, value in headline.items() if isinstance(value, float)})
+        step.ledger.artifact(Path(evaluation.path) / "metrics.json", "metrics.json")
+        step.ledger.artifact(Path(evaluation.path) / "predictions.parquet", "predictions.parquet")
+        for name, value in headline.items():
+            if isinstance(value, float):
+                metrics.log_metric(name, value)
+        roc.log_roc_curve(*roc_points(Path(evaluation.path), step.spec.primary_task))

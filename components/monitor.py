@@ -1,0 +1,38 @@
+"""Drift between training and serving, click-through rate and calibration."""
+
+from kfp import dsl
+
+from components.image import component
+
+
+@component
+def monitor(
+    spec: str,
+    services: dict,
+    training_set: dsl.Input[dsl.Dataset],
+    evaluation: dsl.Input[dsl.Dataset],
+    page: dsl.Output[dsl.HTML],
+    metrics: dsl.Output[dsl.Metrics],
+    summary: dsl.Output[dsl.Markdown],
+) -> None:
+    """Compare the serving window (and what the endpoint served) with the training window."""
+    from pathlib import Path
+
+    from monitoring.watch import watch
+
+    from components.markdown import write
+    from components.step import Step
+
+    with Step("monitor", spec, services) as step:
+        seen = watch(
+            step.spec,
+            Path(training_set.path),
+            Path(evaluation.path),
+            step.services.folder / "endpoint" / "served",
+            Path(page.path),
+        )
+        step.ledger.note("monitoring", seen.to_json())
+        step.ledger.artifact(Path(page.path), "drift.html")
+        for name, value in seen.metrics().items():
+            metrics.log_metric(name, value)
+        write(summary, seen.to_markdown())

@@ -1,0 +1,37 @@
+"""A model and a graph -> vectors of all members and items in the online store."""
+
+from kfp import dsl
+
+from components.image import component
+
+
+@component
+def push_embeddings(
+    spec: str,
+    services: dict,
+    tables: dsl.Input[dsl.Dataset],
+    graph: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    version: str,
+    vectors: dsl.Output[dsl.Dataset],
+    summary: dsl.Output[dsl.Markdown],
+) -> None:
+    """Embed every member and item as of the end of the data and push the vectors, stamped with the model's version."""
+    from pathlib import Path
+
+    from feature_repo.push import push
+    from feature_repo.store import open_store
+    from models.training.artifact import load_model
+    from models.training.embed import embed
+
+    from components.markdown import table, write
+    from components.step import Step
+    from feature_repo.sources import read_manifest
+    from models.graph.store import TemporalGraph
+
+    with Step("push embeddings", spec, services) as step:
+        as_of = read_manifest(Path(tables.path))["last_time"] + 1
+        embed(load_model(Path(model.path)), TemporalGraph.load(Path(graph.path)), as_of, Path(vectors.path))
+        store = open_store(Path(step.services.feature_store), step.services.folder)
+        rows = push(store, step.spec, Path(vectors.path), version, step.services.folder)
+        write(summary, f"# Vectors of version {version}", table(("view", "rows"), rows.items()))

@@ -1,0 +1,29 @@
+"""Point-in-time features of impressions and versions of node features, out of Feast."""
+
+from kfp import dsl
+
+from components.image import component
+
+
+@component
+def retrieve(
+    spec: str,
+    services: dict,
+    tables: dsl.Input[dsl.Dataset],
+    training_set: dsl.Output[dsl.Dataset],
+    summary: dsl.Output[dsl.Markdown],
+) -> None:
+    """Write the training set: every impression's features as of a microsecond before it was shown."""
+    from pathlib import Path
+
+    from feature_repo.retrieve import retrieve
+    from feature_repo.store import open_store
+
+    from components.markdown import table, write
+    from components.step import Step
+
+    with Step("retrieve", spec, services) as step:
+        store = open_store(Path(step.services.feature_store), step.services.folder)
+        manifest = retrieve(store, step.spec, Path(tables.path), Path(training_set.path))
+        rows = [(name, entry["rows"]) for name, entry in manifest["tables"].items()]
+        write(summary, "# Training set", table(("table", "rows"), rows))

@@ -1,0 +1,87 @@
+"""What every component does around its one call: read the spec, write the run's ledger, say what happens."""
+
+import logging
+import os
+import sys
+import threading
+import time
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from components.services import Services
+
+if TYPE_CHECKING:
+    from monitoring.ledger import Ledger
+
+    from models.spec import Spec
+
+SAID = "| "
+"""Prefix of lines meant for the person at the terminal; the rest of a component's output is for the log."""
+
+
+def say(text: str) -> None:
+    """Print a line for the person at the terminal."""
+    print(f"{SAID}{text}", flush=True)
+
+
+class Step(AbstractContextManager["Step"]):
+    """One component's run: ``spec``, ``ledger`` and ``services`` inside; seconds and failure go to the ledger."""
+
+    spec: "Spec"
+    ledger: "Ledger"
+
+    def __init__(self, name: str, spec: str, services: dict[str, Any]) -> None:
+        self.name = name
+        self.services = Services(**services)
+        self._spec_text = spec
+
+    def __enter__(self) -> "Step":
+        from monitoring.ledger import Ledger
+
+        from models.spec import parse_spec
+
+        _end_with_parent()
+        _log_to_stdout()
+        say(f"{self.name}: started")
+        self._started = time.monotonic()
+        self.spec = parse_spec(self._spec_text)
+        self.ledger = Ledger(self.services.tracking_uri, self.services.run, experiment=self.spec.name)
+        self._entry = self.ledger.step(self.name)
+        self._entry.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._entry.__exit__(kind, error, trace)
+        seconds = time.monotonic() - self._started
+        if error is None:
+            say(f"{self.name}: done in {seconds:.1f} s")
+        else:
+            say(f"{self.name}: FAILED after {seconds:.1f} s: {type(error).__name__}: {error}")
+
+
+def _log_to_stdout() -> None:
+    """Our packages' log lines are for the person, others' warnings are for the log file."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter(f"{SAID}  %(message)s"))
+    for package in ("feature_repo", "models", "serving", "monitoring"):
+        logger = logging.getLogger(package)
+        logger.handlers = [handler]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+
+
+def _end_with_parent() -> None:
+    """A component of a local run ends when the runner is killed: it must not write while the next run does."""
+    parent = os.environ.get("HELIOGRAPH_RUNNER")
+    if parent is None:
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()

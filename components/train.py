@@ -1,0 +1,30 @@
+"""The temporal graph -> a trained, calibrated model."""
+
+from kfp import dsl
+
+from components.image import component
+
+
+@component
+def train(
+    spec: str,
+    services: dict,
+    graph: dsl.Input[dsl.Dataset],
+    model: dsl.Output[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+) -> None:
+    """Fit on train with early stopping on validate, then on both; the CPU or, where there is one, the GPU."""
+    from pathlib import Path
+
+    from models.training.fit import fit
+
+    from components.step import Step
+    from models.graph.store import TemporalGraph
+
+    with Step("train", spec, services) as step:
+        temporal_graph = TemporalGraph.load(Path(graph.path))
+        summary = fit(temporal_graph, step.spec.model, step.spec.training, Path(model.path), log=step.ledger.series)
+        model.metadata["epochs"] = summary["epochs"]
+        for name, value in summary.items():
+            if isinstance(value, int | float):
+                metrics.log_metric(name, value)

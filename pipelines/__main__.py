@@ -1,0 +1,96 @@
+"""``python -m pipelines local|compile|submit``."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from components.services import Services
+from models.spec import SpecError
+from pipelines.catalogue import PIPELINES, compile_pipeline
+from pipelines.errors import RunError, SubmitError
+from pipelines.local import run_local
+from pipelines.submit import submit
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.run(options))
+    except (SpecError, RunError, SubmitError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; run the same command again to start over", file=sys.stderr)
+        return 130
+
+
+def _local(options: argparse.Namespace) -> int:
+    run_local(options.pipeline, options.spec, options.data, options.state)
+    return 0
+
+
+def _compile(options: argparse.Namespace) -> int:
+    for name in PIPELINES:
+        print(compile_pipeline(name, options.folder / f"{name}.yaml"))
+    return 0
+
+
+def _submit(options: argparse.Namespace) -> int:
+    services = Services(
+        run=options.run_name or f"{options.pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}",
+        tracking_uri=options.tracking_uri,
+        feature_store=options.feature_store,
+        state=options.state,
+    )
+    pool = {}
+    if options.pipeline == "training":
+        pool = {
+            "accelerator": options.accelerator,
+            "accelerator_count": str(options.accelerator_count),
+            "node_selector": options.node_selector,
+            "tolerations": options.tolerations,
+        }
+    run = submit(options.pipeline, options.spec, options.data, options.host, services, options.experiment, pool)
+    print(f"run {run} created; see {options.host.rstrip('/')}/#/runs/details/{run}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="local|compile|submit")
+
+    local = commands.add_parser("local", help="run a pipeline on this machine, in subprocesses")
+    local.add_argument("--pipeline", choices=PIPELINES, default="training")
+    local.add_argument("--spec", type=Path, default=Path("configs/professional.yaml"))
+    local.add_argument("--data", type=Path, help="folder with the raw data, where the adapter needs one")
+    local.add_argument("--state", type=Path, default=Path("state"), help="folder of registry, stores and reports")
+    local.set_defaults(run=_local)
+
+    compiled = commands.add_parser("compile", help="write every pipeline as YAML for a cluster")
+    compiled.add_argument("--folder", type=Path, default=Path("build/pipelines"))
+    compiled.set_defaults(run=_compile)
+
+    send = commands.add_parser("submit", help="create a run on a Kubeflow Pipelines cluster")
+    send.add_argument("--pipeline", choices=PIPELINES, default="training")
+    send.add_argument("--spec", type=Path, required=True)
+    send.add_argument("--data", default="", help="address of the raw data that the pods can read")
+    send.add_argument("--host", required=True, help="address of the Kubeflow Pipelines API")
+    send.add_argument("--tracking-uri", required=True, help="address of MLflow")
+    send.add_argument("--feature-store", default="feature_repo/feature_store.cluster.yaml", help="path in the image")
+    send.add_argument("--state", default="state", help="scratch folder in the pods")
+    send.add_argument("--experiment", default="heliograph")
+    send.add_argument("--run-name")
+    send.add_argument("--accelerator", default="nvidia.com/gpu")
+    send.add_argument("--accelerator-count", type=int, default=1)
+    send.add_argument("--node-selector", type=json.loads, default={}, help="JSON, of the GPU pool")
+    send.add_argument("--tolerations", type=json.loads, default=[], help="JSON list, of the GPU pool")
+    send.set_defaults(run=_submit)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""What a person sees of a local run: the steps' own lines and progress; everything goes to the log."""
+
+import re
+import sys
+import time
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from components.step import SAID
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_PROGRESS = re.compile(r"\d+%\|")
+
+
+class Console:
+    """Stands in for stdout and stderr while kfp.local runs: filters for the terminal, writes all to ``log``."""
+
+    encoding = "utf-8"
+
+    def __init__(self, log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log.open("a", encoding="utf-8")
+        self._rest = ""
+        self._shown_progress = 0.0
+        self.tail: deque[str] = deque(maxlen=25)
+
+    def __enter__(self) -> "Console":
+        self._streams: tuple[TextIO, TextIO] = (sys.stdout, sys.stderr)
+        sys.stdout = sys.stderr = self  # type: ignore[assignment]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        sys.stdout, sys.stderr = self._streams
+        self._log.close()
+
+    def write(self, text: str) -> int:
+        """Take what is printed; act on whole lines."""
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._line(_COLOUR.sub("", line))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write the log through."""
+        self._log.flush()
+
+    def isatty(self) -> bool:
+        """Colours and cursor movements are not wanted."""
+        return False
+
+    def _line(self, line: str) -> None:
+        self._log.write(line + "\n")
+        self._log.flush()
+        text = line.strip()
+        if text.startswith(SAID.strip()):
+            print(text[len(SAID) :], file=self._streams[0], flush=True)
+        elif _PROGRESS.search(text):
+            self._progress(text)
+        elif text:
+            self.tail.append(text)
+
+    def _progress(self, text: str) -> None:
+        """Progress bars: at most one line in five seconds, and always the last."""
+        now = time.monotonic()
+        if now - self._shown_progress >= 5 or "100%|" in text:
+            self._shown_progress = now
+            print(f"  {text}", file=self._streams[0], flush=True)

@@ -1,0 +1,64 @@
+"""Running a compiled pipeline on this machine: kfp.local in subprocesses, SQLite and files under one folder."""
+
+import os
+import sys
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+
+from components.services import Services
+from models.spec import check_columns, load_spec
+from pipelines.catalogue import arguments, compile_pipeline
+from pipelines.console import Console
+from pipelines.errors import RunError
+from pipelines.lock import state_lock
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run_local(pipeline: str, spec_path: Path, data: Path | None, state: Path) -> Path:
+    """Run ``pipeline`` on the spec; returns the report's path. Raises SpecError or RunError; writes nothing before
+    spec, data folder and lock are found good."""
+    from feature_repo.sources import adapter
+
+    spec = load_spec(spec_path)
+    check_columns(spec, adapter(spec.source.adapter).TABLES, str(spec_path))
+    if data is not None and not data.is_dir():
+        raise RunError(f"--data: expected a folder with the raw data; found no folder at {data}")
+    with state_lock(state):
+        run = _new_run(state)
+        services = Services.embedded(run, state, ROOT / "feature_repo" / "feature_store.yaml")
+        folder = state.resolve() / "runs" / run
+        compiled = compile_pipeline(pipeline, folder / "pipeline.yaml")
+        values = arguments(pipeline, spec, services.to_json(), str(data.resolve()) if data else "")
+        print(f"Heliograph: {pipeline} on {spec_path} (run {run}, log {folder / 'run.log'})", flush=True)
+        _run(compiled, values, state.resolve() / "pipeline", folder / "run.log")
+    return services.report_folder / "index.html"
+
+
+def _new_run(state: Path) -> str:
+    """A run's name: the time, with a number where two runs start within a second."""
+    name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    taken = {path.name for path in (state / "runs").glob(f"{name}*")}
+    return name if name not in taken else f"{name}-{len(taken) + 1}"
+
+
+def _run(compiled: Path, values: dict[str, object], root: Path, log: Path) -> None:
+    """Run the compiled YAML itself, so that what runs here is what a cluster would get."""
+    from kfp import components, local
+
+    os.environ["HELIOGRAPH_RUNNER"] = str(os.getpid())
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    with Console(log) as console, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
+        try:
+            components.load_component_from_file(str(compiled))(**values)
+        except RuntimeError as error:
+            failure: RuntimeError | None = error
+        else:
+            failure = None
+    if failure is not None:
+        print("\n".join(f"    {line}" for line in console.tail), file=sys.stderr)
+        raise RunError(f"{failure} The whole log: {log}. Mend the cause and run the same command again.") from failure

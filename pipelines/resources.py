@@ -1,0 +1,39 @@
+"""What a task asks of a cluster: limits, retries, caching, the GPU pool. kfp.local ignores all of it."""
+
+from typing import Any
+
+from kfp import dsl
+
+Task = dsl.PipelineTask
+
+
+def light(task: Task) -> Task:
+    """A task that mostly waits: little memory, retried."""
+    return _limits(task, cpu="2", memory="4G")
+
+
+def heavy(task: Task) -> Task:
+    """A task over the whole data."""
+    return _limits(task, cpu="4", memory="16G")
+
+
+def stateful(task: Task) -> Task:
+    """A task that changes or reads state outside its artifacts is never answered from the cache."""
+    return task.set_caching_options(False)
+
+
+def on_gpu_pool(task: Task, accelerator: Any, count: Any, node_selector: Any, tolerations: Any) -> Task:
+    """Place a task on the GPU pool that the pipeline's parameters describe."""
+    from kfp import kubernetes
+
+    task.set_accelerator_type(accelerator).set_accelerator_limit(count)
+    # Without it kfp 2.17 compiles an accelerator that is chosen outside a sub-DAG into a reference to nothing.
+    task.register_pipeline_channels([accelerator, count])
+    kubernetes.add_node_selector_json(task, node_selector)
+    kubernetes.add_toleration_json(task, tolerations)
+    return task
+
+
+def _limits(task: Task, cpu: str, memory: str) -> Task:
+    task.set_cpu_request("1").set_cpu_limit(cpu).set_memory_request("1G").set_memory_limit(memory)
+    return task.set_retry(num_retries=2, backoff_duration="30s", backoff_factor=2)

@@ -1,0 +1,73 @@
+"""The training pipeline: raw data -> a champion at the endpoint, a drift page and a report."""
+
+from kfp import dsl
+
+from components.build_graph import build_graph
+from components.deploy import deploy
+from components.evaluate import evaluate
+from components.ingest import ingest
+from components.materialize import materialize
+from components.monitor import monitor
+from components.push_embeddings import push_embeddings
+from components.register import register
+from components.report import report
+from components.retrieve import retrieve
+from components.train import train
+from pipelines.resources import heavy, light, on_gpu_pool, stateful
+
+
+@dsl.pipeline(name="heliograph-training", description="Raw logs to a ranked slate at an endpoint.")
+def training(
+    spec: str,
+    services: dict,
+    data: str = "",
+    accelerator: str = "nvidia.com/gpu",
+    accelerator_count: str = "0",
+    node_selector: dict = {},  # noqa: B006 - a KFP parameter's default, never changed
+    tolerations: list = [],  # noqa: B006
+) -> None:
+    """``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train`."""
+    exit_task = light(stateful(report(spec=spec, services=services)))
+    with dsl.ExitHandler(exit_task, name="road"):
+        ingested = heavy(ingest(spec=spec, services=services, data=data))
+        tables = ingested.outputs["tables"]
+        applied = heavy(stateful(materialize(spec=spec, services=services, tables=tables)))
+        retrieved = heavy(retrieve(spec=spec, services=services, tables=tables).after(applied))
+        training_set = retrieved.outputs["training_set"]
+        built = heavy(build_graph(spec=spec, services=services, tables=tables, training_set=training_set))
+        graph = built.outputs["graph"]
+        trained = heavy(train(spec=spec, services=services, graph=graph))
+        on_gpu_pool(trained, accelerator, accelerator_count, node_selector, tolerations)
+        model = trained.outputs["model"]
+        evaluated = heavy(
+            stateful(
+                evaluate(
+                    spec=spec, services=services, tables=tables, training_set=training_set, graph=graph, model=model
+                )
+            )
+        )
+        evaluation = evaluated.outputs["evaluation"]
+        registered = light(
+            stateful(
+                register(spec=spec, services=services, tables=tables, graph=graph, model=model, evaluation=evaluation)
+            )
+        )
+        with dsl.If(registered.outputs["decision"] == "promote", name="gate-passed"):
+            version = registered.outputs["version"]
+            pushed = heavy(
+                stateful(
+                    push_embeddings(
+                        spec=spec, services=services, tables=tables, graph=graph, model=model, version=version
+                    )
+                )
+            )
+            light(
+                stateful(deploy(spec=spec, services=services, training_set=training_set, version=version).after(pushed))
+            )
+        light(
+            stateful(
+                monitor(spec=spec, services=services, training_set=training_set, evaluation=evaluation).after(
+                    registered
+                )
+            )
+        )

@@ -1,0 +1,41 @@
+"""Bad input to the command: one clear error, nothing written."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.__main__ import main
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROFESSIONAL = (ROOT / "configs" / "professional.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("primary: true", "primry: true", "unknown key 'primry'"),
+        ("adapter: professional", "adapter: profesional", "profesional"),
+        ("label: clicked", "label: clickt", "found 'clickt'"),
+        ("timezone: UTC", "timezone: Mars", "found 'Mars'"),
+    ],
+)
+def test_a_bad_spec_is_one_clear_error(
+    old: str, new: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert old in PROFESSIONAL
+    spec = tmp_path / "bad.yaml"
+    spec.write_text(PROFESSIONAL.replace(old, new, 1), encoding="utf-8")
+    state = tmp_path / "state"
+    assert main(["local", "--spec", str(spec), "--state", str(state)]) == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.startswith("error: ")
+    assert len(error.strip().splitlines()) == 1
+    assert not state.exists()
+
+
+def test_a_missing_data_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--data", str(tmp_path / "nowhere"), "--state", str(tmp_path / "state")]
+    assert main(["local", "--spec", str(ROOT / "configs" / "professional.yaml"), *arguments]) == 1
+    assert "nowhere" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()

@@ -1,0 +1,73 @@
+"""The compiled pipelines hold what a cluster needs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.catalogue import PIPELINES, compile_pipeline
+from pipelines.errors import RunError
+
+
+def compiled(name: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    documents = list(yaml.safe_load_all(compile_pipeline(name, folder / f"{name}.yaml").read_text(encoding="utf-8")))
+    return documents[0], documents[1] if len(documents) > 1 else {}
+
+
+def tasks(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for component in [{"dag": document["root"]["dag"]}, *document["components"].values()]:
+        found |= component.get("dag", {}).get("tasks", {})
+    return found
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_kfp_accepts_it(name: str, tmp_path: Path) -> None:
+    from kfp import components
+
+    path = compile_pipeline(name, tmp_path / "p.yaml")
+    assert components.load_component_from_file(str(path)).name == f"heliograph-{name}"
+    assert [p.name for p in tmp_path.iterdir()] == ["p.yaml"]
+
+
+def test_training_has_every_station_and_deploys_behind_the_gate(tmp_path: Path) -> None:
+    document, _ = compiled("training", tmp_path)
+    stations = tasks(document)
+    assert {
+        "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "register", "push-embeddings",
+        "deploy", "monitor", "report",
+    } <= set(stations)  # fmt: skip
+    (gate,) = [name for name in stations if name.startswith("condition")]
+    assert "'promote'" in stations[gate]["triggerPolicy"]["condition"]
+    gated = document["components"][f"comp-{gate}"]["dag"]["tasks"]
+    assert set(gated) == {"push-embeddings", "deploy"}
+    assert stations["report"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+
+
+def test_every_task_is_limited_and_retried_and_state_is_never_cached(tmp_path: Path) -> None:
+    document, _ = compiled("training", tmp_path)
+    for name, task in tasks(document).items():
+        if name.startswith(("condition", "exit-handler")):
+            continue
+        executor = document["deploymentSpec"]["executors"][f"exec-{name}"]["container"]
+        assert executor["resources"]["resourceMemoryLimit"], name
+        assert "python" in executor["image"]
+        assert task["retryPolicy"]["maxRetryCount"] == 2, name
+        stateless = name in ("ingest", "retrieve", "build-graph", "train")
+        assert bool(task["cachingOptions"].get("enableCache")) is stateless, name
+
+
+def test_the_gpu_pool_comes_from_parameters(tmp_path: Path) -> None:
+    document, platform = compiled("training", tmp_path)
+    accelerator = document["deploymentSpec"]["executors"]["exec-train"]["container"]["resources"]["accelerator"]
+    assert "accelerator_count" in accelerator["resourceCount"]
+    train = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train"]
+    assert train["nodeSelector"]["nodeSelectorJson"]["componentInputParameter"].endswith("node_selector")
+    assert train["tolerations"][0]["tolerationJson"]["componentInputParameter"].endswith("tolerations")
+
+
+def test_an_unknown_pipeline_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="expected one of training"):
+        compile_pipeline("trainig", tmp_path / "p.yaml")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,64 @@
+"""Imports run one way: pipelines -> components -> {feature_repo, serving, monitoring} -> models."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ALLOWED = {
+    "models": {"models"},
+    "feature_repo": {"feature_repo", "models"},
+    "serving": {"serving", "models"},
+    "monitoring": {"monitoring", "models"},
+    "components": {"components", "feature_repo", "serving", "monitoring", "models"},
+    "pipelines": {"pipelines", "components", "feature_repo", "serving", "monitoring", "models"},
+}
+HEAVY = {"feast", "evidently", "mlflow", "kserve", "lightgbm", "matplotlib", "torch_geometric"}
+ON_A_GPU_IMAGE = {"torch", "torch_geometric", "numpy", "pyarrow", "safetensors", "tqdm", "models"}
+
+
+def imports(path: Path, top_level: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = tree.body if top_level else ast.walk(tree)
+    found = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_nothing_imports_upward(package: str) -> None:
+    assert files(package)
+    for path in files(package):
+        upward = (imports(path) & set(ALLOWED)) - ALLOWED[package]
+        assert not upward, f"{path.relative_to(ROOT)} imports {sorted(upward)}"
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_heavy_libraries_are_imported_where_used(package: str) -> None:
+    for path in files(package):
+        heavy = imports(path, top_level=True) & HEAVY
+        assert not heavy, f"{path.relative_to(ROOT)} imports {sorted(heavy)} at import time"
+
+
+@pytest.mark.parametrize("folder", ["models/nn", "models/training"])
+def test_the_model_needs_only_what_a_gpu_image_holds(folder: str) -> None:
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        foreign = imports(path) - ON_A_GPU_IMAGE - set(sys.stdlib_module_names)
+        assert not foreign, f"{path.relative_to(ROOT)} imports {sorted(foreign)}"
+
+
+def test_training_reaches_no_spec_and_no_duckdb() -> None:
+    code = "import models.training.fit, models.graph.sample, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pydantic", "duckdb", "feast", "kfp", "lightgbm", "pandas"} & set(loaded)
