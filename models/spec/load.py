@@ -1,5 +1,6 @@
 """Reading a spec: YAML -> ``Spec``, with errors that name file, key, expected and found."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def load_spec(path: str | Path) -> Spec:
 def parse_spec(text: str, file: str = "(spec)") -> Spec:
     """Read and check a spec from its text (YAML or JSON); ``file`` names it in errors. Raises SpecError."""
     try:
-        document = yaml.load(text, Loader=_UniqueKeys)
+        document = _read(text)
     except yaml.YAMLError as error:
         raise SpecError(file, "(document)", "YAML", " ".join(str(error).split())) from error
     if not isinstance(document, dict):
@@ -43,6 +44,23 @@ def check_columns(spec: Spec, columns: Mapping[str, Iterable[str]], file: str = 
         known = sorted(columns[table])
         if column is not None and column not in known:
             raise SpecError(file, key, f"a column of table {table} ({', '.join(known)})", repr(column))
+
+
+def _read(text: str) -> Any:
+    """JSON as JSON (YAML 1.1 reads its 1e-05 as a string), anything else as YAML."""
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text, object_pairs_hook=_unique)
+        except json.JSONDecodeError:
+            pass  # a mapping in YAML's flow style
+    return yaml.load(text, Loader=_UniqueKeys)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    for key, _ in pairs:
+        if [other for other, _ in pairs].count(key) > 1:
+            raise yaml.YAMLError(f"key {key!r} stands twice in one mapping")
+    return dict(pairs)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -112,7 +130,8 @@ def _check_references(spec: Spec, file: str) -> None:
 def _check_settled(spec: Spec, file: str, name: str, edge: Edge) -> None:
     """An edge that depends on an outcome becomes visible when the outcome settles, not when the item was shown."""
     shown = spec.impressions
-    used = sorted({*edge.filter, edge.weight} & set(shown.outcomes)) if edge.table == shown.table else []
+    named = {*edge.filter, edge.weight or ""} if edge.table == shown.table else set()
+    used = sorted(named & set(shown.outcomes))
     if used and edge.time != shown.settled:
         raise SpecError(
             file,
@@ -130,8 +149,12 @@ def _check_tasks(spec: Spec, file: str) -> None:
     for name, task in spec.tasks.items():
         if task.label not in spec.impressions.outcomes:
             raise SpecError(file, f"tasks.{name}.label", f"one of impressions.outcomes ({outcomes})", repr(task.label))
-    for name in spec.impressions.context:
-        if name in spec.impressions.outcomes:
+    shown = spec.impressions
+    columns = {shown.key, shown.time, shown.settled, shown.surface, shown.member.column, shown.item.column}
+    for name in shown.context:
+        if name in columns:
+            raise SpecError(file, f"impressions.context.{name}", "a column with no other part", f"the column {name!r}")
+        if name in shown.outcomes:
             raise SpecError(
                 file, f"impressions.context.{name}", "a column known at request time", f"the outcome {name!r}"
             )
@@ -149,6 +172,8 @@ def _check_names(spec: Spec, file: str) -> None:
             views[view_name] = key
             for feature in view.features:
                 where = f"{key}.features.{feature}"
+                if feature in (node.key, view.time, view.created):
+                    raise SpecError(file, where, "a column that is not the key or a time", repr(feature))
                 if feature in spec.impressions.outcomes:
                     raise SpecError(file, where, "a feature known before the outcome", f"the outcome {feature!r}")
                 if feature in owner:

@@ -46,6 +46,13 @@ def parse_feature(name: str, text: str) -> Feature:
     raise ValueError(f"expected number, category, text or vector[n] with n of 1 or more; found {text!r}")
 
 
+def _distinct(values: list[str]) -> list[str]:
+    repeated = [value for value in values if values.count(value) > 1]
+    if repeated:
+        raise ValueError(f"expected every value once; found {repeated[0]!r} twice")
+    return values
+
+
 class Typed(Strict):
     """A part with typed features."""
 
@@ -140,6 +147,11 @@ class Impressions(Strict):
     context: dict[Name, str] = Field(default={}, description="columns known at request time: number or category")
     outcomes: list[str] = Field(min_length=1, description="columns known only once settled; never a feature")
 
+    @field_validator("surfaces", "outcomes")
+    @classmethod
+    def _listed_once(cls, value: list[str]) -> list[str]:
+        return _distinct(value)
+
     @field_validator("context")
     @classmethod
     def _context_types(cls, value: dict[str, str]) -> dict[str, str]:
@@ -174,6 +186,11 @@ class Counter(Strict):
     filter: Filter = {}
     window_days: int | None = Field(default=None, gt=0, description="none = since the beginning")
     smoothing: float = Field(default=20.0, gt=0, description="pseudo-exposures at the overall rate of the same days")
+
+    @field_validator("keys")
+    @classmethod
+    def _listed_once(cls, value: list[str]) -> list[str]:
+        return _distinct(value)
 
 
 class Window(Strict):

@@ -1,0 +1,7 @@
+"""Sources: one adapter per data set, and the way from its raw data to validated canonical tables."""
+
+from feature_repo.sources.adapters import adapter, check
+from feature_repo.sources.ingest import ingest
+from feature_repo.sources.tables import end_of_data, read_manifest, read_table
+
+__all__ = ["adapter", "check", "end_of_data", "ingest", "read_manifest", "read_table"]

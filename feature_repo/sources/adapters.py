@@ -1,0 +1,70 @@
+"""Finding the adapter that a spec names, and checking the spec against the tables that it writes.
+
+An adapter is a module of this package with
+
+- ``TABLES: dict[str, tuple[str, ...]]``: the columns of every table that it writes, constant and cheap to import;
+- ``read(spec: Spec, data: Path | None) -> dict[str, pandas.DataFrame]``: the tables. Rows that it leaves out on purpose
+  are counted in ``frame.attrs["dropped"]``, a dict of reason -> rows.
+"""
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol, cast
+
+import pandas as pd
+
+from feature_repo.errors import SourceError
+from models.spec import Spec, check_columns
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+
+class Adapter(Protocol):
+    """What ``adapter`` returns."""
+
+    TABLES: dict[str, tuple[str, ...]]
+
+    def read(self, spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
+        """Read the raw data (``data`` is its folder; None for simulated worlds) and return every table of TABLES."""
+
+
+def adapter(name: str) -> Adapter:
+    """The adapter of that name. Raises SourceError, which lists those there are."""
+    module = _module(name) if re.fullmatch(r"[a-z][a-z0-9_]*", name) else None
+    if module is None or not _is_adapter(module):
+        known = ", ".join(sorted(_known()))
+        raise SourceError(
+            f"source.adapter: expected one of {known}; found {name!r}. An adapter is {_PACKAGE}/<name>.py"
+        )
+    return cast(Adapter, module)
+
+
+def check(spec: Spec, file: str | None = None) -> None:
+    """Check the adapter's name and every table and column that the spec names; reads no data.
+
+    Raises SourceError (no such adapter) or SpecError (no such table or column; ``file`` names the spec in it).
+    """
+    check_columns(spec, adapter(spec.source.adapter).TABLES, file or f"spec {spec.name}")
+
+
+def _module(name: str) -> ModuleType | None:
+    path = f"{_PACKAGE}.{name}"
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name != path:
+            raise
+        return None
+
+
+def _is_adapter(module: ModuleType) -> bool:
+    return hasattr(module, "TABLES") and callable(getattr(module, "read", None))
+
+
+def _known() -> list[str]:
+    package = importlib.import_module(_PACKAGE)
+    found = ((info.name, _module(info.name)) for info in pkgutil.iter_modules(package.__path__))
+    return [name for name, module in found if module is not None and _is_adapter(module)]

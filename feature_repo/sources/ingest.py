@@ -1,0 +1,76 @@
+"""Raw data -> canonical tables: read by the spec's adapter, validated, counted, written as a whole or not at all."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from feature_repo.counters import count
+from feature_repo.sources.adapters import adapter, check
+from feature_repo.sources.folder import replaced_folder
+from feature_repo.sources.schemas import arrow_types, order_columns, time_columns
+from feature_repo.sources.tables import write_manifest, write_table
+from feature_repo.sources.validate import check_leaks, validate
+from models.features import counter_table
+from models.spec import Spec
+
+log = logging.getLogger(__name__)
+
+
+def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
+    """Write the canonical tables of the spec's source to ``folder`` and return their manifest.
+
+    ``data`` is the folder of the raw data (None for simulated worlds). The spec is checked against the adapter's tables
+    before anything is read. A folder that is already there is replaced once the new one is complete.
+    Raises SpecError, SourceError; then nothing was written.
+    """
+    check(spec)
+    source = adapter(spec.source.adapter)
+    check_leaks(spec, source.TABLES)
+    log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
+    tables, dropped = validate(spec, source.read(spec, data), source.TABLES)
+    tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
+    counted = {counter_table(name): frame for name, frame in count(spec, tables).items()}
+    manifest: dict[str, Any] = {
+        "format": 1,
+        "spec": spec.name,
+        "adapter": spec.source.adapter,
+        "options": dict(spec.source.options),
+        "tables": {},
+    }
+    with replaced_folder(folder) as fresh:
+        for name, frame in (tables | counted).items():
+            written = write_table(fresh, name, frame, arrow_types(spec, name))
+            gone = dropped.get(name, {})
+            span = _span(frame, time_columns(spec).get(name, ["valid_from"] if name in counted else []))
+            manifest["tables"][name] = written | {"duplicates": gone.get("duplicates", 0), "dropped": gone} | span
+            log.info("table %s: %d rows", name, len(frame))
+        spans = manifest["tables"].values()
+        manifest["first"] = min((part["first"] for part in spans if part["first"]), default=None)
+        manifest["last"] = max((part["last"] for part in spans if part["last"]), default=None)
+        write_manifest(fresh, manifest)
+    return manifest
+
+
+def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The table in canonical types and order: times in microseconds UTC, numbers float32, by (time, key)."""
+    frame = frame.copy(deep=False)
+    frame.attrs = {}
+    for column in frame.columns:
+        if isinstance(frame[column].dtype, pd.DatetimeTZDtype):
+            frame[column] = frame[column].dt.tz_convert("UTC").dt.as_unit("us")
+    for column, kind in arrow_types(spec, name).items():
+        if str(kind) in ("float", "int8"):
+            frame[column] = frame[column].astype("float32" if str(kind) == "float" else "int8")
+    order = order_columns(spec, name)
+    return frame.sort_values(order, kind="stable", ignore_index=True) if order else frame
+
+
+def _span(frame: pd.DataFrame, columns: list[str]) -> dict[str, str | None]:
+    """First and last time of a table, as ISO-8601."""
+    if frame.empty or not columns:
+        return {"first": None, "last": None}
+    first = min(frame[column].min() for column in columns)
+    last = max(frame[column].max() for column in columns)
+    return {"first": pd.Timestamp(first).isoformat(), "last": pd.Timestamp(last).isoformat()}

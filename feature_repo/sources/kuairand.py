@@ -1,0 +1,211 @@
+"""Adapter ``kuairand``: the logs of the Kuaishou app in the layout of KuaiRand-Pure (Gao et al., CIKM 2022).
+
+Reads ``data/`` (or the folder itself): every ``log_*.csv``, ``user_features_pure.csv``,
+``video_features_basic_pure.csv`` and, where present, ``user_history_pure.parquet`` (not official: lists of what was
+watched before the first day).
+
+- A row's ``time_ms`` is the START of a view; its outcome is known once the view, the comments and the profile are left.
+- The surface is the tab. The duration comes from the video file, not from later log rows.
+- Everything before the spec's first day is history: from the list file if there is one (log rows of that time are then
+  dropped, since the lists hold them), else from the log itself.
+"""
+
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+
+from feature_repo.errors import SourceError
+from feature_repo.sources.kuairand_history import HISTORY_TABLES, from_lists, from_log, history_tables
+from models.spec import Spec
+
+TIMEZONE = "Asia/Shanghai"
+BEFORE_EVERYTHING = pd.Timestamp("2022-04-01", tz=TIMEZONE).tz_convert("UTC")
+"""From when the undated snapshots of members and videos count as known: before the data set's first day (04-08)."""
+
+OUTCOMES = (
+    *("is_click", "long_view", "is_like", "is_follow", "is_comment", "is_forward", "is_hate", "is_profile_enter"),
+    *("play_time_ms", "profile_stay_time", "comment_stay_time"),
+)
+ENGAGED = ("is_follow", "is_comment", "is_forward", "is_profile_enter")
+MEMBER_CATEGORIES = ("user_active_degree", "is_lowactive_period", "is_live_streamer", "is_video_author")
+MEMBER_COUNTS = ("follow_user_num", "fans_user_num", "friend_user_num", "register_days")
+ONE_HOT = tuple(f"onehot_feat{number}" for number in range(18))
+VIDEO_CATEGORIES = ("video_type", "upload_type", "music_type")
+
+TABLES: dict[str, tuple[str, ...]] = {
+    "impressions": (
+        *("impression_id", "time", "settled_time", "user_id", "video_id", "surface", "is_rand"),
+        *("seconds_since_last_log", "exposures_last_hour_log", "exposures_last_day_log", "seen_before"),
+        *OUTCOMES,
+        "engaged",
+    ),
+    "members": ("user_id", "valid_from", *MEMBER_CATEGORIES, *(f"{name}_log" for name in MEMBER_COUNTS), *ONE_HOT),
+    "videos": ("video_id", "valid_from", *VIDEO_CATEGORIES, "first_tag", "duration_log", "portrait"),
+    "video_author": ("video_id", "author_id", "valid_from"),
+    "video_tag": ("video_id", "tag", "valid_from"),
+    **HISTORY_TABLES,
+}
+
+_LOG = (
+    *("time_ms", "user_id", "video_id", "tab", "date", "hourmin", "is_rand", "duration_ms"),
+    *OUTCOMES,
+)
+_MEMBERS = ("user_id", *MEMBER_CATEGORIES, *MEMBER_COUNTS, *ONE_HOT)
+_VIDEOS = ("video_id", "author_id", *VIDEO_CATEGORIES, "video_duration", "server_width", "server_height", "tag")
+_HOUR = 3_600_000
+
+
+def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
+    """Every table of TABLES. Raises SourceError where the folder does not hold the layout."""
+    folder = _folder(data)
+    with duckdb.connect() as connection:
+        log, repeated = _read_log(connection, folder)
+        members = _read_csv(connection, folder / "user_features_pure.csv", _MEMBERS)
+        videos = _read_csv(connection, folder / "video_features_basic_pure.csv", _VIDEOS)
+    start = spec.span("graph").start
+    lists = folder / "user_history_pure.parquet"
+    before = log["time_ms"].to_numpy() * 1000 < start
+    history = from_lists(lists, start) if lists.is_file() else from_log(log[before])
+    impressions = _impressions(log[~before].reset_index(drop=True))
+    impressions.attrs["dropped"] = {"duplicates": repeated} if repeated else {}
+    if before.any():
+        impressions.attrs["dropped"]["before the first day: history"] = int(before.sum())
+    return {
+        "impressions": impressions,
+        "members": _members(members),
+        "videos": _videos(videos),
+        "video_author": videos[["video_id", "author_id"]].assign(valid_from=BEFORE_EVERYTHING),
+        "video_tag": _tags(videos),
+        **history_tables(history, start),
+    }
+
+
+def _folder(data: Path | None) -> Path:
+    if data is None:
+        raise SourceError("kuairand: expected the folder of KuaiRand-Pure (make demo DATA=folder); found none")
+    for folder in (Path(data) / "data", Path(data)):
+        if any(folder.glob("log_*.csv")):
+            return folder
+    raise SourceError(f"kuairand: expected log_*.csv in {data} or {data}/data; found none")
+
+
+def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """The columns of one CSV file (or of a glob), each exact row once; ``attrs["rows"]`` counts repeated ones too."""
+    try:
+        connection.execute("create or replace temp table raw as select * from read_csv(?)", [str(path)])
+        there = [row[0] for row in connection.execute("describe raw").fetchall()]
+        missing = [column for column in columns if column not in there]
+        if missing:
+            raise SourceError(f"{path}: expected the column {missing[0]}; found {', '.join(there)}")
+        rows = connection.execute("select count(*) from raw").fetchone()
+        names = ", ".join(f'"{column}"' for column in columns)
+        frame = connection.execute(f"select distinct {names} from raw order by all").df()
+    except duckdb.Error as error:
+        raise SourceError(
+            f"{path}: expected a CSV file of KuaiRand-Pure; found {' '.join(str(error).split())[:300]}"
+        ) from None
+    frame.attrs["rows"] = rows[0] if rows else 0
+    return frame
+
+
+def _read_log(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[pd.DataFrame, int]:
+    """The log without exact duplicates, sorted by (time, user, video); and how many duplicates there were."""
+    log = _read_csv(connection, folder / "log_*.csv", _LOG)
+    for column in log.columns:
+        if not pd.api.types.is_integer_dtype(log[column].dtype):
+            raise SourceError(f"{folder}/log_*.csv, column {column}: expected integers; found {log[column].dtype}")
+    repeated = log.attrs.pop("rows") - len(log)
+    return log, repeated
+
+
+def _impressions(log: pd.DataFrame) -> pd.DataFrame:
+    stayed = log["play_time_ms"] + log["comment_stay_time"] + log["profile_stay_time"]
+    member, time = log["user_id"].to_numpy(), log["time_ms"].to_numpy()
+    last_hour = exposures_before(member, time, _HOUR)
+    return pd.DataFrame(
+        {
+            "impression_id": np.arange(len(log), dtype=np.int64),
+            "time": _times(log["time_ms"]),
+            "settled_time": _times(log["time_ms"] + stayed),
+            "user_id": log["user_id"],
+            "video_id": log["video_id"],
+            "surface": log["tab"].astype(str),
+            "is_rand": log["is_rand"],
+            "seconds_since_last_log": np.log1p(since_last(member, time) / 1000),
+            "exposures_last_hour_log": np.log1p(last_hour),
+            "exposures_last_day_log": np.log1p(exposures_before(member, time, 24 * _HOUR)),
+            "seen_before": exposures_before(member * (log["video_id"].max() + 1) + log["video_id"].to_numpy(), time)
+            > 0,
+            **{name: log[name] for name in OUTCOMES},
+            "engaged": log[list(ENGAGED)].max(axis=1),
+        }
+    )
+
+
+def exposures_before(key: np.ndarray, time: np.ndarray, within: int | None = None) -> np.ndarray:
+    """How many rows of the same key lie strictly before each row's time, at most ``within`` (same unit) earlier.
+
+    key, time: (rows,) int64, in any order -> (rows,) int64.
+    """
+    codes, elapsed, span = _coded(key, time)
+    ordered = np.sort(codes * span + elapsed)
+    start = np.zeros_like(elapsed) if within is None else np.maximum(elapsed - within, 0)
+    return np.searchsorted(ordered, codes * span + elapsed) - np.searchsorted(ordered, codes * span + start)
+
+
+def since_last(key: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Time from the last row of the same key strictly before each row: (rows,) float64, NaN for a first row."""
+    codes, elapsed, span = _coded(key, time)
+    ordered = np.sort(codes * span + elapsed)
+    previous = ordered[np.maximum(np.searchsorted(ordered, codes * span + elapsed) - 1, 0)]
+    return np.where(exposures_before(key, time) > 0, codes * span + elapsed - previous, np.nan)
+
+
+def _coded(key: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """(keys as 0..n-1, time from the first, a number above every time): key * span + time sorts by (key, time)."""
+    codes = np.unique(key, return_inverse=True)[1].astype(np.int64)
+    elapsed = time - time.min() if len(time) else time
+    return codes, elapsed, int(elapsed.max(initial=0)) + 1
+
+
+def _members(raw: pd.DataFrame) -> pd.DataFrame:
+    known = raw.replace(-124, np.nan).replace("UNKNOWN", None)
+    frame = pd.DataFrame({"user_id": raw["user_id"], "valid_from": BEFORE_EVERYTHING})
+    for name in MEMBER_CATEGORIES:
+        frame[name] = _category(known[name])
+    for name in MEMBER_COUNTS:
+        frame[f"{name}_log"] = np.log1p(known[name].astype(float))
+    for name in ONE_HOT:
+        frame[name] = _category(known[name])
+    return frame
+
+
+def _videos(raw: pd.DataFrame) -> pd.DataFrame:
+    known = raw.replace("UNKNOWN", None)
+    frame = pd.DataFrame({"video_id": raw["video_id"], "valid_from": BEFORE_EVERYTHING})
+    for name in VIDEO_CATEGORIES:
+        frame[name] = _category(known[name])
+    frame["first_tag"] = _category(known["tag"].astype("string").str.split(",").str[0])
+    frame["duration_log"] = np.log(known["video_duration"].astype(float) / 1000)
+    frame["portrait"] = np.where(known["server_height"] > known["server_width"], 1.0, 0.0)
+    return frame
+
+
+def _tags(videos: pd.DataFrame) -> pd.DataFrame:
+    """One row per video and tag."""
+    tags = videos["tag"].astype("string").str.split(",")
+    rows = pd.DataFrame({"video_id": videos["video_id"], "tag": tags}).explode("tag").dropna()
+    return rows.assign(tag=rows["tag"].astype("int64"), valid_from=BEFORE_EVERYTHING).reset_index(drop=True)
+
+
+def _category(values: pd.Series) -> pd.Series:
+    """As strings; whole numbers without a decimal point; missing stays missing."""
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        values = values.astype("Int64")
+    return values.astype("string").astype(object).where(values.notna(), None)
+
+
+def _times(milliseconds: pd.Series) -> pd.Series:
+    return pd.to_datetime(milliseconds, unit="ms", utc=True).dt.as_unit("us")

@@ -1,0 +1,180 @@
+"""What the spec says about each canonical table, as pandera schemas."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+
+from feature_repo.filters import matches
+from models.spec import Edge, Feature, Spec
+
+TIME = pa.timestamp("us", tz="UTC")
+EARLIEST = pd.Timestamp("2000-01-01", tz="UTC")
+"""An earlier time is a mistake of unit (milliseconds read as microseconds), not history."""
+
+_ARROW = {
+    "number": pa.float32(),
+    "category": pa.string(),
+    "text": pa.string(),
+    "vector": pa.list_(pa.float32()),
+    "int": pa.int64(),
+    "string": pa.string(),
+}
+
+
+def time_columns(spec: Spec) -> dict[str, list[str]]:
+    """By table: the columns that say when its rows become known."""
+    shown = spec.impressions
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    found[shown.table] = {shown.time: None, shown.settled: None}
+    for node in spec.nodes.values():
+        for view in node.views.values():
+            found[view.table] |= {column: None for column in (view.time, view.created) if column}
+    for edge in spec.edges.values():
+        found[edge.table][edge.time] = None
+    return {table: list(columns) for table, columns in found.items()}
+
+
+def order_columns(spec: Spec, table: str) -> list[str]:
+    """The columns by which a table is sorted: its times, then its keys."""
+    keys = [column for name, column, _, _ in _keys(spec) if name == table]
+    first = [spec.impressions.key] if table == spec.impressions.table else []
+    return list(dict.fromkeys([*time_columns(spec).get(table, []), *first, *keys]))
+
+
+def arrow_types(spec: Spec, table: str) -> dict[str, pa.DataType]:
+    """The Arrow types of the columns that the spec names; other columns keep what they have."""
+    types = dict.fromkeys(time_columns(spec).get(table, []), TIME)
+    types |= {column: _ARROW[kind] for name, column, kind, _ in _keys(spec) if name == table}
+    types |= {feature.name: _ARROW[feature.kind] for name, feature in _features(spec) if name == table}
+    if table == spec.impressions.table:
+        types[spec.impressions.surface] = pa.string()
+        types |= {task.label: pa.int8() for task in spec.tasks.values()}
+    return types
+
+
+def schema(spec: Spec, table: str, columns: Iterable[str]) -> pandera.DataFrameSchema:
+    """The schema of one table: exactly these columns, and what the spec asks of each."""
+    checks: dict[str, list[pandera.Check]] = defaultdict(list)
+    required: set[str] = set()
+    for column in time_columns(spec).get(table, []):
+        checks[column] += [_typed(_is_time, "times with a zone (datetime64[us, UTC])"), _not_before(EARLIEST)]
+        required.add(column)
+    for name, column, kind, always in _keys(spec):
+        if name == table:
+            checks[column].append(_key_type(kind))
+            required |= {column} if always else set()
+    for name, feature in _features(spec):
+        if name == table:
+            checks[feature.name].append(_feature_type(feature))
+    if table == spec.impressions.table:
+        shown = spec.impressions
+        checks[shown.surface].append(_one_of(shown.surfaces))
+        for task in spec.tasks.values():
+            checks[task.label].append(_one_of([0, 1]))
+        required |= {shown.key, shown.surface, *(task.label for task in spec.tasks.values())}
+    if spec.oracle and table == spec.oracle.table:
+        checks[spec.oracle.probability].append(
+            pandera.Check(lambda values: values.between(0, 1), error="a probability from 0 to 1")
+        )
+    return pandera.DataFrameSchema(
+        {
+            column: pandera.Column(checks=checks[column], nullable=column not in required, required=True)
+            for column in columns
+        },
+        checks=list(_row_checks(spec, table)),
+        strict=True,
+    )
+
+
+def _keys(spec: Spec) -> Iterator[tuple[str, str, str, bool]]:
+    """(table, column, key type, whether it must be there in every row) of each node key."""
+    for role, column in spec.node_columns():
+        del role
+        yield spec.impressions.table, column.column, spec.nodes[column.node].key_type, True
+    for node in spec.nodes.values():
+        for view in node.views.values():
+            yield view.table, node.key, node.key_type, True
+    for edge in spec.edges.values():
+        for end in (edge.source, edge.target):
+            yield edge.table, end.column, spec.nodes[end.node].key_type, not edge.filter
+
+
+def _features(spec: Spec) -> Iterator[tuple[str, Feature]]:
+    for node in spec.nodes.values():
+        for view in node.views.values():
+            for feature in view.typed:
+                yield view.table, feature
+    for feature in spec.impressions.typed_context:
+        yield spec.impressions.table, feature
+
+
+def _row_checks(spec: Spec, table: str) -> Iterator[pandera.Check]:
+    """What must hold between the columns of a row."""
+    shown = spec.impressions
+    if table == shown.table:
+        yield pandera.Check(
+            lambda frame: frame[shown.settled] >= frame[shown.time], error=f"{shown.settled} not before {shown.time}"
+        )
+    for name, edge in spec.edges.items():
+        if edge.table == table:
+            yield from _edge_checks(name, edge)
+
+
+def _edge_checks(name: str, edge: Edge) -> Iterator[pandera.Check]:
+    for end in (edge.source, edge.target):
+        yield pandera.Check(
+            lambda frame, column=end.column: ~matches(frame, edge.filter) | frame[column].notna(),
+            error=f"a key in {end.column} wherever edge {name} keeps the row",
+        )
+    if edge.weight:
+        yield pandera.Check(
+            lambda frame: ~matches(frame, edge.filter) | (frame[edge.weight] > 0),
+            error=f"a positive {edge.weight} wherever edge {name} keeps the row",
+        )
+
+
+def _one_of(values: list) -> pandera.Check:
+    return pandera.Check(lambda column: column.isin(values), error=f"one of {', '.join(map(str, values))}")
+
+
+def _not_before(earliest: pd.Timestamp) -> pandera.Check:
+    def late_enough(column: pd.Series) -> pd.Series | bool:
+        return column >= earliest if _is_time(column) else True
+
+    return pandera.Check(late_enough, error=f"a time not before {earliest.date()} (check the unit)")
+
+
+def _typed(holds: Callable[[pd.Series], bool], words: str) -> pandera.Check:
+    return pandera.Check(holds, error=words)
+
+
+def _key_type(kind: str) -> pandera.Check:
+    if kind == "int":
+        return _typed(lambda column: column.empty or pd.api.types.is_integer_dtype(column.dtype), "integers")
+    return _typed(_is_string, "strings")
+
+
+def _feature_type(feature: Feature) -> pandera.Check:
+    if feature.kind == "number":
+        return _typed(lambda column: column.empty or pd.api.types.is_numeric_dtype(column.dtype), "numbers")
+    if feature.kind == "vector":
+        return pandera.Check(
+            lambda column: _lengths(column) == feature.size, error=f"vectors of {feature.size} numbers"
+        )
+    return _typed(_is_string, "strings")
+
+
+def _is_time(column: pd.Series) -> bool:
+    return isinstance(column.dtype, pd.DatetimeTZDtype)
+
+
+def _is_string(column: pd.Series) -> bool:
+    return column.empty or pd.api.types.infer_dtype(column, skipna=True) in ("string", "empty")
+
+
+def _lengths(column: pd.Series) -> pd.Series:
+    return column.map(lambda value: len(value) if isinstance(value, (list, tuple, np.ndarray)) else -1)

@@ -1,0 +1,84 @@
+"""Canonical tables on disk: one Parquet file a table and a manifest with the digest of each."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.errors import TableError
+
+MANIFEST = "manifest.json"
+
+
+def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, pa.DataType]) -> dict[str, Any]:
+    """Write one table and return its part of the manifest: rows, columns (name -> type), sha256."""
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    schema = pa.schema(
+        [
+            (field.name, types.get(field.name, pa.string() if field.type == pa.null() else field.type))
+            for field in table.schema
+        ]
+    )
+    # An empty column of objects has no type that a cast could start from.
+    table = table.cast(schema) if len(frame) else schema.empty_table()
+    path = folder / f"{name}.parquet"
+    pq.write_table(table, path, compression="zstd")
+    return {
+        "rows": len(frame),
+        "columns": {field.name: str(field.type) for field in schema},
+        "sha256": _sha256(path),
+    }
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, last of all."""
+    text = json.dumps(manifest, indent=2, sort_keys=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder of canonical tables. Raises TableError where it is missing or unreadable."""
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        raise TableError(f"{path}: expected the manifest of ingested tables; found no such file. Run the ingest step")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TableError(f"{path}: expected JSON; found {error}. Run the ingest step again") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("tables"), dict):
+        raise TableError(f"{path}: expected a manifest with 'tables'; found something else. Run the ingest step again")
+    return manifest
+
+
+def end_of_data(folder: Path) -> int:
+    """The first moment after everything in the tables, in microseconds UTC. Raises TableError."""
+    last = read_manifest(folder)["last"]
+    if last is None:
+        raise TableError(f"{folder}: expected at least one dated row; found none")
+    return int(pd.Timestamp(last).value // 1000) + 1
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """One canonical table, its digest checked. Times are ``datetime64[us, UTC]``. Raises TableError."""
+    tables = read_manifest(folder)["tables"]
+    if name not in tables:
+        raise TableError(f"{folder}: expected one of the tables {', '.join(sorted(tables))}; found {name!r}")
+    path = Path(folder) / f"{name}.parquet"
+    if not path.is_file():
+        raise TableError(f"{path}: expected the file that the manifest lists; found none. Run the ingest step again")
+    found = _sha256(path)
+    if found != tables[name]["sha256"]:
+        raise TableError(
+            f"{path}: expected sha256 {tables[name]['sha256'][:12]}... as in the manifest; found {found[:12]}... "
+            "The file is damaged or from another run. Run the ingest step again"
+        )
+    return pq.read_table(path).to_pandas()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,48 @@
+"""The whole world, part by part, each from a random stream of its own: a change in one leaves the others as they were."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from feature_repo.sources.world.behaviour import Events, feed_events, job_events
+from feature_repo.sources.world.clicks import Outcomes, Signals, make_signals, settle
+from feature_repo.sources.world.content import Content, make_content, make_topics
+from feature_repo.sources.world.members import DIMENSIONS, Members, make_members
+from feature_repo.sources.world.network import Network, make_network
+from feature_repo.sources.world.notifications import Deliveries, Notifications, deliver, make_notifications
+from feature_repo.sources.world.size import WorldSize
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that happened, and why."""
+
+    members: Members
+    content: Content
+    network: Network
+    feed: Events
+    jobs: Events
+    notifications: Notifications
+    sent: Deliveries
+    signals: Signals
+    outcomes: Outcomes
+
+
+def simulate(size: WorldSize, days: int, seed: int) -> World:
+    """Simulate ``days`` days. The same arguments give the same world."""
+    streams = iter(np.random.SeedSequence(seed).spawn(9))
+
+    def rng() -> np.random.Generator:
+        return np.random.default_rng(next(streams))
+
+    topics = make_topics(rng(), DIMENSIONS)
+    members = make_members(rng(), size.members, days, topics)
+    content = make_content(rng(), topics, size.creators, size.companies, size.posts, size.jobs, days)
+    network = make_network(rng(), members, content, days)
+    feed = feed_events(rng(), members, content, network, days)
+    jobs = job_events(rng(), members, content, days)
+    notifications = make_notifications(rng(), content, feed, size.notifications, days)
+    sent = deliver(rng(), members, content, network, feed, notifications, size.deliveries, days)
+    signals = make_signals(members, content, network, feed, notifications, sent)
+    outcomes = settle(rng(), members, notifications, sent, signals)
+    return World(members, content, network, feed, jobs, notifications, sent, signals, outcomes)

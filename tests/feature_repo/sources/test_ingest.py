@@ -1,0 +1,163 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from feature_repo.errors import SourceError, TableError
+from feature_repo.sources import adapter, check, ingest, read_manifest, read_table
+from models.spec import SpecError
+from tests.feature_repo.sources.fakes import install_adapter, instants, small_spec, small_tables
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> dict[str, pd.DataFrame]:
+    """The tables that the adapter ``fake`` returns; tests change them."""
+    tables = small_tables()
+    install_adapter(monkeypatch, lambda spec, data: tables)
+    return tables
+
+
+def test_the_tables_and_their_manifest(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    manifest = ingest(small_spec(), None, tmp_path / "tables")
+    assert manifest == read_manifest(tmp_path / "tables")
+    assert manifest["adapter"] == "fake"
+    assert manifest["options"] == {"size": 3}
+    assert set(manifest["tables"]) == {"impressions", "members", "follows", "counter_by_member", "counter_by_post"}
+    part = manifest["tables"]["impressions"]
+    assert (part["rows"], part["duplicates"], part["dropped"]) == (4, 0, {})
+    assert part["columns"]["time"] == "timestamp[us, tz=UTC]"
+    assert part["first"] == "2026-01-01T01:00:00+00:00"
+    shown = read_table(tmp_path / "tables", "impressions")
+    assert shown["impression_id"].tolist() == [0, 1, 2, 3]
+    assert str(shown["time"].dtype) == "datetime64[us, UTC]"
+    assert shown["clicked"].dtype == "int8"
+    members = read_table(tmp_path / "tables", "members")
+    assert members["age"].dtype == "float32"
+    assert members["taste"][0].tolist() == [0.5, 1.0]
+    assert members["job"].tolist() == ["cook", None]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tables"]
+
+
+def test_the_same_input_gives_the_same_digests(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    assert ingest(small_spec(), None, tmp_path / "a") == ingest(small_spec(), None, tmp_path / "b")
+
+
+def test_a_complete_folder_is_replaced_and_an_error_leaves_it(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    target = tmp_path / "tables"
+    first = ingest(small_spec(), None, target)
+    (target / "stray.txt").write_text("of the old folder")
+    fake["impressions"]["seconds"] += 1
+    second = ingest(small_spec(), None, target)
+    assert second["tables"]["impressions"]["sha256"] != first["tables"]["impressions"]["sha256"]
+    assert not (target / "stray.txt").exists()
+    fake["impressions"]["clicked"] = 7
+    with pytest.raises(SourceError):
+        ingest(small_spec(), None, target)
+    assert read_manifest(target) == second
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tables"]
+
+
+def test_a_killed_run_leaves_no_half_table(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    """A process is killed while it holds a half-written folder; the next run removes what it left."""
+    target = tmp_path / "tables"
+    code = (
+        "import sys, time, pathlib\n"
+        "from feature_repo.sources.folder import replaced_folder\n"
+        "with replaced_folder(pathlib.Path(sys.argv[1])) as fresh:\n"
+        "    (fresh / 'impressions.parquet').write_text('half')\n"
+        "    print('writing', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        os.kill(process.pid, signal.SIGKILL)
+    assert not target.exists()
+    assert len(list(tmp_path.iterdir())) == 1
+    manifest = ingest(small_spec(), None, target)
+    assert [path.name for path in tmp_path.iterdir()] == ["tables"]
+    assert read_manifest(target) == manifest
+
+
+def test_a_run_killed_between_the_renames_is_put_back(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    target = tmp_path / "tables"
+    first = ingest(small_spec(), None, target)
+    target.rename(tmp_path / ".tables.replaced-previous")
+    fake["impressions"]["clicked"] = 7
+    with pytest.raises(SourceError):
+        ingest(small_spec(), None, target)
+    from feature_repo.sources.folder import replaced_folder
+
+    with pytest.raises(KeyError), replaced_folder(target):
+        raise KeyError
+    assert read_manifest(target) == first
+
+
+def test_the_spec_is_checked_before_anything_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def read(spec: object, data: object) -> dict:
+        raise AssertionError("read before the spec was checked")
+
+    install_adapter(monkeypatch, read, {"impressions": ("impression_id",)})
+    with pytest.raises(SpecError, match=r"spec small: .*expected a table of the adapter"):
+        ingest(small_spec(), None, tmp_path / "tables")
+    with pytest.raises(SpecError, match=r"^configs/small.yaml: "):
+        check(small_spec(), "configs/small.yaml")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["kuairnd", "ingest", "../kuairand", ""])
+def test_an_unknown_adapter(name: str) -> None:
+    with pytest.raises(SourceError, match=r"source.adapter: expected one of .*kuairand.*; found"):
+        adapter(name)
+
+
+def test_damaged_tables_are_told_apart(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    target = tmp_path / "tables"
+    with pytest.raises(TableError, match=r"manifest.json: expected the manifest of ingested tables"):
+        read_table(target, "impressions")
+    ingest(small_spec(), None, target)
+    with pytest.raises(TableError, match=r"expected one of the tables counter_by_member, .*; found 'posts'"):
+        read_table(target, "posts")
+    path = target / "members.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(TableError, match=r"members.parquet: expected sha256 .*; found .*Run the ingest step again"):
+        read_table(target, "members")
+    path.unlink()
+    with pytest.raises(TableError, match=r"members.parquet: expected the file that the manifest lists"):
+        read_table(target, "members")
+    (target / "manifest.json").write_text("{")
+    with pytest.raises(TableError, match=r"manifest.json: expected JSON"):
+        read_manifest(target)
+    (target / "manifest.json").write_text(json.dumps([]))
+    with pytest.raises(TableError, match="expected a manifest with 'tables'"):
+        read_manifest(target)
+
+
+def test_tables_may_be_empty_except_the_impressions(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    fake["follows"] = fake["follows"].iloc[:0]
+    fake["members"] = pd.DataFrame({name: [] for name in fake["members"]}).assign(valid_from=instants([]))
+    ingest(small_spec(), None, tmp_path / "tables")
+    assert read_manifest(tmp_path / "tables")["tables"]["members"]["columns"] == {
+        "member_id": "int64",
+        "valid_from": "timestamp[us, tz=UTC]",
+        "age": "float",
+        "job": "string",
+        "taste": "list<item: float>",
+    }
+    assert len(read_table(tmp_path / "tables", "follows")) == 0
+    fake["impressions"] = fake["impressions"].iloc[:0]
+    with pytest.raises(SourceError, match=r"expected impressions between 2025-12-31 16:00:00.* found none"):
+        ingest(small_spec(), None, tmp_path / "tables")
+
+
+def test_ingest_is_quick_to_import() -> None:
+    """Listing the adapters loads none of the libraries that are slow to import."""
+    code = (
+        "import sys, feature_repo.sources; print([m for m in ('feast', 'torch', 'kfp', 'mlflow') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

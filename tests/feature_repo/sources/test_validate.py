@@ -1,0 +1,156 @@
+"""Each bad input of an adapter ends in one sentence that names table, column, what was expected and what was found."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feature_repo.errors import SourceError
+from feature_repo.sources.validate import check_leaks, validate
+from tests.feature_repo.sources.fakes import TABLES, instants, small_spec, small_tables
+
+Change = Callable[[dict[str, pd.DataFrame]], object]
+
+
+def setting(table: str, column: str, row: int, value: object) -> Change:
+    """A change of one value."""
+
+    def change(tables: dict[str, pd.DataFrame]) -> None:
+        frame = tables[table]
+        values = frame[column].astype(object).tolist()
+        values[row] = value
+        frame[column] = pd.Series(values).infer_objects()
+
+    return change
+
+
+def column(table: str, name: str, values: object) -> Change:
+    return lambda tables: tables[table].__setitem__(name, values)
+
+
+def milliseconds_as_microseconds(tables: dict[str, pd.DataFrame]) -> None:
+    tables["members"]["valid_from"] = pd.to_datetime([1767225600000] * 2, unit="us", utc=True)
+
+
+BAD = [
+    (
+        "missing column",
+        lambda t: t["members"].pop("age"),
+        "table members: expected the columns .* found none named age",
+    ),
+    ("extra column", column("members", "oops", 1), "table members: expected the columns .* found extra oops"),
+    ("missing table", lambda t: t.pop("follows"), "expected the tables follows, .*; found impressions, members"),
+    ("null key", setting("impressions", "member_id", 1, None), "impressions, column member_id: expected .* 1 null"),
+    ("null time", setting("impressions", "time", 0, pd.NaT), "impressions, column time: expected a value in every row"),
+    ("null label", setting("impressions", "clicked", 2, None), "impressions, column clicked: expected a value"),
+    (
+        "label",
+        setting("impressions", "clicked", 2, 2),
+        "impressions, column clicked: expected one of 0, 1; found 1 rows such as 2",
+    ),
+    (
+        "surface",
+        setting("impressions", "surface", 0, "fax"),
+        "column surface: expected one of feed, mail; found .* 'fax'",
+    ),
+    ("key type", column("impressions", "member_id", list("abcd")), "column member_id: expected integers; found object"),
+    ("item type", column("impressions", "post_id", [1, 2, 3, 4]), "column post_id: expected strings; found int64"),
+    (
+        "settled early",
+        column("impressions", "settled_time", instants(["2026-01-01"] * 4)),
+        "table impressions: expected settled_time not before time; found 4 rows without",
+    ),
+    (
+        "key twice",
+        column("impressions", "impression_id", [0, 1, 2, 2]),
+        "impression_id: expected one row per key; found 1",
+    ),
+    (
+        "time type",
+        column("members", "valid_from", [1, 2]),
+        "column valid_from: expected times with a zone .* found int64",
+    ),
+    ("time unit", milliseconds_as_microseconds, "column valid_from: expected a time not before 2000-01-01 .*unit"),
+    ("number", column("members", "age", ["old", "young"]), "members, column age: expected numbers; found object"),
+    ("category", column("members", "job", [1, 2]), "members, column job: expected strings; found int64"),
+    (
+        "vector",
+        column("members", "taste", [[1.0, 2.0], [1.0]]),
+        "column taste: expected vectors of 2 numbers; found 1 rows",
+    ),
+    ("context leak", column("impressions", "hour", [1, 1, 0, 1]), "column hour: expected context .* outcome clicked"),
+    ("weight", setting("follows", "strength", 0, -1.0), "follows: expected a positive strength wherever edge follows"),
+    (
+        "edge key",
+        column("follows", "followed_id", pd.array([None, 1, 1], dtype="Int64")),
+        "a key in followed_id wherever",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), [bad[1:] for bad in BAD], ids=[bad[0] for bad in BAD])
+def test_bad_tables_stop_the_run(change: Change, message: str) -> None:
+    tables = small_tables()
+    change(tables)
+    with pytest.raises(SourceError, match=message):
+        validate(small_spec(), tables, TABLES)
+
+
+def test_an_outcome_in_a_feature_table_is_a_leak() -> None:
+    columns = {**TABLES, "members": (*TABLES["members"], "seconds")}
+    with pytest.raises(
+        SourceError, match=r"table members \(view profile\): expected .*found the outcome column seconds"
+    ):
+        check_leaks(small_spec(), columns)
+    check_leaks(small_spec(), TABLES)
+
+
+def test_duplicates_and_rows_outside_are_dropped_and_counted() -> None:
+    tables = small_tables()
+    shown = tables["impressions"]
+    outside = shown.iloc[:2].assign(
+        impression_id=[8, 9],
+        time=instants(["2025-12-31 23:59", "2026-01-08 00:00"]),
+        settled_time=instants(["2026-01-01 00:01", "2026-01-08 00:01"]),
+    )
+    tables["impressions"] = pd.concat([shown, outside, shown.iloc[1:3]], ignore_index=True)
+    tables["members"] = pd.concat([tables["members"], tables["members"].iloc[:1]], ignore_index=True)
+    late = tables["follows"].iloc[:1].assign(time=instants(["2026-01-08 00:00"]))
+    tables["follows"] = pd.concat([tables["follows"], late], ignore_index=True)
+    tables["follows"].attrs["dropped"] = {"outside the windows": 1, "of robots": 5}
+    clean, dropped = validate(small_spec(), tables, TABLES)
+    assert dropped == {
+        "impressions": {"duplicates": 2, "outside the windows": 2},
+        "members": {"duplicates": 1},
+        "follows": {"outside the windows": 2, "of robots": 5},
+    }
+    assert clean["impressions"]["impression_id"].tolist() == [3, 0, 1, 2]
+    assert len(clean["follows"]) == 3  # history before the first window stays
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=8), st.randoms())
+def test_dropping_duplicates_is_idempotent_and_order_blind(repeats: list[int], random) -> None:
+    tables = small_tables()
+    shown = tables["impressions"]
+    order = [*range(len(shown)), *repeats]
+    random.shuffle(order)
+    clean, dropped = validate(small_spec(), {**tables, "impressions": shown.iloc[order]}, TABLES)
+    assert sorted(clean["impressions"]["impression_id"]) == [0, 1, 2, 3]
+    assert dropped["impressions"].get("duplicates", 0) == len(repeats)
+    again, nothing = validate(small_spec(), clean, TABLES)
+    assert not any(nothing.values())
+    pd.testing.assert_frame_equal(again["impressions"], clean["impressions"])
+
+
+def test_vectors_are_compared_by_value() -> None:
+    tables = small_tables()
+    members = tables["members"]
+    other = members.iloc[:1].assign(taste=[np.array([9.0, 9.0])])
+    tables["members"] = pd.concat([members, other, members.iloc[:1]], ignore_index=True)
+    clean, dropped = validate(small_spec(), tables, TABLES)
+    assert dropped["members"] == {"duplicates": 1}
+    assert len(clean["members"]) == 3

@@ -1,0 +1,267 @@
+"""Every mistake in a spec ends in one error that names the file, the key, what was expected and what was found."""
+
+import copy
+from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.spec import Spec, SpecError, check_columns, load_spec, parse_spec
+from models.spec.schema import WINDOW_ORDER
+
+DAY = 86_400_000_000
+
+GOOD = yaml.safe_load(
+    """
+name: small
+timezone: Asia/Shanghai
+source: {adapter: fake, options: {rate: 0.00001, size: 3}}
+nodes:
+  member:
+    key: member_id
+    views: {profile: {table: members, features: {age: number, job: category, text: "vector[4]"}}}
+  post:
+    key: post_id
+edges:
+  clicked:
+    table: impressions
+    source: {node: member, column: member_id}
+    target: {node: post, column: post_id}
+    time: settled_time
+    kind: engagement
+    domain: feed
+    filter: {clicked: [1]}
+    fan_out: [2, 1]
+impressions:
+  member: {node: member, column: member_id}
+  item: {node: post, column: post_id}
+  surfaces: [feed, mail]
+  context: {hour: number}
+  outcomes: [clicked, seconds]
+tasks:
+  click: {label: clicked, primary: true}
+counters:
+  by_post: {keys: [item]}
+windows: {start: 2026-01-01}
+home_domain: feed
+"""
+)
+COLUMNS = {
+    "impressions": (
+        *("impression_id", "time", "settled_time", "member_id", "post_id", "surface", "hour", "clicked", "seconds"),
+    ),
+    "members": ("member_id", "valid_from", "age", "job", "text"),
+}
+
+
+def changed(change: Callable[[dict], object]) -> str:
+    document = copy.deepcopy(GOOD)
+    change(document)
+    return yaml.safe_dump(document)
+
+
+def put(path: str, value: object) -> Callable[[dict], object]:
+    """A change that sets one key, by its dotted path."""
+
+    def change(document: dict) -> None:
+        *parents, last = path.split(".")
+        for parent in parents:
+            document = document[parent]
+        document[last] = value
+
+    return change
+
+
+MISTAKES = [
+    # change, key, expected, found
+    (put("impresions", {}), "impresions", "a key that the schema knows", "unknown key 'impresions'"),
+    (put("model", {"widht": 8}), "model.widht", "a key that the schema knows", "unknown key 'widht'"),
+    (put("edges.clicked.fanout", [1]), "edges.clicked.fanout", "a key that the schema knows", "unknown key 'fanout'"),
+    (lambda d: d.pop("windows"), "windows", "this key", "nothing"),
+    (lambda d: d["edges"]["clicked"].pop("time"), "edges.clicked.time", "this key", "nothing"),
+    (
+        put("edges.clicked.target.node", "pots"),
+        "edges.clicked.target.node",
+        "declared node type (member, post)",
+        "'pots'",
+    ),
+    (put("impressions.item.node", "job"), "impressions.item.node", "declared node type", "'job'"),
+    (put("windows.train", {"days": 2, "after": "test"}), "windows.train.after", "in a row", "a cycle through"),
+    (put("windows.gate", {"days": 2, "after": "gate"}), "windows.gate.after", "in a row", "a cycle through 'gate'"),
+    (put("windows.gate", {"days": 2, "after": "trian"}), "windows.gate.after", "one of graph", "'trian'"),
+    (put("windows.gate", {"days": 2, "after": "train"}), "windows.gate.after", "'validate'", "'train'"),
+    (put("windows.validate", {"days": -3}), "windows.validate.days", "greater than 0", "-3"),
+    (put("windows.start", "soon"), "windows.start", "date", "'soon'"),
+    (put("nodes.member.views.profile.features.age", "numbr"), "profile.features", "number, category", "'numbr'"),
+    (put("nodes.member.views.profile.features.age", "vector[0]"), "profile.features", "n of 1 or more", "'vector[0]'"),
+    (put("edges.clicked.time", "time"), "edges.clicked.time", "'settled_time', since", "'time'"),
+    (put("tasks.read", {"label": "clicked", "primary": True}), "tasks", "exactly one task with", "['click', 'read']"),
+    (put("tasks.click.primary", False), "tasks", "exactly one task with", "[]"),
+    (
+        put("tasks.click.label", "liked"),
+        "tasks.click.label",
+        "one of impressions.outcomes (clicked, seconds)",
+        "'liked'",
+    ),
+    (
+        put("impressions.context.seconds", "number"),
+        "impressions.context.seconds",
+        "request time",
+        "the outcome 'seconds'",
+    ),
+    (
+        put("impressions.context.settled_time", "number"),
+        "impressions.context.settled_time",
+        "no other part",
+        "settled_time",
+    ),
+    (put("impressions.context.hour", "vector[2]"), "impressions.context.hour", "number or category", "'vector[2]'"),
+    (put("impressions.surfaces", ["feed", "feed"]), "impressions.surfaces", "every value once", "'feed' twice"),
+    (
+        put("nodes.member.views.profile.features.clicked", "number"),
+        "features.clicked",
+        "before the outcome",
+        "'clicked'",
+    ),
+    (
+        put("nodes.member.views.profile.features.member_id", "number"),
+        "features.member_id",
+        "not the key",
+        "'member_id'",
+    ),
+    (
+        put("nodes.post.views", {"profile": {"table": "posts", "features": {"length": "number"}}}),
+        *("nodes.post.views.profile", "a view name of its own", "nodes.member.views.profile"),
+    ),
+    (
+        put("nodes.post.views", {"content": {"table": "posts", "features": {"age": "number"}}}),
+        *("nodes.post.views.content.features.age", "a feature name of its own", "profile.features.age"),
+    ),
+    (put("counters.profile", {"keys": ["item"]}), "counters.profile", "a name that no view has", "views.profile"),
+    (put("counters.by_post.keys", ["post"]), "counters.by_post.keys.0", "'member', 'item' or 'surface'", "'post'"),
+    (put("counters.by_post.keys", ["item", "item"]), "counters.by_post.keys", "every value once", "'item' twice"),
+    (put("counters.by_post.filter", {"clicked": [1]}), "counters.by_post.filter", "request time", "outcome 'clicked'"),
+    (put("counters.by_post.window_days", 0), "counters.by_post.window_days", "greater than 0", "0"),
+    (put("edges.clicked.fan_out", []), "edges.clicked.fan_out", "one number from 0 to 200 per hop", "[]"),
+    (put("edges.clicked.reverse_fan_out", [1]), "edges.clicked.reverse_fan_out", "2 hops", "[1]"),
+    (
+        put("edges.seen", {**GOOD["edges"]["clicked"], "fan_out": [2]}),
+        "edges.*.fan_out",
+        "same number of hops",
+        "[1, 2]",
+    ),
+    (put("domains", ["fed"]), "domains.0", "a domain of an edge (feed)", "'fed'"),
+    (put("home_domain", "mail"), "home_domain", "a domain of an edge (feed)", "'mail'"),
+    (put("timezone", "Asia/Peking"), "timezone", "an IANA time zone", "'Asia/Peking'"),
+    (put("name", "Two words"), "name", "pattern", "'Two words'"),
+    (put("gate", {"margin": -0.1}), "gate.margin", "greater than or equal to 0", "-0.1"),
+    (put("model", {"width": "wide"}), "model.width", "integer", "'wide'"),
+]
+
+
+@pytest.mark.parametrize(("change", "key", "expected", "found"), MISTAKES, ids=[mistake[1] for mistake in MISTAKES])
+def test_a_mistake_is_named(change: Callable[[dict], object], key: str, expected: str, found: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(changed(change), "configs/small.yaml")
+    error = caught.value
+    assert error.file == "configs/small.yaml"
+    assert key in error.key
+    assert expected in error.expected
+    assert found in error.found
+    assert str(error) == f"configs/small.yaml: {error.key}: expected {error.expected}; found {error.found}"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "found"),
+    [
+        ("name: a\nname: b\n", "(document)", "'name' stands twice"),
+        ('{"name": "a", "name": "b"}', "(document)", "'name' stands twice"),
+        ("nodes:\n  member: {key: a}\n  member: {key: b}\n", "(document)", "'member' stands twice"),
+        ("name: [", "(document)", "expected"),
+        ("- a list", "(document)", "list"),
+        ("", "(document)", "NoneType"),
+    ],
+)
+def test_a_text_that_is_no_mapping_of_keys(text: str, key: str, found: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text, "small.yaml")
+    assert caught.value.key == key
+    assert found in caught.value.found
+
+
+def test_a_missing_file(tmp_path) -> None:
+    with pytest.raises(SpecError, match=r"nowhere\.yaml: \(file\): expected a spec in YAML; found no such file"):
+        load_spec(tmp_path / "nowhere.yaml")
+
+
+UNKNOWN_COLUMNS = [
+    (put("edges.clicked.table", "events"), "edges.clicked.table", "members", "'events'"),
+    (put("edges.clicked.source.column", "user"), "edges.clicked.source.column", "member_id", "'user'"),
+    (put("edges.clicked.filter", {"cliked": [1]}), "edges.clicked.filter.cliked", "clicked", "'cliked'"),
+    (put("edges.clicked.weight", "dwell"), "edges.clicked.weight", "seconds", "'dwell'"),
+    (put("nodes.member.views.profile.features.height", "number"), "features.height", "age", "'height'"),
+    (put("nodes.member.views.profile.time", "since"), "views.profile.time", "valid_from", "'since'"),
+    (put("nodes.member.key", "id"), "nodes.member.key", "member_id", "'id'"),
+    (put("impressions.settled", "known_time"), "edges.clicked.time", "known_time", "settled_time"),
+    (put("impressions.context.device", "category"), "impressions.context.device", "hour", "'device'"),
+    (put("impressions.outcomes", ["clicked", "liked"]), "impressions.outcomes.liked", "clicked", "'liked'"),
+    (put("tasks.click.filter", {"place": [1]}), "tasks.click.filter.place", "surface", "'place'"),
+    (put("counters.by_post.filter", {"place": [1]}), "counters.by_post.filter.place", "surface", "'place'"),
+    (put("oracle", {"table": "truth", "probability": "p"}), "oracle.table", "impressions", "'truth'"),
+]
+
+
+@pytest.mark.parametrize(("change", "key", "expected", "found"), UNKNOWN_COLUMNS, ids=[c[1] for c in UNKNOWN_COLUMNS])
+def test_an_unknown_table_or_column(change: Callable[[dict], object], key: str, expected: str, found: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        check_columns(parse_spec(changed(change), "small.yaml"), COLUMNS, "small.yaml")
+    assert caught.value.file == "small.yaml"
+    assert key in caught.value.key
+    assert expected in caught.value.expected
+    assert found in caught.value.found
+
+
+def test_a_good_spec_and_its_way_through_json() -> None:
+    spec = parse_spec(yaml.safe_dump(GOOD))
+    check_columns(spec, COLUMNS)
+    assert spec.primary_task == "click"
+    assert [feature.size for feature in spec.nodes["member"].views["profile"].typed] == [1, 1, 4]
+    again = parse_spec(spec.model_dump_json(by_alias=True))
+    assert again == spec
+    assert again.source.options == {"rate": 0.00001, "size": 3}
+
+
+def test_domains_choose_edges_and_leave_the_intrinsic_ones() -> None:
+    def change(document: dict) -> None:
+        edge = {**document["edges"]["clicked"], "filter": {}}
+        document["edges"] |= {
+            "mailed": {**edge, "domain": "mail"},
+            "about": {**edge, "domain": "mail", "kind": "intrinsic"},
+        }
+        document["domains"] = ["feed"]
+
+    assert set(parse_spec(changed(change)).active_edges()) == {"clicked", "about"}
+    assert set(parse_spec(yaml.safe_dump(GOOD)).active_edges()) == {"clicked"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.integers(1, 40), min_size=5, max_size=5),
+    st.sampled_from(["UTC", "Asia/Shanghai", "America/New_York"]),
+    st.dates(datetime(2020, 1, 1).date(), datetime(2030, 1, 1).date()),
+)
+def test_windows_follow_each_other_from_midnight_to_midnight(days: list[int], zone: str, start) -> None:
+    windows = {name: {"days": length} for name, length in zip(WINDOW_ORDER, days, strict=True)}
+    spec = Spec.model_validate({**GOOD, "timezone": zone, "windows": {"start": start, **windows}})
+    spans = [spec.span(name) for name in WINDOW_ORDER]
+    for before, after in pairwise(spans):
+        assert before.end == after.start
+    for span, length in zip(spans, days, strict=True):
+        assert abs(span.end - span.start - length * DAY) <= DAY / 24  # a clock change moves a day by an hour
+        local = datetime.fromtimestamp(span.start / 1e6, tz=ZoneInfo(zone))
+        assert (local.hour, local.minute) == (0, 0)
