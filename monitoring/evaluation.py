@@ -1,0 +1,180 @@
+"""Evaluating a candidate: every scorer's probability for every impression of the gate and the test window."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from models.features import impression_features
+from models.spec import Spec
+from monitoring.calibration import roc
+from monitoring.documents import write_frame, write_json
+from monitoring.errors import EvaluationError
+from monitoring.measure import measure
+from monitoring.predictions import STATES, WINDOWS
+
+PREDICTIONS = "predictions.parquet"
+METRICS = "metrics.json"
+Scores = dict[tuple[str, str], dict[str, np.ndarray]]
+"""By (window, state), then by task: (rows,) probabilities."""
+_log = logging.getLogger(__name__)
+
+
+def evaluate(
+    spec: Spec,
+    graph_folder: Path,
+    training_set: Path,
+    tables: Path,
+    candidate: Path,
+    champion: Path | None,
+    folder: Path,
+) -> dict[str, Any]:
+    """Score the gate and the test window with candidate, champion and floor; write predictions and metrics.
+
+    ``candidate`` and ``champion`` are model folders. Each row is predicted twice: in as-of state, and with the
+    member's state frozen at the start of its window. The floor is fitted here, on train and validate. Writes
+    ``predictions.parquet`` (columns: ``monitoring.predictions``) and then ``metrics.json`` (``monitoring.measure``) to
+    ``folder``, each whole or not at all; returns ``{window: {scorer: {task: {metric: value}}}}``.
+
+    A champion that this graph cannot be put through (the spec has changed since) is left out; the reason is kept in
+    the metrics as ``champion_unusable``, and the gate compares with the floor. Raises EvaluationError if graph,
+    training set and tables do not hold the same impressions.
+    """
+    from models.graph.store import TemporalGraph
+    from models.nn.errors import EncodingError
+    from models.training.errors import ArtifactError
+
+    graph = TemporalGraph.load(graph_folder)
+    as_of = _read(spec, training_set / "impressions.parquet")
+    frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
+    scorers = {"candidate": _score(graph, candidate)}
+    unusable = None
+    if champion is not None:
+        try:
+            scorers["champion"] = _score(graph, champion)
+        except (EncodingError, ArtifactError) as error:
+            unusable = f"{type(error).__name__}: {error}".splitlines()[0]
+            _log.warning("The champion cannot score this graph and is left out: %s", unusable)
+    floor = _floor(spec, as_of)
+    parts = [_part(spec, graph, frames[state], window, state, scorers, floor) for window in WINDOWS for state in STATES]
+    predictions = pd.concat(parts, ignore_index=True)
+    if spec.oracle:
+        predictions["oracle"] = _oracle(spec, tables, predictions["key"])
+    document = measure(spec, predictions)
+    document["champion_unusable"] = unusable
+    write_frame(folder / PREDICTIONS, predictions)
+    write_json(folder / METRICS, document)
+    return {window: found["scores"] for window, found in document["windows"].items()}
+
+
+def roc_points(folder: Path, task: str, window: str = "test") -> tuple[list[float], list[float], list[float]]:
+    """The candidate's ROC curve from a folder of ``evaluate``: false and true positive rates, thresholds."""
+    predictions = pd.read_parquet(folder / PREDICTIONS)
+    rows = predictions[(predictions["window"] == window) & (predictions["state"] == "as_of")]
+    rows = rows[rows[f"label_{task}"].notna()]
+    curve = roc(rows[f"label_{task}"].to_numpy(), rows[f"candidate_{task}"].to_numpy())
+    return curve["false_positive_rate"], curve["true_positive_rate"], curve["threshold"]
+
+
+def _read(spec: Spec, path: Path) -> pd.DataFrame:
+    """What evaluation and floor need of a training set's rows, indexed by impression key."""
+    shown = spec.impressions
+    columns = [shown.key, shown.member.column, shown.item.column, shown.surface, shown.time, shown.settled, "window"]
+    columns += [feature.name for feature in impression_features(spec)] + shown.outcomes
+    columns += [filtered for task in spec.tasks.values() for filtered in task.filter]
+    frame = pq.read_table(path, columns=list(dict.fromkeys(columns))).to_pandas()
+    return frame.set_index(shown.key, drop=False, verify_integrity=True)
+
+
+def _score(graph: Any, folder: Path) -> Scores:
+    """The calibrated probabilities of the model in ``folder``, rows in the graph's order."""
+    import torch
+
+    from models.training.artifact import load_model
+    from models.training.predict import predict
+
+    model = load_model(folder)
+    rows = [graph.seeds.rows(window) for window in WINDOWS]
+    ends = np.cumsum([len(part) for part in rows])[:-1]
+    found: Scores = {}
+    for state in STATES:
+        probabilities = np.asarray(predict(model, graph, torch.cat(rows), state=state, calibrated=True))
+        for window, part in zip(WINDOWS, np.split(probabilities, ends), strict=True):
+            found[window, state] = dict(zip(model.tasks, part.T, strict=True))
+    return found
+
+
+def _floor(spec: Spec, frame: pd.DataFrame) -> Any:
+    from models.baselines.trees import fit_floor
+
+    return fit_floor(frame[frame["window"].isin(["train", "validate"])], spec)
+
+
+def _part(
+    spec: Spec,
+    graph: Any,
+    frame: pd.DataFrame,
+    window: str,
+    state: str,
+    scorers: dict[str, Scores],
+    floor: Any,
+) -> pd.DataFrame:
+    """The predictions of one window in one state."""
+    shown = spec.impressions
+    rows = graph.seeds.rows(window)
+    keys = graph.seeds.keys.take(_positions(rows)).to_pandas()
+    held = int((frame["window"] == window).sum())
+    absent = int((~keys.isin(frame.index)).sum())
+    if absent or held != len(keys):
+        raise EvaluationError(
+            f"{window} window, {state} state: expected the same impressions in graph and training set; found "
+            f"{len(keys)} in the graph and {held} in the training set, {absent} of the graph's not in it. "
+            "Build the graph from this training set"
+        )
+    chosen = frame.loc[keys]
+    part = pd.DataFrame(
+        {
+            "key": chosen[shown.key].to_numpy(),
+            "member": chosen[shown.member.column].to_numpy(),
+            "item": chosen[shown.item.column].to_numpy(),
+            "surface": chosen[shown.surface].to_numpy(),
+            "time": chosen[shown.time].to_numpy(dtype="datetime64[us]"),
+            "window": window,
+            "state": state,
+        }
+    )
+    part["time"] = part["time"].dt.tz_localize("UTC")
+    tasks = [task.name for task in graph.schema.seeds.tasks]
+    labels = graph.seeds.labels[rows].cpu().numpy()
+    for task in spec.tasks:
+        part[f"label_{task}"] = labels[:, tasks.index(task)].astype(np.float64)
+    for scorer, scores in scorers.items():
+        for task in spec.tasks:
+            part[f"{scorer}_{task}"] = scores[window, state][task].astype(np.float64)
+    for task, probability in floor.predict(chosen).items():
+        part[f"floor_{task}"] = np.asarray(probability, dtype=np.float64)
+    return part
+
+
+def _positions(rows: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.array(rows.cpu().numpy())
+
+
+def _oracle(spec: Spec, tables: Path, keys: pd.Series) -> np.ndarray:
+    """(rows,) the true probability of the primary label. Raises EvaluationError if an impression has none."""
+    assert spec.oracle is not None
+    key, probability = spec.impressions.key, spec.oracle.probability
+    table = pq.read_table(tables / f"{spec.oracle.table}.parquet", columns=[key, probability]).to_pandas()
+    found = keys.map(table.set_index(key)[probability]).to_numpy(dtype=np.float64)
+    missing = int(np.isnan(found).sum())
+    if missing:
+        raise EvaluationError(
+            f"table {spec.oracle.table}: expected a probability for every impression of the gate and test windows; "
+            f"found none for {missing} of {len(found)} rows. Ingest the world again"
+        )
+    return found

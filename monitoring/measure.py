@@ -1,0 +1,102 @@
+"""The metrics of an evaluation, from its predictions alone.
+
+AUC, log loss, normalised entropy and ECE are taken from as-of state; GAUC and NDCG from state frozen at the start of
+the window, since within a window a member's own outcomes give away the labels of the member's other rows.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models import metrics
+from models.spec import Spec
+from monitoring.documents import iso, plain
+from monitoring.predictions import WINDOWS, Scored, defined
+
+SEED = 20_000
+"""Of every bootstrap in monitoring: one verdict for one set of predictions."""
+
+
+def measure(spec: Spec, predictions: pd.DataFrame) -> dict[str, Any]:
+    """Every metric as strict JSON: ``windows -> <window> -> scores -> <scorer> -> <task> -> {...}``.
+
+    ``predictions`` has the columns of ``monitoring.predictions``. A metric that is not defined is None (no rows, one
+    class only). ``way`` is the share of the way from 0.5 to the oracle's AUC; ``auc_low``/``auc_high`` span 95 %.
+    """
+    return plain(
+        {
+            "spec": spec.name,
+            "primary_task": spec.primary_task,
+            "tasks": list(spec.tasks),
+            "windows": {window: _window(spec, predictions, window) for window in WINDOWS},
+        }
+    )
+
+
+def _window(spec: Spec, predictions: pd.DataFrame, window: str) -> dict[str, Any]:
+    span = spec.span(window)
+    rows = predictions[(predictions["window"] == window) & (predictions["state"] == "as_of")]
+    scores: dict[str, dict[str, Any]] = {}
+    for task in spec.tasks:
+        as_of = defined(spec, predictions, window, "as_of", task)
+        frozen = defined(spec, predictions, window, "frozen", task)
+        ceiling = _auc(as_of.labels, as_of.scores["oracle"]) if "oracle" in as_of.scores else float("nan")
+        for scorer in as_of.scores:
+            found = _scores(spec, as_of, frozen, scorer)
+            found["way"] = (found["auc"] - 0.5) / (ceiling - 0.5) if ceiling > 0.5 else None
+            scores.setdefault(scorer, {})[task] = found
+    return {
+        "start": iso(span.start),
+        "end": iso(span.end),
+        "rows": len(rows),
+        "members": int(rows["member"].nunique()),
+        "scores": scores,
+    }
+
+
+def _scores(spec: Spec, as_of: Scored, frozen: Scored, scorer: str) -> dict[str, Any]:
+    labels, scores = as_of.labels, as_of.scores[scorer]
+    found: dict[str, Any] = {"rows": len(labels), "positives": int(labels.sum())}
+    usable = bool(len(labels)) and not np.isnan(scores).any()
+    found["auc"] = _auc(labels, scores)
+    found["auc_low"], found["auc_high"] = _interval(spec, as_of, scores)
+    found["log_loss"] = metrics.log_loss(labels, scores) if usable else None
+    found["normalised_entropy"] = metrics.normalised_entropy(labels, scores) if usable else None
+    found["ece"] = metrics.ece(labels, scores) if usable else None
+    found["gauc"], found["ndcg_at_10"] = _within_members(frozen, scorer)
+    found["surfaces"] = _surfaces(spec, as_of, scores)
+    return found
+
+
+def _auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """AUC; NaN where a score is, or a class is missing."""
+    return float("nan") if np.isnan(scores).any() else metrics.auc(labels, scores)
+
+
+def _interval(spec: Spec, rows: Scored, scores: np.ndarray) -> tuple[float | None, float | None]:
+    if np.isnan(scores).any():
+        return None, None
+    return metrics.bootstrap_auc(rows.labels, scores, rows.members, n=spec.gate.bootstraps, seed=SEED)
+
+
+def _within_members(frozen: Scored, scorer: str) -> tuple[float | None, float | None]:
+    scores = frozen.scores[scorer]
+    if np.isnan(scores).any():
+        return None, None
+    return (
+        metrics.gauc(frozen.labels, scores, frozen.members),
+        metrics.ndcg(frozen.labels, scores, frozen.members, k=10),
+    )
+
+
+def _surfaces(spec: Spec, rows: Scored, scores: np.ndarray) -> dict[str, dict[str, Any]]:
+    surface = rows.rows["surface"].to_numpy()
+    return {
+        name: {
+            "rows": int((surface == name).sum()),
+            "positives": int(rows.labels[surface == name].sum()),
+            "auc": _auc(rows.labels[surface == name], scores[surface == name]),
+        }
+        for name in spec.impressions.surfaces
+    }

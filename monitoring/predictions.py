@@ -1,0 +1,55 @@
+"""The frame of predictions: its columns, and the rows and arrays that gate, metrics and comparison take from it.
+
+Columns: ``key, member, item, surface, time, window, state`` (as_of | frozen), ``label_<task>`` (NaN where the task is
+not defined), ``<scorer>_<task>`` probabilities for scorer in candidate, floor, champion, and ``oracle`` (simulated
+worlds: the true probability of the primary label).
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from models.spec import Spec
+from monitoring.errors import PredictionsError
+
+STATES: tuple[Literal["as_of", "frozen"], ...] = ("as_of", "frozen")
+SCORERS = ("candidate", "champion", "floor", "oracle")
+WINDOWS = ("gate", "test")
+
+
+class Scored(NamedTuple):
+    """The rows on which one task is defined: labels (rows,) 0 or 1, members (rows,), and scores by scorer."""
+
+    labels: np.ndarray
+    members: np.ndarray
+    scores: dict[str, np.ndarray]
+    rows: pd.DataFrame
+
+
+def column(scorer: str, task: str) -> str:
+    """The column of a scorer's probabilities for a task; the oracle has one column, for the primary task."""
+    return "oracle" if scorer == "oracle" else f"{scorer}_{task}"
+
+
+def scorers_of(spec: Spec, predictions: pd.DataFrame, task: str) -> list[str]:
+    """The scorers that predict the task in this frame, in the order of ``SCORERS``."""
+    known = [scorer for scorer in SCORERS if column(scorer, task) in predictions]
+    return [scorer for scorer in known if scorer != "oracle" or task == spec.primary_task]
+
+
+def defined(spec: Spec, predictions: pd.DataFrame, window: str, state: str, task: str) -> Scored:
+    """The rows of a window and state on which the task is defined. Raises PredictionsError for a missing column."""
+    for needed in ("member", "surface", "time", "window", "state", f"label_{task}"):
+        if needed not in predictions:
+            raise PredictionsError(
+                f"predictions: expected the column {needed!r}; found {', '.join(map(str, predictions.columns))}. "
+                "Take the predictions.parquet that evaluation wrote for this spec"
+            )
+    chosen = (predictions["window"] == window) & (predictions["state"] == state)
+    rows = predictions[chosen & predictions[f"label_{task}"].notna()]
+    scores = {
+        scorer: rows[column(scorer, task)].to_numpy(dtype=np.float64) for scorer in scorers_of(spec, predictions, task)
+    }
+    labels = rows[f"label_{task}"].to_numpy(dtype=np.float64)
+    return Scored(labels, rows["member"].to_numpy(), scores, rows)

@@ -1,0 +1,273 @@
+"""The run's report: one self-contained HTML page, written from the ledger's record alone, whatever happened.
+
+What it reads of the record, each where it is there: the artifacts ``metrics.json``, ``predictions.parquet`` and
+``drift.html``; the notes ``verdict`` (the gate's, with ``version``), ``endpoint`` ({url, version, curl}),
+``monitoring`` (of ``watch``), ``data`` ({table: sha256}), ``graph`` ({part: count}) and ``comparison``.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.spec import Spec
+from monitoring.calibration import reliability, roc
+from monitoring.documents import read_json, write_text
+from monitoring.plots import COLOURS, calibration_plot, curve_plot, days_plot, roc_plot, surface_plot
+from monitoring.predictions import SCORERS, defined
+from monitoring.record import LedgerRecord
+
+INDEX, DRIFT_PAGE = "index.html", "drift.html"
+COLUMNS = (
+    ("auc", "AUC", "as-of state; in brackets the 95 % interval from a bootstrap over members"),
+    ("log_loss", "log loss", "as-of state; nats, lower is better"),
+    (
+        "normalised_entropy",
+        "norm. entropy",
+        "log loss over that of the base rate; below 1 is better than knowing nothing",
+    ),
+    ("ece", "ECE", "expected calibration error, as-of state; lower is better"),
+    ("gauc", "GAUC", "AUC within a member's rows, state frozen at the window's start"),
+    ("ndcg_at_10", "NDCG@10", "within a member's rows, state frozen at the window's start"),
+)
+WINDOW_NOTES = {
+    "test": "Reported. Scored once; no choice was made on it.",
+    "gate": "Decides whether the candidate may serve. After both models' training, before the test window.",
+}
+_log = logging.getLogger(__name__)
+
+
+def write_report(spec: Spec, record: LedgerRecord, folder: Path) -> Path:
+    """Write ``index.html`` (and Evidently's page beside it) to ``folder``; returns the index's path.
+
+    Never raises for what a run did not get to: such a section says that it has nothing yet. A document or plot that
+    cannot be read is left out, and said so.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drift_page = record.artifacts.get(DRIFT_PAGE)
+    if drift_page is not None:
+        shutil.copyfile(drift_page, folder / DRIFT_PAGE)
+    try:
+        page = _render(_view(spec, record, drift_page is not None))
+    except Exception as error:
+        _log.warning("The report is written from the steps alone: %s", error)
+        bare = replace(record, notes={}, artifacts={}, curves={})
+        view = _view(spec, bare, drift_page is not None)
+        view["problems"].append(f"Only the steps could be shown ({type(error).__name__}: {error})")
+        page = _render(view)
+    return write_text(folder / INDEX, page)
+
+
+def summary_lines(record: LedgerRecord, index: Path) -> list[str]:
+    """What a terminal says at the end of a run: the metrics, the verdict, the curl line and the report's path."""
+    problems: list[str] = []
+    metrics = _attempt("metrics", lambda: _metrics(record), problems) or {}
+    lines = []
+    if metrics:
+        lines.append(f"{'test window':<16}{'AUC':>8}{'interval':>18}{'GAUC':>8}{'log loss':>10}{'to oracle':>11}")
+        for task in metrics["tasks"]:
+            for scorer, found in _by_scorer(metrics, "test", task).items():
+                interval = f"[{_number(found['auc_low'])}, {_number(found['auc_high'])}]"
+                lines.append(
+                    f"{task + ' ' + scorer:<16}{_number(found['auc']):>8}{interval:>18}{_number(found['gauc']):>8}"
+                    f"{_number(found['log_loss']):>10}{_percent(found['way']):>11}"
+                )
+    headline = _headline(record)
+    lines += [headline["title"], *(f"  {reason}" for reason in headline["reasons"])]
+    curl = (record.notes.get("endpoint") or {}).get("curl")
+    if curl:
+        lines.append(f"Ask the endpoint: {curl}")
+    return [*lines, f"Report: {index}"]
+
+
+def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, Any]:
+    """Everything that the template shows, as plain data; sections that have nothing are None or empty."""
+    problems: list[str] = []
+    metrics = _attempt("metrics.json", lambda: _metrics(record), problems)
+    watched = record.notes.get("monitoring") or {}
+    traffic = watched.get("traffic")
+    return {
+        "spec": spec.name,
+        "task": spec.primary_task,
+        "record": record,
+        "headline": _headline(record),
+        "endpoint": record.notes.get("endpoint"),
+        "mlflow": _mlflow_command(record.tracking_uri),
+        "metrics": metrics,
+        "windows": [name for name in ("test", "gate") if metrics],
+        "window_notes": WINDOW_NOTES,
+        "columns": COLUMNS,
+        "colours": COLOURS,
+        "by_scorer": _by_scorer,
+        "ways": _ways(metrics, spec.primary_task),
+        "surfaces": _surfaces(metrics, spec.primary_task),
+        "surface_plot": _attempt("plot by surface", lambda: _surface_plot(metrics, spec.primary_task), problems),
+        "plots": _attempt("ROC and calibration plots", lambda: _score_plots(spec, record), problems) or {},
+        "curves": _attempt("training curves", lambda: _curves(record), problems) or [],
+        "traffic": traffic,
+        "days_plot": _attempt("plot by day", lambda: days_plot(traffic["days"], "days"), problems) if traffic else "",
+        "served": watched.get("served"),
+        "drift": watched.get("drift"),
+        "drift_page": DRIFT_PAGE if has_drift_page else None,
+        "data": record.notes.get("data") or {},
+        "graph": record.notes.get("graph") or {},
+        "comparison": record.notes.get("comparison"),
+        "steps": _steps(record),
+        "total": _total(record),
+        "problems": problems,
+    }
+
+
+def _attempt(what: str, make: Callable[[], Any], problems: list[str]) -> Any:
+    """The value, or None with a line in ``problems``: the report of a broken run must still be written."""
+    try:
+        return make()
+    except Exception as error:
+        _log.warning("The report goes without %s: %s", what, error)
+        problems.append(f"{what} could not be shown ({type(error).__name__}: {error})")
+        return None
+
+
+def _metrics(record: LedgerRecord) -> dict[str, Any] | None:
+    path = record.artifacts.get("metrics.json")
+    return read_json(path) if path else None
+
+
+def _headline(record: LedgerRecord) -> dict[str, Any]:
+    """The state of the run in one line: tone is good, held, bad or quiet."""
+    verdict, failure = record.notes.get("verdict"), record.failure
+    endpoint = record.notes.get("endpoint")
+    if failure is not None:
+        word = "failed" if failure.status == "failed" else "was interrupted"
+        reasons = [failure.error or "No error was recorded."]
+        return {"tone": "bad", "title": f"Stopped: the step “{failure.name}” {word}", "reasons": reasons}
+    if verdict is None:
+        return {"tone": "quiet", "title": "No verdict in this run", "reasons": []}
+    version = verdict.get("version", "of this run")
+    if verdict["decision"] == "promote":
+        serves = f" and answers at {endpoint['url']}" if endpoint else ""
+        return {
+            "tone": "good",
+            "title": f"Promoted: version {version} passed the gate{serves}",
+            "reasons": verdict["reasons"],
+        }
+    return {"tone": "held", "title": f"Held: version {version} may not serve", "reasons": verdict["reasons"]}
+
+
+def _mlflow_command(tracking_uri: str) -> str:
+    if tracking_uri.startswith(("http://", "https://")):
+        return f"open {tracking_uri}"
+    return f"MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri {tracking_uri}"
+
+
+def _by_scorer(metrics: dict[str, Any], window: str, task: str) -> dict[str, dict[str, Any]]:
+    """The metrics of a task in a window by scorer, in the order in which scorers are always shown."""
+    scores = metrics["windows"][window]["scores"]
+    return {scorer: scores[scorer][task] for scorer in SCORERS if task in scores.get(scorer, {})}
+
+
+def _ways(metrics: dict[str, Any] | None, task: str) -> list[dict[str, Any]]:
+    """Share of the way from 0.5 to the oracle's AUC on the test window, by scorer; [] where there is no oracle."""
+    if metrics is None:
+        return []
+    found = _by_scorer(metrics, "test", task)
+    return [
+        {"scorer": scorer, "way": scores["way"], "width": min(max(scores["way"], 0.0), 1.0) * 100}
+        for scorer, scores in found.items()
+        if scores["way"] is not None and scorer != "oracle"
+    ]
+
+
+def _surfaces(metrics: dict[str, Any] | None, task: str) -> dict[str, dict[str, Any]]:
+    """By surface of the test window: rows, positives, and AUC by scorer."""
+    if metrics is None:
+        return {}
+    table: dict[str, dict[str, Any]] = {}
+    for scorer, found in _by_scorer(metrics, "test", task).items():
+        for surface, scores in found["surfaces"].items():
+            row = table.setdefault(surface, {"rows": scores["rows"], "positives": scores["positives"], "auc": {}})
+            row["auc"][scorer] = scores["auc"]
+    return table
+
+
+def _surface_plot(metrics: dict[str, Any] | None, task: str) -> str:
+    return surface_plot({surface: row["auc"] for surface, row in _surfaces(metrics, task).items()}, "surfaces")
+
+
+def _score_plots(spec: Spec, record: LedgerRecord) -> dict[str, str]:
+    """ROC and calibration of the primary task on the test window."""
+    import pyarrow.parquet as pq
+
+    path = record.artifacts.get("predictions.parquet")
+    if path is None:
+        return {}
+    rows = defined(spec, pq.read_table(path).to_pandas(), "test", "as_of", spec.primary_task)
+    finite = {scorer: scores for scorer, scores in rows.scores.items() if np.isfinite(scores).all()}
+    bins = {scorer: reliability(rows.labels, scores) for scorer, scores in finite.items() if scorer != "oracle"}
+    return {
+        "roc": roc_plot({scorer: roc(rows.labels, scores) for scorer, scores in finite.items()}, "roc"),
+        "calibration": calibration_plot(bins, "calibration"),
+    }
+
+
+def _curves(record: LedgerRecord) -> list[str]:
+    drawn = [
+        curve_plot(points, key, f"curve{index}") for index, (key, points) in enumerate(sorted(record.curves.items()))
+    ]
+    return [plot for plot in drawn if plot]
+
+
+def _steps(record: LedgerRecord) -> list[dict[str, Any]]:
+    longest = max((step.seconds or 0.0 for step in record.steps), default=0.0)
+    return [{"step": step, "width": 100 * (step.seconds or 0.0) / longest if longest else 0.0} for step in record.steps]
+
+
+def _total(record: LedgerRecord) -> float | None:
+    """Seconds from the first step's begin to the last known end."""
+    ends = [step.started / 1e6 + step.seconds for step in record.steps if step.seconds is not None]
+    return max(ends) - min(step.started for step in record.steps) / 1e6 if ends else None
+
+
+def _render(view: dict[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("monitoring"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": _number,
+        "percent": _percent,
+        "duration": _duration,
+        "moment": _moment,
+        "pretty": lambda value: json.dumps(value, indent=1, ensure_ascii=False),
+    }
+    return environment.get_template("report.html").render(view)
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _moment(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")

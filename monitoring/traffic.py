@@ -1,0 +1,117 @@
+"""CTR and calibration of traffic: what was predicted, what was observed, by day and by surface."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.metrics import ece
+from models.spec import Spec
+from monitoring.calibration import reliability
+from monitoring.documents import plain
+from monitoring.errors import TrafficError
+from monitoring.predictions import column
+
+COLUMNS = ("time", "surface", "label", "probability")
+
+
+def summarise(frame: pd.DataFrame, zone: str = "UTC") -> dict[str, Any]:
+    """Summarise rows with the columns ``time`` (UTC), ``surface``, ``label`` (0, 1, NaN = not known), ``probability``.
+
+    Returns strict JSON: ``rows``, ``labelled``, and over the labelled rows ``ctr`` (share of positives), ``predicted``
+    (mean probability), ``ratio`` (predicted / ctr: above 1 promises too much), ``ece`` and ``deciles``; ``days`` (in
+    ``zone``) and ``surfaces`` hold the same figures for their rows. What has no rows is None, or []. Raises
+    TrafficError for a missing column, a label that is neither 0 nor 1, or a probability outside 0 to 1.
+    """
+    _check(frame)
+    labels, probabilities = frame["label"].to_numpy(dtype=float), frame["probability"].to_numpy(dtype=float)
+    day = frame["time"].dt.tz_convert(zone).dt.date.astype(str) if len(frame) else pd.Series(dtype=str)
+    return plain(
+        {
+            **_figures(labels, probabilities),
+            "deciles": reliability(labels, probabilities),
+            "days": _by("day", day.to_numpy(), labels, probabilities),
+            "surfaces": _by("surface", frame["surface"].to_numpy(), labels, probabilities),
+        }
+    )
+
+
+def from_predictions(spec: Spec, predictions: pd.DataFrame, window: str, scorer: str = "candidate") -> pd.DataFrame:
+    """The as-of rows of a window with the scorer's probability of the primary task, as ``summarise`` reads them."""
+    task = spec.primary_task
+    rows = predictions[(predictions["window"] == window) & (predictions["state"] == "as_of")]
+    renamed = {f"label_{task}": "label", column(scorer, task): "probability"}
+    return rows[["time", "surface", *renamed]].rename(columns=renamed).reset_index(drop=True)
+
+
+def from_served(spec: Spec, served: pd.DataFrame, impressions: pd.DataFrame, hours: float = 24) -> pd.DataFrame:
+    """What an endpoint served, with the outcome that followed, as ``summarise`` reads it.
+
+    ``served``: the frame of ``models.served`` (times int64 microseconds). ``impressions``: the canonical table. A
+    served candidate belongs to the first impression of the same member, item and surface at or after it, within
+    ``hours``; one impression answers the last candidate served before it. What was never shown keeps no label.
+    """
+    shown = spec.impressions
+    primary = spec.tasks[spec.primary_task]
+    rows = served[["member", "item", "surface"]].astype(str)
+    rows["time"] = pd.to_datetime(served["time"].astype("int64"), unit="us", utc=True).astype("datetime64[us, UTC]")
+    rows["probability"] = served[f"probability_{spec.primary_task}"].astype(float)
+    outcome = pd.DataFrame(
+        {
+            "member": impressions[shown.member.column].astype(str),
+            "item": impressions[shown.item.column].astype(str),
+            "surface": impressions[shown.surface].astype(str),
+            "shown": impressions[shown.time].astype("datetime64[us, UTC]"),
+            "label": impressions[primary.label].astype(float),
+            "key": impressions[shown.key].astype(str),
+        }
+    )
+    joined = pd.merge_asof(
+        rows.sort_values("time", kind="stable"),
+        outcome.sort_values("shown", kind="stable"),
+        left_on="time",
+        right_on="shown",
+        by=["member", "item", "surface"],
+        direction="forward",
+        tolerance=pd.Timedelta(hours=hours),
+    )
+    earlier = joined["key"].notna() & joined.duplicated("key", keep="last")
+    joined.loc[earlier, "label"] = np.nan
+    return joined[["time", "surface", "label", "probability"]]
+
+
+def _check(frame: pd.DataFrame) -> None:
+    for name in COLUMNS:
+        if name not in frame:
+            raise TrafficError(f"traffic: expected the columns {', '.join(COLUMNS)}; found no {name!r}")
+    labels = frame["label"].dropna()
+    if not labels.isin([0, 1]).all():
+        raise TrafficError(
+            f"traffic, column label: expected 0, 1 or nothing; found {labels[~labels.isin([0, 1])].iloc[0]}"
+        )
+    outside = frame["probability"][(frame["probability"] < 0) | (frame["probability"] > 1)]
+    if len(outside):
+        raise TrafficError(f"traffic, column probability: expected 0 to 1; found {outside.iloc[0]}")
+
+
+def _by(name: str, groups: np.ndarray, labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, Any]]:
+    return [
+        {name: str(group), **_figures(labels[groups == group], probabilities[groups == group])}
+        for group in sorted(set(groups.tolist()))
+    ]
+
+
+def _figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    known = ~(np.isnan(labels) | np.isnan(probabilities))
+    labelled = int(known.sum())
+    if not labelled:
+        return {"rows": len(labels), "labelled": 0, "ctr": None, "predicted": None, "ratio": None, "ece": None}
+    ctr, predicted = float(labels[known].mean()), float(probabilities[known].mean())
+    return {
+        "rows": len(labels),
+        "labelled": labelled,
+        "ctr": ctr,
+        "predicted": predicted,
+        "ratio": predicted / ctr if ctr else None,
+        "ece": ece(labels[known], probabilities[known], bins=10),
+    }

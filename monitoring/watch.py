@@ -1,0 +1,101 @@
+"""One look at a product: have the features drifted since training, and do predictions still match what happens?"""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from models import served as served_log
+from models.features import impression_features
+from models.spec import Feature, Spec
+from monitoring.documents import iso, plain
+from monitoring.drift import FEWEST_ROWS, PAGE, drift
+from monitoring.traffic import from_predictions, summarise
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What was seen."""
+
+    drift: dict[str, Any]
+    """The summary of ``monitoring.drift``, with ``current``: endpoint (its served log) or test window."""
+    traffic: dict[str, Any]
+    """``monitoring.traffic.summarise`` of the test window."""
+    served: dict[str, Any]
+    """What the endpoint served: rows, slates, first and last (ISO-8601), mean predicted probability, cold share."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON document without NaN."""
+        return plain({"drift": self.drift, "traffic": self.traffic, "served": self.served})
+
+    def metrics(self) -> dict[str, float]:
+        """The figures that a person follows over time; what is not known is left out."""
+        found = {
+            "drifted_share": self.drift["share"],
+            "ctr": self.traffic["ctr"],
+            "predicted_ctr": self.traffic["predicted"],
+            "calibration_ratio": self.traffic["ratio"],
+            "ece": self.traffic["ece"],
+            "served_rows": self.served["rows"],
+        }
+        return {name: float(value) for name, value in found.items() if value is not None}
+
+    def to_markdown(self) -> str:
+        """A page for KFP's UI."""
+        drifted = ", ".join(f"`{name}`" for name in self.drift["drifted"]) or "none"
+        figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in self.metrics().items())
+        return (
+            f"# Monitoring\n\nFeatures of the {self.drift['current']} against training: **{self.drift['status']}**; "
+            f"drifted: {drifted}.\n\n| figure | value |\n|---|---|\n{figures}"
+        )
+
+
+def watch(spec: Spec, training_set: Path, evaluation: Path, served: Path, page: Path) -> Watched:
+    """Look at drift, CTR and calibration; write Evidently's page to ``page``.
+
+    The reference is the train window of ``training_set``. What is compared with it is the served log in the folder
+    ``served`` if it holds at least 50 candidates, else the test window. CTR and calibration come from the predictions
+    in ``evaluation``, as of each impression of the test window. No served log, or an empty one, is no error.
+    """
+    features = impression_features(spec)
+    names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))
+    rows = pq.read_table(training_set / "impressions.parquet", columns=names).to_pandas()
+    rows = rows.rename(columns={spec.impressions.surface: "surface"})
+    log = served_log.read(served)
+    live = len(log) >= FEWEST_ROWS and all(feature.name in log for feature in features)
+    columns = [*features, Feature("surface", "category", 1)]
+    current = log if live else rows[rows["window"] == "test"]
+    with tempfile.TemporaryDirectory(dir=_made(page.parent)) as scratch:
+        found = drift(rows[rows["window"] == "train"], current, columns, Path(scratch))
+        os.replace(Path(scratch) / PAGE, page)
+    found["current"] = "endpoint" if live else "test window"
+    traffic = summarise(from_predictions(spec, _predictions(spec, evaluation), "test"), spec.timezone)
+    return Watched(found, traffic, _served(spec, log))
+
+
+def _predictions(spec: Spec, folder: Path) -> pd.DataFrame:
+    task = spec.primary_task
+    names = ["time", "surface", "window", "state", f"label_{task}", f"candidate_{task}"]
+    return pq.read_table(folder / "predictions.parquet", columns=names).to_pandas()
+
+
+def _served(spec: Spec, log: pd.DataFrame) -> dict[str, Any]:
+    if log.empty:
+        return {"rows": 0, "slates": 0, "first": None, "last": None, "predicted": None, "cold": None}
+    return {
+        "rows": len(log),
+        "slates": int(log["slate"].nunique()),
+        "first": iso(int(log["served"].min())),
+        "last": iso(int(log["served"].max())),
+        "predicted": float(log[f"probability_{spec.primary_task}"].astype(float).mean()),
+        "cold": float(log["item_cold"].astype(bool).mean()),
+    }
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

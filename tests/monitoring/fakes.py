@@ -1,0 +1,71 @@
+"""A small spec and hand-made predictions for the tests of monitoring."""
+
+import numpy as np
+import pandas as pd
+
+from models.spec import Spec, parse_spec
+
+SPEC = """
+name: small
+source: {adapter: hand}
+nodes:
+  member: {key: member_id}
+  item: {key: item_id, views: {items: {table: items, features: {quality: number}}}}
+edges:
+  clicked:
+    {table: impressions, source: {node: member, column: member}, target: {node: item, column: item},
+     time: settled_time, kind: engagement, domain: notification}
+impressions:
+  member: {node: member, column: member}
+  item: {node: item, column: item}
+  surfaces: [notification, feed]
+  context: {hour: number, kind: category}
+  outcomes: [clicked, liked]
+tasks:
+  click: {label: clicked, primary: true}
+  like: {label: liked}
+counters:
+  member_total: {keys: [member]}
+windows: {start: 2026-01-01, graph: {days: 2}, train: {days: 2}, validate: {days: 1}, gate: {days: 1}, test: {days: 1}}
+home_domain: notification
+gate: {margin: 0.01, bootstraps: 100}
+oracle: {table: truth, probability: chance}
+"""
+
+
+def small_spec() -> Spec:
+    return parse_spec(SPEC, "small.yaml")
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-values))
+
+
+def fake_predictions(
+    spec: Spec, rows: int = 4000, members: int = 300, noise: dict[str, float] | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Predictions of ``rows`` impressions a window; each scorer sees the true score through noise of that deviation."""
+    noise = {"candidate": 0.5, "floor": 1.0} if noise is None else noise
+    generator = np.random.default_rng(seed)
+    parts = []
+    for window in ("gate", "test"):
+        span = spec.span(window)
+        truth = generator.normal(-1, 1.2, rows)
+        part = pd.DataFrame(
+            {
+                "key": np.arange(rows) + (rows if window == "test" else 0),
+                "member": generator.integers(0, members, rows),
+                "item": generator.integers(0, 50, rows),
+                "surface": generator.choice(spec.impressions.surfaces, rows),
+                "time": pd.to_datetime(np.sort(generator.integers(span.start, span.end, rows)), unit="us", utc=True),
+                "window": window,
+            }
+        )
+        part["label_click"] = (generator.random(rows) < sigmoid(truth)).astype(float)
+        part["label_like"] = np.where(part["label_click"] == 1, (generator.random(rows) < 0.3).astype(float), np.nan)
+        part["oracle"] = sigmoid(truth)
+        for scorer, deviation in noise.items():
+            part[f"{scorer}_click"] = sigmoid(truth + generator.normal(0, deviation, rows))
+            part[f"{scorer}_like"] = generator.random(rows) * 0.6
+        parts += [part.assign(state="as_of"), part.assign(state="frozen")]
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,93 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.spec import Feature
+from monitoring.documents import read_json
+from monitoring.drift import drift
+from monitoring.errors import DriftError
+from tests.monitoring.pages import Page
+
+COLUMNS = [
+    Feature("rate", "number", 1),
+    Feature("same", "number", 1),
+    Feature("kind", "category", 1),
+    Feature("constant", "number", 1),
+    Feature("nothing", "number", 1),
+    Feature("lost", "category", 1),
+    Feature("tokens", "vector", 4),
+]
+
+
+def rows(count: int, shift: float = 0.0, seed: int = 0) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "rate": generator.normal(shift, 1, count),
+            "same": np.where(generator.random(count) < 0.2, np.nan, generator.normal(0, 1, count)),
+            "kind": generator.choice(["a", "b"], count, p=[0.5 + shift / 4, 0.5 - shift / 4]),
+            "constant": 1.0,
+            "nothing": np.nan,
+            "lost": pd.Series(["x"] * count if not shift else [None] * count, dtype=object),
+        }
+    )
+
+
+@pytest.mark.parametrize("count", [3000, 400])
+def test_moved_columns_are_found_and_still_ones_are_not(tmp_path: Path, count: int) -> None:
+    found = drift(rows(count), rows(count, shift=1.5, seed=1), COLUMNS, tmp_path)
+    assert found["drifted"] == ["rate", "kind", "lost"]
+    assert found["columns"]["nothing"]["drifted"] is None
+    assert found["columns"]["lost"]["note"] == "no values in the current rows"
+    assert found["share"] == pytest.approx(3 / 5)
+    assert found["status"] == "drifted"
+    assert "tokens" not in found["columns"]
+    assert read_json(tmp_path / "drift.json") == found
+    page = (tmp_path / "drift.html").read_text(encoding="utf-8")
+    assert Page(page).external == []
+    assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+def test_the_same_rows_are_stable_and_the_result_is_the_same_twice(tmp_path: Path) -> None:
+    big = rows(12_000)
+    first, second = drift(big, big, COLUMNS, tmp_path / "a"), drift(big, big, COLUMNS, tmp_path / "b")
+    assert first == second
+    assert first["status"] == "stable"
+    assert first["drifted"] == []
+    assert first["rows"] == {"reference": 12_000, "current": 12_000}
+
+
+@pytest.mark.parametrize("count", [0, 49])
+def test_too_few_rows_are_a_result_not_an_error(tmp_path: Path, count: int) -> None:
+    found = drift(rows(1000), rows(1000).iloc[:count], COLUMNS, tmp_path)
+    assert found["status"] == "not_enough_rows"
+    assert found["share"] is None
+    assert f"{count} current rows" in (tmp_path / "drift.html").read_text(encoding="utf-8")
+
+
+def test_nothing_to_compare_is_a_result_not_an_error(tmp_path: Path) -> None:
+    found = drift(rows(100), rows(100), [Feature("nothing", "number", 1), Feature("tokens", "vector", 4)], tmp_path)
+    assert found["status"] == "nothing_to_compare"
+    assert (tmp_path / "drift.html").is_file()
+
+
+def test_infinities_and_thousands_of_categories_are_handled(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "id": generator.integers(0, 10**6, 2000).astype(str),
+            "value": np.r_[np.full(1000, np.inf), generator.normal(size=1000)],
+        }
+    )
+    found = drift(frame, frame, [Feature("id", "category", 1), Feature("value", "number", 1)], tmp_path)
+    assert found["status"] == "stable"
+    assert found["columns"]["value"]["missing"]["current"] == 0.5
+
+
+def test_an_absent_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DriftError, match="current frame: expected the column 'rate'"):
+        drift(rows(100), rows(100).drop(columns="rate"), COLUMNS, tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,181 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from models.graph.fakes import fake_graph
+from models.graph.store import TemporalGraph
+from models.nn.config import ModelConfig
+from models.nn.encoding import Encoding
+from models.nn.model import Ranker
+from models.spec import Spec, parse_spec
+from models.training.artifact import Model, save_model
+from models.training.calibration import Calibration
+from monitoring.documents import read_json
+from monitoring.errors import EvaluationError
+from monitoring.evaluation import evaluate, roc_points
+
+SPEC = """
+name: fake
+source: {adapter: hand}
+nodes: {member: {key: member_id}, item: {key: item_id}}
+edges:
+  clicked:
+    {table: impressions, source: {node: member, column: member}, target: {node: item, column: item},
+     time: settled_time, kind: engagement, domain: notification}
+impressions:
+  member: {node: member, column: member}
+  item: {node: item, column: item}
+  surfaces: [email, push]
+  context: {member_rate: number, item_rate: number, device: category}
+  outcomes: [clicked, dwelt]
+tasks:
+  click: {label: clicked, primary: true}
+  dwell: {label: dwelt}
+windows: {start: 2023-11-14, graph: {days: 10}, train: {days: 6}, validate: {days: 2}, gate: {days: 2}, test: {days: 2}}
+home_domain: notification
+gate: {bootstraps: 50}
+oracle: {table: truth, probability: chance}
+"""
+
+
+class Road:
+    """A fake graph with the training set, the tables and two models that go with it, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.spec: Spec = parse_spec(SPEC, "fake.yaml")
+        self.folder = folder
+        graph = fake_graph(members=40, items=30, impressions=1500)
+        graph.save(folder / "graph")
+        self.frame = training_rows(graph)
+        self.write(self.frame)
+        (folder / "tables").mkdir()
+        chance = np.clip(0.2 + 0.6 * self.frame["clicked"], 0, 1)
+        truth = pd.DataFrame({"impression_id": self.frame["impression_id"], "chance": chance})
+        truth.to_parquet(folder / "tables" / "truth.parquet")
+        for seed in (0, 1):
+            save_fresh_model(graph, seed, folder / f"model{seed}")
+
+    def write(self, frame: pd.DataFrame) -> None:
+        (self.folder / "set").mkdir(exist_ok=True)
+        frame.to_parquet(self.folder / "set" / "impressions.parquet")
+        frame[frame["window"] != "train"].to_parquet(self.folder / "set" / "frozen.parquet")
+
+    def evaluate(self, champion: Path | None = None) -> dict:
+        graph, training_set, tables, candidate, out = (
+            self.folder / name for name in ("graph", "set", "tables", "model0", "out")
+        )
+        return evaluate(self.spec, graph, training_set, tables, candidate, champion, out)
+
+
+def training_rows(graph: TemporalGraph) -> pd.DataFrame:
+    """The training set of a fake graph, as feature retrieval writes it: in the order of keys, not of time."""
+    seeds, schema = graph.seeds, graph.schema.seeds
+    devices = np.array([None, *schema.features[2].vocabulary], dtype=object)
+    frame = pd.DataFrame(
+        {
+            "impression_id": seeds.keys.to_pandas(),
+            "member": seeds.member.numpy(),
+            "item": seeds.item.numpy(),
+            "surface": np.array(schema.surfaces)[seeds.surface.numpy()],
+            "time": pd.to_datetime(seeds.time.numpy(), unit="us", utc=True),
+            "settled_time": pd.to_datetime(seeds.settled.numpy(), unit="us", utc=True),
+            "clicked": np.nan_to_num(seeds.labels[:, 0].numpy()).astype(np.int8),
+            "dwelt": np.nan_to_num(seeds.labels[:, 1].numpy()).astype(np.int8),
+            "member_rate": seeds.numbers[:, 0].numpy(),
+            "item_rate": seeds.numbers[:, 1].numpy(),
+            "device": devices[seeds.categories[:, 0].numpy()],
+            "window": np.array(seeds.windows)[seeds.window.numpy()],
+        }
+    )
+    return frame.sort_values("impression_id", ignore_index=True)
+
+
+def save_fresh_model(graph: TemporalGraph, seed: int, folder: Path) -> None:
+    torch.manual_seed(seed)
+    encoding = Encoding.fit(graph, until=int(graph.seeds.time.max()))
+    ranker = Ranker(ModelConfig(width=8, heads=2, activities=4), graph.schema, encoding).eval()
+    calibration = Calibration.none([task.name for task in graph.schema.seeds.tasks])
+    save_model(Model(ranker, encoding, graph.schema, calibration, {}), folder)
+
+
+@pytest.fixture(scope="module")
+def road(tmp_path_factory) -> Road:
+    return Road(tmp_path_factory.mktemp("road"))
+
+
+def test_every_scorer_predicts_both_windows_in_both_states(road: Road) -> None:
+    results = road.evaluate(champion=road.folder / "model1")
+    predictions = pd.read_parquet(road.folder / "out" / "predictions.parquet")
+    evaluated = road.frame[road.frame["window"].isin(["gate", "test"])]
+    for state in ("as_of", "frozen"):
+        rows = predictions[predictions["state"] == state].set_index("key").loc[evaluated["impression_id"]]
+        assert rows["member"].tolist() == evaluated["member"].tolist()
+        assert rows["surface"].tolist() == evaluated["surface"].tolist()
+        assert (rows["time"].to_numpy() == evaluated["time"].to_numpy()).all()
+        assert rows["oracle"].tolist() == pytest.approx((0.2 + 0.6 * evaluated["clicked"]).tolist())
+        for scorer in ("candidate", "champion", "floor"):
+            assert rows[[f"{scorer}_click", f"{scorer}_dwell"]].stack().between(0, 1).all()
+    assert predictions["label_dwell"].isna().any()
+    assert not predictions["candidate_click"].equals(predictions["champion_click"])
+    assert results["test"]["oracle"]["click"]["auc"] == 1
+    document = read_json(road.folder / "out" / "metrics.json")
+    assert document["windows"]["gate"]["scores"] == results["gate"]
+    assert document["champion_unusable"] is None
+    rates = roc_points(road.folder / "out", "click")
+    assert rates[0][0] == rates[1][0] == 0
+    assert {path.name for path in (road.folder / "out").iterdir()} == {"predictions.parquet", "metrics.json"}
+
+
+def test_frozen_state_differs_from_as_of_state(road: Road) -> None:
+    road.evaluate()
+    predictions = pd.read_parquet(road.folder / "out" / "predictions.parquet")
+    as_of, frozen = (predictions[predictions["state"] == state] for state in ("as_of", "frozen"))
+    assert as_of["key"].tolist() == frozen["key"].tolist()
+    assert not np.allclose(as_of["candidate_click"], frozen["candidate_click"])
+
+
+def test_a_champion_of_another_schema_is_left_out_and_named(road: Road, tmp_path: Path) -> None:
+    graph = fake_graph(members=40, items=30, impressions=1500)
+    tasks = (graph.schema.seeds.tasks[0], replace(graph.schema.seeds.tasks[1], name="share"))
+    graph.schema = replace(graph.schema, seeds=replace(graph.schema.seeds, tasks=tasks))
+    save_fresh_model(graph, 2, tmp_path / "old")
+    results = road.evaluate(champion=tmp_path / "old")
+    assert "champion" not in results["gate"]
+    assert "share" in read_json(road.folder / "out" / "metrics.json")["champion_unusable"]
+
+
+def test_a_graph_of_other_impressions_is_refused_and_nothing_written(road: Road, tmp_path: Path) -> None:
+    last = road.frame["impression_id"] == road.frame.loc[road.frame["window"] == "gate", "impression_id"].max()
+    road.write(road.frame[~last])
+    try:
+        with pytest.raises(EvaluationError, match="gate window, as_of state: expected the same impressions"):
+            evaluate(
+                road.spec,
+                road.folder / "graph",
+                road.folder / "set",
+                road.folder / "tables",
+                road.folder / "model0",
+                None,
+                tmp_path / "out",
+            )
+    finally:
+        road.write(road.frame)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_impression_without_a_true_probability_is_refused(road: Road, tmp_path: Path) -> None:
+    pd.DataFrame({"impression_id": [0], "chance": [0.5]}).to_parquet(tmp_path / "truth.parquet")
+    with pytest.raises(EvaluationError, match="found none for"):
+        evaluate(
+            road.spec,
+            road.folder / "graph",
+            road.folder / "set",
+            tmp_path,
+            road.folder / "model0",
+            None,
+            tmp_path / "out",
+        )

@@ -1,0 +1,159 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monitoring.documents import write_frame, write_json
+from monitoring.gate import judge
+from monitoring.measure import measure
+from monitoring.record import LedgerRecord, Step
+from monitoring.report import summary_lines, write_report
+from monitoring.traffic import from_predictions, summarise
+from tests.monitoring.fakes import fake_predictions, small_spec
+from tests.monitoring.pages import Page
+
+SPEC = small_spec()
+START = 1_767_225_600_000_000
+ADDRESS = "sqlite:////srv/state/mlflow/mlflow.db"
+EMPTY = LedgerRecord("run-1", "small", ADDRESS, "abc", START)
+CURL = "curl -s http://127.0.0.1:8080/v1/models/small:predict -d '{\"instances\": []}'"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> LedgerRecord:
+    """The record of a run in which everything went well."""
+    folder = tmp_path_factory.mktemp("whole")
+    predictions = fake_predictions(SPEC, rows=1000, noise={"candidate": 0.3, "champion": 0.6, "floor": 1.5})
+    drift = {
+        "status": "stable",
+        "share": 0.5,
+        "drifted": ["hour"],
+        "rows": {"reference": 900, "current": 100},
+        "current": "endpoint",
+        "columns": {
+            "hour": {
+                "kind": "number",
+                "missing": {"reference": 0.0, "current": 0.1},
+                "drifted": True,
+                "method": "K-S p_value",
+                "score": 0.01,
+                "threshold": 0.05,
+            },
+            "kind": {
+                "kind": "category",
+                "missing": {"reference": 1.0, "current": 1.0},
+                "drifted": None,
+                "note": "no values on either side",
+            },
+        },
+    }
+    served = {"rows": 30, "slates": 3, "first": None, "last": None, "predicted": 0.2, "cold": 0.1}
+    (folder / "drift.html").write_text("<p>Evidently</p>", encoding="utf-8")
+    names = ("ingest", "build graph", "train", "evaluate")
+    return replace(
+        EMPTY,
+        steps=[Step(name, "ok", START + n * 10_000_000, 9.5, attempts=1 + n // 3) for n, name in enumerate(names)],
+        curves={"validate_auc": [(0, 0.6), (1, 0.65)], "loss": [(0, 0.7), (1, float("nan"))]},
+        notes={
+            "verdict": {**judge(SPEC, predictions, {"champion": "2"}).to_json(), "version": "3"},
+            "endpoint": {"url": "http://127.0.0.1:8080", "grpc": "127.0.0.1:8081", "version": "3", "curl": CURL},
+            "monitoring": {
+                "drift": drift,
+                "traffic": summarise(from_predictions(SPEC, predictions, "test")),
+                "served": served,
+            },
+            "data": {"impressions": "ab" * 32},
+            "graph": {"member": 300},
+        },
+        artifacts={
+            "metrics.json": write_json(
+                folder / "metrics.json", {**measure(SPEC, predictions), "champion_unusable": None}
+            ),
+            "predictions.parquet": write_frame(folder / "predictions.parquet", predictions),
+            "drift.html": folder / "drift.html",
+        },
+    )
+
+
+def written(record: LedgerRecord, folder: Path) -> Page:
+    page = Page(write_report(SPEC, record, folder).read_text(encoding="utf-8"))
+    assert page.unbalanced == []
+    assert page.external == []
+    assert "script" not in page.tags
+    assert len(page.ids) == len(set(page.ids))
+    return page
+
+
+def test_a_whole_run_shows_everything_and_loads_nothing(whole: LedgerRecord, tmp_path: Path) -> None:
+    page = written(whole, tmp_path)
+    assert "Promoted: version 3 passed the gate and answers at http://127.0.0.1:8080" in page.text
+    assert CURL in page.text
+    assert f"--backend-store-uri {ADDRESS}" in page.text
+    assert "Nothing yet" not in page.text
+    assert page.references.count("drift.html") == 2
+    assert (tmp_path / "drift.html").read_text(encoding="utf-8") == "<p>Evidently</p>"
+    assert page.tags.count("svg") == 6  # ROC, calibration, surfaces, two curves, days
+    for words in ("Test window", "Gate window", "oracle", "champion", "floor", "hour", "attempt 2", "ab" * 32):
+        assert words in page.text
+
+
+def test_a_run_that_failed_at_its_first_step_says_so_in_every_section(tmp_path: Path) -> None:
+    failed = replace(EMPTY, steps=[Step("ingest", "failed", START, 1.2, "SourceError: column <b>time</b> & more")])
+    page = written(failed, tmp_path)
+    assert "Stopped: the step “ingest” failed" in page.text
+    assert page.text.count("SourceError: column <b>time</b> & more") == 2
+    assert page.text.count("Nothing yet") == 7
+    assert "No endpoint was started" in page.text
+
+
+def test_an_interrupted_run_names_the_step(tmp_path: Path) -> None:
+    page = written(replace(EMPTY, steps=[Step("train", "running", START).interrupted()]), tmp_path)
+    assert "Stopped: the step “train” was interrupted" in page.text
+
+
+def test_an_empty_record_has_a_report(tmp_path: Path) -> None:
+    page = written(EMPTY, tmp_path)
+    assert "No verdict in this run" in page.text
+    assert "no step has begun" in page.text
+
+
+def test_a_held_candidate_is_held_in_the_headline_with_the_gate_s_reasons(whole: LedgerRecord, tmp_path: Path) -> None:
+    verdict = {"decision": "hold", "reasons": ["AUC 0.7 <against> 0.8"], "version": "4"}
+    page = written(replace(whole, notes={"verdict": verdict}), tmp_path)
+    assert "Held: version 4 may not serve" in page.text
+    assert "AUC 0.7 <against> 0.8" in page.text
+
+
+def test_real_logs_without_an_oracle(whole: LedgerRecord, tmp_path: Path) -> None:
+    predictions = fake_predictions(SPEC, rows=300).drop(columns="oracle")
+    document = write_json(tmp_path / "metrics.json", measure(SPEC, predictions))
+    page = written(replace(whole, artifacts={"metrics.json": document}), tmp_path / "report")
+    assert "no ceiling is known" in page.text
+    assert "no predictions of the test window" in page.text
+
+
+def test_damaged_documents_do_not_keep_the_report_from_being_written(whole: LedgerRecord, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text("{", encoding="utf-8")
+    (tmp_path / "predictions.parquet").write_bytes(b"PAR1")
+    damaged = replace(
+        whole,
+        artifacts={name: tmp_path / name for name in ("metrics.json", "predictions.parquet")},
+        notes={**whole.notes, "monitoring": {"drift": {"unexpected": 1}}},
+    )
+    page = written(damaged, tmp_path / "report")
+    assert "ingest" in page.text
+    assert "could be shown" in page.text
+
+
+def test_the_terminal_gets_metrics_verdict_curl_and_path(whole: LedgerRecord, tmp_path: Path) -> None:
+    lines = summary_lines(whole, tmp_path / "index.html")
+    assert any(line.startswith("click candidate") for line in lines)
+    assert lines[-1] == f"Report: {tmp_path / 'index.html'}"
+    assert any(CURL in line for line in lines)
+    empty = summary_lines(EMPTY, tmp_path / "index.html")
+    assert empty == ["No verdict in this run", f"Report: {tmp_path / 'index.html'}"]
+
+
+def test_a_server_s_address_is_opened_not_read_as_a_file(tmp_path: Path) -> None:
+    page = written(replace(EMPTY, tracking_uri="http://mlflow:5000"), tmp_path)
+    assert "open http://mlflow:5000" in page.text

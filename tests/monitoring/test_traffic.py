@@ -1,0 +1,98 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from monitoring.errors import TrafficError
+from monitoring.traffic import from_predictions, from_served, summarise
+from tests.monitoring.fakes import fake_predictions, small_spec
+
+SPEC = small_spec()
+START = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
+HOUR = 3_600_000_000
+
+
+def test_figures_by_day_and_surface_add_up() -> None:
+    found = summarise(from_predictions(SPEC, fake_predictions(SPEC), "test"))
+    assert found["rows"] == found["labelled"] == 4000
+    assert [day["day"] for day in found["days"]] == ["2026-01-07"]
+    assert sum(surface["rows"] for surface in found["surfaces"]) == 4000
+    weighted = sum(surface["ctr"] * surface["labelled"] for surface in found["surfaces"])
+    assert found["ctr"] == pytest.approx(weighted / 4000)
+    assert len(found["deciles"]) == 10
+
+
+def test_days_begin_at_midnight_in_the_zone() -> None:
+    time = pd.to_datetime([START + 15 * HOUR, START + 17 * HOUR], unit="us", utc=True)
+    frame = pd.DataFrame({"time": time, "surface": "feed", "label": [1, 0], "probability": [0.5, 0.5]})
+    assert [day["day"] for day in summarise(frame, "Asia/Shanghai")["days"]] == ["2026-01-01", "2026-01-02"]
+
+
+def test_a_model_that_promises_twice_as_much_has_ratio_two() -> None:
+    time = pd.to_datetime([START] * 100, unit="us", utc=True)
+    frame = pd.DataFrame({"time": time, "surface": "feed", "label": [1, 0, 0, 0, 0] * 20, "probability": 0.4})
+    found = summarise(frame)
+    assert found["ratio"] == pytest.approx(2)
+    assert found["ece"] == pytest.approx(0.2)
+
+
+def test_no_rows_and_no_labels_are_no_error() -> None:
+    rows = from_predictions(SPEC, fake_predictions(SPEC, rows=50), "test")
+    for frame in (
+        rows.iloc[:0],
+        rows.assign(label=np.nan),
+        pd.DataFrame(columns=["time", "surface", "label", "probability"]),
+    ):
+        found = summarise(frame)
+        assert found["labelled"] == 0
+        assert found["ctr"] is None
+        json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize(("column", "value"), [("label", 2), ("probability", 1.2), ("probability", -0.1)])
+def test_impossible_values_are_refused(column: str, value: float) -> None:
+    rows = from_predictions(SPEC, fake_predictions(SPEC, rows=50), "test")
+    with pytest.raises(TrafficError, match=column):
+        summarise(rows.assign(**{column: value}))
+
+
+def served(times: list[int], item: list[int]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "member": 1,
+            "item": item,
+            "surface": "feed",
+            "time": times,
+            "probability_click": [0.1 * n for n in range(len(times))],
+        }
+    )
+
+
+def impressions(times: list[int], item: list[int], clicked: list[int]) -> pd.DataFrame:
+    time = pd.to_datetime(pd.Series(times, dtype="int64"), unit="us", utc=True)
+    return pd.DataFrame(
+        {
+            "impression_id": range(len(times)),
+            "member": 1,
+            "item": item,
+            "surface": "feed",
+            "time": time,
+            "clicked": clicked,
+        }
+    )
+
+
+def test_served_candidates_meet_the_outcome_that_followed() -> None:
+    log = served([START, START + HOUR, START + 2 * HOUR, START + 100 * HOUR], [7, 7, 8, 7])
+    seen = impressions([START + HOUR, START + 30 * HOUR], [7, 8], [1, 1])
+    found = from_served(SPEC, log, seen)
+    # the impression answers the last candidate served before it; item 8 came too late; the last was never shown
+    assert found["label"].isna().tolist() == [True, False, True, True]
+    assert found["probability"].tolist() == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert summarise(found)["labelled"] == 1
+
+
+def test_nothing_served_and_nothing_shown_are_no_error() -> None:
+    assert summarise(from_served(SPEC, served([], []), impressions([START], [7], [1])))["rows"] == 0
+    assert summarise(from_served(SPEC, served([START], [7]), impressions([], [], [])))["labelled"] == 0

@@ -1,0 +1,74 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from monitoring.documents import write_frame
+from monitoring.watch import watch
+from tests.monitoring.fakes import fake_predictions, small_spec
+
+SPEC = small_spec()
+FEATURES = ("member_total_exposures", "member_total_click_rate", "member_total_like_rate", "hour")
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """Training set, evaluation and an empty served log."""
+    generator = np.random.default_rng(0)
+    rows = pd.DataFrame({name: generator.normal(size=900) for name in FEATURES})
+    rows["kind"] = generator.choice(["a", "b"], 900)
+    rows["surface"] = generator.choice(SPEC.impressions.surfaces, 900)
+    rows["window"] = ["train"] * 600 + ["test"] * 300
+    write_frame(tmp_path / "set" / "impressions.parquet", rows)
+    write_frame(tmp_path / "evaluation" / "predictions.parquet", fake_predictions(SPEC, rows=300))
+    (tmp_path / "served").mkdir()
+    return tmp_path / "set", tmp_path / "evaluation", tmp_path / "served"
+
+
+def slate(number: int, size: int = 10) -> str:
+    """One line of the served log, in which the hour has moved far."""
+    features = {name: [0.1 * item for item in range(size)] for name in FEATURES[:3]}
+    return json.dumps(
+        {
+            "served": 1_767_744_000_000_000 + number,
+            "time": 1_767_744_000_000_000,
+            "member": number,
+            "member_cold": False,
+            "surface": "feed",
+            "model_version": "1",
+            "items": list(range(size)),
+            "cold": [False] * size,
+            "probabilities": {"click": [0.2] * size, "like": [0.1] * size},
+            "features": {**features, "hour": [50.0 + item for item in range(size)], "kind": ["a"] * size},
+        }
+    )
+
+
+def test_without_a_served_log_the_test_window_is_compared(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    seen = watch(SPEC, *folders, tmp_path / "pages" / "drift")
+    assert seen.drift["current"] == "test window"
+    assert seen.drift["rows"] == {"reference": 600, "current": 300}
+    assert seen.traffic["labelled"] == 300
+    assert seen.served["rows"] == 0
+    assert [path.name for path in (tmp_path / "pages").iterdir()] == ["drift"]
+    json.dumps(seen.to_json(), allow_nan=False)
+    assert seen.metrics()["calibration_ratio"] == pytest.approx(seen.traffic["ratio"])
+    assert "test window" in seen.to_markdown()
+
+
+def test_what_the_endpoint_served_is_compared_once_there_is_enough(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    (folders[2] / "2026-01-07.jsonl").write_text("\n".join(slate(number) for number in range(10)), encoding="utf-8")
+    seen = watch(SPEC, *folders, tmp_path / "drift.html")
+    assert seen.drift["current"] == "endpoint"
+    assert "hour" in seen.drift["drifted"]
+    assert seen.served["slates"] == 10
+    assert seen.served["predicted"] == pytest.approx(0.2)
+
+
+def test_no_folder_of_a_served_log_is_no_error(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    seen = watch(SPEC, folders[0], folders[1], tmp_path / "none", tmp_path / "drift.html")
+    assert seen.served["slates"] == 0
