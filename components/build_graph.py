@@ -17,10 +17,9 @@ def build_graph(
     """Build the temporal graph of the spec's domains."""
     from pathlib import Path
 
-    from models.graph.build import build_graph
-
     from components.markdown import table, write
     from components.step import Step
+    from models.graph.build import build_graph
 
     with Step("build graph", spec, services) as step:
         manifest = build_graph(step.spec, Path(tables.path), Path(training_set.path), Path(graph.path))

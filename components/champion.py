@@ -10,9 +10,8 @@ def champion(spec: str, services: dict, model: dsl.Output[dsl.Model]) -> str:
     """Download the champion; its version is the output. Fails with the next step where there is none."""
     from pathlib import Path
 
-    from serving.registry import Registry, model_name
-
     from components.step import Step
+    from serving.registry import Registry, model_name
 
     with Step("champion", spec, services) as step:
         registry = Registry(step.services.tracking_uri)

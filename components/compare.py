@@ -18,10 +18,9 @@ def compare(
     """Score the test window with both models; print both and the paired interval of the difference."""
     from pathlib import Path
 
-    from monitoring.comparison import compare_models, table
-
     from components.markdown import write
     from components.step import Step, say
+    from monitoring.comparison import compare_models, table
 
     with Step("compare", spec, services) as step:
         result = compare_models(

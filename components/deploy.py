@@ -16,12 +16,11 @@ def deploy(
     """Start the endpoint on the version, wait until it is healthy, then make the version the champion."""
     from pathlib import Path
 
+    from components.markdown import write
+    from components.step import Step, say
     from serving.endpoint import up
     from serving.example import example_request
     from serving.registry import Registry, model_name
-
-    from components.markdown import write
-    from components.step import Step, say
 
     with Step("deploy", spec, services) as step:
         name = model_name(step.spec)

@@ -21,10 +21,9 @@ def evaluate(
     import tempfile
     from pathlib import Path
 
+    from components.step import Step
     from monitoring.evaluation import evaluate, roc_points
     from serving.registry import Registry, model_name
-
-    from components.step import Step
 
     with Step("evaluate", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
         registry = Registry(step.services.tracking_uri)

@@ -10,15 +10,14 @@ def materialize(spec: str, services: dict, tables: dsl.Input[dsl.Dataset], summa
     """Apply the spec's feature definitions and materialise the online views up to the end of the data."""
     from pathlib import Path
 
-    from feature_repo.apply import apply, materialize
-    from feature_repo.store import open_store
-
     from components.markdown import table, write
     from components.step import Step
-    from feature_repo.sources import read_manifest
+    from feature_repo.apply import apply, materialize
+    from feature_repo.sources import end_of_data
+    from feature_repo.store import open_store
 
     with Step("materialize", spec, services) as step:
         store = open_store(Path(step.services.feature_store), step.services.folder)
         apply(store, step.spec, Path(tables.path), step.services.folder)
-        rows = materialize(store, step.spec, read_manifest(Path(tables.path))["last_time"] + 1)
+        rows = materialize(store, step.spec, end_of_data(Path(tables.path)))
         write(summary, "# Online views", table(("view", "rows"), rows.items()))

@@ -18,10 +18,9 @@ def monitor(
     """Compare the serving window (and what the endpoint served) with the training window."""
     from pathlib import Path
 
-    from monitoring.watch import watch
-
     from components.markdown import write
     from components.step import Step
+    from monitoring.watch import watch
 
     with Step("monitor", spec, services) as step:
         seen = watch(

@@ -19,18 +19,17 @@ def push_embeddings(
     """Embed every member and item as of the end of the data and push the vectors, stamped with the model's version."""
     from pathlib import Path
 
+    from components.markdown import table, write
+    from components.step import Step
     from feature_repo.push import push
+    from feature_repo.sources import end_of_data
     from feature_repo.store import open_store
+    from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.embed import embed
 
-    from components.markdown import table, write
-    from components.step import Step
-    from feature_repo.sources import read_manifest
-    from models.graph.store import TemporalGraph
-
     with Step("push embeddings", spec, services) as step:
-        as_of = read_manifest(Path(tables.path))["last_time"] + 1
+        as_of = end_of_data(Path(tables.path))
         embed(load_model(Path(model.path)), TemporalGraph.load(Path(graph.path)), as_of, Path(vectors.path))
         store = open_store(Path(step.services.feature_store), step.services.folder)
         rows = push(store, step.spec, Path(vectors.path), version, step.services.folder)

@@ -11,12 +11,11 @@ def report(spec: str, services: dict, status: dsl.PipelineTaskFinalStatus, page:
     import tempfile
     from pathlib import Path
 
-    from monitoring.ledger import Ledger
-    from monitoring.report import summary_lines, write_report
-
     from components.services import Services
     from components.step import say
     from models.spec import parse_spec
+    from monitoring.ledger import Ledger
+    from monitoring.report import summary_lines, write_report
 
     parsed = parse_spec(spec)
     reached = Services(**services)

@@ -16,11 +16,10 @@ def retrieve(
     """Write the training set: every impression's features as of a microsecond before it was shown."""
     from pathlib import Path
 
-    from feature_repo.retrieve import retrieve
-    from feature_repo.store import open_store
-
     from components.markdown import table, write
     from components.step import Step
+    from feature_repo.retrieve import retrieve
+    from feature_repo.store import open_store
 
     with Step("retrieve", spec, services) as step:
         store = open_store(Path(step.services.feature_store), step.services.folder)

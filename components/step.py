@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from components.services import Services
 
 if TYPE_CHECKING:
-    from monitoring.ledger import Ledger
-
     from models.spec import Spec
+    from monitoring.ledger import Ledger
 
 SAID = "| "
 """Prefix of lines meant for the person at the terminal; the rest of a component's output is for the log."""
@@ -37,11 +36,10 @@ class Step(AbstractContextManager["Step"]):
         self._spec_text = spec
 
     def __enter__(self) -> "Step":
+        from models.spec import parse_spec
         from monitoring.ledger import Ledger
 
-        from models.spec import parse_spec
-
-        _end_with_parent()
+        _end_with_runner()
         _log_to_stdout()
         say(f"{self.name}: started")
         self._started = time.monotonic()
@@ -73,15 +71,18 @@ def _log_to_stdout() -> None:
         logger.propagate = False
 
 
-def _end_with_parent() -> None:
+def _end_with_runner() -> None:
     """A component of a local run ends when the runner is killed: it must not write while the next run does."""
-    parent = os.environ.get("HELIOGRAPH_RUNNER")
-    if parent is None:
+    runner = os.environ.get("HELIOGRAPH_RUNNER")
+    if runner is None:
         return
 
     def watch() -> None:
-        while os.getppid() == int(parent):
-            time.sleep(0.5)
-        os._exit(1)
+        while True:
+            try:
+                os.kill(int(runner), 0)  # asks only whether it is there
+            except ProcessLookupError:
+                os._exit(1)
+            time.sleep(0.2)
 
-    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+    threading.Thread(target=watch, daemon=True, name="end-with-runner").start()

@@ -16,10 +16,9 @@ def train(
     """Fit on train with early stopping on validate, then on both; the CPU or, where there is one, the GPU."""
     from pathlib import Path
 
-    from models.training.fit import fit
-
     from components.step import Step
     from models.graph.store import TemporalGraph
+    from models.training.fit import fit
 
     with Step("train", spec, services) as step:
         temporal_graph = TemporalGraph.load(Path(graph.path))

@@ -10,7 +10,7 @@ from typing import TextIO
 
 from components.step import SAID
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PROGRESS = re.compile(r"\d+%\|")
 
 
@@ -24,7 +24,9 @@ class Console:
         self._log = log.open("a", encoding="utf-8")
         self._rest = ""
         self._shown_progress = 0.0
-        self.tail: deque[str] = deque(maxlen=25)
+        self._of_task: deque[str] = deque(maxlen=15)
+        self.failed: list[str] = []
+        """The last lines of the first task that failed."""
 
     def __enter__(self) -> "Console":
         self._streams: tuple[TextIO, TextIO] = (sys.stdout, sys.stderr)
@@ -41,7 +43,7 @@ class Console:
         """Take what is printed; act on whole lines."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            self._line(_COLOUR.sub("", line))
+            self._line(COLOUR.sub("", line))
         return len(text)
 
     def flush(self) -> None:
@@ -60,8 +62,12 @@ class Console:
             print(text[len(SAID) :], file=self._streams[0], flush=True)
         elif _PROGRESS.search(text):
             self._progress(text)
+        elif "Executing task" in text:
+            self._of_task.clear()
+        elif "finished with status FAILURE" in text:
+            self.failed = self.failed or list(self._of_task)
         elif text:
-            self.tail.append(text)
+            self._of_task.append(line)
 
     def _progress(self, text: str) -> None:
         """Progress bars: at most one line in five seconds, and always the last."""

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.services import Services
-from models.spec import check_columns, load_spec
+from models.spec import load_spec
 from pipelines.catalogue import arguments, compile_pipeline
-from pipelines.console import Console
+from pipelines.console import COLOUR, Console
 from pipelines.errors import RunError
 from pipelines.lock import state_lock
 
@@ -19,10 +19,14 @@ ROOT = Path(__file__).resolve().parent.parent
 def run_local(pipeline: str, spec_path: Path, data: Path | None, state: Path) -> Path:
     """Run ``pipeline`` on the spec; returns the report's path. Raises SpecError or RunError; writes nothing before
     spec, data folder and lock are found good."""
-    from feature_repo.sources import adapter
+    from feature_repo.errors import SourceError
+    from feature_repo.sources import check
 
     spec = load_spec(spec_path)
-    check_columns(spec, adapter(spec.source.adapter).TABLES, str(spec_path))
+    try:
+        check(spec, str(spec_path))
+    except SourceError as error:
+        raise RunError(str(error)) from error
     if data is not None and not data.is_dir():
         raise RunError(f"--data: expected a folder with the raw data; found no folder at {data}")
     with state_lock(state):
@@ -60,5 +64,6 @@ def _run(compiled: Path, values: dict[str, object], root: Path, log: Path) -> No
         else:
             failure = None
     if failure is not None:
-        print("\n".join(f"    {line}" for line in console.tail), file=sys.stderr)
-        raise RunError(f"{failure} The whole log: {log}. Mend the cause and run the same command again.") from failure
+        print("\n".join(console.failed), file=sys.stderr)
+        said = COLOUR.sub("", str(failure))
+        raise RunError(f"{said} The whole log: {log}. Mend the cause and run the same command again.") from failure

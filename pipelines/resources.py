@@ -36,4 +36,4 @@ def on_gpu_pool(task: Task, accelerator: Any, count: Any, node_selector: Any, to
 
 def _limits(task: Task, cpu: str, memory: str) -> Task:
     task.set_cpu_request("1").set_cpu_limit(cpu).set_memory_request("1G").set_memory_limit(memory)
-    return task.set_retry(num_retries=2, backoff_duration="30s", backoff_factor=2)
+    return task.set_retry(num_retries=1, backoff_duration="10s")

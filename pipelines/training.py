@@ -49,7 +49,15 @@ def training(
         evaluation = evaluated.outputs["evaluation"]
         registered = light(
             stateful(
-                register(spec=spec, services=services, tables=tables, graph=graph, model=model, evaluation=evaluation)
+                register(
+                    spec=spec,
+                    services=services,
+                    tables=tables,
+                    training_set=training_set,
+                    graph=graph,
+                    model=model,
+                    evaluation=evaluation,
+                )
             )
         )
         with dsl.If(registered.outputs["decision"] == "promote", name="gate-passed"):

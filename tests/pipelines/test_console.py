@@ -13,13 +13,17 @@ def test_steps_speak_and_the_rest_goes_to_the_log(tmp_path: Path, capsys: pytest
     with Console(log) as console:
         print(f"    {SAID}train: started")
         print("\x1b[35mnoise\x1b[0m of a library")
+        print("Executing task 'train'")
         print("half a line", end="")
         print(" and its rest")
+        print("Task 'train' finished with status FAILURE")
+        print("Executing task 'report'")
+        print("all is written")
     assert capsys.readouterr().out == "train: started\n"
     kept = log.read_text(encoding="utf-8")
     assert "noise of a library" in kept
     assert "train: started" in kept
-    assert list(console.tail) == ["noise of a library", "half a line and its rest"]
+    assert console.failed == ["half a line and its rest"]
 
 
 def test_progress_is_thinned_but_its_end_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
