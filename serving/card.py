@@ -1,0 +1,78 @@
+"""The model card: what a version is for, what it was made from, how good it is, where it ends."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from models.spec import Spec
+from models.spec.schema import WINDOW_ORDER
+
+
+def model_card(spec: Spec, metrics: Mapping[str, Any], data: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """The card as Markdown. ``metrics``, ``data`` and ``training`` may be nested; intervals stand beside values."""
+    tasks = ", ".join(f"`{name}`{' (primary)' if task.primary else ''}" for name, task in spec.tasks.items())
+    member, item = spec.impressions.member.node, spec.impressions.item.node
+    return (
+        "\n\n".join(
+            [
+                f"# Model card: {spec.name}",
+                f"A cross-domain temporal graph ranker with one probability per task: {tasks}.",
+                "## Intended use\n\n"
+                f"Ranking candidate items (`{item}`) for one member (`{member}`) on the surfaces "
+                f"{', '.join(f'`{surface}`' for surface in spec.impressions.surfaces)}, at request time. Ranking is "
+                f"by `{spec.primary_task}`. The probabilities are calibrated (Platt) on the days below; "
+                "they are not meant for decisions about people outside of such a ranking.",
+                "## Data\n\n" + _windows(spec) + "\n\n" + _table(("digest of", "value"), data),
+                "## Training\n\n" + _table(("fact", "value"), training),
+                "## Metrics\n\n"
+                "Measured on days after everything that the model has seen. Two numbers in brackets are the "
+                "bounds of the interval from a bootstrap over members.\n\n" + _table(("metric", "value"), metrics),
+                "## Limits\n\n"
+                "- A member or an item without a vector in the online store is scored by the cold path, from "
+                "counters and context. The answer flags it (`member_cold`, `cold`).\n"
+                "- Vectors are as old as the last push; counters are as old as the last midnight that was materialised "
+                f"({spec.timezone}).\n"
+                "- The model has learned from what was shown: items that were never shown are missing from it.\n"
+                "- No fairness analysis over groups of members has been made; the data names no such groups.",
+            ]
+        )
+        + "\n"
+    )
+
+
+def _windows(spec: Spec) -> str:
+    lines = ["| window | from | to (excluded) |", "|---|---|---|"]
+    for name in WINDOW_ORDER:
+        span = spec.span(name)
+        lines.append(f"| {name} | {_iso(span.start)} | {_iso(span.end)} |")
+    return "\n".join(lines)
+
+
+def _iso(time: int) -> str:
+    return datetime.fromtimestamp(time / 1_000_000, tz=UTC).isoformat().replace("+00:00", "Z")
+
+
+def _table(head: tuple[str, str], values: Mapping[str, Any]) -> str:
+    rows = [f"| {name} | {_text(value)} |" for name, value in _flat(values)]
+    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|", *rows]) if rows else "None recorded."
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and not {"low", "high"} <= set(value):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _text(value: Any) -> str:
+    """One cell: numbers to four digits; a mapping with low and high as ``value [low, high]``."""
+    if isinstance(value, Mapping):
+        bounds = f"[{_text(value['low'])}, {_text(value['high'])}]"
+        rest = [_text(number) for name, number in value.items() if name not in ("low", "high")]
+        return " ".join([*rest, bounds])
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(entry) for entry in value[:20]) + (", ..." if len(value) > 20 else "")
+    return str(value).replace("|", "\\|").replace("\n", " ")

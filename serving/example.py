@@ -1,0 +1,36 @@
+"""A request that the endpoint can answer, taken from the data, as a line for a shell."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as compute
+import pyarrow.parquet as parquet
+
+from models.spec import Spec
+from serving.endpoint import Endpoint
+
+_ITEMS = 5
+
+
+def example_request(spec: Spec, training_set: Path, endpoint: Endpoint) -> str:
+    """A ``curl`` line that ranks for the member shown last in the training set."""
+    document = json.dumps({"instances": [example_instance(spec, training_set)]})
+    header = shlex.quote("content-type: application/json")
+    return f"curl -s {shlex.quote(endpoint.url)} -H {header} -d {shlex.quote(document)}"
+
+
+def example_instance(spec: Spec, training_set: Path) -> dict[str, Any]:
+    """The last impression of ``training_set/impressions.parquet``, with some items that were shown before it."""
+    shown = spec.impressions
+    named = [shown.member.column, shown.item.column, shown.surface, shown.time, *shown.context]
+    table = parquet.read_table(training_set / "impressions.parquet", columns=list(dict.fromkeys(named)))
+    table = table.sort_by([(shown.time, "descending")]).slice(0, 200)
+    row = table.slice(0, 1).to_pylist()[0]
+    context = {name: row[name] for name in shown.context if row[name] is not None}
+    return {
+        "member": row[shown.member.column],
+        "items": compute.unique(table[shown.item.column]).to_pylist()[:_ITEMS],
+        "context": {"surface": row[shown.surface], "time": row[shown.time].isoformat(), **context},
+    }

@@ -1,0 +1,203 @@
+"""The registry of model versions: MLflow, with a version created only once everything it holds is in place.
+
+Aliases: ``candidate`` is the version registered last, until it is promoted; ``champion`` is the one that serves.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.spec import Spec
+from serving.bundle import read_spec, verify_bundle
+from serving.errors import RegistryError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION, CANDIDATE = "champion", "candidate"
+DIGEST = "heliograph.digest"
+_ARTIFACTS = "bundle"
+
+
+def model_name(spec: Spec) -> str:
+    """The registered model's name, also in the endpoint's addresses."""
+    return f"heliograph-{spec.name.replace('_', '-')}"
+
+
+class Registry:
+    """Versions of one or more models at a tracking URI (``sqlite:///<absolute path>`` or an MLflow server)."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+
+    def log_version(self, name: str, folder: Path, tags: Mapping[str, str] | None = None) -> str:
+        """Register the bundle at ``folder`` (``serving.bundle``) as a new version of ``name``; returns its number.
+
+        A kill at any moment leaves no half-written version: the artifacts are logged to a run first, the version with
+        its digest is created in one transaction after that, and the alias ``candidate`` moves last.
+        """
+        digest = verify_bundle(folder)
+        client = self._client()
+        run = client.create_run(
+            self._experiment(client, read_spec(folder).name), tags={DIGEST: digest}, run_name=f"bundle of {name}"
+        )
+        try:
+            client.log_artifacts(run.info.run_id, str(folder), _ARTIFACTS)
+        except BaseException:
+            client.set_terminated(run.info.run_id, status="FAILED")
+            raise
+        client.set_terminated(run.info.run_id)
+        self._ensure_model(client, name)
+        version = client.create_model_version(
+            name,
+            source=f"{run.info.artifact_uri}/{_ARTIFACTS}",
+            run_id=run.info.run_id,
+            tags={**(tags or {}), DIGEST: digest},
+        )
+        client.set_registered_model_alias(name, CANDIDATE, version.version)
+        return str(version.version)
+
+    def promote(self, name: str, version: str) -> None:
+        """Make a version the champion (and no longer the candidate). Raises RegistryError where there is none."""
+        client = self._client()
+        self._version(client, name, version)
+        client.set_registered_model_alias(name, CHAMPION, version)
+        if self._alias(client, name, CANDIDATE) == version:
+            client.delete_registered_model_alias(name, CANDIDATE)
+
+    def champion(self, name: str) -> str | None:
+        """The version that serves, or None."""
+        return self._alias(self._client(), name, CHAMPION)
+
+    def require_champion(self, name: str) -> str:
+        """The version that serves. Raises RegistryError, with the next step, where there is none."""
+        version = self.champion(name)
+        if version is None:
+            raise RegistryError(
+                f"{name}: expected a champion; found none. Run the training pipeline until its gate passes."
+            )
+        return version
+
+    def candidate(self, name: str) -> str | None:
+        """The version registered last and not promoted, or None."""
+        return self._alias(self._client(), name, CANDIDATE)
+
+    def names(self) -> list[str]:
+        """The registered models, sorted."""
+        return sorted(model.name for model in self._client().search_registered_models())
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of a model, oldest first; none for an unknown model."""
+        found = self._client().search_model_versions(f"name = '{name}'")
+        return [str(number) for number in sorted(int(version.version) for version in found)]
+
+    def tags(self, name: str, version: str) -> dict[str, str]:
+        """The tags of a version."""
+        return dict(self._version(self._client(), name, version).tags)
+
+    def download(self, name: str, version: str, folder: Path) -> Path:
+        """Bring a version's bundle to ``folder``, verified; returns ``folder``. What is there and intact stays.
+
+        Raises RegistryError for an unknown version or a file whose digest differs.
+        """
+        from mlflow.artifacts import download_artifacts
+
+        client = self._client()
+        expected = self._version(client, name, version).tags[DIGEST]
+        if folder.is_dir() and _intact(folder, expected):
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            uri = client.get_model_version_download_uri(name, version)
+            fetched = Path(download_artifacts(artifact_uri=uri, dst_path=str(draft), tracking_uri=self.tracking_uri))
+            found = verify_bundle(fetched)
+            if found != expected:
+                raise RegistryError(
+                    f"{name} version {version}: expected digest {expected[:12]}...; found {found[:12]}... "
+                    "Its artifacts were changed after registration: register it anew."
+                )
+            shutil.rmtree(folder, ignore_errors=True)
+            fetched.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return folder
+
+    def _client(self) -> "MlflowClient":
+        for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+            os.environ[variable] = "true"
+        for variable, value in (("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"), ("MLFLOW_LOGGING_LEVEL", "WARNING")):
+            os.environ.setdefault(variable, value)
+        from mlflow import MlflowClient
+
+        path = _database(self.tracking_uri)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def _experiment(self, client: "MlflowClient", name: str) -> str:
+        """The experiment's id; with a database on this machine the artifacts lie beside it."""
+        from mlflow.exceptions import MlflowException
+
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        path = _database(self.tracking_uri)
+        location = None if path is None else (path.parent / "artifacts").resolve().as_uri()
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException:
+            # Somebody else has made it since we looked.
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def _ensure_model(self, client: "MlflowClient", name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _alias(self, client: "MlflowClient", name: str, alias: str) -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(client.get_model_version_by_alias(name, alias).version)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def _version(self, client: "MlflowClient", name: str, version: str):  # type: ignore[no-untyped-def]
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = client.get_model_version(name, version)
+        except MlflowException:
+            known = ", ".join(self.versions(name)) or "none"
+            raise RegistryError(f"{name}: expected a registered version ({known}); found {version!r}.") from None
+        if DIGEST not in found.tags:
+            raise RegistryError(
+                f"{name} version {version}: expected the tag {DIGEST}; found none. We did not register it."
+            )
+        return found
+
+
+def _intact(folder: Path, expected: str) -> bool:
+    try:
+        return verify_bundle(folder) == expected
+    except RegistryError:
+        return False
+
+
+def _database(tracking_uri: str) -> Path | None:
+    """The path of an SQLite database, None for a server."""
+    prefix = "sqlite:///"
+    return Path(tracking_uri.removeprefix(prefix)) if tracking_uri.startswith(prefix) else None

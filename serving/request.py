@@ -1,0 +1,167 @@
+"""What may be asked: a member, candidate items, a context. Everything else is refused with its reason."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+
+from models.spec import Node, Spec
+from serving.errors import RequestError
+
+Key = int | str
+_INT64 = 2**63
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may weigh, and how long it may take."""
+
+    body_bytes: int = 1 << 20
+    """Bytes of an HTTP body; more is answered with 413."""
+    instances: int = 16
+    """Instances of one v1 request."""
+    items: int = 500
+    """Candidates of one instance."""
+    text: int = 256
+    """Characters of a key or a category."""
+    read_seconds: float = 3.0
+    """Deadline of the online read and the scoring of one request; later is answered with 503."""
+    body_seconds: float = 20.0
+    """Deadline for the whole body to arrive; later is answered with 408."""
+
+
+@dataclass(frozen=True)
+class RankingRequest:
+    """One slate to rank. ``time`` in microseconds UTC; a context column that was not given is absent."""
+
+    member: Key
+    items: tuple[Key, ...]
+    surface: str
+    time: int
+    context: dict[str, float | str] = field(default_factory=dict)
+
+
+class RequestParser:
+    """Reads requests of one spec; the checks are compiled once."""
+
+    def __init__(self, spec: Spec, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._context = list(spec.impressions.context)
+        instance = _instance_model(spec, self.limits)
+        self._instance = instance
+        instances = Annotated[list[instance], Field(min_length=1, max_length=self.limits.instances)]  # type: ignore[valid-type]
+        self._document = create_model("Request", __base__=_Strict, instances=(instances, ...))
+
+    def parse(self, document: object, now: int | None = None) -> list[RankingRequest]:
+        """Read a v1 document (``{"instances": [...]}``); raises RequestError.
+
+        ``now`` (microseconds UTC, default: the clock) is the time of instances that give none.
+        """
+        try:
+            checked = self._document.model_validate(document)
+        except ValidationError as error:
+            raise RequestError(_reason(error)) from None
+        moment = _now() if now is None else now
+        return [self._request(instance, moment) for instance in checked.instances]  # type: ignore[attr-defined]
+
+    def parse_instance(self, instance: object, now: int | None = None) -> RankingRequest:
+        """Read one instance; raises RequestError."""
+        try:
+            checked = self._instance.model_validate(instance)
+        except ValidationError as error:
+            raise RequestError(_reason(error)) from None
+        return self._request(checked, _now() if now is None else now)
+
+    def _request(self, instance: Any, now: int) -> RankingRequest:
+        given = instance.context
+        columns = {name: getattr(given, f"context_{name}") for name in self._context}
+        return RankingRequest(
+            member=instance.member,
+            items=tuple(instance.items),
+            surface=given.surface,
+            time=now if given.time is None else round(given.time.timestamp() * 1_000_000),
+            context={name: value for name, value in columns.items() if value is not None},
+        )
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False, protected_namespaces=())
+
+
+def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
+    """The pydantic model of one instance: keys, surfaces and context columns as the spec declares them."""
+    surfaces: Any = Literal[tuple(spec.impressions.surfaces)]
+    text = Annotated[str, Field(max_length=limits.text)]
+    number = Annotated[float, Field(allow_inf_nan=False)]
+    columns: dict[str, Any] = {
+        # Named apart and aliased back: a spec may call a column what pydantic keeps for itself.
+        f"context_{feature.name}": (
+            (number if feature.kind == "number" else text) | None,
+            Field(None, alias=feature.name),
+        )
+        for feature in spec.impressions.typed_context
+    }
+    moment = Annotated[datetime | None, BeforeValidator(_moment)]
+    context = create_model("Context", __base__=_Strict, surface=(surfaces, ...), time=(moment, None), **columns)
+    item = _key(spec.nodes[spec.impressions.item.node], limits)
+    items = Annotated[list[item], Field(min_length=1, max_length=limits.items), AfterValidator(_each_once)]  # type: ignore[valid-type]
+    member = _key(spec.nodes[spec.impressions.member.node], limits)
+    return create_model("Instance", __base__=_Strict, member=(member, ...), items=(items, ...), context=(context, ...))
+
+
+def _key(node: Node, limits: Limits) -> Any:
+    if node.key_type == "int":
+        return Annotated[int, Field(ge=-_INT64, lt=_INT64)]
+    return Annotated[str, Field(min_length=1, max_length=limits.text)]
+
+
+def _moment(value: object) -> datetime | None:
+    """ISO-8601 with a zone; pydantic's own reading would also take numbers and times without a zone."""
+    if value is None:
+        return None
+    expected = "expected an ISO-8601 time with a zone, such as 2025-03-01T09:00:00Z"
+    if not isinstance(value, str) or len(value) > 64:
+        raise ValueError(expected)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(expected) from None
+    if moment.tzinfo is None or not _EARLIEST <= moment < _LATEST:
+        raise ValueError(f"{expected}, from 1970 to 2199")
+    return moment
+
+
+def _each_once(items: list[Key]) -> list[Key]:
+    if len(set(items)) < len(items):
+        raise ValueError("expected each item once")
+    return items
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _reason(error: ValidationError) -> str:
+    """The first finding in one sentence: place, what was expected, what was found."""
+    finding = error.errors(include_url=False, include_context=False)[0]
+    place = ".".join(str(part) for part in finding["loc"]) or "request"
+    expected = finding["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
+    if finding["type"] == "extra_forbidden":
+        return f"{place}: expected only fields that are declared; found an unknown one"
+    if finding["type"] in ("too_short", "too_long"):
+        expected = expected.removeprefix("List should have ").partition(" after validation")[0]
+    if finding["type"] == "missing":
+        return f"{place}: expected this field; found nothing"
+    return f"{place}: expected {expected[0].lower()}{expected[1:]}; found {_found(finding['input'])}"
+
+
+def _found(value: object) -> str:
+    """A short description; never the whole of what was sent."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return f"{value!r:.60}" if isinstance(value, str | int | float | None) else type(value).__name__

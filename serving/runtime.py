@@ -1,0 +1,89 @@
+"""The server process: a KServe ModelServer over the ranking service. ``python -m serving.runtime SETTINGS``.
+
+``serving.endpoint`` starts it; a container may do so as well.
+"""
+
+import logging
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from serving.adapters import checked_data_plane, configure_logging, fixed_repository, ranking_model, refuse_plainly
+from serving.answering import Answering
+from serving.bundle import read_spec
+from serving.door import Door
+from serving.errors import EndpointError
+from serving.request import Limits, RankingRequest
+from serving.served import ServedLog
+from serving.service import RankingService
+from serving.settings import Settings
+
+
+def serve(settings: Settings, loaded: int | None = None) -> None:
+    """Serve until SIGTERM. ``loaded``: a file descriptor that is told, and closed, once everything is in memory."""
+    configure_logging()
+    service, limits = _load(settings), Limits()
+    if loaded is not None:
+        os.write(loaded, b"loaded")
+        os.close(loaded)
+    _await_free(settings.port)
+    answering = Answering(settings.name, service, ServedLog(Path(settings.served)), limits)
+    try:
+        _serve(answering, settings, limits)
+    finally:
+        answering.close()
+
+
+def _serve(answering: Answering, settings: Settings, limits: Limits) -> None:
+    from kserve.model_server import ModelServer, app
+
+    app.add_middleware(Door, limits=limits)
+    refuse_plainly(app)
+    server = ModelServer(
+        http_port=settings.port, grpc_port=settings.grpc_port, enable_latency_logging=False, grace_period=5
+    )
+    server.dataplane = checked_data_plane(server.registered_models)
+    server.model_repository_extension = fixed_repository(server.registered_models)
+    facts = (settings.name, settings.version, settings.port, settings.grpc_port)
+    logging.getLogger("heliograph").info("serving %s version %s at port %d, gRPC at port %d", *facts)
+    server.start([ranking_model(answering)])
+
+
+def _load(settings: Settings) -> RankingService:
+    """Everything into memory, and one slate of unknown keys ranked, so that the first request is not the slow one."""
+    import torch
+
+    from serving.reader import OnlineReader
+    from serving.scorer import Scorer
+
+    torch.set_num_threads(1)  # slates are small and come side by side
+    bundle = Path(settings.bundle)
+    spec = read_spec(bundle)
+    reader = OnlineReader(Path(settings.store_config), spec)
+    service = RankingService(spec, Scorer(bundle), reader, settings.version)
+    unknown: dict[str, Any] = {"int": -1, "string": "-"}
+    member, item = (unknown[spec.nodes[column.node].key_type] for _, column in spec.node_columns())
+    service.rank(RankingRequest(member, (item,), spec.impressions.surfaces[0], spec.span("test").end))
+    return service
+
+
+def _await_free(port: int, seconds: float = 30.0) -> None:
+    """Wait until nobody listens at the port: the server that we replace may hold it for a moment more."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))
+                return
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise EndpointError(f"port {port}: expected a free one; found {error.strerror}") from None
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    serve(Settings.read(Path(sys.argv[1])), int(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -1,0 +1,31 @@
+"""What a server process is told, as a JSON file."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One server of one version. Paths are absolute."""
+
+    name: str
+    """Model name in the endpoint's addresses."""
+    version: str
+    bundle: str
+    """Folder of the verified bundle."""
+    store_config: str
+    """A feature_store.yaml with absolute paths."""
+    served: str
+    """Folder of the served log."""
+    port: int
+    grpc_port: int
+
+    def write(self, path: Path) -> None:
+        """As JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "Settings":
+        """Back from JSON."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))

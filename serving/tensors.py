@@ -1,0 +1,172 @@
+"""Open Inference Protocol (v2 REST and gRPC): tensors to a request, a slate to tensors.
+
+Inputs, one request a call: ``member`` [1], ``items`` [n], ``surface`` [1], ``time`` [1] (optional), and the spec's
+context columns [1] (optional). Keys are INT64 or BYTES as the spec says; numbers FP64, FP32 or INT64; the rest BYTES.
+Outputs in ranked order: ``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n] BOOL, ``member_cold`` [1] BOOL,
+``model_version`` [1] BYTES.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from models.spec import Spec
+from serving.errors import RequestError
+from serving.slate import Slate
+
+if TYPE_CHECKING:
+    from kserve import InferInput, InferRequest, InferResponse
+
+_NUMBERS = ("FP64", "FP32", "INT64")
+_WIDEST = 100_000
+"""Values that are looked at in one tensor; the limit on items is far below."""
+
+
+@dataclass(frozen=True)
+class TensorNames:
+    """The tensors of one spec: what is expected, and the metadata that says so."""
+
+    spec: Spec
+
+    def inputs(self) -> dict[str, tuple[tuple[str, ...], bool]]:
+        """By name: the datatypes that are read (the first is the advertised one), and whether it must be there."""
+        shown = self.spec.impressions
+        keys = {"int": ("INT64",), "string": ("BYTES",)}
+        context = {f.name: (_NUMBERS if f.kind == "number" else ("BYTES",), False) for f in shown.typed_context}
+        return {
+            **context,
+            "member": (keys[self.spec.nodes[shown.member.node].key_type], True),
+            "items": (keys[self.spec.nodes[shown.item.node].key_type], True),
+            "surface": (("BYTES",), True),
+            "time": (("BYTES",), False),
+        }
+
+    def input_metadata(self) -> list[dict[str, Any]]:
+        """For the protocol's model metadata."""
+        return [
+            {"name": name, "datatype": datatypes[0], "shape": [-1 if name == "items" else 1]}
+            for name, (datatypes, _) in self.inputs().items()
+        ]
+
+    def output_metadata(self) -> list[dict[str, Any]]:
+        """For the protocol's model metadata."""
+        item = self.inputs()["items"][0][0]
+        ranked = [("items", item), *((f"probability_{task}", "FP64") for task in self.spec.tasks), ("cold", "BOOL")]
+        return [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in ranked] + [
+            {"name": "member_cold", "datatype": "BOOL", "shape": [1]},
+            {"name": "model_version", "datatype": "BYTES", "shape": [1]},
+        ]
+
+    def instance(self, request: "InferRequest") -> dict[str, Any]:
+        """The tensors as one instance of the v1 protocol, which checks the values; raises RequestError."""
+        _check_envelope(request)
+        expected = self.inputs()
+        given: dict[str, list[Any]] = {}
+        for tensor in request.inputs:
+            if tensor.name not in expected:
+                raise RequestError(f"inputs: expected {', '.join(sorted(expected))}; found {tensor.name!r:.60}")
+            if tensor.name in given:
+                raise RequestError(f"inputs.{tensor.name}: expected it once; found it twice")
+            given[tensor.name] = _values(tensor, expected[tensor.name][0])
+        for name, (_, required) in expected.items():
+            if required and name not in given:
+                raise RequestError(f"inputs: expected the tensor {name!r}; found {', '.join(sorted(given)) or 'none'}")
+        for name, values in given.items():
+            if name != "items" and len(values) != 1:
+                raise RequestError(f"inputs.{name}: expected one value; found {len(values)}")
+        context = {name: values[0] for name, values in given.items() if name not in ("member", "items")}
+        return {"member": given["member"][0], "items": given["items"], "context": context}
+
+    def check_outputs(self, request: "InferRequest") -> None:
+        """Raise RequestError where the request names an output that there is not."""
+        known = [output["name"] for output in self.output_metadata()]
+        for output in request.request_outputs or []:
+            if output.name not in known:
+                raise RequestError(f"outputs: expected one of {', '.join(known)}; found {output.name!r:.60}")
+
+    def response(self, request: "InferRequest", name: str, request_id: str, slate: Slate) -> "InferResponse":
+        """The slate as tensors: those that the request names, or all."""
+        from kserve import InferOutput, InferResponse
+
+        columns: dict[str, list[Any]] = {
+            "items": [ranked.item for ranked in slate.items],
+            "cold": [ranked.cold for ranked in slate.items],
+            "member_cold": [slate.member_cold],
+            "model_version": [slate.model_version],
+        }
+        for task in self.spec.tasks:
+            columns[f"probability_{task}"] = [ranked.probabilities[task] for ranked in slate.items]
+        wanted = {output.name for output in request.request_outputs or []} or set(columns)
+        return InferResponse(
+            response_id=request_id,
+            model_name=name,
+            model_version=slate.model_version,
+            infer_outputs=[
+                InferOutput(output["name"], [len(columns[output["name"]])], output["datatype"], columns[output["name"]])
+                for output in self.output_metadata()
+                if output["name"] in wanted
+            ],
+            use_binary_outputs=bool(request.use_binary_outputs),
+        )
+
+
+def _check_envelope(request: "InferRequest") -> None:
+    """The types of what is not a value: in a binary request nobody has looked at them before."""
+    if not isinstance(request.id, str | None):
+        raise RequestError("id: expected text; found something else")
+    if not (request.parameters is None or isinstance(request.parameters, Mapping)):
+        raise RequestError("parameters: expected an object; found something else")
+    for place, tensor in enumerate(request.inputs):
+        if not isinstance(tensor.name, str):
+            raise RequestError(f"inputs.{place}.name: expected text; found something else")
+        if not isinstance(tensor.shape, list) or any(type(size) is not int for size in tensor.shape):
+            raise RequestError(f"inputs.{place}.shape: expected a list of integers; found something else")
+        if not isinstance(tensor.data, list | None):
+            raise RequestError(f"inputs.{place}.data: expected a list; found something else")
+
+
+def _values(tensor: "InferInput", datatypes: tuple[str, ...]) -> list[Any]:
+    """The tensor's values, flat; shape, count and datatype are checked, the values' own types are not."""
+    place = f"inputs.{tensor.name}"
+    if tensor.datatype not in datatypes:
+        raise RequestError(f"{place}: expected datatype {' or '.join(datatypes)}; found {tensor.datatype!r:.60}")
+    shape = list(tensor.shape)
+    if any(size < 0 for size in shape) or len(shape) > 2 or (len(shape) == 2 and shape[0] != 1):
+        raise RequestError(f"{place}: expected shape [n] or [1, n]; found {str(shape)[:60]}")
+    values = _raw(tensor, place) if tensor._raw_data is not None else list(_flat(tensor.data or [], place))
+    if len(values) != prod(shape):
+        raise RequestError(f"{place}: expected {prod(shape)} values, as its shape says; found {len(values)}")
+    return [_text(value, place) for value in values] if tensor.datatype == "BYTES" else values
+
+
+def _raw(tensor: "InferInput", place: str) -> list[Any]:
+    """Values that came as bytes; the library raises all sorts of errors where the bytes do not fit the shape."""
+    if len(tensor._raw_data) > 16 * _WIDEST:
+        raise RequestError(f"{place}: expected at most {16 * _WIDEST} bytes; found {len(tensor._raw_data)}")
+    try:
+        return tensor.as_numpy().ravel().tolist()
+    except Exception as error:
+        raise RequestError(f"{place}: expected bytes that fit shape and datatype; found {error!s:.100}") from None
+
+
+def _flat(data: Any, place: str) -> Iterator[Any]:
+    """Row-major values of nested lists, as the protocol allows; two levels are all that a shape may have here."""
+    for row in data:
+        if isinstance(row, list):
+            for value in row:
+                if isinstance(value, list):
+                    raise RequestError(f"{place}: expected values in at most two levels of lists; found more")
+                yield value
+        else:
+            yield row
+
+
+def _text(value: Any, place: str) -> Any:
+    """BYTES are UTF-8; JSON has them as strings already."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RequestError(f"{place}: expected UTF-8; found other bytes") from None

@@ -1,0 +1,110 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.graph.sample import Sampler
+from models.nn.clock import local_clock
+from models.nn.encoded import encode_graph
+from models.spec import parse_spec
+from models.training.artifact import save_model
+from models.training.batches import activity_age
+from models.training.errors import ArtifactError
+from serving.scorer import Scorer
+from tests.serving.world import MEMBERS, tiny_graph, tiny_model
+from tests.serving.world import TEXT as SPEC_TEXT
+
+SPEC = parse_spec(SPEC_TEXT)
+GRAPH = tiny_graph(SPEC)
+MODEL = tiny_model(GRAPH)
+AS_OF = GRAPH.schema.window("test").end
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
+    return Scorer(save_model(MODEL, tmp_path_factory.mktemp("artifact") / "model"))
+
+
+def inputs(member: int, items: list[int], time: int = AS_OF) -> dict[str, Any]:
+    """The scorer's inputs of nodes, by index, as of AS_OF; -1 is unknown."""
+    encoded, sampler, at = encode_graph(MODEL.encoding, MODEL.schema, GRAPH), Sampler(GRAPH), torch.tensor([AS_OF])
+    activities = sampler.activities(torch.tensor([member]), at, MODEL.ranker.config.activities)
+    with torch.no_grad():
+        who = MODEL.ranker.member_tokens(encoded, sampler.tree("member", torch.tensor([member]), at))
+        what = [MODEL.ranker.item_tokens(encoded, sampler.tree("item", torch.tensor([item]), at)) for item in items]
+        did = MODEL.ranker.activity_tokens(encoded, activities, at)
+    rows = [{"member_counts_exposures": 3 + item, "device": "phone"} for item in items]
+    return {
+        "member_tokens": who.numpy().ravel(),
+        "activity_tokens": did.numpy().ravel(),
+        "activity_times": (activities.time * activities.mask).numpy().ravel(),
+        "item_tokens": [tokens.numpy().ravel() for tokens in what],
+        "features": rows,
+        "surface": "push",
+        "time": time,
+    }
+
+
+@pytest.mark.parametrize("member", [0, 3, MEMBERS - 1, -1])
+def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: int) -> None:
+    time, items = AS_OF + 5_000_000_000, [0, 4, -1]
+    given = inputs(member, items, time)
+    activities = Sampler(GRAPH).activities(
+        torch.tensor([member]), torch.tensor([AS_OF]), MODEL.ranker.config.activities
+    )
+    numbers, categories = MODEL.encoding.encode_impression(given["features"])
+    hour, weekday = local_clock(torch.tensor([time]), MODEL.schema.seeds.timezone_offset)
+    config = MODEL.ranker.config
+    with torch.no_grad():
+        logits = MODEL.ranker.decode(
+            torch.from_numpy(given["member_tokens"]).view(1, config.graph_tokens, config.width),
+            torch.from_numpy(given["activity_tokens"]).view(1, config.activities, config.width),
+            activity_age(activities, torch.tensor([time])),
+            activities.mask,
+            torch.stack([torch.from_numpy(t).view(config.graph_tokens, config.width) for t in given["item_tokens"]])[
+                None
+            ],
+            torch.from_numpy(numbers)[None],
+            torch.from_numpy(categories)[None],
+            torch.tensor([MODEL.encoding.surface_code("push")]),
+            hour,
+            weekday,
+        )[0]
+    expected = MODEL.calibration.apply(logits.double().numpy())
+    found = scorer.score(**given)
+    assert list(found) == ["click", "dwell"]
+    np.testing.assert_allclose(np.stack([found["click"], found["dwell"]], axis=1), expected, atol=1e-6)
+
+
+def test_unknown_nodes_score_as_the_cold_tokens_do(scorer: Scorer) -> None:
+    given = inputs(-1, [-1])
+    cold = {**given, "member_tokens": None, "activity_tokens": None, "activity_times": None, "item_tokens": [None]}
+    np.testing.assert_allclose(scorer.score(**cold)["click"], scorer.score(**given)["click"], atol=1e-6)
+
+
+def test_a_slate_equals_slates_of_one(scorer: Scorer) -> None:
+    together = scorer.score(**inputs(2, [0, 1, 5]))["click"]
+    alone = [scorer.score(**inputs(2, [item]))["click"][0] for item in (0, 1, 5)]
+    assert len(set(np.round(together, 4))) == 3
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_activities_at_or_after_the_request_are_not_seen(scorer: Scorer) -> None:
+    given = inputs(2, [0])
+    times = given["activity_times"]
+    assert (times > 0).all()
+    early = {**given, "time": int(times[-1])}
+    tokens = given["activity_tokens"].reshape(len(times), -1).copy()
+    tokens[-1] = 99.0
+    assert scorer.score(**{**early, "activity_tokens": tokens.ravel()})["click"] == scorer.score(**early)["click"]
+    later = {**given, "time": int(times[-1]) + 1, "activity_tokens": tokens.ravel()}
+    assert scorer.score(**later)["click"] != scorer.score(**{**given, "time": int(times[-1]) + 1})["click"]
+
+
+def test_a_changed_artifact_is_refused(tmp_path: Path) -> None:
+    folder = save_model(MODEL, tmp_path / "model")
+    (folder / "calibration.json").write_text('{"method": "platt", "tasks": []}', encoding="utf-8")
+    with pytest.raises(ArtifactError, match="sha256"):
+        Scorer(folder)

@@ -1,0 +1,84 @@
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from models.served import COLUMNS, read
+from serving.served import ServedLog
+from serving.slate import RankedItem, Slate
+
+
+def slate(member: int, *items: int) -> Slate:
+    ranked = tuple(
+        RankedItem(
+            item,
+            item > 8,
+            {"click": 1 / (place + 2), "dwell": 0.5},
+            {"count": None if place else 3.0, "device": "phone"},
+        )
+        for place, item in enumerate(items)
+    )
+    return Slate(member, "push", 1_700_000_000_000_000, member > 8, "4", ranked, foreign_vectors=0)
+
+
+def served(folder: Path, *slates: Slate, **limits: int) -> ServedLog:
+    log = ServedLog(folder, **limits)
+    for one in slates:
+        log.write(one)
+    log.close()
+    return log
+
+
+def test_what_is_served_is_read_back(tmp_path: Path) -> None:
+    served(tmp_path, slate(1, 7, 9), slate(9, 5))
+    frame = read(tmp_path)
+    assert list(frame["item"]) == [7, 9, 5]
+    assert list(frame["slate"]) == [0, 0, 1]
+    assert list(frame["position"]) == [0, 1, 0]
+    assert list(frame["member_cold"]) == [False, False, True]
+    assert list(frame["item_cold"]) == [False, True, False]
+    assert list(frame["probability_click"]) == [1 / 2, 1 / 3, 1 / 2]
+    assert frame["count"].isna().tolist() == [False, True, False]
+    assert set(frame["device"]) == {"phone"}
+    assert list(read(tmp_path, since=int(frame["served"].iloc[-1]))["item"])[-1] == 5
+    assert read(tmp_path, since=2**62).empty
+
+
+def test_nothing_served_is_an_empty_frame(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "absent"):
+        pd.testing.assert_frame_equal(read(folder), pd.DataFrame(columns=list(COLUMNS)), check_dtype=False)
+
+
+def test_a_torn_line_is_left_out_and_ended(tmp_path: Path) -> None:
+    served(tmp_path, slate(1, 7))
+    (file,) = tmp_path.glob("*.jsonl")
+    whole = file.read_text(encoding="utf-8")
+    file.write_text(whole + whole[: len(whole) // 2], encoding="utf-8")
+    assert list(read(tmp_path)["item"]) == [7]
+    served(tmp_path, slate(2, 8))
+    assert list(read(tmp_path)["item"]) == [7, 8]
+
+
+def test_models_of_other_features_stand_side_by_side(tmp_path: Path) -> None:
+    served(tmp_path, slate(1, 7))
+    line = json.loads(next(tmp_path.glob("*.jsonl")).read_text(encoding="utf-8"))
+    line["features"] = {"other": [1.0]}
+    (tmp_path / "2000-01-01.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    frame = read(tmp_path)
+    assert len(frame) == 2
+    assert frame["other"].notna().sum() == frame["count"].notna().sum() == 1
+
+
+def test_full_files_are_continued_and_the_oldest_removed(tmp_path: Path) -> None:
+    served(tmp_path, *[slate(member, 7) for member in range(1, 7)], file_bytes=300, files=3)
+    assert len(list(tmp_path.glob("*.jsonl"))) == 3
+    assert list(read(tmp_path)["member"])[-1] == 6
+
+
+def test_a_full_queue_never_waits(tmp_path: Path) -> None:
+    log = ServedLog(tmp_path, waiting=1)
+    (tmp_path / "gone").mkdir()
+    for member in range(2000):
+        log.write(slate(member, 7))
+    log.close()
+    assert log.dropped + len(read(tmp_path)) == 2000

@@ -1,0 +1,179 @@
+"""A product that can be served: a tiny random model, vectors and counters in a real Feast store, a real registry."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from feature_repo.apply import apply, materialize
+from feature_repo.push import push
+from feature_repo.store import open_store
+from models.features import counter_columns, counter_keys, counter_table, impression_features
+from models.graph.fakes import fake_graph
+from models.graph.schema import FeatureColumn
+from models.graph.store import TemporalGraph
+from models.nn.config import ModelConfig
+from models.nn.encoding import Encoding
+from models.nn.model import Ranker
+from models.spec import Spec, parse_spec
+from models.training.artifact import Model, save_model
+from models.training.calibration import Calibration, Platt
+from models.training.embed import embed
+from serving.bundle import write_bundle
+from serving.registry import Registry, model_name
+
+CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
+DAY = 86_400_000_000
+TEXT = """
+name: tiny_world
+timezone: Africa/Cairo
+source: {adapter: professional}
+nodes:
+  member: {key: member_id}
+  item: {key: item_id}
+  creator: {key: creator_id, key_type: string}
+edges:
+  clicked:
+    table: impressions
+    source: {node: member, column: member}
+    target: {node: item, column: item}
+    time: settled_time
+    kind: engagement
+    domain: notification
+impressions:
+  member: {node: member, column: member}
+  item: {node: item, column: item}
+  surfaces: [email, push]
+  context: {position: number, device: category}
+  outcomes: [click, dwell]
+tasks:
+  click: {label: click, primary: true}
+  dwell: {label: dwell}
+counters:
+  member_counts: {keys: [member]}
+  item_counts: {keys: [item]}
+  member_surface_counts: {keys: [member, surface]}
+  pair_counts: {keys: [member, item]}
+windows:
+  start: 2026-01-01
+  graph: {days: 10}
+  train: {days: 6}
+  validate: {days: 2}
+  gate: {days: 1}
+  test: {days: 1}
+home_domain: notification
+"""
+MEMBERS, ITEMS = 12, 9
+SIZES = ModelConfig(width=8, graph_tokens=2, activities=4, layers=1, heads=2)
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that the tests of serving stand on."""
+
+    spec: Spec
+    graph: TemporalGraph
+    model: Model
+    state: Path
+    tracking_uri: str
+    name: str
+    version: str
+    as_of: int
+    """The vectors' moment; counters are materialised up to it."""
+
+    @property
+    def store_config(self) -> Path:
+        """The rendered configuration of the feature store."""
+        return self.state / "feast" / "feature_store.yaml"
+
+    def keys(self, node: str) -> list[int]:
+        """The keys of members or items."""
+        return self.graph.keys(node).to_pylist()
+
+
+def build_world(folder: Path) -> World:
+    """Build it in ``folder``; version 1 of the model is the champion."""
+    spec = parse_spec(TEXT, "tiny_world.yaml")
+    graph = tiny_graph(spec)
+    as_of = graph.schema.window("test").end
+    model = tiny_model(graph)
+    state = folder / "state"
+    artifact = save_model(model, folder / "model")
+    bundle = write_bundle(
+        artifact, spec, {"test": {"click": {"auc": {"value": 0.7, "low": 0.6, "high": 0.8}}}}, {}, folder / "bundle"
+    )
+    tracking_uri = f"sqlite:///{state.resolve()}/mlflow/mlflow.db"
+    registry = Registry(tracking_uri)
+    version = registry.log_version(model_name(spec), bundle, {"gate": "promote"})
+    registry.promote(model_name(spec), version)
+    embed(model, graph, as_of, folder / "vectors")
+    fill_store(spec, graph, state, folder, version, as_of)
+    return World(spec, graph, model, state, tracking_uri, model_name(spec), version, as_of)
+
+
+def tiny_graph(spec: Spec) -> TemporalGraph:
+    """The fake graph with the spec's impression features in its seeds."""
+    graph = fake_graph(members=MEMBERS, items=ITEMS, seed=3)
+    features = tuple(
+        FeatureColumn(f.name, "number")
+        if f.kind == "number"
+        else FeatureColumn(f.name, "category", vocabulary=("desktop", "phone"))
+        for f in impression_features(spec)
+    )
+    numbers = torch.rand(
+        len(graph.seeds), sum(f.kind == "number" for f in features), generator=torch.Generator().manual_seed(0)
+    )
+    schema = replace(graph.schema, seeds=replace(graph.schema.seeds, features=features))
+    seeds = replace(graph.seeds, numbers=numbers, frozen_numbers=numbers)
+    return replace(graph, schema=schema, seeds=seeds)
+
+
+def tiny_model(graph: TemporalGraph) -> Model:
+    """Random weights, large enough that every input changes the answer."""
+    torch.manual_seed(5)
+    encoding = Encoding.fit(graph, graph.schema.window("train").end)
+    ranker = Ranker(SIZES, graph.schema, encoding).eval()
+    with torch.no_grad():
+        for weights in ranker.parameters():
+            weights.add_(torch.randn_like(weights) * 0.2)
+    calibration = Calibration({"click": Platt(1.3, -0.4), "dwell": Platt(0.8, 0.1)})
+    return Model(ranker, encoding, graph.schema, calibration, {"windows": ["train"], "epochs": 1})
+
+
+def fill_store(spec: Spec, graph: TemporalGraph, state: Path, folder: Path, version: str, as_of: int) -> None:
+    """Definitions, counters and vectors into a Feast store under ``state``."""
+    for counter in spec.counters:
+        write_counter(spec, graph, counter, folder / "tables", as_of)
+    store = open_store(CONFIG, state)
+    apply(store, spec, folder / "tables", state)
+    materialize(store, spec, as_of)
+    push(store, spec, folder / "vectors", version, state)
+    document = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
+    document["registry"]["path"] = f"sqlite:///{state.resolve()}/feast/registry.db"
+    document["online_store"]["path"] = f"{state.resolve()}/feast/online.db"
+    (state / "feast" / "feature_store.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+def write_counter(spec: Spec, graph: TemporalGraph, counter: str, folder: Path, as_of: int) -> None:
+    """Two midnights of made-up counts for all keys but the last member and the last item."""
+    values = {
+        "member_id": graph.keys("member").to_pylist()[:-1],
+        "item_id": graph.keys("item").to_pylist()[:-1],
+        "surface": spec.impressions.surfaces,
+    }
+    keys = counter_keys(spec, counter)
+    midnights = [datetime.fromtimestamp((as_of - days * DAY) / 1_000_000, tz=UTC) for days in (3, 2)]
+    index = pd.MultiIndex.from_product([midnights, *(values[key] for key in keys)])
+    frame = index.to_frame(index=False, name=["valid_from", *keys])
+    frame["valid_from"] = frame["valid_from"].dt.as_unit("us")
+    random = np.random.default_rng(len(counter))
+    exposures, *rates = counter_columns(spec, counter)
+    frame[exposures] = random.integers(0, 50, len(frame))
+    for rate in rates:
+        frame[rate] = random.random(len(frame)).astype(np.float32)
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(folder / f"{counter_table(counter)}.parquet", index=False)
