@@ -14,10 +14,12 @@ def materialize(spec: str, services: dict, tables: dsl.Input[dsl.Dataset], summa
     from components.step import Step
     from feature_repo.apply import apply, materialize
     from feature_repo.sources import end_of_data
-    from feature_repo.store import open_store
+    from feature_repo.store import open_store, write_resolved
 
     with Step("materialize", spec, services) as step:
-        store = open_store(Path(step.services.feature_store), step.services.folder)
+        config = Path(step.services.feature_store)
+        store = open_store(config, step.services.folder)
+        write_resolved(config, step.services.folder)
         apply(store, step.spec, Path(tables.path), step.services.folder)
         rows = materialize(store, step.spec, end_of_data(Path(tables.path)))
         write(summary, "# Online views", table(("view", "rows"), rows.items()))

@@ -67,6 +67,8 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _text(value: Any) -> str:
     """One cell: numbers to four digits; a mapping with low and high as ``value [low, high]``."""
+    if isinstance(value, Mapping) and not {"low", "high"} <= set(value):
+        return ", ".join(f"{name} {_text(entry)}" for name, entry in value.items())
     if isinstance(value, Mapping):
         bounds = f"[{_text(value['low'])}, {_text(value['high'])}]"
         rest = [_text(number) for name, number in value.items() if name not in ("low", "high")]

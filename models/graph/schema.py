@@ -50,6 +50,15 @@ class TaskColumn:
 
 
 @dataclass(frozen=True)
+class WindowSpan:
+    """One window of the spec as a half-open interval, microseconds UTC; ``Seeds.window`` holds its position."""
+
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class SeedSchema:
     """What a seed carries beside its two nodes: surface, features of the impression (counters, context), labels."""
 
@@ -60,6 +69,8 @@ class SeedSchema:
     tasks: tuple[TaskColumn, ...]
     timezone_offset: int
     """Microseconds to add to UTC to get the product's local time (at the start of the train window)."""
+    windows: tuple[WindowSpan, ...]
+    """All windows in order (graph, train, validate, gate, test); there are seeds for all but the first."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,15 @@ class GraphSchema:
     def edge(self, name: str) -> EdgeType:
         """The edge type of that name."""
         return next(edge for edge in self.edges if edge.name == name)
+
+    def window(self, name: str) -> WindowSpan:
+        """The window of that name."""
+        return next(window for window in self.seeds.windows if window.name == name)
+
+    @property
+    def hops(self) -> int:
+        """How many hops the widest walk takes."""
+        return max((len(edge.fan_out) for edge in self.edges), default=0)
 
     def edges_from(self, node: str, hop: int) -> tuple[EdgeType, ...]:
         """The edge types that a walk takes from a node of that type at that hop (0 = from the seed)."""
@@ -103,6 +123,7 @@ class GraphSchema:
                     "surfaces": tuple(seeds["surfaces"]),
                     "features": _columns(seeds["features"]),
                     "tasks": tuple(TaskColumn(**task) for task in seeds["tasks"]),
+                    "windows": tuple(WindowSpan(**window) for window in seeds["windows"]),
                 }
             ),
             format=document["format"],

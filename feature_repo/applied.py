@@ -1,0 +1,68 @@
+"""Which spec and tables the embedded store stands on: `state/feast/applied.json`."""
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from feature_repo.errors import NotAppliedError
+from models.spec import Spec, load_spec, parse_spec
+
+_DEFAULT_STATE = Path(__file__).resolve().parent.parent / "state"
+
+
+class Applied(NamedTuple):
+    """The applied spec, the folder of its canonical tables, and the folder of the pushed views' files."""
+
+    spec: Spec
+    tables: Path
+    pushed: Path
+
+
+def applied_file(state: Path) -> Path:
+    """Where a state folder notes what was applied."""
+    return state / "feast" / "applied.json"
+
+
+def pushed_folder(state: Path) -> Path:
+    """Where a state folder keeps the pushed views' files."""
+    return state / "feast" / "pushed"
+
+
+def read_applied(state: Path) -> Applied | None:
+    """What was applied last to this state folder; None if nothing was."""
+    if not applied_file(state).is_file():
+        return None
+    document = json.loads(applied_file(state).read_text(encoding="utf-8"))
+    return Applied(parse_spec(document["spec"], "applied.json"), Path(document["tables"]), pushed_folder(state))
+
+
+def write_applied(spec: Spec, tables: Path, state: Path) -> None:
+    """Note what was applied, in one step."""
+    document = {"spec": spec.model_dump_json(by_alias=True), "tables": str(tables.resolve())}
+    file = applied_file(state)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    partial.replace(file)
+
+
+def current() -> Applied:
+    """What the environment names, or else what was applied last.
+
+    Raises NotAppliedError, with the next step, where neither is there.
+    """
+    state = Path(os.environ.get("HELIOGRAPH_STATE", _DEFAULT_STATE))
+    spec, tables = os.environ.get("HELIOGRAPH_SPEC"), os.environ.get("HELIOGRAPH_TABLES")
+    if bool(spec) != bool(tables):
+        missing = "HELIOGRAPH_TABLES" if spec else "HELIOGRAPH_SPEC"
+        raise NotAppliedError(f"expected HELIOGRAPH_SPEC and HELIOGRAPH_TABLES together; set {missing} too")
+    if spec and tables:
+        return Applied(load_spec(spec), Path(tables), pushed_folder(state))
+    applied = read_applied(state)
+    if applied is None:
+        raise NotAppliedError(
+            f"{applied_file(state)}: expected a note of the tables that were ingested; found none. Run `make demo` "
+            "first, or set HELIOGRAPH_SPEC (a YAML) and HELIOGRAPH_TABLES (a folder written by the ingest step)"
+        )
+    return applied

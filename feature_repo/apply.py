@@ -1,0 +1,142 @@
+"""Definitions into the registry, values into the online store."""
+
+import contextlib
+import io
+import logging
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.applied import pushed_folder, read_applied, write_applied
+from feature_repo.as_of import last_visible
+from feature_repo.definitions import build
+from feature_repo.errors import DefinitionError, NotAppliedError
+from feature_repo.pushed import prepare
+from models.features import online_views
+from models.spec import Spec, SpecError
+
+_log = logging.getLogger(__name__)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def apply(store: Any, spec: Spec, tables: Path, state: Path) -> None:
+    """Register the spec's definitions and delete those that it no longer has; note spec and tables for the stock CLI.
+
+    Another product, or another source of the same one, starts with empty views: its keys mean other things.
+    Raises NotAppliedError if a table is missing, DefinitionError if a view's rows are ambiguous.
+    """
+    pushed = pushed_folder(state)
+    objects = build(spec, tables, pushed)
+    for view in _views(objects):
+        if view.stream_source is None:
+            _check_rows(view)
+    if _other_product(spec, state):
+        store.apply([], objects_to_delete=_registered(store), partial=False)
+        shutil.rmtree(pushed, ignore_errors=True)
+    prepare(spec, pushed)
+    store.apply(objects, objects_to_delete=_stale(store, objects), partial=False)
+    write_applied(spec, tables, state)
+
+
+def materialize(store: Any, spec: Spec, until: int | None = None) -> dict[str, int]:
+    """Write into the online store what a request at ``until`` may see; return how many keys each view holds.
+
+    ``until`` is in microseconds UTC, exclusive as everywhere (None = after the last row of every table). Rows that have
+    outlived their view's TTL by then are left out.
+    """
+    views = {name: store.get_feature_view(name) for name in online_views(spec)}
+    if until is None:
+        until = max((_last_time(view) for view in views.values()), default=0) + 1
+    end = _EPOCH + timedelta(microseconds=last_visible(until))
+    rows = {}
+    for number, (name, view) in enumerate(views.items(), start=1):
+        started = time.monotonic()
+        start = max(_EPOCH, end - view.ttl) if view.ttl else _EPOCH
+        rows[name] = _keys_between(view, start, end)
+        # Feast prints its progress for a terminal; a component's log wants one line a view.
+        with contextlib.redirect_stdout(io.StringIO()):
+            store.materialize(start, end, feature_views=[name])
+        seconds = time.monotonic() - started
+        _log.info("materialized %s (%d of %d): %d keys in %.1f s", name, number, len(views), rows[name], seconds)
+    return rows
+
+
+def _other_product(spec: Spec, state: Path) -> bool:
+    """Whether the state folder serves something else so far (or something that this release cannot read)."""
+    try:
+        previous = read_applied(state)
+    except SpecError:
+        return True
+    return previous is not None and (previous.spec.name, previous.spec.source) != (spec.name, spec.source)
+
+
+def _views(objects: list[Any]) -> list[Any]:
+    from feast import FeatureView
+
+    return [item for item in objects if isinstance(item, FeatureView)]
+
+
+def _check_rows(view: Any) -> None:
+    """A view's file is there, and no two rows of a key are equal in time (and created time): one is the newest."""
+    source = view.batch_source
+    if not Path(source.path).is_file():
+        raise NotAppliedError(
+            f"{source.path}: expected the table of view {view.name}; found no such file. Ingest first"
+        )
+    columns = [*_join_keys(view), source.timestamp_field]
+    if source.created_timestamp_column:
+        columns.append(source.created_timestamp_column)
+    table = pq.read_table(source.path, columns=columns)
+    twice = table.num_rows - _distinct(table, columns)
+    if twice:
+        raise DefinitionError(
+            f"view {view.name}: expected rows that differ in {', '.join(columns)}; found {twice} that do not. Name a "
+            "`created` column in the spec that tells them apart, or keep one of them in the adapter"
+        )
+
+
+def _registered(store: Any) -> list[Any]:
+    """Everything that the registry holds, but Feast's own placeholder entity."""
+    from feast.feature_view import DUMMY_ENTITY_NAME
+
+    entities = [entity for entity in store.list_entities() if entity.name != DUMMY_ENTITY_NAME]
+    return [*store.list_feature_views(), *entities, *store.list_data_sources()]
+
+
+def _stale(store: Any, objects: list[Any]) -> list[Any]:
+    """What the registry holds and the new definitions do not."""
+    from feast import Entity, FeatureView
+
+    views = _views(objects)
+    sources = {view.batch_source.name for view in views} | {v.stream_source.name for v in views if v.stream_source}
+    names = {FeatureView: {v.name for v in views}, Entity: {o.name for o in objects if isinstance(o, Entity)}}
+    return [old for old in _registered(store) if old.name not in names.get(type(old), sources)]
+
+
+def _join_keys(view: Any) -> list[str]:
+    return [column.name for column in view.entity_columns]
+
+
+def _distinct(table: pa.Table, columns: list[str]) -> int:
+    return table.group_by(columns).aggregate([]).num_rows
+
+
+def _last_time(view: Any) -> int:
+    """The last time in a view's file, in microseconds; 0 if it is empty."""
+    source = view.batch_source
+    times = pq.read_table(source.path, columns=[source.timestamp_field])[source.timestamp_field]
+    return pc.max(times).cast(pa.timestamp("us", tz="UTC")).value or 0
+
+
+def _keys_between(view: Any, start: datetime, end: datetime) -> int:
+    """How many keys have a row in the closed interval: what Feast is about to write."""
+    source = view.batch_source
+    times = pc.field(source.timestamp_field)
+    rows = pq.read_table(source.path, columns=_join_keys(view), filters=(times >= start) & (times <= end))
+    return _distinct(rows, _join_keys(view))

@@ -1,0 +1,165 @@
+"""Feast's objects, built from the spec and the folder of canonical tables: nothing is declared twice."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from feature_repo.errors import DefinitionError
+from feature_repo.pushed import PUSHED_AT, VECTOR_COLUMNS
+from models.features import (
+    ITEM_VECTORS,
+    MEMBER_VECTORS,
+    VALID_FROM,
+    counter_columns,
+    counter_keys,
+    counter_table,
+    node_features,
+)
+from models.spec import Counter, Feature, Node, Spec, View
+
+_RESERVED = ("event_timestamp", "entity_row_id", "event_expire_timestamp", "rn", "row")
+"""Column names that Feast's point-in-time join (and ours around it) uses for itself."""
+
+
+def build(spec: Spec, tables: Path, pushed: Path) -> list[Any]:
+    """Entities and feature views of the spec; ``pushed`` is the folder of the pushed views' Parquet files.
+
+    Views of member and item, counters and vectors are online; views of other nodes are offline only. The sources come
+    with their views. Raises DefinitionError where names of the spec collide in Feast's flat name space.
+    """
+    check_names(spec)
+    entities = _entities(spec)
+    online = {column.node for _, column in spec.node_columns()}
+    objects: list[Any] = list(entities.values())
+    for name, node in spec.nodes.items():
+        for view_name, view in node.views.items():
+            objects.append(_node_view(view_name, view, entities[name], node, tables, online=name in online))
+    for name, counter in spec.counters.items():
+        objects.append(_counter_view(spec, name, counter, entities, tables))
+    objects.append(_pushed_view(MEMBER_VECTORS, entities[spec.impressions.member.node], pushed))
+    objects.append(_pushed_view(ITEM_VECTORS, entities[spec.impressions.item.node], pushed))
+    return objects
+
+
+def check_names(spec: Spec) -> None:
+    """What Feast needs beyond the spec's own checks: join keys and feature names that no other object has."""
+    member, item = spec.impressions.member.node, spec.impressions.item.node
+    if member == item:
+        raise DefinitionError(f"impressions.item.node: expected a node type other than the member's; found {item!r}")
+    keys: dict[str, str] = {}
+    used = [node for node in spec.nodes if node in (member, item) or spec.nodes[node].views]
+    for owner, key in [(node, spec.nodes[node].key) for node in used] + [("surface", spec.impressions.surface)]:
+        if key in keys:
+            raise DefinitionError(
+                f"nodes.{owner}.key: expected a key column of its own, since Feast joins by the column's name; found "
+                f"{key!r}, also the key of {keys[key]}. Rename it in the adapter"
+            )
+        keys[key] = owner
+    if "surface" in spec.nodes:
+        raise DefinitionError("nodes.surface: expected another name, since `surface` is the entity of the counters")
+    views = [view for node in spec.nodes.values() for view in node.views]
+    for name in _duplicates([MEMBER_VECTORS, ITEM_VECTORS, *views, *spec.counters]):
+        raise DefinitionError(f"view {name!r}: expected a name of its own; found it twice. Rename the view or counter")
+    _check_columns(spec, list(keys))
+
+
+def _check_columns(spec: Spec, keys: list[str]) -> None:
+    features = [feature.name for node in spec.nodes for feature in node_features(spec, node)]
+    counted = [column for counter in spec.counters for column in counter_columns(spec, counter)]
+    for name in _duplicates([*keys, *features, *counted, *spec.impressions.context]):
+        raise DefinitionError(
+            f"column {name!r}: expected a name of its own among keys, features, counters and context; found it twice. "
+            "Rename it in the adapter"
+        )
+    for name in [*keys, *features, *counted]:
+        # The join of Feast's DuckDB store drops every column that ends in `_y`.
+        if name in _RESERVED or name.endswith("_y"):
+            raise DefinitionError(
+                f"column {name!r}: expected a name that Feast's join does not use for itself; found one of "
+                f"{', '.join(_RESERVED)} or one that ends in '_y'. Rename it in the adapter"
+            )
+
+
+def _entities(spec: Spec) -> dict[str, Any]:
+    from feast import Entity, ValueType
+
+    value_types = {"int": ValueType.INT64, "string": ValueType.STRING}
+    roles = {column.node for _, column in spec.node_columns()}
+    entities = {
+        name: Entity(name=name, join_keys=[node.key], value_type=value_types[node.key_type])
+        for name, node in spec.nodes.items()
+        if node.views or name in roles
+    }
+    if any("surface" in counter.keys for counter in spec.counters.values()):
+        entities["surface"] = Entity(name="surface", join_keys=[spec.impressions.surface], value_type=ValueType.STRING)
+    return entities
+
+
+def _node_view(name: str, view: View, entity: Any, node: Node, tables: Path, online: bool) -> Any:
+    fields = {feature.name: _feature_type(feature) for feature in view.typed}
+    source = _file_source(name, tables / f"{view.table}.parquet", view.time, view.created)
+    return _view(name, [entity], fields, source, online, view.ttl_days)
+
+
+def _counter_view(spec: Spec, name: str, counter: Counter, entities: dict[str, Any], tables: Path) -> Any:
+    from feast.types import Float32, Int64
+
+    exposures, *rates = counter_columns(spec, name)
+    fields = {exposures: Int64, **dict.fromkeys(rates, Float32)}
+    by_key = {entity.join_key: entity for entity in entities.values()}
+    source = _file_source(name, tables / f"{counter_table(name)}.parquet", VALID_FROM)
+    return _view(name, [by_key[key] for key in counter_keys(spec, name)], fields, source, online=True)
+
+
+def _pushed_view(name: str, entity: Any, pushed: Path) -> Any:
+    from feast import PushSource
+    from feast.types import Array, Float32, Int64, String
+
+    types = {pa.list_(pa.float32()): Array(Float32), pa.list_(pa.int64()): Array(Int64), pa.string(): String}
+    fields = {column: types[kind] for column, kind in VECTOR_COLUMNS[name].items()}
+    batch = _file_source(f"{name}_pushed", pushed / f"{name}.parquet", PUSHED_AT)
+    return _view(name, [entity], fields, PushSource(name=name, batch_source=batch), online=True)
+
+
+def _view(
+    name: str, entities: list[Any], fields: dict[str, Any], source: Any, online: bool, ttl_days: int | None = None
+) -> Any:
+    from feast import FeatureView, Field
+    from feast.types import from_value_type
+
+    # The keys stand in the schema too, so that Feast has no column to guess from the files.
+    keys = [Field(name=entity.join_key, dtype=from_value_type(entity.value_type)) for entity in entities]
+    return FeatureView(
+        name=name,
+        entities=entities,
+        schema=keys + [Field(name=column, dtype=kind) for column, kind in fields.items()],
+        source=source,
+        online=online,
+        ttl=timedelta(days=ttl_days) if ttl_days else None,
+    )
+
+
+def _file_source(name: str, path: Path, time: str, created: str | None = None) -> Any:
+    from feast import FileSource
+    from feast.data_format import ParquetFormat
+
+    return FileSource(
+        name=name,
+        path=str(path.resolve()),
+        file_format=ParquetFormat(),
+        timestamp_field=time,
+        created_timestamp_column=created or "",
+    )
+
+
+def _feature_type(feature: Feature) -> Any:
+    from feast.types import Array, Float32, String
+
+    kinds = {"number": Float32, "vector": Array(Float32), "category": String, "text": String}
+    return kinds[feature.kind]
+
+
+def _duplicates(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})

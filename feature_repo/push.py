@@ -1,0 +1,72 @@
+"""Vectors of members and items into the pushed views."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.applied import pushed_folder
+from feature_repo.errors import PushError
+from feature_repo.pushed import PUSHED_AT, TIMESTAMP, vector_schema, write_pushed
+from models.features import ITEM_VECTORS, MEMBER_VECTORS
+from models.spec import Spec
+
+_log = logging.getLogger(__name__)
+_FILES = {MEMBER_VECTORS: "member.parquet", ITEM_VECTORS: "item.parquet"}
+_CHUNK = 5_000
+
+
+def push(store: Any, spec: Spec, vectors: Path, version: str, state: Path) -> dict[str, int]:
+    """Push a folder of vectors (``member.parquet``, ``item.parquet``) as those of model ``version``; rows per view.
+
+    The view's Parquet file under ``state`` is replaced in one step, then the online store is written; pushing the same
+    folder again changes nothing. Raises PushError before anything is written if a file cannot be used.
+    """
+    from feast.data_source import PushMode
+
+    tables = {view: _read(spec, vectors / file, view, version) for view, file in _FILES.items()}
+    for view, table in tables.items():
+        started = time.monotonic()
+        write_pushed(table, pushed_folder(state), view)
+        for start in range(0, table.num_rows, _CHUNK):
+            store.push(view, table.slice(start, _CHUNK).to_pandas(), to=PushMode.ONLINE)
+        _log.info("pushed %s: %d rows in %.1f s", view, table.num_rows, time.monotonic() - started)
+    return {view: table.num_rows for view, table in tables.items()}
+
+
+def _read(spec: Spec, file: Path, view: str, version: str) -> pa.Table:
+    """A file of vectors in the schema of its view."""
+    if not file.is_file():
+        raise PushError(f"{file}: expected the vectors of view {view}; found no such file. Run the embed step first")
+    table = pq.read_table(file)
+    schema = vector_schema(spec, view)
+    columns: dict[str, Any] = {}
+    for field in schema:
+        if field.name.endswith("_model_version"):
+            columns[field.name] = pa.array([version] * table.num_rows, pa.string())
+            continue
+        name = "key" if field.name == schema.names[0] else field.name
+        if name not in table.column_names:
+            raise PushError(f"{file}: expected column {name}; found {', '.join(table.column_names)}")
+        columns[field.name] = _cast(table[name], name, field, file)
+    result = pa.table(columns, schema=schema)
+    twice = result.num_rows - len(pc.unique(result.column(0)))
+    if twice:
+        raise PushError(f"{file}: expected one row per key; found {twice} keys that stand again")
+    return result
+
+
+def _cast(column: pa.ChunkedArray, name: str, field: pa.Field, file: Path) -> pa.ChunkedArray:
+    """A column in its view's type; a moment may be int64 microseconds or a timestamp. Nulls are errors."""
+    if column.null_count:
+        raise PushError(f"{file}: expected no nulls in {name}; found {column.null_count}")
+    if field.name == PUSHED_AT and pa.types.is_integer(column.type):
+        return column.cast(TIMESTAMP)
+    try:
+        return column.cast(field.type)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise PushError(f"{file}: expected {field.type} in {name}; found {column.type}") from error

@@ -1,0 +1,152 @@
+"""The training set: what was known at each impression, and the versions of every node, both out of Feast."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.as_of import features_as_of
+from feature_repo.errors import NotAppliedError, RetrievalError
+from feature_repo.sources.folder import replaced_folder
+from feature_repo.versions import node_versions
+from models.features import keyed_by_member, training_columns
+from models.spec import Spec
+from models.spec.schema import WINDOW_ORDER
+
+_log = logging.getLogger(__name__)
+_SEED_WINDOWS = WINDOW_ORDER[1:]
+_FROZEN_WINDOWS = ("validate", "gate", "test")
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+def retrieve(store: Any, spec: Spec, tables: Path, folder: Path) -> dict[str, Any]:
+    """Write the training set to ``folder`` and return its manifest.
+
+    ``impressions.parquet``: the rows of the windows train, validate, gate and test in the order of their keys, with the
+    table's own columns of the spec, ``window``, and every feature as of the row's time. ``frozen.parquet``: validate,
+    gate and test again, with what is keyed by the member as of the start of its window. ``versions_<node>.parquet``:
+    the node's key, ``valid_from`` and its features. Times are UTC microseconds. Everything is written beside the folder
+    and renamed. Raises NotAppliedError if the store stands on other tables, RetrievalError if a key is null.
+    """
+    _check_applied(store, spec, tables)
+    with replaced_folder(folder) as fresh:
+        rows = _impressions(spec, tables)
+        times = _microseconds(rows[spec.impressions.time])
+        as_of = _with_features(store, spec, rows, times, _all_views(spec))
+        _write(fresh, "impressions", as_of)
+        _write(fresh, "frozen", _frozen(store, spec, as_of))
+        for node in spec.nodes:
+            if spec.nodes[node].views:
+                _write(fresh, f"versions_{node}", node_versions(store, spec, node))
+        return _manifest(spec, fresh, as_of)
+
+
+def _check_applied(store: Any, spec: Spec, tables: Path) -> None:
+    """The store's file sources are the tables that were asked for."""
+    expected = str(tables.resolve())
+    found = {view.name: str(Path(view.batch_source.path).parent) for view in store.list_feature_views()}
+    for view in [*spec.counters, *(view for node in spec.nodes.values() for view in node.views)]:
+        if found.get(view) != expected:
+            where = found.get(view, "no such view")
+            raise NotAppliedError(
+                f"view {view}: expected its table in {expected}; found {where}. Apply these tables first"
+            )
+
+
+def _all_views(spec: Spec) -> list[str]:
+    """The views of an impression's row: counters, member, item."""
+    return [*spec.counters, *(view for _, column in spec.node_columns() for view in spec.nodes[column.node].views)]
+
+
+def _member_views(spec: Spec) -> list[str]:
+    """Those of them that are keyed by the member."""
+    counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter)]
+    return counters + list(spec.nodes[spec.impressions.member.node].views)
+
+
+def _impressions(spec: Spec, tables: Path) -> pa.Table:
+    """The impressions of the seed windows, by key, with the columns that the spec names and ``window``."""
+    shown = spec.impressions
+    filtered = [column for task in spec.tasks.values() for column in task.filter]
+    filtered += [column for counter in spec.counters.values() for column in counter.filter]
+    named = [shown.key, shown.member.column, shown.item.column, shown.surface, shown.time, shown.settled]
+    columns = list(dict.fromkeys([*named, *shown.context, *shown.outcomes, *filtered]))
+    table = pq.read_table(tables / f"{shown.table}.parquet", columns=columns).sort_by(shown.key)
+    for name in (shown.time, shown.settled):
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(TIMESTAMP))
+    window = _window_of(spec, _microseconds(table[shown.time]))
+    table = table.append_column("window", pa.array(np.array(["", *_SEED_WINDOWS])[window + 1]))
+    return table.filter(pa.array(window >= 0))
+
+
+def _window_of(spec: Spec, times: np.ndarray) -> np.ndarray:
+    """The position of each time's window in the seed windows; -1 outside them: (rows,) int64."""
+    spans = [spec.span(window) for window in _SEED_WINDOWS]
+    bounds = np.array([span.start for span in spans] + [spans[-1].end])
+    position = np.searchsorted(bounds, times, side="right") - 1
+    return np.where(position < len(spans), position, -1)
+
+
+def _with_features(store: Any, spec: Spec, rows: pa.Table, times: np.ndarray, views: Sequence[str]) -> pa.Table:
+    """The rows with the views' features as of ``times``: columns that are there already are replaced."""
+    started = time.monotonic()
+    shown = spec.impressions
+    columns = {spec.nodes[column.node].key: column.column for _, column in spec.node_columns()}
+    columns[shown.surface] = shown.surface
+    for column in columns.values():
+        if rows[column].null_count:  # numpy would turn the column's integers into floats
+            raise RetrievalError(
+                f"{shown.table}.{column}: expected a key in every row; found {rows[column].null_count} "
+                "nulls. Ingest again"
+            )
+    found = features_as_of(store, {key: rows[column].to_numpy() for key, column in columns.items()}, times, views)
+    for name in [feature.name for feature in training_columns(spec) if feature.name in found]:
+        index = rows.schema.get_field_index(name)
+        field = found[name]
+        rows = rows.append_column(name, field) if index < 0 else rows.set_column(index, name, field)
+    _log.info("%d rows, %d views in %.1f s", rows.num_rows, len(views), time.monotonic() - started)
+    return rows
+
+
+def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
+    """The evaluated windows with the member's state as of their start.
+
+    A version that is valid from the start itself counts (a counter of that midnight holds nothing later), except for
+    an impression at that very moment: no row ever sees a version of its own time.
+    """
+    rows = as_of.filter(pc.is_in(as_of["window"], pa.array(_FROZEN_WINDOWS)))
+    times = _microseconds(rows[spec.impressions.time])
+    starts = np.array([spec.span(window).start for window in _SEED_WINDOWS])[_window_of(spec, times)]
+    return _with_features(store, spec, rows, np.minimum(starts + 1, times), _member_views(spec))
+
+
+def _microseconds(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of times as (rows,) int64 microseconds."""
+    return column.cast(TIMESTAMP).cast(pa.int64()).to_numpy()
+
+
+def _write(folder: Path, name: str, table: pa.Table) -> None:
+    pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+
+
+def _manifest(spec: Spec, folder: Path, as_of: pa.Table) -> dict[str, Any]:
+    counts = {name: pc.sum(pc.equal(as_of["window"], name)).as_py() or 0 for name in _SEED_WINDOWS}
+    described = {}
+    for file in sorted(folder.glob("*.parquet")):
+        schema = pq.read_schema(file)
+        described[file.stem] = {
+            "rows": pq.read_metadata(file).num_rows,
+            "columns": {field.name: str(field.type) for field in schema},
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        }
+    manifest = {"format": 1, "spec": spec.name, "windows": counts, "tables": described}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest

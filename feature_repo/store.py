@@ -1,0 +1,76 @@
+"""Opening Feast's store. Feast 0.67 has no usage statistics (the code is gone), so there is nothing to switch off."""
+
+import contextlib
+import os
+import sqlite3
+import warnings
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from feature_repo.errors import NotAppliedError
+
+
+def open_store(config: Path, state: Path | None = None) -> Any:
+    """The ``feast.FeatureStore`` of a feature_store.yaml.
+
+    ``state`` puts the embedded registry and online store into that folder instead of the one in the file; services
+    reached by address (a cluster's configuration) stay as they are. Raises NotAppliedError if ``config`` is no file.
+    """
+    from feast import FeatureStore, RepoConfig
+
+    # Ibis warns at every query that DuckDB 2.0 renamed a method: nothing that a reader of a step's log could change.
+    warnings.filterwarnings("ignore", message="fetch_arrow_table", category=DeprecationWarning)
+    settings = RepoConfig(**_settings(config, state))
+    settings.repo_path = config.parent.resolve()
+    return FeatureStore(config=settings)
+
+
+def write_resolved(config: Path, state: Path) -> Path:
+    """Write the settings that ``open_store`` would use to ``state/feast/feature_store.yaml``; return that path.
+
+    The endpoint opens the store with it, from any working folder. Raises NotAppliedError if ``config`` is no file.
+    """
+    target = state / "feast" / "feature_store.yaml"
+    text = yaml.safe_dump(_settings(config, state), sort_keys=False)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(target)
+    return target
+
+
+def _settings(config: Path, state: Path | None) -> dict[str, Any]:
+    """A feature_store.yaml with variables filled in and embedded paths made absolute."""
+    if not config.is_file():
+        raise NotAppliedError(f"{config}: expected a feature_store.yaml; found no such file")
+    document: dict[str, Any] = yaml.safe_load(os.path.expandvars(config.read_text(encoding="utf-8")))
+    _embed(document, (state / "feast") if state else None, config.parent.resolve())
+    return document
+
+
+def _embed(document: dict[str, Any], folder: Path | None, beside: Path) -> None:
+    """Absolute paths for the embedded parts, so that a store works from any working folder."""
+    registry, online = document["registry"], document["online_store"]
+    prefix = "sqlite:///"
+    if registry["path"].startswith(prefix):
+        file = (folder / "registry.db") if folder else beside / registry["path"].removeprefix(prefix)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        registry["path"] = f"{prefix}{file.resolve()}"
+        _let_readers_read(file)
+    if online["type"] == "sqlite":
+        file = (folder / "online.db") if folder else beside / online["path"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        online["path"] = str(file.resolve())
+        _let_readers_read(file)
+
+
+def _let_readers_read(database: Path) -> None:
+    """Switch a database to a write-ahead log, for good: an endpoint reads on while a push or materialise writes.
+
+    In SQLite's default mode a reader waits for the whole batch, and gives up after five seconds.
+    """
+    connection = sqlite3.connect(database)
+    with contextlib.closing(connection):
+        connection.execute("PRAGMA journal_mode=WAL")

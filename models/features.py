@@ -1,0 +1,80 @@
+"""The names of a spec's features, in one place: Feast, graph, serving and monitoring read their columns here."""
+
+from models.spec import Counter, Feature, Spec
+
+MEMBER_VECTORS = "member_vectors"
+ITEM_VECTORS = "item_vectors"
+VALID_FROM = "valid_from"
+"""The time column of a counter's table, and of a training set's `versions_<node>.parquet`."""
+
+
+def counter_keys(spec: Spec, counter: str) -> list[str]:
+    """The key columns of a counter's table: the node's key for member and item, the surface column for surface."""
+    columns = {
+        "member": spec.nodes[spec.impressions.member.node].key,
+        "item": spec.nodes[spec.impressions.item.node].key,
+        "surface": spec.impressions.surface,
+    }
+    return [columns[role] for role in spec.counters[counter].keys]
+
+
+def counter_columns(spec: Spec, counter: str) -> list[str]:
+    """The columns of a counter: ``<counter>_exposures``, then ``<counter>_<task>_rate`` in the order of the tasks."""
+    return [f"{counter}_exposures", *(f"{counter}_{task}_rate" for task in spec.tasks)]
+
+
+def counter_table(counter: str) -> str:
+    """The name of a counter's canonical table."""
+    return f"counter_{counter}"
+
+
+def impression_features(spec: Spec) -> list[Feature]:
+    """The features of an impression that the decoder and the floor read: all counter columns, then the context."""
+    counted = [Feature(column, "number", 1) for counter in spec.counters for column in counter_columns(spec, counter)]
+    return counted + spec.impressions.typed_context
+
+
+def node_features(spec: Spec, node: str) -> list[Feature]:
+    """The features of a node type, over its views in the order of the spec."""
+    return [feature for view in spec.nodes[node].views.values() for feature in view.typed]
+
+
+def member_features(spec: Spec) -> list[Feature]:
+    """The features of the member node."""
+    return node_features(spec, spec.impressions.member.node)
+
+
+def item_features(spec: Spec) -> list[Feature]:
+    """The features of the item node."""
+    return node_features(spec, spec.impressions.item.node)
+
+
+def keyed_by_member(counter: Counter) -> bool:
+    """Whether the counter moves with one member's own outcomes."""
+    return "member" in counter.keys
+
+
+def member_state_columns(spec: Spec) -> list[str]:
+    """Columns keyed by the member (counters, also of a pair with the member, then views): what `frozen` holds back."""
+    counted = [
+        column
+        for name, counter in spec.counters.items()
+        if keyed_by_member(counter)
+        for column in counter_columns(spec, name)
+    ]
+    return counted + [feature.name for feature in member_features(spec)]
+
+
+def online_views(spec: Spec) -> list[str]:
+    """The views that are materialised into the online store: those of member and item, then the counters.
+
+    The pushed views (``member_vectors``, ``item_vectors``) are online too, and written by ``push``.
+    """
+    views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
+    return views + list(spec.counters)
+
+
+def training_columns(spec: Spec) -> list[Feature]:
+    """Every as-of feature of a training set's row: the counters' columns, the member's, then the item's features."""
+    counted = [Feature(column, "number", 1) for counter in spec.counters for column in counter_columns(spec, counter)]
+    return counted + member_features(spec) + item_features(spec)

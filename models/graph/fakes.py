@@ -1,0 +1,221 @@
+"""A tiny made-up graph in memory, for tests: ties in time, isolated and unknown nodes, masked labels, a weak signal."""
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from models.graph.csr import csr_offsets, merge_activities
+from models.graph.hashing import hash_keys
+from models.graph.schema import (
+    REVERSE,
+    EdgeType,
+    FeatureColumn,
+    GraphSchema,
+    NodeType,
+    SeedSchema,
+    TaskColumn,
+    WindowSpan,
+)
+from models.graph.store import TemporalGraph
+from models.graph.tensors import EdgeTensors, NodeTensors, Seeds
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+START = 1_700_000_000_000_000 // DAY * DAY
+_DAYS = {"graph": 10, "train": 6, "validate": 2, "gate": 2, "test": 2}
+_MEMBER_FEATURES = (
+    FeatureColumn("seniority", "number"),
+    FeatureColumn("connections", "number"),
+    FeatureColumn("industry", "category", vocabulary=("finance", "health", "software")),
+    FeatureColumn("interests", "vector", size=4),
+)
+_ITEM_FEATURES = (
+    FeatureColumn("length", "number"),
+    FeatureColumn("format", "category", vocabulary=("image", "text", "video")),
+    FeatureColumn("topics", "vector", size=4),
+)
+_SEED_FEATURES = (
+    FeatureColumn("member_rate", "number"),
+    FeatureColumn("item_rate", "number"),
+    FeatureColumn("device", "category", vocabulary=("desktop", "phone")),
+)
+
+
+def fake_graph(members: int = 40, items: int = 60, seed: int = 0, impressions: int | None = None) -> TemporalGraph:
+    """A graph of members, items and creators (items // 4 + 1) over 22 days; times fall on whole hours, so ties abound.
+
+    The last member and the last item have no edges; every 25th impression's item is unknown (-1). A click is likelier
+    where the signs of the member's ``seniority`` and the item's ``length`` agree. Deterministic by ``seed``.
+    """
+    random = np.random.default_rng(seed)
+    creators, count = items // 4 + 1, impressions or 25 * members
+    schema = _schema(members, items, creators)
+    end = schema.seeds.windows[-1].end
+
+    taste, content = random.normal(size=members), random.normal(size=items)
+    who, what = random.integers(0, max(members - 1, 1), count), random.integers(0, max(items - 1, 1), count)
+    shown = np.sort(random.integers(START // HOUR, end // HOUR, count)) * HOUR
+    settled = shown + random.integers(1, 4, count) * HOUR
+    probability = 1 / (1 + np.exp(0.5 - 2.5 * np.sign(taste[who] * content[what])))
+    click = random.random(count) < probability
+
+    def moments(size: int) -> np.ndarray:
+        return random.integers(START // HOUR, end // HOUR, size) * HOUR
+
+    liked, followed = 8 * members, 3 * members
+    ends = {
+        "clicked": (who[click], what[click], settled[click]),
+        "liked": (
+            random.integers(0, max(members - 1, 1), liked),
+            random.integers(0, max(items - 1, 1), liked),
+            moments(liked),
+        ),
+        "follows": (
+            random.integers(0, max(members - 1, 1), followed),
+            random.integers(0, creators, followed),
+            moments(followed),
+        ),
+        "authored": (np.arange(items - 1) % creators, np.arange(items - 1), moments(items - 1) // DAY * DAY - 5 * DAY),
+    }
+    edges: dict[str, EdgeTensors] = {}
+    for name, (source, target, time) in ends.items():
+        weight = random.random(len(time)).astype(np.float32) + 0.5
+        edge = schema.edge(name)
+        edges[name] = _csr(source, target, time, weight, schema.node(edge.source).count)
+        edges[REVERSE + name] = _csr(target, source, time, weight, schema.node(edge.target).count)
+
+    node_keys = {
+        "member": pa.array(np.arange(members) * 7 + 3),
+        "item": pa.array(np.arange(items) * 5 + 1),
+        "creator": pa.array([f"creator {number:04d}" for number in range(creators)]),
+    }
+    nodes = {
+        "member": _nodes(node_keys["member"], _MEMBER_FEATURES, taste, random),
+        "item": _nodes(node_keys["item"], _ITEM_FEATURES, content, random),
+        "creator": _nodes(node_keys["creator"], (), np.zeros(creators), random),
+    }
+    return TemporalGraph(
+        schema=schema,
+        edges=edges,
+        nodes=nodes,
+        activities=merge_activities(schema, edges),
+        seeds=_seeds(schema, who, what, shown, settled, click, random),
+        node_keys=node_keys,
+    )
+
+
+def _schema(members: int, items: int, creators: int) -> GraphSchema:
+    edges = []
+    for name, source, target, kind, domain, window in (
+        ("clicked", "member", "item", "engagement", "notification", None),
+        ("liked", "member", "item", "engagement", "feed", 8 * DAY),
+        ("follows", "member", "creator", "affinity", "feed", None),
+        ("authored", "creator", "item", "intrinsic", "network", None),
+    ):
+        edges.append(EdgeType(name, source, target, kind, domain, (4, 2), window))  # type: ignore[arg-type]
+        edges.append(EdgeType(REVERSE + name, target, source, kind, domain, (3, 2), window))  # type: ignore[arg-type]
+    windows, start = [], START
+    for name, days in _DAYS.items():
+        windows.append(WindowSpan(name, start, start + days * DAY))
+        start += days * DAY
+    return GraphSchema(
+        nodes=(
+            NodeType("member", members, _MEMBER_FEATURES, id_buckets=64),
+            NodeType("item", items, _ITEM_FEATURES, id_buckets=64),
+            NodeType("creator", creators, (), id_buckets=16),
+        ),
+        edges=tuple(edges),
+        activity_edges=("clicked", "liked"),
+        seeds=SeedSchema(
+            member="member",
+            item="item",
+            surfaces=("email", "push"),
+            features=_SEED_FEATURES,
+            tasks=(TaskColumn("click", 1.0, primary=True), TaskColumn("dwell", 0.5, primary=False)),
+            timezone_offset=2 * HOUR,
+            windows=tuple(windows),
+        ),
+    )
+
+
+def _csr(source: np.ndarray, target: np.ndarray, time: np.ndarray, weight: np.ndarray, sources: int) -> EdgeTensors:
+    _, first = np.unique(np.stack([source, time, target]), axis=1, return_index=True)
+    rows = np.sort(first)  # one edge per (source, target, time)
+    rows = rows[np.lexsort((time[rows], source[rows]))]
+    return EdgeTensors(
+        offsets=csr_offsets(source[rows], sources),
+        target=torch.from_numpy(target[rows].astype(np.int32)),
+        time=torch.from_numpy(time[rows]),
+        weight=torch.from_numpy(weight[rows]),
+    )
+
+
+def _nodes(
+    keys: pa.Array, features: tuple[FeatureColumn, ...], signal: np.ndarray, random: np.random.Generator
+) -> NodeTensors:
+    """No version at all for every tenth node, one to three for the others; the first number is the signal."""
+    count = len(keys)
+    versions = (
+        np.where(np.arange(count) % 10 == 9, 0, random.integers(1, 4, count)) if features else np.zeros(count, int)
+    )
+    owner = np.repeat(np.arange(count), versions)
+    rows = len(owner)
+    time = START + (random.integers(0, 20, rows) - 5) * DAY
+    time = time[np.lexsort((time, owner))]
+    numbers = random.normal(size=(rows, sum(f.kind == "number" for f in features)))
+    if numbers.shape[1]:
+        numbers[:, 1:][random.random(numbers[:, 1:].shape) < 0.1] = np.nan
+        numbers[:, 0] = signal[owner]
+    vocabularies = [len(f.vocabulary) for f in features if f.kind == "category"]
+    categories = [random.integers(0, size + 1, rows) for size in vocabularies]
+    size = sum(f.size for f in features if f.kind == "vector")
+    return NodeTensors(
+        id_hash=torch.from_numpy(hash_keys(keys)),
+        version_offsets=csr_offsets(owner, count),
+        version_time=torch.from_numpy(time),
+        numbers=torch.from_numpy(numbers.astype(np.float32)),
+        categories=torch.from_numpy(np.array(categories, np.int64).reshape(len(vocabularies), rows).T.copy()),
+        vectors=torch.from_numpy(random.normal(size=(rows, size)).astype(np.float32)),
+    )
+
+
+def _seeds(
+    schema: GraphSchema,
+    who: np.ndarray,
+    what: np.ndarray,
+    shown: np.ndarray,
+    settled: np.ndarray,
+    click: np.ndarray,
+    random: np.random.Generator,
+) -> Seeds:
+    windows = schema.seeds.windows
+    window = np.searchsorted([span.start for span in windows], shown, side="right") - 1
+    rows = window > 0
+    keys = np.flatnonzero(rows)
+    who, what, shown, settled, click, window = (v[rows] for v in (who, what, shown, settled, click, window))
+    count = len(shown)
+    what = np.where(np.arange(count) % 25 == 24, -1, what)
+    dwell = np.where(click, random.random(count) < 0.5, np.nan).astype(np.float32)
+    numbers = random.random((count, 2)).astype(np.float32)
+    numbers[random.random((count, 2)) < 0.1] = np.nan
+    categories = random.integers(0, 3, (count, 1))
+    later = window > 1
+    starts = np.array([span.start for span in windows])
+    frozen = numbers.copy()
+    frozen[later, 0] = 0.5
+    return Seeds(
+        member=torch.from_numpy(who),
+        item=torch.from_numpy(what),
+        surface=torch.from_numpy(random.integers(0, len(schema.seeds.surfaces), count)),
+        time=torch.from_numpy(shown),
+        settled=torch.from_numpy(settled),
+        window=torch.from_numpy(window),
+        numbers=torch.from_numpy(numbers),
+        categories=torch.from_numpy(categories),
+        labels=torch.from_numpy(np.stack([click.astype(np.float32), dwell], axis=1)),
+        frozen_time=torch.from_numpy(np.where(later, starts[window], shown)),
+        frozen_numbers=torch.from_numpy(frozen),
+        frozen_categories=torch.from_numpy(categories.copy()),
+        keys=pa.array(keys),
+        windows=tuple(span.name for span in windows),
+    )

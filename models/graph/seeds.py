@@ -1,0 +1,113 @@
+"""Seeds out of the training set: one per impression of the windows train, validate, gate and test."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as compute
+import torch
+from torch import Tensor
+
+from models.features import impression_features
+from models.graph.columns import Encoded, describe, encode
+from models.graph.errors import GraphInputError
+from models.graph.schema import FeatureColumn, WindowSpan
+from models.graph.sql import Relations
+from models.graph.tensors import Seeds
+from models.spec import Spec
+from models.spec.schema import WINDOW_ORDER
+
+_FROZEN = ("validate", "gate", "test")
+
+
+def window_spans(spec: Spec) -> tuple[WindowSpan, ...]:
+    """All windows of the spec with their bounds."""
+    return tuple(WindowSpan(name, *spec.span(name)) for name in WINDOW_ORDER)
+
+
+def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureColumn, ...]]:
+    """The seeds, ordered by (time, key), and the schema of their features. Raises GraphInputError.
+
+    A label is NaN where the task's filter leaves the row out, or where the outcome itself is null.
+    """
+    features = impression_features(spec)
+    names = [feature.name for feature in features]
+    shown, frozen = relations.seeds("impressions", names), relations.seeds("frozen", names)
+    described = describe(features, [_columns(shown, names), _columns(frozen, names)])
+    now = encode(features, described, _columns(shown, names), len(shown))
+    later = encode(features, described, _columns(frozen, names), len(frozen))
+
+    keys = shown["key"].combine_chunks()
+    if len(keys) != len(keys.unique()):
+        raise GraphInputError("impressions.parquet: expected each key once; found duplicates. Retrieve features again")
+    window = _positions(shown["window"], list(WINDOW_ORDER), "window")
+    time = _integers(shown, "time")
+    held_back = np.isin(window, [WINDOW_ORDER.index(name) for name in _FROZEN])
+    frozen_numbers, frozen_categories = _replaced(now, later, shown["key"], frozen["key"], held_back)
+    starts = np.array([span.start for span in window_spans(spec)])
+    # What is valid from the start itself counts (a counter of that midnight), as in the training set.
+    frozen_time = np.where(held_back, np.minimum(starts[window] + 1, time), time)
+    return Seeds(
+        member=torch.from_numpy(_integers(shown, "member")),
+        item=torch.from_numpy(_integers(shown, "item")),
+        surface=torch.from_numpy(_positions(shown["surface"], spec.impressions.surfaces, "surface")),
+        time=torch.from_numpy(time),
+        settled=torch.from_numpy(_integers(shown, "settled")),
+        window=torch.from_numpy(window),
+        numbers=now.numbers,
+        categories=now.categories,
+        labels=_labels(spec, shown),
+        frozen_time=torch.from_numpy(frozen_time),
+        frozen_numbers=frozen_numbers,
+        frozen_categories=frozen_categories,
+        keys=keys,
+        windows=WINDOW_ORDER,
+    ), described
+
+
+def _columns(table: pa.Table, names: list[str]) -> dict[str, pa.ChunkedArray]:
+    return {name: table[f"feature_{name}"] for name in names}
+
+
+def _integers(table: pa.Table, column: str) -> np.ndarray:
+    """(rows,) int64, writable."""
+    values = table[column]
+    if values.null_count:
+        raise GraphInputError(f"impressions: expected a {column} in every row; found {values.null_count} nulls")
+    return np.array(values.to_numpy(), dtype=np.int64)
+
+
+def _positions(values: pa.ChunkedArray, known: list[str], what: str) -> np.ndarray:
+    """(rows,) int64: the position of each value among the known ones."""
+    positions = {value: place for place, value in enumerate(known)}
+    unknown = sorted(map(str, set(values.unique().to_pylist()) - set(known)))
+    if unknown:
+        raise GraphInputError(f"impressions: expected a {what} out of {', '.join(known)}; found {', '.join(unknown)}")
+    return np.array([positions[value] for value in values.to_pylist()], dtype=np.int64)
+
+
+def _labels(spec: Spec, shown: pa.Table) -> Tensor:
+    """(rows, tasks) float32: 0, 1 or NaN."""
+    labels = np.zeros((len(shown), len(spec.tasks)), np.float32)
+    for place, (name, task) in enumerate(spec.tasks.items()):
+        labels[:, place] = shown[f"label_{name}"].cast(pa.float32()).to_numpy()
+        found = set(np.unique(labels[:, place][~np.isnan(labels[:, place])]).tolist())
+        if found - {0.0, 1.0}:
+            raise GraphInputError(
+                f"tasks.{name}: expected outcomes {task.label!r} of 0 or 1; found {sorted(found)[:5]}"
+            )
+    return torch.from_numpy(labels)
+
+
+def _replaced(
+    now: Encoded, later: Encoded, keys: pa.ChunkedArray, frozen_keys: pa.ChunkedArray, held_back: np.ndarray
+) -> tuple[Tensor, Tensor]:
+    """Numbers and categories with the held-back rows' values taken from ``frozen``."""
+    place = compute.index_in(keys, value_set=frozen_keys.combine_chunks()).fill_null(-1).to_numpy()
+    if missing := int((place[held_back] < 0).sum()):
+        raise GraphInputError(
+            f"frozen.parquet: expected every impression of {', '.join(_FROZEN)}; found {missing} missing. "
+            "Retrieve features again"
+        )
+    rows, source = torch.from_numpy(held_back), torch.from_numpy(place[held_back].astype(np.int64))
+    numbers, categories = now.numbers.clone(), now.categories.clone()
+    numbers[rows], categories[rows] = later.numbers[source], later.categories[source]
+    return numbers, categories

@@ -1,0 +1,128 @@
+"""What a graph holds in memory: tensors in CSR form, grouped by what they describe."""
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TypeVar
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from models.graph.timeline import Timeline
+
+Group = TypeVar("Group")
+
+
+@dataclass
+class EdgeTensors:
+    """One direction of an edge type: CSR by source, each source's rows in order of time (ties: order of the table)."""
+
+    offsets: Tensor
+    """(sources + 1,) int64: rows of source i are offsets[i] to offsets[i + 1]."""
+    target: Tensor
+    """(rows,) int32: the neighbour."""
+    time: Tensor
+    """(rows,) int64 microseconds: when the edge came true; visible strictly after."""
+    weight: Tensor
+    """(rows,) float32."""
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The rows, searchable by source and moment; made on first use."""
+        return Timeline(self.offsets, self.time)
+
+
+@dataclass
+class NodeTensors:
+    """One node type: a stable hash per node and the node's versions, CSR by node in order of time."""
+
+    id_hash: Tensor
+    """(nodes,) int64, 63 bits: hash of the key, the same in every graph that holds the key."""
+    version_offsets: Tensor
+    """(nodes + 1,) int64."""
+    version_time: Tensor
+    """(versions,) int64 microseconds: valid from; visible strictly after."""
+    numbers: Tensor
+    """(versions, numbers) float32; NaN where missing."""
+    categories: Tensor
+    """(versions, categories) int64 codes of the graph's vocabulary; 0 where missing."""
+    vectors: Tensor
+    """(versions, sum of sizes) float32, the vector features side by side in schema order; zeros where missing."""
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The rows, searchable by node and moment; made on first use."""
+        return Timeline(self.version_offsets, self.version_time)
+
+
+@dataclass
+class ActivityTensors:
+    """All engagement edges that leave the members, merged: CSR by member in order of (time, edge, row)."""
+
+    offsets: Tensor
+    """(members + 1,) int64."""
+    edge: Tensor
+    """(rows,) int32: position in ``GraphSchema.activity_edges``."""
+    target: Tensor
+    """(rows,) int32: node of that edge's target type."""
+    time: Tensor
+    """(rows,) int64 microseconds."""
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The rows, searchable by member and moment; made on first use."""
+        return Timeline(self.offsets, self.time)
+
+
+@dataclass
+class Seeds:
+    """The impressions of the windows train, validate, gate and test, ordered by (time, key)."""
+
+    member: Tensor
+    """(n,) int64; -1 where unknown."""
+    item: Tensor
+    """(n,) int64; -1 where unknown."""
+    surface: Tensor
+    """(n,) int64: position in ``SeedSchema.surfaces``."""
+    time: Tensor
+    """(n,) int64 microseconds: when it was shown."""
+    settled: Tensor
+    """(n,) int64 microseconds: when its outcome was known."""
+    window: Tensor
+    """(n,) int64: position in ``SeedSchema.windows``."""
+    numbers: Tensor
+    """(n, numbers) float32: the impression's own features (counters, context) as of its time; NaN where missing."""
+    categories: Tensor
+    """(n, categories) int64 codes; 0 where missing."""
+    labels: Tensor
+    """(n, tasks) float32: 0 or 1; NaN where the task is not defined on the row."""
+    frozen_time: Tensor
+    """(n,) int64: the moment as of which the member's frozen state is read: one microsecond past the start of the
+    row's window (what came true at the start itself counts, as in the training set), never past the row's own time;
+    in the train window the row's own time."""
+    frozen_numbers: Tensor
+    """As ``numbers``, with features keyed by the member as of ``frozen_time``."""
+    frozen_categories: Tensor
+    """As ``categories``, likewise."""
+    keys: pa.Array
+    """(n,) the impressions' keys."""
+    windows: tuple[str, ...]
+    """Names of the windows, in the order of the schema."""
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def rows(self, window: str) -> Tensor:
+        """(rows,) int64: the seeds of that window, in order of time. Raises ValueError for a name that is no window."""
+        return torch.nonzero(self.window == self.windows.index(window)).flatten()
+
+
+def tensors_of(group: object) -> dict[str, Tensor]:
+    """The tensor fields of one of the groups above, by name."""
+    values = {field.name: getattr(group, field.name) for field in fields(group)}  # type: ignore[arg-type]
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+def moved(group: Group, device: torch.device | str) -> Group:
+    """The group with its tensors on that device."""
+    return replace(group, **{name: value.to(device) for name, value in tensors_of(group).items()})  # type: ignore[type-var]

@@ -1,0 +1,39 @@
+"""One applied tiny store a test module."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from feature_repo.apply import apply
+from feature_repo.store import open_store
+from models.spec import Spec
+from tests.feature_repo import tiny
+
+
+class World(NamedTuple):
+    store: Any
+    spec: Spec
+    tables: Path
+    state: Path
+
+
+def open_world(folder: Path) -> World:
+    """The tiny product, applied to a state folder of its own."""
+    spec = tiny.tiny_spec()
+    tables, state = tiny.tables(spec, folder / "tables"), folder / "state"
+    store = open_store(tiny.CONFIG, state)
+    apply(store, spec, tables, state)
+    return World(store, spec, tables, state)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A world that the module's tests only read."""
+    return open_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def own_world(tmp_path: Path) -> World:
+    """A world that one test may change."""
+    return open_world(tmp_path)

@@ -1,0 +1,76 @@
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from feature_repo.applied import write_applied
+from tests.feature_repo import tiny
+
+FEAST = Path(sys.executable).parent / "feast"
+FEATURES = tiny.CONFIG.parent / "features.py"
+
+
+def _feast(folder: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(folder.parent), "OMP_NUM_THREADS": "1"}
+    for name in ("HELIOGRAPH_STATE", "HELIOGRAPH_SPEC", "HELIOGRAPH_TABLES"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [FEAST, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_stock_commands_work_inside_the_folder(tmp_path: Path) -> None:
+    # A copy, so that `../state` is a folder of the test's own.
+    folder = tmp_path / "feature_repo"
+    shutil.copytree(tiny.CONFIG.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    spec = tiny.tiny_spec()
+    write_applied(spec, tiny.tables(spec, tmp_path / "tables"), tmp_path / "state")
+
+    _feast(folder, "apply")
+    _feast(folder, "materialize", "2026-01-01T00:00:00", "2026-01-11T00:00:00")
+    listed = _feast(folder, "feature-views", "list")
+    for view in ("member_profile", "company_profile", "member_surface_counts", "member_vectors"):
+        assert view in listed
+
+    from feature_repo.store import open_store
+
+    store = open_store(folder / "feature_store.yaml")
+    rows = [{"member_id": 3, "surface": "email"}, {"member_id": 99, "surface": "email"}]
+    found = store.get_online_features(
+        features=["member_profile:seniority", "member_surface_counts:member_surface_counts_exposures"], entity_rows=rows
+    ).to_dict()
+    assert found["seniority"] == [pytest.approx(3.4), None]
+    assert found["member_surface_counts_exposures"][0] >= 0
+
+
+def test_without_anything_ingested_there_is_one_line_with_the_next_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HELIOGRAPH_STATE", str(tmp_path))
+    with pytest.raises(SystemExit, match="Run `make demo` first"):
+        runpy.run_path(str(FEATURES))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_spec_and_tables_are_named_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HELIOGRAPH_SPEC", str(tmp_path / "tiny.yaml"))
+    with pytest.raises(SystemExit, match="set HELIOGRAPH_TABLES too"):
+        runpy.run_path(str(FEATURES))
+
+
+def test_the_environment_names_another_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tiny.yaml").write_text(tiny.TEXT)
+    monkeypatch.setenv("HELIOGRAPH_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("HELIOGRAPH_SPEC", str(tmp_path / "tiny.yaml"))
+    monkeypatch.setenv("HELIOGRAPH_TABLES", str(tiny.tables(tiny.tiny_spec(), tmp_path / "tables")))
+    module = runpy.run_path(str(FEATURES))
+    assert module["FeatureView_member_profile"].batch_source.path == str(
+        tmp_path / "tables" / "member_profiles.parquet"
+    )
+    assert module["Entity_surface"].join_key == "surface"

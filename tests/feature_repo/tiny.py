@@ -1,0 +1,183 @@
+"""A product of a few members and items with hand-written tables: all that Feast's side needs."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from models.features import counter_columns, counter_keys, counter_table
+from models.spec import Spec, parse_spec
+
+CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
+TEXT = """
+name: tiny
+source: {adapter: professional}
+nodes:
+  member:
+    key: member_id
+    views:
+      member_profile:
+        table: member_profiles
+        created: written
+        features: {seniority: number, country: category}
+      member_recent:
+        table: member_recent
+        ttl_days: 3
+        features: {streak: number}
+  post:
+    key: post_id
+    key_type: string
+    views:
+      post_content:
+        table: posts
+        features: {topic: category, title: text, embedding: "vector[3]"}
+  company:
+    key: company_id
+    views:
+      company_profile:
+        table: companies
+        features: {size: number}
+edges:
+  liked:
+    table: likes
+    source: {node: member, column: member_id}
+    target: {node: post, column: post_id}
+    time: time
+    kind: engagement
+    domain: feed
+impressions:
+  member: {node: member, column: member}
+  item: {node: post, column: post_id}
+  surfaces: [feed, email]
+  context: {position: number, device: category}
+  outcomes: [click]
+tasks:
+  click: {label: click, primary: true}
+counters:
+  member_counts: {keys: [member]}
+  member_surface_counts: {keys: [member, surface]}
+  post_counts: {keys: [item]}
+windows:
+  start: 2026-01-01
+  graph: {days: 2}
+  train: {days: 4}
+  validate: {days: 2}
+  gate: {days: 1}
+  test: {days: 1}
+home_domain: feed
+"""
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+DAYS = 10
+MEMBERS, POSTS, COMPANIES = range(1, 6), ["p1", "p2", "p3"], (7, 8)
+SURFACES = ("feed", "email")
+
+
+def tiny_spec(text: str = TEXT) -> Spec:
+    """The tiny product's spec."""
+    return parse_spec(text, "tiny.yaml")
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment as int64 microseconds UTC."""
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
+
+
+def write(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    """Write one canonical table: times in microseconds UTC, vectors as list<float32>."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    for index, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            table = table.set_column(index, field.name, table[field.name].cast(pa.timestamp("us", tz="UTC")))
+        elif pa.types.is_null(field.type):  # strings, where there is no row
+            table = table.set_column(index, field.name, table[field.name].cast(pa.string()))
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, folder / f"{name}.parquet")
+
+
+def tables(spec: Spec, folder: Path, seed: int = 0) -> Path:
+    """Write every table that the spec names but the edges': two versions a member, daily counters, 120 impressions."""
+    random = np.random.default_rng(seed)
+    profiles = [
+        {"member_id": m, "valid_from": START + day * DAY, "written": START + day * DAY, "seniority": m + day / 10,
+         "country": None if m == 2 else f"c{m % 2}"}
+        for m in MEMBERS
+        for day in (0, 4)
+    ]  # fmt: skip
+    write(folder, "member_profiles", pd.DataFrame(profiles).sort_values(["valid_from", "member_id"]))
+    recent = [{"member_id": m, "valid_from": START + 2 * DAY, "streak": 10.0 * m} for m in MEMBERS]
+    write(folder, "member_recent", pd.DataFrame(recent))
+    posts = [
+        {"post_id": p, "valid_from": START, "topic": f"t{i}", "title": f"about {p}",
+         "embedding": np.arange(3, dtype=np.float32) + i}
+        for i, p in enumerate(POSTS)
+    ]  # fmt: skip
+    write(folder, "posts", pd.DataFrame(posts))
+    companies = [{"company_id": c, "valid_from": START, "size": float(c)} for c in COMPANIES]
+    write(folder, "companies", pd.DataFrame(companies))
+    for counter in spec.counters:
+        write(folder, counter_table(counter), _counter(spec, counter, random))
+    write(folder, spec.impressions.table, impressions(random))
+    return folder
+
+
+def impressions(random: np.random.Generator, count: int = 120) -> pd.DataFrame:
+    """Impressions over all days, some of them exactly at midnight (where counters change), keys out of time order."""
+    offset = random.integers(0, DAYS * 86_400_000_000, count)
+    offset[::10] -= offset[::10] % 86_400_000_000
+    shown = pd.to_datetime(microseconds(START) + np.sort(offset), unit="us", utc=True).as_unit("us")
+    frame = {
+        # Larger than 2**53: a float on the way would change them.
+        "impression_id": random.permutation(count) + 2**53 + 1,
+        "member": random.choice(np.array([*MEMBERS, 99]), count),
+        "post_id": random.choice(np.array(POSTS), count),
+        "surface": random.choice(np.array(SURFACES), count),
+        "time": shown,
+        "settled_time": shown + timedelta(minutes=10),
+        "position": random.integers(0, 9, count),
+        "device": random.choice(np.array(["phone", "web"]), count),
+        "click": random.integers(0, 2, count),
+    }
+    return pd.DataFrame(frame)
+
+
+def vectors(folder: Path, width: int = 4) -> Path:
+    """A folder of vectors as the embed step writes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def lists(count: int, base: float) -> pa.Array:
+        rows = [[base + row + column / 8 for column in range(width)] for row in range(count)]
+        return pa.array(rows, pa.list_(pa.float32()))
+
+    count = len(MEMBERS)
+    member = {
+        "key": pa.array(MEMBERS, pa.int64()),
+        "member_tokens": lists(count, 0.0),
+        "activity_tokens": lists(count, 100.0),
+        "activity_times": pa.array([[microseconds(START)] * row for row in range(count)], pa.list_(pa.int64())),
+        "as_of": pa.array([microseconds(START + 8 * DAY)] * count, pa.int64()),
+    }
+    item = {
+        "key": pa.array(POSTS),
+        "item_tokens": lists(len(POSTS), 50.0),
+        "as_of": pa.array([START + 8 * DAY] * len(POSTS), pa.timestamp("us", tz="UTC")),
+    }
+    pq.write_table(pa.table(member), folder / "member.parquet")
+    pq.write_table(pa.table(item), folder / "item.parquet")
+    return folder
+
+
+def _counter(spec: Spec, counter: str, random: np.random.Generator) -> pd.DataFrame:
+    """One row per key and midnight with made-up counts."""
+    values = {"member_id": list(MEMBERS), "post_id": POSTS, "surface": list(SURFACES)}
+    days = [START + day * DAY for day in range(DAYS + 1)]
+    index = pd.MultiIndex.from_product([days, *(values[key] for key in counter_keys(spec, counter))])
+    frame = index.to_frame(index=False, name=["valid_from", *counter_keys(spec, counter)])
+    exposures, *rates = counter_columns(spec, counter)
+    frame[exposures] = random.integers(0, 50, len(frame))
+    for rate in rates:
+        frame[rate] = random.random(len(frame))
+    return frame

@@ -1,0 +1,62 @@
+"""Hashes, text and columns."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.graph.columns import describe, encode
+from models.graph.hashing import hash_keys
+from models.graph.text import TEXT_SIZE, bag_of_words
+from models.spec.schema import parse_feature
+
+
+def test_hashes_never_change() -> None:
+    """ID embeddings of trained models hang on these very numbers."""
+    assert hash_keys(pa.array([0, 1, -1])).tolist() == [7070836379803831727, 1227844342346046657, 7266964230113668128]
+    assert hash_keys(pa.array(["", "a"])).tolist() == [3797230976420062948, 3405396810240292928]
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=50))
+def test_hashes_are_63_bits_and_tell_keys_apart(keys: list[int]) -> None:
+    hashes = hash_keys(pa.array(keys, pa.int64()))
+    assert (hashes >= 0).all()
+    assert len(set(hashes.tolist())) == len(keys)
+
+
+def test_words_count_and_nothing_else_does() -> None:
+    texts = pa.array(["Big NEWS today", "today: news, big!", "other words", None, "", "?!"])
+    bags = bag_of_words(texts)
+    assert bags.shape == (6, TEXT_SIZE)
+    assert np.array_equal(bags[0], bags[1])
+    assert not np.array_equal(bags[0], bags[2])
+    assert np.linalg.norm(bags[:3], axis=1) == pytest.approx([1, 1, 1])
+    assert not bags[3:].any()
+    assert bag_of_words(pa.array([], pa.string())).shape == (0, TEXT_SIZE)
+
+
+def test_missing_values_of_every_kind() -> None:
+    kinds = {"size": "number", "group": "category", "about": "text", "place": "vector[2]"}
+    features = [parse_feature(name, kind) for name, kind in kinds.items()]
+    columns = {
+        "size": pa.chunked_array([pa.array([1.5, None, float("inf")])]),
+        "group": pa.chunked_array([pa.array(["b", None, "a"])]),
+        "about": pa.chunked_array([pa.array(["x", None, ""])]),
+        "place": pa.chunked_array([pa.array([[1.0, float("nan")], None, [2.0, 3.0]])]),
+    }
+    described = describe(features, [columns])
+    encoded = encode(features, described, columns, 3)
+    assert described[1].vocabulary == ("a", "b")
+    assert encoded.numbers[0, 0] == 1.5
+    assert encoded.numbers[1:].isnan().all()
+    assert encoded.categories[:, 0].tolist() == [2, 0, 1]
+    assert encoded.vectors[:, TEXT_SIZE:].tolist() == [[1, 0], [0, 0], [2, 3]]
+
+
+def test_no_features_and_no_rows() -> None:
+    encoded = encode([], (), {}, 4)
+    assert [tuple(tensor.shape) for tensor in encoded] == [(4, 0), (4, 0), (4, 0)]
+    feature = parse_feature("group", "category")
+    empty = {"group": pa.chunked_array([], pa.string())}
+    assert encode([feature], describe([feature], [empty]), empty, 0).categories.shape == (0, 1)

@@ -1,0 +1,184 @@
+"""The sampler against brute force, with ties in time, at every depth."""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.graph import timeline
+from models.graph.errors import QueryError
+from models.graph.fakes import HOUR, START, fake_graph
+from models.graph.sample import Sampler, as_of_version
+from models.graph.store import TemporalGraph
+from models.graph.tensors import EdgeTensors
+from tests.graph.walk import check_tree
+
+worlds = cache(lambda number: fake_graph(members=6, items=7, seed=number, impressions=80))
+
+
+@st.composite
+def questions(draw: st.DrawFn, node: str) -> tuple[TemporalGraph, torch.Tensor, torch.Tensor]:
+    """A small world, nodes (also unknown ones) and moments: on, just before and just after whole hours."""
+    graph = worlds(draw(st.integers(0, 4)))
+    index = draw(st.lists(st.integers(-1, graph.schema.node(node).count - 1), max_size=5))
+    moment = st.builds(lambda hour, by: START + hour * HOUR + by, st.integers(-150, 540), st.integers(-1, 1))
+    time = draw(st.lists(moment, min_size=len(index), max_size=len(index)))
+    return graph, torch.tensor(index, dtype=torch.int64), torch.tensor(time, dtype=torch.int64)
+
+
+@given(questions("member"))
+@settings(max_examples=40, deadline=None)
+def test_member_trees_equal_brute_force(question: tuple[TemporalGraph, torch.Tensor, torch.Tensor]) -> None:
+    check_tree(question[0], "member", *question[1:])
+
+
+@given(questions("item"))
+@settings(max_examples=40, deadline=None)
+def test_item_trees_equal_brute_force(question: tuple[TemporalGraph, torch.Tensor, torch.Tensor]) -> None:
+    check_tree(question[0], "item", *question[1:])
+
+
+def check_activities(graph: TemporalGraph, member: torch.Tensor, time: torch.Tensor, count: int) -> None:
+    found = Sampler(graph).activities(member, time, count)
+    for row, (one, moment) in enumerate(zip(member.tolist(), time.tolist(), strict=True)):
+        events = []
+        for place, name in enumerate(graph.schema.activity_edges if one >= 0 else ()):
+            edge = graph.edges[name]
+            rows = range(int(edge.offsets[one]), int(edge.offsets[one + 1]))
+            events += [(int(edge.time[r]), place, r, int(edge.target[r])) for r in rows if int(edge.time[r]) < moment]
+        last = sorted(events)[-count:]
+        padding = [0] * (count - len(last))
+        assert found.mask[row].tolist() == [False] * len(padding) + [True] * len(last)
+        assert found.time[row].tolist() == padding + [event[0] for event in last]
+        assert found.edge[row].tolist() == padding + [event[1] for event in last]
+        assert found.target[row].tolist() == padding + [event[3] for event in last]
+
+
+@given(questions("member"), st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_activities_equal_brute_force(question: tuple[TemporalGraph, torch.Tensor, torch.Tensor], count: int) -> None:
+    check_activities(*question, count)
+
+
+def check_versions(graph: TemporalGraph, node: str, index: torch.Tensor, time: torch.Tensor) -> None:
+    tensors = graph.nodes[node]
+    found = as_of_version(tensors, index, time).tolist()
+    for row, one, moment in zip(found, index.tolist(), time.tolist(), strict=True):
+        rows = range(int(tensors.version_offsets[one]), int(tensors.version_offsets[one + 1])) if one >= 0 else ()
+        assert row == max((r for r in rows if int(tensors.version_time[r]) < moment), default=-1)
+
+
+@given(questions("member"))
+@settings(max_examples=60, deadline=None)
+def test_versions_equal_brute_force(question: tuple[TemporalGraph, torch.Tensor, torch.Tensor]) -> None:
+    check_versions(question[0], "member", *question[1:])
+
+
+def every_moment(graph: TemporalGraph, node: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Every node of the type, asked at the times of its own edges and versions: ties throughout."""
+    count = graph.schema.node(node).count
+    edges = [graph.edges[edge.name] for edge in graph.schema.edges_from(node, 0)]
+    tensors = graph.nodes[node]
+    pairs = [(torch.repeat_interleave(edge.offsets.diff()), edge.time) for edge in edges]
+    pairs.append((torch.repeat_interleave(tensors.version_offsets.diff()), tensors.version_time))
+    assert count > 0
+    return torch.cat([index for index, _ in pairs]), torch.cat([time for _, time in pairs])
+
+
+@pytest.mark.parametrize("inclusive", [False, True])
+def test_seeing_equal_times_would_be_found_out(inclusive: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checks pass as the code stands, and each fails if the one comparison is made <= instead of <."""
+    graph = fake_graph(members=4, items=5, impressions=40)
+    if inclusive:
+        monkeypatch.setattr(
+            timeline, "visible_before", lambda moments, time: torch.searchsorted(moments, time.contiguous(), right=True)
+        )
+    checks = {
+        "member tree": lambda: check_tree(graph, "member", *every_moment(graph, "member")),
+        "item tree": lambda: check_tree(graph, "item", *every_moment(graph, "item")),
+        "activities": lambda: check_activities(graph, *every_moment(graph, "member"), 10),
+        "versions": lambda: check_versions(graph, "item", *every_moment(graph, "item")),
+    }
+    for check in checks.values():
+        if inclusive:
+            with pytest.raises(AssertionError):
+                check()
+        else:
+            check()
+
+
+def test_nothing_is_seen_before_all_data_or_of_unknown_and_isolated_nodes() -> None:
+    graph = fake_graph()
+    isolated = graph.schema.node("member").count - 1
+    early = START - 100 * 24 * HOUR
+    index = torch.tensor([0, -1, isolated, 0])
+    time = torch.tensor([early, START + 400 * HOUR, START + 400 * HOUR, -1])
+    sampler = Sampler(graph)
+    for branch in sampler.tree("member", index, time).branches.values():
+        assert not branch.mask.any()
+        assert not any(deeper.mask.any() for deeper in branch.branches.values())
+    assert not sampler.activities(index, time, 5).mask.any()
+
+
+def test_negative_times_are_moments_like_others() -> None:
+    graph = fake_graph(members=3, items=4, impressions=30)
+    shift = 10 * START
+    edges = {name: replace(edge, time=edge.time - shift) for name, edge in graph.edges.items()}
+    moved = replace(graph, edges=edges)
+    index, time = every_moment(graph, "member")
+    now, then = (Sampler(g).tree("member", index, t) for g, t in ((graph, time), (moved, time - shift)))
+    assert all(torch.equal(now.branches[name].index, branch.index) for name, branch in then.branches.items())
+    assert all(torch.equal(now.branches[name].delta, branch.delta) for name, branch in then.branches.items())
+
+
+def test_an_empty_batch_and_an_edge_type_without_edges() -> None:
+    graph = fake_graph(members=3, items=4, impressions=30)
+    none = torch.zeros(0, dtype=torch.int64)
+    tree = Sampler(graph).tree("member", none, none)
+    assert tree.branches["clicked"].index.shape == (0, 4)
+    assert tree.branches["clicked"].branches["rev_clicked"].index.shape == (0, 2)
+    assert Sampler(graph).activities(none, none, 7).mask.shape == (0, 7)
+    empty = EdgeTensors(torch.zeros(4, dtype=torch.int64), none.int(), none, none.float())
+    graph = replace(graph, edges={**graph.edges, "clicked": empty})
+    branch = Sampler(graph).tree("member", torch.tensor([0, 1]), torch.tensor([START, START])).branches["clicked"]
+    assert branch.index.shape == (2, 4)
+    assert not branch.mask.any()
+
+
+def test_hops_cut_the_tree() -> None:
+    graph = fake_graph(members=3, items=4)
+    index, time = torch.tensor([0]), torch.tensor([START])
+    assert Sampler(graph, hops=0).tree("member", index, time).branches == {}
+    assert all(not b.branches for b in Sampler(graph, hops=1).tree("member", index, time).branches.values())
+
+
+@pytest.mark.parametrize(
+    ("node", "index", "time", "told"),
+    [
+        ("company", [0], [0], "one of member, item, creator"),
+        ("member", [40], [0], "-1 (unknown) to 39"),
+        ("member", [-2], [0], "found -2"),
+        ("member", [0, 1], [0], "one per index, 2; found 1"),
+        ("member", [0.5], [0], "int64"),
+        ("member", [[0]], [0], "shape (batch,)"),
+    ],
+)
+def test_senseless_questions_are_refused(node: str, index: list, time: list, told: str) -> None:
+    with pytest.raises(QueryError) as error:
+        Sampler(fake_graph()).tree(node, torch.tensor(index), torch.tensor(time))
+    assert told in str(error.value)
+
+
+def test_a_count_below_one_is_refused() -> None:
+    with pytest.raises(QueryError, match="1 or more; found 0"):
+        Sampler(fake_graph()).activities(torch.tensor([0]), torch.tensor([0]), 0)
+
+
+def test_sampling_is_deterministic() -> None:
+    graph = fake_graph()
+    seeds = graph.seeds
+    one, two = (Sampler(graph).tree("item", seeds.item, seeds.time) for _ in range(2))
+    assert all(torch.equal(one.branches[name].index, two.branches[name].index) for name in one.branches)

@@ -1,0 +1,134 @@
+"""Storing: what is written is read back; what is damaged is refused with the reason."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from models.graph.errors import GraphFormatError
+from models.graph.fakes import fake_graph
+from models.graph.files import replaced_folder, sha256_of_file, sha256_of_json
+from models.graph.schema import GraphSchema
+from models.graph.store import TemporalGraph
+from models.graph.tensors import tensors_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    fake_graph(members=5, items=6).save(tmp_path / "graph")
+    return tmp_path / "graph"
+
+
+def test_what_was_stored_is_loaded(folder: Path) -> None:
+    graph, loaded = fake_graph(members=5, items=6), TemporalGraph.load(folder)
+    assert loaded.schema == graph.schema
+    pairs: list[tuple[object, object]] = [(graph.edges[name], loaded.edges[name]) for name in graph.edges]
+    pairs += [(graph.nodes[name], loaded.nodes[name]) for name in graph.nodes]
+    for one, two in [*pairs, (graph.activities, loaded.activities), (graph.seeds, loaded.seeds)]:
+        others = tensors_of(two)
+        for name, tensor in tensors_of(one).items():
+            assert tensor.dtype == others[name].dtype
+            assert torch.equal(tensor.nan_to_num(-7), others[name].nan_to_num(-7))
+    assert loaded.seeds.keys.equals(graph.seeds.keys)
+    assert all(loaded.keys(node).equals(graph.keys(node)) for node in ("member", "item", "creator"))
+
+
+def test_storing_again_gives_the_same_digest_and_replaces(folder: Path) -> None:
+    first = TemporalGraph.load(folder).manifest["digest"]
+    assert fake_graph(members=5, items=6).save(folder)["digest"] == first
+    assert fake_graph(members=5, items=6, seed=1).save(folder)["digest"] != first
+    assert [path.name for path in folder.parent.iterdir()] == ["graph"]
+
+
+def truncate(folder: Path) -> None:
+    data = (folder / "edges_clicked.safetensors").read_bytes()
+    (folder / "edges_clicked.safetensors").write_bytes(data[:-5])
+
+
+def flip(folder: Path) -> None:
+    data = bytearray((folder / "seeds.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "seeds.safetensors").write_bytes(data)
+
+
+def lose(folder: Path) -> None:
+    (folder / "keys_item.parquet").unlink()
+
+
+def lose_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def cut_manifest(folder: Path) -> None:
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text[: len(text) // 2])
+
+
+def edit_manifest(folder: Path) -> None:
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.replace('"push"', '"pull"'))
+
+
+def sign(folder: Path, manifest: dict) -> None:
+    """A manifest whose digests are right, whatever it says."""
+    manifest["files"] = {name: sha256_of_file(folder / name) for name in manifest["files"]}
+    manifest["digest"] = sha256_of_json({key: value for key, value in manifest.items() if key != "digest"})
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def other_format(folder: Path) -> None:
+    sign(folder, {**json.loads((folder / "manifest.json").read_text()), "format": 99})
+
+
+def other_tensors(folder: Path) -> None:
+    save_file({"time": torch.zeros(3)}, folder / "activities.safetensors")
+    sign(folder, json.loads((folder / "manifest.json").read_text()))
+
+
+def other_counts(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    sign(folder, {**manifest, "counts": {**manifest["counts"], "activities": 1}})
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (truncate, "edges_clicked.safetensors: expected SHA-256"),
+        (flip, "seeds.safetensors: expected SHA-256"),
+        (lose, "keys_item.parquet: expected the file"),
+        (lose_manifest, "no such file"),
+        (cut_manifest, "expected a graph's manifest in JSON"),
+        (edit_manifest, "expected its own digest"),
+        (other_format, "expected format 1; found 99"),
+        (other_tensors, "activities.safetensors: expected tensors"),
+        (other_counts, "expected the counts of its manifest"),
+    ],
+)
+def test_a_harmed_folder_is_refused(folder: Path, harm: Callable[[Path], None], told: str) -> None:
+    harm(folder)
+    with pytest.raises(GraphFormatError, match=told):
+        TemporalGraph.load(folder)
+
+
+def test_a_failed_or_killed_writer_leaves_the_old_folder(tmp_path: Path) -> None:
+    target = tmp_path / "graph"
+    with replaced_folder(target) as fresh:
+        (fresh / "one").write_text("old")
+    with pytest.raises(RuntimeError), replaced_folder(target) as fresh:  # noqa: PT012
+        (fresh / "one").write_text("new")
+        raise RuntimeError
+    assert (target / "one").read_text() == "old"
+    target.rename(tmp_path / ".graph.previous")  # killed between the two renames
+    (tmp_path / ".graph.fresh").mkdir()
+    with pytest.raises(RuntimeError), replaced_folder(target):
+        raise RuntimeError
+    assert (target / "one").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["graph"]
+
+
+def test_the_schema_travels_as_json() -> None:
+    schema = fake_graph(members=2, items=2).schema
+    assert GraphSchema.from_json(json.loads(json.dumps(schema.to_json()))) == schema
