@@ -1,7 +1,5 @@
 """A trained model -> a version in the registry, and the gate's verdict on it."""
 
-from typing import NamedTuple
-
 from kfp import dsl
 
 from components.image import component
@@ -16,9 +14,13 @@ def register(
     graph: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Dataset],
+    version: dsl.OutputPath(str),  # type: ignore[valid-type]
     verdict: dsl.Output[dsl.Markdown],
-) -> NamedTuple("Registered", [("version", str), ("decision", str)]):  # type: ignore[valid-type]
-    """Log the version (alias candidate) with everything that explains it; judge it on the gate window."""
+) -> str:
+    """Log the version (alias candidate) with everything that explains it; judge it on the gate window.
+
+    The decision is the returned value, since a condition on a named output is not resolved by kfp.local 2.17.
+    """
     import json
     import tempfile
     from pathlib import Path
@@ -41,8 +43,10 @@ def register(
             bundle = write_bundle(
                 Path(model.path), step.spec, {**measured, "gate": judged.to_json()}, data, Path(scratch) / "bundle"
             )
-            version = registry.log_version(name, bundle, {"run": step.services.run, "gate": judged.decision})
-        step.ledger.note("verdict", {**judged.to_json(), "version": version})
-        say(f"  version {version} of {name}: {judged.decision}; " + "; ".join(judged.reasons))
+            number = registry.log_version(name, bundle, {"run": step.services.run, "gate": judged.decision})
+        step.ledger.note("verdict", {**judged.to_json(), "version": number})
+        say(f"  version {number} of {name}: {judged.decision}; " + "; ".join(judged.reasons))
         write(verdict, f"# Gate: {judged.decision}", *[f"- {reason}" for reason in judged.reasons])
-        return (version, judged.decision)  # type: ignore[return-value]
+        Path(version).parent.mkdir(parents=True, exist_ok=True)
+        Path(version).write_text(number, encoding="utf-8")
+        return judged.decision

@@ -229,6 +229,7 @@ def first_line(error: BaseException) -> str:
 
 def _client(tracking_uri: str) -> Any:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     # MLflow's own default keeps a step waiting for more than four minutes where no server answers
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     for name in ("mlflow.store.db.utils", "alembic"):

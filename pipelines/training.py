@@ -60,7 +60,7 @@ def training(
                 )
             )
         )
-        with dsl.If(registered.outputs["decision"] == "promote", name="gate-passed"):
+        with dsl.If(registered.outputs["Output"] == "promote", name="gate-passed"):
             version = registered.outputs["version"]
             pushed = heavy(
                 stateful(

@@ -129,6 +129,7 @@ class Registry:
     def _client(self) -> "MlflowClient":
         for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
             os.environ[variable] = "true"
+        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
         for variable, value in (("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"), ("MLFLOW_LOGGING_LEVEL", "WARNING")):
             os.environ.setdefault(variable, value)
         from mlflow import MlflowClient

@@ -46,7 +46,9 @@ def build_graph(spec: Spec, tables: Path, training_set: Path, folder: Path) -> d
             dropped["edges"][name] = relations.select_edges(name, edge)
             edges[name] = _csr(relations, name, len(node_keys[edge.source.node]), reverse=False)
             edges[REVERSE + name] = _csr(relations, name, len(node_keys[edge.target.node]), reverse=True)
-            _log.info("edge %s: %d rows, dropped %s", name, len(edges[name].time), dropped["edges"][name])
+            for reason, rows in dropped["edges"][name].items():
+                if rows:
+                    _log.info("edge %s: dropped %d rows: %s", name, rows, reason.replace("_", " "))
         seeds, seed_features = build_seeds(spec, relations)
     schema = _schema(spec, tuple(node_types), seed_features)
     graph = TemporalGraph(
@@ -58,7 +60,15 @@ def build_graph(spec: Spec, tables: Path, training_set: Path, folder: Path) -> d
         node_keys=node_keys,
     )
     manifest = graph.save(folder, extra={"dropped": dropped})
-    _log.info("graph %s: %s in %.1f s", folder, manifest["counts"], time.monotonic() - started)
+    _log.info(
+        "%d nodes of %d types, %d edges of %d types, %d seeds in %.1f s",
+        sum(map(len, node_keys.values())),
+        len(node_keys),
+        sum(len(edge.time) for name, edge in edges.items() if not name.startswith(REVERSE)),
+        len(edges) // 2,
+        len(seeds),
+        time.monotonic() - started,
+    )
     return manifest
 
 
