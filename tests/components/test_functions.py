@@ -1,0 +1,59 @@
+"""Components as plain functions: unpack artifacts, make one call, write what a person looks at."""
+
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components.champion import champion
+from components.ingest import ingest
+from components.materialize import materialize
+from components.report import report
+from components.retrieve import retrieve
+from components.services import Services
+from feature_repo.sources import read_manifest
+from models.spec import Spec
+from serving.errors import RegistryError
+
+STORE = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> dict[str, str]:
+    return Services.embedded("run-1", tmp_path / "state", STORE).to_json()
+
+
+def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_path: Path) -> None:
+    spec = tiny_spec.model_dump_json(by_alias=True)
+    tables = dsl.Dataset(name="tables", uri=str(tmp_path / "tables"))
+    pages = {name: dsl.Markdown(name=name, uri=str(tmp_path / f"{name}.md")) for name in ("in", "online", "set")}
+    ingest.python_func(spec=spec, services=services, data="", tables=tables, summary=pages["in"])
+    assert tables.metadata["tables"]["impressions"] == read_manifest(Path(tables.path))["tables"]["impressions"]["rows"]
+    materialize.python_func(spec=spec, services=services, tables=tables, summary=pages["online"])
+    training_set = dsl.Dataset(name="training_set", uri=str(tmp_path / "set"))
+    retrieve.python_func(spec=spec, services=services, tables=tables, training_set=training_set, summary=pages["set"])
+    assert (Path(training_set.path) / "frozen.parquet").is_file()
+    for page in pages.values():
+        assert Path(page.path).read_text(encoding="utf-8").startswith("# ")
+
+
+def test_the_report_of_a_run_in_which_nothing_happened(
+    tiny_spec: Spec, services: dict[str, str], tmp_path: Path
+) -> None:
+    status = dsl.PipelineTaskFinalStatus(
+        state="FAILED",
+        pipeline_job_resource_name="job",
+        pipeline_task_name="road",
+        error_code=1,
+        error_message="a pod was lost",
+    )
+    page = dsl.HTML(name="page", uri=str(tmp_path / "page.html"))
+    report.python_func(spec=tiny_spec.model_dump_json(by_alias=True), services=services, status=status, page=page)
+    assert "<html" in Path(page.path).read_text(encoding="utf-8")
+
+
+def test_no_champion_is_an_error_with_the_next_step(tiny_spec: Spec, services: dict[str, str], tmp_path: Path) -> None:
+    model = dsl.Model(name="model", uri=str(tmp_path / "model"))
+    with pytest.raises(RegistryError, match="champion"):
+        champion.python_func(spec=tiny_spec.model_dump_json(by_alias=True), services=services, model=model)
+    assert not Path(model.path).exists()

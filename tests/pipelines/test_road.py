@@ -1,0 +1,169 @@
+"""The whole road on the tiny world by the real command: killed on the way, run again, refreshed, watched, compared."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from feature_repo.sources import read_manifest
+from models.spec import Spec
+from serving import endpoint
+from serving.registry import Registry, model_name
+
+STATIONS = (
+    "ingest", "materialize", "retrieve", "build graph", "train", "evaluate", "register", "monitor", "push embeddings",
+    "deploy",
+)  # fmt: skip
+
+
+@dataclass
+class Road:
+    """A state folder, and the command over it."""
+
+    spec: Spec
+    state: Path
+
+    def command(self, pipeline: str) -> list[str]:
+        file = self.state.parent / "tiny.json"
+        file.write_text(self.spec.model_dump_json(by_alias=True), encoding="utf-8")
+        arguments = ["--pipeline", pipeline, "--spec", str(file), "--state", str(self.state)]
+        return [sys.executable, "-m", "pipelines", "local", *arguments]
+
+    def run(self, pipeline: str) -> str:
+        done = subprocess.run(self.command(pipeline), capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def kill_at(self, line: str) -> None:
+        """Start the training pipeline, kill its runner with SIGKILL once ``line`` is printed, await its components."""
+        runner = subprocess.Popen(self.command("training"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert runner.stdout is not None
+        seen = next((printed for printed in runner.stdout if printed.startswith(line)), None)
+        assert seen is not None, f"the run ended before {line!r}"
+        runner.send_signal(signal.SIGKILL)
+        runner.wait()
+        deadline = time.monotonic() + 30
+        while _components_of(runner.pid):
+            assert time.monotonic() < deadline, "components outlived their runner"
+            time.sleep(0.05)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(f"sqlite:///{self.state}/mlflow/mlflow.db")
+
+
+def _components_of(runner: int) -> list[int]:
+    """Processes that a runner has started, found by the variable that it hands on."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                environment = (process / "environ").read_bytes()
+            except OSError:
+                continue
+            if f"HELIOGRAPH_RUNNER={runner}\0".encode() in environment + b"\0":
+                found.append(int(process.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def road(tiny_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
+    """A road that was killed at three steps; the next run has to cope."""
+    lenient = tiny_spec.gate.model_copy(update={"margin": 0.45})
+    spec = tiny_spec.model_copy(update={"gate": lenient})
+    road = Road(spec, tmp_path_factory.mktemp("road") / "state")
+    road.kill_at("  reading professional")
+    road.kill_at("  materialized member_profile")
+    road.kill_at("register: started")
+    yield road
+    endpoint.down(road.state)
+
+
+@pytest.fixture(scope="module")
+def trained(road: Road) -> str:
+    """What the first whole run printed."""
+    return road.run("training")
+
+
+def test_a_killed_run_leaves_nothing_half_written(road: Road) -> None:
+    tables = list(road.state.glob("pipeline/*/ingest/tables"))
+    assert tables
+    for folder in tables:
+        listed = read_manifest(folder)["tables"]
+        assert {f"{name}.parquet" for name in listed} | {"manifest.json"} == {p.name for p in folder.iterdir()}
+    name = model_name(road.spec)
+    for version in road.registry.versions(name):
+        road.registry.download(name, version, road.state.parent / f"version-{version}")
+
+
+def test_every_station_is_passed(trained: str) -> None:
+    lines = trained.splitlines()
+    for station in STATIONS:
+        assert f"{station}: started" in lines
+    assert any(line.startswith("Promoted") for line in lines)
+
+
+def test_the_report_tells_the_run(road: Road, trained: str) -> None:
+    (line,) = [line for line in trained.splitlines() if line.startswith("Report: ")]
+    report = Path(line.removeprefix("Report: "))
+    page = report.read_text(encoding="utf-8")
+    assert report.is_relative_to(road.state / "runs")
+    for station in STATIONS:
+        assert station in page
+    assert (report.parent / "drift.html").is_file()
+
+
+def test_the_printed_curl_line_works(road: Road, trained: str) -> None:
+    (line,) = [line.strip() for line in trained.splitlines() if line.strip().startswith("curl ")]
+    words = shlex.split(line)
+    url = next(word for word in words if word.startswith("http"))
+    request = urllib.request.Request(
+        url, words[words.index("-d") + 1].encode(), {"content-type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        (slate,) = json.loads(answer.read())["predictions"]
+    assert slate["model_version"] == road.registry.champion(model_name(road.spec))
+    assert not slate["member_cold"]
+    clicks = [item["probabilities"]["click"] for item in slate["slate"]]
+    assert clicks == sorted(clicks, reverse=True)
+    assert not all(item["cold"] for item in slate["slate"])
+
+
+def test_kfp_artifacts_are_there_to_look_at(road: Road, trained: str) -> None:
+    run = max(road.state.glob("pipeline/*"), key=lambda folder: folder.stat().st_mtime)
+    outputs = json.loads((run / "evaluate" / "executor_output.json").read_text(encoding="utf-8"))["artifacts"]
+    assert outputs["roc"]["artifacts"][0]["metadata"]["confidenceMetrics"]
+    assert outputs["metrics"]["artifacts"][0]["metadata"]["auc"] > 0.4
+    for page in ("ingest/summary", "register/verdict", "deploy/endpoint", "monitor/page", "report/page"):
+        assert (run / page).stat().st_size > 20, page
+
+
+def test_refresh_pushes_the_champions_vectors_again(road: Road, trained: str) -> None:
+    before = os.stat(road.state / "feast" / "pushed" / "member_vectors.parquet").st_mtime_ns
+    printed = road.run("refresh")
+    assert "push embeddings: done" in printed
+    assert "train: started" not in printed
+    assert os.stat(road.state / "feast" / "pushed" / "member_vectors.parquet").st_mtime_ns > before
+
+
+def test_monitoring_watches_the_champion(road: Road, trained: str) -> None:
+    versions = road.registry.versions(model_name(road.spec))
+    printed = road.run("monitoring")
+    assert "monitor: done" in printed
+    assert road.registry.versions(model_name(road.spec)) == versions
+
+
+def test_comparison_prints_both_and_the_interval(road: Road) -> None:
+    printed = road.run("comparison")
+    assert "single-domain" in printed
+    assert "cross-domain" in printed
+    assert "95% interval" in printed

@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import log_loss as sklearn_log_loss
+from sklearn.metrics import ndcg_score, roc_auc_score
+
+from models import metrics
+
+
+def sample(rows: int = 4000, users: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    groups = generator.integers(0, users, rows)
+    scores = np.round(generator.random(rows), 2)  # rounded: with ties
+    labels = (generator.random(rows) < 0.2 + 0.5 * scores).astype(float)
+    return labels, scores, groups
+
+
+def test_auc_equals_scikit_learn_with_ties() -> None:
+    labels, scores, _ = sample()
+    assert metrics.auc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
+def test_gauc_equals_the_weighted_mean_of_each_users_auc() -> None:
+    labels, scores, groups = sample()
+    areas, sizes = [], []
+    for user in np.unique(groups):
+        rows = groups == user
+        if 0 < labels[rows].sum() < rows.sum():
+            areas.append(roc_auc_score(labels[rows], scores[rows]))
+            sizes.append(rows.sum())
+    assert metrics.gauc(labels, scores, groups) == pytest.approx(np.average(areas, weights=sizes), abs=1e-12)
+
+
+def test_ndcg_equals_scikit_learn_with_ties() -> None:
+    labels, scores, groups = sample(rows=600, users=40)
+    users = [groups == user for user in np.unique(groups)]
+    expected = [ndcg_score([labels[rows]], [scores[rows]], k=10) for rows in users if labels[rows].any()]
+    assert metrics.ndcg(labels, scores, groups) == pytest.approx(np.mean(expected), abs=1e-9)
+
+
+def test_log_loss_and_normalised_entropy() -> None:
+    labels, scores, _ = sample()
+    assert metrics.log_loss(labels, scores) == pytest.approx(sklearn_log_loss(labels, np.clip(scores, 1e-7, 1 - 1e-7)))
+    assert metrics.normalised_entropy(labels, np.full(len(labels), labels.mean())) == pytest.approx(1.0)
+
+
+def test_ece_is_the_gap_that_a_constant_shift_makes() -> None:
+    labels = np.tile([0.0, 1.0], 500)
+    assert metrics.ece(labels, np.full(1000, 0.5)) == pytest.approx(0.0, abs=0.02)
+    assert metrics.ece(labels, np.full(1000, 0.8)) == pytest.approx(0.3, abs=0.02)
+
+
+def test_labels_shuffled_within_users_give_a_gauc_of_one_half() -> None:
+    """The control of quality.md: a score that is fixed before the window knows nothing of a user's own order."""
+    labels, scores, groups = sample(rows=40_000, users=4000)
+    generator = np.random.default_rng(1)
+    order, shuffled = np.argsort(groups, kind="stable"), np.lexsort((generator.random(len(groups)), groups))
+    mixed = np.empty_like(labels)
+    mixed[order] = labels[shuffled]
+    assert metrics.gauc(labels, scores, groups) > 0.6
+    assert metrics.gauc(mixed, scores, groups) == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_score_that_is_constant_within_users_gives_a_gauc_of_exactly_one_half() -> None:
+    labels, _, groups = sample()
+    assert metrics.gauc(labels, np.sin(groups), groups) == 0.5
+
+
+@pytest.mark.parametrize("labels", [[], [1.0, 1.0], [0.0], [np.nan, np.nan]])
+def test_undefined_is_nan(labels: list[float]) -> None:
+    found, scores = np.array(labels), np.full(len(labels), 0.5)
+    groups = np.zeros(len(labels), dtype=np.int64)
+    assert np.isnan(metrics.auc(found, scores))
+    assert np.isnan(metrics.gauc(found, scores, groups))
+    assert np.isnan(metrics.normalised_entropy(found, scores))
+
+
+def test_empty_input_has_an_empty_bootstrap() -> None:
+    empty = np.empty(0)
+    assert np.isnan(metrics.bootstrap_auc(empty, empty, empty)).all()
+    assert metrics.paired_bootstrap(empty, empty, empty, empty).shape == (0,)
+    assert np.isnan(
+        [metrics.ece(empty, empty), metrics.log_loss(empty, empty), metrics.ndcg(empty, empty, empty)]
+    ).all()
+
+
+def test_rows_without_a_label_are_left_out() -> None:
+    labels, scores, groups = sample()
+    masked = labels.copy()
+    masked[::3] = np.nan
+    kept = ~np.isnan(masked)
+    assert metrics.auc(masked, scores) == metrics.auc(labels[kept], scores[kept])
+    assert metrics.gauc(masked, scores, groups) == metrics.gauc(labels[kept], scores[kept], groups[kept])
+
+
+def test_bootstrap_interval_holds_the_value_and_narrows_with_users() -> None:
+    wide = metrics.bootstrap_auc(*sample(rows=400, users=40), n=100, seed=3)
+    narrow = metrics.bootstrap_auc(*sample(rows=8000, users=800), n=100, seed=3)
+    assert narrow[0] < metrics.auc(*sample(rows=8000, users=800)[:2]) < narrow[1]
+    assert narrow[1] - narrow[0] < (wide[1] - wide[0]) / 2
+
+
+@pytest.mark.parametrize(("metric", "better"), [("auc", 1), ("gauc", 1), ("log_loss", -1)])
+def test_paired_bootstrap_sees_which_score_is_better(metric: metrics.BootstrapMetric, better: int) -> None:
+    labels, scores, groups = sample()
+    noisy = np.clip(scores + np.random.default_rng(5).normal(0, 0.5, len(scores)), 0.01, 0.99)
+    differences = metrics.paired_bootstrap(labels, scores, noisy, groups, n=50, seed=1, metric=metric)
+    assert (np.sign(differences) == better).all()
+    again = metrics.paired_bootstrap(labels, scores, noisy, groups, n=50, seed=1, metric=metric)
+    assert (differences == again).all()
+    same = metrics.paired_bootstrap(labels, scores, scores, groups, n=10, seed=1, metric=metric)
+    assert (same == 0).all()
+
+
+def test_unequal_lengths_and_unknown_metrics_are_refused() -> None:
+    with pytest.raises(ValueError, match="one length"):
+        metrics.auc(np.zeros(3), np.zeros(2))
+    with pytest.raises(ValueError, match="expected auc"):
+        metrics.paired_bootstrap(*(np.ones(2),) * 4, metric="accuracy")  # type: ignore[arg-type]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_metrics_do_not_depend_on_the_order_of_rows(rows: list[tuple[bool, int, int]]) -> None:
+    labels, scores, groups = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    flipped = (labels[::-1], scores[::-1], groups[::-1])
+    for metric in (metrics.gauc, metrics.ndcg):
+        np.testing.assert_allclose(metric(labels, scores, groups), metric(*flipped), atol=1e-12)
+    np.testing.assert_allclose(metrics.auc(labels, scores), metrics.auc(labels[::-1], scores[::-1]), atol=1e-12)
