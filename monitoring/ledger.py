@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,7 +78,7 @@ class Ledger:
             free = f"{name} {number}"
         return Step(free, "running", _now())
 
-    def metrics(self, values: dict[str, float | None], step: int = 0) -> None:
+    def metrics(self, values: Mapping[str, float | None], step: int = 0) -> None:
         """Keep the run's figures by name; a None is left out."""
         from mlflow.entities import Metric
 
@@ -90,7 +90,7 @@ class Ledger:
             part = batch[start : start + 1000]
             self._ask(lambda part=part: self._client.log_batch(self._run_id, metrics=part))  # type: ignore[misc]
 
-    def series(self, values: dict[str, float | None], step: int) -> None:
+    def series(self, values: Mapping[str, float | None], step: int) -> None:
         """Keep one point of each training curve."""
         self.metrics({CURVE + key: value for key, value in values.items()}, step)
 

@@ -30,7 +30,7 @@ class Console:
 
     def __enter__(self) -> "Console":
         self._streams: tuple[TextIO, TextIO] = (sys.stdout, sys.stderr)
-        sys.stdout = sys.stderr = self  # type: ignore[assignment]
+        sys.stdout = sys.stderr = self
         return self
 
     def __exit__(

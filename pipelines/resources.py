@@ -2,27 +2,25 @@
 
 from typing import Any
 
-from kfp import dsl
-
-Task = dsl.PipelineTask
+from kfp.dsl import PipelineTask
 
 
-def light(task: Task) -> Task:
+def light(task: PipelineTask) -> PipelineTask:
     """A task that mostly waits: little memory, retried."""
     return _limits(task, cpu="2", memory="4G")
 
 
-def heavy(task: Task) -> Task:
+def heavy(task: PipelineTask) -> PipelineTask:
     """A task over the whole data."""
     return _limits(task, cpu="4", memory="16G")
 
 
-def stateful(task: Task) -> Task:
+def stateful(task: PipelineTask) -> PipelineTask:
     """A task that changes or reads state outside its artifacts is never answered from the cache."""
     return task.set_caching_options(False)
 
 
-def on_gpu_pool(task: Task, accelerator: Any, count: Any, node_selector: Any, tolerations: Any) -> Task:
+def on_gpu_pool(task: PipelineTask, accelerator: Any, count: Any, node_selector: Any, tolerations: Any) -> PipelineTask:
     """Place a task on the GPU pool that the pipeline's parameters describe."""
     from kfp import kubernetes
 
@@ -34,6 +32,6 @@ def on_gpu_pool(task: Task, accelerator: Any, count: Any, node_selector: Any, to
     return task
 
 
-def _limits(task: Task, cpu: str, memory: str) -> Task:
+def _limits(task: PipelineTask, cpu: str, memory: str) -> PipelineTask:
     task.set_cpu_request("1").set_cpu_limit(cpu).set_memory_request("1G").set_memory_limit(memory)
     return task.set_retry(num_retries=1, backoff_duration="10s")

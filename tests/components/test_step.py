@@ -46,7 +46,10 @@ def test_a_failure_is_said_kept_and_raised(
 
 
 def test_a_spec_that_cannot_be_read_stops_before_anything(services: dict[str, str], tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="source: expected this key"), Step("train", json.dumps({"name": "x"}), services):
+    with (
+        pytest.raises(SpecError, match="source: expected this key"),
+        Step("train", json.dumps({"name": "x"}), services),
+    ):
         pass
     assert not (tmp_path / "state").exists()
 
