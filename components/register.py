@@ -25,9 +25,9 @@ def register(
     import tempfile
     from pathlib import Path
 
-    from components.digest import digest
     from components.markdown import write
     from components.step import Step, say
+    from models.files import sha256_of_file
     from monitoring.gate import judge_folder
     from serving.bundle import write_bundle
     from serving.registry import Registry, model_name
@@ -38,7 +38,7 @@ def register(
         judged = judge_folder(step.spec, Path(evaluation.path), champion=registry.champion(name))
         with tempfile.TemporaryDirectory() as scratch:
             made_from = {"tables": tables, "training_set": training_set, "graph": graph}
-            data = {name: digest(Path(artifact.path) / "manifest.json") for name, artifact in made_from.items()}
+            data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in made_from.items()}
             measured = json.loads((Path(evaluation.path) / "metrics.json").read_text(encoding="utf-8"))
             bundle = write_bundle(
                 Path(model.path), step.spec, {**measured, "gate": judged.to_json()}, data, Path(scratch) / "bundle"

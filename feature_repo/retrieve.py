@@ -1,6 +1,5 @@
 """The training set: what was known at each impression, and the versions of every node, both out of Feast."""
 
-import hashlib
 import json
 import logging
 import time
@@ -15,9 +14,9 @@ import pyarrow.parquet as pq
 
 from feature_repo.as_of import features_as_of
 from feature_repo.errors import NotAppliedError, RetrievalError
-from feature_repo.sources.folder import replaced_folder
 from feature_repo.versions import node_versions
 from models.features import keyed_by_member, training_columns
+from models.files import replaced_folder, sha256_of_file
 from models.spec import Spec
 from models.spec.schema import WINDOW_ORDER
 
@@ -145,7 +144,7 @@ def _manifest(spec: Spec, folder: Path, as_of: pa.Table) -> dict[str, Any]:
         described[file.stem] = {
             "rows": pq.read_metadata(file).num_rows,
             "columns": {field.name: str(field.type) for field in schema},
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "sha256": sha256_of_file(file),
         }
     manifest = {"format": 1, "spec": spec.name, "windows": counts, "tables": described}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

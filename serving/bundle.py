@@ -3,7 +3,6 @@
 ``bundle.json`` holds the digest of every file. A bundle IS a model artifact: ``load_model`` and ``Scorer`` read it.
 """
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.files import sha256_of_file
 from models.spec import Spec, parse_spec
 from serving.card import model_card
 from serving.errors import RegistryError
@@ -39,7 +39,7 @@ def write_bundle(model: Path, spec: Spec, metrics: Mapping[str, Any], data: Mapp
         _write_json(draft / "metrics.json", metrics)
         _write_json(draft / "data.json", data)
         (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training), encoding="utf-8")
-        files = {name: _digest(draft / name) for name in _files(draft)}
+        files = {name: sha256_of_file(draft / name) for name in _files(draft)}
         _write_json(draft / MANIFEST, {"format": 1, "files": files})
         draft.rename(folder)
     finally:
@@ -66,12 +66,12 @@ def verify_bundle(folder: Path) -> str:
         if part not in files:
             raise RegistryError(f"{folder}: expected the file {part}; found none.")
     for name, expected in files.items():
-        actual = _digest(folder / name)
+        actual = sha256_of_file(folder / name)
         if actual != expected:
             raise RegistryError(
                 f"{folder / name}: expected sha256 {expected[:12]}...; found {actual[:12]}... Register it anew."
             )
-    return _digest(path)
+    return sha256_of_file(path)
 
 
 def read_spec(folder: Path) -> Spec:
@@ -84,11 +84,6 @@ def _files(folder: Path) -> list[str]:
     """Every file but the manifest, relative, sorted."""
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return sorted(name for name in names if name != MANIFEST)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_json(path: Path) -> Any:

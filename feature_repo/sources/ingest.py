@@ -8,11 +8,11 @@ import pandas as pd
 
 from feature_repo.counters import count
 from feature_repo.sources.adapters import adapter, check
-from feature_repo.sources.folder import replaced_folder
 from feature_repo.sources.schemas import arrow_types, order_columns, time_columns
 from feature_repo.sources.tables import write_manifest, write_table
 from feature_repo.sources.validate import check_leaks, validate
 from models.features import counter_table
+from models.files import replaced_folder
 from models.spec import Spec
 
 log = logging.getLogger(__name__)

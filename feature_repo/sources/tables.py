@@ -1,6 +1,5 @@
 """Canonical tables on disk: one Parquet file a table and a manifest with the digest of each."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.errors import TableError
+from models.files import sha256_of_file
 
 MANIFEST = "manifest.json"
 
@@ -30,7 +30,7 @@ def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, p
     return {
         "rows": len(frame),
         "columns": {field.name: str(field.type) for field in schema},
-        "sha256": _sha256(path),
+        "sha256": sha256_of_file(path),
     }
 
 
@@ -70,15 +70,10 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
     path = Path(folder) / f"{name}.parquet"
     if not path.is_file():
         raise TableError(f"{path}: expected the file that the manifest lists; found none. Run the ingest step again")
-    found = _sha256(path)
+    found = sha256_of_file(path)
     if found != tables[name]["sha256"]:
         raise TableError(
             f"{path}: expected sha256 {tables[name]['sha256'][:12]}... as in the manifest; found {found[:12]}... "
             "The file is damaged or from another run. Run the ingest step again"
         )
     return pq.read_table(path).to_pandas()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from models.files import replaced_folder, sha256_of_file, sha256_of_json
 from models.graph.errors import GraphFormatError
-from models.graph.files import replaced_folder, sha256_of_file, sha256_of_json
 from models.graph.schema import GraphSchema
 from models.graph.tensors import ActivityTensors, EdgeTensors, NodeTensors, Seeds, moved, tensors_of
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from models.files import replaced_folder, sha256_of_file, sha256_of_json
 from models.graph.errors import GraphFormatError
 from models.graph.fakes import fake_graph
-from models.graph.files import replaced_folder, sha256_of_file, sha256_of_json
 from models.graph.schema import GraphSchema
 from models.graph.store import TemporalGraph
 from models.graph.tensors import tensors_of

@@ -67,7 +67,7 @@ def test_a_killed_run_leaves_no_half_table(fake: dict[str, pd.DataFrame], tmp_pa
     target = tmp_path / "tables"
     code = (
         "import sys, time, pathlib\n"
-        "from feature_repo.sources.folder import replaced_folder\n"
+        "from models.files import replaced_folder\n"
         "with replaced_folder(pathlib.Path(sys.argv[1])) as fresh:\n"
         "    (fresh / 'impressions.parquet').write_text('half')\n"
         "    print('writing', flush=True)\n"
@@ -87,11 +87,11 @@ def test_a_killed_run_leaves_no_half_table(fake: dict[str, pd.DataFrame], tmp_pa
 def test_a_run_killed_between_the_renames_is_put_back(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     target = tmp_path / "tables"
     first = ingest(small_spec(), None, target)
-    target.rename(tmp_path / ".tables.replaced-previous")
+    target.rename(tmp_path / ".tables.previous")
     fake["impressions"]["clicked"] = 7
     with pytest.raises(SourceError):
         ingest(small_spec(), None, target)
-    from feature_repo.sources.folder import replaced_folder
+    from models.files import replaced_folder
 
     with pytest.raises(KeyError), replaced_folder(target):
         raise KeyError
