@@ -3,7 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 SPEC ?= configs/professional.yaml
 DATA ?=
-STATE ?= state
+# One state folder holds one product.
+STATE ?= $(if $(filter configs/professional.yaml,$(SPEC)),state,state/$(basename $(notdir $(SPEC))))
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.installed

@@ -18,8 +18,8 @@ def materialize(spec: str, services: dict, tables: dsl.Input[dsl.Dataset], summa
 
     with Step("materialize", spec, services) as step:
         config = Path(step.services.feature_store)
-        store = open_store(config, step.services.folder)
-        write_resolved(config, step.services.folder)
-        apply(store, step.spec, Path(tables.path), step.services.folder)
+        store = open_store(config, step.services.feature_folder)
+        write_resolved(config, step.services.feature_folder)
+        apply(store, step.spec, Path(tables.path), step.services.feature_folder)
         rows = materialize(store, step.spec, end_of_data(Path(tables.path)))
         write(summary, "# Online views", table(("view", "rows"), rows.items()))

@@ -22,7 +22,7 @@ def retrieve(
     from feature_repo.store import open_store
 
     with Step("retrieve", spec, services) as step:
-        store = open_store(Path(step.services.feature_store), step.services.folder)
+        store = open_store(Path(step.services.feature_store), step.services.feature_folder)
         manifest = retrieve(store, step.spec, Path(tables.path), Path(training_set.path))
         rows = [(name, entry["rows"]) for name, entry in manifest["tables"].items()]
         write(summary, "# Training set", table(("table", "rows"), rows))

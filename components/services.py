@@ -16,16 +16,19 @@ class Services:
     """Path of the feature_store.yaml (in the image)."""
     state: str
     """Embedded mode: the folder that holds SQLite files, the endpoint's process file and reports."""
+    features: str
+    """Embedded mode: the folder of Feast's registry and online store; not ``state`` where a pipeline only looks."""
 
     @classmethod
-    def embedded(cls, run: str, state: Path, feature_store: Path) -> "Services":
-        """Everything on this machine, in files under ``state``."""
+    def embedded(cls, run: str, state: Path, feature_store: Path, scratch: bool = False) -> "Services":
+        """Everything on this machine, in files under ``state``; ``scratch``: leave the served features alone."""
         state = state.resolve()
         return cls(
             run=run,
             tracking_uri=f"sqlite:///{state}/mlflow/mlflow.db",
             feature_store=str(feature_store.resolve()),
             state=str(state),
+            features=str(state / "scratch" if scratch else state),
         )
 
     def to_json(self) -> dict[str, str]:
@@ -36,6 +39,11 @@ class Services:
     def folder(self) -> Path:
         """The embedded state's folder."""
         return Path(self.state)
+
+    @property
+    def feature_folder(self) -> Path:
+        """The folder of the embedded feature store."""
+        return Path(self.features)
 
     @property
     def report_folder(self) -> Path:

@@ -22,7 +22,11 @@ def train(
 
     with Step("train", spec, services) as step:
         temporal_graph = TemporalGraph.load(Path(graph.path))
-        summary = fit(temporal_graph, step.spec.model, step.spec.training, Path(model.path), log=step.ledger.series)
+        # Outside of this run's artifacts: a run that was killed while it trained goes on where it stood.
+        checkpoint = step.services.folder / "checkpoints" / step.spec.name
+        summary = fit(
+            temporal_graph, step.spec.model, step.spec.training, Path(model.path), None, step.ledger.series, checkpoint
+        )
         model.metadata["epochs"] = summary["epochs"]
         for name, value in summary.items():
             if isinstance(value, int | float):

@@ -9,6 +9,10 @@ class EvaluationError(MonitoringError):
     """Raised when a model cannot be evaluated: graph, training set and tables do not hold the same impressions."""
 
 
+class SeenError(MonitoringError):
+    """Raised when a model was trained on the days on which it is to be judged."""
+
+
 class PredictionsError(MonitoringError):
     """Raised when a frame of predictions lacks a column, a window or a scorer that is asked of it."""
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from models.features import impression_features
 from models.spec import Spec
 from monitoring.calibration import roc
-from monitoring.documents import write_frame, write_json
-from monitoring.errors import EvaluationError
+from monitoring.documents import iso, write_frame, write_json
+from monitoring.errors import EvaluationError, SeenError
 from monitoring.measure import measure
 from monitoring.predictions import STATES, WINDOWS
 
@@ -54,8 +54,9 @@ def evaluate(
     unusable = None
     if champion is not None:
         try:
+            _check_unseen(spec, champion)
             scorers["champion"] = _score(graph, champion)
-        except (EncodingError, ArtifactError) as error:
+        except (EncodingError, ArtifactError, SeenError) as error:
             unusable = f"{type(error).__name__}: {error}".splitlines()[0]
             _log.warning("The champion cannot score this graph and is left out: %s", unusable)
     floor = _floor(spec, as_of)
@@ -107,10 +108,26 @@ def _score(graph: Any, folder: Path) -> Scores:
     return found
 
 
+def _check_unseen(spec: Spec, folder: Path) -> None:
+    """Raises SeenError where the model's training reaches into the gate window: its score there would be flattered."""
+    from models.training.artifact import load_model
+
+    start = spec.span("gate").start
+    windows = load_model(folder).schema.seeds.windows
+    seen = max(window.end for window in windows if window.name in ("train", "validate"))
+    if seen > start:
+        raise SeenError(
+            f"champion: expected training to end before the gate window ({iso(start)}); found {iso(seen)}. The floor is "
+            "the reference instead"
+        )
+
+
 def _floor(spec: Spec, frame: pd.DataFrame) -> Any:
+    """Trees on the training rows whose outcome was known before the gate window began."""
     from models.baselines.trees import fit_floor
 
-    return fit_floor(frame[frame["window"].isin(["train", "validate"])], spec)
+    known = frame[spec.impressions.settled] < pd.Timestamp(spec.span("gate").start, unit="us", tz="UTC")
+    return fit_floor(frame[frame["window"].isin(["train", "validate"]) & known], spec)
 
 
 def _part(

@@ -45,6 +45,7 @@ def _submit(options: argparse.Namespace) -> int:
         tracking_uri=options.tracking_uri,
         feature_store=options.feature_store,
         state=options.state,
+        features=options.state,
     )
     pool = {}
     if options.pipeline == "training":

@@ -9,6 +9,8 @@ from models.spec import Spec
 from pipelines.errors import RunError
 
 PIPELINES = ("training", "refresh", "monitoring", "comparison")
+LOOKS_ONLY = ("monitoring", "comparison")
+"""Pipelines that change nothing that is served: they have a feature store of their own."""
 
 
 def compile_pipeline(name: str, path: Path) -> Path:

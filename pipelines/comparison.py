@@ -17,10 +17,10 @@ def comparison(spec: str, single_spec: str, services: dict, data: str = "") -> N
     """``single_spec`` is the spec with ``domains`` set to its home domain."""
     exit_task = light(stateful(report(spec=spec, services=services)))
     with dsl.ExitHandler(exit_task, name="road"):
-        ingested = heavy(ingest(spec=spec, services=services, data=data))
+        ingested = heavy(stateful(ingest(spec=spec, services=services, data=data)))
         tables = ingested.outputs["tables"]
         applied = heavy(stateful(materialize(spec=spec, services=services, tables=tables)))
-        retrieved = heavy(retrieve(spec=spec, services=services, tables=tables).after(applied))
+        retrieved = heavy(stateful(retrieve(spec=spec, services=services, tables=tables).after(applied)))
         training_set = retrieved.outputs["training_set"]
         models, graphs = {}, {}
         for name, text in (("single", single_spec), ("cross", spec)):

@@ -1,6 +1,7 @@
 """Running a compiled pipeline on this machine: kfp.local in subprocesses, SQLite and files under one folder."""
 
 import os
+import shutil
 import sys
 import warnings
 from datetime import UTC, datetime
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from components.services import Services
 from models.spec import load_spec
-from pipelines.catalogue import arguments, compile_pipeline
+from pipelines.catalogue import LOOKS_ONLY, arguments, compile_pipeline
 from pipelines.console import COLOUR, Console
 from pipelines.errors import RunError
 from pipelines.lock import state_lock
@@ -29,15 +30,40 @@ def run_local(pipeline: str, spec_path: Path, data: Path | None, state: Path) ->
         raise RunError(str(error)) from error
     if data is not None and not data.is_dir():
         raise RunError(f"--data: expected a folder with the raw data; found no folder at {data}")
+    _check_product(state, spec.name)
     with state_lock(state):
+        _forget_old_runs(state)
         run = _new_run(state)
-        services = Services.embedded(run, state, ROOT / "feature_repo" / "feature_store.yaml")
+        config = ROOT / "feature_repo" / "feature_store.yaml"
+        services = Services.embedded(run, state, config, scratch=pipeline in LOOKS_ONLY)
         folder = state.resolve() / "runs" / run
         compiled = compile_pipeline(pipeline, folder / "pipeline.yaml")
         values = arguments(pipeline, spec, services.to_json(), str(data.resolve()) if data else "")
         print(f"Heliograph: {pipeline} on {spec_path} (run {run}, log {folder / 'run.log'})", flush=True)
         _run(compiled, values, state.resolve() / "pipeline", folder / "run.log")
     return services.report_folder / "index.html"
+
+
+def _check_product(state: Path, name: str) -> None:
+    """One state folder holds one product: another one's features and vectors would take the place of its own."""
+    from feature_repo.applied import read_applied
+
+    applied = read_applied(state)
+    if applied is not None and applied.spec.name != name:
+        raise RunError(
+            f"{state}: expected the state of {name}; found that of {applied.spec.name}. Choose a folder of its own, "
+            f"for example STATE=state/{name} (python -m pipelines: --state)"
+        )
+
+
+def _forget_old_runs(state: Path) -> None:
+    """Remove the artifacts of earlier runs, whole or half-written; what serves now keeps the tables it stands on."""
+    from feature_repo.applied import read_applied
+
+    held = [applied.tables for folder in (state, state / "scratch") if (applied := read_applied(folder)) is not None]
+    for run in (state / "pipeline").glob("*"):
+        if not any(tables.is_relative_to(run.resolve()) for tables in held):
+            shutil.rmtree(run)
 
 
 def _new_run(state: Path) -> str:

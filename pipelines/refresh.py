@@ -18,10 +18,10 @@ def refresh(spec: str, services: dict, data: str = "") -> None:
     exit_task = light(stateful(report(spec=spec, services=services)))
     with dsl.ExitHandler(exit_task, name="road"):
         best = light(stateful(champion(spec=spec, services=services)))
-        ingested = heavy(ingest(spec=spec, services=services, data=data).after(best))
+        ingested = heavy(stateful(ingest(spec=spec, services=services, data=data).after(best)))
         tables = ingested.outputs["tables"]
         applied = heavy(stateful(materialize(spec=spec, services=services, tables=tables)))
-        retrieved = heavy(retrieve(spec=spec, services=services, tables=tables).after(applied))
+        retrieved = heavy(stateful(retrieve(spec=spec, services=services, tables=tables).after(applied)))
         built = heavy(
             build_graph(spec=spec, services=services, tables=tables, training_set=retrieved.outputs["training_set"])
         )

@@ -29,10 +29,10 @@ def training(
     """``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train`."""
     exit_task = light(stateful(report(spec=spec, services=services)))
     with dsl.ExitHandler(exit_task, name="road"):
-        ingested = heavy(ingest(spec=spec, services=services, data=data))
+        ingested = heavy(stateful(ingest(spec=spec, services=services, data=data)))
         tables = ingested.outputs["tables"]
         applied = heavy(stateful(materialize(spec=spec, services=services, tables=tables)))
-        retrieved = heavy(retrieve(spec=spec, services=services, tables=tables).after(applied))
+        retrieved = heavy(stateful(retrieve(spec=spec, services=services, tables=tables).after(applied)))
         training_set = retrieved.outputs["training_set"]
         built = heavy(build_graph(spec=spec, services=services, tables=tables, training_set=training_set))
         graph = built.outputs["graph"]

@@ -54,7 +54,7 @@ def test_every_task_is_limited_and_retried_and_state_is_never_cached(tmp_path: P
         assert executor["resources"]["resourceMemoryLimit"], name
         assert "python" in executor["image"]
         assert task["retryPolicy"]["maxRetryCount"] == 1, name
-        stateless = name in ("ingest", "retrieve", "build-graph", "train")
+        stateless = name in ("build-graph", "train")
         assert bool(task["cachingOptions"].get("enableCache")) is stateless, name
 
 

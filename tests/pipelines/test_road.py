@@ -81,9 +81,9 @@ def road(tiny_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     lenient = tiny_spec.gate.model_copy(update={"margin": 0.45})
     spec = tiny_spec.model_copy(update={"gate": lenient})
     road = Road(spec, tmp_path_factory.mktemp("road") / "state")
-    road.kill_at("  reading professional")
+    road.kill_at("  table members")
     road.kill_at("  materialized member_profile")
-    road.kill_at("register: started")
+    road.kill_at("deploy: started")
     yield road
     endpoint.down(road.state)
 
@@ -110,6 +110,17 @@ def test_every_station_is_passed(trained: str) -> None:
     for station in STATIONS:
         assert f"{station}: started" in lines
     assert any(line.startswith("Promoted") for line in lines)
+
+
+def test_artifacts_of_killed_runs_are_gone(road: Road, trained: str) -> None:
+    assert len(list(road.state.glob("pipeline/*"))) == 1
+
+
+def test_a_state_folder_holds_one_product(road: Road, trained: str) -> None:
+    other = Road(road.spec.model_copy(update={"name": "other"}), road.state)
+    done = subprocess.run(other.command("training"), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "expected the state of other; found that of professional" in done.stderr
 
 
 def test_the_report_tells_the_run(road: Road, trained: str) -> None:
