@@ -117,8 +117,8 @@ def _check_unseen(spec: Spec, folder: Path) -> None:
     seen = max(window.end for window in windows if window.name in ("train", "validate"))
     if seen > start:
         raise SeenError(
-            f"champion: expected training to end before the gate window ({iso(start)}); found {iso(seen)}. The floor is "
-            "the reference instead"
+            f"champion: expected training to end before the gate window ({iso(start)}); found {iso(seen)}. The floor "
+            "is the reference instead"
         )
 
 

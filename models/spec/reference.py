@@ -1,0 +1,97 @@
+"""The spec's reference page, out of the schema itself: ``python -m models.spec.reference > docs/spec.md``."""
+
+import dataclasses
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from models.spec.schema import Spec
+
+_HEAD = """# The spec
+
+One YAML says everything about a product. `configs/professional.yaml` is a worked example. This page is made from the
+schema (`python -m models.spec.reference > docs/spec.md`); a test holds that it is up to date."""
+
+
+def reference() -> str:
+    """The page as Markdown: one table a part, in the order in which parts are met."""
+    blocks, waiting, seen = [_HEAD], [Spec], {Spec}
+    while waiting:
+        part = waiting.pop(0)
+        rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+        for name, kind, default, meaning in _fields(part):
+            rows.append(f"| `{name}` | {_text(kind)} | {default} | {meaning} |")
+            for inner in _parts(kind):
+                if inner not in seen:
+                    seen.add(inner)
+                    waiting.append(inner)
+        blocks.append(f"## {part.__name__}\n\n{_first_paragraph(part)}\n\n" + "\n".join(rows))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _fields(part: type) -> Iterator[tuple[str, Any, str, str]]:
+    if issubclass(part, BaseModel):
+        for name, field in part.model_fields.items():
+            default = "required" if field.default is PydanticUndefined else _value(field.default)
+            yield field.alias or name, field.annotation, default, field.description or ""
+        return
+    meanings = _docstrings(part)
+    hints = typing.get_type_hints(part)
+    for item in dataclasses.fields(part):
+        yield item.name, hints[item.name], _value(item.default), meanings.get(item.name, "")
+
+
+def _docstrings(part: type) -> dict[str, str]:
+    """The docstring under each field of a dataclass."""
+    import ast
+    import inspect
+
+    (body,) = (node.body for node in ast.parse(inspect.getsource(part)).body if isinstance(node, ast.ClassDef))
+    found = {}
+    for field, below in zip(body, body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(below, ast.Expr)
+            and isinstance(below.value, ast.Constant)
+        ):
+            found[field.target.id] = " ".join(str(below.value.value).split())
+    return found
+
+
+def _parts(kind: Any) -> Iterator[type]:
+    """Parts of the spec that a type mentions."""
+    if isinstance(kind, type) and (issubclass(kind, BaseModel) or dataclasses.is_dataclass(kind)):
+        yield kind
+    for inner in typing.get_args(kind):
+        yield from _parts(inner)
+
+
+def _text(kind: Any) -> str:
+    if isinstance(kind, type) and not typing.get_args(kind):
+        linked = list(_parts(kind))
+        return f"[{kind.__name__}](#{kind.__name__.lower()})" if linked else kind.__name__
+    inner = ", ".join(_text(argument) for argument in typing.get_args(kind) if argument is not type(None))
+    origin = typing.get_origin(kind)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(f"`{argument}`" for argument in typing.get_args(kind))
+    if origin in (dict, list):
+        return f"{'list' if origin is list else 'mapping'} of {inner}"
+    return inner or str(kind).replace("|", "or")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, BaseModel) or dataclasses.is_dataclass(value):
+        return "see there"
+    return "none" if value is None else f"`{value}`"
+
+
+def _first_paragraph(part: type) -> str:
+    return " ".join((part.__doc__ or "").split("\n\n")[0].split())
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
