@@ -13,7 +13,7 @@ PROFESSIONAL = Path(__file__).parent.parent / "configs" / "professional.yaml"
 
 @pytest.fixture(scope="session")
 def tiny_spec() -> Spec:
-    """The default spec with a tiny world (7 thousand impressions) and a model that trains in seconds."""
+    """The default spec with a tiny world (6 thousand impressions) and a model that trains in seconds."""
     document = yaml.safe_load(PROFESSIONAL.read_text(encoding="utf-8"))
     document["source"]["options"]["size"] = "tiny"
     document["model"] = {"width": 16, "graph_tokens": 2, "activities": 8}

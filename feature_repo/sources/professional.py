@@ -24,7 +24,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "connections": ("member_id", "connection_id", "time"),
     "follows": ("member_id", "creator_id", "time"),
     "impressions": (
-        "impression_id", "member_id", "notification_id", "surface", "time", "settled_time", "channel_kind", "clicked", "engaged",
+        "impression_id", "member_id", "notification_id", "surface", "time", "settled_time",
+        "channel_kind", "clicked", "engaged",
     ),
     "oracle": ("impression_id", "probability"),
 }  # fmt: skip

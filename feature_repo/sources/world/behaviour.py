@@ -52,7 +52,7 @@ def feed_events(rng: np.random.Generator, members: Members, content: Content, ne
     keen = likeness(members.interest(member, time), content.post_direction[target]) + 0.3 * rng.standard_normal(
         len(member)
     )
-    action = (keen > 0.25).astype(np.int64) + (keen > 0.85)
+    action = (keen > 0.55).astype(np.int64) + (keen > 1.1)
     return _once(member, target, time, action)
 
 

@@ -59,7 +59,7 @@ def make_signals(
     )
     return Signals(
         match=likeness(members.interest(member, time), notifications.direction[item]),
-        affinity=np.where(is_post, 1.1 * (follows > 0) + 0.5 * np.log1p(habit), 0.0),
+        affinity=np.where(is_post, 1.1 * (follows > 0) + 0.4 * np.log1p(habit), 0.0),
         proof=np.where(is_post, np.log1p(_connections_engaged(network, feed, member, post, time, content)), 0.0),
         fatigue=np.minimum(count_between(member, time, member, time - DAY, time), 5).astype(np.float64),
         hour=hour_fit(time, members.peak_hour[member]),
@@ -79,11 +79,11 @@ def settle(
     member, email = sent.member, sent.surface
     kind = notifications.kind[sent.notification]
     logit = (
-        -2.7
+        -3.3
         + _KIND[kind]
-        + 0.3 * members.propensity[member]
+        + 0.25 * members.propensity[member]
         + email * (-0.7 + 0.2 * members.email_taste[member])
-        + 3.6 * signals.match
+        + 3.5 * signals.match
         + 0.8 * signals.affinity
         + 0.5 * signals.proof
         - 0.45 * signals.fatigue
@@ -91,7 +91,7 @@ def settle(
         + 0.5 * signals.activity
         + 1.7 * signals.seeking
         - 0.3 * signals.distance
-        + 0.25 * signals.quality
+        + 0.2 * signals.quality
     )
     probability = 1 / (1 + np.exp(-logit))
     clicked = rng.random(len(logit)) < probability

@@ -9,7 +9,7 @@ from feature_repo.sources.world.members import INDUSTRIES, SENIORITIES, industry
 
 FORMATS = ("text", "article", "image", "video")
 COMPANY_SIZES = ("small", "medium", "large")
-TOPICS = 12
+TOPICS = 6
 
 
 @dataclass(frozen=True)

@@ -55,11 +55,16 @@ class Groups:
         return np.searchsorted(self._stamp, key * _SPAN + (time + _SHIFT)) - self.start[key]
 
     def pick(self, rng: np.random.Generator, key: Ints, time: Ints, count: int) -> tuple[Ints, NDArray[np.bool_]]:
-        """Values of random rows strictly before a time, and where there was one.  (n,) -> (n, count), (n,)"""
+        """Values of random rows strictly before a time (0 where there is none), and where there was one.
+
+        (n,), (n,) -> (n, count), (n,)
+        """
         size = self.before(key, time)[:, None]
         offset = (rng.random((len(key), count)) * size).astype(np.int64)
-        row = np.minimum(self.start[key][:, None] + offset, max(len(self.value) - 1, 0))
-        return self.value[row], size[:, 0] > 0
+        found = size[:, 0] > 0
+        picked = np.zeros(offset.shape, np.int64)
+        picked[found] = self.value[(self.start[key][:, None] + offset)[found]]
+        return picked, found
 
 
 _SHIFT = 2**29

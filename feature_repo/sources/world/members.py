@@ -102,12 +102,12 @@ def _drifting_interests(rng: np.random.Generator, industry: Ints, days: int, top
     """What industry and lasting taste draw a member to, and a present interest that gives way to another at times."""
     count, anchors = len(industry), days * DAY // _INTEREST_STEP + 2
     lasting = rng.dirichlet(np.full(len(topics), 0.2), count)
-    home = unit(0.4 * industry_taste(topics)[industry] @ topics + 0.6 * lasting @ topics)
+    home = unit(0.7 * industry_taste(topics)[industry] @ topics + 0.4 * lasting @ topics)
     present = rng.dirichlet(np.full(len(topics), 0.15), (anchors, count))
     for anchor in range(1, anchors):
         stays = rng.random(count) >= _INTEREST_CHANGE
         present[anchor, stays] = present[anchor - 1, stays]
-    return unit(home[:, None] + 0.7 * np.moveaxis(present @ topics, 0, 1))
+    return unit(home[:, None] + 0.5 * np.moveaxis(present @ topics, 0, 1))
 
 
 def _drifting_activity(rng: np.random.Generator, count: int, days: int) -> Floats:

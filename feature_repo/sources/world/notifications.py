@@ -1,6 +1,7 @@
 """Notifications: what they mention, to whom they go, when and on which surface."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from feature_repo.sources.world.network import Network
 
 KINDS = ("creator_post", "post_share", "suggested_post", "job_alert")
 _KIND_SHARE = (0.28, 0.26, 0.16, 0.30)
-_TARGETED = np.array([0.65, 0.65, 0.0, 0.0])  # share that goes to followers, or to connections of those who engaged
+_TARGETED = np.array([0.9, 0.65, 0.0, 0.0])  # share that goes to followers, or to connections of those who engaged
 _TASTE = 1.2
 _CANDIDATES = 4
 SURFACES = ("notification", "email")
@@ -78,8 +79,13 @@ def deliver(
 ) -> Deliveries:
     """Choose an audience for every notification, and a moment for every member in it."""
     item = np.repeat(np.arange(len(notifications.kind)), tries)
+    ties = _Ties(
+        followers=Groups(network.creator, network.follower, network.followed, len(content.creator_reach)),
+        engaged=Groups(feed.target, feed.member, feed.time, len(content.post_created)),
+        connections=Groups(network.member, network.connection, network.connected, len(members.joined)),
+    )
     drawn = [
-        _audience(rng, members, content, network, feed, notifications, item[start : start + CHUNK])
+        _audience(rng, members, content, ties, notifications, item[start : start + CHUNK])
         for start in range(0, len(item), CHUNK)
     ]
     member = np.concatenate(drawn)
@@ -92,12 +98,19 @@ def deliver(
     return Deliveries(member[order], item[order], time[order], surface[order])
 
 
+class _Ties(NamedTuple):
+    """Through whom a notification finds its audience."""
+
+    followers: Groups
+    engaged: Groups
+    connections: Groups
+
+
 def _audience(
     rng: np.random.Generator,
     members: Members,
     content: Content,
-    network: Network,
-    feed: Events,
+    ties: _Ties,
     notifications: Notifications,
     item: Ints,
 ) -> Ints:
@@ -106,17 +119,14 @@ def _audience(
     candidates = rng.integers(0, len(members.joined), (len(item), _CANDIDATES))
     targeted = rng.random(len(item)) < _TARGETED[kind]
 
-    followers = Groups(network.creator, network.follower, network.followed, len(content.creator_reach))
     rows = np.flatnonzero(targeted & (kind == KINDS.index("creator_post")))
-    picked, found = followers.pick(rng, content.post_creator[post[rows]], created[rows], _CANDIDATES)
+    picked, found = ties.followers.pick(rng, content.post_creator[post[rows]], created[rows], _CANDIDATES)
     candidates[rows[found]] = picked[found]
 
-    engaged = Groups(feed.target, feed.member, feed.time, len(content.post_created))
-    connections = Groups(network.member, network.connection, network.connected, len(members.joined))
     rows = np.flatnonzero(targeted & (kind == KINDS.index("post_share")))
-    who, found = engaged.pick(rng, post[rows], created[rows], 1)
+    who, found = ties.engaged.pick(rng, post[rows], created[rows], 1)
     rows, who = rows[found], who[found, 0]
-    picked, found = connections.pick(rng, who, created[rows], _CANDIDATES)
+    picked, found = ties.connections.pick(rng, who, created[rows], _CANDIDATES)
     candidates[rows[found]] = picked[found]
 
     when = np.repeat(created, _CANDIDATES)
@@ -129,7 +139,7 @@ def _audience(
 def _when(rng: np.random.Generator, members: Members, member: Ints, created: Ints) -> Ints:
     """Some hours after creation; half of the deliveries wait for the better of two moments of the member's day."""
     one, other = (
-        created + 300 + np.minimum(rng.exponential(20 * HOUR, len(member)), _LIFE).astype(np.int64) for _ in "ab"
+        created + 300 + np.minimum(rng.exponential(20 * HOUR, len(member)), _LIFE).astype(np.int64) for _ in range(2)
     )
     peak = members.peak_hour[member]
     better = (hour_fit(other, peak) > hour_fit(one, peak)) & (rng.random(len(member)) < 0.5)

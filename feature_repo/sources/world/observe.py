@@ -25,7 +25,7 @@ def observe(world: World, start: int, seed: int) -> dict[str, pd.DataFrame]:
     """Every table of the professional network. ``start`` is the world's first midnight in microseconds UTC."""
 
     def stamp(seconds: Ints) -> pd.DatetimeIndex:
-        return pd.to_datetime(seconds * 1_000_000 + start, unit="us", utc=True)
+        return pd.DatetimeIndex((seconds * 1_000_000 + start).astype("datetime64[us]")).tz_localize("UTC")
 
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     content, network, notes, sent = world.content, world.network, world.notifications, world.sent

@@ -18,7 +18,7 @@ class WorldSize:
 
 
 SIZES: dict[str, WorldSize] = {
-    "tiny": WorldSize(members=300, creators=30, companies=20, posts=900, jobs=200, notifications=160),
+    "tiny": WorldSize(members=300, creators=60, companies=20, posts=900, jobs=200, notifications=160),
     "default": WorldSize(members=5_500, creators=400, companies=300, posts=12_000, jobs=2_400, notifications=6_700),
     "large": WorldSize(
         members=55_000, creators=3_000, companies=2_000, posts=90_000, jobs=20_000, notifications=67_000

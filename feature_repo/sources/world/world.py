@@ -1,4 +1,4 @@
-"""The whole world, part by part, each from a random stream of its own: a change in one leaves the others as they were."""
+"""The whole world, part by part, each from a random stream of its own, so that a change in one moves no other."""
 
 from dataclasses import dataclass
 

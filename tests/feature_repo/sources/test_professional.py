@@ -12,8 +12,8 @@ from models.metrics import auc
 from models.spec import Spec, SpecError, load_spec, parse_spec
 from tests.conftest import PROFESSIONAL
 
-TINY_DIGEST = "TINY"
-DEFAULT_DIGEST = "DEFAULT"
+TINY_DIGEST = "0f79c477744d3a1b12d24c3a374b482cce13827fb9bdd49f41c7fc364e0f97cc"
+DEFAULT_DIGEST = "df51972a86778507deb2ec890b36f6b410800988c066a5d475a447f90d656bf0"
 
 
 def digest(tables: dict[str, pd.DataFrame]) -> str:
@@ -39,11 +39,6 @@ def _bytes(values: pd.Series) -> bytes:
 
 def with_options(spec: Spec, **options: object) -> Spec:
     return spec.model_copy(update={"source": spec.source.model_copy(update={"options": options})})
-
-
-@pytest.fixture(scope="module")
-def default_tables() -> dict[str, pd.DataFrame]:
-    return professional.read(load_spec(PROFESSIONAL), None)
 
 
 def test_tiny_world_is_fixed(tiny_spec: Spec):
