@@ -9,6 +9,7 @@ from components.image import component
 def compare(
     spec: str,
     services: dict,
+    tables: dsl.Input[dsl.Dataset],
     single_graph: dsl.Input[dsl.Dataset],
     single_model: dsl.Input[dsl.Model],
     cross_graph: dsl.Input[dsl.Dataset],
@@ -27,6 +28,7 @@ def compare(
             step.spec,
             single=(Path(single_graph.path), Path(single_model.path)),
             cross=(Path(cross_graph.path), Path(cross_model.path)),
+            tables=Path(tables.path),
         )
         step.ledger.note("comparison", result)
         for line in table(result).splitlines():

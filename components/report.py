@@ -24,7 +24,7 @@ def report(spec: str, services: dict, status: dsl.PipelineTaskFinalStatus, page:
         record = ledger.read(Path(scratch))
         index = write_report(parsed, record, reached.report_folder)
         lines = summary_lines(record, index)
-    ledger.artifact(index, "report/index.html")
+    ledger.artifact(reached.report_folder, "report")
     ledger.close(status.state)
     Path(page.path).parent.mkdir(parents=True, exist_ok=True)
     Path(page.path).write_text(index.read_text(encoding="utf-8"), encoding="utf-8")

@@ -12,8 +12,8 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from feature_repo.filters import matches
 from models.features import counter_keys
+from models.filters import mask
 from models.spec import Counter, Spec
 from models.spec.schema import WINDOW_ORDER
 
@@ -24,8 +24,9 @@ def count(spec: Spec, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame
     """Compute every counter of the spec from the impressions; one frame a counter, by the counter's name.
 
     Columns: the keys, ``valid_from`` (a midnight in the spec's zone, from the start of the graph window to the end of
-    the test window), ``<counter>_exposures`` (int64) and ``<counter>_<task>_rate`` (float32; NaN where nothing at all
-    of the task had settled). Sorted by ``valid_from`` and keys.
+    the test window, or to the last midnight of the data where they go on), ``<counter>_exposures`` (int64) and
+    ``<counter>_<task>_rate`` (float32; NaN where nothing at all of the task had settled). Sorted by ``valid_from`` and
+    keys.
     """
     shown = tables[spec.impressions.table]
     frames = {}
@@ -73,9 +74,9 @@ def _changes(spec: Spec, name: str, counter: Counter, shown: pd.DataFrame) -> tu
 
     Returns (the changes: keys, day, exposures and two sums a task; the midnights in microseconds UTC, by day).
     """
-    days = list(_days(spec))
+    days = list(_days(spec, shown[spec.impressions.settled].max()))
     midnights = np.array([spec.midnight(day) for day in days], dtype=np.int64)
-    rows = shown[matches(shown, counter.filter)]
+    rows = shown[mask(shown, counter.filter)]
     settled = rows[spec.impressions.settled].astype("int64").to_numpy()
     first = np.searchsorted(midnights, settled, side="right")  # the first midnight strictly after
     last = np.full(len(rows), len(days))
@@ -91,7 +92,7 @@ def _changes(spec: Spec, name: str, counter: Counter, shown: pd.DataFrame) -> tu
     added = pd.DataFrame({names[role]: rows[columns[role]].to_numpy() for role in counter.keys})
     added["exposures"] = 1
     for task_name, task in spec.tasks.items():
-        defined = matches(rows, task.filter)
+        defined = mask(rows, task.filter)
         added[f"{task_name}_exposures"] = defined.astype(np.int64)
         added[f"{task_name}_positives"] = (defined & (rows[task.label].to_numpy() == 1)).astype(np.int64)
     sums = added.columns.difference(list(names.values()))
@@ -115,8 +116,13 @@ def _running_sums(keys: list[str], sums: list[str]) -> str:
     )
 
 
-def _days(spec: Spec) -> Iterator[date]:
-    """The days whose midnights count: from the start of the graph window to the end of the test window, included."""
+def _days(spec: Spec, last: pd.Timestamp) -> Iterator[date]:
+    """The days whose midnights count: from the start of the graph window to the end of the test window, included.
+
+    Where the data go on until ``last`` (NaT = there are none), so do the days: no midnight is after all of the data.
+    """
     length = sum(spec.windows.window(name).days for name in WINDOW_ORDER)
+    if not pd.isna(last):
+        length = max(length, (last.tz_convert(spec.zone).date() - spec.windows.start).days)
     for number in range(length + 1):
         yield spec.windows.start + timedelta(days=number)

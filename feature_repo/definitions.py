@@ -44,25 +44,13 @@ def build(spec: Spec, tables: Path, pushed: Path) -> list[Any]:
 
 
 def check_names(spec: Spec) -> None:
-    """What Feast needs beyond the spec's own checks: join keys and feature names that no other object has."""
-    member, item = spec.impressions.member.node, spec.impressions.item.node
-    if member == item:
-        raise DefinitionError(f"impressions.item.node: expected a node type other than the member's; found {item!r}")
-    keys: dict[str, str] = {}
-    used = [node for node in spec.nodes if node in (member, item) or spec.nodes[node].views]
-    for owner, key in [(node, spec.nodes[node].key) for node in used] + [("surface", spec.impressions.surface)]:
-        if key in keys:
-            raise DefinitionError(
-                f"nodes.{owner}.key: expected a key column of its own, since Feast joins by the column's name; found "
-                f"{key!r}, also the key of {keys[key]}. Rename it in the adapter"
-            )
-        keys[key] = owner
-    if "surface" in spec.nodes:
-        raise DefinitionError("nodes.surface: expected another name, since `surface` is the entity of the counters")
+    """What Feast needs beyond the spec's own checks: views and columns whose names no other object has."""
+    roles = {column.node for _, column in spec.node_columns()}
+    keys = [node.key for name, node in spec.nodes.items() if node.views or name in roles]
     views = [view for node in spec.nodes.values() for view in node.views]
     for name in _duplicates([MEMBER_VECTORS, ITEM_VECTORS, *views, *spec.counters]):
         raise DefinitionError(f"view {name!r}: expected a name of its own; found it twice. Rename the view or counter")
-    _check_columns(spec, list(keys))
+    _check_columns(spec, [*keys, spec.impressions.surface])
 
 
 def _check_columns(spec: Spec, keys: list[str]) -> None:

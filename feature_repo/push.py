@@ -11,7 +11,15 @@ import pyarrow.parquet as pq
 
 from feature_repo.applied import pushed_folder
 from feature_repo.errors import PushError
-from feature_repo.pushed import PUSHED_AT, TIMESTAMP, vector_schema, write_pushed
+from feature_repo.pushed import (
+    PUSHED_AT,
+    TIMESTAMP,
+    keep_previous,
+    previous_file,
+    vector_schema,
+    versions_of,
+    write_pushed,
+)
 from models.features import ITEM_VECTORS, MEMBER_VECTORS
 from models.spec import Spec
 
@@ -24,18 +32,62 @@ def push(store: Any, spec: Spec, vectors: Path, version: str, state: Path) -> di
     """Push a folder of vectors (``member.parquet``, ``item.parquet``) as those of model ``version``; rows per view.
 
     The view's Parquet file under ``state`` is replaced in one step, then the online store is written; pushing the same
-    folder again changes nothing. Raises PushError before anything is written if a file cannot be used.
+    folder again changes nothing. Vectors of another version that were there are kept for ``restore`` until ``settle``.
+    Raises PushError before anything is written if a file cannot be used.
     """
+    tables = {view: _read(spec, vectors / file, view, version) for view, file in _FILES.items()}
+    for view in tables:
+        keep_previous(pushed_folder(state), view, version)
+    for view, table in tables.items():
+        _write(store, view, table, state)
+    return {view: table.num_rows for view, table in tables.items()}
+
+
+def restore(store: Any, spec: Spec, state: Path) -> dict[str, int]:
+    """Put back, in file and online store, the vectors that pushes since the last ``settle`` replaced; rows per view.
+
+    What no push replaced, or what has other columns than the spec's by now, is left as it is. A kill in between loses
+    nothing: restore again.
+    """
+    rows = {}
+    for view in _FILES:
+        previous = previous_file(pushed_folder(state), view)
+        if not previous.is_file():
+            continue
+        table = pq.read_table(previous)
+        if table.schema.equals(vector_schema(spec, view)):
+            _write(store, view, table, state)
+            rows[view] = table.num_rows
+        previous.unlink()
+    return rows
+
+
+def settle(state: Path) -> None:
+    """The pushed vectors are those that the endpoint serves now: what they replaced is not kept any longer."""
+    for view in _FILES:
+        previous_file(pushed_folder(state), view).unlink(missing_ok=True)
+
+
+def check_pushed(state: Path, version: str) -> None:
+    """Raise PushError where the vectors in the store are another version's: the model would answer everybody cold."""
+    for view in _FILES:
+        found = versions_of(pushed_folder(state) / f"{view}.parquet", view)
+        if found - {version}:
+            raise PushError(
+                f"{view}: expected vectors of version {version}; found those of version {', '.join(sorted(found))}. "
+                "Push the version's vectors first"
+            )
+
+
+def _write(store: Any, view: str, table: pa.Table, state: Path) -> None:
+    """A view's rows into its file, then into the online store."""
     from feast.data_source import PushMode
 
-    tables = {view: _read(spec, vectors / file, view, version) for view, file in _FILES.items()}
-    for view, table in tables.items():
-        started = time.monotonic()
-        write_pushed(table, pushed_folder(state), view)
-        for start in range(0, table.num_rows, _CHUNK):
-            store.push(view, table.slice(start, _CHUNK).to_pandas(), to=PushMode.ONLINE)
-        _log.info("pushed %s: %d rows in %.1f s", view, table.num_rows, time.monotonic() - started)
-    return {view: table.num_rows for view, table in tables.items()}
+    started = time.monotonic()
+    write_pushed(table, pushed_folder(state), view)
+    for start in range(0, table.num_rows, _CHUNK):
+        store.push(view, table.slice(start, _CHUNK).to_pandas(), to=PushMode.ONLINE)
+    _log.info("pushed %s: %d rows in %.1f s", view, table.num_rows, time.monotonic() - started)
 
 
 def _read(spec: Spec, file: Path, view: str, version: str) -> pa.Table:

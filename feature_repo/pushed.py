@@ -1,8 +1,10 @@
 """The files behind the pushed views: they always exist, so that the stock `feast materialize` finds them."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.features import ITEM_VECTORS, MEMBER_VECTORS
@@ -43,6 +45,34 @@ def write_pushed(table: pa.Table, pushed: Path, view: str) -> None:
     partial = pushed / f".{view}.partial"
     pq.write_table(table, partial)
     partial.replace(pushed / f"{view}.parquet")
+
+
+def previous_file(pushed: Path, view: str) -> Path:
+    """Where a view's vectors are kept that a push replaced, until a deployment has settled it."""
+    return pushed / f"{view}.previous.parquet"
+
+
+def versions_of(file: Path, view: str) -> set[str]:
+    """The model versions that a pushed view's file holds vectors of; none for no file, or one without rows."""
+    if not file.is_file():
+        return set()
+    (name,) = (name for name in VECTOR_COLUMNS[view] if name.endswith("_model_version"))
+    return set(pc.unique(pq.read_table(file, columns=[name])[name]).to_pylist())
+
+
+def keep_previous(pushed: Path, view: str, version: str) -> None:
+    """Keep a copy of the view's file, whole or not at all, before vectors of ``version`` replace it.
+
+    A repeated push keeps nothing, and what is kept since an earlier push that no deployment settled stays: what the
+    endpoint serves is still that. Only a push of the kept version itself makes it obsolete.
+    """
+    file, previous = pushed / f"{view}.parquet", previous_file(pushed, view)
+    if versions_of(previous, view) == {version}:
+        previous.unlink()
+    elif not previous.is_file() and versions_of(file, view) - {version}:
+        partial = pushed / f".{view}.previous.partial"
+        shutil.copyfile(file, partial)
+        partial.replace(previous)
 
 
 def prepare(spec: Spec, pushed: Path) -> None:

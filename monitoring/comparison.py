@@ -10,6 +10,7 @@ from models import metrics
 from models.spec import Spec
 from monitoring.documents import plain
 from monitoring.errors import PredictionsError
+from monitoring.evaluation import true_probabilities
 from monitoring.measure import SEED
 from monitoring.predictions import column, defined
 
@@ -76,14 +77,27 @@ def compare(
 
 
 def compare_models(
-    spec: Spec, single: tuple[Path, Path], cross: tuple[Path, Path], window: str = "test"
+    spec: Spec,
+    single: tuple[Path, Path],
+    cross: tuple[Path, Path],
+    tables: Path | None = None,
+    window: str = "test",
 ) -> dict[str, Any]:
-    """``compare`` for two models, each given as (graph folder, model folder): predicted here, as of each impression."""
-    return compare(spec, predict_window(spec, *single, window), predict_window(spec, *cross, window), window=window)
+    """``compare`` for two models, each given as (graph folder, model folder): predicted here, as of each impression.
+
+    ``tables``: the folder of canonical tables, for the oracle of a simulated world; None leaves it out.
+    """
+    first, second = (predict_window(spec, *model, window, tables) for model in (single, cross))
+    return compare(spec, first, second, window=window)
 
 
-def predict_window(spec: Spec, graph_folder: Path, model_folder: Path, window: str) -> pd.DataFrame:
-    """The as-of predictions of one window by one model, with the columns that ``compare`` reads."""
+def predict_window(
+    spec: Spec, graph_folder: Path, model_folder: Path, window: str, tables: Path | None = None
+) -> pd.DataFrame:
+    """The as-of predictions of one window by one model, with the columns that ``compare`` reads.
+
+    Raises EvaluationError if ``tables`` should hold the oracle and lack it for an impression.
+    """
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.predict import predict
@@ -112,6 +126,8 @@ def predict_window(spec: Spec, graph_folder: Path, model_folder: Path, window: s
     for index, task in enumerate(graph.schema.seeds.tasks):
         frame[f"label_{task.name}"] = labels[:, index].astype(np.float64)
         frame[f"candidate_{task.name}"] = scores[:, index].astype(np.float64)
+    if spec.oracle and tables is not None:
+        frame["oracle"] = true_probabilities(spec, tables, frame["key"])
     return frame
 
 

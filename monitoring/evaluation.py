@@ -63,7 +63,7 @@ def evaluate(
     parts = [_part(spec, graph, frames[state], window, state, scorers, floor) for window in WINDOWS for state in STATES]
     predictions = pd.concat(parts, ignore_index=True)
     if spec.oracle:
-        predictions["oracle"] = _oracle(spec, tables, predictions["key"])
+        predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
     document = measure(spec, predictions)
     document["champion_unusable"] = unusable
     write_frame(folder / PREDICTIONS, predictions)
@@ -182,7 +182,7 @@ def _positions(rows: Any) -> Any:
     return pa.array(rows.cpu().numpy())
 
 
-def _oracle(spec: Spec, tables: Path, keys: pd.Series) -> np.ndarray:
+def true_probabilities(spec: Spec, tables: Path, keys: pd.Series) -> np.ndarray:
     """(rows,) the true probability of the primary label. Raises EvaluationError if an impression has none."""
     assert spec.oracle is not None
     key, probability = spec.impressions.key, spec.oracle.probability

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from models.spec import Feature, Spec
 from monitoring.documents import iso, plain
 from monitoring.drift import FEWEST_ROWS, PAGE, drift
 from monitoring.traffic import from_predictions, summarise
+
+SERVED_DAYS = 30
+"""How far back the served log is looked at."""
+_DAY = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -54,18 +59,21 @@ class Watched:
         )
 
 
-def watch(spec: Spec, training_set: Path, evaluation: Path, served: Path, page: Path) -> Watched:
+def watch(
+    spec: Spec, training_set: Path, evaluation: Path, served: Path, page: Path, now: int | None = None
+) -> Watched:
     """Look at drift, CTR and calibration; write Evidently's page to ``page``.
 
     The reference is the train window of ``training_set``. What is compared with it is the served log in the folder
     ``served`` if it holds at least 50 candidates, else the test window. CTR and calibration come from the predictions
-    in ``evaluation``, as of each impression of the test window. No served log, or an empty one, is no error.
+    in ``evaluation``, as of each impression of the test window. Of the served log, what this product's model served in
+    the last 30 days counts (``now``: microseconds UTC, None = the clock); no log, or an empty one, is no error.
     """
     features = impression_features(spec)
     names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))
     rows = pq.read_table(training_set / "impressions.parquet", columns=names).to_pandas()
     rows = rows.rename(columns={spec.impressions.surface: "surface"})
-    log = served_log.read(served)
+    log = _log(spec, served, time.time_ns() // 1000 if now is None else now)
     live = len(log) >= FEWEST_ROWS and all(feature.name in log for feature in features)
     columns = [*features, Feature("surface", "category", 1)]
     current = log if live else rows[rows["window"] == "test"]
@@ -75,6 +83,13 @@ def watch(spec: Spec, training_set: Path, evaluation: Path, served: Path, page: 
     found["current"] = "endpoint" if live else "test window"
     traffic = summarise(from_predictions(spec, _predictions(spec, evaluation), "test"), spec.timezone)
     return Watched(found, traffic, _served(spec, log))
+
+
+def _log(spec: Spec, folder: Path, now: int) -> pd.DataFrame:
+    """What our model served of late; slates from before the spec had its primary task are left out."""
+    log = served_log.read(folder, since=now - SERVED_DAYS * _DAY, model=served_log.model_name(spec))
+    probability = f"probability_{spec.primary_task}"
+    return log[log[probability].notna()] if probability in log else log.iloc[:0]
 
 
 def _predictions(spec: Spec, folder: Path) -> pd.DataFrame:

@@ -32,6 +32,7 @@ def comparison(spec: str, single_spec: str, services: dict, data: str = "") -> N
                 compare(
                     spec=spec,
                     services=services,
+                    tables=tables,
                     single_graph=graphs["single"],
                     single_model=models["single"],
                     cross_graph=graphs["cross"],

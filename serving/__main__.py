@@ -6,6 +6,7 @@ from pathlib import Path
 
 from serving import endpoint
 from serving.errors import EndpointError, RegistryError, UnavailableError
+from serving.listening import LOOPBACK
 from serving.registry import Registry
 
 
@@ -31,8 +32,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
         if name == "up":
             command.add_argument("--port", type=int, help="HTTP port (default: a free one)")
+            command.add_argument("--host", default=LOOPBACK, help="address to listen at (default: this machine only)")
             command.add_argument("--version", help="version (default: the champion)")
-            command.add_argument("--model", help="registered model (default: the only one)")
+            command.add_argument("--model", help="registered model (default: the only one, or the one served last)")
             command.add_argument("--tracking-uri", help="MLflow (default: the state folder's database)")
             command.add_argument("--store-config", type=Path, help="feature_store.yaml with absolute paths")
     return parser
@@ -44,8 +46,10 @@ def _up(options: argparse.Namespace) -> int:
     if options.tracking_uri is None and not database.is_file():
         raise RegistryError(f"{database}: expected the registry of a run; found none. Run `make demo` first.")
     tracking_uri = options.tracking_uri or f"sqlite:///{database.resolve()}"
-    name = options.model or _only_model(tracking_uri)
-    served = endpoint.up(state, tracking_uri, name, options.version, options.store_config, options.port)
+    name = options.model or _only_model(tracking_uri, state)
+    served = endpoint.up(
+        state, tracking_uri, name, options.version, options.store_config, options.port, host=options.host
+    )
     print(f"up: {served.name} version {served.version}, process {served.pid}")
     print(f"{served.url}\ngRPC {served.grpc}")
     return 0
@@ -63,11 +67,15 @@ def _status(options: argparse.Namespace) -> int:
     return 0 if found.state == "up" else 3
 
 
-def _only_model(tracking_uri: str) -> str:
+def _only_model(tracking_uri: str, state: Path) -> str:
+    """The one registered model; of several, the one that this state folder's endpoint served last."""
     names = Registry(tracking_uri).names()
-    if len(names) != 1:
-        raise RegistryError(f"registry: expected one model; found {', '.join(names) or 'none'}. Name one with --model.")
-    return names[0]
+    if len(names) == 1:
+        return names[0]
+    last = endpoint.last_served(state)
+    if last in names:
+        return last
+    raise RegistryError(f"registry: expected one model; found {', '.join(names) or 'none'}. Name one with --model.")
 
 
 if __name__ == "__main__":

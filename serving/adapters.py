@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from serving.answering import Answering
 from serving.errors import RequestError, UnavailableError
+from serving.listening import address
+from serving.request import Limits
 
 if TYPE_CHECKING:
     from kserve import Model, ModelRepository
@@ -86,6 +88,52 @@ def fixed_repository(models: "ModelRepository") -> "ModelRepositoryExtension":
             raise InvalidInput("models are not unloaded by request: use `python -m serving down`")
 
     return FixedRepository(models)
+
+
+def bind_servers(host: str, limits: Limits) -> None:
+    """Have ``ModelServer`` bind both its servers to ``host`` (it knows all interfaces only) and weigh gRPC messages.
+
+    A message above ``limits.body_bytes`` is an invalid argument; one above ``limits.message_bytes`` is never taken in,
+    gRPC answers RESOURCE_EXHAUSTED.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from grpc import aio  # type: ignore[import-untyped]
+    from kserve import model_server
+    from kserve.errors import InvalidInput
+    from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+    from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
+    from kserve.protocol.grpc.server import GRPCServer
+    from kserve.protocol.grpc.servicer import InferenceServicer
+    from kserve.protocol.rest.server import RESTServer
+
+    class WeighingServicer(InferenceServicer):
+        async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+            """Answer, if the message is not too large."""
+            if request.ByteSize() > limits.body_bytes:
+                raise InvalidInput(f"message: expected at most {limits.body_bytes} bytes; found {request.ByteSize()}")
+            return await super().ModelInfer(request, context)
+
+    class BoundRESTServer(RESTServer):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.config.host = host
+
+    class BoundGRPCServer(GRPCServer):
+        async def start(self, max_workers: int) -> None:
+            """Listen until stopped."""
+            self._server = aio.server(
+                ThreadPoolExecutor(max_workers),
+                interceptors=(ExceptionToStatusInterceptor(),),
+                options=[("grpc.max_receive_message_length", limits.message_bytes)],
+            )
+            servicer = WeighingServicer(self._data_plane, self._model_repository_extension)
+            add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
+            self._server.add_insecure_port(address(host, self._port))
+            await self._server.start()
+            await self._server.wait_for_termination()
+
+    model_server.RESTServer, model_server.GRPCServer = BoundRESTServer, BoundGRPCServer
 
 
 def refuse_plainly(app: Any) -> None:

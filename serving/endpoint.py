@@ -18,6 +18,7 @@ from typing import Literal
 
 from serving import process
 from serving.errors import EndpointError
+from serving.listening import LOOPBACK, address, free_port, reached_at
 from serving.registry import Registry
 from serving.settings import Settings
 
@@ -41,6 +42,8 @@ class Endpoint:
     grpc: str
     """Address of the Open Inference Protocol."""
     started: str
+    host: str = LOOPBACK
+    """Address that both ports are bound to."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,15 @@ def up(
     store_config: Path | None = None,
     port: int | None = None,
     seconds: float = START_SECONDS,
+    host: str = LOOPBACK,
 ) -> Endpoint:
     """Serve a registered version (None = the champion) and return once it is healthy.
 
     A server that runs already is stopped only when the new one has loaded (and, at another port, is healthy). ``port``
     None takes a free one. ``store_config``: a feature_store.yaml with absolute paths (None = the state folder's).
-    Raises RegistryError for an unknown version, EndpointError (with the log's last lines) if the server does not become
-    healthy within ``seconds``.
+    ``host``: the address to listen at; the default is reached from this machine only. The server asks nobody who they
+    are: at another address, put a proxy that does in front. Raises RegistryError for an unknown version, EndpointError
+    (with the log's last lines) if the server does not become healthy within ``seconds``.
     """
     registry = Registry(tracking_uri)
     version = version or registry.require_champion(name)
@@ -79,7 +84,7 @@ def up(
     with _lock(folder):
         bundle = registry.download(name, version, folder / "models" / f"{name}-{version}")
         running = _running(state)
-        ports = _free_ports(port, running)
+        ports = _free_ports(host, port, running)
         settings = folder / "servers" / f"{secrets.token_hex(8)}.json"
         settings.parent.mkdir(exist_ok=True)
         Settings(
@@ -90,8 +95,9 @@ def up(
             served=str((folder / "served").resolve()),
             port=ports[0],
             grpc_port=ports[1],
+            host=host,
         ).write(settings)
-        pid = _start(folder, settings, name, ports, running, time.monotonic() + seconds)
+        pid = _start(folder, settings, name, host, ports, running, time.monotonic() + seconds)
         endpoint = Endpoint(
             pid=pid,
             settings=str(settings.resolve()),
@@ -99,9 +105,10 @@ def up(
             version=version,
             port=ports[0],
             grpc_port=ports[1],
-            url=f"http://127.0.0.1:{ports[0]}/v1/models/{name}:predict",
-            grpc=f"127.0.0.1:{ports[1]}",
+            url=f"http://{address(reached_at(host), ports[0])}/v1/models/{name}:predict",
+            grpc=address(reached_at(host), ports[1]),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
+            host=host,
         )
         _write(_record(state), asdict(endpoint))
         _sweep(folder, keep=endpoint)
@@ -125,7 +132,17 @@ def status(state: Path) -> Status:
     endpoint = _running(state)
     if endpoint is None:
         return Status("down", None)
-    return Status("up" if _healthy(endpoint.name, endpoint.port, endpoint.grpc_port) else "unhealthy", endpoint)
+    return Status(
+        "up" if _healthy(endpoint.name, endpoint.host, endpoint.port, endpoint.grpc_port) else "unhealthy", endpoint
+    )
+
+
+def last_served(state: Path) -> str | None:
+    """The model that the state folder's endpoint serves, or served until its process ended; None after ``down``."""
+    try:
+        return Endpoint(**json.loads(_record(state).read_text(encoding="utf-8"))).name
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 def _record(state: Path) -> Path:
@@ -157,7 +174,13 @@ def _sweep(folder: Path, keep: Endpoint | None) -> None:
 
 
 def _start(
-    folder: Path, settings: Path, name: str, ports: tuple[int, int], running: Endpoint | None, deadline: float
+    folder: Path,
+    settings: Path,
+    name: str,
+    host: str,
+    ports: tuple[int, int],
+    running: Endpoint | None,
+    deadline: float,
 ) -> int:
     """Start the server and wait until it is healthy; returns its process number. On failure nothing of it is left."""
     log = folder / "endpoint.log"
@@ -171,7 +194,7 @@ def _start(
             raise EndpointError("the server did not load")
         if running is not None and running.port == ports[0]:
             process.stop(running.pid, Path(running.settings))
-        while not _healthy(name, *ports):
+        while not _healthy(name, host, *ports):
             if started.process.poll() is not None:
                 raise EndpointError("the server ended")
             if time.monotonic() > deadline:
@@ -187,36 +210,28 @@ def _start(
     return pid
 
 
-def _healthy(name: str, port: int, grpc_port: int) -> bool:
+def _healthy(name: str, host: str, port: int, grpc_port: int) -> bool:
     """The model is ready over HTTP, and somebody listens for gRPC."""
-    address = f"http://127.0.0.1:{port}/v2/models/{name}/ready"
+    reached = reached_at(host)
+    ready_at = f"http://{address(reached, port)}/v2/models/{name}/ready"
     # A proxy of the environment is not for loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(address, timeout=2.0) as answer:
+        with opener.open(ready_at, timeout=2.0) as answer:
             ready = json.loads(answer.read()).get("ready") is True
-        with socket.create_connection(("127.0.0.1", grpc_port), timeout=2.0):
+        with socket.create_connection((reached, grpc_port), timeout=2.0):
             return ready
     except (OSError, ValueError):
         return False
 
 
-def _free_ports(port: int | None, running: Endpoint | None) -> tuple[int, int]:
+def _free_ports(host: str, port: int | None, running: Endpoint | None) -> tuple[int, int]:
     """Ports for REST and gRPC; a given one must be free, or be held by the server that is replaced."""
-    with socket.socket() as rest, socket.socket() as grpc:
-        if port is None:
-            rest.bind(("0.0.0.0", 0))
-            port = rest.getsockname()[1]
-        elif running is None or running.port != port:
-            rest.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                rest.bind(("0.0.0.0", port))
-            except OSError as error:
-                raise EndpointError(
-                    f"port {port}: expected a free one; found {error.strerror}. Choose another."
-                ) from None
-        grpc.bind(("0.0.0.0", 0))
-        return port, grpc.getsockname()[1]
+    if port is None or running is None or running.port != port:
+        port = free_port(host, port or 0)
+    while (grpc := free_port(host)) == port:
+        pass
+    return port, grpc
 
 
 def _tail(log: Path, begin: int, lines: int = 20) -> str:

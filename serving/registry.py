@@ -10,21 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.spec import Spec
+from models.served import model_name
 from serving.bundle import read_spec, verify_bundle
 from serving.errors import RegistryError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+__all__ = ["CANDIDATE", "CHAMPION", "DIGEST", "Registry", "model_name"]
+
 CHAMPION, CANDIDATE = "champion", "candidate"
 DIGEST = "heliograph.digest"
 _ARTIFACTS = "bundle"
-
-
-def model_name(spec: Spec) -> str:
-    """The registered model's name, also in the endpoint's addresses."""
-    return f"heliograph-{spec.name.replace('_', '-')}"
 
 
 class Registry:

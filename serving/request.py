@@ -20,7 +20,9 @@ class Limits:
     """What one request may weigh, and how long it may take."""
 
     body_bytes: int = 1 << 20
-    """Bytes of an HTTP body; more is answered with 413."""
+    """Bytes of an HTTP body or of a gRPC message; more is answered with 413, or with INVALID_ARGUMENT."""
+    message_bytes: int = 16 << 20
+    """Bytes of a gRPC message that is taken in at all; more is refused unread by gRPC itself: RESOURCE_EXHAUSTED."""
     instances: int = 16
     """Instances of one v1 request."""
     items: int = 500

@@ -5,17 +5,22 @@
 
 import logging
 import os
-import socket
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from serving.adapters import checked_data_plane, configure_logging, fixed_repository, ranking_model, refuse_plainly
+from serving.adapters import (
+    bind_servers,
+    checked_data_plane,
+    configure_logging,
+    fixed_repository,
+    ranking_model,
+    refuse_plainly,
+)
 from serving.answering import Answering
 from serving.bundle import read_spec
 from serving.door import Door
-from serving.errors import EndpointError
+from serving.listening import await_free
 from serving.request import Limits, RankingRequest
 from serving.served import ServedLog
 from serving.service import RankingService
@@ -29,8 +34,8 @@ def serve(settings: Settings, loaded: int | None = None) -> None:
     if loaded is not None:
         os.write(loaded, b"loaded")
         os.close(loaded)
-    _await_free(settings.port)
-    answering = Answering(settings.name, service, ServedLog(Path(settings.served)), limits)
+    await_free(settings.host, settings.port)
+    answering = Answering(settings.name, service, ServedLog(Path(settings.served), settings.name), limits)
     try:
         _serve(answering, settings, limits)
     finally:
@@ -42,13 +47,14 @@ def _serve(answering: Answering, settings: Settings, limits: Limits) -> None:
 
     app.add_middleware(Door, limits=limits)
     refuse_plainly(app)
+    bind_servers(settings.host, limits)
     server = ModelServer(
         http_port=settings.port, grpc_port=settings.grpc_port, enable_latency_logging=False, grace_period=5
     )
     server.dataplane = checked_data_plane(server.registered_models)
     server.model_repository_extension = fixed_repository(server.registered_models)
-    facts = (settings.name, settings.version, settings.port, settings.grpc_port)
-    logging.getLogger("heliograph").info("serving %s version %s at port %d, gRPC at port %d", *facts)
+    facts = (settings.name, settings.version, settings.host, settings.port, settings.grpc_port)
+    logging.getLogger("heliograph").info("serving %s version %s at %s port %d, gRPC at port %d", *facts)
     server.start([ranking_model(answering)])
 
 
@@ -68,21 +74,6 @@ def _load(settings: Settings) -> RankingService:
     member, item = (unknown[spec.nodes[column.node].key_type] for _, column in spec.node_columns())
     service.rank(RankingRequest(member, (item,), spec.impressions.surfaces[0], spec.span("test").end))
     return service
-
-
-def _await_free(port: int, seconds: float = 30.0) -> None:
-    """Wait until nobody listens at the port: the server that we replace may hold it for a moment more."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("0.0.0.0", port))
-                return
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    raise EndpointError(f"port {port}: expected a free one; found {error.strerror}") from None
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -18,10 +18,12 @@ from serving.slate import Slate
 class ServedLog:
     """Files ``<day>.jsonl`` in a folder; a full one goes on in ``<day>.<number>.jsonl``; the oldest are removed."""
 
-    def __init__(self, folder: Path, file_bytes: int = 64 << 20, files: int = 30, waiting: int = 1000) -> None:
+    def __init__(
+        self, folder: Path, model: str, file_bytes: int = 64 << 20, files: int = 30, waiting: int = 1000
+    ) -> None:
         self.dropped = 0
         """Slates that were not logged, since more than ``waiting`` waited for the disk."""
-        self._folder, self._file_bytes, self._files = folder, file_bytes, files
+        self._folder, self._model, self._file_bytes, self._files = folder, model, file_bytes, files
         self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(maxsize=waiting)
         self._stream: IO[str] | None = None
         self._thread = threading.Thread(target=self._run, name="served-log", daemon=True)
@@ -31,7 +33,7 @@ class ServedLog:
     def write(self, slate: Slate) -> None:
         """Hand over a slate; never waits."""
         try:
-            self._queue.put_nowait(served_line(slate))
+            self._queue.put_nowait(served_line(slate, self._model))
         except queue.Full:
             self.dropped += 1
 
@@ -70,7 +72,7 @@ class ServedLog:
         return self._stream
 
 
-def served_line(slate: Slate) -> dict[str, Any]:
+def served_line(slate: Slate, model: str) -> dict[str, Any]:
     """A slate as one JSON object; items, cold, probabilities and features are columns of equal length."""
     tasks = list(slate.items[0].probabilities)
     features = list(slate.items[0].features)
@@ -80,6 +82,7 @@ def served_line(slate: Slate) -> dict[str, Any]:
         "member": slate.member,
         "member_cold": slate.member_cold,
         "surface": slate.surface,
+        "model": model,
         "model_version": slate.model_version,
         "items": [ranked.item for ranked in slate.items],
         "cold": [ranked.cold for ranked in slate.items],

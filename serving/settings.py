@@ -20,6 +20,8 @@ class Settings:
     """Folder of the served log."""
     port: int
     grpc_port: int
+    host: str = "127.0.0.1"
+    """Address that both ports are bound to; the default is reached from this machine only."""
 
     def write(self, path: Path) -> None:
         """As JSON."""

@@ -3,6 +3,7 @@
 An adapter is a module of this package with
 
 - ``TABLES: dict[str, tuple[str, ...]]``: the columns of every table that it writes, constant and cheap to import;
+- optionally ``check_options(options: dict) -> None``: raises SourceError where it cannot read ``source.options``;
 - ``read(spec: Spec, data: Path | None) -> dict[str, pandas.DataFrame]``: the tables. Rows that it leaves out on purpose
   are counted in ``frame.attrs["dropped"]``, a dict of reason -> rows.
 """
@@ -16,7 +17,8 @@ from typing import Protocol, cast
 
 import pandas as pd
 
-from feature_repo.errors import SourceError
+from feature_repo.definitions import check_names
+from feature_repo.errors import DefinitionError, SourceError
 from models.spec import Spec, check_columns
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -43,11 +45,19 @@ def adapter(name: str) -> Adapter:
 
 
 def check(spec: Spec, file: str | None = None) -> None:
-    """Check the adapter's name and every table and column that the spec names; reads no data.
+    """Check the adapter's name and options, every table and column that the spec names, and the names that Feast needs.
 
-    Raises SourceError (no such adapter) or SpecError (no such table or column; ``file`` names the spec in it).
+    Reads no data. Raises SourceError (no such adapter, bad options or names) or SpecError (no such table or column);
+    ``file`` names the spec in them.
     """
-    check_columns(spec, adapter(spec.source.adapter).TABLES, file or f"spec {spec.name}")
+    file = file or f"spec {spec.name}"
+    source = adapter(spec.source.adapter)
+    try:
+        getattr(source, "check_options", lambda options: None)(dict(spec.source.options))
+        check_names(spec)
+    except (SourceError, DefinitionError) as error:
+        raise SourceError(f"{file}: {error}") from None
+    check_columns(spec, source.TABLES, file)
 
 
 def _module(name: str) -> ModuleType | None:

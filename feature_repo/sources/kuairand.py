@@ -6,10 +6,11 @@ watched before the first day).
 
 - A row's ``time_ms`` is the START of a view; its outcome is known once the view, the comments and the profile are left.
 - The surface is the tab. The duration comes from the video file, not from later log rows.
-- Everything before the spec's first day is history: from the list file if there is one (log rows of that time are then
-  dropped, since the lists hold them), else from the log itself.
+- Everything before the spec's first day is history: from the list file if there is one, else from the log itself. Log
+  rows after the lists' last day are added; earlier ones are dropped, since the lists hold them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -17,8 +18,9 @@ import numpy as np
 import pandas as pd
 
 from feature_repo.errors import SourceError
-from feature_repo.sources.kuairand_history import HISTORY_TABLES, from_lists, from_log, history_tables
+from feature_repo.sources.kuairand_history import HISTORY_TABLES, from_lists, from_log, history_tables, with_log
 from models.spec import Spec
+from models.spec.schema import Value
 
 TIMEZONE = "Asia/Shanghai"
 BEFORE_EVERYTHING = pd.Timestamp("2022-04-01", tz=TIMEZONE).tz_convert("UTC")
@@ -57,6 +59,12 @@ _VIDEOS = ("video_id", "author_id", *VIDEO_CATEGORIES, "video_duration", "server
 _HOUR = 3_600_000
 
 
+def check_options(options: Mapping[str, Value]) -> None:
+    """This source has no options. Raises SourceError where there are some."""
+    if options:
+        raise SourceError(f"source.options: expected none for kuairand; found {sorted(options)[0]!r}")
+
+
 def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     """Every table of TABLES. Raises SourceError where the folder does not hold the layout."""
     folder = _folder(data)
@@ -67,7 +75,8 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     start = spec.span("graph").start
     lists = folder / "user_history_pure.parquet"
     before = log["time_ms"].to_numpy() * 1000 < start
-    history = from_lists(lists, start) if lists.is_file() else from_log(log[before])
+    past = log[before]
+    history = with_log(from_lists(lists, start), past) if lists.is_file() else from_log(past)
     impressions = _impressions(log[~before].reset_index(drop=True))
     impressions.attrs["dropped"] = {"duplicates": repeated} if repeated else {}
     if before.any():

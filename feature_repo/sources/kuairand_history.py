@@ -42,13 +42,15 @@ def from_lists(path: Path, until: int) -> pd.DataFrame:
     """The list file as events: user_id, video_id, time (microseconds UTC), watched, long_watched, liked, history_len.
 
     ``watched`` says that the view is among the last 50, where long watches and likes are known for every view: rates
-    are taken there. ``until`` is the first day's midnight; no event is at or after it. Raises SourceError.
+    are taken there. ``until`` is the first day's midnight: lists that reach beyond it hold what a model must not know
+    yet, and without times they cannot be cut. Raises SourceError.
     """
     table = pq.read_table(path)
     missing = [name for name in _LISTS if name not in table.column_names]
     if missing:
         raise SourceError(f"{path}: expected the column {missing[0]}; found {', '.join(table.column_names)}")
     table = table.select(list(_LISTS)).combine_chunks()
+    _check_end(path, table, until)
     watch = _Lists.of(table, "watch_seq")
     flags = {"long_watched": np.zeros(len(watch.values), bool), "liked": np.zeros(len(watch.values), bool)}
     parts = []
@@ -69,7 +71,7 @@ def from_lists(path: Path, until: int) -> pd.DataFrame:
     member = events.pop("member").to_numpy()
     for name in ("user_id", "history_len"):
         events[name] = table[name].to_numpy()[member]
-    last = np.minimum(table["last_time_ms"].to_numpy()[member] * 1000, until)
+    last = table["last_time_ms"].to_numpy()[member] * 1000
     interval = np.maximum(last - _HISTORY_START, 0) / np.maximum(events["history_len"], 1)
     ago = 1 + (events.pop("views_ago") * interval).astype("int64")  # strictly before the last view's time
     return events.assign(time=last - ago, last=last)
@@ -90,6 +92,39 @@ def from_log(log: pd.DataFrame) -> pd.DataFrame:
             "last": shown.groupby(log["user_id"]).transform("max"),
         }
     ).reset_index(drop=True)
+
+
+def with_log(lists: pd.DataFrame, log: pd.DataFrame) -> pd.DataFrame:
+    """The lists' events, and the log's after the lists' last day (in Beijing), the whole of which the lists hold."""
+    if lists.empty:
+        return from_log(log)
+    last = pd.Timestamp(int(lists["last"].max()), unit="us", tz="UTC").tz_convert("Asia/Shanghai")
+    midnight = int((last.normalize() + pd.Timedelta(days=1)).timestamp() * 1000)
+    later = from_log(log[log["time_ms"] >= midnight])
+    if later.empty:
+        return lists
+    events = pd.concat([lists, later], ignore_index=True)
+    counted = [part.groupby("user_id")["history_len"].max() for part in (lists, later)]
+    events["history_len"] = events["user_id"].map(counted[0].add(counted[1], fill_value=0))
+    return events
+
+
+def _check_end(path: Path, table: pa.Table, until: int) -> None:
+    """No list may hold a view of the windows. Raises SourceError, which names the first member whose list does."""
+    last = table["last_time_ms"]
+    if last.null_count:
+        raise SourceError(
+            f"{path}, column last_time_ms: expected a time for every member; found {last.null_count} nulls"
+        )
+    late = np.flatnonzero(last.to_numpy() * 1000 >= until)
+    if len(late):
+        first = int(late[0])
+        raise SourceError(
+            f"{path}: expected lists that end before {pd.Timestamp(until, unit='us', tz='UTC')} (spec: "
+            f"windows.start); found {len(late)} beyond, the first of user_id {table['user_id'][first].as_py()} until "
+            f"{pd.Timestamp(last[first].as_py(), unit='ms', tz='UTC')}. Set windows.start to a later day, or take the "
+            "file away: the log before the start is the history then"
+        )
 
 
 def history_tables(events: pd.DataFrame, until: int) -> dict[str, pd.DataFrame]:

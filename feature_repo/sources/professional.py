@@ -3,12 +3,14 @@
 Options: ``size`` (tiny, default, large) and ``seed``. The world runs over the spec's windows, whatever their lengths.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from feature_repo.errors import SourceError
 from models.spec import Spec
+from models.spec.schema import Value
 
 TABLES: dict[str, tuple[str, ...]] = {
     "members": ("member_id", "valid_from", "industry", "seniority", "country", "open_to_work", "profile_vector"),
@@ -33,6 +35,20 @@ TABLES: dict[str, tuple[str, ...]] = {
 _DAY = 86_400_000_000
 
 
+def check_options(options: Mapping[str, Value]) -> None:
+    """Raises SourceError for options other than ``size`` and ``seed``, or values that they cannot have."""
+    from feature_repo.sources.world.size import SIZES
+
+    unknown = sorted(set(options) - {"size", "seed"})
+    if unknown:
+        raise SourceError(f"source.options: expected size and seed; found {unknown[0]!r}")
+    size, seed = options.get("size", "default"), options.get("seed", 7)
+    if size not in SIZES:
+        raise SourceError(f"source.options.size: expected one of {', '.join(SIZES)}; found {size!r}")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise SourceError(f"source.options.seed: expected a whole number of 0 or more; found {seed!r}")
+
+
 def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     """Simulate the world that the spec's options ask for and show of it what a company would have in its tables.
 
@@ -44,14 +60,8 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
         raise SourceError(
             f"source professional: expected no raw data (the world is simulated); found {data}. Leave DATA out"
         )
-    unknown = sorted(set(spec.source.options) - {"size", "seed"})
-    if unknown:
-        raise SourceError(f"source.options: expected size and seed; found {unknown[0]!r}")
-    size, seed = spec.source.options.get("size", "default"), spec.source.options.get("seed", 7)
-    if size not in SIZES:
-        raise SourceError(f"source.options.size: expected one of {', '.join(SIZES)}; found {size!r}")
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise SourceError(f"source.options.seed: expected a whole number of 0 or more; found {seed!r}")
+    check_options(spec.source.options)
+    size, seed = spec.source.options.get("size", "default"), int(spec.source.options.get("seed", 7))
     start, end = spec.span("graph").start, spec.span("test").end
     world = simulate(SIZES[str(size)], (end - start) // _DAY, seed)
     tables = observe(world, start, seed)

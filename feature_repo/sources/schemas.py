@@ -8,12 +8,13 @@ import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 
-from feature_repo.filters import matches
+from models.filters import mask
 from models.spec import Edge, Feature, Spec
 
 TIME = pa.timestamp("us", tz="UTC")
 EARLIEST = pd.Timestamp("2000-01-01", tz="UTC")
-"""An earlier time is a mistake of unit (milliseconds read as microseconds), not history."""
+LATEST = pd.Timestamp("2200-01-01", tz="UTC")
+"""A time out of these bounds is a mistake of unit (milliseconds read as microseconds, or the other way)."""
 
 _ARROW = {
     "number": pa.float32(),
@@ -61,17 +62,21 @@ def schema(spec: Spec, table: str, columns: Iterable[str]) -> pandera.DataFrameS
     checks: dict[str, list[pandera.Check]] = defaultdict(list)
     required: set[str] = set()
     for column in time_columns(spec).get(table, []):
-        checks[column] += [_typed(_is_time, "times with a zone (datetime64[us, UTC])"), _not_before(EARLIEST)]
+        checks[column] += [_typed(_is_time, "times with a zone (datetime64[us, UTC])"), _within_bounds()]
         required.add(column)
     for name, column, kind, always in _keys(spec):
         if name == table:
             checks[column].append(_key_type(kind))
             required |= {column} if always else set()
+    for edge in spec.edges.values():
+        if edge.weight and edge.table == table:
+            checks[edge.weight].append(_typed(_is_number, "numbers"))
     for name, feature in _features(spec):
         if name == table:
             checks[feature.name].append(_feature_type(feature))
     if table == spec.impressions.table:
         shown = spec.impressions
+        checks[shown.key].append(_typed(lambda keys: _is_int64(keys) or _is_string(keys), "64-bit integers or text"))
         checks[shown.surface].append(_one_of(shown.surfaces))
         for task in spec.tasks.values():
             checks[task.label].append(_one_of([0, 1]))
@@ -127,25 +132,28 @@ def _row_checks(spec: Spec, table: str) -> Iterator[pandera.Check]:
 def _edge_checks(name: str, edge: Edge) -> Iterator[pandera.Check]:
     for end in (edge.source, edge.target):
         yield pandera.Check(
-            lambda frame, column=end.column: ~matches(frame, edge.filter) | frame[column].notna(),
+            lambda frame, column=end.column: ~mask(frame, edge.filter) | frame[column].notna(),
             error=f"a key in {end.column} wherever edge {name} keeps the row",
         )
     if edge.weight:
         yield pandera.Check(
-            lambda frame: ~matches(frame, edge.filter) | (frame[edge.weight] > 0),
+            lambda frame: ~mask(frame, edge.filter) | (frame[edge.weight] > 0),
             error=f"a positive {edge.weight} wherever edge {name} keeps the row",
         )
 
 
 def _one_of(values: list) -> pandera.Check:
-    return pandera.Check(lambda column: column.isin(values), error=f"one of {', '.join(map(str, values))}")
+    words = f"one of {', '.join(map(str, values))}"
+    return pandera.Check(lambda column: column.where(column.map(pd.api.types.is_scalar)).isin(values), error=words)
 
 
-def _not_before(earliest: pd.Timestamp) -> pandera.Check:
-    def late_enough(column: pd.Series) -> pd.Series | bool:
-        return column >= earliest if _is_time(column) else True
+def _within_bounds() -> pandera.Check:
+    def within(column: pd.Series) -> pd.Series | bool:
+        return (column >= EARLIEST) & (column < LATEST) if _is_time(column) else True
 
-    return pandera.Check(late_enough, error=f"a time not before {earliest.date()} (check the unit)")
+    return pandera.Check(
+        within, error=f"a time not before {EARLIEST.date()} and before {LATEST.date()} (check the unit)"
+    )
 
 
 def _typed(holds: Callable[[pd.Series], bool], words: str) -> pandera.Check:
@@ -154,16 +162,17 @@ def _typed(holds: Callable[[pd.Series], bool], words: str) -> pandera.Check:
 
 def _key_type(kind: str) -> pandera.Check:
     if kind == "int":
-        return _typed(lambda column: column.empty or pd.api.types.is_integer_dtype(column.dtype), "integers")
+        return _typed(_is_int64, "64-bit integers")
     return _typed(_is_string, "strings")
 
 
 def _feature_type(feature: Feature) -> pandera.Check:
     if feature.kind == "number":
-        return _typed(lambda column: column.empty or pd.api.types.is_numeric_dtype(column.dtype), "numbers")
+        return _typed(_is_number, "numbers")
     if feature.kind == "vector":
         return pandera.Check(
-            lambda column: _lengths(column) == feature.size, error=f"vectors of {feature.size} numbers"
+            lambda column: column.map(lambda value: _is_vector(value, feature.size)),
+            error=f"vectors of {feature.size} numbers",
         )
     return _typed(_is_string, "strings")
 
@@ -176,5 +185,22 @@ def _is_string(column: pd.Series) -> bool:
     return column.empty or pd.api.types.infer_dtype(column, skipna=True) in ("string", "empty")
 
 
-def _lengths(column: pd.Series) -> pd.Series:
-    return column.map(lambda value: len(value) if isinstance(value, (list, tuple, np.ndarray)) else -1)
+def _is_number(column: pd.Series) -> bool:
+    return column.empty or pd.api.types.is_numeric_dtype(column.dtype)
+
+
+def _is_int64(column: pd.Series) -> bool:
+    if column.empty:
+        return True
+    return pd.api.types.is_integer_dtype(column.dtype) and not (column.dropna() > np.iinfo(np.int64).max).any()
+
+
+def _is_vector(value: object, size: int) -> bool:
+    """Whether a value is a flat vector of finite numbers; a ragged list has no shape, and text and None no number."""
+    if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != size:
+        return False
+    try:
+        numbers = np.asarray(value)
+    except ValueError:
+        return False
+    return numbers.shape == (size,) and numbers.dtype.kind in "iuf" and bool(np.isfinite(numbers).all())

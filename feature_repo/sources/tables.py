@@ -15,8 +15,11 @@ MANIFEST = "manifest.json"
 
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, pa.DataType]) -> dict[str, Any]:
-    """Write one table and return its part of the manifest: rows, columns (name -> type), sha256."""
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    """Write one table and return its part of the manifest: rows, columns (name -> type), sha256. Raises TableError."""
+    try:
+        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise TableError(f"table {name}: expected columns of one type each; found {error}. Mend the adapter") from None
     schema = pa.schema(
         [
             (field.name, types.get(field.name, pa.string() if field.type == pa.null() else field.type))

@@ -2,21 +2,25 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 
 from feature_repo.errors import SourceError
-from feature_repo.sources.schemas import schema, time_columns
+from feature_repo.sources.schemas import schema
+from models.filters import impossible
 from models.spec import Spec
+from models.spec.references import filters
 from models.spec.schema import WINDOW_ORDER
 
 log = logging.getLogger(__name__)
 
 Dropped = dict[str, int]
+_NESTED = (list, tuple, set, dict, np.ndarray)
 DUPLICATES = "duplicates"
-OUTSIDE = "outside the windows"
+BEFORE = "before the first window"
 
 
 def validate(
@@ -24,8 +28,9 @@ def validate(
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Dropped]]:
     """Check every table against the spec and the adapter's own list of columns.
 
-    Exact duplicates are dropped. So are impressions outside the windows (before the start of the graph window or from
-    the end of the test window on) and other rows from that end on; history before the start stays. Both are counted.
+    Exact duplicates are dropped, and impressions before the start of the graph window; both are counted. Other rows
+    before it stay, as history. What comes after the test window stays too: it is in no window, but it is new
+    data for the graph and the counters.
     Returns (the tables that are left, by table what was dropped: reason -> rows). Raises SourceError.
     """
     if set(tables) != set(columns):
@@ -35,14 +40,18 @@ def validate(
     dropped: dict[str, Dropped] = {}
     for name, frame in tables.items():
         counts: Dropped = dict(frame.attrs.get("dropped", {}))
+        _check(spec, name, frame, columns[name])
         kept = _without_duplicates(frame)
         _add(counts, DUPLICATES, len(frame) - len(kept))
-        _check(spec, name, kept, columns[name])
-        inside = kept[_inside(spec, name, kept)]
-        _add(counts, OUTSIDE, len(kept) - len(inside))
+        if name == spec.impressions.table:
+            _check_keys(spec, kept)
+            inside = kept[(kept[spec.impressions.time] >= _moment(spec.span(WINDOW_ORDER[0]).start)).to_numpy()]
+            _add(counts, BEFORE, len(kept) - len(inside))
+            kept = inside
         for reason, rows in counts.items():
             log.warning("table %s: dropped %d rows: %s", name, rows, reason)
-        clean[name], dropped[name] = inside.reset_index(drop=True), counts
+        clean[name], dropped[name] = kept.reset_index(drop=True), counts
+    _check_filters(spec, clean)
     _check_impressions(spec, clean[spec.impressions.table])
     return clean, dropped
 
@@ -64,13 +73,23 @@ def _check(spec: Spec, name: str, frame: pd.DataFrame, columns: tuple[str, ...])
         schema(spec, name, columns).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
         raise SourceError(_words(name, error.failure_cases, frame)) from None
+
+
+def _check_keys(spec: Spec, frame: pd.DataFrame) -> None:
     shown = spec.impressions
-    if name == shown.table and frame[shown.key].duplicated().any():
-        repeated = frame[shown.key][frame[shown.key].duplicated()]
+    repeated = frame[shown.key][frame[shown.key].duplicated()]
+    if len(repeated):
         raise SourceError(
-            f"table {name}, column {shown.key}: expected one row per key; found {len(repeated)} more with different "
-            f"content, such as {repeated.iloc[0]}"
+            f"table {shown.table}, column {shown.key}: expected one row per key; found {len(repeated)} more with "
+            f"different content, such as {repeated.iloc[0]}"
         )
+
+
+def _check_filters(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> None:
+    """A value that its column cannot hold would keep no row, in silence."""
+    for key, table, kept in filters(spec):
+        for column, value, holds in impossible(tables[table], kept):
+            raise SourceError(f"{key}.{column}: expected values that the column can hold ({holds}); found {value!r}")
 
 
 def _words(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:
@@ -101,40 +120,50 @@ def _words(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:
 
 def _check_impressions(spec: Spec, frame: pd.DataFrame) -> None:
     shown = spec.impressions
-    if frame.empty:
-        start, end = spec.span("graph").start, spec.span("test").end
+    start, end = _moment(spec.span(WINDOW_ORDER[0]).start), _moment(spec.span(WINDOW_ORDER[-1]).end)
+    if not (frame[shown.time] < end).any():
         raise SourceError(
-            f"table {shown.table}: expected impressions between {pd.Timestamp(start, unit='us', tz='UTC')} and "
-            f"{pd.Timestamp(end, unit='us', tz='UTC')} (spec: windows); found none"
+            f"table {shown.table}: expected impressions between {start} and {end} (spec: windows); found none"
         )
     for context in shown.context:
         for outcome in shown.outcomes:
-            if frame[outcome].nunique() > 1 and frame[context].equals(frame[outcome].astype(frame[context].dtype)):
+            if _are_equal(frame[context], frame[outcome]) and _comparable(frame[outcome]).nunique() > 1:
                 raise SourceError(
                     f"table {shown.table}, column {context}: expected context known at request time; found the same "
                     f"values as the outcome {outcome} in every row"
                 )
 
 
+def _are_equal(one: pd.Series, other: pd.Series) -> bool:
+    """Whether two columns say the same: numbers as numbers, anything else as text."""
+    if pd.api.types.is_numeric_dtype(one.dtype) and pd.api.types.is_numeric_dtype(other.dtype):
+        first, second = (column.to_numpy(dtype=float, na_value=np.nan) for column in (one, other))
+        return np.array_equal(first, second, equal_nan=True)
+    return _comparable(one).astype(str).equals(_comparable(other).astype(str))
+
+
 def _without_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
-    comparable = frame.copy(deep=False)
-    for column in frame.select_dtypes(object).columns:
-        if frame[column].map(lambda value: isinstance(value, (list, np.ndarray))).any():
-            comparable[column] = frame[column].map(lambda value: np.asarray(value, dtype=np.float32).tobytes())
+    comparable = pd.DataFrame({column: _comparable(frame[column]) for column in frame.columns}, index=frame.index)
     return frame[~comparable.duplicated().to_numpy()]
 
 
-def _inside(spec: Spec, name: str, frame: pd.DataFrame) -> np.ndarray:
-    """Which rows lie in the time that the spec covers: (rows,) bool."""
-    start = pd.Timestamp(spec.span(WINDOW_ORDER[0]).start, unit="us", tz="UTC")
-    end = pd.Timestamp(spec.span(WINDOW_ORDER[-1]).end, unit="us", tz="UTC")
-    if name == spec.impressions.table:
-        shown = frame[spec.impressions.time]
-        return ((shown >= start) & (shown < end)).to_numpy()
-    columns = time_columns(spec).get(name, [])
-    if not columns:
-        return np.ones(len(frame), dtype=bool)
-    return (frame[columns].min(axis=1) < end).to_numpy()
+def _comparable(column: pd.Series) -> pd.Series:
+    """The column with every list, array and dict as a tuple, which can be compared and hashed."""
+    if column.dtype != object or not column.map(lambda value: isinstance(value, _NESTED)).any():
+        return column
+    return pd.Series([_frozen(value) for value in column], index=column.index, dtype=object)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple(sorted((repr(key), _frozen(inner)) for key, inner in value.items()))
+    if isinstance(value, _NESTED):
+        return tuple(_frozen(inner) for inner in (value.tolist() if isinstance(value, np.ndarray) else value))
+    return "nan" if value != value else value
+
+
+def _moment(microseconds: int) -> pd.Timestamp:
+    return pd.Timestamp(microseconds, unit="us", tz="UTC")
 
 
 def _add(counts: Dropped, reason: str, rows: int) -> None:

@@ -13,11 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from models.features import VALID_FROM, node_features
+from models.filters import condition
 from models.graph.errors import GraphInputError
 from models.spec import Edge, Spec
-from models.spec.schema import Filter
 
-_TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_dictionary)
 _KEY_TYPES = {"int": "BIGINT", "string": "VARCHAR"}
 
 
@@ -64,7 +63,7 @@ class Relations:
         path = self.tables / f"{edge.table}.parquet"
         source, target = edge.source.column, edge.target.column
         types = _column_types(path, [source, target, edge.time, *edge.filter, *([edge.weight] if edge.weight else [])])
-        kept, values = _condition(edge.filter, types)
+        kept, values = condition(edge.filter, types)
         self._run(
             "CREATE OR REPLACE TEMP TABLE selected AS SELECT source.index AS source, target.index AS target, "
             f"epoch_us(rows.{_name(edge.time)}) AS time, file_row_number AS row, "
@@ -135,7 +134,7 @@ class Relations:
         types = _column_types(path, [*needed, *features, *used])
         columns, values = [f"rows.{_name(name)} AS {_name('feature_' + name)}" for name in features], []
         for name, task in self.spec.tasks.items():
-            kept, kept_values = _condition(task.filter, types)
+            kept, kept_values = condition(task.filter, types)
             columns.append(
                 f"CASE WHEN {kept} THEN CAST(rows.{_name(task.label)} AS FLOAT) END AS {_name('label_' + name)}"
             )
@@ -212,14 +211,3 @@ def _column_types(path: Path, needed: Sequence[str]) -> dict[str, pa.DataType]:
                 "Was it written with another spec?"
             )
     return {field.name: field.type for field in schema}
-
-
-def _condition(kept: Filter, types: dict[str, pa.DataType]) -> tuple[str, list[Any]]:
-    """A spec's filter as a condition on ``rows`` and its values; a null is never kept."""
-    parts, values = [], []
-    for column, wanted in kept.items():
-        # A string column compared with a number would be read as numbers: compare it as text.
-        text = any(test(types[column]) for test in _TEXT_TYPES)
-        values += [str(value) if text else value for value in wanted]
-        parts.append(f"coalesce(rows.{_name(column)} IN ({', '.join('?' * len(wanted)) or 'NULL'}), false)")
-    return " AND ".join(parts) or "true", values

@@ -1,7 +1,8 @@
 """The spec: one YAML per product, from which everything else is derived (docs/architecture.md, section 2)."""
 
+from models.spec.columns import check_columns
 from models.spec.errors import SpecError
-from models.spec.load import check_columns, load_spec, parse_spec
+from models.spec.load import load_spec, parse_spec
 from models.spec.schema import (
     Column,
     Counter,
@@ -16,9 +17,8 @@ from models.spec.schema import (
     Spec,
     Task,
     View,
-    Window,
-    Windows,
 )
+from models.spec.windows import Window, Windows
 
 __all__ = [
     "Column",

@@ -3,6 +3,7 @@
 import dataclasses
 import typing
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,7 +19,8 @@ schema (`python -m models.spec.reference > docs/spec.md`); a test holds that it 
 
 def reference() -> str:
     """The page as Markdown: one table a part, in the order in which parts are met."""
-    blocks, waiting, seen = [_HEAD], [Spec], {Spec}
+    blocks, waiting = [_HEAD], list[type]([Spec])
+    seen = set(waiting)
     while waiting:
         part = waiting.pop(0)
         rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
@@ -32,7 +34,7 @@ def reference() -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _fields(part: type) -> Iterator[tuple[str, Any, str, str]]:
+def _fields(part: Any) -> Iterator[tuple[str, Any, str, str]]:
     if issubclass(part, BaseModel):
         for name, field in part.model_fields.items():
             default = "required" if field.default is PydanticUndefined else _value(field.default)
@@ -51,7 +53,7 @@ def _docstrings(part: type) -> dict[str, str]:
 
     (body,) = (node.body for node in ast.parse(inspect.getsource(part)).body if isinstance(node, ast.ClassDef))
     found = {}
-    for field, below in zip(body, body[1:], strict=False):
+    for field, below in pairwise(body):
         if (
             isinstance(field, ast.AnnAssign)
             and isinstance(field.target, ast.Name)
@@ -74,6 +76,8 @@ def _text(kind: Any) -> str:
     if isinstance(kind, type) and not typing.get_args(kind):
         linked = list(_parts(kind))
         return f"[{kind.__name__}](#{kind.__name__.lower()})" if linked else kind.__name__
+    if typing.get_origin(kind) is typing.Annotated:
+        return _text(typing.get_args(kind)[0])
     inner = ", ".join(_text(argument) for argument in typing.get_args(kind) if argument is not type(None))
     origin = typing.get_origin(kind)
     if origin is typing.Literal:

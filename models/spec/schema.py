@@ -9,23 +9,17 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from models.nn.config import ModelConfig
+from models.spec.part import LONGEST, Name, Strict
+from models.spec.windows import WINDOW_ORDER, Span, Windows
 from models.training.config import TrainingConfig
 
 Value = bool | int | float | str
 Filter = dict[str, list[Value]]
-Name = str
 EDGE_KINDS = Literal["engagement", "affinity", "intrinsic"]
-WINDOW_ORDER = ("graph", "train", "validate", "gate", "test")
 _VECTOR = re.compile(r"^vector\[(\d+)\]$")
-
-
-class Strict(BaseModel):
-    """Base of every part of the spec: unknown keys are errors, values are fixed once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Feature(NamedTuple):
@@ -75,7 +69,7 @@ class Source(Strict):
     """Where the canonical tables come from: an adapter of ``feature_repo/sources`` and its options."""
 
     adapter: str
-    options: dict[str, Value] = {}
+    options: dict[str, Value] = Field(default={})
 
 
 class View(Typed):
@@ -84,7 +78,9 @@ class View(Typed):
     table: str
     time: str = Field(default="valid_from", description="column: when the values became true")
     created: str | None = Field(default=None, description="column: when the row was written; breaks ties in time")
-    ttl_days: int | None = Field(default=None, gt=0, description="an older version is missing; none = for ever")
+    ttl_days: int | None = Field(
+        default=None, gt=0, le=LONGEST, description="an older version is missing; none = for ever"
+    )
 
 
 class Node(Strict):
@@ -92,7 +88,7 @@ class Node(Strict):
 
     key: str
     key_type: Literal["int", "string"] = "int"
-    views: dict[Name, View] = {}
+    views: dict[Name, View] = Field(default={})
     id_buckets: int = Field(default=0, ge=0, description="buckets of the hashed ID embedding; 0 = no ID embedding")
 
 
@@ -112,11 +108,13 @@ class Edge(Strict):
     time: str
     kind: EDGE_KINDS
     domain: str = Field(description="family of surfaces; `domains` chooses among them (intrinsic is always in)")
-    filter: Filter = {}
+    filter: Filter = Field(default={})
     weight: str | None = Field(default=None, description="column with a positive weight; none = 1")
     fan_out: list[int] = Field(default=[8, 4], description="neighbours per hop; 0 = not walked at that hop")
     reverse_fan_out: list[int] | None = Field(default=None, description="of the reverse direction; none = fan_out")
-    window_days: int | None = Field(default=None, gt=0, description="older edges are not seen; none = no limit")
+    window_days: int | None = Field(
+        default=None, gt=0, le=LONGEST, description="older edges are not seen; none = no limit"
+    )
 
     @field_validator("fan_out", "reverse_fan_out")
     @classmethod
@@ -183,67 +181,14 @@ class Counter(Strict):
     """
 
     keys: list[Literal["member", "item", "surface"]] = Field(min_length=1, max_length=2)
-    filter: Filter = {}
-    window_days: int | None = Field(default=None, gt=0, description="none = since the beginning")
+    filter: Filter = Field(default={})
+    window_days: int | None = Field(default=None, gt=0, le=LONGEST, description="none = since the beginning")
     smoothing: float = Field(default=20.0, gt=0, description="pseudo-exposures at the overall rate of the same days")
 
     @field_validator("keys")
     @classmethod
     def _listed_once(cls, value: list[str]) -> list[str]:
         return _distinct(value)
-
-
-class Window(Strict):
-    """One window of whole days, directly after another."""
-
-    days: int = Field(gt=0)
-    after: str | None = None
-
-
-class Span(NamedTuple):
-    """A half-open interval of time in microseconds UTC."""
-
-    start: int
-    end: int
-
-
-class Windows(Strict):
-    """The windows in a row: graph, train, validate, gate, test (papers.md A: 35, 14, 7 days, then ours)."""
-
-    start: date
-    graph: Window = Window(days=35)
-    train: Window = Window(days=14, after="graph")
-    validate_: Window = Field(default=Window(days=7, after="train"), alias="validate")
-    gate: Window = Window(days=3, after="validate")
-    test: Window = Window(days=3, after="gate")
-
-    def window(self, name: str) -> Window:
-        """The window of that name."""
-        return self.validate_ if name == "validate" else getattr(self, name)
-
-    @model_validator(mode="after")
-    def _in_a_row(self) -> "Windows":
-        previous: dict[str, str | None] = {}
-        for name in WINDOW_ORDER:
-            position = WINDOW_ORDER.index(name)
-            default = WINDOW_ORDER[position - 1] if position else None
-            previous[name] = self.window(name).after or default
-        for name, after in previous.items():
-            seen, step = {name}, after
-            while step is not None:
-                if step not in previous:
-                    raise ValueError(f"{name}.after: expected one of {', '.join(WINDOW_ORDER)}; found {step!r}")
-                if step in seen:
-                    raise ValueError(f"{name}.after: expected windows in a row; found a cycle through {step!r}")
-                seen.add(step)
-                step = previous[step]
-        for position, name in enumerate(WINDOW_ORDER[1:], start=1):
-            if previous[name] != WINDOW_ORDER[position - 1]:
-                raise ValueError(
-                    f"{name}.after: expected {WINDOW_ORDER[position - 1]!r} (windows follow each other in the order "
-                    f"{', '.join(WINDOW_ORDER)}); found {previous[name]!r}"
-                )
-        return self
 
 
 class Gate(Strict):
@@ -272,9 +217,11 @@ class Spec(Strict):
     edges: dict[Name, Edge] = Field(min_length=1)
     impressions: Impressions
     tasks: dict[Name, Task] = Field(min_length=1)
-    counters: dict[Name, Counter] = {}
+    counters: dict[Name, Counter] = Field(default={})
     windows: Windows
-    domains: list[str] | None = Field(default=None, description="domains whose edges are seen; none = all")
+    domains: list[str] | None = Field(
+        default=None, min_length=1, description="domains whose edges are seen; none = all"
+    )
     home_domain: str = Field(description="the domain of the product's own surface: `compare` keeps only it")
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

@@ -13,6 +13,7 @@ from components.retrieve import retrieve
 from components.services import Services
 from feature_repo.sources import read_manifest
 from models.spec import Spec
+from monitoring.ledger import Ledger
 from serving.errors import RegistryError
 
 STORE = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
@@ -50,6 +51,24 @@ def test_the_report_of_a_run_in_which_nothing_happened(
     page = dsl.HTML(name="page", uri=str(tmp_path / "page.html"))
     report.python_func(spec=tiny_spec.model_dump_json(by_alias=True), services=services, status=status, page=page)
     assert "<html" in Path(page.path).read_text(encoding="utf-8")
+
+
+def test_the_ledger_keeps_the_report_with_the_page_that_it_links(
+    tiny_spec: Spec, services: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "drift.html").write_text("<html>drift</html>", encoding="utf-8")
+    ledger = Ledger(services["tracking_uri"], services["run"], experiment=tiny_spec.name)
+    ledger.artifact(tmp_path / "drift.html", "drift.html")
+    status = dsl.PipelineTaskFinalStatus(
+        state="SUCCEEDED",
+        pipeline_job_resource_name="job",
+        pipeline_task_name="road",
+        error_code=None,
+        error_message=None,
+    )
+    page = dsl.HTML(name="page", uri=str(tmp_path / "page.html"))
+    report.python_func(spec=tiny_spec.model_dump_json(by_alias=True), services=services, status=status, page=page)
+    assert {"report/index.html", "report/drift.html"} <= set(ledger.read(tmp_path / "read").artifacts)
 
 
 def test_no_champion_is_an_error_with_the_next_step(tiny_spec: Spec, services: dict[str, str], tmp_path: Path) -> None:

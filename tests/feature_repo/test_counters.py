@@ -32,7 +32,8 @@ def by_hand(spec: Spec, name: str, shown: pd.DataFrame) -> dict[tuple, dict[int,
     counter = spec.counters[name]
     columns = {"member": "member_id", "item": "post_id", "surface": "surface"}
     keys = [columns[role] for role in counter.keys]
-    length = (spec.span("test").end - spec.span("graph").start) // DAY
+    until = max(spec.span("test").end, shown["settled_time"].astype("int64").max() if len(shown) else 0)
+    length = (until - spec.span("graph").start) // DAY
     rows = shown[shown["surface"].isin(counter.filter.get("surface", ["feed", "mail"]))]
     settled = rows["settled_time"].astype("int64")
     result: dict[tuple, dict[int, tuple]] = {}

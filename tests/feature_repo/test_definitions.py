@@ -60,14 +60,11 @@ def test_times_and_ttl_follow_the_spec() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("key: company_id", "key: member_id", "nodes.company.key: expected a key column of its own"),
         ("size: number", "size_y: number", "'size_y'"),
         ("size: number", "rn: number", "'rn'"),
         ("size: number", "post_counts_exposures: number", "found it twice"),
         ("device: category", "size: category", "found it twice"),
         ("company_profile:", "member_vectors:", "view 'member_vectors'"),
-        ("item: {node: post, column: post_id}", "item: {node: member, column: post_id}", "impressions.item.node"),
-        ("company:", "surface:", "nodes.surface"),
     ],
 )
 def test_names_that_collide_in_feast_are_errors(old: str, new: str, message: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from feature_repo.applied import pushed_folder
 from feature_repo.errors import PushError
-from feature_repo.push import push
+from feature_repo.push import check_pushed, push, restore, settle
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
 
@@ -42,6 +42,65 @@ def test_a_later_push_replaces_the_file_and_the_online_rows(own_world: World, tm
     assert table.num_rows == 5
     assert str(table.schema.field("as_of").type) == "timestamp[us, tz=UTC]"
     assert _online(own_world, ["item_vectors:item_model_version"], [{"post_id": "p1"}])["item_model_version"] == ["2"]
+
+
+def _versions(world: World) -> list[object]:
+    """In the file and in the online store."""
+    file = pq.read_table(pushed_folder(world.state) / "item_vectors.parquet")["item_model_version"].unique().to_pylist()
+    online = _online(world, ["item_vectors:item_model_version"], [{"post_id": "p1"}])["item_model_version"]
+    return [*file, *online]
+
+
+def test_what_a_push_replaced_is_put_back(own_world: World, tmp_path: Path) -> None:
+    store, spec, state = own_world.store, own_world.spec, own_world.state
+    folder = tiny.vectors(tmp_path / "vectors")
+    assert restore(store, spec, state) == {}
+    push(store, spec, folder, "1", state)
+    before = pq.read_table(pushed_folder(state) / "member_vectors.parquet")
+    assert restore(store, spec, state) == {}
+    for version in ("2", "2", "3"):  # pushed again after a kill; then by a run after one that never deployed
+        push(store, spec, folder, version, state)
+    with pytest.raises(PushError, match="expected vectors of version 2; found those of version 3"):
+        check_pushed(state, "2")
+    check_pushed(state, "3")
+    assert restore(store, spec, state) == {"member_vectors": 5, "item_vectors": 3}
+    assert _versions(own_world) == ["1", "1"]
+    assert pq.read_table(pushed_folder(state) / "member_vectors.parquet").equals(before)
+    assert restore(store, spec, state) == {}
+
+
+def test_what_a_deployment_settled_or_a_newer_push_made_obsolete_is_not_put_back(
+    own_world: World, tmp_path: Path
+) -> None:
+    store, spec, state = own_world.store, own_world.spec, own_world.state
+    folder = tiny.vectors(tmp_path / "vectors")
+    push(store, spec, folder, "1", state)
+    push(store, spec, folder, "2", state)
+    settle(state)
+    assert restore(store, spec, state) == {}
+    push(store, spec, folder, "3", state)
+    push(store, spec, folder, "2", state)  # a refresh of what is served
+    assert restore(store, spec, state) == {}
+    assert _versions(own_world) == ["2", "2"]
+
+
+def test_what_was_kept_is_whole_before_anything_is_replaced(
+    own_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tiny.vectors(tmp_path / "vectors")
+    push(own_world.store, own_world.spec, folder, "1", own_world.state)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("feature_repo.push.write_pushed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        push(own_world.store, own_world.spec, folder, "2", own_world.state)
+    monkeypatch.undo()
+    kept = sorted(path.name for path in pushed_folder(own_world.state).glob("*.previous.parquet"))
+    assert kept == ["item_vectors.previous.parquet", "member_vectors.previous.parquet"]
+    restore(own_world.store, own_world.spec, own_world.state)
+    assert _versions(own_world) == ["1", "1"]
 
 
 def test_before_the_first_push_the_files_are_empty_and_typed(world: World) -> None:

@@ -14,6 +14,7 @@ from models.nn.model import Ranker
 from models.spec import Spec, parse_spec
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration
+from monitoring.comparison import compare_models
 from monitoring.documents import read_json
 from monitoring.errors import EvaluationError
 from monitoring.evaluation import evaluate, roc_points
@@ -179,3 +180,13 @@ def test_an_impression_without_a_true_probability_is_refused(road: Road, tmp_pat
             None,
             tmp_path / "out",
         )
+
+
+def test_two_models_are_compared_with_the_oracle(road: Road) -> None:
+    first, second = ((road.folder / "graph", road.folder / f"model{seed}") for seed in (0, 1))
+    found = compare_models(road.spec, first, second, road.folder / "tables")
+    assert found["oracle"] == 1
+    assert all(model["way"] == pytest.approx(2 * model["auc"] - 1) for model in found["models"])
+    without = compare_models(road.spec, first, second)
+    assert without["oracle"] is None
+    assert without["difference"] == found["difference"]

@@ -27,21 +27,27 @@ def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
     return tmp_path / "set", tmp_path / "evaluation", tmp_path / "served"
 
 
-def slate(number: int, size: int = 10) -> str:
+MOMENT = 1_767_744_000_000_000
+DAY = 86_400_000_000
+
+
+def slate(number: int, size: int = 10, **changed: object) -> str:
     """One line of the served log, in which the hour has moved far."""
     features = {name: [0.1 * item for item in range(size)] for name in FEATURES[:3]}
     return json.dumps(
         {
-            "served": 1_767_744_000_000_000 + number,
-            "time": 1_767_744_000_000_000,
+            "served": MOMENT + number,
+            "time": MOMENT,
             "member": number,
             "member_cold": False,
             "surface": "feed",
+            "model": "heliograph-small",
             "model_version": "1",
             "items": list(range(size)),
             "cold": [False] * size,
             "probabilities": {"click": [0.2] * size, "like": [0.1] * size},
             "features": {**features, "hour": [50.0 + item for item in range(size)], "kind": ["a"] * size},
+            **changed,
         }
     )
 
@@ -62,11 +68,32 @@ def test_what_the_endpoint_served_is_compared_once_there_is_enough(
     folders: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     (folders[2] / "2026-01-07.jsonl").write_text("\n".join(slate(number) for number in range(10)), encoding="utf-8")
-    seen = watch(SPEC, *folders, tmp_path / "drift.html")
+    seen = watch(SPEC, *folders, tmp_path / "drift.html", now=MOMENT + DAY)
     assert seen.drift["current"] == "endpoint"
     assert "hour" in seen.drift["drifted"]
     assert seen.served["slates"] == 10
     assert seen.served["predicted"] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model": "heliograph-another"},
+        {"model": None},
+        {"probabilities": {"open": [0.2] * 10}},
+        {"served": MOMENT - 30 * DAY},
+    ],
+    ids=["another product", "a release that logged no name", "another task", "long ago"],
+)
+def test_what_is_not_ours_or_long_ago_is_not_looked_at(
+    folders: tuple[Path, Path, Path], tmp_path: Path, changed: dict[str, object]
+) -> None:
+    lines = [slate(number, **changed) for number in range(10)]
+    (folders[2] / "2026-01-07.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    seen = watch(SPEC, *folders, tmp_path / "drift.html", now=MOMENT + DAY)
+    assert seen.drift["current"] == "test window"
+    assert seen.served["rows"] == 0
+    assert "served_rows" in seen.metrics()
 
 
 def test_no_folder_of_a_served_log_is_no_error(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from serving import __main__ as commands
 from serving import endpoint, process
 from serving.__main__ import main
 from serving.endpoint import Endpoint
 from serving.errors import EndpointError, RegistryError
+from serving.settings import Settings
 from tests.serving.world import World
 
 Up = Callable[..., Endpoint]
@@ -39,8 +41,10 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
     monkeypatch.setattr(endpoint, "Registry", FakeRegistry)
     (tmp_path / "store.yaml").touch()
 
-    def start(version: str | None = None, port: int | None = None, seconds: float = 30.0) -> Endpoint:
-        return endpoint.up(tmp_path, "nowhere", "model", version, tmp_path / "store.yaml", port, seconds)
+    def start(
+        version: str | None = None, port: int | None = None, seconds: float = 30.0, host: str = "127.0.0.1"
+    ) -> Endpoint:
+        return endpoint.up(tmp_path, "nowhere", "model", version, tmp_path / "store.yaml", port, seconds, host)
 
     yield start
     endpoint.down(tmp_path)
@@ -169,6 +173,40 @@ def test_the_commands(world: World, server: Endpoint, tmp_path: Path, capsys: py
     assert "make demo" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["restart"])
+
+
+def test_the_default_is_reached_from_this_machine_only(server: Endpoint) -> None:
+    connections = psutil.Process(server.pid).connections()
+    listening = [found.laddr for found in connections if found.status == psutil.CONN_LISTEN]
+    # gRPC listens at an IPv4 address through an IPv6 socket.
+    assert {(found.ip.removeprefix("::ffff:"), found.port) for found in listening} == {
+        ("127.0.0.1", server.port),
+        ("127.0.0.1", server.grpc_port),
+    }
+
+
+def test_another_address_is_told_to_the_server_and_kept(up: Up, tmp_path: Path) -> None:
+    served = up(host="0.0.0.0")
+    assert Settings.read(Path(served.settings)).host == served.host == "0.0.0.0"
+    assert served.url.startswith(f"http://127.0.0.1:{served.port}/")
+    assert endpoint.status(tmp_path).state == "up"
+    with pytest.raises(EndpointError, match=r"192\.0\.2\.1: expected a free one"):
+        up(host="192.0.2.1")  # reserved for documentation: no machine has it
+
+
+def test_of_several_models_the_one_that_was_served_last_is_taken(
+    up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["model", "another"]
+    monkeypatch.setattr(FakeRegistry, "names", lambda _: names, raising=False)
+    monkeypatch.setattr(commands, "Registry", FakeRegistry)
+    with pytest.raises(RegistryError, match="found model, another"):
+        commands._only_model("nowhere", tmp_path)
+    kill(up().pid)
+    assert commands._only_model("nowhere", tmp_path) == "model"
+    names[0] = "third"
+    with pytest.raises(RegistryError, match="--model"):
+        commands._only_model("nowhere", tmp_path)
 
 
 def test_an_unknown_version_is_said(world: World, tmp_path: Path) -> None:

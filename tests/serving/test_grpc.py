@@ -103,6 +103,17 @@ def test_bad_tensors_are_invalid_arguments(stub: GRPCInferenceServiceStub, world
     assert 5 < len(reason) < 400
 
 
+def test_a_message_above_the_limit_says_so_and_one_above_the_bound_is_not_read(
+    stub: GRPCInferenceServiceStub, world: World
+) -> None:
+    limits = Limits()
+    heavy = request(world, 1, 6, device=("BYTES", [b"x" * 2 * limits.body_bytes]))
+    assert str(limits.body_bytes) in refused(stub, heavy, grpc.StatusCode.INVALID_ARGUMENT)
+    heavier = request(world, 1, 6, device=("BYTES", [b"x" * limits.message_bytes]))
+    refused(stub, heavier, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    assert stub.ModelInfer(request(world, 1), timeout=20).model_version == world.version
+
+
 def test_a_shape_that_lies_is_an_invalid_argument(stub: GRPCInferenceServiceStub, world: World) -> None:
     for shape in ([3], [-2], [2**62, 2**62], [1, 1, 2]):
         message = request(world, 1, 6)

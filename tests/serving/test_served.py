@@ -22,7 +22,7 @@ def slate(member: int, *items: int) -> Slate:
 
 
 def served(folder: Path, *slates: Slate, **limits: int) -> ServedLog:
-    log = ServedLog(folder, **limits)
+    log = ServedLog(folder, "heliograph-one", **limits)
     for one in slates:
         log.write(one)
     log.close()
@@ -69,6 +69,28 @@ def test_models_of_other_features_stand_side_by_side(tmp_path: Path) -> None:
     assert frame["other"].notna().sum() == frame["count"].notna().sum() == 1
 
 
+def test_a_model_reads_its_own_lines_only(tmp_path: Path) -> None:
+    served(tmp_path, slate(1, 7))
+    (file,) = tmp_path.glob("*.jsonl")
+    line = json.loads(file.read_text(encoding="utf-8"))
+    assert line.pop("model") == "heliograph-one"
+    lines = [{**line, "model": "heliograph-two", "member": 2}, {**line, "member": 3}, {"served": 1, "features": {}}]
+    with file.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(other) + "\n" for other in lines)
+    assert list(read(tmp_path, model="heliograph-two")["member"]) == [2]
+    assert list(read(tmp_path, model="heliograph-one")["member"]) == [1]
+    assert list(read(tmp_path)["member"]) == [1, 2, 3]
+
+
+def test_files_of_days_before_are_not_opened(tmp_path: Path) -> None:
+    served(tmp_path, slate(1, 7))
+    (file,) = tmp_path.glob("*.jsonl")
+    moment = int(read(tmp_path)["served"].iloc[0])
+    file.rename(tmp_path / "2000-01-01.jsonl")
+    assert read(tmp_path, since=moment).empty
+    assert len(read(tmp_path, since=946_684_800_000_000)) == 1
+
+
 def test_full_files_are_continued_and_the_oldest_removed(tmp_path: Path) -> None:
     served(tmp_path, *[slate(member, 7) for member in range(1, 7)], file_bytes=300, files=3)
     assert len(list(tmp_path.glob("*.jsonl"))) == 3
@@ -76,7 +98,7 @@ def test_full_files_are_continued_and_the_oldest_removed(tmp_path: Path) -> None
 
 
 def test_a_full_queue_never_waits(tmp_path: Path) -> None:
-    log = ServedLog(tmp_path, waiting=1)
+    log = ServedLog(tmp_path, "heliograph-one", waiting=1)
     (tmp_path / "gone").mkdir()
     for member in range(2000):
         log.write(slate(member, 7))

@@ -93,7 +93,7 @@ def test_vectors_that_do_not_fit_are_cold(scorer: Scorer, state: OnlineState, fa
 
 def test_a_slow_store_is_unavailable_in_time(scorer: Scorer, state: OnlineState, tmp_path: Path) -> None:
     slow = service(scorer, state)
-    answering = Answering("m", slow, ServedLog(tmp_path), Limits(read_seconds=0.05))
+    answering = Answering("m", slow, ServedLog(tmp_path, "m"), Limits(read_seconds=0.05))
     document = {"instances": [{"member": 1, "items": [10, 11, 12], "context": {"surface": "push"}}]}
     reader = slow.reader
     assert isinstance(reader, FixedReader)

@@ -1,6 +1,7 @@
 """Every mistake in a spec ends in one error that names the file, the key, what was expected and what was found."""
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
@@ -11,8 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.nn.config import ModelConfig
 from models.spec import Spec, SpecError, check_columns, load_spec, parse_spec
+from models.spec.bounds import MODEL, TRAINING, Bound
 from models.spec.schema import WINDOW_ORDER
+from models.training.config import TrainingConfig
 
 DAY = 86_400_000_000
 
@@ -161,6 +165,32 @@ MISTAKES = [
     (put("name", "Two words"), "name", "pattern", "'Two words'"),
     (put("gate", {"margin": -0.1}), "gate.margin", "greater than or equal to 0", "-0.1"),
     (put("model", {"width": "wide"}), "model.width", "integer", "'wide'"),
+    (put("model", {"width": 0}), "model.width", "1 to", "0"),
+    (put("model", {"width": 30, "heads": 4}), "model.width", "a multiple of model.heads (4)", "30"),
+    (put("model", {"dropout": 1.0}), "model.dropout", "below 1", "1.0"),
+    (put("model", {"id_dropout": float("nan")}), "model.id_dropout", "below 1", "nan"),
+    (put("training", {"epochs": 0}), "training.epochs", "1 to", "0"),
+    (put("training", {"batch_size": 0}), "training.batch_size", "1 to", "0"),
+    (put("training", {"learning_rate": 0.0}), "training.learning_rate", "above 0", "0.0"),
+    (put("tasks.click.weight", float("inf")), "tasks.click.weight", "finite", "inf"),
+    (put("edges.a/b", GOOD["edges"]["clicked"]), "edges.a/b", "a name of at most 61 letters", "'a/b'"),
+    (put("nodes.1st", {"key": "first"}), "nodes.1st", "a letter first", "'1st'"),
+    (put("nodes.member.views.a b", {"table": "t", "features": {}}), "views.a b", "a name of", "'a b'"),
+    (put("nodes.member.views.profile.features.a-b", "number"), "features.a-b", "a name of", "'a-b'"),
+    (put("counters.x\n", {"keys": ["item"]}), "counters.x", "a name of", r"'x\n'"),
+    (put("tasks.x" + 60 * "y" + "z", {"label": "clicked"}), "tasks.xy", "at most 61", "yz'"),
+    (put("edges.rev_clicked", GOOD["edges"]["clicked"]), "edges.rev_clicked", "without 'rev_'", "'rev_clicked'"),
+    (put("nodes.author", {"key": "post_id"}), "nodes.post.key", "a key column of its own", "nodes.author.key"),
+    (put("nodes.place", {"key": "surface"}), "nodes.place.key", "of its own", "impressions.surface"),
+    (put("nodes.surface", {"key": "place"}), "nodes.surface", "other than the surface's", "'surface'"),
+    (put("impressions.item.node", "member"), "impressions.item.node", "another node type", "'member'"),
+    (put("edges.clicked.filter", {"surface": ["fax"]}), "edges.clicked.filter.surface", "(feed, mail)", "'fax'"),
+    (put("tasks.click.filter", {"surface": [1]}), "tasks.click.filter.surface", "(feed, mail)", "1"),
+    (put("counters.by_post.filter", {"surface": ["fax"]}), "counters.by_post.filter.surface", "feed", "'fax'"),
+    (put("domains", []), "domains", "at least 1", "[]"),
+    (put("windows.train", {"days": 10**9}), "windows.train.days", "3660", "1000000000"),
+    (put("edges.clicked.window_days", 10**12), "edges.clicked.window_days", "3660", "1000000000000"),
+    (put("windows.start", "9999-12-31"), "windows.start", "2200-01-01", "'9999-12-31'"),
 ]
 
 
@@ -185,6 +215,7 @@ def test_a_mistake_is_named(change: Callable[[dict], object], key: str, expected
         ("name: [", "(document)", "expected"),
         ("- a list", "(document)", "list"),
         ("", "(document)", "NoneType"),
+        ("start: 2026-13-01", "(document)", "month"),
     ],
 )
 def test_a_text_that_is_no_mapping_of_keys(text: str, key: str, found: str) -> None:
@@ -197,6 +228,38 @@ def test_a_text_that_is_no_mapping_of_keys(text: str, key: str, found: str) -> N
 def test_a_missing_file(tmp_path) -> None:
     with pytest.raises(SpecError, match=r"nowhere\.yaml: \(file\): expected a spec in YAML; found no such file"):
         load_spec(tmp_path / "nowhere.yaml")
+
+
+def test_a_file_that_is_not_utf_8(tmp_path) -> None:
+    (tmp_path / "small.yaml").write_bytes("name: Größe".encode("latin-1"))
+    with pytest.raises(SpecError, match=r"small\.yaml: \(file\): expected text in UTF-8; found byte 0xf6"):
+        load_spec(tmp_path / "small.yaml")
+
+
+def test_a_merge_brings_keys_that_may_be_replaced() -> None:
+    """Also where the merged mapping merges and replaces itself, and stands deeper in the document."""
+    edges = """
+edges:
+  clicked: &clicked
+    <<: {table: impressions, time: settled_time, kind: affinity, domain: feed}
+    kind: engagement
+    source: {node: member, column: member_id}
+    target: {node: post, column: post_id}
+  again: {<<: *clicked, domain: mail}
+"""
+    rest = changed(lambda document: document.pop("edges"))
+    spec = parse_spec(edges + rest)
+    assert [(edge.kind, edge.domain) for edge in spec.edges.values()] == [
+        ("engagement", "feed"),
+        ("engagement", "mail"),
+    ]
+    with pytest.raises(SpecError, match=r"'domain' stands twice"):
+        parse_spec(edges.replace("domain: mail", "domain: mail, domain: feed") + rest)
+
+
+@pytest.mark.parametrize(("config", "bounds"), [(ModelConfig, MODEL), (TrainingConfig, TRAINING)])
+def test_every_number_of_model_and_training_has_bounds(config: type, bounds: dict[str, Bound]) -> None:
+    assert {field.name for field in dataclasses.fields(config)} == set(bounds)
 
 
 UNKNOWN_COLUMNS = [

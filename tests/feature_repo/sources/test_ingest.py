@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from feature_repo.errors import SourceError, TableError
-from feature_repo.sources import adapter, check, ingest, read_manifest, read_table
-from models.spec import SpecError
+from feature_repo.sources import adapter, check, end_of_data, ingest, read_manifest, read_table
+from models.spec import SpecError, parse_spec
 from tests.feature_repo.sources.fakes import install_adapter, instants, small_spec, small_tables
 
 
@@ -153,6 +153,63 @@ def test_tables_may_be_empty_except_the_impressions(fake: dict[str, pd.DataFrame
     fake["impressions"] = fake["impressions"].iloc[:0]
     with pytest.raises(SourceError, match=r"expected impressions between 2025-12-31 16:00:00.* found none"):
         ingest(small_spec(), None, tmp_path / "tables")
+
+
+def test_new_data_after_the_windows_arrive(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    """In the tables and the counters up to the last midnight of the data, with which their end moves."""
+    ingest(small_spec(), None, tmp_path / "before")
+    shown = fake["impressions"]
+    later = shown.iloc[:1].assign(
+        impression_id=9, time=instants(["2026-01-10 09:00"]), settled_time=instants(["2026-01-10 23:00"])
+    )
+    last = later.assign(
+        impression_id=10, time=instants(["2026-01-12 09:00"]), settled_time=instants(["2026-01-12 09:01"])
+    )
+    fake["impressions"] = pd.concat([shown, later, last], ignore_index=True)
+    ingest(small_spec(), None, tmp_path / "after")
+    assert read_table(tmp_path / "after", "impressions")["impression_id"].tolist() == [0, 1, 2, 3, 9, 10]
+    counted = read_table(tmp_path / "after", "counter_by_member")
+    assert counted["valid_from"].max() == instants(["2026-01-11"])[0]
+    assert counted["by_member_exposures"].max() == 4
+    assert end_of_data(tmp_path / "before") < end_of_data(tmp_path / "after")
+    assert end_of_data(tmp_path / "after") == last["settled_time"][0].value // 1000 + 1
+
+
+def test_options_and_names_are_checked_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = install_adapter(monkeypatch, lambda spec, data: {})
+
+    def check_options(options: dict) -> None:
+        if options != {"size": 3}:
+            raise SourceError(f"source.options: expected size 3; found {options}")
+
+    monkeypatch.setattr(module, "check_options", check_options, raising=False)
+    text = small_spec().model_dump_json(by_alias=True)
+    check(small_spec())
+    with pytest.raises(SourceError, match=r"^small.yaml: source.options: expected size 3; found {'size': 4}"):
+        check(parse_spec(text.replace('"size":3', '"size":4')), "small.yaml")
+    with pytest.raises(SourceError, match=r"^small.yaml: view 'member_vectors': expected a name of its own"):
+        check(parse_spec(text.replace('"profile"', '"member_vectors"')), "small.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("professional", {"size": "tinny"}, "source.options.size: expected one of tiny, default, large; found 'tinny'"),
+        ("professional", {"seed": "7"}, "source.options.seed: expected a whole number of 0 or more; found '7'"),
+        ("professional", {"sise": "tiny"}, "source.options: expected size and seed; found 'sise'"),
+        ("kuairand", {"size": "tiny"}, "source.options: expected none for kuairand; found 'size'"),
+    ],
+)
+def test_wrong_options(name: str, options: dict, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        adapter(name).check_options(options)
+
+
+def test_a_column_of_many_types_is_an_error(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+    fake["impressions"]["seconds"] = [1.0, "two", 3.0, 4.0]
+    with pytest.raises(TableError, match=r"table impressions: expected columns of one type each; found .*seconds"):
+        ingest(small_spec(), None, tmp_path / "tables")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ingest_is_quick_to_import() -> None:

@@ -100,6 +100,29 @@ def test_without_lists_the_log_before_the_first_day_is_the_history(spec: Spec, t
     assert len(read_table(tmp_path / "tables", "history_like")) == 0
 
 
+def test_lists_that_reach_into_the_windows_are_refused(spec: Spec, tmp_path: Path) -> None:
+    folder = kuairand_folder(tmp_path)
+    path = folder / "data" / "user_history_pure.parquet"
+    lists = pd.read_parquet(path)
+    start = spec.span("graph").start
+    lists.assign(last_time_ms=[start // 1000 - 1, start // 1000]).to_parquet(path)
+    with pytest.raises(SourceError, match=r"expected lists that end before 2022-04-24 16:00.*; found 1 .* user_id 1 "):
+        read(spec, folder)
+
+
+def test_the_log_between_the_lists_and_the_start_is_history_too(spec: Spec, tmp_path: Path) -> None:
+    folder = kuairand_folder(tmp_path)
+    path = folder / "data" / "user_history_pure.parquet"
+    lists = pd.read_parquet(path)
+    lists.assign(last_time_ms=lists["last_time_ms"] - 86_400_000).to_parquet(path)  # a day earlier: the 23rd
+    tables = read(spec, folder)
+    later = tables["history_watch"][tables["history_watch"]["time"] >= instants(["2022-04-24"])[0]]
+    assert later[["user_id", "video_id", "long_watched"]].to_numpy().tolist() == [[1, 2, 0]]
+    assert len(tables["history_watch"]) == 6
+    lengths = np.expm1(tables["member_history"]["member_history_log"]).round()
+    assert lengths.tolist() == [3, 61]
+
+
 def test_wrong_folders_and_files(spec: Spec, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"kuairand: expected the folder of KuaiRand-Pure .*; found none"):
         read(spec, None)

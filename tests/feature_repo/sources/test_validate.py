@@ -56,7 +56,11 @@ BAD = [
         setting("impressions", "surface", 0, "fax"),
         "column surface: expected one of feed, mail; found .* 'fax'",
     ),
-    ("key type", column("impressions", "member_id", list("abcd")), "column member_id: expected integers; found object"),
+    (
+        "key type",
+        column("impressions", "member_id", list("abcd")),
+        "column member_id: expected 64-bit integers; found object",
+    ),
     ("item type", column("impressions", "post_id", [1, 2, 3, 4]), "column post_id: expected strings; found int64"),
     (
         "settled early",
@@ -80,6 +84,29 @@ BAD = [
         "vector",
         column("members", "taste", [[1.0, 2.0], [1.0]]),
         "column taste: expected vectors of 2 numbers; found 1 rows",
+    ),
+    ("ragged vector", column("members", "taste", [[[1.0], [1.0, 2.0]], [1.0, 2.0]]), "taste: expected vectors of 2"),
+    ("vector of text", column("members", "taste", [["a", "b"], [1.0, 2.0]]), "taste: expected vectors of 2 numbers"),
+    ("vector of none", column("members", "taste", [[None, 1.0], [1.0, 2.0]]), "taste: expected vectors of 2 numbers"),
+    ("vector as dict", column("members", "taste", [{"a": 1}, [1.0, 2.0]]), "taste: expected vectors of 2 numbers"),
+    (
+        "large key",
+        column("members", "member_id", np.array([1, 2**63], "uint64")),
+        "member_id: expected 64-bit integers",
+    ),
+    ("key of lists", column("impressions", "impression_id", [[1], [2], [3], [4]]), "impression_id: expected 64-bit"),
+    (
+        "surface of lists",
+        column("impressions", "surface", [["feed"]] * 4),
+        "surface: expected one of feed, mail; found 4",
+    ),
+    ("label of text", column("impressions", "clicked", ["1", "0", "1", "1"]), "clicked: expected one of 0, 1; found 4"),
+    ("weight of text", column("follows", "strength", ["a", "b", "c"]), "strength: expected numbers; found object"),
+    ("late time", column("members", "valid_from", instants(["2250-01-01"] * 2)), "before 2200-01-01 .check the unit"),
+    (
+        "filter value",
+        column("follows", "kind", [1, 2, 3]),
+        "edges.follows.filter.kind: expected values that the column can hold .whole numbers.; found 'follow'",
     ),
     ("context leak", column("impressions", "hour", [1, 1, 0, 1]), "column hour: expected context .* outcome clicked"),
     ("weight", setting("follows", "strength", 0, -1.0), "follows: expected a positive strength wherever edge follows"),
@@ -108,7 +135,7 @@ def test_an_outcome_in_a_feature_table_is_a_leak() -> None:
     check_leaks(small_spec(), TABLES)
 
 
-def test_duplicates_and_rows_outside_are_dropped_and_counted() -> None:
+def test_duplicates_and_impressions_before_the_windows_are_dropped_and_counted() -> None:
     tables = small_tables()
     shown = tables["impressions"]
     outside = shown.iloc[:2].assign(
@@ -120,15 +147,15 @@ def test_duplicates_and_rows_outside_are_dropped_and_counted() -> None:
     tables["members"] = pd.concat([tables["members"], tables["members"].iloc[:1]], ignore_index=True)
     late = tables["follows"].iloc[:1].assign(time=instants(["2026-01-08 00:00"]))
     tables["follows"] = pd.concat([tables["follows"], late], ignore_index=True)
-    tables["follows"].attrs["dropped"] = {"outside the windows": 1, "of robots": 5}
+    tables["follows"].attrs["dropped"] = {"of robots": 5}
     clean, dropped = validate(small_spec(), tables, TABLES)
     assert dropped == {
-        "impressions": {"duplicates": 2, "outside the windows": 2},
+        "impressions": {"duplicates": 2, "before the first window": 1},
         "members": {"duplicates": 1},
-        "follows": {"outside the windows": 2, "of robots": 5},
+        "follows": {"of robots": 5},
     }
-    assert clean["impressions"]["impression_id"].tolist() == [3, 0, 1, 2]
-    assert len(clean["follows"]) == 3  # history before the first window stays
+    assert clean["impressions"]["impression_id"].tolist() == [3, 0, 1, 2, 9]
+    assert len(clean["follows"]) == 4  # history before the first window stays, and so does what comes after the last
 
 
 @settings(max_examples=20, deadline=None)
@@ -154,3 +181,22 @@ def test_vectors_are_compared_by_value() -> None:
     clean, dropped = validate(small_spec(), tables, TABLES)
     assert dropped["members"] == {"duplicates": 1}
     assert len(clean["members"]) == 3
+
+
+def test_columns_that_the_spec_does_not_name_may_hold_anything() -> None:
+    """Such as dicts and ragged lists, which neither pandas nor numpy can compare by themselves."""
+    tables = small_tables()
+    members = tables["members"].assign(notes=[{"a": [1, [2]]}, [[1], [1, 2]]])
+    tables["members"] = pd.concat([members, members.iloc[:1]], ignore_index=True)
+    columns = {**TABLES, "members": (*TABLES["members"], "notes")}
+    clean, dropped = validate(small_spec(), tables, columns)
+    assert dropped["members"] == {"duplicates": 1}
+    assert len(clean["members"]) == 2
+
+
+def test_impressions_after_the_windows_alone_are_not_enough() -> None:
+    tables = small_tables()
+    later = instants(["2026-01-08 00:00"] * 4)
+    tables["impressions"] = tables["impressions"].assign(time=later, settled_time=later)
+    with pytest.raises(SourceError, match=r"expected impressions between .* and 2026-01-07 16:00:00"):
+        validate(small_spec(), tables, TABLES)

@@ -1,0 +1,118 @@
+"""The floor: one LightGBM per task on the features of the impression alone (counters, context), no graph."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from models.baselines.errors import FloorError
+from models.features import impression_features
+from models.filters import mask
+from models.spec import Spec
+
+if TYPE_CHECKING:
+    import lightgbm
+
+_ROUNDS = 600
+_PATIENCE = 40
+_PARAMETERS = {
+    "objective": "binary",
+    "metric": "auc",
+    "learning_rate": 0.05,
+    "num_leaves": 31,
+    "min_data_in_leaf": 100,
+    "feature_fraction": 0.8,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 5.0,
+    "cat_smooth": 20.0,
+    "verbosity": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+}
+
+
+@dataclass
+class Floor:
+    """Fitted trees, one model per task; a task whose training rows are all of one class has its rate instead."""
+
+    spec: Spec
+    vocabularies: dict[str, tuple[str, ...]]
+    models: dict[str, "lightgbm.Booster | float"]
+
+    def predict(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Probabilities (rows,) float64 by task, of rows with the columns of a training set. Raises FloorError."""
+        inputs = _inputs(self.spec, frame, self.vocabularies)
+        return {
+            task: np.full(len(frame), model)
+            if isinstance(model, float)
+            else np.asarray(model.predict(inputs, num_iteration=model.best_iteration)).reshape(len(frame))
+            for task, model in self.models.items()
+        }
+
+
+def fit_floor(frame: pd.DataFrame, spec: Spec, seed: int = 7) -> Floor:
+    """Fit on the rows whose ``window`` is train, stopping early on those of validate; the same seed, the same trees.
+
+    ``frame`` has the columns of a training set (docs/architecture.md). Raises FloorError.
+    """
+    import lightgbm
+
+    if "window" not in frame or not (frame["window"] == "train").any():
+        raise FloorError("training set: expected rows whose `window` is train; found none: check the spec's windows")
+    train = frame[frame["window"] == "train"]
+    vocabularies = {name: _vocabulary(train[name]) for name in _categories(spec) if name in train}
+    inputs = _inputs(spec, frame, vocabularies)
+    # Rows and columns are drawn by these seeds alone; `deterministic` keeps the number of threads out of the sums.
+    parameters = {**_PARAMETERS, "seed": seed, "num_threads": os.cpu_count() or 1}
+    models: dict[str, Any] = {}
+    for name in spec.tasks:
+        labels = _labels(spec, frame, name)
+        rows = (frame["window"] == "train").to_numpy() & ~np.isnan(labels)
+        held = (frame["window"] == "validate").to_numpy() & ~np.isnan(labels)
+        if not rows.any() or np.ptp(labels[rows]) == 0:
+            models[name] = float(labels[rows].mean()) if rows.any() else 0.0
+            continue
+        fitted = lightgbm.Dataset(inputs[rows], labels[rows], categorical_feature=_categories(spec))
+        judges, callbacks = [], []
+        if held.any() and np.ptp(labels[held]) > 0:
+            judges = [lightgbm.Dataset(inputs[held], labels[held], reference=fitted)]
+            callbacks = [lightgbm.early_stopping(_PATIENCE, verbose=False)]
+        models[name] = lightgbm.train(parameters, fitted, _ROUNDS, valid_sets=judges, callbacks=callbacks)
+    return Floor(spec, vocabularies, models)
+
+
+def _categories(spec: Spec) -> list[str]:
+    names = [feature.name for feature in impression_features(spec) if feature.kind == "category"]
+    return [*names, spec.impressions.surface]
+
+
+def _vocabulary(column: pd.Series) -> tuple[str, ...]:
+    return tuple(sorted(column.dropna().astype(str).unique()))
+
+
+def _inputs(spec: Spec, frame: pd.DataFrame, vocabularies: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+    """Features, surface and local hour; categories as codes of the training rows' values, -1 = missing or unknown."""
+    features = impression_features(spec)
+    needed = [feature.name for feature in features] + [spec.impressions.surface, spec.impressions.time]
+    missing = [name for name in needed if name not in frame]
+    if missing:
+        raise FloorError(
+            f"training set: expected the columns {', '.join(missing)}; found none: retrieve it with the same spec"
+        )
+    columns = {f.name: frame[f.name].astype("float32") for f in features if f.kind == "number"}
+    for name, values in vocabularies.items():
+        codes = pd.Categorical(frame[name].astype(str).where(frame[name].notna()), categories=list(values)).codes
+        columns[name] = pd.Series(codes.astype("int32"), index=frame.index)
+    columns["local_hour"] = frame[spec.impressions.time].dt.tz_convert(spec.timezone).dt.hour.astype("float32")
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _labels(spec: Spec, frame: pd.DataFrame, name: str) -> np.ndarray:
+    """(rows,) float64: 0 or 1, NaN where the task is not defined."""
+    task = spec.tasks[name]
+    labels = frame[task.label].to_numpy(dtype=np.float64, na_value=np.nan).copy()
+    labels[~mask(frame, task.filter)] = np.nan
+    return labels

@@ -1,0 +1,76 @@
+"""The member's activities as tokens: what was acted on, what it belongs to, and which action it was."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from models.graph.sample import Sampler
+from models.graph.schema import GraphSchema
+from models.graph.tree import Activities
+from models.nn.aggregation import BranchAttention, edge_features
+from models.nn.config import ModelConfig
+from models.nn.encoded import EncodedGraph
+from models.nn.encoding import Encoding
+from models.nn.passing import pass_through
+
+
+class ActivityEncoder(nn.Module):
+    """Content and action of each activity, not its time.
+
+    An activity's target is the root of a small tree of its own: one hop along the intrinsic edges that leave it, with
+    their first fan-out (a post and its creator, a job and its company). Item-side neighbours in the sequence are worth
+    more than the mask or the positions (papers.md B).
+    """
+
+    def __init__(self, config: ModelConfig, schema: GraphSchema, encoding: Encoding) -> None:
+        super().__init__()
+        self.width = config.width
+        self.edges = encoding.activity_edges
+        self.targets = {edge.name: edge.target for edge in schema.edges}
+        acted_on = {self.targets[name] for name in self.edges}
+        intrinsic = tuple(
+            replace(edge, fan_out=edge.fan_out[:1])
+            for edge in schema.edges
+            if edge.kind == "intrinsic" and edge.source in acted_on and edge.fan_out[:1] > (0,)
+        )
+        self.around = replace(schema, edges=intrinsic)
+        self.attention = nn.ModuleDict({edge.name: BranchAttention(config.width) for edge in intrinsic})
+        self.content = pass_through(nn.Linear(config.width, config.width))
+        self.action = nn.Embedding(max(len(self.edges), 1), config.width)
+        with torch.no_grad():  # beside the content, not across it: dot products of content start out undisturbed
+            self.action.weight[:, : config.width // 2] = 0.0
+
+    def forward(
+        self, encoded: EncodedGraph, activities: Activities, time: Tensor, look_up: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """(B, N, w), 0 where masked; ``time`` (B,): as of when; ``look_up``: (n,) node states -> (n, w) inputs."""
+        batch, count = activities.edge.shape
+        edge = activities.edge.flatten()
+        if len(encoded.activity_edge):
+            edge = encoded.activity_edge[edge]
+        moment, target = time.repeat_interleave(count), activities.target.flatten()
+        tokens = torch.zeros(batch * count, self.width, device=time.device)
+        for node in sorted({self.targets[name] for name in self.edges}):
+            of_type = torch.tensor([self.targets[name] == node for name in self.edges], device=edge.device)
+            rows = torch.nonzero(of_type[edge] & activities.mask.flatten()).flatten()
+            tokens = tokens.index_copy(0, rows, self._content(encoded, node, target[rows], moment[rows], look_up))
+        tokens = (self.content(tokens) + self.action(edge)).view(batch, count, -1)
+        # Place 0 stands in where there is no activity: nothing may speak there.
+        return tokens * activities.mask.unsqueeze(-1)
+
+    def _content(
+        self, encoded: EncodedGraph, node: str, index: Tensor, time: Tensor, look_up: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """(n, w): nodes of one type with what they belong to, strictly before ``time`` (n,)."""
+        tree = Sampler(replace(encoded.graph, schema=self.around), hops=1).tree(node, index, time)
+        states = [encoded.state(node, index, time)]
+        states += [encoded.state(self.targets[name], b.index, b.time) for name, b in tree.branches.items()]
+        found = look_up(torch.cat([state.flatten() for state in states]))
+        root, *parts = found.split([state.numel() for state in states])
+        content = root
+        for (name, branch), part in zip(tree.branches.items(), parts, strict=True):
+            neighbour = part.view(*branch.index.shape, -1)
+            content = content + self.attention[name](root, neighbour, branch.mask, edge_features(branch)).squeeze(1)
+        return content

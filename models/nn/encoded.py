@@ -1,0 +1,135 @@
+"""``EncodedGraph``: a graph as one model sees it. Any graph of the model's schema will do."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from models.graph.sample import as_of_version
+from models.graph.schema import GraphSchema
+from models.graph.store import TemporalGraph
+from models.nn.encoding import Encoding, FeatureEncoding, check_schema
+from models.nn.scaling import scale_numbers
+
+
+@dataclass
+class EncodedNodes:
+    """One node type's inputs by STATE. The states are: every version in order, then every node before its first
+    version, then the unknown node. All three tensors have one row per state, or none where no feature exists."""
+
+    numbers: Tensor
+    """(states, dense width) float32: scaled numbers and missing flags, then scaled vectors."""
+    categories: Tensor
+    """(states, categories) int64 codes of the model."""
+    id_hash: Tensor
+    """(states,) int64; -1 for the unknown node."""
+    first: int
+    """The place of this type's first state among the states of all types."""
+    one_version: bool = False
+    """Whether every node has exactly one version."""
+
+    def __len__(self) -> int:
+        return len(self.id_hash)
+
+
+@dataclass
+class EncodedGraph:
+    """A graph, its node states and its seeds' features, ready for the model."""
+
+    graph: TemporalGraph
+    nodes: dict[str, EncodedNodes]
+    impression_numbers: Tensor
+    """(seeds, dense width) float32."""
+    impression_categories: Tensor
+    """(seeds, categories) int64."""
+    frozen_numbers: Tensor
+    frozen_categories: Tensor
+    surface: Tensor
+    """(seeds,) int64: position in the model's surfaces; -1 where it does not know the surface."""
+    activity_edge: Tensor
+    """(activity edges of the graph,) int64: position in the model's activity edges."""
+
+    @property
+    def states(self) -> int:
+        """How many node states there are, over all types."""
+        return sum(len(nodes) for nodes in self.nodes.values())
+
+    def state(self, node: str, index: Tensor, time: Tensor) -> Tensor:
+        """The state of nodes strictly before ``time``, among the states of all types; index -1 = the unknown node.
+
+        ``index`` int64 of any shape, ``time`` broadcastable to it; answer of ``index``'s shape.
+        """
+        rows, encoded = self.graph.nodes[node], self.nodes[node]
+        if encoded.one_version:  # version i is node i's: no search
+            known = rows.version_time[index.clamp(min=0)] < time
+            version = torch.where(known & (index >= 0), index, -1)
+        else:
+            version = as_of_version(rows, index, time)
+        before_first = len(rows.version_time) + index
+        state = torch.where(version >= 0, version, before_first)
+        return encoded.first + torch.where(index >= 0, state, len(encoded) - 1)
+
+    def to(self, device: torch.device | str) -> "EncodedGraph":
+        """The same on that device."""
+        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        nodes = {
+            name: replace(
+                nodes,
+                numbers=nodes.numbers.to(device),
+                categories=nodes.categories.to(device),
+                id_hash=nodes.id_hash.to(device),
+            )
+            for name, nodes in self.nodes.items()
+        }
+        return replace(self, graph=self.graph.to(device), nodes=nodes, **tensors)
+
+
+def encode_graph(encoding: Encoding, schema: GraphSchema, graph: TemporalGraph) -> EncodedGraph:
+    """Scale and map a graph's features for a model of that encoding and schema. Raises EncodingError."""
+    check_schema(schema, graph.schema)
+    nodes, first = {}, 0
+    for node in schema.nodes:
+        nodes[node.name] = _encode_nodes(encoding, graph, node.name, first)
+        first += len(nodes[node.name])
+    seeds, columns = graph.seeds, graph.schema.seeds.features
+    encoding.impression.check("impressions", columns)
+    surfaces = [encoding.surface_code(surface) for surface in graph.schema.seeds.surfaces]
+    edges = [encoding.activity_edges.index(edge) for edge in graph.schema.activity_edges]
+    return EncodedGraph(
+        graph=graph,
+        nodes=nodes,
+        impression_numbers=scale_numbers(encoding.impression.numbers, seeds.numbers),
+        impression_categories=encoding.impression.map_categories(columns, seeds.categories),
+        frozen_numbers=scale_numbers(encoding.impression.numbers, seeds.frozen_numbers),
+        frozen_categories=encoding.impression.map_categories(columns, seeds.frozen_categories),
+        surface=torch.tensor(surfaces, dtype=torch.int64, device=graph.device)[seeds.surface],
+        activity_edge=torch.tensor(edges, dtype=torch.int64, device=graph.device),
+    )
+
+
+def unknown_node(features: FeatureEncoding) -> EncodedNodes:
+    """The one state of a node of which nothing is known: every number missing, vectors at their mean, no key."""
+    numbers = torch.zeros(1, features.dense_width + len(features.vector_means))
+    numbers[:, len(features.numbers) : features.dense_width] = 1.0
+    categories = torch.zeros(1, len(features.categories), dtype=torch.int64)
+    return EncodedNodes(numbers, categories, id_hash=torch.tensor([-1]), first=0)
+
+
+def _encode_nodes(encoding: Encoding, graph: TemporalGraph, name: str, first: int) -> EncodedNodes:
+    rows, columns, features = graph.nodes[name], graph.schema.node(name).features, encoding.nodes[name]
+    features.check(f"node type {name}", columns)
+    dense = torch.cat([scale_numbers(features.numbers, rows.numbers), features.scale_vectors(rows.vectors)], dim=1)
+    codes = features.map_categories(columns, rows.categories)
+    # A node before its first version: every number missing, every vector at its mean, every category unknown.
+    blank = dense.new_zeros(1, dense.shape[1])
+    blank[:, len(features.numbers) : features.dense_width] = 1.0
+    without = len(rows.id_hash) + 1
+    owner = torch.repeat_interleave(rows.version_offsets.diff(), output_size=len(rows.version_time))
+    unknown = rows.id_hash.new_full((1,), -1)
+    return EncodedNodes(
+        numbers=torch.cat([dense, blank.expand(without, -1)]),
+        categories=torch.cat([codes, codes.new_zeros(without, codes.shape[1])]),
+        id_hash=torch.cat([rows.id_hash[owner], rows.id_hash, unknown]),
+        first=first,
+        one_version=len(rows.id_hash) > 0 and bool((rows.version_offsets.diff() == 1).all()),
+    )

@@ -1,0 +1,83 @@
+"""A node's own input: numbers, categories, vectors and a hashed ID embedding become one vector of the model's width."""
+
+import torch
+from torch import Tensor, nn
+
+from models.graph.schema import NodeType
+from models.nn.encoded import EncodedNodes
+from models.nn.encoding import FeatureEncoding
+from models.nn.passing import common_space
+
+_CATEGORY_WIDTH = 16
+
+
+class CategoryEmbedding(nn.Module):
+    """Embeddings of several categories, side by side. Code 0, missing or unknown, is learned as well."""
+
+    def __init__(self, vocabularies: tuple[tuple[str, ...], ...], width: int = _CATEGORY_WIDTH) -> None:
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(len(values) + 1, width) for values in vocabularies)
+        self.width = width * len(self.tables)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(..., categories) int64 -> (..., width)."""
+        if not len(self.tables):
+            return torch.zeros(*codes.shape[:-1], 0, device=codes.device)
+        return torch.cat([table(codes[..., place]) for place, table in enumerate(self.tables)], dim=-1)
+
+
+class IdEmbedding(nn.Module):
+    """A hashed embedding of the node's key, on top of a learned cold one.
+
+    A bucket starts at zero and stays there until training meets it: a node that was never seen IS cold. Bucket 0
+    belongs to the unknown node (hash -1) and, in training, to a random share of all nodes (``dropout``).
+    """
+
+    def __init__(self, buckets: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.buckets, self.dropout = buckets, dropout
+        self.cold = nn.Parameter(torch.zeros(width))
+        self.table = nn.Embedding(buckets + 1, width, padding_idx=0)
+        nn.init.zeros_(self.table.weight)
+
+    def forward(self, id_hash: Tensor) -> Tensor:
+        """(n,) int64 -> (n, width)."""
+        bucket = torch.where(id_hash >= 0, id_hash % max(self.buckets, 1) + 1, 0)
+        if not self.buckets:
+            bucket = torch.zeros_like(bucket)
+        if self.training and self.dropout:
+            bucket = bucket * (torch.rand(bucket.shape, device=bucket.device) >= self.dropout)
+        return self.cold + self.table(bucket)
+
+
+class NodeEncoder(nn.Module):
+    """Input of one node type: an MLP over numbers and categories, the vectors, the ID embedding, normalised.
+
+    Vectors of one size are taken for one space (the same text model, say) and start out in a common one, also across
+    node types; training may move them apart.
+    """
+
+    def __init__(self, node: NodeType, features: FeatureEncoding, width: int, id_dropout: float) -> None:
+        super().__init__()
+        self.categories = CategoryEmbedding(features.vocabularies)
+        self.dense = features.dense_width + self.categories.width
+        layers = nn.Sequential(nn.Linear(max(self.dense, 1), 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
+        self.features = layers if self.dense else None
+        self.sizes = [column.size for column in node.features if column.kind == "vector"]
+        self.vectors = nn.ModuleList(common_space(nn.Linear(size, width)) for size in self.sizes)
+        self.identity = IdEmbedding(node.id_buckets, width, id_dropout)
+        self.unknown = nn.Parameter(torch.randn(width) * 0.02)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, nodes: EncodedNodes, rows: Tensor | None = None) -> Tensor:
+        """(n, width): the inputs of the states ``rows`` (n,) within the type; None = of all states, in order."""
+        numbers, categories, id_hash = nodes.numbers, nodes.categories, nodes.id_hash
+        if rows is not None:
+            numbers, categories, id_hash = numbers[rows], categories[rows], id_hash[rows]
+        x = self.identity(id_hash) + (id_hash < 0).unsqueeze(1) * self.unknown
+        plain = numbers.shape[1] - sum(self.sizes)
+        if self.features is not None:
+            x = x + self.features(torch.cat([numbers[:, :plain], self.categories(categories)], dim=1))
+        for layer, vector in zip(self.vectors, numbers[:, plain:].split(self.sizes, dim=1), strict=True):
+            x = x + layer(vector)
+        return self.norm(x)

@@ -1,0 +1,186 @@
+"""``Encoding``: scales and vocabularies fitted on what training may see; the same for training, batch and serving.
+
+A graph has a vocabulary of its own (all values in the data); a model keeps the values that it was trained on, and every
+other value has code 0, as a missing one has.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.graph.schema import FeatureColumn, GraphSchema
+from models.graph.store import TemporalGraph
+from models.nn.errors import EncodingError
+from models.nn.scaling import LIMIT, Scale, scale_numbers
+
+
+@dataclass(frozen=True)
+class FeatureEncoding:
+    """Scales and vocabularies of one group of features: those of a node type, or of the impressions."""
+
+    numbers: tuple[Scale, ...]
+    categories: tuple[str, ...]
+    """Names, in the order of the schema."""
+    vocabularies: tuple[tuple[str, ...], ...]
+    """Per category: value at position c has code c + 1."""
+    vector_means: tuple[float, ...]
+    """Per component of the vectors, side by side."""
+    vector_deviations: tuple[float, ...]
+
+    @classmethod
+    def fit(
+        cls, columns: Sequence[FeatureColumn], numbers: Tensor, categories: Tensor, vectors: Tensor
+    ) -> "FeatureEncoding":
+        """Fit on rows: ``numbers`` (rows, n), ``categories`` (rows, c) graph codes, ``vectors`` (rows, v)."""
+        of_numbers = [column for column in columns if column.kind == "number"]
+        of_categories = [column for column in columns if column.kind == "category"]
+        rows = vectors.double()
+        means = rows.sum(dim=0) / max(len(rows), 1)
+        deviations = ((rows - means).square().sum(dim=0) / max(len(rows), 1)).sqrt()
+        return cls(
+            numbers=tuple(Scale.fit(column.name, numbers[:, place]) for place, column in enumerate(of_numbers)),
+            categories=tuple(column.name for column in of_categories),
+            vocabularies=tuple(
+                tuple(column.vocabulary[code - 1] for code in torch.unique(categories[:, place]).tolist() if code > 0)
+                for place, column in enumerate(of_categories)
+            ),
+            vector_means=tuple(means.tolist()),
+            vector_deviations=tuple(torch.where(deviations > 1e-6, deviations, 1.0).tolist()),
+        )
+
+    @property
+    def dense_width(self) -> int:
+        """Columns of the scaled numbers: value and missing flag of each."""
+        return 2 * len(self.numbers)
+
+    def map_categories(self, columns: Sequence[FeatureColumn], codes: Tensor) -> Tensor:
+        """(rows, c) codes of a graph's vocabulary -> codes of the model's; 0 where it does not know the value."""
+        mapped = torch.zeros_like(codes)
+        for place, vocabulary in enumerate(self.vocabularies):
+            known = {value: code for code, value in enumerate(vocabulary, start=1)}
+            column = next(column for column in columns if column.name == self.categories[place])
+            table = torch.tensor([0, *(known.get(value, 0) for value in column.vocabulary)], device=codes.device)
+            mapped[:, place] = table[codes[:, place]]
+        return mapped
+
+    def scale_vectors(self, vectors: Tensor) -> Tensor:
+        """(rows, v) -> (rows, v), each component scaled."""
+        means, deviations = vectors.new_tensor(self.vector_means), vectors.new_tensor(self.vector_deviations)
+        return ((vectors - means) / deviations).clamp(-LIMIT, LIMIT)
+
+    def check(self, owner: str, columns: Sequence[FeatureColumn]) -> None:
+        """Raise EncodingError unless the graph's columns are those of the model, in the same order."""
+        expected = [f"{scale.name} (number)" for scale in self.numbers]
+        expected += [f"{name} (category)" for name in self.categories]
+        found = [f"{c.name} ({c.kind})" for kind in ("number", "category") for c in columns if c.kind == kind]
+        size = sum(column.size for column in columns if column.kind == "vector")
+        if expected != found or size != len(self.vector_means):
+            raise EncodingError(
+                f"features of {owner}: expected {expected} and vectors of {len(self.vector_means)} components, as the "
+                f"model was trained on; found {found} and {size}: build the graph from the model's spec, or train again"
+            )
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "FeatureEncoding":
+        """Back from JSON."""
+        return cls(
+            numbers=tuple(Scale(**scale) for scale in document["numbers"]),
+            categories=tuple(document["categories"]),
+            vocabularies=tuple(tuple(values) for values in document["vocabularies"]),
+            vector_means=tuple(document["vector_means"]),
+            vector_deviations=tuple(document["vector_deviations"]),
+        )
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Everything that turns raw features into the model's inputs."""
+
+    nodes: dict[str, FeatureEncoding]
+    impression: FeatureEncoding
+    surfaces: tuple[str, ...]
+    activity_edges: tuple[str, ...]
+
+    @classmethod
+    def fit(cls, graph: TemporalGraph, until: int) -> "Encoding":
+        """Fit on the node versions valid before ``until`` (microseconds UTC) and on the seeds shown before it."""
+        nodes = {}
+        for node in graph.schema.nodes:
+            rows = graph.nodes[node.name]
+            seen = rows.version_time < until
+            nodes[node.name] = FeatureEncoding.fit(
+                node.features, rows.numbers[seen], rows.categories[seen], rows.vectors[seen]
+            )
+        seeds, schema = graph.seeds, graph.schema.seeds
+        shown = seeds.time < until
+        no_vectors = seeds.numbers.new_zeros(int(shown.sum()), 0)
+        return cls(
+            nodes=nodes,
+            impression=FeatureEncoding.fit(schema.features, seeds.numbers[shown], seeds.categories[shown], no_vectors),
+            surfaces=schema.surfaces,
+            activity_edges=graph.schema.activity_edges,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON document."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Encoding":
+        """Back from JSON."""
+        return cls(
+            nodes={name: FeatureEncoding.from_json(node) for name, node in document["nodes"].items()},
+            impression=FeatureEncoding.from_json(document["impression"]),
+            surfaces=tuple(document["surfaces"]),
+            activity_edges=tuple(document["activity_edges"]),
+        )
+
+    def encode_impression(self, rows: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        """The decoder's inputs of raw rows (feature name -> value; None, NaN or absent = missing).
+
+        Answer: (rows, dense width) float32 and (rows, categories) int64. Raises EncodingError for a number that is
+        none.
+        """
+        encoding = self.impression
+        numbers = [[_number(scale.name, row.get(scale.name)) for scale in encoding.numbers] for row in rows]
+        known = [{value: code for code, value in enumerate(values, start=1)} for values in encoding.vocabularies]
+        pairs = list(zip(encoding.categories, known, strict=True))
+        codes = [[vocabulary.get(str(row.get(name)), 0) for name, vocabulary in pairs] for row in rows]
+        values = torch.tensor(numbers, dtype=torch.float32).view(len(rows), len(encoding.numbers))
+        shape = (len(rows), len(encoding.categories))
+        return scale_numbers(encoding.numbers, values).numpy(), np.array(codes, dtype=np.int64).reshape(shape)
+
+    def surface_code(self, surface: str) -> int:
+        """The position of a surface, -1 where the model does not know it."""
+        return self.surfaces.index(surface) if surface in self.surfaces else -1
+
+
+def check_schema(schema: GraphSchema, found: GraphSchema) -> None:
+    """Raise EncodingError unless a graph of schema ``found`` has the node types, edges and tasks of the model's."""
+    for thing, expected, there in (
+        ("node types", [node.name for node in schema.nodes], [node.name for node in found.nodes]),
+        ("edge types and the hops they are walked at", _walks(schema), _walks(found)),
+        ("tasks", [task.name for task in schema.seeds.tasks], [task.name for task in found.seeds.tasks]),
+    ):
+        if sorted(expected) != sorted(there):
+            raise EncodingError(
+                f"{thing} of the graph: expected {sorted(expected)}, as the model was trained on; found "
+                f"{sorted(there)}: build the graph from the model's spec, or train again"
+            )
+
+
+def _walks(schema: GraphSchema) -> list[str]:
+    return [f"{edge.name} {[hop for hop, fan_out in enumerate(edge.fan_out) if fan_out]}" for edge in schema.edges]
+
+
+def _number(name: str, value: Any) -> float:
+    if value is None:
+        return float("nan")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise EncodingError(f"feature {name}: expected a number or nothing; found {value!r}") from None

@@ -1,0 +1,62 @@
+"""Numbers as a network wants them: one robust scale per column, fitted once and kept with the model."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+LIMIT = 5.0
+"""Scaled values are clamped to this many deviations."""
+_SMALLEST_RATE = 1e-4
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How one column of numbers is scaled: shape first, then mean and deviation."""
+
+    name: str
+    shape: Literal["plain", "log", "logit"]
+    mean: float
+    deviation: float
+
+    @classmethod
+    def fit(cls, name: str, values: Tensor) -> "Scale":
+        """The scale of ``values`` (rows,) float32, NaN where missing.
+
+        Rates are spread by the logit; exposures and other heavy-tailed columns (none below 0, deviation above the
+        mean) are tamed by log1p.
+        """
+        values = values[torch.isfinite(values)].double()
+        if not len(values):
+            return cls(name, "plain", 0.0, 1.0)
+        low, high = float(values.min()), float(values.max())
+        shape: Literal["plain", "log", "logit"] = "plain"
+        if name.endswith("_rate") and low >= 0 and high <= 1:
+            shape = "logit"
+        elif low >= 0 and (name.endswith("_exposures") or float(values.std(correction=0)) > float(values.mean())):
+            shape = "log"
+        shaped = _shaped(values, shape)
+        deviation = float(shaped.std(correction=0))
+        return cls(name, shape, float(shaped.mean()), deviation if deviation > 1e-6 else 1.0)
+
+    def apply(self, values: Tensor) -> Tensor:
+        """Scaled values, within +-LIMIT deviations; NaN stays NaN."""
+        return ((_shaped(values, self.shape) - self.mean) / self.deviation).clamp(-LIMIT, LIMIT)
+
+
+def scale_numbers(scales: tuple[Scale, ...], values: Tensor) -> Tensor:
+    """(rows, n) float32, NaN where missing -> (rows, 2n) float32: scaled values (0 = missing), then 1 where missing."""
+    if not scales:
+        return values.new_zeros(len(values), 0)
+    scaled = torch.stack([scale.apply(values[:, column]) for column, scale in enumerate(scales)], dim=1)
+    missing = torch.isnan(values)
+    return torch.cat([torch.where(missing, 0.0, scaled), missing.float()], dim=1)
+
+
+def _shaped(values: Tensor, shape: str) -> Tensor:
+    if shape == "log":
+        return values.clamp(min=0).log1p()
+    if shape == "logit":
+        return torch.logit(values, eps=_SMALLEST_RATE)
+    return values

@@ -1,0 +1,104 @@
+"""The decoder's transformer: H graph tokens and N activities, then the candidates, under a prefix-causal mask.
+
+The H tokens see each other; activity i sees them and the activities up to itself (LiGNN, papers.md B). A candidate's
+tokens see the whole prefix and each other, never another candidate: a slate of C equals C slates of one, and the
+prefix is computed once.
+"""
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.nn.config import ModelConfig
+
+
+def prefix_mask(graph_tokens: int, activity_mask: Tensor) -> Tensor:
+    """(batch, 1, P, P) bool, P = graph_tokens + N: True where the row's token may see the column's.
+
+    ``activity_mask`` (batch, N) bool: False for padding, which nobody sees.
+    """
+    batch, activities = activity_mask.shape
+    length = graph_tokens + activities
+    causal = torch.ones(length, length, dtype=torch.bool, device=activity_mask.device).tril()
+    causal[:graph_tokens, :graph_tokens] = True
+    return causal & visible_prefix(graph_tokens, activity_mask).view(batch, 1, 1, length)
+
+
+def visible_prefix(graph_tokens: int, activity_mask: Tensor) -> Tensor:
+    """(batch, P) bool: the graph tokens and the activities that are no padding."""
+    return functional.pad(activity_mask, (graph_tokens, 0), value=True)
+
+
+class Block(nn.Module):
+    """One pre-norm transformer layer, shared by the prefix and the candidates."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.norm, self.feed_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.feed = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(2 * width, width)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, length, width) -> keys and values, each (batch, heads, length, depth)."""
+        key, value = self.key_value(self.norm(tokens)).chunk(2, dim=-1)
+        return self._split(key), self._split(value)
+
+    def forward(self, tokens: Tensor, keys: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
+        """``tokens`` (batch, length, width) look at ``keys``; ``mask`` broadcasts to (batch, heads, length, keys)."""
+        query = self._split(self.query(self.norm(tokens)))
+        seen = functional.scaled_dot_product_attention(query, *keys, attn_mask=mask)
+        tokens = tokens + self.dropout(self.out(seen.transpose(1, 2).flatten(2)))
+        return tokens + self.dropout(self.feed(self.feed_norm(tokens)))
+
+    def _split(self, tokens: Tensor) -> Tensor:
+        return tokens.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class SequenceDecoder(nn.Module):
+    """Reads the prefix once, then every candidate on its own."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.graph_tokens = config.graph_tokens
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.activity_position = nn.Parameter(torch.randn(config.activities, config.width) * 0.02)
+        self.member_position = nn.Parameter(torch.randn(config.graph_tokens, config.width) * 0.02)
+        self.candidate_position = nn.Parameter(torch.randn(config.graph_tokens, config.width) * 0.02)
+        self.norm = nn.LayerNorm(config.width)
+
+    def forward(self, member: Tensor, activities: Tensor, mask: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        """``member`` (B, H, w), ``activities`` (B, N, w) with their age, ``mask`` (B, N), ``candidates`` (B, C, H, w).
+
+        Answer: the member's summary (B, 2 w), of graph tokens and of the last activity, and what
+        became of the candidates' tokens (B, C, H, w).
+        """
+        batch, slate = candidates.shape[:2]
+        prefix = torch.cat([member + self.member_position, activities + self.activity_position], dim=1)  # (B, P, w)
+        causal = prefix_mask(self.graph_tokens, mask)
+        own = torch.ones(batch, self.graph_tokens, dtype=torch.bool, device=mask.device)
+        seen = torch.cat([visible_prefix(self.graph_tokens, mask), own], dim=1)  # (B, P + H)
+        seen = seen.repeat_interleave(slate, dim=0).view(batch * slate, 1, 1, -1)
+        tokens = (candidates + self.candidate_position).flatten(0, 1)  # (B * C, H, w)
+        # Of the last layer only these are read: the graph tokens and the last activity, which has seen everything.
+        read = [*range(self.graph_tokens), prefix.shape[1] - 1]
+        blocks = cast("list[Block]", list(self.blocks))
+        for place, block in enumerate(blocks):
+            keys = block.keys(prefix)
+            both = tuple(
+                torch.cat([shared.repeat_interleave(slate, dim=0), new], dim=2)
+                for shared, new in zip(keys, block.keys(tokens), strict=True)
+            )
+            tokens = block(tokens, (both[0], both[1]), seen)
+            last = place == len(self.blocks) - 1
+            prefix = block(prefix[:, read], keys, causal[:, :, read]) if last else block(prefix, keys, causal)
+        prefix, tokens = self.norm(prefix), self.norm(tokens)
+        summary = torch.cat([prefix[:, :-1].mean(dim=1), prefix[:, -1]], dim=-1)
+        return summary, tokens.view(batch, slate, self.graph_tokens, -1)

@@ -1,0 +1,44 @@
+"""What the numbers under ``model`` and ``training`` may be: their dataclasses are read without pydantic, so here."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from models.nn.config import ModelConfig
+from models.training.config import TrainingConfig
+
+
+class Bound(NamedTuple):
+    """What a number must be, in words and as a test; not-a-number passes none."""
+
+    words: str
+    holds: Callable[[float], bool]
+
+
+_ONE_OR_MORE = Bound("1 to 100000", lambda value: 1 <= value <= 100_000)
+_NOT_NEGATIVE = Bound("a finite number of 0 or more", lambda value: 0 <= value < float("inf"))
+_POSITIVE = Bound("a finite number above 0", lambda value: 0 < value < float("inf"))
+_SHARE = Bound("a share of 0 or more, below 1", lambda value: 0 <= value < 1)
+_SEED = Bound("0 to 4294967295", lambda value: 0 <= value < 2**32)
+
+MODEL: dict[str, Bound] = {
+    **dict.fromkeys(("width", "graph_tokens", "activities", "layers", "heads", "head_width"), _ONE_OR_MORE),
+    **dict.fromkeys(("dropout", "id_dropout"), _SHARE),
+}
+TRAINING: dict[str, Bound] = {
+    **dict.fromkeys(("epochs", "batch_size"), _ONE_OR_MORE),
+    **dict.fromkeys(("learning_rate", "gradient_norm"), _POSITIVE),
+    **dict.fromkeys(("patience", "weight_decay", "member_lag_days"), _NOT_NEGATIVE),
+    **dict.fromkeys(("warmup", "averaging"), _SHARE),
+    "seed": _SEED,
+}
+
+
+def out_of_bounds(model: ModelConfig, training: TrainingConfig) -> Iterator[tuple[str, str, str]]:
+    """Every number that cannot be used: (key, expected, found)."""
+    parts: tuple[tuple[str, Any, dict[str, Bound]], ...] = (("model", model, MODEL), ("training", training, TRAINING))
+    for part, config, bounds in parts:
+        for name, bound in bounds.items():
+            if not bound.holds(getattr(config, name)):
+                yield f"{part}.{name}", bound.words, repr(getattr(config, name))
+    if model.width % model.heads:
+        yield "model.width", f"a multiple of model.heads ({model.heads})", repr(model.width)

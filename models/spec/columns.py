@@ -1,0 +1,57 @@
+"""Every table and column that a spec names, checked against what an adapter writes."""
+
+from collections.abc import Iterable, Mapping
+
+from models.spec.errors import SpecError
+from models.spec.references import filters
+from models.spec.schema import Edge, Spec
+
+
+def check_columns(spec: Spec, columns: Mapping[str, Iterable[str]], file: str = "(spec)") -> None:
+    """Check every table and column that the spec names against what the adapter writes. Raises SpecError."""
+    for key, table, column in _named_columns(spec):
+        if table not in columns:
+            raise SpecError(file, key, f"a table of the adapter ({', '.join(sorted(columns))})", repr(table))
+        known = sorted(columns[table])
+        if column is not None and column not in known:
+            raise SpecError(file, key, f"a column of table {table} ({', '.join(known)})", repr(column))
+
+
+def _named_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:
+    """Every (key in the spec, table, column) that a spec names; column None stands for the table itself."""
+    for node_name, node in spec.nodes.items():
+        for view_name, view in node.views.items():
+            key = f"nodes.{node_name}.views.{view_name}"
+            yield f"{key}.table", view.table, None
+            yield f"nodes.{node_name}.key", view.table, node.key
+            yield f"{key}.time", view.table, view.time
+            if view.created:
+                yield f"{key}.created", view.table, view.created
+            for feature in view.features:
+                yield f"{key}.features.{feature}", view.table, feature
+    for name, edge in spec.edges.items():
+        yield from _edge_columns(name, edge)
+    shown = spec.impressions
+    yield "impressions.table", shown.table, None
+    for key in ("key", "time", "settled", "surface"):
+        yield f"impressions.{key}", shown.table, getattr(shown, key)
+    for role, column in spec.node_columns():
+        yield f"impressions.{role}.column", shown.table, column.column
+    for group, names in (("context", list(shown.context)), ("outcomes", shown.outcomes)):
+        for column_name in names:
+            yield f"impressions.{group}.{column_name}", shown.table, column_name
+    for key, table, kept in filters(spec):
+        for filtered in kept:
+            yield f"{key}.{filtered}", table, filtered
+    if spec.oracle:
+        yield "oracle.table", spec.oracle.table, None
+        yield "oracle.probability", spec.oracle.table, spec.oracle.probability
+
+
+def _edge_columns(name: str, edge: Edge) -> Iterable[tuple[str, str, str | None]]:
+    yield f"edges.{name}.table", edge.table, None
+    yield f"edges.{name}.source.column", edge.table, edge.source.column
+    yield f"edges.{name}.target.column", edge.table, edge.target.column
+    yield f"edges.{name}.time", edge.table, edge.time
+    if edge.weight:
+        yield f"edges.{name}.weight", edge.table, edge.weight

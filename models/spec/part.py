@@ -1,0 +1,27 @@
+"""What every part of a spec has in common: its base, its names, its longest time."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+LONGEST = 3660
+"""No span of a spec is longer than this many days: ten years."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,60}")
+
+
+class Strict(BaseModel):
+    """Base of every part of the spec: unknown keys are errors, numbers are finite, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _named(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"expected a name of at most 61 letters, digits and _, a letter first; found {name!r}")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_named)]
+"""Names become names of files, columns and views."""

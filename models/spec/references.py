@@ -1,0 +1,142 @@
+"""What one part of a spec says about another must hold."""
+
+from collections.abc import Iterator
+
+from models.spec.errors import SpecError
+from models.spec.schema import Edge, Filter, Spec
+
+_REVERSE = "rev_"
+"""With it the graph names an edge type's other direction."""
+
+
+def check_references(spec: Spec, file: str) -> None:
+    """Check every part against the others. Raises SpecError."""
+    declared = ", ".join(sorted(spec.nodes))
+
+    def node(key: str, name: str) -> None:
+        if name not in spec.nodes:
+            raise SpecError(file, key, f"a declared node type ({declared})", repr(name))
+
+    for name, edge in spec.edges.items():
+        if name.startswith(_REVERSE):
+            raise SpecError(file, f"edges.{name}", f"a name without {_REVERSE!r}, which means reversed", repr(name))
+        node(f"edges.{name}.source.node", edge.source.node)
+        node(f"edges.{name}.target.node", edge.target.node)
+        if len(edge.reverse_fan_out or edge.fan_out) != len(edge.fan_out):
+            raise SpecError(
+                file, f"edges.{name}.reverse_fan_out", f"{len(edge.fan_out)} hops", str(edge.reverse_fan_out)
+            )
+        _check_settled(spec, file, name, edge)
+    hops = {len(edge.fan_out) for edge in spec.edges.values()}
+    if len(hops) > 1:
+        raise SpecError(file, "edges.*.fan_out", "the same number of hops for all edges", str(sorted(hops)))
+    for role, column in spec.node_columns():
+        node(f"impressions.{role}.node", column.node)
+    _check_keys(spec, file)
+    _check_tasks(spec, file)
+    _check_surfaces(spec, file)
+    _check_names(spec, file)
+    domains = sorted({edge.domain for edge in spec.edges.values()})
+    for index, domain in enumerate(spec.domains or []):
+        if domain not in domains:
+            raise SpecError(file, f"domains.{index}", f"a domain of an edge ({', '.join(domains)})", repr(domain))
+    if spec.home_domain not in domains:
+        raise SpecError(file, "home_domain", f"a domain of an edge ({', '.join(domains)})", repr(spec.home_domain))
+
+
+def _check_keys(spec: Spec, file: str) -> None:
+    """Features are joined by the name of the key column: each node's is its own, and so is the surface's."""
+    shown = spec.impressions
+    if shown.item.node == shown.member.node:
+        raise SpecError(file, "impressions.item.node", "another node type than the member's", repr(shown.item.node))
+    for name in spec.nodes:
+        if name in ("surface", shown.surface):
+            raise SpecError(file, f"nodes.{name}", "a name other than the surface's", repr(name))
+    owners = {shown.surface: "impressions.surface"}
+    for name, node in spec.nodes.items():
+        if node.key in owners:
+            raise SpecError(
+                file, f"nodes.{name}.key", "a key column of its own", f"{node.key!r}, also at {owners[node.key]}"
+            )
+        owners[node.key] = f"nodes.{name}.key"
+
+
+def filters(spec: Spec) -> Iterator[tuple[str, str, Filter]]:
+    """Every filter: (key in the spec, table, filter)."""
+    for name, edge in spec.edges.items():
+        yield f"edges.{name}.filter", edge.table, edge.filter
+    for name, counter in spec.counters.items():
+        yield f"counters.{name}.filter", spec.impressions.table, counter.filter
+    for name, task in spec.tasks.items():
+        yield f"tasks.{name}.filter", spec.impressions.table, task.filter
+
+
+def _check_surfaces(spec: Spec, file: str) -> None:
+    shown = spec.impressions
+    for key, table, kept in filters(spec):
+        for value in kept.get(shown.surface, []) if table == shown.table else []:
+            if value not in shown.surfaces:
+                expected = f"one of impressions.surfaces ({', '.join(shown.surfaces)})"
+                raise SpecError(file, f"{key}.{shown.surface}", expected, repr(value))
+
+
+def _check_settled(spec: Spec, file: str, name: str, edge: Edge) -> None:
+    """An edge that depends on an outcome becomes visible when the outcome settles, not when the item was shown."""
+    shown = spec.impressions
+    named = {*edge.filter, edge.weight or ""} if edge.table == shown.table else set()
+    used = sorted(named & set(shown.outcomes))
+    if used and edge.time != shown.settled:
+        raise SpecError(
+            file,
+            f"edges.{name}.time",
+            f"{shown.settled!r}, since the edge depends on the outcome {used[0]!r}",
+            repr(edge.time),
+        )
+
+
+def _check_tasks(spec: Spec, file: str) -> None:
+    outcomes = ", ".join(spec.impressions.outcomes)
+    primary = [name for name, task in spec.tasks.items() if task.primary]
+    if len(primary) != 1:
+        raise SpecError(file, "tasks", "exactly one task with `primary: true`", str(primary))
+    for name, task in spec.tasks.items():
+        if task.label not in spec.impressions.outcomes:
+            raise SpecError(file, f"tasks.{name}.label", f"one of impressions.outcomes ({outcomes})", repr(task.label))
+    shown = spec.impressions
+    columns = {shown.key, shown.time, shown.settled, shown.surface, shown.member.column, shown.item.column}
+    for name in shown.context:
+        if name in columns:
+            raise SpecError(file, f"impressions.context.{name}", "a column with no other part", f"the column {name!r}")
+        if name in shown.outcomes:
+            raise SpecError(
+                file, f"impressions.context.{name}", "a column known at request time", f"the outcome {name!r}"
+            )
+
+
+def _check_names(spec: Spec, file: str) -> None:
+    """Feature and view names are flat in Feast: none may stand twice; none may be an outcome."""
+    owner: dict[str, str] = {}
+    views: dict[str, str] = {}
+    for node_name, node in spec.nodes.items():
+        for view_name, view in node.views.items():
+            key = f"nodes.{node_name}.views.{view_name}"
+            if view_name in views:
+                raise SpecError(file, key, "a view name of its own", f"also at {views[view_name]}")
+            views[view_name] = key
+            for feature in view.features:
+                where = f"{key}.features.{feature}"
+                if feature in (node.key, view.time, view.created):
+                    raise SpecError(file, where, "a column that is not the key or a time", repr(feature))
+                if feature in spec.impressions.outcomes:
+                    raise SpecError(file, where, "a feature known before the outcome", f"the outcome {feature!r}")
+                if feature in owner:
+                    raise SpecError(file, where, "a feature name of its own", f"also at {owner[feature]}")
+                owner[feature] = where
+    for name, counter in spec.counters.items():
+        if name in views:
+            raise SpecError(file, f"counters.{name}", "a name that no view has", f"also at {views[name]}")
+        for column in counter.filter:
+            if column in spec.impressions.outcomes:
+                raise SpecError(
+                    file, f"counters.{name}.filter", "columns known at request time", f"the outcome {column!r}"
+                )

@@ -1,0 +1,110 @@
+"""The model artifact: a folder of safetensors and JSON with a digest for every file. No pickle anywhere."""
+
+import json
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from models.files import replaced_folder, sha256_of_file
+from models.graph.schema import GraphSchema
+from models.nn.config import ModelConfig
+from models.nn.encoding import Encoding
+from models.nn.model import Ranker
+from models.training.calibration import Calibration
+from models.training.errors import ArtifactError
+from models.training.files import write_json
+
+FORMAT = 1
+_FILES = ("model.safetensors", "model.json", "calibration.json", "training.json")
+
+
+@dataclass
+class Model:
+    """A trained model with everything that it needs beside the graph."""
+
+    ranker: Ranker
+    encoding: Encoding
+    schema: GraphSchema
+    calibration: Calibration
+    training: dict[str, Any]
+    """What it was trained on and how: config, windows, epochs, validation AUC by epoch."""
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks, in the order of the logits' columns."""
+        return [task.name for task in self.schema.seeds.tasks]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.ranker.parameters()).device
+
+
+def save_model(model: Model, folder: Path) -> Path:
+    """Write the artifact folder, wholly or not at all; one that stands there is replaced."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.ranker.state_dict().items()}
+    with replaced_folder(folder) as new:
+        (new / "model.safetensors").write_bytes(safetensors.torch.save(weights))
+        write_json(
+            new / "model.json",
+            {
+                "config": asdict(model.ranker.config),
+                "schema": model.schema.to_json(),
+                "encoding": model.encoding.to_json(),
+            },
+        )
+        write_json(new / "calibration.json", model.calibration.to_json())
+        write_json(new / "training.json", model.training)
+        files = {name: sha256_of_file(new / name) for name in _FILES}
+        write_json(new / "manifest.json", {"format": FORMAT, "files": files})
+    return folder
+
+
+def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
+    """Read and verify an artifact folder; the model is in evaluation mode. Raises ArtifactError."""
+    files = _verified(Path(folder))
+    document = json.loads(files["model.json"])
+    config = ModelConfig(**document["config"])
+    schema = GraphSchema.from_json(document["schema"])
+    encoding = Encoding.from_json(document["encoding"])
+    ranker = Ranker(config, schema, encoding)
+    try:
+        ranker.load_state_dict(safetensors.torch.load(files["model.safetensors"]))
+    except (SafetensorError, RuntimeError) as error:
+        raise ArtifactError(f"{folder}/model.safetensors: expected the weights of model.json; found {error}") from error
+    return Model(
+        ranker=ranker.to(device).eval(),
+        encoding=encoding,
+        schema=schema,
+        calibration=Calibration.from_json(json.loads(files["calibration.json"])),
+        training=json.loads(files["training.json"]),
+    )
+
+
+def _verified(folder: Path) -> dict[str, bytes]:
+    """The content of every file, read once and checked against the manifest."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        raise ArtifactError(f"{folder}: expected a model artifact; found no manifest.json: train or download it again")
+    try:
+        document = json.loads(manifest.read_bytes())
+        stated, format_ = dict(document["files"]), document["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{manifest}: expected JSON with format and files; found {error!r}: damaged") from error
+    if format_ != FORMAT:
+        raise ArtifactError(f"{manifest}: expected format {FORMAT}; found {format_!r}: use the release that wrote it")
+    contents = {}
+    for name in _FILES:
+        path = folder / name
+        if not path.is_file() or name not in stated:
+            raise ArtifactError(f"{path}: expected a file that the manifest names; found none: incomplete")
+        contents[name] = path.read_bytes()
+        found = sha256(contents[name]).hexdigest()
+        if found != stated[name]:
+            raise ArtifactError(f"{path}: expected sha256 {stated[name]}; found {found}: damaged, download it again")
+    return contents

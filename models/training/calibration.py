@@ -1,0 +1,76 @@
+"""Platt scaling: probability = sigmoid(scale * logit + shift), one pair per task (Platt 1999)."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+_STEPS = 50
+_SMALLEST_SCALE = 1e-3
+
+
+@dataclass(frozen=True)
+class Platt:
+    """One task's calibration. ``scale`` is above 0, so that it never changes an order."""
+
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def apply(self, logits: np.ndarray) -> np.ndarray:
+        """Probabilities of logits, any shape, float64."""
+        return 1 / (1 + np.exp(-np.clip(self.scale * logits.astype(np.float64) + self.shift, -60, 60)))
+
+
+def fit_platt(logits: np.ndarray, labels: np.ndarray) -> Platt:
+    """Fit on rows (n,) by Newton's method; NaN labels are left out. With one class only, nothing is changed."""
+    defined = ~np.isnan(labels)
+    x, y = logits[defined].astype(np.float64), labels[defined].astype(np.float64)
+    positive, negative = float(y.sum()), float((1 - y).sum())
+    if not positive or not negative:
+        return Platt()
+    # Platt's targets: a little inside 0 and 1, so that separable rows do not send the scale to infinity.
+    target = np.where(y > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    design = np.stack([x, np.ones_like(x)], axis=1)
+    weights = np.array([1.0, 0.0])
+    for _ in range(_STEPS):
+        chance = Platt(*weights).apply(x)
+        gradient = design.T @ (chance - target)
+        curvature = design.T @ (design * (chance * (1 - chance))[:, None]) + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        weights = weights - step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-12))
+        if np.abs(step).max() < 1e-10:
+            break
+    if weights[0] < _SMALLEST_SCALE:  # the logits say nothing: keep their order, give everyone about the base rate
+        return Platt(_SMALLEST_SCALE, float(np.log(positive / negative) - _SMALLEST_SCALE * x.mean()))
+    return Platt(float(weights[0]), float(weights[1]))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One Platt pair per task, by the task's name, in the order of the logits' columns."""
+
+    tasks: dict[str, Platt]
+
+    @classmethod
+    def none(cls, tasks: list[str]) -> "Calibration":
+        """A calibration that changes nothing."""
+        return cls({task: Platt() for task in tasks})
+
+    @classmethod
+    def fit(cls, tasks: list[str], logits: np.ndarray, labels: np.ndarray) -> "Calibration":
+        """Fit every task on ``logits`` and ``labels`` (n, tasks)."""
+        return cls({task: fit_platt(logits[:, place], labels[:, place]) for place, task in enumerate(tasks)})
+
+    def apply(self, logits: np.ndarray) -> np.ndarray:
+        """(..., tasks) logits -> (..., tasks) probabilities, float64."""
+        columns = [platt.apply(logits[..., place]) for place, platt in enumerate(self.tasks.values())]
+        return np.stack(columns, axis=-1)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON document; a list, since the order of the tasks is that of the logits."""
+        return {"method": "platt", "tasks": [{"task": task, **asdict(platt)} for task, platt in self.tasks.items()]}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Calibration":
+        """Back from JSON."""
+        return cls({entry["task"]: Platt(entry["scale"], entry["shift"]) for entry in document["tasks"]})

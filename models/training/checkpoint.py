@@ -1,0 +1,104 @@
+"""Checkpoints: one complete folder per epoch, from which training goes on to the same result as without a break."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from models.files import replaced_folder
+from models.training.errors import CheckpointError
+from models.training.files import write_json
+
+
+@dataclass
+class Progress:
+    """Where training stands after an epoch. Orders and dropout are seeded per epoch: no random state is kept."""
+
+    epoch: int = 0
+    """Epochs done."""
+    best_epoch: int = 0
+    """The epoch (from 1) with the best validation AUC; 0 before the first."""
+    best_auc: float = float("-inf")
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One entry per epoch: loss and validation metrics."""
+
+
+class Checkpoints:
+    """The checkpoints of one run, in one folder."""
+
+    def __init__(self, folder: Path, run: str) -> None:
+        """``run``: what the run is (a digest of graph and configuration); another run's checkpoints are not its own."""
+        self.folder, self.run = folder, run
+
+    def save(
+        self,
+        progress: Progress,
+        ranker: nn.Module,
+        average: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        best: dict[str, Tensor],
+    ) -> None:
+        """Write the epoch's folder, then remove the older ones."""
+        target = self.folder / f"epoch_{progress.epoch:04d}"
+        with replaced_folder(target) as new:
+            safetensors.torch.save_file(_flat(ranker.state_dict()), new / "weights.safetensors")
+            safetensors.torch.save_file(_flat(average.state_dict()), new / "average.safetensors")
+            safetensors.torch.save_file(_flat(best), new / "best.safetensors")
+            safetensors.torch.save_file(_optimiser_tensors(optimiser), new / "optimiser.safetensors")
+            write_json(new / "progress.json", {"run": self.run, **asdict(progress)})
+        for old in self._folders():
+            if old != target:
+                shutil.rmtree(old)
+
+    def load(
+        self, ranker: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
+    ) -> tuple[Progress, dict[str, Tensor]] | None:
+        """Bring model, average and optimiser to the last checkpoint; answer how far it had come and the best weights.
+
+        None where there is no checkpoint, or only those of another run. Raises CheckpointError where it is damaged.
+        """
+        folders = self._folders()
+        if not folders:
+            return None
+        last = folders[-1]
+        try:
+            document: dict[str, Any] = json.loads((last / "progress.json").read_text(encoding="utf-8"))
+            if document.pop("run") != self.run:
+                return None
+            ranker.load_state_dict(safetensors.torch.load_file(last / "weights.safetensors"))
+            average.load_state_dict(safetensors.torch.load_file(last / "average.safetensors"))
+            _restore(optimiser, safetensors.torch.load_file(last / "optimiser.safetensors"))
+            return Progress(**document), safetensors.torch.load_file(last / "best.safetensors")
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise CheckpointError(f"{last}: expected a whole checkpoint; found {error}: delete it") from error
+
+    def clear(self) -> None:
+        """Remove them all."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _folders(self) -> list[Path]:
+        return sorted(self.folder.glob("epoch_*"))
+
+
+def _flat(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous copies on the CPU, as safetensors wants them."""
+    return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+
+
+def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimiser.state_dict()["state"]
+    return _flat({f"{place}.{name}": value for place, entry in state.items() for name, value in entry.items()})
+
+
+def _restore(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        place, name = key.split(".", 1)
+        state.setdefault(int(place), {})[name] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

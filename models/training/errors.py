@@ -1,0 +1,21 @@
+"""Errors of training and of what it leaves behind."""
+
+
+class TrainingError(ValueError):
+    """Base of the errors of training; the message says the thing, what was expected, what was found and what to do."""
+
+
+class NoSeedsError(TrainingError):
+    """Raised when the windows to train on hold no seed with a label."""
+
+
+class DivergedError(TrainingError):
+    """Raised when the loss stops being a finite number."""
+
+
+class CheckpointError(TrainingError):
+    """Raised when a checkpoint of this very run is there but cannot be read."""
+
+
+class ArtifactError(TrainingError):
+    """Raised when a model's folder is missing, incomplete, damaged or of another format; the message says which."""

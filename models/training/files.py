@@ -1,0 +1,10 @@
+"""JSON files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a JSON document: the same document gives the same bytes."""
+    path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,71 @@
+"""The whole fit: length and calibration from a model of the train window alone, then one on train and validate."""
+
+from dataclasses import replace
+from pathlib import Path
+from shutil import rmtree
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from models.graph.store import TemporalGraph
+from models.nn.config import ModelConfig
+from models.training.artifact import load_model, save_model
+from models.training.config import TrainingConfig
+from models.training.errors import ArtifactError
+from models.training.train import Log, fingerprint, train
+
+
+def fit(
+    graph: TemporalGraph,
+    model_config: ModelConfig,
+    training_config: TrainingConfig,
+    folder: Path,
+    device: torch.device | str | None = None,
+    log: Log | None = None,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Write the model artifact ``folder`` and answer a summary: epochs, seconds, validation AUC by task and epoch.
+
+    ``checkpoint`` (None = ``checkpoint`` beside ``folder``) keeps both halves' progress: an interrupted fit goes on.
+    Raises what ``train`` raises.
+    """
+    started = perf_counter()
+    keep = checkpoint or folder.parent / "checkpoint"
+    selection = keep / "selection"
+    if not _trained(selection, fingerprint(graph, model_config, training_config)):
+        train(graph, model_config, training_config, selection, device, log=log, checkpoint=keep / "train")
+    selected = load_model(selection)
+    selecting = perf_counter() - started
+    train(
+        graph,
+        model_config,
+        training_config,
+        folder,
+        device,
+        fixed_epochs=selected.training["epochs"],
+        windows=("train", "validate"),
+        checkpoint=keep / "final",
+    )
+    final = load_model(folder)
+    training = {**final.training, "selection": selected.training}
+    save_model(replace(final, calibration=selected.calibration, training=training), folder)
+    rmtree(keep)
+    best = selected.training["history"][selected.training["epochs"] - 1]
+    return {
+        "epochs": selected.training["epochs"],
+        "epochs_run": selected.training["epochs_run"],
+        "validate": {name: value for name, value in best.items() if name.startswith("validate_")},
+        "history": selected.training["history"],
+        "seeds": final.training["seeds"],
+        "selection_seconds": selecting,
+        "seconds": perf_counter() - started,
+    }
+
+
+def _trained(folder: Path, run: str) -> bool:
+    """Whether the first half of this very fit is done."""
+    try:
+        return load_model(folder).training["run"] == run
+    except ArtifactError:
+        return False

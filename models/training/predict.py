@@ -1,0 +1,47 @@
+"""Scoring seeds of a graph: logits, calibrated probabilities, validation metrics."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import metrics
+from models.graph.store import TemporalGraph
+from models.nn.encoded import EncodedGraph, encode_graph
+from models.nn.model import Ranker
+from models.training.artifact import Model
+from models.training.batches import Batches, State, score
+
+_BATCH = 2048
+
+
+def predict(
+    model: Model, graph: TemporalGraph, rows: Tensor, state: State = "as_of", calibrated: bool = True
+) -> np.ndarray:
+    """Probabilities (n, tasks) float64 of seeds ``rows`` (n,) of any graph of the model's schema.
+
+    ``state``: as_of = everything strictly before the seed; frozen = the member's side as of ``frozen_time``, the start
+    of the seed's window, as one ranking request sees it. Not calibrated: the sigmoid of the logits. Raises
+    EncodingError where the graph is not of the model's schema.
+    """
+    encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
+    logits = score_rows(model.ranker, encoded, rows.to(model.device), state)
+    return model.calibration.apply(logits) if calibrated else 1 / (1 + np.exp(-logits.astype(np.float64)))
+
+
+@torch.inference_mode()
+def score_rows(ranker: Ranker, encoded: EncodedGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
+    """Logits (n, tasks) float32 of seeds, in evaluation mode; the ranker is left in the mode it had."""
+    mode = ranker.training
+    ranker.eval()
+    batches = Batches(encoded, ranker.config.activities)
+    table = ranker.input_table(encoded)
+    parts = [score(ranker, encoded, batches.make(part, state), table) for part in rows.split(_BATCH) if len(part)]
+    ranker.train(mode)
+    tasks = len(ranker.schema.seeds.tasks)
+    return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, tasks), dtype=np.float32)
+
+
+def task_aucs(ranker: Ranker, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """AUC per task; NaN where a task has one class only."""
+    tasks = [task.name for task in ranker.schema.seeds.tasks]
+    return {task: metrics.auc(labels[:, place], logits[:, place]) for place, task in enumerate(tasks)}

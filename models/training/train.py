@@ -1,0 +1,241 @@
+"""The training loop: epochs over the seeds, early stopping on the validation window, checkpoints, the artifact."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from sys import stderr
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from models.files import sha256_of_json
+from models.graph.store import TemporalGraph
+from models.nn.config import ModelConfig
+from models.nn.encoded import EncodedGraph, encode_graph
+from models.nn.encoding import Encoding
+from models.nn.model import Ranker
+from models.training.artifact import Model, save_model
+from models.training.batches import Batches, random_lag, score
+from models.training.calibration import Calibration
+from models.training.checkpoint import Checkpoints, Progress
+from models.training.config import TrainingConfig
+from models.training.errors import DivergedError, NoSeedsError
+from models.training.predict import score_rows, task_aucs
+
+Log = Callable[[dict[str, float], int], None]
+"""Called with metrics and the number of the epoch."""
+
+
+def train(
+    graph: TemporalGraph,
+    model_config: ModelConfig,
+    training_config: TrainingConfig,
+    folder: Path,
+    device: torch.device | str | None = None,
+    resume: bool = True,
+    log: Log | None = None,
+    fixed_epochs: int | None = None,
+    windows: Sequence[str] = ("train",),
+    checkpoint: Path | None = None,
+) -> Path:
+    """Train on the seeds of ``windows`` and write the model artifact ``folder``; answer that folder.
+
+    Unless ``fixed_epochs`` says how many epochs to run, the validation AUC of the primary task stops training and picks
+    the epoch; the artifact's calibration is then fitted on the validation window. ``device`` None = CUDA where there is
+    one. ``checkpoint`` (None = ``checkpoint`` beside ``folder``) holds one checkpoint, removed at the end; with
+    ``resume`` an interrupted run of the same graph and configuration goes on from it, to the same result.
+
+    Raises NoSeedsError, DivergedError, CheckpointError, ConfigError.
+    """
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    graph = graph.to(chosen)
+    rows = _labelled(graph, windows)
+    encoding = Encoding.fit(graph, until=max(graph.schema.window(window).end for window in windows))
+    encoded = encode_graph(encoding, graph.schema, graph)
+    with _seeded(training_config.seed, chosen):
+        ranker = Ranker(model_config, graph.schema, encoding).to(chosen)
+    optimiser = _optimiser(ranker, training_config)
+    average = deepcopy(ranker)  # the moving average of the weights: what is validated and kept
+
+    run = fingerprint(graph, model_config, training_config, windows, fixed_epochs)
+    checkpoints = Checkpoints(checkpoint or folder.parent / "checkpoint", run)
+    progress, best = Progress(), {name: value.clone() for name, value in average.state_dict().items()}
+    found = checkpoints.load(ranker, average, optimiser) if resume else None
+    if found:
+        progress, best = found[0], {name: value.to(chosen) for name, value in found[1].items()}
+    else:
+        checkpoints.clear()
+
+    while not _finished(progress, training_config, fixed_epochs):
+        metrics = _epoch(ranker, average, encoded, optimiser, rows, progress.epoch, training_config)
+        progress.epoch += 1
+        if fixed_epochs is None:
+            metrics |= _validate(average, encoded)
+        auc = metrics.get(f"validate_auc_{_primary(graph)}", float("nan"))
+        # Where the validation window cannot judge (no seeds, one class), the last epoch is the best.
+        if fixed_epochs is not None or math.isnan(auc) or auc > progress.best_auc:
+            progress.best_epoch, progress.best_auc = progress.epoch, auc if not math.isnan(auc) else progress.best_auc
+            best = {name: value.clone() for name, value in average.state_dict().items()}
+        progress.history.append({name: value for name, value in metrics.items() if name != "seeds_per_second"})
+        checkpoints.save(progress, ranker, average, optimiser, best)
+        if log:
+            log(metrics, progress.epoch)
+
+    average.load_state_dict(best)
+    tasks = [task.name for task in graph.schema.seeds.tasks]
+    calibration = Calibration.none(tasks)
+    if fixed_epochs is None:
+        validate = graph.seeds.rows("validate")
+        calibration = Calibration.fit(
+            tasks, score_rows(average, encoded, validate), graph.seeds.labels[validate].cpu().numpy()
+        )
+    training = {
+        "config": asdict(training_config),
+        "windows": list(windows),
+        "epochs": progress.best_epoch,
+        "epochs_run": progress.epoch,
+        "seeds": len(rows),
+        "history": progress.history,
+        "run": run,
+    }
+    save_model(Model(average.eval(), encoding, graph.schema, calibration, training), folder)
+    checkpoints.clear()
+    return folder
+
+
+def _epoch(
+    ranker: Ranker,
+    average: Ranker,
+    encoded: EncodedGraph,
+    optimiser: torch.optim.Optimizer,
+    rows: Tensor,
+    epoch: int,
+    config: TrainingConfig,
+) -> dict[str, float]:
+    """One pass over ``rows`` in random order; answer loss and speed."""
+    ranker.train()
+    batches = Batches(encoded, ranker.config.activities)
+    weights = torch.tensor([task.weight for task in ranker.schema.seeds.tasks], device=rows.device)
+    started, total, seen = perf_counter(), 0.0, 0
+    with _seeded(config.seed + 1_000_003 * (epoch + 1), rows.device), _bar(len(rows), epoch) as bar:
+        parts = rows[torch.randperm(len(rows), device=rows.device)].split(config.batch_size)
+        for step, part in enumerate(parts):
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * _schedule((epoch + step / len(parts)) / config.epochs, config)
+            batch = batches.make(part, lag=random_lag(part, config.member_lag_days))
+            loss = multi_task_loss(score(ranker, encoded, batch), batch.labels, weights)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(ranker.parameters(), config.gradient_norm)
+            optimiser.step()
+            _follow(average, ranker, config.averaging, epoch * len(parts) + step)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"loss in epoch {epoch + 1}, step {step + 1}: expected a finite number; found {value}: lower "
+                    f"learning_rate ({config.learning_rate})"
+                )
+            total, seen = total + value * len(part), seen + len(part)
+            bar.set_postfix(loss=f"{total / seen:.4f}", refresh=False)
+            bar.update(len(part))
+    return {"train_loss": total / seen, "seeds_per_second": seen / (perf_counter() - started)}
+
+
+def multi_task_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum over tasks of the mean binary cross-entropy over the rows on which the task is defined.
+
+    ``logits``, ``labels`` (batch, tasks), NaN where undefined; ``weights`` (tasks,).
+    """
+    defined = ~torch.isnan(labels)
+    losses = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none") * defined
+    return (losses.sum(dim=0) / defined.sum(dim=0).clamp(min=1) * weights).sum()
+
+
+@torch.no_grad()
+def _follow(average: Ranker, ranker: Ranker, decay: float, step: int) -> None:
+    """Move the average towards the weights; in the first steps faster, so that it forgets where they began."""
+    decay = min(decay, (1 + step) / (10 + step))
+    torch._foreach_lerp_(list(average.parameters()), list(ranker.parameters()), 1 - decay)
+
+
+def _validate(ranker: Ranker, encoded: EncodedGraph) -> dict[str, float]:
+    rows = encoded.graph.seeds.rows("validate")
+    labels = encoded.graph.seeds.labels[rows].cpu().numpy()
+    aucs = task_aucs(ranker, labels, score_rows(ranker, encoded, rows))
+    return {f"validate_auc_{task}": auc for task, auc in aucs.items()}
+
+
+def _schedule(progress: float, config: TrainingConfig) -> float:
+    """Share of the peak learning rate: a linear rise, then a linear fall to zero; ``progress`` 0 to 1."""
+    if progress < config.warmup:
+        return (progress + 1e-3) / (config.warmup + 1e-3)
+    return max(0.0, (1 - progress) / (1 - config.warmup))
+
+
+def _optimiser(ranker: Ranker, config: TrainingConfig) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(ranker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+
+def _finished(progress: Progress, config: TrainingConfig, fixed_epochs: int | None) -> bool:
+    if fixed_epochs is not None:
+        return progress.epoch >= fixed_epochs
+    return progress.epoch >= config.epochs or progress.epoch - progress.best_epoch > config.patience
+
+
+def _labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
+    """The seeds of the windows that have a label for any task, known before the last of the windows ended."""
+    rows = torch.cat([graph.seeds.rows(window) for window in windows])
+    end = max(graph.schema.window(window).end for window in windows)
+    rows = rows[graph.seeds.settled[rows] < end]
+    rows = rows[~torch.isnan(graph.seeds.labels[rows]).all(dim=1)]
+    if not len(rows):
+        raise NoSeedsError(
+            f"seeds of the windows {', '.join(windows)}: expected one or more with a label; found none: check the "
+            "spec's windows against the time range of the impressions"
+        )
+    return rows
+
+
+def _primary(graph: TemporalGraph) -> str:
+    return next(task.name for task in graph.schema.seeds.tasks if task.primary)
+
+
+def fingerprint(
+    graph: TemporalGraph,
+    model: ModelConfig,
+    training: TrainingConfig,
+    windows: Sequence[str] = ("train",),
+    fixed_epochs: int | None = None,
+) -> str:
+    """A digest of everything that decides a run's result: same digest, same model."""
+    seeds = [len(graph.seeds), np.float64(graph.seeds.time.double().sum().item()).hex()]
+    return sha256_of_json(
+        {
+            "graph": [graph.manifest.get("digest"), *seeds],
+            "model": asdict(model),
+            "training": asdict(training),
+            "windows": list(windows),
+            "epochs": fixed_epochs,
+        }
+    )
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Torch's random state set to ``seed`` inside the block and as it was after it."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+def _bar(total: int, epoch: int) -> tqdm:
+    interval = 0.2 if stderr.isatty() else 10.0
+    return tqdm(total=total, desc=f"epoch {epoch + 1}", unit=" seeds", unit_scale=True, mininterval=interval)

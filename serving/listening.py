@@ -1,0 +1,47 @@
+"""Addresses that a server listens at: whether a port is free, and how the server is reached."""
+
+import socket
+import time
+
+from serving.errors import EndpointError
+
+LOOPBACK = "127.0.0.1"
+_ANY = {"0.0.0.0": LOOPBACK, "::": "::1"}
+
+
+def reached_at(host: str) -> str:
+    """The address at which this machine reaches a server that is bound to ``host``."""
+    return _ANY.get(host, host)
+
+
+def address(host: str, port: int) -> str:
+    """``host:port``, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def free_port(host: str, port: int = 0) -> int:
+    """A port at which nobody listens: the given one, or any for 0. Raises EndpointError where there is none."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        if port:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            what = f"port {port}" if port else "any port"
+            raise EndpointError(
+                f"{what} of {host}: expected a free one; found {error.strerror}. Choose another."
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def await_free(host: str, port: int, seconds: float = 30.0) -> None:
+    """Wait until nobody listens at the port: the server that we replace may hold it for a moment more."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            free_port(host, port)
+            return
+        except EndpointError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)

@@ -1,0 +1,89 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.graph.fakes import fake_graph
+from models.graph.store import TemporalGraph
+from models.nn.encoded import encode_graph
+from models.nn.encoding import Encoding
+from models.nn.errors import EncodingError
+
+GRAPH = fake_graph(members=12, items=16)
+ENCODING = Encoding.fit(GRAPH, GRAPH.schema.window("train").end)
+
+
+def test_json_and_back_is_the_same_encoding() -> None:
+    assert Encoding.from_json(json.loads(json.dumps(ENCODING.to_json()))) == ENCODING
+
+
+def test_nothing_after_the_end_of_training_is_fitted_on() -> None:
+    until = GRAPH.schema.window("train").end
+    seeds, member = GRAPH.seeds, GRAPH.nodes["member"]
+    later = replace(
+        GRAPH,
+        seeds=replace(seeds, numbers=torch.where((seeds.time >= until).unsqueeze(1), 99.0, seeds.numbers)),
+        nodes={
+            **GRAPH.nodes,
+            "member": replace(
+                member, numbers=torch.where((member.version_time >= until).unsqueeze(1), 99.0, member.numbers)
+            ),
+        },
+    )
+    assert Encoding.fit(later, until) == ENCODING
+
+
+def test_values_that_training_never_saw_have_code_zero() -> None:
+    features = GRAPH.schema.node("item").features
+    narrow = replace(ENCODING.nodes["item"], vocabularies=(("text",),))
+    # The graph's vocabulary is image, text, video.
+    assert narrow.map_categories(features, torch.tensor([[0], [1], [2], [3]])).flatten().tolist() == [0, 0, 1, 0]
+
+
+def raw_rows(graph: TemporalGraph, rows: torch.Tensor) -> list[dict[str, object]]:
+    device = graph.schema.seeds.features[2]
+    return [
+        {
+            "member_rate": float(numbers[0]),
+            "item_rate": None if torch.isnan(numbers[1]) else float(numbers[1]),
+            "device": None if code == 0 else device.vocabulary[code - 1],
+        }
+        for numbers, code in zip(graph.seeds.numbers[rows], graph.seeds.categories[rows, 0], strict=True)
+    ]
+
+
+def test_a_request_is_encoded_as_the_graphs_seed_was() -> None:
+    rows = GRAPH.seeds.rows("test")
+    encoded = encode_graph(ENCODING, GRAPH.schema, GRAPH)
+    numbers, categories = ENCODING.encode_impression(raw_rows(GRAPH, rows))
+    np.testing.assert_array_equal(numbers, encoded.impression_numbers[rows].numpy())
+    np.testing.assert_array_equal(categories, encoded.impression_categories[rows].numpy())
+    assert [part.shape for part in ENCODING.encode_impression([])] == [(0, 4), (0, 1)]
+
+
+def test_a_request_may_leave_out_everything_but_not_send_words_as_numbers() -> None:
+    numbers, categories = ENCODING.encode_impression([{"device": "toaster"}])
+    assert numbers.tolist() == [[0.0, 0.0, 1.0, 1.0]]
+    assert categories.tolist() == [[0]]
+    with pytest.raises(EncodingError, match="member_rate: expected a number"):
+        ENCODING.encode_impression([{"member_rate": "often"}])
+
+
+def test_surfaces_are_coded_by_name() -> None:
+    assert [ENCODING.surface_code(name) for name in ("email", "push", "fax")] == [0, 1, -1]
+    schema = replace(GRAPH.schema, seeds=replace(GRAPH.schema.seeds, surfaces=("push", "fax")))
+    found = encode_graph(ENCODING, GRAPH.schema, replace(GRAPH, schema=schema))
+    assert (found.surface == torch.where(GRAPH.seeds.surface == 0, 1, -1)).all()
+
+
+def test_a_graph_of_another_product_is_refused() -> None:
+    fewer = replace(GRAPH.schema, edges=GRAPH.schema.edges[:-1])
+    with pytest.raises(EncodingError, match="edge types"):
+        encode_graph(ENCODING, GRAPH.schema, replace(GRAPH, schema=fewer))
+    member = GRAPH.schema.node("member")
+    renamed = replace(member, features=(replace(member.features[0], name="age"), *member.features[1:]))
+    schema = replace(GRAPH.schema, nodes=(renamed, *GRAPH.schema.nodes[1:]))
+    with pytest.raises(EncodingError, match=r"features of node type member: expected .*seniority.*found .*age"):
+        encode_graph(ENCODING, GRAPH.schema, replace(GRAPH, schema=schema))

@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from models.nn.scaling import LIMIT, Scale, scale_numbers
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "shape"),
+    [
+        ("member_all_exposures", [0.0, 3.0, 4.0], "log"),
+        ("member_all_click_rate", [0.0, 0.5, 1.0], "logit"),
+        ("income", [1.0, 2.0, 3.0, 1000.0], "log"),
+        ("temperature", [-3.0, 2.0, 900.0], "plain"),
+        ("height", [1.6, 1.7, 1.8], "plain"),
+    ],
+)
+def test_the_shape_follows_name_and_tail(name: str, values: list[float], shape: str) -> None:
+    assert Scale.fit(name, torch.tensor(values)).shape == shape
+
+
+def test_scaled_values_are_centred_bounded_and_keep_their_order() -> None:
+    values = torch.rand(500).mul(8).exp()
+    scaled = Scale.fit("spend", values).apply(values)
+    assert scaled.mean().abs() < 0.05
+    assert scaled.abs().max() <= LIMIT
+    assert (scaled[values.argsort()].diff() >= 0).all()
+
+
+@pytest.mark.parametrize("values", [[], [float("nan")], [2.0, 2.0], [float("inf"), 1.0]])
+def test_nothing_to_fit_on_still_gives_finite_numbers(values: list[float]) -> None:
+    scale = Scale.fit("x", torch.tensor(values))
+    assert torch.isfinite(scale.apply(torch.tensor([-1e9, 0.0, 2.0, 1e9]))).all()
+
+
+def test_a_missing_number_is_zero_and_flagged() -> None:
+    scale = Scale.fit("x", torch.tensor([1.0, 3.0]))
+    found = scale_numbers((scale,), torch.tensor([[float("nan")], [3.0]]))
+    assert found.tolist() == [[0.0, 1.0], [1.0, 0.0]]
+    assert scale_numbers((), torch.zeros(4, 0)).shape == (4, 0)
+    assert scale_numbers((scale,), torch.zeros(0, 1)).shape == (0, 2)
