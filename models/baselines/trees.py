@@ -45,18 +45,13 @@ class Floor:
     def predict(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         """Probabilities (rows,) float64 by task, of rows with the columns of a training set. Raises FloorError."""
         inputs = _inputs(self.spec, frame, self.vocabularies)
-        return {
-            task: np.full(len(frame), model)
-            if isinstance(model, float)
-            else np.asarray(model.predict(inputs, num_iteration=model.best_iteration)).reshape(len(frame))
-            for task, model in self.models.items()
-        }
+        return {task: _probabilities(model, inputs) for task, model in self.models.items()}
 
 
-def fit_floor(frame: pd.DataFrame, spec: Spec, seed: int = 7) -> Floor:
+def fit_floor(frame: pd.DataFrame, spec: Spec, seed: int = 7, threads: int | None = None) -> Floor:
     """Fit on the rows whose ``window`` is train, stopping early on those of validate; the same seed, the same trees.
 
-    ``frame`` has the columns of a training set (docs/architecture.md). Raises FloorError.
+    ``frame`` has the columns of a training set (docs/architecture.md); ``threads`` None = all cores. Raises FloorError.
     """
     import lightgbm
 
@@ -66,7 +61,7 @@ def fit_floor(frame: pd.DataFrame, spec: Spec, seed: int = 7) -> Floor:
     vocabularies = {name: _vocabulary(train[name]) for name in _categories(spec) if name in train}
     inputs = _inputs(spec, frame, vocabularies)
     # Rows and columns are drawn by these seeds alone; `deterministic` keeps the number of threads out of the sums.
-    parameters = {**_PARAMETERS, "seed": seed, "num_threads": os.cpu_count() or 1}
+    parameters = {**_PARAMETERS, "seed": seed, "num_threads": threads or os.cpu_count() or 1}
     models: dict[str, Any] = {}
     for name in spec.tasks:
         labels = _labels(spec, frame, name)
@@ -82,6 +77,12 @@ def fit_floor(frame: pd.DataFrame, spec: Spec, seed: int = 7) -> Floor:
             callbacks = [lightgbm.early_stopping(_PATIENCE, verbose=False)]
         models[name] = lightgbm.train(parameters, fitted, _ROUNDS, valid_sets=judges, callbacks=callbacks)
     return Floor(spec, vocabularies, models)
+
+
+def _probabilities(model: "lightgbm.Booster | float", inputs: pd.DataFrame) -> np.ndarray:
+    if isinstance(model, float) or inputs.empty:  # LightGBM refuses to score nothing
+        return np.full(len(inputs), model if isinstance(model, float) else 0.0)
+    return np.asarray(model.predict(inputs, num_iteration=model.best_iteration), dtype=np.float64)
 
 
 def _categories(spec: Spec) -> list[str]:

@@ -56,7 +56,7 @@ class ActivityEncoder(nn.Module):
             of_type = torch.tensor([self.targets[name] == node for name in self.edges], device=edge.device)
             rows = torch.nonzero(of_type[edge] & activities.mask.flatten()).flatten()
             tokens = tokens.index_copy(0, rows, self._content(encoded, node, target[rows], moment[rows], look_up))
-        tokens = (self.content(tokens) + self.action(edge)).view(batch, count, -1)
+        tokens = (self.content(tokens) + self.action(edge)).unflatten(0, (batch, count))
         # Place 0 stands in where there is no activity: nothing may speak there.
         return tokens * activities.mask.unsqueeze(-1)
 
@@ -71,6 +71,6 @@ class ActivityEncoder(nn.Module):
         root, *parts = found.split([state.numel() for state in states])
         content = root
         for (name, branch), part in zip(tree.branches.items(), parts, strict=True):
-            neighbour = part.view(*branch.index.shape, -1)
+            neighbour = part.unflatten(0, branch.index.shape)
             content = content + self.attention[name](root, neighbour, branch.mask, edge_features(branch)).squeeze(1)
         return content

@@ -55,7 +55,7 @@ class BranchAttention(nn.Module):
     def forward(self, parent: Tensor, neighbour: Tensor, mask: Tensor, edge: Tensor) -> Tensor:
         """``parent`` (parents, width), ``neighbour`` (parents, fan_out, width) -> (parents, tokens, width)."""
         if self.asked:
-            query = (self.query(parent) * self.scale).view(len(parent), self.tokens, -1)
+            query = (self.query(parent) * self.scale).unflatten(1, (self.tokens, -1))
             score = torch.bmm(query, neighbour.transpose(1, 2))  # (parents, tokens, fan_out)
         else:
             score = self.query(neighbour).transpose(1, 2)
@@ -88,7 +88,7 @@ class Aggregation(nn.Module):
                 tokens = config.graph_tokens if hop == 0 else 1
                 for edge in edges:
                     self.attention[_key(hop, edge.name)] = BranchAttention(config.width, tokens, asked=hop == 0)
-                if edges:
+                if edges and hop:
                     self.norms[_key(hop, node)] = nn.LayerNorm(config.width)
                 reached |= {edge.target for edge in edges}
             types = reached
@@ -106,7 +106,7 @@ class Aggregation(nn.Module):
 
     def forward(self, root: Tensor, branches: dict[str, Branch], inputs: Iterator[Tensor]) -> Tensor:
         """``root`` (batch, width) -> (batch, H, width); ``inputs`` (parents, fan_out, width) in ``walk``'s order."""
-        tokens = self.widen(root).view(len(root), -1, self.width)
+        tokens = self.widen(root).unflatten(1, (-1, self.width))
         for name, branch in branches.items():
             tokens = tokens + self._message(0, name, root, branch, inputs)
         tokens = self.dropout(tokens)

@@ -36,7 +36,7 @@ class IdEmbedding(nn.Module):
     def __init__(self, buckets: int, width: int, dropout: float) -> None:
         super().__init__()
         self.buckets, self.dropout = buckets, dropout
-        self.cold = nn.Parameter(torch.zeros(width))
+        self.cold = nn.Parameter(torch.randn(width) * 0.1)
         self.table = nn.Embedding(buckets + 1, width, padding_idx=0)
         nn.init.zeros_(self.table.weight)
 

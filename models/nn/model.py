@@ -128,7 +128,7 @@ class Ranker(nn.Module):
         found = self._look_up(encoded, torch.cat([state.flatten() for state in states]), table)
         parts = found.split([state.numel() for state in states])
         places: Iterator[Tensor] = (
-            part.view(*state.shape, -1) for part, state in zip(parts[1:], states[1:], strict=True)
+            part.unflatten(0, state.shape) for part, state in zip(parts[1:], states[1:], strict=True)
         )
         return side(parts[0], tree.branches, places)
 

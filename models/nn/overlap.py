@@ -85,15 +85,16 @@ class Overlap(nn.Module):
 
     def _path(self, graph: TemporalGraph, tree: Tree, path: Path) -> Tensor:
         """(B, places found) float32."""
-        index, mask = tree.index, tree.index >= 0
+        index, mask, places = tree.index, tree.index >= 0, 1
         branches: Mapping[str, Branch] = tree.branches
         for name in path.edges:
             if name not in branches:
                 return torch.zeros(len(tree.index), 0, device=tree.index.device)
             index, mask, branches = branches[name].index, branches[name].mask, branches[name].branches
+            places *= index.shape[1]
         hashes = graph.nodes[path.node].id_hash
         code = hashes.index_select(0, index.clamp(min=0).flatten()).view(index.shape) % _CODES + 1
-        return (code * mask).float().view(len(tree.index), -1)
+        return (code * mask).float().view(len(tree.index), places)
 
 
 def _sizes(side: list[Path], total: int) -> list[int]:

@@ -85,7 +85,7 @@ class SequenceDecoder(nn.Module):
         causal = prefix_mask(self.graph_tokens, mask)
         own = torch.ones(batch, self.graph_tokens, dtype=torch.bool, device=mask.device)
         seen = torch.cat([visible_prefix(self.graph_tokens, mask), own], dim=1)  # (B, P + H)
-        seen = seen.repeat_interleave(slate, dim=0).view(batch * slate, 1, 1, -1)
+        seen = seen.repeat_interleave(slate, dim=0)[:, None, None, :]
         tokens = (candidates + self.candidate_position).flatten(0, 1)  # (B * C, H, w)
         # Of the last layer only these are read: the graph tokens and the last activity, which has seen everything.
         read = [*range(self.graph_tokens), prefix.shape[1] - 1]
@@ -101,4 +101,4 @@ class SequenceDecoder(nn.Module):
             prefix = block(prefix[:, read], keys, causal[:, :, read]) if last else block(prefix, keys, causal)
         prefix, tokens = self.norm(prefix), self.norm(tokens)
         summary = torch.cat([prefix[:, :-1].mean(dim=1), prefix[:, -1]], dim=-1)
-        return summary, tokens.view(batch, slate, self.graph_tokens, -1)
+        return summary, tokens.unflatten(0, (batch, slate))

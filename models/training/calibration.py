@@ -30,19 +30,29 @@ def fit_platt(logits: np.ndarray, labels: np.ndarray) -> Platt:
         return Platt()
     # Platt's targets: a little inside 0 and 1, so that separable rows do not send the scale to infinity.
     target = np.where(y > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    design = np.stack([x, np.ones_like(x)], axis=1)
-    weights = np.array([1.0, 0.0])
+    centre, spread = float(x.mean()), float(x.std()) or 1.0
+    design = np.stack([(x - centre) / spread, np.ones_like(x)], axis=1)
+    weights = np.array([0.0, np.log(positive / negative)])  # from "the logits say nothing": there Newton is safe
+    loss = _loss(design @ weights, target)
     for _ in range(_STEPS):
-        chance = Platt(*weights).apply(x)
+        chance = Platt().apply(design @ weights)
         gradient = design.T @ (chance - target)
         curvature = design.T @ (design * (chance * (1 - chance))[:, None]) + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        weights = weights - step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-12))
+        while (found := _loss(design @ (weights - step), target)) > loss and np.abs(step).max() > 1e-10:
+            step = step / 2
+        weights, loss = weights - step, min(loss, found)
         if np.abs(step).max() < 1e-10:
             break
+    weights = np.array([weights[0] / spread, weights[1] - weights[0] * centre / spread])
     if weights[0] < _SMALLEST_SCALE:  # the logits say nothing: keep their order, give everyone about the base rate
         return Platt(_SMALLEST_SCALE, float(np.log(positive / negative) - _SMALLEST_SCALE * x.mean()))
     return Platt(float(weights[0]), float(weights[1]))
+
+
+def _loss(logits: np.ndarray, target: np.ndarray) -> float:
+    """Mean negative log likelihood."""
+    return float(np.mean(np.logaddexp(0, logits) - target * logits))
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def fit(
     return {
         "epochs": selected.training["epochs"],
         "epochs_run": selected.training["epochs_run"],
-        "validate": {name: value for name, value in best.items() if name.startswith("validate_")},
+        **{name: value for name, value in best.items() if name.startswith("validate_")},
         "history": selected.training["history"],
         "seeds": final.training["seeds"],
         "selection_seconds": selecting,

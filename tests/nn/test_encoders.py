@@ -19,11 +19,11 @@ def test_an_id_that_training_never_met_is_cold() -> None:
 
 def test_dropout_hides_ids_in_training_only() -> None:
     embedding = IdEmbedding(buckets=8, width=4, dropout=0.5)
-    torch.nn.init.ones_(embedding.table.weight)
+    torch.nn.init.ones_(embedding.table.weight[1:])
     hashes = torch.arange(1000)
-    hidden = (embedding.train()(hashes) == embedding.table.weight[0]).all(dim=1)
+    hidden = (embedding.train()(hashes) == embedding.cold).all(dim=1)
     assert 0.4 < hidden.float().mean() < 0.6
-    assert (embedding.eval()(hashes) == 1).all()
+    assert not (embedding.eval()(hashes) == embedding.cold).any()
 
 
 def test_a_type_without_ids_has_the_cold_one_for_all() -> None:

@@ -43,7 +43,7 @@ def test_counts_are_those_of_the_two_trees() -> None:
 
 
 def test_an_unknown_node_has_nothing_in_common() -> None:
-    graph, _, ranker = ready()
+    _, _, ranker = ready()
     tokens = ranker.cold_member_tokens()[ranker.config.graph_tokens :].unsqueeze(0)
     assert (ranker.overlap(tokens, tokens.unsqueeze(1)) == 0).all()
 

@@ -59,13 +59,11 @@ def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: in
     config = MODEL.ranker.config
     with torch.no_grad():
         logits = MODEL.ranker.decode(
-            torch.from_numpy(given["member_tokens"]).view(1, config.graph_tokens, config.width),
-            torch.from_numpy(given["activity_tokens"]).view(1, config.activities, config.width),
+            torch.from_numpy(given["member_tokens"]).view(1, -1, config.width),
+            torch.from_numpy(given["activity_tokens"]).view(1, config.activities, -1),
             activity_age(activities, torch.tensor([time])),
             activities.mask,
-            torch.stack([torch.from_numpy(t).view(config.graph_tokens, config.width) for t in given["item_tokens"]])[
-                None
-            ],
+            torch.stack([torch.from_numpy(t).view(-1, config.width) for t in given["item_tokens"]])[None],
             torch.from_numpy(numbers)[None],
             torch.from_numpy(categories)[None],
             torch.tensor([MODEL.encoding.surface_code("push")]),

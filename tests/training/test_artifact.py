@@ -1,0 +1,45 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.training.artifact import load_model, save_model
+from models.training.errors import ArtifactError
+from models.training.predict import predict
+from tests.training.small import small_graph, small_model
+
+
+def test_a_saved_model_is_the_same_model(tmp_path: Path) -> None:
+    graph = small_graph()
+    model = small_model(tmp_path, graph)
+    again = load_model(save_model(model, tmp_path / "again"))
+    rows = graph.seeds.rows("test")
+    np.testing.assert_array_equal(predict(again, graph, rows), predict(model, graph, rows))
+    assert (again.encoding, again.schema, again.calibration) == (model.encoding, model.schema, model.calibration)
+    assert again.tasks == ["click", "dwell"]
+    for name in ("model.safetensors", "model.json", "calibration.json", "training.json", "manifest.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "model" / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json", "calibration.json", "training.json"])
+def test_damage_is_refused_with_its_reason(tmp_path: Path, name: str) -> None:
+    small_model(tmp_path, small_graph())
+    damaged = tmp_path / "model" / name
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    with pytest.raises(ArtifactError, match=f"{name}: expected sha256"):
+        load_model(tmp_path / "model")
+    damaged.unlink()
+    with pytest.raises(ArtifactError, match=f"{name}: expected a file that the manifest names; found none"):
+        load_model(tmp_path / "model")
+
+
+def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"found no manifest\.json"):
+        load_model(tmp_path)
+    for content, reason in (("{", "damaged"), ("[]", "damaged"), (json.dumps({"format": 9, "files": {}}), "format 1")):
+        (tmp_path / "manifest.json").write_text(content)
+        with pytest.raises(ArtifactError, match=reason):
+            load_model(tmp_path)

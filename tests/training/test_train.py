@@ -1,0 +1,136 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.training import train as training
+from models.training.artifact import load_model
+from models.training.errors import CheckpointError, DivergedError, NoSeedsError
+from models.training.predict import predict
+from models.training.train import multi_task_loss, train
+from tests.training.small import MODEL, TRAINING, small_graph
+
+GRAPH = small_graph()
+
+
+def stop_after(epoch: int) -> training.Log:
+    def log(metrics: dict[str, float], now: int) -> None:
+        if now == epoch:
+            raise InterruptedError
+
+    return log
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(tmp_path: Path) -> None:
+    one, two, other = (
+        train(GRAPH, MODEL, replace(TRAINING, seed=seed), tmp_path / name, device="cpu", fixed_epochs=1)
+        for name, seed in (("one", 7), ("two", 7), ("other", 8))
+    )
+    assert files(one) == files(two)
+    assert files(one)["model.safetensors"] != files(other)["model.safetensors"]
+
+
+def test_training_leaves_the_random_state_as_it_was(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", fixed_epochs=1)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_an_interrupted_run_ends_like_one_without_a_break(tmp_path: Path, averaging: float) -> None:
+    config = replace(TRAINING, averaging=averaging)
+    whole = train(GRAPH, MODEL, config, tmp_path / "whole", device="cpu")
+    for epoch in (1, 2):
+        with pytest.raises(InterruptedError):
+            train(GRAPH, MODEL, config, tmp_path / "broken", device="cpu", log=stop_after(epoch))
+        assert not (tmp_path / "broken").exists()
+        assert (tmp_path / "checkpoint").exists()
+    broken = train(GRAPH, MODEL, config, tmp_path / "broken", device="cpu")
+    assert files(broken) == files(whole)
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_a_checkpoint_of_another_run_is_not_continued(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedError):
+        train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", log=stop_after(1))
+    other = replace(TRAINING, seed=8)
+    epochs: list[int] = []
+    train(GRAPH, MODEL, other, tmp_path / "model", device="cpu", log=lambda _, epoch: epochs.append(epoch))
+    assert epochs[0] == 1
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InterruptedError):
+        train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", log=stop_after(1))
+    (tmp_path / "checkpoint" / "epoch_0001" / "weights.safetensors").write_bytes(b"no tensors")
+    with pytest.raises(CheckpointError, match="epoch_0001: expected a whole checkpoint"):
+        train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu")
+    train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", resume=False, fixed_epochs=1)
+
+
+def test_the_best_epoch_is_kept_and_training_stops_without_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aucs = iter([0.6, 0.7, 0.65, 0.64, 0.9])
+    monkeypatch.setattr(training, "_validate", lambda *_: {"validate_auc_click": next(aucs)})
+    config = replace(TRAINING, epochs=5, patience=1)
+    stopped = load_model(train(GRAPH, MODEL, config, tmp_path / "stopped", device="cpu"))
+    assert (stopped.training["epochs"], stopped.training["epochs_run"]) == (2, 4)
+    fixed = load_model(train(GRAPH, MODEL, config, tmp_path / "fixed", device="cpu", fixed_epochs=2))
+    rows = GRAPH.seeds.rows("test")
+    np.testing.assert_array_equal(
+        predict(stopped, GRAPH, rows, calibrated=False), predict(fixed, GRAPH, rows, calibrated=False)
+    )
+
+
+def test_it_learns_what_the_fake_graph_holds(tmp_path: Path) -> None:
+    from models.graph.fakes import fake_graph
+
+    graph = fake_graph(members=60, items=30, impressions=6000)
+    logged: list[dict[str, float]] = []
+    config = replace(TRAINING, epochs=8, patience=8, averaging=0.9)
+    train(graph, MODEL, config, tmp_path / "model", device="cpu", log=lambda metrics, _: logged.append(metrics))
+    assert logged[-1]["train_loss"] < logged[0]["train_loss"]
+    assert max(entry["validate_auc_click"] for entry in logged) > 0.65
+    assert {"train_loss", "seeds_per_second", "validate_auc_click", "validate_auc_dwell"} <= set(logged[0])
+
+
+def test_undefined_labels_do_not_count() -> None:
+    weights = torch.tensor([1.0, 0.5])
+    logits = torch.tensor([[1.0, 2.0], [-1.0, 0.0]], requires_grad=True)
+    loss = multi_task_loss(logits, torch.tensor([[1.0, float("nan")], [0.0, 1.0]]), weights)
+    expected = torch.nn.functional.softplus(torch.tensor(-1.0)) + 0.5 * torch.log(torch.tensor(2.0))
+    torch.testing.assert_close(loss, expected)
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 1] == 0
+    nothing = multi_task_loss(logits, torch.full((2, 2), float("nan")), weights)
+    assert nothing == 0
+
+
+def test_windows_without_labels_are_refused(tmp_path: Path) -> None:
+    seeds = replace(GRAPH.seeds, labels=torch.full_like(GRAPH.seeds.labels, float("nan")))
+    with pytest.raises(NoSeedsError, match="windows train, validate: expected one or more with a label"):
+        train(replace(GRAPH, seeds=seeds), MODEL, TRAINING, tmp_path / "model", windows=("train", "validate"))
+    assert not (tmp_path / "model").exists()
+
+
+def test_without_a_validation_window_the_last_epoch_is_kept(tmp_path: Path) -> None:
+    seeds = GRAPH.seeds
+    window = torch.where(seeds.window == seeds.windows.index("validate"), seeds.windows.index("gate"), seeds.window)
+    graph = replace(GRAPH, seeds=replace(seeds, window=window))
+    model = load_model(train(graph, MODEL, replace(TRAINING, epochs=2), tmp_path / "model", device="cpu"))
+    assert model.training["epochs"] == 2
+
+
+def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match=r"expected a finite number; found .*learning_rate"):
+        train(GRAPH, MODEL, replace(TRAINING, learning_rate=float("inf")), tmp_path / "model", device="cpu")
