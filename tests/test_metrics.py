@@ -52,7 +52,7 @@ def test_ece_is_the_gap_that_a_constant_shift_makes() -> None:
 
 
 def test_labels_shuffled_within_users_give_a_gauc_of_one_half() -> None:
-    """The control of quality.md: a score that is fixed before the window knows nothing of a user's own order."""
+    """The control: a score that is fixed before the window knows nothing of a user's own order."""
     labels, scores, groups = sample(rows=40_000, users=4000)
     generator = np.random.default_rng(1)
     order, shuffled = np.argsort(groups, kind="stable"), np.lexsort((generator.random(len(groups)), groups))

@@ -59,7 +59,7 @@ def test_the_model_is_not_broken(run: Run, task: str) -> None:
 
 
 def test_the_model_does_not_leak(run: Run) -> None:
-    """quality.md: a click GAUC above .66, or other than .50 on labels shuffled within members, is a bug."""
+    """A click GAUC above .66, or other than .50 on labels shuffled within members, is a bug."""
     frozen = run.predictions[(run.predictions["window"] == "test") & (run.predictions["state"] == "frozen")]
     members, scores = frozen["member"].to_numpy(), frozen["candidate_click"].to_numpy()
     assert metrics.gauc(frozen["label_click"].to_numpy(), scores, members) < 0.66

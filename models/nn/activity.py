@@ -21,7 +21,7 @@ class ActivityEncoder(nn.Module):
 
     An activity's target is the root of a small tree of its own: one hop along the intrinsic edges that leave it, with
     their first fan-out (a post and its creator, a job and its company). Item-side neighbours in the sequence are worth
-    more than the mask or the positions (papers.md B).
+    more than the mask or the positions (LiGNN, arXiv 2402.11139).
     """
 
     def __init__(self, config: ModelConfig, schema: GraphSchema, encoding: Encoding) -> None:

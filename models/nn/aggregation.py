@@ -1,4 +1,4 @@
-"""Heterogeneous attention over trees of fixed fan-out, from the leaves up (LiGNN, papers.md B).
+"""Heterogeneous attention over trees of fixed fan-out, from the leaves up (LiGNN, arXiv 2402.11139).
 
 Every edge type has its own bilinear form between parent and neighbour: its query absorbs the key's projection, since
 q . (K x) = (K' q) . x, and its output absorbs the value's. A place then costs one gather and two dot products, which is

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the encoder and the decoder (papers.md B)."""
+    """Sizes of the encoder and the decoder (LiGNN, arXiv 2402.11139)."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 

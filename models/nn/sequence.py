@@ -1,8 +1,8 @@
 """The decoder's transformer: H graph tokens and N activities, then the candidates, under a prefix-causal mask.
 
-The H tokens see each other; activity i sees them and the activities up to itself (LiGNN, papers.md B). A candidate's
-tokens see the whole prefix and each other, never another candidate: a slate of C equals C slates of one, and the
-prefix is computed once.
+The H tokens see each other; activity i sees them and the activities up to itself (LiGNN, arXiv 2402.11139). The
+tokens of a candidate see the whole prefix and each other, never another candidate: a slate of C equals C slates of
+one, and the prefix is computed once.
 """
 
 from typing import cast

@@ -25,7 +25,7 @@ class Span(NamedTuple):
 
 
 class Windows(Strict):
-    """The windows in a row: graph, train, validate, gate, test (papers.md A: 35, 14, 7 days, then ours)."""
+    """The windows in a row: graph, train, validate, gate, test (35, 14, 7 days as in arXiv 2506.12700, then ours)."""
 
     start: date = Field(ge=date(2000, 1, 1), lt=date(2200, 1, 1))
     graph: Window = Window(days=35)

@@ -43,7 +43,7 @@ def test_frozen_state_knows_nothing_of_the_window(tmp_path: Path) -> None:
 
 
 def test_labels_shuffled_within_members_give_a_frozen_gauc_of_one_half(tmp_path: Path) -> None:
-    """The control of quality.md: frozen state cannot know which of a member's own rows were clicked."""
+    """The control: frozen state cannot know which of a member's own rows were clicked."""
     graph = fake_graph(members=60, items=40, impressions=6000)
     model = small_model(tmp_path, graph)
     rows = graph.seeds.rows("test")
