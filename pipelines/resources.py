@@ -5,12 +5,7 @@ from typing import Any
 from kfp.dsl import PipelineTask
 
 # glibc gives every large block back to the system at once; training on a CPU asks for the same blocks at every step.
-# Threads that wait by spinning take the cores from whatever else runs on them.
-_ON_A_CPU = {
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(8 << 30),
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 << 30), "MALLOC_TRIM_THRESHOLD_": str(8 << 30)}
 
 
 def light(task: PipelineTask) -> PipelineTask:
@@ -20,7 +15,7 @@ def light(task: PipelineTask) -> PipelineTask:
 
 def heavy(task: PipelineTask) -> PipelineTask:
     """A task over the whole data."""
-    for name, value in _ON_A_CPU.items():
+    for name, value in _KEEP_MEMORY.items():
         task.set_env_variable(name, value)
     return _limits(task, cpu="4", memory="16G")
 
