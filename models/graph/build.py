@@ -12,7 +12,7 @@ import torch
 
 from models.features import node_features
 from models.graph.columns import describe, encode
-from models.graph.csr import csr_offsets, merge_activities
+from models.graph.csr import csr_offsets
 from models.graph.errors import GraphInputError
 from models.graph.hashing import hash_keys
 from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema, NodeType, SeedSchema, TaskColumn
@@ -55,7 +55,6 @@ def build_graph(spec: Spec, tables: Path, training_set: Path, folder: Path) -> d
         schema=schema,
         edges=edges,
         nodes=nodes,
-        activities=merge_activities(schema, edges),
         seeds=seeds,
         node_keys=node_keys,
     )
@@ -99,11 +98,12 @@ def _node(spec: Spec, relations: Relations, name: str, keys: pa.Array) -> tuple[
 
 def _csr(relations: Relations, name: str, sources: int, reverse: bool) -> EdgeTensors:
     rows = relations.edge_rows(name, reverse)
+    weight = torch.from_numpy(rows.weight.astype(np.float32))
     return EdgeTensors(
         offsets=csr_offsets(rows.source, sources),
         target=torch.from_numpy(rows.target.astype(np.int32)),
         time=torch.from_numpy(rows.time.astype(np.int64)),
-        weight=torch.from_numpy(rows.weight.astype(np.float32)),
+        weight=weight[:0] if bool((weight == 1).all()) else weight,
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from models.graph.csr import csr_offsets, merge_activities
+from models.graph.csr import csr_offsets
 from models.graph.hashing import hash_keys
 from models.graph.schema import (
     REVERSE,
@@ -98,7 +98,6 @@ def fake_graph(members: int = 40, items: int = 60, seed: int = 0, impressions: i
         schema=schema,
         edges=edges,
         nodes=nodes,
-        activities=merge_activities(schema, edges),
         seeds=_seeds(schema, who, what, shown, settled, click, random),
         node_keys=node_keys,
     )

@@ -38,5 +38,5 @@ def to_hetero_data(graph: TemporalGraph, as_of: int | None = None) -> "HeteroDat
         source = torch.repeat_interleave(edge.offsets.diff())
         store = data[edge_type.source, edge_type.name, edge_type.target]
         store.edge_index = torch.stack([source[visible], edge.target[visible].long()])
-        store.time, store.weight = edge.time[visible], edge.weight[visible]
+        store.time, store.weight = edge.time[visible], edge.weight_of(visible.nonzero().flatten())
     return data

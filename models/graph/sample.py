@@ -1,8 +1,9 @@
-"""The sampler: the most recent neighbours strictly before the seed's time, as trees of fixed fan-out.
+"""The sampler: neighbours strictly before the seed's time, as trees of fixed fan-out.
 
-Everything a tree holds, at every depth, is older than the SEED's time. There is no randomness, no relabelling and no
-scatter; an unknown node (index -1) and a node without edges have empty branches. Any int64 is a moment, also a
-negative one (before 1970); before all data everything is empty.
+Everything a tree holds, at every depth, is older than the SEED's time. There is no relabelling and no scatter; an
+unknown node (index -1) and a node without edges have empty branches. Any moment will do, also a negative one (before
+1970); before all data everything is empty. The random strategies are functions of (seed, draw, node, time): the same
+question has the same answer in any batch, in any order, on any device.
 """
 
 from dataclasses import dataclass
@@ -13,11 +14,10 @@ from torch import Tensor
 from models.graph.errors import QueryError
 from models.graph.schema import EdgeType
 from models.graph.store import TemporalGraph
-from models.graph.tensors import EdgeTensors, NodeTensors
+from models.graph.strategies import CHOOSE, Draw
+from models.graph.tensors import EdgeTensors, NodeTensors, pick
+from models.graph.timeline import LATEST
 from models.graph.tree import Activities, Branch, Tree
-
-_SECONDS = 1e-6
-"""Seconds in a microsecond."""
 
 
 @dataclass
@@ -27,58 +27,72 @@ class _Parents:
     node: str
     index: Tensor  # (parents,) 0 where masked
     mask: Tensor  # (parents,)
-    seed: Tensor  # (parents,) position of the parent's seed in the batch
+    time: Tensor  # (parents,) the seed's time
     branches: dict[str, Branch]
 
 
 class Sampler:
     """Samples trees and activities from a graph, on the graph's device."""
 
-    def __init__(self, graph: TemporalGraph, hops: int | None = None) -> None:
-        """``hops``: how far trees reach; None = as far as the schema's fan-outs say."""
+    def __init__(self, graph: TemporalGraph, hops: int | None = None, limit: int | None = None, seed: int = 0) -> None:
+        """``hops``: how far trees reach; ``limit``: the largest fan-out; None = as the schema says.
+
+        ``seed`` decides what the random strategies draw.
+        """
         self.graph = graph
         self.schema = graph.schema
         self.hops = graph.schema.hops if hops is None else min(hops, graph.schema.hops)
+        self.limit, self.seed = limit, seed
 
-    def tree(self, node: str, index: Tensor, time: Tensor) -> Tree:
+    def tree(self, node: str, index: Tensor, time: Tensor, draw: int = 0) -> Tree:
         """The neighbourhood of ``index`` (batch,) int64, -1 = unknown, as of ``time`` (batch,) int64 microseconds.
 
-        Raises QueryError.
+        Another ``draw``, another answer of the random strategies. Raises QueryError.
         """
         self._check(node, index, time)
         tree = Tree(node=node, index=index, time=time, branches={})
-        seed = torch.arange(len(index), device=index.device)
-        level = [_Parents(node, index.clamp(min=0), index >= 0, seed, tree.branches)]
+        level = [_Parents(node, index.clamp(min=0), index >= 0, time, tree.branches)]
         for hop in range(self.hops):
-            level = self._grow(level, hop, time)
+            level = self._grow(level, hop, draw)
         return tree
 
     def activities(self, member: Tensor, time: Tensor, count: int) -> Activities:
         """The last ``count`` activities of ``member`` (batch,) strictly before ``time`` (batch,), oldest first.
+
+        Activities are all engagement edges that leave the member, in order of (time, edge type, row).
 
         Raises QueryError.
         """
         self._check(self.schema.seeds.member, member, time)
         if count < 1:
             raise QueryError(f"activities: expected a count of 1 or more; found {count}")
-        rows = self.graph.activities
-        if not len(rows.time):
-            empty = torch.zeros(len(member), count, dtype=torch.int64, device=member.device)
-            return Activities(edge=empty, target=empty, time=empty, mask=empty > 0)
-        owner = member.clamp(min=0)
-        end = rows.timeline.end(owner, rows.timeline.rank(time))
-        start = torch.where(member >= 0, rows.offsets[owner], end)
-        row = end.unsqueeze(1) - torch.arange(count, 0, -1, device=end.device)  # (batch, count)
-        mask = row >= start.unsqueeze(1)
-        row = row.clamp(min=0)
+        empty = torch.zeros(len(member), count, dtype=torch.int64, device=member.device)
+        edge, target, moment, mask = [empty], [empty], [empty], [empty > 0]
+        back = torch.arange(count, 0, -1, device=member.device)
+        for place, name in enumerate(self.schema.activity_edges):
+            edges = self.graph.edges[name]
+            if not len(edges.time):
+                continue
+            owner = member.clamp(min=0)
+            row = edges.timeline.end(owner, time).unsqueeze(1) - back  # (batch, count)
+            mask.append((row >= edges.offsets[owner].unsqueeze(1)) & (member >= 0).unsqueeze(1))
+            row = row.clamp(min=0)
+            edge.append(torch.full_like(row, place))
+            target.append(pick(edges.target, row).long())
+            moment.append(pick(edges.time, row))
+        seen = torch.cat(mask, dim=1)  # (batch, edge types * count)
+        key = torch.cat(moment, dim=1).masked_fill(~seen, -LATEST)
+        # Stable: what is equal in time keeps the order of edge types and rows. What is masked comes first.
+        last = key.sort(dim=1, stable=True).indices[:, -count:]
+        seen = seen.gather(1, last)
         return Activities(
-            edge=_pick(rows.edge, row).long() * mask,
-            target=_pick(rows.target, row).long() * mask,
-            time=_pick(rows.time, row) * mask,
-            mask=mask,
+            edge=torch.cat(edge, dim=1).gather(1, last) * seen,
+            target=torch.cat(target, dim=1).gather(1, last) * seen,
+            time=key.gather(1, last) * seen,
+            mask=seen,
         )
 
-    def _grow(self, level: list[_Parents], hop: int, time: Tensor) -> list[_Parents]:
+    def _grow(self, level: list[_Parents], hop: int, draw: int) -> list[_Parents]:
         """Give every node of a level its branches; the places of these branches are the next level."""
         grown = []
         for node in dict.fromkeys(parents.node for parents in level):
@@ -87,18 +101,17 @@ class Sampler:
             sizes = [len(parents.index) for parents in group]
             index = torch.cat([parents.index for parents in group])
             mask = torch.cat([parents.mask for parents in group])
-            seed = torch.cat([parents.seed for parents in group])
-            for edge in self.schema.edges_from(node, hop):
-                whole = _neighbours(self.graph.edges[edge.name], edge, edge.fan_out[hop], index, mask, seed, time)
+            time = torch.cat([parents.time for parents in group])
+            for place, edge in enumerate(self.schema.edges_from(node, hop)):
+                fan_out = edge.fan_out[hop] if self.limit is None else min(self.limit, edge.fan_out[hop])
+                chance = Draw(self.seed, draw, hop, place)
+                whole = neighbours(self.graph.edges[edge.name], edge, fan_out, index, mask, time, chance)
                 for parents, branch in zip(group, _split(whole, sizes), strict=True):
                     parents.branches[edge.name] = branch
                     if hop + 1 < self.hops and self.schema.edges_from(edge.target, hop + 1):
-                        places = parents.seed.repeat_interleave(edge.fan_out[hop])
-                        grown.append(
-                            _Parents(
-                                edge.target, branch.index.flatten(), branch.mask.flatten(), places, branch.branches
-                            )
-                        )
+                        index_below, mask_below = branch.index.flatten(), branch.mask.flatten()
+                        time_below = branch.time.flatten()
+                        grown.append(_Parents(edge.target, index_below, mask_below, time_below, branch.branches))
         return grown
 
     def _check(self, node: str, index: Tensor, time: Tensor) -> None:
@@ -114,11 +127,18 @@ class Sampler:
                 raise QueryError(f"{name}: expected on the graph's device {self.graph.device}; found {tensor.device}")
         if len(index) != len(time):
             raise QueryError(f"time: expected one per index, {len(index)}; found {len(time)}")
+        if not len(index) or torch.compiler.is_compiling():
+            return
         count = self.schema.node(node).count
-        if len(index) and not (int(index.min()) >= -1 and int(index.max()) < count):
+        bounds = torch.stack([index.min(), index.max(), time.min(), time.max()]).tolist()  # one wait for the device
+        if not (bounds[0] >= -1 and bounds[1] < count):
             raise QueryError(
                 f"index: expected -1 (unknown) to {count - 1}, the graph holds {count} nodes of type {node!r}; "
-                f"found {int(index.min())} to {int(index.max())}"
+                f"found {bounds[0]} to {bounds[1]}"
+            )
+        if not (bounds[2] > -LATEST and bounds[3] < LATEST):
+            raise QueryError(
+                f"time: expected microseconds between -2^62 and 2^62; found {bounds[2]} to {bounds[3]}. Nanoseconds?"
             )
 
 
@@ -129,36 +149,33 @@ def as_of_version(node: NodeTensors, index: Tensor, time: Tensor) -> Tensor:
     """
     if not len(node.version_time):
         return torch.full_like(index, -1)
-    if time.dim() and time.stride(-1) == 0:
-        time = time[..., :1]  # an expanded tensor repeats one moment: rank it once
     owner = index.clamp(min=0)
-    end = node.timeline.end(owner, node.timeline.rank(time))
-    seen = (end > _pick(node.version_offsets, owner)) & (index >= 0)
+    end = node.timeline.end(owner, time)
+    seen = (end > pick(node.version_offsets, owner)) & (index >= 0)
     return torch.where(seen, end - 1, -1)
 
 
-def _neighbours(
-    edges: EdgeTensors, edge: EdgeType, fan_out: int, index: Tensor, known: Tensor, seed: Tensor, time: Tensor
+def neighbours(
+    edges: EdgeTensors, edge: EdgeType, fan_out: int, index: Tensor, known: Tensor, time: Tensor, chance: Draw
 ) -> Branch:
-    """The last ``fan_out`` edges of every parent strictly before its seed's time, most recent first."""
-    moment = time[seed].unsqueeze(1)  # (parents, 1)
-    repeated = moment.expand(-1, fan_out)
+    """Up to ``fan_out`` edges of every parent strictly before its seed's time, chosen by the edge type's strategy.
+
+    ``index``, ``known`` (False = no such node), ``time`` (parents,).
+    """
+    repeated = time.unsqueeze(1).expand(-1, fan_out)
     if not len(edges.time):
         nothing = torch.zeros(len(index), fan_out, dtype=torch.int64, device=index.device)
-        return Branch(nothing, nothing > 0, nothing.float(), nothing.float(), repeated)
-    end = edges.timeline.end(index, edges.timeline.rank(time)[seed])
-    start = torch.where(known, edges.offsets[index], end)
-    row = end.unsqueeze(1) - torch.arange(1, fan_out + 1, device=end.device)  # (parents, fan_out)
-    mask = row >= start.unsqueeze(1)
+        return Branch(nothing, nothing > 0, nothing, nothing.float(), repeated)
+    end = edges.timeline.end(index, time)
+    first = edges.offsets[index] if edge.window is None else edges.timeline.end(index, time - edge.window)
+    first = torch.where(known, first, end)
+    row, mask = CHOOSE[edge.strategy](edges, first, end, fan_out, chance.of(index, time))
     row = row.clamp(min=0)
-    age = moment - _pick(edges.time, row)
-    if edge.window is not None:
-        mask &= age <= edge.window
     return Branch(
-        index=_pick(edges.target, row).long() * mask,
+        index=pick(edges.target, row).long() * mask,
         mask=mask,
-        delta=((age * mask).double() * _SECONDS).float(),  # the same bits on every device, unlike a division
-        weight=_pick(edges.weight, row) * mask,
+        edge_time=pick(edges.time, row) * mask,
+        weight=edges.weight_of(row) * mask,
         time=repeated,
     )
 
@@ -167,10 +184,5 @@ def _split(whole: Branch, sizes: list[int]) -> list[Branch]:
     """The branch cut back into its parents' groups; views, no copies."""
     if len(sizes) == 1:
         return [whole]
-    parts = (t.split(sizes) for t in (whole.index, whole.mask, whole.delta, whole.weight, whole.time))
+    parts = (t.split(sizes) for t in (whole.index, whole.mask, whole.edge_time, whole.weight, whole.time))
     return [Branch(*part) for part in zip(*parts, strict=True)]
-
-
-def _pick(values: Tensor, row: Tensor) -> Tensor:
-    """``values[row]`` for rows of any shape."""
-    return values.index_select(0, row.reshape(-1)).view(row.shape)

@@ -1,10 +1,14 @@
 """What a graph holds, as plain dataclasses that travel as JSON: the model and the sampler need no spec beside it."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 REVERSE = "rev_"
 """Prefix of the edge type that walks another one backwards."""
+
+Strategy = Literal["most_recent", "uniform", "weighted"]
+"""Which of a node's visible edges are taken: the latest, any with equal chances, or any in proportion to weight; never
+one twice."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,33 @@ class EdgeType:
     domain: str
     fan_out: tuple[int, ...]
     window: int | None = None
+    strategy: Strategy = "most_recent"
+    """Which of the visible edges a tree takes."""
+
+
+@dataclass(frozen=True)
+class PageRank:
+    """A branch that holds no stored edges: the nodes of one type with the highest personalised PageRank as of a seed.
+
+    It grows from nodes of type ``source`` at the first hop, over ``edges`` in both directions.
+    """
+
+    name: str
+    source: str
+    target: str
+    edges: tuple[str, ...]
+    """Names of edge types that are walked, each with its reverse."""
+    fan_out: int
+    method: Literal["walk", "push"]
+    """walk: short random walks from the seed (2-hop PPR); push: forward push (multi-hop PPR)."""
+    restart: float = 0.25
+    """Probability of going back to the seed at a step (alpha)."""
+    walks: int = 100
+    """walk: how many walks are begun at a seed."""
+    steps: int = 2
+    """walk: edges a walk takes at most."""
+    epsilon: float = 1e-4
+    """push: a node is pushed while its residual is above this times its number of visible edges."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +113,7 @@ class GraphSchema:
     activity_edges: tuple[str, ...]
     """Engagement edge types that leave the member: an activity's ``edge`` is a position in this tuple."""
     seeds: SeedSchema
-    format: int = field(default=1)
+    pageranks: tuple[PageRank, ...] = ()
 
     def node(self, name: str) -> NodeType:
         """The node type of that name."""
@@ -126,7 +157,7 @@ class GraphSchema:
                     "windows": tuple(WindowSpan(**window) for window in seeds["windows"]),
                 }
             ),
-            format=document["format"],
+            pageranks=tuple(PageRank(**{**rank, "edges": tuple(rank["edges"])}) for rank in document["pageranks"]),
         )
 
 

@@ -19,10 +19,10 @@ from torch import Tensor
 from models.files import replaced_folder, sha256_of_file, sha256_of_json
 from models.graph.errors import GraphFormatError
 from models.graph.schema import GraphSchema
-from models.graph.tensors import ActivityTensors, EdgeTensors, NodeTensors, Seeds, moved, tensors_of
+from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, moved, tensors_of
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 _AGAIN = "Build the graph again"
 Group = TypeVar("Group")
 
@@ -35,7 +35,6 @@ class TemporalGraph:
     edges: dict[str, EdgeTensors]
     """By name of the edge type; every type has its reverse ``rev_<name>``."""
     nodes: dict[str, NodeTensors]
-    activities: ActivityTensors
     seeds: Seeds
     node_keys: dict[str, pa.Array]
     """By node type: the keys in node order."""
@@ -63,7 +62,6 @@ class TemporalGraph:
             schema=self.schema,
             edges={name: moved(edge, device) for name, edge in self.edges.items()},
             nodes={name: moved(node, device) for name, node in self.nodes.items()},
-            activities=moved(self.activities, device),
             seeds=moved(self.seeds, device),
             node_keys=self.node_keys,
             manifest=self.manifest,
@@ -75,7 +73,6 @@ class TemporalGraph:
             "nodes": {node.name: node.count for node in self.schema.nodes},
             "versions": {name: len(node.version_time) for name, node in self.nodes.items()},
             "edges": {name: len(edge.time) for name, edge in self.edges.items()},
-            "activities": len(self.activities.time),
             "seeds": {window: len(self.seeds.rows(window)) for window in self.seeds.windows},
         }
 
@@ -117,7 +114,6 @@ class TemporalGraph:
             schema=schema,
             edges={edge.name: group(EdgeTensors, f"edges_{edge.name}") for edge in schema.edges},
             nodes={node.name: group(NodeTensors, f"nodes_{node.name}") for node in schema.nodes},
-            activities=group(ActivityTensors, "activities"),
             seeds=group(
                 Seeds, "seeds", keys=keys("seeds_keys"), windows=tuple(window.name for window in schema.seeds.windows)
             ),
@@ -134,7 +130,6 @@ class TemporalGraph:
         return {
             **{f"edges_{name}": edge for name, edge in self.edges.items()},
             **{f"nodes_{name}": node for name, node in self.nodes.items()},
-            "activities": self.activities,
             "seeds": self.seeds,
         }
 

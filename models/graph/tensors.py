@@ -24,12 +24,18 @@ class EdgeTensors:
     time: Tensor
     """(rows,) int64 microseconds: when the edge came true; visible strictly after."""
     weight: Tensor
-    """(rows,) float32."""
+    """(rows,) float32; (0,) where every edge weighs 1."""
 
     @cached_property
     def timeline(self) -> Timeline:
-        """The rows, searchable by source and moment; made on first use."""
+        """The rows, searchable by source and moment."""
         return Timeline(self.offsets, self.time)
+
+    def weight_of(self, row: Tensor) -> Tensor:
+        """The weights of rows, float32 of ``row``'s shape."""
+        if not len(self.weight):
+            return torch.ones_like(row, dtype=torch.float32)
+        return pick(self.weight, row)
 
 
 @dataclass
@@ -51,27 +57,8 @@ class NodeTensors:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """The rows, searchable by node and moment; made on first use."""
+        """The rows, searchable by node and moment."""
         return Timeline(self.version_offsets, self.version_time)
-
-
-@dataclass
-class ActivityTensors:
-    """All engagement edges that leave the members, merged: CSR by member in order of (time, edge, row)."""
-
-    offsets: Tensor
-    """(members + 1,) int64."""
-    edge: Tensor
-    """(rows,) int32: position in ``GraphSchema.activity_edges``."""
-    target: Tensor
-    """(rows,) int32: node of that edge's target type."""
-    time: Tensor
-    """(rows,) int64 microseconds."""
-
-    @cached_property
-    def timeline(self) -> Timeline:
-        """The rows, searchable by member and moment; made on first use."""
-        return Timeline(self.offsets, self.time)
 
 
 @dataclass
@@ -115,6 +102,11 @@ class Seeds:
     def rows(self, window: str) -> Tensor:
         """(rows,) int64: the seeds of that window, in order of time. Raises ValueError for a name that is no window."""
         return torch.nonzero(self.window == self.windows.index(window)).flatten()
+
+
+def pick(values: Tensor, row: Tensor) -> Tensor:
+    """``values[row]`` of a one-dimensional tensor for rows of any shape."""
+    return values.index_select(0, row.reshape(-1)).view(row.shape)
 
 
 def tensors_of(group: object) -> dict[str, Tensor]:

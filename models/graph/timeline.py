@@ -1,35 +1,58 @@
 """Which rows lie strictly before a moment: one binary search for any number of questions."""
 
+from functools import cache
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
+LATEST = 2**62
+"""Moments lie strictly between minus this and this, microseconds: 146,000 years each way, so that differences fit."""
 
-def visible_before(moments: Tensor, time: Tensor) -> Tensor:
-    """How many of the sorted ``moments`` lie STRICTLY before each ``time``: the one place that refuses equal times.
 
-    ``moments`` (distinct,) int64, ascending; ``time`` of any shape, int64; answer of time's shape, int64.
-    """
-    return torch.searchsorted(moments, time.contiguous())
+def is_before(moment: Tensor, time: Tensor) -> Tensor:
+    """Whether a row of that moment is visible at ``time``: the one place that refuses equal times."""
+    return moment < time
 
 
 class Timeline:
-    """The rows of a CSR sorted by (owner, time), searchable by owner and moment.
+    """The rows of a CSR sorted by (owner, time), searchable by owner and moment, with no memory of its own.
 
-    Times become ranks among the distinct moments, so that (owner, rank) fits one int64 whatever the span of time, and
-    one ``searchsorted`` answers every question, on any device, with no loop in Python.
+    Pure torch: the search runs where the tensors are. On CUDA it is compiled into one kernel at its first use.
     """
 
     def __init__(self, offsets: Tensor, time: Tensor) -> None:
         """``offsets`` (owners + 1,) int64; ``time`` (rows,) int64, ascending within each owner's rows."""
-        self.offsets = offsets
-        self.moments, rank = torch.unique(time, return_inverse=True)
-        owner = torch.repeat_interleave(offsets.diff(), output_size=len(time))
-        self._key = owner * (len(self.moments) + 1) + rank
+        self.offsets, self.time = offsets, time
+        longest = int(offsets.diff().max()) if len(offsets) > 1 else 0
+        self.steps = longest.bit_length()
 
-    def rank(self, time: Tensor) -> Tensor:
-        """The rank of moments, to be asked once per seed and used for all its neighbours."""
-        return visible_before(self.moments, time)
+    def end(self, owner: Tensor, time: Tensor) -> Tensor:
+        """The row after the owner's last one strictly before ``time``; ``offsets[owner]`` where there is none.
 
-    def end(self, owner: Tensor, rank: Tensor) -> Tensor:
-        """The row after the owner's last visible one; ``offsets[owner]`` or less where none is. Shape of ``owner``."""
-        return torch.searchsorted(self._key, owner * (len(self.moments) + 1) + rank)
+        ``owner`` and ``time`` int64 of shapes that broadcast; answer int64 of the common shape.
+        """
+        owner, time = torch.broadcast_tensors(owner, time)
+        if not self.steps:
+            return self.offsets[owner]
+        search = _compiled() if self.time.is_cuda and not torch.compiler.is_compiling() else _search
+        return search(self.offsets, self.time, owner, time, self.steps)
+
+
+def _search(offsets: Tensor, moments: Tensor, owner: Tensor, time: Tensor, steps: int) -> Tensor:
+    """Binary search within each owner's rows: strides of 2^(steps-1) down to 1, no branches."""
+    row, stop = offsets[owner], offsets[owner + 1]
+    for step in range(steps - 1, -1, -1):
+        after = row + (1 << step)
+        moment = moments[(after - 1).clamp(max=len(moments) - 1)]
+        row = torch.where((after <= stop) & is_before(moment, time), after, row)
+    return row
+
+
+class _Search(Protocol):
+    def __call__(self, offsets: Tensor, moments: Tensor, owner: Tensor, time: Tensor, steps: int) -> Tensor: ...
+
+
+@cache
+def _compiled() -> _Search:
+    return torch.compile(_search, dynamic=True)

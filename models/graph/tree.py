@@ -1,8 +1,12 @@
 """What the sampler returns: trees of fixed fan-out as dense tensors, with no relabelling and no scatter."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from torch import Tensor
+
+_SECONDS = 1e-6
+"""Seconds in a microsecond."""
 
 
 @dataclass
@@ -13,14 +17,20 @@ class Branch:
     """(parents, fan_out) int64: the neighbour; 0 where masked."""
     mask: Tensor
     """(parents, fan_out) bool: True where there is a neighbour."""
-    delta: Tensor
-    """(parents, fan_out) float32: seconds from the edge to the SEED's time, above 0 where unmasked; 0 where masked."""
+    edge_time: Tensor
+    """(parents, fan_out) int64 microseconds: the edge's own time; 0 where masked."""
     weight: Tensor
     """(parents, fan_out) float32: the edge's weight; 0 where masked."""
     time: Tensor
     """(parents, fan_out) int64: the seed's time, repeated: as of which the neighbour's own features are read."""
     branches: dict[str, "Branch"] = field(default_factory=dict)
     """By edge type: the next level, whose parents are this level's places, flattened."""
+
+    @cached_property
+    def delta(self) -> Tensor:
+        """(parents, fan_out) float32: seconds from the edge to the SEED's time, above 0; 0 where masked."""
+        age = (self.time - self.edge_time) * self.mask
+        return (age.double() * _SECONDS).float()  # the same bits on every device, unlike a division
 
 
 @dataclass

@@ -106,8 +106,7 @@ def test_seeds_hold_the_impressions_of_the_four_windows(graph: TemporalGraph) ->
 
 
 def test_activities_are_the_engagement_edges_that_leave_the_member(graph: TemporalGraph) -> None:
-    assert graph.activities.offsets.tolist() == graph.edges["clicked"].offsets.tolist()
-    assert graph.activities.target.tolist() == graph.edges["clicked"].target.tolist()
+    assert graph.schema.activity_edges == ("clicked",)
 
 
 def test_domains_choose_the_edges(tmp_path: Path) -> None:

@@ -93,9 +93,7 @@ def test_seeing_equal_times_would_be_found_out(inclusive: bool, monkeypatch: pyt
     """The checks pass as the code stands, and each fails if the one comparison is made <= instead of <."""
     graph = fake_graph(members=4, items=5, impressions=40)
     if inclusive:
-        monkeypatch.setattr(
-            timeline, "visible_before", lambda moments, time: torch.searchsorted(moments, time.contiguous(), right=True)
-        )
+        monkeypatch.setattr(timeline, "is_before", lambda moment, time: moment <= time)
     checks = {
         "member tree": lambda: check_tree(graph, "member", *every_moment(graph, "member")),
         "item tree": lambda: check_tree(graph, "item", *every_moment(graph, "item")),
@@ -164,6 +162,8 @@ def test_hops_cut_the_tree() -> None:
         ("member", [0, 1], [0], "one per index, 2; found 1"),
         ("member", [0.5], [0], "int64"),
         ("member", [[0]], [0], "shape (batch,)"),
+        ("member", [0], [2**62], "between -2^62 and 2^62"),
+        ("member", [0], [-(2**63)], "between -2^62 and 2^62"),
     ],
 )
 def test_senseless_questions_are_refused(node: str, index: list, time: list, told: str) -> None:

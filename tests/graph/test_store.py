@@ -27,7 +27,7 @@ def test_what_was_stored_is_loaded(folder: Path) -> None:
     assert loaded.schema == graph.schema
     pairs: list[tuple[object, object]] = [(graph.edges[name], loaded.edges[name]) for name in graph.edges]
     pairs += [(graph.nodes[name], loaded.nodes[name]) for name in graph.nodes]
-    for one, two in [*pairs, (graph.activities, loaded.activities), (graph.seeds, loaded.seeds)]:
+    for one, two in [*pairs, (graph.seeds, loaded.seeds)]:
         others = tensors_of(two)
         for name, tensor in tensors_of(one).items():
             assert tensor.dtype == others[name].dtype
@@ -84,7 +84,7 @@ def other_format(folder: Path) -> None:
 
 
 def other_tensors(folder: Path) -> None:
-    save_file({"time": torch.zeros(3)}, folder / "activities.safetensors")
+    save_file({"time": torch.zeros(3)}, folder / "edges_liked.safetensors")
     sign(folder, json.loads((folder / "manifest.json").read_text()))
 
 
@@ -102,8 +102,8 @@ def other_counts(folder: Path) -> None:
         (lose_manifest, "no such file"),
         (cut_manifest, "expected a graph's manifest in JSON"),
         (edit_manifest, "expected its own digest"),
-        (other_format, "expected format 1; found 99"),
-        (other_tensors, "activities.safetensors: expected tensors"),
+        (other_format, "expected format 2; found 99"),
+        (other_tensors, "edges_liked.safetensors: expected tensors"),
         (other_counts, "expected the counts of its manifest"),
     ],
 )

@@ -1,5 +1,6 @@
 """What the sampler should answer, one node at a time and by plain comparison."""
 
+import torch
 from torch import Tensor
 
 from models.graph.sample import Sampler
@@ -13,7 +14,7 @@ def neighbours(graph: TemporalGraph, name: str, node: int, time: int, hop: int) 
     if node < 0:
         return []
     rows = range(int(edge.offsets[node]), int(edge.offsets[node + 1]))
-    found = [(int(edge.target[row]), int(edge.time[row]), float(edge.weight[row])) for row in rows]
+    found = [(int(edge.target[row]), int(edge.time[row]), float(edge.weight_of(torch.tensor(row)))) for row in rows]
     found = [one for one in found if one[1] < time and (schema.window is None or time - one[1] <= schema.window)]
     return found[::-1][: schema.fan_out[hop]]
 

@@ -28,16 +28,16 @@ def test_probabilities_have_one_row_a_seed_and_one_column_a_task(tmp_path: Path)
 def test_frozen_state_knows_nothing_of_the_window(tmp_path: Path) -> None:
     """Edges of the member and its features inside the window move as-of scores, never frozen ones."""
     graph = small_graph()
+    # Likes are activities alone: no tree walks them, so that the item's side, which is never frozen, stays as it is.
+    edges = tuple(replace(edge, fan_out=(0, 0)) if edge.name.endswith("liked") else edge for edge in graph.schema.edges)
+    graph = replace(graph, schema=replace(graph.schema, edges=edges))
     model = small_model(tmp_path, graph)
     rows = graph.seeds.rows("test")
     start = graph.schema.window("test").start
     numbers = torch.where((graph.seeds.time >= start).unsqueeze(1), 0.9, graph.seeds.numbers)
-    activities, inside = graph.activities, graph.activities.time >= start
-    moved = replace(
-        graph,
-        seeds=replace(graph.seeds, numbers=numbers),
-        activities=replace(activities, edge=torch.where(inside, 1 - activities.edge, activities.edge)),
-    )
+    liked = graph.edges["liked"]
+    liked = replace(liked, target=torch.where(liked.time >= start, 0, liked.target))
+    moved = replace(graph, seeds=replace(graph.seeds, numbers=numbers), edges={**graph.edges, "liked": liked})
     assert not np.allclose(predict(model, moved, rows), predict(model, graph, rows))
     np.testing.assert_array_equal(predict(model, moved, rows, "frozen"), predict(model, graph, rows, "frozen"))
 
