@@ -16,7 +16,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup demo compare test lint bench verify-real clean
+.PHONY: help setup java demo compare test lint bench verify-real clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -31,13 +31,16 @@ $(READY): pyproject.toml constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt -e ".[dev]"
 	@touch $@
 
+java: ## what Spark runs on, from the distribution's packages where it is missing
+	@command -v java >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends default-jre-headless; }
+
 demo: $(READY) ## the whole road: SPEC=configs/... DATA=folder STATE=folder
 	@$(PY) -m pipelines local --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
 compare: $(READY) ## single-domain against cross-domain, with the difference's interval
 	@$(PY) -m pipelines local --pipeline comparison --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
-test: $(READY) ## the test suite
+test: $(READY) java ## the test suite
 	@$(PY) -m pytest -m "not real_logs"
 
 verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pure

@@ -16,8 +16,8 @@ ALLOWED = {
     "components": {"components", "feature_repo", "serving", "monitoring", "models"},
     "pipelines": {"pipelines", "components", "feature_repo", "serving", "monitoring", "models"},
 }
-HEAVY = {"feast", "evidently", "mlflow", "kserve", "lightgbm", "matplotlib", "torch_geometric"}
-ON_A_GPU_IMAGE = {"torch", "torch_geometric", "numpy", "pyarrow", "safetensors", "tqdm", "models"}
+HEAVY = {"feast", "evidently", "mlflow", "kserve", "lightgbm", "matplotlib", "torch_geometric", "pyspark"}
+ON_A_GPU_IMAGE = {"torch", "triton", "torch_geometric", "numpy", "pyarrow", "safetensors", "tqdm", "models"}
 
 
 def imports(path: Path, top_level: bool = False) -> set[str]:
@@ -61,4 +61,4 @@ def test_the_model_needs_only_what_a_gpu_image_holds(folder: str) -> None:
 def test_training_reaches_no_spec_and_no_duckdb() -> None:
     code = "import models.training.fit, models.graph.sample, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"pydantic", "duckdb", "feast", "kfp", "lightgbm", "pandas"} & set(loaded)
+    assert not {"pydantic", "duckdb", "pyspark", "sqlglot", "feast", "kfp", "lightgbm", "pandas"} & set(loaded)

@@ -1,74 +1,124 @@
-"""From canonical tables and a training set to a stored ``TemporalGraph``."""
+"""From canonical tables and a training set to a stored ``TemporalGraph``, which need not fit into memory."""
 
 import logging
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import torch
-
-from models.features import node_features
-from models.graph.columns import describe, encode
-from models.graph.csr import csr_offsets
+from models.files import replaced_folder
+from models.graph.derive import DerivedEdge, derive, derived_edges, pageranks, weigh_by_common_neighbours
+from models.graph.edges import write_edges
+from models.graph.engine import Engine
+from models.graph.engines.duckdb import DuckDB
 from models.graph.errors import GraphInputError
-from models.graph.hashing import hash_keys
+from models.graph.nodes import write_nodes
 from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema, NodeType, SeedSchema, TaskColumn
 from models.graph.seeds import build_seeds, window_spans
 from models.graph.sql import Relations
-from models.graph.store import TemporalGraph
-from models.graph.tensors import EdgeTensors, NodeTensors
-from models.spec import Spec
+from models.graph.store import edge_file, keys_file, node_file, seal, write_keys, write_seeds
+from models.spec import Edge, Spec
 
 _log = logging.getLogger(__name__)
 _DAY = 86_400_000_000
-_INT32 = 2**31 - 1
 
 
-def build_graph(spec: Spec, tables: Path, training_set: Path, folder: Path) -> dict[str, Any]:
+def build_graph(
+    spec: Spec, tables: Path, training_set: Path, folder: Path, engine: Engine | None = None
+) -> dict[str, Any]:
     """Build the graph of a product into ``folder`` (whole or not at all) and return its manifest.
 
-    ``tables``: the canonical tables; ``training_set``: what retrieval wrote (docs/architecture.md, section 2). The
-    same input gives the same digest. Raises GraphInputError.
+    ``tables``: the canonical tables; ``training_set``: what retrieval wrote (docs/architecture.md, section 2);
+    ``engine``: what runs the statements, DuckDB in the process by default. Nodes' keys and seeds are held in memory;
+    edges and versions are not. The same input gives the same digest on every engine, but for derived weights, which may
+    differ in their last bits. Raises GraphInputError, or EngineError where memory or disk does not suffice.
     """
-    started = time.monotonic()
-    with Relations(spec, Path(tables), Path(training_set)) as relations:
-        node_keys = {node: relations.number_nodes(node) for node in spec.nodes}
-        nodes, node_types, edges = {}, [], {}
-        dropped: dict[str, dict[str, dict[str, int]]] = {"edges": {}, "versions": {}}
-        for name, keys in node_keys.items():
-            nodes[name], node_type, dropped["versions"][name] = _node(spec, relations, name, keys)
-            node_types.append(node_type)
+    started, folder = time.monotonic(), Path(folder)
+    dropped: dict[str, dict[str, dict[str, int]]] = {"edges": {}, "versions": {}}
+    counts: dict[str, dict[str, int]] = {"nodes": {}, "versions": {}, "edges": {}, "seeds": {}}
+    engine = engine or DuckDB()
+    derived = derived_edges(spec)
+    for name in (*spec.active_edges(), *derived):
+        _check_name(name)
+    with replaced_folder(folder) as fresh, _scratch_folder(folder) as scratch, engine.connect(scratch) as connection:
+        relations = Relations(spec, Path(tables), Path(training_set), connection, scratch)
+        relations.check_times()
+        node_types = []
+        for name in spec.nodes:
+            with _timed(f"node {name}") as told:
+                keys = relations.number_nodes(name)
+                written = write_nodes(node_file(fresh, name), spec, relations, name, keys)
+                write_keys(keys_file(fresh, name), keys)
+                node_types.append(written.node_type)
+                counts["nodes"][name], counts["versions"][name] = len(keys), written.versions
+                dropped["versions"][name] = written.dropped
+                told.append(f"{len(keys)} keys, {written.versions} versions")
         for name, edge in spec.active_edges().items():
-            _check_name(name)
-            dropped["edges"][name] = relations.select_edges(name, edge)
-            edges[name] = _csr(relations, name, len(node_keys[edge.source.node]), reverse=False)
-            edges[REVERSE + name] = _csr(relations, name, len(node_keys[edge.target.node]), reverse=True)
-            for reason, rows in dropped["edges"][name].items():
-                if rows:
-                    _log.info("edge %s: dropped %d rows: %s", name, rows, reason.replace("_", " "))
+            with _timed(f"edge {name}") as told:
+                dropped["edges"][name] = relations.select_edges(name, edge)
+                if edge.weigh_by == "common_neighbours":
+                    weigh_by_common_neighbours(relations, name)
+                told.append("rows selected")
+        for name in derived:
+            with _timed(f"edge {name}") as told:
+                dropped["edges"][name] = derive(relations, spec, name)
+                told.append("rows derived")
+        for name, ends in _ends(spec, derived).items():
+            size = relations.count_edges(name)
+            for direction, source in ((name, ends[0]), (REVERSE + name, ends[1])):
+                with _timed(f"edge {direction}") as told:
+                    rows = relations.edge_rows(name, direction != name, size.weighted)
+                    write_edges(edge_file(fresh, direction), rows, size, counts["nodes"][source])
+                    counts["edges"][direction] = size.rows
+                    told.append(f"{size.rows} rows written")
+            connection.drop(f"edge_{name}")
         seeds, seed_features = build_seeds(spec, relations)
-    schema = _schema(spec, tuple(node_types), seed_features)
-    graph = TemporalGraph(
-        schema=schema,
-        edges=edges,
-        nodes=nodes,
-        seeds=seeds,
-        node_keys=node_keys,
-    )
-    manifest = graph.save(folder, extra={"dropped": dropped})
+        write_seeds(fresh, seeds)
+        counts["seeds"] = {window: len(seeds.rows(window)) for window in seeds.windows}
+        schema = _schema(spec, tuple(node_types), derived, seed_features)
+        manifest = seal(fresh, schema, counts, {"dropped": dropped})
+    _tell_dropped(dropped["edges"])
+    forward = [rows for name, rows in counts["edges"].items() if not name.startswith(REVERSE)]
     _log.info(
         "%d nodes of %d types, %d edges of %d types, %d seeds in %.1f s",
-        sum(map(len, node_keys.values())),
-        len(node_keys),
-        sum(len(edge.time) for name, edge in edges.items() if not name.startswith(REVERSE)),
-        len(edges) // 2,
+        sum(counts["nodes"].values()),
+        len(counts["nodes"]),
+        sum(forward),
+        len(forward),
         len(seeds),
         time.monotonic() - started,
     )
     return manifest
+
+
+@contextmanager
+def _scratch_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder beside the graph, for what does not fit into memory; removed at the end, whatever happens."""
+    scratch = folder.absolute().with_name(f".{folder.name}.scratch")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _timed(stage: str) -> Iterator[list[str]]:
+    """Log a stage with what it appended to the yielded list and its seconds."""
+    started, told = time.monotonic(), list[str]()
+    yield told
+    _log.info("%s: %s in %.1f s", stage, ", ".join(told), time.monotonic() - started)
+
+
+def _tell_dropped(edges: dict[str, dict[str, int]]) -> None:
+    for name, reasons in edges.items():
+        for reason, rows in reasons.items():
+            if rows:
+                _log.info("edge %s: dropped %d rows: %s", name, rows, reason.replace("_", " "))
 
 
 def _check_name(edge: str) -> None:
@@ -79,52 +129,27 @@ def _check_name(edge: str) -> None:
         )
 
 
-def _node(spec: Spec, relations: Relations, name: str, keys: pa.Array) -> tuple[NodeTensors, NodeType, dict[str, int]]:
-    """A node type's tensors and schema, and how many versions were dropped, by reason."""
-    if len(keys) > _INT32:
-        raise GraphInputError(f"node {name!r}: expected at most {_INT32} keys; found {len(keys)}. Split the type")
-    table, dropped = relations.versions(name)
-    features = node_features(spec, name)
-    columns = {feature.name: table[f"feature_{feature.name}"] for feature in features}
-    described = describe(features, [columns])
-    tensors = NodeTensors(
-        id_hash=torch.from_numpy(hash_keys(keys)),
-        version_offsets=csr_offsets(table["node"].to_numpy(), len(keys)),
-        version_time=torch.from_numpy(np.array(table["time"].to_numpy())),
-        **encode(features, described, columns, len(table))._asdict(),
-    )
-    return tensors, NodeType(name, len(keys), described, spec.nodes[name].id_buckets), dropped
+def _ends(spec: Spec, derived: dict[str, DerivedEdge]) -> dict[str, tuple[str, str]]:
+    """The node types of both ends of every edge type."""
+    given = {name: (edge.source.node, edge.target.node) for name, edge in spec.active_edges().items()}
+    return {**given, **{name: (edge.source, edge.target) for name, edge in derived.items()}}
 
 
-def _csr(relations: Relations, name: str, sources: int, reverse: bool) -> EdgeTensors:
-    rows = relations.edge_rows(name, reverse)
-    weight = torch.from_numpy(rows.weight.astype(np.float32))
-    return EdgeTensors(
-        offsets=csr_offsets(rows.source, sources),
-        target=torch.from_numpy(rows.target.astype(np.int32)),
-        time=torch.from_numpy(rows.time.astype(np.int64)),
-        weight=weight[:0] if bool((weight == 1).all()) else weight,
-    )
-
-
-def _schema(spec: Spec, nodes: tuple[NodeType, ...], seed_features: tuple[FeatureColumn, ...]) -> GraphSchema:
+def _schema(
+    spec: Spec, nodes: tuple[NodeType, ...], derived: dict[str, DerivedEdge], seed_features: tuple[FeatureColumn, ...]
+) -> GraphSchema:
     member, shown = spec.impressions.member.node, spec.impressions
-    edges, activity_edges = [], []
-    for name, edge in spec.active_edges().items():
-        window = edge.window_days * _DAY if edge.window_days else None
-        source, target = edge.source.node, edge.target.node
-        back = tuple(edge.reverse_fan_out or edge.fan_out)
-        edges.append(EdgeType(name, source, target, edge.kind, edge.domain, tuple(edge.fan_out), window))
-        edges.append(EdgeType(REVERSE + name, target, source, edge.kind, edge.domain, back, window))
-        if edge.kind == "engagement" and source == member:
-            activity_edges.append(name)
+    ends, given = _ends(spec, derived), spec.active_edges()
+    walked: dict[str, Edge | DerivedEdge] = {**given, **derived}
     windows = window_spans(spec)
     train = next(window for window in windows if window.name == "train")
     offset = datetime.fromtimestamp(train.start / 1_000_000, spec.zone).utcoffset()
     return GraphSchema(
         nodes=nodes,
-        edges=tuple(edges),
-        activity_edges=tuple(activity_edges),
+        edges=tuple(direction for name, edge in walked.items() for direction in _directions(name, edge, *ends[name])),
+        activity_edges=tuple(
+            name for name, edge in given.items() if edge.kind == "engagement" and edge.source.node == member
+        ),
         seeds=SeedSchema(
             member=member,
             item=shown.item.node,
@@ -134,4 +159,14 @@ def _schema(spec: Spec, nodes: tuple[NodeType, ...], seed_features: tuple[Featur
             timezone_offset=int(offset.total_seconds() * 1_000_000) if offset else 0,
             windows=windows,
         ),
+        pageranks=pageranks(spec),
+    )
+
+
+def _directions(name: str, edge: Edge | DerivedEdge, source: str, target: str) -> tuple[EdgeType, EdgeType]:
+    window = edge.window_days * _DAY if edge.window_days else None
+    forward, back = tuple(edge.fan_out), tuple(edge.reverse_fan_out or edge.fan_out)
+    return (
+        EdgeType(name, source, target, edge.kind, edge.domain, forward, window, edge.strategy),
+        EdgeType(REVERSE + name, target, source, edge.kind, edge.domain, back, window, edge.strategy),
     )

@@ -15,3 +15,11 @@ class GraphFormatError(GraphError):
 
 class QueryError(GraphError):
     """Raised when a question to the graph makes no sense: unknown node type, index out of range, wrong shape."""
+
+
+class StatementError(GraphError):
+    """Raised when an engine cannot answer a statement: the tables do not fit it."""
+
+
+class EngineError(GraphError):
+    """Raised when an engine cannot work at all: no room in memory or on disk."""

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from models.graph.arrays import edges_from_arrays
 from models.graph.csr import csr_offsets
 from models.graph.hashing import hash_keys
 from models.graph.schema import (
@@ -81,8 +82,9 @@ def fake_graph(members: int = 40, items: int = 60, seed: int = 0, impressions: i
     for name, (source, target, time) in ends.items():
         weight = random.random(len(time)).astype(np.float32) + 0.5
         edge = schema.edge(name)
-        edges[name] = _csr(source, target, time, weight, schema.node(edge.source).count)
-        edges[REVERSE + name] = _csr(target, source, time, weight, schema.node(edge.target).count)
+        sources, targets = schema.node(edge.source).count, schema.node(edge.target).count
+        both = edges_from_arrays(source, target, time, weight, sources=sources, targets=targets)
+        edges[name], edges[REVERSE + name] = both
 
     node_keys = {
         "member": pa.array(np.arange(members) * 7 + 3),
@@ -134,18 +136,6 @@ def _schema(members: int, items: int, creators: int) -> GraphSchema:
             timezone_offset=2 * HOUR,
             windows=tuple(windows),
         ),
-    )
-
-
-def _csr(source: np.ndarray, target: np.ndarray, time: np.ndarray, weight: np.ndarray, sources: int) -> EdgeTensors:
-    _, first = np.unique(np.stack([source, time, target]), axis=1, return_index=True)
-    rows = np.sort(first)  # one edge per (source, target, time)
-    rows = rows[np.lexsort((time[rows], source[rows]))]
-    return EdgeTensors(
-        offsets=csr_offsets(source[rows], sources),
-        target=torch.from_numpy(target[rows].astype(np.int32)),
-        time=torch.from_numpy(time[rows]),
-        weight=torch.from_numpy(weight[rows]),
     )
 
 

@@ -1,42 +1,94 @@
-"""The graph as PyTorch Geometric's ``HeteroData``, for models and explainers from elsewhere."""
+"""The graph as PyTorch Geometric's ``HeteroData``, for models, loaders and explainers from elsewhere."""
 
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from models.graph.sample import as_of_version
+from models.graph.schema import REVERSE, GraphSchema
 from models.graph.store import TemporalGraph
+from models.graph.tensors import NodeTensors
+from models.graph.timeline import is_before
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
+
+EdgeName = tuple[str, str, str]
+"""PyG's name of an edge type: (source, name, target); messages flow from source to target."""
 
 
 def to_hetero_data(graph: TemporalGraph, as_of: int | None = None) -> "HeteroData":
     """What is visible at ``as_of`` (microseconds; None = everything), as one static graph.
 
-    Nodes: ``num_nodes``, ``id_hash``, and of the last version ``numbers`` (NaN = missing), ``categories`` (0 =
-    missing) and ``vectors``. Edges (source, name, target): ``edge_index`` (2, edges), ``time``, ``weight``.
+    Nodes: ``num_nodes``, ``id_hash`` and the features of the last version (``read_features``). Edges (source, name,
+    target): ``edge_index`` (2, edges), ``time``, ``weight``, and ``e_id``: the edge's row in ``graph.edges[name]``.
+    """
+    moment = torch.iinfo(torch.int64).max if as_of is None else as_of
+    data = to_structure(graph)
+    for node_type in graph.schema.nodes:
+        node, index = graph.nodes[node_type.name], torch.arange(node_type.count, device=graph.device)
+        row = as_of_version(node, index, torch.full_like(index, moment))
+        data[node_type.name].update(read_features(node, row))
+    for edge_type in graph.schema.edges:
+        store = data[edge_type.source, edge_type.name, edge_type.target]
+        row = is_before(store.time, torch.full_like(store.time, moment)).nonzero().flatten()
+        store.edge_index, store.time, store.weight = store.edge_index[:, row], store.time[row], store.weight[row]
+        store.e_id = row
+    return data
+
+
+def to_structure(graph: TemporalGraph) -> "HeteroData":
+    """All nodes and edges, and no feature of a node: these depend on the moment that asks (``as_of_features``).
+
+    Edge i of a type is row i of ``graph.edges``. Types of PageRank branches are there without edges.
     """
     from torch_geometric.data import HeteroData  # seconds to import
 
-    moment = torch.iinfo(torch.int64).max if as_of is None else as_of
     data = HeteroData()
     for node_type in graph.schema.nodes:
-        node, count = graph.nodes[node_type.name], node_type.count
-        index = torch.arange(count, device=graph.device)
-        row = as_of_version(node, index, torch.full_like(index, moment))
-        store, seen = data[node_type.name], row >= 0
-        store.num_nodes, store.id_hash = count, node.id_hash
-        store.numbers = torch.full((count, node.numbers.shape[1]), torch.nan, device=graph.device)
-        store.categories = node.categories.new_zeros(count, node.categories.shape[1])
-        store.vectors = node.vectors.new_zeros(count, node.vectors.shape[1])
-        for name in ("numbers", "categories", "vectors"):
-            store[name][seen] = getattr(node, name)[row[seen]]
+        store = data[node_type.name]
+        store.num_nodes, store.id_hash = node_type.count, graph.nodes[node_type.name].id_hash
     for edge_type in graph.schema.edges:
         edge = graph.edges[edge_type.name]
-        visible = edge.time < moment
         source = torch.repeat_interleave(edge.offsets.diff())
         store = data[edge_type.source, edge_type.name, edge_type.target]
-        store.edge_index = torch.stack([source[visible], edge.target[visible].long()])
-        store.time, store.weight = edge.time[visible], edge.weight_of(visible.nonzero().flatten())
+        store.edge_index = torch.stack([source, edge.target.long()])
+        store.time, store.weight = edge.time, edge.weight_of(torch.arange(len(edge.time), device=graph.device))
+    for rank in graph.schema.pageranks:
+        data[message_type(graph.schema, rank.name)].edge_index = torch.empty(
+            2, 0, dtype=torch.int64, device=graph.device
+        )
     return data
+
+
+def message_type(schema: GraphSchema, branch: str) -> EdgeName:
+    """The edge type along which a branch's neighbours speak to their parent: that of its edges, walked backwards."""
+    for rank in schema.pageranks:
+        if rank.name == branch:
+            return rank.target, rank.name, rank.source
+    edge = schema.edge(branch)
+    return edge.target, reverse_of(branch), edge.source
+
+
+def reverse_of(name: str) -> str:
+    """The name of the edge type that walks this one backwards."""
+    return name.removeprefix(REVERSE) if name.startswith(REVERSE) else REVERSE + name
+
+
+def read_features(node: NodeTensors, row: Tensor) -> dict[str, Tensor]:
+    """The features that versions hold; ``row`` (nodes,) int64, -1 where there is none.
+
+    ``numbers`` (NaN = missing), ``categories`` (codes, 0 = missing) and ``vectors`` as in ``NodeTensors``; ``x``
+    (nodes, 2 * numbers + sizes + 1) float32 for models that want one table: numbers with 0 where missing, 1 per missing
+    number, vectors, and 1 where there is a version. Categories are left to an embedding.
+    """
+    seen = row >= 0
+    numbers = node.numbers.new_full((len(row), node.numbers.shape[1]), torch.nan)
+    categories = node.categories.new_zeros(len(row), node.categories.shape[1])
+    vectors = node.vectors.new_zeros(len(row), node.vectors.shape[1])
+    for values, versions in ((numbers, node.numbers), (categories, node.categories), (vectors, node.vectors)):
+        values[seen] = versions[row[seen]]
+    missing = numbers.isnan()
+    x = torch.cat([numbers.masked_fill(missing, 0), missing.float(), vectors, seen.unsqueeze(1).float()], dim=1)
+    return {"numbers": numbers, "categories": categories, "vectors": vectors, "x": x}

@@ -2,8 +2,11 @@
 
 Everything a tree holds, at every depth, is older than the SEED's time. There is no relabelling and no scatter; an
 unknown node (index -1) and a node without edges have empty branches. Any moment will do, also a negative one (before
-1970); before all data everything is empty. The random strategies are functions of (seed, draw, node, time): the same
-question has the same answer in any batch, in any order, on any device.
+1970); before all data everything is empty, and a window of zero is always empty. The random strategies are functions
+of (seed, draw, node, time): the same question has the same answer in any batch, in any order, on any device.
+
+For pairs (a member and an item, the two ends of an edge that is to be predicted) ask for two trees: the sides may be
+read as of different times.
 """
 
 from dataclasses import dataclass
@@ -11,13 +14,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.graph.chance import Draw
 from models.graph.errors import QueryError
+from models.graph.pagerank import pagerank
 from models.graph.schema import EdgeType
 from models.graph.store import TemporalGraph
-from models.graph.strategies import CHOOSE, Draw
+from models.graph.strategies import CHOOSE
 from models.graph.tensors import EdgeTensors, NodeTensors, pick
 from models.graph.timeline import LATEST
 from models.graph.tree import Activities, Branch, Tree
+from models.graph.walked import Walked
 
 
 @dataclass
@@ -37,12 +43,15 @@ class Sampler:
     def __init__(self, graph: TemporalGraph, hops: int | None = None, limit: int | None = None, seed: int = 0) -> None:
         """``hops``: how far trees reach; ``limit``: the largest fan-out; None = as the schema says.
 
-        ``seed`` decides what the random strategies draw.
+        ``seed`` (int64) decides what the random strategies draw. Raises QueryError for a PageRank over types that the
+        graph lacks.
         """
         self.graph = graph
         self.schema = graph.schema
         self.hops = graph.schema.hops if hops is None else min(hops, graph.schema.hops)
         self.limit, self.seed = limit, seed
+        self._places = {branch.name: place for place, branch in enumerate(self.schema.branches)}
+        self._walked = {rank.name: Walked(graph, rank) for rank in self.schema.pageranks}
 
     def tree(self, node: str, index: Tensor, time: Tensor, draw: int = 0) -> Tree:
         """The neighbourhood of ``index`` (batch,) int64, -1 = unknown, as of ``time`` (batch,) int64 microseconds.
@@ -102,13 +111,16 @@ class Sampler:
             index = torch.cat([parents.index for parents in group])
             mask = torch.cat([parents.mask for parents in group])
             time = torch.cat([parents.time for parents in group])
-            for place, edge in enumerate(self.schema.edges_from(node, hop)):
+            for edge in self.schema.branches_from(node, hop):
                 fan_out = edge.fan_out[hop] if self.limit is None else min(self.limit, edge.fan_out[hop])
-                chance = Draw(self.seed, draw, hop, place)
-                whole = neighbours(self.graph.edges[edge.name], edge, fan_out, index, mask, time, chance)
+                chance = Draw(self.seed, draw, hop, self._places[edge.name])
+                if edge.name in self._walked:
+                    whole = pagerank(self._walked[edge.name], fan_out, index, mask, time, chance)
+                else:
+                    whole = neighbours(self.graph.edges[edge.name], edge, fan_out, index, mask, time, chance)
                 for parents, branch in zip(group, _split(whole, sizes), strict=True):
                     parents.branches[edge.name] = branch
-                    if hop + 1 < self.hops and self.schema.edges_from(edge.target, hop + 1):
+                    if hop + 1 < self.hops and self.schema.branches_from(edge.target, hop + 1):
                         index_below, mask_below = branch.index.flatten(), branch.mask.flatten()
                         time_below = branch.time.flatten()
                         grown.append(_Parents(edge.target, index_below, mask_below, time_below, branch.branches))
@@ -166,8 +178,7 @@ def neighbours(
     if not len(edges.time):
         nothing = torch.zeros(len(index), fan_out, dtype=torch.int64, device=index.device)
         return Branch(nothing, nothing > 0, nothing, nothing.float(), repeated)
-    end = edges.timeline.end(index, time)
-    first = edges.offsets[index] if edge.window is None else edges.timeline.end(index, time - edge.window)
+    first, end = edges.visible(index, time, edge.window)
     first = torch.where(known, first, end)
     row, mask = CHOOSE[edge.strategy](edges, first, end, fan_out, chance.of(index, time))
     row = row.clamp(min=0)

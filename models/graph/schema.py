@@ -68,7 +68,11 @@ class PageRank:
     steps: int = 2
     """walk: edges a walk takes at most."""
     epsilon: float = 1e-4
-    """push: a node is pushed while its residual is above this times its number of visible edges."""
+    """push: a node is pushed while its residual is at least this times its number of visible edges."""
+
+    def as_edge(self) -> EdgeType:
+        """As the model sees it: an edge type of one hop whose weights are the scores."""
+        return EdgeType(self.name, self.source, self.target, "affinity", domain="", fan_out=(self.fan_out,))
 
 
 @dataclass(frozen=True)
@@ -128,13 +132,23 @@ class GraphSchema:
         return next(window for window in self.seeds.windows if window.name == name)
 
     @property
+    def branches(self) -> tuple[EdgeType, ...]:
+        """What a tree's branches are named after: the edge types, then each PageRank as an edge type of one hop."""
+        return self.edges + tuple(rank.as_edge() for rank in self.pageranks)
+
+    @property
+    def targets(self) -> dict[str, str]:
+        """By name of the branch: the node type that it leads to."""
+        return {branch.name: branch.target for branch in self.branches}
+
+    @property
     def hops(self) -> int:
         """How many hops the widest walk takes."""
-        return max((len(edge.fan_out) for edge in self.edges), default=0)
+        return max((len(branch.fan_out) for branch in self.branches), default=0)
 
-    def edges_from(self, node: str, hop: int) -> tuple[EdgeType, ...]:
-        """The edge types that a walk takes from a node of that type at that hop (0 = from the seed)."""
-        return tuple(e for e in self.edges if e.source == node and hop < len(e.fan_out) and e.fan_out[hop] > 0)
+    def branches_from(self, node: str, hop: int) -> tuple[EdgeType, ...]:
+        """The branches that a tree has at a node of that type at that hop (0 = at the seed)."""
+        return tuple(b for b in self.branches if b.source == node and hop < len(b.fan_out) and b.fan_out[hop] > 0)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON document."""

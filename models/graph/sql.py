@@ -1,125 +1,189 @@
-"""The relational part of building a graph, as DuckDB statements: numbered nodes, edges, versions, impressions.
+"""The relational part of building a graph: numbered nodes, edges, versions, impressions, as statements for any engine.
 
-Rows keep the number they have in their file, so that ties are broken the same way in every run.
+The statements hold to the subset that ``models.graph.engine`` names. Rows keep the number they have in their file, so
+that ties are broken the same way in every run and on every engine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import duckdb
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as parquet
 
 from models.features import VALID_FROM, node_features
 from models.filters import condition
-from models.graph.errors import GraphInputError
+from models.graph.engine import Connection, Values, quoted
+from models.graph.errors import GraphInputError, StatementError
+from models.graph.files import check_keys, check_times, column_types
 from models.spec import Edge, Spec
 
 _KEY_TYPES = {"int": "BIGINT", "string": "VARCHAR"}
+_ARROW_KEY_TYPES = {"int": pa.int64(), "string": pa.string()}
+_GOOD = (
+    "source IS NOT NULL AND target IS NOT NULL AND time IS NOT NULL "
+    "AND weight > 0 AND weight < CAST('infinity' AS FLOAT)"  # a NaN is above infinity
+)
 
 
-class EdgeRows(NamedTuple):
-    """One direction of an edge type as arrays (rows,), in order of (source, time, row number)."""
+class EdgeCount(NamedTuple):
+    """The size of an edge type."""
 
-    source: np.ndarray
-    target: np.ndarray
-    time: np.ndarray
-    weight: np.ndarray
+    rows: int
+    weighted: bool
+    """Whether any edge weighs other than 1."""
 
 
 class Relations:
-    """The tables and the training set of one product, under SQL; a context manager. Raises GraphInputError."""
+    """The tables and the training set of one product, under SQL. Every method may raise GraphInputError."""
 
-    def __init__(self, spec: Spec, tables: Path, training_set: Path) -> None:
+    def __init__(self, spec: Spec, tables: Path, training_set: Path, connection: Connection, scratch: Path) -> None:
         self.spec, self.tables, self.training_set = spec, tables, training_set
-        self._connection = duckdb.connect()
+        self.connection, self.scratch = connection, scratch
+        self._registered: dict[Path, str] = {}
 
-    def __enter__(self) -> "Relations":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
+    def check_times(self) -> None:
+        """Refuse times that are none, before an engine meets them: engines differ in what they make of such."""
+        for edge in self.spec.active_edges().values():
+            check_times(self.tables / f"{edge.table}.parquet", [edge.time])
+        for node in self.spec.nodes:
+            if self._feature_names(node):
+                check_times(self.training_set / f"versions_{node}.parquet", [VALID_FROM])
+        for file in ("impressions", "frozen"):
+            shown = self.spec.impressions
+            check_times(self.training_set / f"{file}.parquet", [shown.time, shown.settled])
 
     def number_nodes(self, node: str) -> pa.Array:
         """Number a node type's keys by their order, as relation ``node_<type>`` (key, index); returns the keys.
 
         The keys are all that the type's versions, the ends of active edges and the impressions name.
         """
-        kind = _KEY_TYPES[self.spec.nodes[node].key_type]
+        key_type = self.spec.nodes[node].key_type
         named = " UNION ALL ".join(
-            f"SELECT CAST({_name(column)} AS {kind}) AS key FROM {_file(path)}"
+            f"SELECT {self._key(node, quoted(column))} AS key FROM {self._file(path)}"
             for path, column in self._key_columns(node)
+        ) or f"SELECT CAST(NULL AS {_KEY_TYPES[key_type]}) AS key"  # fmt: skip
+        relation = f"node_{node}"
+        self._create(
+            relation,
+            "SELECT key, row_number() OVER (ORDER BY key) - 1 AS index "
+            f"FROM (SELECT DISTINCT key FROM ({named}) AS named WHERE key IS NOT NULL) AS keys",
         )
-        self._run(
-            f"CREATE TABLE {_name('node_' + node)} AS SELECT key, row_number() OVER (ORDER BY key) - 1 AS index "
-            f"FROM (SELECT DISTINCT key FROM ({named or f'SELECT NULL::{kind} AS key'}) WHERE key IS NOT NULL)"
-        )
-        return self._table(f"SELECT key FROM {_name('node_' + node)} ORDER BY index")["key"].combine_chunks()
+        keys = self._fetch(f"SELECT key FROM {quoted(relation)} ORDER BY index")["key"]
+        return keys.cast(_ARROW_KEY_TYPES[key_type]).combine_chunks()
 
     def select_edges(self, name: str, edge: Edge) -> dict[str, int]:
-        """Filter an edge type's rows into relation ``edge_<name>``; returns how many rows were dropped, by reason."""
+        """Filter an edge type's rows into relation ``edge_<name>`` (source, target, time, row, weight).
+
+        ``source`` and ``target`` are node indices (INTEGER), ``time`` microseconds and ``row`` the row's number in its
+        file (BIGINT), ``weight`` a FLOAT. Of rows with the same ends and time the first counts. Returns how many rows
+        were dropped, by reason.
+        """
         path = self.tables / f"{edge.table}.parquet"
-        source, target = edge.source.column, edge.target.column
-        types = _column_types(path, [source, target, edge.time, *edge.filter, *([edge.weight] if edge.weight else [])])
+        used = [*edge.filter, *([edge.weight] if edge.weight else [])]
+        types = column_types(path, [edge.source.column, edge.target.column, edge.time, *used])
         kept, values = condition(edge.filter, types)
-        self._run(
-            "CREATE OR REPLACE TEMP TABLE selected AS SELECT source.index AS source, target.index AS target, "
-            f"epoch_us(rows.{_name(edge.time)}) AS time, file_row_number AS row, "
-            f"CAST({'rows.' + _name(edge.weight) if edge.weight else 1} AS FLOAT) AS weight "
-            f"FROM (SELECT * FROM {_file(path)} AS rows WHERE {kept}) AS rows "
-            f"LEFT JOIN {_name('node_' + edge.source.node)} AS source ON source.key = rows.{_name(source)} "
-            f"LEFT JOIN {_name('node_' + edge.target.node)} AS target ON target.key = rows.{_name(target)}",
+        selected, repeated = f"selected_{name}", f"repeated_{name}"
+        self._create(
+            selected,
+            "SELECT CAST(source.index AS INTEGER) AS source, CAST(target.index AS INTEGER) AS target, "
+            f"epoch_us(rows.{quoted(edge.time)}) AS time, rows.file_row_number AS row, "
+            f"CAST({f'rows.{quoted(edge.weight)}' if edge.weight else 1} AS FLOAT) AS weight "
+            f"FROM (SELECT * FROM {self._file(path)} AS rows WHERE {kept}) AS rows "
+            + " ".join(
+                f"LEFT JOIN {quoted('node_' + end.node)} AS {role} "
+                f"ON {role}.key = {self._key(end.node, f'rows.{quoted(end.column)}')}"
+                for role, end in (("source", edge.source), ("target", edge.target))
+            ),
             values,
         )
-        self._run(
-            "CREATE OR REPLACE TEMP TABLE judged AS SELECT *, CASE "
-            "WHEN source IS NULL OR target IS NULL THEN 'null_key' WHEN time IS NULL THEN 'null_time' "
-            "WHEN weight > 0 AND isfinite(weight) THEN 'good' ELSE 'bad_weight' END AS verdict FROM selected"
+        # Grouping is the dearest step of a build; to keep only the few groups of several rows halves it.
+        self._create(
+            repeated,
+            f"SELECT source, target, time, min(row) AS row FROM {quoted(selected)} WHERE {_GOOD} "
+            "GROUP BY source, target, time HAVING count(*) > 1",
         )
-        self._run(
-            f"CREATE TABLE {_name('edge_' + name)} AS SELECT source, target, time, min(row) AS row, "
-            "arg_min(weight, row) AS weight FROM judged WHERE verdict = 'good' GROUP BY source, target, time"
+        columns = ", ".join(f"one.{column} AS {column}" for column in ("source", "target", "time", "row", "weight"))
+        self._create(
+            f"edge_{name}",
+            f"SELECT {columns} FROM (SELECT * FROM {quoted(selected)} WHERE {_GOOD}) AS one "
+            f"LEFT JOIN {quoted(repeated)} AS first "
+            "ON one.source = first.source AND one.target = first.target AND one.time = first.time "
+            "WHERE first.row IS NULL OR first.row = one.row",
         )
-        counts = dict(self._run("SELECT verdict, count(*) FROM judged GROUP BY verdict"))
-        ((distinct,),) = self._run(f"SELECT count(*) FROM {_name('edge_' + name)}")
-        dropped = {reason: counts.get(reason, 0) for reason in ("null_key", "null_time", "bad_weight")}
-        return {**dropped, "duplicate": counts.get("good", 0) - distinct}
+        no_key = "source IS NULL OR target IS NULL"
+        dropped = self._row(
+            f"SELECT count(*) FILTER (WHERE {no_key}) AS null_key, "
+            f"count(*) FILTER (WHERE NOT ({no_key}) AND time IS NULL) AS null_time, "
+            f"count(*) FILTER (WHERE {_GOOD}) AS duplicate, count(*) AS bad_weight FROM {quoted(selected)}"
+        )
+        dropped["bad_weight"] -= dropped["null_key"] + dropped["null_time"] + dropped["duplicate"]
+        dropped["duplicate"] -= self.count_edges(name).rows
+        for relation in (selected, repeated):
+            self.connection.drop(relation)
+        return dropped
 
-    def edge_rows(self, name: str, reverse: bool) -> EdgeRows:
-        """One direction of ``edge_<name>``; of the reverse one, the source is the edge type's target."""
-        source, target = ("target", "source") if reverse else ("source", "target")
-        rows = self._table(
-            f"SELECT {source}, {target}, time, weight FROM {_name('edge_' + name)} ORDER BY {source}, time, row"
+    def count_edges(self, name: str) -> EdgeCount:
+        """How large ``edge_<name>`` is."""
+        row = self._row(
+            f"SELECT count(*) AS edges, count(*) FILTER (WHERE weight <> 1) AS weighted FROM {quoted('edge_' + name)}"
         )
-        return EdgeRows(*(column.to_numpy() for column in rows.columns))
+        return EdgeCount(row["edges"], row["weighted"] > 0)
 
-    def versions(self, node: str) -> tuple[pa.Table, dict[str, int]]:
-        """A node type's versions, ordered by (node, time): columns node, time and ``feature_<name>``.
+    def edge_rows(self, name: str, reverse: bool, weighted: bool) -> Iterator[pa.RecordBatch]:
+        """One direction of ``edge_<name>``: owner, neighbour, time and, if asked, weight, by (owner, time, row).
+
+        The owner is the edge type's source; of the reverse direction, its target.
+        """
+        owner, neighbour = ("target", "source") if reverse else ("source", "target")
+        return self._stream(
+            f"SELECT owner, neighbour, time{', weight' if weighted else ''} FROM (SELECT {owner} AS owner, "
+            f"{neighbour} AS neighbour, time, row, weight FROM {quoted('edge_' + name)}) AS directed "
+            "ORDER BY owner, time, row"
+        )
+
+    def select_versions(self, node: str) -> tuple[int, dict[str, int]]:
+        """A node type's versions as relation ``version_<node>`` (node, time, ``feature_<name>``), if it has features.
 
         The training set's rows are merged already: one per moment at which any view changes (or expires by its TTL),
-        with every view's values as of then. Of rows with the same node and time the last in the file counts. Beside
-        them: how many rows were dropped, by reason.
+        with every view's values as of then. Of rows with the same node and time the last in the file counts. Returns
+        how many versions there are, and how many rows were dropped, by reason.
         """
-        features = [feature.name for feature in node_features(self.spec, node)]
-        if not features:
-            return pa.table({"node": pa.array([], pa.int64()), "time": pa.array([], pa.int64())}), {}
+        names = self._feature_names(node)
+        if not names:
+            return 0, {}
         path, key = self.training_set / f"versions_{node}.parquet", self.spec.nodes[node].key
-        _column_types(path, [key, VALID_FROM, *features])
-        outer = [_name("feature_" + feature) for feature in features]
-        inner = [f"rows.{_name(feature)} AS {alias}" for feature, alias in zip(features, outer, strict=True)]
-        table = self._table(
-            f"SELECT node, time, {', '.join(outer)} FROM (SELECT numbered.index AS node, "
-            f"epoch_us(rows.{_name(VALID_FROM)}) AS time, file_row_number AS row, {', '.join(inner)} "
-            f"FROM {_file(path)} AS rows JOIN {_name('node_' + node)} AS numbered ON numbered.key = rows.{_name(key)} "
-            f"WHERE rows.{_name(VALID_FROM)} IS NOT NULL) "
-            "QUALIFY row_number() OVER (PARTITION BY node, time ORDER BY row DESC) = 1 ORDER BY node, time"
+        column_types(path, [key, VALID_FROM, *names])
+        file, valid_from = self._file(path), quoted(VALID_FROM)
+        features = ", ".join(f"rows.{quoted(name)} AS {quoted('feature_' + name)}" for name in names)
+        outer = ", ".join(quoted(f"feature_{name}") for name in names)
+        self._create(
+            f"version_{node}",
+            f"SELECT node, time, {outer} FROM (SELECT *, row_number() OVER (PARTITION BY node, time ORDER BY row DESC) "
+            "AS place FROM (SELECT numbered.index AS node, "
+            f"epoch_us(rows.{valid_from}) AS time, rows.file_row_number AS row, {features} FROM {file} AS rows "
+            f"JOIN {quoted('node_' + node)} AS numbered ON numbered.key = {self._key(node, f'rows.{quoted(key)}')} "
+            f"WHERE rows.{valid_from} IS NOT NULL) AS known) AS placed WHERE place = 1",
         )
-        ((rows, bad),) = self._run(
-            f"SELECT count(*), count(*) FILTER ({_name(key)} IS NULL OR {_name(VALID_FROM)} IS NULL) FROM {_file(path)}"
+        ((kept, rows, bad),) = (
+            self._row(
+                f"SELECT (SELECT count(*) FROM {quoted('version_' + node)}) AS kept, count(*) AS rows, "
+                f"count(*) FILTER (WHERE {quoted(key)} IS NULL OR {valid_from} IS NULL) AS bad FROM {file}"
+            ).values(),
         )
-        return table, {"null_key_or_time": bad, "superseded": rows - bad - table.num_rows}
+        return kept, {"null_key_or_time": bad, "superseded": rows - bad - kept}
+
+    def versions(self, node: str) -> pa.Table:
+        """A node type's versions, ordered by (node, time): columns node, time and ``feature_<name>``."""
+        return self._fetch(self._versions(node))
+
+    def version_rows(self, node: str) -> Iterator[pa.RecordBatch]:
+        """``versions`` piece by piece."""
+        return self._stream(self._versions(node))
+
+    def feature_values(self, node: str, feature: str) -> pa.ChunkedArray:
+        """The distinct values of a feature in a node type's versions."""
+        column = quoted(f"feature_{feature}")
+        return self._fetch(f"SELECT DISTINCT {column} AS value FROM {quoted('version_' + node)}")["value"]
 
     def seeds(self, file: str, features: Sequence[str]) -> pa.Table:
         """A file of the training set, ``impressions`` or ``frozen``, without the graph window, in order of (time, key).
@@ -131,24 +195,25 @@ class Relations:
         path = self.training_set / f"{file}.parquet"
         needed = [shown.key, shown.time, shown.settled, shown.surface, "window", *(e.column for e in ends.values())]
         used = [column for task in self.spec.tasks.values() for column in (task.label, *task.filter)]
-        types = _column_types(path, [*needed, *features, *used])
-        columns, values = [f"rows.{_name(name)} AS {_name('feature_' + name)}" for name in features], []
+        types = column_types(path, [*needed, *features, *used])
+        columns, values = [f"rows.{quoted(name)} AS {quoted('feature_' + name)}" for name in features], []
         for name, task in self.spec.tasks.items():
             kept, kept_values = condition(task.filter, types)
             columns.append(
-                f"CASE WHEN {kept} THEN CAST(rows.{_name(task.label)} AS FLOAT) END AS {_name('label_' + name)}"
+                f"CASE WHEN {kept} THEN CAST(rows.{quoted(task.label)} AS FLOAT) END AS {quoted('label_' + name)}"
             )
             values += kept_values
         joins = " ".join(
-            f"LEFT JOIN {_name('node_' + end.node)} AS {role} ON {role}.key = rows.{_name(end.column)}"
+            f"LEFT JOIN {quoted('node_' + end.node)} AS {role} "
+            f"ON {role}.key = {self._key(end.node, f'rows.{quoted(end.column)}')}"
             for role, end in ends.items()
         )
-        return self._table(
-            f"SELECT rows.{_name(shown.key)} AS key, coalesce(member.index, -1) AS member, "
-            f"coalesce(item.index, -1) AS item, rows.{_name(shown.surface)} AS surface, rows.window, "
-            f"epoch_us(rows.{_name(shown.time)}) AS time, epoch_us(rows.{_name(shown.settled)}) AS settled, "
-            f"{', '.join(columns)} FROM {_file(path)} AS rows {joins} WHERE rows.window <> 'graph' "
-            f"ORDER BY rows.{_name(shown.time)}, rows.{_name(shown.key)}",
+        return self._fetch(
+            f"SELECT rows.{quoted(shown.key)} AS key, coalesce(member.index, -1) AS member, "
+            f'coalesce(item.index, -1) AS item, rows.{quoted(shown.surface)} AS surface, rows."window" AS "window", '
+            f"epoch_us(rows.{quoted(shown.time)}) AS time, epoch_us(rows.{quoted(shown.settled)}) AS settled, "
+            f"{', '.join(columns)} FROM {self._file(path)} AS rows {joins} WHERE rows.\"window\" <> 'graph' "
+            f"ORDER BY rows.{quoted(shown.time)}, rows.{quoted(shown.key)}",
             values,
         )
 
@@ -163,51 +228,56 @@ class Relations:
         path = self.training_set / "impressions.parquet"
         found += [(path, end.column) for _, end in self.spec.node_columns() if end.node == node]
         for path, column in found:
-            _column_types(path, [column])
+            check_keys(path, column, self.spec.nodes[node].key_type)
         return list(dict.fromkeys(found))
 
-    def _run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple]:
+    def _feature_names(self, node: str) -> list[str]:
+        return [feature.name for feature in node_features(self.spec, node)]
+
+    def _versions(self, node: str) -> str:
+        if not self._feature_names(node):
+            return "SELECT CAST(0 AS BIGINT) AS node, CAST(0 AS BIGINT) AS time WHERE false"
+        return f"SELECT * FROM {quoted('version_' + node)} ORDER BY node, time"
+
+    def _key(self, node: str, column: str) -> str:
+        return f"CAST({column} AS {_KEY_TYPES[self.spec.nodes[node].key_type]})"
+
+    def _file(self, path: Path) -> str:
+        """The file as a relation, registered once."""
+        if path not in self._registered:
+            name = f"{'table' if path.parent == self.tables else 'training'}_{path.stem}"
+            try:
+                self.connection.register(name, path)
+            except StatementError as error:
+                raise self._misfit(error) from error
+            self._registered[path] = name
+        return quoted(self._registered[path])
+
+    def _create(self, name: str, statement: str, values: Values = ()) -> None:
         try:
-            return self._connection.execute(statement, list(values)).fetchall()
-        except duckdb.Error as error:
+            self.connection.create(name, statement, values)
+        except StatementError as error:
             raise self._misfit(error) from error
 
-    def _table(self, statement: str, values: Sequence[Any] = ()) -> pa.Table:
+    def _fetch(self, statement: str, values: Values = ()) -> pa.Table:
         try:
-            return self._connection.sql(statement, params=list(values)).to_arrow_table()
-        except duckdb.Error as error:
+            return self.connection.fetch(statement, values)
+        except StatementError as error:
             raise self._misfit(error) from error
 
-    def _misfit(self, error: duckdb.Error) -> GraphInputError:
+    def _stream(self, statement: str) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self.connection.stream(statement)
+        except StatementError as error:
+            raise self._misfit(error) from error
+
+    def _row(self, statement: str) -> dict[str, int]:
+        """The one row of whole numbers that a statement answers."""
+        (row,) = self._fetch(statement).to_pylist()
+        return {name: int(value) for name, value in row.items()}
+
+    def _misfit(self, error: StatementError) -> GraphInputError:
         return GraphInputError(
             f"{self.tables}, {self.training_set}: expected tables that fit the spec; found {error}. "
             "Run the steps before (ingest, retrieve) again"
         )
-
-
-def _name(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def _file(path: Path) -> str:
-    """The file as a relation with the extra column ``file_row_number``."""
-    return "read_parquet('" + str(path).replace("'", "''") + "', file_row_number = true)"
-
-
-def _column_types(path: Path, needed: Sequence[str]) -> dict[str, pa.DataType]:
-    """The types of a file's columns, all ``needed`` ones among them. Raises GraphInputError."""
-    if not path.is_file():
-        raise GraphInputError(f"{path}: expected this file; found none. Run the steps before (ingest, retrieve) again")
-    try:
-        schema = parquet.read_schema(path)
-    except pa.ArrowException as error:
-        raise GraphInputError(
-            f"{path}: expected a Parquet file; found {error}. Run the step that wrote it again"
-        ) from None
-    for column in needed:
-        if column not in schema.names:
-            raise GraphInputError(
-                f"{path}: expected column {column!r}, which the spec names; found {', '.join(schema.names)}. "
-                "Was it written with another spec?"
-            )
-    return {field.name: field.type for field in schema}

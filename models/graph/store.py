@@ -13,13 +13,14 @@ import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from models.files import replaced_folder, sha256_of_file, sha256_of_json
+from models.graph.check import check
 from models.graph.errors import GraphFormatError
 from models.graph.schema import GraphSchema
 from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, moved, tensors_of
+from models.graph.writer import write_tensors
 
 MANIFEST = "manifest.json"
 FORMAT = 2
@@ -79,23 +80,13 @@ class TemporalGraph:
     def save(self, folder: Path, extra: dict[str, Any] | None = None) -> dict[str, Any]:
         """Write the graph to ``folder``, as a whole or not at all; ``extra`` joins the manifest, which is returned."""
         with replaced_folder(folder) as fresh:
-            for name, group in self._groups().items():
-                tensors = {key: value.cpu().contiguous() for key, value in tensors_of(group).items()}
-                save_file(tensors, fresh / f"{name}.safetensors")
-            for name, keys in {**self._key_files(), "seeds_keys": self.seeds.keys}.items():
-                parquet.write_table(pa.table({"key": keys}), fresh / f"{name}.parquet", compression="zstd")
-            for path in fresh.iterdir():
-                path.chmod(0o644)  # safetensors writes for its owner alone
-            manifest = {
-                "format": FORMAT,
-                "schema": self.schema.to_json(),
-                "counts": self.counts(),
-                **(extra or {}),
-                "files": {path.name: sha256_of_file(path) for path in sorted(fresh.iterdir())},
-            }
-            manifest["digest"] = sha256_of_json(manifest)
-            (fresh / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        return manifest
+            for name, edge in self.edges.items():
+                write_tensors(edge_file(fresh, name), tensors_of(edge))
+            for name, node in self.nodes.items():
+                write_tensors(node_file(fresh, name), tensors_of(node))
+                write_keys(keys_file(fresh, name), self.node_keys[name])
+            write_seeds(fresh, self.seeds)
+            return seal(fresh, self.schema, self.counts(), extra or {})
 
     @classmethod
     def load(cls, folder: Path | str, device: torch.device | str = "cpu") -> "TemporalGraph":
@@ -104,37 +95,73 @@ class TemporalGraph:
         manifest = _verified_manifest(folder)
         schema = GraphSchema.from_json(manifest["schema"])
 
-        def group(kind: type[Group], name: str, **others: Any) -> Group:
-            return _read_group(kind, folder / f"{name}.safetensors", others)
-
-        def keys(name: str) -> pa.Array:
-            return parquet.read_table(folder / f"{name}.parquet")["key"].combine_chunks()
+        def keys(path: Path) -> pa.Array:
+            return parquet.read_table(path)["key"].combine_chunks()
 
         graph = cls(
             schema=schema,
-            edges={edge.name: group(EdgeTensors, f"edges_{edge.name}") for edge in schema.edges},
-            nodes={node.name: group(NodeTensors, f"nodes_{node.name}") for node in schema.nodes},
-            seeds=group(
-                Seeds, "seeds", keys=keys("seeds_keys"), windows=tuple(window.name for window in schema.seeds.windows)
+            edges={edge.name: _read_group(EdgeTensors, edge_file(folder, edge.name), {}) for edge in schema.edges},
+            nodes={node.name: _read_group(NodeTensors, node_file(folder, node.name), {}) for node in schema.nodes},
+            seeds=_read_group(
+                Seeds,
+                folder / "seeds.safetensors",
+                {
+                    "keys": keys(folder / "seeds_keys.parquet"),
+                    "windows": tuple(one.name for one in schema.seeds.windows),
+                },
             ),
-            node_keys={node.name: keys(f"keys_{node.name}") for node in schema.nodes},
+            node_keys={node.name: keys(keys_file(folder, node.name)) for node in schema.nodes},
             manifest=manifest,
         )
+        try:
+            check(graph.schema, graph.nodes, graph.edges, graph.seeds, graph.node_keys)
+        except GraphFormatError as error:
+            raise GraphFormatError(f"{folder}: {error}. {_AGAIN}") from None
         if graph.counts() != manifest["counts"]:
             raise GraphFormatError(
                 f"{folder}: expected the counts of its manifest, {manifest['counts']}; found {graph.counts()}. {_AGAIN}"
             )
         return graph if torch.device(device).type == "cpu" else graph.to(device)
 
-    def _groups(self) -> dict[str, object]:
-        return {
-            **{f"edges_{name}": edge for name, edge in self.edges.items()},
-            **{f"nodes_{name}": node for name, node in self.nodes.items()},
-            "seeds": self.seeds,
-        }
 
-    def _key_files(self) -> dict[str, pa.Array]:
-        return {f"keys_{name}": keys for name, keys in self.node_keys.items()}
+def edge_file(folder: Path, edge: str) -> Path:
+    """Where the tensors of an edge type are."""
+    return folder / f"edges_{edge}.safetensors"
+
+
+def node_file(folder: Path, node: str) -> Path:
+    """Where the tensors of a node type are."""
+    return folder / f"nodes_{node}.safetensors"
+
+
+def keys_file(folder: Path, node: str) -> Path:
+    """Where the keys of a node type are."""
+    return folder / f"keys_{node}.parquet"
+
+
+def write_keys(path: Path, keys: pa.Array) -> None:
+    """Write keys in their order."""
+    parquet.write_table(pa.table({"key": keys}), path, compression="zstd")
+
+
+def write_seeds(folder: Path, seeds: Seeds) -> None:
+    """Write the seeds and their keys."""
+    write_tensors(folder / "seeds.safetensors", tensors_of(seeds))
+    write_keys(folder / "seeds_keys.parquet", seeds.keys)
+
+
+def seal(folder: Path, schema: GraphSchema, counts: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """Write the manifest over all that the folder holds; returns it."""
+    manifest = {
+        "format": FORMAT,
+        "schema": schema.to_json(),
+        "counts": counts,
+        **extra,
+        "files": {path.name: sha256_of_file(path) for path in sorted(folder.iterdir())},
+    }
+    manifest["digest"] = sha256_of_json(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return manifest
 
 
 def _verified_manifest(folder: Path) -> dict[str, Any]:

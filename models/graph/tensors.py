@@ -8,7 +8,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from models.graph.errors import GraphInputError
 from models.graph.timeline import Timeline
+
+WEIGHT_STEP = 2.0**-20
+"""Weights count in whole steps of this much where edges are drawn by weight."""
+_HEAVIEST = 2.0**62
 
 Group = TypeVar("Group")
 
@@ -30,6 +35,29 @@ class EdgeTensors:
     def timeline(self) -> Timeline:
         """The rows, searchable by source and moment."""
         return Timeline(self.offsets, self.time)
+
+    @cached_property
+    def cumulative_weight(self) -> Tensor:
+        """(rows + 1,) int64: the weight of all rows before each, in steps of ``WEIGHT_STEP``, at least one a row.
+
+        Raises GraphInputError for weights that are not finite or sum up to too much.
+        """
+        steps = (self.weight.double() / WEIGHT_STEP).round().clamp(min=1)
+        total = float(steps.sum()) if len(steps) else 0.0
+        if not total < _HEAVIEST:
+            raise GraphInputError(
+                f"weights: expected finite numbers that sum up to less than 2^42 over an edge type; found a sum of "
+                f"{total * WEIGHT_STEP:g}. Scale them down"
+            )
+        return torch.nn.functional.pad(steps.long().cumsum(0), (1, 0))
+
+    def visible(self, source: Tensor, time: Tensor, window: int | None) -> tuple[Tensor, Tensor]:
+        """The rows [first, end) of ``source`` strictly before ``time`` and no older than ``window`` microseconds.
+
+        ``source`` and ``time`` int64 of shapes that broadcast; both answers int64 of the common shape.
+        """
+        end = self.timeline.end(source, time)
+        return self.offsets[source].expand_as(end) if window is None else self.timeline.end(source, time - window), end
 
     def weight_of(self, row: Tensor) -> Tensor:
         """The weights of rows, float32 of ``row``'s shape."""

@@ -41,11 +41,14 @@ class Timeline:
 
 def _search(offsets: Tensor, moments: Tensor, owner: Tensor, time: Tensor, steps: int) -> Tensor:
     """Binary search within each owner's rows: strides of 2^(steps-1) down to 1, no branches."""
-    row, stop = offsets[owner], offsets[owner + 1]
+    first, stop = offsets[owner], offsets[owner + 1]
+    row, at_hand = first, first.clamp(max=len(moments) - 1)
     for step in range(steps - 1, -1, -1):
         after = row + (1 << step)
-        moment = moments[(after - 1).clamp(max=len(moments) - 1)]
-        row = torch.where((after <= stop) & is_before(moment, time), after, row)
+        inside = after <= stop
+        # Where a stride leaves the owner's rows, read what is in the cache already.
+        moment = moments[torch.where(inside, after - 1, at_hand)]
+        row = torch.where(inside & is_before(moment, time), after, row)
     return row
 
 

@@ -28,14 +28,14 @@ class ActivityEncoder(nn.Module):
         super().__init__()
         self.width = config.width
         self.edges = encoding.activity_edges
-        self.targets = {edge.name: edge.target for edge in schema.edges}
+        self.targets = schema.targets
         acted_on = {self.targets[name] for name in self.edges}
         intrinsic = tuple(
             replace(edge, fan_out=edge.fan_out[:1])
             for edge in schema.edges
             if edge.kind == "intrinsic" and edge.source in acted_on and edge.fan_out[:1] > (0,)
         )
-        self.around = replace(schema, edges=intrinsic)
+        self.around = replace(schema, edges=intrinsic, pageranks=())
         self.attention = nn.ModuleDict({edge.name: BranchAttention(config.width) for edge in intrinsic})
         self.content = pass_through(nn.Linear(config.width, config.width))
         self.action = nn.Embedding(max(len(self.edges), 1), config.width)

@@ -84,7 +84,7 @@ class Aggregation(nn.Module):
         for hop in range(schema.hops):
             reached: set[str] = set()
             for node in sorted(types):
-                edges = schema.edges_from(node, hop)
+                edges = schema.branches_from(node, hop)
                 tokens = config.graph_tokens if hop == 0 else 1
                 for edge in edges:
                     self.attention[_key(hop, edge.name)] = BranchAttention(config.width, tokens, asked=hop == 0)
@@ -92,7 +92,7 @@ class Aggregation(nn.Module):
                     self.norms[_key(hop, node)] = nn.LayerNorm(config.width)
                 reached |= {edge.target for edge in edges}
             types = reached
-        self.targets = {edge.name: edge.target for edge in schema.edges}
+        self.targets = schema.targets
         self.dropout = nn.Dropout(config.dropout)
         self.widen = pass_through(nn.Linear(config.width, config.graph_tokens * config.width))
         self.feed = nn.Sequential(

@@ -174,7 +174,7 @@ def check_schema(schema: GraphSchema, found: GraphSchema) -> None:
 
 
 def _walks(schema: GraphSchema) -> list[str]:
-    return [f"{edge.name} {[hop for hop, fan_out in enumerate(edge.fan_out) if fan_out]}" for edge in schema.edges]
+    return [f"{b.name} {[hop for hop, fan_out in enumerate(b.fan_out) if fan_out]}" for b in schema.branches]
 
 
 def _number(name: str, value: Any) -> float:

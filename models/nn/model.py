@@ -37,7 +37,7 @@ class Ranker(nn.Module):
         )
         self.member_side = Aggregation(config, schema, schema.seeds.member)
         self.item_side = Aggregation(config, schema, schema.seeds.item)
-        self.targets = {edge.name: edge.target for edge in schema.edges}
+        self.targets = schema.targets
         self.activities = ActivityEncoder(config, schema, encoding)
         self.age = nn.Linear(AGE_FEATURES, config.width)
         self.sequence = SequenceDecoder(config)

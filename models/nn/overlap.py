@@ -25,7 +25,7 @@ _CODES = 2**24 - 1
 
 @dataclass(frozen=True)
 class Path:
-    """Edge types from the root, the node type they lead to, and the places that are kept."""
+    """Branches from the root, the node type they lead to, and the places that are kept."""
 
     edges: tuple[str, ...]
     node: str
@@ -37,8 +37,8 @@ def paths(schema: GraphSchema, root: str) -> list[Path]:
 
     def further(node: str, edges: tuple[str, ...], places: int) -> Iterator[Path]:
         yield Path(edges, node, min(places, MOST))
-        for edge in schema.edges_from(node, len(edges)):
-            yield from further(edge.target, (*edges, edge.name), places * edge.fan_out[len(edges)])
+        for branch in schema.branches_from(node, len(edges)):
+            yield from further(branch.target, (*edges, branch.name), places * branch.fan_out[len(edges)])
 
     return list(further(root, (), 1))
 

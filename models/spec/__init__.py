@@ -1,13 +1,12 @@
 """The spec: one YAML per product, from which everything else is derived (docs/architecture.md, section 2)."""
 
 from models.spec.columns import check_columns
+from models.spec.edges import Affinity, Densification, Edge, EdgeEnd, PageRank
 from models.spec.errors import SpecError
 from models.spec.load import load_spec, parse_spec
 from models.spec.schema import (
     Column,
     Counter,
-    Edge,
-    EdgeEnd,
     Feature,
     Gate,
     Impressions,
@@ -21,8 +20,10 @@ from models.spec.schema import (
 from models.spec.windows import Window, Windows
 
 __all__ = [
+    "Affinity",
     "Column",
     "Counter",
+    "Densification",
     "Edge",
     "EdgeEnd",
     "Feature",
@@ -30,6 +31,7 @@ __all__ = [
     "Impressions",
     "Node",
     "Oracle",
+    "PageRank",
     "Source",
     "Spec",
     "SpecError",

@@ -1,17 +1,17 @@
 """What the numbers under ``model`` and ``training`` may be: their dataclasses are read without pydantic, so here."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from models.nn.config import ModelConfig
-from models.training.config import TrainingConfig
+from models.training.config import Precision, TrainingConfig
 
 
 class Bound(NamedTuple):
     """What a number must be, in words and as a test; not-a-number passes none."""
 
     words: str
-    holds: Callable[[float], bool]
+    holds: Callable[[Any], bool]
 
 
 _ONE_OR_MORE = Bound("1 to 100000", lambda value: 1 <= value <= 100_000)
@@ -19,16 +19,24 @@ _NOT_NEGATIVE = Bound("a finite number of 0 or more", lambda value: 0 <= value <
 _POSITIVE = Bound("a finite number above 0", lambda value: 0 < value < float("inf"))
 _SHARE = Bound("a share of 0 or more, below 1", lambda value: 0 <= value < 1)
 _SEED = Bound("0 to 4294967295", lambda value: 0 <= value < 2**32)
+_SWITCH = Bound("true or false", lambda value: isinstance(value, bool))
 
 MODEL: dict[str, Bound] = {
     **dict.fromkeys(("width", "graph_tokens", "activities", "layers", "heads", "head_width"), _ONE_OR_MORE),
     **dict.fromkeys(("dropout", "id_dropout"), _SHARE),
 }
 TRAINING: dict[str, Bound] = {
-    **dict.fromkeys(("epochs", "batch_size"), _ONE_OR_MORE),
+    **dict.fromkeys(
+        ("epochs", "batch_size", "accumulate", "slice", "first_neighbours", "neighbour_stride", "most_neighbours"),
+        _ONE_OR_MORE,
+    ),
     **dict.fromkeys(("learning_rate", "gradient_norm"), _POSITIVE),
-    **dict.fromkeys(("patience", "weight_decay", "member_lag_days"), _NOT_NEGATIVE),
-    **dict.fromkeys(("warmup", "averaging"), _SHARE),
+    **dict.fromkeys(
+        ("patience", "weight_decay", "member_lag_days", "slice_hours", "neighbour_tolerance"), _NOT_NEGATIVE
+    ),
+    **dict.fromkeys(("warmup", "averaging", "tolerance_decay"), _SHARE),
+    **dict.fromkeys(("compile", "adaptive_neighbours"), _SWITCH),
+    "precision": Bound("float32 or bfloat16", lambda value: value in get_args(Precision)),
     "seed": _SEED,
 }
 

@@ -8,6 +8,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 LONGEST = 3660
 """No span of a spec is longer than this many days: ten years."""
 
+Value = bool | int | float | str
+Filter = dict[str, list[Value]]
+"""Column -> the values that are kept; all columns must match."""
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,60}")
 
 
@@ -25,3 +29,11 @@ def _named(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_named)]
 """Names become names of files, columns and views."""
+
+
+def listed_once(values: list[str]) -> list[str]:
+    """The values, if none stands twice. Raises ValueError."""
+    repeated = [value for value in values if values.count(value) > 1]
+    if repeated:
+        raise ValueError(f"expected every value once; found {repeated[0]!r} twice")
+    return values

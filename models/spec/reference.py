@@ -36,7 +36,8 @@ def reference() -> str:
 
 def _fields(part: Any) -> Iterator[tuple[str, Any, str, str]]:
     if issubclass(part, BaseModel):
-        for name, field in part.model_fields.items():
+        own_first = sorted(part.model_fields.items(), key=lambda item: item[0] not in part.__annotations__)
+        for name, field in own_first:
             default = "required" if field.default is PydanticUndefined else _value(field.default)
             yield field.alias or name, field.annotation, default, field.description or ""
         return

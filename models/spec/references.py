@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
+from models.spec.derived_references import check_derived
+from models.spec.edges import Edge
 from models.spec.errors import SpecError
-from models.spec.schema import Edge, Filter, Spec
-
-_REVERSE = "rev_"
-"""With it the graph names an edge type's other direction."""
+from models.spec.part import Filter
+from models.spec.schema import Spec
 
 
 def check_references(spec: Spec, file: str) -> None:
@@ -18,18 +18,10 @@ def check_references(spec: Spec, file: str) -> None:
             raise SpecError(file, key, f"a declared node type ({declared})", repr(name))
 
     for name, edge in spec.edges.items():
-        if name.startswith(_REVERSE):
-            raise SpecError(file, f"edges.{name}", f"a name without {_REVERSE!r}, which means reversed", repr(name))
         node(f"edges.{name}.source.node", edge.source.node)
         node(f"edges.{name}.target.node", edge.target.node)
-        if len(edge.reverse_fan_out or edge.fan_out) != len(edge.fan_out):
-            raise SpecError(
-                file, f"edges.{name}.reverse_fan_out", f"{len(edge.fan_out)} hops", str(edge.reverse_fan_out)
-            )
         _check_settled(spec, file, name, edge)
-    hops = {len(edge.fan_out) for edge in spec.edges.values()}
-    if len(hops) > 1:
-        raise SpecError(file, "edges.*.fan_out", "the same number of hops for all edges", str(sorted(hops)))
+    check_derived(spec, file)
     for role, column in spec.node_columns():
         node(f"impressions.{role}.node", column.node)
     _check_keys(spec, file)

@@ -12,13 +12,11 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from models.nn.config import ModelConfig
-from models.spec.part import LONGEST, Name, Strict
+from models.spec.edges import Affinity, Densification, Edge, PageRank
+from models.spec.part import LONGEST, Filter, Name, Strict, Value, listed_once
 from models.spec.windows import WINDOW_ORDER, Span, Windows
 from models.training.config import TrainingConfig
 
-Value = bool | int | float | str
-Filter = dict[str, list[Value]]
-EDGE_KINDS = Literal["engagement", "affinity", "intrinsic"]
 _VECTOR = re.compile(r"^vector\[(\d+)\]$")
 
 
@@ -38,13 +36,6 @@ def parse_feature(name: str, text: str) -> Feature:
     if match and int(match.group(1)) > 0:
         return Feature(name, "vector", int(match.group(1)))
     raise ValueError(f"expected number, category, text or vector[n] with n of 1 or more; found {text!r}")
-
-
-def _distinct(values: list[str]) -> list[str]:
-    repeated = [value for value in values if values.count(value) > 1]
-    if repeated:
-        raise ValueError(f"expected every value once; found {repeated[0]!r} twice")
-    return values
 
 
 class Typed(Strict):
@@ -92,38 +83,6 @@ class Node(Strict):
     id_buckets: int = Field(default=0, ge=0, description="buckets of the hashed ID embedding; 0 = no ID embedding")
 
 
-class EdgeEnd(Strict):
-    """One end of an edge: the node type and the column of the edge's table that holds its key."""
-
-    node: str
-    column: str
-
-
-class Edge(Strict):
-    """One edge type: rows of an event table, visible strictly after ``time``. Edges are walked both ways."""
-
-    table: str
-    source: EdgeEnd
-    target: EdgeEnd
-    time: str
-    kind: EDGE_KINDS
-    domain: str = Field(description="family of surfaces; `domains` chooses among them (intrinsic is always in)")
-    filter: Filter = Field(default={})
-    weight: str | None = Field(default=None, description="column with a positive weight; none = 1")
-    fan_out: list[int] = Field(default=[8, 4], description="neighbours per hop; 0 = not walked at that hop")
-    reverse_fan_out: list[int] | None = Field(default=None, description="of the reverse direction; none = fan_out")
-    window_days: int | None = Field(
-        default=None, gt=0, le=LONGEST, description="older edges are not seen; none = no limit"
-    )
-
-    @field_validator("fan_out", "reverse_fan_out")
-    @classmethod
-    def _fan_outs(cls, value: list[int] | None) -> list[int] | None:
-        if value is not None and (not value or any(not 0 <= n <= 200 for n in value)):
-            raise ValueError("expected one number from 0 to 200 per hop")
-        return value
-
-
 class Column(Strict):
     """A column of the impressions that holds the key of a node."""
 
@@ -148,7 +107,7 @@ class Impressions(Strict):
     @field_validator("surfaces", "outcomes")
     @classmethod
     def _listed_once(cls, value: list[str]) -> list[str]:
-        return _distinct(value)
+        return listed_once(value)
 
     @field_validator("context")
     @classmethod
@@ -188,7 +147,7 @@ class Counter(Strict):
     @field_validator("keys")
     @classmethod
     def _listed_once(cls, value: list[str]) -> list[str]:
-        return _distinct(value)
+        return listed_once(value)
 
 
 class Gate(Strict):
@@ -215,6 +174,9 @@ class Spec(Strict):
     source: Source
     nodes: dict[Name, Node] = Field(min_length=1)
     edges: dict[Name, Edge] = Field(min_length=1)
+    affinities: dict[Name, Affinity] = Field(default={})
+    densification: dict[Name, Densification] = Field(default={})
+    pageranks: dict[Name, PageRank] = Field(default={})
     impressions: Impressions
     tasks: dict[Name, Task] = Field(min_length=1)
     counters: dict[Name, Counter] = Field(default={})

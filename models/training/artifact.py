@@ -40,6 +40,11 @@ class Model:
         return [task.name for task in self.schema.seeds.tasks]
 
     @property
+    def limit(self) -> int | None:
+        """The largest fan-out it was selected with, and so the one it scores and embeds with; None = the schema's."""
+        return self.training.get("limit")
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.ranker.parameters()).device

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.files import replaced_folder
 from models.training.errors import CheckpointError
 from models.training.files import write_json
+from models.training.schedule import NeighbourSchedule
 
 
 @dataclass
@@ -27,6 +28,18 @@ class Progress:
     best_auc: float = float("-inf")
     history: list[dict[str, float]] = field(default_factory=list)
     """One entry per epoch: loss and validation metrics."""
+    limits: list[int | None] = field(default_factory=list)
+    """The largest fan-out of each epoch; None = as the schema says."""
+    neighbours: NeighbourSchedule | None = None
+    """Where the adaptive schedule stands; None = there is none."""
+
+    @property
+    def waited(self) -> int:
+        """Epochs since the last good one: the best, or one after which trees grew."""
+        grew = [epoch for epoch in range(1, len(self.limits)) if self.limits[epoch] != self.limits[epoch - 1]]
+        if self.neighbours and self.limits and self.neighbours.limit != self.limits[-1]:
+            grew.append(self.epoch)
+        return self.epoch - max(self.best_epoch, *grew[-1:], 0)
 
 
 class Checkpoints:
@@ -74,7 +87,9 @@ class Checkpoints:
             ranker.load_state_dict(safetensors.torch.load_file(last / "weights.safetensors"))
             average.load_state_dict(safetensors.torch.load_file(last / "average.safetensors"))
             _restore(optimiser, safetensors.torch.load_file(last / "optimiser.safetensors"))
-            return Progress(**document), safetensors.torch.load_file(last / "best.safetensors")
+            schedule = document.pop("neighbours")
+            progress = Progress(**document, neighbours=NeighbourSchedule(**schedule) if schedule else None)
+            return progress, safetensors.torch.load_file(last / "best.safetensors")
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(f"{last}: expected a whole checkpoint; found {error}: delete it") from error
 

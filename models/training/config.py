@@ -1,7 +1,9 @@
 """How a model is trained. A plain dataclass: a GPU image reads it from JSON without pydantic."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class TrainingConfig:
     patience: int = 1
     """Epochs without a better validation AUC of the primary task before training stops."""
     batch_size: int = 512
-    """Seeds per step."""
+    """Seeds per step of the optimiser, over all processes and parts; with slices about as many, in whole slices."""
     learning_rate: float = 0.003
     """Peak learning rate of AdamW."""
     weight_decay: float = 0.01
@@ -31,4 +33,29 @@ class TrainingConfig:
     """In training a member's state is frozen at a random moment up to this many days earlier (half of the seeds), so
     that one model holds for fresh and for stale state."""
     seed: int = 7
-    """Seed of initialisation, order and dropout."""
+    """Seed of initialisation, order, dropout and the random choices of the sampler in training."""
+    precision: Precision = "float32"
+    """What encoder and decoder compute in while training; losses, weights, validation and serving stay float32."""
+    compile: bool = False
+    """Training runs the decoder through torch.compile: minutes at the start, for long trainings. On a CPU it needs a
+    C++ compiler."""
+    accumulate: int = 1
+    """Parts into which a process cuts its share of a step, one after the other: the gradient is that of the whole step,
+    the memory that of a part. Processes exchange gradients once per step (LiGNN's local gradient aggregation)."""
+    slice: int = 1
+    """Seeds of one member in a row that share one state of that member: its tree, activities and encoding are computed
+    once, as of the slice's earliest seed (LiGNN: 4). 1 = every seed has its own."""
+    slice_hours: float = 24.0
+    """Hours from a slice's earliest seed to its latest, at most: how old a shared state may be."""
+    adaptive_neighbours: bool = False
+    """Fan-outs start small and grow only when the validation AUC stops rising (LiGNN)."""
+    first_neighbours: int = 2
+    """Adaptive: neighbours per edge type and hop at first."""
+    neighbour_stride: int = 20
+    """Adaptive: how many more at a time."""
+    most_neighbours: int = 200
+    """Adaptive: how many at most; the graph's own fan-outs are never exceeded."""
+    neighbour_tolerance: float = 0.002
+    """Adaptive: by how much the validation AUC has to rise in an epoch for the neighbours to stay as they are."""
+    tolerance_decay: float = 0.5
+    """Adaptive: what the tolerance is multiplied by whenever there are more neighbours."""

@@ -13,6 +13,14 @@ class DivergedError(TrainingError):
     """Raised when the loss stops being a finite number."""
 
 
+class CompilerError(TrainingError):
+    """Raised when training is to be compiled and there is no compiler."""
+
+
+class ProcessError(TrainingError):
+    """Raised when the processes of one training do not stand at the same place."""
+
+
 class CheckpointError(TrainingError):
     """Raised when a checkpoint of this very run is there but cannot be read."""
 

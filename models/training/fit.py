@@ -12,6 +12,7 @@ from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
 from models.training.artifact import load_model, save_model
 from models.training.config import TrainingConfig
+from models.training.distributed import ranks
 from models.training.errors import ArtifactError
 from models.training.train import Log, fingerprint, train
 
@@ -28,29 +29,34 @@ def fit(
     """Write the model artifact ``folder`` and answer a summary: epochs, seconds, validation AUC by task and epoch.
 
     ``checkpoint`` (None = ``checkpoint`` beside ``folder``) keeps both halves' progress: an interrupted fit goes on.
-    Raises what ``train`` raises.
+    Inside of ``process_group`` every process calls it. Raises what ``train`` raises.
     """
-    started = perf_counter()
+    started, together = perf_counter(), ranks()
     keep = checkpoint or folder.parent / "checkpoint"
     selection = keep / "selection"
     if not _trained(selection, fingerprint(graph, model_config, training_config)):
         train(graph, model_config, training_config, selection, device, log=log, checkpoint=keep / "train")
     selected = load_model(selection)
     selecting = perf_counter() - started
+    epochs = selected.training["epochs"]
     train(
         graph,
         model_config,
         training_config,
         folder,
         device,
-        fixed_epochs=selected.training["epochs"],
+        fixed_epochs=epochs,
         windows=("train", "validate"),
         checkpoint=keep / "final",
+        limits=selected.training["limits"][:epochs] if training_config.adaptive_neighbours else None,
     )
+    if together.leads:
+        final = load_model(folder)
+        training = {**final.training, "selection": selected.training}
+        save_model(replace(final, calibration=selected.calibration, training=training), folder)
+        rmtree(keep)
+    together.wait()
     final = load_model(folder)
-    training = {**final.training, "selection": selected.training}
-    save_model(replace(final, calibration=selected.calibration, training=training), folder)
-    rmtree(keep)
     best = selected.training["history"][selected.training["epochs"] - 1]
     return {
         "epochs": selected.training["epochs"],

@@ -10,6 +10,7 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.model import Ranker
 from models.training.artifact import Model
 from models.training.batches import Batches, State, score
+from models.training.slices import one_each
 
 _BATCH = 2048
 
@@ -24,18 +25,23 @@ def predict(
     EncodingError where the graph is not of the model's schema.
     """
     encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
-    logits = score_rows(model.ranker, encoded, rows.to(model.device), state)
+    logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.limit)
     return model.calibration.apply(logits) if calibrated else 1 / (1 + np.exp(-logits.astype(np.float64)))
 
 
 @torch.inference_mode()
-def score_rows(ranker: Ranker, encoded: EncodedGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
-    """Logits (n, tasks) float32 of seeds, in evaluation mode; the ranker is left in the mode it had."""
+def score_rows(
+    ranker: Ranker, encoded: EncodedGraph, rows: Tensor, state: State = "as_of", limit: int | None = None
+) -> np.ndarray:
+    """Logits (n, tasks) float32 of seeds, in evaluation mode; the ranker is left in the mode it had.
+
+    ``limit``: the largest fan-out; None = as the schema says.
+    """
     mode = ranker.training
     ranker.eval()
-    batches = Batches(encoded, ranker.config.activities)
+    batches = Batches(encoded, ranker.config.activities, limit)
     table = ranker.input_table(encoded)
-    parts = [score(ranker, encoded, batches.make(part, state), table) for part in rows.split(_BATCH) if len(part)]
+    parts = [score(ranker, encoded, batches.make(part, state), table) for part in one_each(rows).batches(_BATCH)]
     ranker.train(mode)
     tasks = len(ranker.schema.seeds.tasks)
     return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, tasks), dtype=np.float32)

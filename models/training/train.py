@@ -12,7 +12,6 @@ from time import perf_counter
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 from tqdm import tqdm
 
 from models.files import sha256_of_json
@@ -22,12 +21,17 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.training.artifact import Model, save_model
-from models.training.batches import Batches, random_lag, score
+from models.training.batches import Batches, random_lag
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
+from models.training.compiled import compile_ranker
 from models.training.config import TrainingConfig
+from models.training.distributed import ranks
 from models.training.errors import DivergedError, NoSeedsError
 from models.training.predict import score_rows, task_aucs
+from models.training.schedule import advance, begin
+from models.training.slices import cut
+from models.training.step import gradient
 
 Log = Callable[[dict[str, float], int], None]
 """Called with metrics and the number of the epoch."""
@@ -44,69 +48,92 @@ def train(
     fixed_epochs: int | None = None,
     windows: Sequence[str] = ("train",),
     checkpoint: Path | None = None,
+    limits: Sequence[int] | None = None,
 ) -> Path:
     """Train on the seeds of ``windows`` and write the model artifact ``folder``; answer that folder.
 
     Unless ``fixed_epochs`` says how many epochs to run, the validation AUC of the primary task stops training and picks
     the epoch; the artifact's calibration is then fitted on the validation window. ``device`` None = CUDA where there is
     one. ``checkpoint`` (None = ``checkpoint`` beside ``folder``) holds one checkpoint, removed at the end; with
-    ``resume`` an interrupted run of the same graph and configuration goes on from it, to the same result.
+    ``resume`` an interrupted run of the same graph and configuration goes on from it, to the same result. ``limits``:
+    the largest fan-out of each epoch, as another training's adaptive schedule found them; an adaptive schedule needs
+    them or the validation: with ``fixed_epochs`` alone trees are as the schema says.
 
-    Raises NoSeedsError, DivergedError, CheckpointError, ConfigError.
+    Inside of ``process_group`` every process calls this, with equal arguments and folders that all see.
+
+    Raises NoSeedsError, DivergedError, CheckpointError, ConfigError, CompilerError, ProcessError.
     """
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     graph = graph.to(chosen)
     rows = _labelled(graph, windows)
+    tasks = [task.name for task in graph.schema.seeds.tasks]
     encoding = Encoding.fit(graph, until=max(graph.schema.window(window).end for window in windows))
     encoded = encode_graph(encoding, graph.schema, graph)
     with _seeded(training_config.seed, chosen):
         ranker = Ranker(model_config, graph.schema, encoding).to(chosen)
     optimiser = _optimiser(ranker, training_config)
     average = deepcopy(ranker)  # the moving average of the weights: what is validated and kept
+    if training_config.compile:
+        compile_ranker(ranker, chosen)
 
-    run = fingerprint(graph, model_config, training_config, windows, fixed_epochs)
+    run = fingerprint(graph, model_config, training_config, windows, fixed_epochs, limits)
+    together = ranks()
     checkpoints = Checkpoints(checkpoint or folder.parent / "checkpoint", run)
     progress, best = Progress(), {name: value.clone() for name, value in average.state_dict().items()}
+    if training_config.adaptive_neighbours and fixed_epochs is None and limits is None:
+        progress.neighbours = begin(training_config, graph.schema)
     found = checkpoints.load(ranker, average, optimiser) if resume else None
     if found:
         progress, best = found[0], {name: value.to(chosen) for name, value in found[1].items()}
-    else:
+    together.agree("epochs done", progress.epoch, chosen)
+    if not found and together.leads:
         checkpoints.clear()
 
     while not _finished(progress, training_config, fixed_epochs):
-        metrics = _epoch(ranker, average, encoded, optimiser, rows, progress.epoch, training_config)
+        limit = limits[progress.epoch] if limits else progress.neighbours.limit if progress.neighbours else None
+        metrics = _epoch(ranker, average, encoded, optimiser, rows, progress.epoch, training_config, limit)
         progress.epoch += 1
+        progress.limits.append(limit)
+        if limit is not None:
+            metrics["neighbours"] = float(limit)
         if fixed_epochs is None:
-            metrics |= _validate(average, encoded)
+            unknown = {f"validate_auc_{task}": math.nan for task in tasks}
+            metrics |= together.share(_validate(average, encoded, limit) if together.leads else unknown, chosen)
         auc = metrics.get(f"validate_auc_{_primary(graph)}", float("nan"))
         # Where the validation window cannot judge (no seeds, one class), the last epoch is the best.
         if fixed_epochs is not None or math.isnan(auc) or auc > progress.best_auc:
             progress.best_epoch, progress.best_auc = progress.epoch, auc if not math.isnan(auc) else progress.best_auc
             best = {name: value.clone() for name, value in average.state_dict().items()}
+        if progress.neighbours:
+            progress.neighbours = advance(progress.neighbours, auc, training_config, graph.schema)
         progress.history.append({name: value for name, value in metrics.items() if name != "seeds_per_second"})
-        checkpoints.save(progress, ranker, average, optimiser, best)
-        if log:
-            log(metrics, progress.epoch)
+        if together.leads:
+            checkpoints.save(progress, ranker, average, optimiser, best)
+            if log:
+                log(metrics, progress.epoch)
 
     average.load_state_dict(best)
-    tasks = [task.name for task in graph.schema.seeds.tasks]
-    calibration = Calibration.none(tasks)
-    if fixed_epochs is None:
-        validate = graph.seeds.rows("validate")
-        calibration = Calibration.fit(
-            tasks, score_rows(average, encoded, validate), graph.seeds.labels[validate].cpu().numpy()
-        )
-    training = {
-        "config": asdict(training_config),
-        "windows": list(windows),
-        "epochs": progress.best_epoch,
-        "epochs_run": progress.epoch,
-        "seeds": len(rows),
-        "history": progress.history,
-        "run": run,
-    }
-    save_model(Model(average.eval(), encoding, graph.schema, calibration, training), folder)
-    checkpoints.clear()
+    if together.leads:
+        limit = progress.limits[progress.best_epoch - 1] if progress.best_epoch else None
+        calibration = Calibration.none(tasks)
+        if fixed_epochs is None:
+            validate = graph.seeds.rows("validate")
+            logits = score_rows(average, encoded, validate, limit=limit)
+            calibration = Calibration.fit(tasks, logits, graph.seeds.labels[validate].cpu().numpy())
+        training = {
+            "config": asdict(training_config),
+            "windows": list(windows),
+            "epochs": progress.best_epoch,
+            "epochs_run": progress.epoch,
+            "seeds": len(rows),
+            "history": progress.history,
+            "limit": limit,
+            "limits": progress.limits,
+            "run": run,
+        }
+        save_model(Model(average.eval(), encoding, graph.schema, calibration, training), folder)
+        checkpoints.clear()
+    together.wait()
     return folder
 
 
@@ -118,44 +145,40 @@ def _epoch(
     rows: Tensor,
     epoch: int,
     config: TrainingConfig,
+    limit: int | None,
 ) -> dict[str, float]:
     """One pass over ``rows`` in random order; answer loss and speed."""
     ranker.train()
-    batches = Batches(encoded, ranker.config.activities)
-    weights = torch.tensor([task.weight for task in ranker.schema.seeds.tasks], device=rows.device)
+    together, device, seed = ranks(), rows.device, config.seed + 1_000_003 * (epoch + 1)
+    batches = Batches(encoded, ranker.config.activities, limit, config.seed)
+    seeds = encoded.graph.seeds
+    slices = cut(rows, seeds.member[rows], seeds.time[rows], config.slice, config.slice_hours)
     started, total, seen = perf_counter(), 0.0, 0
-    with _seeded(config.seed + 1_000_003 * (epoch + 1), rows.device), _bar(len(rows), epoch) as bar:
-        parts = rows[torch.randperm(len(rows), device=rows.device)].split(config.batch_size)
-        for step, part in enumerate(parts):
+    with _seeded(seed, device), _bar(len(rows), epoch, together.leads) as bar:
+        steps = slices.take(torch.randperm(len(slices), device=device)).batches(config.batch_size)
+        lags = None
+        if together.size > 1:  # all processes draw the same lags, each its own dropout
+            lags = torch.Generator(device).manual_seed(seed)
+            torch.manual_seed(seed + 7 * (together.rank + 1))
+        for step, part in enumerate(steps):
             for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * _schedule((epoch + step / len(parts)) / config.epochs, config)
-            batch = batches.make(part, lag=random_lag(part, config.member_lag_days))
-            loss = multi_task_loss(score(ranker, encoded, batch), batch.labels, weights)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+                group["lr"] = config.learning_rate * _schedule((epoch + step / len(steps)) / config.epochs, config)
+            lag, draw = random_lag(len(part), config.member_lag_days, device, lags), epoch * len(steps) + step + 1
+            loss = gradient(ranker, encoded, batches, part, lag, draw, config.accumulate, config.precision, together)
             torch.nn.utils.clip_grad_norm_(ranker.parameters(), config.gradient_norm)
             optimiser.step()
-            _follow(average, ranker, config.averaging, epoch * len(parts) + step)
+            _follow(average, ranker, config.averaging, epoch * len(steps) + step)
             value = loss.item()
             if not math.isfinite(value):
                 raise DivergedError(
                     f"loss in epoch {epoch + 1}, step {step + 1}: expected a finite number; found {value}: lower "
                     f"learning_rate ({config.learning_rate})"
                 )
-            total, seen = total + value * len(part), seen + len(part)
+            count = len(part.rows)
+            total, seen = total + value * count, seen + count
             bar.set_postfix(loss=f"{total / seen:.4f}", refresh=False)
-            bar.update(len(part))
+            bar.update(count)
     return {"train_loss": total / seen, "seeds_per_second": seen / (perf_counter() - started)}
-
-
-def multi_task_loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum over tasks of the mean binary cross-entropy over the rows on which the task is defined.
-
-    ``logits``, ``labels`` (batch, tasks), NaN where undefined; ``weights`` (tasks,).
-    """
-    defined = ~torch.isnan(labels)
-    losses = functional.binary_cross_entropy_with_logits(logits, labels.nan_to_num(), reduction="none") * defined
-    return (losses.sum(dim=0) / defined.sum(dim=0).clamp(min=1) * weights).sum()
 
 
 @torch.no_grad()
@@ -165,10 +188,10 @@ def _follow(average: Ranker, ranker: Ranker, decay: float, step: int) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(ranker.parameters()), 1 - decay)
 
 
-def _validate(ranker: Ranker, encoded: EncodedGraph) -> dict[str, float]:
+def _validate(ranker: Ranker, encoded: EncodedGraph, limit: int | None) -> dict[str, float]:
     rows = encoded.graph.seeds.rows("validate")
     labels = encoded.graph.seeds.labels[rows].cpu().numpy()
-    aucs = task_aucs(ranker, labels, score_rows(ranker, encoded, rows))
+    aucs = task_aucs(ranker, labels, score_rows(ranker, encoded, rows, limit=limit))
     return {f"validate_auc_{task}": auc for task, auc in aucs.items()}
 
 
@@ -186,7 +209,7 @@ def _optimiser(ranker: Ranker, config: TrainingConfig) -> torch.optim.Optimizer:
 def _finished(progress: Progress, config: TrainingConfig, fixed_epochs: int | None) -> bool:
     if fixed_epochs is not None:
         return progress.epoch >= fixed_epochs
-    return progress.epoch >= config.epochs or progress.epoch - progress.best_epoch > config.patience
+    return progress.epoch >= config.epochs or progress.waited > config.patience
 
 
 def _labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
@@ -213,6 +236,7 @@ def fingerprint(
     training: TrainingConfig,
     windows: Sequence[str] = ("train",),
     fixed_epochs: int | None = None,
+    limits: Sequence[int] | None = None,
 ) -> str:
     """A digest of everything that decides a run's result: same digest, same model."""
     seeds = [len(graph.seeds), np.float64(graph.seeds.time.double().sum().item()).hex()]
@@ -223,6 +247,8 @@ def fingerprint(
             "training": asdict(training),
             "windows": list(windows),
             "epochs": fixed_epochs,
+            "limits": limits,
+            "processes": ranks().size,
         }
     )
 
@@ -236,6 +262,6 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def _bar(total: int, epoch: int) -> tqdm:
-    interval = 0.2 if stderr.isatty() else 10.0
-    return tqdm(total=total, desc=f"epoch {epoch + 1}", unit=" seeds", unit_scale=True, mininterval=interval)
+def _bar(total: int, epoch: int, shown: bool) -> tqdm:
+    interval, name = 0.2 if stderr.isatty() else 10.0, f"epoch {epoch + 1}"
+    return tqdm(total=total, desc=name, unit=" seeds", unit_scale=True, mininterval=interval, disable=not shown)

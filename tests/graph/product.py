@@ -1,5 +1,6 @@
 """A tiny product: a spec, its canonical tables and a training set, written by hand and free of Feast."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ TYPES: dict[str, dict[str, pa.DataType]] = {
 COUNTERS = {name: pa.float32() for name in ("all_exposures", "all_click_rate", "all_dwell_rate")}
 
 
+@cache
 def spec() -> Spec:
     return parse_spec(SPEC)
 

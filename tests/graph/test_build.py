@@ -223,7 +223,12 @@ def rewritten(path: Path, column: str, values: pa.Array | None) -> None:
         ("training_set/versions_item", "topics", pa.array([[1.0], [1.0, 2.0]]), r"vectors of 2.*\[1, 2\]"),
         ("training_set/versions_item", "topics", pa.array([1.0, 2.0]), "expected lists of float32"),
         ("training_set/versions_member", "age", pa.array(["old"] * 5), "feature 'age': expected numbers"),
-        ("training_set/versions_member", "member_id", pa.array(["x"] * 5), "fit the spec"),
+        (
+            "training_set/versions_member",
+            "member_id",
+            pa.array(["x"] * 5),
+            "expected keys, whole numbers; found str",
+        ),
     ],
 )
 def test_tables_that_do_not_fit_are_refused(
@@ -234,6 +239,71 @@ def test_tables_that_do_not_fit_are_refused(
     with pytest.raises(GraphInputError, match=told):
         build_graph(spec(), tables, training_set, tmp_path / "graph")
     assert not (tmp_path / "graph").exists()
+
+
+def far(value: int, unit: str) -> pa.Array:
+    return pa.array([value, None, 0, 0], pa.timestamp(unit, tz="UTC"))
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (pa.array([1.0, float("nan"), 3.0, 4.0]), r"column 'time': expected timestamps of microseconds.*found double"),
+        (pa.array(["2026-01-01"] * 4), "column 'time': expected timestamps.*found string"),
+        (pa.array([1, 2, 3, 4]), "column 'time': expected timestamps.*found int64"),
+        (far(5, "ns"), r"column 'time': expected timestamps.*found timestamp\[ns"),
+        (far(2**62, "ms"), "column 'time': expected moments within.*found 4611686018427387904 ms"),
+        (far(-(2**62), "us"), "column 'time': expected moments within.*found -4611686018427387904 us"),
+        (far(2**63 - 1, "us"), "column 'time': expected moments within"),  # which DuckDB takes for infinity
+    ],
+)
+@pytest.mark.parametrize("statistics", [True, False])
+def test_times_that_are_none_are_refused(tmp_path: Path, values: pa.Array, told: str, statistics: bool) -> None:
+    tables, training_set = write_product(tmp_path)
+    path = tables / "follows.parquet"
+    table = parquet.read_table(path)
+    changed = table.set_column(table.schema.get_field_index("time"), "time", values)
+    parquet.write_table(changed, path, write_statistics=statistics)
+    with pytest.raises(GraphInputError, match=told) as error:
+        build_graph(spec(), tables, training_set, tmp_path / "graph")
+    assert str(path) in str(error.value)
+
+
+def test_milliseconds_and_moments_before_1970_are_legal(tmp_path: Path) -> None:
+    tables, training_set = write_product(tmp_path)
+    rewritten(tables / "follows.parquet", "time", pa.array([-5, -5, -7000, 0], pa.timestamp("ms")))
+    build_graph(spec(), tables, training_set, tmp_path / "graph")
+    graph = TemporalGraph.load(tmp_path / "graph")
+    assert graph.edges["follows"].time.tolist() == [-5_000, -7_000_000]
+    assert graph.manifest["dropped"]["edges"]["follows"]["duplicate"] == 1
+
+
+def test_an_edge_type_without_rows_and_a_node_type_without_nodes(tmp_path: Path) -> None:
+    graph = built(tmp_path, {"follows": []})
+    assert graph.keys("creator").to_pylist() == []
+    assert graph.edges["follows"].offsets.tolist() == [0] * (len(graph.keys("member")) + 1)
+    assert graph.edges["rev_follows"].offsets.tolist() == [0]
+    assert len(graph.edges["follows"].time) == 0
+
+
+def test_unit_weights_are_not_stored(graph: TemporalGraph) -> None:
+    assert len(graph.edges["clicked"].weight) == len(graph.edges["rev_clicked"].weight) == 7
+    assert len(graph.edges["follows"].weight) == len(graph.edges["rev_follows"].weight) == 0
+
+
+def test_a_failed_build_leaves_the_old_graph_and_nothing_else(tmp_path: Path) -> None:
+    tables, training_set = write_product(tmp_path)
+    digest = build_graph(spec(), tables, training_set, tmp_path / "graph")["digest"]
+    rewritten(training_set / "impressions.parquet", "window", None)
+    with pytest.raises(GraphInputError, match="expected column 'window'"):
+        build_graph(spec(), tables, training_set, tmp_path / "graph")
+    assert TemporalGraph.load(tmp_path / "graph").manifest["digest"] == digest
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph", "tables", "training_set"]
+
+
+def test_saving_what_was_built_gives_the_same_files(graph: TemporalGraph, tmp_path: Path) -> None:
+    again = graph.save(tmp_path / "again", {"dropped": graph.manifest["dropped"]})
+    assert (again["digest"], again["files"]) == (graph.manifest["digest"], graph.manifest["files"])
 
 
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import torch
 
 from models.graph.fakes import DAY, START, fake_graph
-from models.graph.hetero import to_hetero_data
+from models.graph.hetero import message_type, to_hetero_data, to_structure
 from models.graph.sample import as_of_version
 
 
@@ -13,16 +13,35 @@ def test_everything_is_there() -> None:
     assert data.validate()
     assert {name: data[name].num_nodes for name in data.node_types} == graph.counts()["nodes"]
     for edge in graph.schema.edges:
-        assert data[edge.source, edge.name, edge.target].edge_index.shape == (2, len(graph.edges[edge.name].time))
+        store = data[edge.source, edge.name, edge.target]
+        assert torch.equal(store.e_id, torch.arange(len(graph.edges[edge.name].time)))
+        assert torch.equal(store.edge_index[1], graph.edges[edge.name].target.long())
 
 
 def test_nothing_of_the_moment_or_later_is_there() -> None:
     graph, moment = fake_graph(), START + 5 * DAY
     data = to_hetero_data(graph, as_of=moment)
     for edge in graph.schema.edges:
-        time = data[edge.source, edge.name, edge.target].time
-        assert len(time) == int((graph.edges[edge.name].time < moment).sum())
+        stored, store = graph.edges[edge.name], data[edge.source, edge.name, edge.target]
+        assert len(store.time) == int((stored.time < moment).sum())
+        assert torch.equal(store.time, stored.time[store.e_id])
+        assert torch.equal(store.weight, stored.weight_of(store.e_id))
     index = torch.arange(40)
     row = as_of_version(graph.nodes["member"], index, torch.full_like(index, moment))
     assert torch.equal(data["member"].numbers[row >= 0, 0], graph.nodes["member"].numbers[row[row >= 0], 0])
     assert data["member"].numbers[row < 0].isnan().all()
+    assert torch.equal(data["member"].x[:, -1], (row >= 0).float())
+    assert data["member"].x.isfinite().all()
+
+
+def test_the_structure_holds_no_features() -> None:
+    graph = fake_graph()
+    data = to_structure(graph)
+    assert all(set(store) == {"num_nodes", "id_hash"} for store in data.node_stores)
+    assert all(set(store) == {"edge_index", "time", "weight"} for store in data.edge_stores)
+
+
+def test_messages_flow_against_the_walk() -> None:
+    schema = fake_graph().schema
+    assert message_type(schema, "clicked") == ("item", "rev_clicked", "member")
+    assert message_type(schema, "rev_follows") == ("member", "follows", "creator")

@@ -1,7 +1,8 @@
 """The sampler against brute force, with ties in time, at every depth."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
@@ -15,8 +16,9 @@ from models.graph.sample import Sampler, as_of_version
 from models.graph.store import TemporalGraph
 from models.graph.tensors import EdgeTensors
 from tests.graph.walk import check_tree
+from tests.graph.worlds import PUSH, WALK, only, small_world, varied
 
-worlds = cache(lambda number: fake_graph(members=6, items=7, seed=number, impressions=80))
+worlds = cache(small_world)
 
 
 @st.composite
@@ -29,16 +31,21 @@ def questions(draw: st.DrawFn, node: str) -> tuple[TemporalGraph, torch.Tensor, 
     return graph, torch.tensor(index, dtype=torch.int64), torch.tensor(time, dtype=torch.int64)
 
 
-@given(questions("member"))
+@given(questions("member"), st.integers(0, 2), st.integers(0, 2))
 @settings(max_examples=40, deadline=None)
-def test_member_trees_equal_brute_force(question: tuple[TemporalGraph, torch.Tensor, torch.Tensor]) -> None:
-    check_tree(question[0], "member", *question[1:])
+def test_member_trees_equal_brute_force(
+    question: tuple[TemporalGraph, torch.Tensor, torch.Tensor], seed: int, draw: int
+) -> None:
+    """Every strategy and every kind of PageRank, bit for bit."""
+    check_tree(question[0], "member", *question[1:], seed, draw)
 
 
-@given(questions("item"))
+@given(questions("item"), st.integers(0, 2), st.integers(0, 2))
 @settings(max_examples=40, deadline=None)
-def test_item_trees_equal_brute_force(question: tuple[TemporalGraph, torch.Tensor, torch.Tensor]) -> None:
-    check_tree(question[0], "item", *question[1:])
+def test_item_trees_equal_brute_force(
+    question: tuple[TemporalGraph, torch.Tensor, torch.Tensor], seed: int, draw: int
+) -> None:
+    check_tree(question[0], "item", *question[1:], seed, draw)
 
 
 def check_activities(graph: TemporalGraph, member: torch.Tensor, time: torch.Tensor, count: int) -> None:
@@ -80,7 +87,7 @@ def test_versions_equal_brute_force(question: tuple[TemporalGraph, torch.Tensor,
 def every_moment(graph: TemporalGraph, node: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Every node of the type, asked at the times of its own edges and versions: ties throughout."""
     count = graph.schema.node(node).count
-    edges = [graph.edges[edge.name] for edge in graph.schema.edges_from(node, 0)]
+    edges = [graph.edges[edge.name] for edge in graph.schema.edges if edge.source == node]
     tensors = graph.nodes[node]
     pairs = [(torch.repeat_interleave(edge.offsets.diff()), edge.time) for edge in edges]
     pairs.append((torch.repeat_interleave(tensors.version_offsets.diff()), tensors.version_time))
@@ -94,8 +101,15 @@ def test_seeing_equal_times_would_be_found_out(inclusive: bool, monkeypatch: pyt
     graph = fake_graph(members=4, items=5, impressions=40)
     if inclusive:
         monkeypatch.setattr(timeline, "is_before", lambda moment, time: moment <= time)
-    checks = {
-        "member tree": lambda: check_tree(graph, "member", *every_moment(graph, "member")),
+    trees = {
+        "most recent": graph,
+        "uniform": varied(graph, ("uniform",), ()),
+        "weighted": varied(graph, ("weighted",), ()),
+        "walk": only(graph, WALK),
+        "push": only(graph, PUSH),
+    }
+    checks: dict[str, Callable[[], None]] = {
+        **{name: partial(check_tree, world, "member", *every_moment(world, "member")) for name, world in trees.items()},
         "item tree": lambda: check_tree(graph, "item", *every_moment(graph, "item")),
         "activities": lambda: check_activities(graph, *every_moment(graph, "member"), 10),
         "versions": lambda: check_versions(graph, "item", *every_moment(graph, "item")),

@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as parquet
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from models.files import replaced_folder, sha256_of_file, sha256_of_json
 from models.graph.errors import GraphFormatError
@@ -93,6 +94,30 @@ def other_counts(folder: Path) -> None:
     sign(folder, {**manifest, "counts": {**manifest["counts"], "activities": 1}})
 
 
+def replaced(file: str, name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], None]:
+    """One tensor of a file changed, and the manifest signed again: what a digest cannot find."""
+
+    def harm(folder: Path) -> None:
+        path = folder / f"{file}.safetensors"
+        tensors = load_file(path)
+        save_file({**tensors, name: change(tensors[name]).contiguous()}, path)
+        sign(folder, json.loads((folder / "manifest.json").read_text()))
+
+    return harm
+
+
+def shifted(offsets: torch.Tensor) -> torch.Tensor:
+    """A middle offset beyond the last one."""
+    offsets[1] = offsets[-1] + 1
+    return offsets
+
+
+def fewer_keys(folder: Path) -> None:
+    path = folder / "keys_item.parquet"
+    parquet.write_table(parquet.read_table(path)[1:], path)
+    sign(folder, json.loads((folder / "manifest.json").read_text()))
+
+
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
@@ -105,6 +130,27 @@ def other_counts(folder: Path) -> None:
         (other_format, "expected format 2; found 99"),
         (other_tensors, "edges_liked.safetensors: expected tensors"),
         (other_counts, "expected the counts of its manifest"),
+        (fewer_keys, "keys of node 'item': expected length 6; found 5"),
+        (replaced("edges_clicked", "offsets", lambda t: t[1:]), "edge 'clicked': expected offsets of shape"),
+        (replaced("edges_clicked", "offsets", lambda t: t - 1), "edge 'clicked': expected the first and last offset"),
+        (replaced("edges_clicked", "offsets", shifted), "edge 'clicked': expected ascending offsets"),
+        (
+            replaced("edges_clicked", "target", lambda t: t.masked_fill(t == t.max(), 6)),
+            "targets from 0 to 5; found",
+        ),
+        (
+            replaced("edges_clicked", "target", lambda t: t.masked_fill(t == t.min(), -1)),
+            "targets from 0 to 5; found",
+        ),
+        (replaced("edges_clicked", "target", lambda t: t.long()), "edge 'clicked': expected target of type"),
+        (replaced("edges_clicked", "target", lambda t: t[1:]), "edge 'clicked': expected target of shape"),
+        (replaced("edges_clicked", "time", lambda t: t.flip(0)), "edge 'clicked': expected times that ascend"),
+        (replaced("edges_clicked", "weight", lambda t: torch.ones(1)), "edge 'clicked': expected weight of shape"),
+        (replaced("nodes_member", "numbers", lambda t: t[:, :0]), "node 'member': expected numbers of shape"),
+        (replaced("nodes_item", "id_hash", lambda t: t[1:]), "node 'item': expected id_hash of shape"),
+        (replaced("seeds", "labels", lambda t: t[1:]), "seeds: expected labels of shape"),
+        (replaced("seeds", "member", lambda t: t + 99), "seeds: expected member from -1 to 4; found"),
+        (replaced("seeds", "time", lambda t: -t), "seeds: expected ascending times"),
     ],
 )
 def test_a_harmed_folder_is_refused(folder: Path, harm: Callable[[Path], None], told: str) -> None:

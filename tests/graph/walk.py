@@ -1,40 +1,46 @@
 """What the sampler should answer, one node at a time and by plain comparison."""
 
-import torch
+import numpy as np
 from torch import Tensor
 
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.graph.tree import Branch
+from tests.graph.answers import Numbers, chosen, visible
+from tests.graph.ranks import best
 
 
-def neighbours(graph: TemporalGraph, name: str, node: int, time: int, hop: int) -> list[tuple[int, int, float]]:
-    """(target, time, weight) of the most recent edges strictly before ``time``, most recent first."""
-    edge, schema = graph.edges[name], graph.schema.edge(name)
-    if node < 0:
-        return []
-    rows = range(int(edge.offsets[node]), int(edge.offsets[node + 1]))
-    found = [(int(edge.target[row]), int(edge.time[row]), float(edge.weight_of(torch.tensor(row)))) for row in rows]
-    found = [one for one in found if one[1] < time and (schema.window is None or time - one[1] <= schema.window)]
-    return found[::-1][: schema.fan_out[hop]]
-
-
-def check_tree(graph: TemporalGraph, node: str, index: Tensor, time: Tensor) -> None:
+def check_tree(graph: TemporalGraph, node: str, index: Tensor, time: Tensor, seed: int = 0, draw: int = 0) -> None:
     """The sampled tree equals brute force at every depth."""
-    tree = Sampler(graph).tree(node, index, time)
-    check_branches(graph, tree.node, index.tolist(), time.tolist(), tree.branches, 0)
+    tree = Sampler(graph, seed=seed).tree(node, index, time, draw)
+    check_branches(graph, tree.node, index.tolist(), time.tolist(), tree.branches, 0, (seed, draw))
 
 
 def check_branches(
-    graph: TemporalGraph, node: str, index: list[int], time: list[int], branches: dict[str, Branch], hop: int
+    graph: TemporalGraph,
+    node: str,
+    index: list[int],
+    time: list[int],
+    branches: dict[str, Branch],
+    hop: int,
+    luck: tuple[int, int],
 ) -> None:
     """``index`` and ``time`` are the parents' (-1 where masked), flattened."""
-    assert list(branches) == [edge.name for edge in graph.schema.edges_from(node, hop)]
+    schema = graph.schema
+    places = [branch.name for branch in schema.branches]
+    ranks = {rank.name: rank for rank in schema.pageranks}
+    assert list(branches) == [branch.name for branch in schema.branches_from(node, hop)]
     for name, branch in branches.items():
-        fan_out = graph.schema.edge(name).fan_out[hop]
+        edge = next(edge for edge in schema.branches if edge.name == name)
+        fan_out = edge.fan_out[hop]
         assert branch.index.shape == (len(index), fan_out)
         for parent, (one, moment) in enumerate(zip(index, time, strict=True)):
-            expected = neighbours(graph, name, one, moment, hop)
+            numbers = Numbers(*luck, hop, places.index(name), one, moment)
+            if name in ranks:
+                expected = best(graph, ranks[name], one, moment, numbers)
+            else:
+                weighed = len(graph.edges[name].weight) > 0
+                expected = chosen(edge, hop, visible(graph, name, one, moment), weighed, numbers)
             count, mask = len(expected), branch.mask[parent].tolist()
             assert mask == [True] * count + [False] * (fan_out - count)
             assert branch.index[parent].tolist() == [target for target, _, _ in expected] + [0] * (fan_out - count)
@@ -42,9 +48,9 @@ def check_branches(
             assert all(abs(a - b) <= 1e-6 * b for a, b in zip(branch.delta[parent].tolist(), seconds, strict=False))
             assert all(delta > 0 for delta in branch.delta[parent][:count].tolist())
             assert branch.delta[parent][count:].tolist() == [0.0] * (fan_out - count)
-            assert branch.weight[parent].tolist() == [weight for _, _, weight in expected] + [0.0] * (fan_out - count)
+            weights = [float(np.float32(weight)) for _, _, weight in expected]
+            assert branch.weight[parent].tolist() == weights + [0.0] * (fan_out - count)
             assert branch.time[parent].tolist() == [moment] * fan_out
-        places = branch.index.masked_fill(~branch.mask, -1).flatten().tolist()
-        if hop + 1 < graph.schema.hops:
-            target = graph.schema.edge(name).target
-            check_branches(graph, target, places, branch.time.flatten().tolist(), branch.branches, hop + 1)
+        below = branch.index.masked_fill(~branch.mask, -1).flatten().tolist()
+        if hop + 1 < schema.hops:
+            check_branches(graph, edge.target, below, branch.time.flatten().tolist(), branch.branches, hop + 1, luck)

@@ -13,7 +13,7 @@ def test_the_page_is_up_to_date() -> None:
 
 def test_every_part_and_meaning_is_there() -> None:
     page = reference()
-    for part in ("## Spec", "## Node", "## View", "## Edge", "## Windows", "## ModelConfig", "## TrainingConfig"):
-        assert part in page
+    for part in ("Spec", "Node", "View", "Edge", "Affinity", "Densification", "PageRank", "Windows", "ModelConfig"):
+        assert f"## {part}\n" in page
     assert "`ttl_days`" in page
-    assert "Seeds per step." in page
+    assert "Peak learning rate of AdamW." in page

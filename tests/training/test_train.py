@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from models.training import train as training
 from models.training.artifact import load_model
 from models.training.errors import CheckpointError, DivergedError, NoSeedsError
 from models.training.predict import predict
-from models.training.train import multi_task_loss, train
+from models.training.step import multi_task_loss
+from models.training.train import train
 from tests.training.small import MODEL, TRAINING, small_graph
 
 GRAPH = small_graph()
@@ -44,9 +46,11 @@ def test_training_leaves_the_random_state_as_it_was(tmp_path: Path) -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-@pytest.mark.parametrize("averaging", [0.0, 0.9])
-def test_an_interrupted_run_ends_like_one_without_a_break(tmp_path: Path, averaging: float) -> None:
-    config = replace(TRAINING, averaging=averaging)
+@pytest.mark.parametrize(
+    "changes", [{}, {"averaging": 0.9}, {"slice": 4, "accumulate": 2}, {"precision": "bfloat16"}], ids=str
+)
+def test_an_interrupted_run_ends_like_one_without_a_break(tmp_path: Path, changes: dict[str, Any]) -> None:
+    config = replace(TRAINING, **changes)
     whole = train(GRAPH, MODEL, config, tmp_path / "whole", device="cpu")
     for epoch in (1, 2):
         with pytest.raises(InterruptedError):

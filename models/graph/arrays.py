@@ -1,0 +1,154 @@
+"""Edges out of plain arrays, for graphs that are made in memory: checked, sorted, both directions."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.graph.errors import GraphInputError
+from models.graph.tensors import EdgeTensors, pick
+from models.graph.timeline import LATEST
+
+Array = np.ndarray | Tensor
+_MOST = 2**31
+"""Nodes of one type are numbered in int32."""
+
+
+def edges_from_arrays(
+    source: Array, target: Array, time: Array, weight: Array | None = None, *, sources: int, targets: int
+) -> tuple[EdgeTensors, EdgeTensors]:
+    """One edge type in both directions: source -> target, and target -> source.
+
+    ``source``, ``target`` (rows,) integers below ``sources`` and ``targets``, the numbers of nodes; ``time`` (rows,)
+    integers, microseconds; ``weight`` (rows,), above 0, kept as float32; None = every edge weighs 1. NumPy arrays or
+    tensors, in any order; what is the same in source, target and time is one edge, its first row. Each node's rows come
+    in order of time, then of row. Raises GraphInputError.
+    """
+    for name, nodes in (("sources", sources), ("targets", targets)):
+        if not 0 <= nodes < _MOST:
+            raise GraphInputError(f"{name}: expected 0 to 2^31 - 1 nodes; found {nodes}. Split the node type")
+    columns = [_integers(name, a) for name, a in (("source", source), ("target", target), ("time", time))]
+    if weight is not None:
+        columns.append(_weights(weight))
+    for name, column in zip(("target", "time", "weight"), columns[1:], strict=False):
+        if len(column) != len(columns[0]):
+            raise GraphInputError(
+                f"{name}: expected one per edge, {len(columns[0])} as in source; found {len(column)}. Pass columns of "
+                "one table"
+            )
+    _check_ids("source", columns[0], sources)
+    _check_ids("target", columns[1], targets)
+    _check_times(columns[2])
+    source, target, time, *weights = columns
+    if weights and bool((weights[0] == 1).all()):
+        weights = []
+    order, tied = _order(source, time, sources)
+    repeated = _repeated(order, tied, target)
+    if len(repeated):
+        kept = torch.ones_like(source, dtype=torch.bool).index_fill_(0, repeated, False)
+        source, target, time, *weights = (column[kept] for column in (source, target, time, *weights))
+        order, _ = _order(source, time, sources)
+    back, _ = _order(target, time, targets)
+    return _csr(order, source, target, time, weights, sources), _csr(back, target, source, time, weights, targets)
+
+
+def _order(owner: Tensor, time: Tensor, owners: int) -> tuple[Tensor, Tensor]:
+    """The rows in order of (owner, time, row), and (rows - 1,) which are equal in owner and time to the one before."""
+    if not len(time):
+        return torch.zeros_like(owner), torch.zeros_like(owner, dtype=torch.bool)
+    earliest = int(time.min())
+    span = int(time.max()) - earliest + 1
+    if owners * span < 2**63:  # both fit into one number: half of the time
+        key, order = (owner * span + (time - earliest)).sort(stable=True)
+        return order, key[1:] == key[:-1]
+    order = time.sort(stable=True).indices
+    owner, again = pick(owner, order).sort(stable=True)
+    order = pick(order, again)
+    time = pick(time, order)
+    return order, (owner[1:] == owner[:-1]) & (time[1:] == time[:-1])
+
+
+def _repeated(order: Tensor, tied: Tensor, target: Tensor) -> Tensor:
+    """Which rows repeat an earlier row's source, time and target; ``order`` and ``tied`` as ``_order`` gives them."""
+    if not bool(tied.any()):
+        return order[:0]
+    nothing = tied.new_zeros(1)
+    run = torch.cat([nothing, ~tied]).cumsum(0)
+    # Only what is tied at all is sorted by target: as a rule a small part.
+    place = (torch.cat([nothing, tied]) | torch.cat([tied, nothing])).nonzero().flatten()
+    place = place[target[order[place]].sort(stable=True).indices]
+    place = place[run[place].sort(stable=True).indices]
+    run, target = run[place], target[order[place]]
+    same = (run[1:] == run[:-1]) & (target[1:] == target[:-1])
+    return order[place[1:][same]]
+
+
+def _csr(order: Tensor, owner: Tensor, other: Tensor, time: Tensor, weights: list[Tensor], owners: int) -> EdgeTensors:
+    count = torch.bincount(owner, minlength=owners)
+    return EdgeTensors(
+        offsets=torch.nn.functional.pad(count.cumsum(0), (1, 0)),
+        target=pick(other.int(), order),
+        time=pick(time, order),
+        weight=pick(weights[0], order) if weights else torch.zeros(0, device=owner.device),
+    )
+
+
+def _tensor(name: str, array: Array, expected: str) -> Tensor:
+    """As a tensor of one dimension; memory is shared where it can be."""
+    if isinstance(array, np.ndarray):
+        if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
+            raise _wrong_type(name, expected, array.dtype)
+        native = array.dtype.newbyteorder("=")
+        array = torch.from_numpy(np.require(array, native, ["C_CONTIGUOUS", "WRITEABLE"]))
+    if not isinstance(array, Tensor):
+        raise _wrong_type(name, expected, type(array).__name__)
+    if array.dim() != 1:
+        raise GraphInputError(f"{name}: expected one dimension, (rows,); found shape {tuple(array.shape)}. Flatten it")
+    return array
+
+
+def _integers(name: str, array: Array) -> Tensor:
+    """(rows,) int64."""
+    tensor = _tensor(name, array, "integers")
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype in (torch.bool, torch.uint64):
+        missing = int(tensor.isnan().sum()) if tensor.is_floating_point() else 0
+        raise _wrong_type(name, "integers", f"{tensor.dtype}{f', {missing} of them NaN' if missing else ''}")
+    return tensor.long()
+
+
+def _weights(array: Array) -> Tensor:
+    """(rows,) float32, finite and above 0."""
+    tensor = _tensor("weight", array, "real numbers")
+    if tensor.is_complex() or tensor.dtype == torch.bool:
+        raise _wrong_type("weight", "real numbers", tensor.dtype)
+    weight = tensor.float()
+    wrong = (~(weight.isfinite() & (weight > 0))).nonzero().flatten()
+    if len(wrong):
+        row = int(wrong[0])
+        raise GraphInputError(
+            f"weight: expected finite numbers above 0 in float32; found {tensor[row].item()} in row {row} and "
+            f"{len(wrong) - 1} more. Leave such edges out"
+        )
+    return weight
+
+
+def _check_ids(name: str, ids: Tensor, count: int) -> None:
+    if len(ids) and not (int(ids.min()) >= 0 and int(ids.max()) < count):
+        raise GraphInputError(
+            f"{name}: expected 0 to {count - 1}, as {name}s is {count}; found {int(ids.min())} to {int(ids.max())}. "
+            "Number the nodes from 0 and leave edges of unknown ones out"
+        )
+
+
+def _check_times(time: Tensor) -> None:
+    if len(time) and not (int(time.min()) > -LATEST and int(time.max()) < LATEST):
+        raise GraphInputError(
+            f"time: expected microseconds between -2^62 and 2^62; found {int(time.min())} to {int(time.max())}. "
+            "Leave edges without a time out, and look for another unit"
+        )
+
+
+def _wrong_type(name: str, expected: str, found: object) -> GraphInputError:
+    return GraphInputError(
+        f"{name}: expected {expected} as a NumPy array or a tensor; found {found}. Convert it first: times to whole "
+        "microseconds, ids to int64"
+    )

@@ -1,0 +1,127 @@
+"""What a digest cannot say of a stored graph: that its tensors fit its schema and each other.
+
+Digests find damage; these checks find a writer's mistake, which would otherwise show as a wrong neighbour. They read
+what the digests have just read: a second over 100 million edges, against some seconds of hashing.
+"""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from models.graph.errors import GraphFormatError
+from models.graph.schema import FeatureColumn, GraphSchema
+from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, tensors_of
+
+_PIECE = 1 << 24
+_FLOATS = {"weight", "numbers", "vectors", "labels", "frozen_numbers"}
+
+
+def check(
+    schema: GraphSchema,
+    nodes: Mapping[str, NodeTensors],
+    edges: Mapping[str, EdgeTensors],
+    seeds: Seeds,
+    keys: Mapping[str, pa.Array],
+) -> None:
+    """Raise GraphFormatError where a tensor's type or shape, an offset, a target or the order of times is wrong."""
+    count = {node.name: node.count for node in schema.nodes}
+    for node in schema.nodes:
+        _expect(f"keys of node {node.name!r}", "length", len(keys[node.name]), node.count)
+        _check_node(f"node {node.name!r}", node.count, node.features, nodes[node.name])
+    for edge in schema.edges:
+        _check_edge(f"edge {edge.name!r}", count[edge.source], count[edge.target], edges[edge.name])
+    _check_seeds(schema, count, seeds)
+
+
+def _check_node(what: str, count: int, features: tuple[FeatureColumn, ...], node: NodeTensors) -> None:
+    _check_types(what, node)
+    rows, sizes = len(node.version_time), _sizes(features)
+    shapes = {"id_hash": (count,), "version_time": (rows,), **{name: (rows, size) for name, size in sizes.items()}}
+    for name, shape in shapes.items():
+        _expect(what, f"{name} of shape", tuple(getattr(node, name).shape), shape)
+    _check_rows(what, node.version_offsets, node.version_time, count)
+
+
+def _check_edge(what: str, sources: int, targets: int, edge: EdgeTensors) -> None:
+    _check_types(what, edge, target=torch.int32)
+    rows = len(edge.time)
+    _expect(what, "target of shape", tuple(edge.target.shape), (rows,))
+    if len(edge.weight):
+        _expect(what, "weight of shape", tuple(edge.weight.shape), (rows,))
+        good = all(bool((piece >= 0).all() and piece.isfinite().all()) for piece in edge.weight.split(_PIECE))
+        _require(good, what, "weights that are finite and not negative")
+    _check_range(what, "targets", edge.target, 0, targets)
+    _check_rows(what, edge.offsets, edge.time, sources)
+
+
+def _check_seeds(schema: GraphSchema, count: Mapping[str, int], seeds: Seeds) -> None:
+    _check_types("seeds", seeds)
+    rows, sizes = len(seeds.time), _sizes(schema.seeds.features)
+    wide = {
+        "numbers": sizes["numbers"],
+        "frozen_numbers": sizes["numbers"],
+        "categories": sizes["categories"],
+        "frozen_categories": sizes["categories"],
+        "labels": len(schema.seeds.tasks),
+    }
+    for name, tensor in tensors_of(seeds).items():
+        shape = (rows, wide[name]) if name in wide else (rows,)
+        _expect("seeds", f"{name} of shape", tuple(tensor.shape), shape)
+    _expect("seeds", "keys of length", len(seeds.keys), rows)
+    limits = {
+        "member": (-1, count[schema.seeds.member]),
+        "item": (-1, count[schema.seeds.item]),
+        "surface": (0, len(schema.seeds.surfaces)),
+        "window": (0, len(schema.seeds.windows)),
+    }
+    for name, (low, end) in limits.items():
+        _check_range("seeds", name, getattr(seeds, name), low, end)
+    _require(bool((seeds.time.diff() >= 0).all()), "seeds", "ascending times")
+
+
+def _check_rows(what: str, offsets: Tensor, time: Tensor, owners: int) -> None:
+    """The rows of each owner: where they begin, and that their times ascend."""
+    _expect(what, "offsets of shape", tuple(offsets.shape), (owners + 1,))
+    _expect(what, "the first and last offset", (int(offsets[0]), int(offsets[-1])), (0, len(time)))
+    _require(bool((offsets.diff() >= 0).all()), what, "ascending offsets")
+    begins = torch.zeros(len(time) + 1, dtype=torch.bool)
+    begins[offsets] = True
+    for start in range(0, len(time) - 1, _PIECE):
+        piece = time[start : start + _PIECE + 1]
+        ascends = piece.diff() >= 0
+        _require(bool((ascends | begins[start + 1 : start + len(piece)]).all()), what, "times that ascend in each node")
+
+
+def _check_types(what: str, group: EdgeTensors | NodeTensors | Seeds, **others: torch.dtype) -> None:
+    for name, tensor in tensors_of(group).items():
+        expected = others.get(name, torch.float32 if name in _FLOATS else torch.int64)
+        _expect(what, f"{name} of type", tensor.dtype, expected)
+
+
+def _check_range(what: str, name: str, values: Tensor, low: int, end: int) -> None:
+    if len(values):
+        bounds = torch.aminmax(values)
+        found = (int(bounds.min), int(bounds.max))
+        if found[0] < low or found[1] >= end:
+            raise GraphFormatError(f"{what}: expected {name} from {low} to {end - 1}; found {found[0]} to {found[1]}")
+
+
+def _sizes(features: tuple[FeatureColumn, ...]) -> dict[str, int]:
+    """The width of each kind's tensor."""
+    return {
+        "numbers": sum(feature.kind == "number" for feature in features),
+        "categories": sum(feature.kind == "category" for feature in features),
+        "vectors": sum(feature.size for feature in features if feature.kind == "vector"),
+    }
+
+
+def _expect(what: str, name: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise GraphFormatError(f"{what}: expected {name} {expected}; found {found}")
+
+
+def _require(holds: bool, what: str, expected: str) -> None:
+    if not holds:
+        raise GraphFormatError(f"{what}: expected {expected}; found others")

@@ -1,0 +1,169 @@
+"""What a graph holds beyond the rows of event tables: affinities, densification, weights and PageRanks of the spec."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from models.graph.affinity import affinity
+from models.graph.columns import describe, encode
+from models.graph.densify import Nodes, densify
+from models.graph.engine import Connection
+from models.graph.neighbours import common_neighbours
+from models.graph.schema import PageRank, Strategy
+from models.spec import Affinity, Densification, Spec
+from models.spec.derived_references import ends
+
+_DAY = 86_400_000_000
+
+
+class Relations(Protocol):
+    """What deriving needs of a build: its relations ``edge_<name>`` and its nodes' versions."""
+
+    connection: Connection
+    scratch: Path
+    """A folder for files that live no longer than the build."""
+
+    def versions(self, node: str) -> pa.Table:
+        """A node type's versions, ordered by (node, time): node, time and ``feature_<name>``."""
+
+
+@dataclass(frozen=True)
+class DerivedEdge:
+    """An edge type that no table holds; fields as in ``models.spec.Edge``, ends as node types."""
+
+    source: str
+    target: str
+    kind: Literal["affinity", "intrinsic"]
+    domain: str
+    fan_out: list[int]
+    reverse_fan_out: list[int]
+    window_days: int | None
+    strategy: Strategy
+
+
+def derived_edges(spec: Spec) -> dict[str, DerivedEdge]:
+    """The derived edge types that the chosen domains leave visible: affinities, then densifications.
+
+    An affinity is off where its domain is, or its engagement, or its creation. A densification is content, so it is
+    always in, unless the edge that it counts is off.
+    """
+    active, between = spec.active_edges(), ends(spec)
+    found = {}
+    for name, one in spec.affinities.items():
+        domain = one.domain or spec.edges[one.engagement].domain
+        if {one.engagement, one.creation} <= set(active) and (spec.domains is None or domain in spec.domains):
+            found[name] = _derived(one, *between[name], "affinity", domain)
+    for name, dense in spec.densification.items():
+        if dense.degree_of is None or dense.degree_of in active:
+            found[name] = _derived(dense, *between[name], "intrinsic", dense.domain or spec.home_domain)
+    return found
+
+
+def derive(relations: Relations, spec: Spec, name: str) -> dict[str, int]:
+    """Make relation ``edge_<name>`` (source, target, time, row, weight) of a derived edge type out of the others.
+
+    Returns how many nodes were left out, by reason. Raises GraphInputError where vectors are not what the spec says.
+    """
+    if name in spec.affinities:
+        _derive_affinity(relations.connection, spec, name)
+        return {}
+    return _derive_densification(relations, spec, name)
+
+
+def weigh_by_common_neighbours(relations: Relations, name: str) -> None:
+    """Replace the weights of ``edge_<name>``: how much its two ends have in common before the edge's own time."""
+    connection = relations.connection
+    connection.create(f"weighed_{name}", common_neighbours(name))
+    connection.drop(f"edge_{name}")
+    connection.create(f"edge_{name}", f'SELECT source, target, time, row, weight FROM "weighed_{name}"')
+    connection.drop(f"weighed_{name}")
+
+
+def pageranks(spec: Spec) -> tuple[PageRank, ...]:
+    """The spec's PageRanks over the edge types that are active; one with none left to walk is off."""
+    active = [*spec.active_edges(), *derived_edges(spec)]
+    found = []
+    for name, rank in spec.pageranks.items():
+        edges = tuple(edge for edge in active if rank.edges is None or edge in rank.edges)
+        if edges:
+            found.append(PageRank(name=name, **{**rank.model_dump(), "edges": edges}))
+    return tuple(found)
+
+
+def _derived(
+    part: Affinity | Densification, source: str, target: str, kind: Literal["affinity", "intrinsic"], domain: str
+) -> DerivedEdge:
+    back = part.reverse_fan_out or part.fan_out
+    return DerivedEdge(source, target, kind, domain, part.fan_out, back, part.window_days, part.strategy)
+
+
+def _derive_affinity(connection: Connection, spec: Spec, name: str) -> None:
+    part = spec.affinities[name]
+    viewer, creator = ends(spec)[name]
+    statement = affinity(
+        part.engagement,
+        part.creation,
+        created_first=spec.edges[part.creation].source.node == spec.edges[part.engagement].target.node,
+        within=part.within_days * _DAY,
+        at_least=part.at_least,
+        apart=viewer == creator,
+    )
+    connection.create(f"edge_{name}", statement)
+
+
+def _derive_densification(relations: Relations, spec: Spec, name: str) -> dict[str, int]:
+    dense, before = spec.densification[name], spec.span("train").start
+    nodes = _first_versions(relations, spec, dense, before)
+    found = densify(nodes, before, dense)
+    rows = {**vars(found), "row": np.arange(len(found.source), dtype=np.int64)}
+    path = relations.scratch / f"densification_{name}.parquet"
+    parquet.write_table(pa.table(rows), path)
+    relations.connection.register(f"densification_{name}", path)
+    columns = "source, target, time, row, weight"
+    relations.connection.create(f"edge_{name}", f'SELECT {columns} FROM "densification_{name}"')
+    return {"without_vector": int((~nodes.vector.any(axis=1)).sum())}
+
+
+def _first_versions(relations: Relations, spec: Spec, dense: Densification, before: int) -> Nodes:
+    (feature,) = (
+        feature
+        for view in spec.nodes[dense.node].views.values()
+        for feature in view.typed
+        if feature.name == dense.feature
+    )
+    versions = relations.versions(dense.node)
+    owner = versions["node"].to_numpy()
+    first = np.flatnonzero(np.diff(owner, prepend=-1))  # rows are ordered by (node, time)
+    table = versions.select(["node", "time", f"feature_{feature.name}"]).take(first)
+    columns = {feature.name: table[f"feature_{feature.name}"]}
+    vectors = encode([feature], describe([feature], [columns]), columns, len(first)).vectors.numpy()
+    index = table["node"].to_numpy()
+    return Nodes(index, table["time"].to_numpy(), vectors, _degrees(relations.connection, spec, dense, before, index))
+
+
+def _degrees(connection: Connection, spec: Spec, dense: Densification, before: int, index: np.ndarray) -> np.ndarray:
+    """(nodes,) int64: the edges of each node of ``index`` (ascending) before a moment."""
+    counted = {
+        name: "source" if edge.source.node == dense.node else "target"
+        for name, edge in spec.active_edges().items()
+        if name == dense.degree_of
+        or (dense.degree_of is None and edge.kind == "engagement" and edge.source.node == dense.node)
+    }
+    degree = np.zeros(len(index), np.int64)
+    if counted:
+        ends_of = " UNION ALL ".join(
+            f'SELECT {end} AS node FROM "edge_{name}" WHERE time < {before}' for name, end in counted.items()
+        )
+        found = connection.fetch(
+            f"SELECT node, count(*) AS degree FROM ({ends_of}) AS ends GROUP BY node ORDER BY node"
+        )
+        node = found["node"].to_numpy()
+        place = np.searchsorted(index, node)
+        known = place < len(index)
+        known[known] = index[place[known]] == node[known]
+        degree[place[known]] = found["degree"].to_numpy()[known]
+    return degree

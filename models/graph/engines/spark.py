@@ -1,0 +1,169 @@
+"""Spark, in local mode or on a cluster: the same statements, carried over by sqlglot.
+
+Created relations and ordered answers are Parquet in the scratch folder; on a cluster the tables and the place of the
+graph must therefore lie on a file system that the executors share.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import sqlglot
+from sqlglot import expressions
+from sqlglot.tokens import TokenType
+
+from models.graph.engine import Values
+from models.graph.errors import StatementError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",  # a cast that fails or an overflow is an error, as in DuckDB
+    "spark.sql.execution.arrow.useLargeVarTypes": "false",
+    "spark.sql.parquet.compression.codec": "zstd",
+}
+
+
+@dataclass(frozen=True)
+class Spark:
+    """The engine. Without a session one is started at ``master`` and stopped at the end."""
+
+    session: "SparkSession | None" = None
+    master: str = "local[*]"
+    options: Mapping[str, str] = field(default_factory=dict)
+    """More configuration of a session that is started here, such as ``spark.driver.memory``."""
+
+    @contextmanager
+    def connect(self, scratch: Path) -> Iterator["SparkConnection"]:
+        """Open the connection (see ``Engine``): a session of its own, so that a given one stays as it was."""
+        session = self.session or start(self.master, scratch, self.options)
+        own = session.newSession()
+        for name, value in _SETTINGS.items():
+            own.conf.set(name, value)
+        try:
+            yield SparkConnection(own, scratch)
+        finally:
+            if self.session is None:
+                session.stop()
+
+
+def start(master: str, scratch: Path, options: Mapping[str, str]) -> "SparkSession":
+    """A quiet session without a page of its own: few shuffle partitions, every file under ``scratch``."""
+    from pyspark.sql import SparkSession
+
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.local.dir": str(scratch / "local"),
+    }
+    if not master.startswith("local"):  # executors elsewhere must reach the driver, and need their own number of parts
+        for name in ("spark.driver.host", "spark.driver.bindAddress", "spark.sql.shuffle.partitions"):
+            del settings[name]
+    builder = SparkSession.builder.master(master).appName("heliograph")
+    for name, value in {**settings, **options}.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
+
+
+class SparkConnection:
+    """The methods of ``Connection`` over one Spark session."""
+
+    def __init__(self, session: "SparkSession", scratch: Path) -> None:
+        self._session, self._scratch = session, scratch
+
+    def register(self, name: str, path: Path) -> None:
+        """Make a Parquet file a relation."""
+        with _told():
+            rows = self._session.read.parquet(_place(path))
+            rows.selectExpr("*", "_metadata.row_index AS file_row_number").createOrReplaceTempView(_view(name))
+
+    def create(self, name: str, statement: str, values: Values = ()) -> None:
+        """Materialise a SELECT."""
+        with _told():
+            self._answer(statement, values).write.parquet(_place(self._scratch / name))
+            self._session.read.parquet(_place(self._scratch / name)).createOrReplaceTempView(_view(name))
+
+    def drop(self, name: str) -> None:
+        """Forget a created relation."""
+        with _told():
+            self._session.sql(f"DROP VIEW {_view(name)}")
+        shutil.rmtree(self._scratch / name)
+
+    def fetch(self, statement: str, values: Values = ()) -> pa.Table:
+        """The whole answer."""
+        with _told():
+            return self._answer(statement, values).toArrow()
+
+    def stream(self, statement: str, values: Values = ()) -> Iterator[pa.RecordBatch]:
+        """The answer piece by piece: written in order by the executors, read back in the order of the parts."""
+        folder = self._scratch / "stream"
+        with _told():
+            self._answer(statement, values).write.parquet(_place(folder))
+        try:
+            for part in sorted(folder.glob("part-*.parquet")):
+                with parquet.ParquetFile(part) as file:
+                    yield from file.iter_batches()
+        finally:
+            shutil.rmtree(folder)
+
+    def _answer(self, statement: str, values: Values) -> "DataFrame":
+        return self._session.sql(transpiled(statement, values))
+
+
+def transpiled(statement: str, values: Values = ()) -> str:
+    """A statement of DuckDB's dialect, its values put in, as Spark's SQL."""
+    tree = sqlglot.parse_one(_filled(statement, values), dialect="duckdb")
+    for call in list(tree.find_all(expressions.Anonymous)):
+        if call.name.lower() == "epoch_us":
+            moment = expressions.cast(call.expressions[0], "timestamptz")
+            call.replace(expressions.Anonymous(this="unix_micros", expressions=[moment]))
+    return tree.sql(dialect="spark")
+
+
+def _filled(statement: str, values: Values) -> str:
+    tokens = sqlglot.tokenize(statement, read="duckdb")
+    places = [token.start for token in tokens if token.token_type == TokenType.PLACEHOLDER]
+    for place, value in reversed(list(zip(places, values, strict=True))):
+        statement = statement[:place] + _literal(value) + statement[place + 1 :]
+    return statement
+
+
+def _literal(value: str | int | float | bool) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, float):  # through text, so that every bit is kept
+        return f"CAST('{value!r}' AS DOUBLE)"
+    return str(value)
+
+
+def _place(path: Path) -> str:
+    """The path as Spark reads it: an address, so that its own default file system does not matter."""
+    return Path(path).absolute().as_uri()
+
+
+def _view(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Spark's errors as ours."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        raise StatementError(str(error).split("\n\tat ")[0]) from error

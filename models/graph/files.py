@@ -1,0 +1,82 @@
+"""What a build reads, looked at before any statement runs: files, columns, their types, and the range of times."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as compute
+import pyarrow.parquet as parquet
+
+from models.graph.errors import GraphInputError
+from models.graph.timeline import LATEST
+
+_MICROSECONDS = {"s": 1_000_000, "ms": 1000, "us": 1}
+_SPEC = "Fix the spec or the adapter"
+
+
+def column_types(path: Path, needed: Sequence[str]) -> dict[str, pa.DataType]:
+    """The types of a file's columns, all ``needed`` ones among them. Raises GraphInputError."""
+    if not path.is_file():
+        raise GraphInputError(f"{path}: expected this file; found none. Run the steps before (ingest, retrieve) again")
+    try:
+        schema = parquet.read_schema(path)
+    except pa.ArrowException as error:
+        raise GraphInputError(
+            f"{path}: expected a Parquet file; found {error}. Run the step that wrote it again"
+        ) from None
+    for column in needed:
+        if column not in schema.names:
+            raise GraphInputError(
+                f"{path}: expected column {column!r}, which the spec names; found {', '.join(schema.names)}. "
+                "Was it written with another spec?"
+            )
+    return {field.name: field.type for field in schema}
+
+
+def check_keys(path: Path, column: str, key_type: str) -> None:
+    """Refuse a column that cannot hold keys of that type, ``int`` or ``string``. Raises GraphInputError."""
+    found = column_types(path, [column])[column]
+    value = found.value_type if pa.types.is_dictionary(found) else found
+    whole = pa.types.is_integer(value) or pa.types.is_null(value)
+    text = pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)
+    if not (whole or (text and key_type == "string")):
+        expected = "whole numbers" if key_type == "int" else "text or whole numbers"
+        raise GraphInputError(f"{path}, column {column!r}: expected keys, {expected}; found {found}. {_SPEC}")
+
+
+def check_times(path: Path, columns: Sequence[str]) -> None:
+    """Refuse columns that do not hold timestamps, or hold one that is no moment in int64 microseconds.
+
+    Nanoseconds are refused too: rounded, two moments could become one, and what was before would be seen no more.
+    Raises GraphInputError.
+    """
+    for column, found in column_types(path, columns).items():
+        if column not in columns:
+            continue
+        if not pa.types.is_timestamp(found) or found.unit == "ns":
+            raise GraphInputError(
+                f"{path}, column {column!r}: expected timestamps of microseconds (or milliseconds); found {found}. "
+                f"{_SPEC}"
+            )
+        for value in _bounds(path, column):
+            if abs(value * _MICROSECONDS[found.unit]) >= LATEST:
+                raise GraphInputError(
+                    f"{path}, column {column!r}: expected moments within {LATEST} microseconds of 1970; found "
+                    f"{value} {found.unit}. {_SPEC}"
+                )
+
+
+def _bounds(path: Path, column: str) -> list[int]:
+    """The lowest and the highest values of each part of the file, in the column's unit; out of its statistics."""
+    found: list[int] = []
+    with parquet.ParquetFile(path) as file:
+        leaves = [file.schema.column(place).path for place in range(len(file.schema))]
+        place = leaves.index(column)
+        for part in range(file.num_row_groups):
+            about = file.metadata.row_group(part).column(place).statistics
+            if about is not None and about.has_min_max:
+                found += (about.min_raw, about.max_raw)
+            elif about is None or about.null_count != file.metadata.row_group(part).num_rows:
+                values = file.read_row_group(part, [column])[column].cast(pa.int64())
+                found += [value for value in compute.min_max(values).as_py().values() if value is not None]
+    return found

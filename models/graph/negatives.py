@@ -1,0 +1,53 @@
+"""Random nodes for negative sampling: only such as exist before the moment that asks."""
+
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from models.graph.errors import QueryError
+from models.graph.tensors import NodeTensors
+from models.graph.timeline import LATEST, Timeline
+
+
+class Existence:
+    """The nodes of one type in the order in which they came to be.
+
+    A node exists strictly after its first version's time; one without versions exists always: nothing says otherwise.
+    """
+
+    def __init__(self, name: str, node: NodeTensors) -> None:
+        self.name, self.node = name, node
+
+    @cached_property
+    def _order(self) -> tuple[Tensor, Timeline]:
+        """(nodes,) in order of their first time, and that time."""
+        first, count = self.node.version_offsets[:-1], self.node.version_offsets.diff()
+        time = torch.full_like(first, -LATEST)
+        time[count > 0] = self.node.version_time[first[count > 0]]
+        time, node = time.sort(stable=True)
+        return node, Timeline(torch.tensor([0, len(node)], device=time.device), time)
+
+    def draw(self, time: Tensor, weight: Tensor | None = None) -> Tensor:
+        """(n,) int64 microseconds -> (n,) int64: one node for each, with replacement, by PyTorch's own generator.
+
+        ``weight`` (nodes,): chances in proportion to it; None = equal ones. Raises QueryError where no node exists yet
+        (or none of a weight above 0).
+        """
+        node, timeline = self._order
+        if weight is not None and (weight.shape != node.shape or bool((weight < 0).any())):
+            raise QueryError(
+                f"weight of negatives: expected {len(node)} values of 0 or more, one per node of type {self.name!r}; "
+                f"found shape {tuple(weight.shape)}"
+            )
+        each = torch.ones_like(node) if weight is None else weight.to(node.device)[node]
+        below = torch.cat([each.new_zeros(1).double(), each.double().cumsum(0)])
+        existing = timeline.end(torch.zeros_like(time), time)
+        total = below[existing]
+        if bool((total <= 0).any()):
+            raise QueryError(
+                f"negatives: expected nodes of type {self.name!r} before each pair's time; found none before "
+                f"{int(time[total <= 0].min())}. Leave out the earliest pairs"
+            )
+        chance = torch.rand(len(time), dtype=torch.float64).to(node.device) * total
+        return node[torch.searchsorted(below, chance, right=True).sub(1).minimum(existing - 1)]

@@ -1,0 +1,56 @@
+"""Neighbours without an edge: the nodes with the highest personalised PageRank (PPR), as of each seed.
+
+Edges are walked in both directions, only those visible to the SEED: strictly before its time, within their windows.
+The answer to a question is the same in any batch, in any order, on any device.
+"""
+
+import torch
+from torch import Tensor
+
+from models.graph.chance import Draw
+from models.graph.push import push
+from models.graph.random_walk import random_walk
+from models.graph.tree import Branch
+from models.graph.walked import Scores, Walked
+
+_SEEDS_AT_ONCE = 256
+"""Bounds the memory of a push: about this many times 1 / (restart * epsilon) edges at most."""
+
+
+def pagerank(walked: Walked, fan_out: int, index: Tensor, known: Tensor, time: Tensor, draw: Draw) -> Branch:
+    """The ``fan_out`` nodes of the best score for each of ``index`` (batch,), best first, ties by the smaller index.
+
+    ``known`` (batch,): False = no such node; ``time`` (batch,). The branch's ``weight`` is the score; its ``edge_time``
+    that of the latest edge by which the node was reached. The seed's own node is left out.
+    """
+    if walked.rank.method == "walk":
+        return _best(random_walk(walked, index, known, draw.of(index, time)), fan_out, time)
+    parts = zip(*(part.split(_SEEDS_AT_ONCE) for part in (index, known, time)), strict=True)
+    branches = [_best(push(walked, *part), fan_out, part[2]) for part in parts]
+    return Branch(
+        index=torch.cat([branch.index for branch in branches]),
+        mask=torch.cat([branch.mask for branch in branches]),
+        edge_time=torch.cat([branch.edge_time for branch in branches]),
+        weight=torch.cat([branch.weight for branch in branches]),
+        time=torch.cat([branch.time for branch in branches]),
+    )
+
+
+def _best(scores: Scores, fan_out: int, time: Tensor) -> Branch:
+    """The best of each seed as a branch; ``time`` (batch,)."""
+    order = scores.score.sort(descending=True, stable=True).indices
+    order = order[scores.seed[order].sort(stable=True).indices]
+    seed = scores.seed[order]
+    place = torch.arange(len(seed), device=seed.device) - torch.searchsorted(seed, seed)
+    order, seed, place = (part[place < fan_out] for part in (order, seed, place))
+
+    def laid_out(values: Tensor) -> Tensor:
+        return values.new_zeros(len(time), fan_out).index_put((seed, place), values)
+
+    return Branch(
+        index=laid_out(scores.node[order]),
+        mask=laid_out(torch.ones_like(seed, dtype=torch.bool)),
+        edge_time=laid_out(scores.moment[order]),
+        weight=laid_out((scores.score[order].double() / scores.whole[seed].double()).float()),
+        time=time.unsqueeze(1).expand(-1, fan_out),
+    )

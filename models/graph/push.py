@@ -1,0 +1,83 @@
+"""Personalised PageRank by forward push (Andersen, Chung, Lang 2006, "Local graph partitioning", section 3).
+
+Scores and residuals are whole numbers: sums do not depend on their order, and nothing is lost.
+"""
+
+import torch
+from torch import Tensor
+
+from models.graph.tensors import pick
+from models.graph.timeline import LATEST
+from models.graph.walked import Direction, Scores, Walked
+
+WHOLE = 2**50
+"""The probability 1; exact in float64."""
+
+
+def push(walked: Walked, index: Tensor, known: Tensor, time: Tensor) -> Scores:
+    """The PPR of each of ``index`` (batch,), ``known`` (batch,), as of ``time`` (batch,), to within epsilon * degree.
+
+    The seed starts with a residual of 1. A node whose residual is at least epsilon * degree keeps the share ``restart``
+    of it and passes the rest on, evenly over its visible edges; each round pushes all such nodes, until there is none.
+    The degrees of all that is pushed sum up to 1 / (restart * epsilon) at most, however large the graph.
+    """
+    rank = walked.rank
+    threshold = max(round(rank.epsilon * WHOLE), 1)
+    seed = known.nonzero().flatten()
+    key = seed * walked.nodes + walked.first[walked.source] + index[seed]  # ascending, whoever is reached
+    score, residual = torch.zeros_like(key), torch.full_like(key, WHOLE)
+    moment, degree = torch.full_like(key, -LATEST), _degree(walked, key, time)
+    while len(pushed := ((degree > 0) & (residual // degree.clamp(min=1) >= threshold)).nonzero().flatten()):
+        kept = (residual[pushed].double() * rank.restart).long()
+        share = (residual[pushed] - kept) // degree[pushed]
+        score[pushed] += kept
+        residual[pushed] -= kept + share * degree[pushed]  # what cannot be shared evenly stays
+        reached, origin, then = _edges(walked, key[pushed], time)
+        before = len(key)
+        key, place = torch.cat([key, reached]).unique(return_inverse=True)
+        old, new = place[:before], place[before:]
+        score = torch.zeros_like(key).index_put((old,), score)
+        residual = torch.zeros_like(key).index_put((old,), residual).index_add(0, new, share[origin])
+        moment = torch.full_like(key, -LATEST).index_put((old,), moment).scatter_reduce(0, new, then, "amax")
+        degree = torch.full_like(key, -1).index_put((old,), degree)
+        fresh = (degree < 0).nonzero().flatten()
+        degree[fresh] = _degree(walked, key[fresh], time)
+    seed, number = key // max(walked.nodes, 1), key % max(walked.nodes, 1)
+    node = number - walked.first[walked.target]
+    scored = walked.of_type(number, walked.target) & (score > 0)
+    if walked.source == walked.target:
+        scored = scored & (node != index[seed])
+    return Scores(seed[scored], node[scored], score[scored], moment[scored], whole=torch.full_like(time, WHOLE))
+
+
+def _degree(walked: Walked, key: Tensor, time: Tensor) -> Tensor:
+    """(keys,) int64: how many visible edges the node of each (seed, node) has."""
+    degree = torch.zeros_like(key)
+    for direction in walked.directions:
+        place, _, count = _ranges(walked, direction, key, time)
+        degree[place] += count
+    return degree
+
+
+def _edges(walked: Walked, key: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """All visible edges of the (seed, node) keys: the key reached, the position of the key left, the edge's time."""
+    reached, origins, moments = [key[:0]], [key[:0]], [key[:0]]
+    for direction in walked.directions:
+        place, first, count = _ranges(walked, direction, key, time)
+        origin = place.repeat_interleave(count)
+        before = (count.cumsum(0) - count).repeat_interleave(count)
+        row = first.repeat_interleave(count) + torch.arange(len(origin), device=key.device) - before
+        seed = key[origin] // walked.nodes
+        reached.append(seed * walked.nodes + walked.first[direction.target] + pick(direction.edges.target, row))
+        origins.append(origin)
+        moments.append(pick(direction.edges.time, row))
+    return torch.cat(reached), torch.cat(origins), torch.cat(moments)
+
+
+def _ranges(walked: Walked, direction: Direction, key: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The keys whose node the direction leaves: their positions, first visible rows and numbers of visible rows."""
+    number = key % max(walked.nodes, 1)
+    place = walked.of_type(number, direction.source).nonzero().flatten()
+    node = number[place] - walked.first[direction.source]
+    first, count = direction.visible(node, time[key[place] // walked.nodes])
+    return place, first, count

@@ -1,0 +1,72 @@
+"""``python -m models.training --graph FOLDER --out FOLDER``: fit one model, with ``torchrun`` on several devices."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
+
+from models.graph.errors import GraphError
+from models.graph.store import TemporalGraph
+from models.nn.config import ModelConfig
+from models.nn.errors import ConfigError
+from models.training.config import TrainingConfig
+from models.training.distributed import process_group, ranks
+from models.training.errors import TrainingError
+from models.training.fit import fit
+
+Config = TypeVar("Config", ModelConfig, TrainingConfig)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0, or 1 after an error that says what to do."""
+    parser = ArgumentParser(
+        prog="python -m models.training",
+        description="Fit a model on a stored graph. On N devices: torchrun --nproc-per-node N -m models.training ...",
+    )
+    parser.add_argument("--graph", type=Path, required=True, help="folder of the graph")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model artifact; replaced if it is there")
+    parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: as it is")
+    parser.add_argument("--training", default="{}", help="TrainingConfig, likewise")
+    parser.add_argument("--checkpoint", type=Path, help="folder of the progress; default: `checkpoint` beside --out")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where there is one")
+    chosen = parser.parse_args(arguments)
+    try:
+        model, training = read(chosen.model, ModelConfig), read(chosen.training, TrainingConfig)
+        with process_group(chosen.device) as device:
+            together = ranks()
+            graph = TemporalGraph.load(chosen.graph)
+            if together.leads:
+                print(f"{together.size} process(es) on {device.type}, {len(graph.seeds):,} seeds", flush=True)
+            found = fit(
+                graph, model, training, chosen.out, device, _print if together.leads else None, chosen.checkpoint
+            )
+    except (TrainingError, ConfigError, GraphError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if together.leads:
+        print(f"{found['epochs']} epochs in {found['seconds']:.0f} s: {chosen.out}")
+        print("Next: models.training.predict scores seeds with it, models.training.embed writes its vectors")
+    return 0
+
+
+def read(text: str, kind: type[Config]) -> Config:
+    """A configuration from a JSON file or from JSON itself. Raises ConfigError."""
+    try:
+        document = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{kind.__name__}: expected JSON; found {error}: {text}") from error
+    known = [field.name for field in fields(kind)]
+    if unknown := sorted(set(document) - set(known)):
+        raise ConfigError(f"{kind.__name__}: expected keys out of {', '.join(known)}; found {', '.join(unknown)}")
+    return kind(**document)
+
+
+def _print(metrics: dict[str, float], epoch: int) -> None:
+    print(f"epoch {epoch}: " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""Data parallel training: N processes with the whole graph each, one part of every step's seeds each.
+
+``torchrun --nproc-per-node N -m models.training ...`` starts them; gloo joins CPUs, NCCL joins GPUs. All processes draw
+the same order of seeds and so the same global batches; each loss is divided by what the GLOBAL batch holds, so the
+sum of the processes' gradients is the gradient of one process with the whole batch. It travels once per step, as one
+flat tensor; weights then stay equal by themselves.
+
+Process 0 alone validates and writes; the others wait for it, ``WAIT`` at most. A process that dies ends the training:
+its peers' next exchange fails (gloo sees the closed connection, NCCL's watchdog aborts after ``WAIT``), and torchrun
+stops them as soon as it sees the death. Checkpoints and the artifact lie in folders that all processes must see.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed
+from torch.nn import Parameter
+
+from models.training.errors import ProcessError
+
+WAIT = timedelta(minutes=30)
+"""How long a process waits for another one at most: longer than process 0 takes to validate."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those of one training; alone by default."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process validates and writes."""
+        return self.rank == 0
+
+    def sum_gradients(self, parameters: Sequence[Parameter], loss: Tensor) -> Tensor:
+        """Make every ``grad`` the sum over all processes, in one exchange; answer the sum of the losses ().
+
+        A parameter that no process's seeds reached keeps None: the optimiser leaves it alone, as with one process.
+        """
+        if self.size == 1:
+            return loss
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        reached = torch.tensor([p.grad is not None for p in parameters], dtype=loss.dtype, device=loss.device)
+        flat = torch.cat([*(gradient.flatten() for gradient in gradients), reached, loss.view(1)])
+        distributed.all_reduce(flat)
+        *parts, reached, loss = flat.split([*(p.numel() for p in parameters), len(parameters), 1])
+        for parameter, part, met in zip(parameters, parts, (reached > 0).tolist(), strict=True):
+            parameter.grad = part.view_as(parameter) if met else None
+        return loss.squeeze(0)
+
+    def share(self, values: dict[str, float], device: torch.device) -> dict[str, float]:
+        """Process 0's values, in every process; the keys are the same in all."""
+        if self.size == 1:
+            return values
+        numbers = torch.tensor(list(values.values()), dtype=torch.float64, device=device)
+        distributed.broadcast(numbers, src=0)
+        return dict(zip(values, numbers.tolist(), strict=True))
+
+    def agree(self, what: str, value: float, device: torch.device) -> None:
+        """Until all processes are here, with one value. Raises ProcessError in those that found another one."""
+        first = self.share({what: float(value)}, device)[what]
+        if first != value:
+            raise ProcessError(
+                f"{what}: expected process 0's {first:g}; process {self.rank} found {value:g}: the processes need one "
+                "checkpoint folder that all of them see"
+            )
+        self.wait()
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+def ranks() -> Ranks:
+    """Where this process stands; alone outside of ``process_group``."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return Ranks()
+    return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+@contextmanager
+def process_group(device: str | None = None, wait: timedelta = WAIT) -> Iterator[torch.device]:
+    """Join the processes that torchrun started (none without torchrun); the device of this one.
+
+    ``device`` (cpu or cuda) None = CUDA where there is one; with torchrun each process takes one GPU of its host.
+    """
+    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if "WORLD_SIZE" not in os.environ:
+        yield torch.device(kind)
+        return
+    own = torch.device(kind, int(os.environ["LOCAL_RANK"])) if kind == "cuda" else torch.device(kind)
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    distributed.init_process_group(
+        "nccl" if own.type == "cuda" else "gloo", timeout=wait, device_id=own if own.type == "cuda" else None
+    )
+    try:
+        yield own
+    finally:
+        distributed.destroy_process_group()

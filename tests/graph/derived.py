@@ -1,0 +1,95 @@
+"""For tests of what is derived: a spec with a bit of everything, and relations whose edges are written by hand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from models.graph.engine import Connection, Engine
+from models.graph.engines.duckdb import DuckDB
+from models.spec import Spec, parse_spec
+from tests.graph.product import SPEC
+
+Event = tuple[int, int, int]
+"""Source, target, time."""
+
+
+def document() -> dict[str, Any]:
+    """The tiny product with a creation edge, an edge among members and every derived part."""
+    spec = yaml.safe_load(SPEC)
+    walked = {"kind": "intrinsic", "time": "time", "fan_out": [2, 0]}
+    item, creator = {"node": "item", "column": "item_id"}, {"node": "creator", "column": "creator_id"}
+    member = {"node": "member", "column": "member_id"}
+    return {
+        **spec,
+        "edges": {
+            **spec["edges"],
+            "made_by": {**walked, "table": "made", "source": item, "target": creator, "domain": "push"},
+            "knows": {
+                **walked,
+                **{"table": "knows", "source": member, "target": {**member, "column": "other_id"}, "domain": "feed"},
+                **{"kind": "affinity", "weigh_by": "common_neighbours"},
+            },
+        },
+        "affinities": {
+            "fan_of": {
+                **{"engagement": "clicked", "creation": "made_by", "at_least": 2, "within_days": 1},
+                **{"fan_out": [2, 1], "window_days": 3, "strategy": "weighted"},
+            }
+        },
+        "densification": {
+            "alike": {"node": "item", "feature": "topics", "degree_of": "clicked", "fan_out": [3, 0], "neighbours": 2}
+        },
+        "pageranks": {
+            "near": {"source": "member", "target": "item", "fan_out": 4, "method": "push", "epsilon": 0.01},
+            "circle": {"source": "member", "target": "member", "edges": ["knows"]},
+        },
+    }
+
+
+def spec(**changes: Any) -> Spec:
+    """The spec with some of its keys replaced."""
+    return parse_spec(yaml.safe_dump({**document(), **changes}, sort_keys=False))
+
+
+@dataclass
+class HandWritten:
+    """What deriving needs of a build."""
+
+    connection: Connection
+    scratch: Path
+    tables: dict[str, pa.Table]
+
+    def versions(self, node: str) -> pa.Table:
+        return self.tables[node]
+
+    def rows(self, name: str) -> list[tuple[Any, ...]]:
+        """(source, target, time, weight) of relation ``edge_<name>`` in the order of ``row``, which is unique."""
+        table = self.connection.fetch(f'SELECT source, target, time, weight, row FROM "edge_{name}" ORDER BY row')
+        assert table["row"].to_pylist() == sorted(set(table["row"].to_pylist()))
+        return list(zip(*(column.to_pylist() for column in table.columns[:4]), strict=True))
+
+
+@contextmanager
+def relations(
+    edges: dict[str, list[Event]], versions: dict[str, pa.Table] | None = None, engine: Engine | None = None
+) -> Iterator[HandWritten]:
+    """Relations ``edge_<name>``, each event once, of weight 1."""
+    with TemporaryDirectory() as folder, (engine or DuckDB(threads=1)).connect(Path(folder)) as connection:
+        for name, events in edges.items():
+            rows = [(*event, row) for row, event in enumerate(dict.fromkeys(events))]
+            values = ", ".join(map(str, rows or [(0, 0, 0, -1)]))
+            columns = ", ".join(
+                f"CAST({column} AS BIGINT) AS {column}" for column in ("source", "target", "time", "row")
+            )
+            connection.create(
+                f"edge_{name}",
+                f"SELECT {columns}, CAST(1 AS FLOAT) AS weight "
+                f"FROM (VALUES {values}) AS given(source, target, time, row) WHERE row >= 0",
+            )
+        yield HandWritten(connection, Path(folder), versions or {})

@@ -1,0 +1,124 @@
+"""Graphs out of plain arrays: sorted, each edge once, and nothing accepted that could not be an edge."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.graph.arrays import edges_from_arrays
+from models.graph.errors import GraphInputError
+from models.graph.tensors import EdgeTensors
+
+NONE = np.zeros(0, np.int64)
+rows = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(-2, 3), st.sampled_from([0.5, 1.0, 2.0])))
+
+
+def listed(edges: EdgeTensors) -> list[tuple[int, int, int, float]]:
+    """(owner, other, time, weight) of every row."""
+    owner = torch.repeat_interleave(edges.offsets.diff())
+    weight = edges.weight_of(torch.arange(len(owner)))
+    return list(zip(owner.tolist(), edges.target.tolist(), edges.time.tolist(), weight.tolist(), strict=True))
+
+
+@given(rows, st.sampled_from([1, 2**60]), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_both_directions_equal_plain_sorting(events: list, unit: int, tensors: bool) -> None:
+    """``unit`` spreads times so far that the fast sort does not fit; ties abound."""
+    first: dict[tuple[int, int, int], float] = {}
+    for source, target, time, weight in events:
+        first.setdefault((source, target, time * unit), weight)
+    expected = [(*edge, weight) for edge, weight in first.items()]
+    columns: list[Any] = [np.array([e[place] for e in events], np.int64) for place in range(3)]
+    columns[2] *= unit
+    columns.append(np.array([event[3] for event in events], np.float64))
+    if tensors:
+        columns = [torch.from_numpy(column) for column in columns]
+    forward, backward = edges_from_arrays(*columns, sources=5, targets=3)
+    assert listed(forward) == sorted(expected, key=lambda e: (e[0], e[2]))
+    assert listed(backward) == [
+        (target, source, time, weight) for source, target, time, weight in sorted(expected, key=lambda e: (e[1], e[2]))
+    ]
+    assert (len(forward.offsets), len(backward.offsets)) == (6, 4)
+    types = {"offsets": torch.int64, "target": torch.int32, "time": torch.int64, "weight": torch.float32}
+    assert {name: getattr(forward, name).dtype for name in types} == types
+
+
+@pytest.mark.parametrize("weight", [None, np.ones(3), np.ones(3, np.int8)])
+def test_unit_weights_take_no_memory(weight: np.ndarray | None) -> None:
+    for edges in edges_from_arrays(np.arange(3), np.arange(3), np.arange(3), weight, sources=3, targets=3):
+        assert edges.weight.shape == (0,)
+
+
+def test_columns_as_they_come_from_tables_are_taken() -> None:
+    """Reversed, read-only, of the other byte order, unsigned: no copy is asked of the user."""
+    frozen = np.arange(3)
+    frozen.flags.writeable = False
+    plain = edges_from_arrays(np.array([2, 1, 0]), np.arange(3), np.arange(3), sources=3, targets=3)
+    odd = edges_from_arrays(
+        np.arange(3, dtype=np.uint8)[::-1], frozen, np.arange(3, dtype=">i8"), None, sources=3, targets=3
+    )
+    assert [listed(edges) for edges in plain] == [listed(edges) for edges in odd]
+
+
+def test_no_edges_and_no_nodes() -> None:
+    for edges, owners in zip(edges_from_arrays(NONE, NONE, NONE, sources=2, targets=0), (2, 0), strict=True):
+        assert edges.offsets.tolist() == [0] * (owners + 1)
+        assert len(edges.target) == len(edges.time) == 0
+
+
+GOOD: dict[str, Any] = {"source": [0, 1], "target": [1, 0], "time": [5, 6], "weight": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "told"),
+    [
+        ("time", np.array([1.0, np.nan]), "time: expected integers .*; found torch.float64, 1 of them NaN. Convert"),
+        ("time", np.array([1.0, 2.0]), "time: expected integers .*; found torch.float64. Convert"),
+        ("time", np.array(["2024-01-01"] * 2, "datetime64[us]"), r"time: .* found datetime64\[us\]. Convert"),
+        ("time", np.array([2**64 - 5, 1], np.uint64), "time: .* found torch.uint64"),
+        (
+            "time",
+            np.array([0, 2**62]),
+            r"time: expected microseconds between -2\^62 and 2\^62; found 0 to 46116860",
+        ),
+        ("time", np.array([0, -(2**62)]), "time: expected microseconds .* Leave edges without a time out"),
+        ("time", np.array([0]), "time: expected one per edge, 2 as in source; found 1"),
+        ("time", np.array([None, 1]), "time: .* found object"),
+        ("time", [0, 1], "time: .* found list"),
+        ("source", np.array([-1, 0]), "source: expected 0 to 1, as sources is 2; found -1 to 0. Number the nodes"),
+        ("source", np.array([0, 2]), "source: expected 0 to 1, .*; found 0 to 2"),
+        ("source", np.array([False, True]), "source: expected integers .*; found bool"),
+        ("source", torch.tensor([False, True]), "source: expected integers .*; found torch.bool"),
+        ("source", np.array([[0], [1]]), r"source: expected one dimension, \(rows,\); found shape \(2, 1\)"),
+        ("target", np.array([0, 3]), "target: expected 0 to 2, as targets is 3; found 0 to 3"),
+        ("target", np.array([0.0, 1.0], np.float32), "target: expected integers .*; found torch.float32"),
+        ("target", np.array([0, 1, 1]), "target: expected one per edge, 2 as in source; found 3"),
+        (
+            "weight",
+            np.array([1.0, np.nan]),
+            "weight: expected finite numbers .*; found nan in row 1 and 0 more",
+        ),
+        ("weight", np.array([np.inf, 1.0]), "weight: .*; found inf in row 0"),
+        ("weight", np.array([0.0, -1.0]), "weight: .*; found 0.0 in row 0 and 1 more"),
+        ("weight", np.array([1.0, 1e-60]), "weight: .* in float32; found 1e-60 in row 1"),
+        ("weight", np.array([1.0, 1e60]), "weight: .* in float32; found 1e.60 in row 1"),
+        ("weight", np.array([1.0]), "weight: expected one per edge, 2 as in source; found 1"),
+        ("weight", np.array([1j, 1j]), "weight: expected real numbers .*; found complex128"),
+        ("weight", torch.tensor([1j, 1j]), "weight: expected real numbers .*; found torch.complex64"),
+        ("weight", np.array(["1", "2"]), "weight: expected real numbers .*; found <U1"),
+    ],
+)
+def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, told: str) -> None:
+    columns = {name: np.array(values) for name, values in GOOD.items()}
+    assert edges_from_arrays(**columns, sources=2, targets=3)
+    with pytest.raises(GraphInputError, match=told):
+        edges_from_arrays(**{**columns, column: value}, sources=2, targets=3)
+
+
+@pytest.mark.parametrize("count", [-1, 2**31])
+def test_counts_of_nodes_that_cannot_be_are_refused(count: int) -> None:
+    with pytest.raises(GraphInputError, match=rf"targets: expected 0 to 2\^31 - 1 nodes; found {count}"):
+        edges_from_arrays(NONE, NONE, NONE, sources=1, targets=count)

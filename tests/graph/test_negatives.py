@@ -1,0 +1,61 @@
+"""Random nodes of the past."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.graph import timeline
+from models.graph.errors import QueryError
+from models.graph.fakes import DAY, START, fake_graph
+from models.graph.negatives import Existence
+
+NODE = fake_graph().nodes["member"]
+ROWS = NODE.version_offsets.unfold(0, 2, 1).tolist()
+FIRST = [int(NODE.version_time[first]) if first < end else None for first, end in ROWS]
+MOMENT = st.sampled_from([one for one in FIRST if one is not None])
+
+
+def exists(node: int, time: int) -> bool:
+    first = FIRST[node]
+    return first is None or first < time
+
+
+@given(st.lists(MOMENT, max_size=20), st.integers(-1, 1), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_drawn_nodes_exist_before_the_moment(times: list[int], by: int, weighted: bool) -> None:
+    time = torch.tensor(times, dtype=torch.int64) + by
+    weight = torch.arange(40.0) if weighted else None
+    drawn = Existence("member", NODE).draw(time, weight)
+    assert drawn.shape == time.shape
+    assert all(exists(node, moment) for node, moment in zip(drawn.tolist(), time.tolist(), strict=True))
+    assert not weighted or 0 not in drawn.tolist()
+
+
+def test_every_existing_node_is_drawn_in_proportion() -> None:
+    moment = START
+    known = [node for node in range(40) if exists(node, moment)]
+    assert 0 < len(known) < 40
+    weight = torch.where(torch.arange(40) % 2 == 0, 3.0, 1.0)
+    drawn = Existence("member", NODE).draw(torch.full((40_000,), moment), weight)
+    share = drawn.bincount(minlength=40) / len(drawn)
+    expected = torch.zeros(40)
+    expected[known] = weight[known] / weight[known].sum()
+    torch.testing.assert_close(share, expected, rtol=0, atol=0.01)
+
+
+def test_a_node_of_that_very_moment_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = max(first for first in FIRST if first is not None)
+    time = torch.full((2_000,), moment)
+    assert all(exists(node, moment) for node in Existence("member", NODE).draw(time).tolist())
+    monkeypatch.setattr(timeline, "is_before", lambda moment, time: moment <= time)
+    assert not all(exists(node, moment) for node in Existence("member", NODE).draw(time).tolist())
+
+
+def test_no_node_to_draw_is_an_error() -> None:
+    node = fake_graph(members=5).nodes["member"]
+    with pytest.raises(QueryError, match="Leave out the earliest pairs"):
+        Existence("member", node).draw(torch.tensor([START - 100 * DAY]))
+    with pytest.raises(QueryError, match="5 values of 0 or more"):
+        Existence("member", node).draw(torch.tensor([START]), torch.ones(4))
+    assert len(Existence("member", node).draw(torch.tensor([], dtype=torch.int64))) == 0

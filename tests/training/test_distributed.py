@@ -1,0 +1,69 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.training.__main__ import main
+from models.training.artifact import load_model
+from models.training.distributed import Ranks, ranks
+from models.training.train import train
+from tests.training.small import small_graph
+from tests.training.test_step import STILL, gradients
+from tests.training.worker import CONFIG
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Two processes on loopback; the rendezvous picks a free port."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.run(
+        [sys.executable, *launch, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_two_processes_train_the_model_of_one_also_after_one_of_them_was_killed(tmp_path: Path) -> None:
+    killed = torchrun("-m", "tests.training.worker", str(tmp_path), "dies")
+    assert killed.returncode != 0  # and the other process did not wait for ever
+    assert not (tmp_path / "model").exists()
+    assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["epoch_0001"]
+    gradient = gradients(small_graph())[1]
+    for rank in range(2):
+        torch.testing.assert_close(load_file(tmp_path / f"gradients_{rank}.safetensors"), gradient, atol=1e-5, rtol=0)
+
+    again = torchrun("-m", "tests.training.worker", str(tmp_path), "lives")
+    assert again.returncode == 0, again.stderr
+    assert not (tmp_path / "checkpoint").exists()
+    two = load_model(tmp_path / "model")
+    one = load_model(train(small_graph(), STILL, CONFIG, tmp_path / "one", device="cpu"))
+    assert one.training["epochs"] == two.training["epochs"]
+    for first, second in zip(one.training["history"], two.training["history"], strict=True):
+        assert first == pytest.approx(second, abs=1e-5)
+    torch.testing.assert_close(dict(two.ranker.state_dict()), dict(one.ranker.state_dict()), atol=1e-5, rtol=0)
+
+
+def test_the_command_fits_a_stored_graph_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_graph().save(tmp_path / "graph")
+    (tmp_path / "training.json").write_text('{"epochs": 1, "batch_size": 64}')
+    arguments = ["--graph", str(tmp_path / "graph"), "--out", str(tmp_path / "out" / "model"), "--device", "cpu"]
+    sizes = '{"width": 8, "heads": 2, "graph_tokens": 2, "activities": 5}'
+    assert main([*arguments, "--model", sizes, "--training", str(tmp_path / "training.json")]) == 0
+    assert load_model(tmp_path / "out" / "model").ranker.config.width == 8
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Next: ")
+    assert main([*arguments, "--model", '{"wide": 8}']) == 1
+    assert "expected keys out of width" in capsys.readouterr().err
+    assert main([*arguments, "--training", str(tmp_path / "none.json")]) == 1
+    assert "none.json" in capsys.readouterr().err
+
+
+def test_without_torchrun_a_process_is_alone() -> None:
+    loss = torch.tensor(2.0)
+    assert ranks() == Ranks(0, 1)
+    assert ranks().sum_gradients([], loss) is loss
+    assert ranks().share({"a": 1.0}, torch.device("cpu")) == {"a": 1.0}
+    ranks().wait()

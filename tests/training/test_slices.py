@@ -1,0 +1,149 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from models.graph.sample import Sampler
+from models.graph.store import TemporalGraph
+from models.graph.tree import Branch
+from models.nn.aggregation import walk
+from models.nn.encoded import encode_graph
+from models.nn.encoding import Encoding
+from models.training.batches import Batch, Batches
+from models.training.slices import Slices, cut, one_each
+from tests.training.small import small_graph
+
+GRAPH = small_graph()  # times fall on whole hours: seeds and edges of the same moment abound
+HOUR = 3_600_000_000
+ENCODING = Encoding.fit(GRAPH, GRAPH.schema.window("train").end)
+
+
+def batches(graph: TemporalGraph) -> Batches:
+    return Batches(encode_graph(ENCODING, graph.schema, graph), activities=5)
+
+
+def all_slices(rows: Tensor, size: int, hours: float) -> Slices:
+    return cut(rows, GRAPH.seeds.member[rows], GRAPH.seeds.time[rows], size, hours)
+
+
+def by_hand(rows: list[int], size: int, hours: float) -> list[list[int]]:
+    seeds, found = GRAPH.seeds, list[list[int]]()
+    for row in sorted(rows, key=lambda row: (int(seeds.member[row]), int(seeds.time[row]), row)):
+        last = found[-1] if found else []
+        same = bool(last) and seeds.member[last[0]] == seeds.member[row] and seeds.member[row] >= 0
+        if same and len(last) < size and seeds.time[row] - seeds.time[last[0]] <= hours * HOUR:
+            last.append(row)
+        else:
+            found.append([row])
+    return found
+
+
+def as_lists(slices: Slices) -> list[list[int]]:
+    return [part.tolist() for part in slices.rows.split(slices.offsets.diff().tolist())]
+
+
+CHOSEN = st.lists(st.integers(0, len(GRAPH.seeds) - 1), unique=True, max_size=80)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CHOSEN, st.integers(2, 5), st.sampled_from([0.0, 1.0, 30.0, 1e300]))
+def test_slices_are_runs_of_one_member_bounded_in_number_and_time(rows: list[int], size: int, hours: float) -> None:
+    slices = all_slices(torch.tensor(rows, dtype=torch.int64), size, hours)
+    assert as_lists(slices) == by_hand(rows, size, hours)
+    order = torch.randperm(len(slices))
+    taken = slices.take(order)
+    assert as_lists(taken) == [as_lists(slices)[place] for place in order.tolist()]
+    for runs in (taken.batches(7), taken.parts(3)):
+        assert [one for run in runs for one in as_lists(run)] == as_lists(taken)
+    assert len(taken.parts(3)) == 3
+
+
+def test_unknown_members_share_with_nobody() -> None:
+    rows, unknown = torch.arange(6), torch.full((6,), -1)
+    assert len(cut(rows, unknown, torch.zeros(6, dtype=torch.int64), 4, 24.0)) == 6
+
+
+def test_without_slices_batches_are_cut_in_order() -> None:
+    rows = torch.randperm(10)
+    assert [run.rows.tolist() for run in one_each(rows).batches(4)] == [part.tolist() for part in rows.split(4)]
+    assert one_each(rows[:0]).batches(4) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, len(GRAPH.seeds) - 1), unique=True, min_size=1, max_size=40), st.integers(1, 5))
+def test_a_shared_state_is_strictly_before_every_seed_of_its_slice(rows: list[int], size: int) -> None:
+    slices = all_slices(torch.tensor(rows), size, 48.0)
+    check_states(GRAPH, slices)
+
+
+def check_states(graph: TemporalGraph, slices: Slices) -> None:
+    """Each slice's tree is its earliest seed's own; what it holds is older than each of its seeds."""
+    batch, seeds = batches(graph).make(slices), graph.seeds
+    own = Sampler(graph).tree("member", seeds.member[slices.first], seeds.time[slices.first])
+    # A branch's parents at depth d are (S * places): their slice is the parent's number over the places per slice.
+    for (name, found), (same, expected) in zip(walk(batch.member.branches), walk(own.branches), strict=True):
+        assert name == same
+        assert all(torch.equal(a, b) for a, b in zip(contents(found), contents(expected), strict=True))
+        per_slice = found.index.numel() // len(slices)
+        moments, visible = found.edge_time.view(-1, per_slice), found.mask.view(-1, per_slice)
+        assert (moments[slices.of] < seeds.time[slices.rows].unsqueeze(1))[visible[slices.of]].all()
+    assert (batch.member_time[slices.of] <= seeds.time[slices.rows]).all()
+    assert (batch.state_age >= 0).all()
+    moments, visible = batch.activities.time[slices.of], batch.activities.mask[slices.of]
+    assert (moments < seeds.time[slices.rows].unsqueeze(1))[visible].all()
+    assert (batch.age[visible] > 0).all()
+
+
+def contents(branch: Branch) -> tuple[Tensor, ...]:
+    return branch.index, branch.mask, branch.edge_time, branch.weight, branch.time
+
+
+def states(batch: Batch) -> list[Tensor]:
+    found = [tensor for _, branch in walk(batch.member.branches) for tensor in contents(branch)]
+    return [*found, batch.activities.target, batch.activities.time, batch.activities.mask, batch.member_time]
+
+
+def test_what_happens_after_the_earliest_seed_reaches_no_seed_of_the_slice() -> None:
+    """Neither what happened nor HOW MUCH of it: places of a full tree must not give way to later edges."""
+    rows = GRAPH.seeds.rows("train")
+    slices = all_slices(rows, 4, 48.0)
+    longest = int(slices.offsets.diff().argmax())
+    slices = slices.take(torch.tensor([longest]))
+    start = int(GRAPH.seeds.time[slices.first])
+    edges = {}
+    for name, edge in GRAPH.edges.items():
+        owner, kept = torch.repeat_interleave(edge.offsets.diff()), edge.time < start
+        offsets = torch.bincount(owner[kept], minlength=len(edge.offsets) - 1).cumsum(0)
+        offsets = torch.cat([offsets.new_zeros(1), offsets])
+        edges[name] = replace(
+            edge, offsets=offsets, target=edge.target[kept], time=edge.time[kept], weight=edge.weight[kept]
+        )
+    before = replace(GRAPH, edges=edges)
+    assert sum(len(edge.time) for edge in edges.values()) < sum(len(edge.time) for edge in GRAPH.edges.values())
+    whole, past = states(batches(GRAPH).make(slices)), states(batches(before).make(slices))
+    assert all(torch.equal(a, b) for a, b in zip(whole, past, strict=True))
+
+
+def test_equal_times_taken_for_earlier_ones_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: with <= in place of < the property above does not hold."""
+    monkeypatch.setattr("models.graph.timeline.is_before", lambda moment, time: moment <= time)
+    with pytest.raises(AssertionError):
+        check_states(small_graph(), all_slices(GRAPH.seeds.rows("train"), 4, 48.0))
+
+
+def test_a_slice_asks_once_and_every_seed_keeps_its_own_side() -> None:
+    rows = GRAPH.seeds.rows("train")
+    slices = all_slices(rows, 4, 48.0)
+    batch, alone = batches(GRAPH).make(slices), batches(GRAPH).make(one_each(slices.rows))
+    assert len(batch.member.index) == len(slices) < len(rows) == len(batch.item.index)
+    for name in ("numbers", "categories", "surface", "hour", "weekday", "labels"):
+        assert torch.equal(getattr(batch, name).nan_to_num(), getattr(alone, name).nan_to_num())
+    assert torch.equal(batch.item.index, alone.item.index)
+    assert torch.equal(batch.item.time, alone.item.time)
+    lag = torch.full((len(slices),), HOUR)
+    late = batches(GRAPH).make(slices, lag=lag)
+    assert torch.equal(late.member_time, batch.member_time - HOUR)
+    torch.testing.assert_close(late.state_age, batch.state_age + 3600)

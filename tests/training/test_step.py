@@ -1,0 +1,96 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.graph.store import TemporalGraph
+from models.nn.encoded import EncodedGraph, encode_graph
+from models.nn.encoding import Encoding
+from models.nn.model import Ranker
+from models.training import compiled
+from models.training.artifact import load_model
+from models.training.batches import Batches
+from models.training.config import Precision
+from models.training.distributed import Ranks
+from models.training.errors import CompilerError
+from models.training.slices import Slices, cut
+from models.training.step import gradient
+from models.training.train import train
+from tests.training.small import MODEL, TRAINING, small_graph
+
+STILL = replace(MODEL, dropout=0.0, id_dropout=0.0)
+
+
+def ready(graph: TemporalGraph) -> tuple[Ranker, EncodedGraph, Slices]:
+    encoding = Encoding.fit(graph, graph.schema.window("train").end)
+    torch.manual_seed(0)
+    ranker = Ranker(STILL, graph.schema, encoding)
+    rows = graph.seeds.rows("train")
+    slices = cut(rows, graph.seeds.member[rows], graph.seeds.time[rows], 3, 24.0).parts(4)[0]
+    return ranker, encode_graph(encoding, graph.schema, graph), slices
+
+
+def gradients(
+    graph: TemporalGraph, accumulate: int = 1, precision: Precision = "float32", ranks: Ranks | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    ranker, encoded, slices = ready(graph)
+    lag = torch.arange(len(slices)) * 3_600_000_000
+    batches = Batches(encoded, STILL.activities)
+    loss = gradient(ranker, encoded, batches, slices, lag, 1, accumulate, precision, ranks or Ranks())
+    return loss, {name: p.grad for name, p in ranker.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("accumulate", [2, 5, 40])
+def test_the_gradient_of_the_parts_is_that_of_the_whole(accumulate: int) -> None:
+    """Tasks are defined on different rows of each part: each is divided by the whole step's rows."""
+    graph = small_graph()
+    loss, expected = gradients(graph)
+    parted, found = gradients(graph, accumulate)
+    torch.testing.assert_close(parted, loss, atol=1e-6, rtol=0)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, atol=1e-6, rtol=0)
+
+
+def test_bfloat16_computes_float32_gradients_near_those_of_float32() -> None:
+    graph = small_graph()
+    loss, expected = gradients(graph)
+    rough, found = gradients(graph, precision="bfloat16")
+    assert rough.dtype == torch.float32
+    assert {value.dtype for value in found.values()} == {torch.float32}
+    torch.testing.assert_close(rough, loss, atol=0.02, rtol=0)
+    whole, other = (torch.cat([g[name].flatten() for name in expected]) for g in (expected, found))
+    assert torch.nn.functional.cosine_similarity(whole, other, dim=0) > 0.99
+    assert not torch.equal(whole, other)
+
+
+def test_a_model_trained_in_bfloat16_is_stored_in_float32(tmp_path: Path) -> None:
+    config = replace(TRAINING, precision="bfloat16")
+    model = load_model(train(small_graph(), MODEL, config, tmp_path / "model", device="cpu", fixed_epochs=1))
+    assert {value.dtype for value in model.ranker.parameters()} == {torch.float32}
+
+
+def test_a_compiled_decoder_gives_the_same_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced as for the compiler, run as it is: code generation takes minutes."""
+    traced, compile_ = [], torch.compile
+    monkeypatch.setattr(
+        compiled.torch,
+        "compile",
+        lambda model, dynamic: traced.append(1) or compile_(model, dynamic=dynamic, backend="eager"),
+    )
+    weights = []
+    for changes in ({}, {"compile": True}):
+        config = replace(TRAINING, batch_size=200, **changes)
+        model = load_model(train(small_graph(), STILL, config, tmp_path / "model", device="cpu", fixed_epochs=1))
+        weights.append(model.ranker.state_dict())
+    assert traced == [1]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=1e-5, rtol=0)
+
+
+def test_without_a_compiler_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(CompilerError, match=r"expected a C\+\+ compiler; found no 'no-such-compiler'"):
+        train(small_graph(), MODEL, replace(TRAINING, compile=True), tmp_path / "model", device="cpu")

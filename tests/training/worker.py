@@ -1,0 +1,33 @@
+"""One process of a data parallel training, started by ``tests/training/test_distributed.py`` through torchrun."""
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from models.training.distributed import process_group, ranks
+from models.training.train import train
+from tests.training.small import TRAINING, small_graph
+from tests.training.test_step import STILL, gradients
+
+CONFIG = replace(TRAINING, epochs=2, batch_size=48, learning_rate=0.001, member_lag_days=0.0, accumulate=2, slice=2)
+
+
+def main(folder: Path, dies: bool) -> None:
+    def log(metrics: dict[str, float], epoch: int) -> None:
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with process_group("cpu", wait=timedelta(seconds=60)):
+        assert ranks().size == int(os.environ["WORLD_SIZE"])
+        found = gradients(small_graph(), accumulate=2, ranks=ranks())[1]
+        save_file(found, folder / f"gradients_{ranks().rank}.safetensors")
+        train(small_graph(), STILL, CONFIG, folder / "model", device="cpu", log=log)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2] == "dies")
