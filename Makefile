@@ -53,7 +53,7 @@ lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/mypy
 
 bench: $(READY) ## every benchmark (each prints a table and a last line of JSON)
-	@for name in $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//' | grep -v '^__'); do \
+	@for name in $$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//'); do \
 		echo "== $$name"; $(PY) -m benchmarks.$$name || exit 1; done
 
 clean: ## stop the endpoint, remove the environment and what runs made

@@ -17,7 +17,7 @@ _TRITON = find_spec("triton") is not None
 def mean_of_rows(table: Tensor, index: Tensor, mask: Tensor) -> Tensor:
     """(parents, width): the mean of the rows ``index`` (parents, fan_out) that are unmasked; zeros where none is.
 
-    ``table`` (rows, width) of any float type, all finite; ``mask`` (parents, fan_out) bool. The sum is taken in float32.
+    ``table`` (rows, width) of any float type, all finite; ``mask`` (parents, fan_out) bool. Sums are taken in float32.
     """
     trained = table.requires_grad and torch.is_grad_enabled()
     if _TRITON and table.is_cuda and not trained and index.numel():
