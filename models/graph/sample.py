@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.cuda import is_current_stream_capturing
 
 from models.graph.chance import Draw
 from models.graph.errors import QueryError
@@ -139,8 +140,8 @@ class Sampler:
                 raise QueryError(f"{name}: expected on the graph's device {self.graph.device}; found {tensor.device}")
         if len(index) != len(time):
             raise QueryError(f"time: expected one per index, {len(index)}; found {len(time)}")
-        if not len(index) or torch.compiler.is_compiling():
-            return
+        if not len(index) or torch.compiler.is_compiling() or (time.is_cuda and is_current_stream_capturing()):
+            return  # values cannot be looked at while work is being recorded
         count = self.schema.node(node).count
         bounds = torch.stack([index.min(), index.max(), time.min(), time.max()]).tolist()  # one wait for the device
         if not (bounds[0] >= -1 and bounds[1] < count):

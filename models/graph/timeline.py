@@ -10,6 +10,10 @@ LATEST = 2**62
 """Moments lie strictly between minus this and this, microseconds: 146,000 years each way, so that differences fit."""
 
 
+_STRIDES = 4
+"""Searches take a multiple of so many strides, so that few kernels serve graphs and edge types of all sizes."""
+
+
 def is_before(moment: Tensor, time: Tensor) -> Tensor:
     """Whether a row of that moment is visible at ``time``: the one place that refuses equal times."""
     return moment < time
@@ -25,7 +29,7 @@ class Timeline:
         """``offsets`` (owners + 1,) int64; ``time`` (rows,) int64, ascending within each owner's rows."""
         self.offsets, self.time = offsets, time
         longest = int(offsets.diff().max()) if len(offsets) > 1 else 0
-        self.steps = longest.bit_length()
+        self.steps = -(-longest.bit_length() // _STRIDES) * _STRIDES
 
     def end(self, owner: Tensor, time: Tensor) -> Tensor:
         """The row after the owner's last one strictly before ``time``; ``offsets[owner]`` where there is none.

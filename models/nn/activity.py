@@ -37,6 +37,11 @@ class ActivityEncoder(nn.Module):
         )
         self.around = replace(schema, edges=intrinsic, pageranks=())
         self.attention = nn.ModuleDict({edge.name: BranchAttention(config.width) for edge in intrinsic})
+        self.acted_on = sorted(acted_on)
+        self.of_type: Tensor
+        of_type = [[self.targets[name] == node for name in self.edges] for node in self.acted_on]
+        of_type_shape = len(self.acted_on), len(self.edges)
+        self.register_buffer("of_type", torch.tensor(of_type, dtype=torch.bool).view(of_type_shape), persistent=False)
         self.content = pass_through(nn.Linear(config.width, config.width))
         self.action = nn.Embedding(max(len(self.edges), 1), config.width)
         with torch.no_grad():  # beside the content, not across it: dot products of content start out undisturbed
@@ -52,10 +57,14 @@ class ActivityEncoder(nn.Module):
             edge = encoded.activity_edge[edge]
         moment, target = time.repeat_interleave(count), activities.target.flatten()
         tokens = torch.zeros(batch * count, self.width, device=time.device)
-        for node in sorted({self.targets[name] for name in self.edges}):
-            of_type = torch.tensor([self.targets[name] == node for name in self.edges], device=edge.device)
-            rows = torch.nonzero(of_type[edge] & activities.mask.flatten()).flatten()
-            tokens = tokens.index_copy(0, rows, self._content(encoded, node, target[rows], moment[rows], look_up))
+        for place, node in enumerate(self.acted_on):
+            seen = self.of_type[place][edge] & activities.mask.flatten()
+            if time.is_cuda:  # all rows, of which those of another type hold the unknown node: the GPU need not wait
+                content = self._content(encoded, node, torch.where(seen, target, -1), moment, look_up)
+                tokens = torch.where(seen.unsqueeze(1), content, tokens)
+            else:
+                rows = torch.nonzero(seen).flatten()
+                tokens = tokens.index_copy(0, rows, self._content(encoded, node, target[rows], moment[rows], look_up))
         tokens = (self.content(tokens) + self.action(edge)).unflatten(0, (batch, count))
         # Place 0 stands in where there is no activity: nothing may speak there.
         return tokens * activities.mask.unsqueeze(-1)

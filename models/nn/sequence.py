@@ -87,8 +87,6 @@ class SequenceDecoder(nn.Module):
         seen = torch.cat([visible_prefix(self.graph_tokens, mask), own], dim=1)  # (B, P + H)
         seen = seen.repeat_interleave(slate, dim=0)[:, None, None, :]
         tokens = (candidates + self.candidate_position).flatten(0, 1)  # (B * C, H, w)
-        # Of the last layer only these are read: the graph tokens and the last activity, which has seen everything.
-        read = [*range(self.graph_tokens), prefix.shape[1] - 1]
         blocks = cast("list[Block]", list(self.blocks))
         for place, block in enumerate(blocks):
             keys = block.keys(prefix)
@@ -98,7 +96,12 @@ class SequenceDecoder(nn.Module):
             )
             tokens = block(tokens, (both[0], both[1]), seen)
             last = place == len(self.blocks) - 1
-            prefix = block(prefix[:, read], keys, causal[:, :, read]) if last else block(prefix, keys, causal)
+            prefix = block(self._read(prefix, 1), keys, self._read(causal, 2)) if last else block(prefix, keys, causal)
         prefix, tokens = self.norm(prefix), self.norm(tokens)
         summary = torch.cat([prefix[:, :-1].mean(dim=1), prefix[:, -1]], dim=-1)
         return summary, tokens.unflatten(0, (batch, slate))
+
+    def _read(self, prefix: Tensor, along: int) -> Tensor:
+        """What is read of the last layer: the graph tokens and the last activity, which has seen everything."""
+        last = prefix.shape[along] - 1
+        return torch.cat([prefix.narrow(along, 0, self.graph_tokens), prefix.narrow(along, last, 1)], dim=along)

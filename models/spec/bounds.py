@@ -35,7 +35,7 @@ TRAINING: dict[str, Bound] = {
         ("patience", "weight_decay", "member_lag_days", "slice_hours", "neighbour_tolerance"), _NOT_NEGATIVE
     ),
     **dict.fromkeys(("warmup", "averaging", "tolerance_decay"), _SHARE),
-    **dict.fromkeys(("compile", "adaptive_neighbours"), _SWITCH),
+    **dict.fromkeys(("compile", "record", "adaptive_neighbours"), _SWITCH),
     "precision": Bound("float32 or bfloat16", lambda value: value in get_args(Precision)),
     "seed": _SEED,
 }

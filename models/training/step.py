@@ -1,5 +1,7 @@
 """The gradient of one optimiser step: its seeds in parts, over processes and one after the other."""
 
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -9,7 +11,11 @@ from models.nn.model import Ranker
 from models.training.batches import Batches, score
 from models.training.config import Precision
 from models.training.distributed import Ranks
+from models.training.recorder import Recorder
 from models.training.slices import Slices
+
+_STATES_PER_SEED = 200
+"""About as many node states as a seed's trees and activities have places: beyond, most would be computed in vain."""
 
 
 def gradient(
@@ -22,28 +28,34 @@ def gradient(
     accumulate: int,
     precision: Precision,
     ranks: Ranks,
+    recorder: Recorder | None = None,
 ) -> Tensor:
     """Set every ``grad`` to that of the loss of all seeds of ``slices``; answer that loss ().
 
     ``lag`` (slices,) int64 as in ``Batches.make``. This process computes its run of slices in ``accumulate`` parts.
     Each part's losses are divided by the defined rows of the WHOLE step, task by task: gradients then just add up.
+    ``recorder``: does what is in one part by replaying what it recorded.
     """
-    schema = encoded.graph.schema.seeds
-    device = slices.rows.device
-    weights = torch.tensor([task.weight for task in schema.tasks], device=device)
     defined = (~torch.isnan(encoded.graph.seeds.labels[slices.rows])).sum(dim=0)
     own, own_lag = _part(slices, lag, ranks.size)[ranks.rank]
-    total = torch.zeros((), device=device)
-    ranker.zero_grad(set_to_none=True)
-    for part, part_lag in _part(own, own_lag, accumulate):
-        if not len(part):
-            continue
+
+    def backward(part: Slices, part_lag: Tensor, defined: Tensor) -> Tensor:
         batch = batches.make(part, lag=part_lag, draw=draw)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            logits = score(ranker, encoded, batch)
-        loss = multi_task_loss(logits.float(), batch.labels, weights, defined)
+        with torch.autocast(part_lag.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            table = ranker.input_table(encoded) if _all_inputs(encoded, part) else None
+            logits = score(ranker, encoded, batch, table)
+        loss = multi_task_loss(logits.float(), batch.labels, _task_weights(encoded, part_lag.device), defined)
         loss.backward()
-        total += loss.detach()
+        return loss.detach()
+
+    ranker.zero_grad(set_to_none=True)
+    if recorder and accumulate == 1 and recorder.fits(own):
+        total = recorder.run(backward, own, own_lag, defined)
+    else:
+        total = torch.zeros((), device=lag.device)
+        for part, part_lag in _part(own, own_lag, accumulate):
+            if len(part):
+                total += backward(part, part_lag, defined)
     return ranks.sum_gradients(list(ranker.parameters()), total)
 
 
@@ -64,3 +76,18 @@ def _part(slices: Slices, lag: Tensor, count: int) -> list[tuple[Slices, Tensor]
         return [(slices, lag)]
     parts = slices.parts(count)
     return list(zip(parts, lag.split([len(part) for part in parts]), strict=True))
+
+
+def _all_inputs(encoded: EncodedGraph, part: Slices) -> bool:
+    """Whether to compute the inputs of all node states: a GPU does not wait to hear which ones a batch meets."""
+    return part.rows.is_cuda and encoded.states <= _STATES_PER_SEED * len(part.rows)
+
+
+def _task_weights(encoded: EncodedGraph, device: torch.device) -> Tensor:
+    """(tasks,) float32."""
+    return _on_device(tuple(task.weight for task in encoded.graph.schema.seeds.tasks), device)
+
+
+@cache
+def _on_device(numbers: tuple[float, ...], device: torch.device) -> Tensor:
+    return torch.tensor(numbers, device=device)

@@ -29,6 +29,7 @@ from models.training.config import TrainingConfig
 from models.training.distributed import ranks
 from models.training.errors import DivergedError, NoSeedsError
 from models.training.predict import score_rows, task_aucs
+from models.training.recorder import Recorder, recordable
 from models.training.schedule import advance, begin
 from models.training.slices import cut
 from models.training.step import gradient
@@ -156,6 +157,9 @@ def _epoch(
     started, total, seen = perf_counter(), 0.0, 0
     with _seeded(seed, device), _bar(len(rows), epoch, together.leads) as bar:
         steps = slices.take(torch.randperm(len(slices), device=device)).batches(config.batch_size)
+        recorder = None
+        if config.record and recordable(encoded.graph.schema, device):
+            recorder = Recorder(list(ranker.parameters()), config.batch_size // together.size)
         lags = None
         if together.size > 1:  # all processes draw the same lags, each its own dropout
             lags = torch.Generator(device).manual_seed(seed)
@@ -164,7 +168,9 @@ def _epoch(
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * _schedule((epoch + step / len(steps)) / config.epochs, config)
             lag, draw = random_lag(len(part), config.member_lag_days, device, lags), epoch * len(steps) + step + 1
-            loss = gradient(ranker, encoded, batches, part, lag, draw, config.accumulate, config.precision, together)
+            loss = gradient(
+                ranker, encoded, batches, part, lag, draw, config.accumulate, config.precision, together, recorder
+            )
             torch.nn.utils.clip_grad_norm_(ranker.parameters(), config.gradient_norm)
             optimiser.step()
             _follow(average, ranker, config.averaging, epoch * len(steps) + step)
