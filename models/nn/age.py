@@ -21,13 +21,16 @@ def age_features(age: Tensor) -> Tensor:
     time of the day (of the week), -1 half a day (half a week) away. Then the logarithm of the age.
     """
     logarithm = age.clamp(min=1).log().unsqueeze(-1)
-    ends, turns = _constants(age.device)
+    ends, turns = _numbers(age.device) if torch.compiler.is_compiling() else _constants(age.device)
     within, ever = ((ends - logarithm) * 6).sigmoid(), torch.ones_like(logarithm)
     return torch.cat([within, ever, (age.unsqueeze(-1) * turns).cos(), logarithm / _MONTH], dim=-1)
 
 
-@cache
-def _constants(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Ends of the windows (logarithms of seconds) and turns per second; made once, as a copy to a GPU waits for it."""
+def _numbers(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ends of the windows (logarithms of seconds) and turns per second."""
     ends = torch.tensor([math.log(hours * 3_600) for hours in _HOURS], device=device)
     return ends, torch.tensor([2 * math.pi / _DAY, 2 * math.pi / (7 * _DAY)], device=device)
+
+
+_constants = cache(_numbers)
+"""Made once per device: a copy to a GPU waits for it, and cannot be recorded."""
