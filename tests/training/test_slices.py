@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from models import metrics
+from models.graph.fakes import fake_graph
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.graph.tree import Branch
@@ -147,3 +149,17 @@ def test_a_slice_asks_once_and_every_seed_keeps_its_own_side() -> None:
     late = batches(GRAPH).make(slices, lag=lag)
     assert torch.equal(late.member_time, batch.member_time - HOUR)
     torch.testing.assert_close(late.state_age, batch.state_age + 3600)
+
+
+def test_masking_a_state_of_the_latest_seed_would_tell_the_outcome() -> None:
+    """Why a slice is read as of its earliest seed: how many places are masked says whether the seed was clicked."""
+    graph = fake_graph(members=200, items=60, impressions=12_000)
+    seeds, rows = graph.seeds, graph.seeds.rows("train")
+    slices = cut(rows, seeds.member[rows], seeds.time[rows], size=4, hours=48.0)
+    latest = slices.rows[slices.offsets[1:] - 1]
+    tree = Sampler(graph, hops=1).tree("member", seeds.member[latest], seeds.time[latest])
+    edge_time = tree.branches["clicked"].edge_time[slices.of]
+    masked = (edge_time >= seeds.time[slices.rows].unsqueeze(1)).sum(dim=1)
+    earlier = slices.rows != latest[slices.of]
+    labels = seeds.labels[slices.rows, 0][earlier].numpy()
+    assert metrics.auc(labels, masked[earlier].numpy().astype(float)) > 0.6
