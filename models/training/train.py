@@ -66,7 +66,7 @@ def train(
     """
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     graph = graph.to(chosen)
-    rows = _labelled(graph, windows)
+    rows = labelled(graph, windows)
     tasks = [task.name for task in graph.schema.seeds.tasks]
     encoding = Encoding.fit(graph, until=max(graph.schema.window(window).end for window in windows))
     encoded = encode_graph(encoding, graph.schema, graph)
@@ -218,7 +218,7 @@ def _finished(progress: Progress, config: TrainingConfig, fixed_epochs: int | No
     return progress.epoch >= config.epochs or progress.waited > config.patience
 
 
-def _labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
+def labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
     """The seeds of the windows that have a label for any task, known before the last of the windows ended."""
     rows = torch.cat([graph.seeds.rows(window) for window in windows])
     end = max(graph.schema.window(window).end for window in windows)

@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.training import train as training
 from models.training.artifact import load_model
 from models.training.errors import CheckpointError, DivergedError, NoSeedsError
 from models.training.predict import predict
 from models.training.step import multi_task_loss
-from models.training.train import train
+from models.training.train import labelled, train
 from tests.training.small import MODEL, TRAINING, small_graph
 
 GRAPH = small_graph()
@@ -138,3 +140,18 @@ def test_without_a_validation_window_the_last_epoch_is_kept(tmp_path: Path) -> N
 def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match=r"expected a finite number; found .*learning_rate"):
         train(GRAPH, MODEL, replace(TRAINING, learning_rate=float("inf")), tmp_path / "model", device="cpu")
+
+
+@given(st.lists(st.integers(-2, 2), min_size=1, max_size=30))
+@settings(max_examples=30, deadline=None)
+def test_labels_that_settle_at_the_end_of_the_windows_or_later_are_not_trained_on(hours: list[int]) -> None:
+    graph = small_graph()
+    rows, end = graph.seeds.rows("train"), graph.schema.window("train").end
+    settled = graph.seeds.settled.clone()
+    settled[rows] = end - 1
+    changed = rows[: len(hours)]
+    settled[changed] = end + torch.tensor(hours)[: len(changed)]
+    found = labelled(replace(graph, seeds=replace(graph.seeds, settled=settled)), ("train",))
+    late = changed[torch.tensor(hours)[: len(changed)] >= 0]
+    has_label = ~torch.isnan(graph.seeds.labels[rows]).all(dim=1)
+    assert set(found.tolist()) == set(rows[has_label].tolist()) - set(late.tolist())
