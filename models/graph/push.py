@@ -17,9 +17,10 @@ WHOLE = 2**50
 def push(walked: Walked, index: Tensor, known: Tensor, time: Tensor) -> Scores:
     """The PPR of each of ``index`` (batch,), ``known`` (batch,), as of ``time`` (batch,), to within epsilon * degree.
 
-    The seed starts with a residual of 1. A node whose residual is at least epsilon * degree keeps the share ``restart``
-    of it and passes the rest on, evenly over its visible edges; each round pushes all such nodes, until there is none.
-    The degrees of all that is pushed sum up to 1 / (restart * epsilon) at most, however large the graph.
+    The seed starts with a residual of 1 and is pushed: it keeps the share ``restart`` and passes the rest on, evenly
+    over its visible edges. So is then every node whose residual is at least epsilon * degree, round by round, until
+    there is none; of a residual that is left the share ``restart`` counts too. Beside the seed's, the degrees of all
+    that is pushed sum up to 1 / (restart * epsilon) at most, however large the graph.
     """
     rank = walked.rank
     threshold = max(round(rank.epsilon * WHOLE), 1)
@@ -27,7 +28,8 @@ def push(walked: Walked, index: Tensor, known: Tensor, time: Tensor) -> Scores:
     key = seed * walked.nodes + walked.first[walked.source] + index[seed]  # ascending, whoever is reached
     score, residual = torch.zeros_like(key), torch.full_like(key, WHOLE)
     moment, degree = torch.full_like(key, -LATEST), _degree(walked, key, time)
-    while len(pushed := ((degree > 0) & (residual // degree.clamp(min=1) >= threshold)).nonzero().flatten()):
+    pushed = (degree > 0).nonzero().flatten()  # the seed whatever its degree, so that its neighbours are reached
+    while len(pushed):
         kept = (residual[pushed].double() * rank.restart).long()
         share = (residual[pushed] - kept) // degree[pushed]
         score[pushed] += kept
@@ -42,6 +44,8 @@ def push(walked: Walked, index: Tensor, known: Tensor, time: Tensor) -> Scores:
         degree = torch.full_like(key, -1).index_put((old,), degree)
         fresh = (degree < 0).nonzero().flatten()
         degree[fresh] = _degree(walked, key[fresh], time)
+        pushed = ((degree > 0) & (residual // degree.clamp(min=1) >= threshold)).nonzero().flatten()
+    score += (residual.double() * rank.restart).long()  # what a residual would leave behind if it were pushed
     seed, number = key // max(walked.nodes, 1), key % max(walked.nodes, 1)
     node = number - walked.first[walked.target]
     scored = walked.of_type(number, walked.target) & (score > 0)

@@ -44,9 +44,12 @@ class Sampler:
     def __init__(self, graph: TemporalGraph, hops: int | None = None, limit: int | None = None, seed: int = 0) -> None:
         """``hops``: how far trees reach; ``limit``: the largest fan-out; None = as the schema says.
 
-        ``seed`` (int64) decides what the random strategies draw. Raises QueryError for a PageRank over types that the
-        graph lacks.
+        ``seed`` (int64) decides what the random strategies draw. Raises QueryError, also for a PageRank over types that
+        the graph lacks.
         """
+        for name, value, least in (("hops", hops, 0), ("limit", limit, 0), ("seed", seed, -(2**63))):
+            if value is not None and not least <= value < 2**63:
+                raise QueryError(f"{name}: expected {least} to 2^63 - 1; found {value}")
         self.graph = graph
         self.schema = graph.schema
         self.hops = graph.schema.hops if hops is None else min(hops, graph.schema.hops)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from models.graph import timeline
 from models.graph.sample import as_of_version
 from models.graph.schema import GraphSchema
 from models.graph.store import TemporalGraph
@@ -61,7 +62,7 @@ class EncodedGraph:
         """
         rows, encoded = self.graph.nodes[node], self.nodes[node]
         if encoded.one_version:  # version i is node i's: no search
-            known = rows.version_time[index.clamp(min=0)] < time
+            known = timeline.is_before(rows.version_time[index.clamp(min=0)], time)
             version = torch.where(known & (index >= 0), index, -1)
         else:
             version = as_of_version(rows, index, time)

@@ -1,7 +1,7 @@
 """Gathering rows of a feature table and averaging them, in one pass: the hot spot of training on trees.
 
 On a GPU a kernel of our own reads each row once and writes only the means. The profile asked for it: compiled by torch,
-this expression took three quarters of a step of ``benchmarks.training_throughput`` (docs/architecture.md). Everywhere
+this expression took three quarters of a step of ``benchmarks.training_throughput`` (docs/graph.md). Everywhere
 else, and where the table itself is trained, torch's own operator is the fallback; it is the reference too.
 """
 

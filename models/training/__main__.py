@@ -12,6 +12,7 @@ from models.graph.errors import GraphError
 from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
 from models.nn.errors import ConfigError
+from models.training.bounds import out_of_bounds
 from models.training.config import TrainingConfig
 from models.training.distributed import process_group, ranks
 from models.training.errors import TrainingError
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         model, training = read(chosen.model, ModelConfig), read(chosen.training, TrainingConfig)
+        for key, expected, wrong in out_of_bounds(model, training):
+            raise ConfigError(f"{key}: expected {expected}; found {wrong}")
         with process_group(chosen.device) as device:
             together = ranks()
             graph = TemporalGraph.load(chosen.graph)
@@ -58,6 +61,8 @@ def read(text: str, kind: type[Config]) -> Config:
         document = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{kind.__name__}: expected JSON; found {error}: {text}") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{kind.__name__}: expected a JSON object; found {text}")
     known = [field.name for field in fields(kind)]
     if unknown := sorted(set(document) - set(known)):
         raise ConfigError(f"{kind.__name__}: expected keys out of {', '.join(known)}; found {', '.join(unknown)}")

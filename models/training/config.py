@@ -40,8 +40,8 @@ class TrainingConfig:
     """Training runs the decoder through torch.compile: minutes at the start, for long trainings. On a CPU it needs a
     C++ compiler."""
     record: bool = True
-    """On a GPU a step is recorded once and replayed (a CUDA graph), unless edges are drawn at random, seeds share
-    slices or steps are cut in parts."""
+    """On a GPU a step is recorded once and replayed (a CUDA graph), unless there are random strategies or PageRanks,
+    seeds share slices or steps are cut in parts."""
     accumulate: int = 1
     """Parts into which a process cuts its share of a step, one after the other: the gradient is that of the whole step,
     the memory that of a part. Processes exchange gradients once per step (LiGNN's local gradient aggregation)."""

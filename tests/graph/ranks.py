@@ -57,12 +57,15 @@ def push(graph: TemporalGraph, rank: PageRank, seed: Node, time: int) -> tuple[S
     score: Score = defaultdict(int)
     residual: Score = defaultdict(int, {seed: WHOLE})
     latest: dict[Node, int] = {}
-    threshold = round(rank.epsilon * WHOLE)
+    threshold, pushed = round(rank.epsilon * WHOLE), False
     while True:
         edges = {node: around(graph, rank, node, time) for node in residual}
-        above = {n: r for n, r in residual.items() if edges[n] and r >= threshold * len(edges[n])}
+        above = {n: r for n, r in residual.items() if edges[n] and (not pushed or r >= threshold * len(edges[n]))}
         if not above:
+            for node, amount in residual.items():
+                score[node] += int(amount * rank.restart)
             return score, latest, WHOLE
+        pushed = True
         for node, amount in above.items():
             kept = int(amount * rank.restart)
             share = (amount - kept) // len(edges[node])

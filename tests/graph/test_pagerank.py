@@ -50,6 +50,13 @@ def test_a_push_is_within_epsilon_times_the_degree(world: int, member: int, hour
         assert -1e-6 <= missing <= rank.epsilon * degree + 1e-6
 
 
+def test_a_seed_too_busy_for_epsilon_reaches_its_neighbours() -> None:
+    graph = worlds(1)
+    found = branch_of(graph, replace(PUSH, target="item", fan_out=7, epsilon=0.9), [2], [END])[0]
+    assert set(found) == {node for (kind, node), _ in around(graph, PUSH, ("member", 2), END) if kind == "item"}
+    assert all(score > 0 for score in found.values())
+
+
 def test_scores_of_a_push_are_the_reference_to_the_last_unit() -> None:
     graph, seeds, time = worlds(4), torch.arange(6), torch.full((6,), END)
     scores = push_of(Walked(graph, PUSH), seeds, seeds >= 0, time)

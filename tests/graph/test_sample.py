@@ -186,6 +186,12 @@ def test_senseless_questions_are_refused(node: str, index: list, time: list, tol
     assert told in str(error.value)
 
 
+@pytest.mark.parametrize("given", [{"hops": -1}, {"limit": -1}, {"seed": 2**63}])
+def test_senseless_samplers_are_refused(given: dict[str, int]) -> None:
+    with pytest.raises(QueryError, match=f"{next(iter(given))}: expected .* found {next(iter(given.values()))}"):
+        Sampler(fake_graph(), **given)
+
+
 def test_a_count_below_one_is_refused() -> None:
     with pytest.raises(QueryError, match="1 or more; found 0"):
         Sampler(fake_graph()).activities(torch.tensor([0]), torch.tensor([0]), 0)

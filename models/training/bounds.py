@@ -44,9 +44,19 @@ TRAINING: dict[str, Bound] = {
 def out_of_bounds(model: ModelConfig, training: TrainingConfig) -> Iterator[tuple[str, str, str]]:
     """Every number that cannot be used: (key, expected, found)."""
     parts: tuple[tuple[str, Any, dict[str, Bound]], ...] = (("model", model, MODEL), ("training", training, TRAINING))
-    for part, config, bounds in parts:
-        for name, bound in bounds.items():
-            if not bound.holds(getattr(config, name)):
-                yield f"{part}.{name}", bound.words, repr(getattr(config, name))
-    if model.width % model.heads:
+    found = [
+        (f"{part}.{name}", bound.words, repr(getattr(config, name)))
+        for part, config, bounds in parts
+        for name, bound in bounds.items()
+        if not _holds(bound, getattr(config, name))
+    ]
+    yield from found
+    if not found and model.width % model.heads:
         yield "model.width", f"a multiple of model.heads ({model.heads})", repr(model.width)
+
+
+def _holds(bound: Bound, value: Any) -> bool:
+    try:
+        return bound.holds(value)
+    except TypeError:  # no number at all
+        return False

@@ -1,0 +1,35 @@
+"""The same bits on every device at hand: trees of every strategy and PageRank, activities, versions."""
+
+import pytest
+import torch
+
+from models.graph.fakes import fake_graph
+from models.graph.sample import Sampler, as_of_version
+from models.nn.aggregation import walk
+from tests.graph.worlds import varied
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("node", ["member", "item"])
+def test_trees_are_the_same_bits(device: str, node: str) -> None:
+    graph = varied(fake_graph())
+    index, time = getattr(graph.seeds, node)[:100], graph.seeds.time[:100]
+    one = Sampler(graph, seed=5).tree(node, index, time, draw=2)
+    other = Sampler(graph.to(device), seed=5).tree(node, index.to(device), time.to(device), draw=2)
+    for (name, expected), (again, found) in zip(walk(one.branches), walk(other.branches), strict=True):
+        assert name == again
+        for field in ("index", "mask", "edge_time", "weight", "delta"):
+            assert torch.equal(getattr(found, field).cpu(), getattr(expected, field)), (name, field)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_activities_and_versions_are_the_same(device: str) -> None:
+    graph = fake_graph()
+    there, member, time = graph.to(device), graph.seeds.member[:100], graph.seeds.time[:100]
+    one = Sampler(graph).activities(member, time, 7)
+    other = Sampler(there).activities(member.to(device), time.to(device), 7)
+    assert all(torch.equal(value, vars(other)[name].cpu()) for name, value in vars(one).items())
+    rows = as_of_version(there.nodes["member"], member.to(device), time.to(device))
+    assert torch.equal(rows.cpu(), as_of_version(graph.nodes["member"], member, time))
