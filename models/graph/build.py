@@ -14,7 +14,7 @@ from models.graph.derive import DerivedEdge, derive, derived_edges, pageranks, w
 from models.graph.edges import write_edges
 from models.graph.engine import Engine
 from models.graph.engines.duckdb import DuckDB
-from models.graph.errors import GraphInputError
+from models.graph.errors import EngineError
 from models.graph.nodes import write_nodes
 from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema, NodeType, SeedSchema, TaskColumn
 from models.graph.seeds import build_seeds, window_spans
@@ -41,9 +41,12 @@ def build_graph(
     counts: dict[str, dict[str, int]] = {"nodes": {}, "versions": {}, "edges": {}, "seeds": {}}
     engine = engine or DuckDB()
     derived = derived_edges(spec)
-    for name in (*spec.active_edges(), *derived):
-        _check_name(name)
-    with replaced_folder(folder) as fresh, _scratch_folder(folder) as scratch, engine.connect(scratch) as connection:
+    with (
+        _writing(folder),
+        replaced_folder(folder) as fresh,
+        _scratch_folder(folder) as scratch,
+        engine.connect(scratch) as connection,
+    ):
         relations = Relations(spec, Path(tables), Path(training_set), connection, scratch)
         relations.check_times()
         node_types = []
@@ -95,6 +98,18 @@ def build_graph(
 
 
 @contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """What the system refuses to write as an EngineError."""
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(
+            f"{folder}: expected a folder that can be written and room on its disk; found {error}. Free the disk or "
+            "choose another folder"
+        ) from error
+
+
+@contextmanager
 def _scratch_folder(folder: Path) -> Iterator[Path]:
     """An empty folder beside the graph, for what does not fit into memory; removed at the end, whatever happens."""
     scratch = folder.absolute().with_name(f".{folder.name}.scratch")
@@ -119,14 +134,6 @@ def _tell_dropped(edges: dict[str, dict[str, int]]) -> None:
         for reason, rows in reasons.items():
             if rows:
                 _log.info("edge %s: dropped %d rows: %s", name, rows, reason.replace("_", " "))
-
-
-def _check_name(edge: str) -> None:
-    if edge.startswith(REVERSE):
-        raise GraphInputError(
-            f"edges.{edge}: expected a name that does not begin with {REVERSE!r}, which names the other direction of "
-            "an edge; found one. Rename it in the spec"
-        )
 
 
 def _ends(spec: Spec, derived: dict[str, DerivedEdge]) -> dict[str, tuple[str, str]]:

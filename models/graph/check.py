@@ -1,17 +1,17 @@
-"""What a digest cannot say of a stored graph: that its tensors fit its schema and each other.
+"""What a digest cannot say of a stored graph: that its schema holds, and its tensors fit it and each other.
 
 Digests find damage; these checks find a writer's mistake, which would otherwise show as a wrong neighbour. They read
 what the digests have just read: a second over 100 million edges, against some seconds of hashing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pyarrow as pa
 import torch
 from torch import Tensor
 
 from models.graph.errors import GraphFormatError
-from models.graph.schema import FeatureColumn, GraphSchema
+from models.graph.schema import REVERSE, FeatureColumn, GraphSchema
 from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, tensors_of
 
 _PIECE = 1 << 24
@@ -25,7 +25,11 @@ def check(
     seeds: Seeds,
     keys: Mapping[str, pa.Array],
 ) -> None:
-    """Raise GraphFormatError where a tensor's type or shape, an offset, a target or the order of times is wrong."""
+    """Raise GraphFormatError where the schema contradicts itself, or a tensor the schema.
+
+    Of a tensor: its type or shape, an offset, a target, the order of times.
+    """
+    _check_schema(schema)
     count = {node.name: node.count for node in schema.nodes}
     for node in schema.nodes:
         _expect(f"keys of node {node.name!r}", "length", len(keys[node.name]), node.count)
@@ -33,6 +37,41 @@ def check(
     for edge in schema.edges:
         _check_edge(f"edge {edge.name!r}", count[edge.source], count[edge.target], edges[edge.name])
     _check_seeds(schema, count, seeds)
+
+
+def _check_schema(schema: GraphSchema) -> None:
+    """Names and numbers. A PageRank's branch is named like an edge type, so no name may stand twice among both."""
+    nodes, edges = {node.name for node in schema.nodes}, {edge.name: edge for edge in schema.edges}
+    _check_once("node types", [node.name for node in schema.nodes])
+    _check_once("branches", [branch.name for branch in schema.branches])
+    _check_known("activity_edges", schema.activity_edges, edges)
+    _check_known("seeds", (schema.seeds.member, schema.seeds.item), nodes)
+    for edge in schema.edges:
+        what, name = f"edge {edge.name!r}", edge.name
+        _check_known(what, (edge.source, edge.target), nodes)
+        other = edges.get(name.removeprefix(REVERSE) if name.startswith(REVERSE) else REVERSE + name)
+        turned = other is not None and (other.source, other.target) == (edge.target, edge.source)
+        _require(turned, what, "its other direction, between the same node types")
+        _require(min(edge.fan_out, default=0) >= 0, what, "fan-outs of 0 or more")
+        _require(edge.window is None or edge.window >= 0, what, "a window of 0 or more")
+    for rank in schema.pageranks:
+        what = f"PageRank {rank.name!r}"
+        _check_known(what, (rank.source, rank.target), nodes)
+        _check_known(what, rank.edges, edges)
+        _require(min(rank.walks, rank.steps, rank.fan_out) >= 1, what, "walks, steps and fan_out of 1 or more")
+        _require(0 < rank.restart < 1, what, "a restart between 0 and 1")
+        _require(rank.epsilon > 0, what, "an epsilon above 0")
+
+
+def _check_once(what: str, names: list[str]) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    _expect(what, "names that stand twice", repeated, [])
+
+
+def _check_known(what: str, named: Iterable[str], known: Collection[str]) -> None:
+    for name in named:
+        if name not in known:
+            raise GraphFormatError(f"{what}: expected one of {', '.join(sorted(known))}; found {name!r}")
 
 
 def _check_node(what: str, count: int, features: tuple[FeatureColumn, ...], node: NodeTensors) -> None:

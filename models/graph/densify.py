@@ -2,8 +2,8 @@
 
 Why no seed sees its future through these edges. Every choice rests on what was known before the start of the train
 window, and no seed is earlier: degrees count edges before it, and both the percentiles and the nodes of many edges are
-taken among nodes whose first version is older. To that a node of few edges adds its own first version alone, known from
-the moment it exists, and its edges begin no earlier.
+taken among nodes whose first vector is older. To that a node of few edges adds its own first vector alone, and its
+edges begin no earlier than that is known.
 
 Why usearch: alive, typed, the call chooses its threads, and it brings no second OpenMP runtime or BLAS in beside
 PyTorch's (faiss-cpu brings both; hnswlib offers no wheel). HNSW built by one thread draws the same levels and adds in
@@ -25,14 +25,14 @@ _AT_ONCE = 8192
 
 @dataclass(frozen=True)
 class Nodes:
-    """The nodes of one type that have a version, in ascending order, as of that first version."""
+    """The nodes of one type that ever have a vector, in ascending order, as of the first version with one."""
 
     index: np.ndarray
     """(nodes,) int64."""
     since: np.ndarray
-    """(nodes,) int64 microseconds: when the first version became true."""
+    """(nodes,) int64 microseconds: from when on the vector is known."""
     vector: np.ndarray
-    """(nodes, size) float32; zeros where missing."""
+    """(nodes, size) float32."""
     degree: np.ndarray
     """(nodes,) int64: edges before the start of the train window."""
 
@@ -46,7 +46,7 @@ class ContentEdges:
     target: np.ndarray
     """int64: the node of many."""
     time: np.ndarray
-    """int64 microseconds: from when on both existed."""
+    """int64 microseconds: from when on both vectors are known."""
     weight: np.ndarray
     """float32: their cosine, above 0."""
 
@@ -54,9 +54,9 @@ class ContentEdges:
 def densify(nodes: Nodes, before: int, dense: Densification) -> ContentEdges:
     """Join every node of few edges to the ``dense.neighbours`` closest nodes of many, or to all where there are fewer.
 
-    Few: a degree at or below the low percentile (nearest rank) of the nodes that existed before ``before``, the start
-    of the train window. Many: one of these at or above the high percentile, and not few. A node without a vector, or
-    with one of zeros, has no direction and no such edges.
+    Few: a degree at or below the low percentile (nearest rank) of the nodes whose vector is known before ``before``,
+    the start of the train window. Many: one of these at or above the high percentile, and not few. A vector of zeros
+    has no direction and no such edges.
     """
     known, length = nodes.since < before, np.linalg.norm(nodes.vector, axis=1)
     few = many = np.zeros(0, np.int64)

@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 from models.graph.affinity import affinity
 from models.graph.columns import describe, encode
 from models.graph.densify import Nodes, densify
-from models.graph.engine import Connection
+from models.graph.engine import Connection, quoted
 from models.graph.neighbours import common_neighbours
 from models.graph.schema import PageRank, Strategy
 from models.spec import Affinity, Densification, Spec
@@ -21,14 +21,11 @@ _DAY = 86_400_000_000
 
 
 class Relations(Protocol):
-    """What deriving needs of a build: its relations ``edge_<name>`` and its nodes' versions."""
+    """What deriving needs of a build: its relations ``edge_<name>`` and ``version_<node>``, and room for files."""
 
     connection: Connection
     scratch: Path
     """A folder for files that live no longer than the build."""
-
-    def versions(self, node: str) -> pa.Table:
-        """A node type's versions, ordered by (node, time): node, time and ``feature_<name>``."""
 
 
 @dataclass(frozen=True)
@@ -116,33 +113,40 @@ def _derive_affinity(connection: Connection, spec: Spec, name: str) -> None:
 
 
 def _derive_densification(relations: Relations, spec: Spec, name: str) -> dict[str, int]:
-    dense, before = spec.densification[name], spec.span("train").start
-    nodes = _first_versions(relations, spec, dense, before)
+    connection, dense, before = relations.connection, spec.densification[name], spec.span("train").start
+    nodes = _first_vectors(connection, spec, dense, before)
     found = densify(nodes, before, dense)
     rows = {**vars(found), "row": np.arange(len(found.source), dtype=np.int64)}
     path = relations.scratch / f"densification_{name}.parquet"
     parquet.write_table(pa.table(rows), path)
-    relations.connection.register(f"densification_{name}", path)
-    columns = "source, target, time, row, weight"
-    relations.connection.create(f"edge_{name}", f'SELECT {columns} FROM "densification_{name}"')
-    return {"without_vector": int((~nodes.vector.any(axis=1)).sum())}
+    connection.register(f"densification_{name}", path)
+    connection.create(
+        f"edge_{name}",
+        "SELECT CAST(source AS INTEGER) AS source, CAST(target AS INTEGER) AS target, time, row, weight "
+        f'FROM "densification_{name}"',
+    )
+    counted = connection.fetch(f'SELECT count(DISTINCT node) AS nodes FROM "version_{dense.node}"')
+    return {"without_vector": counted["nodes"][0].as_py() - int(nodes.vector.any(axis=1).sum())}
 
 
-def _first_versions(relations: Relations, spec: Spec, dense: Densification, before: int) -> Nodes:
+def _first_vectors(connection: Connection, spec: Spec, dense: Densification, before: int) -> Nodes:
+    """The nodes that ever have a vector, each with its first one."""
     (feature,) = (
         feature
         for view in spec.nodes[dense.node].views.values()
         for feature in view.typed
         if feature.name == dense.feature
     )
-    versions = relations.versions(dense.node)
-    owner = versions["node"].to_numpy()
-    first = np.flatnonzero(np.diff(owner, prepend=-1))  # rows are ordered by (node, time)
-    table = versions.select(["node", "time", f"feature_{feature.name}"]).take(first)
-    columns = {feature.name: table[f"feature_{feature.name}"]}
-    vectors = encode([feature], describe([feature], [columns]), columns, len(first)).vectors.numpy()
+    column = quoted(f"feature_{feature.name}")
+    table = connection.fetch(
+        f"SELECT node, time, vector FROM (SELECT node, time, {column} AS vector, "
+        f'row_number() OVER (PARTITION BY node ORDER BY time) AS place FROM "version_{dense.node}" '
+        f"WHERE {column} IS NOT NULL) AS known WHERE place = 1 ORDER BY node"
+    )
+    columns = {feature.name: table["vector"]}
+    vectors = encode([feature], describe([feature], [columns]), columns, len(table)).vectors.numpy()
     index = table["node"].to_numpy()
-    return Nodes(index, table["time"].to_numpy(), vectors, _degrees(relations.connection, spec, dense, before, index))
+    return Nodes(index, table["time"].to_numpy(), vectors, _degrees(connection, spec, dense, before, index))
 
 
 def _degrees(connection: Connection, spec: Spec, dense: Densification, before: int, index: np.ndarray) -> np.ndarray:

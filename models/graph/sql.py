@@ -19,10 +19,9 @@ from models.spec import Edge, Spec
 
 _KEY_TYPES = {"int": "BIGINT", "string": "VARCHAR"}
 _ARROW_KEY_TYPES = {"int": pa.int64(), "string": pa.string()}
-_GOOD = (
-    "source IS NOT NULL AND target IS NOT NULL AND time IS NOT NULL "
-    "AND weight > 0 AND weight < CAST('infinity' AS FLOAT)"  # a NaN is above infinity
-)
+_LARGEST = 3.4028234663852886e38
+"""Of a FLOAT."""
+_GOOD = "source IS NOT NULL AND target IS NOT NULL AND time IS NOT NULL AND weight > 0"
 
 
 class EdgeCount(NamedTuple):
@@ -75,8 +74,8 @@ class Relations:
         """Filter an edge type's rows into relation ``edge_<name>`` (source, target, time, row, weight).
 
         ``source`` and ``target`` are node indices (INTEGER), ``time`` microseconds and ``row`` the row's number in its
-        file (BIGINT), ``weight`` a FLOAT. Of rows with the same ends and time the first counts. Returns how many rows
-        were dropped, by reason.
+        file (BIGINT), ``weight`` a finite FLOAT above 0. Of rows with the same ends and time the first counts. Returns
+        how many rows were dropped, by reason.
         """
         path = self.tables / f"{edge.table}.parquet"
         used = [*edge.filter, *([edge.weight] if edge.weight else [])]
@@ -87,7 +86,7 @@ class Relations:
             selected,
             "SELECT CAST(source.index AS INTEGER) AS source, CAST(target.index AS INTEGER) AS target, "
             f"epoch_us(rows.{quoted(edge.time)}) AS time, rows.file_row_number AS row, "
-            f"CAST({f'rows.{quoted(edge.weight)}' if edge.weight else 1} AS FLOAT) AS weight "
+            f"{_float(f'rows.{quoted(edge.weight)}' if edge.weight else '1')} AS weight "
             f"FROM (SELECT * FROM {self._file(path)} AS rows WHERE {kept}) AS rows "
             + " ".join(
                 f"LEFT JOIN {quoted('node_' + end.node)} AS {role} "
@@ -281,3 +280,9 @@ class Relations:
             f"{self.tables}, {self.training_set}: expected tables that fit the spec; found {error}. "
             "Run the steps before (ingest, retrieve) again"
         )
+
+
+def _float(value: str) -> str:
+    """A finite weight above 0 as FLOAT, else NULL: engines differ in casts of what is too large. A NaN is above all."""
+    weight = f"CAST({value} AS DOUBLE)"
+    return f"CASE WHEN {weight} > 0 AND {weight} <= {_LARGEST!r} THEN CAST({weight} AS FLOAT) END"

@@ -9,13 +9,12 @@ from torch import Tensor
 LATEST = 2**62
 """Moments lie strictly between minus this and this, microseconds: 146,000 years each way, so that differences fit."""
 
-
 _STRIDES = 4
 """Searches take a multiple of so many strides, so that few kernels serve graphs and edge types of all sizes."""
 
 
 def is_before(moment: Tensor, time: Tensor) -> Tensor:
-    """Whether a row of that moment is visible at ``time``: the one place that refuses equal times."""
+    """Whether a row of that moment is visible at ``time``: the one comparison behind edges, activities and versions."""
     return moment < time
 
 

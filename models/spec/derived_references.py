@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from models.spec.edges import Affinity, Densification, PageRank, Walked
 from models.spec.errors import SpecError
+from models.spec.part import check_name
 from models.spec.schema import Spec
 
 _REVERSE = "rev_"
@@ -48,9 +49,7 @@ def _check_names(spec: Spec, file: str) -> None:
         name = key.split(".", 1)[1]
         if name.startswith(_REVERSE):
             raise SpecError(file, key, f"a name without {_REVERSE!r}, which means reversed", repr(name))
-        if name in owner:
-            raise SpecError(file, key, "a name that nothing else that joins nodes has", f"also at {owner[name]}")
-        owner[name] = key
+        check_name(file, key, "a name that nothing else that joins nodes has", name, owner)
 
 
 def _check_fan_outs(spec: Spec, file: str) -> None:

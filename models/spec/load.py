@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from models.training.bounds import out_of_bounds
 from models.spec.errors import SpecError
 from models.spec.references import check_references
 from models.spec.schema import Spec
+from models.training.bounds import out_of_bounds
 
 
 def load_spec(path: str | Path) -> Spec:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from models.spec.errors import SpecError
+
 LONGEST = 3660
 """No span of a spec is longer than this many days: ten years."""
 
@@ -29,6 +31,13 @@ def _named(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_named)]
 """Names become names of files, columns and views."""
+
+
+def check_name(file: str, key: str, expected: str, name: str, owners: dict[str, str]) -> None:
+    """Note at which key a name stands. Raises SpecError if it is taken: engines do not tell upper from lower case."""
+    owner = owners.setdefault(name.lower(), key)
+    if owner != key:
+        raise SpecError(file, key, f"{expected}, upper or lower case alike", f"also at {owner}")
 
 
 def listed_once(values: list[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from models.spec.derived_references import check_derived
 from models.spec.edges import Edge
 from models.spec.errors import SpecError
-from models.spec.part import Filter
+from models.spec.part import Filter, check_name
 from models.spec.schema import Spec
 
 
@@ -109,24 +109,21 @@ def _check_names(spec: Spec, file: str) -> None:
     """Feature and view names are flat in Feast: none may stand twice; none may be an outcome."""
     owner: dict[str, str] = {}
     views: dict[str, str] = {}
+    nodes: dict[str, str] = {}
     for node_name, node in spec.nodes.items():
+        check_name(file, f"nodes.{node_name}", "a name that no other node type has", node_name, nodes)
         for view_name, view in node.views.items():
             key = f"nodes.{node_name}.views.{view_name}"
-            if view_name in views:
-                raise SpecError(file, key, "a view name of its own", f"also at {views[view_name]}")
-            views[view_name] = key
+            check_name(file, key, "a view name of its own", view_name, views)
             for feature in view.features:
                 where = f"{key}.features.{feature}"
                 if feature in (node.key, view.time, view.created):
                     raise SpecError(file, where, "a column that is not the key or a time", repr(feature))
                 if feature in spec.impressions.outcomes:
                     raise SpecError(file, where, "a feature known before the outcome", f"the outcome {feature!r}")
-                if feature in owner:
-                    raise SpecError(file, where, "a feature name of its own", f"also at {owner[feature]}")
-                owner[feature] = where
+                check_name(file, where, "a feature name of its own", feature, owner)
     for name, counter in spec.counters.items():
-        if name in views:
-            raise SpecError(file, f"counters.{name}", "a name that no view has", f"also at {views[name]}")
+        check_name(file, f"counters.{name}", "a name that no view has", name, views)
         for column in counter.filter:
             if column in spec.impressions.outcomes:
                 raise SpecError(

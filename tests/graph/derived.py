@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as parquet
 import yaml
 
 from models.graph.engine import Connection, Engine
@@ -63,14 +64,11 @@ class HandWritten:
 
     connection: Connection
     scratch: Path
-    tables: dict[str, pa.Table]
-
-    def versions(self, node: str) -> pa.Table:
-        return self.tables[node]
 
     def rows(self, name: str) -> list[tuple[Any, ...]]:
         """(source, target, time, weight) of relation ``edge_<name>`` in the order of ``row``, which is unique."""
         table = self.connection.fetch(f'SELECT source, target, time, weight, row FROM "edge_{name}" ORDER BY row')
+        assert table.schema.field("source").type == table.schema.field("target").type == pa.int32()
         assert table["row"].to_pylist() == sorted(set(table["row"].to_pylist()))
         return list(zip(*(column.to_pylist() for column in table.columns[:4]), strict=True))
 
@@ -79,17 +77,21 @@ class HandWritten:
 def relations(
     edges: dict[str, list[Event]], versions: dict[str, pa.Table] | None = None, engine: Engine | None = None
 ) -> Iterator[HandWritten]:
-    """Relations ``edge_<name>``, each event once, of weight 1."""
+    """Relations ``edge_<name>``, each event once, of weight 1, and ``version_<node>``."""
     with TemporaryDirectory() as folder, (engine or DuckDB(threads=1)).connect(Path(folder)) as connection:
         for name, events in edges.items():
             rows = [(*event, row) for row, event in enumerate(dict.fromkeys(events))]
             values = ", ".join(map(str, rows or [(0, 0, 0, -1)]))
-            columns = ", ".join(
-                f"CAST({column} AS BIGINT) AS {column}" for column in ("source", "target", "time", "row")
-            )
+            types = {"source": "INTEGER", "target": "INTEGER", "time": "BIGINT", "row": "BIGINT"}
+            columns = ", ".join(f"CAST({column} AS {kind}) AS {column}" for column, kind in types.items())
             connection.create(
                 f"edge_{name}",
                 f"SELECT {columns}, CAST(1 AS FLOAT) AS weight "
                 f"FROM (VALUES {values}) AS given(source, target, time, row) WHERE row >= 0",
             )
-        yield HandWritten(connection, Path(folder), versions or {})
+        for node, table in (versions or {}).items():
+            path = Path(folder) / f"{node}.parquet"
+            parquet.write_table(table, path)
+            connection.register(f"given_{node}", path)
+            connection.create(f"version_{node}", f'SELECT {", ".join(table.column_names)} FROM "given_{node}"')
+        yield HandWritten(connection, Path(folder))

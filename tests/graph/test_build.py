@@ -1,6 +1,8 @@
 """Building: nodes, edges, versions, seeds and activities out of hand-written tables, and against brute force."""
 
+import errno
 import math
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.graph.build import build_graph
-from models.graph.errors import GraphInputError
+from models.graph.errors import EngineError, GraphInputError
 from models.graph.hashing import hash_keys
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
@@ -313,7 +315,28 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
         build_graph(spec(), tables, training_set, tmp_path / "graph")
 
 
-def test_an_edge_named_like_a_reverse_one_is_refused(tmp_path: Path) -> None:
-    edges = {"clicked": spec().edges["clicked"], "rev_clicked": spec().edges["follows"]}
-    with pytest.raises(GraphInputError, match=r"edges\.rev_clicked: expected a name that does not begin with 'rev_'"):
-        built(tmp_path, of=spec().model_copy(update={"edges": edges}))
+def test_weights_that_no_float_holds_are_dropped(tmp_path: Path) -> None:
+    tables, training_set = write_product(tmp_path)
+    weights = [1e39, 1e-50, math.inf, math.nan, None, 0.0, -1e39, 3.4028234663852886e38, 1e-45]
+    rewritten(tables / "impressions.parquet", "worth", pa.array([*weights, *[1.0] * 5], pa.float64()))
+    rewritten(tables / "impressions.parquet", "member_id", pa.array([10] * 14))
+    rewritten(tables / "impressions.parquet", "item_id", pa.array(["a"] * 14))
+    rewritten(tables / "impressions.parquet", "clicked", pa.array([1] * 9 + [0] * 5))
+    moments = pa.array([START + place * HOUR for place in range(14)], pa.timestamp("us", tz="UTC"))
+    rewritten(tables / "impressions.parquet", "settled_time", moments)
+    build_graph(spec(), tables, training_set, tmp_path / "graph")
+    graph = TemporalGraph.load(tmp_path / "graph")
+    assert graph.manifest["dropped"]["edges"]["clicked"]["bad_weight"] == 7
+    assert hours(graph.edges["clicked"].time) == [7, 8]
+    assert graph.edges["clicked"].weight.tolist() == torch.tensor([3.4028234663852886e38, 1e-45]).tolist()
+
+
+def test_a_full_disk_is_told_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    tables, training_set = write_product(tmp_path)
+    monkeypatch.setattr("models.graph.writer.os.pwrite", full)
+    with pytest.raises(EngineError, match=r"graph: expected .* room on its disk; found .*No space left on device"):
+        build_graph(spec(), tables, training_set, tmp_path / "graph")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tables", "training_set"]

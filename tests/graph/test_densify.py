@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from models.spec import Densification
 BEFORE = 100
 
 
-def nodes(degree: list[int], vector: list, since: list[int] | None = None) -> Nodes:
+def nodes(degree: list[int], vector: Any, since: list[int] | None = None) -> Nodes:
     count = len(degree)
     return Nodes(
         index=np.arange(10, 10 + count, dtype=np.int64),
@@ -25,7 +26,7 @@ def nodes(degree: list[int], vector: list, since: list[int] | None = None) -> No
     )
 
 
-def rows(found: Nodes, **how: float) -> list[tuple]:
+def rows(found: Nodes, **how: Any) -> list[tuple]:
     edges = densify(found, BEFORE, Densification(node="item", feature="topics", **how))
     assert edges.weight.dtype == np.float32
     columns = (edges.source, edges.target, edges.time, edges.weight.round(4))

@@ -1,5 +1,7 @@
 """What a spec derives: which edge types are active, what they are made of, and PageRanks one to one."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pytest
 
@@ -41,22 +43,31 @@ def test_pageranks_are_those_of_the_spec() -> None:
     assert pageranks(spec(pageranks={})) == ()
 
 
-def versions(vectors: dict[int, list | None]) -> pa.Table:
+def versions(vectors: dict[int, list | None], later: Sequence[float] | None = (0.0, 1.0)) -> pa.Table:
     """Items' first versions an hour after one another; each has a later one with another vector."""
-    rows = [(node, node * HOUR + late, [0.0, 1.0] if late else one) for node, one in vectors.items() for late in (0, 1)]
+    rows = [(node, node * HOUR + late, later if late else one) for node, one in vectors.items() for late in (0, 1)]
     node, time, topics = zip(*rows, strict=True) if rows else ((), (), ())
     types = (pa.int64(), pa.int64(), pa.list_(pa.float32()))
     columns = {"node": node, "time": time, "feature_topics": topics}
     return pa.table({key: pa.array(c, kind) for (key, c), kind in zip(columns.items(), types, strict=True)})
 
 
-def test_densification_counts_edges_before_the_train_window_and_reads_first_versions() -> None:
-    """Item 3 has two clicks in time, item 0 has three, of which two come too late."""
+def test_densification_counts_edges_before_the_train_window_and_reads_first_vectors() -> None:
+    """Item 3 has two clicks in time, item 0 has three, of which two come too late; item 2 has a vector never."""
     clicked = [(0, 3, 1), (1, 3, 2), (0, 0, 5), (1, 0, TRAIN), (2, 0, TRAIN + 1)]
-    vectors = {0: [1.0, 0.0], 1: [1.0, 1.0], 2: None, 3: [2.0, 0.0]}
-    with relations({"clicked": clicked}, {"item": versions(vectors)}) as found:
+    vectors = versions({0: [1.0, 0.0], 1: [1.0, 1.0], 3: [2.0, 0.0]})
+    with relations({"clicked": clicked}, {"item": pa.concat_tables([vectors, versions({2: None}, None)])}) as found:
         assert derive(found, spec(), "alike") == {"without_vector": 1}
         assert found.rows("alike") == [(1, 3, 3 * HOUR, pytest.approx(0.5**0.5))]
+
+
+def test_a_vector_that_comes_later_counts_from_then_on() -> None:
+    """Item 4 has its vector in a second version alone, a microsecond after the first."""
+    clicked = [(0, 3, 1), (1, 3, 2), (0, 0, 5)]
+    table = versions({0: [0.0, 1.0], 3: [2.0, 0.0], 4: None}, later=[1.0, 0.0])
+    with relations({"clicked": clicked}, {"item": table}) as found:
+        assert derive(found, spec(), "alike") == {"without_vector": 0}
+        assert found.rows("alike") == [(4, 3, 4 * HOUR + 1, 1)]
 
 
 def test_densification_counts_all_engagement_that_leaves_a_node() -> None:

@@ -1,20 +1,24 @@
 """Engines: the same statements, the same graph, to the digest; on a real Spark in local mode."""
 
+import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from py4j.protocol import Py4JError, Py4JJavaError, Py4JNetworkError
+from pyspark.errors import PySparkException
 
 from models.graph.build import build_graph
 from models.graph.derive import derive, weigh_by_common_neighbours
 from models.graph.engine import Connection, Engine
+from models.graph.engines import spark
 from models.graph.engines.duckdb import DuckDB
-from models.graph.engines.spark import Spark, start, transpiled
+from models.graph.engines.spark import Spark, SparkConnection, transpiled
 from models.graph.errors import EngineError, GraphInputError, StatementError
 from tests.graph.derived import relations
 from tests.graph.derived import spec as derived_spec
@@ -23,19 +27,8 @@ from tests.graph.product import HOUR, ROWS, START, shown, spec, write_product
 ENGINES = ("duckdb", "spark")
 
 
-@pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engine]]:
-    """Both engines; one Spark session for all tests."""
-    quick = {"spark.sql.shuffle.partitions": "2", "spark.sql.codegen.wholeStage": "false"}  # nothing here is large
-    session = start("local[2]", tmp_path_factory.mktemp("spark"), quick)
-    yield {"duckdb": DuckDB(), "spark": Spark(session)}
-    session.stop()
-
-
 @pytest.fixture(params=ENGINES)
-def connected(
-    request: pytest.FixtureRequest, engines: dict[str, Engine], tmp_path: Path
-) -> Iterator[AbstractContextManager[Connection]]:
+def connected(request: pytest.FixtureRequest, engines: dict[str, Engine], tmp_path: Path) -> Iterator[Connection]:
     with engines[request.param].connect(tmp_path) as connection:
         yield connection
 
@@ -49,8 +42,14 @@ def test_both_engines_give_the_same_graph(engines: dict[str, Engine], tmp_path: 
         ]
     }
     given = write_product(tmp_path, rows)
+    path = given[0] / "impressions.parquet"
+    table = parquet.read_table(path)
+    weights = [*table["worth"].to_pylist()[:-3], 1e39, 1e-50, math.nan]  # too large and too small for a float32
+    place = table.schema.get_field_index("worth")
+    parquet.write_table(table.set_column(place, "worth", pa.array(weights, pa.float64())), path)
     one, two = (build_graph(spec(), *given, tmp_path / name, engines[name]) for name in ENGINES)
     assert one == two
+    assert one["dropped"]["edges"]["clicked"]["bad_weight"] == 4
     for name, digest in one["files"].items():
         assert two["files"][name] == digest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["duckdb", "spark", "tables", "training_set"]
@@ -94,6 +93,53 @@ def test_what_cannot_be_answered_is_an_error(connected: Connection, wrong: str) 
         connected.fetch(wrong)
     with pytest.raises(StatementError):
         list(connected.stream(wrong))
+
+
+def test_a_session_that_runs_is_taken_and_left_running(engines: dict[str, Engine], tmp_path: Path) -> None:
+    shared = engines["spark"]
+    assert isinstance(shared, Spark)
+    assert shared.session is not None
+    with Spark(master="nowhere").connect(tmp_path) as connection:
+        assert connection.fetch("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+    assert shared.session.range(3).count() == 3
+
+
+def test_a_session_that_was_started_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = MagicMock()
+    monkeypatch.setattr(spark, "_running", lambda: None)
+    monkeypatch.setattr(spark, "start", lambda *_: session)
+    with Spark().connect(tmp_path):
+        session.stop.assert_not_called()
+    session.stop.assert_called_once_with()
+
+
+def java_error(text: str) -> Py4JJavaError:
+    """What py4j raises for an exception of Java, which it asks over its gateway for the trace."""
+    exception = MagicMock(_target_id="o1")
+    exception._gateway_client.send_command.return_value = "ys" + text
+    return Py4JJavaError("An error occurred while calling o1.parquet.\n", exception)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "told"),
+    [
+        (java_error("java.lang.OutOfMemoryError: Java heap space"), EngineError, "spark.driver.memory"),
+        (java_error("Job aborted\\nCaused by: No space left on device"), EngineError, "free the disk"),
+        (java_error("java.lang.ArithmeticException"), StatementError, "Arithmetic"),
+        (PySparkException("SparkOutOfMemoryError: no 64 bytes"), EngineError, "spark.executor.memory"),
+        (PySparkException("no such column"), StatementError, "no such column"),
+        (Py4JNetworkError("Answer from Java side is empty"), EngineError, "a running Java process"),
+        (Py4JError("An error occurred while calling o1.sql"), EngineError, "a running Java process"),
+        (ConnectionRefusedError(), EngineError, "a running Java process"),
+    ],
+)
+def test_spark_tells_want_of_room_from_a_wrong_statement(
+    tmp_path: Path, raised: Exception, kind: type[Exception], told: str
+) -> None:
+    session = MagicMock()
+    session.sql.side_effect = raised
+    with pytest.raises(kind, match=told):
+        SparkConnection(session, tmp_path).fetch("SELECT 1")
 
 
 def test_tables_that_do_not_fit_leave_no_trace(tmp_path: Path) -> None:

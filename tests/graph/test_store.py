@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from models.files import replaced_folder, sha256_of_file, sha256_of_json
 from models.graph.errors import GraphFormatError
 from models.graph.fakes import fake_graph
-from models.graph.schema import GraphSchema
+from models.graph.schema import GraphSchema, PageRank
 from models.graph.store import TemporalGraph
 from models.graph.tensors import tensors_of
 
@@ -155,6 +156,47 @@ def fewer_keys(folder: Path) -> None:
 )
 def test_a_harmed_folder_is_refused(folder: Path, harm: Callable[[Path], None], told: str) -> None:
     harm(folder)
+    with pytest.raises(GraphFormatError, match=told):
+        TemporalGraph.load(folder)
+
+
+def rank(**change: object) -> Callable[[dict], None]:
+    """A PageRank, with a field changed, in the schema."""
+    good = asdict(PageRank("near", "member", "item", ("clicked",), fan_out=2, method="walk"))
+    return lambda schema: schema.update(pageranks=[{**good, **change}])
+
+
+def edge(**change: object) -> Callable[[dict], None]:
+    """A field of the first edge type changed."""
+    return lambda schema: schema["edges"][0].update(change)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (edge(source="nobody"), "edge 'clicked': expected one of creator, item, member; found 'nobody'"),
+        (edge(target="creator"), "edge 'clicked': expected its other direction"),
+        (edge(fan_out=[3, -1]), "edge 'clicked': expected fan-outs of 0 or more"),
+        (edge(window=-1), "edge 'clicked': expected a window of 0 or more"),
+        (lambda schema: schema["edges"].append(schema["edges"][0]), r"branches: .* twice \[\]; found \['clicked'\]"),
+        (lambda schema: schema["edges"].pop(1), "edge 'clicked': expected its other direction"),
+        (lambda schema: schema["edges"].pop(0), "activity_edges: expected one of .*; found 'clicked'"),
+        (lambda schema: schema["edges"].pop(4), "edge 'rev_follows': expected its other direction"),
+        (lambda schema: schema["nodes"].append(schema["nodes"][0]), r"node types: .* found \['member'\]"),
+        (lambda schema: schema["activity_edges"].append("seen"), "activity_edges: expected one of .*; found 'seen'"),
+        (lambda schema: schema["seeds"].update(item="post"), "seeds: expected one of .*; found 'post'"),
+        (rank(name="liked"), r"branches: .* found \['liked'\]"),
+        (rank(target="post"), "PageRank 'near': expected one of creator, item, member; found 'post'"),
+        (rank(edges=["clicked", "seen"]), "PageRank 'near': expected one of authored, .*; found 'seen'"),
+        *((rank(**{name: 0}), "expected walks, steps and fan_out") for name in ("walks", "steps", "fan_out")),
+        *((rank(restart=value), "expected a restart between 0 and 1") for value in (0.0, 1.0, float("nan"))),
+        (rank(epsilon=0.0), "expected an epsilon above 0"),
+    ],
+)
+def test_a_schema_that_contradicts_itself_is_refused(folder: Path, change: Callable[[dict], object], told: str) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest["schema"])
+    sign(folder, manifest)
     with pytest.raises(GraphFormatError, match=told):
         TemporalGraph.load(folder)
 

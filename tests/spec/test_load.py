@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from models.nn.config import ModelConfig
 from models.spec import Spec, SpecError, check_columns, load_spec, parse_spec
-from models.spec.bounds import MODEL, TRAINING, Bound
 from models.spec.schema import WINDOW_ORDER
+from models.training.bounds import MODEL, TRAINING, Bound
 from models.training.config import TrainingConfig
 
 DAY = 86_400_000_000
@@ -132,6 +132,7 @@ DERIVED_MISTAKES = [
     (derived("affinities.clicked", FAN), "affinities.clicked", "a name that nothing else", "edges.clicked"),
     (derived("densification.fan", DENSE), "densification.fan", "a name that nothing else", "affinities.fan"),
     (derived("pageranks.alike", RANK), "pageranks.alike", "a name that nothing else", "densification.alike"),
+    (derived("pageranks.Alike", RANK), "pageranks.Alike", "a name that nothing else", "densification.alike"),
     (derived("pageranks.rev_near", RANK), "pageranks.rev_near", "without 'rev_'", "'rev_near'"),
     (derived("densification.alike.node", "mamber"), "alike.node", "(author, member, post)", "'mamber'"),
     (derived("densification.alike.feature", "age"), "alike.feature", "a vector feature of 'member' (text)", "'age'"),
@@ -250,6 +251,17 @@ MISTAKES = [
     (put("nodes.member.views.profile.features.a-b", "number"), "features.a-b", "a name of", "'a-b'"),
     (put("counters.x\n", {"keys": ["item"]}), "counters.x", "a name of", r"'x\n'"),
     (put("tasks.x" + 60 * "y" + "z", {"label": "clicked"}), "tasks.xy", "at most 61", "yz'"),
+    (
+        put("edges.Clicked", GOOD["edges"]["clicked"]),
+        *("edges.clicked", "a name that nothing else that joins nodes has, upper or lower case alike"),
+        "also at edges.Clicked",
+    ),
+    (put("nodes.Member", {"key": "other"}), "nodes.member", "no other node type has", "also at nodes.Member"),
+    (
+        put("nodes.post.views", {"content": {"table": "posts", "features": {"Age": "number"}}}),
+        *("nodes.post.views.content.features.Age", "a feature name of its own", "profile.features.age"),
+    ),
+    (put("counters.Profile", {"keys": ["item"]}), "counters.Profile", "a name that no view has", "views.profile"),
     (put("edges.rev_clicked", GOOD["edges"]["clicked"]), "edges.rev_clicked", "without 'rev_'", "'rev_clicked'"),
     (put("nodes.author", {"key": "post_id"}), "nodes.post.key", "a key column of its own", "nodes.author.key"),
     (put("nodes.place", {"key": "surface"}), "nodes.place.key", "of its own", "impressions.surface"),

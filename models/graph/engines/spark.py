@@ -18,7 +18,7 @@ from sqlglot import expressions
 from sqlglot.tokens import TokenType
 
 from models.graph.engine import Values
-from models.graph.errors import StatementError
+from models.graph.errors import EngineError, StatementError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -31,9 +31,15 @@ _SETTINGS = {
 }
 
 
+_NO_ROOM = ("OutOfMemory", "No space left on device", "GC overhead limit", "Java heap space")
+
+
 @dataclass(frozen=True)
 class Spark:
-    """The engine. Without a session one is started at ``master`` and stopped at the end."""
+    """The engine. Without a session it takes the one that runs in the process, which it leaves running.
+
+    Where none runs, one is started at ``master`` and stopped at the end.
+    """
 
     session: "SparkSession | None" = None
     master: str = "local[*]"
@@ -43,15 +49,18 @@ class Spark:
     @contextmanager
     def connect(self, scratch: Path) -> Iterator["SparkConnection"]:
         """Open the connection (see ``Engine``): a session of its own, so that a given one stays as it was."""
-        session = self.session or start(self.master, scratch, self.options)
-        own = session.newSession()
-        for name, value in _SETTINGS.items():
-            own.conf.set(name, value)
+        running = self.session or _running()
+        session = running or start(self.master, scratch, self.options)
         try:
+            with _told():
+                own = session.newSession()
+                for name, value in _SETTINGS.items():
+                    own.conf.set(name, value)
             yield SparkConnection(own, scratch)
         finally:
-            if self.session is None:
-                session.stop()
+            if running is None:
+                with _told():
+                    session.stop()
 
 
 def start(master: str, scratch: Path, options: Mapping[str, str]) -> "SparkSession":
@@ -75,6 +84,17 @@ def start(master: str, scratch: Path, options: Mapping[str, str]) -> "SparkSessi
     for name, value in {**settings, **options}.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+def _running() -> "SparkSession | None":
+    """The session that the process has already, such as a notebook's."""
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.sql import SparkSession
+
+    try:
+        return SparkSession.active()
+    except PySparkRuntimeError:
+        return None
 
 
 class SparkConnection:
@@ -160,10 +180,21 @@ def _view(name: str) -> str:
 @contextmanager
 def _told() -> Iterator[None]:
     """Spark's errors as ours."""
-    from py4j.protocol import Py4JError
+    from py4j.protocol import Py4JError, Py4JJavaError
     from pyspark.errors import PySparkException
 
     try:
         yield
-    except (PySparkException, Py4JError) as error:
-        raise StatementError(str(error).split("\n\tat ")[0]) from error
+    except (PySparkException, Py4JJavaError) as error:
+        text = str(error)
+        told = text.split("\n\tat ")[0]
+        if any(sign in text for sign in _NO_ROOM):
+            raise EngineError(
+                f"Spark: expected room in memory and in its local folders; found {told}. "
+                "Give it more memory (spark.driver.memory, spark.executor.memory) or free the disk"
+            ) from error
+        raise StatementError(told) from error
+    except (Py4JError, ConnectionError) as error:  # nothing that Java threw: there is no Java any more
+        raise EngineError(
+            f"Spark: expected a running Java process; found {error!r}. See its log, often it had too little memory"
+        ) from error
