@@ -171,12 +171,8 @@ class Relations:
         )
         return kept, {"null_key_or_time": bad, "superseded": rows - bad - kept}
 
-    def versions(self, node: str) -> pa.Table:
-        """A node type's versions, ordered by (node, time): columns node, time and ``feature_<name>``."""
-        return self._fetch(self._versions(node))
-
     def version_rows(self, node: str) -> Iterator[pa.RecordBatch]:
-        """``versions`` piece by piece."""
+        """A node type's versions, ordered by (node, time): columns node, time and ``feature_<name>``."""
         return self._stream(self._versions(node))
 
     def feature_values(self, node: str, feature: str) -> pa.ChunkedArray:
