@@ -16,7 +16,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup java demo compare test lint bench verify-real clean
+.PHONY: help setup java redis demo compare test lint bench verify-real clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -34,13 +34,16 @@ $(READY): pyproject.toml constraints.txt
 java: ## what Spark runs on, from the distribution's packages where it is missing
 	@command -v java >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends default-jre-headless; }
 
+redis: ## the online store of a cluster, from the distribution's packages where it is missing
+	@command -v redis-server >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; }
+
 demo: $(READY) ## the whole road: SPEC=configs/... DATA=folder STATE=folder
 	@$(PY) -m pipelines local --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
 compare: $(READY) ## single-domain against cross-domain, with the difference's interval
 	@$(PY) -m pipelines local --pipeline comparison --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
-test: $(READY) java ## the test suite
+test: $(READY) java redis ## the test suite
 	@$(PY) -m pytest -m "not real_logs"
 
 verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pure
@@ -52,7 +55,7 @@ lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
-bench: $(READY) ## every benchmark (each prints a table and a last line of JSON)
+bench: $(READY) redis ## every benchmark (each prints a table and a last line of JSON)
 	@for name in $$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//'); do \
 		echo "== $$name"; $(PY) -m benchmarks.$$name || exit 1; done
 

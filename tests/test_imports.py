@@ -1,4 +1,4 @@
-"""Imports run one way: pipelines -> components -> {feature_repo, serving, monitoring} -> models."""
+"""Imports run one way: pipelines -> components -> {serving, monitoring} -> feature_repo -> models."""
 
 import ast
 import subprocess
@@ -11,11 +11,13 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "models": {"models"},
     "feature_repo": {"feature_repo", "models"},
-    "serving": {"serving", "models"},
+    "serving": {"serving", "feature_repo", "models"},
     "monitoring": {"monitoring", "models"},
     "components": {"components", "feature_repo", "serving", "monitoring", "models"},
     "pipelines": {"pipelines", "components", "feature_repo", "serving", "monitoring", "models"},
 }
+STORES = ROOT / "feature_repo" / "stores"
+"""Feast loads these classes by name: it is imported already."""
 HEAVY = {"feast", "evidently", "mlflow", "kserve", "lightgbm", "matplotlib", "torch_geometric", "pyspark"}
 ON_A_GPU_IMAGE = {"torch", "triton", "torch_geometric", "numpy", "pyarrow", "safetensors", "tqdm", "models"}
 
@@ -47,6 +49,8 @@ def test_nothing_imports_upward(package: str) -> None:
 @pytest.mark.parametrize("package", ALLOWED)
 def test_heavy_libraries_are_imported_where_used(package: str) -> None:
     for path in files(package):
+        if path.is_relative_to(STORES):
+            continue
         heavy = imports(path, top_level=True) & HEAVY
         assert not heavy, f"{path.relative_to(ROOT)} imports {sorted(heavy)} at import time"
 

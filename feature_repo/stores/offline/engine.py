@@ -1,0 +1,99 @@
+"""DuckDB within bounds: a connection of its own for every question, and how names, texts and times stand in SQL."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+Unit = Literal["us", "ns"]
+
+_NANOSECONDS = ("TIMESTAMP_NS", "TIMESTAMPTZ_NS")
+_TIMES = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_S", "TIMESTAMP_MS", "DATE", *_NANOSECONDS)
+_LARGEST_NS = 2**63 - 10**9  # the very last ones stand for infinity
+_LARGEST_US = 2**62  # DuckDB's own end of time is a little before 2**63 microseconds
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a question may use: DuckDB's memory (``1GB``), threads (None: every core), folder for what does not fit."""
+
+    memory: str
+    threads: int | None = None
+    folder: Path | None = None
+
+
+@contextmanager
+def connected(bounds: Bounds, timeout: float | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection in UTC that spills to a folder of its own, removed at the end.
+
+    Raises TimeoutError if the block's statements take longer than ``timeout`` seconds.
+    """
+    with tempfile.TemporaryDirectory(dir=bounds.folder, prefix="as_of_", ignore_cleanup_errors=True) as spilled:
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": bounds.memory,
+            "temp_directory": spilled,
+            "autoinstall_known_extensions": False,
+        }
+        if bounds.threads is not None:
+            settings["threads"] = bounds.threads
+        with duckdb.connect(":memory:", config=settings) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET enable_progress_bar = false")
+            timer = threading.Timer(timeout, connection.interrupt) if timeout else None
+            try:
+                if timer is not None:
+                    timer.start()
+                yield connection
+            except duckdb.InterruptException as error:
+                raise TimeoutError(f"offline store: expected an answer within {timeout} s; it took longer") from error
+            finally:
+                if timer is not None:
+                    timer.cancel()
+
+
+def name(text: str) -> str:
+    """A column's name in SQL."""
+    return '"' + text.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A string in SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def is_time(kind: str) -> bool:
+    """Whether a DuckDB type is a moment in time."""
+    return kind in _TIMES
+
+
+def unit_of(*kinds: str) -> Unit:
+    """The unit that holds moments of all these DuckDB types exactly."""
+    return "ns" if any(kind in _NANOSECONDS for kind in kinds) else "us"
+
+
+def moment(column: str, unit: Unit) -> str:
+    """A column of times as int64 since 1970 UTC; a time without zone is UTC."""
+    return f"epoch_{unit}({name(column)})"
+
+
+def near(column: str, kind: str, first: int | None, last: int | None) -> str:
+    """A condition that lets row groups outside ``first``..``last`` (microseconds) be skipped, loose by a second."""
+    literal = {
+        "TIMESTAMP": "make_timestamp({us})",
+        "TIMESTAMP WITH TIME ZONE": "make_timestamptz({us})",
+        "TIMESTAMP_NS": "make_timestamp_ns({ns})",
+        "TIMESTAMPTZ_NS": "make_timestamp_ns({ns})::TIMESTAMPTZ_NS",
+    }.get(kind)
+    conditions = [f"{name(column)} IS NOT NULL"]
+    for sign, bound in ((">=", first), ("<=", last)):
+        if literal is not None and bound is not None:
+            us = bound - 1_000_000 if sign == ">=" else bound + 1_000_000
+            ns = max(-_LARGEST_NS, min(_LARGEST_NS, us * 1000))
+            us = max(-_LARGEST_US, min(_LARGEST_US, us))
+            conditions.append(f"{name(column)} {sign} " + literal.format(us=us, ns=ns))
+    return " AND ".join(conditions)

@@ -1,0 +1,71 @@
+"""What the offline store answers: a question that is run when its answer is asked for."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.saved_dataset import SavedDatasetStorage
+
+from feature_repo.stores.errors import UnsupportedError
+from feature_repo.stores.offline.location import locate
+from feature_repo.stores.offline.write import write_new
+
+
+class AsOfRetrievalJob(RetrievalJob):
+    """Runs ``evaluate(timeout in seconds)`` for every answer; on-demand views are applied by Feast's base class."""
+
+    def __init__(
+        self,
+        evaluate: Callable[[float | None], pa.Table],
+        repo_path: Path | str | None,
+        on_demand: list[OnDemandFeatureView] | None = None,
+        full_feature_names: bool = False,
+        metadata: RetrievalMetadata | None = None,
+    ) -> None:
+        super().__init__()
+        self._evaluate = evaluate
+        self._repo_path = repo_path
+        self._on_demand = on_demand or []
+        self._full_feature_names = full_feature_names
+        self._metadata = metadata
+
+    @property
+    def full_feature_names(self) -> bool:
+        """Whether features are named ``view__feature``."""
+        return self._full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        """The on-demand views that were asked for."""
+        return self._on_demand
+
+    @property
+    def metadata(self) -> RetrievalMetadata | None:
+        """Features, keys and the range of moments; None for a pull."""
+        return self._metadata
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        return self._evaluate(timeout)
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        return self._evaluate(timeout).to_pandas()
+
+    def persist(self, storage: SavedDatasetStorage, allow_overwrite: bool = False, timeout: int | None = None) -> None:
+        """Write the answer, on-demand features included, to a Parquet file or folder, whole or not at all.
+
+        Raises feast.errors.SavedDatasetLocationAlreadyExists if something is there and must not be overwritten.
+        """
+        location = locate(storage.to_data_source(), self._repo_path)
+        write_new(location, lambda: self.to_arrow(timeout=timeout), allow_overwrite)
+
+    def to_sql(self) -> str:
+        """Not there: an answer takes several statements and Arrow between them."""
+        raise UnsupportedError("to_sql: an answer is more than one statement. Use to_arrow or to_df")
+
+    def to_remote_storage(self) -> list[Any]:
+        """Not there: ``persist`` writes to any file system."""
+        raise UnsupportedError("to_remote_storage: found no staging location here. Use persist with a remote path")

@@ -1,0 +1,140 @@
+"""The point-in-time join of one view: for every entity row the last row of its keys at or before its moment.
+
+Feast's rule: a row counts from its event time, inclusive, until its event time plus the view's TTL, inclusive. Among
+rows of one key and event time the last wins by (created time, file, row in the file).
+
+Keys and times alone are joined first, by DuckDB's ASOF JOIN, which sorts two columns and not the features; ties do not
+matter to it, as they share the time that it finds. The features of the found (keys, time) are then read by a hash join,
+where ties come together and are decided.
+"""
+
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from feature_repo.stores.errors import RetrievalInputError
+from feature_repo.stores.offline.engine import Unit, moment, name, near, unit_of
+from feature_repo.stores.offline.entities import Entities
+from feature_repo.stores.offline.location import Location
+from feature_repo.stores.offline.parquet import LAST_ROW, ParquetTable, parquet_table
+
+_MICROSECONDS = {"us": 1, "ns": 1000}
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_NUMBERS = (*_INTEGERS, *(f"U{kind}" for kind in _INTEGERS), "FLOAT", "DOUBLE")
+
+
+@dataclass(frozen=True)
+class AskedView:
+    """A feature view as it is asked for; all names but ``keys``' second and ``features``' second are the files'.
+
+    ``keys``: (column, entity column); ``features``: (column, column of the answer); ``ttl``: microseconds, None: a row
+    counts for ever; ``known_by_then``: only rows whose created time is at or before the entity's moment.
+    """
+
+    name: str
+    location: Location
+    keys: tuple[tuple[str, str], ...]
+    features: tuple[tuple[str, str], ...]
+    time: str
+    created: str | None
+    ttl: int | None
+    known_by_then: bool
+
+
+def features_as_of(connection: duckdb.DuckDBPyConnection, view: AskedView, entities: Entities) -> pa.Table:
+    """The view's features, one row per entity row in their order, null where no row counts.
+
+    Raises RetrievalInputError if a column is missing or keys cannot be compared.
+    """
+    table = parquet_table(connection, view.location)
+    times = [view.time, *([view.created] if view.created else [])]
+    table.check([column for column, _ in (*view.keys, *view.features)], times)
+    unit = unit_of(*(table.kinds[column] for column in times), "TIMESTAMP_NS" if entities.unit == "ns" else "TIMESTAMP")
+    asked = entities.keyed([column for _, column in view.keys], unit)
+    connection.register("asked", asked)
+    _check_keys(connection, view, table)
+    found = _found_versions(view, table, unit, *entities.span())
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {found}")
+    answer = connection.sql(_features(view, table, unit)).to_arrow_table()
+    connection.execute("DROP TABLE found")
+    connection.unregister("asked")
+    return _in_order(answer, entities.table.num_rows).rename_columns([column for _, column in view.features])
+
+
+def _found_versions(view: AskedView, table: ParquetTable, unit: Unit, first: int | None, last: int | None) -> str:
+    """SQL for (row, k..., t [, file, number]): the time of the version that counts for an entity row, if one does."""
+    keys = [f"k{position}" for position in range(len(view.keys))]
+    earliest = first - view.ttl if first is not None and view.ttl is not None else None
+    versions = f"""
+        SELECT {_columns(view)} {moment(view.time, unit)} AS t, {_created(view, unit)} AS created,
+               file_index AS file, file_row_number AS number
+        FROM {table.sql} WHERE {near(view.time, table.kinds[view.time], earliest, last)}"""
+    if keys:  # versions of other keys need not be sorted
+        versions += (
+            " AND EXISTS (FROM asked WHERE "
+            + " AND ".join(f"asked.{key} = {name(column)}" for key, (column, _) in zip(keys, view.keys, strict=True))
+            + ")"
+        )
+    exact = ""
+    if view.known_by_then and view.created:
+        # A version is known from the later of its two times on; what counts then is the best of all that are known.
+        partition = f"PARTITION BY {', '.join(keys)}" if keys else ""
+        versions = f"""
+            SELECT {"".join(f"{key}, " for key in keys)} greatest(t, created) AS t,
+                   max({{'t': t, 'created': created, 'file': file, 'number': number}})
+                   OVER ({partition} ORDER BY greatest(t, created)) AS best
+            FROM ({versions}) WHERE created IS NOT NULL"""
+        time, exact = "versions.best.t", ", versions.best.file AS file, versions.best.number AS number"
+    else:
+        time = "versions.t"
+    alive = "" if view.ttl is None else f"WHERE asked.t - {view.ttl * _MICROSECONDS[unit]} <= {time}"
+    same = "".join(f"asked.{key} = versions.{key} AND " for key in keys)
+    return f"""
+        SELECT asked.row, {"".join(f"asked.{key}, " for key in keys)} {time} AS t {exact}
+        FROM asked ASOF JOIN ({versions}) versions ON {same} asked.t >= versions.t {alive}"""
+
+
+def _features(view: AskedView, table: ParquetTable, unit: Unit) -> str:
+    """SQL for (row, f0, f1, ...): the features of the found versions, the last one where several share their time."""
+    keys = [f"k{position}" for position in range(len(view.keys))]
+    features = [f"f{position}" for position in range(len(view.features))]
+    same = ["found.t = versions.t", *(f"found.{key} = versions.{key}" for key in keys)]
+    if view.known_by_then and view.created:
+        same += ["found.file = versions.file_index", "found.number = versions.file_row_number"]
+    read = [f"{name(column)} AS {alias}" for alias, (column, _) in zip(features, view.features, strict=True)]
+    return f"""
+        SELECT {", ".join(["found.row", *features])}
+        FROM (SELECT {_columns(view)} {moment(view.time, unit)} AS t, {_created(view, unit)} AS created,
+                     file_index, file_row_number, {", ".join(read)} FROM {table.sql}) versions
+        JOIN found ON {" AND ".join(same)}
+        QUALIFY row_number() OVER (PARTITION BY found.row ORDER BY created DESC NULLS LAST, {LAST_ROW}) = 1"""
+
+
+def _columns(view: AskedView) -> str:
+    return "".join(f"{name(column)} AS k{position}, " for position, (column, _) in enumerate(view.keys))
+
+
+def _created(view: AskedView, unit: Unit) -> str:
+    return moment(view.created, unit) if view.created else "NULL::BIGINT"
+
+
+def _check_keys(connection: duckdb.DuckDBPyConnection, view: AskedView, table: ParquetTable) -> None:
+    """Integers of any width compare with one another, texts with texts; nothing else is guessed."""
+    asked = {column: kind for column, kind, *_ in connection.execute("DESCRIBE asked").fetchall()}
+    for position, (column, entity_column) in enumerate(view.keys):
+        expected, found = table.kinds[column], asked[f"k{position}"]
+        comparable = expected == found or (expected in _NUMBERS and found in _NUMBERS) or found == '"NULL"'
+        if not comparable:
+            raise RetrievalInputError(
+                f"view {view.name}, key {entity_column}: expected {expected} as in {table.path}; found {found} "
+                "in entity_df. Convert the column of entity_df"
+            )
+
+
+def _in_order(answer: pa.Table, rows: int) -> pa.Table:
+    """The features of every entity row, from (row, features) of some rows in any order."""
+    position = np.full(rows, -1, dtype=np.int64)
+    position[answer["row"].to_numpy()] = np.arange(answer.num_rows)
+    return answer.drop_columns(["row"]).take(pa.array(position, mask=position < 0))

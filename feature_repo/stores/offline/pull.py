@@ -1,0 +1,77 @@
+"""All rows of a file source between two moments, or the last row of every key."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+
+from feature_repo.stores.offline.engine import moment, name, near, unit_of
+from feature_repo.stores.offline.location import Location
+from feature_repo.stores.offline.parquet import LAST_ROW, ParquetTable, parquet_table
+
+
+@dataclass(frozen=True)
+class Pull:
+    """``columns``: what is answered, in order; ``first`` and ``last``: microseconds, both inclusive, None: no bound."""
+
+    location: Location
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    time: str
+    created: str | None
+    first: int | None
+    last: int | None
+
+    def table(self, connection: duckdb.DuckDBPyConnection) -> ParquetTable:
+        """The files' table. Raises RetrievalInputError if a column is missing or no time."""
+        table = parquet_table(connection, self.location)
+        table.check(self.columns, [self.time, *([self.created] if self.created else [])])
+        return table
+
+    def between(self, table: ParquetTable) -> str:
+        """The condition on the event time: coarse for the row groups, then exact."""
+        kind = table.kinds[self.time]
+        unit = unit_of(kind)
+        scale = 1000 if unit == "ns" else 1
+        conditions = [near(self.time, kind, self.first, self.last)]
+        if self.first is not None:
+            conditions.append(f"{moment(self.time, unit)} >= {self.first * scale}")
+        if self.last is not None:
+            conditions.append(f"{moment(self.time, unit)} <= {self.last * scale}")
+        return " AND ".join(conditions)
+
+
+def all_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
+    """Every row between the moments, in the order of the files."""
+    table = pull.table(connection)
+    return connection.sql(f"SELECT {_list(pull.columns)} FROM {table.sql} WHERE {pull.between(table)}").to_arrow_table()
+
+
+def latest_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
+    """The last row of every key between the moments, by (event time, created time, file, row), in the files' order.
+
+    Null is a key like any other, as with Feast. The newest time of a key is found over keys and times alone, so that
+    the other columns are held for the rows of that time only.
+    """
+    table = pull.table(connection)
+    unit = unit_of(table.kinds[pull.time], *([table.kinds[pull.created]] if pull.created else []))
+    keys = [name(key) for key in pull.keys]
+    newest = "SELECT " + "".join(f"{key}, " for key in keys) + f"max({moment(pull.time, unit)}) AS newest_moment"
+    newest += f" FROM {table.sql} WHERE {pull.between(table)}" + (f" GROUP BY {', '.join(keys)}" if keys else "")
+    same = [f"newest.newest_moment = {moment(pull.time, unit)}"]
+    same += [f"newest.{key} IS NOT DISTINCT FROM source.{key}" for key in keys]
+    created = f"{moment(pull.created, unit)} DESC NULLS LAST, " if pull.created else ""
+    partition = f"PARTITION BY {', '.join(f'source.{key}' for key in keys)}" if keys else ""
+    return connection.sql(
+        f"""
+        SELECT {_list(pull.columns)} FROM (
+            SELECT source.*, source.file_index, source.file_row_number
+            FROM {table.sql} AS source JOIN ({newest}) newest ON {" AND ".join(same)}
+            QUALIFY row_number() OVER ({partition} ORDER BY {created} {LAST_ROW}) = 1
+        ) ORDER BY file_index, file_row_number"""
+    ).to_arrow_table()
+
+
+def _list(columns: Sequence[str]) -> str:
+    return ", ".join(map(name, columns))

@@ -1,0 +1,49 @@
+"""Entity rows for a question without any: every key that has a row in a range of time, as of its end."""
+
+from collections.abc import Sequence
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from feast.infra.offline_stores.offline_utils import DEFAULT_ENTITY_DF_EVENT_TIMESTAMP_COL as TIME
+
+from feature_repo.stores.errors import UnsupportedError
+from feature_repo.stores.offline.engine import name
+from feature_repo.stores.offline.entities import UTC_MICROSECONDS, Entities
+from feature_repo.stores.offline.join import AskedView
+from feature_repo.stores.offline.parquet import parquet_table
+from feature_repo.stores.offline.pull import Pull
+
+
+def snapshot_entities(
+    connection: duckdb.DuckDBPyConnection, views: Sequence[AskedView], first: int, last: int
+) -> Entities:
+    """The keys of the views' rows from ``first`` to ``last`` (microseconds, inclusive), sorted, all as of ``last``.
+
+    Raises UnsupportedError if the views do not share their keys: no row could stand for all of them.
+    """
+    keyed = [view for view in views if view.keys]
+    keys = list(dict.fromkeys(column for view in keyed for _, column in view.keys))
+    for view in keyed:
+        if {column for _, column in view.keys} != set(keys):
+            raise UnsupportedError(
+                f"entity_df=None: expected views of the same keys; found {keys} among them and "
+                f"{[column for _, column in view.keys]} of view {view.name}. Pass an entity_df, or ask view by view"
+            )
+    table = pa.table({TIME: pa.array([last], UTC_MICROSECONDS)})
+    if keyed:
+        parts = " UNION ".join(_keys(connection, view, keys, first, last) for view in keyed)
+        table = connection.sql(f"FROM ({parts}) ORDER BY ALL").to_arrow_table()
+        table = table.append_column(TIME, pa.array(np.full(table.num_rows, last)).cast(UTC_MICROSECONDS))
+    rows = table.num_rows
+    return Entities(table, TIME, np.full(rows, last), np.zeros(rows, dtype=bool), "us")
+
+
+def _keys(connection: duckdb.DuckDBPyConnection, view: AskedView, keys: list[str], first: int, last: int) -> str:
+    """SQL for the distinct keys of one view in the range."""
+    table = parquet_table(connection, view.location)
+    table.check([column for column, _ in view.keys], [view.time])
+    column_of = {entity_column: column for column, entity_column in view.keys}
+    between = Pull(view.location, (), (), view.time, None, first, last).between(table)
+    selected = ", ".join(f"{name(column_of[key])} AS {name(key)}" for key in keys)
+    return f"SELECT DISTINCT {selected} FROM {table.sql} WHERE {between}"

@@ -1,0 +1,260 @@
+"""`AsOfOfflineStore`: Feast's offline store for Parquet files, with point-in-time joins that are fast and bounded."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+from feast.data_source import DataSource
+from feast.feature_logging import LoggingConfig, LoggingSource
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
+from feast.infra.offline_stores.file_source import FileLoggingDestination
+from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_utils import get_pyarrow_schema_from_batch_source
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from feast.utils import compute_non_entity_date_range
+from pydantic import PositiveInt, StrictStr
+
+from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
+from feature_repo.stores.offline.ask import asked_views
+from feature_repo.stores.offline.engine import Bounds, connected
+from feature_repo.stores.offline.entities import Entities, entities_of
+from feature_repo.stores.offline.job import AsOfRetrievalJob
+from feature_repo.stores.offline.join import AskedView, features_as_of
+from feature_repo.stores.offline.location import locate
+from feature_repo.stores.offline.pull import Pull, all_rows, latest_rows
+from feature_repo.stores.offline.snapshot import snapshot_entities
+from feature_repo.stores.offline.write import append, log
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class AsOfOfflineStoreConfig(FeastConfigBaseModel):
+    """Settings of ``offline_store`` in ``feature_store.yaml``."""
+
+    type: StrictStr = "feature_repo.stores.offline.AsOfOfflineStore"
+    memory_limit: StrictStr = "1GB"
+    """DuckDB's memory; what does not fit goes to disk. Answers themselves come on top."""
+    threads: PositiveInt | None = None
+    """DuckDB's threads; every core without it."""
+    temp_folder: Path | None = None
+    """Where memory overflows to; the system's temporary folder without it."""
+
+
+class AsOfOfflineStore(OfflineStore):
+    """Feast's point-in-time retrieval over Parquet ``FileSource``s, local or remote, by DuckDB's ASOF JOIN.
+
+    Answers keep the order of the entity rows and are the same from run to run. Rows of one key and event time: the last
+    by (created time, file name, row in the file) wins. What it does not do raises UnsupportedError.
+    """
+
+    supports_filter_by_created_timestamp = True
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str | None,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> RetrievalJob:
+        """The features of every entity row as of its moment: event time <= moment <= event time + TTL.
+
+        ``entity_df``: a data frame, a SQL query for DuckDB, or None: every key with a row from ``start_date`` to
+        ``end_date``, as of ``end_date``. Raises RetrievalInputError if columns are missing, collide or do not compare.
+        """
+        bounds = _bounds(config)
+        views = asked_views(
+            feature_views, feature_refs, config.repo_path, full_feature_names, filter_by_created_timestamp
+        )
+        if entity_df is None:
+            start, end = compute_non_entity_date_range(feature_views, start_date, end_date)
+            with connected(bounds) as connection:
+                entities = snapshot_entities(connection, views, _microseconds(start), _microseconds(end))
+        else:
+            entities = entities_of(entity_df, bounds)
+        _check_columns(entities, views)
+
+        def evaluate(timeout: float | None) -> pa.Table:
+            answer = entities.table
+            with connected(bounds, timeout) as connection:
+                for view in views:
+                    features = features_as_of(connection, view, entities)
+                    for column in features.column_names:
+                        answer = answer.append_column(column, features[column])
+            return answer
+
+        first, last = entities.span()
+        return AsOfRetrievalJob(
+            evaluate,
+            config.repo_path,
+            OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
+            full_feature_names,
+            RetrievalMetadata(
+                features=feature_refs,
+                keys=[column for column in entities.table.column_names if column != entities.time],
+                min_event_timestamp=_datetime(first),
+                max_event_timestamp=_datetime(last),
+            ),
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime | None,
+        end_date: datetime | None,
+    ) -> RetrievalJob:
+        """The last row of every key whose event time lies in ``start_date``..``end_date``, both inclusive."""
+        return _pull(
+            latest_rows,
+            config,
+            data_source,
+            join_key_columns,
+            feature_name_columns,
+            timestamp_field,
+            created_timestamp_column,
+            start_date,
+            end_date,
+        )
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> RetrievalJob:
+        """Every row whose event time lies in ``start_date``..``end_date``, both inclusive, in the files' order."""
+        return _pull(
+            all_rows,
+            config,
+            data_source,
+            join_key_columns,
+            feature_name_columns,
+            timestamp_field,
+            created_timestamp_column,
+            start_date,
+            end_date,
+        )
+
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None
+    ) -> None:
+        """Write rows after those of the view's source; the columns are the source's, in their order.
+
+        Raises RetrievalInputError if they are not, UnsupportedError if the source is a pattern.
+        """
+        if feature_view.batch_source is None:
+            raise UnsupportedError(
+                f"view {feature_view.name}: expected a batch source; found none. Give it a FileSource"
+            )
+        location = locate(feature_view.batch_source, config.repo_path)
+        _, columns = get_pyarrow_schema_from_batch_source(config, feature_view.batch_source)
+        if columns != table.column_names:
+            raise RetrievalInputError(
+                f"view {feature_view.name}: expected the source's columns {columns}; found {table.column_names}. "
+                "Write all of them in their order"
+            )
+        append(location, table)
+        if progress is not None:
+            progress(table.num_rows)
+
+    @staticmethod
+    def write_logged_features(
+        config: RepoConfig,
+        data: pa.Table | Path,
+        source: LoggingSource,
+        logging_config: LoggingConfig,
+        registry: BaseRegistry,
+    ) -> None:
+        """Add logged features to the folder of a FileLoggingDestination."""
+        destination = logging_config.destination
+        if not isinstance(destination, FileLoggingDestination):
+            raise UnsupportedError(
+                f"logging: expected a FileLoggingDestination; found {type(destination).__name__}. Log to a folder"
+            )
+        log(locate(destination.to_data_source(), config.repo_path), data, destination.partition_by)
+
+
+def _pull(
+    rows: Callable[[duckdb.DuckDBPyConnection, Pull], pa.Table],
+    config: RepoConfig,
+    source: DataSource,
+    keys: list[str],
+    features: list[str],
+    time: str,
+    created: str | None,
+    start: datetime | None,
+    end: datetime | None,
+) -> AsOfRetrievalJob:
+    """A job over one source; a view without entities gets Feast's dummy key, which materialising asks for."""
+    columns = [*keys, *features, time, *([created] if created else [])]
+    pull = Pull(
+        locate(source, config.repo_path),
+        tuple(keys),
+        tuple(dict.fromkeys(columns)),
+        time,
+        created or None,
+        None if start is None else _microseconds(start),
+        None if end is None else _microseconds(end),
+    )
+
+    def evaluate(timeout: float | None) -> pa.Table:
+        with connected(_bounds(config), timeout) as connection:
+            table = rows(connection, pull)
+        return table if keys else table.append_column(DUMMY_ENTITY_ID, pa.array([DUMMY_ENTITY_VAL] * table.num_rows))
+
+    return AsOfRetrievalJob(evaluate, config.repo_path)
+
+
+def _check_columns(entities: Entities, views: list[AskedView]) -> None:
+    """Every key is there, and no feature takes the name of another column."""
+    present = entities.table.column_names
+    for view in views:
+        missing = [column for _, column in view.keys if column not in present]
+        if missing:
+            raise RetrievalInputError(
+                f"view {view.name}: expected its keys {missing} in entity_df; found the columns {present}. Add them"
+            )
+    columns = [*present, *(column for view in views for _, column in view.features)]
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    if twice:
+        raise RetrievalInputError(
+            f"features: expected every column once; found {twice} twice. Drop them from entity_df, or ask with "
+            "full_feature_names=True"
+        )
+
+
+def _bounds(config: RepoConfig) -> Bounds:
+    settings: AsOfOfflineStoreConfig = config.offline_store
+    return Bounds(settings.memory_limit, settings.threads, settings.temp_folder)
+
+
+def _microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 UTC; a time without zone is the machine's, as with Feast."""
+    since = moment.astimezone(UTC) - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _datetime(moment: int | None) -> datetime | None:
+    return None if moment is None else pd.Timestamp(moment, unit="us", tz="UTC").to_pydatetime()
