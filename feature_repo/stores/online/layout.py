@@ -1,0 +1,179 @@
+"""Which fields a view's packed row has, and where each of them stands in it.
+
+A row is a fixed part and a variable part. The fixed part:
+
+====================  ==============================================================================================
+bytes                 what
+====================  ==============================================================================================
+0-7                   event time, microseconds UTC, plus 2**63, big-endian: byte order is time order
+8-15                  created time, likewise; all zero: none
+16-19                 digest of the fields
+20-23                 flags, uint32 little-endian
+24-                   one bit a field, in the layout's order, least significant first: 1 = there is a value; padded to 8
+then                  the values of fixed width, little-endian, by kind: int64, timestamp, float64, int32, float32
+then                  (start, length), uint32 each, of every field of variable width: bytes from the row's first byte;
+                      start 0: null
+then                  bools, one byte each; padded to 8
+====================  ==============================================================================================
+
+The variable part holds the variable fields' bytes in the layout's order, without gaps: a string's UTF-8, an array's
+elements (little-endian; a bool takes a byte), and for an array of strings or bytes the number of elements, the length
+of each (uint32) and then their bytes.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from feature_repo.stores.errors import UnsupportedError
+
+HEADER = 24
+"""Bytes before the bits of the nulls."""
+MOMENTS = 16
+"""Bytes of event and created time, in whose order rows replace each other."""
+WIDTHS = {"int64": "<i8", "timestamp": "<i8", "float64": "<f8", "int32": "<i4", "float32": "<f4", "bool": "<u1"}
+"""Kinds of fixed width, in the order in which they stand in a row (bool last), and their type in NumPy."""
+_FEAST = {
+    "INT64": "int64",
+    "UNIX_TIMESTAMP": "timestamp",
+    "DOUBLE": "float64",
+    "INT32": "int32",
+    "FLOAT": "float32",
+    "BOOL": "bool",
+    "STRING": "string",
+    "BYTES": "bytes",
+}
+_KEY_KINDS = ("int64", "int32", "timestamp", "string", "bytes")
+
+
+class Key(NamedTuple):
+    """A join key and its kind: int64, int32, timestamp, string or bytes."""
+
+    name: str
+    kind: str
+
+
+class Field(NamedTuple):
+    """A feature and its kind: a key of ``WIDTHS``, ``string``, ``bytes``, or one of them with ``[]`` behind it."""
+
+    name: str
+    kind: str
+
+    @property
+    def fixed(self) -> bool:
+        """Whether every value takes the same number of bytes."""
+        return self.kind in WIDTHS
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A view's keys (by name), its fields (by name) and its time to live in microseconds (None: for ever)."""
+
+    view: str
+    keys: tuple[Key, ...]
+    fields: tuple[Field, ...]
+    ttl: int | None = None
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Four bytes that change whenever a field is added, dropped, renamed or gets another kind."""
+        text = "\n".join(f"{len(field.name)} {field.name} {field.kind}" for field in self.fields)
+        return hashlib.blake2b(text.encode(), digest_size=4).digest()
+
+    @cached_property
+    def dtype(self) -> np.dtype:
+        """The fixed part as a NumPy type, one subarray a kind."""
+        parts: list[tuple[Any, ...]] = [("event", ">u8"), ("created", ">u8"), ("digest", "<u4"), ("flags", "<u4")]
+        parts.append(("bits", "u1", (_padded((len(self.fields) + 7) // 8),)))
+        kinds = {kind: (kind, width, (len(self.of_kind(kind)),)) for kind, width in WIDTHS.items()}
+        bools = kinds.pop("bool")
+        parts += [part for part in kinds.values() if part[2][0]]
+        if self.variable:
+            parts.append(("spans", "<u4", (len(self.variable), 2)))
+        if bools[2][0]:
+            parts.append(bools)
+        size = np.dtype(parts).itemsize
+        if size % 8:
+            parts.append(("padding", "u1", (_padded(size) - size,)))
+        return np.dtype(parts)
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of the fixed part."""
+        return self.dtype.itemsize
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of the fields, in the layout's order."""
+        return tuple(field.name for field in self.fields)
+
+    @cached_property
+    def blocks(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The kinds of fixed width that the fields have, and the names of the fields of each."""
+        found = [(kind, tuple(field.name for field in self.of_kind(kind))) for kind in WIDTHS]
+        return tuple((kind, names) for kind, names in found if names)
+
+    @cached_property
+    def variable(self) -> tuple[Field, ...]:
+        """The fields of variable width, in the layout's order."""
+        return tuple(field for field in self.fields if not field.fixed)
+
+    def of_kind(self, kind: str) -> tuple[Field, ...]:
+        """The fields of one kind, in the layout's order."""
+        return tuple(field for field in self.fields if field.kind == kind)
+
+    def position(self, name: str) -> int:
+        """Bytes from the row's first to the field's value or, of variable width, to its (start, length)."""
+        field = self.field(name)
+        if field.fixed:
+            part, among = field.kind, self.of_kind(field.kind)
+            width = np.dtype(WIDTHS[field.kind]).itemsize
+        else:
+            part, among, width = "spans", self.variable, 8
+        offsets = self.dtype.fields
+        assert offsets is not None
+        return int(offsets[part][1]) + among.index(field) * width
+
+    def field(self, name: str) -> Field:
+        """The field of that name; raises UnsupportedError if the view has none."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise UnsupportedError(
+            f"{self.view}: expected one of {', '.join(field.name for field in self.fields)}; found {name}"
+        )
+
+
+def layout_of(view: Any) -> Layout:
+    """The layout of a Feast view; raises UnsupportedError for a type that a packed row cannot hold."""
+    from feast.feature_view import DUMMY_ENTITY_ID
+
+    keys = [Key(c.name, _kind(view.name, c)) for c in view.entity_columns if c.name != DUMMY_ENTITY_ID]
+    for key in keys:
+        if key.kind not in _KEY_KINDS:
+            raise UnsupportedError(
+                f"{view.name}: expected join key {key.name} as one of {', '.join(_KEY_KINDS)}; found {key.kind}"
+            )
+    fields = [Field(feature.name, _kind(view.name, feature)) for feature in view.features]
+    ttl = getattr(view, "ttl", None)
+    microseconds = (ttl.days * 86_400 + ttl.seconds) * 1_000_000 + ttl.microseconds if ttl else None
+    return Layout(view.name, tuple(sorted(keys)), tuple(sorted(fields)), microseconds)
+
+
+def _kind(view: str, column: Any) -> str:
+    """The kind of a Feast field."""
+    name = column.dtype.to_value_type().name
+    scalar = name.removesuffix("_LIST")
+    if scalar not in _FEAST:
+        raise UnsupportedError(
+            f"{view}: expected {column.name} as one of {', '.join(_FEAST)} or an array of them; found {name}. "
+            "Give the field another type, or keep the view in one of Feast's own online stores"
+        )
+    return _FEAST[scalar] + ("[]" if name != scalar else "")
+
+
+def _padded(size: int) -> int:
+    return -(-size // 8) * 8

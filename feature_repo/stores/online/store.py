@@ -1,0 +1,131 @@
+"""Feast's online store over packed rows, wherever they are kept."""
+
+import asyncio
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from feast import Entity, FeatureView, RepoConfig
+from feast.infra.online_stores.online_store import OnlineStore
+from feast.infra.supported_async_methods import SupportedAsyncMethods
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+from feature_repo.stores.online.keys import row_key, view_prefix
+from feature_repo.stores.online.layout import layout_of
+from feature_repo.stores.online.packed import pack, unpack
+from feature_repo.stores.online.protos import CREATED, EVENT, datetime_of, events_of, key_values, table_of, values_of
+from feature_repo.stores.online.rows import RowStore
+
+STREAM = "heliograph.stream"
+"""A view with this tag has its rows, once written, applied to everything that they move."""
+
+Data = list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]]
+Answer = list[tuple[datetime | None, dict[str, Value] | None]]
+
+
+class PackedOnlineStore(OnlineStore):
+    """One packed row an entity and view: one read, one write.
+
+    A row is replaced unless it is later by (event time, created time). Values keep the types that the view declares;
+    one of another type is refused with RowInputError, a view with a type that is not packed with UnsupportedError.
+    """
+
+    def __init__(self) -> None:
+        self._rows: RowStore | None = None
+        self._lock = threading.Lock()
+
+    @abstractmethod
+    def connect(self, config: RepoConfig) -> RowStore:
+        """The rows that the configuration names."""
+
+    def rows(self, config: RepoConfig) -> RowStore:
+        """The rows under this store; connected once."""
+        with self._lock:
+            if self._rows is None:
+                self._rows = self.connect(config)
+            return self._rows
+
+    @property
+    def async_supported(self) -> SupportedAsyncMethods:
+        """Reads and writes go to a thread."""
+        return SupportedAsyncMethods(read=True, write=True)
+
+    def online_write_batch(
+        self, config: RepoConfig, table: FeatureView, data: Data, progress: Callable[[int], Any] | None
+    ) -> None:
+        """Write rows; ``progress`` gets their number."""
+        layout, rows = layout_of(table), self.rows(config)
+        keys = [row_key(config.project, table.name, key_values(layout, key)) for key, *_ in data]
+        columns = table_of(layout, data)
+        rows.write_newest(list(zip(keys, pack(layout, columns, EVENT, CREATED), strict=True)))
+        plan = table.tags.get(STREAM)
+        if plan is not None:
+            from feature_repo.stream.apply import apply_events
+
+            apply_events(rows, config.project, plan, events_of(layout, table, data, columns))
+        if progress:
+            progress(len(data))
+
+    async def online_write_batch_async(
+        self, config: RepoConfig, table: FeatureView, data: Data, progress: Callable[[int], Any] | None
+    ) -> None:
+        """The same in a thread."""
+        await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
+
+    def online_read(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> Answer:
+        """The rows in the order of their keys."""
+        layout = layout_of(table)
+        keys = [row_key(config.project, table.name, key_values(layout, key)) for key in entity_keys]
+        columns = unpack(layout, self.rows(config).read(keys))
+        asked = [field for field in layout.fields if requested_features is None or field.name in requested_features]
+        values = {field.name: values_of(field.kind, columns, field.name) for field in asked}
+        return [
+            (datetime_of(moment), {name: column[row] for name, column in values.items()}) if found else (None, None)
+            for row, (moment, found) in enumerate(zip(columns.event_time.tolist(), columns.found.tolist(), strict=True))
+        ]
+
+    async def online_read_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> Answer:
+        """The same in a thread."""
+        return await asyncio.to_thread(self.online_read, config, table, entity_keys, requested_features)
+
+    def update(
+        self,
+        config: RepoConfig,
+        tables_to_delete: Sequence[FeatureView],
+        tables_to_keep: Sequence[FeatureView],
+        entities_to_delete: Sequence[Entity],
+        entities_to_keep: Sequence[Entity],
+        partial: bool,
+    ) -> None:
+        """Delete the rows of dropped views; refuse a view that cannot be packed before it is in use."""
+        for view in tables_to_keep:
+            layout_of(view)
+        for view in tables_to_delete:
+            self.rows(config).delete(view_prefix(config.project, view.name))
+
+    def teardown(self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]) -> None:
+        """Delete the rows of all views."""
+        for view in tables:
+            self.rows(config).delete(view_prefix(config.project, view.name))
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        with self._lock:
+            if self._rows is not None:
+                self._rows.close()
+                self._rows = None
