@@ -21,7 +21,7 @@ def deploy(
 
     from components.markdown import write
     from components.step import Step, say
-    from feature_repo.push import check_pushed, restore, settle
+    from feature_repo.push import check_pushed, pushed_until, restore, settle
     from feature_repo.store import open_store, write_resolved
     from serving.endpoint import up
     from serving.example import example_request
@@ -40,7 +40,7 @@ def deploy(
             raise
         Registry(step.services.tracking_uri).promote(name, version)
         settle(features)
-        curl = example_request(step.spec, Path(training_set.path), running)
+        curl = example_request(step.spec, Path(training_set.path), running, pushed_until(features) + 1)
         step.ledger.note("endpoint", {"url": running.url, "grpc": running.grpc, "version": version, "curl": curl})
         say(f"  version {version} answers at {running.url}")
         write(endpoint, f"# {name} version {version}", f"{running.url}", f"```\n{curl}\n```")

@@ -7,19 +7,29 @@ from components.image import component
 
 @component
 def materialize(spec: str, services: dict, tables: dsl.Input[dsl.Dataset], summary: dsl.Output[dsl.Markdown]) -> None:
-    """Apply the spec's feature definitions and materialise the online views up to the end of the data."""
+    """Apply the spec's feature definitions and materialise the online views up to the end of the data.
+
+    A view that the quality gate refuses keeps its last good values, so the run goes on, loudly; one without any fails.
+    """
     from pathlib import Path
 
     from components.markdown import table, write
-    from components.step import Step
-    from feature_repo.apply import apply, materialize
+    from components.step import Step, say
+    from feature_repo.apply import apply
+    from feature_repo.materialise import materialize
     from feature_repo.sources import end_of_data
     from feature_repo.store import open_store, write_resolved
 
     with Step("materialize", spec, services) as step:
-        config = Path(step.services.feature_store)
-        store = open_store(config, step.services.feature_folder)
-        write_resolved(config, step.services.feature_folder)
-        apply(store, step.spec, Path(tables.path), step.services.feature_folder)
-        rows = materialize(store, step.spec, end_of_data(Path(tables.path)))
-        write(summary, "# Online views", table(("view", "rows"), rows.items()))
+        config, state = Path(step.services.feature_store), step.services.feature_folder
+        store = open_store(config, state)
+        write_resolved(config, state)
+        apply(store, step.spec, Path(tables.path), state)
+        done = materialize(store, step.spec, end_of_data(Path(tables.path)), state=state)
+        refused = {view: [str(finding) for finding in findings] for view, findings in done.refused.items()}
+        step.ledger.note("online", {"rows": dict(done), "refused": refused})
+        for view in refused:
+            say(f"WARNING: view {view} was refused by the quality gate; the endpoint goes on with its last good values")
+        rows = [(view, count, "written") for view, count in done.items()]
+        rows += [(view, 0, "REFUSED: " + "; ".join(reasons)) for view, reasons in refused.items()]
+        write(summary, "# Online views", table(("view", "rows", "result"), rows))

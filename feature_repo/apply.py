@@ -1,28 +1,18 @@
-"""Definitions into the registry, values into the online store."""
+"""Definitions into the registry."""
 
-import contextlib
-import io
-import logging
 import shutil
-import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.applied import pushed_folder, read_applied, write_applied
-from feature_repo.as_of import last_visible
 from feature_repo.definitions import build
 from feature_repo.errors import DefinitionError, NotAppliedError
 from feature_repo.pushed import prepare
-from models.features import online_views
+from feature_repo.quality import forget
 from models.spec import Spec, SpecError
-
-_log = logging.getLogger(__name__)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def apply(store: Any, spec: Spec, tables: Path, state: Path) -> None:
@@ -37,34 +27,14 @@ def apply(store: Any, spec: Spec, tables: Path, state: Path) -> None:
         if view.stream_source is None:
             _check_rows(view)
     if _other_product(spec, state):
+        forget(state)  # first: after a kill in between, views are written anew
         store.apply([], objects_to_delete=_registered(store), partial=False)
         shutil.rmtree(pushed, ignore_errors=True)
     prepare(spec, pushed)
-    store.apply(objects, objects_to_delete=_stale(store, objects), partial=False)
+    stale = _stale(store, objects)
+    forget(state, [view.name for view in _views(stale)])
+    store.apply(objects, objects_to_delete=stale, partial=False)
     write_applied(spec, tables, state)
-
-
-def materialize(store: Any, spec: Spec, until: int | None = None) -> dict[str, int]:
-    """Write into the online store what a request at ``until`` may see; return how many keys each view holds.
-
-    ``until`` is in microseconds UTC, exclusive as everywhere (None = after the last row of every table). Rows that have
-    outlived their view's TTL by then are left out.
-    """
-    views = {name: store.get_feature_view(name) for name in online_views(spec)}
-    if until is None:
-        until = max((_last_time(view) for view in views.values()), default=0) + 1
-    end = _EPOCH + timedelta(microseconds=last_visible(until))
-    rows = {}
-    for number, (name, view) in enumerate(views.items(), start=1):
-        started = time.monotonic()
-        start = max(_EPOCH, end - view.ttl) if view.ttl else _EPOCH
-        rows[name] = _keys_between(view, start, end)
-        # Feast prints its progress for a terminal; a component's log wants one line a view.
-        with contextlib.redirect_stdout(io.StringIO()):
-            store.materialize(start, end, feature_views=[name])
-        seconds = time.monotonic() - started
-        _log.info("materialized %s (%d of %d): %d keys in %.1f s", name, number, len(views), rows[name], seconds)
-    return rows
 
 
 def _other_product(spec: Spec, state: Path) -> bool:
@@ -125,18 +95,3 @@ def _join_keys(view: Any) -> list[str]:
 
 def _distinct(table: pa.Table, columns: list[str]) -> int:
     return table.group_by(columns).aggregate([]).num_rows
-
-
-def _last_time(view: Any) -> int:
-    """The last time in a view's file, in microseconds; 0 if it is empty."""
-    source = view.batch_source
-    times = pq.read_table(source.path, columns=[source.timestamp_field])[source.timestamp_field]
-    return pc.max(times).cast(pa.timestamp("us", tz="UTC")).value or 0
-
-
-def _keys_between(view: Any, start: datetime, end: datetime) -> int:
-    """How many keys have a row in the closed interval: what Feast is about to write."""
-    source = view.batch_source
-    times = pc.field(source.timestamp_field)
-    rows = pq.read_table(source.path, columns=_join_keys(view), filters=(times >= start) & (times <= end))
-    return _distinct(rows, _join_keys(view))

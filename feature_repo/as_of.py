@@ -24,34 +24,50 @@ def features_as_of(
     """Feature columns of ``views`` as they were strictly before each row's moment, in the order of the rows.
 
     ``keys`` holds the views' join keys by name, (rows,) each; ``times`` is (rows,) int64 microseconds UTC. A feature is
-    null where no row of its key is visible, or the visible one has outlived the view's TTL. Every point-in-time value
-    of Heliograph comes through this function. Raises RetrievalError if Feast answers with other rows than were asked.
+    null where no row of its key is visible, where the visible one has outlived the view's TTL, or where the key itself
+    is missing. No two of the views may share a feature's name. Every point-in-time value of Heliograph comes through
+    this function. Raises RetrievalError if Feast answers with other rows than were asked.
     """
-    columns: dict[str, pa.ChunkedArray] = {}
+    by_keys: dict[tuple[str, ...], list[Any]] = {}
     for name in views:
         view = store.get_feature_view(name)
-        asked = pd.DataFrame({column.name: keys[column.name] for column in view.entity_columns})
-        asked[_TIME] = pd.to_datetime(last_visible(times), unit="us", utc=True).as_unit("us")
-        # One question per distinct (key, moment): Feast's join holds all versions up to the moment for every question.
-        position = asked.groupby(list(asked.columns), sort=False).ngroup().to_numpy()
-        distinct = asked.drop_duplicates().reset_index(drop=True)
-        features = [field.name for field in view.features]
-        answer = _ask(store, distinct, name, features) if len(distinct) else None
-        for field in view.features:
+        by_keys.setdefault(tuple(sorted(join_keys(view))), []).append(view)
+    columns: dict[str, pa.ChunkedArray] = {}
+    for names, alike in by_keys.items():
+        asked = pd.DataFrame({name: keys[name] for name in names})
+        asked[_TIME] = last_visible(times)
+        # One question per distinct (key, moment), and one call for all views of the same keys: each has its own cost.
+        position = asked.groupby(list(asked.columns), sort=False).ngroup().fillna(-1).to_numpy(np.int64)
+        distinct = asked[position >= 0].drop_duplicates().reset_index(drop=True)
+        distinct[_TIME] = pd.to_datetime(distinct[_TIME], unit="us", utc=True).astype("datetime64[us, UTC]")
+        answer = _ask(store, distinct, alike) if len(distinct) else None
+        places = pa.array(position, mask=position < 0)
+        for field in [field for view in alike for field in view.features]:
             kind = arrow_type(field.dtype)
             column = answer[field.name].cast(kind) if answer is not None else pa.chunked_array([], type=kind)
-            columns[field.name] = column.take(pa.array(position))
+            columns[field.name] = column if len(distinct) == len(places) else column.take(places)
     return columns
 
 
-def _ask(store: Any, rows: pd.DataFrame, view: str, features: list[str]) -> pa.Table:
-    """One view's features for distinct rows, in their order."""
+def join_keys(view: Any) -> list[str]:
+    """The names of a view's join keys: none where it has no entity."""
+    from feast.feature_view import DUMMY_ENTITY_ID
+
+    return [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
+
+
+def _ask(store: Any, rows: pd.DataFrame, views: Sequence[Any]) -> pa.Table:
+    """The features of views for distinct rows, in their order."""
     job = store.get_historical_features(
-        entity_df=rows.assign(**{_ROW: np.arange(len(rows))}), features=[f"{view}:{feature}" for feature in features]
+        entity_df=rows.assign(**{_ROW: np.arange(len(rows))}),
+        features=[f"{view.name}:{field.name}" for view in views for field in view.features],
     )
-    answer = job.to_arrow().sort_by(_ROW)
+    answer = job.to_arrow()
+    if not np.array_equal(answer[_ROW].to_numpy(), np.arange(answer.num_rows)):  # our own store keeps their order
+        answer = answer.sort_by(_ROW)
     if answer.num_rows != len(rows):
-        raise RetrievalError(f"view {view}: expected {len(rows)} rows from Feast; found {answer.num_rows}")
+        names = ", ".join(view.name for view in views)
+        raise RetrievalError(f"views {names}: expected {len(rows)} rows from Feast; found {answer.num_rows}")
     return answer
 
 

@@ -8,16 +8,20 @@ import pyarrow as pa
 
 from feature_repo.errors import DefinitionError
 from feature_repo.pushed import PUSHED_AT, VECTOR_COLUMNS
+from feature_repo.stream.definitions import build_events
+from models.counters.columns import state_columns
+from models.counters.plan import plan_of
 from models.features import (
     ITEM_VECTORS,
     MEMBER_VECTORS,
     VALID_FROM,
+    attribute_keys,
     counter_columns,
-    counter_keys,
     counter_table,
+    counter_views,
     node_features,
 )
-from models.spec import Counter, Feature, Node, Spec, View
+from models.spec import Feature, Node, Spec, View
 
 _RESERVED = ("event_timestamp", "entity_row_id", "event_expire_timestamp", "rn", "row")
 """Column names that Feast's point-in-time join (and ours around it) uses for itself."""
@@ -36,11 +40,11 @@ def build(spec: Spec, tables: Path, pushed: Path) -> list[Any]:
     for name, node in spec.nodes.items():
         for view_name, view in node.views.items():
             objects.append(_node_view(view_name, view, entities[name], node, tables, online=name in online))
-    for name, counter in spec.counters.items():
-        objects.append(_counter_view(spec, name, counter, entities, tables))
+    for name in counter_views(spec):
+        objects.append(_counter_view(spec, name, entities, tables))
     objects.append(_pushed_view(MEMBER_VECTORS, entities[spec.impressions.member.node], pushed))
     objects.append(_pushed_view(ITEM_VECTORS, entities[spec.impressions.item.node], pushed))
-    return objects
+    return [*objects, *build_events(spec, tables, pushed, objects)]
 
 
 def check_names(spec: Spec) -> None:
@@ -48,7 +52,7 @@ def check_names(spec: Spec) -> None:
     roles = {column.node for _, column in spec.node_columns()}
     keys = [node.key for name, node in spec.nodes.items() if node.views or name in roles]
     views = [view for node in spec.nodes.values() for view in node.views]
-    for name in _duplicates([MEMBER_VECTORS, ITEM_VECTORS, *views, *spec.counters]):
+    for name in _duplicates([MEMBER_VECTORS, ITEM_VECTORS, *views, *counter_views(spec)]):
         raise DefinitionError(f"view {name!r}: expected a name of its own; found it twice. Rename the view or counter")
     _check_columns(spec, [*keys, spec.impressions.surface])
 
@@ -56,6 +60,7 @@ def check_names(spec: Spec) -> None:
 def _check_columns(spec: Spec, keys: list[str]) -> None:
     features = [feature.name for node in spec.nodes for feature in node_features(spec, node)]
     counted = [column for counter in spec.counters for column in counter_columns(spec, counter)]
+    counted += [column for view in counter_views(spec) for column in state_columns(spec, view)]
     for name in _duplicates([*keys, *features, *counted, *spec.impressions.context]):
         raise DefinitionError(
             f"column {name!r}: expected a name of its own among keys, features, counters and context; found it twice. "
@@ -80,8 +85,14 @@ def _entities(spec: Spec) -> dict[str, Any]:
         for name, node in spec.nodes.items()
         if node.views or name in roles
     }
-    if any("surface" in counter.keys for counter in spec.counters.values()):
+    keys = {key for counter in spec.counters.values() for key in counter.keys}
+    if "surface" in keys:
         entities["surface"] = Entity(name="surface", join_keys=[spec.impressions.surface], value_type=ValueType.STRING)
+    for feature in attribute_keys(spec):
+        name = f"{spec.impressions.item.node}_{feature}"
+        if name in entities:
+            raise DefinitionError(f"node {name!r}: expected a name other than the entity of counters by {feature!r}")
+        entities[name] = Entity(name=name, join_keys=[feature], value_type=ValueType.STRING)
     return entities
 
 
@@ -91,14 +102,15 @@ def _node_view(name: str, view: View, entity: Any, node: Node, tables: Path, onl
     return _view(name, [entity], fields, source, online, view.ttl_days)
 
 
-def _counter_view(spec: Spec, name: str, counter: Counter, entities: dict[str, Any], tables: Path) -> Any:
-    from feast.types import Float32, Int64
+def _counter_view(spec: Spec, name: str, entities: dict[str, Any], tables: Path) -> Any:
+    from feast.types import Array, Int64
 
-    exposures, *rates = counter_columns(spec, name)
-    fields = {exposures: Int64, **dict.fromkeys(rates, Float32)}
+    kinds = {"int": Int64, "ints": Array(Int64)}
+    fields = {column: kinds[kind] for column, kind in state_columns(spec, name).items()}
     by_key = {entity.join_key: entity for entity in entities.values()}
     source = _file_source(name, tables / f"{counter_table(name)}.parquet", VALID_FROM)
-    return _view(name, [by_key[key] for key in counter_keys(spec, name)], fields, source, online=True)
+    keys = plan_of(spec, name).keys
+    return _view(name, [by_key[key] for key in keys], fields, source, online=True)
 
 
 def _pushed_view(name: str, entity: Any, pushed: Path) -> Any:

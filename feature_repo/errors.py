@@ -23,3 +23,7 @@ class RetrievalError(RuntimeError):
 
 class PushError(ValueError):
     """Raised when a folder of vectors cannot be pushed: a file or a column is missing, or an id stands twice."""
+
+
+class QualityError(RuntimeError):
+    """Raised when a view that has no good values yet does not keep the spec's expectations: it stays empty online."""

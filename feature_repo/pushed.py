@@ -27,6 +27,12 @@ VECTOR_COLUMNS: dict[str, dict[str, pa.DataType]] = {
 """The features of the pushed views and their Arrow types."""
 
 
+RECENT = "recent_activities"
+"""The view of a member's last activities, oldest first; its time is that of the last one."""
+EDGES, KEYS, TIMES = "recent_edges", "recent_keys", "recent_times"
+"""Its features: names of edges, keys of targets as text, microseconds UTC."""
+
+
 def vector_key(spec: Spec, view: str) -> tuple[str, pa.DataType]:
     """The key column of a pushed view and its Arrow type."""
     column = spec.impressions.member if view == MEMBER_VECTORS else spec.impressions.item
@@ -37,6 +43,13 @@ def vector_key(spec: Spec, view: str) -> tuple[str, pa.DataType]:
 def vector_schema(spec: Spec, view: str) -> pa.Schema:
     """The columns of a pushed view's file: key, moment, features."""
     return pa.schema([vector_key(spec, view), (PUSHED_AT, TIMESTAMP), *VECTOR_COLUMNS[view].items()])
+
+
+def recent_schema(spec: Spec) -> pa.Schema:
+    """The columns of the last activities' file: key, moment, features."""
+    texts = pa.list_(pa.string())
+    lists = [(EDGES, texts), (KEYS, texts), (TIMES, pa.list_(pa.int64()))]
+    return pa.schema([vector_key(spec, MEMBER_VECTORS), (PUSHED_AT, TIMESTAMP), *lists])
 
 
 def write_pushed(table: pa.Table, pushed: Path, view: str) -> None:
@@ -77,7 +90,8 @@ def keep_previous(pushed: Path, view: str, version: str) -> None:
 
 def prepare(spec: Spec, pushed: Path) -> None:
     """Write an empty file for each pushed view that has none, or one of other columns."""
-    for view in VECTOR_COLUMNS:
-        file, schema = pushed / f"{view}.parquet", vector_schema(spec, view)
+    schemas = {view: vector_schema(spec, view) for view in VECTOR_COLUMNS} | {RECENT: recent_schema(spec)}
+    for view, schema in schemas.items():
+        file = pushed / f"{view}.parquet"
         if not file.is_file() or not pq.read_schema(file).equals(schema):
             write_pushed(schema.empty_table(), pushed, view)

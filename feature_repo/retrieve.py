@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.as_of import features_as_of
+from feature_repo.counters.as_of import counters_as_of
 from feature_repo.errors import NotAppliedError, RetrievalError
 from feature_repo.versions import node_versions
-from models.features import keyed_by_member, training_columns
+from models.features import (
+    attribute_keys,
+    counter_views,
+    keyed_by_member,
+    member_state_columns,
+    training_columns,
+)
 from models.files import replaced_folder, sha256_of_file
 from models.spec import Spec
 from models.spec.schema import WINDOW_ORDER
@@ -31,15 +37,15 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path) -> dict[str, An
 
     ``impressions.parquet``: the rows of the windows train, validate, gate and test in the order of their keys, with the
     table's own columns of the spec, ``window``, and every feature as of the row's time. ``frozen.parquet``: validate,
-    gate and test again, with what is keyed by the member as of the start of its window. ``versions_<node>.parquet``:
-    the node's key, ``valid_from`` and its features. Times are UTC microseconds. Everything is written beside the folder
-    and renamed. Raises NotAppliedError if the store stands on other tables, RetrievalError if a key is null.
+    gate and test again, with the member's views and outcomes as of the start of its window.
+    ``versions_<node>.parquet``: the node's key, ``valid_from`` and its features. Times are UTC microseconds. All of it
+    is written beside the folder and renamed. Raises NotAppliedError if the store stands on other tables, RetrievalError
+    if a key is null.
     """
     _check_applied(store, spec, tables)
     with replaced_folder(folder) as fresh:
         rows = _impressions(spec, tables)
-        times = _microseconds(rows[spec.impressions.time])
-        as_of = _with_features(store, spec, rows, times, _all_views(spec))
+        as_of = _as_of(store, spec, rows)
         _write(fresh, "impressions", as_of)
         _write(fresh, "frozen", _frozen(store, spec, as_of))
         for node in spec.nodes:
@@ -52,23 +58,12 @@ def _check_applied(store: Any, spec: Spec, tables: Path) -> None:
     """The store's file sources are the tables that were asked for."""
     expected = str(tables.resolve())
     found = {view.name: str(Path(view.batch_source.path).parent) for view in store.list_feature_views()}
-    for view in [*spec.counters, *(view for node in spec.nodes.values() for view in node.views)]:
+    for view in [*counter_views(spec), *(view for node in spec.nodes.values() for view in node.views)]:
         if found.get(view) != expected:
             where = found.get(view, "no such view")
             raise NotAppliedError(
                 f"view {view}: expected its table in {expected}; found {where}. Apply these tables first"
             )
-
-
-def _all_views(spec: Spec) -> list[str]:
-    """The views of an impression's row: counters, member, item."""
-    return [*spec.counters, *(view for _, column in spec.node_columns() for view in spec.nodes[column.node].views)]
-
-
-def _member_views(spec: Spec) -> list[str]:
-    """Those of them that are keyed by the member."""
-    counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter)]
-    return counters + list(spec.nodes[spec.impressions.member.node].views)
 
 
 def _impressions(spec: Spec, tables: Path) -> pa.Table:
@@ -94,9 +89,44 @@ def _window_of(spec: Spec, times: np.ndarray) -> np.ndarray:
     return np.where(position < len(spans), position, -1)
 
 
-def _with_features(store: Any, spec: Spec, rows: pa.Table, times: np.ndarray, views: Sequence[str]) -> pa.Table:
-    """The rows with the views' features as of ``times``: columns that are there already are replaced."""
+def _as_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
+    """The rows with every feature of the training set as of their own times."""
     started = time.monotonic()
+    times = _microseconds(rows[spec.impressions.time])
+    views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
+    keys = _keys(spec, rows)
+    found = features_as_of(store, keys, times, views)
+    # Counters may be keyed by what the item's views have just said.
+    keys |= {feature: found[feature].to_pandas().to_numpy() for feature in attribute_keys(spec)}
+    found |= counters_as_of(store, spec, keys, times, list(spec.counters))
+    for feature in training_columns(spec):
+        rows = rows.append_column(feature.name, found[feature.name])
+    _log.info("%d rows, %d columns in %.1f s", rows.num_rows, len(found), time.monotonic() - started)
+    return rows
+
+
+def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
+    """The evaluated windows, with what is known of the member's tastes held at their start.
+
+    Held: the member's views, and what moves with outcomes in counters keyed by the member. Exposures go on, as they do
+    for a request. A version that is valid from the start itself counts, except for an impression at that very moment:
+    no row ever sees a version of its own time.
+    """
+    rows = as_of.filter(pc.is_in(as_of["window"], pa.array(_FROZEN_WINDOWS)))
+    times = _microseconds(rows[spec.impressions.time])
+    starts = np.array([spec.span(window).start for window in _SEED_WINDOWS])[_window_of(spec, times)]
+    held = np.minimum(starts + 1, times)
+    keys = _keys(spec, rows) | {key: rows[key].to_pandas().to_numpy() for key in attribute_keys(spec)}
+    found = features_as_of(store, keys, held, list(spec.nodes[spec.impressions.member.node].views))
+    counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter) and counter.rates != []]
+    found |= counters_as_of(store, spec, keys, held, counters)
+    for name in member_state_columns(spec):
+        rows = rows.set_column(rows.schema.get_field_index(name), name, found[name])
+    return rows
+
+
+def _keys(spec: Spec, rows: pa.Table) -> dict[str, np.ndarray]:
+    """The join keys of member, item and surface by name: (rows,) each."""
     shown = spec.impressions
     columns = {spec.nodes[column.node].key: column.column for _, column in spec.node_columns()}
     columns[shown.surface] = shown.surface
@@ -106,25 +136,7 @@ def _with_features(store: Any, spec: Spec, rows: pa.Table, times: np.ndarray, vi
                 f"{shown.table}.{column}: expected a key in every row; found {rows[column].null_count} "
                 "nulls. Ingest again"
             )
-    found = features_as_of(store, {key: rows[column].to_numpy() for key, column in columns.items()}, times, views)
-    for name in [feature.name for feature in training_columns(spec) if feature.name in found]:
-        index = rows.schema.get_field_index(name)
-        field = found[name]
-        rows = rows.append_column(name, field) if index < 0 else rows.set_column(index, name, field)
-    _log.info("%d rows, %d views in %.1f s", rows.num_rows, len(views), time.monotonic() - started)
-    return rows
-
-
-def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
-    """The evaluated windows with the member's state as of their start.
-
-    A version that is valid from the start itself counts (a counter of that midnight holds nothing later), except for
-    an impression at that very moment: no row ever sees a version of its own time.
-    """
-    rows = as_of.filter(pc.is_in(as_of["window"], pa.array(_FROZEN_WINDOWS)))
-    times = _microseconds(rows[spec.impressions.time])
-    starts = np.array([spec.span(window).start for window in _SEED_WINDOWS])[_window_of(spec, times)]
-    return _with_features(store, spec, rows, np.minimum(starts + 1, times), _member_views(spec))
+    return {key: rows[column].to_numpy() for key, column in columns.items()}
 
 
 def _microseconds(column: pa.ChunkedArray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sqlite3
 import warnings
 from pathlib import Path
@@ -16,7 +17,8 @@ def open_store(config: Path, state: Path | None = None) -> Any:
     """The ``feast.FeatureStore`` of a feature_store.yaml.
 
     ``state`` puts the embedded registry and online store into that folder instead of the one in the file; services
-    reached by address (a cluster's configuration) stay as they are. Raises NotAppliedError if ``config`` is no file.
+    reached by address (a cluster's configuration) stay as they are. Raises NotAppliedError if ``config`` is no file, or
+    names a variable that the environment does not have.
     """
     from feast import FeatureStore, RepoConfig
 
@@ -46,6 +48,9 @@ def _settings(config: Path, state: Path | None) -> dict[str, Any]:
     if not config.is_file():
         raise NotAppliedError(f"{config}: expected a feature_store.yaml; found no such file")
     document: dict[str, Any] = yaml.safe_load(os.path.expandvars(config.read_text(encoding="utf-8")))
+    unset = sorted(set(re.findall(r"\$\{(\w+)\}", yaml.safe_dump(document))))
+    if unset:
+        raise NotAppliedError(f"{config}: expected {', '.join(unset)} in the environment; found them unset")
     _embed(document, (state / "feast") if state else None, config.parent.resolve())
     return document
 
@@ -59,7 +64,7 @@ def _embed(document: dict[str, Any], folder: Path | None, beside: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         registry["path"] = f"{prefix}{file.resolve()}"
         _let_readers_read(file)
-    if online["type"] == "sqlite":
+    if "path" in online:
         file = (folder / "online.db") if folder else beside / online["path"]
         file.parent.mkdir(parents=True, exist_ok=True)
         online["path"] = str(file.resolve())

@@ -1,6 +1,9 @@
 """The names of a spec's features, in one place: Feast, graph, serving and monitoring read their columns here."""
 
+from models.counters.columns import feature_columns, outcome_columns
+from models.counters.plan import plan_of, plans
 from models.spec import Counter, Feature, Spec
+from models.spec.counters import ROLES
 
 MEMBER_VECTORS = "member_vectors"
 ITEM_VECTORS = "item_vectors"
@@ -9,18 +12,26 @@ VALID_FROM = "valid_from"
 
 
 def counter_keys(spec: Spec, counter: str) -> list[str]:
-    """The key columns of a counter's table: the node's key for member and item, the surface column for surface."""
-    columns = {
-        "member": spec.nodes[spec.impressions.member.node].key,
-        "item": spec.nodes[spec.impressions.item.node].key,
-        "surface": spec.impressions.surface,
-    }
-    return [columns[role] for role in spec.counters[counter].keys]
+    """The key columns of a counter's view: of member and item their node's key, else the surface or item feature."""
+    return list(plan_of(spec, counter).keys)
 
 
 def counter_columns(spec: Spec, counter: str) -> list[str]:
-    """The columns of a counter: ``<counter>_exposures``, then ``<counter>_<task>_rate`` in the order of the tasks."""
-    return [f"{counter}_exposures", *(f"{counter}_{task}_rate" for task in spec.tasks)]
+    """The features of a counter, derived from its view's integers (models/counters)."""
+    return feature_columns(spec, counter)
+
+
+def attribute_keys(spec: Spec) -> dict[str, str]:
+    """Counter keys that are features of the item, in the order of the counters: feature -> its view."""
+    views = spec.nodes[spec.impressions.item.node].views
+    owners = {feature: name for name, view in views.items() for feature in view.features}
+    keys = [key for counter in spec.counters.values() for key in counter.keys if key not in ROLES]
+    return {key: owners[key] for key in keys}
+
+
+def counter_views(spec: Spec) -> list[str]:
+    """The counters' views: one a counter, then ``overall`` where any of them rates."""
+    return list(plans(spec))
 
 
 def counter_table(counter: str) -> str:
@@ -55,23 +66,23 @@ def keyed_by_member(counter: Counter) -> bool:
 
 
 def member_state_columns(spec: Spec) -> list[str]:
-    """Columns keyed by the member (counters, also of a pair with the member, then views): what `frozen` holds back."""
+    """What ``frozen`` holds back: what moves with outcomes in counters keyed by the member, and the member's views."""
     counted = [
         column
         for name, counter in spec.counters.items()
         if keyed_by_member(counter)
-        for column in counter_columns(spec, name)
+        for column in outcome_columns(spec, name)
     ]
     return counted + [feature.name for feature in member_features(spec)]
 
 
 def online_views(spec: Spec) -> list[str]:
-    """The views that are materialised into the online store: those of member and item, then the counters.
+    """The views that are materialised into the online store: those of member and item, then the counters'.
 
     The pushed views (``member_vectors``, ``item_vectors``) are online too, and written by ``push``.
     """
     views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
-    return views + list(spec.counters)
+    return views + counter_views(spec)
 
 
 def training_columns(spec: Spec) -> list[Feature]:

@@ -51,19 +51,21 @@ class Answering:
         self._log.close()
 
     async def _rank(self, requests: list[RankingRequest]) -> list[Slate]:
-        """In threads: a slow store must not stop the health checks."""
-        loop = asyncio.get_running_loop()
-        jobs = [loop.run_in_executor(self._pool, self._service.rank, request) for request in requests]
         seconds = self._limits.read_seconds
         try:
             async with asyncio.timeout(seconds):
-                slates = list(await asyncio.gather(*jobs))
+                slates = list(await asyncio.gather(*map(self._slate, requests)))
         except TimeoutError:
             raise UnavailableError(f"expected store and model to answer within {seconds:g} s; they did not") from None
         for slate in slates:
             self._count(slate)
             self._log.write(slate)
         return slates
+
+    async def _slate(self, request: RankingRequest) -> Slate:
+        """Read, then score in a thread: the model must not stop the health checks."""
+        state = await self._service.reader.read(request)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._service.rank, request, state)
 
     def _count(self, slate: Slate) -> None:
         cold = slate.member_cold + sum(ranked.cold for ranked in slate.items)

@@ -1,13 +1,20 @@
-"""The online reader: what Feast's online store holds for one request."""
+"""The online reader: what the feature store holds for one request, in one read."""
 
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
-from models.features import ITEM_VECTORS, MEMBER_VECTORS, counter_columns
+from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError
+from models.counters.columns import OVERALL, state_columns
+from models.counters.derive import State, derive, empty_state
+from models.counters.ragged import Ragged
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, counter_keys, counter_views
 from models.spec import Spec
 from serving.errors import UnavailableError
 from serving.request import RankingRequest
@@ -42,17 +49,17 @@ class OnlineState:
     member: MemberVectors | None
     items: list[ItemVectors | None]
     counters: list[dict[str, float]] = field(default_factory=list)
-    """One mapping per item; a counter without a row is absent."""
+    """One mapping per item: the features of every counter; what is missing is absent."""
 
 
 class OnlineReader:
-    """Reads vectors and counters through ``get_online_features``.
+    """Reads vectors and counters through the slate reader: one round trip a request.
 
-    ``store_config`` is a feature_store.yaml with absolute paths (``feature_repo.apply`` writes it to
-    state/feast/feature_store.yaml), so that this package needs none of the definitions.
+    ``store_config`` is a feature_store.yaml with absolute paths (``feature_repo.store.write_resolved`` writes it to
+    state/feast/feature_store.yaml), so that no definitions are needed.
     """
 
-    def __init__(self, store_config: Path, spec: Spec) -> None:
+    def __init__(self, store_config: Path, spec: Spec, deadline: float = 1.0) -> None:
         if not store_config.is_file():
             raise UnavailableError(
                 f"{store_config}: expected the rendered configuration of the feature store; found none. Apply the "
@@ -62,38 +69,80 @@ class OnlineReader:
             os.environ.setdefault(variable, "False")
         from feast import FeatureStore
 
-        self._store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
         shown = spec.impressions
+        self._spec = spec
         self._member_key, self._item_key = spec.nodes[shown.member.node].key, spec.nodes[shown.item.node].key
         self._surface_key = shown.surface
-        self._shared = _Columns(spec, [name for name, counter in spec.counters.items() if "item" not in counter.keys])
-        self._by_item = _Columns(spec, [name for name, counter in spec.counters.items() if "item" in counter.keys])
-
-    def read(self, request: RankingRequest) -> OnlineState:
-        """Two reads: the member with the surface once, and one row per item. Raises UnavailableError."""
-        whom = {self._member_key: request.member}
-        where = {self._surface_key: request.surface}
-        # A join key that no requested view has would be echoed as a feature: give each read only its own keys.
-        shared = {**whom, **(where if self._shared.has("surface") else {})}
-        each = {**(whom if self._by_item.has("member") else {}), **(where if self._by_item.has("surface") else {})}
-        once = self._online([*_MEMBER_FEATURES, *self._shared.references], [shared])
-        rows = self._online(
-            [*_ITEM_FEATURES, *self._by_item.references], [{self._item_key: item, **each} for item in request.items]
-        )
-        count = len(request.items)
-        common = _present(once, self._shared.names, 0)
-        return OnlineState(
-            member=_member(once),
-            items=[_item(rows, place) for place in range(count)],
-            counters=[{**common, **_present(rows, self._by_item.names, place)} for place in range(count)],
+        attributes = attribute_keys(spec)
+        moving = {self._item_key, *attributes}
+        self._per_item = {name for name in spec.counters if moving & set(counter_keys(spec, name))}
+        store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
+        self._slate = SlateReader(
+            store,
+            _features(spec),
+            candidate_keys=[self._item_key],
+            derived_keys={feature: f"{view}:{feature}" for feature, view in attributes.items()},
+            deadline=deadline,
+            fallback="error",
         )
 
-    def _online(self, features: list[str], rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._slate.close()
+
+    async def read(self, request: RankingRequest) -> OnlineState:
+        """What was known strictly before the request's time. Raises UnavailableError."""
+        shared = {self._member_key: request.member, self._surface_key: request.surface}
         try:
-            return self._store.get_online_features(features=features, entity_rows=rows).to_dict()
-        except Exception as error:
-            # Whatever a store raises (locked, gone, unreachable): for the caller it is one thing.
-            raise UnavailableError(f"the online store could not be read: {type(error).__name__}") from error
+            rows = await self._slate.read(shared, {self._item_key: request.items}, as_of=request.time - 1)
+        except SlateUnavailableError as error:
+            raise UnavailableError(str(error)) from error
+        return OnlineState(
+            member=_member(rows),
+            items=[_item(rows, place) for place in range(len(request.items))],
+            counters=self._counters(rows, request),
+        )
+
+    def _counters(self, rows: SlateRows, request: RankingRequest) -> list[dict[str, float]]:
+        """The features of every counter as of the request, by item."""
+        count = len(request.items)
+        found: list[dict[str, float]] = [{} for _ in range(count)]
+        rated = OVERALL in counter_views(self._spec)
+        overall = _state(self._spec, OVERALL, rows.shared, rows.valid, 1) if rated else {}
+        for name in self._spec.counters:
+            each = name in self._per_item
+            length = count if each else 1
+            state = _state(self._spec, name, rows.candidates if each else rows.shared, rows.valid, length)
+            features = derive(self._spec, name, state, overall, np.full(length, request.time))
+            for feature, values in features.items():
+                for place, value in enumerate(np.broadcast_to(values, count).tolist()):
+                    if not math.isnan(value):
+                        found[place][feature] = value
+        return found
+
+
+def _state(spec: Spec, counter: str, columns: Mapping[str, Any], valid: Mapping[str, np.ndarray], rows: int) -> State:
+    """A counter's columns as ``derive`` takes them: a key without a row is one to which nothing has happened."""
+    state = empty_state(spec, counter, rows)
+    for name in state:
+        column = columns[name]
+        # A missing list is empty already.
+        state[name] = column if isinstance(column, Ragged) else np.where(valid[name], column, 0)
+    return state
+
+
+def _features(spec: Spec) -> list[str]:
+    """Everything that a slate is ranked with, as Feast's references."""
+    counted = [f"{name}:{column}" for name in counter_views(spec) for column in state_columns(spec, name)]
+    return [*_MEMBER_FEATURES, *_ITEM_FEATURES, *counted]
 
 
 _MEMBER_FEATURES = [
@@ -103,35 +152,18 @@ _MEMBER_FEATURES = [
 _ITEM_FEATURES = [f"{ITEM_VECTORS}:{name}" for name in ("item_tokens", "item_model_version")]
 
 
-class _Columns:
-    """The counter columns of one read."""
-
-    def __init__(self, spec: Spec, counters: list[str]) -> None:
-        self._keys = {role for name in counters for role in spec.counters[name].keys}
-        self.names = [column for name in counters for column in counter_columns(spec, name)]
-        self.references = [f"{name}:{column}" for name in counters for column in counter_columns(spec, name)]
-
-    def has(self, role: str) -> bool:
-        """Whether a counter of this read is keyed by that role."""
-        return role in self._keys
-
-
-def _member(found: dict[str, list[Any]]) -> MemberVectors | None:
-    tokens, version = found["member_tokens"][0], found["member_model_version"][0]
-    if not tokens or version is None:
+def _member(rows: SlateRows) -> MemberVectors | None:
+    if not rows.valid["member_model_version"][0]:
         return None
     return MemberVectors(
-        version=str(version),
-        tokens=np.asarray(tokens, np.float32),
-        activity_tokens=np.asarray(found["activity_tokens"][0] or [], np.float32),
-        activity_times=np.asarray(found["activity_times"][0] or [], np.int64),
+        version=str(rows.shared["member_model_version"][0]),
+        tokens=rows.shared["member_tokens"][0],
+        activity_tokens=rows.shared["activity_tokens"][0],
+        activity_times=rows.shared["activity_times"][0],
     )
 
 
-def _item(found: dict[str, list[Any]], place: int) -> ItemVectors | None:
-    tokens, version = found["item_tokens"][place], found["item_model_version"][place]
-    return None if not tokens or version is None else ItemVectors(str(version), np.asarray(tokens, np.float32))
-
-
-def _present(found: dict[str, list[Any]], names: list[str], place: int) -> dict[str, float]:
-    return {name: float(found[name][place]) for name in names if found[name][place] is not None}
+def _item(rows: SlateRows, place: int) -> ItemVectors | None:
+    if not rows.valid["item_model_version"][place]:
+        return None
+    return ItemVectors(str(rows.candidates["item_model_version"][place]), rows.candidates["item_tokens"][place])

@@ -3,9 +3,11 @@
 ``serving.endpoint`` starts it; a container may do so as well.
 """
 
+import asyncio
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +70,18 @@ def _load(settings: Settings) -> RankingService:
     torch.set_num_threads(1)  # slates are small and come side by side
     bundle = Path(settings.bundle)
     spec = read_spec(bundle)
-    reader = OnlineReader(Path(settings.store_config), spec)
-    service = RankingService(spec, Scorer(bundle), reader, settings.version)
+    store = Path(settings.store_config)
+    service = RankingService(spec, Scorer(bundle), OnlineReader(store, spec), settings.version)
     unknown: dict[str, Any] = {"int": -1, "string": "-"}
     member, item = (unknown[spec.nodes[column.node].key_type] for _, column in spec.node_columns())
-    service.rank(RankingRequest(member, (item,), spec.impressions.surfaces[0], spec.span("test").end))
-    return service
+    asyncio.run(_first(service, RankingRequest(member, (item,), spec.impressions.surfaces[0], spec.span("test").end)))
+    # A reader belongs to one event loop: the server's own comes later.
+    return replace(service, reader=OnlineReader(store, spec))
+
+
+async def _first(service: RankingService, request: RankingRequest) -> None:
+    service.rank(request, await service.reader.read(request))
+    await service.reader.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One request to one slate: read, score, rank. No protocol and no event loop in here."""
+"""One request to one slate: read, score, rank. No protocol in here."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,8 +15,11 @@ from serving.slate import RankedItem, Slate
 class Reader(Protocol):
     """Where vectors and counters come from (``serving.reader.OnlineReader``)."""
 
-    def read(self, request: RankingRequest) -> OnlineState:
+    async def read(self, request: RankingRequest) -> OnlineState:
         """What the store holds for the request; raises UnavailableError."""
+
+    async def close(self) -> None:
+        """Give the connections back."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,8 @@ class RankingService:
     reader: Reader
     version: str
 
-    def rank(self, request: RankingRequest) -> Slate:
-        """The slate, by falling probability of the primary task."""
-        state = self.reader.read(request)
+    def rank(self, request: RankingRequest, state: OnlineState) -> Slate:
+        """The slate, by falling probability of the primary task; ``state`` is what ``reader`` read for the request."""
         member = state.member if self._usable_member(state.member) else None
         items = [item if self._usable_item(item) else None for item in state.items]
         features = [{**counters, **request.context} for counters in state.counters]

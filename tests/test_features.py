@@ -43,11 +43,10 @@ def test_member_and_item_features_come_in_the_order_of_the_views() -> None:
     assert [feature.name for feature in node_features(spec, "company")] == ["size"]
 
 
-def test_member_state_leaves_out_what_is_keyed_by_the_item() -> None:
+def test_member_state_is_what_the_member_did_and_not_how_often_it_was_asked() -> None:
     spec = tiny_spec()
     state = member_state_columns(spec)
-    assert {"member_surface_counts_click_rate", "member_counts_exposures", "streak"} <= set(state)
-    assert not any(column.startswith("post_counts") for column in state)
+    assert state == ["member_counts_click_rate", "member_surface_counts_click_rate", "seniority", "country", "streak"]
     assert set(state) < {feature.name for feature in training_columns(spec)}
 
 
@@ -59,6 +58,7 @@ def test_online_views_leave_out_other_nodes() -> None:
         "member_counts",
         "member_surface_counts",
         "post_counts",
+        "overall",
     ]
 
 

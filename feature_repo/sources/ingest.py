@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from feature_repo.counters import count
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.schemas import arrow_types, order_columns, time_columns
-from feature_repo.sources.tables import write_manifest, write_table
+from feature_repo.sources.tables import described, write_manifest, write_table
 from feature_repo.sources.validate import check_leaks, validate
-from models.features import counter_table
+from models.features import VALID_FROM
 from models.files import replaced_folder
 from models.spec import Spec
 
@@ -31,7 +32,6 @@ def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
     log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
     tables, dropped = validate(spec, source.read(spec, data), source.TABLES)
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
-    counted = {counter_table(name): frame for name, frame in count(spec, tables).items()}
     manifest: dict[str, Any] = {
         "format": 1,
         "spec": spec.name,
@@ -40,12 +40,17 @@ def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
         "tables": {},
     }
     with replaced_folder(folder) as fresh:
-        for name, frame in (tables | counted).items():
+        for name, frame in tables.items():
             written = write_table(fresh, name, frame, arrow_types(spec, name))
             gone = dropped.get(name, {})
-            span = _span(frame, time_columns(spec).get(name, ["valid_from"] if name in counted else []))
+            span = _span(frame, time_columns(spec).get(name, []))
             manifest["tables"][name] = written | {"duplicates": gone.get("duplicates", 0), "dropped": gone} | span
             log.info("table %s: %d rows", name, len(frame))
+        for name in count(spec, fresh, fresh):
+            path = fresh / f"{name}.parquet"
+            span = _span(pq.read_table(path, columns=[VALID_FROM]).to_pandas(), [VALID_FROM])
+            part = described(fresh, name, pq.read_schema(path))
+            manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}} | span
         spans = manifest["tables"].values()
         manifest["first"] = min((part["first"] for part in spans if part["first"]), default=None)
         manifest["last"] = max((part["last"] for part in spans if part["last"]), default=None)

@@ -31,9 +31,17 @@ OUTCOMES = (
     *("play_time_ms", "profile_stay_time", "comment_stay_time"),
 )
 ENGAGED = ("is_follow", "is_comment", "is_forward", "is_profile_enter")
+WATCHED = ("play_percent", "play_seconds", "left_early")
+"""Outcomes in whole numbers, for counters: 0 to 100 (0 where the duration is unknown), 0 to LONG_PLAY, 0 or 1."""
+LONG_PLAY = 120
+"""Seconds: from here on a play counts the same, or a few hours-long ones would be all of a member's average."""
+EARLY = 3_000
+"""Milliseconds: who leaves before that has seen the cover."""
 MEMBER_CATEGORIES = ("user_active_degree", "is_lowactive_period", "is_live_streamer", "is_video_author")
 MEMBER_COUNTS = ("follow_user_num", "fans_user_num", "friend_user_num", "register_days")
 ONE_HOT = tuple(f"onehot_feat{number}" for number in range(18))
+MANY_VALUED = ("onehot_feat3", "onehot_feat7", "onehot_feat8")
+"""Of ONE_HOT, those with 118 to 1,471 values, most of a few members: kept as numbers, which trees cut into ranges."""
 VIDEO_CATEGORIES = ("video_type", "upload_type", "music_type")
 
 TABLES: dict[str, tuple[str, ...]] = {
@@ -42,6 +50,7 @@ TABLES: dict[str, tuple[str, ...]] = {
         *("seconds_since_last_log", "exposures_last_hour_log", "exposures_last_day_log", "seen_before"),
         *OUTCOMES,
         "engaged",
+        *WATCHED,
     ),
     "members": ("user_id", "valid_from", *MEMBER_CATEGORIES, *(f"{name}_log" for name in MEMBER_COUNTS), *ONE_HOT),
     "videos": ("video_id", "valid_from", *VIDEO_CATEGORIES, "first_tag", "duration_log", "portrait"),
@@ -77,7 +86,7 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     before = log["time_ms"].to_numpy() * 1000 < start
     past = log[before]
     history = with_log(from_lists(lists, start), past) if lists.is_file() else from_log(past)
-    impressions = _impressions(log[~before].reset_index(drop=True))
+    impressions = _impressions(log[~before].reset_index(drop=True), videos)
     impressions.attrs["dropped"] = {"duplicates": repeated} if repeated else {}
     if before.any():
         impressions.attrs["dropped"]["before the first day: history"] = int(before.sum())
@@ -129,7 +138,7 @@ def _read_log(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[pd.D
     return log, repeated
 
 
-def _impressions(log: pd.DataFrame) -> pd.DataFrame:
+def _impressions(log: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     stayed = log["play_time_ms"] + log["comment_stay_time"] + log["profile_stay_time"]
     member, time = log["user_id"].to_numpy(), log["time_ms"].to_numpy()
     last_hour = exposures_before(member, time, _HOUR)
@@ -149,8 +158,20 @@ def _impressions(log: pd.DataFrame) -> pd.DataFrame:
             > 0,
             **{name: log[name] for name in OUTCOMES},
             "engaged": log[list(ENGAGED)].max(axis=1),
+            **_watched(log, videos),
         }
     )
+
+
+def _watched(log: pd.DataFrame, videos: pd.DataFrame) -> dict[str, pd.Series]:
+    """The columns of WATCHED; the duration is that of the video file, as every duration here."""
+    duration = log["video_id"].map(videos.set_index("video_id")["video_duration"]).astype(float)
+    share = (log["play_time_ms"] / duration.where(duration > 0)).clip(0, 1).fillna(0)
+    return {
+        "play_percent": (100 * share).round().astype("int64"),
+        "play_seconds": (log["play_time_ms"] // 1000).clip(0, LONG_PLAY),
+        "left_early": (log["play_time_ms"] < EARLY).astype("int64"),
+    }
 
 
 def exposures_before(key: np.ndarray, time: np.ndarray, within: int | None = None) -> np.ndarray:
@@ -187,7 +208,7 @@ def _members(raw: pd.DataFrame) -> pd.DataFrame:
     for name in MEMBER_COUNTS:
         frame[f"{name}_log"] = np.log1p(known[name].astype(float))
     for name in ONE_HOT:
-        frame[name] = _category(known[name])
+        frame[name] = known[name].astype(float) if name in MANY_VALUED else _category(known[name])
     return frame
 
 

@@ -80,6 +80,9 @@ def schema(spec: Spec, table: str, columns: Iterable[str]) -> pandera.DataFrameS
         checks[shown.surface].append(_one_of(shown.surfaces))
         for task in spec.tasks.values():
             checks[task.label].append(_one_of([0, 1]))
+        for measure in spec.measures.values():
+            checks[measure.column] += [_typed(_is_whole, "whole numbers"), _between(0, measure.scale)]
+            required.add(measure.column)
         required |= {shown.key, shown.surface, *(task.label for task in spec.tasks.values())}
     if spec.oracle and table == spec.oracle.table:
         checks[spec.oracle.probability].append(
@@ -147,6 +150,12 @@ def _one_of(values: list) -> pandera.Check:
     return pandera.Check(lambda column: column.where(column.map(pd.api.types.is_scalar)).isin(values), error=words)
 
 
+def _between(low: int, high: int) -> pandera.Check:
+    return pandera.Check(
+        lambda column: column.between(low, high) if _is_number(column) else True, error=f"numbers from {low} to {high}"
+    )
+
+
 def _within_bounds() -> pandera.Check:
     def within(column: pd.Series) -> pd.Series | bool:
         return (column >= EARLIEST) & (column < LATEST) if _is_time(column) else True
@@ -187,6 +196,10 @@ def _is_string(column: pd.Series) -> bool:
 
 def _is_number(column: pd.Series) -> bool:
     return column.empty or pd.api.types.is_numeric_dtype(column.dtype)
+
+
+def _is_whole(column: pd.Series) -> bool:
+    return column.empty or pd.api.types.is_integer_dtype(column.dtype)
 
 
 def _is_int64(column: pd.Series) -> bool:

@@ -28,10 +28,15 @@ def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, p
     )
     # An empty column of objects has no type that a cast could start from.
     table = table.cast(schema) if len(frame) else schema.empty_table()
+    pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+    return described(folder, name, schema)
+
+
+def described(folder: Path, name: str, schema: pa.Schema) -> dict[str, Any]:
+    """The manifest's part of a table that is written: rows, columns (name -> type), sha256."""
     path = folder / f"{name}.parquet"
-    pq.write_table(table, path, compression="zstd")
     return {
-        "rows": len(frame),
+        "rows": pq.read_metadata(path).num_rows,
         "columns": {field.name: str(field.type) for field in schema},
         "sha256": sha256_of_file(path),
     }

@@ -43,7 +43,7 @@ def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureC
     held_back = np.isin(window, [WINDOW_ORDER.index(name) for name in _FROZEN])
     frozen_numbers, frozen_categories = _replaced(now, later, shown["key"], frozen["key"], held_back)
     starts = np.array([span.start for span in window_spans(spec)])
-    # What is valid from the start itself counts (a counter of that midnight), as in the training set.
+    # What is valid from the start itself counts, as in the training set: no seed sees a version of its own time.
     frozen_time = np.where(held_back, np.minimum(starts[window] + 1, time), time)
     return Seeds(
         member=torch.from_numpy(_integers(shown, "member")),

@@ -1,12 +1,12 @@
 """The spec: one YAML per product, from which everything else is derived (docs/architecture.md, section 2)."""
 
 from models.spec.columns import check_columns
+from models.spec.counters import Counter, Measure
 from models.spec.edges import Affinity, Densification, Edge, EdgeEnd, PageRank
 from models.spec.errors import SpecError
 from models.spec.load import load_spec, parse_spec
 from models.spec.schema import (
     Column,
-    Counter,
     Feature,
     Gate,
     Impressions,
@@ -29,6 +29,7 @@ __all__ = [
     "Feature",
     "Gate",
     "Impressions",
+    "Measure",
     "Node",
     "Oracle",
     "PageRank",

@@ -40,6 +40,8 @@ def _named_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:
     for group, names in (("context", list(shown.context)), ("outcomes", shown.outcomes)):
         for column_name in names:
             yield f"impressions.{group}.{column_name}", shown.table, column_name
+    for name, measure in spec.measures.items():
+        yield f"measures.{name}.column", shown.table, measure.column
     for key, table, kept in filters(spec):
         for filtered in kept:
             yield f"{key}.{filtered}", table, filtered

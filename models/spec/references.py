@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from models.spec.counter_references import check_counters
 from models.spec.derived_references import check_derived
 from models.spec.edges import Edge
 from models.spec.errors import SpecError
+from models.spec.expectations import check_expectations
 from models.spec.part import Filter, check_name
 from models.spec.schema import Spec
 
@@ -28,6 +30,8 @@ def check_references(spec: Spec, file: str) -> None:
     _check_tasks(spec, file)
     _check_surfaces(spec, file)
     _check_names(spec, file)
+    _check_expectations(spec, file)
+    check_counters(spec, file)
     domains = sorted({edge.domain for edge in spec.edges.values()})
     for index, domain in enumerate(spec.domains or []):
         if domain not in domains:
@@ -105,6 +109,13 @@ def _check_tasks(spec: Spec, file: str) -> None:
             )
 
 
+def _check_expectations(spec: Spec, file: str) -> None:
+    for node_name, node in spec.nodes.items():
+        for view_name, view in node.views.items():
+            kinds = {feature.name: feature.kind for feature in view.typed}
+            check_expectations(view, kinds, f"nodes.{node_name}.views.{view_name}", file)
+
+
 def _check_names(spec: Spec, file: str) -> None:
     """Feature and view names are flat in Feast: none may stand twice; none may be an outcome."""
     owner: dict[str, str] = {}
@@ -122,10 +133,5 @@ def _check_names(spec: Spec, file: str) -> None:
                 if feature in spec.impressions.outcomes:
                     raise SpecError(file, where, "a feature known before the outcome", f"the outcome {feature!r}")
                 check_name(file, where, "a feature name of its own", feature, owner)
-    for name, counter in spec.counters.items():
+    for name in spec.counters:
         check_name(file, f"counters.{name}", "a name that no view has", name, views)
-        for column in counter.filter:
-            if column in spec.impressions.outcomes:
-                raise SpecError(
-                    file, f"counters.{name}.filter", "columns known at request time", f"the outcome {column!r}"
-                )

@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator
 
 from models.nn.config import ModelConfig
+from models.spec.counters import Counter, Measure
 from models.spec.edges import Affinity, Densification, Edge, PageRank
+from models.spec.expectations import Expected
 from models.spec.part import LONGEST, Filter, Name, Strict, Value, listed_once
 from models.spec.windows import WINDOW_ORDER, Span, Windows
 from models.training.config import TrainingConfig
@@ -63,7 +65,7 @@ class Source(Strict):
     options: dict[str, Value] = Field(default={})
 
 
-class View(Typed):
+class View(Typed, Expected):
     """One feature view of a node: a table of versions, each valid from a time on (the table's key is the node's)."""
 
     table: str
@@ -132,24 +134,6 @@ class Task(Strict):
     filter: Filter = Field(default={}, description="rows on which the task is defined; others are masked")
 
 
-class Counter(Strict):
-    """Day-old counts of exposures and of each task's label, by key: an ordinary feature view named after the counter.
-
-    A row is valid from midnight (the spec's zone) and holds what happened AND settled strictly before it. Columns:
-    ``<counter>_exposures`` (settled exposures in the window) and ``<counter>_<task>_rate`` (smoothed).
-    """
-
-    keys: list[Literal["member", "item", "surface"]] = Field(min_length=1, max_length=2)
-    filter: Filter = Field(default={})
-    window_days: int | None = Field(default=None, gt=0, le=LONGEST, description="none = since the beginning")
-    smoothing: float = Field(default=20.0, gt=0, description="pseudo-exposures at the overall rate of the same days")
-
-    @field_validator("keys")
-    @classmethod
-    def _listed_once(cls, value: list[str]) -> list[str]:
-        return listed_once(value)
-
-
 class Gate(Strict):
     """When a candidate may serve: paired non-inferiority to the champion, or to the floor where there is none."""
 
@@ -179,6 +163,7 @@ class Spec(Strict):
     pageranks: dict[Name, PageRank] = Field(default={})
     impressions: Impressions
     tasks: dict[Name, Task] = Field(min_length=1)
+    measures: dict[Name, Measure] = Field(default={})
     counters: dict[Name, Counter] = Field(default={})
     windows: Windows
     domains: list[str] | None = Field(

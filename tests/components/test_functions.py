@@ -31,6 +31,7 @@ def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_p
     ingest.python_func(spec=spec, services=services, data="", tables=tables, summary=pages["in"])
     assert tables.metadata["tables"]["impressions"] == read_manifest(Path(tables.path))["tables"]["impressions"]["rows"]
     materialize.python_func(spec=spec, services=services, tables=tables, summary=pages["online"])
+    assert "| member_profile | 300 | written |" in Path(pages["online"].path).read_text(encoding="utf-8")
     training_set = dsl.Dataset(name="training_set", uri=str(tmp_path / "set"))
     retrieve.python_func(spec=spec, services=services, tables=tables, training_set=training_set, summary=pages["set"])
     assert (Path(training_set.path) / "frozen.parquet").is_file()

@@ -18,9 +18,9 @@ class World(NamedTuple):
     state: Path
 
 
-def open_world(folder: Path) -> World:
+def open_world(folder: Path, text: str = tiny.TEXT) -> World:
     """The tiny product, applied to a state folder of its own."""
-    spec = tiny.tiny_spec()
+    spec = tiny.tiny_spec(text)
     tables, state = tiny.tables(spec, folder / "tables"), folder / "state"
     store = open_store(tiny.CONFIG, state)
     apply(store, spec, tables, state)

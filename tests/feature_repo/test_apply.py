@@ -1,22 +1,18 @@
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.applied import applied_file, pushed_folder
-from feature_repo.apply import apply, materialize
-from feature_repo.as_of import features_as_of
+from feature_repo.apply import apply
 from feature_repo.errors import DefinitionError, NotAppliedError
+from feature_repo.materialise import materialize
 from feature_repo.push import push
 from feature_repo.store import open_store
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
-
-MIDNIGHT = tiny.microseconds(tiny.START + 5 * tiny.DAY)
 
 
 def _online(world: World, view: str, feature: str, rows: list[dict[str, Any]]) -> list[Any]:
@@ -31,7 +27,7 @@ def test_applying_again_changes_nothing(own_world: World) -> None:
     before = sorted(view.name for view in own_world.store.list_feature_views())
     apply(own_world.store, own_world.spec, own_world.tables, own_world.state)
     assert sorted(view.name for view in own_world.store.list_feature_views()) == before
-    assert len(before) == 9
+    assert len(before) == 13
 
 
 def test_what_the_spec_no_longer_has_is_deleted(own_world: World) -> None:
@@ -75,39 +71,3 @@ def test_rows_that_only_their_order_tells_apart_are_an_error(own_world: World) -
     tiny.write(own_world.tables, "companies", pd.concat([frame, frame.assign(size=0.0)]))
     with pytest.raises(DefinitionError, match=r"company_profile.*found 2"):
         apply(own_world.store, own_world.spec, own_world.tables, own_world.state)
-
-
-@pytest.mark.parametrize("until", [MIDNIGHT, MIDNIGHT + 1, tiny.microseconds(tiny.START + 4.5 * tiny.DAY)])
-def test_the_online_store_holds_what_training_sees_at_that_moment(own_world: World, until: int) -> None:
-    rows = materialize(own_world.store, own_world.spec, until)
-    assert rows["member_counts"] == len(tiny.MEMBERS)
-    for view in ("member_counts", "member_profile", "member_recent"):
-        times = np.full(len(tiny.MEMBERS), until)
-        for feature, column in features_as_of(
-            own_world.store, {"member_id": np.array(tiny.MEMBERS)}, times, [view]
-        ).items():
-            assert _online(own_world, view, feature, _members()) == column.to_pylist()
-
-
-def test_rows_that_outlived_their_ttl_are_not_written(own_world: World) -> None:
-    valid = tiny.microseconds(tiny.START + 2 * tiny.DAY)
-    ttl = int(timedelta(days=3) / timedelta(microseconds=1))
-    assert materialize(own_world.store, own_world.spec, valid + ttl + 2)["member_recent"] == 0
-    assert materialize(own_world.store, own_world.spec, valid + ttl + 1)["member_recent"] == len(tiny.MEMBERS)
-
-
-def test_by_default_everything_is_written_once_more_without_a_change(own_world: World) -> None:
-    first = materialize(own_world.store, own_world.spec)
-    values = _online(own_world, "member_counts", "member_counts_exposures", _members())
-    assert materialize(own_world.store, own_world.spec) == first
-    assert _online(own_world, "member_counts", "member_counts_exposures", _members()) == values
-    last = pd.read_parquet(own_world.tables / "counter_member_counts.parquet").set_index("valid_from").loc[
-        tiny.START + tiny.DAYS * tiny.DAY
-    ]  # fmt: skip
-    assert values == last["member_counts_exposures"].tolist()
-
-
-def test_an_empty_table_materialises_to_nothing(own_world: World) -> None:
-    frame = pd.read_parquet(own_world.tables / "posts.parquet").iloc[:0]
-    tiny.write(own_world.tables, "posts", frame)
-    assert materialize(own_world.store, own_world.spec)["post_content"] == 0

@@ -43,10 +43,10 @@ def test_the_stock_commands_work_inside_the_folder(tmp_path: Path) -> None:
     store = open_store(folder / "feature_store.yaml")
     rows = [{"member_id": 3, "surface": "email"}, {"member_id": 99, "surface": "email"}]
     found = store.get_online_features(
-        features=["member_profile:seniority", "member_surface_counts:member_surface_counts_exposures"], entity_rows=rows
+        features=["member_profile:seniority", "member_surface_counts:member_surface_counts_shown"], entity_rows=rows
     ).to_dict()
     assert found["seniority"] == [pytest.approx(3.4), None]
-    assert found["member_surface_counts_exposures"][0] >= 0
+    assert found["member_surface_counts_shown"][0] >= 0
 
 
 def test_without_anything_ingested_there_is_one_line_with_the_next_step(

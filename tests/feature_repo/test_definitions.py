@@ -6,50 +6,77 @@ import pytest
 
 from feature_repo.definitions import build
 from feature_repo.errors import DefinitionError
+from tests.feature_repo import tiny
 from tests.feature_repo.tiny import CONFIG, TEXT, tiny_spec
 
+COUNTED = TEXT.replace(
+    "  post_counts:", "  by_topic: {keys: [member, topic], window: 1h, last: 2, recency: true}\n  post_counts:"
+)
 
-def _built(text: str = TEXT) -> dict[str, Any]:
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The events' types are read from their tables."""
+    return tiny.tables(tiny_spec(COUNTED), tmp_path_factory.mktemp("tables"))
+
+
+def _built(tables: Path, text: str = TEXT) -> dict[str, Any]:
     from feast import FeatureView
 
-    objects = build(tiny_spec(text), Path("tables"), Path("pushed"))
+    objects = build(tiny_spec(text), tables, Path("pushed"))
     return {item.name: item for item in objects if isinstance(item, FeatureView)}
 
 
-def test_every_view_counter_and_vector_is_defined_once() -> None:
+def test_every_view_counter_and_vector_is_defined_once(tables: Path) -> None:
     from feast import Entity
 
-    objects = build(tiny_spec(), Path("tables"), Path("pushed"))
+    objects = build(tiny_spec(), tables, Path("pushed"))
     names = [item.name for item in objects if not isinstance(item, Entity)]
     assert sorted(names) == [
-        "company_profile", "item_vectors", "member_counts", "member_profile", "member_recent",
-        "member_surface_counts", "member_vectors", "post_content", "post_counts",
+        "company_profile", "events_impressions", "events_likes", "item_vectors", "member_counts", "member_profile",
+        "member_recent", "member_surface_counts", "member_vectors", "overall", "post_content", "post_counts",
+        "recent_activities",
     ]  # fmt: skip
     entities = {item.name: item.join_key for item in objects if isinstance(item, Entity)}
     assert entities == {"member": "member_id", "post": "post_id", "company": "company_id", "surface": "surface"}
 
 
-def test_only_views_of_member_and_item_counters_and_vectors_are_online() -> None:
-    assert [name for name, view in _built().items() if not view.online] == ["company_profile"]
+def test_only_views_of_member_and_item_counters_and_vectors_are_online(tables: Path) -> None:
+    assert [name for name, view in _built(tables).items() if not view.online] == [
+        "company_profile",
+        "events_impressions",
+        "events_likes",
+    ]
 
 
-def test_types_follow_the_spec() -> None:
+def test_types_follow_the_spec(tables: Path) -> None:
     from feast.types import Array, Float32, Int64, String
 
-    views = _built()
+    views = _built(tables)
     types = {field.name: field.dtype for view in views.values() for field in view.features}
     assert types["seniority"] == Float32
     assert types["country"] == types["title"] == String
     assert types["embedding"] == types["member_tokens"] == Array(Float32)
     assert types["activity_times"] == Array(Int64)
-    assert types["post_counts_exposures"] == Int64
-    assert types["post_counts_click_rate"] == Float32
+    assert types["post_counts_shown"] == types["overall_click_sum"] == Int64
     assert {field.name: field.dtype for field in views["post_content"].entity_columns} == {"post_id": String}
     assert {field.name for field in views["member_surface_counts"].entity_columns} == {"member_id", "surface"}
+    assert views["overall"].entity_columns == []
 
 
-def test_times_and_ttl_follow_the_spec() -> None:
-    views = _built()
+def test_lists_of_state_and_keys_that_are_features_of_the_item(tables: Path) -> None:
+    from feast.types import Array, Int64, String
+
+    (view,) = (built for name, built in _built(tables, COUNTED).items() if name == "by_topic")
+    assert {field.name: field.dtype for field in view.entity_columns} == {"member_id": Int64, "topic": String}
+    types = {field.name: field.dtype for field in view.features}
+    assert types["by_topic_shown_last"] == Int64
+    assert types["by_topic_click_last"] == types["by_topic_panes"] == types["by_topic_panes_settled"] == Array(Int64)
+    assert view.entities == ["member", "post_topic"]
+
+
+def test_times_and_ttl_follow_the_spec(tables: Path) -> None:
+    views = _built(tables)
     assert views["member_recent"].ttl == timedelta(days=3)
     assert not views["member_profile"].ttl
     assert views["member_profile"].batch_source.created_timestamp_column == "written"

@@ -11,13 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feature_repo.as_of import features_as_of
+from feature_repo.counters import count
 from feature_repo.errors import NotAppliedError, RetrievalError
 from feature_repo.retrieve import retrieve
 from feature_repo.versions import node_versions
 from models.features import counter_columns, training_columns
 from tests.feature_repo import tiny
-from tests.feature_repo.conftest import World
+from tests.feature_repo.conftest import World, open_world
+from tests.feature_repo.tiny import TEXT
 
+EPOCH = pd.Timestamp(0, tz="UTC")
 ORIGIN = tiny.microseconds(tiny.START)
 TTL = int(timedelta(days=3) / timedelta(microseconds=1))
 # Few distinct moments, microseconds apart or exactly one TTL apart: ties and expiries are the rule.
@@ -79,8 +82,6 @@ def test_only_versions_strictly_before_the_moment_are_seen(
 
 @pytest.fixture(scope="module")
 def training_set(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Path, dict[str, Any]]:
-    from tests.feature_repo.conftest import open_world
-
     folder = tmp_path_factory.mktemp("retrieved")
     world = open_world(folder)
     return world, folder / "training", retrieve(world.store, world.spec, world.tables, folder / "training")
@@ -94,7 +95,7 @@ def test_rows_keep_their_keys_order_types_and_nulls(training_set: tuple[World, P
     assert table["impression_id"].to_pylist() == inside["impression_id"].tolist()
     assert table["member"].to_pylist() == inside["member"].tolist()
     assert str(table.schema.field("time").type) == "timestamp[us, tz=UTC]"
-    assert str(table.schema.field("member_counts_exposures").type) == "int64"
+    assert str(table.schema.field("member_counts_exposures").type) == "float"
     assert str(table.schema.field("seniority").type) == "float"
     assert table.column_names[-len(training_columns(world.spec)) :] == [f.name for f in training_columns(world.spec)]
     frame = table.to_pandas()
@@ -106,17 +107,55 @@ def test_rows_keep_their_keys_order_types_and_nulls(training_set: tuple[World, P
     assert set(manifest["tables"]) == {"impressions", "frozen", "versions_member", "versions_post", "versions_company"}
 
 
-def test_a_counter_of_midnight_is_not_seen_at_midnight(training_set: tuple[World, Path, dict[str, Any]]) -> None:
+def test_counters_hold_what_was_strictly_before(training_set: tuple[World, Path, dict[str, Any]]) -> None:
+    """By hand: exposures from when they were shown, clicks from when they settled, ties not at all."""
     world, folder, _ = training_set
-    frame = pd.read_parquet(folder / "impressions.parquet")
-    counts = pd.read_parquet(world.tables / "counter_post_counts.parquet").set_index(["post_id", "valid_from"])
-    day = (frame["time"] - pd.Timedelta(microseconds=1)).dt.floor("D")
-    assert (frame["time"] == frame["time"].dt.floor("D")).sum() > 3
-    expected = counts.loc[list(zip(frame["post_id"], day, strict=True)), "post_counts_exposures"]
-    assert frame["post_counts_exposures"].tolist() == expected.tolist()
+    shown = pd.read_parquet(world.tables / "impressions.parquet")
+    for row in pd.read_parquet(folder / "impressions.parquet").itertuples():
+        own = shown[shown["post_id"] == row.post_id]
+        settled, everywhere = (frame[frame["settled_time"] < row.time] for frame in (own, shown))
+        assert row.post_counts_exposures == (own["time"] < row.time).sum()
+        rate = (settled["click"].sum() + 20 * everywhere["click"].mean()) / (len(settled) + 20)
+        assert np.float32(row.post_counts_click_rate) == np.float32(rate)
+        assert (
+            row.member_surface_counts_exposures
+            == ((shown["time"] < row.time) & (shown["member"] == row.member) & (shown["surface"] == row.surface)).sum()
+        )
 
 
-def test_frozen_rows_hold_the_members_state_of_their_windows_start(
+def test_a_counter_by_a_feature_of_the_item(tmp_path: Path) -> None:
+    """The item's feature is looked up first; a post without a version has no topic, and its counter no row."""
+    text = TEXT.replace(
+        "  post_counts:", "  by_topic: {keys: [member, topic], window: 2d, last: 1, recency: true}\n  post_counts:"
+    )
+    world = open_world(tmp_path, text)
+    posts = pd.read_parquet(world.tables / "posts.parquet")
+    tiny.write(world.tables, "posts", posts[posts["post_id"] != "p3"].assign(topic=["same", "same"]))
+    count(world.spec, world.tables, world.tables)
+    retrieve(world.store, world.spec, world.tables, tmp_path / "training")
+    frame = pd.read_parquet(tmp_path / "training" / "impressions.parquet")
+    shown = pd.read_parquet(world.tables / "impressions.parquet")
+    pane = tiny.DAY / 8
+    seen = 0
+    for row in frame.itertuples():
+        if row.post_id == "p3":
+            assert row.by_topic_exposures == 0
+            assert np.isnan(row.by_topic_recency)
+            continue
+        own = shown[(shown["member"] == row.member) & (shown["post_id"] != "p3") & (shown["time"] < row.time)]
+        inside = (own["time"] - EPOCH) // pane > (row.time - 16 * pane - EPOCH) // pane
+        assert row.by_topic_exposures == inside.sum()
+        settled = own[own["settled_time"] < row.time].sort_values(["settled_time", "impression_id"])
+        if len(own):
+            seconds = (row.time - own["time"].max()) / pd.Timedelta(seconds=1)
+            assert np.float32(row.by_topic_recency) == np.float32(np.log1p(seconds))
+        if len(settled):
+            seen += 1
+            assert row.by_topic_last1_click == settled["click"].iloc[-1]
+    assert seen > 20
+
+
+def test_frozen_rows_hold_the_members_outcomes_of_their_windows_start(
     training_set: tuple[World, Path, dict[str, Any]],
 ) -> None:
     world, folder, _ = training_set
@@ -125,17 +164,19 @@ def test_frozen_rows_hold_the_members_state_of_their_windows_start(
     assert list(frozen.columns) == list(as_of.columns)
     assert set(frozen["window"]) == {"validate", "gate", "test"}
     as_of = as_of.loc[frozen.index]
-    items = [*counter_columns(world.spec, "post_counts"), "topic", "title"]
-    pd.testing.assert_frame_equal(frozen[items], as_of[items])
-    counts = pd.read_parquet(world.tables / "counter_member_counts.parquet").set_index(["member_id", "valid_from"])
-    for row in frozen[frozen["member"] != 99].itertuples():
+    # Exposures, and all that is keyed by the item, go on.
+    going_on = [*counter_columns(world.spec, "post_counts"), "topic", "title", "member_counts_exposures"]
+    pd.testing.assert_frame_equal(frozen[going_on], as_of[going_on])
+    shown = pd.read_parquet(world.tables / "impressions.parquet")
+    for row in frozen.itertuples():
         start = pd.Timestamp(world.spec.span(row.window).start, unit="us", tz="UTC")
-        if row.time > start:
-            assert row.member_counts_exposures == counts.loc[(row.member, start), "member_counts_exposures"]
-    # One ranking request sees one state: within a window a member's rows differ in nothing that is keyed by it.
-    later = frozen[
-        frozen["time"] > frozen["window"].map(lambda w: pd.Timestamp(world.spec.span(w).start, unit="us", tz="UTC"))
-    ]
+        settled = shown[shown["settled_time"] <= start] if row.time > start else shown[shown["settled_time"] < start]
+        own = settled[settled["member"] == row.member]["click"]
+        rate = (own.sum() + 20 * settled["click"].mean()) / (len(own) + 20)
+        assert np.float32(row.member_counts_click_rate) == np.float32(rate)
+    # One ranking request sees one state: within a window nothing moves with the member's own outcomes.
+    starts = frozen["window"].map(lambda w: pd.Timestamp(world.spec.span(w).start, unit="us", tz="UTC"))
+    later = frozen[frozen["time"] > starts]
     assert later.groupby(["member", "window"])["member_counts_click_rate"].nunique().max() == 1
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from feature_repo.apply import materialize
 from feature_repo.errors import NotAppliedError
+from feature_repo.materialise import materialize
 from feature_repo.store import open_store
+from feature_repo.stores.online.sqlite import TABLE
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
 
@@ -38,7 +39,7 @@ def test_an_endpoint_reads_on_while_a_step_writes(own_world: World) -> None:
     materialize(own_world.store, own_world.spec)
     with contextlib.closing(sqlite3.connect(own_world.state / "feast" / "online.db")) as writer:
         writer.execute("BEGIN EXCLUSIVE")
-        writer.execute("DELETE FROM heliograph_post_content")
+        writer.execute(f"DELETE FROM {TABLE}")
         reader = open_store(tiny.CONFIG, own_world.state)
         found = reader.get_online_features(features=["post_content:topic"], entity_rows=[{"post_id": "p1"}]).to_dict()
     assert found["topic"] == ["t0"]
@@ -49,7 +50,8 @@ def test_the_clusters_configuration_names_services_by_address(monkeypatch: pytes
     monkeypatch.setenv("FEAST_REDIS", "redis:6379")
     document = yaml.safe_load(os.path.expandvars(CLUSTER.read_text()))
     assert document["registry"]["path"] == "postgresql+psycopg://feast@registry/feast"
-    assert document["online_store"] == {"type": "redis", "connection_string": "redis:6379"}
+    packed = "feature_repo.stores.online.PackedRedisOnlineStore"
+    assert document["online_store"] == {"type": packed, "connection_string": "redis:6379"}
     embedded = yaml.safe_load(tiny.CONFIG.read_text())
     assert document.keys() == embedded.keys()
     assert document["project"] == embedded["project"]

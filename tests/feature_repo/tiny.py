@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.features import counter_columns, counter_keys, counter_table
+from feature_repo.counters import count
 from models.spec import Spec, parse_spec
 
 CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
@@ -99,7 +99,7 @@ def write(folder: Path, name: str, frame: pd.DataFrame) -> None:
 
 
 def tables(spec: Spec, folder: Path, seed: int = 0) -> Path:
-    """Write every table that the spec names but the edges': two versions a member, daily counters, 120 impressions."""
+    """Write every table that the spec names: two versions a member, 120 impressions with counters, likes."""
     random = np.random.default_rng(seed)
     profiles = [
         {"member_id": m, "valid_from": START + day * DAY, "written": START + day * DAY, "seniority": m + day / 10,
@@ -118,9 +118,9 @@ def tables(spec: Spec, folder: Path, seed: int = 0) -> Path:
     write(folder, "posts", pd.DataFrame(posts))
     companies = [{"company_id": c, "valid_from": START, "size": float(c)} for c in COMPANIES]
     write(folder, "companies", pd.DataFrame(companies))
-    for counter in spec.counters:
-        write(folder, counter_table(counter), _counter(spec, counter, random))
     write(folder, spec.impressions.table, impressions(random))
+    count(spec, folder, folder)
+    write(folder, "likes", likes())
     return folder
 
 
@@ -142,6 +142,15 @@ def impressions(random: np.random.Generator, count: int = 120) -> pd.DataFrame:
         "click": random.integers(0, 2, count),
     }
     return pd.DataFrame(frame)
+
+
+def likes() -> pd.DataFrame:
+    """A like a member on the second day, two at the same moment."""
+    moments = pd.to_datetime(
+        [microseconds(START + DAY + timedelta(hours=m // 2)) for m in MEMBERS], unit="us", utc=True
+    )
+    posts = [POSTS[m % len(POSTS)] for m in MEMBERS]
+    return pd.DataFrame({"member_id": list(MEMBERS), "post_id": posts, "time": moments.as_unit("us")})
 
 
 def vectors(folder: Path, width: int = 4) -> Path:
@@ -168,16 +177,3 @@ def vectors(folder: Path, width: int = 4) -> Path:
     pq.write_table(pa.table(member), folder / "member.parquet")
     pq.write_table(pa.table(item), folder / "item.parquet")
     return folder
-
-
-def _counter(spec: Spec, counter: str, random: np.random.Generator) -> pd.DataFrame:
-    """One row per key and midnight with made-up counts."""
-    values = {"member_id": list(MEMBERS), "post_id": POSTS, "surface": list(SURFACES)}
-    days = [START + day * DAY for day in range(DAYS + 1)]
-    index = pd.MultiIndex.from_product([days, *(values[key] for key in counter_keys(spec, counter))])
-    frame = index.to_frame(index=False, name=["valid_from", *counter_keys(spec, counter)])
-    exposures, *rates = counter_columns(spec, counter)
-    frame[exposures] = random.integers(0, 50, len(frame))
-    for rate in rates:
-        frame[rate] = random.random(len(frame))
-    return frame

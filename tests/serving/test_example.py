@@ -24,11 +24,13 @@ def training_set(world: World, folder: Path) -> Path:
 
 def test_the_last_impression_becomes_a_line_that_works(world: World, server: Endpoint, tmp_path: Path) -> None:
     folder = training_set(world, tmp_path / "training_set")
-    instance = example_instance(world.spec, folder)
+    instance = example_instance(world.spec, folder, world.as_of + 1)
     assert instance["member"] == world.keys("member")[8]
     assert instance["items"] == world.keys("item")[8:3:-1]
-    assert instance["context"] == {"surface": "push", "time": "2026-01-20T00:00:00+00:00", "position": 3}
-    line = shlex.split(example_request(world.spec, folder, server))
+    assert instance["context"] == {"surface": "push", "time": "2026-01-20T22:00:00.000001+00:00", "position": 3}
+    line = shlex.split(example_request(world.spec, folder, server, world.as_of + 1))
     assert line[0] == "curl"
     done = subprocess.run([*line, "--noproxy", "*"], capture_output=True, check=True, text=True)
-    assert json.loads(done.stdout)["predictions"][0]["member"] == instance["member"]
+    (answer,) = json.loads(done.stdout)["predictions"]
+    assert answer["member"] == instance["member"]
+    assert not answer["member_cold"]

@@ -1,36 +1,49 @@
+import asyncio
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.features import counter_columns, counter_keys, counter_table
+from models.counters.derive import derive
+from models.counters.plan import OVERALL, plan_of
+from models.features import counter_columns, counter_table
+from models.spec import Spec
 from serving.errors import UnavailableError
-from serving.reader import OnlineReader
+from serving.reader import OnlineReader, OnlineState
 from serving.request import RankingRequest
 from tests.serving.world import World
 
 
-@pytest.fixture(scope="module")
-def reader(world: World) -> OnlineReader:
-    return OnlineReader(world.store_config, world.spec)
+def read(world: World, request: RankingRequest) -> OnlineState:
+    return asyncio.run(_read(world.store_config, world.spec, request))
 
 
-def last_counts(world: World, counter: str, keys: dict[str, object]) -> dict[str, float]:
-    """The counter's row of the last midnight, out of the table itself."""
+async def _read(config: Path, spec: Spec, request: RankingRequest) -> OnlineState:
+    async with OnlineReader(config, spec) as reader:
+        return await reader.read(request)
+
+
+def last_state(world: World, counter: str, keys: dict[str, object]) -> dict[str, np.ndarray]:
+    """The counter's last row, out of the table itself."""
     frame = pd.read_parquet(world.state.parent / "tables" / f"{counter_table(counter)}.parquet")
-    for key in counter_keys(world.spec, counter):
+    for key in plan_of(world.spec, counter).keys:
         frame = frame[frame[key] == keys[key]]
-    rows = frame.sort_values("valid_from").tail(1)[counter_columns(world.spec, counter)]
-    return {name: float(np.float32(value)) for row in rows.to_dict("records") for name, value in row.items()}
+    return {name: frame.sort_values("valid_from")[name].tail(1).to_numpy() for name in frame.columns}
 
 
-def test_a_read_gives_the_last_counters_and_the_pushed_vectors(world: World, reader: OnlineReader) -> None:
-    members, items = world.keys("member"), world.keys("item")
-    state = reader.read(RankingRequest(members[2], (items[4], items[0]), "push", world.as_of))
+def last_features(world: World, counter: str, keys: dict[str, object], time: int) -> dict[str, float]:
+    state, overall = last_state(world, counter, keys), last_state(world, OVERALL, {})
+    features = derive(world.spec, counter, state, overall, np.array([time]))
+    return {name: float(values[0]) for name, values in features.items()}
+
+
+def test_a_read_gives_the_counters_features_and_the_pushed_vectors(world: World) -> None:
+    members, items, time = world.keys("member"), world.keys("item"), world.as_of + 1
+    state = read(world, RankingRequest(members[2], (items[4], items[0]), "push", time))
     for place, item in enumerate((items[4], items[0])):
         keys = {"member_id": members[2], "item_id": item, "surface": "push"}
-        expected = {k: v for counter in world.spec.counters for k, v in last_counts(world, counter, keys).items()}
+        expected = {k: v for name in world.spec.counters for k, v in last_features(world, name, keys, time).items()}
         assert len(expected) == 12
         assert state.counters[place] == expected
     pushed = pd.read_parquet(world.state.parent / "vectors" / "member.parquet").set_index("key")
@@ -45,15 +58,26 @@ def test_a_read_gives_the_last_counters_and_the_pushed_vectors(world: World, rea
         np.testing.assert_array_equal(found.tokens, tokens[item])
 
 
-def test_unknown_keys_have_no_vectors_and_only_the_counters_of_what_is_known(
-    world: World, reader: OnlineReader
-) -> None:
+def test_unknown_keys_have_no_vectors_and_counters_of_nothing(world: World) -> None:
     known = world.keys("item")[0]
-    state = reader.read(RankingRequest(-5, (known, -7), "email", world.as_of))
+    state = read(world, RankingRequest(-5, (known, -7), "email", world.as_of + 1))
     assert state.member is None
     assert [item is None for item in state.items] == [False, True]
-    assert set(state.counters[0]) == set(counter_columns(world.spec, "item_counts"))
-    assert state.counters[1] == {}
+    assert set(state.counters[0]) == {c for name in world.spec.counters for c in counter_columns(world.spec, name)}
+    assert state.counters[0]["item_counts_exposures"] > 0
+    assert state.counters[1]["item_counts_exposures"] == 0
+    overall = last_state(world, OVERALL, {})
+    prior = np.float32(overall["overall_click_sum"][0] / overall["overall_settled"][0])
+    assert state.counters[1]["item_counts_click_rate"] == pytest.approx(prior)
+
+
+def test_a_request_sees_nothing_of_its_own_time_or_later(world: World) -> None:
+    """Vectors hold from ``as_of`` on; a request at that very moment is too early for them."""
+    member, item = world.keys("member")[2], world.keys("item")[0]
+    state = read(world, RankingRequest(member, (item,), "push", world.as_of))
+    assert state.member is None
+    assert state.items == [None]
+    assert state.counters[0]["item_counts_exposures"] > 0
 
 
 def test_a_store_that_is_not_there_is_unavailable(world: World, tmp_path: Path) -> None:
@@ -61,6 +85,5 @@ def test_a_store_that_is_not_there_is_unavailable(world: World, tmp_path: Path) 
         OnlineReader(tmp_path / "feature_store.yaml", world.spec)
     text = world.store_config.read_text(encoding="utf-8").replace("online.db", "empty.db")
     (tmp_path / "feature_store.yaml").write_text(text, encoding="utf-8")
-    reader = OnlineReader(tmp_path / "feature_store.yaml", world.spec)
-    with pytest.raises(UnavailableError, match="could not be read"):
-        reader.read(RankingRequest(1, (2,), "push", world.as_of))
+    with pytest.raises(UnavailableError, match="expected an answer"):
+        asyncio.run(_read(tmp_path / "feature_store.yaml", world.spec, RankingRequest(1, (2,), "push", world.as_of)))

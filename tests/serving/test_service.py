@@ -1,5 +1,4 @@
 import asyncio
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,16 +21,19 @@ REQUEST = RankingRequest(1, (10, 11, 12), "push", 1_768_892_400_000_000, {"devic
 
 
 class FixedReader:
-    """Answers with one state; waits for ``gate`` first."""
+    """Answers with one state, or never."""
 
     def __init__(self, state: OnlineState) -> None:
         self.state = state
-        self.gate = threading.Event()
-        self.gate.set()
+        self.answers = True
 
-    def read(self, request: RankingRequest) -> OnlineState:
-        self.gate.wait(30)
+    async def read(self, request: RankingRequest) -> OnlineState:
+        if not self.answers:
+            await asyncio.Future()
         return self.state
+
+    async def close(self) -> None:
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def service(scorer: Scorer, state: OnlineState) -> RankingService:
 
 
 def test_a_slate_falls_by_the_primary_task(scorer: Scorer, state: OnlineState) -> None:
-    slate = service(scorer, state).rank(REQUEST)
+    slate = service(scorer, state).rank(REQUEST, state)
     clicks = [ranked.probabilities["click"] for ranked in slate.items]
     assert clicks == sorted(clicks, reverse=True)
     assert sorted(ranked.item for ranked in slate.items) == [10, 11, 12]
@@ -83,7 +85,7 @@ def test_vectors_that_do_not_fit_are_cold(scorer: Scorer, state: OnlineState, fa
         state.counters,
     )
     absent = OnlineState(None, [None, *state.items[1:]], state.counters)
-    found, expected = service(scorer, broken).rank(REQUEST), service(scorer, absent).rank(REQUEST)
+    found, expected = (service(scorer, s).rank(REQUEST, s) for s in (broken, absent))
     assert found.member_cold
     assert {ranked.item for ranked in found.items if ranked.cold} == {10}
     assert found.items == expected.items
@@ -97,10 +99,10 @@ def test_a_slow_store_is_unavailable_in_time(scorer: Scorer, state: OnlineState,
     document = {"instances": [{"member": 1, "items": [10, 11, 12], "context": {"surface": "push"}}]}
     reader = slow.reader
     assert isinstance(reader, FixedReader)
-    reader.gate.clear()
+    reader.answers = False
     with pytest.raises(UnavailableError, match=r"within 0.05 s"):
         asyncio.run(answering.document(document))
-    reader.gate.set()
+    reader.answers = True
     with pytest.raises(RequestError):
         asyncio.run(answering.document({"instances": [{}]}))
     answering.close()

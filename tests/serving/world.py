@@ -2,17 +2,22 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 import yaml
 
-from feature_repo.apply import apply, materialize
+from feature_repo.apply import apply
+from feature_repo.materialise import materialize
 from feature_repo.push import push
 from feature_repo.store import open_store
-from models.features import counter_columns, counter_keys, counter_table, impression_features
+from models.counters import plan_of, plans, state_columns
+from models.features import counter_table, impression_features
 from models.graph.fakes import fake_graph
 from models.graph.schema import FeatureColumn
 from models.graph.store import TemporalGraph
@@ -68,6 +73,16 @@ windows:
 home_domain: notification
 """
 MEMBERS, ITEMS = 12, 9
+_MOMENT = pa.timestamp("us", tz="UTC")
+_IMPRESSIONS = pa.schema(
+    {
+        **dict.fromkeys(("impression_id", "member", "item"), pa.int64()),
+        **dict.fromkeys(("time", "settled_time"), _MOMENT),
+        **dict.fromkeys(("surface", "device"), pa.string()),
+        **dict.fromkeys(("click", "dwell"), pa.int8()),
+        "position": pa.float32(),
+    }
+)
 SIZES = ModelConfig(width=8, graph_tokens=2, activities=4, layers=1, heads=2)
 
 
@@ -146,8 +161,9 @@ def tiny_model(graph: TemporalGraph) -> Model:
 
 def fill_store(spec: Spec, graph: TemporalGraph, state: Path, folder: Path, version: str, as_of: int) -> None:
     """Definitions, counters and vectors into a Feast store under ``state``."""
-    for counter in spec.counters:
+    for counter in plans(spec):
         write_counter(spec, graph, counter, folder / "tables", as_of)
+    pq.write_table(_IMPRESSIONS.empty_table(), folder / "tables" / "impressions.parquet")
     store = open_store(CONFIG, state)
     apply(store, spec, folder / "tables", state)
     materialize(store, spec, as_of)
@@ -159,21 +175,20 @@ def fill_store(spec: Spec, graph: TemporalGraph, state: Path, folder: Path, vers
 
 
 def write_counter(spec: Spec, graph: TemporalGraph, counter: str, folder: Path, as_of: int) -> None:
-    """Two midnights of made-up counts for all keys but the last member and the last item."""
+    """Two midnights of made-up statistics for all keys but the last member and the last item."""
     values = {
         "member_id": graph.keys("member").to_pylist()[:-1],
         "item_id": graph.keys("item").to_pylist()[:-1],
         "surface": spec.impressions.surfaces,
     }
-    keys = counter_keys(spec, counter)
+    keys = plan_of(spec, counter).keys
     midnights = [datetime.fromtimestamp((as_of - days * DAY) / 1_000_000, tz=UTC) for days in (3, 2)]
-    index = pd.MultiIndex.from_product([midnights, *(values[key] for key in keys)])
-    frame = index.to_frame(index=False, name=["valid_from", *keys])
+    rows = list(product(midnights, *(values[key] for key in keys)))
+    frame = pd.DataFrame(rows, columns=["valid_from", *keys])
     frame["valid_from"] = frame["valid_from"].dt.as_unit("us")
     random = np.random.default_rng(len(counter))
-    exposures, *rates = counter_columns(spec, counter)
-    frame[exposures] = random.integers(0, 50, len(frame))
-    for rate in rates:
-        frame[rate] = random.random(len(frame)).astype(np.float32)
+    for column in state_columns(spec, counter):
+        most = 20 if column.endswith("_sum") else 50
+        frame[column] = random.integers(most - 20, most, len(frame))
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(folder / f"{counter_table(counter)}.parquet", index=False)

@@ -53,7 +53,7 @@ tasks:
   mail_click: {label: clicked, filter: {surface: [mail]}}
 counters:
   by_member: {keys: [member], smoothing: 2}
-  by_post: {keys: [item, surface], window_days: 2, filter: {surface: [feed, mail]}}
+  by_post: {keys: [item, surface], window: 2d, filter: {surface: [feed, mail]}}
 windows: {start: 2026-01-01, graph: {days: 2}, train: {days: 2}, validate: {days: 1}, gate: {days: 1}, test: {days: 1}}
 home_domain: feed
 """

@@ -44,6 +44,10 @@ def test_impressions(spec: Spec, tmp_path: Path) -> None:
     assert np.expm1(shown["exposures_last_hour_log"]).round().tolist() == [0, 1, 0, 0, 0]
     assert np.expm1(shown["exposures_last_day_log"]).round().tolist() == [0, 1, 2, 0, 0]
     assert shown["seen_before"].tolist() == [0, 0, 1, 0, 0]
+    # Plays of 60 s and 1 s; the videos' own durations are none, 20 s, none, 5 s, 5 s, not the log's 9 s.
+    assert shown["play_percent"].tolist() == [0, 5, 0, 20, 20]
+    assert shown["play_seconds"].tolist() == [60, 1, 1, 1, 1]
+    assert shown["left_early"].tolist() == [0, 1, 1, 1, 1]
 
 
 def test_features_and_intrinsic_edges(spec: Spec, tmp_path: Path) -> None:
@@ -89,6 +93,16 @@ def test_lists_become_events_in_order_before_the_last_view(spec: Spec, tmp_path:
     past = tables["video_history"].set_index("video_id")
     assert np.expm1(past["video_watches_log"]).round().to_dict() == {0: 0, 1: 2, 2: 2, 3: 1}
     assert past["video_long_watch_rate"][2] == pytest.approx((1 + 10 * 0.6) / 12)
+    # A member's effect is what its views leave over the overall .6 and their videos' effects, shrunk by ten views.
+    people = tables["member_history"].set_index("user_id")
+    assert list(people.index) == [0, 1]
+    watched, long_watched = {0: [1, 2, 1], 1: [3, 2]}, {0: [0, 1, 1], 1: [1, 0]}
+    for member, videos in watched.items():
+        left = sum(
+            long - 0.6 - past["video_long_watch_effect"][video]
+            for video, long in zip(videos, long_watched[member], strict=True)
+        )
+        assert people["member_long_watch_effect"][member] == pytest.approx(left / (len(videos) + 10), abs=1e-6)
     assert tables["member_history"]["valid_from"].tolist() == [pd.Timestamp(start, unit="us", tz="UTC")] * 2
 
 

@@ -1,0 +1,102 @@
+"""The commands of ``python -m feature_repo``: one function each."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from feature_repo.applied import Applied, applied_file, read_applied
+from feature_repo.errors import NotAppliedError, QualityError
+from feature_repo.stores.errors import UnsupportedError
+from feature_repo.stream.errors import StreamError
+from models.spec import SpecError
+
+CONFIG = Path(__file__).resolve().parent / "feature_store.yaml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, or 1 after a line that says what was wrong."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return int(options.run(options))
+    except (NotAppliedError, QualityError, SpecError, StreamError, UnsupportedError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _push(options: argparse.Namespace) -> int:
+    from feature_repo.store import open_store
+    from feature_repo.stream.push import push_file
+
+    _applied(options.state)
+    store = open_store(options.config, options.state)
+    print(push_file(store, options.table, options.file))
+    return 0
+
+
+def _materialize(options: argparse.Namespace) -> int:
+    from feature_repo.materialise import materialize, refusal
+    from feature_repo.store import open_store
+
+    spec = _applied(options.state).spec
+    store = open_store(options.config, options.state)
+    done = materialize(
+        store, spec, options.until, state=options.state, since_last=options.since_last, overlap=options.overlap
+    )
+    width = max(map(len, [*done, *done.refused]))
+    for view, rows in done.items():
+        print(f"{view:<{width}}  {rows:>12,} rows")
+    for view, findings in done.refused.items():
+        print(f"{view:<{width}}  REFUSED: {refusal(findings)}")
+    return 1 if done.refused else 0
+
+
+def _moment(text: str) -> int:
+    """Microseconds UTC of a moment in ISO-8601; one without a zone is UTC."""
+    moment = datetime.fromisoformat(text)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _length(text: str) -> timedelta:
+    """A length such as 90s, 30m, 6h or 1d."""
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    if not text[:-1].isdecimal() or text[-1] not in units:
+        raise argparse.ArgumentTypeError(f"expected a length such as 90s, 30m, 6h or 1d; found {text!r}")
+    return timedelta(**{units[text[-1]]: int(text[:-1])})
+
+
+def _applied(state: Path) -> Applied:
+    applied = read_applied(state)
+    if applied is None:
+        raise NotAppliedError(
+            f"{applied_file(state)}: expected a note of the tables that were applied; found none. Run `make demo` first"
+        )
+    return applied
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m feature_repo", description="A state folder's feature store.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    latest = commands.add_parser("materialize", help="newest values of every online view, past the quality gate")
+    _common(latest)
+    latest.add_argument("--until", type=_moment, help="moment in ISO-8601, exclusive (default: after the last row)")
+    latest.add_argument("--since-last", action="store_true", help="write only what arrived since the last run")
+    latest.add_argument("--overlap", type=_length, default="1d", help="how late rows may arrive (default: 1d)")
+    latest.set_defaults(run=_materialize)
+
+    push = commands.add_parser("push", help="push rows of an event table: counters and last activities move at once")
+    _common(push)
+    push.add_argument("--table", required=True, help="event table of the spec, such as impressions")
+    push.add_argument("--file", required=True, help="rows as .json, .jsonl or .csv; - = JSON lines from standard input")
+    push.set_defaults(run=_push)
+    return parser
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
+    command.add_argument("--config", type=Path, default=CONFIG, help="feature_store.yaml (default: the embedded one)")

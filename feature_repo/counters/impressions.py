@@ -1,0 +1,104 @@
+"""The impressions as the counters see them: keys, two moments, which counters keep a row, and rated outcomes."""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from feature_repo.counters.words import identifier, literal
+from models.counters.plan import CounterPlan, RatePlan
+from models.features import attribute_keys
+from models.filters import condition
+from models.spec import Spec, View
+
+SHOWN = "shown"
+"""The table: id, time, settled (int64 microseconds), then the columns below."""
+
+
+def key_column(column: str) -> str:
+    """The column that holds a key, by the impressions' column or the item's feature."""
+    return f"key_{column}"
+
+
+def kept_column(counter: str) -> str:
+    """The column that says whether a counter keeps the row."""
+    return f"kept_{counter}"
+
+
+def rate_column(rate: str) -> str:
+    """The column of a rated outcome: 0 to its scale, -1 where it is not defined."""
+    return f"rate_{rate}"
+
+
+def load(connection: duckdb.DuckDBPyConnection, spec: Spec, tables: Path, plans: dict[str, CounterPlan]) -> None:
+    """Make the table SHOWN out of the Parquet files of the impressions and of the item's views."""
+    shown = spec.impressions
+    path = tables / f"{shown.table}.parquet"
+    types = {field.name: field.type for field in pq.read_schema(path)}
+    columns = {"id": _of(shown.key), "time": f"epoch_us({_of(shown.time)})"}
+    columns["settled"] = f"epoch_us({_of(shown.settled)})"
+    attributes = attribute_keys(spec)
+    for column in dict.fromkeys(column for plan in plans.values() for column in plan.columns):
+        columns[key_column(column)] = identifier(column, "attributes") if column in attributes else _of(column)
+    values: list[Any] = []
+    for name, plan in plans.items():
+        columns[kept_column(name)], added = condition(dict(plan.filter), types)
+        values += added
+    rates = {rate.name: rate for plan in plans.values() for rate in plan.rates}
+    for rate in rates.values():
+        columns[rate_column(rate.name)], added = _outcome(rate, types)
+        values += added
+    selected = ", ".join(f"{value} AS {identifier(name)}" for name, value in columns.items())
+    source = f"read_parquet({literal(str(path))}) AS rows"
+    if attributes:
+        found = _attributes(spec, tables, attributes, path)
+        source += f" JOIN ({found}) AS attributes ON attributes.id = {_of(shown.key)}"
+    connection.execute(f"CREATE TEMP TABLE {SHOWN} AS SELECT {selected} FROM {source}", values)
+
+
+def _of(column: str) -> str:
+    return identifier(column, "rows")
+
+
+def _outcome(rate: RatePlan, types: dict[str, Any]) -> tuple[str, list[Any]]:
+    defined, values = condition(dict(rate.filter), types)
+    value = f"CAST({_of(rate.column)} AS BIGINT)"
+    return f"CASE WHEN {defined} THEN coalesce({value}, 0) ELSE -1 END", values
+
+
+def _attributes(spec: Spec, tables: Path, attributes: dict[str, str], path: Path) -> str:
+    """Each impression's id and the item's features as of just before it was shown."""
+    shown, node = spec.impressions, spec.nodes[spec.impressions.item.node]
+    joins = []
+    for number, view in enumerate(dict.fromkeys(attributes.values())):
+        versions = _versions(tables, node.views[view], node.key, [f for f, v in attributes.items() if v == view])
+        joins.append(
+            f"ASOF LEFT JOIN ({versions}) AS v{number} "
+            f"ON v{number}.key = {_of(shown.item.column)} AND v{number}.time < epoch_us({_of(shown.time)})"
+        )
+    places = {view: f"v{number}" for number, view in enumerate(dict.fromkeys(attributes.values()))}
+    selected = []
+    for feature, view in attributes.items():
+        value, ttl = identifier(feature, places[view]), node.views[view].ttl_days
+        if ttl is not None:
+            # Feast's rule at the last visible moment, time - 1 us: a row still holds at exactly its time + TTL.
+            age = f"epoch_us({_of(shown.time)}) - 1 - {places[view]}.time"
+            value = f"CASE WHEN {age} <= {ttl * 86_400_000_000} THEN {value} END"
+        selected.append(f"{value} AS {identifier(feature)}")
+    return (
+        f"SELECT {_of(shown.key)} AS id, {', '.join(selected)} "
+        f"FROM read_parquet({literal(str(path))}) AS rows {' '.join(joins)}"
+    )
+
+
+def _versions(tables: Path, view: View, key: str, features: list[str]) -> str:
+    """A view's versions with one row a (key, time): of equal times the one created last, then the file's last."""
+    created = f"{identifier(view.created)} DESC, " if view.created else ""
+    selected = ", ".join(map(identifier, [*features]))
+    path = literal(str(tables / f"{view.table}.parquet"))
+    return (
+        f"SELECT {identifier(key)} AS key, epoch_us({identifier(view.time)}) AS time, {selected} "
+        f"FROM read_parquet({path}, file_row_number = true) QUALIFY row_number() OVER "
+        f"(PARTITION BY {identifier(key)}, {identifier(view.time)} ORDER BY {created}file_row_number DESC) = 1"
+    )

@@ -1,0 +1,80 @@
+"""Judging a view before it is written."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_repo.quality.profile import Profile, distance, missing, values_of
+from models.spec.expectations import Expectation, Expected
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Finding(NamedTuple):
+    """One expectation that a view does not keep; ``feature`` is None where it is on the view as a whole."""
+
+    view: str
+    feature: str | None
+    expected: str
+    found: str
+    advice: str
+
+    def __str__(self) -> str:
+        what = f"view {self.view}" if self.feature is None else f"view {self.view}, {self.feature}"
+        return f"{what}: expected {self.expected}; found {self.found}. {self.advice}"
+
+
+def check(
+    view: str, expected: Expected, table: pa.Table, time: str, previous: Profile | None, until: int
+) -> list[Finding]:
+    """What ``table`` (the newest row of every key strictly before ``until``, microseconds UTC) does not keep.
+
+    ``time`` is its time column; ``previous`` the profile of the last good materialisation: without one, or on fewer
+    than 50 rows, drift is not judged. A slow drift passes, since each good materialisation is the next one's measure.
+    """
+    findings = []
+    for name, expectation in expected.expectations.items():
+        before = (previous or {}).get(name)
+        for part, wanted, found in _broken(expectation, table[name], before):
+            advice = f"Mend the table, or change `{part}` of the feature in the view's `expectations`"
+            findings.append(Finding(view, name, wanted, found, advice))
+    if expected.fresh_within_days is not None:
+        findings += _stale(view, expected.fresh_within_days, table[time], until)
+    return findings
+
+
+def _broken(
+    expectation: Expectation, column: pa.ChunkedArray, before: dict[str, object] | None
+) -> Iterator[tuple[str, str, str]]:
+    """Key of the expectation, what it wants, what is there."""
+    rows = len(column)
+    if not rows:
+        return
+    if expectation.nulls is not None and missing(column) / rows > expectation.nulls:
+        share = f"{missing(column) / rows:.4g} ({missing(column):,} of {rows:,} keys)"
+        yield "nulls", f"no value for at most {expectation.nulls:g} of the keys", share
+    if expectation.min is not None or expectation.max is not None:
+        # A bound is rounded to the column's own type: 0.1 as float32 is not above 0.1.
+        values = values_of(column)
+        if expectation.min is not None and (values < expectation.min).any():
+            yield "min", f"values of at least {expectation.min:g}", f"{values.min():g}"
+        if expectation.max is not None and (values > expectation.max).any():
+            yield "max", f"values of at most {expectation.max:g}", f"{values.max():g}"
+    if expectation.drift is not None and before is not None:
+        drift = distance(before, column)
+        if drift is not None and drift > expectation.drift:
+            measure = "PSI" if "edges" in before else "total variation"
+            yield "drift", f"a {measure} of at most {expectation.drift:g} from the last good values", f"{drift:.4g}"
+
+
+def _stale(view: str, days: float, times: pa.ChunkedArray, until: int) -> Iterator[Finding]:
+    newest = pc.max(times.cast(_TIMESTAMP).cast(pa.int64())).as_py()
+    if newest is not None and newest >= until - timedelta(days=days) // timedelta(microseconds=1):
+        return
+    found = "no row" if newest is None else f"{(_EPOCH + timedelta(microseconds=newest)).isoformat()} as the newest"
+    expected = f"a row of the last {days:g} days before {(_EPOCH + timedelta(microseconds=until)).isoformat()}"
+    yield Finding(view, None, expected, found, "See why the table stopped, or change the view's `fresh_within_days`")

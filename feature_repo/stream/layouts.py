@@ -1,0 +1,67 @@
+"""Packed rows as plain Python values, one view at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from feature_repo.stores.online.arrow import arrow_type
+from feature_repo.stores.online.layout import Field, Key, Layout, layout_of
+from feature_repo.stores.online.packed import pack, unpack
+from feature_repo.stream.plan import StoredView
+from models.counters.ragged import Ragged
+
+_TIME = "event_timestamp"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a view: its moment (microseconds UTC), its flags, its features by name."""
+
+    time: int
+    flags: int
+    values: Mapping[str, Any]
+
+
+def stored_view(view: Any) -> StoredView:
+    """The layout of one of Feast's views in plain values."""
+    layout = layout_of(view)
+    keys, fields = (tuple((part.name, part.kind) for part in parts) for parts in (layout.keys, layout.fields))
+    return StoredView(keys, fields, layout.ttl)
+
+
+def layout(name: str, stored: StoredView) -> Layout:
+    """The layout again."""
+    keys = tuple(Key(key, kind) for key, kind in stored.keys)
+    return Layout(name, keys, tuple(Field(field, kind) for field, kind in stored.fields), stored.ttl)
+
+
+def read_rows(layout: Layout, packed: Sequence[bytes | None]) -> list[Row | None]:
+    """Rows of a view; None where there is none, or one of other columns."""
+    columns = unpack(layout, packed)
+    names = [field.name for field in layout.fields]
+    found: list[Row | None] = []
+    for place in range(len(packed)):
+        if not columns.found[place]:
+            found.append(None)
+            continue
+        values = {name: _plain(columns.values[name], place) if columns.valid[name][place] else None for name in names}
+        found.append(Row(int(columns.event_time[place]), int(columns.flags[place]), values))
+    return found
+
+
+def write_rows(layout: Layout, rows: Sequence[Row], flags: int = 0) -> list[bytes]:
+    """The rows packed with these flags: int64, strings and lists of them, which is all that the stream writes."""
+    table = {_TIME: pa.array([row.time for row in rows], pa.int64()).cast(pa.timestamp("us", tz="UTC"))}
+    for field in layout.fields:
+        values = [row.values[field.name] for row in rows]
+        table[field.name] = pa.array(values, arrow_type(field.kind))
+    return pack(layout, pa.table(table), _TIME, None, flags)
+
+
+def _plain(column: Any, place: int) -> Any:
+    if isinstance(column, Ragged):
+        return column[place].tolist()
+    value = column[place]
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,71 @@
+"""Materialised rows under keys on which the stream has gone on since: the batch up to its time, then the events."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from feature_repo.pushed import RECENT
+from feature_repo.stores.online.layout import Layout, layout_of
+from feature_repo.stores.online.rows import RowStore
+from feature_repo.stream.columns import edge_names
+from feature_repo.stream.counters import CountedKey
+from feature_repo.stream.layouts import Row, read_rows, write_rows
+from feature_repo.stream.member import Member
+from feature_repo.stream.record import record_key
+from models.counters.plan import plans
+from models.spec import Spec
+
+_CHUNK = 10_000
+_AT_ONCE = 200
+
+
+def rebase(rows: RowStore, spec: Spec, view: Any, keys: Sequence[bytes], batch: Sequence[bytes]) -> int:
+    """After ``write_newest`` of batch rows: put them also under the events that are newer; return how many keys moved.
+
+    A row of the stream that is later than the batch's stays where it is, and with it whatever the stream had missed.
+    ``view`` is a counter or ``recent_activities`` (of any other nothing is done), ``batch`` holds its packed rows. Keys
+    on which nothing was pushed cost one read.
+    """
+    if view.name != RECENT and view.name not in plans(spec):
+        return 0
+    layout, moved = layout_of(view), 0
+    for start in range(0, len(keys), _CHUNK):
+        records = rows.read([record_key(key) for key in keys[start : start + _CHUNK]])
+        places = [start + place for place, record in enumerate(records) if record is not None]
+        for first in range(0, len(places), _AT_ONCE):
+            group = places[first : first + _AT_ONCE]
+            found = read_rows(layout, [batch[place] for place in group])
+            moved += _Rebase(spec, layout, [keys[place] for place in group], found).change(rows)
+    return moved
+
+
+class _Rebase:
+    """Some keys with records, changed at once."""
+
+    def __init__(self, spec: Spec, layout: Layout, keys: Sequence[bytes], batch: Sequence[Row | None]) -> None:
+        self._spec, self._layout, self._keys, self._batch = spec, layout, keys, batch
+        self._edges = edge_names(spec)
+        self._moved = 0
+
+    def change(self, rows: RowStore) -> int:
+        """Change the store; return how many keys stand on the batch's rows now."""
+        rows.change([*self._keys, *map(record_key, self._keys)], self._change)
+        return self._moved
+
+    def _change(self, stored: list[bytes | None]) -> list[bytes | None]:
+        count = len(self._keys)
+        found = read_rows(self._layout, stored[:count])
+        rows: list[bytes | None] = []
+        records: list[bytes | None] = []
+        for row, record, batch in zip(found, stored[count:], self._batch, strict=True):
+            key = self._read(row, record)
+            moved = batch is not None and key.rebase(batch)
+            changed = moved and key.row is not None and not key.row.flags
+            rows.append(write_rows(self._layout, [key.row])[0] if changed and key.row else None)
+            records.append(key.record.write() if moved else None)
+        self._moved = len(records) - records.count(None)
+        return [*rows, *records]
+
+    def _read(self, row: Row | None, record: bytes | None) -> CountedKey | Member:
+        if self._layout.view == RECENT:
+            return Member.read(self._edges, self._spec.model.activities, row, record)
+        return CountedKey.read(plans(self._spec)[self._layout.view], row, record)

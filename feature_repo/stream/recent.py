@@ -1,0 +1,69 @@
+"""Every member's last activities out of the canonical tables: what the stream would hold after all of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.pushed import EDGES, KEYS, PUSHED_AT, TIMES, recent_schema
+from feature_repo.stream.columns import activity_edges
+from feature_repo.stream.plan import ActivityEdge
+from models.filters import condition
+from models.spec import Spec
+
+
+def recent(spec: Spec, tables: Path, until: int) -> pa.Table:
+    """The last N activities of each member strictly before ``until`` (microseconds UTC), N being the model's.
+
+    One row a member that has any, with the columns of ``recent_schema``, by (time of the last activity, member). In a
+    list activities are ordered by (time, edge, key of the target, key of the impression); equal ones are one.
+    """
+    import duckdb
+
+    parts, values = [], list[Any]()
+    edges = [edge for group in activity_edges(spec).values() for edge in group]
+    tables_of = {edge.name: table for table, group in activity_edges(spec).items() for edge in group}
+    schema = recent_schema(spec)
+    if not edges:
+        return schema.empty_table()
+    for edge in edges:
+        part, filtered = _activities(spec, tables / f"{tables_of[edge.name]}.parquet", edge)
+        parts.append(part)
+        values += [*filtered, until]
+    order = "time, place, rank"
+    statement = (
+        f"WITH activities AS ({' UNION ALL '.join(parts)}), newest AS (SELECT * FROM activities QUALIFY row_number() "
+        f"OVER (PARTITION BY member ORDER BY time DESC, place DESC, rank DESC) <= {spec.model.activities}) "
+        f"SELECT member, make_timestamptz(max(time)) AS {PUSHED_AT}, list(edge ORDER BY {order}) AS {EDGES}, "
+        f"list(key ORDER BY {order}) AS {KEYS}, list(time ORDER BY {order}) AS {TIMES} "
+        "FROM newest GROUP BY member ORDER BY max(time), member"
+    )
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        found = connection.sql(statement, params=values).to_arrow_table()
+    return found.rename_columns(schema.names).cast(schema)
+
+
+def _activities(spec: Spec, path: Path, edge: ActivityEdge) -> tuple[str, list[Any]]:
+    """One edge's activities before a moment: member, time, place, rank among those of equal time, edge, key."""
+    types = {field.name: field.type for field in pq.read_schema(path)}
+    kept, values = condition(edge.filter, types)
+    identity = _quoted(spec.impressions.key) if path.stem == spec.impressions.table else "''"
+    file = str(path).replace("'", "''")
+    distinct = (
+        f"SELECT DISTINCT {_quoted(edge.member)} AS member, {_quoted(edge.target)} AS target, {identity} AS id, "
+        f"epoch_us({_quoted(edge.time)}) AS time FROM read_parquet('{file}') AS rows "
+        f"WHERE {kept} AND {_quoted(edge.member)} IS NOT NULL AND {_quoted(edge.target)} IS NOT NULL "
+        f"AND epoch_us({_quoted(edge.time)}) < ?"
+    )
+    name = edge.name.replace("'", "''")
+    return (
+        f"(SELECT member, time, {edge.place} AS place, "
+        "row_number() OVER (PARTITION BY member, time ORDER BY target, id) AS rank, "
+        f"'{name}' AS edge, CAST(target AS VARCHAR) AS key FROM ({distinct}))"
+    ), values
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'

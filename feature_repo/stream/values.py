@@ -1,0 +1,75 @@
+"""One value of a pushed row, as its column holds it."""
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from feature_repo.stream.plan import Kind
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXPECTED: dict[Kind, str] = {
+    "int": "a whole number of 64 bits",
+    "float": "a number",
+    "double": "a number",
+    "text": "text",
+    "time": "a time in ISO-8601, or whole microseconds UTC",
+}
+
+
+def expected(kind: Kind) -> str:
+    """What a column of that kind takes, in words."""
+    return _EXPECTED[kind]
+
+
+def value_of(kind: Kind, value: Any) -> Any:
+    """The value as a Python int, float or str; a time as int microseconds UTC (without a zone it is UTC). None stays.
+
+    Raises ValueError where the column cannot hold it.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if kind == "time":
+        return _microseconds(value)
+    if kind == "text":
+        if not isinstance(value, str):
+            raise ValueError(value)
+        return value
+    if not isinstance(value, int | float | bool | np.integer | np.floating):
+        raise ValueError(value)
+    if kind == "int":
+        if value != int(value) or not -(2**63) <= value < 2**63:
+            raise ValueError(value)
+        return int(value)
+    return float(np.float32(value)) if kind == "float" else float(value)
+
+
+def parsed(kind: Kind, text: str) -> Any:
+    """The value that a CSV cell says; an empty one says none. Raises ValueError."""
+    if text == "":
+        return None
+    if kind in ("text", "time"):
+        return value_of(kind, text)
+    if kind == "int" and text.lower() in ("true", "false"):
+        return int(text.lower() == "true")
+    return int(text) if kind == "int" else value_of(kind, float(text))
+
+
+def moment(microseconds: int) -> datetime:
+    """Microseconds UTC as a datetime."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _microseconds(value: Any) -> int:
+    if isinstance(value, str) and value.lstrip("-").isdigit():
+        value = int(value)
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return (aware - _EPOCH) // timedelta(microseconds=1)
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ValueError(value)
+    moment(int(value))  # beyond the year 9999 no calendar says it
+    return int(value)

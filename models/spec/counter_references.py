@@ -1,0 +1,61 @@
+"""What counters and measures say about tasks, outcomes and the item's features must hold."""
+
+from models.counters.columns import OVERALL, columns_of, feature_columns
+from models.counters.plan import plans
+from models.spec.counters import ROLES
+from models.spec.errors import SpecError
+from models.spec.part import check_name
+from models.spec.schema import Spec
+
+
+def check_counters(spec: Spec, file: str) -> None:
+    """Check the measures, then every counter. Raises SpecError."""
+    rated = {name.lower(): f"tasks.{name}" for name in spec.tasks}
+    for name, measure in spec.measures.items():
+        check_name(file, f"measures.{name}", "a name that no task has", name, rated)
+        if measure.column not in spec.impressions.outcomes:
+            outcomes = ", ".join(spec.impressions.outcomes)
+            expected = f"one of impressions.outcomes ({outcomes})"
+            raise SpecError(file, f"measures.{name}.column", expected, repr(measure.column))
+    for name in spec.counters:
+        _check_counter(spec, file, name)
+    _check_columns(spec, file)
+
+
+def item_categories(spec: Spec) -> list[str]:
+    """The category features of the item's views, in the order of the spec."""
+    views = spec.nodes[spec.impressions.item.node].views.values()
+    return [feature.name for view in views for feature in view.typed if feature.kind == "category"]
+
+
+def _check_counter(spec: Spec, file: str, name: str) -> None:
+    counter, where = spec.counters[name], f"counters.{name}"
+    known = [*ROLES, *item_categories(spec)]
+    for place, key in enumerate(counter.keys):
+        if key not in known:
+            expected = f"member, item, surface or a category feature of the item ({', '.join(known[3:]) or 'none'})"
+            raise SpecError(file, f"{where}.keys.{place}", expected, repr(key))
+        if known.count(key) > 1:
+            raise SpecError(file, f"{where}.keys.{place}", "a feature whose name no role has", repr(key))
+    for column in counter.filter:
+        if column in spec.impressions.outcomes:
+            raise SpecError(file, f"{where}.filter", "columns known at request time", f"the outcome {column!r}")
+    rates = [*spec.tasks, *spec.measures]
+    for place, rate in enumerate(counter.rates or []):
+        if rate not in rates:
+            raise SpecError(file, f"{where}.rates.{place}", f"a task or measure ({', '.join(rates)})", repr(rate))
+
+
+def _check_columns(spec: Spec, file: str) -> None:
+    """Feast's names are flat: no two columns of state or features may share one, within a counter or between two."""
+    views = {view: f"nodes.{name}.views.{view}" for name, node in spec.nodes.items() for view in node.views}
+    for view, where in (views | {name: f"counters.{name}" for name in spec.counters}).items():
+        if spec.counters and view.lower() == OVERALL:
+            raise SpecError(file, where, f"a name other than {OVERALL!r}, the view of all counts together", repr(view))
+    owners: dict[str, str] = {}
+    for name, plan in plans(spec).items():
+        columns = [column for column, _ in columns_of(plan)]
+        for column in [*columns, *(feature_columns(spec, name) if name != OVERALL else [])]:
+            owner = owners.setdefault(column.lower(), name)
+            if owner != name or columns.count(column) > 1:
+                raise SpecError(file, f"counters.{name}", f"a column {column!r} of its own", f"another, of {owner}")

@@ -1,0 +1,111 @@
+"""A product with every kind of counter, and its counters counted by hand."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.counters.plan import PANES, CounterPlan, RatePlan, plan_of
+from models.spec import Spec, parse_spec
+
+MINUTE = 60_000_000
+SPEC = """
+name: counted
+source: {adapter: fake}
+nodes:
+  member: {key: member_id}
+  post:
+    key: post_key
+    key_type: string
+    views: {content: {table: posts, created: written, ttl_days: 1, features: {topic: category}}}
+edges:
+  clicked: {table: impressions, source: {node: member, column: member}, target: {node: post, column: post},
+            time: settled_time, kind: engagement, domain: feed, filter: {click: [1]}}
+impressions:
+  member: {node: member, column: member}
+  item: {node: post, column: post}
+  surfaces: [feed, mail]
+  context: {}
+  outcomes: [click, percent]
+tasks:
+  click: {label: click, primary: true}
+  mail: {label: click, filter: {surface: [mail]}}
+measures:
+  share: {column: percent, scale: 4}
+counters:
+  plain: {keys: [member], smoothing: 3}
+  by_surface: {keys: [item, surface], filter: {surface: [feed]}, rates: [click], recency: true, last: 2}
+  recent: {keys: [member], window: 16m, last: 3, recency: true}
+  lately: {keys: [surface], window: 48m, rates: []}
+  by_topic: {keys: [member, topic], rates: [share, mail]}
+windows: {start: 2026-01-01, graph: {days: 2}, train: {days: 2}, validate: {days: 1}, gate: {days: 1}, test: {days: 1}}
+home_domain: feed
+"""
+
+
+def product(**counters: dict[str, Any]) -> Spec:
+    """The product's spec, with these counters in place of its own where there are some."""
+    spec = parse_spec(SPEC)
+    if not counters:
+        return spec
+    document = json.loads(spec.model_dump_json(by_alias=True))
+    return parse_spec(json.dumps({**document, "counters": counters}))
+
+
+class Impression(NamedTuple):
+    """One row of the impressions; ``topic`` is the post's as of just before it was shown."""
+
+    impression_id: int
+    time: int
+    settled_time: int
+    member: int
+    post: str
+    surface: str
+    click: int
+    percent: int
+    topic: str | None
+
+
+def by_hand(spec: Spec, name: str, rows: Sequence[Impression], key: tuple, at: int) -> dict[str, float]:
+    """The counter's features of a key as of a moment, counted one row at a time."""
+    plan = plan_of(spec, name)
+    own = [row for row in rows if _keeps(plan, row) and tuple(getattr(row, c) for c in plan.columns) == key]
+    shown = [row for row in own if row.time < at and _inside(plan, row.time, at)]
+    settled = [row for row in own if row.settled_time < at and _inside(plan, row.settled_time, at)]
+    features: dict[str, float] = {f"{name}_exposures": len(shown)}
+    if plan.recency:
+        times = [row.time for row in own if row.time < at]
+        features[f"{name}_recency"] = np.log1p((at - max(times)) / 1e6) if times else np.nan
+    for rate in plan.rates:
+        everywhere = [_value(rate, row) for row in rows if row.settled_time < at and _defined(rate, row)]
+        mine = [_value(rate, row) for row in settled if _defined(rate, row)]
+        prior = sum(everywhere) / len(everywhere) if everywhere else np.nan
+        features[f"{name}_{rate.name}_rate"] = (sum(mine) + plan.smoothing * prior) / (len(mine) + plan.smoothing)
+    past = sorted((row.settled_time, row.impression_id, row) for row in own if row.settled_time < at)
+    for rate in plan.rates:
+        for place in range(1, plan.last + 1):
+            row = past[-place][2] if place <= len(past) else None
+            there = row is not None and _defined(rate, row)
+            features[f"{name}_last{place}_{rate.name}"] = _value(rate, row) if row is not None and there else np.nan
+    return features
+
+
+def _keeps(plan: CounterPlan, row: Impression) -> bool:
+    return all(getattr(row, column) in values for column, values in plan.filter.items())
+
+
+def _defined(rate: RatePlan, row: Impression) -> bool:
+    return all(getattr(row, column) in values for column, values in rate.filter.items())
+
+
+def _value(rate: RatePlan, row: Impression) -> float:
+    return getattr(row, rate.column) / rate.scale
+
+
+def _inside(plan: CounterPlan, moment: int, at: int) -> bool:
+    """Windows reach back to the start of the pane in which they would begin a whole window ago, exclusive."""
+    if plan.window is None:
+        return True
+    pane = plan.window // PANES
+    return moment // pane > (at - plan.window) // pane

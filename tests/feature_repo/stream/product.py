@@ -1,0 +1,177 @@
+"""A product whose counters use all that counters can: windows, last outcomes, recency, item features, filters."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from feature_repo.counters import count
+from feature_repo.definitions import build
+from feature_repo.pushed import EDGES, KEYS, TIMES
+from feature_repo.stream.columns import activity_edges, events_view
+from feature_repo.stream.events import events_of_row
+from feature_repo.stream.plan import TAG, EventPlan, read_plan
+from models.counters.fold import Settled, Shown, fold, initial
+from models.counters.plan import plans
+from models.spec import Spec, parse_spec
+from tests.feature_repo import tiny
+
+TEXT = """
+name: stream
+source: {adapter: professional}
+nodes:
+  member:
+    key: member_id
+    views:
+      member_profile: {table: members, features: {country: category}}
+  post:
+    key: post_id
+    key_type: string
+    views:
+      post_content: {table: posts, features: {topic: category, title: text}}
+edges:
+  liked:
+    table: likes
+    source: {node: member, column: member_id}
+    target: {node: post, column: post_id}
+    time: time
+    kind: engagement
+    domain: feed
+  clicked:
+    table: impressions
+    source: {node: member, column: member}
+    target: {node: post, column: post_id}
+    time: settled_time
+    kind: engagement
+    domain: feed
+    filter: {click: [1]}
+impressions:
+  member: {node: member, column: member}
+  item: {node: post, column: post_id}
+  surfaces: [feed, email]
+  context: {device: category}
+  outcomes: [click, percent]
+tasks:
+  click: {label: click, primary: true, filter: {surface: [feed]}}
+measures:
+  share: {column: percent, scale: 100}
+counters:
+  member_counts: {keys: [member], recency: true, last: 2}
+  member_surface_counts: {keys: [member, surface], window: 160s, filter: {device: [phone]}}
+  post_counts: {keys: [item], rates: [], window: 16s}
+  topic_counts: {keys: [topic], last: 3, rates: [share]}
+windows:
+  start: 2026-01-01
+  graph: {days: 2}
+  train: {days: 4}
+  validate: {days: 2}
+  gate: {days: 1}
+  test: {days: 1}
+model: {activities: 3}
+home_domain: feed
+"""
+TOPICS = {"p1": "sport", "p2": "music", "p3": None}
+SECOND = 1_000_000
+START = tiny.microseconds(tiny.START) + 5 * 86_400 * SECOND
+
+
+def spec_of() -> Spec:
+    """The product's spec."""
+    return parse_spec(TEXT, "stream.yaml")
+
+
+def impression(
+    number: int, member: int, post: str, shown: int, settled: int | None, click: int = 0, percent: int = 0,
+    surface: str = "feed", device: str = "phone",
+) -> dict[str, Any]:  # fmt: skip
+    """A row of the impressions: times are seconds since START; without a settled time there are no outcomes."""
+    done = settled is not None
+    return {
+        "impression_id": 2**53 + number,
+        "member": member,
+        "post_id": post,
+        "surface": surface,
+        "time": START + shown * SECOND,
+        "settled_time": START + settled * SECOND if settled is not None else None,
+        "device": device,
+        "click": click if done else None,
+        "percent": percent if done else None,
+    }
+
+
+def like(member: int, post: str, time: int) -> dict[str, Any]:
+    """A row of the likes."""
+    return {"member_id": member, "post_id": post, "time": START + time * SECOND}
+
+
+def shown_only(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The impression as it is pushed when nothing has come of it yet."""
+    return {**row, "settled_time": None, "click": None, "percent": None}
+
+
+def write_tables(folder: Path, impressions: Iterable[Mapping[str, Any]], likes: Iterable[Mapping[str, Any]]) -> None:
+    """The canonical tables of these rows (all impressions settled), of members and posts, and the counters' tables."""
+    columns = list(impression(0, 1, "p1", 0, 1))
+    shown = pd.DataFrame([dict(row) for row in impressions], columns=columns)
+    for column in ("impression_id", "member", "click", "percent"):
+        shown[column] = shown[column].astype("int64")
+    liked = pd.DataFrame([dict(row) for row in likes], columns=list(like(1, "p1", 0)))
+    liked["member_id"] = liked["member_id"].astype("int64")
+    for frame, times in ((shown, ("time", "settled_time")), (liked, ("time",))):
+        for column in times:
+            frame[column] = pd.to_datetime(frame[column].astype("int64"), unit="us", utc=True).astype(
+                "datetime64[us, UTC]"
+            )
+    tiny.write(folder, "impressions", shown)
+    tiny.write(folder, "likes", liked)
+    posts = [{"post_id": post, "valid_from": tiny.START, "topic": topic, "title": ""} for post, topic in TOPICS.items()]
+    tiny.write(folder, "posts", pd.DataFrame(posts))
+    members = [{"member_id": member, "valid_from": tiny.START, "country": "c"} for member in (1, 2)]
+    tiny.write(folder, "members", pd.DataFrame(members))
+    count(spec_of(), folder, folder)
+
+
+def views_of(spec: Spec, folder: Path) -> dict[str, Any]:
+    """Feast's views of the product by name; the tables are empty."""
+    write_tables(folder, [], [])
+    return {item.name: item for item in build(spec, folder, folder)}
+
+
+def plan_text(views: Mapping[str, Any], table: str) -> str:
+    """The JSON plan of a table."""
+    return str(views[events_view(table)].tags[TAG])
+
+
+def truth(
+    spec: Spec, plan_texts: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]], until: int
+) -> dict[tuple[str, tuple[Any, ...]], tuple[int, dict[str, Any]]]:
+    """(view, keys) -> (time of the last event, state) after all events of the rows strictly before ``until``, in order.
+
+    By ``fold`` and by sorting: nothing of the stream's own way.
+    """
+    changes: dict[Any, dict[Any, Shown | Settled]] = {}
+    activities: dict[Any, set[Any]] = {}
+    edges = sorted((edge for group in activity_edges(spec).values() for edge in group), key=lambda edge: edge.place)
+    for table, row in rows:
+        plan: EventPlan = read_plan(plan_texts[table])
+        attributes = {"topic": TOPICS[row["post_id"]]} if plan.impressions else {}
+        for event in events_of_row(plan, {**row, **attributes}):
+            if event.entry[0] >= until:
+                continue
+            if event.entry[1] >= 0:
+                activities.setdefault(event.member, set()).add(event.entry)
+            for moved in event.changes:
+                changes.setdefault((moved.view, moved.keys), {})[event.entry] = moved.event
+    found: dict[Any, Any] = {}
+    for (view, keys), events in changes.items():
+        counter = plans(spec)[view]
+        state: Any = initial(counter)
+        for _, change in sorted(events.items(), key=lambda pair: pair[0]):
+            state = fold(counter, state, change)
+        found[view, keys] = (max(entry[0] for entry in events), state)
+    for member, entries in activities.items():
+        last = sorted(entries)[-spec.model.activities :]
+        lists = {EDGES: [edges[e[1]].name for e in last], KEYS: [str(e[2]) for e in last], TIMES: [e[0] for e in last]}
+        found["recent_activities", (member,)] = (last[-1][0], lists)
+    return found
