@@ -55,9 +55,10 @@ lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
-bench: $(READY) redis ## every benchmark (each prints a table and a last line of JSON)
+bench: $(READY) redis ## every benchmark (each prints a table and a last line of JSON); retrieved_trees: DATA=folder
 	@for name in $$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//'); do \
-		echo "== $$name"; $(PY) -m benchmarks.$$name || exit 1; done
+		options=; if [ $$name = retrieved_trees ]; then [ -n "$(DATA)" ] || continue; options="--data $(DATA)"; fi; \
+		echo "== $$name"; $(PY) -m benchmarks.$$name $$options || exit 1; done
 
 clean: ## stop the endpoint, remove the environment and what runs made
 	-@[ -x $(PY) ] && $(PY) -m serving down --state $(STATE) 2>/dev/null

@@ -30,8 +30,8 @@ def model_card(spec: Spec, metrics: Mapping[str, Any], data: Mapping[str, Any], 
                 "## Limits\n\n"
                 "- A member or an item without a vector in the online store is scored by the cold path, from "
                 "counters and context. The answer flags it (`member_cold`, `cold`).\n"
-                "- Vectors are as old as the last push; counters are as old as the last midnight that was materialised "
-                f"({spec.timezone}).\n"
+                "- Vectors are as old as the last push of vectors; counters are as old as the last event that was "
+                "pushed, or the last materialise.\n"
                 "- The model has learned from what was shown: items that were never shown are missing from it.\n"
                 "- No fairness analysis over groups of members has been made; the data names no such groups.",
             ]

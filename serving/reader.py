@@ -1,5 +1,6 @@
 """The online reader: what the feature store holds for one request, in one read."""
 
+import logging
 import math
 import os
 from collections.abc import Mapping
@@ -104,7 +105,8 @@ class OnlineReader:
         try:
             rows = await self._slate.read(shared, {self._item_key: request.items}, as_of=request.time - 1)
         except SlateUnavailableError as error:
-            raise UnavailableError(str(error)) from error
+            logging.getLogger("heliograph").warning("%s", error)  # names files and addresses: not for the caller
+            raise UnavailableError("the online store could not be read") from error
         return OnlineState(
             member=_member(rows),
             items=[_item(rows, place) for place in range(len(request.items))],

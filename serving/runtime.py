@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,10 @@ def _load(settings: Settings) -> RankingService:
     service = RankingService(spec, Scorer(bundle), OnlineReader(store, spec), settings.version)
     unknown: dict[str, Any] = {"int": -1, "string": "-"}
     member, item = (unknown[spec.nodes[column.node].key_type] for _, column in spec.node_columns())
-    asyncio.run(_first(service, RankingRequest(member, (item,), spec.impressions.surfaces[0], spec.span("test").end)))
-    # A reader belongs to one event loop: the server's own comes later.
+    first = RankingRequest(member, (item,), spec.impressions.surfaces[0], spec.span("test").end)
+    # Not asyncio.run, after which KServe would find no event loop to start on. A reader belongs to one loop.
+    with closing(asyncio.new_event_loop()) as loop:
+        loop.run_until_complete(_first(service, first))
     return replace(service, reader=OnlineReader(store, spec))
 
 

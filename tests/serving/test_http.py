@@ -91,19 +91,19 @@ def test_v1_ranks_a_slate(client: httpx.Client, world: World, predict: str) -> N
 
 def test_every_part_of_a_request_counts(client: httpx.Client, world: World, predict: str) -> None:
     items, member = world.keys("item"), world.keys("member")[2]
-    moment = "2026-01-21T09:00:00Z"
+    moment = "2026-01-20T09:00:00Z"
     variants = [
         v1(world, items[0], time=moment),
         v1(world, items[1], time=moment),
         v1(world, items[0], time=moment, member=member),
         v1(world, items[0], time=moment, surface="email"),
-        v1(world, items[0], time="2026-01-21T10:00:00Z"),
+        v1(world, items[0], time="2026-01-20T10:00:00Z"),
         v1(world, items[0], time=moment, device="phone"),
         v1(world, items[0], time=moment, position=7),
     ]
     answers = [client.post(predict, json=variant).json()["predictions"][0]["slate"][0] for variant in variants]
     assert len({answer["probabilities"]["click"] for answer in answers}) == len(variants)
-    same = v1(world, items[0], time="2026-01-21T11:00:00+02:00")
+    same = v1(world, items[0], time="2026-01-20T11:00:00+02:00")
     assert client.post(predict, json=same).json()["predictions"][0]["slate"][0] == answers[0]
 
 
@@ -126,7 +126,7 @@ def test_the_largest_slate_and_several_instances(client: httpx.Client, world: Wo
 
 
 def test_v2_answers_as_v1_does(client: httpx.Client, world: World, predict: str, infer: str) -> None:
-    items, moment = world.keys("item"), "2026-01-21T09:00:00Z"
+    items, moment = world.keys("item"), "2026-01-20T09:00:00Z"
     (expected,) = client.post(predict, json=v1(world, *items, time=moment, device="phone", position=3)).json()[
         "predictions"
     ]
