@@ -33,7 +33,10 @@ def decode(plan: Plan, rows: Sequence[Row] | None, count: int, as_of: int) -> Sl
             found = unpack(read.layout, [row if show else None for row, show in zip(some, shown, strict=True)])
         status[read.name] = judged
         event_time[read.name] = np.where(shown, found.event_time, 0)
-        columns[read.each].update((name, _shown(found.values[name], found.valid[name])) for name in read.features)
+        values = {name: found.values[name] for name in read.features}
+        if not found.complete:
+            values = {name: _shown(column, found.valid[name]) for name, column in values.items()}
+        columns[read.each].update(values)
         valid.update((name, found.valid[name]) for name in read.features)
     return SlateRows(
         shared=columns[False],
@@ -48,7 +51,7 @@ def decode(plan: Plan, rows: Sequence[Row] | None, count: int, as_of: int) -> Sl
 
 def _shown(values: np.ndarray | Ragged, valid: np.ndarray) -> np.ndarray | Ragged:
     """Null is NaN or None where the type has it, so that it is not taken for a value."""
-    if isinstance(values, Ragged) or values.dtype.kind not in "fO" or valid.all():
+    if isinstance(values, Ragged) or values.dtype.kind not in "fO":
         return values
     shown = values.copy()
     shown[~valid] = np.nan if values.dtype.kind == "f" else None

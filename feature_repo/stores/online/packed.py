@@ -37,6 +37,8 @@ class Columns:
     """By field (rows,) values, of dtype object for strings and bytes; arrays as Ragged."""
     valid: dict[str, np.ndarray]
     """By field (rows,) bool: there is a value."""
+    complete: bool
+    """Whether every row is there and has every value."""
     unreadable: int
     """Rows that were there, but of another layout or damaged: they count as missing."""
 
@@ -100,6 +102,7 @@ def unpack(layout: Layout, rows: Sequence[bytes | None]) -> Columns:
         flags=fixed["flags"],
         values=values,
         valid=dict(zip(layout.names, valid.T, strict=True)),
+        complete=bool(valid.all()),
         unreadable=unreadable,
     )
 
