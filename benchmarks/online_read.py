@@ -2,9 +2,10 @@
 
 One member (10 float features) and 100 of 5,000 items (50 float features). The slate reader on the packed store against
 Feast's own SDK, ``get_online_features`` and its asynchronous form, on Feast's stock Redis store: one redis-server of
-the benchmark's own, the same values, the same slates, in turns of 100 reads one after the other (right after another way's
-read each is slower: ours by some 2.5 times). The SDK is asked as its users ask it: one row a candidate, the member's key in each; turning its answer into a dict is not counted. All three answers to the first slate
-are compared before the clock starts.
+the benchmark's own, the same values, the same slates, in turns of 100 reads one after the other (each right after
+another way's read is slower: ours some 2.5 times). The SDK is asked as its users ask it: one row a candidate, the
+member's key in each; turning its answer into a dict is not counted. All three answers to the first slate are compared
+before the clock starts.
 """
 
 import argparse

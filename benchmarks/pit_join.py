@@ -1,10 +1,10 @@
 """Point-in-time retrieval through Feast: ``python -m benchmarks.pit_join [--scale 1.0] [--without-peer]``.
 
 5 M feature rows (5 thousand keys, 1000 versions each within 90 days, four float features, in order of time), 500 k
-entity rows at random moments, TTL 30 days. Measured is ``get_historical_features(...).to_arrow()`` from cold, in a process of its
-own for each answer, so that peak memory is that of one retrieval, Python and Feast included. Ours runs twice, and both
-answers must have one digest; the figure is the slower one. Peer: Feast's own duckdb store, once, in the same run; its
-answer, ordered by row, must have that digest too. At full size the peer takes some 17 GB.
+entity rows at random moments, TTL 30 days. Measured is ``get_historical_features(...).to_arrow()`` from cold, in a
+process of its own for each answer, so that peak memory is that of one retrieval, Python and Feast included. Ours runs
+twice, and both answers must have one digest; the figure is the slower one. Peer: Feast's own duckdb store, once, in the
+same run; its answer, ordered by row, must have that digest too. At full size the peer takes some 16 GB.
 """
 
 import argparse
