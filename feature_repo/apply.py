@@ -1,5 +1,6 @@
 """Definitions into the registry."""
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,19 @@ import pyarrow.parquet as pq
 from feature_repo.applied import pushed_folder, read_applied, write_applied
 from feature_repo.definitions import build
 from feature_repo.errors import DefinitionError, NotAppliedError
-from feature_repo.pushed import prepare
+from feature_repo.pushed import RECENT, prepare
 from feature_repo.quality import forget
+from feature_repo.stream.plan import TAG, read_plan
 from models.spec import Spec, SpecError
+
+_log = logging.getLogger(__name__)
 
 
 def apply(store: Any, spec: Spec, tables: Path, state: Path) -> None:
     """Register the spec's definitions and delete those that it no longer has; note spec and tables for the stock CLI.
 
-    Another product, or another source of the same one, starts with empty views: its keys mean other things.
+    Another product, or another source of the same one, starts with empty views: its keys mean other things. So does a
+    view whose columns, counter or activities' edges have changed; the next materialise fills it.
     Raises NotAppliedError if a table is missing, DefinitionError if a view's rows are ambiguous.
     """
     pushed = pushed_folder(state)
@@ -32,8 +37,10 @@ def apply(store: Any, spec: Spec, tables: Path, state: Path) -> None:
         shutil.rmtree(pushed, ignore_errors=True)
     prepare(spec, pushed)
     stale = _stale(store, objects)
-    forget(state, [view.name for view in _views(stale)])
+    changed = _changed(store, objects)
+    forget(state, [*(view.name for view in _views(stale)), *changed])
     store.apply(objects, objects_to_delete=stale, partial=False)
+    _clear(store, changed)
     write_applied(spec, tables, state)
 
 
@@ -87,6 +94,38 @@ def _stale(store: Any, objects: list[Any]) -> list[Any]:
     sources = {view.batch_source.name for view in views} | {v.stream_source.name for v in views if v.stream_source}
     names = {FeatureView: {v.name for v in views}, Entity: {o.name for o in objects if isinstance(o, Entity)}}
     return [old for old in _registered(store) if old.name not in names.get(type(old), sources)]
+
+
+def _changed(store: Any, objects: list[Any]) -> list[str]:
+    """Views whose rows online mean something else from now on: other columns, counters or activities' edges."""
+    from feature_repo.stores.online.layout import layout_of
+
+    old, new = ({view.name: view for view in views} for views in (store.list_feature_views(), _views(objects)))
+    both = [name for name in new if name in old]
+    changed = {name for name in both if layout_of(old[name]).digest != layout_of(new[name]).digest}
+    before, after = _meanings(old), _meanings(new)
+    changed |= {name for name in both if name in before and name in after and before[name] != after[name]}
+    return sorted(changed)
+
+
+def _meanings(views: dict[str, Any]) -> dict[str, Any]:
+    """What the stream's plans say of the views that they move, by view."""
+    found: dict[str, Any] = {}
+    for plan in (read_plan(view.tags[TAG]) for view in views.values() if TAG in view.tags):
+        found[RECENT] = (plan.edges, plan.last)
+        if plan.impressions:
+            found |= {counter.name: counter for counter in plan.impressions.counters}
+    return found
+
+
+def _clear(store: Any, views: list[str]) -> None:
+    """Delete the rows of views, and what the stream remembers beside them; the next materialise writes them anew."""
+    from feature_repo.stores.online.bulk import rows_of
+    from feature_repo.stores.online.keys import view_prefix
+
+    for view in views:
+        rows = rows_of(store).delete(view_prefix(store.project, view))
+        _log.info("view %s has changed: %d rows deleted online; materialise writes it anew", view, rows)
 
 
 def _join_keys(view: Any) -> list[str]:

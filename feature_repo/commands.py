@@ -8,11 +8,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from feature_repo.applied import Applied, applied_file, read_applied
-from feature_repo.errors import NotAppliedError, QualityError
-from feature_repo.stores.errors import UnsupportedError
+from feature_repo.errors import NotAppliedError, QualityError, TableError
+from feature_repo.stores.errors import ConflictError, RetrievalInputError, RowInputError, UnsupportedError
 from feature_repo.stream.errors import StreamError
 from models.spec import SpecError
 
+_KNOWN: tuple[type[Exception], ...] = (
+    *(NotAppliedError, QualityError, SpecError, StreamError, TableError),
+    *(ConflictError, RetrievalInputError, RowInputError, UnsupportedError),
+    *(OSError, UnicodeError),
+)
+"""What a command ends with a line for, Redis's own errors beside."""
 CONFIG = Path(__file__).resolve().parent / "feature_store.yaml"
 
 
@@ -22,7 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         return int(options.run(options))
-    except (NotAppliedError, QualityError, SpecError, StreamError, UnsupportedError) as error:
+    except Exception as error:
+        from redis.exceptions import RedisError
+
+        if not isinstance(error, (*_KNOWN, RedisError)):
+            raise
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -58,13 +68,15 @@ def _moment(text: str) -> int:
     """Microseconds UTC of a moment in ISO-8601; one without a zone is UTC."""
     moment = datetime.fromisoformat(text)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not 1970 <= moment.year < 2200:
+        raise argparse.ArgumentTypeError(f"expected a moment from 1970 to 2199; found {text!r}")
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _length(text: str) -> timedelta:
     """A length such as 90s, 30m, 6h or 1d."""
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    if not text[:-1].isdecimal() or text[-1] not in units:
+    if not text[:-1].isdecimal() or text[-1] not in units or len(text) > 6:
         raise argparse.ArgumentTypeError(f"expected a length such as 90s, 30m, 6h or 1d; found {text!r}")
     return timedelta(**{units[text[-1]]: int(text[:-1])})
 

@@ -38,6 +38,7 @@ def write_resolved(config: Path, state: Path) -> Path:
     text = yaml.safe_dump(_settings(config, state), sort_keys=False)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")
+    partial.touch(mode=0o600)  # the addresses of services may hold passwords
     partial.write_text(text, encoding="utf-8")
     partial.replace(target)
     return target

@@ -3,22 +3,24 @@
 import logging
 import math
 import os
-from collections.abc import Mapping
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError
-from models.counters.columns import OVERALL, state_columns
-from models.counters.derive import State, derive, empty_state
-from models.counters.ragged import Ragged
+from models.counters.columns import state_columns
+from models.counters.derive import derive
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, counter_keys, counter_views
 from models.spec import Spec
 from serving.errors import UnavailableError
 from serving.request import RankingRequest
+
+_LIVE = 60_000_000
+"""A request whose time is within so many microseconds of the clock is one of now."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,15 @@ class OnlineReader:
         await self._slate.close()
 
     async def read(self, request: RankingRequest) -> OnlineState:
-        """What was known strictly before the request's time. Raises UnavailableError."""
+        """What was known strictly before the request's time; of a request of now, when it is read.
+
+        Else an event that is pushed while the request is on its way would hide what it has replaced. Raises
+        UnavailableError.
+        """
         shared = {self._member_key: request.member, self._surface_key: request.surface}
+        as_of = None if abs(time.time_ns() // 1000 - request.time) < _LIVE else request.time - 1
         try:
-            rows = await self._slate.read(shared, {self._item_key: request.items}, as_of=request.time - 1)
+            rows = await self._slate.read(shared, {self._item_key: request.items}, as_of)
         except SlateUnavailableError as error:
             logging.getLogger("heliograph").warning("%s", error)  # names files and addresses: not for the caller
             raise UnavailableError("the online store could not be read") from error
@@ -117,28 +124,16 @@ class OnlineReader:
         """The features of every counter as of the request, by item."""
         count = len(request.items)
         found: list[dict[str, float]] = [{} for _ in range(count)]
-        rated = OVERALL in counter_views(self._spec)
-        overall = _state(self._spec, OVERALL, rows.shared, rows.valid, 1) if rated else {}
         for name in self._spec.counters:
             each = name in self._per_item
-            length = count if each else 1
-            state = _state(self._spec, name, rows.candidates if each else rows.shared, rows.valid, length)
-            features = derive(self._spec, name, state, overall, np.full(length, request.time))
+            # What is missing reads as 0, or as an empty list: a key to which nothing has happened.
+            state, moments = (rows.candidates, count) if each else (rows.shared, 1)
+            features = derive(self._spec, name, state, rows.shared, np.full(moments, rows.as_of + 1))
             for feature, values in features.items():
                 for place, value in enumerate(np.broadcast_to(values, count).tolist()):
                     if not math.isnan(value):
                         found[place][feature] = value
         return found
-
-
-def _state(spec: Spec, counter: str, columns: Mapping[str, Any], valid: Mapping[str, np.ndarray], rows: int) -> State:
-    """A counter's columns as ``derive`` takes them: a key without a row is one to which nothing has happened."""
-    state = empty_state(spec, counter, rows)
-    for name in state:
-        column = columns[name]
-        # A missing list is empty already.
-        state[name] = column if isinstance(column, Ragged) else np.where(valid[name], column, 0)
-    return state
 
 
 def _features(spec: Spec) -> list[str]:

@@ -44,15 +44,15 @@ class SlateRows:
     """Whether the store did not answer in time, and everything is shown as missing."""
 
 
-def judge(found: np.ndarray, event_time: np.ndarray, ttl: int | None, as_of: int) -> np.ndarray:
+def judge(found: np.ndarray, event_time: np.ndarray, ttl: int | None, as_of: int, latest: int) -> np.ndarray:
     """The status of rows: (rows,) bool and int64 microseconds to (rows,) int8.
 
     The bounds are Feast's historical retrieval's: a row is visible at t if t - ttl <= event time <= t. No TTL, or one
-    of 0, never expires.
+    of 0, never expires. Rows up to ``latest`` are shown: t itself, or later where clocks may differ.
     """
     status = np.full(len(found), Status.PRESENT, np.int8)
     if ttl:
         status[event_time < as_of - ttl] = Status.OUTSIDE_MAX_AGE
-    status[event_time > as_of] = Status.AFTER_AS_OF
+    status[event_time > latest] = Status.AFTER_AS_OF
     status[~found] = Status.NOT_FOUND
     return status

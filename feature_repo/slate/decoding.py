@@ -11,8 +11,8 @@ from feature_repo.stores.online.packed import unpack
 from models.counters.ragged import Ragged
 
 
-def decode(plan: Plan, rows: Sequence[Row] | None, count: int, as_of: int) -> SlateRows:
-    """The answer to a question's rows (see ``Question``); None: the store did not give any."""
+def decode(plan: Plan, rows: Sequence[Row] | None, count: int, as_of: int, latest: int) -> SlateRows:
+    """The answer to a question's rows (see ``Question``); None: the store gave none. ``latest``: see ``judge``."""
     columns: dict[bool, dict[str, np.ndarray | Ragged]] = {False: {}, True: {}}
     valid: dict[str, np.ndarray] = {}
     status: dict[str, np.ndarray] = {}
@@ -23,7 +23,7 @@ def decode(plan: Plan, rows: Sequence[Row] | None, count: int, as_of: int) -> Sl
         some = [None] * length if rows is None else rows[start : start + length]
         start += length
         found = unpack(read.layout, some)
-        judged = judge(found.found, found.event_time, read.layout.ttl, as_of)
+        judged = judge(found.found, found.event_time, read.layout.ttl, as_of, latest)
         for key in read.keys:  # where the key itself was not known as of then, the store's answer to it is not either
             if key in plan.sources:
                 known = status[plan.sources[key].view] == Status.PRESENT

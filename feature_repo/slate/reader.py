@@ -16,6 +16,8 @@ from feature_repo.slate.errors import SlateUnavailableError
 from feature_repo.slate.plan import plan
 from feature_repo.slate.question import Access, DownError, Question, Row
 
+CLOCKS = 60_000_000
+"""How far ahead of this machine's clock, in microseconds, an event's may be and still be of now."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -70,19 +72,22 @@ class SlateReader:
     async def read(
         self, shared: Mapping[str, Any], candidates: Mapping[str, Sequence[Any] | np.ndarray], as_of: int | None = None
     ) -> SlateRows:
-        """The rows of one slate as of a moment (microseconds UTC, now if None).
+        """The rows of one slate as of a moment (microseconds UTC), or of now if None.
 
         ``candidates`` holds each candidate key's values, (candidates,) each; a candidate may stand in it twice, or
         none at all. Keys that no view asks for are passed over, as Feast does. The store holds the newest row of a
-        key: of a key whose row is later than ``as_of`` nothing is shown, whatever stood there then.
+        key: of a key whose row is later than ``as_of`` nothing is shown, whatever stood there then. Now is when the
+        rows have come, and clocks may differ by ``CLOCKS``: what was pushed meanwhile is shown.
 
         Raises SlateKeyError for a key that is missing or of a wrong type, and for too many candidates, and
         SlateUnavailableError where the fallback is "error".
         """
-        moment = time.time_ns() // 1_000 if as_of is None else as_of
         question, count = ask(self._plan, shared, candidates, self._most)
         rows = await self._fetch(question)
-        return decode(self._plan, rows, count, moment)
+        if as_of is not None:
+            return decode(self._plan, rows, count, as_of, as_of)
+        now = time.time_ns() // 1_000
+        return decode(self._plan, rows, count, now, now + CLOCKS)
 
     async def _fetch(self, question: Question) -> list[Row] | None:
         """None where the store does not answer in time."""

@@ -30,8 +30,8 @@ def apply_events(rows: RowStore, project: str, plan_json: str, events: Iterable[
 
     A row holds the columns of the table's view by name: the member's under the join key, the event's time in int
     microseconds UTC, other times as ``value_of`` reads them. Each event counts once, in whatever order and however
-    often rows come; a row changes everything or nothing, also beside other writers. Raises StreamError, before anything
-    is written, for a row that cannot be used.
+    often rows come, also beside other writers. A key whose batch row is later than the event does not take it: the next
+    materialise has it. Raises StreamError, before anything is written, for a row that cannot be used.
     """
     plan = read_plan(plan_json)
     layouts = {name: layout(name, stored) for name, stored in plan.views.items()}
@@ -42,7 +42,7 @@ def apply_events(rows: RowStore, project: str, plan_json: str, events: Iterable[
         whole.add(_Batch(project, plan, layouts, work[start : start + _ROWS]).change(rows))
     if whole.late:
         _log.warning(
-            "%s: %d of %d rows came too late for the online store; materialise brings what they change",
+            "%s: %d of %d rows came too late for the online store; materialise brings them once the tables do",
             *(plan.table, whole.late, whole.rows),
         )
     collect(whole)

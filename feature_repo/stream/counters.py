@@ -26,11 +26,11 @@ class CountedKey:
 
     @classmethod
     def read(cls, plan: CounterPlan, row: Row | None, record: bytes | None) -> "CountedKey":
-        """Out of the store. Where a row of the batch has come since, it is the new base."""
+        """Out of the store. Where a row of the batch, or of Feast's own materialise, has come since, it is the base."""
         key = cls(plan, row, Record.read(record))
         if row is None:
             key.record = Record()
-        elif row.flags & FLAG_BATCH:
+        elif row.flags & FLAG_BATCH or key.record.at != row.time:
             key._restart(row)
         return key
 
@@ -58,6 +58,7 @@ class CountedKey:
         lists = {column: batch.values[column] or [] for column in _last_columns(self.plan)}
         self.record.restart(batch.time, lists)
         self.row = Row(batch.time, batch.flags, {column: _or_empty(batch.values[column]) for column in batch.values})
+        self.record.at = batch.time
         if self.record.events:
             self._insert([_from_list(event) for event in self.record.events])
 
@@ -72,6 +73,7 @@ class CountedKey:
             state[column] = outcomes[-self.plan.last :]
         newest = max(event.time for event in events)
         self.row = Row(newest if self.row is None else max(self.row.time, newest), 0, state)
+        self.record.at = self.row.time
 
 
 def _last_columns(plan: CounterPlan) -> list[str]:

@@ -28,7 +28,7 @@ class Member:
     def read(cls, edges: Sequence[str], last: int, row: Row | None, record: bytes | None) -> "Member":
         """Out of the store; ``edges`` are the names of the engagement edges in order, ``last`` the list's length."""
         member = cls(edges, last, row, Record.read(record))
-        if row is not None and row.flags & FLAG_BATCH:
+        if row is not None and (row.flags & FLAG_BATCH or member.record.at != row.time):
             member.rebase(row)
         return member
 
@@ -58,7 +58,7 @@ class Member:
             return False
         self.record.batch = batch.time
         self.record.base = {column: batch.values[column] or [] for column in (EDGES, KEYS, TIMES)}
-        self.row = batch
+        self.row, self.record.at = batch, batch.time
         self._write()
         return True
 
@@ -74,3 +74,4 @@ class Member:
         }
         values = {column: [*self.record.base.get(column, []), *continued[column]][-self.last :] for column in continued}
         self.row = Row(since[-1][0], 0, values)
+        self.record.at = self.row.time

@@ -5,7 +5,6 @@ from typing import Any
 
 from feature_repo.errors import NotAppliedError
 from feature_repo.pushed import RECENT, TIMES
-from feature_repo.stream.columns import events_view
 from feature_repo.stream.errors import StreamError
 from feature_repo.stream.outcome import Outcome, collecting
 from feature_repo.stream.plan import TAG, EventPlan, read_plan
@@ -66,11 +65,9 @@ def _told(plan: EventPlan, rows: Sequence[Mapping[str, Any]], outcome: Outcome) 
     if outcome.unused:
         said += f", {outcome.unused} that no counter or edge keeps"
     if outcome.late:
-        said += " (the next materialise brings what late rows change)"
+        said += " (materialise brings what late rows change once the tables have them)"
     if not rows:
         return said + "."
     member = rows[-1][plan.member_column]
-    return (
-        f"{said}. Look at one: feast -c feature_repo get-online-features -f {RECENT}:{TIMES} "
-        f"-e {plan.member_key}={member} (view {events_view(plan.table)} takes the rows)."
-    )
+    look = f"feast get-online-features -f {RECENT}:{TIMES} -e {plan.member_key}={member}"
+    return f"{said}. Look at one: {look}, with the same configuration."

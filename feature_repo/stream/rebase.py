@@ -1,5 +1,6 @@
 """Materialised rows under keys on which the stream has gone on since: the batch up to its time, then the events."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from feature_repo.stream.record import record_key
 from models.counters.plan import plans
 from models.spec import Spec
 
+_log = logging.getLogger(__name__)
 _CHUNK = 10_000
 _AT_ONCE = 200
 
@@ -27,7 +29,7 @@ def rebase(rows: RowStore, spec: Spec, view: Any, keys: Sequence[bytes], batch: 
     """
     if view.name != RECENT and view.name not in plans(spec):
         return 0
-    layout, moved = layout_of(view), 0
+    layout, moved, pushed = layout_of(view), 0, 0
     for start in range(0, len(keys), _CHUNK):
         records = rows.read([record_key(key) for key in keys[start : start + _CHUNK]])
         places = [start + place for place, record in enumerate(records) if record is not None]
@@ -35,6 +37,11 @@ def rebase(rows: RowStore, spec: Spec, view: Any, keys: Sequence[bytes], batch: 
             group = places[first : first + _AT_ONCE]
             found = read_rows(layout, [batch[place] for place in group])
             moved += _Rebase(spec, layout, [keys[place] for place in group], found).change(rows)
+        pushed += len(places)
+    if moved < pushed:
+        _log.info(
+            "%s: %d keys have more events since than are kept beside them: left as pushed", view.name, pushed - moved
+        )
     return moved
 
 

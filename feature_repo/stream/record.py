@@ -22,6 +22,8 @@ class Record:
     duplicate by this record.
     """
 
+    at: int | None = None
+    """The time of the row that was written beside this record; another one has come from elsewhere, and is the base."""
     batch: int | None = None
     """The time of the batch row that all events stand on (it holds what is not later); None = there was none yet."""
     base: dict[str, list[Any]] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Counters: integer statistics of the impressions by key, and the one way from them to features."""
 
 from models.counters.columns import OVERALL, feature_columns, outcome_columns, state_columns
-from models.counters.derive import counter_rows, derive, empty_state
+from models.counters.derive import derive, empty_state
 from models.counters.plan import CounterPlan, needs_overall, plan_of, plans
 from models.counters.ragged import Ragged
 
@@ -9,7 +9,6 @@ __all__ = [
     "OVERALL",
     "CounterPlan",
     "Ragged",
-    "counter_rows",
     "derive",
     "empty_state",
     "feature_columns",

@@ -24,22 +24,6 @@ def empty_state(spec: "Spec", name: str, rows: int) -> dict[str, "np.ndarray | R
     }
 
 
-def counter_rows(
-    spec: "Spec", name: str, columns: Mapping[str, "np.ndarray | Ragged"], rows: int
-) -> dict[str, "np.ndarray | Ragged"]:
-    """The state of ``rows`` keys out of a store's columns, in which what is missing is 0, NaN, None or an empty list.
-
-    A column that is not there at all is missing in every row.
-    """
-    state = empty_state(spec, name, rows)
-    for column, nothing in state.items():
-        values = columns.get(column, nothing)
-        if isinstance(values, np.ndarray) and values.dtype.kind not in "iu":
-            values = np.array([0 if value is None or value != value else int(value) for value in values], np.int64)
-        state[column] = values
-    return state
-
-
 def derive(spec: "Spec", name: str, state: State, overall: State, as_of: np.ndarray) -> dict[str, np.ndarray]:
     """The features of a counter as of each row's moment, by column: (rows,) float32 each.
 
@@ -51,7 +35,7 @@ def derive(spec: "Spec", name: str, state: State, overall: State, as_of: np.ndar
     features = {f"{name}_exposures": counts["shown"].astype(np.float32)}
     if plan.recency:
         shown, last = _numbers(state, f"{name}_shown"), _numbers(state, f"{name}_shown_last")
-        seconds = np.where(shown > 0, (as_of - last) / 1e6, np.nan)
+        seconds = np.where(shown > 0, np.maximum(as_of - last, 0) / 1e6, np.nan)  # online, clocks may differ
         features[f"{name}_recency"] = np.log1p(seconds).astype(np.float32)
     for rate in plan.rates:
         everywhere = _overall(rate, overall)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.counters.columns import OVERALL, feature_columns, outcome_columns, state_columns
-from models.counters.derive import counter_rows, derive, empty_state
+from models.counters.derive import derive, empty_state
 from models.counters.plan import CounterPlan, plan_of, plans
 from models.counters.ragged import Ragged
 from tests.counters.product import MINUTE, product
@@ -99,18 +99,3 @@ def test_one_row_is_as_many() -> None:
         alone = derive(spec, "plain", {n: v[row : row + 1] for n, v in state.items()}, OVERALL_STATE, np.array([row]))
         for column, values in alone.items():
             assert values.tobytes() == together[column][row : row + 1].tobytes()
-
-
-def test_what_a_store_lacks_is_the_empty_state() -> None:
-    spec = product()
-    nothing = empty_state(spec, "recent", 2)
-    objects = {name: np.array([None, np.nan], object) for name, v in nothing.items() if isinstance(v, np.ndarray)}
-    for columns in ({}, nothing, objects):
-        found = counter_rows(spec, "recent", columns, 2)
-        assert {name: _plain(values) for name, values in found.items()} == {n: _plain(v) for n, v in nothing.items()}
-    large = np.array([2**60 + 1])
-    assert counter_rows(spec, "lately", {"lately_shown": large}, 1)["lately_shown"] is large
-
-
-def _plain(values: np.ndarray | Ragged) -> list:
-    return values.to_lists() if isinstance(values, Ragged) else values.tolist()

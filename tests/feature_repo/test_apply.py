@@ -11,6 +11,10 @@ from feature_repo.errors import DefinitionError, NotAppliedError
 from feature_repo.materialise import materialize
 from feature_repo.push import push
 from feature_repo.store import open_store
+from feature_repo.stores.online.bulk import rows_of
+from feature_repo.stores.online.keys import view_prefix
+from models.features import counter_views
+from models.spec import Spec
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
 
@@ -71,3 +75,22 @@ def test_rows_that_only_their_order_tells_apart_are_an_error(own_world: World) -
     tiny.write(own_world.tables, "companies", pd.concat([frame, frame.assign(size=0.0)]))
     with pytest.raises(DefinitionError, match=r"company_profile.*found 2"):
         apply(own_world.store, own_world.spec, own_world.tables, own_world.state)
+
+
+def test_rows_that_mean_something_else_now_are_deleted(own_world: World) -> None:
+    store, spec, tables, state = own_world
+    materialize(store, spec, state=state)
+    before = _rows(store, spec)
+    assert all(before.values())
+    document = spec.model_dump(mode="json", by_alias=True)
+    document["counters"]["member_counts"]["filter"] = {"surface": ["feed"]}
+    changed = Spec.model_validate(document)
+    apply(store, changed, tables, state)
+    assert _rows(store, changed) == {**before, "member_counts": 0}
+    materialize(store, changed, state=state)
+    assert _rows(store, changed) == before
+
+
+def _rows(store: Any, spec: Spec) -> dict[str, int]:
+    rows = rows_of(store)
+    return {name: len(list(rows.dump(view_prefix(store.project, name)))) for name in counter_views(spec)}

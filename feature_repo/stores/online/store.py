@@ -20,7 +20,7 @@ from feature_repo.stores.online.protos import CREATED, EVENT, datetime_of, event
 from feature_repo.stores.online.rows import RowStore
 
 STREAM = "heliograph.stream"
-"""A view with this tag has its rows, once written, applied to everything that they move."""
+"""A view with this tag has its rows applied to everything that they move before they are written."""
 
 Data = list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]]
 Answer = list[tuple[datetime | None, dict[str, Value] | None]]
@@ -60,12 +60,13 @@ class PackedOnlineStore(OnlineStore):
         layout, rows = layout_of(table), self.rows(config)
         keys = [row_key(config.project, table.name, key_values(layout, key)) for key, *_ in data]
         columns = table_of(layout, data)
-        rows.write_newest(list(zip(keys, pack(layout, columns, EVENT, CREATED), strict=True)))
+        packed = pack(layout, columns, EVENT, CREATED)
         plan = table.tags.get(STREAM)
-        if plan is not None:
+        if plan is not None:  # first: a row that it refuses is not written
             from feature_repo.stream.apply import apply_events
 
             apply_events(rows, config.project, plan, events_of(layout, table, data, columns))
+        rows.write_newest(list(zip(keys, packed, strict=True)))
         if progress:
             progress(len(data))
 

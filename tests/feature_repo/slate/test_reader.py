@@ -17,6 +17,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from feature_repo.slate import SlateFeatureError, SlateKeyError, SlateReader, SlateRows, SlateUnavailableError, Status
+from feature_repo.slate.answer import judge
 from feature_repo.stores.errors import UnsupportedError
 from tests.feature_repo.redis_server import redis_address, redis_server
 from tests.feature_repo.slate.world import CANDIDATE_KEYS, DERIVED, FEATURES, START, World, open_world
@@ -258,3 +259,9 @@ def test_one_round_trip(tmp_path: Path, redis_address: str, derived: bool) -> No
             await counted(reader)
 
     asyncio.run(go())
+
+
+def test_now_is_when_the_rows_have_come_and_clocks_may_differ() -> None:
+    found, times = np.array([True, True, True]), np.array([100, 130, 161])
+    assert judge(found, times, 50, 120, 120 + 40).tolist() == [Status.PRESENT, Status.PRESENT, Status.AFTER_AS_OF]
+    assert judge(found, times, 50, 120, 120).tolist() == [Status.PRESENT, Status.AFTER_AS_OF, Status.AFTER_AS_OF]

@@ -183,6 +183,21 @@ def test_what_a_member_no_longer_remembers_is_late_and_changes_nothing(
     assert tiny_product.held(rows, tiny_product.expected(history)) == before
 
 
+def test_rows_that_came_from_elsewhere_are_the_base(tiny_product: Product) -> None:
+    """Feast's own materialise writes no flag: such a row stands for everything up to its time."""
+    history = _impressions(12, random.Random(5))
+    until = product.START + 6 * product.SECOND
+    rows = tiny_product.rows()
+    tiny_product.push(rows, history[:2])
+    for (view, keys), (time, state) in tiny_product.expected(history, until).items():
+        packed = write_rows(layout_of(tiny_product.views[view]), [Row(time, 0, state)], 0)
+        rows.write_newest([(row_key(PROJECT, view, keys), packed[0])])
+    tiny_product.push(rows, history)
+    expected = tiny_product.expected(history)
+    held = tiny_product.held(rows, expected)
+    assert held["overall", ()] == expected["overall", ()]
+
+
 def test_outcomes_are_counted_by_row(tiny_product: Product) -> None:
     rows = tiny_product.rows()
     row = product.impression(1, 1, "p1", 10, 20, click=1)
