@@ -1,7 +1,6 @@
 """The adapter on a tiny folder in KuaiRand's layout; on the real logs by `make verify-real`."""
 
 import os
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -220,19 +219,22 @@ def test_the_real_history_lies_before_the_first_day_and_in_order(real_tables: Pa
 
 @pytest.mark.real_logs
 def test_the_real_counters_rank_clicks(real_tables: Path, spec: Spec) -> None:
-    """Yesterday's rate of the pair (item, surface), alone, tells clicks apart: a smoke alarm for the counters."""
+    """The rate of the pair (item, surface) so far, alone, tells clicks apart: a smoke alarm for the counters."""
+    from models.counters import OVERALL, derive, state_columns
     from models.metrics import auc
 
     shown = read_table(real_tables, "impressions").sort_values("time")
-    rates = read_table(real_tables, "counter_item_surface").sort_values("valid_from")
-    joined = pd.merge_asof(
-        shown, rates, left_on="time", right_on="valid_from", by=["video_id", "surface"], allow_exact_matches=False
-    )
-    known = joined[joined["item_surface_click_rate"].notna()]
-    assert len(known) > 0.8 * len(shown)
-    assert (
-        auc(known["is_click"].to_numpy(), known["item_surface_click_rate"].to_numpy()) > 0.65
-    )  # 0.669 when it was written
-    days = [spec.midnight(day.date()) for day in pd.date_range(spec.windows.start, periods=15)]
-    assert set(rates["valid_from"].astype("int64")) <= set(days)
-    assert all(later > earlier for earlier, later in pairwise(days))
+
+    def before(counter: str, keys: list[str]) -> dict[str, np.ndarray]:
+        rows = read_table(real_tables, f"counter_{counter}").sort_values("valid_from")
+        assert not rows.duplicated([*keys, "valid_from"]).any()
+        joined = pd.merge_asof(
+            shown, rows, left_on="time", right_on="valid_from", by=keys or None, allow_exact_matches=False
+        )
+        return {name: joined[name].fillna(0).astype("int64").to_numpy() for name in state_columns(spec, counter)}
+
+    state, moments = before("item_surface", ["video_id", "surface"]), shown["time"].astype("int64").to_numpy()
+    rates = derive(spec, "item_surface", state, before(OVERALL, []), moments)["item_surface_click_rate"]
+    known = state["item_surface_settled"] > 0
+    assert known.mean() > 0.8
+    assert auc(shown["is_click"].to_numpy()[known], rates[known]) > 0.65
