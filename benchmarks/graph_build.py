@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from benchmarks.table import show
+from models.features import FROZEN_TIME
 
 _SPEC = """
 name: events
@@ -60,6 +61,7 @@ _SEEDS = {
     "settled_time": _TIME,
     "clicked": pa.int64(),
     "window": pa.string(),
+    FROZEN_TIME: _TIME,
 }
 _GIGABYTE = 1e9
 

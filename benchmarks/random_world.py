@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.graph.schema import REVERSE, EdgeType, GraphSchema, NodeType, SeedSchema
 from models.graph.store import TemporalGraph
-from models.graph.tensors import EdgeTensors, NodeTensors, Seeds
+from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, without_attributes
 
 DAY = 86_400_000_000
 SPAN = 35 * DAY
@@ -69,4 +69,6 @@ def csr(source: Tensor, target: Tensor, time: Tensor, sources: int) -> EdgeTenso
     """Edges of unit weight, in order of (source, time)."""
     key, order = (source.long() * SPAN + time).sort()  # both fit one int64: 2^20 sources, 2^42 microseconds
     owner = torch.arange(sources + 1, device=key.device) * SPAN
-    return EdgeTensors(torch.searchsorted(key, owner), target[order], key % SPAN, torch.zeros(0, device=key.device))
+    time = key % SPAN
+    unit = torch.zeros(0, device=key.device)
+    return EdgeTensors(torch.searchsorted(key, owner), target[order], time, unit, *without_attributes(time))

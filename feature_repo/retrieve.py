@@ -14,8 +14,10 @@ import pyarrow.parquet as pq
 from feature_repo.as_of import features_as_of
 from feature_repo.counters.as_of import counters_as_of
 from feature_repo.errors import NotAppliedError, RetrievalError
+from feature_repo.frozen import frozen_time
 from feature_repo.versions import node_versions
 from models.features import (
+    FROZEN_TIME,
     attribute_keys,
     counter_views,
     keyed_by_member,
@@ -28,7 +30,6 @@ from models.spec.schema import WINDOW_ORDER
 
 _log = logging.getLogger(__name__)
 _SEED_WINDOWS = WINDOW_ORDER[1:]
-_FROZEN_WINDOWS = ("validate", "gate", "test")
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
@@ -36,8 +37,8 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path) -> dict[str, An
     """Write the training set to ``folder`` and return its manifest.
 
     ``impressions.parquet``: the rows of the windows train, validate, gate and test in the order of their keys, with the
-    table's own columns of the spec, ``window``, and every feature as of the row's time. ``frozen.parquet``: validate,
-    gate and test again, with the member's views and outcomes as of the start of its window.
+    table's own columns of the spec, ``window``, and every feature as of the row's time. ``frozen.parquet``: the same
+    rows and columns, with the member's views and outcomes as they were strictly before ``frozen_time``, a column more.
     ``versions_<node>.parquet``: the node's key, ``valid_from`` and its features. Times are UTC microseconds. All of it
     is written beside the folder and renamed. Raises NotAppliedError if the store stands on other tables, RetrievalError
     if a key is null.
@@ -106,23 +107,22 @@ def _as_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
 
 
 def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
-    """The evaluated windows, with what is known of the member's tastes held at their start.
+    """The rows again, with what is known of the member's tastes held at an earlier moment, ``frozen_time``.
 
     Held: the member's views, and what moves with outcomes in counters keyed by the member. Exposures go on, as they do
-    for a request. A version that is valid from the start itself counts, except for an impression at that very moment:
-    no row ever sees a version of its own time.
+    for a request.
     """
-    rows = as_of.filter(pc.is_in(as_of["window"], pa.array(_FROZEN_WINDOWS)))
-    times = _microseconds(rows[spec.impressions.time])
-    starts = np.array([spec.span(window).start for window in _SEED_WINDOWS])[_window_of(spec, times)]
-    held = np.minimum(starts + 1, times)
-    keys = _keys(spec, rows) | {key: rows[key].to_pandas().to_numpy() for key in attribute_keys(spec)}
+    shown = spec.impressions
+    times, window = _microseconds(as_of[shown.time]), as_of["window"].to_pandas().to_numpy()
+    held = frozen_time(spec, as_of[shown.key].combine_chunks(), times, window)
+    keys = _keys(spec, as_of) | {key: as_of[key].to_pandas().to_numpy() for key in attribute_keys(spec)}
     found = features_as_of(store, keys, held, list(spec.nodes[spec.impressions.member.node].views))
     counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter) and counter.rates != []]
     found |= counters_as_of(store, spec, keys, held, counters)
+    rows = as_of
     for name in member_state_columns(spec):
         rows = rows.set_column(rows.schema.get_field_index(name), name, found[name])
-    return rows
+    return rows.append_column(FROZEN_TIME, pa.array(held, pa.int64()).cast(TIMESTAMP))
 
 
 def _keys(spec: Spec, rows: pa.Table) -> dict[str, np.ndarray]:

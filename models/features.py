@@ -2,13 +2,15 @@
 
 from models.counters.columns import feature_columns, outcome_columns
 from models.counters.plan import plan_of, plans
-from models.spec import Counter, Feature, Spec
+from models.spec import Counter, Edge, Feature, Spec
 from models.spec.counters import ROLES
 
 MEMBER_VECTORS = "member_vectors"
 ITEM_VECTORS = "item_vectors"
 VALID_FROM = "valid_from"
 """The time column of a counter's table, and of a training set's `versions_<node>.parquet`."""
+FROZEN_TIME = "frozen_time"
+"""The column of a training set's `frozen.parquet` that says before which moment the member's state was read."""
 
 
 def counter_keys(spec: Spec, counter: str) -> list[str]:
@@ -48,6 +50,11 @@ def impression_features(spec: Spec) -> list[Feature]:
 def node_features(spec: Spec, node: str) -> list[Feature]:
     """The features of a node type, over its views in the order of the spec."""
     return [feature for view in spec.nodes[node].views.values() for feature in view.typed]
+
+
+def edge_attributes(edge: Edge) -> list[Feature]:
+    """What an edge of that type says beside its time and weight, in the order of the spec."""
+    return [Feature(name, kind, 1) for name, kind in edge.attributes.items()]
 
 
 def member_features(spec: Spec) -> list[Feature]:

@@ -23,25 +23,21 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> float:
     """AUC within each group that has both classes, averaged with the number of the group's rows as weight."""
     labels, scores, groups = _defined(labels, scores, groups)
-    areas, sizes, _ = _group_auc(labels, scores, groups)
+    areas, sizes, _ = group_aucs(labels, scores, groups)
     return float(np.average(areas, weights=sizes)) if len(areas) else float("nan")
 
 
 def ndcg(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
     """NDCG at ``k`` with gain = label, averaged over groups with a positive; tied rows share the mean gain."""
     labels, scores, groups = _defined(labels, scores, groups)
-    if not labels.any():
-        return float("nan")
-    group = np.unique(groups, return_inverse=True)[1]
-    reached = _discounted(group, scores, _mean_of_ties(labels, scores, group), k)
-    ideal = _discounted(group, labels, labels, k)
-    return float(np.mean(reached[ideal > 0] / ideal[ideal > 0]))
+    values, _ = group_ndcgs(labels, scores, groups, k)
+    return float(np.mean(values)) if len(values) else float("nan")
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean negative log likelihood in nats; probabilities are kept 1e-7 away from 0 and 1."""
     labels, probabilities = _defined(labels, probabilities)
-    return float(_losses(labels, probabilities).mean()) if len(labels) else float("nan")
+    return float(losses(labels, probabilities).mean()) if len(labels) else float("nan")
 
 
 def normalised_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -114,8 +110,8 @@ class _RankedRows:
         return float((positive * (below + negative / 2)).sum() / pairs)
 
 
-def _group_auc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """AUC, size and position (among the sorted groups) of every group that has both classes."""
+def group_aucs(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """AUC, size and position (among the sorted groups) of every group that has both classes; no label is NaN."""
     group = np.unique(groups, return_inverse=True)[1]
     order = np.lexsort((scores, group))
     group, scores, labels = group[order], scores[order], labels[order]
@@ -134,6 +130,16 @@ def _group_auc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tu
     return areas, sizes[both].astype(np.float64), np.flatnonzero(both)
 
 
+def group_ndcgs(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """NDCG at ``k`` and position (among the sorted groups) of every group with a positive; no label is NaN."""
+    if not labels.any():
+        return np.empty(0), np.empty(0, dtype=np.int64)
+    group = np.unique(groups, return_inverse=True)[1]
+    reached = _discounted(group, scores, _mean_of_ties(labels, scores, group), k)
+    ideal = _discounted(group, labels, labels, k)
+    return reached[ideal > 0] / ideal[ideal > 0], np.flatnonzero(ideal > 0)
+
+
 def _mean_of_ties(labels: np.ndarray, scores: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Each row's label averaged over the rows of its group that share its score: no credit for the order of ties."""
     block = np.unique(np.stack([group.astype(np.float64), scores]), axis=1, return_inverse=True)[1].ravel()
@@ -149,7 +155,8 @@ def _discounted(group: np.ndarray, scores: np.ndarray, gains: np.ndarray, k: int
     return np.bincount(group[order], weights=discounted)
 
 
-def _losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """(rows,) negative log likelihood of each row in nats; probabilities are kept 1e-7 away from 0 and 1."""
     clipped = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
     return -(labels * np.log(clipped) + (1 - labels) * np.log1p(-clipped))
 
@@ -163,11 +170,11 @@ def _weighted(
         rows = _RankedRows(labels, scores)
         return lambda drawn: rows.auc(drawn[group])
     if metric == "gauc":
-        areas, sizes, places = _group_auc(labels, scores, groups)
+        areas, sizes, places = group_aucs(labels, scores, groups)
         return lambda drawn: _average(areas, sizes * drawn[places])
     if metric == "log_loss":
-        losses = _losses(labels, scores)
-        return lambda drawn: _average(losses, drawn[group])
+        of_rows = losses(labels, scores)
+        return lambda drawn: _average(of_rows, drawn[group])
     raise ValueError(f"metric: expected auc, gauc or log_loss; found {metric!r}")
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from models.graph.errors import GraphInputError
-from models.graph.tensors import EdgeTensors, pick
+from models.graph.tensors import EdgeTensors, pick, without_attributes
 from models.graph.timeline import LATEST
 
 Array = np.ndarray | Tensor
@@ -14,14 +14,23 @@ _MOST = 2**31
 
 
 def edges_from_arrays(
-    source: Array, target: Array, time: Array, weight: Array | None = None, *, sources: int, targets: int
+    source: Array,
+    target: Array,
+    time: Array,
+    weight: Array | None = None,
+    *,
+    sources: int,
+    targets: int,
+    numbers: Array | None = None,
+    categories: Array | None = None,
 ) -> tuple[EdgeTensors, EdgeTensors]:
     """One edge type in both directions: source -> target, and target -> source.
 
     ``source``, ``target`` (rows,) integers below ``sources`` and ``targets``, the numbers of nodes; ``time`` (rows,)
-    integers, microseconds; ``weight`` (rows,), above 0, kept as float32; None = every edge weighs 1. NumPy arrays or
-    tensors, in any order; what is the same in source, target and time is one edge, its first row. Each node's rows come
-    in order of time, then of row. Raises GraphInputError.
+    integers, microseconds; ``weight`` (rows,), above 0, kept as float32; None = every edge weighs 1. ``numbers``
+    (rows, n), NaN = missing, and ``categories`` (rows, c), codes from 1, 0 = missing: attributes; None = none of them.
+    NumPy arrays or tensors, in any order; what is the same in source, target and time is one edge, its first row. Each
+    node's rows come in order of time, then of row. Raises GraphInputError.
     """
     for name, nodes in (("sources", sources), ("targets", targets)):
         if not 0 <= nodes < _MOST:
@@ -39,6 +48,7 @@ def edges_from_arrays(
     _check_ids("target", columns[1], targets)
     _check_times(columns[2])
     source, target, time, *weights = columns
+    attributes = _attributes(numbers, categories, time)
     if weights and bool((weights[0] == 1).all()):
         weights = []
     order, tied = _order(source, time, sources)
@@ -46,9 +56,13 @@ def edges_from_arrays(
     if len(repeated):
         kept = torch.ones_like(source, dtype=torch.bool).index_fill_(0, repeated, False)
         source, target, time, *weights = (column[kept] for column in (source, target, time, *weights))
+        attributes = attributes[0][kept], attributes[1][kept]
         order, _ = _order(source, time, sources)
     back, _ = _order(target, time, targets)
-    return _csr(order, source, target, time, weights, sources), _csr(back, target, source, time, weights, targets)
+    return (
+        _csr(order, source, target, time, weights, attributes, sources),
+        _csr(back, target, source, time, weights, attributes, targets),
+    )
 
 
 def _order(owner: Tensor, time: Tensor, owners: int) -> tuple[Tensor, Tensor]:
@@ -82,14 +96,40 @@ def _repeated(order: Tensor, tied: Tensor, target: Tensor) -> Tensor:
     return order[place[1:][same]]
 
 
-def _csr(order: Tensor, owner: Tensor, other: Tensor, time: Tensor, weights: list[Tensor], owners: int) -> EdgeTensors:
+def _csr(
+    order: Tensor,
+    owner: Tensor,
+    other: Tensor,
+    time: Tensor,
+    weights: list[Tensor],
+    attributes: tuple[Tensor, Tensor],
+    owners: int,
+) -> EdgeTensors:
     count = torch.bincount(owner, minlength=owners)
     return EdgeTensors(
         offsets=torch.nn.functional.pad(count.cumsum(0), (1, 0)),
         target=pick(other.int(), order),
         time=pick(time, order),
         weight=pick(weights[0], order) if weights else torch.zeros(0, device=owner.device),
+        numbers=attributes[0][order],
+        categories=attributes[1][order],
     )
+
+
+def _attributes(numbers: Array | None, categories: Array | None, time: Tensor) -> tuple[Tensor, Tensor]:
+    """(rows, n) float32 and (rows, c) int32."""
+    found = list(without_attributes(time))
+    for place, (name, array) in enumerate((("numbers", numbers), ("categories", categories))):
+        if array is None:
+            continue
+        tensor = torch.from_numpy(array.copy()) if isinstance(array, np.ndarray) else array
+        if tensor.dim() != 2 or len(tensor) != len(time):
+            raise GraphInputError(
+                f"{name}: expected a row per edge, ({len(time)}, columns); found shape {tuple(tensor.shape)}. Put the "
+                "columns side by side"
+            )
+        found[place] = tensor.to(found[place].dtype)
+    return found[0], found[1]
 
 
 def _tensor(name: str, array: Array, expected: str) -> Tensor:

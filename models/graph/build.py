@@ -9,9 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from models.features import edge_attributes
 from models.files import replaced_folder
 from models.graph.derive import DerivedEdge, derive, derived_edges, pageranks, weigh_by_common_neighbours
-from models.graph.edges import write_edges
+from models.graph.edges import describe_attributes, write_edges
 from models.graph.engine import Engine
 from models.graph.engines.duckdb import DuckDB
 from models.graph.errors import EngineError
@@ -63,25 +64,28 @@ def build_graph(
             with _timed(f"edge {name}") as told:
                 dropped["edges"][name] = relations.select_edges(name, edge)
                 if edge.weigh_by == "common_neighbours":
-                    weigh_by_common_neighbours(relations, name)
+                    weigh_by_common_neighbours(relations, name, list(edge.attributes))
                 told.append("rows selected")
         for name in derived:
             with _timed(f"edge {name}") as told:
                 dropped["edges"][name] = derive(relations, spec, name)
                 told.append("rows derived")
+        attributes: dict[str, tuple[FeatureColumn, ...]] = {}
         for name, ends in _ends(spec, derived).items():
             size = relations.count_edges(name)
+            said = [] if name in derived else edge_attributes(spec.edges[name])
+            attributes[name] = describe_attributes(relations, name, said)
             for direction, source in ((name, ends[0]), (REVERSE + name, ends[1])):
                 with _timed(f"edge {direction}") as told:
-                    rows = relations.edge_rows(name, direction != name, size.weighted)
-                    write_edges(edge_file(fresh, direction), rows, size, counts["nodes"][source])
+                    path, sources = edge_file(fresh, direction), counts["nodes"][source]
+                    write_edges(path, relations, name, direction != name, size, said, attributes[name], sources)
                     counts["edges"][direction] = size.rows
                     told.append(f"{size.rows} rows written")
             connection.drop(f"edge_{name}")
         seeds, seed_features = build_seeds(spec, relations)
         write_seeds(fresh, seeds)
         counts["seeds"] = {window: len(seeds.rows(window)) for window in seeds.windows}
-        schema = _schema(spec, tuple(node_types), derived, seed_features)
+        schema = _schema(spec, tuple(node_types), derived, attributes, seed_features)
         manifest = seal(fresh, schema, counts, {"dropped": dropped})
     _tell_dropped(dropped["edges"])
     forward = [rows for name, rows in counts["edges"].items() if not name.startswith(REVERSE)]
@@ -143,7 +147,11 @@ def _ends(spec: Spec, derived: dict[str, DerivedEdge]) -> dict[str, tuple[str, s
 
 
 def _schema(
-    spec: Spec, nodes: tuple[NodeType, ...], derived: dict[str, DerivedEdge], seed_features: tuple[FeatureColumn, ...]
+    spec: Spec,
+    nodes: tuple[NodeType, ...],
+    derived: dict[str, DerivedEdge],
+    attributes: dict[str, tuple[FeatureColumn, ...]],
+    seed_features: tuple[FeatureColumn, ...],
 ) -> GraphSchema:
     member, shown = spec.impressions.member.node, spec.impressions
     ends, given = _ends(spec, derived), spec.active_edges()
@@ -153,7 +161,11 @@ def _schema(
     offset = datetime.fromtimestamp(train.start / 1_000_000, spec.zone).utcoffset()
     return GraphSchema(
         nodes=nodes,
-        edges=tuple(direction for name, edge in walked.items() for direction in _directions(name, edge, *ends[name])),
+        edges=tuple(
+            direction
+            for name, edge in walked.items()
+            for direction in _directions(name, edge, *ends[name], attributes[name])
+        ),
         activity_edges=tuple(
             name for name, edge in given.items() if edge.kind == "engagement" and edge.source.node == member
         ),
@@ -170,10 +182,12 @@ def _schema(
     )
 
 
-def _directions(name: str, edge: Edge | DerivedEdge, source: str, target: str) -> tuple[EdgeType, EdgeType]:
+def _directions(
+    name: str, edge: Edge | DerivedEdge, source: str, target: str, attributes: tuple[FeatureColumn, ...]
+) -> tuple[EdgeType, EdgeType]:
     window = edge.window_days * _DAY if edge.window_days else None
     forward, back = tuple(edge.fan_out), tuple(edge.reverse_fan_out or edge.fan_out)
     return (
-        EdgeType(name, source, target, edge.kind, edge.domain, forward, window, edge.strategy),
-        EdgeType(REVERSE + name, target, source, edge.kind, edge.domain, back, window, edge.strategy),
+        EdgeType(name, source, target, edge.kind, edge.domain, forward, window, edge.strategy, attributes),
+        EdgeType(REVERSE + name, target, source, edge.kind, edge.domain, back, window, edge.strategy, attributes),
     )

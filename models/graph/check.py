@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.graph.errors import GraphFormatError
-from models.graph.schema import REVERSE, FeatureColumn, GraphSchema
+from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema
 from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, tensors_of
 
 _PIECE = 1 << 24
@@ -35,7 +35,7 @@ def check(
         _expect(f"keys of node {node.name!r}", "length", len(keys[node.name]), node.count)
         _check_node(f"node {node.name!r}", node.count, node.features, nodes[node.name])
     for edge in schema.edges:
-        _check_edge(f"edge {edge.name!r}", count[edge.source], count[edge.target], edges[edge.name])
+        _check_edge(edge, count[edge.source], count[edge.target], edges[edge.name])
     _check_seeds(schema, count, seeds)
 
 
@@ -52,6 +52,9 @@ def _check_schema(schema: GraphSchema) -> None:
         other = edges.get(name.removeprefix(REVERSE) if name.startswith(REVERSE) else REVERSE + name)
         turned = other is not None and (other.source, other.target) == (edge.target, edge.source)
         _require(turned, what, "its other direction, between the same node types")
+        _require(other is not None and other.attributes == edge.attributes, what, "the other direction's attributes")
+        vectors = [column.name for column in edge.attributes if column.kind == "vector"]
+        _expect(what, "attributes that are vectors", vectors, [])
         _require(min(edge.fan_out, default=0) >= 0, what, "fan-outs of 0 or more")
         _require(edge.window is None or edge.window >= 0, what, "a window of 0 or more")
     for rank in schema.pageranks:
@@ -83,9 +86,14 @@ def _check_node(what: str, count: int, features: tuple[FeatureColumn, ...], node
     _check_rows(what, node.version_offsets, node.version_time, count)
 
 
-def _check_edge(what: str, sources: int, targets: int, edge: EdgeTensors) -> None:
-    _check_types(what, edge, target=torch.int32)
-    rows = len(edge.time)
+def _check_edge(edge_type: EdgeType, sources: int, targets: int, edge: EdgeTensors) -> None:
+    what, rows, sizes = f"edge {edge_type.name!r}", len(edge.time), _sizes(edge_type.attributes)
+    _check_types(what, edge, target=torch.int32, categories=torch.int32)
+    for name in ("numbers", "categories"):
+        _expect(what, f"{name} of shape", tuple(getattr(edge, name).shape), (rows, sizes[name]))
+    coded = [column for column in edge_type.attributes if column.kind == "category"]
+    for place, column in enumerate(coded):
+        _check_range(what, f"codes of {column.name!r}", edge.categories[:, place], 0, len(column.vocabulary) + 1)
     _expect(what, "target of shape", tuple(edge.target.shape), (rows,))
     if len(edge.weight):
         _expect(what, "weight of shape", tuple(edge.weight.shape), (rows,))

@@ -1,5 +1,6 @@
 """What a graph holds beyond the rows of event tables: affinities, densification, weights and PageRanks of the spec."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -14,6 +15,7 @@ from models.graph.densify import Nodes, densify
 from models.graph.engine import Connection, quoted
 from models.graph.neighbours import common_neighbours
 from models.graph.schema import PageRank, Strategy
+from models.graph.sql import attribute_column
 from models.spec import Affinity, Densification, Spec
 from models.spec.derived_references import ends
 
@@ -71,12 +73,12 @@ def derive(relations: Relations, spec: Spec, name: str) -> dict[str, int]:
     return _derive_densification(relations, spec, name)
 
 
-def weigh_by_common_neighbours(relations: Relations, name: str) -> None:
+def weigh_by_common_neighbours(relations: Relations, name: str, attributes: Sequence[str] = ()) -> None:
     """Replace the weights of ``edge_<name>``: how much its two ends have in common before the edge's own time."""
     connection = relations.connection
-    connection.create(f"weighed_{name}", common_neighbours(name))
+    connection.create(f"weighed_{name}", common_neighbours(name, [attribute_column(one) for one in attributes]))
     connection.drop(f"edge_{name}")
-    connection.create(f"edge_{name}", f'SELECT source, target, time, row, weight FROM "weighed_{name}"')
+    connection.create(f"edge_{name}", f'SELECT * FROM "weighed_{name}"')
     connection.drop(f"weighed_{name}")
 
 

@@ -35,6 +35,10 @@ _ITEM_FEATURES = (
     FeatureColumn("format", "category", vocabulary=("image", "text", "video")),
     FeatureColumn("topics", "vector", size=4),
 )
+_CLICK_ATTRIBUTES = (
+    FeatureColumn("seconds", "number"),
+    FeatureColumn("surface", "category", vocabulary=("email", "push")),
+)
 _SEED_FEATURES = (
     FeatureColumn("member_rate", "number"),
     FeatureColumn("item_rate", "number"),
@@ -83,8 +87,11 @@ def fake_graph(members: int = 40, items: int = 60, seed: int = 0, impressions: i
         weight = random.random(len(time)).astype(np.float32) + 0.5
         edge = schema.edge(name)
         sources, targets = schema.node(edge.source).count, schema.node(edge.target).count
-        both = edges_from_arrays(source, target, time, weight, sources=sources, targets=targets)
-        edges[name], edges[REVERSE + name] = both
+        # Drawn by a generator of their own: what is drawn below stays what it was.
+        said = _attributes(edge.attributes, len(time), np.random.default_rng(seed + 1))
+        edges[name], edges[REVERSE + name] = edges_from_arrays(
+            source, target, time, weight, sources=sources, targets=targets, numbers=said[0], categories=said[1]
+        )
 
     node_keys = {
         "member": pa.array(np.arange(members) * 7 + 3),
@@ -113,8 +120,9 @@ def _schema(members: int, items: int, creators: int) -> GraphSchema:
         ("follows", "member", "creator", "affinity", "feed", None),
         ("authored", "creator", "item", "intrinsic", "network", None),
     ):
-        edges.append(EdgeType(name, source, target, kind, domain, (4, 2), window))  # type: ignore[arg-type]
-        edges.append(EdgeType(REVERSE + name, target, source, kind, domain, (3, 2), window))  # type: ignore[arg-type]
+        said = _CLICK_ATTRIBUTES if name == "clicked" else ()
+        for direction, ends, fan_out in ((name, (source, target), (4, 2)), (REVERSE + name, (target, source), (3, 2))):
+            edges.append(EdgeType(direction, *ends, kind, domain, fan_out, window, attributes=said))  # type: ignore[arg-type]
     windows, start = [], START
     for name, days in _DAYS.items():
         windows.append(WindowSpan(name, start, start + days * DAY))
@@ -137,6 +145,16 @@ def _schema(members: int, items: int, creators: int) -> GraphSchema:
             windows=tuple(windows),
         ),
     )
+
+
+def _attributes(
+    columns: tuple[FeatureColumn, ...], rows: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (rows, n), a tenth of them missing, and category codes (rows, c)."""
+    numbers = random.exponential(30.0, (rows, sum(column.kind == "number" for column in columns)))
+    numbers[random.random(numbers.shape) < 0.1] = np.nan
+    sizes = [len(column.vocabulary) + 1 for column in columns if column.kind == "category"]
+    return numbers, random.integers(0, sizes, (rows, len(sizes)))
 
 
 def _nodes(

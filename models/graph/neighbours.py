@@ -4,13 +4,20 @@ Written in DuckDB's dialect, in the subset that Spark shares. Out of core: of an
 neighbours is expanded, these are joined with the other's, and nothing but a count is kept.
 """
 
+from collections.abc import Sequence
 
-def common_neighbours(edge: str) -> str:
+from models.graph.engine import quoted
+
+
+def common_neighbours(edge: str, others: Sequence[str] = ()) -> str:
     """SELECT source, target, time, row of ``edge_<edge>`` with weight = common / (sqrt(degree) * sqrt(degree)).
+
+    ``others``: columns that come along.
 
     Both are those of the edge's own moment: they count edges STRICTLY before its time, so no weight knows of anything
     later. Neighbours are distinct, in either direction; nobody is a neighbour of oneself. 0 where nothing is common.
     """
+    along = "".join(f", edge.{quoted(column)} AS {quoted(column)}" for column in others)
     return f"""
         WITH pairs AS (
             SELECT least(source, target) AS one, greatest(source, target) AS other, min(time) AS time
@@ -47,6 +54,7 @@ def common_neighbours(edge: str) -> str:
                 AND shared.time < measured.time
             GROUP BY measured.one, measured.other, measured.time
         )
-        SELECT edge.source, edge.target, edge.time, edge.row, CAST(coalesce(weighed.weight, 0) AS FLOAT) AS weight
+        SELECT edge.source, edge.target, edge.time, edge.row,
+            CAST(coalesce(weighed.weight, 0) AS FLOAT) AS weight{along}
         FROM "edge_{edge}" AS edge LEFT JOIN weighed ON weighed.one = least(edge.source, edge.target)
             AND weighed.other = greatest(edge.source, edge.target) AND weighed.time = edge.time"""

@@ -33,6 +33,7 @@ def pagerank(walked: Walked, fan_out: int, index: Tensor, known: Tensor, time: T
         edge_time=torch.cat([branch.edge_time for branch in branches]),
         weight=torch.cat([branch.weight for branch in branches]),
         time=torch.cat([branch.time for branch in branches]),
+        row=torch.cat([branch.row for branch in branches]),
     )
 
 
@@ -53,4 +54,5 @@ def _best(scores: Scores, fan_out: int, time: Tensor) -> Branch:
         edge_time=laid_out(scores.moment[order]),
         weight=laid_out((scores.score[order].double() / scores.whole[seed].double()).float()),
         time=time.unsqueeze(1).expand(-1, fan_out),
+        row=time.new_zeros(len(time), fan_out),
     )

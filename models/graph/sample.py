@@ -80,7 +80,7 @@ class Sampler:
         if count < 1:
             raise QueryError(f"activities: expected a count of 1 or more; found {count}")
         empty = torch.zeros(len(member), count, dtype=torch.int64, device=member.device)
-        edge, target, moment, mask = [empty], [empty], [empty], [empty > 0]
+        edge, target, rows, moment, mask = [empty], [empty], [empty], [empty], [empty > 0]
         back = torch.arange(count, 0, -1, device=member.device)
         for place, name in enumerate(self.schema.activity_edges):
             edges = self.graph.edges[name]
@@ -92,6 +92,7 @@ class Sampler:
             row = row.clamp(min=0)
             edge.append(torch.full_like(row, place))
             target.append(pick(edges.target, row).long())
+            rows.append(row)
             moment.append(pick(edges.time, row))
         seen = torch.cat(mask, dim=1)  # (batch, edge types * count)
         key = torch.cat(moment, dim=1).masked_fill(~seen, -LATEST)
@@ -101,6 +102,7 @@ class Sampler:
         return Activities(
             edge=torch.cat(edge, dim=1).gather(1, last) * seen,
             target=torch.cat(target, dim=1).gather(1, last) * seen,
+            row=torch.cat(rows, dim=1).gather(1, last) * seen,
             time=key.gather(1, last) * seen,
             mask=seen,
         )
@@ -181,7 +183,7 @@ def neighbours(
     repeated = time.unsqueeze(1).expand(-1, fan_out)
     if not len(edges.time):
         nothing = torch.zeros(len(index), fan_out, dtype=torch.int64, device=index.device)
-        return Branch(nothing, nothing > 0, nothing, nothing.float(), repeated)
+        return Branch(nothing, nothing > 0, nothing, nothing.float(), repeated, nothing)
     first, end = edges.visible(index, time, edge.window)
     first = torch.where(known, first, end)
     row, mask = CHOOSE[edge.strategy](edges, first, end, fan_out, chance.of(index, time))
@@ -192,6 +194,7 @@ def neighbours(
         edge_time=pick(edges.time, row) * mask,
         weight=edges.weight_of(row) * mask,
         time=repeated,
+        row=row * mask,
     )
 
 
@@ -199,5 +202,6 @@ def _split(whole: Branch, sizes: list[int]) -> list[Branch]:
     """The branch cut back into its parents' groups; views, no copies."""
     if len(sizes) == 1:
         return [whole]
-    parts = (t.split(sizes) for t in (whole.index, whole.mask, whole.edge_time, whole.weight, whole.time))
+    fields = (whole.index, whole.mask, whole.edge_time, whole.weight, whole.time, whole.row)
+    parts = (tensor.split(sizes) for tensor in fields)
     return [Branch(*part) for part in zip(*parts, strict=True)]

@@ -44,6 +44,8 @@ class EdgeType:
     window: int | None = None
     strategy: Strategy = "most_recent"
     """Which of the visible edges a tree takes."""
+    attributes: tuple[FeatureColumn, ...] = ()
+    """What each edge says beside its time and weight: numbers and categories; the same in both directions."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,10 @@ class GraphSchema:
         seeds = document["seeds"]
         return cls(
             nodes=tuple(NodeType(**{**node, "features": _columns(node["features"])}) for node in document["nodes"]),
-            edges=tuple(EdgeType(**{**edge, "fan_out": tuple(edge["fan_out"])}) for edge in document["edges"]),
+            edges=tuple(
+                EdgeType(**{**e, "fan_out": tuple(e["fan_out"]), "attributes": _columns(e["attributes"])})
+                for e in document["edges"]
+            ),
             activity_edges=tuple(document["activity_edges"]),
             seeds=SeedSchema(
                 **{

@@ -6,16 +6,14 @@ import pyarrow.compute as compute
 import torch
 from torch import Tensor
 
-from models.features import impression_features
-from models.graph.columns import Encoded, describe, encode
+from models.features import FROZEN_TIME, impression_features
+from models.graph.columns import describe, encode
 from models.graph.errors import GraphInputError
 from models.graph.schema import FeatureColumn, WindowSpan
 from models.graph.sql import Relations
 from models.graph.tensors import Seeds
 from models.spec import Spec
 from models.spec.schema import WINDOW_ORDER
-
-_FROZEN = ("validate", "gate", "test")
 
 
 def window_spans(spec: Spec) -> tuple[WindowSpan, ...]:
@@ -30,34 +28,35 @@ def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureC
     """
     features = impression_features(spec)
     names = [feature.name for feature in features]
-    shown, frozen = relations.seeds("impressions", names), relations.seeds("frozen", names)
+    shown, frozen = relations.seeds(names), relations.frozen_seeds(names)
     described = describe(features, [_columns(shown, names), _columns(frozen, names)])
     now = encode(features, described, _columns(shown, names), len(shown))
-    later = encode(features, described, _columns(frozen, names), len(frozen))
+    held = encode(features, described, _columns(frozen, names), len(frozen))
 
     keys = shown["key"].combine_chunks()
     if len(keys) != len(keys.unique()):
         raise GraphInputError("impressions.parquet: expected each key once; found duplicates. Retrieve features again")
-    window = _positions(shown["window"], list(WINDOW_ORDER), "window")
     time = _integers(shown, "time")
-    held_back = np.isin(window, [WINDOW_ORDER.index(name) for name in _FROZEN])
-    frozen_numbers, frozen_categories = _replaced(now, later, shown["key"], frozen["key"], held_back)
-    starts = np.array([span.start for span in window_spans(spec)])
-    # What is valid from the start itself counts, as in the training set: no seed sees a version of its own time.
-    frozen_time = np.where(held_back, np.minimum(starts[window] + 1, time), time)
+    place = _frozen_rows(keys, frozen["key"])
+    frozen_time = _integers(frozen, FROZEN_TIME)[place]
+    if late := int((frozen_time > time).sum()):
+        raise GraphInputError(
+            f"frozen.parquet: expected a {FROZEN_TIME} at or before the impression's own time; found {late} rows after "
+            "it. Retrieve features again"
+        )
     return Seeds(
         member=torch.from_numpy(_integers(shown, "member")),
         item=torch.from_numpy(_integers(shown, "item")),
         surface=torch.from_numpy(_positions(shown["surface"], spec.impressions.surfaces, "surface")),
         time=torch.from_numpy(time),
         settled=torch.from_numpy(_integers(shown, "settled")),
-        window=torch.from_numpy(window),
+        window=torch.from_numpy(_positions(shown["window"], list(WINDOW_ORDER), "window")),
         numbers=now.numbers,
         categories=now.categories,
         labels=_labels(spec, shown),
         frozen_time=torch.from_numpy(frozen_time),
-        frozen_numbers=frozen_numbers,
-        frozen_categories=frozen_categories,
+        frozen_numbers=held.numbers[place],
+        frozen_categories=held.categories[place],
         keys=keys,
         windows=WINDOW_ORDER,
     ), described
@@ -97,17 +96,11 @@ def _labels(spec: Spec, shown: pa.Table) -> Tensor:
     return torch.from_numpy(labels)
 
 
-def _replaced(
-    now: Encoded, later: Encoded, keys: pa.ChunkedArray, frozen_keys: pa.ChunkedArray, held_back: np.ndarray
-) -> tuple[Tensor, Tensor]:
-    """Numbers and categories with the held-back rows' values taken from ``frozen``."""
+def _frozen_rows(keys: pa.Array, frozen_keys: pa.ChunkedArray) -> np.ndarray:
+    """(rows,) int64: where each impression stands in ``frozen``."""
     place = compute.index_in(keys, value_set=frozen_keys.combine_chunks()).fill_null(-1).to_numpy()
-    if missing := int((place[held_back] < 0).sum()):
+    if missing := int((place < 0).sum()):
         raise GraphInputError(
-            f"frozen.parquet: expected every impression of {', '.join(_FROZEN)}; found {missing} missing. "
-            "Retrieve features again"
+            f"frozen.parquet: expected every impression; found {missing} missing. Retrieve features again"
         )
-    rows, source = torch.from_numpy(held_back), torch.from_numpy(place[held_back].astype(np.int64))
-    numbers, categories = now.numbers.clone(), now.categories.clone()
-    numbers[rows], categories[rows] = later.numbers[source], later.categories[source]
-    return numbers, categories
+    return place.astype(np.int64)

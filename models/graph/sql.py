@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from models.features import VALID_FROM, node_features
+from models.features import FROZEN_TIME, VALID_FROM, node_features
 from models.filters import condition
 from models.graph.engine import Connection, Values, quoted
 from models.graph.errors import GraphInputError, StatementError
@@ -47,9 +47,9 @@ class Relations:
         for node in self.spec.nodes:
             if self._feature_names(node):
                 check_times(self.training_set / f"versions_{node}.parquet", [VALID_FROM])
-        for file in ("impressions", "frozen"):
-            shown = self.spec.impressions
-            check_times(self.training_set / f"{file}.parquet", [shown.time, shown.settled])
+        shown = self.spec.impressions
+        check_times(self.training_set / "impressions.parquet", [shown.time, shown.settled])
+        check_times(self.training_set / "frozen.parquet", [FROZEN_TIME])
 
     def number_nodes(self, node: str) -> pa.Array:
         """Number a node type's keys by their order, as relation ``node_<type>`` (key, index); returns the keys.
@@ -71,23 +71,25 @@ class Relations:
         return keys.cast(_ARROW_KEY_TYPES[key_type]).combine_chunks()
 
     def select_edges(self, name: str, edge: Edge) -> dict[str, int]:
-        """Filter an edge type's rows into relation ``edge_<name>`` (source, target, time, row, weight).
+        """Filter an edge type's rows into relation ``edge_<name>``.
 
-        ``source`` and ``target`` are node indices (INTEGER), ``time`` microseconds and ``row`` the row's number in its
-        file (BIGINT), ``weight`` a finite FLOAT above 0. Of rows with the same ends and time the first counts. Returns
-        how many rows were dropped, by reason.
+        Columns: ``source`` and ``target`` are node indices (INTEGER), ``time`` microseconds and ``row`` the row's
+        number in its file (BIGINT), ``weight`` a finite FLOAT above 0, then ``attribute_<name>`` as in the file. Of
+        rows with the same ends and time the first counts. Returns how many rows were dropped, by reason.
         """
         path = self.tables / f"{edge.table}.parquet"
-        used = [*edge.filter, *([edge.weight] if edge.weight else [])]
+        used = [*edge.filter, *([edge.weight] if edge.weight else []), *edge.attributes]
         types = column_types(path, [edge.source.column, edge.target.column, edge.time, *used])
         kept, values = condition(edge.filter, types)
+        attributes = {attribute_column(name): f"rows.{quoted(name)}" for name in edge.attributes}
         selected, repeated = f"selected_{name}", f"repeated_{name}"
         self._create(
             selected,
             "SELECT CAST(source.index AS INTEGER) AS source, CAST(target.index AS INTEGER) AS target, "
             f"epoch_us(rows.{quoted(edge.time)}) AS time, rows.file_row_number AS row, "
-            f"{_float(f'rows.{quoted(edge.weight)}' if edge.weight else '1')} AS weight "
-            f"FROM (SELECT * FROM {self._file(path)} AS rows WHERE {kept}) AS rows "
+            f"{_float(f'rows.{quoted(edge.weight)}' if edge.weight else '1')} AS weight"
+            + "".join(f", {value} AS {quoted(column)}" for column, value in attributes.items())
+            + f" FROM (SELECT * FROM {self._file(path)} AS rows WHERE {kept}) AS rows "
             + " ".join(
                 f"LEFT JOIN {quoted('node_' + end.node)} AS {role} "
                 f"ON {role}.key = {self._key(end.node, f'rows.{quoted(end.column)}')}"
@@ -101,7 +103,10 @@ class Relations:
             f"SELECT source, target, time, min(row) AS row FROM {quoted(selected)} WHERE {_GOOD} "
             "GROUP BY source, target, time HAVING count(*) > 1",
         )
-        columns = ", ".join(f"one.{column} AS {column}" for column in ("source", "target", "time", "row", "weight"))
+        columns = ", ".join(
+            f"one.{quoted(column)} AS {quoted(column)}"
+            for column in ("source", "target", "time", "row", "weight", *attributes)
+        )
         self._create(
             f"edge_{name}",
             f"SELECT {columns} FROM (SELECT * FROM {quoted(selected)} WHERE {_GOOD}) AS one "
@@ -128,16 +133,21 @@ class Relations:
         )
         return EdgeCount(row["edges"], row["weighted"] > 0)
 
-    def edge_rows(self, name: str, reverse: bool, weighted: bool) -> Iterator[pa.RecordBatch]:
-        """One direction of ``edge_<name>``: owner, neighbour, time and, if asked, weight, by (owner, time, row).
+    def attribute_values(self, name: str, attribute: str) -> pa.ChunkedArray:
+        """The distinct values of an attribute in ``edge_<name>``."""
+        column = quoted(attribute_column(attribute))
+        return self._fetch(f"SELECT DISTINCT {column} AS value FROM {quoted('edge_' + name)}")["value"]
+
+    def edge_rows(self, name: str, reverse: bool, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """One direction of ``edge_<name>``: owner, neighbour, time and other ``columns``, by (owner, time, row).
 
         The owner is the edge type's source; of the reverse direction, its target.
         """
         owner, neighbour = ("target", "source") if reverse else ("source", "target")
+        others = "".join(f", {quoted(column)}" for column in columns)
         return self._stream(
-            f"SELECT owner, neighbour, time{', weight' if weighted else ''} FROM (SELECT {owner} AS owner, "
-            f"{neighbour} AS neighbour, time, row, weight FROM {quoted('edge_' + name)}) AS directed "
-            "ORDER BY owner, time, row"
+            f"SELECT owner, neighbour, time{others} FROM (SELECT {owner} AS owner, {neighbour} AS neighbour, time, "
+            f"row{others} FROM {quoted('edge_' + name)}) AS directed ORDER BY owner, time, row"
         )
 
     def select_versions(self, node: str) -> tuple[int, dict[str, int]]:
@@ -180,14 +190,14 @@ class Relations:
         column = quoted(f"feature_{feature}")
         return self._fetch(f"SELECT DISTINCT {column} AS value FROM {quoted('version_' + node)}")["value"]
 
-    def seeds(self, file: str, features: Sequence[str]) -> pa.Table:
-        """A file of the training set, ``impressions`` or ``frozen``, without the graph window, in order of (time, key).
+    def seeds(self, features: Sequence[str]) -> pa.Table:
+        """The training set's impressions without the graph window, in order of (time, key).
 
         Columns: key, member and item (node indices, -1 unknown), surface, window, time and settled (microseconds),
         then as ``feature_<name>`` and ``label_<task>`` (null where the task's filter leaves the row out).
         """
         shown, ends = self.spec.impressions, dict(self.spec.node_columns())
-        path = self.training_set / f"{file}.parquet"
+        path = self.training_set / "impressions.parquet"
         needed = [shown.key, shown.time, shown.settled, shown.surface, "window", *(e.column for e in ends.values())]
         used = [column for task in self.spec.tasks.values() for column in (task.label, *task.filter)]
         types = column_types(path, [*needed, *features, *used])
@@ -210,6 +220,16 @@ class Relations:
             f"{', '.join(columns)} FROM {self._file(path)} AS rows {joins} WHERE rows.\"window\" <> 'graph' "
             f"ORDER BY rows.{quoted(shown.time)}, rows.{quoted(shown.key)}",
             values,
+        )
+
+    def frozen_seeds(self, features: Sequence[str]) -> pa.Table:
+        """The training set's frozen rows: key, ``frozen_time`` (microseconds), then ``feature_<name>``."""
+        key, path = self.spec.impressions.key, self.training_set / "frozen.parquet"
+        column_types(path, [key, FROZEN_TIME, *features])
+        columns = "".join(f", rows.{quoted(name)} AS {quoted('feature_' + name)}" for name in features)
+        return self._fetch(
+            f"SELECT rows.{quoted(key)} AS key, epoch_us(rows.{quoted(FROZEN_TIME)}) AS {quoted(FROZEN_TIME)}"
+            f"{columns} FROM {self._file(path)} AS rows"
         )
 
     def _key_columns(self, node: str) -> list[tuple[Path, str]]:
@@ -276,6 +296,11 @@ class Relations:
             f"{self.tables}, {self.training_set}: expected tables that fit the spec; found {error}. "
             "Run the steps before (ingest, retrieve) again"
         )
+
+
+def attribute_column(attribute: str) -> str:
+    """The column of an edge's attribute in its relation."""
+    return f"attribute_{attribute}"
 
 
 def _float(value: str) -> str:

@@ -23,7 +23,7 @@ from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, moved, tensors
 from models.graph.writer import write_tensors
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 _AGAIN = "Build the graph again"
 Group = TypeVar("Group")
 

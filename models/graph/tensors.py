@@ -30,6 +30,10 @@ class EdgeTensors:
     """(rows,) int64 microseconds: when the edge came true; visible strictly after."""
     weight: Tensor
     """(rows,) float32; (0,) where every edge weighs 1."""
+    numbers: Tensor
+    """(rows, numbers) float32: attributes of the edge; NaN where missing."""
+    categories: Tensor
+    """(rows, categories) int32 codes of the graph's vocabulary; 0 where missing."""
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -112,9 +116,9 @@ class Seeds:
     labels: Tensor
     """(n, tasks) float32: 0 or 1; NaN where the task is not defined on the row."""
     frozen_time: Tensor
-    """(n,) int64: the moment as of which the member's frozen state is read: one microsecond past the start of the
-    row's window (what came true at the start itself counts, as in the training set), never past the row's own time;
-    in the train window the row's own time."""
+    """(n,) int64: the moment as of which the member's frozen state is read, at most the row's own time: in the train
+    window a random one of the days before, else one microsecond past the start of the row's window (what came true at
+    the start itself counts)."""
     frozen_numbers: Tensor
     """As ``numbers``, with features keyed by the member as of ``frozen_time``."""
     frozen_categories: Tensor
@@ -130,6 +134,11 @@ class Seeds:
     def rows(self, window: str) -> Tensor:
         """(rows,) int64: the seeds of that window, in order of time. Raises ValueError for a name that is no window."""
         return torch.nonzero(self.window == self.windows.index(window)).flatten()
+
+
+def without_attributes(time: Tensor) -> tuple[Tensor, Tensor]:
+    """The numbers and categories of edges that have none, (rows, 0) each; ``time`` (rows,)."""
+    return time.new_zeros(len(time), 0, dtype=torch.float32), time.new_zeros(len(time), 0, dtype=torch.int32)
 
 
 def pick(values: Tensor, row: Tensor) -> Tensor:

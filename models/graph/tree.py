@@ -23,6 +23,8 @@ class Branch:
     """(parents, fan_out) float32: the edge's weight; 0 where masked."""
     time: Tensor
     """(parents, fan_out) int64: the seed's time, repeated: as of which the neighbour's own features are read."""
+    row: Tensor
+    """(parents, fan_out) int64: the edge's row in its ``EdgeTensors``; 0 where masked, and in PageRank branches."""
     branches: dict[str, "Branch"] = field(default_factory=dict)
     """By edge type: the next level, whose parents are this level's places, flattened."""
 
@@ -54,6 +56,8 @@ class Activities:
     """(batch, N) int64: position in ``GraphSchema.activity_edges``; 0 where masked."""
     target: Tensor
     """(batch, N) int64: the target node, numbered within its own type; 0 where masked."""
+    row: Tensor
+    """(batch, N) int64: the row in the ``EdgeTensors`` of the activity's edge type; 0 where masked."""
     time: Tensor
     """(batch, N) int64 microseconds; 0 where masked."""
     mask: Tensor

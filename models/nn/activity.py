@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,15 +10,16 @@ from torch import Tensor, nn
 from models.graph.sample import Sampler
 from models.graph.schema import GraphSchema
 from models.graph.tree import Activities
-from models.nn.aggregation import BranchAttention, edge_features
+from models.nn.aggregation import branch_message
 from models.nn.config import ModelConfig
+from models.nn.edges import ATTRIBUTES, AttributeEncoder, EdgeEncoder, attributes_of
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
 from models.nn.passing import pass_through
 
 
 class ActivityEncoder(nn.Module):
-    """Content and action of each activity, not its time.
+    """Content and action of each activity and what its edge says (where, how long), not its time.
 
     An activity's target is the root of a small tree of its own: one hop along the intrinsic edges that leave it, with
     their first fan-out (a post and its creator, a job and its company). Item-side neighbours in the sequence are worth
@@ -33,10 +35,16 @@ class ActivityEncoder(nn.Module):
         intrinsic = tuple(
             replace(edge, fan_out=edge.fan_out[:1])
             for edge in schema.edges
-            if edge.kind == "intrinsic" and edge.source in acted_on and edge.fan_out[:1] > (0,)
+            if config.item_neighbours and edge.kind == "intrinsic" and edge.source in acted_on
+            if edge.fan_out[:1] > (0,)
         )
         self.around = replace(schema, edges=intrinsic, pageranks=())
-        self.attention = nn.ModuleDict({edge.name: BranchAttention(config.width) for edge in intrinsic})
+        self.around_edges = nn.ModuleDict(
+            {edge.name: EdgeEncoder(attributes_of(config, encoding, edge.name)) for edge in intrinsic}
+        )
+        self.attention = nn.ModuleDict(
+            {name: branch_message(config, cast(EdgeEncoder, edge).width) for name, edge in self.around_edges.items()}
+        )
         self.acted_on = sorted(acted_on)
         self.of_type: Tensor
         of_type = [[self.targets[name] == node for name in self.edges] for node in self.acted_on]
@@ -44,8 +52,13 @@ class ActivityEncoder(nn.Module):
         self.register_buffer("of_type", torch.tensor(of_type, dtype=torch.bool).view(of_type_shape), persistent=False)
         self.content = pass_through(nn.Linear(config.width, config.width))
         self.action = nn.Embedding(max(len(self.edges), 1), config.width)
+        attributes = {name: attributes_of(config, encoding, name) for name in self.edges}
+        self.attributes = nn.ModuleDict({name: AttributeEncoder(a) for name, a in attributes.items() if a})
+        self.said = nn.Linear(ATTRIBUTES, config.width, bias=False) if self.attributes else None
         with torch.no_grad():  # beside the content, not across it: dot products of content start out undisturbed
             self.action.weight[:, : config.width // 2] = 0.0
+            if self.said:
+                self.said.weight[: config.width // 2] = 0.0
 
     def forward(
         self, encoded: EncodedGraph, activities: Activities, time: Tensor, look_up: Callable[[Tensor], Tensor]
@@ -65,9 +78,20 @@ class ActivityEncoder(nn.Module):
             else:
                 rows = torch.nonzero(seen).flatten()
                 tokens = tokens.index_copy(0, rows, self._content(encoded, node, target[rows], moment[rows], look_up))
-        tokens = (self.content(tokens) + self.action(edge)).unflatten(0, (batch, count))
+        tokens = self.content(tokens) + self.action(edge)
+        if self.said:
+            tokens = tokens + self.said(self._attributes(encoded, edge, activities.row.flatten()))
+        tokens = tokens.unflatten(0, (batch, count))
         # Place 0 stands in where there is no activity: nothing may speak there.
         return tokens * activities.mask.unsqueeze(-1)
+
+    def _attributes(self, encoded: EncodedGraph, edge: Tensor, row: Tensor) -> Tensor:
+        """(n, ATTRIBUTES): what edges say; ``edge`` (n,) is the position of their type in ``self.edges``."""
+        total = torch.zeros(len(edge), ATTRIBUTES, device=edge.device)
+        for name, encoder in self.attributes.items():
+            own = edge == self.edges.index(name)
+            total = total + encoder(encoded.edges[name], torch.where(own, row, 0)) * own.unsqueeze(1)
+        return total
 
     def _content(
         self, encoded: EncodedGraph, node: str, index: Tensor, time: Tensor, look_up: Callable[[Tensor], Tensor]
@@ -81,5 +105,6 @@ class ActivityEncoder(nn.Module):
         content = root
         for (name, branch), part in zip(tree.branches.items(), parts, strict=True):
             neighbour = part.unflatten(0, branch.index.shape)
-            content = content + self.attention[name](root, neighbour, branch.mask, edge_features(branch)).squeeze(1)
+            said = self.around_edges[name](branch, encoded.edges[name])
+            content = content + self.attention[name](root, neighbour, branch.mask, said).squeeze(1)
         return content

@@ -6,7 +6,8 @@ what a CPU can afford, and nothing is lost against separate keys and values per 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +15,10 @@ from torch import Tensor, nn
 from models.graph.schema import GraphSchema
 from models.graph.tree import Branch
 from models.nn.config import ModelConfig
+from models.nn.edges import EDGE_FEATURES, EdgeEncoder, attributes_of
+from models.nn.encoded import EncodedEdges
+from models.nn.encoding import Encoding
 from models.nn.passing import pass_through
-
-EDGE_FEATURES = 4
-"""What an edge itself says: 1, logarithm of its age, the same squared, logarithm of its weight."""
-_MONTH = math.log1p(30 * 86_400)
-
-
-def edge_features(branch: Branch) -> Tensor:
-    """(parents, fan_out, EDGE_FEATURES) float32; zeros where masked."""
-    age = branch.delta.log1p() * (2 / _MONTH) - branch.mask.float()  # about -1 to 1
-    return torch.stack([branch.mask.float(), age, age * age, branch.weight.clamp(min=0).log1p()], dim=-1)
 
 
 def walk(branches: dict[str, Branch]) -> Iterator[tuple[str, Branch]]:
@@ -43,17 +37,19 @@ class BranchAttention(nn.Module):
     from many.
     """
 
-    def __init__(self, width: int, tokens: int = 1, asked: bool = False) -> None:
+    def __init__(self, width: int, tokens: int = 1, asked: bool = False, edge: int = EDGE_FEATURES) -> None:
+        """``edge``: numbers that an edge itself says; they have a part in scores and in values."""
         super().__init__()
         self.tokens, self.scale = tokens, 1 / math.sqrt(width)
         self.query = nn.Linear(width, tokens * width) if asked else nn.Linear(width, tokens, bias=False)
         self.asked = asked
-        self.score = nn.Linear(EDGE_FEATURES, tokens, bias=False)
+        self.score = nn.Linear(edge, tokens, bias=False)
         self.nothing = nn.Parameter(torch.zeros(tokens, 1))
-        self.out = pass_through(nn.Linear(width + EDGE_FEATURES, width, bias=False), share=0.5)
+        self.out = pass_through(nn.Linear(width + edge, width, bias=False), share=0.5)
 
     def forward(self, parent: Tensor, neighbour: Tensor, mask: Tensor, edge: Tensor) -> Tensor:
-        """``parent`` (parents, width), ``neighbour`` (parents, fan_out, width) -> (parents, tokens, width)."""
+        """``parent`` (parents, width), ``neighbour`` (parents, fan_out, width), ``mask`` (parents, fan_out), ``edge``
+        (parents, fan_out, what an edge says) -> (parents, tokens, width)."""
         if self.asked:
             query = (self.query(parent) * self.scale).unflatten(1, (self.tokens, -1))
             score = torch.bmm(query, neighbour.transpose(1, 2))  # (parents, tokens, fan_out)
@@ -65,6 +61,26 @@ class BranchAttention(nn.Module):
         return self.out(torch.cat([_mix(share, neighbour), _mix(share, edge)], dim=-1))
 
 
+class BranchMean(nn.Module):
+    """The mean over the neighbours along one edge type: what is left when attention is switched off."""
+
+    def __init__(self, width: int, edge: int) -> None:
+        super().__init__()
+        self.out = pass_through(nn.Linear(width + edge, width, bias=False), share=0.5)
+
+    def forward(self, parent: Tensor, neighbour: Tensor, mask: Tensor, edge: Tensor) -> Tensor:
+        """(parents, 1, width), the same for every token; arguments as ``BranchAttention`` has them."""
+        share = (mask / mask.sum(dim=1, keepdim=True).clamp(min=1)).unsqueeze(1)
+        return self.out(torch.cat([_mix(share, neighbour), _mix(share, edge)], dim=-1))
+
+
+def branch_message(config: ModelConfig, edge: int, tokens: int = 1, asked: bool = False) -> nn.Module:
+    """What turns a branch into a message: attention or, where it is switched off, the mean."""
+    if config.attention:
+        return BranchAttention(config.width, tokens, asked, edge)
+    return BranchMean(config.width, edge)
+
+
 def _mix(share: Tensor, value: Tensor) -> Tensor:
     """(parents, tokens, fan_out), (parents, fan_out, n) -> (parents, tokens, n)."""
     if share.shape[1] == 1:  # on a CPU twice as fast as a batch of products of one row
@@ -73,21 +89,29 @@ def _mix(share: Tensor, value: Tensor) -> Tensor:
 
 
 class Aggregation(nn.Module):
-    """One side's encoder: folds a tree, hop by hop from the leaves, into ``graph_tokens`` tokens at its root."""
+    """One side's encoder: folds a tree, hop by hop from the leaves, into ``graph_tokens`` tokens at its root.
 
-    def __init__(self, config: ModelConfig, schema: GraphSchema, root: str) -> None:
+    ``roots``: the node types it may begin at: one, or both where the sides share their weights.
+    """
+
+    def __init__(self, config: ModelConfig, schema: GraphSchema, encoding: Encoding, *roots: str) -> None:
         super().__init__()
         self.width = config.width
         self.attention = nn.ModuleDict()
+        self.edges = nn.ModuleDict()
+        """By name of the branch, whatever the hop."""
         self.norms = nn.ModuleDict()
-        types = {root}
+        types = set(roots)
         for hop in range(schema.hops):
             reached: set[str] = set()
             for node in sorted(types):
                 edges = schema.branches_from(node, hop)
                 tokens = config.graph_tokens if hop == 0 else 1
                 for edge in edges:
-                    self.attention[_key(hop, edge.name)] = BranchAttention(config.width, tokens, asked=hop == 0)
+                    if edge.name not in self.edges:
+                        self.edges[edge.name] = EdgeEncoder(attributes_of(config, encoding, edge.name))
+                    said = cast(EdgeEncoder, self.edges[edge.name]).width
+                    self.attention[_key(hop, edge.name)] = branch_message(config, said, tokens, asked=hop == 0)
                 if edges and hop:
                     self.norms[_key(hop, node)] = nn.LayerNorm(config.width)
                 reached |= {edge.target for edge in edges}
@@ -104,25 +128,43 @@ class Aggregation(nn.Module):
         )
         self.last = nn.LayerNorm(config.width)
 
-    def forward(self, root: Tensor, branches: dict[str, Branch], inputs: Iterator[Tensor]) -> Tensor:
-        """``root`` (batch, width) -> (batch, H, width); ``inputs`` (parents, fan_out, width) in ``walk``'s order."""
+    def forward(
+        self,
+        root: Tensor,
+        branches: dict[str, Branch],
+        inputs: Iterator[Tensor],
+        edges: Mapping[str, EncodedEdges],
+    ) -> Tensor:
+        """``root`` (batch, width) -> (batch, H, width).
+
+        ``inputs`` (parents, fan_out, width) in ``walk``'s order; ``edges``: those of ``EncodedGraph``.
+        """
         tokens = self.widen(root).unflatten(1, (-1, self.width))
         for name, branch in branches.items():
-            tokens = tokens + self._message(0, name, root, branch, inputs)
+            tokens = tokens + self._message(0, name, root, branch, inputs, edges)
         tokens = self.dropout(tokens)
         return self.last(tokens + self.feed(tokens))
 
-    def _message(self, hop: int, edge: str, parent: Tensor, branch: Branch, inputs: Iterator[Tensor]) -> Tensor:
+    def _message(
+        self,
+        hop: int,
+        edge: str,
+        parent: Tensor,
+        branch: Branch,
+        inputs: Iterator[Tensor],
+        edges: Mapping[str, EncodedEdges],
+    ) -> Tensor:
         """What a branch says to its parents, (parents, tokens, width)."""
         neighbour = next(inputs)
         if branch.branches:
             places = neighbour.reshape(-1, self.width)
             below = torch.zeros_like(places)
             for name, deeper in branch.branches.items():
-                below = below + self._message(hop + 1, name, places, deeper, inputs).squeeze(1)
+                below = below + self._message(hop + 1, name, places, deeper, inputs, edges).squeeze(1)
             norm = self.norms[_key(hop + 1, self.targets[edge])]
             neighbour = norm(places + nn.functional.relu(below)).view_as(neighbour)
-        return self.attention[_key(hop, edge)](parent, neighbour, branch.mask, edge_features(branch))
+        said = self.edges[edge](branch, edges.get(edge))
+        return self.attention[_key(hop, edge)](parent, neighbour, branch.mask, said)
 
 
 def _key(hop: int, name: str) -> str:

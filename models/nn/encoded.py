@@ -9,6 +9,7 @@ from models.graph import timeline
 from models.graph.sample import as_of_version
 from models.graph.schema import GraphSchema
 from models.graph.store import TemporalGraph
+from models.graph.tensors import moved
 from models.nn.encoding import Encoding, FeatureEncoding, check_schema
 from models.nn.scaling import scale_numbers
 
@@ -34,11 +35,24 @@ class EncodedNodes:
 
 
 @dataclass
+class EncodedEdges:
+    """The attributes of one direction of an edge type by row of its ``EdgeTensors``; one blank row where it has none,
+    so that a masked place may look at row 0."""
+
+    numbers: Tensor
+    """(rows, dense width) float32: scaled numbers and missing flags."""
+    categories: Tensor
+    """(rows, categories) int32 codes of the model."""
+
+
+@dataclass
 class EncodedGraph:
-    """A graph, its node states and its seeds' features, ready for the model."""
+    """A graph, its node states, its edges' attributes and its seeds' features, ready for the model."""
 
     graph: TemporalGraph
     nodes: dict[str, EncodedNodes]
+    edges: dict[str, EncodedEdges]
+    """By name of the edge type, in both directions."""
     impression_numbers: Tensor
     """(seeds, dense width) float32."""
     impression_categories: Tensor
@@ -73,16 +87,9 @@ class EncodedGraph:
     def to(self, device: torch.device | str) -> "EncodedGraph":
         """The same on that device."""
         tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        nodes = {
-            name: replace(
-                nodes,
-                numbers=nodes.numbers.to(device),
-                categories=nodes.categories.to(device),
-                id_hash=nodes.id_hash.to(device),
-            )
-            for name, nodes in self.nodes.items()
-        }
-        return replace(self, graph=self.graph.to(device), nodes=nodes, **tensors)
+        nodes = {name: moved(nodes, device) for name, nodes in self.nodes.items()}
+        edges = {name: moved(edges, device) for name, edges in self.edges.items()}
+        return replace(self, graph=self.graph.to(device), nodes=nodes, edges=edges, **tensors)
 
 
 def encode_graph(encoding: Encoding, schema: GraphSchema, graph: TemporalGraph) -> EncodedGraph:
@@ -95,16 +102,17 @@ def encode_graph(encoding: Encoding, schema: GraphSchema, graph: TemporalGraph) 
     seeds, columns = graph.seeds, graph.schema.seeds.features
     encoding.impression.check("impressions", columns)
     surfaces = [encoding.surface_code(surface) for surface in graph.schema.seeds.surfaces]
-    edges = [encoding.activity_edges.index(edge) for edge in graph.schema.activity_edges]
+    activity_edges = [encoding.activity_edges.index(edge) for edge in graph.schema.activity_edges]
     return EncodedGraph(
         graph=graph,
         nodes=nodes,
+        edges={edge.name: _encode_edges(encoding, graph, edge.name) for edge in schema.edges},
         impression_numbers=scale_numbers(encoding.impression.numbers, seeds.numbers),
         impression_categories=encoding.impression.map_categories(columns, seeds.categories),
         frozen_numbers=scale_numbers(encoding.impression.numbers, seeds.frozen_numbers),
         frozen_categories=encoding.impression.map_categories(columns, seeds.frozen_categories),
         surface=torch.tensor(surfaces, dtype=torch.int64, device=graph.device)[seeds.surface],
-        activity_edge=torch.tensor(edges, dtype=torch.int64, device=graph.device),
+        activity_edge=torch.tensor(activity_edges, dtype=torch.int64, device=graph.device),
     )
 
 
@@ -114,6 +122,17 @@ def unknown_node(features: FeatureEncoding) -> EncodedNodes:
     numbers[:, len(features.numbers) : features.dense_width] = 1.0
     categories = torch.zeros(1, len(features.categories), dtype=torch.int64)
     return EncodedNodes(numbers, categories, id_hash=torch.tensor([-1]), first=0)
+
+
+def _encode_edges(encoding: Encoding, graph: TemporalGraph, name: str) -> EncodedEdges:
+    rows, columns, features = graph.edges[name], graph.schema.edge(name).attributes, encoding.edge(name)
+    assert features is not None
+    features.check(f"edge type {name}", columns)
+    numbers = scale_numbers(features.numbers, rows.numbers)
+    categories = features.map_categories(columns, rows.categories)
+    if not len(rows.time):
+        numbers, categories = numbers.new_zeros(1, numbers.shape[1]), categories.new_zeros(1, categories.shape[1])
+    return EncodedEdges(numbers, categories)
 
 
 def _encode_nodes(encoding: Encoding, graph: TemporalGraph, name: str, first: int) -> EncodedNodes:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from models.graph.schema import NodeType
+from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedNodes
 from models.nn.encoding import FeatureEncoding
 from models.nn.passing import common_space
@@ -57,15 +58,16 @@ class NodeEncoder(nn.Module):
     node types; training may move them apart.
     """
 
-    def __init__(self, node: NodeType, features: FeatureEncoding, width: int, id_dropout: float) -> None:
+    def __init__(self, config: ModelConfig, node: NodeType, features: FeatureEncoding) -> None:
         super().__init__()
+        width = config.width
         self.categories = CategoryEmbedding(features.vocabularies)
         self.dense = features.dense_width + self.categories.width
         layers = nn.Sequential(nn.Linear(max(self.dense, 1), 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.features = layers if self.dense else None
         self.sizes = [column.size for column in node.features if column.kind == "vector"]
         self.vectors = nn.ModuleList(common_space(nn.Linear(size, width)) for size in self.sizes)
-        self.identity = IdEmbedding(node.id_buckets, width, id_dropout)
+        self.identity = IdEmbedding(node.id_buckets if config.id_embeddings else 0, width, config.id_dropout)
         self.unknown = nn.Parameter(torch.randn(width) * 0.02)
         self.norm = nn.LayerNorm(width)
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.graph.schema import FeatureColumn, GraphSchema
+from models.graph.schema import REVERSE, FeatureColumn, GraphSchema
 from models.graph.store import TemporalGraph
 from models.nn.errors import EncodingError
 from models.nn.scaling import LIMIT, Scale, scale_numbers
@@ -20,7 +20,7 @@ from models.nn.scaling import LIMIT, Scale, scale_numbers
 
 @dataclass(frozen=True)
 class FeatureEncoding:
-    """Scales and vocabularies of one group of features: those of a node type, or of the impressions."""
+    """Scales and vocabularies of one group of features: those of a node type, of an edge type, or of impressions."""
 
     numbers: tuple[Scale, ...]
     categories: tuple[str, ...]
@@ -101,13 +101,15 @@ class Encoding:
     """Everything that turns raw features into the model's inputs."""
 
     nodes: dict[str, FeatureEncoding]
+    edges: dict[str, FeatureEncoding]
+    """Attributes by name of the edge type, not of its reverse, which has the same."""
     impression: FeatureEncoding
     surfaces: tuple[str, ...]
     activity_edges: tuple[str, ...]
 
     @classmethod
     def fit(cls, graph: TemporalGraph, until: int) -> "Encoding":
-        """Fit on the node versions valid before ``until`` (microseconds UTC) and on the seeds shown before it."""
+        """Fit on what was there before ``until`` (microseconds UTC): node versions, edges, seeds that were shown."""
         nodes = {}
         for node in graph.schema.nodes:
             rows = graph.nodes[node.name]
@@ -115,15 +117,29 @@ class Encoding:
             nodes[node.name] = FeatureEncoding.fit(
                 node.features, rows.numbers[seen], rows.categories[seen], rows.vectors[seen]
             )
+        edges = {}
+        for edge in graph.schema.edges:
+            if not edge.name.startswith(REVERSE):
+                said = graph.edges[edge.name]
+                numbers, categories = said.numbers, said.categories
+                if edge.attributes:  # else nothing is read, and there may be very many
+                    seen = said.time < until
+                    numbers, categories = numbers[seen], categories[seen]
+                edges[edge.name] = FeatureEncoding.fit(edge.attributes, numbers, categories, numbers[:, :0])
         seeds, schema = graph.seeds, graph.schema.seeds
         shown = seeds.time < until
         no_vectors = seeds.numbers.new_zeros(int(shown.sum()), 0)
         return cls(
             nodes=nodes,
+            edges=edges,
             impression=FeatureEncoding.fit(schema.features, seeds.numbers[shown], seeds.categories[shown], no_vectors),
             surfaces=schema.surfaces,
             activity_edges=graph.schema.activity_edges,
         )
+
+    def edge(self, name: str) -> FeatureEncoding | None:
+        """The attributes of an edge type in either direction; None of a PageRank."""
+        return self.edges.get(name.removeprefix(REVERSE))
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON document."""
@@ -134,6 +150,7 @@ class Encoding:
         """Back from JSON."""
         return cls(
             nodes={name: FeatureEncoding.from_json(node) for name, node in document["nodes"].items()},
+            edges={name: FeatureEncoding.from_json(edge) for name, edge in document["edges"].items()},
             impression=FeatureEncoding.from_json(document["impression"]),
             surfaces=tuple(document["surfaces"]),
             activity_edges=tuple(document["activity_edges"]),

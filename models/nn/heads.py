@@ -3,67 +3,40 @@
 import torch
 from torch import Tensor, nn
 
-from models.nn.age import AGE_FEATURES, age_features
 from models.nn.config import ModelConfig
-from models.nn.encoders import CategoryEmbedding
-from models.nn.encoding import Encoding
-
-_HOURS, _WEEKDAYS = 24, 7
-
-
-class Context(nn.Module):
-    """What is known of the impression itself: its features (counters, context), surface, local hour and weekday.
-
-    And how old the member's state is: without that, no recent activity could mean a quiet day or an old state.
-    """
-
-    def __init__(self, config: ModelConfig, encoding: Encoding) -> None:
-        super().__init__()
-        self.categories = CategoryEmbedding(encoding.impression.vocabularies)
-        self.surface = nn.Embedding(len(encoding.surfaces) + 1, 8)
-        self.hour, self.weekday = nn.Embedding(_HOURS, 8), nn.Embedding(_WEEKDAYS, 4)
-        inputs = encoding.impression.dense_width + self.categories.width + 20 + AGE_FEATURES
-        self.bottom = nn.Sequential(
-            nn.Linear(inputs, 2 * config.width),
-            nn.ReLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(2 * config.width, config.width),
-        )
-
-    def forward(
-        self, numbers: Tensor, categories: Tensor, surface: Tensor, hour: Tensor, weekday: Tensor, state_age: Tensor
-    ) -> Tensor:
-        """``numbers`` (B, C, F), ``categories`` (B, C, K); the others (B,) -> (B, C, w). Surface -1 = unknown."""
-        clock = [self.surface(surface + 1), self.hour(hour), self.weekday(weekday)]
-        moment = torch.cat([*clock, age_features(state_age)], dim=-1)
-        moment = moment.unsqueeze(1).expand(-1, numbers.shape[1], -1)
-        return self.bottom(torch.cat([numbers, self.categories(categories), moment], dim=-1))
+from models.nn.experts import Experts, bottom
 
 
 class TaskHeads(nn.Module):
-    """A bottom that all tasks share, then one linear head per task; matches also reach the tasks directly."""
+    """What the tasks share, then one linear head per task; matches and crossed features also reach the tasks directly.
 
-    def __init__(self, config: ModelConfig, matches: int, tasks: int) -> None:
+    (The cross network and the deep one stand side by side, Wang et al. 2021, figure 1b.)
+    """
+
+    def __init__(self, config: ModelConfig, matches: int, crossed: int, tasks: int) -> None:
         super().__init__()
-        self.bottom = nn.Sequential(
-            nn.Linear(6 * config.width + matches, config.head_width),
-            nn.ReLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.head_width, config.head_width),
-            nn.ReLU(),
+        inputs, width = 6 * config.width + matches, config.head_width
+        self.bottom = (
+            Experts(inputs, width, config.experts, tasks, config.dropout)
+            if config.experts
+            else bottom(inputs, width, config.dropout)
         )
-        self.tasks = nn.Linear(config.head_width, tasks)
-        self.direct = nn.Linear(matches, tasks, bias=False)
+        self.tasks = nn.Linear(width, tasks)
+        self.direct = nn.Linear(matches + crossed, tasks, bias=False)
         nn.init.zeros_(self.direct.weight)
 
-    def forward(self, summary: Tensor, tokens: Tensor, matches: Tensor, context: Tensor) -> Tensor:
+    def forward(self, summary: Tensor, tokens: Tensor, matches: Tensor, context: Tensor, crossed: Tensor) -> Tensor:
         """Logits (B, C, tasks).
 
         ``summary`` (B, 2 w) and ``tokens`` (B, C, H, w) come from the transformer, ``matches`` (B, C, matches) from
-        ``Matching``, ``context`` (B, C, w) from ``Context``.
+        ``Matching`` and ``Overlap``, ``context`` (B, C, w) and ``crossed`` (B, C, crossed) from ``Context``.
         """
         candidate = tokens.mean(dim=2)
         summary = summary.unsqueeze(1).expand(-1, candidate.shape[1], -1)
         products = candidate.repeat(1, 1, 2) * summary
-        hidden = self.bottom(torch.cat([candidate, summary, products, matches, context], dim=-1))
-        return self.tasks(hidden) + self.direct(matches)
+        shared = self.bottom(torch.cat([candidate, summary, products, matches, context], dim=-1))
+        if isinstance(self.bottom, Experts):  # (B, C, tasks, width): each task has a mixture of its own
+            logits = (shared * self.tasks.weight).sum(dim=-1) + self.tasks.bias
+        else:
+            logits = self.tasks(shared)
+        return logits + self.direct(torch.cat([matches, crossed], dim=-1))

@@ -14,16 +14,17 @@ from torch.nn import functional
 from models.nn.config import ModelConfig
 
 
-def prefix_mask(graph_tokens: int, activity_mask: Tensor) -> Tensor:
+def prefix_mask(graph_tokens: int, activity_mask: Tensor, causal: bool = True) -> Tensor:
     """(batch, 1, P, P) bool, P = graph_tokens + N: True where the row's token may see the column's.
 
-    ``activity_mask`` (batch, N) bool: False for padding, which nobody sees.
+    ``activity_mask`` (batch, N) bool: False for padding, which nobody sees. Not ``causal``: all see all others.
     """
     batch, activities = activity_mask.shape
     length = graph_tokens + activities
-    causal = torch.ones(length, length, dtype=torch.bool, device=activity_mask.device).tril()
-    causal[:graph_tokens, :graph_tokens] = True
-    return causal & visible_prefix(graph_tokens, activity_mask).view(batch, 1, 1, length)
+    seen = torch.ones(length, length, dtype=torch.bool, device=activity_mask.device)
+    seen = seen.tril() if causal else seen
+    seen[:graph_tokens, :graph_tokens] = True
+    return seen & visible_prefix(graph_tokens, activity_mask).view(batch, 1, 1, length)
 
 
 def visible_prefix(graph_tokens: int, activity_mask: Tensor) -> Tensor:
@@ -67,11 +68,11 @@ class SequenceDecoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.graph_tokens = config.graph_tokens
+        self.graph_tokens, self.causal = config.graph_tokens, config.prefix_causal
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.activity_position = nn.Parameter(torch.randn(config.activities, config.width) * 0.02)
-        self.member_position = nn.Parameter(torch.randn(config.graph_tokens, config.width) * 0.02)
-        self.candidate_position = nn.Parameter(torch.randn(config.graph_tokens, config.width) * 0.02)
+        self.activity_position = _positions(config, config.activities)
+        self.member_position = _positions(config, config.graph_tokens)
+        self.candidate_position = _positions(config, config.graph_tokens)
         self.norm = nn.LayerNorm(config.width)
 
     def forward(self, member: Tensor, activities: Tensor, mask: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,27 +82,48 @@ class SequenceDecoder(nn.Module):
         became of the candidates' tokens (B, C, H, w).
         """
         batch, slate = candidates.shape[:2]
-        prefix = torch.cat([member + self.member_position, activities + self.activity_position], dim=1)  # (B, P, w)
-        causal = prefix_mask(self.graph_tokens, mask)
+        prefix, seen_by_prefix = self._prefix(member, activities, mask)  # (B, P, w)
         own = torch.ones(batch, self.graph_tokens, dtype=torch.bool, device=mask.device)
         seen = torch.cat([visible_prefix(self.graph_tokens, mask), own], dim=1)  # (B, P + H)
         seen = seen.repeat_interleave(slate, dim=0)[:, None, None, :]
         tokens = (candidates + self.candidate_position).flatten(0, 1)  # (B * C, H, w)
-        blocks = cast("list[Block]", list(self.blocks))
-        for place, block in enumerate(blocks):
+        for place, block in enumerate(self._layers):
             keys = block.keys(prefix)
             both = tuple(
                 torch.cat([shared.repeat_interleave(slate, dim=0), new], dim=2)
                 for shared, new in zip(keys, block.keys(tokens), strict=True)
             )
             tokens = block(tokens, (both[0], both[1]), seen)
-            last = place == len(self.blocks) - 1
-            prefix = block(self._read(prefix, 1), keys, self._read(causal, 2)) if last else block(prefix, keys, causal)
+            if place == len(self.blocks) - 1:
+                prefix = block(self._read(prefix, 1), keys, self._read(seen_by_prefix, 2))
+            else:
+                prefix = block(prefix, keys, seen_by_prefix)
         prefix, tokens = self.norm(prefix), self.norm(tokens)
         summary = torch.cat([prefix[:, :-1].mean(dim=1), prefix[:, -1]], dim=-1)
         return summary, tokens.unflatten(0, (batch, slate))
+
+    def outputs(self, member: Tensor, activities: Tensor, mask: Tensor) -> Tensor:
+        """(B, P, w): the output at every token of the prefix; arguments as above."""
+        prefix, seen = self._prefix(member, activities, mask)
+        for block in self._layers:
+            prefix = block(prefix, block.keys(prefix), seen)
+        return cast(Tensor, self.norm(prefix))
+
+    @property
+    def _layers(self) -> list[Block]:
+        return cast("list[Block]", list(self.blocks))
+
+    def _prefix(self, member: Tensor, activities: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The prefix (B, P, w) and which of its tokens see which (B, 1, P, P)."""
+        prefix = torch.cat([member + self.member_position, activities + self.activity_position], dim=1)
+        return prefix, prefix_mask(self.graph_tokens, mask, self.causal)
 
     def _read(self, prefix: Tensor, along: int) -> Tensor:
         """What is read of the last layer: the graph tokens and the last activity, which has seen everything."""
         last = prefix.shape[along] - 1
         return torch.cat([prefix.narrow(along, 0, self.graph_tokens), prefix.narrow(along, last, 1)], dim=along)
+
+
+def _positions(config: ModelConfig, places: int) -> Tensor:
+    """(places, w): learned; zeros that stay zeros where positions are switched off."""
+    return nn.Parameter(torch.randn(places, config.width) * (0.02 * config.positions), requires_grad=config.positions)

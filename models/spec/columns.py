@@ -57,3 +57,5 @@ def _edge_columns(name: str, edge: Edge) -> Iterable[tuple[str, str, str | None]
     yield f"edges.{name}.time", edge.table, edge.time
     if edge.weight:
         yield f"edges.{name}.weight", edge.table, edge.weight
+    for attribute in edge.attributes:
+        yield f"edges.{name}.attributes.{attribute}", edge.table, attribute

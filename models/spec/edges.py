@@ -50,6 +50,11 @@ class Edge(Walked):
     domain: str = Field(description="family of surfaces; `domains` chooses among them (intrinsic is always in)")
     filter: Filter = Field(default={})
     weight: str | None = Field(default=None, description="column with a positive weight; none = 1")
+    attributes: dict[Name, Literal["number", "category"]] = Field(
+        default={},
+        description="columns that say more about an edge (where, how long), each a number or a category; they are seen "
+        "with the edge, so the time is the one at which all of them are known",
+    )
     weigh_by: Literal["common_neighbours"] | None = Field(
         default=None,
         description="weights out of the graph itself, for edges within one node type: how many neighbours both ends "

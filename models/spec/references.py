@@ -23,6 +23,9 @@ def check_references(spec: Spec, file: str) -> None:
         node(f"edges.{name}.source.node", edge.source.node)
         node(f"edges.{name}.target.node", edge.target.node)
         _check_settled(spec, file, name, edge)
+        owners: dict[str, str] = {}
+        for attribute in edge.attributes:
+            check_name(file, f"edges.{name}.attributes.{attribute}", "a name of its own", attribute, owners)
     check_derived(spec, file)
     for role, column in spec.node_columns():
         node(f"impressions.{role}.node", column.node)
@@ -79,7 +82,7 @@ def _check_surfaces(spec: Spec, file: str) -> None:
 def _check_settled(spec: Spec, file: str, name: str, edge: Edge) -> None:
     """An edge that depends on an outcome becomes visible when the outcome settles, not when the item was shown."""
     shown = spec.impressions
-    named = {*edge.filter, edge.weight or ""} if edge.table == shown.table else set()
+    named = {*edge.filter, edge.weight or "", *edge.attributes} if edge.table == shown.table else set()
     used = sorted(named & set(shown.outcomes))
     if used and edge.time != shown.settled:
         raise SpecError(

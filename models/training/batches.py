@@ -11,11 +11,14 @@ from models.graph.tree import Activities, Tree
 from models.nn.clock import local_clock
 from models.nn.encoded import EncodedGraph
 from models.nn.model import Ranker
+from models.training.config import TrainedState
 from models.training.slices import Slices
 
 State = Literal["as_of", "frozen"]
+FRESH, STALE, FROZEN = range(3)
+"""How a seed sees its member: as of itself; tokens and activities as of ``frozen_time``, counters as of itself; all as
+of ``frozen_time``."""
 _SECOND = 1_000_000
-_DAY = 86_400 * _SECOND
 
 
 @dataclass
@@ -50,41 +53,49 @@ class Batch:
 class Batches:
     """Makes batches out of one graph for one model."""
 
-    def __init__(self, encoded: EncodedGraph, activities: int, limit: int | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        encoded: EncodedGraph,
+        activities: int,
+        limit: int | None = None,
+        seed: int = 0,
+        hops: int | None = None,
+    ) -> None:
         """``activities``: N, how many of the member's last activities a batch holds; ``limit``: the largest fan-out,
-        None = as the schema says; ``seed``: of the sampler's random strategies."""
+        ``hops``: how far trees reach, None = as the schema says; ``seed``: of the sampler's random strategies."""
         self.encoded, self.activities = encoded, activities
-        self.sampler = Sampler(encoded.graph, limit=limit, seed=seed)
+        self.sampler = Sampler(encoded.graph, hops=hops, limit=limit, seed=seed)
 
-    def make(self, slices: Slices, state: State = "as_of", lag: Tensor | None = None, draw: int = 0) -> Batch:
+    def make(self, slices: Slices, seen: Tensor | State = "as_of", lag: int = 0, draw: int = 0) -> Batch:
         """The batch of the seeds of S ``slices``, each with one state of its member as of the slice's earliest seed.
 
-        ``state`` frozen: the member's side (tree, activities, features keyed by the member) is read as of that seed's
-        ``frozen_time``. ``lag`` (S,) int64 microseconds, 0 or more: read it that much earlier. ``draw``: another one,
-        another answer of the sampler's random strategies.
+        ``seen``: (S,) int64 out of FRESH, STALE and FROZEN, or one word for all: as_of = FRESH, frozen = FROZEN.
+        ``lag``: microseconds, 0 or more, by which tokens and activities of BOTH sides are older still, as where they
+        were pushed that long ago. ``draw``: another one, another answer of the sampler's random strategies.
         """
-        graph, seeds, frozen = self.encoded.graph, self.encoded.graph.seeds, state == "frozen"
+        graph, seeds = self.encoded.graph, self.encoded.graph.seeds
         rows, first = slices.rows, slices.first
         of = slices.of if len(first) < len(rows) else None
         time, item = seeds.time[rows], seeds.item[rows]
-        member_time = (seeds.frozen_time if frozen else seeds.time)[first]
-        if lag is not None:
-            member_time = member_time - lag
+        if isinstance(seen, str):
+            seen = torch.full_like(first, FROZEN if seen == "frozen" else FRESH)
+        member_time = torch.where(seen == FRESH, seeds.time[first], seeds.frozen_time[first]) - lag
+        frozen = _spread(seen == FROZEN, of).unsqueeze(1)
         schema, member = graph.schema.seeds, seeds.member[first]
         activities = self.sampler.activities(member, member_time, self.activities)
-        seen = replace(activities, time=_spread(activities.time, of), mask=_spread(activities.mask, of))
-        numbers = self.encoded.frozen_numbers if frozen else self.encoded.impression_numbers
-        categories = self.encoded.frozen_categories if frozen else self.encoded.impression_categories
+        aged = replace(activities, time=_spread(activities.time, of), mask=_spread(activities.mask, of))
+        numbers = _where(frozen, self.encoded.frozen_numbers, self.encoded.impression_numbers, rows)
+        categories = _where(frozen, self.encoded.frozen_categories, self.encoded.impression_categories, rows)
         hour, weekday = local_clock(time, schema.timezone_offset)
         return Batch(
             member=self.sampler.tree(schema.member, member, member_time, draw),
-            item=self.sampler.tree(schema.item, item, time, draw),
+            item=self.sampler.tree(schema.item, item, time - lag, draw),
             activities=activities,
             member_time=member_time,
             slice=of,
-            age=activity_age(seen, time),
-            numbers=numbers[rows].unsqueeze(1),
-            categories=categories[rows].unsqueeze(1),
+            age=activity_age(aged, time),
+            numbers=numbers.unsqueeze(1),
+            categories=categories.unsqueeze(1),
             surface=self.encoded.surface[rows],
             hour=hour,
             weekday=weekday,
@@ -98,21 +109,49 @@ def activity_age(activities: Activities, time: Tensor) -> Tensor:
     return (time.unsqueeze(1) - activities.time).float() / _SECOND * activities.mask
 
 
-def random_lag(count: int, days: float, device: torch.device, generator: torch.Generator | None = None) -> Tensor:
-    """(count,) int64: half of them (at random) a moment up to ``days`` back, in microseconds, the others 0."""
-    stale = torch.rand(count, device=device, generator=generator) < 0.5
-    return (torch.rand(count, device=device, generator=generator) * stale * days * _DAY).long()
+def random_state(
+    count: int, state: TrainedState, device: torch.device, generator: torch.Generator | None = None
+) -> Tensor:
+    """(count,) int64: how each slice of a training batch sees its member; ``TrainingConfig.state`` says the shares."""
+    if state != "mixed":
+        return torch.full((count,), FROZEN if state == "frozen" else FRESH, device=device)
+    chance = torch.rand(count, device=device, generator=generator)
+    return (chance >= 0.5).long() + (chance >= 0.75).long()
 
 
-def score(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | None = None) -> Tensor:
-    """Logits (B, T) of a batch, encoder and decoder in one go."""
-    item = ranker.item_tokens(encoded, batch.item, table)
+@dataclass
+class Tokens:
+    """What the encoders make of a batch, one row per seed."""
+
+    member: Tensor
+    """(B, H, w)."""
+    activities: Tensor
+    """(B, N, w)."""
+    mask: Tensor
+    """(B, N) bool."""
+    item: Tensor
+    """(B, H, w)."""
+
+
+def encode(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | None = None) -> Tokens:
+    """The tokens of a batch."""
+    activities = ranker.activity_tokens(encoded, batch.activities, batch.member_time, table)
+    return Tokens(
+        member=_spread(ranker.member_tokens(encoded, batch.member, table), batch.slice),
+        activities=_spread(activities, batch.slice),
+        mask=_spread(batch.activities.mask, batch.slice),
+        item=ranker.item_tokens(encoded, batch.item, table),
+    )
+
+
+def decode(ranker: Ranker, batch: Batch, tokens: Tokens) -> Tensor:
+    """Logits (B, T) of a batch, from its tokens."""
     return ranker.decode(
-        _spread(ranker.member_tokens(encoded, batch.member, table), batch.slice),
-        _spread(ranker.activity_tokens(encoded, batch.activities, batch.member_time, table), batch.slice),
+        tokens.member,
+        tokens.activities,
         batch.age,
-        _spread(batch.activities.mask, batch.slice),
-        item.unsqueeze(1),
+        tokens.mask,
+        tokens.item.unsqueeze(1),
         batch.numbers,
         batch.categories,
         batch.surface,
@@ -122,6 +161,16 @@ def score(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | N
     ).squeeze(1)
 
 
+def score(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | None = None) -> Tensor:
+    """Logits (B, T) of a batch, encoder and decoder in one go."""
+    return decode(ranker, batch, encode(ranker, encoded, batch, table))
+
+
 def _spread(states: Tensor, slice_of: Tensor | None) -> Tensor:
     """(S, ...) member states -> (B, ...), one per seed."""
     return states if slice_of is None else states[slice_of]
+
+
+def _where(frozen: Tensor, held_back: Tensor, fresh: Tensor, rows: Tensor) -> Tensor:
+    """(B, columns): the frozen rows' values, (B, 1) bool, out of ``held_back``, the others' out of ``fresh``."""
+    return torch.where(frozen, held_back[rows], fresh[rows])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 Precision = Literal["float32", "bfloat16"]
+TrainedState = Literal["mixed", "as_of", "frozen"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,17 @@ class TrainingConfig:
     averaging: float = 0.0
     """The model that is validated and kept is a moving average of the weights, with this decay per step; 0 = none."""
     member_lag_days: float = 1.0
-    """In training a member's state is frozen at a random moment up to this many days earlier (half of the seeds), so
-    that one model holds for fresh and for stale state."""
+    """Every training row has an earlier moment, drawn once, at most this many days back, as of which its member may be
+    read instead (``state``)."""
+    state: TrainedState = "mixed"
+    """Which state of its member a training row sees. mixed: fresh in half of the rows, drawn anew in every epoch; in a
+    quarter tokens and activities as of the earlier moment, as where vectors are pushed now and then; in a quarter the
+    member's counters as well. One model then holds for fresh and for stale state. as_of: fresh; frozen: all earlier."""
+    history_events: int = 0
+    """Pre-training: so many engagements of members with items before the train window, each to be told from what was
+    known before it which action it was; drawn at random, each once before any twice. 0 = none."""
+    long_term_weight: float = 0.1
+    """Weight of the long-term loss (``model.long_term``) beside the tasks'."""
     seed: int = 7
     """Seed of initialisation, order, dropout and the random choices of the sampler in training."""
     precision: Precision = "float32"

@@ -36,7 +36,7 @@ def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path) -> dict[
     config = model.ranker.config
     manifest = {
         "as_of": as_of,
-        "tokens": model.ranker.rows,
+        "tokens": dict(zip(("member", "item"), model.ranker.rows, strict=True)),
         "activities": config.activities,
         "width": config.width,
         "rows": {"member": graph.schema.node(seeds.member).count, "item": graph.schema.node(seeds.item).count},
@@ -50,7 +50,7 @@ def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path) -> dict[
 
 
 def _members(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> dict[str, np.ndarray]:
-    sampler, node = Sampler(encoded.graph, limit=model.limit), model.schema.seeds.member
+    sampler, node = Sampler(encoded.graph, model.ranker.hops, model.limit), model.schema.seeds.member
     tokens, contents, times = [], [], []
     for index, time in _batches(encoded, node, as_of):
         activities = sampler.activities(index, time, model.ranker.config.activities)
@@ -61,7 +61,7 @@ def _members(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> 
 
 
 def _items(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> np.ndarray:
-    sampler, node = Sampler(encoded.graph, limit=model.limit), model.schema.seeds.item
+    sampler, node = Sampler(encoded.graph, model.ranker.hops, model.limit), model.schema.seeds.item
     return _flat(
         [
             model.ranker.item_tokens(encoded, sampler.tree(node, index, time), table)

@@ -9,6 +9,10 @@ class NoSeedsError(TrainingError):
     """Raised when the windows to train on hold no seed with a label."""
 
 
+class NoHistoryError(TrainingError):
+    """Raised when training is to begin with the history and the graph holds none to learn from."""
+
+
 class DivergedError(TrainingError):
     """Raised when the loss stops being a finite number."""
 

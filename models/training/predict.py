@@ -16,32 +16,38 @@ _BATCH = 2048
 
 
 def predict(
-    model: Model, graph: TemporalGraph, rows: Tensor, state: State = "as_of", calibrated: bool = True
+    model: Model, graph: TemporalGraph, rows: Tensor, state: State = "as_of", calibrated: bool = True, lag: int = 0
 ) -> np.ndarray:
     """Probabilities (n, tasks) float64 of seeds ``rows`` (n,) of any graph of the model's schema.
 
     ``state``: as_of = everything strictly before the seed; frozen = the member's side as of ``frozen_time``, the start
-    of the seed's window, as one ranking request sees it. Not calibrated: the sigmoid of the logits. Raises
-    EncodingError where the graph is not of the model's schema.
+    of the seed's window, as one ranking request sees it. ``lag``: microseconds by which the tokens of both sides are
+    older still. Not calibrated: the sigmoid of the logits. Raises EncodingError where the graph is not of the model's
+    schema.
     """
     encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
-    logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.limit)
+    logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.limit, lag)
     return model.calibration.apply(logits) if calibrated else 1 / (1 + np.exp(-logits.astype(np.float64)))
 
 
 @torch.inference_mode()
 def score_rows(
-    ranker: Ranker, encoded: EncodedGraph, rows: Tensor, state: State = "as_of", limit: int | None = None
+    ranker: Ranker,
+    encoded: EncodedGraph,
+    rows: Tensor,
+    state: State = "as_of",
+    limit: int | None = None,
+    lag: int = 0,
 ) -> np.ndarray:
     """Logits (n, tasks) float32 of seeds, in evaluation mode; the ranker is left in the mode it had.
 
-    ``limit``: the largest fan-out; None = as the schema says.
+    ``limit``: the largest fan-out; None = as the schema says. ``lag`` as ``predict`` has it.
     """
     mode = ranker.training
     ranker.eval()
-    batches = Batches(encoded, ranker.config.activities, limit)
+    batches = Batches(encoded, ranker.config.activities, limit, hops=ranker.hops)
     table = ranker.input_table(encoded)
-    parts = [score(ranker, encoded, batches.make(part, state), table) for part in one_each(rows).batches(_BATCH)]
+    parts = [score(ranker, encoded, batches.make(part, state, lag), table) for part in one_each(rows).batches(_BATCH)]
     ranker.train(mode)
     tasks = len(ranker.schema.seeds.tasks)
     return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, tasks), dtype=np.float32)

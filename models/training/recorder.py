@@ -16,7 +16,7 @@ from models.training.slices import Slices
 _WARM_UP = 2
 
 Backward = Callable[[Slices, Tensor, Tensor], Tensor]
-"""Slices, lag, defined rows by task -> the loss (), after its gradients were added to ``grad``."""
+"""Slices, how each sees its member, defined rows by task -> the loss (), after its gradients were added to ``grad``."""
 
 
 def recordable(schema: GraphSchema, device: torch.device) -> bool:
@@ -36,30 +36,30 @@ class Recorder:
         """Whether this is a full batch of seeds that share no state."""
         return len(slices) == len(slices.rows) == self.size
 
-    def run(self, backward: Backward, slices: Slices, lag: Tensor, defined: Tensor) -> Tensor:
+    def run(self, backward: Backward, slices: Slices, seen: Tensor, defined: Tensor) -> Tensor:
         """The loss (); every ``grad`` is set. ``backward`` is the same but for its arguments in every call."""
         if self._graph is None:
-            self._record(backward, slices, lag, defined)
+            self._record(backward, slices, seen, defined)
         assert self._graph is not None
-        for buffer, value in zip((self._slices.rows, *self._others), (slices.rows, lag, defined), strict=True):
+        for buffer, value in zip((self._slices.rows, *self._others), (slices.rows, seen, defined), strict=True):
             buffer.copy_(value)
         self._graph.replay()
         for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
             parameter.grad = gradient
         return self._loss
 
-    def _record(self, backward: Backward, slices: Slices, lag: Tensor, defined: Tensor) -> None:
+    def _record(self, backward: Backward, slices: Slices, seen: Tensor, defined: Tensor) -> None:
         # What is recorded reads these very tensors at every replay.
         self._slices = Slices(slices.rows.clone(), slices.offsets.clone())
-        self._others = lag.clone(), defined.clone()
+        self._others = seen.clone(), defined.clone()
         # A first run compiles and reserves what must not be recorded. Random numbers go on as if nothing had been.
-        with torch.random.fork_rng(devices=[lag.device]):
-            stream = torch.cuda.Stream(lag.device)
-            stream.wait_stream(torch.cuda.current_stream(lag.device))
+        with torch.random.fork_rng(devices=[seen.device]):
+            stream = torch.cuda.Stream(seen.device)
+            stream.wait_stream(torch.cuda.current_stream(seen.device))
             with torch.cuda.stream(stream):
                 for _ in range(_WARM_UP):
                     backward(self._slices, *self._others)
-            torch.cuda.current_stream(lag.device).wait_stream(stream)
+            torch.cuda.current_stream(seen.device).wait_stream(stream)
             for parameter in self.parameters:
                 parameter.grad = None
             self._graph = torch.cuda.CUDAGraph()

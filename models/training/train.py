@@ -1,18 +1,14 @@
 """The training loop: epochs over the seeds, early stopping on the validation window, checkpoints, the artifact."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from sys import stderr
-from time import perf_counter
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from models.files import sha256_of_json
 from models.graph.store import TemporalGraph
@@ -21,18 +17,16 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.training.artifact import Model, save_model
-from models.training.batches import Batches, random_lag
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
 from models.training.compiled import compile_ranker
 from models.training.config import TrainingConfig
 from models.training.distributed import ranks
-from models.training.errors import DivergedError, NoSeedsError
+from models.training.epoch import new_optimiser, run_epoch, seeded
+from models.training.errors import NoSeedsError
+from models.training.history import pretrain
 from models.training.predict import score_rows, task_aucs
-from models.training.recorder import Recorder, recordable
 from models.training.schedule import advance, begin
-from models.training.slices import cut
-from models.training.step import gradient
 
 Log = Callable[[dict[str, float], int], None]
 """Called with metrics and the number of the epoch."""
@@ -70,9 +64,9 @@ def train(
     tasks = [task.name for task in graph.schema.seeds.tasks]
     encoding = Encoding.fit(graph, until=max(graph.schema.window(window).end for window in windows))
     encoded = encode_graph(encoding, graph.schema, graph)
-    with _seeded(training_config.seed, chosen):
+    with seeded(training_config.seed, chosen):
         ranker = Ranker(model_config, graph.schema, encoding).to(chosen)
-    optimiser = _optimiser(ranker, training_config)
+    optimiser = new_optimiser(ranker, training_config)
     average = deepcopy(ranker)  # the moving average of the weights: what is validated and kept
     if training_config.compile:
         compile_ranker(ranker, chosen)
@@ -87,12 +81,16 @@ def train(
     if found:
         progress, best = found[0], {name: value.to(chosen) for name, value in found[1].items()}
     together.agree("epochs done", progress.epoch, chosen)
-    if not found and together.leads:
-        checkpoints.clear()
+    if not found:
+        if together.leads:
+            checkpoints.clear()
+        if training_config.history_events:
+            pretrain(ranker, encoded, training_config)
+            average.load_state_dict(ranker.state_dict())
 
     while not _finished(progress, training_config, fixed_epochs):
         limit = limits[progress.epoch] if limits else progress.neighbours.limit if progress.neighbours else None
-        metrics = _epoch(ranker, average, encoded, optimiser, rows, progress.epoch, training_config, limit)
+        metrics = run_epoch(ranker, average, encoded, optimiser, rows, progress.epoch, training_config, limit)
         progress.epoch += 1
         progress.limits.append(limit)
         if limit is not None:
@@ -138,78 +136,11 @@ def train(
     return folder
 
 
-def _epoch(
-    ranker: Ranker,
-    average: Ranker,
-    encoded: EncodedGraph,
-    optimiser: torch.optim.Optimizer,
-    rows: Tensor,
-    epoch: int,
-    config: TrainingConfig,
-    limit: int | None,
-) -> dict[str, float]:
-    """One pass over ``rows`` in random order; answer loss and speed."""
-    ranker.train()
-    together, device, seed = ranks(), rows.device, config.seed + 1_000_003 * (epoch + 1)
-    batches = Batches(encoded, ranker.config.activities, limit, config.seed)
-    seeds = encoded.graph.seeds
-    slices = cut(rows, seeds.member[rows], seeds.time[rows], config.slice, config.slice_hours)
-    started, total, seen = perf_counter(), 0.0, 0
-    with _seeded(seed, device), _bar(len(rows), epoch, together.leads) as bar:
-        steps = slices.take(torch.randperm(len(slices), device=device)).batches(config.batch_size)
-        recorder = None
-        if config.record and recordable(encoded.graph.schema, device):
-            recorder = Recorder(list(ranker.parameters()), config.batch_size // together.size)
-        lags = None
-        if together.size > 1:  # all processes draw the same lags, each its own dropout
-            lags = torch.Generator(device).manual_seed(seed)
-            torch.manual_seed(seed + 7 * (together.rank + 1))
-        for step, part in enumerate(steps):
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * _schedule((epoch + step / len(steps)) / config.epochs, config)
-            lag, draw = random_lag(len(part), config.member_lag_days, device, lags), epoch * len(steps) + step + 1
-            loss = gradient(
-                ranker, encoded, batches, part, lag, draw, config.accumulate, config.precision, together, recorder
-            )
-            torch.nn.utils.clip_grad_norm_(ranker.parameters(), config.gradient_norm)
-            optimiser.step()
-            _follow(average, ranker, config.averaging, epoch * len(steps) + step)
-            value = loss.item()
-            if not math.isfinite(value):
-                raise DivergedError(
-                    f"loss in epoch {epoch + 1}, step {step + 1}: expected a finite number; found {value}: lower "
-                    f"learning_rate ({config.learning_rate})"
-                )
-            count = len(part.rows)
-            total, seen = total + value * count, seen + count
-            bar.set_postfix(loss=f"{total / seen:.4f}", refresh=False)
-            bar.update(count)
-    return {"train_loss": total / seen, "seeds_per_second": seen / (perf_counter() - started)}
-
-
-@torch.no_grad()
-def _follow(average: Ranker, ranker: Ranker, decay: float, step: int) -> None:
-    """Move the average towards the weights; in the first steps faster, so that it forgets where they began."""
-    decay = min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(average.parameters()), list(ranker.parameters()), 1 - decay)
-
-
 def _validate(ranker: Ranker, encoded: EncodedGraph, limit: int | None) -> dict[str, float]:
     rows = encoded.graph.seeds.rows("validate")
     labels = encoded.graph.seeds.labels[rows].cpu().numpy()
     aucs = task_aucs(ranker, labels, score_rows(ranker, encoded, rows, limit=limit))
     return {f"validate_auc_{task}": auc for task, auc in aucs.items()}
-
-
-def _schedule(progress: float, config: TrainingConfig) -> float:
-    """Share of the peak learning rate: a linear rise, then a linear fall to zero; ``progress`` 0 to 1."""
-    if progress < config.warmup:
-        return (progress + 1e-3) / (config.warmup + 1e-3)
-    return max(0.0, (1 - progress) / (1 - config.warmup))
-
-
-def _optimiser(ranker: Ranker, config: TrainingConfig) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(ranker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 def _finished(progress: Progress, config: TrainingConfig, fixed_epochs: int | None) -> bool:
@@ -257,17 +188,3 @@ def fingerprint(
             "processes": ranks().size,
         }
     )
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's random state set to ``seed`` inside the block and as it was after it."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
-
-
-def _bar(total: int, epoch: int, shown: bool) -> tqdm:
-    interval, name = 0.2 if stderr.isatty() else 10.0, f"epoch {epoch + 1}"
-    return tqdm(total=total, desc=name, unit=" seeds", unit_scale=True, mininterval=interval, disable=not shown)

@@ -36,6 +36,7 @@ edges:
     domain: push
     filter: {clicked: [1]}
     weight: worth
+    attributes: {surface: category, dwelt: number}
     fan_out: [3, 2]
   follows:
     table: follows
@@ -148,7 +149,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 
 
 def write_product(folder: Path, rows: dict[str, list[dict[str, Any]]] | None = None) -> tuple[Path, Path]:
-    """Write the tables and the training set; returns their folders. A row's counters are its key, frozen ones -1."""
+    """Write the tables and the training set; returns their folders.
+
+    A row's counters are its key, frozen ones the same below zero. Frozen are rows of the train window an hour before
+    they were shown, others at their window's start.
+    """
     rows = {**ROWS, **(rows or {})}
     tables, training_set = folder / "tables", folder / "training_set"
     tables.mkdir(parents=True, exist_ok=True)
@@ -164,9 +169,16 @@ def write_product(folder: Path, rows: dict[str, list[dict[str, Any]]] | None = N
             seeds.append({**row, "window": windows[0], **dict.fromkeys(COUNTERS, float(row["impression_id"]))})
     types = {**TYPES["impressions"], "window": pa.string(), **COUNTERS}
     _write(training_set / "impressions.parquet", seeds, types)
-    frozen = [{**row, **dict.fromkeys(COUNTERS, -1.0)} for row in seeds if row["window"] != "train"]
-    _write(training_set / "frozen.parquet", frozen, types)
+    frozen = [
+        {**row, **{name: -row[name] for name in COUNTERS}, "frozen_time": _frozen_time(row["window"], row["time"])}
+        for row in seeds
+    ]
+    _write(training_set / "frozen.parquet", frozen[::-1], {**types, "frozen_time": TIME})
     return tables, training_set
+
+
+def _frozen_time(window: str, time: int) -> int:
+    return time - HOUR if window == "train" else min(spec().span(window).start + 1, time)
 
 
 def _inside(window: str, time: int) -> bool:

@@ -63,6 +63,23 @@ def test_columns_as_they_come_from_tables_are_taken() -> None:
     assert [listed(edges) for edges in plain] == [listed(edges) for edges in odd]
 
 
+def test_attributes_go_with_their_edge() -> None:
+    """In both directions; of what is the same edge, those of the first row."""
+    source, target, time = np.array([1, 0, 1, 0]), np.array([0, 1, 0, 0]), np.array([5, 5, 5, 3])
+    said = {"numbers": np.array([[0.0], [1.0], [2.0], [3.0]])[::1], "categories": torch.tensor([[1], [0], [2], [1]])}
+    forward, backward = edges_from_arrays(source, target, time, sources=2, targets=2, **said)
+    assert forward.numbers[:, 0].tolist() == [3, 1, 0]
+    assert forward.categories[:, 0].tolist() == [1, 0, 1]
+    assert backward.numbers[:, 0].tolist() == [3, 0, 1]
+    assert (forward.numbers.dtype, forward.categories.dtype) == (torch.float32, torch.int32)
+    plain, _ = edges_from_arrays(source, target, time, sources=2, targets=2)
+    assert plain.numbers.shape == plain.categories.shape == (3, 0)
+    with pytest.raises(GraphInputError, match=r"numbers: expected a row per edge, \(4, columns\); found shape \(4,\)"):
+        edges_from_arrays(source, target, time, sources=2, targets=2, numbers=np.zeros(4))
+    with pytest.raises(GraphInputError, match=r"categories: expected a row per edge.*found shape \(1, 2\)"):
+        edges_from_arrays(source, target, time, sources=2, targets=2, categories=np.zeros((1, 2), np.int64))
+
+
 def test_no_edges_and_no_nodes() -> None:
     for edges, owners in zip(edges_from_arrays(NONE, NONE, NONE, sources=2, targets=0), (2, 0), strict=True):
         assert edges.offsets.tolist() == [0] * (owners + 1)

@@ -20,7 +20,7 @@ from models.graph.hashing import hash_keys
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.spec import Spec
-from tests.graph.product import HOUR, ROWS, START, shown, spec, write_product
+from tests.graph.product import HOUR, ROWS, START, TIME, shown, spec, write_product
 
 
 def built(folder: Path, rows: dict[str, list[dict[str, Any]]] | None = None, of: Spec | None = None) -> TemporalGraph:
@@ -58,6 +58,19 @@ def test_edges_are_filtered_weighted_and_kept_once(graph: TemporalGraph) -> None
     dropped = graph.manifest["dropped"]["edges"]
     assert dropped["clicked"] == {"null_key": 1, "null_time": 1, "bad_weight": 1, "duplicate": 1}
     assert dropped["follows"] == {"null_key": 1, "null_time": 0, "bad_weight": 0, "duplicate": 1}
+
+
+def test_edges_keep_what_their_rows_say(graph: TemporalGraph) -> None:
+    clicked, back = graph.edges["clicked"], graph.edges["rev_clicked"]
+    assert [(a.name, a.kind, a.vocabulary) for a in graph.schema.edge("rev_clicked").attributes] == [
+        ("surface", "category", ("email", "push")),
+        ("dwelt", "number", ()),
+    ]
+    assert clicked.categories[:, 0].tolist() == [2, 2, 2, 2, 2, 2, 1]
+    assert clicked.numbers[:, 0].nan_to_num(-1).tolist() == [0, 0, 1, 0, -1, 0, 0]
+    assert back.categories[:, 0].tolist() == [2, 2, 2, 2, 2, 1, 2]
+    assert back.numbers[:, 0].nan_to_num(-1).tolist() == [0, 1, 0, 0, 0, 0, -1]
+    assert graph.edges["follows"].numbers.shape == graph.edges["rev_follows"].categories.shape == (2, 0)
 
 
 def test_schema_comes_from_the_spec(graph: TemporalGraph) -> None:
@@ -101,10 +114,11 @@ def test_seeds_hold_the_impressions_of_the_four_windows(graph: TemporalGraph) ->
     # Defined on clicked rows of push alone, and where the outcome is known.
     assert seeds.labels[:, 1].nan_to_num(-1).tolist() == [1, -1, -1, -1, 0, -1]
     assert seeds.numbers[:, 0].tolist() == [8, 9, 10, 11, 12, 13]
-    assert seeds.frozen_numbers[:, 0].tolist() == [8, 9, 10, -1, -1, -1]
+    assert seeds.frozen_numbers[:, 0].tolist() == [-8, -9, -10, -11, -12, -13]
+    assert seeds.frozen_categories.tolist() == seeds.categories.tolist()
     assert seeds.categories[:, 0].tolist() == [1, 0, 2, 1, 1, 1]
     starts = [graph.schema.window(name).start + 1 for name in ("validate", "gate", "test")]
-    assert seeds.frozen_time.tolist() == [*seeds.time[:3].tolist(), *starts]
+    assert seeds.frozen_time.tolist() == [*(seeds.time[:3] - HOUR).tolist(), *starts]
 
 
 def test_activities_are_the_engagement_edges_that_leave_the_member(graph: TemporalGraph) -> None:
@@ -170,14 +184,18 @@ EVENTS = st.lists(
 @given(EVENTS)
 @settings(max_examples=15, deadline=None)
 def test_edges_equal_brute_force(events: list[tuple]) -> None:
-    rows = [shown(place, m, i, hour, clicked, worth=worth) for place, (m, i, hour, clicked, worth) in enumerate(events)]
+    rows = [
+        shown(place, m, i, hour, clicked, worth=worth, dwelt=place)
+        for place, (m, i, hour, clicked, worth) in enumerate(events)
+    ]
     with TemporaryDirectory() as folder:
         graph = built(Path(folder), {"impressions": rows})
         members, items = graph.keys("member").to_pylist(), graph.keys("item").to_pylist()
-        first: dict[tuple, float] = {}
+        first: dict[tuple, tuple[float, int]] = {}
         for row in rows:
             if None not in (row["member_id"], row["item_id"], row["worth"]) and row["clicked"] and row["worth"] > 0:
-                first.setdefault((row["member_id"], row["item_id"], row["settled_time"]), row["worth"])
+                edge_of = (row["member_id"], row["item_id"], row["settled_time"])
+                first.setdefault(edge_of, (row["worth"], row["dwelt"]))
         for name, own, other in (("clicked", 0, 1), ("rev_clicked", 1, 0)):
             edge, keys = graph.edges[name], (members, items)
             expected = sorted(first.items(), key=lambda one: (one[0][own], one[0][2]))  # stable: ties in row order
@@ -185,7 +203,8 @@ def test_edges_equal_brute_force(events: list[tuple]) -> None:
             assert [keys[own][place] for place in owner.tolist()] == [one[own] for one, _ in expected]
             assert [keys[other][place] for place in edge.target.tolist()] == [one[other] for one, _ in expected]
             assert edge.time.tolist() == [one[2] for one, _ in expected]
-            assert edge.weight.tolist() == [weight for _, weight in expected]
+            assert edge.weight_of(torch.arange(len(expected))).tolist() == [weight for _, (weight, _) in expected]
+            assert edge.numbers[:, 0].tolist() == [dwelt for _, (_, dwelt) in expected]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +240,9 @@ def rewritten(path: Path, column: str, values: pa.Array | None) -> None:
         ("training_set/impressions", "window", pa.array(["train"] * 5 + ["late"]), "found late"),
         ("training_set/impressions", "clicked", pa.array([0, 1, 2, 0, 0, 0]), "tasks.click: expected outcomes"),
         ("training_set/impressions", "impression_id", pa.array([8, 8, 9, 10, 11, 12]), "each key once"),
-        ("training_set/frozen", "impression_id", pa.array([11, 12, 99]), "found 1 missing"),
+        ("training_set/frozen", "impression_id", pa.array([8, 9, 10, 11, 12, 99]), "found 1 missing"),
+        ("training_set/frozen", "frozen_time", None, "expected column 'frozen_time'"),
+        ("training_set/frozen", "frozen_time", pa.array([START + 9_000 * HOUR] * 6, TIME), "found 6 rows after"),
         ("training_set/versions_item", "topics", pa.array([[1.0], [1.0, 2.0]]), r"vectors of 2.*\[1, 2\]"),
         ("training_set/versions_item", "topics", pa.array([1.0, 2.0]), "expected lists of float32"),
         ("training_set/versions_member", "age", pa.array(["old"] * 5), "feature 'age': expected numbers"),

@@ -20,7 +20,7 @@ def test_trees_are_the_same_bits(device: str, node: str) -> None:
     other = Sampler(graph.to(device), seed=5).tree(node, index.to(device), time.to(device), draw=2)
     for (name, expected), (again, found) in zip(walk(one.branches), walk(other.branches), strict=True):
         assert name == again
-        for field in ("index", "mask", "edge_time", "weight", "delta"):
+        for field in ("index", "mask", "edge_time", "weight", "delta", "row"):
             assert torch.equal(getattr(found, field).cpu(), getattr(expected, field)), (name, field)
 
 

@@ -20,7 +20,7 @@ from models.graph.engines import spark
 from models.graph.engines.duckdb import DuckDB
 from models.graph.engines.spark import Spark, SparkConnection, transpiled
 from models.graph.errors import EngineError, GraphInputError, StatementError
-from tests.graph.derived import relations
+from tests.graph.derived import HandWritten, relations
 from tests.graph.derived import spec as derived_spec
 from tests.graph.product import HOUR, ROWS, START, shown, spec, write_product
 
@@ -174,6 +174,18 @@ def test_duckdb_spills_instead_of_growing_and_tells_when_it_cannot(tmp_path: Pat
         connection.register("file", tmp_path / "file.parquet")
         with pytest.raises(EngineError, match="memory_limit"):
             connection.create("copy", "SELECT * FROM file")
+
+
+def test_weighing_keeps_attributes(connected: Connection, tmp_path: Path) -> None:
+    rows = "(0, 1, 5, 0, 7), (1, 2, 6, 1, 8), (0, 2, 7, 2, 9)"
+    connected.create(
+        "edge_knows",
+        "SELECT source, target, time, row, CAST(1 AS FLOAT) AS weight, how AS attribute_how "
+        f"FROM (VALUES {rows}) AS given(source, target, time, row, how)",
+    )
+    weigh_by_common_neighbours(HandWritten(connected, tmp_path), "knows", ["how"])
+    found = connected.fetch('SELECT weight, attribute_how AS how FROM "edge_knows" ORDER BY row').to_pylist()
+    assert found == [{"weight": 0, "how": 7}, {"weight": 0, "how": 8}, {"weight": 1, "how": 9}]
 
 
 def test_both_engines_derive_the_same(engines: dict[str, Engine]) -> None:

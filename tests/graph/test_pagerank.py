@@ -15,7 +15,7 @@ from models.graph.push import push as push_of
 from models.graph.sample import Sampler
 from models.graph.schema import GraphSchema, PageRank
 from models.graph.store import TemporalGraph
-from models.graph.tensors import EdgeTensors
+from models.graph.tensors import EdgeTensors, without_attributes
 from models.graph.walked import Walked
 from tests.graph.answers import Numbers
 from tests.graph.ranks import around, exact, push, walk
@@ -132,7 +132,7 @@ def test_nothing_is_near_without_edges() -> None:
     graph = worlds(0)
     none = torch.zeros(0, dtype=torch.int64)
     bare = {
-        name: EdgeTensors(torch.zeros_like(edges.offsets), none.int(), none, none.float())
+        name: EdgeTensors(torch.zeros_like(edges.offsets), none.int(), none, none.float(), *without_attributes(none))
         for name, edges in graph.edges.items()
     }
     for rank in PAGERANKS:

@@ -14,7 +14,7 @@ from models.graph.errors import QueryError
 from models.graph.fakes import HOUR, START, fake_graph
 from models.graph.sample import Sampler, as_of_version
 from models.graph.store import TemporalGraph
-from models.graph.tensors import EdgeTensors
+from models.graph.tensors import EdgeTensors, without_attributes
 from tests.graph.walk import check_tree
 from tests.graph.worlds import PUSH, WALK, only, small_world, varied
 
@@ -61,6 +61,7 @@ def check_activities(graph: TemporalGraph, member: torch.Tensor, time: torch.Ten
         assert found.mask[row].tolist() == [False] * len(padding) + [True] * len(last)
         assert found.time[row].tolist() == padding + [event[0] for event in last]
         assert found.edge[row].tolist() == padding + [event[1] for event in last]
+        assert found.row[row].tolist() == padding + [event[2] for event in last]
         assert found.target[row].tolist() == padding + [event[3] for event in last]
 
 
@@ -153,7 +154,7 @@ def test_an_empty_batch_and_an_edge_type_without_edges() -> None:
     assert tree.branches["clicked"].index.shape == (0, 4)
     assert tree.branches["clicked"].branches["rev_clicked"].index.shape == (0, 2)
     assert Sampler(graph).activities(none, none, 7).mask.shape == (0, 7)
-    empty = EdgeTensors(torch.zeros(4, dtype=torch.int64), none.int(), none, none.float())
+    empty = EdgeTensors(torch.zeros(4, dtype=torch.int64), none.int(), none, none.float(), *without_attributes(none))
     graph = replace(graph, edges={**graph.edges, "clicked": empty})
     branch = Sampler(graph).tree("member", torch.tensor([0, 1]), torch.tensor([START, START])).branches["clicked"]
     assert branch.index.shape == (2, 4)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from models.files import replaced_folder, sha256_of_file, sha256_of_json
 from models.graph.errors import GraphFormatError
 from models.graph.fakes import fake_graph
-from models.graph.schema import GraphSchema, PageRank
+from models.graph.schema import FeatureColumn, GraphSchema, PageRank
 from models.graph.store import TemporalGraph
 from models.graph.tensors import tensors_of
 
@@ -128,7 +128,7 @@ def fewer_keys(folder: Path) -> None:
         (lose_manifest, "no such file"),
         (cut_manifest, "expected a graph's manifest in JSON"),
         (edit_manifest, "expected its own digest"),
-        (other_format, "expected format 2; found 99"),
+        (other_format, "expected format 3; found 99"),
         (other_tensors, "edges_liked.safetensors: expected tensors"),
         (other_counts, "expected the counts of its manifest"),
         (fewer_keys, "keys of node 'item': expected length 6; found 5"),
@@ -147,6 +147,10 @@ def fewer_keys(folder: Path) -> None:
         (replaced("edges_clicked", "target", lambda t: t[1:]), "edge 'clicked': expected target of shape"),
         (replaced("edges_clicked", "time", lambda t: t.flip(0)), "edge 'clicked': expected times that ascend"),
         (replaced("edges_clicked", "weight", lambda t: torch.ones(1)), "edge 'clicked': expected weight of shape"),
+        (replaced("edges_clicked", "numbers", lambda t: t[:, :0]), "edge 'clicked': expected numbers of shape"),
+        (replaced("edges_liked", "categories", lambda t: torch.zeros(len(t), 1).int()), "expected categories of shape"),
+        (replaced("edges_clicked", "categories", lambda t: t.long()), "edge 'clicked': expected categories of type"),
+        (replaced("edges_clicked", "categories", lambda t: t + 1), "codes of 'surface' from 0 to 2; found 1 to 3"),
         (replaced("nodes_member", "numbers", lambda t: t[:, :0]), "node 'member': expected numbers of shape"),
         (replaced("nodes_item", "id_hash", lambda t: t[1:]), "node 'item': expected id_hash of shape"),
         (replaced("seeds", "labels", lambda t: t[1:]), "seeds: expected labels of shape"),
@@ -158,6 +162,9 @@ def test_a_harmed_folder_is_refused(folder: Path, harm: Callable[[Path], None], 
     harm(folder)
     with pytest.raises(GraphFormatError, match=told):
         TemporalGraph.load(folder)
+
+
+VECTOR = FeatureColumn("v", "vector", size=2)
 
 
 def rank(**change: object) -> Callable[[dict], None]:
@@ -178,6 +185,11 @@ def edge(**change: object) -> Callable[[dict], None]:
         (edge(target="creator"), "edge 'clicked': expected its other direction"),
         (edge(fan_out=[3, -1]), "edge 'clicked': expected fan-outs of 0 or more"),
         (edge(window=-1), "edge 'clicked': expected a window of 0 or more"),
+        (edge(attributes=[]), "edge 'clicked': expected the other direction's attributes"),
+        (
+            lambda schema: [one.update(attributes=[vars(VECTOR)]) for one in schema["edges"][:2]],
+            r"edge 'clicked': expected attributes that are vectors \[\]; found \['v'\]",
+        ),
         (lambda schema: schema["edges"].append(schema["edges"][0]), r"branches: .* twice \[\]; found \['clicked'\]"),
         (lambda schema: schema["edges"].pop(1), "edge 'clicked': expected its other direction"),
         (lambda schema: schema["edges"].pop(0), "activity_edges: expected one of .*; found 'clicked'"),

@@ -17,7 +17,7 @@ from models.graph.hashing import hash_integers
 from models.graph.sample import Sampler
 from models.graph.schema import EdgeType, Strategy
 from models.graph.store import TemporalGraph
-from models.graph.tensors import EdgeTensors
+from models.graph.tensors import EdgeTensors, without_attributes
 from models.graph.tree import Branch, Tree
 from tests.graph.answers import split_mix
 from tests.graph.test_sample import questions
@@ -55,7 +55,8 @@ def one_member(weights: list[float], strategy: Strategy, fan_out: int) -> Tempor
     graph, count = fake_graph(members=3, items=20), len(weights)
     offsets = torch.tensor([0, count, count, count])
     time = START + torch.arange(count)
-    edges = EdgeTensors(offsets, torch.arange(count, dtype=torch.int32), time, torch.tensor(weights))
+    target = torch.arange(count, dtype=torch.int32)
+    edges = EdgeTensors(offsets, target, time, torch.tensor(weights), *without_attributes(time))
     schema = replace(
         graph.schema,
         edges=(EdgeType("clicked", "member", "item", "engagement", "feed", (fan_out,), strategy=strategy),),
@@ -186,7 +187,13 @@ def test_the_hash_is_split_mix(values: list[int]) -> None:
 def test_windows_of_zero_and_edge_types_without_edges_are_empty() -> None:
     graph = small_world(0)
     nothing = torch.zeros(0, dtype=torch.int64)
-    without = EdgeTensors(torch.zeros_like(graph.edges["clicked"].offsets), nothing.int(), nothing, nothing.float())
+    without = EdgeTensors(
+        torch.zeros_like(graph.edges["clicked"].offsets),
+        nothing.int(),
+        nothing,
+        nothing.float(),
+        *without_attributes(nothing),
+    )
     narrow = tuple(replace(edge, window=0) for edge in graph.schema.edges)
     for other in (
         replace(graph, schema=replace(graph.schema, edges=narrow)),

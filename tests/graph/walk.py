@@ -16,6 +16,20 @@ def check_tree(graph: TemporalGraph, node: str, index: Tensor, time: Tensor, see
     check_branches(graph, tree.node, index.tolist(), time.tolist(), tree.branches, 0, (seed, draw))
 
 
+def check_rows(graph: TemporalGraph, name: str, node: int, branch: Branch, parent: int, count: int) -> None:
+    """Rows are the parent's own, and say what the branch says; PageRank branches have none."""
+    rows = branch.row[parent].tolist()
+    assert rows[count:] == [0] * (len(rows) - count)
+    if name not in graph.edges:
+        assert not any(rows)
+        return
+    edges, found = graph.edges[name], branch.row[parent, :count]
+    assert len(set(found.tolist())) == count
+    assert all(edges.offsets[node] <= row < edges.offsets[node + 1] for row in found.tolist())
+    assert edges.target[found].tolist() == branch.index[parent, :count].tolist()
+    assert edges.time[found].tolist() == branch.edge_time[parent, :count].tolist()
+
+
 def check_branches(
     graph: TemporalGraph,
     node: str,
@@ -51,6 +65,7 @@ def check_branches(
             weights = [float(np.float32(weight)) for _, _, weight in expected]
             assert branch.weight[parent].tolist() == weights + [0.0] * (fan_out - count)
             assert branch.time[parent].tolist() == [moment] * fan_out
+            check_rows(graph, name, one, branch, parent, count)
         below = branch.index.masked_fill(~branch.mask, -1).flatten().tolist()
         if hop + 1 < schema.hops:
             check_branches(graph, edge.target, below, branch.time.flatten().tolist(), branch.branches, hop + 1, luck)

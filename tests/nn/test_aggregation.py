@@ -3,7 +3,8 @@ import torch
 
 from models.graph.sample import Sampler
 from models.graph.tree import Branch
-from models.nn.aggregation import BranchAttention, edge_features, walk
+from models.nn.aggregation import BranchAttention, walk
+from models.nn.edges import edge_features
 from tests.nn.batches import ready
 
 
@@ -13,7 +14,8 @@ def test_masked_places_say_nothing(asked: bool) -> None:
     parent, neighbour = torch.randn(6, 8), torch.randn(6, 4, 8)
     mask = torch.tensor([[True, True, False, False]]).expand(6, -1)
     delta, weight = torch.rand(6, 4) * 1e5 * mask, torch.rand(6, 4) * mask
-    branch = Branch(torch.zeros(6, 4, dtype=torch.int64), mask, delta, weight, torch.zeros(6, 4, dtype=torch.int64))
+    nothing = torch.zeros(6, 4, dtype=torch.int64)
+    branch = Branch(nothing, mask, delta, weight, nothing, nothing)
     edge = edge_features(branch)
     assert (edge[:, 2:] == 0).all()
     full = attention(parent, neighbour, mask, edge)

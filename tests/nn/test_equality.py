@@ -14,7 +14,8 @@ from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.graph.subgraph import Subgraph, edge_rows, subgraph_of
 from models.graph.tree import Tree
-from models.nn.aggregation import EDGE_FEATURES, BranchAttention, edge_features
+from models.nn.aggregation import BranchAttention
+from models.nn.edges import EDGE_FEATURES, edge_features
 from models.nn.sage import TreeSage
 
 WIDTH = 16

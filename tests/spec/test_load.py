@@ -176,6 +176,15 @@ MISTAKES = [
     (put("nodes.member.views.profile.features.age", "numbr"), "profile.features", "number, category", "'numbr'"),
     (put("nodes.member.views.profile.features.age", "vector[0]"), "profile.features", "n of 1 or more", "'vector[0]'"),
     (put("edges.clicked.time", "time"), "edges.clicked.time", "'settled_time', since", "'time'"),
+    (
+        lambda d: d["edges"]["clicked"].update(filter={}, time="time", attributes={"seconds": "number"}),
+        *("edges.clicked.time", "'settled_time', since the edge depends on the outcome 'seconds'", "'time'"),
+    ),
+    (put("edges.clicked.attributes", {"how": "text"}), "edges.clicked.attributes.how", "'number' or", "'text'"),
+    (
+        put("edges.clicked.attributes", {"hour": "number", "Hour": "category"}),
+        *("edges.clicked.attributes.hour", "a name of its own", "edges.clicked.attributes.Hour"),
+    ),
     (put("tasks.read", {"label": "clicked", "primary": True}), "tasks", "exactly one task with", "['click', 'read']"),
     (put("tasks.click.primary", False), "tasks", "exactly one task with", "[]"),
     (
@@ -361,6 +370,7 @@ UNKNOWN_COLUMNS = [
     (put("edges.clicked.source.column", "user"), "edges.clicked.source.column", "member_id", "'user'"),
     (put("edges.clicked.filter", {"cliked": [1]}), "edges.clicked.filter.cliked", "clicked", "'cliked'"),
     (put("edges.clicked.weight", "dwell"), "edges.clicked.weight", "seconds", "'dwell'"),
+    (put("edges.clicked.attributes", {"how": "number"}), "edges.clicked.attributes.how", "seconds", "'how'"),
     (put("nodes.member.views.profile.features.height", "number"), "features.height", "age", "'height'"),
     (put("nodes.member.views.profile.time", "since"), "views.profile.time", "valid_from", "'since'"),
     (put("nodes.member.key", "id"), "nodes.member.key", "member_id", "'id'"),

@@ -33,7 +33,7 @@ def test_stored_tokens_and_the_decoder_give_what_predict_gives(tmp_path: Path) -
     model = small_model(tmp_path, GRAPH)
     manifest = embed(model, GRAPH, AS_OF, tmp_path / "vectors")
     rank = model.ranker
-    assert manifest["tokens"] == rank.rows
+    assert manifest["tokens"] == {"member": rank.rows[0], "item": rank.rows[1]}
     of_members, of_items = (tmp_path / "vectors" / f"{name}.parquet" for name in ("member", "item"))
     contents = column(of_members, "activity_tokens").unflatten(1, (MODEL.activities, MODEL.width))
     times = column(of_members, "activity_times")
@@ -41,11 +41,11 @@ def test_stored_tokens_and_the_decoder_give_what_predict_gives(tmp_path: Path) -
     hour, weekday = local_clock(time[rows], model.schema.seeds.timezone_offset)
     with torch.inference_mode():
         logits = rank.decode(
-            column(of_members, "member_tokens").unflatten(1, (rank.rows, MODEL.width))[who],
+            column(of_members, "member_tokens").unflatten(1, (rank.rows[0], MODEL.width))[who],
             contents[who],
             ((AS_OF - times).float() / 1e6 * (times > 0))[who],
             (times > 0)[who],
-            column(of_items, "item_tokens").unflatten(1, (1, rank.rows, MODEL.width))[what],
+            column(of_items, "item_tokens").unflatten(1, (1, rank.rows[1], MODEL.width))[what],
             encoded.impression_numbers[rows].unsqueeze(1),
             encoded.impression_categories[rows].unsqueeze(1),
             encoded.surface[rows],

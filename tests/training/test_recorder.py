@@ -8,6 +8,7 @@ from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.training.batches import Batches
+from models.training.config import TrainingConfig
 from models.training.distributed import Ranks
 from models.training.recorder import Recorder, recordable
 from models.training.slices import cut, one_each
@@ -44,9 +45,9 @@ def test_replayed_gradients_are_those_of_the_step(device: str) -> None:
     batches, rows = Batches(encoded, STILL.activities), graph.seeds.rows("train")
     recorder = Recorder(list(ranker.parameters()), size=32) if torch.device(device).type == "cuda" else None
     for part in rows[:96].split(32):
-        lag, found = torch.zeros(32, dtype=torch.int64, device=device), []
+        seen, found = torch.arange(32, device=device) % 3, []
         for how in (None, recorder):
-            loss = gradient(ranker, encoded, batches, one_each(part), lag, 1, 1, "float32", Ranks(), how)
+            loss = gradient(ranker, encoded, batches, one_each(part), seen, 1, TrainingConfig(), Ranks(), how)
             grads = {name: p.grad.clone() for name, p in ranker.named_parameters() if p.grad is not None}
             found.append((float(loss), grads))
         (loss, expected), (again, replayed) = found

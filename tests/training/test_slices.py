@@ -145,8 +145,7 @@ def test_a_slice_asks_once_and_every_seed_keeps_its_own_side() -> None:
         assert torch.equal(getattr(batch, name).nan_to_num(), getattr(alone, name).nan_to_num())
     assert torch.equal(batch.item.index, alone.item.index)
     assert torch.equal(batch.item.time, alone.item.time)
-    lag = torch.full((len(slices),), HOUR)
-    late = batches(GRAPH).make(slices, lag=lag)
+    late = batches(GRAPH).make(slices, lag=HOUR)
     assert torch.equal(late.member_time, batch.member_time - HOUR)
     torch.testing.assert_close(late.state_age, batch.state_age + 3600)
 

@@ -36,9 +36,10 @@ def gradients(
     graph: TemporalGraph, accumulate: int = 1, precision: Precision = "float32", ranks: Ranks | None = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     ranker, encoded, slices = ready(graph)
-    lag = torch.arange(len(slices)) * 3_600_000_000
+    seen = torch.arange(len(slices)) % 3
     batches = Batches(encoded, STILL.activities)
-    loss = gradient(ranker, encoded, batches, slices, lag, 1, accumulate, precision, ranks or Ranks())
+    config = replace(TRAINING, accumulate=accumulate, precision=precision)
+    loss = gradient(ranker, encoded, batches, slices, seen, 1, config, ranks or Ranks())
     return loss, {name: p.grad for name, p in ranker.named_parameters() if p.grad is not None}
 
 

@@ -27,7 +27,7 @@ def test_a_ranker_trains_on_every_strategy_and_pagerank(tmp_path: Path) -> None:
     one, again = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "again"))
     assert one == again
     before, after = (load_model(tmp_path / name).ranker.state_dict() for name in ("one", "two"))
-    for side, branch in (("member_side", "near"), ("item_side", "like")):
+    for side, branch in (("member_side", "near"), ("own_item_side", "like")):
         name = f"{side}.attention.hop0_{branch}.score.weight"
         assert before[name].isfinite().all()
         assert not torch.equal(before[name], after[name])

@@ -14,7 +14,7 @@ from models.training.train import train
 from tests.training.small import TRAINING, small_graph
 from tests.training.test_step import STILL, gradients
 
-CONFIG = replace(TRAINING, epochs=2, batch_size=48, learning_rate=0.001, member_lag_days=0.0, accumulate=2, slice=2)
+CONFIG = replace(TRAINING, epochs=2, batch_size=48, learning_rate=0.001, state="as_of", accumulate=2, slice=2)
 
 
 def main(folder: Path, dies: bool) -> None:

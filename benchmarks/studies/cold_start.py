@@ -1,0 +1,101 @@
+"""Study (d): members and items of whom little is known. ``python -m benchmarks.studies.cold_start --graph FOLDER``."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from benchmarks.studies.ablation import FULL, WITHOUT_GRAPH
+from benchmarks.studies.baselines import TREES
+from benchmarks.studies.changes import NOTHING, ColdItems
+from benchmarks.studies.evaluation import Evaluation
+from benchmarks.studies.fitting import Setting
+from benchmarks.studies.picture import Panel
+from benchmarks.studies.row import Row
+from benchmarks.studies.study import Study, command
+from benchmarks.studies.tables import METRICS, interval, number, table
+from models.graph.store import TemporalGraph
+
+HELD_OUT = ", items held out"
+
+
+def options(parser: ArgumentParser) -> None:
+    """Whose items are held out, and what tells of their past."""
+    kept = ColdItems("")
+    parser.add_argument("--owner", help="node type whose items are made cold (author, say); default: none are")
+    parser.add_argument("--share", type=float, default=kept.share, help="share of the owners that are held out")
+    parser.add_argument("--counters", default=kept.counters, help="pattern of impression features counted by item")
+    parser.add_argument("--history", default=NOTHING, help="pattern of the item's features that tell of behaviour")
+
+
+def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
+    """Trees, the full model, and without graph and ID embeddings; each also as if some owners' items were new."""
+    found = [
+        Row(FULL),
+        Row(TREES, baseline="trees"),
+        Row("without graph", model=WITHOUT_GRAPH),
+        Row("without ID embeddings", model={"id_embeddings": False}),
+    ]
+    if asked.owner:
+        cold = _cold(asked)
+        cold.cold(graph)  # an owner that is none is told before anything is fitted
+        found += [Row(row.name + HELD_OUT, row.model, baseline=row.baseline, change=cold) for row in found]
+    return found
+
+
+def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> list[str]:
+    """The held-out items, and all others, on the primary task."""
+    if not asked.owner:
+        return []
+    scored = _cold(asked).rows(graph)[graph.seeds.rows(asked.window)].numpy()
+    task, reference = evaluation.truth.primary, FULL + HELD_OUT
+    parts = [
+        f"## {task}: items of {asked.share:.0%} of all {asked.owner}s held out",
+        f"Nobody ever met these items: no impression, no edge, no counter. In brackets: minus {reference}, paired.",
+    ]
+    header = ["", f"cold items ({int(scored.sum()):,})", f"the others ({int((~scored).sum()):,})"]
+    for metric in ("auc", "gauc"):
+        body = []
+        for line in evaluation.lines:
+            cells = [line]
+            for part in (scored, ~scored):
+                value = number(evaluation.metric(line, metric, task, part).value)
+                known = line != reference and reference in evaluation.lines
+                gap = interval(evaluation.difference(line, reference, metric, task, part), signed=True) if known else ""
+                cells.append(f"{value} ({gap})" if gap else value)
+            body.append(cells)
+        parts += [f"### {METRICS[metric]}", table(header, body)]
+    return parts
+
+
+def panels(evaluation: Evaluation, asked: Namespace) -> list[Panel]:
+    """The primary task's AUC by earlier events of member and item, full model minus trees and minus no graph."""
+    task = evaluation.truth.primary
+    found = []
+    for other in (TREES, "without graph"):
+        for cut in ("earlier events of the member", "earlier events of the item"):
+            parts = evaluation.truth.parts[cut]
+            if FULL in evaluation.lines and other in evaluation.lines:
+                gaps = [evaluation.difference(FULL, other, "auc", task, part) for part in parts.values()]
+                found.append(Panel(f"{FULL} minus {other}, {task} AUC\n{cut}", list(parts), gaps))
+    return found
+
+
+def _cold(asked: Namespace) -> ColdItems:
+    return ColdItems(asked.owner, asked.window, asked.share, asked.history, asked.counters)
+
+
+STUDY = Study(
+    name="cold_start",
+    title="Cold start",
+    about=(
+        "By how many events of its member and of its item came before an impression; and, where items are held out, "
+        "as if the items of a share of all owners were new."
+    ),
+    reference=FULL,
+    rows=rows,
+    options=options,
+    sections=sections,
+    panels=panels,
+)
+
+if __name__ == "__main__":
+    sys.exit(command(STUDY))

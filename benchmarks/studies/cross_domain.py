@@ -1,0 +1,119 @@
+"""Study (c): a surface alone against all together. ``python -m benchmarks.studies.cross_domain --graph FOLDER``."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from benchmarks.studies.changes import NOTHING, OneSurface
+from benchmarks.studies.evaluation import Evaluation
+from benchmarks.studies.fitting import Setting
+from benchmarks.studies.picture import Panel
+from benchmarks.studies.row import Row
+from benchmarks.studies.study import Study, command
+from benchmarks.studies.tables import METRICS, interval, table
+from models.graph.store import TemporalGraph
+
+EVERYTHING = "all surfaces"
+_FEWEST = {"train": 1000, "scored": 500}
+"""Impressions that a surface needs to be listed, if none is named."""
+
+
+def options(parser: ArgumentParser) -> None:
+    """Which surfaces, and what is to be hidden from a model of one."""
+    kept = OneSurface("")
+    parser.add_argument("--surfaces", nargs="+", help="names; default: all but the largest and the tiny ones")
+    parser.add_argument("--attribute", default=kept.attribute, help="the edges' attribute that holds the surface")
+    parser.add_argument(
+        "--elsewhere", default=kept.elsewhere, help="pattern of impression features that tell of other surfaces"
+    )
+    parser.add_argument("--elsewhere-nodes", default=NOTHING, help="pattern of node features that do")
+
+
+def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
+    """The model of everything, and one for each surface."""
+    return [
+        Row(EVERYTHING),
+        *(
+            Row(alone(name), change=OneSurface(name, asked.attribute, asked.elsewhere, asked.elsewhere_nodes))
+            for name in asked.surfaces or small_surfaces(graph, asked.window)
+        ),
+    ]
+
+
+def small_surfaces(graph: TemporalGraph, window: str) -> list[str]:
+    """All surfaces but the one with most train impressions, and those with too few to say anything."""
+    names = graph.schema.seeds.surfaces
+    train, scored = (
+        graph.seeds.surface[graph.seeds.rows(of)].bincount(minlength=len(names)).tolist() for of in ("train", window)
+    )
+    return [
+        name
+        for place, name in enumerate(names)
+        if train[place] < max(train) and train[place] >= _FEWEST["train"] and scored[place] >= _FEWEST["scored"]
+    ]
+
+
+def alone(surface: str) -> str:
+    """The line of a surface's own model."""
+    return f"surface {surface} alone"
+
+
+def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> list[str]:
+    """By task: every surface's own model, the model of everything on the same impressions, and the gain."""
+    if EVERYTHING not in evaluation.lines:
+        return []
+    parts = []
+    for task in evaluation.truth.tasks:
+        body = []
+        surfaces = _surfaces(evaluation)
+        for name, part in surfaces.items():
+            own = evaluation.metric(alone(name), "auc", task, part)
+            everything = evaluation.metric(EVERYTHING, "auc", task, part)
+            gains = [evaluation.difference(EVERYTHING, alone(name), metric, task, part) for metric in ("auc", "gauc")]
+            cells = [interval(own), interval(everything), *(interval(gain, signed=True) for gain in gains)]
+            body.append([name, f"{own.rows:,}", *cells])
+        pairs = [(EVERYTHING, alone(name), part) for name, part in surfaces.items()]
+        means = [evaluation.mean_difference(pairs, metric, task) for metric in ("auc", "gauc")]
+        body.append(["mean of the surfaces", "", "", "", *(interval(mean, signed=True) for mean in means)])
+        header = ["surface", "impressions", "alone: AUC", "all: AUC", "gain in AUC", "gain in GAUC"]
+        parts += [f"## {task}", table(header, body)]
+    return parts
+
+
+def panels(evaluation: Evaluation, asked: Namespace) -> list[Panel]:
+    """The gain of every surface on the primary task."""
+    surfaces, task = _surfaces(evaluation), evaluation.truth.primary
+    if EVERYTHING not in evaluation.lines or not surfaces:
+        return []
+    return [
+        Panel(
+            f"{task}: {METRICS[metric]}, all surfaces minus one alone",
+            [f"surface {name}" for name in surfaces],
+            [evaluation.difference(EVERYTHING, alone(name), metric, task, part) for name, part in surfaces.items()],
+        )
+        for metric in ("auc", "gauc")
+    ]
+
+
+def _surfaces(evaluation: Evaluation) -> dict:
+    """By name: the impressions of every surface that has a model of its own."""
+    return {name: part for name, part in evaluation.truth.parts["surface"].items() if alone(name) in evaluation.lines}
+
+
+STUDY = Study(
+    name="cross_domain",
+    title="One surface alone against all together",
+    about=(
+        "A surface alone: only its impressions to learn from, only its behaviour in the graph and in the members' "
+        "sequences, only the features that count on that surface; what members and items are is known to both. All "
+        "surfaces: one model of everything, on the same impressions."
+    ),
+    reference=EVERYTHING,
+    rows=rows,
+    options=options,
+    sections=sections,
+    panels=panels,
+    tables=False,
+)
+
+if __name__ == "__main__":
+    sys.exit(command(STUDY))

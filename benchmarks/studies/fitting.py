@@ -1,0 +1,191 @@
+"""Fitting the rows of a study: each with each seed, several at a time, and nothing twice.
+
+A single fit leaves a GPU mostly idle, so that ``jobs`` processes share it. This needs only torch, numpy and pyarrow
+where the rows are rankers: it runs on a GPU machine that holds no more.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from shutil import which
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.studies.errors import StudyError
+from benchmarks.studies.predictions import Predictions, find, read, write
+from benchmarks.studies.row import Row, Seen
+from models.graph.store import TemporalGraph
+from models.nn.config import ModelConfig
+from models.training.artifact import load_model
+from models.training.config import TrainingConfig
+from models.training.fit import fit
+from models.training.predict import predict
+
+Say = Callable[[str], None]
+FITTED_ON = ("train", "validate")
+"""The windows that ``fit`` learns from."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all rows of a study share."""
+
+    graph: Path
+    predictions: Path
+    """The folder of the files; fitted models stand in ``models`` beside them."""
+    model: ModelConfig
+    training: TrainingConfig
+    window: str = "test"
+    device: str = "cpu"
+    commit: str = "unknown"
+
+    def digest(self, row: Row, seed: int, graph: TemporalGraph) -> str:
+        """The digest of a row's fit with that seed on the graph as it is stored, scored on the window."""
+        return row.digest(self.model, self.training, seed, str(graph.manifest["digest"]), self.window)
+
+    def model_folder(self, row: Row, seed: int, graph: TemporalGraph) -> Path:
+        """Where the fitted model of a row stands, whatever window it is scored on."""
+        digest = row.digest(self.model, self.training, seed, str(graph.manifest["digest"]), window="")
+        return self.predictions / "models" / digest
+
+
+def fit_rows(setting: Setting, rows: Sequence[Row], seeds: Sequence[int], jobs: int = 1, say: Say = print) -> None:
+    """Make the file of every (row, seed) that has none yet. Raises StudyError, after all others, where some failed."""
+    if setting.window in FITTED_ON:
+        raise StudyError(f"window: expected one after {' and '.join(FITTED_ON)}; found {setting.window!r}")
+    graph = TemporalGraph.load(setting.graph)
+    pairs = [(row, seed) for row in rows for seed in seeds if missing(setting, graph, row, seed)]
+    # Rows of one recipe are one fit: two processes must not make the same file.
+    work = list({setting.digest(row, seed, graph): (row, seed) for row, seed in pairs}.values())
+    say(f"{len(rows)} rows, {len(seeds)} seeds: {len(work)} to fit on {setting.device}, {jobs} at a time")
+    failed: list[str] = []
+
+    def done(row: Row, seed: int, finish: Callable[[], float]) -> None:
+        try:
+            say(f"{row.name}, seed {seed}: {finish():.0f} s")
+        except Exception as error:  # one row's failure must not cost the others
+            failed.append(f"{row.name}, seed {seed}: {type(error).__name__}: {error}")
+            say(failed[-1])
+
+    if jobs == 1:
+        for row, seed in work:
+            done(row, seed, lambda row=row, seed=seed: fit_row(setting, graph, row, seed))  # type: ignore[misc]
+    elif work:
+        threads = max(1, (os.cpu_count() or 1) // jobs)
+        with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (setting, threads)) as pool:
+            running = {pool.submit(_fit_row_there, row, seed): (row, seed) for row, seed in work}
+            for future in as_completed(running):
+                done(*running[future], future.result)
+    if failed:
+        raise StudyError(f"{len(failed)} of {len(work)} fits failed; the others are kept:\n" + "\n".join(failed))
+
+
+def missing(setting: Setting, graph: TemporalGraph, row: Row, seed: int) -> list[Seen]:
+    """The states that this row still has to be scored with."""
+    path = find(setting.predictions, setting.digest(row, seed, graph))
+    return [seen for seen in row.seen if path is None or seen.name not in read(path).scores]
+
+
+def fit_row(setting: Setting, graph: TemporalGraph, row: Row, seed: int) -> float:
+    """Fit and score one row with one seed and write its file; the seconds that it took."""
+    started = perf_counter()
+    model, training = row.configs(setting.model, setting.training, seed)
+    digest, wanted = setting.digest(row, seed, graph), missing(setting, graph, row, seed)
+    changed = row.change(graph) if row.change else graph
+    rows = changed.seeds.rows(setting.window)
+    score, summary = (
+        _baseline(row.baseline, changed, training, setting)
+        if row.baseline
+        else _ranker(changed, model, training, setting, setting.model_folder(row, seed, graph))
+    )
+    scores = {seen.name: score(rows, seen) for seen in wanted}
+    path = find(setting.predictions, digest)
+    before = read(path) if path else None
+    note = {
+        "row": row.name,
+        "seed": seed,
+        "window": setting.window,
+        "digest": digest,
+        "graph": graph.manifest["digest"],
+        "recipe": row.recipe(setting.model, setting.training, seed),
+        "commit": setting.commit,
+        "device": _name(setting.device),
+        "seconds": perf_counter() - started,
+        "summary": summary,
+    }
+    found = Predictions(
+        keys=changed.seeds.keys.take(rows.cpu().numpy()),
+        tasks=tuple(task.name for task in changed.schema.seeds.tasks),
+        scores={**(before.scores if before else {}), **scores},
+        note=before.note if before else note,
+    )
+    write(setting.predictions, row.name, digest, found)
+    return perf_counter() - started
+
+
+Score = Callable[[torch.Tensor, Seen], np.ndarray]
+
+
+def _ranker(
+    graph: TemporalGraph, model: ModelConfig, training: TrainingConfig, setting: Setting, folder: Path
+) -> tuple[Score, dict[str, Any]]:
+    """The ranker, out of ``folder`` where it was fitted before."""
+    summary: dict[str, Any] = {}
+    if not (folder / "manifest.json").is_file():
+        summary = fit(graph, model, training, folder, setting.device, checkpoint=folder.with_suffix(".checkpoint"))
+    fitted = load_model(folder, setting.device)
+    if setting.window in fitted.training["windows"]:
+        raise StudyError(f"window: expected one that the model was not fitted on; found {setting.window!r}")
+    on_device = graph.to(setting.device)
+    return lambda rows, seen: predict(fitted, on_device, rows, seen.state, lag=seen.age * 1_000_000), summary
+
+
+def _baseline(
+    name: str, graph: TemporalGraph, training: TrainingConfig, setting: Setting
+) -> tuple[Score, dict[str, Any]]:
+    from models.baselines.fit import fit_baseline
+
+    fitted = fit_baseline(name, graph, training, setting.device)
+
+    def score(rows: torch.Tensor, seen: Seen) -> np.ndarray:
+        if seen.age:
+            raise StudyError(f"baseline {name}: expected to be scored fresh; found tokens {seen.age} s old")
+        return fitted.predict(graph, rows, seen.state)
+
+    return score, {}
+
+
+def _name(device: str) -> str:
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU"
+
+
+def commit_of(folder: Path) -> str:
+    """The commit that is checked out in ``folder``, with a plus sign where files differ from it."""
+    ask = ["git", "-C", str(folder)]
+    if not which("git"):
+        return "unknown"
+    head = subprocess.run([*ask, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    if head.returncode:
+        return "unknown"
+    changed = subprocess.run([*ask, "status", "--porcelain", "-uno"], capture_output=True, text=True)
+    return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+_there: dict[str, Any] = {}
+"""In a process of the pool: the study's setting and its graph, read once."""
+
+
+def _begin(setting: Setting, threads: int) -> None:
+    torch.set_num_threads(threads)
+    _there.update(setting=setting, graph=TemporalGraph.load(setting.graph))
+
+
+def _fit_row_there(row: Row, seed: int) -> float:
+    return fit_row(_there["setting"], _there["graph"], row, seed)

@@ -1,0 +1,69 @@
+"""Files of predictions: one per row and seed, named after the fit's digest, so that studies share what they share.
+
+A Parquet file: ``key``, then for every state it was scored with (``as_of``, ``frozen``, ``as_of+3600s``: tokens an hour
+old) and every task ``<state>:<task>``, a calibrated probability, float32. What made it is in the file's metadata.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from benchmarks.studies.errors import StudyError
+
+_NOTE = b"heliograph"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one fit says of the impressions of one window."""
+
+    keys: pa.Array
+    tasks: tuple[str, ...]
+    scores: Mapping[str, np.ndarray]
+    """By state: (n, tasks) float64."""
+    note: Mapping[str, Any]
+    """Row, seed, recipe, digests of recipe and graph, commit, device, seconds."""
+
+
+def find(folder: Path, digest: str) -> Path | None:
+    """The file of that fit, whatever row it was first made for; None where there is none."""
+    return next(iter(sorted(folder.glob(f"*-{digest}.parquet"))), None)
+
+
+def write(folder: Path, row: str, digest: str, found: Predictions) -> Path:
+    """Write a file, wholly or not at all; one of the same fit is replaced."""
+    words = "_".join("".join(c if c.isalnum() else " " for c in row.lower()).split())
+    path = find(folder, digest) or folder / f"{words}-{found.note['seed']}-{digest}.parquet"
+    columns: dict[str, Any] = {"key": found.keys}
+    for state, scores in found.scores.items():
+        for place, task in enumerate(found.tasks):
+            columns[f"{state}:{task}"] = pa.array(scores[:, place].astype(np.float32))
+    table = pa.table(columns)
+    note = {**found.note, "tasks": list(found.tasks), "states": list(found.scores)}
+    table = table.replace_schema_metadata({_NOTE: json.dumps(note, sort_keys=True)})
+    folder.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".fresh")
+    parquet.write_table(table, fresh, compression="zstd", use_dictionary=False)
+    return fresh.replace(path)
+
+
+def read(path: Path) -> Predictions:
+    """Read a file. Raises StudyError for one that is none."""
+    try:
+        table = parquet.read_table(path)
+        note = json.loads((table.schema.metadata or {})[_NOTE])
+    except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+        raise StudyError(f"{path}: expected a file of predictions; found {error!r}: remove it and fit again") from None
+    tasks = tuple(note["tasks"])
+    scores = {state: _columns(table, [f"{state}:{task}" for task in tasks]) for state in note["states"]}
+    return Predictions(table["key"].combine_chunks(), tasks, scores, note)
+
+
+def _columns(table: pa.Table, names: list[str]) -> np.ndarray:
+    return np.stack([table[name].to_numpy() for name in names], axis=1).astype(np.float64)

@@ -1,0 +1,125 @@
+"""A study and its command: ``fit`` where the GPU is, ``table`` where the results are written."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.studies.errors import StudyError
+from benchmarks.studies.evaluation import Evaluation, Line, Truth
+from benchmarks.studies.fitting import Setting, commit_of, fit_rows
+from benchmarks.studies.picture import Panel
+from benchmarks.studies.predictions import find, read
+from benchmarks.studies.report import write_report
+from benchmarks.studies.row import Row
+from models.graph.errors import GraphError
+from models.graph.store import TemporalGraph
+from models.nn.config import ModelConfig
+from models.nn.errors import ConfigError
+from models.training.__main__ import read as read_config
+from models.training.bounds import out_of_bounds
+from models.training.config import TrainingConfig
+from models.training.errors import TrainingError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What sets one study apart from the others."""
+
+    name: str
+    title: str
+    about: str
+    """What is compared and how to read it, in Markdown."""
+    reference: str
+    """The line that the others are compared with."""
+    rows: Callable[[TemporalGraph, Namespace, Setting], list[Row]]
+    options: Callable[[ArgumentParser], None] = lambda parser: None
+    """Adds the study's own options to the command."""
+    lines: Callable[[Row], Mapping[str, dict[str, str] | None]] = lambda row: {row.name: None}
+    """The table's lines that one row makes, with the states (``Line.of``) that each stands for; None = its own.
+    Rows that make a line of one name make it together, each in the states that it stands for."""
+    sections: Callable[[Evaluation, TemporalGraph, Namespace], list[str]] = lambda evaluation, graph, asked: []
+    """What only this study shows, in Markdown, before the tables that all studies have."""
+    panels: Callable[[Evaluation, Namespace], list[Panel]] | None = None
+    """The picture; None = each line's difference to the reference."""
+    tables: bool = True
+    """Whether the tables that all studies have are shown: metrics, intervals, differences, parts."""
+
+
+def command(study: Study, arguments: Sequence[str] | None = None) -> int:
+    """Run the study's command; 0, or 1 after an error that says what to do."""
+    parser = ArgumentParser(prog=f"python -m benchmarks.studies.{study.name}", description=study.title)
+    parser.add_argument("--graph", type=Path, required=True, help="folder of the graph")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results", help="folder of the table and picture")
+    parser.add_argument("--predictions", type=Path, default=ROOT / "state" / "predictions", help="folder of the fits")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="one fit of every row with each")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--jobs", type=int, default=1, help="fits at a time, each in a process of its own")
+    parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: as it is")
+    parser.add_argument("--training", default="{}", help="TrainingConfig, likewise")
+    parser.add_argument("--window", default="test", help="the window that is scored: test, or gate while developing")
+    parser.add_argument("--draws", type=int, default=1000, help="draws of users behind the intervals")
+    parser.add_argument("--commit", help="what the files say of the code; default: what git says")
+    parser.add_argument("--only", choices=("fit", "table"), help="half of the work; default: both")
+    study.options(parser)
+    asked = parser.parse_args(arguments)
+    try:
+        _run(study, asked)
+    except (StudyError, TrainingError, ConfigError, GraphError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(study: Study, asked: Namespace) -> None:
+    model, training = read_config(asked.model, ModelConfig), read_config(asked.training, TrainingConfig)
+    for key, expected, found in out_of_bounds(model, training):
+        raise ConfigError(f"{key}: expected {expected}; found {found}")
+    graph = TemporalGraph.load(asked.graph)
+    setting = Setting(
+        graph=asked.graph,
+        predictions=asked.predictions,
+        model=model,
+        training=training,
+        window=asked.window,
+        device=asked.device,
+        commit=asked.commit or commit_of(ROOT),
+    )
+    rows = study.rows(graph, asked, setting)
+    names = [row.name for row in rows]
+    if wrong := sorted(set(asked.rows or []) - set(names)):
+        raise StudyError(f"rows: expected some of {', '.join(names)}; found {', '.join(wrong)}")
+    if asked.only != "table":
+        chosen = [row for row in rows if not asked.rows or row.name in asked.rows]
+        fit_rows(setting, chosen, asked.seeds, asked.jobs, lambda text: print(text, flush=True))
+    if asked.only != "fit":
+        evaluation, absent = evaluate(study, setting, graph, rows, asked.seeds, asked.draws)
+        path = write_report(study, evaluation, absent, graph, asked)
+        print(f"{path}: {len(evaluation.lines)} lines" + (f", without {', '.join(absent)}" if absent else ""))
+
+
+def evaluate(
+    study: Study, setting: Setting, graph: TemporalGraph, rows: Sequence[Row], seeds: Sequence[int], draws: int
+) -> tuple[Evaluation, list[str]]:
+    """The lines of all rows that have predictions, and the names of those (row, seed) that have none."""
+    truth, absent = Truth.of(graph, setting.window), []
+    lines: dict[str, Line] = {}
+    for row in rows:
+        files = {seed: find(setting.predictions, setting.digest(row, seed, graph)) for seed in seeds}
+        absent += [f"{row.name} (seed {seed})" for seed, path in files.items() if path is None]
+        fits = [read(path) for path in files.values() if path]
+        if fits:
+            for name, states in study.lines(row).items():
+                line = Line.of(name, truth, fits, states or {seen.name: seen.name for seen in row.seen})
+                lines[name] = lines[name].joined(line) if name in lines else line
+    if not lines:
+        raise StudyError(
+            f"{setting.predictions}: expected predictions of this graph, configuration, window; found none: fit first"
+        )
+    return Evaluation(truth, lines, draws), absent

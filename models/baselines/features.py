@@ -1,0 +1,94 @@
+"""What all networks among the baselines read: the impression, and what is known of its member and its item."""
+
+import torch
+from torch import Tensor, nn
+
+from models.graph.schema import GraphSchema, NodeType
+from models.nn.age import AGE_FEATURES, age_features
+from models.nn.config import ModelConfig
+from models.nn.encoded import EncodedGraph, EncodedNodes
+from models.nn.encoders import CategoryEmbedding, IdEmbedding, NodeEncoder
+from models.nn.encoding import Encoding, FeatureEncoding
+from models.training.batches import Batch
+
+_ID_WIDTH = 16
+_HOURS, _WEEKDAYS = 24, 7
+
+
+class Features(nn.Module):
+    """The features of impression, member and item side by side, categories and IDs as embeddings."""
+
+    def __init__(self, schema: GraphSchema, encoding: Encoding) -> None:
+        super().__init__()
+        member, item = schema.seeds.member, schema.seeds.item
+        self.names = (member, item)
+        self.member = _NodeFeatures(schema.node(member), encoding.nodes[member])
+        self.item = _NodeFeatures(schema.node(item), encoding.nodes[item])
+        self.categories = CategoryEmbedding(encoding.impression.vocabularies)
+        self.surface = nn.Embedding(len(encoding.surfaces) + 1, 8)
+        self.hour, self.weekday = nn.Embedding(_HOURS, 8), nn.Embedding(_WEEKDAYS, 4)
+        own = encoding.impression.dense_width + self.categories.width + 20 + AGE_FEATURES
+        self.width = own + self.member.width + self.item.width
+
+    def forward(self, encoded: EncodedGraph, batch: Batch) -> Tensor:
+        """(B, width)."""
+        member, item = self.names
+        return torch.cat(
+            [
+                batch.numbers.squeeze(1),
+                self.categories(batch.categories.squeeze(1)),
+                self.surface(batch.surface + 1),
+                self.hour(batch.hour),
+                self.weekday(batch.weekday),
+                age_features(batch.state_age),
+                self.member(encoded.nodes[member], encoded.state(member, batch.member.index, batch.member.time)),
+                self.item(encoded.nodes[item], encoded.state(item, batch.item.index, batch.item.time)),
+            ],
+            dim=1,
+        )
+
+
+class _NodeFeatures(nn.Module):
+    """One side's own features, and an ID embedding where the spec has buckets for it."""
+
+    def __init__(self, node: NodeType, features: FeatureEncoding) -> None:
+        super().__init__()
+        self.categories = CategoryEmbedding(features.vocabularies)
+        self.identity = IdEmbedding(node.id_buckets, _ID_WIDTH, dropout=0.1) if node.id_buckets else None
+        self.width = features.dense_width + len(features.vector_means) + self.categories.width
+        self.width += _ID_WIDTH if self.identity else 0
+
+    def forward(self, nodes: EncodedNodes, state: Tensor) -> Tensor:
+        """(B, width) of states (B,) among those of all types."""
+        row = state - nodes.first
+        parts = [nodes.numbers[row], self.categories(nodes.categories[row])]
+        if self.identity is not None:
+            parts.append(self.identity(nodes.id_hash[row]))
+        return torch.cat(parts, dim=1)
+
+
+class NodeInputs(nn.Module):
+    """The input vector of every node, of whatever type: its features and its hashed ID."""
+
+    def __init__(self, sizes: ModelConfig, schema: GraphSchema, encoding: Encoding) -> None:
+        super().__init__()
+        self.encoders = nn.ModuleDict(
+            {node.name: NodeEncoder(sizes, node, encoding.nodes[node.name]) for node in schema.nodes}
+        )
+
+    def forward(self, encoded: EncodedGraph) -> dict[str, Tensor]:
+        """By node type: (states, w), one row per state of ``EncodedNodes``."""
+        return {node: self.encoders[node](nodes) for node, nodes in encoded.nodes.items()}
+
+
+def perceptron(inputs: int, outputs: int, width: int, dropout: float) -> nn.Sequential:
+    """Two hidden layers."""
+    return nn.Sequential(
+        nn.Linear(inputs, 2 * width),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(2 * width, width),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(width, outputs),
+    )

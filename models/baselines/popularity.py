@@ -1,0 +1,90 @@
+"""Popularity: how often the item was clicked (watched, liked) by anybody so far, smoothed; nothing of the member."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import metrics
+from models.graph.csr import csr_offsets
+from models.graph.store import TemporalGraph
+from models.graph.timeline import Timeline
+from models.training.batches import State
+from models.training.calibration import Calibration
+from models.training.config import TrainingConfig
+
+_SMOOTHINGS = (1.0, 5.0, 20.0, 100.0, 500.0)
+
+
+@dataclass
+class Popularity:
+    """The item's rate among the seeds whose outcome has settled strictly before."""
+
+    smoothing: dict[str, float]
+    """Per task: pseudo-outcomes at the overall rate, of those tried the best AUC on validate."""
+    calibration: Calibration
+
+    def predict(self, graph: TemporalGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
+        """Calibrated probabilities (n, tasks) float64; the same in both states, since no member is in it."""
+        graph, rows = graph.to("cpu"), rows.cpu()
+        weights = self.smoothing.values()
+        logits = [_counts(graph, place, rows).logits(weight) for place, weight in enumerate(weights)]
+        return self.calibration.apply(np.stack(logits, axis=1))
+
+
+def fit_popularity(graph: TemporalGraph, training: TrainingConfig, device: torch.device) -> Popularity:
+    """Choose the smoothing and fit the calibration on validate; nothing here is random, or on the device."""
+    graph = graph.to("cpu")
+    rows, tasks = graph.seeds.rows("validate"), [task.name for task in graph.schema.seeds.tasks]
+    labels = graph.seeds.labels[rows].numpy()
+    smoothing, logits = {}, []
+    for place, task in enumerate(tasks):
+        counts = _counts(graph, place, rows)
+        tried = {weight: counts.logits(weight) for weight in _SMOOTHINGS}
+        aucs = np.array([metrics.auc(labels[:, place], found) for found in tried.values()])
+        smoothing[task] = _SMOOTHINGS[int(np.nan_to_num(aucs).argmax())]
+        logits.append(tried[smoothing[task]])
+    return Popularity(smoothing, Calibration.fit(tasks, np.stack(logits, axis=1), labels))
+
+
+@dataclass
+class _Counts:
+    """What had become of one task, strictly before each of n rows, (n,) float64 each."""
+
+    shown: Tensor
+    """Rows of the item on which the task was defined."""
+    positive: Tensor
+    overall: Tensor
+    """The rate over all items."""
+
+    def logits(self, smoothing: float) -> np.ndarray:
+        """(n,) float64: logit of the item's smoothed rate."""
+        rate = (self.positive + smoothing * self.overall) / (self.shown + smoothing)
+        return torch.logit(rate).numpy()
+
+
+def _counts(graph: TemporalGraph, task: int, rows: Tensor) -> _Counts:
+    seeds, items = graph.seeds, graph.schema.node(graph.schema.seeds.item).count
+    labels, settled, time = seeds.labels[:, task], seeds.settled, seeds.time[rows]
+    everybody = torch.zeros_like(seeds.item)
+    shown, positive = _before(everybody, 1, labels, settled, everybody[rows], time)
+    overall = (positive + 0.5) / (shown + 1)
+    # The unknown item stands after the last known one, and owns nothing.
+    owner = torch.where(seeds.item >= 0, seeds.item, items)
+    labels = torch.where(seeds.item >= 0, labels, torch.nan)
+    return _Counts(*_before(owner, items + 1, labels, settled, owner[rows], time), overall)
+
+
+def _before(
+    owner: Tensor, owners: int, labels: Tensor, settled: Tensor, asked: Tensor, time: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How many labelled rows of the owners ``asked`` (n,) had settled strictly before ``time`` (n,), and how many of
+    them were positive, float64 each."""
+    known = torch.nonzero(~torch.isnan(labels)).flatten()
+    known = known[settled[known].argsort(stable=True)]
+    known = known[owner[known].argsort(stable=True)]
+    offsets = csr_offsets(owner[known].numpy(), owners)
+    sums = torch.nn.functional.pad(labels[known].double().cumsum(0), (1, 0))
+    first, end = offsets[asked], Timeline(offsets, settled[known]).end(asked, time)
+    return (end - first).double(), sums[end] - sums[first]

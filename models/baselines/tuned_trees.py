@@ -1,0 +1,200 @@
+"""Gradient-boosted trees as one tunes them: LightGBM, one model a task, parameters and rounds found on validate.
+
+A short random search (Bergstra, Bengio 2012) around what served well: one trial by hand, then others at random, each
+fitted on train and stopped early on validate; the best one's parameters and rounds are fitted again on both
+windows. The calibration is that of the best trial on validate.
+"""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import metrics
+from models.baselines.table import Table, table_of
+from models.graph.store import TemporalGraph
+from models.training.batches import FRESH, FROZEN, State, random_state
+from models.training.calibration import Platt, fit_platt
+from models.training.config import TrainingConfig
+from models.training.train import labelled
+
+if TYPE_CHECKING:
+    import lightgbm
+
+TRIALS = 4
+_ROUNDS, _PATIENCE = 2000, 60
+_FIXED = {
+    "objective": "binary",
+    "metric": "auc",
+    "bagging_freq": 1,
+    "cat_smooth": 20.0,
+    "max_bin": 127,
+    "verbosity": -1,
+    "deterministic": True,
+    "force_row_wise": True,
+}
+# Many columns say nearly the same: a split shall not always take the same one. That few are offered to a tree, and
+# that many small steps are taken, is worth more than everything else below.
+_BY_HAND = {
+    "learning_rate": 0.03,
+    "num_leaves": 31,
+    "min_data_in_leaf": 100,
+    "feature_fraction": 0.25,
+    "bagging_fraction": 0.8,
+    "lambda_l2": 5.0,
+    "path_smooth": 0.0,
+}
+_CHOICES = {
+    "learning_rate": (0.03, 0.04),
+    "num_leaves": (15, 23, 31, 47),
+    "min_data_in_leaf": (50, 100, 200, 400),
+    "feature_fraction": (0.15, 0.2, 0.25, 0.3, 0.4),
+    "bagging_fraction": (0.6, 0.7, 0.8, 0.9),
+    "lambda_l2": (1.0, 5.0, 20.0, 50.0),
+    "path_smooth": (0.0, 10.0, 50.0),
+}
+
+
+@dataclass
+class TreesOfTask:
+    """One task: its booster (None where the training rows are of one class only) and its calibration."""
+
+    booster: "lightgbm.Booster | None"
+    platt: Platt
+    trials: list[dict[str, Any]] = field(default_factory=list)
+    """Parameters, rounds and validation AUC, best first."""
+
+    def predict(self, values: np.ndarray) -> np.ndarray:
+        """(n,) float64 calibrated probabilities of rows (n, columns)."""
+        return self.platt.apply(_logits(self.booster, values))
+
+
+@dataclass
+class TunedTrees:
+    """Fitted trees of all tasks, in the order of the schema."""
+
+    tasks: dict[str, TreesOfTask]
+
+    def predict(self, graph: TemporalGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
+        """Calibrated probabilities (n, tasks) float64 of the seeds ``rows`` (n,) of any graph of the schema."""
+        seen = torch.full((len(rows),), FROZEN if state == "frozen" else FRESH)
+        values = table_of(graph.to("cpu"), rows.cpu(), seen).values.numpy()
+        return np.stack([trees.predict(values) for trees in self.tasks.values()], axis=1)
+
+
+def fit_trees(
+    graph: TemporalGraph, training: TrainingConfig, device: torch.device | None = None, trials: int = TRIALS
+) -> TunedTrees:
+    """Search, then fit on train and validate; the same ``training.seed``, the same trees.
+
+    ``training.state`` says which state of its member a training row shows (mixed: half of the rows fresh, a quarter
+    each with the member's features, and with its counters too, as of ``frozen_time``). ``trials``: how many sets of
+    parameters are tried for each task. Raises NoSeedsError.
+    """
+    graph = graph.to("cpu")
+    both, validate = labelled(graph, ("train", "validate")), graph.seeds.rows("validate")
+    train = torch.isin(both, labelled(graph, ("train",)))
+    generator = torch.Generator().manual_seed(training.seed)
+    drawn = random_state(len(both), training.state, torch.device("cpu"), generator)
+    table = table_of(graph, both, drawn)
+    judge = table_of(graph, validate, torch.full((len(validate),), FRESH))
+    fitted = {}
+    for place, task in enumerate(graph.schema.seeds.tasks):
+        labels, all_rows = graph.seeds.labels[both, place], torch.ones_like(train)
+        judged = _Rows.of(judge, graph.seeds.labels[validate, place], torch.ones(len(validate), dtype=torch.bool))
+        search = _Search(_Rows.of(table, labels, train), judged, training.seed)
+        fitted[task.name] = search.fit(_Rows.of(table, labels, all_rows), trials)
+    return TunedTrees(fitted)
+
+
+@dataclass
+class _Rows:
+    """The rows of a table on which a task is defined."""
+
+    values: np.ndarray
+    labels: np.ndarray
+    categories: list[int]
+
+    @classmethod
+    def of(cls, table: Table, labels: Tensor, chosen: Tensor) -> "_Rows":
+        """``labels`` (n,) of all rows, NaN where undefined; ``chosen`` (n,) bool."""
+        rows = chosen & ~torch.isnan(labels)
+        return cls(table.values[rows].numpy(), labels[rows].double().numpy(), list(table.categories))
+
+    @property
+    def both_classes(self) -> bool:
+        """Whether there is anything to learn, or to judge by."""
+        return bool(len(self.labels)) and bool(np.ptp(self.labels) > 0)
+
+    def dataset(self, reference: "lightgbm.Dataset | None" = None) -> "lightgbm.Dataset":
+        """For LightGBM, once: its bins depend on the parameters that it is trained with."""
+        import lightgbm
+
+        return lightgbm.Dataset(self.values, self.labels, reference=reference, categorical_feature=self.categories)
+
+
+@dataclass
+class _Search:
+    """The search for one task's parameters."""
+
+    learn: _Rows
+    judge: _Rows
+    seed: int
+
+    def fit(self, both: _Rows, trials: int) -> TreesOfTask:
+        """The best trial's parameters, fitted on ``both``."""
+        import lightgbm
+
+        if not both.both_classes or not self.learn.both_classes:
+            rate = (both.labels.sum() + 0.5) / (len(both.labels) + 1)
+            return TreesOfTask(None, Platt(1.0, float(np.log(rate / (1 - rate)))))
+        found = [self._try(parameters) for parameters in self._parameters(trials)]
+        # The first of equals: Python's sort keeps their order.
+        found.sort(key=lambda trial: -np.nan_to_num(trial["validate_auc"]))
+        best = found[0]
+        platt = fit_platt(best.pop("logits"), self.judge.labels)
+        for trial in found[1:]:
+            trial.pop("logits")
+        booster = lightgbm.train(self._all(best["parameters"]), both.dataset(), best["rounds"])
+        return TreesOfTask(booster, platt, found)
+
+    def _parameters(self, trials: int) -> list[dict[str, float]]:
+        random = np.random.default_rng(self.seed)
+        drawn = [
+            {name: random.choice(np.asarray(values)).item() for name, values in _CHOICES.items()}
+            for _ in range(trials - 1)
+        ]
+        return [_BY_HAND, *drawn]
+
+    def _try(self, parameters: dict[str, float]) -> dict[str, Any]:
+        """One trial: fitted on train, stopped where validate was best (where it cannot judge: after 100 rounds)."""
+        import lightgbm
+
+        learn = self.learn.dataset()
+        given, rounds = self._all(parameters), 100
+        judges, callbacks = [], []
+        if self.judge.both_classes:
+            rounds, judges = _ROUNDS, [self.judge.dataset(learn)]
+            callbacks = [lightgbm.early_stopping(_PATIENCE, verbose=False)]
+        booster = lightgbm.train(given, learn, rounds, valid_sets=judges, callbacks=callbacks)
+        booster.best_iteration = booster.best_iteration if booster.best_iteration > 0 else rounds
+        logits = _logits(booster, self.judge.values)
+        return {
+            "parameters": parameters,
+            "rounds": booster.best_iteration,
+            "validate_auc": metrics.auc(self.judge.labels, logits),
+            "logits": logits,
+        }
+
+    def _all(self, parameters: dict[str, float]) -> dict[str, Any]:
+        # Rows and columns are drawn by this seed; `deterministic` keeps the number of threads out of the sums.
+        return {**_FIXED, **parameters, "seed": self.seed}
+
+
+def _logits(booster: "lightgbm.Booster | None", values: np.ndarray) -> np.ndarray:
+    """(n,) float64; zeros without a booster."""
+    if booster is None or not len(values):  # LightGBM refuses to score nothing
+        return np.zeros(len(values))
+    return np.asarray(booster.predict(values, raw_score=True), dtype=np.float64)

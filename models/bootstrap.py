@@ -1,0 +1,154 @@
+"""Errors of ranking metrics: users, not rows, are drawn again, the same draws for every model, seed and metric.
+
+Every metric here is a function of sums over rows, each row counted as often as its user was drawn; so all draws of a
+metric are one product of a sparse matrix (what a row adds to which sum) with the users' weights. Because the draws are
+shared, the difference of two models' draws is the paired difference.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from models import metrics
+
+Metric = Literal["auc", "gauc", "ndcg", "log_loss", "normalised_entropy", "ece"]
+NDCG_AT = 5
+"""Places of a slate that NDCG looks at."""
+_RANKS = 1024
+_ECE_BINS = 15
+
+POINT: dict[Metric, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
+    "auc": lambda labels, scores, groups: metrics.auc(labels, scores),
+    "gauc": metrics.gauc,
+    "ndcg": lambda labels, scores, groups: metrics.ndcg(labels, scores, groups, NDCG_AT),
+    "log_loss": lambda labels, scores, groups: metrics.log_loss(labels, scores),
+    "normalised_entropy": lambda labels, scores, groups: metrics.normalised_entropy(labels, scores),
+    "ece": lambda labels, scores, groups: metrics.ece(labels, scores, _ECE_BINS),
+}
+"""The metric itself, of labels, scores and groups without NaN."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows that a metric is taken over."""
+
+    labels: np.ndarray
+    scores: np.ndarray
+    user: np.ndarray
+    """(rows,) int64: position of each row's user among all users that are drawn."""
+
+
+class UserBootstrap:
+    """``n`` draws, with replacement, of the users that ``groups`` (rows,) names; deterministic by ``seed``."""
+
+    def __init__(self, groups: np.ndarray, n: int = 1000, seed: int = 0) -> None:
+        users, self.user = np.unique(groups, return_inverse=True)
+        generator, count = np.random.default_rng(seed), len(users)
+        drawn = [np.bincount(generator.integers(0, count, count), minlength=count) for _ in range(n if count else 0)]
+        self.weights = np.array(drawn, dtype=np.float64).reshape(len(drawn), count).T.copy()
+        """(users, n) float64: how often each user comes up in each draw."""
+        self.counts = self.weights.astype(np.float32)
+        """The same in half the memory, for sums of whole numbers."""
+
+    def point(self, metric: Metric, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None = None) -> float:
+        """The metric over the rows of ``part`` (rows,) bool (None = all) that have both a label and a score."""
+        rows = self._rows(labels, scores, part)
+        return POINT[metric](rows.labels, rows.scores, rows.user)
+
+    def draws(
+        self, metric: Metric, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(n,) float64: the metric in each draw; NaN where it is not defined there.
+
+        AUC sees at most 1,024 ranks of the scores (rows of one rank are ties: an error below 1e-5), ECE keeps the bins
+        of the rows as they are, and its draws are moved to lie around its value: they would all lie above it.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _DRAWS[metric](self, self._rows(labels, scores, part))
+
+    def sums(self, cell: np.ndarray, user: np.ndarray, value: np.ndarray, cells: int) -> np.ndarray:
+        """(cells, n): in each draw, the ``value`` of the entries of each cell, each times its user's weight.
+
+        In the precision of ``value``: float32 is exact for whole numbers below 2^24.
+        """
+        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+
+        weights = self.counts if value.dtype == np.float32 else self.weights
+        return csr_matrix((value, (cell, user)), shape=(cells, len(weights))) @ weights
+
+    def columns(self, user: np.ndarray, *values: np.ndarray) -> np.ndarray:
+        """(len(values), n): the sum of each array of ``values`` (entries,) in each draw."""
+        cell = np.repeat(np.arange(len(values)), len(user))
+        return self.sums(cell, np.tile(user, len(values)), np.concatenate(values), len(values))
+
+    def _rows(self, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None) -> Rows:
+        labels, scores = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+        if not len(labels) == len(scores) == len(self.user):
+            raise ValueError(f"expected {len(self.user)} labels and scores; found {len(labels)} and {len(scores)}")
+        keep = ~np.isnan(labels) & ~np.isnan(scores)
+        if part is not None:
+            keep &= part
+        return Rows(labels[keep], scores[keep], self.user[keep])
+
+
+def _auc(draw: UserBootstrap, rows: Rows) -> np.ndarray:
+    distinct, rank = np.unique(rows.scores, return_inverse=True)
+    ranks = min(max(len(distinct), 1), _RANKS)
+    cell = 2 * (rank * ranks // max(len(distinct), 1)) + (rows.labels > 0)  # the class is the last bit
+    found = draw.sums(cell, rows.user, np.ones(len(cell), dtype=np.float32), 2 * ranks)
+    negative, positive = found[0::2], found[1::2]
+    below = np.cumsum(negative, axis=0)
+    pairs = below[-1].astype(np.float64) * positive.sum(axis=0)
+    below -= negative / 2
+    below *= positive
+    return below.sum(axis=0, dtype=np.float64) / pairs
+
+
+def _gauc(draw: UserBootstrap, rows: Rows) -> np.ndarray:
+    areas, sizes, places = metrics.group_aucs(rows.labels, rows.scores, rows.user)
+    total, weight = draw.columns(np.unique(rows.user)[places], areas * sizes, sizes)
+    return total / weight
+
+
+def _ndcg(draw: UserBootstrap, rows: Rows) -> np.ndarray:
+    values, places = metrics.group_ndcgs(rows.labels, rows.scores, rows.user, NDCG_AT)
+    total, weight = draw.columns(np.unique(rows.user)[places], values, np.ones(len(values)))
+    return total / weight
+
+
+def _log_loss(draw: UserBootstrap, rows: Rows) -> np.ndarray:
+    total, count = draw.columns(rows.user, metrics.losses(rows.labels, rows.scores), np.ones(len(rows.user)))
+    return total / count
+
+
+def _normalised_entropy(draw: UserBootstrap, rows: Rows) -> np.ndarray:
+    ones = np.ones(len(rows.user))
+    total, positive, count = draw.columns(rows.user, metrics.losses(rows.labels, rows.scores), rows.labels, ones)
+    rate = positive / count
+    entropy = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
+    return np.where((rate > 0) & (rate < 1), total / count / entropy, np.nan)
+
+
+def _ece(draw: UserBootstrap, rows: Rows) -> np.ndarray:
+    order = np.argsort(rows.scores, kind="stable")
+    bins = min(_ECE_BINS, max(len(order), 1))
+    cell = np.repeat(np.arange(bins), [len(part) for part in np.array_split(order, bins)])
+    user = rows.user[order]
+    gaps = draw.sums(cell, user, (rows.labels - rows.scores)[order], bins)
+    (count,) = draw.columns(user, np.ones(len(user)))
+    found = np.abs(gaps).sum(axis=0) / count
+    # Noise adds to every |gap|, in a draw twice as much as in the rows themselves: take the draws' own share off.
+    noise = np.nanmean(found) - metrics.ece(rows.labels, rows.scores, _ECE_BINS) if len(rows.user) else 0.0
+    return np.maximum(found - noise, 0.0)
+
+
+_DRAWS: dict[Metric, Callable[[UserBootstrap, Rows], np.ndarray]] = {
+    "auc": _auc,
+    "gauc": _gauc,
+    "ndcg": _ndcg,
+    "log_loss": _log_loss,
+    "normalised_entropy": _normalised_entropy,
+    "ece": _ece,
+}

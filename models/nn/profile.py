@@ -1,0 +1,46 @@
+"""A node's own features, as they are, beside its tokens.
+
+Tokens are normalised and mixed; how often exactly a member watched to the end is blurred in them. Numbers and category
+codes of member and item therefore travel along as rows of the tokens' width, and meet the counters in the cross
+network.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.nn.encoded import EncodedNodes
+from models.nn.encoders import CategoryEmbedding
+from models.nn.encoding import FeatureEncoding
+
+_CATEGORY_WIDTH = 8
+
+
+class Profile(nn.Module):
+    """Numbers and categories of one node type as rows of tokens, and back. Its only weights embed the categories."""
+
+    def __init__(self, features: FeatureEncoding, width: int, on: bool = True) -> None:
+        super().__init__()
+        self.width = width
+        self.numbers = features.dense_width if on else 0
+        self.codes = len(features.categories) if on else 0
+        self.categories = CategoryEmbedding(features.vocabularies if on else (), _CATEGORY_WIDTH)
+        self.rows = -(-(self.numbers + self.codes) // width)
+        """Rows of the tokens' width."""
+        self.outputs = self.numbers + self.categories.width
+        """Columns of what is read from them."""
+
+    def pack(self, nodes: EncodedNodes, state: Tensor) -> Tensor:
+        """(B, rows, w) float32: the features of node states (B,) within their type; codes are whole numbers."""
+        if not self.rows:
+            return torch.zeros(len(state), 0, self.width, device=state.device)
+        numbers, codes = nodes.numbers[state, : self.numbers], nodes.categories[state, : self.codes].float()
+        flat = torch.cat([numbers, codes], dim=1)
+        padded = functional.pad(flat, (0, self.rows * self.width - flat.shape[1]))
+        return padded.view(len(state), self.rows, self.width)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(..., rows, w) -> (..., outputs): numbers, then the embedded categories."""
+        flat = rows.flatten(-2)
+        codes = flat[..., self.numbers : self.numbers + self.codes].long()
+        return torch.cat([flat[..., : self.numbers], self.categories(codes)], dim=-1)

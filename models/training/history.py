@@ -1,0 +1,118 @@
+"""Pre-training on what members did before the train window: each event foretold from the events before it.
+
+An engagement of a member with an item is taken as if it were an impression of that moment: tree, sequence and item are
+read strictly before it, and what is to be told is which of the domain's actions it was (watched or skipped, say). What
+an impression carries beside its two nodes (counters, context, surface) is missing here. The heads of the actions are
+thrown away; encoders, transformer and matching stay, and begin the training of the tasks.
+"""
+
+from dataclasses import replace
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from models.graph.schema import EdgeType, GraphSchema, TaskColumn
+from models.graph.store import TemporalGraph
+from models.graph.tensors import Seeds
+from models.nn.encoded import EncodedGraph
+from models.nn.encoding import Encoding
+from models.nn.model import Ranker
+from models.nn.scaling import scale_numbers
+from models.training.config import TrainingConfig
+from models.training.epoch import new_optimiser, run_epoch
+from models.training.errors import NoHistoryError
+
+
+def pretrain(ranker: Ranker, encoded: EncodedGraph, config: TrainingConfig) -> dict[str, float]:
+    """Train ``ranker`` in place on ``config.history_events`` events; answer loss and speed. Raises NoHistoryError."""
+    history = history_of(encoded, ranker.encoding, config.history_events, config.seed)
+    rows = torch.arange(len(history.graph.seeds), device=history.graph.device)
+    heads, ranker.heads = ranker.heads, ranker.new_heads(len(history.graph.schema.seeds.tasks)).to(rows.device)
+    spread, ranker.task_spread = ranker.task_spread, None  # the actions have no weights to learn
+    once = replace(config, epochs=1, state="as_of")
+    try:
+        return run_epoch(ranker, None, history, new_optimiser(ranker, once), rows, 0, once, None, "history")
+    finally:
+        ranker.heads, ranker.task_spread = heads, spread
+
+
+def history_of(encoded: EncodedGraph, encoding: Encoding, count: int, seed: int = 0) -> EncodedGraph:
+    """The same graph with ``count`` events before the train window as its seeds, one task for each action.
+
+    Where there are fewer, some come twice. An action is told from those of its own domain alone: the others' labels are
+    NaN. Raises NoHistoryError where no domain has two actions of members with items.
+    """
+    graph = encoded.graph
+    actions = _actions(graph.schema)
+    until = graph.schema.window("train").start
+    events = [_events(graph, edge.name, until) for edge in actions]
+    sizes = [len(member) for member, _, _ in events]
+    if not sum(sizes):
+        raise NoHistoryError(
+            "training.history_events: expected engagements of members with items before the train window, in a domain "
+            f"that has two kinds of them; found {len(actions)} such edge types with 0 events: set it to 0"
+        )
+    chosen = _draw(sum(sizes), count, seed).to(graph.device)
+    member, item, time = (torch.cat(column)[chosen] for column in zip(*events, strict=True))
+    action = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).to(graph.device)[chosen]
+    domain = [edge.domain for edge in actions]
+    rivals = torch.tensor([[one == other for other in domain] for one in domain], device=graph.device)
+    is_own = torch.eye(len(actions), device=graph.device)[action]
+    schema = graph.schema.seeds
+    tasks = tuple(TaskColumn(edge.name, 1 / len(actions), primary=False) for edge in actions)
+    numbers, categories = _missing(graph.seeds.numbers, count), _missing(graph.seeds.categories, count)
+    seeds = Seeds(
+        member=member,
+        item=item,
+        surface=torch.zeros_like(member),
+        time=time,
+        settled=time,
+        window=torch.zeros_like(member),
+        numbers=numbers,
+        categories=categories,
+        labels=torch.where(rivals[action], is_own, torch.nan),
+        frozen_time=time,
+        frozen_numbers=numbers,
+        frozen_categories=categories,
+        keys=pa.nulls(count),
+        windows=graph.seeds.windows,
+    )
+    unknown = scale_numbers(encoding.impression.numbers, numbers[:1]).expand(count, -1)
+    return replace(
+        encoded,
+        graph=replace(graph, seeds=seeds, schema=replace(graph.schema, seeds=replace(schema, tasks=tasks))),
+        impression_numbers=unknown,
+        impression_categories=categories,
+        frozen_numbers=unknown,
+        frozen_categories=categories,
+        surface=torch.full_like(member, -1),
+    )
+
+
+def _actions(schema: GraphSchema) -> list[EdgeType]:
+    """Engagements of members with items, in domains that have two kinds of them or more."""
+    edges = [schema.edge(name) for name in schema.activity_edges if schema.edge(name).target == schema.seeds.item]
+    domains = [edge.domain for edge in edges]
+    return [edge for edge in edges if domains.count(edge.domain) > 1]
+
+
+def _events(graph: TemporalGraph, edge: str, until: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Member, item and time, (events,) int64 each, of the edges of that type before ``until``."""
+    edges = graph.edges[edge]
+    member = torch.repeat_interleave(torch.arange(len(edges.offsets) - 1, device=graph.device), edges.offsets.diff())
+    early = edges.time < until
+    return member[early], edges.target[early].long(), edges.time[early]
+
+
+def _draw(of: int, count: int, seed: int) -> Tensor:
+    """(count,) int64 out of ``of``: each once before any twice. On the CPU, so that every device draws the same."""
+    generator = torch.Generator().manual_seed(seed)
+    rounds = [torch.randperm(of, generator=generator) for _ in range(-(-count // of))]
+    return torch.cat(rounds)[:count]
+
+
+def _missing(values: Tensor, count: int) -> Tensor:
+    """(count, columns) that say nothing, without the memory: NaN numbers, categories of code 0."""
+    one = torch.full_like(values[:1].new_empty(1, values.shape[1]), torch.nan if values.is_floating_point() else 0)
+    return one.expand(count, -1)

@@ -1,0 +1,89 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models import metrics
+from models.baselines.hgt import HgtRanker
+from models.baselines.network import fit_network
+from models.graph.fakes import fake_graph
+from models.nn.encoded import encode_graph
+from models.training.config import TrainingConfig
+from models.training.errors import DivergedError
+from tests.baselines.small import NETWORKS, TRAINING, batch_of, logits, small_graph, untrained
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_row_alone_scores_as_among_others(name: str) -> None:
+    graph = small_graph()
+    network, encoding = untrained(name, graph)
+    rows = graph.seeds.rows("test")
+    assert (graph.seeds.item[rows] < 0).any()  # items that nobody knows are among them
+    together = logits(network, encoding, graph, rows, "as_of")
+    assert together.std(dim=0).min() > 1e-3
+    for row in range(0, len(rows), 5):
+        alone = logits(network, encoding, graph, rows[row : row + 1], "as_of")
+        torch.testing.assert_close(alone, together[row : row + 1], rtol=1e-4, atol=1e-4)
+    assert logits(network, encoding, graph, rows[:0], "frozen").shape == (0, 2)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_weight_learns(name: str) -> None:
+    graph = small_graph()
+    network, encoding = untrained(name, graph)
+    encoded = encode_graph(encoding, graph.schema, graph)
+    rows = torch.arange(len(graph.seeds))
+    found = network(encoded, batch_of(encoded, network, rows))
+    (found * torch.randn_like(found)).sum().backward()
+    idle = {
+        name for name, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    }
+    # What nothing in the tiny graph asks for: the unknown node of most types, the last layer's other node types.
+    assert not {name for name in idle if not any(word in name for word in ("unknown", "inputs", "layers", "sage"))}
+
+
+def test_a_network_learns() -> None:
+    graph = fake_graph(members=30, items=20, impressions=4000)
+    config = TrainingConfig(epochs=4, batch_size=64, learning_rate=0.005)
+    fitted = fit_network(NETWORKS["dcn"], graph, config, CPU)  # type: ignore[arg-type]
+    rows = graph.seeds.rows("test")
+    found = fitted.predict(graph, rows)
+    assert metrics.auc(graph.seeds.labels[rows, 0].numpy(), found[:, 0]) > 0.8
+    assert 1 <= fitted.training["epochs"] <= len(fitted.training["history"]) <= 4
+
+
+def test_length_and_calibration_come_from_train_and_no_window_after_validate_is_read() -> None:
+    graph = small_graph()
+    later = ~torch.isin(graph.seeds.window, torch.tensor([1, 2]))
+    labels = torch.where(later.unsqueeze(1), 1 - graph.seeds.labels, graph.seeds.labels)
+    other = replace(graph, seeds=replace(graph.seeds, labels=labels))
+    rows = graph.seeds.rows("test")
+    one, same = (fit_network(NETWORKS["dcn"], g, TRAINING, CPU) for g in (graph, other))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(one.predict(graph, rows), same.predict(graph, rows))
+    assert one.calibration == same.calibration
+    assert one.calibration.tasks["click"].scale != 1.0
+
+
+def test_a_loss_that_is_no_number_is_said() -> None:
+    graph, config = small_graph(), replace(TRAINING, learning_rate=1e30, gradient_norm=1e30, epochs=3, warmup=0.0)
+    with pytest.raises(DivergedError, match="learning_rate"):
+        fit_network(NETWORKS["dcn"], graph, config, CPU)  # type: ignore[arg-type]
+
+
+def test_member_and_item_may_be_of_one_type() -> None:
+    graph = small_graph()
+    schema = replace(graph.schema, seeds=replace(graph.schema.seeds, item="member"))
+    graph = replace(graph, schema=schema, seeds=replace(graph.seeds, item=graph.seeds.member.flip(0)))
+    network, encoding = untrained("hgt", graph)
+    assert isinstance(network, HgtRanker)
+    rows = graph.seeds.rows("test")
+    assert logits(network, encoding, graph, rows, "as_of").isfinite().all()
+    encoded = encode_graph(encoding, graph.schema, graph)
+    batch = batch_of(encoded, network, rows)
+    around, _ = network.subgraph(encoded, batch)
+    found = network.roots({node: index.unsqueeze(1) for node, index in around.node.items()}, batch)
+    for side, expected in zip(found, (graph.seeds.member, graph.seeds.item), strict=True):
+        assert torch.equal(side.squeeze(1), expected[rows])
