@@ -34,6 +34,29 @@ class Change(Protocol):
         """The changed graph."""
 
 
+def validated_longer(graph: TemporalGraph) -> TemporalGraph:
+    """The graph whose validation window lasts until the end of the gate window, which is then empty.
+
+    A product keeps the gate's days from its models, to judge them on; a study judges on the test window alone and may
+    validate, and in the end learn, on all days before it.
+    """
+    schema, names = graph.schema, list(graph.seeds.windows)
+    end = schema.window("gate").end
+    spans = {
+        "validate": replace(schema.window("validate"), end=end),
+        "gate": replace(schema.window("gate"), start=end),
+    }
+    windows = tuple(spans.get(span.name, span) for span in schema.seeds.windows)
+    window = graph.seeds.window.clone()
+    window[window == names.index("gate")] = names.index("validate")
+    return replace(
+        graph,
+        schema=replace(schema, seeds=replace(schema.seeds, windows=windows)),
+        seeds=replace(graph.seeds, window=window),
+        manifest={**graph.manifest, "digest": f"{graph.manifest['digest']}+gate"},
+    )
+
+
 @dataclass(frozen=True)
 class OneTask:
     """The graph with one task alone, which is then the primary one."""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.studies.changes import validated_longer
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.predictions import Predictions, find, read, write
 from benchmarks.studies.row import Row, Seen
@@ -45,6 +46,13 @@ class Setting:
     window: str = "test"
     device: str = "cpu"
     commit: str = "unknown"
+    longer: bool = False
+    """Whether the gate window validates as well: a study has no gate to keep it for."""
+
+    def load(self) -> TemporalGraph:
+        """The graph that all rows begin with."""
+        graph = TemporalGraph.load(self.graph)
+        return validated_longer(graph) if self.longer else graph
 
     def digest(self, row: Row, seed: int, graph: TemporalGraph) -> str:
         """The digest of a row's fit with that seed on the graph as it is stored, scored on the window."""
@@ -60,7 +68,7 @@ def fit_rows(setting: Setting, rows: Sequence[Row], seeds: Sequence[int], jobs: 
     """Make the file of every (row, seed) that has none yet. Raises StudyError, after all others, where some failed."""
     if setting.window in FITTED_ON:
         raise StudyError(f"window: expected one after {' and '.join(FITTED_ON)}; found {setting.window!r}")
-    graph = TemporalGraph.load(setting.graph)
+    graph = setting.load()
     pairs = [(row, seed) for row in rows for seed in seeds if missing(setting, graph, row, seed)]
     # Rows of one recipe are one fit: two processes must not make the same file.
     work = list({setting.digest(row, seed, graph): (row, seed) for row, seed in pairs}.values())
@@ -184,7 +192,7 @@ _there: dict[str, Any] = {}
 
 def _begin(setting: Setting, threads: int) -> None:
     torch.set_num_threads(threads)
-    _there.update(setting=setting, graph=TemporalGraph.load(setting.graph))
+    _there.update(setting=setting, graph=setting.load())
 
 
 def _fit_row_there(row: Row, seed: int) -> float:

@@ -61,9 +61,13 @@ def command(study: Study, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--jobs", type=int, default=1, help="fits at a time, each in a process of its own")
+    parser.add_argument("--spec", type=Path, help="a product's YAML: its model and training")
     parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: as it is")
     parser.add_argument("--training", default="{}", help="TrainingConfig, likewise")
     parser.add_argument("--window", default="test", help="the window that is scored: test, or gate while developing")
+    parser.add_argument(
+        "--validate-with-gate", action="store_true", help="the gate window validates too, and is learnt from in the end"
+    )
     parser.add_argument("--draws", type=int, default=1000, help="draws of users behind the intervals")
     parser.add_argument("--commit", help="what the files say of the code; default: what git says")
     parser.add_argument("--only", choices=("fit", "table"), help="half of the work; default: both")
@@ -78,10 +82,9 @@ def command(study: Study, arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(study: Study, asked: Namespace) -> None:
-    model, training = read_config(asked.model, ModelConfig), read_config(asked.training, TrainingConfig)
+    model, training = _configs(asked)
     for key, expected, found in out_of_bounds(model, training):
         raise ConfigError(f"{key}: expected {expected}; found {found}")
-    graph = TemporalGraph.load(asked.graph)
     setting = Setting(
         graph=asked.graph,
         predictions=asked.predictions,
@@ -90,7 +93,9 @@ def _run(study: Study, asked: Namespace) -> None:
         window=asked.window,
         device=asked.device,
         commit=asked.commit or commit_of(ROOT),
+        longer=asked.validate_with_gate,
     )
+    graph = setting.load()
     rows = study.rows(graph, asked, setting)
     names = [row.name for row in rows]
     if wrong := sorted(set(asked.rows or []) - set(names)):
@@ -102,6 +107,18 @@ def _run(study: Study, asked: Namespace) -> None:
         evaluation, absent = evaluate(study, setting, graph, rows, asked.seeds, asked.draws)
         path = write_report(study, evaluation, absent, graph, asked)
         print(f"{path}: {len(evaluation.lines)} lines" + (f", without {', '.join(absent)}" if absent else ""))
+
+
+def _configs(asked: Namespace) -> tuple[ModelConfig, TrainingConfig]:
+    if asked.spec is None:
+        return read_config(asked.model, ModelConfig), read_config(asked.training, TrainingConfig)
+    from models.spec import SpecError, load_spec  # pydantic, which a GPU machine need not have
+
+    try:
+        spec = load_spec(asked.spec)
+    except SpecError as error:
+        raise StudyError(str(error)) from error
+    return spec.model, spec.training
 
 
 def evaluate(

@@ -19,7 +19,7 @@ from models.training.calibration import Calibration
 from models.training.errors import ArtifactError
 from models.training.files import write_json
 
-FORMAT = 1
+FORMAT = 2
 _FILES = ("model.safetensors", "model.json", "calibration.json", "training.json")
 
 

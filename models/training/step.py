@@ -37,12 +37,13 @@ def gradient(
     """
     defined = (~torch.isnan(encoded.graph.seeds.labels[slices.rows])).sum(dim=0)
     own, own_seen = _part(slices, seen, ranks.size)[ranks.rank]
+    recorded = recorder is not None and config.accumulate == 1 and recorder.fits(own)
 
     def backward(part: Slices, part_seen: Tensor, defined: Tensor) -> Tensor:
         batch = batches.make(part, part_seen, draw=draw)
         weights = _task_weights(encoded, part_seen.device)
         with torch.autocast(part_seen.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            table = ranker.input_table(encoded) if _all_inputs(encoded, part) else None
+            table = ranker.input_table(encoded) if recorded or _all_inputs(encoded, part) else None
             tokens = encode(ranker, encoded, batch, table)
             logits = decode(ranker, batch, tokens)
             long_term = None
@@ -55,7 +56,7 @@ def gradient(
         return loss.detach()
 
     ranker.zero_grad(set_to_none=True)
-    if recorder and config.accumulate == 1 and recorder.fits(own):
+    if recorder and recorded:
         total = recorder.run(backward, own, own_seen, defined)
     else:
         total = torch.zeros((), device=seen.device)

@@ -154,7 +154,7 @@ def tiny_model(graph: TemporalGraph) -> Model:
     ranker = Ranker(SIZES, graph.schema, encoding).eval()
     with torch.no_grad():
         for weights in ranker.parameters():
-            weights.add_(torch.randn_like(weights) * 0.2)
+            weights.add_(torch.randn_like(weights) * 0.1)
     calibration = Calibration({"click": Platt(1.3, -0.4), "dwell": Platt(0.8, 0.1)})
     return Model(ranker, encoding, graph.schema, calibration, {"windows": ["train"], "epochs": 1})
 

@@ -39,7 +39,7 @@ def test_damage_is_refused_with_its_reason(tmp_path: Path, name: str) -> None:
 def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"found no manifest\.json"):
         load_model(tmp_path)
-    for content, reason in (("{", "damaged"), ("[]", "damaged"), (json.dumps({"format": 9, "files": {}}), "format 1")):
+    for content, reason in (("{", "damaged"), ("[]", "damaged"), (json.dumps({"format": 9, "files": {}}), "format 2")):
         (tmp_path / "manifest.json").write_text(content)
         with pytest.raises(ArtifactError, match=reason):
             load_model(tmp_path)
