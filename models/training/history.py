@@ -20,7 +20,7 @@ from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.nn.scaling import scale_numbers
 from models.training.config import TrainingConfig
-from models.training.epoch import new_optimiser, run_epoch
+from models.training.epoch import new_optimiser, run_epoch, seeded
 from models.training.errors import NoHistoryError
 
 
@@ -28,7 +28,9 @@ def pretrain(ranker: Ranker, encoded: EncodedGraph, config: TrainingConfig) -> d
     """Train ``ranker`` in place on ``config.history_events`` events; answer loss and speed. Raises NoHistoryError."""
     history = history_of(encoded, ranker.encoding, config.history_events, config.seed)
     rows = torch.arange(len(history.graph.seeds), device=history.graph.device)
-    heads, ranker.heads = ranker.heads, ranker.new_heads(len(history.graph.schema.seeds.tasks)).to(rows.device)
+    with seeded(config.seed, rows.device):
+        of_actions = ranker.new_heads(len(history.graph.schema.seeds.tasks)).to(rows.device)
+    heads, ranker.heads = ranker.heads, of_actions
     spread, ranker.task_spread = ranker.task_spread, None  # the actions have no weights to learn
     once = replace(config, epochs=1, state="as_of")
     try:

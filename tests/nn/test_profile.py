@@ -1,0 +1,34 @@
+import torch
+
+from models.nn.encoded import unknown_node
+from models.nn.profile import Profile
+from tests.nn.batches import ready
+
+GRAPH, ENCODED, RANKER = ready()
+
+
+def test_what_is_packed_is_read_again() -> None:
+    nodes, features = ENCODED.nodes["member"], RANKER.encoding.nodes["member"]
+    profile = Profile(features, width=8)
+    state = torch.tensor([0, 3, len(nodes) - 1])
+    rows = profile.pack(nodes, state)
+    assert rows.shape == (3, profile.rows, 8)
+    found = profile(rows)
+    assert found.shape == (3, profile.outputs)
+    torch.testing.assert_close(found[:, : profile.numbers], nodes.numbers[state, : profile.numbers])
+    torch.testing.assert_close(found[:, profile.numbers :], profile.categories(nodes.categories[state]))
+
+
+def test_an_unknown_node_says_that_all_is_missing() -> None:
+    features = RANKER.encoding.nodes["member"]
+    profile = Profile(features, width=8)
+    found = profile(profile.pack(unknown_node(features), torch.zeros(1, dtype=torch.int64)))
+    known = len(features.numbers)
+    assert found[0, :known].eq(0).all()
+    assert found[0, known : 2 * known].eq(1).all()
+
+
+def test_switched_off_there_is_nothing() -> None:
+    profile = Profile(RANKER.encoding.nodes["member"], width=8, on=False)
+    assert profile.pack(ENCODED.nodes["member"], torch.tensor([0, 1])).shape == (2, 0, 8)
+    assert profile(torch.zeros(2, 0, 8)).shape == (2, 0)

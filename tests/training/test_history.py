@@ -1,0 +1,87 @@
+"""Pre-training on the history: what it is asked, what it may see, and that a run that was cut off ends the same."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.graph.store import TemporalGraph
+from models.nn.encoded import EncodedGraph, encode_graph
+from models.nn.encoding import Encoding
+from models.training.errors import NoHistoryError
+from models.training.history import history_of
+from models.training.train import train
+from tests.training.small import MODEL, TRAINING, small_graph
+
+
+def one_domain() -> TemporalGraph:
+    """The fake graph with its two kinds of engagement in one domain: each may be told from the other."""
+    graph = small_graph()
+    edges = tuple(replace(edge, domain="feed") for edge in graph.schema.edges)
+    return replace(graph, schema=replace(graph.schema, edges=edges))
+
+
+def encoded(graph: TemporalGraph) -> tuple[EncodedGraph, Encoding]:
+    encoding = Encoding.fit(graph, graph.schema.window("train").end)
+    return encode_graph(encoding, graph.schema, graph), encoding
+
+
+def test_every_event_before_training_is_asked_once_and_is_one_of_its_domains_actions() -> None:
+    graph = one_domain()
+    start = graph.schema.window("train").start
+    early = {name: int((graph.edges[name].time < start).sum()) for name in ("clicked", "liked")}
+    found = history_of(*encoded(graph), count=sum(early.values()))
+    seeds = found.graph.seeds
+    assert [task.name for task in found.graph.schema.seeds.tasks] == ["clicked", "liked"]
+    assert seeds.labels.sum(dim=0).tolist() == [early["clicked"], early["liked"]]
+    assert (seeds.labels.sum(dim=1) == 1).all()
+    assert (seeds.time < start).all()
+    for place, name in enumerate(("clicked", "liked")):
+        edges, own = graph.edges[name], seeds.labels[:, place] == 1
+        member = torch.repeat_interleave(torch.arange(len(edges.offsets) - 1), edges.offsets.diff())
+        expected = sorted(zip(member.tolist(), edges.target.tolist(), edges.time.tolist(), strict=True))
+        asked = zip(seeds.member[own].tolist(), seeds.item[own].tolist(), seeds.time[own].tolist(), strict=True)
+        assert sorted(asked) == [event for event in expected if event[2] < start]
+
+
+def test_nothing_of_the_impression_is_known() -> None:
+    graph = one_domain()
+    found = history_of(*encoded(graph), count=5)
+    scaled = found.impression_numbers
+    known = scaled.shape[1] // 2
+    assert scaled.shape[0] == 5
+    assert scaled[:, :known].eq(0).all()
+    assert scaled[:, known:].eq(1).all()
+    assert found.surface.eq(-1).all()
+
+
+def test_an_action_is_told_from_those_of_its_own_domain() -> None:
+    with pytest.raises(NoHistoryError, match="expected engagements of members with items before the train window"):
+        history_of(*encoded(small_graph()), count=5)
+
+
+def test_more_than_there_are_come_twice_and_the_seed_decides_the_draw() -> None:
+    graph = one_domain()
+    total = len(history_of(*encoded(graph), count=400).graph.seeds)
+    assert total == 400
+    one, again, other = (history_of(*encoded(graph), 20, seed).graph.seeds.time.tolist() for seed in (1, 1, 2))
+    assert one == again != other
+
+
+def test_it_moves_the_weights_and_a_run_cut_off_ends_the_same(tmp_path: Path) -> None:
+    graph, config = one_domain(), replace(TRAINING, history_events=100, epochs=2)
+
+    def weights(name: str, config: object, **how: object) -> bytes:
+        folder = train(graph, MODEL, config, tmp_path / name, device="cpu", fixed_epochs=2, **how)  # type: ignore[arg-type]
+        return (folder / "model.safetensors").read_bytes()
+
+    whole = weights("whole", config)
+    assert whole != weights("without", replace(config, history_events=0))
+
+    def cut_off(metrics: dict[str, float], epoch: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        weights("again", config, log=cut_off, checkpoint=tmp_path / "kept")
+    assert weights("again", config, checkpoint=tmp_path / "kept") == whole
