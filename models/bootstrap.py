@@ -73,7 +73,7 @@ class UserBootstrap:
 
         In the precision of ``value``: float32 is exact for whole numbers below 2^24.
         """
-        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix
 
         weights = self.counts if value.dtype == np.float32 else self.weights
         return csr_matrix((value, (cell, user)), shape=(cells, len(weights))) @ weights
