@@ -29,7 +29,7 @@ class MemberVectors:
 
     version: str
     tokens: np.ndarray
-    """(graph_tokens * width,) float32."""
+    """(H * width,) float32; H as ``Ranker.rows`` says for this side."""
     activity_tokens: np.ndarray
     """(activities * width,) float32."""
     activity_times: np.ndarray
@@ -42,7 +42,7 @@ class ItemVectors:
 
     version: str
     tokens: np.ndarray
-    """(graph_tokens * width,) float32."""
+    """(H * width,) float32; H as ``Ranker.rows`` says for this side."""
 
 
 @dataclass(frozen=True)

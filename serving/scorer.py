@@ -22,13 +22,12 @@ class Scorer:
         ranker = self._model.ranker.eval()
         with torch.inference_mode():
             self._cold_member, self._cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
-        self._shape = tuple(self._cold_member.shape)
         self.tasks = self._model.tasks
         self.features: tuple[FeatureColumn, ...] = self._model.schema.seeds.features
         self.activities = ranker.config.activities
         """N: activities of a member."""
-        self.token_size = self._cold_member.numel()
-        """H * width: values of a member's, and of an item's, tokens."""
+        self.member_token_size, self.item_token_size = self._cold_member.numel(), self._cold_item.numel()
+        """H * width: values of a member's tokens, and of an item's; the two sides may differ in H."""
         self.activity_size = self.activities * ranker.config.width
         """N * width: values of a member's activity tokens."""
 
@@ -45,9 +44,9 @@ class Scorer:
         """One pass over a slate of C items; answer: by task, (C,) float64 probabilities.
 
         ``member_tokens`` (H * w,), ``activity_tokens`` (N * w,), ``activity_times`` (N,) int64 microseconds (0 = none):
-        all None for a cold member. ``item_tokens``: C arrays (H * w,), None for a cold item. ``features``: C mappings
-        of the decoder's raw inputs; what is absent is missing. ``time``: the request's, microseconds UTC; an activity
-        at or after it is not seen.
+        all None for a cold member. ``item_tokens``: C arrays (H * w,) of the item side's H, None for a cold item.
+        ``features``: C mappings of the decoder's raw inputs; what is absent is missing. ``time``: the request's,
+        microseconds UTC; an activity at or after it is not seen.
         """
         ranker, encoding = self._model.ranker, self._model.encoding
         member = self._tokens(member_tokens, self._cold_member)
@@ -72,13 +71,13 @@ class Scorer:
         return {task: probabilities[:, place] for place, task in enumerate(self.tasks)}
 
     def _tokens(self, tokens: np.ndarray | None, cold: Tensor) -> Tensor:
-        return cold if tokens is None else torch.from_numpy(tokens).view(self._shape)  # (H, w)
+        return cold if tokens is None else torch.from_numpy(tokens).view(cold.shape)  # (H, w)
 
     def _activities(
         self, tokens: np.ndarray | None, times: np.ndarray | None, time: int
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens (N, w), ages (N,) in seconds, mask (N,); what is not seen stands in front, as in training."""
-        width = self._shape[1]
+        width = self._cold_member.shape[1]
         if tokens is None or times is None:
             tokens, times = np.zeros(self.activity_size, np.float32), np.zeros(self.activities, np.int64)
         seen = (times > 0) & (times < time)

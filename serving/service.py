@@ -72,13 +72,13 @@ class RankingService:
         if vectors is None or vectors.version != self.version:
             return False
         sizes = (vectors.tokens.size, vectors.activity_tokens.size, vectors.activity_times.size)
-        expected = (self.scorer.token_size, self.scorer.activity_size, self.scorer.activities)
+        expected = (self.scorer.member_token_size, self.scorer.activity_size, self.scorer.activities)
         return sizes == expected and _finite(vectors.tokens) and _finite(vectors.activity_tokens)
 
     def _usable_item(self, vectors: ItemVectors | None) -> bool:
         if vectors is None or vectors.version != self.version:
             return False
-        return vectors.tokens.size == self.scorer.token_size and _finite(vectors.tokens)
+        return vectors.tokens.size == self.scorer.item_token_size and _finite(vectors.tokens)
 
 
 def _finite(values: np.ndarray) -> bool:

@@ -35,11 +35,11 @@ _LONG_TERM = 10
 
 
 def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
-    """Cumulative rows from the counters alone to the full model, then the full model with one thing left out."""
+    """Cumulative rows from counters and both sides' features to the full model, then it with one thing changed."""
     model = setting.model
     steps = [(name, off) for name, off in STEPS if replace(model, **off) != model]
     off = {key: value for _, keys in steps for key, value in keys.items()}
-    found = [Row("counters and context alone", model=dict(off))]
+    found = [Row("no graph, no sequence", model=dict(off))]
     for name, keys in steps[:-1]:
         off = {key: value for key, value in off.items() if key not in keys}
         found.append(Row(name, model=dict(off)))

@@ -49,7 +49,8 @@ def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> 
     task, reference = evaluation.truth.primary, FULL + HELD_OUT
     parts = [
         f"## {task}: items of {asked.share:.0%} of all {asked.owner}s held out",
-        f"Nobody ever met these items: no impression, no edge, no counter. In brackets: minus {reference}, paired.",
+        "These items have no impression, no edge of behaviour and no counter; of their own features those that match "
+        f"`{asked.history}` are missing. In brackets: minus {reference}, paired.",
     ]
     header = ["", f"cold items ({int(scored.sum()):,})", f"the others ({int((~scored).sum()):,})"]
     for metric in ("auc", "gauc"):

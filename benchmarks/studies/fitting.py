@@ -69,6 +69,8 @@ def fit_rows(setting: Setting, rows: Sequence[Row], seeds: Sequence[int], jobs: 
     if setting.window in FITTED_ON:
         raise StudyError(f"window: expected one after {' and '.join(FITTED_ON)}; found {setting.window!r}")
     graph = setting.load()
+    if not len(graph.seeds.rows(setting.window)):
+        raise StudyError(f"window: expected one with impressions; found none in {setting.window!r}")
     pairs = [(row, seed) for row in rows for seed in seeds if missing(setting, graph, row, seed)]
     # Rows of one recipe are one fit: two processes must not make the same file.
     work = list({setting.digest(row, seed, graph): (row, seed) for row, seed in pairs}.values())

@@ -98,7 +98,11 @@ def _arguments(asked: Namespace) -> str:
             words += [f"--{name} {_FOLDERS[name]}"] if _FOLDERS[name] else []
         elif name in ("model", "training") and value != "{}":
             words.append(f"--{name} {quote(value if value.lstrip().startswith('{') else Path(value).name)}")
-        elif name not in ("model", "training", "commit", "rows") and value is not None:
+        elif name == "spec" and value is not None:
+            words.append(f"--spec configs/{value.name}")
+        elif isinstance(value, bool):
+            words += [f"--{name.replace('_', '-')}"] if value else []
+        elif name not in ("model", "training", "spec", "commit", "rows") and value is not None:
             listed = " ".join(quote(str(one)) for one in (value if isinstance(value, list) else [value]))
             words.append(f"--{name.replace('_', '-')} {listed}")
     return " ".join(words)

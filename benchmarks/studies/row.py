@@ -9,6 +9,7 @@ from benchmarks.studies.errors import StudyError
 from models.files import sha256_of_json
 from models.nn.config import ModelConfig
 from models.training.batches import State
+from models.training.bounds import out_of_bounds
 from models.training.config import TrainedState, TrainingConfig
 
 FITS: dict[TrainedState, str] = {"mixed": "one fit", "as_of": "as-of fit", "frozen": "frozen fit"}
@@ -56,10 +57,13 @@ class Row:
         """This row's configuration, given the study's. Raises StudyError for a key that is none."""
         try:
             changed = replace(training, **self.training, seed=seed)
-            return replace(model, **self.model), replace(changed, state=self.state) if self.state else changed
+            own, changed = replace(model, **self.model), replace(changed, state=self.state) if self.state else changed
         except TypeError as error:
             expected = "keys of ModelConfig and TrainingConfig"
             raise StudyError(f"row {self.name!r}: expected {expected}; found {error}") from None
+        for key, expected, found in out_of_bounds(own, changed):
+            raise StudyError(f"row {self.name!r}, {key}: expected {expected}; found {found}")
+        return own, changed
 
     def recipe(self, model: ModelConfig, training: TrainingConfig, seed: int) -> dict[str, Any]:
         """All that decides the fit beside the graph, as JSON. A baseline has no ModelConfig."""

@@ -112,6 +112,8 @@ def _run(study: Study, asked: Namespace) -> None:
 def _configs(asked: Namespace) -> tuple[ModelConfig, TrainingConfig]:
     if asked.spec is None:
         return read_config(asked.model, ModelConfig), read_config(asked.training, TrainingConfig)
+    if (asked.model, asked.training) != ("{}", "{}"):
+        raise StudyError("--spec: expected alone; found --model or --training beside it: leave out one of them")
     from models.spec import SpecError, load_spec  # pydantic, which a GPU machine need not have
 
     try:

@@ -41,7 +41,8 @@ class HgtRanker(nn.Module):
         self.edges = [message_type(schema, edge.name) for edge in schema.edges]
         metadata = [node.name for node in schema.nodes], self.edges
         layers = (HGTConv(SIZES.width, SIZES.width, metadata, SIZES.heads) for _ in range(SIZES.layers))
-        self.layers = nn.ModuleList(layers if self.edges else ())
+        # No walk, no layer: the subgraph is then the root alone.
+        self.layers = nn.ModuleList(layers if self.edges and schema.hops else ())
         self.head = perceptron(
             3 * SIZES.width + self.features.width, len(schema.seeds.tasks), SIZES.head_width, SIZES.dropout
         )

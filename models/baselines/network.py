@@ -70,7 +70,7 @@ def fit_network(make: Make, graph: TemporalGraph, config: TrainingConfig, device
     tasks = [task.name for task in graph.schema.seeds.tasks]
     first = _train(make, graph, config, ("train",))
     validate = graph.seeds.rows("validate")
-    logits = _score(first.network, first.encoded, validate)
+    logits = _score(first.network, first.encoded, validate, _judged(config))
     calibration = Calibration.fit(tasks, logits, graph.seeds.labels[validate].cpu().numpy())
     final = _train(make, graph, config, ("train", "validate"), epochs=first.epochs)
     training = {"epochs": first.epochs, "history": first.history, "seconds": perf_counter() - started}
@@ -104,7 +104,7 @@ def _train(
     while len(history) < (epochs if epochs is not None else config.epochs):
         metric = _epoch(network, encoded, optimiser, rows, len(history), config)
         if epochs is None:
-            metric |= _validate(network, encoded)
+            metric |= _validate(network, encoded, _judged(config))
         history.append(metric)
         auc = metric.get("validate_auc_" + _primary(graph.schema), math.nan)
         # Where the validation window cannot judge (no seeds, one class), the last epoch is the best.
@@ -166,12 +166,17 @@ def _score(network: nn.Module, encoded: EncodedGraph, rows: Tensor, state: State
     return torch.cat(parts).cpu().numpy()
 
 
-def _validate(network: nn.Module, encoded: EncodedGraph) -> dict[str, float]:
+def _validate(network: nn.Module, encoded: EncodedGraph, state: State) -> dict[str, float]:
     """Validation AUC by task; NaN where a task has one class only."""
     rows, tasks = encoded.graph.seeds.rows("validate"), encoded.graph.schema.seeds.tasks
-    labels, logits = encoded.graph.seeds.labels[rows].cpu().numpy(), _score(network, encoded, rows)
+    labels, logits = encoded.graph.seeds.labels[rows].cpu().numpy(), _score(network, encoded, rows, state)
     aucs = (metrics.auc(labels[:, place], logits[:, place]) for place in range(len(tasks)))
     return {f"validate_auc_{task.name}": auc for task, auc in zip(tasks, aucs, strict=True)}
+
+
+def _judged(config: TrainingConfig) -> State:
+    """The state in which a fit is validated: the one that it is made for."""
+    return "frozen" if config.state == "frozen" else "as_of"
 
 
 def _batches(network: nn.Module, encoded: EncodedGraph) -> Batches:

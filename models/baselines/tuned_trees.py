@@ -78,7 +78,7 @@ class TunedTrees:
     tasks: dict[str, TreesOfTask]
 
     def predict(self, graph: TemporalGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
-        """Calibrated probabilities (n, tasks) float64 of the seeds ``rows`` (n,) of any graph of the schema."""
+        """Calibrated probabilities (n, tasks) float64 of the seeds ``rows`` (n,) of the graph it was fitted on."""
         seen = torch.full((len(rows),), FROZEN if state == "frozen" else FRESH)
         values = table_of(graph.to("cpu"), rows.cpu(), seen).values.numpy()
         return np.stack([trees.predict(values) for trees in self.tasks.values()], axis=1)
@@ -99,7 +99,8 @@ def fit_trees(
     generator = torch.Generator().manual_seed(training.seed)
     drawn = random_state(len(both), training.state, torch.device("cpu"), generator)
     table = table_of(graph, both, drawn)
-    judge = table_of(graph, validate, torch.full((len(validate),), FRESH))
+    judged_in = FROZEN if training.state == "frozen" else FRESH  # the state that the fit is made for
+    judge = table_of(graph, validate, torch.full((len(validate),), judged_in))
     fitted = {}
     for place, task in enumerate(graph.schema.seeds.tasks):
         labels, all_rows = graph.seeds.labels[both, place], torch.ones_like(train)

@@ -29,7 +29,7 @@ class ModelConfig:
     id_dropout: float = 0.1
     """Share of ID embeddings replaced by the cold one in training, so that the cold path is trained."""
     cross_layers: int = 2
-    """Layers of the cross network over the impression's features, fused after the transformer (DCNv2); 0 = none."""
+    """Layers of the cross network over the features of impression, member and item, fused late (DCNv2); 0 = none."""
     pieces: int = 0
     """Pieces into which each number of the impression, the member and the item is cut for the layers that read them
     (piecewise linear encoding, Gorishniy et al. 2022); 0 = as they are."""
@@ -38,7 +38,8 @@ class ModelConfig:
     task_weighting: TaskWeighting = "fixed"
     """Weights of the tasks' losses: the spec's, or those times what each task's noise, learned, suggests."""
     long_term: int = 0
-    """N2: how many of the last activities are predicted from the output before them (LiGNN: 10); 0 = none."""
+    """N2: how many of the last activities are predicted from the output before them (LiGNN: 10); 0 = none. Goes with
+    ``sequence``."""
     graph: bool = True
     """Trees around member and item; off: their tokens come from the node's own features alone."""
     sequence: bool = True

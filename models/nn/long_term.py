@@ -1,7 +1,8 @@
 """The long-term loss: what a member does next, foretold from what came before (LiGNN, arXiv 2402.11139).
 
 The paper's exact form is not published. Here the output at activity N - N2 foretells each of the N2 activities after
-it, by a map of its own per step, and has to tell it from the same step's activities of other rows (InfoNCE).
+it, by a map of its own per step, and has to tell it from the same step's activities of other rows (InfoNCE). It sees
+the activities before it, and nothing that was read later.
 """
 
 import torch
@@ -24,10 +25,9 @@ class LongTerm(nn.Module):
         self.foretell = nn.Linear(config.width, config.long_term * config.width)
 
     def forward(self, outputs: Tensor, activities: Tensor, mask: Tensor) -> Tensor:
-        """The loss (), 0 where no row has both sides.
+        """The loss (), summed over rows, each its mean over the N2 steps; 0 where no row has both sides.
 
-        ``outputs`` (B, P, w) at every token of the prefix, ``activities`` (B, N, w) and ``mask`` (B, N) as in the
-        prefix, whose last N tokens they are.
+        ``outputs`` (B, N, w) at every activity, ``activities`` (B, N, w), ``mask`` (B, N).
         """
         before = -self.steps - 1
         foretold = self.foretell(outputs[:, before]).unflatten(1, (self.steps, -1))  # (B, N2, w)
@@ -41,4 +41,4 @@ class LongTerm(nn.Module):
             right = torch.arange(len(guess), device=score.device).expand(self.steps, -1)
             loss = functional.cross_entropy(score.flatten(0, 1), right.flatten(), reduction="none")
             total = total + (loss * defined.T.flatten()).sum()
-        return total / known.sum().clamp(min=1)
+        return total / self.steps

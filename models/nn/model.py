@@ -157,14 +157,13 @@ class Ranker(nn.Module):
             matches.append(self.matching(member_tokens, activity_tokens, age, activity_mask, item_tokens))
         return self.heads(summary, tokens, torch.cat(matches, dim=-1), late, crossed)
 
-    def long_term_loss(
-        self, member_tokens: Tensor, activity_tokens: Tensor, activity_age: Tensor, activity_mask: Tensor
-    ) -> Tensor:
-        """The loss () of foretelling the last N2 activities (``LongTerm``); arguments as ``decode`` has them."""
+    def long_term_loss(self, activity_tokens: Tensor, activity_age: Tensor, activity_mask: Tensor) -> Tensor:
+        """The loss () of foretelling the last N2 activities (``LongTerm``), summed over rows; arguments as ``decode``
+        has them. 0 where ``long_term`` or ``sequence`` is off."""
         if not (self.sequence and self.long_term):
             return activity_tokens.new_zeros(())
         aged = activity_tokens + self.age(self._age(activity_age))
-        outputs = self.sequence.outputs(member_tokens[:, : self.config.graph_tokens], aged, activity_mask)
+        outputs = self.sequence.outputs(aged, activity_mask)
         return self.long_term(outputs, activity_tokens, activity_mask)
 
     def _age(self, activity_age: Tensor) -> Tensor:

@@ -25,6 +25,9 @@ class Profile(nn.Module):
         self.numbers = features.dense_width if on else 0
         self.codes = len(features.categories) if on else 0
         self.categories = CategoryEmbedding(features.vocabularies if on else (), _CATEGORY_WIDTH)
+        self.last_codes: Tensor
+        sizes = [len(values) for values in features.vocabularies] if on else []
+        self.register_buffer("last_codes", torch.tensor(sizes, dtype=torch.int64), persistent=False)
         self.rows = -(-(self.numbers + self.codes) // width)
         """Rows of the tokens' width."""
         self.outputs = self.numbers + self.categories.width
@@ -42,5 +45,6 @@ class Profile(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """(..., rows, w) -> (..., outputs): numbers, then the embedded categories."""
         flat = rows.flatten(-2)
-        codes = flat[..., self.numbers : self.numbers + self.codes].long()
+        # Rows come out of a store: a code that is none must not end a request.
+        codes = flat[..., self.numbers : self.numbers + self.codes].long().clamp(min=0).minimum(self.last_codes)
         return torch.cat([flat[..., : self.numbers], self.categories(codes)], dim=-1)

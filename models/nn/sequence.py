@@ -102,12 +102,17 @@ class SequenceDecoder(nn.Module):
         summary = torch.cat([prefix[:, :-1].mean(dim=1), prefix[:, -1]], dim=-1)
         return summary, tokens.unflatten(0, (batch, slate))
 
-    def outputs(self, member: Tensor, activities: Tensor, mask: Tensor) -> Tensor:
-        """(B, P, w): the output at every token of the prefix; arguments as above."""
-        prefix, seen = self._prefix(member, activities, mask)
+    def outputs(self, activities: Tensor, mask: Tensor) -> Tensor:
+        """(B, N, w): the output at every activity, which sees itself and those before it; arguments as above.
+
+        Not the graph tokens: they were read after all of these activities, and hold them.
+        """
+        tokens = activities + self.activity_position
+        own = torch.eye(activities.shape[1], dtype=torch.bool, device=mask.device)
+        seen = prefix_mask(0, mask) | own  # padding sees itself, so that it sees something
         for block in self._layers:
-            prefix = block(prefix, block.keys(prefix), seen)
-        return cast(Tensor, self.norm(prefix))
+            tokens = block(tokens, block.keys(tokens), seen)
+        return cast(Tensor, self.norm(tokens))
 
     @property
     def _layers(self) -> list[Block]:

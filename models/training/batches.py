@@ -28,7 +28,7 @@ class Batch:
     member: Tree
     """S trees, as of ``member_time``."""
     item: Tree
-    """As of the seeds' own time."""
+    """As of the seeds' own time, less ``lag``."""
     activities: Activities
     """S times the member's last activities, as of ``member_time``."""
     member_time: Tensor

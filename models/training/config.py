@@ -32,7 +32,7 @@ class TrainingConfig:
     """The model that is validated and kept is a moving average of the weights, with this decay per step; 0 = none."""
     member_lag_days: float = 1.0
     """Every training row has an earlier moment, drawn once, at most this many days back, as of which its member may be
-    read instead (``state``)."""
+    read instead (``state``). Drawn when features are retrieved: retrieve again after a change."""
     state: TrainedState = "mixed"
     """Which state of its member a training row sees. mixed: fresh in half of the rows, drawn anew in every epoch; in a
     quarter tokens and activities as of the earlier moment, as where vectors are pushed now and then; in a quarter the
@@ -53,8 +53,9 @@ class TrainingConfig:
     """On a GPU a step is recorded once and replayed (a CUDA graph), unless there are random strategies or PageRanks,
     seeds share slices or steps are cut in parts."""
     accumulate: int = 1
-    """Parts into which a process cuts its share of a step, one after the other: the gradient is that of the whole step,
-    the memory that of a part. Processes exchange gradients once per step (LiGNN's local gradient aggregation)."""
+    """Parts into which a process cuts its share of a step, one after the other: the gradient is that of the whole step
+    (but for the long-term loss, whose negatives come from the part), the memory that of a part. Processes exchange
+    gradients once per step (LiGNN's local gradient aggregation)."""
     slice: int = 1
     """Seeds of one member in a row that share one state of that member: its tree, activities and encoding are computed
     once, as of the slice's earliest seed (LiGNN: 4). 1 = every seed has its own."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from models.graph.schema import EdgeType, GraphSchema, TaskColumn
 from models.graph.store import TemporalGraph
 from models.graph.tensors import Seeds
+from models.graph.timeline import LATEST
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
@@ -48,7 +49,7 @@ def history_of(encoded: EncodedGraph, encoding: Encoding, count: int, seed: int 
     graph = encoded.graph
     actions = _actions(graph.schema)
     until = graph.schema.window("train").start
-    events = [_events(graph, edge.name, until) for edge in actions]
+    events = _both_begun(actions, [_events(graph, edge.name, until) for edge in actions])
     sizes = [len(member) for member, _, _ in events]
     if not sum(sizes):
         raise NoHistoryError(
@@ -105,6 +106,26 @@ def _events(graph: TemporalGraph, edge: str, until: int) -> tuple[Tensor, Tensor
     member = torch.repeat_interleave(torch.arange(len(edges.offsets) - 1, device=graph.device), edges.offsets.diff())
     early = edges.time < until
     return member[early], edges.target[early].long(), edges.time[early]
+
+
+def _both_begun(
+    actions: list[EdgeType], events: list[tuple[Tensor, Tensor, Tensor]]
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """The events of a member after it had done all of the domain's actions for the first time.
+
+    Logs of different actions seldom begin on one day, and while a member has only one of them there is nothing to tell.
+    """
+    members = max((int(member.max()) + 1 for member, _, _ in events if len(member)), default=0)
+    first = [
+        torch.full((members,), LATEST, device=time.device).scatter_reduce(0, member, time, "amin")
+        for member, _, time in events
+    ]
+    kept = []
+    for edge, (member, item, time) in zip(actions, events, strict=True):
+        rivals = [moment for other, moment in zip(actions, first, strict=True) if other.domain == edge.domain]
+        after = time > torch.stack(rivals).amax(dim=0)[member]
+        kept.append((member[after], item[after], time[after]))
+    return kept
 
 
 def _draw(of: int, count: int, seed: int) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from models.nn.encoded import EncodedGraph
 from models.nn.model import Ranker
-from models.training.batches import Batches, decode, encode
+from models.training.batches import Batches, activity_age, decode, encode
 from models.training.config import TrainingConfig
 from models.training.distributed import Ranks
 from models.training.recorder import Recorder
@@ -48,10 +48,14 @@ def gradient(
             logits = decode(ranker, batch, tokens)
             long_term = None
             if ranker.long_term is not None:
-                long_term = ranker.long_term_loss(tokens.member, tokens.activities, batch.age, tokens.mask)
+                state = batch.activities  # one row per state of a member: slices must not be their own negatives
+                told = tokens.activities
+                if batch.slice is not None:
+                    told = ranker.activity_tokens(encoded, state, batch.member_time, table)
+                long_term = ranker.long_term_loss(told, activity_age(state, batch.member_time), state.mask)
         loss = multi_task_loss(logits.float(), batch.labels, weights, defined, ranker.task_spread)
         if long_term is not None:
-            loss = loss + config.long_term_weight * long_term.float() * len(part.rows) / len(slices.rows)
+            loss = loss + config.long_term_weight * long_term.float() / len(slices)
         loss.backward()
         return loss.detach()
 

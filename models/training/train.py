@@ -17,6 +17,7 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.training.artifact import Model, save_model
+from models.training.batches import State
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
 from models.training.compiled import compile_ranker
@@ -56,12 +57,13 @@ def train(
 
     Inside of ``process_group`` every process calls this, with equal arguments and folders that all see.
 
-    Raises NoSeedsError, DivergedError, CheckpointError, ConfigError, CompilerError, ProcessError.
+    Raises NoSeedsError, NoHistoryError, DivergedError, CheckpointError, ConfigError, CompilerError, ProcessError.
     """
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     graph = graph.to(chosen)
     rows = labelled(graph, windows)
     tasks = [task.name for task in graph.schema.seeds.tasks]
+    state: State = "frozen" if training_config.state == "frozen" else "as_of"  # judged in the state it is made for
     encoding = Encoding.fit(graph, until=max(graph.schema.window(window).end for window in windows))
     encoded = encode_graph(encoding, graph.schema, graph)
     with seeded(training_config.seed, chosen):
@@ -97,7 +99,7 @@ def train(
             metrics["neighbours"] = float(limit)
         if fixed_epochs is None:
             unknown = {f"validate_auc_{task}": math.nan for task in tasks}
-            metrics |= together.share(_validate(average, encoded, limit) if together.leads else unknown, chosen)
+            metrics |= together.share(_validate(average, encoded, limit, state) if together.leads else unknown, chosen)
         auc = metrics.get(f"validate_auc_{_primary(graph)}", float("nan"))
         # Where the validation window cannot judge (no seeds, one class), the last epoch is the best.
         if fixed_epochs is not None or math.isnan(auc) or auc > progress.best_auc:
@@ -117,7 +119,7 @@ def train(
         calibration = Calibration.none(tasks)
         if fixed_epochs is None:
             validate = graph.seeds.rows("validate")
-            logits = score_rows(average, encoded, validate, limit=limit)
+            logits = score_rows(average, encoded, validate, state, limit)
             calibration = Calibration.fit(tasks, logits, graph.seeds.labels[validate].cpu().numpy())
         training = {
             "config": asdict(training_config),
@@ -136,10 +138,10 @@ def train(
     return folder
 
 
-def _validate(ranker: Ranker, encoded: EncodedGraph, limit: int | None) -> dict[str, float]:
+def _validate(ranker: Ranker, encoded: EncodedGraph, limit: int | None, state: State) -> dict[str, float]:
     rows = encoded.graph.seeds.rows("validate")
     labels = encoded.graph.seeds.labels[rows].cpu().numpy()
-    aucs = task_aucs(ranker, labels, score_rows(ranker, encoded, rows, limit=limit))
+    aucs = task_aucs(ranker, labels, score_rows(ranker, encoded, rows, state, limit))
     return {f"validate_auc_{task}": auc for task, auc in aucs.items()}
 
 

@@ -32,3 +32,9 @@ def test_switched_off_there_is_nothing() -> None:
     profile = Profile(RANKER.encoding.nodes["member"], width=8, on=False)
     assert profile.pack(ENCODED.nodes["member"], torch.tensor([0, 1])).shape == (2, 0, 8)
     assert profile(torch.zeros(2, 0, 8)).shape == (2, 0)
+
+
+def test_a_code_that_is_none_is_read_as_one_that_is() -> None:
+    profile = Profile(RANKER.encoding.nodes["member"], width=8)
+    for strange in (-5.0, 1e9):
+        assert profile(torch.full((2, profile.rows, 8), strange)).isfinite().all()

@@ -83,7 +83,8 @@ _IMPRESSIONS = pa.schema(
         "position": pa.float32(),
     }
 )
-SIZES = ModelConfig(width=8, graph_tokens=2, activities=4, layers=1, heads=2)
+# So narrow that the two sides need different numbers of rows for their features.
+SIZES = ModelConfig(width=4, graph_tokens=2, activities=4, layers=1, heads=2)
 
 
 @dataclass(frozen=True)
