@@ -50,7 +50,7 @@ def test_the_graph_s_own_fan_outs_are_never_exceeded() -> None:
 @pytest.fixture
 def flat(monkeypatch: pytest.MonkeyPatch) -> None:
     """A validation AUC that depends on the limit alone: it rises with each one, then stops."""
-    monkeypatch.setattr(training, "_validate", lambda _, __, limit: {"validate_auc_click": 0.5 + limit / 100})
+    monkeypatch.setattr(training, "_validate", lambda _, __, limit, ___: {"validate_auc_click": 0.5 + limit / 100})
 
 
 @pytest.mark.usefixtures("flat")
