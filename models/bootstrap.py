@@ -93,6 +93,14 @@ class UserBootstrap:
         return Rows(labels[keep], scores[keep], self.user[keep])
 
 
+def interval(draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """The middle ``confidence`` of the draws in which the metric is defined; NaN where it is in none."""
+    if np.isnan(draws).all():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
 def _auc(draw: UserBootstrap, rows: Rows) -> np.ndarray:
     distinct, rank = np.unique(rows.scores, return_inverse=True)
     ranks = min(max(len(distinct), 1), _RANKS)

@@ -1,23 +1,24 @@
-"""How a ranking is measured, in numpy: AUC, GAUC, NDCG, log loss, normalised entropy, ECE, and bootstraps over users.
+"""How a ranking is measured, in numpy: AUC, GAUC, NDCG, log loss, normalised entropy, ECE (intervals: ``bootstrap``).
 
 Every function takes flat arrays, one entry a row: ``labels`` 0 or 1 (a row whose label is NaN is left out: the task is
 not defined there), ``scores`` (higher = more likely; probabilities where the metric says so), ``groups`` (the user of
 each row). A metric that is not defined (no rows, one class only) is NaN. Arrays of unequal length raise ValueError.
 """
 
-from collections.abc import Callable
-from typing import Literal
-
 import numpy as np
 
-BootstrapMetric = Literal["auc", "gauc", "log_loss"]
 _SMALLEST = 1e-7
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Area under the ROC curve: the chance that a positive row scores above a negative one; ties count one half."""
     labels, scores = _defined(labels, scores)
-    return float(_RankedRows(labels, scores).auc(np.ones(len(labels))))
+    distinct, rank = np.unique(scores, return_inverse=True)
+    positive = np.bincount(rank, weights=labels, minlength=len(distinct))
+    negative = np.bincount(rank, weights=1 - labels, minlength=len(distinct))
+    pairs = positive.sum() * negative.sum()
+    below = np.cumsum(negative) - negative
+    return float((positive * (below + negative / 2)).sum() / pairs) if pairs else float("nan")
 
 
 def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> float:
@@ -57,57 +58,6 @@ def ece(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
     gap = (labels - probabilities)[order]
     parts = np.array_split(gap, min(bins, len(gap)))
     return float(sum(abs(part.sum()) for part in parts) / len(gap))
-
-
-def bootstrap_auc(
-    labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, n: int = 200, seed: int = 0, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Interval of the AUC (percentiles) when users, not rows, are drawn again ``n`` times."""
-    labels, scores, groups = _defined(labels, scores, groups)
-    area = _weighted("auc", labels, scores, groups)
-    values = np.array([area(weights) for weights in _resamples(groups, n, seed)])
-    if not len(values) or np.isnan(values).all():
-        return float("nan"), float("nan")
-    low, high = np.nanquantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
-
-
-def paired_bootstrap(
-    labels: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    groups: np.ndarray,
-    n: int = 200,
-    seed: int = 0,
-    metric: BootstrapMetric = "auc",
-) -> np.ndarray:
-    """(n,) float64: metric of ``a`` minus metric of ``b``, both on the same draw of users each time."""
-    labels, a, b, groups = _defined(labels, a, b, groups)
-    first, second = _weighted(metric, labels, a, groups), _weighted(metric, labels, b, groups)
-    return np.array([first(weights) - second(weights) for weights in _resamples(groups, n, seed)], dtype=np.float64)
-
-
-class _RankedRows:
-    """Rows sorted once by score, so that the AUC under any row weights costs one pass."""
-
-    def __init__(self, labels: np.ndarray, scores: np.ndarray) -> None:
-        self.order = np.argsort(scores, kind="stable")
-        ranked = scores[self.order]
-        self.positive = labels[self.order] > 0
-        self.starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]]) if len(ranked) else np.empty(0, np.int64)
-
-    def auc(self, weights: np.ndarray) -> float:
-        """AUC with ``weights`` (rows,) float64 in the rows' own order; NaN where a class has no weight."""
-        if not len(weights):
-            return float("nan")
-        weights = weights[self.order]
-        positive = np.add.reduceat(weights * self.positive, self.starts)
-        negative = np.add.reduceat(weights * ~self.positive, self.starts)
-        pairs = positive.sum() * negative.sum()
-        if pairs == 0:
-            return float("nan")
-        below = np.cumsum(negative) - negative
-        return float((positive * (below + negative / 2)).sum() / pairs)
 
 
 def group_aucs(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -159,36 +109,6 @@ def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """(rows,) negative log likelihood of each row in nats; probabilities are kept 1e-7 away from 0 and 1."""
     clipped = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
     return -(labels * np.log(clipped) + (1 - labels) * np.log1p(-clipped))
-
-
-def _weighted(
-    metric: BootstrapMetric, labels: np.ndarray, scores: np.ndarray, groups: np.ndarray
-) -> Callable[[np.ndarray], float]:
-    """The metric as a function of how often each user (in sorted order) was drawn."""
-    group = np.unique(groups, return_inverse=True)[1]
-    if metric == "auc":
-        rows = _RankedRows(labels, scores)
-        return lambda drawn: rows.auc(drawn[group])
-    if metric == "gauc":
-        areas, sizes, places = group_aucs(labels, scores, groups)
-        return lambda drawn: _average(areas, sizes * drawn[places])
-    if metric == "log_loss":
-        of_rows = losses(labels, scores)
-        return lambda drawn: _average(of_rows, drawn[group])
-    raise ValueError(f"metric: expected auc, gauc or log_loss; found {metric!r}")
-
-
-def _average(values: np.ndarray, weights: np.ndarray) -> float:
-    return float((values * weights).sum() / weights.sum()) if weights.sum() > 0 else float("nan")
-
-
-def _resamples(groups: np.ndarray, n: int, seed: int) -> list[np.ndarray]:
-    """``n`` draws with replacement of the users: how often each one comes up, (users,) float64."""
-    users = len(np.unique(groups))
-    if users == 0:
-        return []
-    generator = np.random.default_rng(seed)
-    return [np.bincount(generator.integers(0, users, users), minlength=users).astype(np.float64) for _ in range(n)]
 
 
 def _defined(labels: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from models import metrics
+from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
 from monitoring.documents import plain
 from monitoring.errors import PredictionsError
@@ -48,10 +49,10 @@ def compare(
     scores = [ours["score"].to_numpy(), theirs["score"].to_numpy()]
     ceiling = metrics.auc(labels, ours["oracle"].to_numpy()) if ours["oracle"].notna().all() else float("nan")
     areas = [metrics.auc(labels, score) for score in scores]
-    intervals = [metrics.bootstrap_auc(labels, score, members, n=bootstraps, seed=seed) for score in scores]
-    differences = metrics.paired_bootstrap(labels, scores[1], scores[0], members, n=bootstraps, seed=seed, metric="auc")
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(differences, [tail, 1 - tail]) if np.isfinite(differences).any() else (np.nan, np.nan)
+    bootstrap = UserBootstrap(members, bootstraps, seed)
+    draws = [bootstrap.draws("auc", labels, score) for score in scores]
+    intervals = [interval(drawn) for drawn in draws]
+    low, high = interval(draws[1] - draws[0], confidence)
     return plain(
         {
             "task": task,
@@ -64,11 +65,11 @@ def compare(
                 {
                     "name": name,
                     "auc": area,
-                    "low": interval[0],
-                    "high": interval[1],
+                    "low": bounds[0],
+                    "high": bounds[1],
                     "way": (area - 0.5) / (ceiling - 0.5) if ceiling > 0.5 else None,
                 }
-                for name, area, interval in zip(names, areas, intervals, strict=True)
+                for name, area, bounds in zip(names, areas, intervals, strict=True)
             ],
             "difference": {"auc": areas[1] - areas[0], "low": low, "high": high},
             "surfaces": _surfaces(ours, labels, scores),

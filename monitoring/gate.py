@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from models import metrics
+from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
 from monitoring.documents import iso, plain, read_json
 from monitoring.measure import SEED
@@ -146,13 +147,13 @@ def _broken(scores: np.ndarray | None, scorer: str, task: str) -> list[str]:
 def _compare(spec: Spec, rows: Scored, reference: str) -> dict[str, Any]:
     labels, members, gate = rows.labels, rows.members, spec.gate
     found: dict[str, Any] = {}
+    bootstrap, draws = UserBootstrap(members, gate.bootstraps, SEED), {}
     for role, scorer in (("candidate", "candidate"), ("reference", reference)):
         scores = rows.scores[scorer]
-        low, high = metrics.bootstrap_auc(labels, scores, members, n=gate.bootstraps, seed=SEED)
+        draws[role] = bootstrap.draws("auc", labels, scores)
+        low, high = interval(draws[role])
         found[role] = {"auc": metrics.auc(labels, scores), "low": low, "high": high}
-    differences = metrics.paired_bootstrap(
-        labels, rows.scores["candidate"], rows.scores[reference], members, n=gate.bootstraps, seed=SEED, metric="auc"
-    )
+    differences = draws["candidate"] - draws["reference"]
     # a draw of members without one of the classes has no AUC, hence no difference
     low, high = np.nanquantile(differences, [1 - gate.confidence, gate.confidence])
     found["difference"] = {

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from models import metrics
+from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
 from monitoring.documents import iso, plain
 from monitoring.predictions import WINDOWS, Scored, defined
@@ -77,7 +78,7 @@ def _auc(labels: np.ndarray, scores: np.ndarray) -> float:
 def _interval(spec: Spec, rows: Scored, scores: np.ndarray) -> tuple[float | None, float | None]:
     if np.isnan(scores).any():
         return None, None
-    return metrics.bootstrap_auc(rows.labels, scores, rows.members, n=spec.gate.bootstraps, seed=SEED)
+    return interval(UserBootstrap(rows.members, spec.gate.bootstraps, SEED).draws("auc", rows.labels, scores))
 
 
 def _within_members(frozen: Scored, scorer: str) -> tuple[float | None, float | None]:

@@ -34,6 +34,8 @@ class MemberVectors:
     """(activities * width,) float32."""
     activity_times: np.ndarray
     """(activities,) int64."""
+    as_of: int
+    """Microseconds UTC: what they know is older."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def _member(rows: SlateRows) -> MemberVectors | None:
         tokens=rows.shared["member_tokens"][0],
         activity_tokens=rows.shared["activity_tokens"][0],
         activity_times=rows.shared["activity_times"][0],
+        as_of=int(rows.event_time[MEMBER_VECTORS][0]),
     )
 
 

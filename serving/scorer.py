@@ -36,6 +36,7 @@ class Scorer:
         member_tokens: np.ndarray | None,
         activity_tokens: np.ndarray | None,
         activity_times: np.ndarray | None,
+        as_of: int | None,
         item_tokens: Sequence[np.ndarray | None],
         features: Sequence[Mapping[str, Any]],
         surface: str,
@@ -43,10 +44,10 @@ class Scorer:
     ) -> dict[str, np.ndarray]:
         """One pass over a slate of C items; answer: by task, (C,) float64 probabilities.
 
-        ``member_tokens`` (H * w,), ``activity_tokens`` (N * w,), ``activity_times`` (N,) int64 microseconds (0 = none):
-        all None for a cold member. ``item_tokens``: C arrays (H * w,) of the item side's H, None for a cold item.
-        ``features``: C mappings of the decoder's raw inputs; what is absent is missing. ``time``: the request's,
-        microseconds UTC; an activity at or after it is not seen.
+        ``member_tokens`` (H * w,), ``activity_tokens`` (N * w,), ``activity_times`` (N,) int64 microseconds (0 = none)
+        and ``as_of``, the moment that they were read at: all None for a cold member. ``item_tokens``: C arrays (H * w,)
+        of the item side's H, None for a cold item. ``features``: C mappings of the decoder's raw inputs; what is absent
+        is missing. ``time``: the request's, microseconds UTC; an activity at or after it is not seen.
         """
         ranker, encoding = self._model.ranker, self._model.encoding
         member = self._tokens(member_tokens, self._cold_member)
@@ -66,6 +67,7 @@ class Scorer:
                 torch.tensor([encoding.surface_code(surface)]),
                 hour,
                 weekday,
+                torch.tensor([max(0, time - as_of) / 1_000_000 if as_of is not None else 0.0]),
             )[0]  # (C, T)
         probabilities = self._model.calibration.apply(logits.double().numpy())
         return {task: probabilities[:, place] for place, task in enumerate(self.tasks)}

@@ -40,6 +40,7 @@ class RankingService:
             member_tokens=None if member is None else member.tokens,
             activity_tokens=None if member is None else member.activity_tokens,
             activity_times=None if member is None else member.activity_times,
+            as_of=None if member is None else member.as_of,
             item_tokens=[None if item is None else item.tokens for item in items],
             features=features,
             surface=request.surface,

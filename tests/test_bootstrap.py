@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import metrics
-from models.bootstrap import NDCG_AT, POINT, Metric, UserBootstrap
+from models.bootstrap import NDCG_AT, POINT, Metric, UserBootstrap, interval
 
 METRICS: tuple[Metric, ...] = ("auc", "gauc", "ndcg", "log_loss", "normalised_entropy", "ece")
 WITHOUT_ECE = METRICS[:-1]
@@ -75,3 +75,27 @@ def test_draws_do_not_depend_on_the_order_of_rows(rows: list[tuple[bool, int, in
         found = forward.draws(metric, labels, scores / 10)
         np.testing.assert_allclose(found, backward.draws(metric, labels[::-1], scores[::-1] / 10), atol=1e-9)
     assert NDCG_AT == 5
+
+
+def test_the_interval_holds_the_value_and_narrows_with_users() -> None:
+    widths = []
+    for rows, users in ((400, 40), (8000, 800)):
+        labels, scores, groups = sample(rows, users)
+        low, high = interval(UserBootstrap(groups, 100, seed=3).draws("auc", labels, scores))
+        assert low < metrics.auc(labels, scores) < high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
+
+
+@pytest.mark.parametrize(("metric", "better"), [("auc", 1), ("gauc", 1), ("log_loss", -1)])
+def test_paired_draws_see_which_score_is_better(metric: Metric, better: int) -> None:
+    labels, scores, groups = sample()
+    noisy = np.clip(scores + np.random.default_rng(5).normal(0, 0.5, len(scores)), 0.01, 0.99)
+    draw = UserBootstrap(groups, 50, seed=1)
+    differences = draw.draws(metric, labels, scores) - draw.draws(metric, labels, noisy)
+    assert (np.sign(differences) == better).all()
+
+
+def test_no_draw_with_both_classes_has_no_interval() -> None:
+    assert np.isnan(interval(UserBootstrap(np.zeros(3), 5).draws("auc", np.ones(3), np.ones(3)))).all()
+    assert np.isnan(interval(np.empty(0))).all()

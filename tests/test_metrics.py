@@ -76,10 +76,8 @@ def test_undefined_is_nan(labels: list[float]) -> None:
     assert np.isnan(metrics.normalised_entropy(found, scores))
 
 
-def test_empty_input_has_an_empty_bootstrap() -> None:
+def test_empty_input_has_no_metric() -> None:
     empty = np.empty(0)
-    assert np.isnan(metrics.bootstrap_auc(empty, empty, empty)).all()
-    assert metrics.paired_bootstrap(empty, empty, empty, empty).shape == (0,)
     assert np.isnan(
         [metrics.ece(empty, empty), metrics.log_loss(empty, empty), metrics.ndcg(empty, empty, empty)]
     ).all()
@@ -94,30 +92,9 @@ def test_rows_without_a_label_are_left_out() -> None:
     assert metrics.gauc(masked, scores, groups) == metrics.gauc(labels[kept], scores[kept], groups[kept])
 
 
-def test_bootstrap_interval_holds_the_value_and_narrows_with_users() -> None:
-    wide = metrics.bootstrap_auc(*sample(rows=400, users=40), n=100, seed=3)
-    narrow = metrics.bootstrap_auc(*sample(rows=8000, users=800), n=100, seed=3)
-    assert narrow[0] < metrics.auc(*sample(rows=8000, users=800)[:2]) < narrow[1]
-    assert narrow[1] - narrow[0] < (wide[1] - wide[0]) / 2
-
-
-@pytest.mark.parametrize(("metric", "better"), [("auc", 1), ("gauc", 1), ("log_loss", -1)])
-def test_paired_bootstrap_sees_which_score_is_better(metric: metrics.BootstrapMetric, better: int) -> None:
-    labels, scores, groups = sample()
-    noisy = np.clip(scores + np.random.default_rng(5).normal(0, 0.5, len(scores)), 0.01, 0.99)
-    differences = metrics.paired_bootstrap(labels, scores, noisy, groups, n=50, seed=1, metric=metric)
-    assert (np.sign(differences) == better).all()
-    again = metrics.paired_bootstrap(labels, scores, noisy, groups, n=50, seed=1, metric=metric)
-    assert (differences == again).all()
-    same = metrics.paired_bootstrap(labels, scores, scores, groups, n=10, seed=1, metric=metric)
-    assert (same == 0).all()
-
-
-def test_unequal_lengths_and_unknown_metrics_are_refused() -> None:
+def test_unequal_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="one length"):
         metrics.auc(np.zeros(3), np.zeros(2))
-    with pytest.raises(ValueError, match="expected auc"):
-        metrics.paired_bootstrap(*(np.ones(2),) * 4, metric="accuracy")  # type: ignore[arg-type]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.integers(0, 3)), min_size=1, max_size=40))

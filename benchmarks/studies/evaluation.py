@@ -14,7 +14,7 @@ from benchmarks.studies.buckets import BUCKETS, FEW, bucket_of, earlier_events
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.predictions import Predictions
 from benchmarks.studies.row import AS_OF, FROZEN
-from models.bootstrap import Metric, UserBootstrap
+from models.bootstrap import Metric, UserBootstrap, interval
 from models.graph.store import TemporalGraph
 
 STATE: dict[Metric, str] = {
@@ -182,10 +182,7 @@ class Evaluation:
 def _estimate(points: tuple[float, ...], drawn: np.ndarray, rows: int) -> Estimate:
     if not points:
         return Estimate(float("nan"), float("nan"), float("nan"), rows=rows)
-    low = high = float("nan")
-    if len(drawn) and not np.isnan(drawn).all():
-        low, high = np.nanquantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Estimate(float(np.mean(points)), float(low), float(high), points, rows)
+    return Estimate(float(np.mean(points)), *interval(drawn, CONFIDENCE), points, rows)
 
 
 def _beside(truth: Truth, fit: Predictions, state: str) -> np.ndarray:

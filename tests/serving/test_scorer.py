@@ -40,6 +40,7 @@ def inputs(member: int, items: list[int], time: int = AS_OF) -> dict[str, Any]:
         "member_tokens": who.numpy().ravel(),
         "activity_tokens": did.numpy().ravel(),
         "activity_times": (activities.time * activities.mask).numpy().ravel(),
+        "as_of": AS_OF,
         "item_tokens": [tokens.numpy().ravel() for tokens in what],
         "features": rows,
         "surface": "push",
@@ -69,6 +70,7 @@ def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: in
             torch.tensor([MODEL.encoding.surface_code("push")]),
             hour,
             weekday,
+            torch.tensor([(time - AS_OF) / 1e6]),
         )[0]
     expected = MODEL.calibration.apply(logits.double().numpy())
     found = scorer.score(**given)
@@ -78,8 +80,15 @@ def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: in
 
 def test_unknown_nodes_score_as_the_cold_tokens_do(scorer: Scorer) -> None:
     given = inputs(-1, [-1])
-    cold = {**given, "member_tokens": None, "activity_tokens": None, "activity_times": None, "item_tokens": [None]}
+    unknown = dict.fromkeys(("member_tokens", "activity_tokens", "activity_times", "as_of"))
+    cold = {**given, **unknown, "item_tokens": [None]}
     np.testing.assert_allclose(scorer.score(**cold)["click"], scorer.score(**given)["click"], atol=1e-6)
+
+
+def test_how_old_the_members_state_is_counts(scorer: Scorer) -> None:
+    given = inputs(2, [0], AS_OF + 3_600_000_000)
+    older = {**given, "as_of": AS_OF - 86_400_000_000}
+    assert scorer.score(**older)["click"] != scorer.score(**given)["click"]
 
 
 def test_a_slate_equals_slates_of_one(scorer: Scorer) -> None:

@@ -49,7 +49,7 @@ def state(scorer: Scorer) -> OnlineState:
         return random.normal(size=size).astype(np.float32)
 
     member = MemberVectors(
-        "2", tokens(scorer.member_token_size), tokens(scorer.activity_size), np.zeros(scorer.activities, np.int64)
+        "2", tokens(scorer.member_token_size), tokens(scorer.activity_size), np.zeros(scorer.activities, np.int64), 0
     )
     items: list[ItemVectors | None] = [ItemVectors("2", tokens(scorer.item_token_size)) for _ in range(3)]
     return OnlineState(member, items, [{"item_counts_exposures": float(place)} for place in range(3)])
