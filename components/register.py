@@ -30,6 +30,7 @@ def register(
     from models.files import sha256_of_file
     from monitoring.gate import judge_folder
     from serving.bundle import write_bundle
+    from serving.prior import Prior
     from serving.registry import Registry, model_name
 
     with Step("register", spec, services) as step:
@@ -41,7 +42,12 @@ def register(
             data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in made_from.items()}
             measured = json.loads((Path(evaluation.path) / "metrics.json").read_text(encoding="utf-8"))
             bundle = write_bundle(
-                Path(model.path), step.spec, {**measured, "gate": judged.to_json()}, data, Path(scratch) / "bundle"
+                Path(model.path),
+                step.spec,
+                {**measured, "gate": judged.to_json()},
+                data,
+                Path(scratch) / "bundle",
+                Prior.fit(step.spec, Path(training_set.path)),
             )
             number = registry.log_version(name, bundle, {"run": step.services.run, "gate": judged.decision})
         step.ledger.note("verdict", {**judged.to_json(), "version": number})

@@ -1,16 +1,13 @@
-"""KServe's extension points, filled in: the model, the decoding, the repository, and what its log keeps quiet about.
+"""KServe's extension points, filled in: the model, the decoding, the repository, and the form of its refusals.
 
 KServe's classes are subclassed inside functions, since importing KServe is slow and only a server needs it.
 """
 
-import logging
-import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from serving.answering import Answering
-from serving.errors import RequestError, UnavailableError
-from serving.listening import address
-from serving.request import Limits
+from serving.answering import Answering, Asked
+from serving.errors import OverloadedError, RequestError, UnavailableError
 
 if TYPE_CHECKING:
     from kserve import Model, ModelRepository
@@ -19,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def ranking_model(answering: Answering) -> "Model":
-    """The model that a KServe server serves; our errors become those that KServe answers with 400 and 503."""
-    from kserve import InferRequest, Model
+    """The model that a KServe server serves; our errors become those that it answers with 400, 429 and 503."""
+    from grpc_interceptor.exceptions import ResourceExhausted
+    from kserve import Model
     from kserve.errors import InvalidInput, ModelNotReady
 
     class Unavailable(ModelNotReady):
@@ -31,16 +29,39 @@ def ranking_model(answering: Answering) -> "Model":
             self.reason = self.error_msg = reason
 
     class RankingModel(Model):
-        async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
-            """Answer a v1 document or the tensors of a v2 or gRPC request."""
+        """KServe calls preprocess, predict and postprocess one after another; all three have one turn and deadline."""
+
+        async def __call__(self, body: Any, headers: Any = None, verb: Any = None) -> Any:
+            headers = headers or {}
             try:
-                if isinstance(payload, InferRequest):
-                    return await answering.infer(payload)
-                return await answering.document(payload)
+                async with answering.admitted(headers):
+                    return await super().__call__(body, headers)
             except RequestError as error:
                 raise InvalidInput(str(error)) from None
+            except OverloadedError as error:
+                raise ResourceExhausted(str(error)) from error
             except UnavailableError as error:
                 raise Unavailable(str(error)) from error
+
+        def validate(self, payload: Any) -> Any:
+            """Nothing: the first stage has."""
+            return payload
+
+        async def preprocess(self, payload: Any, headers: Any = None) -> Asked:
+            """Check what is asked, read the store."""
+            return await answering.read(payload, headers)
+
+        async def predict(self, payload: Asked, headers: Any = None, response_headers: Any = None) -> Asked:
+            """One pass for every slate."""
+            return await answering.score(payload)
+
+        async def postprocess(self, result: Asked, headers: Any = None, response_headers: Any = None) -> Any:
+            """Calibrate, apply the rules, rank, log."""
+            return await answering.answer(result)
+
+        async def start_engine(self) -> None:
+            """KServe awaits this beside its servers: the first read of the store."""
+            await answering.start()
 
         def get_input_types(self) -> list[dict[str, Any]]:
             """The tensors of the v2 protocol."""
@@ -51,13 +72,13 @@ def ranking_model(answering: Answering) -> "Model":
             return answering.tensors.output_metadata()
 
     model = RankingModel(answering.name)
-    model.ready = True
+    model.ready = model.engine = True
     return model
 
 
-def checked_data_plane(models: "ModelRepository") -> "DataPlane":
-    """KServe's data plane, with whatever its decoding raises turned into the one error that means a bad request."""
-    from kserve.errors import InvalidInput
+def checked_data_plane(models: "ModelRepository", ready: Callable[[], bool]) -> "DataPlane":
+    """KServe's data plane: whatever its decoding raises means a bad request, and ``ready`` answers the probes."""
+    from kserve.errors import InvalidInput, ModelNotFound
     from kserve.protocol.dataplane import DataPlane
 
     class CheckedDataPlane(DataPlane):
@@ -69,6 +90,16 @@ def checked_data_plane(models: "ModelRepository") -> "DataPlane":
                 raise
             except Exception as error:
                 raise InvalidInput(f"the request could not be read: {type(error).__name__} {error!s:.100}") from None
+
+        async def ready(self) -> bool:
+            """For probes."""
+            return ready()
+
+        async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
+            """For probes; a prediction, which asks with ``True``, is made whether the probes are told so or not."""
+            if self.model_registry.get_model(model_name) is None:
+                raise ModelNotFound(model_name)
+            return disable_predictor_health_check or ready()
 
     return CheckedDataPlane(models)
 
@@ -90,56 +121,11 @@ def fixed_repository(models: "ModelRepository") -> "ModelRepositoryExtension":
     return FixedRepository(models)
 
 
-def bind_servers(host: str, limits: Limits) -> None:
-    """Have ``ModelServer`` bind both its servers to ``host`` (it knows all interfaces only) and weigh gRPC messages.
-
-    A message above ``limits.body_bytes`` is an invalid argument; one above ``limits.message_bytes`` is never taken in,
-    gRPC answers RESOURCE_EXHAUSTED.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    from grpc import aio  # type: ignore[import-untyped]
-    from kserve import model_server
-    from kserve.errors import InvalidInput
-    from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
-    from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
-    from kserve.protocol.grpc.server import GRPCServer
-    from kserve.protocol.grpc.servicer import InferenceServicer
-    from kserve.protocol.rest.server import RESTServer
-
-    class WeighingServicer(InferenceServicer):
-        async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-            """Answer, if the message is not too large."""
-            if request.ByteSize() > limits.body_bytes:
-                raise InvalidInput(f"message: expected at most {limits.body_bytes} bytes; found {request.ByteSize()}")
-            return await super().ModelInfer(request, context)
-
-    class BoundRESTServer(RESTServer):
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(*arguments, **named)
-            self.config.host = host
-
-    class BoundGRPCServer(GRPCServer):
-        async def start(self, max_workers: int) -> None:
-            """Listen until stopped."""
-            self._server = aio.server(
-                ThreadPoolExecutor(max_workers),
-                interceptors=(ExceptionToStatusInterceptor(),),
-                options=[("grpc.max_receive_message_length", limits.message_bytes)],
-            )
-            servicer = WeighingServicer(self._data_plane, self._model_repository_extension)
-            add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
-            self._server.add_insecure_port(address(host, self._port))
-            await self._server.start()
-            await self._server.wait_for_termination()
-
-    model_server.RESTServer, model_server.GRPCServer = BoundRESTServer, BoundGRPCServer
-
-
 def refuse_plainly(app: Any) -> None:
     """Answers of FastAPI itself in the same form as all others; a malformed v2 document is 400, as a v1 one is."""
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
+    from grpc_interceptor.exceptions import ResourceExhausted
     from starlette.exceptions import HTTPException
 
     async def invalid(_: Any, error: Any) -> JSONResponse:
@@ -150,32 +136,10 @@ def refuse_plainly(app: Any) -> None:
     async def failed(_: Any, error: Any) -> JSONResponse:
         return JSONResponse({"error": str(error.detail)}, status_code=error.status_code, headers=error.headers)
 
+    async def overloaded(_: Any, error: Any) -> JSONResponse:
+        after = {"retry-after": str(error.__cause__.retry_after)}
+        return JSONResponse({"error": error.details}, status_code=429, headers=after)
+
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, failed)
-
-
-def configure_logging() -> None:
-    """Starts, warnings and errors, one line each; a refused request is told to its sender only."""
-    from fastapi.exceptions import FastAPIDeprecationWarning
-    from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady
-    from kserve.logging import configure_logging as configure
-
-    def unexpected(record: logging.LogRecord) -> bool:
-        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        if isinstance(error, ModelNotReady):
-            record.msg, record.args, record.exc_info = f"unavailable: {error} ({error.__cause__!r})", (), None
-        return not isinstance(error, InvalidInput | ModelNotFound)
-
-    warnings.simplefilter("ignore", FastAPIDeprecationWarning)  # of KServe's own making
-    handler = {"class": "logging.StreamHandler", "formatter": "line", "filters": ["unexpected"]}
-    configure(
-        {
-            "version": 1,
-            "disable_existing_loggers": False,
-            "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-            "filters": {"unexpected": {"()": lambda: unexpected}},
-            "handlers": {"stderr": handler},
-            "root": {"handlers": ["stderr"], "level": "WARNING"},
-            "loggers": {"heliograph": {"level": "INFO"}, "uvicorn.error": {"level": "INFO"}},
-        }
-    )
+    app.add_exception_handler(ResourceExhausted, overloaded)

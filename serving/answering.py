@@ -1,83 +1,191 @@
-"""From a protocol's payload to its answer: checks, ranks off the event loop within the deadline, counts, logs."""
+"""From a protocol's payload to its answer, in three stages: read, score, answer. Knows no server.
+
+Requests come in one line (``serving.admission``) and have one deadline over all three stages.
+"""
 
 import asyncio
-import uuid
+import logging
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from serving.errors import RequestError, UnavailableError
-from serving.request import Limits, RankingRequest, RequestParser
+import numpy as np
+
+from serving import metrics
+from serving.admission import Admission
+from serving.call import deadline, request_id
+from serving.errors import OverloadedError, RequestError, UnavailableError
+from serving.limits import Limits
+from serving.reader import OnlineState
+from serving.request import RankingRequest, RequestParser
+from serving.scorer import SlateInputs
 from serving.served import ServedLog
 from serving.service import RankingService
-from serving.slate import Slate
+from serving.slate import Reasons, Slate
 from serving.tensors import TensorNames
 
 if TYPE_CHECKING:
     from kserve import InferRequest, InferResponse
-    from prometheus_client import Counter
 
 _THREADS = 4
+_RETRY_SECONDS = 0.5
+_logger = logging.getLogger("heliograph")
+Headers = Mapping[str, str]
+"""By lower-case name."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One slate on its way."""
+
+    request: RankingRequest
+    state: OnlineState | None
+    """None: the store did not answer in time."""
+    inputs: SlateInputs | None
+    logits: np.ndarray | None = None
+    """(C, T), once it is scored."""
+    reasons: Reasons | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One call on its way."""
+
+    request_id: str
+    tensors: "InferRequest | None"
+    """Given where the answer is in tensors too."""
+    parts: tuple[Part, ...]
 
 
 class Answering:
-    """Answers v1 documents and v2 tensors with one ranking service; knows no server."""
+    """Answers v1 documents and v2 tensors with one ranking service. It belongs to one event loop."""
 
     def __init__(self, name: str, service: RankingService, log: ServedLog, limits: Limits) -> None:
         self.name = name
         self.tensors = TensorNames(service.spec)
+        self.ready = False
+        """Whether the store has answered once; requests are answered before, too, by popularity."""
         self._service, self._log, self._limits = service, log, limits
         self._parser = RequestParser(service.spec, limits)
+        self._admission = Admission(limits)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rank")
+        self._store_answers = True
 
-    async def document(self, document: object) -> dict[str, Any]:
-        """Answer a v1 document. Raises RequestError, UnavailableError."""
-        slates = await self._rank(self._parser.parse(document))
-        return {"predictions": [slate.to_json() for slate in slates]}
+    async def start(self) -> None:
+        """Read the store until it has answered once."""
+        while await self._state(self._service.unknown()) is None:
+            await asyncio.sleep(_RETRY_SECONDS)
+        self.ready = True
 
-    async def infer(self, request: "InferRequest") -> "InferResponse":
-        """Answer the tensors of a v2 or gRPC request. Raises RequestError, UnavailableError."""
-        version = self._service.version
-        if request.model_version and request.model_version != version:
-            raise RequestError(f"model_version: expected {version} or none; found {request.model_version!r:.60}")
-        instance = self._parser.parse_instance(self.tensors.instance(request))
-        self.tensors.check_outputs(request)
-        (slate,) = await self._rank([instance])
-        return self.tensors.response(request, self.name, request.id or str(uuid.uuid4()), slate)
+    async def document(self, document: object, headers: Headers | None = None) -> dict[str, Any]:
+        """Answer a v1 document. Raises RequestError, OverloadedError, UnavailableError."""
+        answer: dict[str, Any] = await self._answer(document, headers or {})
+        return answer
+
+    async def infer(self, request: "InferRequest", headers: Headers | None = None) -> "InferResponse":
+        """Answer the tensors of a v2 or gRPC request. Raises RequestError, OverloadedError, UnavailableError."""
+        return await self._answer(request, headers or {})
+
+    async def _answer(self, payload: Any, headers: Headers) -> Any:
+        async with self.admitted(headers):
+            return await self.answer(await self.score(await self.read(payload, headers)))
+
+    @asynccontextmanager
+    async def admitted(self, headers: Headers) -> AsyncIterator[None]:
+        """A turn, and the deadline, for the three stages that are taken inside. Raises the errors of both."""
+        seconds = deadline(headers, self._limits.deadline_seconds)
+        try:
+            async with self._admission.place(), asyncio.timeout(seconds):
+                yield
+        except OverloadedError:
+            metrics.refused().labels("overloaded").inc()
+            raise
+        except TimeoutError:
+            metrics.refused().labels("late").inc()
+            raise UnavailableError(f"expected store and model to answer within {seconds:g} s; they did not") from None
+
+    async def read(self, payload: Any, headers: Headers) -> Asked:
+        """Stage one: check what is asked, read the online store. Raises RequestError."""
+        with metrics.stage_seconds().labels("preprocess").time():
+            tensors, given = (None, None) if isinstance(payload, dict | list) else (payload, payload.id)
+            requests = self._parser.parse(payload) if tensors is None else [self._of_tensors(payload)]
+            parts = await asyncio.gather(*map(self._part, requests))
+            return Asked(request_id(headers, given), tensors, tuple(parts))
+
+    async def score(self, asked: Asked) -> Asked:
+        """Stage two: one pass of the model over every slate, off the event loop: it must not stop the health checks."""
+        with metrics.stage_seconds().labels("predict").time():
+            return replace(asked, parts=tuple(await asyncio.gather(*map(self._scored, asked.parts))))
+
+    async def answer(self, asked: Asked) -> Any:
+        """Stage three: calibrate, apply the business rules, rank, explain where asked, log."""
+        with metrics.stage_seconds().labels("postprocess").time():
+            parts = await asyncio.gather(*map(self._explained, asked.parts))
+            slates = [self._slate(asked.request_id, part) for part in parts]
+            for number, slate in enumerate(slates):
+                self._count(slate)
+                self._log.write(slate, number)
+            if asked.tensors is None:
+                return {"predictions": [slate.to_json() for slate in slates]}
+            return self.tensors.response(asked.tensors, self.name, slates[0])
 
     def close(self) -> None:
         """Stop the threads; what waits for the served log is written."""
         self._pool.shutdown(cancel_futures=True)
         self._log.close()
 
-    async def _rank(self, requests: list[RankingRequest]) -> list[Slate]:
-        seconds = self._limits.read_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                slates = list(await asyncio.gather(*map(self._slate, requests)))
-        except TimeoutError:
-            raise UnavailableError(f"expected store and model to answer within {seconds:g} s; they did not") from None
-        for slate in slates:
-            self._count(slate)
-            self._log.write(slate)
-        return slates
+    def _of_tensors(self, request: "InferRequest") -> RankingRequest:
+        version = self._service.version
+        if request.model_version and request.model_version != version:
+            raise RequestError(f"model_version: expected {version} or none; found {request.model_version!r:.60}")
+        self.tensors.check_outputs(request)
+        return self._parser.parse_instance(self.tensors.instance(request))
 
-    async def _slate(self, request: RankingRequest) -> Slate:
-        """Read, then score in a thread: the model must not stop the health checks."""
-        state = await self._service.reader.read(request)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._service.rank, request, state)
+    async def _part(self, request: RankingRequest) -> Part:
+        state = await self._state(request)
+        return Part(request, state, None if state is None else self._service.inputs(request, state))
+
+    async def _state(self, request: RankingRequest) -> OnlineState | None:
+        """What the store says; None, told once an outage, where it does not answer in time."""
+        try:
+            state = await self._service.reader.read(request)
+        except UnavailableError as error:
+            if self._store_answers:
+                _logger.warning(
+                    "the online store does not answer, slates are ranked by popularity: %r", error.__cause__
+                )
+            self._store_answers = False
+            return None
+        if not self._store_answers:
+            _logger.warning("the online store answers again")
+        self._store_answers = True
+        return state
+
+    async def _scored(self, part: Part) -> Part:
+        if part.inputs is None:
+            return part
+        loop = asyncio.get_running_loop()
+        return replace(part, logits=await loop.run_in_executor(self._pool, self._service.scorer.logits, part.inputs))
+
+    async def _explained(self, part: Part) -> Part:
+        if part.inputs is None or not part.request.explain:
+            return part
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._pool, self._service.explain, part.inputs, part.state)
+        return replace(part, reasons=found)
+
+    def _slate(self, request_id: str, part: Part) -> Slate:
+        if part.state is None or part.inputs is None or part.logits is None:
+            return self._service.popular(request_id, part.request)
+        return self._service.slate(request_id, part.request, part.state, part.inputs, part.logits, part.reasons)
 
     def _count(self, slate: Slate) -> None:
-        cold = slate.member_cold + sum(ranked.cold for ranked in slate.items)
-        vectors = _vectors()
-        vectors.labels("used").inc(1 + len(slate.items) - cold)
-        vectors.labels("cold").inc(cold)
-        vectors.labels("of_another_version").inc(slate.foreign_vectors)
-
-
-@cache
-def _vectors() -> "Counter":
-    """The process's one counter, shown at /metrics."""
-    from prometheus_client import Counter
-
-    return Counter("heliograph_vectors", "Vectors by what became of them", ["fate"])
+        if slate.fallback:
+            metrics.fallbacks().inc()
+            return
+        cold = slate.member_cold + int(slate.cold.sum())
+        metrics.vectors().labels("used").inc(1 + len(slate.items) - cold)
+        metrics.vectors().labels("cold").inc(cold)
+        metrics.vectors().labels("of_another_version").inc(slate.foreign_vectors)

@@ -1,4 +1,4 @@
-"""A version of the model as one folder: the model artifact's files and, beside them, spec, metrics, data digests, card.
+"""A version of the model as one folder: the artifact's files, with spec, metrics, data digests, card and prior.
 
 ``bundle.json`` holds the digest of every file. A bundle IS a model artifact: ``load_model`` and ``Scorer`` read it.
 """
@@ -14,17 +14,26 @@ from models.files import sha256_of_file
 from models.spec import Spec, parse_spec
 from serving.card import model_card
 from serving.errors import RegistryError
+from serving.prior import FILE, Prior
 
 MANIFEST = "bundle.json"
 SPEC = "spec.json"
-_PARTS = ("manifest.json", "metrics.json", "data.json", "MODEL_CARD.md", SPEC)
+_PARTS = ("manifest.json", "metrics.json", "data.json", "MODEL_CARD.md", SPEC, FILE)
 
 
-def write_bundle(model: Path, spec: Spec, metrics: Mapping[str, Any], data: Mapping[str, Any], folder: Path) -> Path:
+def write_bundle(
+    model: Path,
+    spec: Spec,
+    metrics: Mapping[str, Any],
+    data: Mapping[str, Any],
+    folder: Path,
+    prior: Prior | None = None,
+) -> Path:
     """Write the bundle of a model artifact to ``folder`` (which must not exist), all at once; returns ``folder``.
 
     ``metrics``: as evaluation wrote them; ``data``: digests of what the model was trained on (tables, training set,
-    graph). Training facts for the card come from the artifact's ``training.json``.
+    graph); ``prior``: what ranks while the store is away, None = every item is as good as any other. Training facts for
+    the card come from the artifact's ``training.json``.
     """
     if folder.exists():
         raise RegistryError(f"{folder}: expected no such folder yet; found one. Choose another or remove it.")
@@ -36,6 +45,7 @@ def write_bundle(model: Path, spec: Spec, metrics: Mapping[str, Any], data: Mapp
         shutil.copytree(model, draft, dirs_exist_ok=True)
         training = _read_json(draft / "training.json")
         (draft / SPEC).write_text(spec.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+        (prior or Prior.empty(spec)).write(draft / FILE, spec)
         _write_json(draft / "metrics.json", metrics)
         _write_json(draft / "data.json", data)
         (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training), encoding="utf-8")

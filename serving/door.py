@@ -1,106 +1,159 @@
-"""The door in front of KServe's REST handlers: what they would answer with 500, or take at any size, ends here.
+"""The door in front of the REST handlers: what they would answer with 500, or take at any size, ends here.
 
-A pure ASGI middleware. It reads the whole body within a limit and a deadline, and refuses what is no JSON document of
-the right content type; the protocols' own checks come after it.
+A pure ASGI middleware. It asks for the token, reads the whole body within a limit and a deadline, and refuses what is
+no JSON document of the right content type; the protocols' own checks come after it. It gives every request an id, which
+the answer says.
 """
 
 import asyncio
 import json
+import logging
 import re
 from typing import Any
 
-import orjson
+from serving.call import REQUEST_ID, request_id
+from serving.document import BINARY, JSON, check_document
+from serving.drain import Drain
+from serving.errors import RefusalError
+from serving.limits import Limits
+from serving.token import authorised
 
-from serving.request import Limits
-
-JSON, BINARY = "application/json", "application/octet-stream"
 _CALL = re.compile(r"^/(v1/models/[^/]+:predict|v2/models/[^/]+/infer)$")
 _CLOSED = re.compile(r"^/(v1/models/[^/]+:explain|v2/models/[^/]+/versions/.*|v2/repository/.*)$")
+_PROBES = re.compile(r"^/(livez|readyz|healthz|v2/health/(live|ready)|v2/models/[^/]+/ready)?$")
+_PAGE = re.compile(r"^/ui(/|/static/.*)?$")
 _JSON_LENGTH = b"inference-header-content-length"
-
-
-class RefusalError(Exception):
-    """Raised inside the door: the status and the reason to answer with."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status, self.reason = status, reason
+_logger = logging.getLogger("heliograph")
 
 
 class Door:
-    """ASGI middleware; ``limits`` bound the body's size and the time that it may take to arrive."""
+    """ASGI middleware; ``limits`` bound the bodies' size, number and time, ``token`` is None where everybody may ask.
 
-    def __init__(self, app: Any, limits: Limits) -> None:
-        self._app, self._limits = app, limits
+    ``drain``: counts the requests, and has connections closed once it has begun.
+    """
+
+    def __init__(self, app: Any, limits: Limits, token: str | None = None, drain: Drain | None = None) -> None:
+        self._app, self._limits, self._token = app, limits, token
+        self._drain = drain or Drain(limits.drain_seconds)
+        self._bodies = 0
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Let a request through, its body read and checked, or answer it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        try:
-            body = await self._checked(scope, receive)
-        except RefusalError as refused:
-            await _answer(send, refused.status, refused.reason)
-            return
-        await self._app(scope, _replay(body, receive), send)
+        elif _PROBES.match(scope["path"]):
+            await self._answered(scope, receive, send)
+        else:
+            with self._drain.request():
+                await self._answered(scope, receive, send)
 
-    async def _checked(self, scope: dict[str, Any], receive: Any) -> bytes:
-        if _CLOSED.match(scope["path"]):
-            raise RefusalError(404, f"{scope['path']:.100}: expected a prediction by the one model that is served")
+    async def _answered(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        sending = _Sending(send, _header(scope, REQUEST_ID), self._drain)
+        try:
+            body = await self._checked(scope, receive, sending)
+            await self._app(scope, _replay(body, receive), sending)
+        except RefusalError as refused:
+            await sending.answer(refused.status, refused.reason, refused.headers)
+        except Exception:
+            _logger.exception("a request failed")
+            if sending.begun:
+                raise
+            await sending.answer(500, "the server failed; its log says where", {})
+
+    async def _checked(self, scope: dict[str, Any], receive: Any, sending: "_Sending") -> bytes:
+        path = scope["path"]
+        free = _PROBES.match(path) or (_PAGE.match(path) and scope["method"] == "GET")
         headers = dict(scope["headers"])
+        if not free and not authorised(headers.get(b"authorization"), self._token):
+            raise RefusalError(401, "expected the token of this server", {"www-authenticate": "Bearer"})
+        if _CLOSED.match(path):
+            raise RefusalError(404, f"{path:.100}: expected a prediction by the one model that is served")
         if any(name.startswith(b"ce-") for name in headers):
             raise RefusalError(400, "expected a plain request; found the headers of a CloudEvent")
         body = await self._body(headers, receive)
-        if scope["method"] == "POST" and _CALL.match(scope["path"]):
-            self._check_document(scope, headers, body)
+        if scope["method"] == "POST" and _CALL.match(path):
+            self._check_document(scope, headers, body, sending)
         return body
 
     async def _body(self, headers: dict[bytes, bytes], receive: Any) -> bytes:
-        limit = self._limits.body_bytes
-        too_large = RefusalError(413, f"body: expected at most {limit} bytes; found more")
+        limits = self._limits
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise RefusalError(400, "content-length: expected a number; found something else")
-        if int(length[:19]) > limit:
-            raise too_large
-        parts: list[bytes] = []
-        size = 0
+        if int(length[:19]) > limits.body_bytes:
+            raise _too_large(limits)
+        if self._bodies >= limits.bodies:
+            raise RefusalError(
+                429, f"expected at most {limits.bodies} bodies at once; found more", {"retry-after": "1"}
+            )
+        self._bodies += 1
         try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        raise RefusalError(400, "body: expected all of it; the connection was closed before")
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > limit:
-                        raise too_large
-                    if not message.get("more_body", False):
-                        return b"".join(parts)
+            async with asyncio.timeout(limits.body_seconds):
+                return await _read(receive, limits)
         except TimeoutError:
-            raise RefusalError(408, f"body: expected all of it within {self._limits.body_seconds:g} s") from None
+            raise RefusalError(408, f"body: expected all of it within {limits.body_seconds:g} s") from None
+        finally:
+            self._bodies -= 1
 
-    def _check_document(self, scope: dict[str, Any], headers: dict[bytes, bytes], body: bytes) -> None:
-        content_type = headers.get(b"content-type", b"").decode("latin-1").split(";")[0].strip().lower()
-        binary = content_type == BINARY and _JSON_LENGTH in headers and scope["path"].startswith("/v2/")
-        if content_type != JSON and not binary:
-            raise RefusalError(400, f"content-type: expected {JSON}; found {content_type[:60] or 'none'}")
-        if binary:
-            length = headers[_JSON_LENGTH]
-            if not length.isdigit() or int(length[:19]) > len(body):
-                raise RefusalError(400, "inference-header-content-length: expected the length of the JSON part")
-            body = body[: int(length)]
-        else:
-            # The handlers compare the header with the bare type; parameters such as a charset would throw them.
-            others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-            scope["headers"] = [*others, (b"content-type", JSON.encode())]
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise RefusalError(400, f"body: expected JSON in UTF-8; found {str(error)[:100]}") from None
-        if not isinstance(document, dict):
-            raise RefusalError(400, f"body: expected an object; found {type(document).__name__}")
+    def _check_document(
+        self, scope: dict[str, Any], headers: dict[bytes, bytes], body: bytes, sending: "_Sending"
+    ) -> None:
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        json_length = headers.get(_JSON_LENGTH) if scope["path"].startswith("/v2/") else None
+        document = check_document(content_type, body, json_length)
+        sending.request_id = request_id({REQUEST_ID: sending.request_id}, document.get("id"))
+        # The handlers compare the content type with the bare one; parameters such as a charset would throw them.
+        bare = BINARY if content_type.lower().startswith(BINARY) else JSON
+        ours = {b"content-type": bare.encode(), REQUEST_ID.encode(): sending.request_id.encode()}
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in ours] + list(ours.items())
+
+
+class _Sending:
+    """ASGI's ``send``, with the request's id on the answer, and the connection closed while the server drains."""
+
+    def __init__(self, send: Any, given: str, drain: Drain) -> None:
+        self._send, self._drain = send, drain
+        self.request_id = given
+        self.begun = False
+
+    async def __call__(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            added = [(REQUEST_ID.encode(), request_id({REQUEST_ID: self.request_id}).encode())]
+            if self._drain.begun:
+                added.append((b"connection", b"close"))
+            message = {**message, "headers": [*message.get("headers", []), *added]}
+        await self._send(message)
+
+    async def answer(self, status: int, reason: str, headers: dict[str, str]) -> None:
+        content = json.dumps({"error": reason}).encode()
+        pairs = [(b"content-type", JSON.encode()), (b"content-length", str(len(content)).encode())]
+        pairs += [(name.encode(), value.encode()) for name, value in headers.items()]
+        await self({"type": "http.response.start", "status": status, "headers": pairs})
+        await self({"type": "http.response.body", "body": content})
+
+
+async def _read(receive: Any, limits: Limits) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise RefusalError(400, "body: expected all of it; the connection was closed before")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limits.body_bytes:
+            raise _too_large(limits)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _too_large(limits: Limits) -> RefusalError:
+    return RefusalError(413, f"body: expected at most {limits.body_bytes} bytes; found more")
+
+
+def _header(scope: dict[str, Any], name: str) -> str:
+    return dict(scope["headers"]).get(name.encode(), b"").decode("latin-1")
 
 
 def _replay(body: bytes, receive: Any) -> Any:
@@ -111,10 +164,3 @@ def _replay(body: bytes, receive: Any) -> Any:
         return messages.pop() if messages else await receive()
 
     return again
-
-
-async def _answer(send: Any, status: int, reason: str) -> None:
-    content = json.dumps({"error": reason}).encode()
-    headers = [(b"content-type", JSON.encode()), (b"content-length", str(len(content)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})

@@ -1,10 +1,9 @@
 """The online reader: what the feature store holds for one request, in one read."""
 
-import logging
-import math
 import os
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +13,7 @@ import numpy as np
 from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError
 from models.counters.columns import state_columns
 from models.counters.derive import derive
+from models.counters.ragged import Ragged
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, counter_keys, counter_views
 from models.spec import Spec
 from serving.errors import UnavailableError
@@ -40,21 +40,31 @@ class MemberVectors:
 
 @dataclass(frozen=True)
 class ItemVectors:
-    """An item's tokens as pushed."""
+    """The candidates' tokens as pushed: row c is candidate c's, in the order of the request."""
 
-    version: str
-    tokens: np.ndarray
-    """(H * width,) float32; H as ``Ranker.rows`` says for this side."""
+    version: np.ndarray
+    """(C,) object: the model version that made each, None where nothing was pushed."""
+    tokens: Ragged
+    """C rows (H * width,) float32; H as ``Ranker.rows`` says for this side. Empty where nothing was pushed."""
 
 
 @dataclass(frozen=True)
 class OnlineState:
-    """What the store holds for a request; None for a key without vectors."""
+    """What the store holds for a request of C candidates."""
 
     member: MemberVectors | None
-    items: list[ItemVectors | None]
-    counters: list[dict[str, float]] = field(default_factory=list)
-    """One mapping per item: the features of every counter; what is missing is absent."""
+    """None where nothing was pushed."""
+    items: ItemVectors
+    counters: Mapping[str, np.ndarray]
+    """By feature float32: (C,), or (1,) where the candidates share it; NaN = missing."""
+    as_of: int = 0
+    """The moment that everything was judged at, microseconds UTC."""
+
+    @classmethod
+    def nothing(cls, candidates: int) -> "OnlineState":
+        """What is known of keys that nobody has."""
+        items = ItemVectors(np.full(candidates, None, object), Ragged.empty(candidates, np.float32))
+        return cls(None, items, {})
 
 
 class OnlineReader:
@@ -114,27 +124,22 @@ class OnlineReader:
         try:
             rows = await self._slate.read(shared, {self._item_key: request.items}, as_of)
         except SlateUnavailableError as error:
-            logging.getLogger("heliograph").warning("%s", error)  # names files and addresses: not for the caller
             raise UnavailableError("the online store could not be read") from error
         return OnlineState(
             member=_member(rows),
-            items=[_item(rows, place) for place in range(len(request.items))],
-            counters=self._counters(rows, request),
+            items=ItemVectors(rows.candidates["item_model_version"], rows.candidates["item_tokens"]),
+            counters=self._counters(rows, len(request.items)),
+            as_of=rows.as_of,
         )
 
-    def _counters(self, rows: SlateRows, request: RankingRequest) -> list[dict[str, float]]:
-        """The features of every counter as of the request, by item."""
-        count = len(request.items)
-        found: list[dict[str, float]] = [{} for _ in range(count)]
+    def _counters(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:
+        """The features of every counter as of the read."""
+        found: dict[str, np.ndarray] = {}
         for name in self._spec.counters:
             each = name in self._per_item
             # What is missing reads as 0, or as an empty list: a key to which nothing has happened.
             state, moments = (rows.candidates, count) if each else (rows.shared, 1)
-            features = derive(self._spec, name, state, rows.shared, np.full(moments, rows.as_of + 1))
-            for feature, values in features.items():
-                for place, value in enumerate(np.broadcast_to(values, count).tolist()):
-                    if not math.isnan(value):
-                        found[place][feature] = value
+            found |= derive(self._spec, name, state, rows.shared, np.full(moments, rows.as_of + 1))
         return found
 
 
@@ -161,9 +166,3 @@ def _member(rows: SlateRows) -> MemberVectors | None:
         activity_times=rows.shared["activity_times"][0],
         as_of=int(rows.event_time[MEMBER_VECTORS][0]),
     )
-
-
-def _item(rows: SlateRows, place: int) -> ItemVectors | None:
-    if not rows.valid["item_model_version"][place]:
-        return None
-    return ItemVectors(str(rows.candidates["item_model_version"][place]), rows.candidates["item_tokens"][place])

@@ -9,30 +9,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from models.spec import Node, Spec
 from serving.errors import RequestError
+from serving.limits import Limits
 
 Key = int | str
 _INT64 = 2**63
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one request may weigh, and how long it may take."""
-
-    body_bytes: int = 1 << 20
-    """Bytes of an HTTP body or of a gRPC message; more is answered with 413, or with INVALID_ARGUMENT."""
-    message_bytes: int = 16 << 20
-    """Bytes of a gRPC message that is taken in at all; more is refused unread by gRPC itself: RESOURCE_EXHAUSTED."""
-    instances: int = 16
-    """Instances of one v1 request."""
-    items: int = 500
-    """Candidates of one instance."""
-    text: int = 256
-    """Characters of a key or a category."""
-    read_seconds: float = 3.0
-    """Deadline of the online read and the scoring of one request; later is answered with 503."""
-    body_seconds: float = 20.0
-    """Deadline for the whole body to arrive; later is answered with 408."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +25,8 @@ class RankingRequest:
     surface: str
     time: int
     context: dict[str, float | str] = field(default_factory=dict)
+    explain: bool = False
+    """Whether the answer shall say what moved each score."""
 
 
 class RequestParser:
@@ -86,6 +69,7 @@ class RequestParser:
             surface=given.surface,
             time=now if given.time is None else round(given.time.timestamp() * 1_000_000),
             context={name: value for name, value in columns.items() if value is not None},
+            explain=instance.explain,
         )
 
 
@@ -111,7 +95,8 @@ def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
     item = _key(spec.nodes[spec.impressions.item.node], limits)
     items = Annotated[list[item], Field(min_length=1, max_length=limits.items), AfterValidator(_each_once)]  # type: ignore[valid-type]
     member = _key(spec.nodes[spec.impressions.member.node], limits)
-    return create_model("Instance", __base__=_Strict, member=(member, ...), items=(items, ...), context=(context, ...))
+    fields: dict[str, Any] = {"member": (member, ...), "items": (items, ...), "context": (context, ...)}
+    return create_model("Instance", __base__=_Strict, **fields, explain=(bool, False))
 
 
 def _key(node: Node, limits: Limits) -> Any:

@@ -1,8 +1,8 @@
 """``Scorer``: tokens, counters and context in, one calibrated probability per task out. No store, clock or protocol."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,33 @@ from models.nn.clock import local_clock
 from models.training.artifact import load_model
 
 
+@dataclass(frozen=True)
+class SlateInputs:
+    """What the model is asked about one slate of C items."""
+
+    member_tokens: np.ndarray | None
+    """(H * w,) float32 of the member side's H; None for a cold member, as the next three are."""
+    activity_tokens: np.ndarray | None
+    """(N * w,) float32."""
+    activity_times: np.ndarray | None
+    """(N,) int64 microseconds UTC, 0 = none."""
+    as_of: int | None
+    """The moment that they were read at."""
+    item_tokens: np.ndarray
+    """(C, H * w) float32 of the item side's H."""
+    item_known: np.ndarray
+    """(C,) bool: False for a cold item, whose row of tokens is not looked at."""
+    features: Mapping[str, np.ndarray | float | str]
+    """The decoder's raw inputs by name: (C,), or one value (also (1,)) for all; NaN or absent = missing."""
+    surface: str
+    time: int
+    """The request's, microseconds UTC; an activity at or after it is not seen."""
+
+    def __len__(self) -> int:
+        """C."""
+        return len(self.item_known)
+
+
 class Scorer:
     """A model artifact, ready to rank slates on the CPU in float32."""
 
@@ -21,70 +48,85 @@ class Scorer:
         self._model = load_model(folder)
         ranker = self._model.ranker.eval()
         with torch.inference_mode():
-            self._cold_member, self._cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
+            cold_member, cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
+        self._cold_member, self._cold_item = cold_member.numpy().ravel(), cold_item.numpy().ravel()
         self.tasks = self._model.tasks
         self.features: tuple[FeatureColumn, ...] = self._model.schema.seeds.features
+        self.width = ranker.config.width
         self.activities = ranker.config.activities
         """N: activities of a member."""
-        self.member_token_size, self.item_token_size = self._cold_member.numel(), self._cold_item.numel()
+        self.member_token_size, self.item_token_size = len(self._cold_member), len(self._cold_item)
         """H * width: values of a member's tokens, and of an item's; the two sides may differ in H."""
-        self.activity_size = self.activities * ranker.config.width
+        self.activity_size = self.activities * self.width
         """N * width: values of a member's activity tokens."""
 
-    def score(
-        self,
-        member_tokens: np.ndarray | None,
-        activity_tokens: np.ndarray | None,
-        activity_times: np.ndarray | None,
-        as_of: int | None,
-        item_tokens: Sequence[np.ndarray | None],
-        features: Sequence[Mapping[str, Any]],
-        surface: str,
-        time: int,
-    ) -> dict[str, np.ndarray]:
-        """One pass over a slate of C items; answer: by task, (C,) float64 probabilities.
+    def score(self, inputs: SlateInputs) -> dict[str, np.ndarray]:
+        """By task (C,) float64 probabilities of a slate."""
+        return self.calibrate(self.logits(inputs))
 
-        ``member_tokens`` (H * w,), ``activity_tokens`` (N * w,), ``activity_times`` (N,) int64 microseconds (0 = none)
-        and ``as_of``, the moment that they were read at: all None for a cold member. ``item_tokens``: C arrays (H * w,)
-        of the item side's H, None for a cold item. ``features``: C mappings of the decoder's raw inputs; what is absent
-        is missing. ``time``: the request's, microseconds UTC; an activity at or after it is not seen.
-        """
-        ranker, encoding = self._model.ranker, self._model.encoding
-        member = self._tokens(member_tokens, self._cold_member)
-        items = [self._tokens(tokens, self._cold_item) for tokens in item_tokens]
-        activities, age, seen = self._activities(activity_tokens, activity_times, time)
-        numbers, categories = encoding.encode_impression([dict(row) for row in features])
-        hour, weekday = local_clock(torch.tensor([time]), self._model.schema.seeds.timezone_offset)
-        with torch.inference_mode():
-            logits = ranker.decode(
-                member.unsqueeze(0),
-                activities.unsqueeze(0),
-                age.unsqueeze(0),
-                seen.unsqueeze(0),
-                torch.stack(items).unsqueeze(0),  # (1, C, H, w)
-                torch.from_numpy(numbers).unsqueeze(0),
-                torch.from_numpy(categories).unsqueeze(0),
-                torch.tensor([encoding.surface_code(surface)]),
-                hour,
-                weekday,
-                torch.tensor([max(0, time - as_of) / 1_000_000 if as_of is not None else 0.0]),
-            )[0]  # (C, T)
-        probabilities = self._model.calibration.apply(logits.double().numpy())
+    def calibrate(self, logits: np.ndarray) -> dict[str, np.ndarray]:
+        """Logits (C, T) to probabilities: by task (C,) float64."""
+        probabilities = self._model.calibration.apply(logits.astype(np.float64))
         return {task: probabilities[:, place] for place, task in enumerate(self.tasks)}
 
-    def _tokens(self, tokens: np.ndarray | None, cold: Tensor) -> Tensor:
-        return cold if tokens is None else torch.from_numpy(tokens).view(cold.shape)  # (H, w)
+    def logits(self, inputs: SlateInputs) -> np.ndarray:
+        """One pass over a slate: (C, T) float32."""
+        return self.logits_many([inputs])[0]
 
-    def _activities(
-        self, tokens: np.ndarray | None, times: np.ndarray | None, time: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Tokens (N, w), ages (N,) in seconds, mask (N,); what is not seen stands in front, as in training."""
-        width = self._cold_member.shape[1]
+    def logits_many(self, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
+        """One pass over S slates of any sizes: (C, T) float32 of each. None sees another."""
+        encoding, zone = self._model.encoding, self._model.schema.seeds.timezone_offset
+        longest = max(map(len, slates))
+        times = np.array([slate.time for slate in slates])
+        activities = [self._activities(slate) for slate in slates]
+        numbers, categories = encoding.encode_impressions([slate.features for slate in slates], longest)
+        hour, weekday = local_clock(torch.from_numpy(times), zone)
+        with torch.inference_mode():
+            logits = self._model.ranker.decode(
+                self._stack([self._member(slate) for slate in slates]),
+                self._stack([tokens for tokens, _, _ in activities]),
+                torch.from_numpy(np.stack([age for _, age, _ in activities])),
+                torch.from_numpy(np.stack([seen for _, _, seen in activities])),
+                self._stack([self._items(slate, longest) for slate in slates]),  # (S, C, H, w)
+                torch.from_numpy(numbers),
+                torch.from_numpy(categories),
+                torch.tensor([encoding.surface_code(slate.surface) for slate in slates]),
+                hour,
+                weekday,
+                torch.tensor([_age(slate) for slate in slates]),
+            ).numpy()
+        return [rows[: len(slate)] for rows, slate in zip(logits, slates, strict=True)]
+
+    def _member(self, slate: SlateInputs) -> np.ndarray:
+        return self._cold_member if slate.member_tokens is None else slate.member_tokens  # (H * w,)
+
+    def _items(self, slate: SlateInputs, rows: int) -> np.ndarray:
+        """(rows, H * w): cold ones, and those that fill a shorter slate up, are the same."""
+        known = slate.item_known
+        if len(known) == rows and known.all():
+            return slate.item_tokens
+        tokens = np.tile(self._cold_item, (rows, 1))
+        tokens[: len(known)][known] = slate.item_tokens[known]
+        return tokens
+
+    def _activities(self, slate: SlateInputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Tokens (N * w,), ages (N,) in seconds, mask (N,); what is not seen stands in front, as in training."""
+        tokens, times = slate.activity_tokens, slate.activity_times
         if tokens is None or times is None:
             tokens, times = np.zeros(self.activity_size, np.float32), np.zeros(self.activities, np.int64)
-        seen = (times > 0) & (times < time)
+        seen = (times > 0) & (times < slate.time)
         order = np.argsort(seen, kind="stable")
         seen, times = seen[order], times[order]
-        age = (time - times).astype(np.float32) / np.float32(1_000_000) * seen  # as in training, to the last bit
-        kept = tokens.reshape(self.activities, width)[order] * seen[:, None]
-        return torch.from_numpy(kept), torch.from_numpy(age), torch.from_numpy(seen)
+        age = (slate.time - times).astype(np.float32) / np.float32(1_000_000) * seen  # as in training, to the last bit
+        kept = tokens.reshape(self.activities, self.width)[order] * seen[:, None]
+        return kept.ravel(), age, seen
+
+    def _stack(self, slates: Sequence[np.ndarray]) -> Tensor:
+        """S arrays (..., n * w) as one tensor (S, ..., n, w)."""
+        stacked = np.stack(slates)
+        return torch.from_numpy(stacked.reshape(*stacked.shape[:-1], -1, self.width))
+
+
+def _age(slate: SlateInputs) -> float:
+    """Seconds from the moment of the member's state to the request; 0 of a cold member."""
+    return 0.0 if slate.as_of is None else max(0, slate.time - slate.as_of) / 1_000_000

@@ -1,18 +1,33 @@
-"""Writing the served log: one JSON line per ranked slate, from a thread of its own, so that no answer waits for a disk.
+"""Writing the served log: one JSON line per slate, from a thread of its own, so that no answer waits for a disk.
 
 Read it with ``models.served``.
 """
 
-import json
 import os
 import queue
 import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
+import numpy as np
+import orjson
+
+from serving import metrics
 from serving.slate import Slate
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+
+
+class Served(NamedTuple):
+    """A slate as it was answered."""
+
+    moment: int
+    """Microseconds UTC."""
+    number: int
+    """Its place among the slates of one request."""
+    slate: Slate
 
 
 class ServedLog:
@@ -24,38 +39,42 @@ class ServedLog:
         self.dropped = 0
         """Slates that were not logged, since more than ``waiting`` waited for the disk."""
         self._folder, self._model, self._file_bytes, self._files = folder, model, file_bytes, files
-        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(maxsize=waiting)
-        self._stream: IO[str] | None = None
+        self._queue: queue.Queue[Served | None] = queue.Queue(maxsize=waiting)
+        self._stream: IO[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="served-log", daemon=True)
         folder.mkdir(parents=True, exist_ok=True)
         self._thread.start()
 
-    def write(self, slate: Slate) -> None:
-        """Hand over a slate; never waits."""
+    def write(self, slate: Slate, number: int = 0) -> None:
+        """Hand over a slate, the request's ``number``-th; never waits."""
         try:
-            self._queue.put_nowait(served_line(slate, self._model))
+            self._queue.put_nowait(Served(time.time_ns() // 1000, number, slate))
         except queue.Full:
-            self.dropped += 1
+            self._drop()
 
     def close(self) -> None:
         """Write what waits and stop."""
         self._queue.put(None)
         self._thread.join()
 
+    def _drop(self) -> None:
+        self.dropped += 1
+        metrics.unlogged().inc()
+
     def _run(self) -> None:
-        while (record := self._queue.get()) is not None:
+        while (served := self._queue.get()) is not None:
             try:
-                stream = self._open(datetime.fromtimestamp(record["served"] / 1_000_000, tz=UTC).date().isoformat())
-                stream.write(json.dumps(record, separators=(",", ":")) + "\n")
+                stream = self._open(datetime.fromtimestamp(served.moment / 1_000_000, tz=UTC).date().isoformat())
+                stream.write(orjson.dumps(served_line(served, self._model), option=_OPTIONS))
                 if self._queue.empty():
                     stream.flush()
             except OSError:
                 # A full disk must not stop the serving; the count says what is missing.
-                self.dropped += 1
+                self._drop()
         if self._stream:
             self._stream.close()
 
-    def _open(self, day: str) -> IO[str]:
+    def _open(self, day: str) -> IO[bytes]:
         """The day's file, or its next one where it is full."""
         stream = self._stream
         if stream is not None and Path(stream.name).name.startswith(day) and stream.tell() < self._file_bytes:
@@ -72,31 +91,41 @@ class ServedLog:
         return self._stream
 
 
-def served_line(slate: Slate, model: str) -> dict[str, Any]:
-    """A slate as one JSON object; items, cold, probabilities and features are columns of equal length."""
-    tasks = list(slate.items[0].probabilities)
-    features = list(slate.items[0].features)
+def served_line(served: Served, model: str) -> dict[str, Any]:
+    """A slate as one JSON object: columns in ranked order; a feature of one value holds for all candidates."""
+    slate = served.slate
     return {
-        "served": time.time_ns() // 1000,
+        "served": served.moment,
+        "request": slate.request_id,
+        "slate": served.number,
         "time": slate.time,
+        "as_of": slate.as_of,
         "member": slate.member,
         "member_cold": slate.member_cold,
         "surface": slate.surface,
         "model": model,
         "model_version": slate.model_version,
-        "items": [ranked.item for ranked in slate.items],
-        "cold": [ranked.cold for ranked in slate.items],
-        "probabilities": {task: [ranked.probabilities[task] for ranked in slate.items] for task in tasks},
-        "features": {name: [ranked.features[name] for ranked in slate.items] for name in features},
+        "fallback": slate.fallback,
+        "items": slate.items,
+        "cold": slate.cold,
+        "capped": slate.capped,
+        "scores": slate.scores,
+        "probabilities": slate.probabilities,
+        "features": {name: _plain(values) for name, values in slate.features.items()},
     }
 
 
-def _continue(path: Path) -> IO[str]:
+def _plain(values: Any) -> Any:
+    """Columns as they are, (1,) as its value; JSON shows NaN as null."""
+    return values.item() if isinstance(values, np.ndarray) and len(values) == 1 else values
+
+
+def _continue(path: Path) -> IO[bytes]:
     """Append to a file; a line that a killed server left torn is ended first."""
-    stream = path.open("a", encoding="utf-8")
+    stream = path.open("ab")
     if stream.tell():
         with path.open("rb") as written:
             written.seek(-1, os.SEEK_END)
             if written.read() != b"\n":
-                stream.write("\n")
+                stream.write(b"\n")
     return stream

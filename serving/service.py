@@ -1,15 +1,19 @@
-"""One request to one slate: read, score, rank. No protocol in here."""
+"""One request to one slate: what the model is asked, and what becomes of its logits. No protocol in here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from models.spec import Spec
+from models.spec.serving import Serving
+from serving.prior import Prior
 from serving.reader import ItemVectors, MemberVectors, OnlineState
-from serving.request import RankingRequest
-from serving.scorer import Scorer
-from serving.slate import RankedItem, Slate
+from serving.request import Key, RankingRequest
+from serving.rules import Standing, stand
+from serving.scorer import Scorer, SlateInputs
+from serving.slate import Reasons, Slate
 
 
 class Reader(Protocol):
@@ -30,42 +34,134 @@ class RankingService:
     scorer: Scorer
     reader: Reader
     version: str
+    prior: Prior
 
-    def rank(self, request: RankingRequest, state: OnlineState) -> Slate:
-        """The slate, by falling probability of the primary task; ``state`` is what ``reader`` read for the request."""
+    def unknown(self) -> RankingRequest:
+        """A request of keys that nobody has: what any store can answer."""
+        spec = self.spec
+        keys: dict[str, Key] = {"int": -1, "string": "-"}
+        member, item = (keys[spec.nodes[column.node].key_type] for _, column in spec.node_columns())
+        return RankingRequest(member, (item,), spec.impressions.surfaces[0], spec.span("test").end)
+
+    def warm(self) -> None:
+        """Score a slate of unknown keys, so that the first request is not the slow one."""
+        request, state = self.unknown(), OnlineState.nothing(1)
+        inputs = self.inputs(request, state)
+        self.slate("warm", request, state, inputs, self.scorer.logits(inputs))
+
+    def inputs(self, request: RankingRequest, state: OnlineState) -> SlateInputs:
+        """What the model is asked; ``state`` is what ``reader`` read for the request. Unusable vectors are absent."""
         member = state.member if self._usable_member(state.member) else None
-        items = [item if self._usable_item(item) else None for item in state.items]
-        features = [{**counters, **request.context} for counters in state.counters]
-        probabilities = self.scorer.score(
+        tokens, known = self._usable_items(state.items)
+        return SlateInputs(
             member_tokens=None if member is None else member.tokens,
             activity_tokens=None if member is None else member.activity_tokens,
             activity_times=None if member is None else member.activity_times,
             as_of=None if member is None else member.as_of,
-            item_tokens=[None if item is None else item.tokens for item in items],
-            features=features,
+            item_tokens=tokens,
+            item_known=known,
+            features={**state.counters, **request.context},
             surface=request.surface,
             time=request.time,
         )
-        names = [feature.name for feature in self.scorer.features]
-        order = np.argsort(-probabilities[self.spec.primary_task], kind="stable")
-        ranked = tuple(
-            RankedItem(
-                item=request.items[place],
-                cold=items[place] is None,
-                probabilities={task: float(values[place]) for task, values in probabilities.items()},
-                features={name: features[place].get(name) for name in names},
-            )
-            for place in order
+
+    def slate(
+        self,
+        request_id: str,
+        request: RankingRequest,
+        state: OnlineState,
+        inputs: SlateInputs,
+        logits: np.ndarray,
+        reasons: Reasons | None = None,
+    ) -> Slate:
+        """Calibrate, apply the business rules, rank. ``inputs``: of the request; ``logits`` (C, T): the model's."""
+        probabilities = self.scorer.calibrate(logits)
+        return self._slate(
+            request_id,
+            request,
+            probabilities,
+            ~inputs.item_known,
+            inputs.features,
+            self._stand(probabilities, state),
+            reasons,
+            as_of=state.as_of,
+            member_cold=inputs.member_tokens is None,
+            fallback=False,
+            foreign_vectors=self._foreign(state),
         )
-        found = [state.member, *state.items]
+
+    def explain(self, inputs: SlateInputs, state: OnlineState) -> Reasons:
+        """What moved the score of each candidate most."""
+        from serving.explain import Explainer
+
+        found = Explainer(self.scorer).reasons(inputs, state)
+        return [[reason.to_json() for reason in reasons] for reasons in found]
+
+    def popular(self, request_id: str, request: RankingRequest) -> Slate:
+        """The slate by popularity: nothing is known of the member, and no rule that asks for more is applied."""
+        probabilities = self.prior.probabilities(request.items)
+        count = len(request.items)
+        nothing = np.zeros(count, bool)
+        return self._slate(
+            request_id,
+            request,
+            probabilities,
+            ~nothing,
+            request.context,
+            stand(Serving(), probabilities[self.spec.primary_task], nothing, [""] * count, 0),
+            None,
+            as_of=0,
+            member_cold=True,
+            fallback=True,
+            foreign_vectors=0,
+        )
+
+    def _stand(self, probabilities: dict[str, np.ndarray], state: OnlineState) -> Standing:
+        rules = self.spec.serving
+        cap = rules.frequency_cap
+        shown = None if cap is None else state.counters.get(f"{cap.counter}_exposures")
+        count = len(state.items.version)
+        seen, creators = np.zeros(count, bool), [""] * count
+        return stand(
+            rules, probabilities[self.spec.primary_task], seen, creators, 0.0 if shown is None else float(shown[0])
+        )
+
+    def _slate(
+        self,
+        request_id: str,
+        request: RankingRequest,
+        probabilities: Mapping[str, np.ndarray],
+        cold: np.ndarray,
+        features: Mapping[str, np.ndarray | float | str],
+        standing: Standing,
+        reasons: Reasons | None,
+        *,
+        as_of: int,
+        member_cold: bool,
+        fallback: bool,
+        foreign_vectors: int,
+    ) -> Slate:
+        """Everything by candidate, put into ranked order."""
+        order = standing.order
+        places = order.tolist()
+        given = {feature.name: features.get(feature.name) for feature in self.scorer.features}
         return Slate(
+            request_id=request_id,
             member=request.member,
             surface=request.surface,
             time=request.time,
-            member_cold=member is None,
+            as_of=as_of,
+            member_cold=member_cold,
             model_version=self.version,
-            items=ranked,
-            foreign_vectors=sum(vectors is not None and vectors.version != self.version for vectors in found),
+            fallback=fallback,
+            items=[request.items[place] for place in places],
+            cold=cold[order],
+            capped=standing.capped[order],
+            scores=standing.scores[order],
+            probabilities={task: values[order] for task, values in probabilities.items()},
+            features={name: values[order] if _is_column(values) else values for name, values in given.items()},
+            foreign_vectors=foreign_vectors,
+            reasons=None if reasons is None else [reasons[place] for place in places],
         )
 
     def _usable_member(self, vectors: MemberVectors | None) -> bool:
@@ -76,10 +172,26 @@ class RankingService:
         expected = (self.scorer.member_token_size, self.scorer.activity_size, self.scorer.activities)
         return sizes == expected and _finite(vectors.tokens) and _finite(vectors.activity_tokens)
 
-    def _usable_item(self, vectors: ItemVectors | None) -> bool:
-        if vectors is None or vectors.version != self.version:
-            return False
-        return vectors.tokens.size == self.scorer.item_token_size and _finite(vectors.tokens)
+    def _usable_items(self, items: ItemVectors) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens (C, H * w), and which of them may be used, (C,) bool; the rows of others are zeros."""
+        size, count = self.scorer.item_token_size, len(items.version)
+        known = (items.version == self.version) & (items.tokens.lengths == size)
+        if known.all():
+            tokens = items.tokens.values[items.tokens.offsets[0] : items.tokens.offsets[-1]].reshape(count, size)
+        else:
+            tokens = np.zeros((count, size), np.float32)
+            tokens[known] = items.tokens.take(np.flatnonzero(known)).values.reshape(-1, size)
+        return tokens, known & np.isfinite(tokens).all(axis=1)
+
+    def _foreign(self, state: OnlineState) -> int:
+        """Vectors that another model version made."""
+        versions = [None if state.member is None else state.member.version, *state.items.version]
+        return sum(version is not None and version != self.version for version in versions)
+
+
+def _is_column(values: object) -> bool:
+    """Whether a feature differs by candidate."""
+    return isinstance(values, np.ndarray) and len(values) > 1
 
 
 def _finite(values: np.ndarray) -> bool:

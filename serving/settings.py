@@ -1,8 +1,10 @@
 """What a server process is told, as a JSON file."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from serving.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class Settings:
     grpc_port: int
     host: str = "127.0.0.1"
     """Address that both ports are bound to; the default is reached from this machine only."""
+    limits: Limits = field(default_factory=Limits)
+    token_file: str = ""
+    """A file with the token that callers must show; "" = none, unless the environment has one (``serving.token``)."""
 
     def write(self, path: Path) -> None:
         """As JSON."""
@@ -30,4 +35,5 @@ class Settings:
     @classmethod
     def read(cls, path: Path) -> "Settings":
         """Back from JSON."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**document, "limits": Limits(**document["limits"])})

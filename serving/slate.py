@@ -1,43 +1,64 @@
 """What is answered: the candidates in ranked order."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from serving.request import Key
 
-
-@dataclass(frozen=True)
-class RankedItem:
-    """One candidate; ``cold`` says that it was scored without a vector of its own."""
-
-    item: Key
-    cold: bool
-    probabilities: dict[str, float]
-    features: dict[str, Any]
-    """The decoder's inputs: counters as read, context as given. For the served log, not for the answer."""
+Reasons = list[list[dict[str, Any]]]
+"""By candidate, as ``serving.explain`` gives them."""
 
 
 @dataclass(frozen=True)
 class Slate:
-    """The ranked candidates of one request."""
+    """The C ranked candidates of one request: every column stands in ranked order."""
 
+    request_id: str
     member: Key
     surface: str
     time: int
+    as_of: int
+    """The moment that the features were judged at, microseconds UTC; 0 of a fallback."""
     member_cold: bool
     model_version: str
-    items: tuple[RankedItem, ...]
+    fallback: bool
+    """Ranked by popularity, since the online store did not answer in time."""
+    items: list[Key]
+    cold: np.ndarray
+    """(C,) bool: scored without a vector of its own."""
+    capped: np.ndarray
+    """(C,) bool: beyond the member's frequency cap, not to be shown."""
+    scores: np.ndarray
+    """(C,) float64, what they were ranked by: the primary task's probability after the discounts."""
+    probabilities: Mapping[str, np.ndarray]
+    """By task (C,) float64, calibrated; business rules do not change them."""
+    features: Mapping[str, Any]
+    """The decoder's inputs by name, (C,) or one value for all: counters as read, context as given; None or NaN =
+    missing. For the served log, not for the answer."""
     foreign_vectors: int
     """Vectors found in the store but made by another model version: treated as cold."""
+    reasons: Reasons | None = None
+    """What moved the scores most, where that was asked."""
 
     def to_json(self) -> dict[str, Any]:
         """As one prediction of the v1 protocol."""
+        tasks = list(self.probabilities)
+        columns = (self.items, self.cold.tolist(), self.capped.tolist())
+        chances = zip(*(values.tolist() for values in self.probabilities.values()), strict=True)
+        ranked: list[dict[str, Any]] = [
+            {"item": item, "cold": cold, "capped": capped, "probabilities": dict(zip(tasks, chance, strict=True))}
+            for item, cold, capped, chance in zip(*columns, chances, strict=True)
+        ]
+        for candidate, reasons in zip(ranked, self.reasons or (), strict=self.reasons is not None):
+            candidate["reasons"] = reasons
         return {
+            "request_id": self.request_id,
             "member": self.member,
             "model_version": self.model_version,
             "member_cold": self.member_cold,
-            "slate": [
-                {"item": ranked.item, "cold": ranked.cold, "probabilities": ranked.probabilities}
-                for ranked in self.items
-            ],
+            "fallback": self.fallback,
+            "slate": ranked,
         }

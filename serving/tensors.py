@@ -1,11 +1,13 @@
 """Open Inference Protocol (v2 REST and gRPC): tensors to a request, a slate to tensors.
 
-Inputs, one request a call: ``member`` [1], ``items`` [n], ``surface`` [1], ``time`` [1] (optional), and the spec's
-context columns [1] (optional). Keys are INT64 or BYTES as the spec says; numbers FP64, FP32 or INT64; the rest BYTES.
-Outputs in ranked order: ``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n] BOOL, ``member_cold`` [1] BOOL,
-``model_version`` [1] BYTES.
+Inputs, one request a call: ``member`` [1], ``items`` [n], ``surface`` [1], and as they are needed ``time`` [1], the
+spec's context columns [1] and ``explain`` [1] BOOL. Keys are INT64 or BYTES as the spec says; numbers FP64, FP32 or
+INT64; the rest BYTES. Outputs in ranked order: ``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n] BOOL,
+``capped`` [n] BOOL, ``member_cold`` [1] BOOL, ``fallback`` [1] BOOL, ``model_version`` [1] BYTES, and where ``explain``
+is true ``reasons`` [n] BYTES, JSON each.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -18,6 +20,8 @@ from serving.slate import Slate
 if TYPE_CHECKING:
     from kserve import InferInput, InferRequest, InferResponse
 
+_APART = ("member", "items", "explain")
+"""Tensors that are no part of the context."""
 _NUMBERS = ("FP64", "FP32", "INT64")
 _WIDEST = 100_000
 """Values that are looked at in one tensor; the limit on items is far below."""
@@ -40,6 +44,7 @@ class TensorNames:
             "items": (keys[self.spec.nodes[shown.item.node].key_type], True),
             "surface": (("BYTES",), True),
             "time": (("BYTES",), False),
+            "explain": (("BOOL",), False),
         }
 
     def input_metadata(self) -> list[dict[str, Any]]:
@@ -53,8 +58,10 @@ class TensorNames:
         """For the protocol's model metadata."""
         item = self.inputs()["items"][0][0]
         ranked = [("items", item), *((f"probability_{task}", "FP64") for task in self.spec.tasks), ("cold", "BOOL")]
+        ranked.append(("capped", "BOOL"))
         return [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in ranked] + [
             {"name": "member_cold", "datatype": "BOOL", "shape": [1]},
+            {"name": "fallback", "datatype": "BOOL", "shape": [1]},
             {"name": "model_version", "datatype": "BYTES", "shape": [1]},
         ]
 
@@ -75,36 +82,44 @@ class TensorNames:
         for name, values in given.items():
             if name != "items" and len(values) != 1:
                 raise RequestError(f"inputs.{name}: expected one value; found {len(values)}")
-        context = {name: values[0] for name, values in given.items() if name not in ("member", "items")}
-        return {"member": given["member"][0], "items": given["items"], "context": context}
+        apart = {"member": given["member"][0], "items": given["items"]}
+        if "explain" in given:
+            apart["explain"] = given["explain"][0]
+        return {**apart, "context": {name: values[0] for name, values in given.items() if name not in _APART}}
 
     def check_outputs(self, request: "InferRequest") -> None:
         """Raise RequestError where the request names an output that there is not."""
-        known = [output["name"] for output in self.output_metadata()]
+        known = [*(output["name"] for output in self.output_metadata()), "reasons"]
         for output in request.request_outputs or []:
             if output.name not in known:
                 raise RequestError(f"outputs: expected one of {', '.join(known)}; found {output.name!r:.60}")
 
-    def response(self, request: "InferRequest", name: str, request_id: str, slate: Slate) -> "InferResponse":
-        """The slate as tensors: those that the request names, or all."""
+    def response(self, request: "InferRequest", name: str, slate: Slate) -> "InferResponse":
+        """The slate as tensors: those that the request names, or all. The id is the request's own, if it has one."""
         from kserve import InferOutput, InferResponse
 
         columns: dict[str, list[Any]] = {
-            "items": [ranked.item for ranked in slate.items],
-            "cold": [ranked.cold for ranked in slate.items],
+            "items": slate.items,
+            "cold": slate.cold.tolist(),
             "member_cold": [slate.member_cold],
+            "fallback": [slate.fallback],
+            "capped": slate.capped.tolist(),
             "model_version": [slate.model_version],
         }
         for task in self.spec.tasks:
-            columns[f"probability_{task}"] = [ranked.probabilities[task] for ranked in slate.items]
+            columns[f"probability_{task}"] = slate.probabilities[task].tolist()
+        offered = self.output_metadata()
+        if slate.reasons is not None:
+            columns["reasons"] = [json.dumps(reasons) for reasons in slate.reasons]
+            offered.append({"name": "reasons", "datatype": "BYTES", "shape": [-1]})
         wanted = {output.name for output in request.request_outputs or []} or set(columns)
         return InferResponse(
-            response_id=request_id,
+            response_id=request.id or slate.request_id,
             model_name=name,
             model_version=slate.model_version,
             infer_outputs=[
                 InferOutput(output["name"], [len(columns[output["name"]])], output["datatype"], columns[output["name"]])
-                for output in self.output_metadata()
+                for output in offered
                 if output["name"] in wanted
             ],
             use_binary_outputs=bool(request.use_binary_outputs),

@@ -4,8 +4,9 @@ A graph has a vocabulary of its own (all values in the data); a model keeps the 
 other value has code 0, as a missing one has.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from models.graph.schema import REVERSE, FeatureColumn, GraphSchema
 from models.graph.store import TemporalGraph
 from models.nn.errors import EncodingError
 from models.nn.scaling import LIMIT, Scale, scale_numbers
+
+Columns = Mapping[str, "np.ndarray | float | str | None"]
+"""Raw features by name."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,15 @@ class FeatureEncoding:
         """Columns of the scaled numbers: value and missing flag of each."""
         return 2 * len(self.numbers)
 
+    @cached_property
+    def codes(self) -> list[dict[str, int]]:
+        """Per category: the code of every value that the model knows."""
+        return [{value: code for code, value in enumerate(values, start=1)} for values in self.vocabularies]
+
     def map_categories(self, columns: Sequence[FeatureColumn], codes: Tensor) -> Tensor:
         """(rows, c) codes of a graph's vocabulary -> codes of the model's; 0 where it does not know the value."""
         mapped = torch.zeros_like(codes)
-        for place, vocabulary in enumerate(self.vocabularies):
-            known = {value: code for code, value in enumerate(vocabulary, start=1)}
+        for place, known in enumerate(self.codes):
             column = next(column for column in columns if column.name == self.categories[place])
             table = torch.tensor([0, *(known.get(value, 0) for value in column.vocabulary)], device=codes.device)
             mapped[:, place] = table[codes[:, place]]
@@ -156,20 +164,24 @@ class Encoding:
             activity_edges=tuple(document["activity_edges"]),
         )
 
-    def encode_impression(self, rows: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-        """The decoder's inputs of raw rows (feature name -> value; None, NaN or absent = missing).
+    def encode_impressions(self, slates: Sequence[Columns], rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """The decoder's inputs of S slates, up to ``rows`` impressions each, from their raw columns by name.
 
-        Answer: (rows, dense width) float32 and (rows, categories) int64. Raises EncodingError for a number that is
-        none.
+        A column holds a value for each impression, (rows of the slate,), or one, plain or (1,), for all of them; None,
+        NaN or absent = missing. Answer: (S, rows, dense width) float32 and (S, rows, categories) int64. Raises
+        EncodingError for a number that is none.
         """
         encoding = self.impression
-        numbers = [[_number(scale.name, row.get(scale.name)) for scale in encoding.numbers] for row in rows]
-        known = [{value: code for code, value in enumerate(values, start=1)} for values in encoding.vocabularies]
-        pairs = list(zip(encoding.categories, known, strict=True))
-        codes = [[vocabulary.get(str(row.get(name)), 0) for name, vocabulary in pairs] for row in rows]
-        values = torch.tensor(numbers, dtype=torch.float32).view(len(rows), len(encoding.numbers))
-        shape = (len(rows), len(encoding.categories))
-        return scale_numbers(encoding.numbers, values).numpy(), np.array(codes, dtype=np.int64).reshape(shape)
+        numbers = np.full((len(slates), rows, len(encoding.numbers)), np.nan, np.float32)
+        codes = np.zeros((len(slates), rows, len(encoding.categories)), np.int64)
+        for place, given in enumerate(slates):
+            for column, scale in enumerate(encoding.numbers):
+                _fill(numbers[place, :, column], _numbers(scale.name, given.get(scale.name)))
+            for column, name in enumerate(encoding.categories):
+                _fill(codes[place, :, column], _codes(encoding.codes[column], given.get(name)))
+        values = torch.from_numpy(numbers.reshape(-1, len(encoding.numbers)))
+        scaled = scale_numbers(encoding.numbers, values).numpy()
+        return scaled.reshape(len(slates), rows, encoding.dense_width), codes
 
     def surface_code(self, surface: str) -> int:
         """The position of a surface, -1 where the model does not know it."""
@@ -194,10 +206,20 @@ def _walks(schema: GraphSchema) -> list[str]:
     return [f"{b.name} {[hop for hop, fan_out in enumerate(b.fan_out) if fan_out]}" for b in schema.branches]
 
 
-def _number(name: str, value: Any) -> float:
-    if value is None:
-        return float("nan")
+def _fill(column: np.ndarray, values: np.ndarray) -> None:
+    """Write the values into a column (rows,): one for all, or as many as there are."""
+    column[: len(values) if len(values) > 1 else None] = values
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    """(values,) float32."""
     try:
-        return float(value)
+        return np.atleast_1d(np.asarray(np.nan if value is None else value, dtype=np.float32))
     except (TypeError, ValueError):
         raise EncodingError(f"feature {name}: expected a number or nothing; found {value!r}") from None
+
+
+def _codes(codes: dict[str, int], value: Any) -> np.ndarray:
+    """(values,) int64."""
+    values = value.tolist() if isinstance(value, np.ndarray) else [value]
+    return np.array([codes.get(str(each), 0) for each in values], np.int64)

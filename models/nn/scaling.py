@@ -40,16 +40,20 @@ class Scale:
         deviation = float(shaped.std(correction=0))
         return cls(name, shape, float(shaped.mean()), deviation if deviation > 1e-6 else 1.0)
 
-    def apply(self, values: Tensor) -> Tensor:
-        """Scaled values, within +-LIMIT deviations; NaN stays NaN."""
-        return ((_shaped(values, self.shape) - self.mean) / self.deviation).clamp(-LIMIT, LIMIT)
-
 
 def scale_numbers(scales: tuple[Scale, ...], values: Tensor) -> Tensor:
-    """(rows, n) float32, NaN where missing -> (rows, 2n) float32: scaled values (0 = missing), then 1 where missing."""
+    """(rows, n) float32, NaN where missing -> (rows, 2n) float32: scaled values (0 = missing), then 1 where missing.
+
+    Scaled values lie within +-LIMIT deviations.
+    """
     if not scales:
         return values.new_zeros(len(values), 0)
-    scaled = torch.stack([scale.apply(values[:, column]) for column, scale in enumerate(scales)], dim=1)
+    log, logit = (torch.tensor([s.shape == shape for s in scales], device=values.device) for shape in ("log", "logit"))
+    means, deviations = (
+        values.new_tensor(list(of)) for of in zip(*((s.mean, s.deviation) for s in scales), strict=True)
+    )
+    shaped = torch.where(log, _shaped(values, "log"), torch.where(logit, _shaped(values, "logit"), values))
+    scaled = ((shaped - means) / deviations).clamp(-LIMIT, LIMIT)
     missing = torch.isnan(values)
     return torch.cat([torch.where(missing, 0.0, scaled), missing.float()], dim=1)
 

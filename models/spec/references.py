@@ -9,6 +9,7 @@ from models.spec.errors import SpecError
 from models.spec.expectations import check_expectations
 from models.spec.part import Filter, check_name
 from models.spec.schema import Spec
+from models.spec.serving_references import check_serving
 
 
 def check_references(spec: Spec, file: str) -> None:
@@ -35,6 +36,7 @@ def check_references(spec: Spec, file: str) -> None:
     _check_names(spec, file)
     _check_expectations(spec, file)
     check_counters(spec, file)
+    check_serving(spec, file)
     domains = sorted({edge.domain for edge in spec.edges.values()})
     for index, domain in enumerate(spec.domains or []):
         if domain not in domains:

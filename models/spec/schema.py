@@ -16,6 +16,7 @@ from models.spec.counters import Counter, Measure
 from models.spec.edges import Affinity, Densification, Edge, PageRank
 from models.spec.expectations import Expected
 from models.spec.part import LONGEST, Filter, Name, Strict, Value, listed_once
+from models.spec.serving import Serving
 from models.spec.windows import WINDOW_ORDER, Span, Windows
 from models.training.config import TrainingConfig
 
@@ -173,6 +174,7 @@ class Spec(Strict):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     gate: Gate = Gate()
+    serving: Serving = Serving()
     oracle: Oracle | None = None
 
     @field_validator("timezone")

@@ -8,8 +8,8 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from serving.endpoint import Endpoint
-from serving.request import Limits
-from tests.serving.test_http import broken_store
+from serving.limits import Limits
+from tests.serving.running import broken_store
 from tests.serving.world import World
 
 FIELDS = {"INT64": "int64_contents", "BYTES": "bytes_contents", "FP64": "fp64_contents", "FP32": "fp32_contents"}

@@ -1,17 +1,11 @@
 import json
-import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx
 import numpy as np
-import pandas as pd
 import pytest
 
-from models import served
-from serving.request import Limits
+from serving.limits import Limits
 from tests.serving.test_request import BAD
 from tests.serving.world import World
 
@@ -51,17 +45,6 @@ def refused(answer: httpx.Response, status: int = 400) -> str:
     assert "Traceback" not in answer.text
     assert 5 < len(reason) < 400
     return reason
-
-
-@contextmanager
-def broken_store(world: World) -> Iterator[None]:
-    """The online store without its rows, for a while."""
-    with closing(sqlite3.connect(world.state / "feast" / "online.db", isolation_level=None)) as connection:
-        connection.execute("ALTER TABLE rows RENAME TO hidden")
-        try:
-            yield
-        finally:
-            connection.execute("ALTER TABLE hidden RENAME TO rows")
 
 
 @pytest.fixture
@@ -156,6 +139,7 @@ def test_v2_says_what_it_takes(client: httpx.Client, world: World) -> None:
         "time",
         "position",
         "device",
+        "explain",
     }
     assert {"name": "probability_click", "datatype": "FP64", "shape": [-1]} in metadata["outputs"]
     assert client.get(f"/v2/models/{world.name}/ready").json()["ready"] is True
@@ -331,31 +315,3 @@ def test_what_is_not_offered_is_said(client: httpx.Client, world: World) -> None
     refused(client.get("/nothing"), 404)
     refused(client.delete(f"/v1/models/{world.name}:predict"), 405)
     assert client.post(f"/v1/models/{world.name}:predict", json=document).status_code == 200
-
-
-def test_a_store_that_cannot_be_read_is_503_and_heals(client: httpx.Client, world: World, predict: str) -> None:
-    item = world.keys("item")[0]
-    with broken_store(world):
-        assert "the online store could not be read" in refused(client.post(predict, json=v1(world, item)), 503)
-        assert client.get("/").json() == {"status": "alive"}
-    assert client.post(predict, json=v1(world, item)).status_code == 200
-
-
-def test_slates_are_counted_and_logged(client: httpx.Client, world: World, predict: str) -> None:
-    items = world.keys("item")
-    client.post(predict, json=v1(world, items[0], items[1], time="2026-02-02T02:02:02Z", device="desktop"))
-    moment, deadline = 1_769_997_722_000_000, time.monotonic() + 20
-
-    def logged() -> pd.DataFrame:
-        frame = served.read(world.state / "endpoint" / "served")
-        return frame[frame["time"] == moment]
-
-    while logged().empty:
-        assert time.monotonic() < deadline
-    rows = logged()
-    assert sorted(rows["item"]) == sorted(items[:2])
-    assert set(rows["device"]) == {"desktop"}
-    assert set(rows["model_version"]) == {world.version}
-    assert rows["probability_click"].is_monotonic_decreasing
-    assert rows[["item_counts_click_rate", "member_counts_exposures"]].notna().all(axis=None)
-    assert 'heliograph_vectors_total{fate="used"}' in client.get("/metrics").text

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from models.spec import parse_spec
 from serving.errors import RequestError
-from serving.request import Limits, RankingRequest, RequestParser
+from serving.limits import Limits
+from serving.request import RankingRequest, RequestParser
 from tests.serving.world import TEXT
 
 SPEC = parse_spec(TEXT)

@@ -9,8 +9,9 @@ from models.spec import parse_spec
 from models.training.artifact import save_model
 from serving.answering import Answering
 from serving.errors import RequestError, UnavailableError
+from serving.limits import Limits
 from serving.reader import ItemVectors, MemberVectors, OnlineState
-from serving.request import Limits, RankingRequest
+from serving.request import RankingRequest
 from serving.scorer import Scorer
 from serving.served import ServedLog
 from serving.service import RankingService

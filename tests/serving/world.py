@@ -29,6 +29,7 @@ from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
 from serving.bundle import write_bundle
+from serving.prior import Prior
 from serving.registry import Registry, model_name
 
 CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
@@ -100,6 +101,8 @@ class World:
     version: str
     as_of: int
     """The vectors' moment; counters are materialised up to it."""
+    prior: Prior
+    """In the bundle: the later an item's key, the less popular it is."""
 
     @property
     def store_config(self) -> Path:
@@ -119,16 +122,18 @@ def build_world(folder: Path) -> World:
     model = tiny_model(graph)
     state = folder / "state"
     artifact = save_model(model, folder / "model")
-    bundle = write_bundle(
-        artifact, spec, {"test": {"click": {"auc": {"value": 0.7, "low": 0.6, "high": 0.8}}}}, {}, folder / "bundle"
-    )
+    items = graph.keys("item").to_pylist()
+    falling = np.linspace(0.9, 0.1, len(items))
+    prior = Prior(items, {"click": falling, "dwell": falling / 2}, {"click": 0.2, "dwell": 0.1})
+    metrics = {"test": {"click": {"auc": {"value": 0.7, "low": 0.6, "high": 0.8}}}}
+    bundle = write_bundle(artifact, spec, metrics, {}, folder / "bundle", prior)
     tracking_uri = f"sqlite:///{state.resolve()}/mlflow/mlflow.db"
     registry = Registry(tracking_uri)
     version = registry.log_version(model_name(spec), bundle, {"gate": "promote"})
     registry.promote(model_name(spec), version)
     embed(model, graph, as_of, folder / "vectors")
     fill_store(spec, graph, state, folder, version, as_of)
-    return World(spec, graph, model, state, tracking_uri, model_name(spec), version, as_of)
+    return World(spec, graph, model, state, tracking_uri, model_name(spec), version, as_of, prior)
 
 
 def tiny_graph(spec: Spec) -> TemporalGraph:

@@ -1,0 +1,118 @@
+"""A product to serve: the simulated network, small, with the default model of its spec; every store on one Redis.
+
+The weights are random: they are as fast as trained ones. Whoever wants another world names another spec.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from models.spec import Spec
+
+ROOT = Path(__file__).resolve().parent.parent
+_CONFIG = ROOT / "feature_repo" / "feature_store.yaml"
+
+
+@dataclass(frozen=True)
+class ServedWorld:
+    """What a server and its clients need."""
+
+    spec: Spec
+    state: Path
+    """The state folder, with the applied store and the registry."""
+    tables: Path
+    vectors: Path
+    tracking_uri: str
+    name: str
+    version: str
+    members: list[int]
+    items: list[int]
+    as_of: int
+    """Microseconds UTC: nothing in the store is later."""
+
+    @property
+    def store_config(self) -> Path:
+        """The store's configuration, with absolute paths."""
+        return self.state / "feast" / "feature_store.yaml"
+
+
+def build(folder: Path, redis: str, spec_file: Path = ROOT / "configs" / "professional.yaml") -> ServedWorld:
+    """Simulate, build features and graph, make a model, register it as champion, fill the online store."""
+    from feature_repo.apply import apply
+    from feature_repo.materialise import materialize
+    from feature_repo.push import push
+    from feature_repo.retrieve import retrieve
+    from feature_repo.sources import end_of_data, ingest
+    from feature_repo.store import open_store, write_resolved
+    from models.graph.build import build_graph
+    from models.graph.store import TemporalGraph
+    from models.training.embed import embed
+    from serving.bundle import write_bundle
+    from serving.prior import Prior
+    from serving.registry import Registry, model_name
+
+    spec = _tiny(spec_file)
+    tables, training, state = folder / "tables", folder / "training_set", folder / "state"
+    ingest(spec, None, tables)
+    config = online_on_redis(folder / "feature_store.yaml", redis)
+    store = open_store(config, state)
+    write_resolved(config, state)
+    apply(store, spec, tables, state)
+    retrieve(store, spec, tables, training)
+    build_graph(spec, tables, training, folder / "graph")
+    graph, as_of = TemporalGraph.load(folder / "graph"), end_of_data(tables)
+    bundle = write_bundle(
+        random_model(spec, graph, folder / "model"), spec, {}, {}, folder / "bundle", Prior.fit(spec, training)
+    )
+    tracking_uri = f"sqlite:///{state.resolve()}/mlflow/mlflow.db"
+    registry, name = Registry(tracking_uri), model_name(spec)
+    version = registry.log_version(name, bundle, {})
+    registry.promote(name, version)
+    materialize(store, spec, as_of)
+    embed(load(folder / "model"), graph, as_of, folder / "vectors")
+    push(store, spec, folder / "vectors", version, state)
+    seeds = graph.schema.seeds
+    members, items = (graph.keys(node).to_pylist() for node in (seeds.member, seeds.item))
+    return ServedWorld(
+        spec, state, tables, folder / "vectors", tracking_uri, name, version, members, items, as_of
+    )
+
+
+def random_model(spec: Spec, graph: Any, folder: Path) -> Path:
+    """The spec's model with fresh weights, as an artifact."""
+    from models.nn.encoding import Encoding
+    from models.nn.model import Ranker
+    from models.training.artifact import Model, save_model
+    from models.training.calibration import Calibration
+
+    torch.manual_seed(0)
+    encoding = Encoding.fit(graph, graph.schema.window("train").end)
+    ranker = Ranker(spec.model, graph.schema, encoding).eval()
+    calibration = Calibration.none([task.name for task in graph.schema.seeds.tasks])
+    return save_model(Model(ranker, encoding, graph.schema, calibration, {"windows": ["train"], "epochs": 0}), folder)
+
+
+def online_on_redis(path: Path, address: str) -> Path:
+    """The embedded store's configuration with its online half on that Redis."""
+    document = yaml.safe_load(_CONFIG.read_text(encoding="utf-8"))
+    kind = "feature_repo.stores.online.PackedRedisOnlineStore"
+    document["online_store"] = {"type": kind, "connection_string": address}
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def load(folder: Path) -> Any:
+    from models.training.artifact import load_model
+
+    return load_model(folder)
+
+
+def _tiny(spec_file: Path) -> Spec:
+    from models.spec import parse_spec
+
+    document = yaml.safe_load(spec_file.read_text(encoding="utf-8"))
+    document["source"]["options"]["size"] = "tiny"
+    return parse_spec(yaml.safe_dump(document), spec_file.name)

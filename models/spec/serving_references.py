@@ -1,0 +1,28 @@
+"""What the business rules say about counters and edges must hold."""
+
+from models.spec.errors import SpecError
+from models.spec.schema import Spec
+
+
+def check_serving(spec: Spec, file: str) -> None:
+    """Check the rules that name other parts. Raises SpecError."""
+    cap, diversity = spec.serving.frequency_cap, spec.serving.diversity
+    if cap is not None:
+        counters = [name for name, counter in spec.counters.items() if _of_member(counter.keys)]
+        if cap.counter not in counters:
+            expected = f"a counter keyed by member, alone or with surface ({', '.join(counters) or 'there is none'})"
+            raise SpecError(file, "serving.frequency_cap.counter", expected, repr(cap.counter))
+    if diversity is not None:
+        item = spec.impressions.item.node
+        edges = [
+            name
+            for name, edge in spec.edges.items()
+            if edge.kind == "intrinsic" and (edge.source.node == item) != (edge.target.node == item)
+        ]
+        if diversity.creation not in edges:
+            expected = f"an intrinsic edge between {item!r} and its creators ({', '.join(edges) or 'there is none'})"
+            raise SpecError(file, "serving.diversity.creation", expected, repr(diversity.creation))
+
+
+def _of_member(keys: list[str]) -> bool:
+    return "member" in keys and set(keys) <= {"member", "surface"}

@@ -1,0 +1,75 @@
+"""The predictor's container: a registered version, named by the environment, fetched, verified and served.
+
+``python -m serving.container``; deploy/*.yaml set the variables. HELIOGRAPH_MODEL and HELIOGRAPH_VERSION say what to
+serve, MLFLOW_TRACKING_URI where it is registered, HELIOGRAPH_STORE (default: feature_store.cluster.yaml of the image)
+where its features are, HELIOGRAPH_WORK where the bundle and the served log may be written. Knative sets PORT.
+"""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from serving.errors import EndpointError, RegistryError
+from serving.limits import Limits
+from serving.listening import free_port
+from serving.registry import Registry
+from serving.runtime import serve
+from serving.settings import Settings
+
+_EVERYWHERE = "0.0.0.0"
+_STORE = "feature_repo/feature_store.cluster.yaml"
+
+
+def settings_of(environment: dict[str, str]) -> Settings:
+    """Fetch the version's bundle and say how it is to be served. Raises EndpointError, RegistryError."""
+    name, version, tracking_uri = (
+        _needed(environment, variable) for variable in ("HELIOGRAPH_MODEL", "HELIOGRAPH_VERSION", "MLFLOW_TRACKING_URI")
+    )
+    store = Path(environment.get("HELIOGRAPH_STORE", _STORE)).resolve()
+    if not store.is_file():
+        raise EndpointError(f"HELIOGRAPH_STORE: expected a feature_store.yaml; found none at {store}")
+    work = Path(environment.get("HELIOGRAPH_WORK", "/tmp/heliograph"))
+    host = environment.get("HELIOGRAPH_HOST", _EVERYWHERE)
+    limits = Limits()
+    if concurrent := environment.get("HELIOGRAPH_CONCURRENT"):
+        limits = replace(limits, concurrent=_number("HELIOGRAPH_CONCURRENT", concurrent))
+    return Settings(
+        name=name,
+        version=version,
+        bundle=str(Registry(tracking_uri).download(name, version, work / "models" / f"{name}-{version}").resolve()),
+        store_config=str(store),
+        served=str((work / "served").resolve()),
+        port=_number("PORT", environment.get("PORT", "8080")),
+        grpc_port=free_port(host),
+        host=host,
+        limits=limits,
+    )
+
+
+def _needed(environment: dict[str, str], variable: str) -> str:
+    value = environment.get(variable, "")
+    if not value:
+        raise EndpointError(f"{variable}: expected a value in the environment; found none. deploy/*.yaml set it.")
+    return value
+
+
+def _number(variable: str, value: str) -> int:
+    if not value.isdigit() or not 0 < int(value) < 65536:
+        raise EndpointError(f"{variable}: expected a whole number, 1 to 65535; found {value!r:.40}")
+    return int(value)
+
+
+def main() -> int:
+    """Serve until SIGTERM; the exit status is 1 where there is nothing that can be served."""
+    try:
+        settings = settings_of(dict(os.environ))
+    except (EndpointError, RegistryError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    serve(settings)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

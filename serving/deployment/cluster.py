@@ -1,0 +1,123 @@
+"""A model on a cluster: its InferenceService made, changed, and given a share of the traffic through KServe's client.
+
+KServe keeps the revision that was rolled out last beside the newest one and splits the traffic between the two by
+``canaryTrafficPercent``: https://kserve.github.io/website/docs/model-serving/predictive-inference/rollout-strategies
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from serving.deployment.errors import DeploymentError
+from serving.deployment.inference_service import VERSION, Deployment, inference_service
+
+if TYPE_CHECKING:
+    from kserve import KServeClient
+
+_NOT_FOUND = 404
+
+
+class Cluster:
+    """The InferenceService of one deployment. Every method raises DeploymentError where the cluster refuses."""
+
+    def __init__(self, client: "KServeClient", deployment: Deployment, ready_seconds: float = 600.0) -> None:
+        """``ready_seconds``: how long a new revision may take to become ready; 0 = do not wait."""
+        self._client, self._deployment, self._seconds = client, deployment, ready_seconds
+
+    def apply(self) -> None:
+        """Serve the deployment's version with all traffic; the service is created where there is none."""
+        if self._found() is None:
+            service = inference_service(self._deployment)
+            self._ask(lambda: self._client.create(service, namespace=self._deployment.namespace))
+            self._await_ready(1)
+        else:
+            self._patch(self._deployment.version, 100)
+
+    def canary(self, version: str, percent: int) -> None:
+        """Give a version a share of the traffic; the one that was rolled out last keeps the rest."""
+        if not 1 <= percent <= 99:
+            raise DeploymentError(f"percent: expected 1 to 99; found {percent}. `promote` gives a version everything.")
+        self._service()
+        self._patch(version, percent)
+
+    def promote(self) -> str:
+        """Give the canary all traffic; answers its version."""
+        version = self._canary()
+        self._patch(version, 100)
+        return version
+
+    def rollback(self) -> str:
+        """Take all traffic from the canary; answers its version, of which no pod is left in the end."""
+        version = self._canary()
+        self._patch(version, 0)
+        return version
+
+    def traffic(self) -> dict[str, int]:
+        """Percent of the traffic by revision, as KServe reports it."""
+        status = self._service().get("status", {}).get("components", {}).get("predictor", {})
+        return {part["revisionName"]: part.get("percent", 0) for part in status.get("traffic", [])}
+
+    def _canary(self) -> str:
+        """The version that has a share of the traffic and not all of it."""
+        predictor = self._service()["spec"]["predictor"]
+        percent = predictor.get("canaryTrafficPercent", 100)
+        if not 0 < percent < 100:
+            raise DeploymentError(
+                f"{self._deployment.name}: expected a canary; found a version with {percent} % of the traffic. Begin "
+                "one: python -m serving canary"
+            )
+        return next(entry["value"] for entry in predictor["containers"][0]["env"] if entry["name"] == VERSION)
+
+    def _patch(self, version: str, percent: int) -> None:
+        service = inference_service(replace(self._deployment, version=version), percent)
+        name, namespace = self._deployment.name, self._deployment.namespace
+        changed = self._ask(lambda: self._client.patch(name, service, namespace=namespace))
+        self._await_ready(changed["metadata"].get("generation"))
+
+    def _await_ready(self, generation: int | None) -> None:
+        if self._seconds:
+            name, namespace = self._deployment.name, self._deployment.namespace
+            self._ask(
+                lambda: self._client.wait_isvc_ready(
+                    name,
+                    namespace=namespace,
+                    timeout_seconds=self._seconds,
+                    polling_interval=min(2.0, self._seconds),
+                    expected_generation=generation,
+                )
+            )
+
+    def _service(self) -> dict[str, Any]:
+        found = self._found()
+        if found is None:
+            raise DeploymentError(
+                f"{self._deployment.name} in {self._deployment.namespace}: expected an InferenceService; found none. "
+                "Apply it first: python -m serving manifest"
+            )
+        return found
+
+    def _found(self) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._client.get(self._deployment.name, namespace=self._deployment.namespace)
+        except RuntimeError as error:
+            if getattr(error.__context__, "status", None) == _NOT_FOUND:
+                return None
+            raise _refused(error) from None
+        return found
+
+    def _ask(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except RuntimeError as error:
+            raise _refused(error) from None
+
+
+def _refused(error: RuntimeError) -> DeploymentError:
+    """In one line; KServe's client puts the whole answer, headers included, into the message."""
+    cause = error.__context__
+    status, reason = getattr(cause, "status", None), getattr(cause, "reason", None)
+    if status is None:
+        return DeploymentError(
+            f"cluster: expected the service to become ready; found {' '.join(str(error).split())[:300]}"
+        )
+    return DeploymentError(f"cluster: expected it to take the change; found {status} {reason}")

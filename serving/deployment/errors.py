@@ -1,0 +1,9 @@
+"""Errors of deployments."""
+
+
+class DeploymentError(RuntimeError):
+    """Raised when a target refuses a change, does not know the service, or does not become ready in time."""
+
+
+class VerdictError(ValueError):
+    """Raised when the gate's verdict cannot be read, is of another version, or holds the version back."""

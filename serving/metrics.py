@@ -1,0 +1,49 @@
+"""What the process counts and times, shown at /metrics. Each is made when it is first used, once a process."""
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Histogram
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.1, 0.25, 0.5, 1.0, 3.0)
+
+
+@cache
+def stage_seconds() -> "Histogram":
+    """Seconds by stage: preprocess (parse and read), predict (score), postprocess (calibrate, rules, rank, log)."""
+    from prometheus_client import Histogram
+
+    return Histogram("heliograph_stage_seconds", "Latency of a request by stage", ["stage"], buckets=_SECONDS)
+
+
+@cache
+def vectors() -> "Counter":
+    """Vectors by fate: used, cold (none there), of_another_version."""
+    from prometheus_client import Counter
+
+    return Counter("heliograph_vectors", "Vectors by what became of them", ["fate"])
+
+
+@cache
+def fallbacks() -> "Counter":
+    """Slates ranked by popularity, since the online store did not answer in time."""
+    from prometheus_client import Counter
+
+    return Counter("heliograph_fallbacks", "Slates ranked by popularity, for want of the online store")
+
+
+@cache
+def refused() -> "Counter":
+    """Requests by why they were not answered: overloaded (429), late (503)."""
+    from prometheus_client import Counter
+
+    return Counter("heliograph_refused", "Requests that were not answered, by reason", ["reason"])
+
+
+@cache
+def unlogged() -> "Counter":
+    """Slates that are missing in the served log, since the disk did not follow."""
+    from prometheus_client import Counter
+
+    return Counter("heliograph_unlogged", "Slates missing in the served log")

@@ -1,0 +1,92 @@
+"""What every package holds: our code, the verified bundle, and ``package.json``, which says what they are.
+
+A package is made for no machine: where its store and its served log are is told by HELIOGRAPH_STATE when it is started.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from serving.bundle import verify_bundle
+from serving.errors import RegistryError
+from serving.packages.errors import PackageError
+from serving.registry import Registry
+from serving.settings import Settings
+
+STATE = "HELIOGRAPH_STATE"
+_BUNDLE, _FACTS = "bundle", "package.json"
+_CODE = ("serving", "models", "feature_repo")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a package serves."""
+
+    name: str
+    """Model name, as in the endpoint's addresses."""
+    version: str
+    digest: str
+    """Of the bundle, as ``serving.bundle.verify_bundle`` returns it."""
+
+
+def write_contents(folder: Path, registry: Registry, name: str, version: str | None) -> Facts:
+    """Fill an empty folder with a registered version (None = the champion). Raises RegistryError."""
+    version = version or registry.require_champion(name)
+    bundle = registry.download(name, version, folder / _BUNDLE)
+    facts = Facts(name, version, verify_bundle(bundle))
+    (folder / _FACTS).write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
+    for package in _CODE:
+        shutil.copytree(_source(package), folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return facts
+
+
+def read_facts(folder: Path) -> Facts:
+    """What the package in ``folder`` serves. Raises PackageError."""
+    path = folder / _FACTS
+    try:
+        return Facts(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise PackageError(
+            f"{path}: expected what `python -m serving package` writes; found something else. Package the version again."
+        ) from None
+
+
+def settings(folder: Path) -> Settings:
+    """How the package in ``folder`` is served in this process. Raises PackageError where it was changed.
+
+    The ports are those of the server around us, which is not told here.
+    """
+    facts = read_facts(folder)
+    try:
+        found = verify_bundle(folder / _BUNDLE)
+    except RegistryError as error:
+        raise PackageError(f"{error} The package was changed: make it again.") from None
+    if found != facts.digest:
+        raise PackageError(
+            f"{folder / _BUNDLE}: expected digest {facts.digest[:12]}...; found {found[:12]}... Package the version again."
+        )
+    if not os.environ.get(STATE):
+        raise PackageError(
+            f"{STATE}: expected the state folder, with feast/feature_store.yaml in it; found none. Set it."
+        )
+    state = Path(os.environ[STATE]).resolve()
+    return Settings(
+        name=facts.name,
+        version=facts.version,
+        bundle=str((folder / _BUNDLE).resolve()),
+        store_config=str(state / "feast" / "feature_store.yaml"),
+        served=str(state / "endpoint" / "served"),
+        port=0,
+        grpc_port=0,
+    )
+
+
+def _source(package: str) -> Path:
+    """The folder of one of our packages, wherever it is installed."""
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        raise PackageError(f"{package}: expected our package of that name; found none. Install heliograph.")
+    return Path(found.origin).parent

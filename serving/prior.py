@@ -1,0 +1,80 @@
+"""The popularity prior: how often each item was answered in the train window. It ranks while the store is away."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from models.filters import mask
+from models.spec import Spec
+
+FILE = "popularity.parquet"
+"""Its name in a bundle."""
+_SMOOTHING = 20.0
+"""Pseudo-impressions at the rate of all items together, as counters have them by default."""
+_UNKNOWN = 0.5
+"""The rate of a task of which nothing is known."""
+_MOST = 200_000
+"""Items that are kept: those shown most. The others have the rate of all together."""
+
+
+class Prior:
+    """By item a rate per task; ``rates`` of tasks hold as many values as there are ``items``."""
+
+    def __init__(
+        self, items: Sequence[int | str], rates: Mapping[str, np.ndarray], overall: Mapping[str, float]
+    ) -> None:
+        self._places = {item: place for place, item in enumerate(items)}
+        self._rates = {task: np.append(rates[task], overall[task]) for task in rates}  # the last place: anything else
+
+    @classmethod
+    def empty(cls, spec: Spec) -> "Prior":
+        """Nothing is known: every item is as good as any other."""
+        return cls([], {task: np.zeros(0) for task in spec.tasks}, dict.fromkeys(spec.tasks, _UNKNOWN))
+
+    @classmethod
+    def fit(cls, spec: Spec, training_set: Path) -> "Prior":
+        """From the impressions of the train window in ``training_set/impressions.parquet``."""
+        shown = spec.impressions
+        filters = [column for task in spec.tasks.values() for column in task.filter]
+        named = [shown.item.column, "window", *(task.label for task in spec.tasks.values()), *filters]
+        table = parquet.read_table(training_set / "impressions.parquet", columns=list(dict.fromkeys(named)))
+        frame = table.to_pandas()
+        frame = frame[frame["window"] == "train"]
+        exposures = frame[shown.item.column].value_counts()
+        items = exposures.index[:_MOST]
+        rates: dict[str, np.ndarray] = {}
+        overall: dict[str, float] = {}
+        for name, task in spec.tasks.items():
+            kept = frame[mask(frame, task.filter) & frame[task.label].notna().to_numpy()]
+            label = kept[task.label].astype(float)
+            overall[name] = float(label.mean()) if len(label) else _UNKNOWN
+            by_item = label.groupby(kept[shown.item.column]).agg(["sum", "count"]).reindex(items, fill_value=0)
+            smoothed = by_item["sum"] + _SMOOTHING * overall[name]
+            rates[name] = (smoothed / (by_item["count"] + _SMOOTHING)).to_numpy()
+        return cls(items.tolist(), rates, overall)
+
+    def probabilities(self, items: Sequence[int | str]) -> dict[str, np.ndarray]:
+        """By task (C,) float64 for C items."""
+        places = [self._places.get(item, -1) for item in items]
+        return {task: rates[places] for task, rates in self._rates.items()}
+
+    def write(self, path: Path, spec: Spec) -> None:
+        """As Parquet: one row an item, and one without a key for all others."""
+        kind = pa.int64() if spec.nodes[spec.impressions.item.node].key_type == "int" else pa.string()
+        columns = {"item": pa.array([*self._places, None], kind)}
+        parquet.write_table(
+            pa.table({**columns, **{task: pa.array(rates) for task, rates in self._rates.items()}}), path
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> "Prior":
+        """Back from Parquet."""
+        table = parquet.read_table(path)
+        rates = {name: table[name].to_numpy() for name in table.column_names if name != "item"}
+        items = table["item"].to_pylist()[:-1]
+        return cls(
+            items, {task: values[:-1] for task, values in rates.items()}, {t: float(v[-1]) for t, v in rates.items()}
+        )

@@ -1,0 +1,94 @@
+"""KServe's own client against an API server that records what it is sent."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from kserve import KServeClient
+
+from serving.deployment.cluster import Cluster
+from serving.deployment.errors import DeploymentError
+from serving.deployment.inference_service import Deployment
+from tests.serving.deployment.cluster_server import KIND, RecordingCluster, recording_cluster
+
+ONE = Deployment("tiny_world-ranker", "1")
+SERVICE = f"{KIND}/tiny-world-ranker"
+
+
+@pytest.fixture
+def server() -> Iterator[RecordingCluster]:
+    with recording_cluster() as server:
+        yield server
+
+
+@pytest.fixture
+def cluster(server: RecordingCluster) -> Cluster:
+    client = KServeClient(config_dict=server.kubeconfig(), persist_config=False)
+    return Cluster(client, ONE, ready_seconds=0.5)
+
+
+def version(body: dict) -> str:
+    (container,) = body["spec"]["predictor"]["containers"]
+    return next(entry["value"] for entry in container["env"] if entry["name"] == "HELIOGRAPH_VERSION")
+
+
+def sent(server: RecordingCluster) -> list[tuple[str, str, str, int]]:
+    """(method, path, version, percent) of every change."""
+    return [
+        (method, path, version(body), body["spec"]["predictor"]["canaryTrafficPercent"])
+        for method, path, body in server.written()
+    ]
+
+
+def test_a_service_is_created_once_and_changed_after_that(cluster: Cluster, server: RecordingCluster) -> None:
+    cluster.apply()
+    cluster.apply()
+    assert sent(server) == [("POST", KIND, "1", 100), ("PATCH", SERVICE, "1", 100)]
+
+
+def test_a_canary_takes_its_share_and_then_everything(cluster: Cluster, server: RecordingCluster) -> None:
+    cluster.apply()
+    cluster.canary("2", 10)
+    assert cluster.traffic() == {"revision-2": 10, "revision-1": 90}
+    assert cluster.promote() == "2"
+    assert cluster.traffic() == {"revision-3": 100}
+    assert sent(server)[1:] == [("PATCH", SERVICE, "2", 10), ("PATCH", SERVICE, "2", 100)]
+
+
+def test_a_canary_is_rolled_back(cluster: Cluster, server: RecordingCluster) -> None:
+    cluster.apply()
+    cluster.canary("2", 25)
+    assert cluster.rollback() == "2"
+    assert sent(server)[-1] == ("PATCH", SERVICE, "2", 0)
+    with pytest.raises(DeploymentError, match="expected a canary; found a version with 0 %"):
+        cluster.promote()  # what was rolled back is not there to be promoted
+
+
+@pytest.mark.parametrize("change", [Cluster.promote, Cluster.rollback, lambda cluster: cluster.canary("2", 10)])
+def test_without_a_service_there_is_nothing_to_change(
+    cluster: Cluster, server: RecordingCluster, change: Callable[[Cluster], object]
+) -> None:
+    with pytest.raises(DeploymentError, match="expected an InferenceService; found none"):
+        change(cluster)
+    assert server.written() == []
+
+
+@pytest.mark.parametrize("percent", [-1, 0, 100, 101])
+def test_a_share_is_a_part(cluster: Cluster, server: RecordingCluster, percent: int) -> None:
+    with pytest.raises(DeploymentError, match="expected 1 to 99"):
+        cluster.canary("2", percent)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("status", [403, 409, 500])
+def test_a_refusal_says_why_in_one_line(cluster: Cluster, server: RecordingCluster, status: int) -> None:
+    server.refuse = status
+    with pytest.raises(DeploymentError, match=f"found {status} ") as error:
+        cluster.apply()
+    assert "\n" not in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_a_version_that_does_not_become_ready_is_told(cluster: Cluster, server: RecordingCluster) -> None:
+    server.never_ready = True
+    with pytest.raises(DeploymentError, match="expected the service to become ready"):
+        cluster.apply()

@@ -1,0 +1,101 @@
+"""BentoML and TorchServe, started as the package command says, on free ports of this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from serving.listening import LOOPBACK, free_port
+from serving.packages.torchserve import properties, start_line
+
+SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Starting:
+    """A server that was started; two can start side by side."""
+
+    process: "subprocess.Popen[bytes]"
+    client: httpx.Client
+    ready: Callable[[], bool]
+
+    def up(self) -> httpx.Client:
+        """Its client, once it is ready."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            with suppress(httpx.TransportError, OSError, ValueError, KeyError):
+                if self.ready():
+                    return self.client
+            assert self.process.poll() is None, "the server ended"
+            assert time.monotonic() < deadline, "the server is not ready"
+            time.sleep(0.1)
+
+
+@contextmanager
+def bento_server(start: str, folder: Path) -> Iterator[Starting]:
+    """``start``: the line that the command printed; ``folder``: for what BentoML writes."""
+    port = free_port(LOOPBACK)
+    with _running(start.replace("--port 3000", f"--port {port}"), folder) as process, _client(port) as client:
+        yield Starting(process, client, lambda: client.get("/readyz").status_code == 200)
+
+
+@contextmanager
+def torchserve_server(export: Path, name: str, state: Path) -> Iterator[tuple[Starting, httpx.Client]]:
+    """The server and a client of its management port; each client shows the token that it needs."""
+    first, second, *others = (free_port(LOOPBACK) for _ in range(5))
+    (export / "config.properties").write_text(properties((first, second, *others)), encoding="utf-8")
+    line = start_line(name).replace("<state folder>", str(state))
+    with _running(line, export) as process, _client(first) as client, _client(second) as management:
+
+        def healthy() -> bool:
+            keys = json.loads((export / "key_file.json").read_text(encoding="utf-8"))
+            client.headers["authorization"] = f"Bearer {keys['inference']['key']}"
+            management.headers["authorization"] = f"Bearer {keys['management']['key']}"
+            return bool(client.get("/ping").json() == {"status": "Healthy"})
+
+        yield Starting(process, client, healthy), management
+
+
+def _client(port: int) -> httpx.Client:
+    return httpx.Client(base_url=f"http://{LOOPBACK}:{port}", timeout=20, trust_env=False)
+
+
+@contextmanager
+def _running(line: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A shell line with a session, a home and a temporary folder of its own; all of its processes end with the block."""
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "BENTOML_HOME": str(temporary),
+        "TMPDIR": str(temporary),
+        "TEMP": str(temporary),
+        "OMP_NUM_THREADS": "1",
+    }
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            line, shell=True, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(10)
+        finally:
+            _end(process.pid)
+
+
+def _end(group: int) -> None:
+    """Whatever of a session still runs."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

@@ -1,0 +1,132 @@
+"""What a caller may rely on, whichever server stands behind the address: one body, three servers."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from serving.limits import Limits
+from serving.loading import load
+from serving.packages.contents import STATE, settings
+from tests.serving.packages.conftest import Made
+from tests.serving.world import World
+
+JSON = "application/json"
+MOMENT = "2026-01-20T09:00:00Z"
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    instance = {"member": 1, "items": [1, 6], "context": {"surface": "push", "time": MOMENT}, **changes}
+    return {"instances": [{key: value for key, value in instance.items() if value is not None}]}
+
+
+@pytest.fixture(params=["kserve", "bentoml", "torchserve"])
+def runtime(request: pytest.FixtureRequest, runtimes: dict[str, httpx.Client]) -> httpx.Client:
+    return runtimes[request.param]
+
+
+@pytest.fixture(scope="module")
+def expected(world: World, bento: Made) -> dict[str, Any]:
+    """The answer to ``slate`` without any server."""
+    os.environ[STATE] = str(world.state)
+    answering = load(settings(bento.folder / "src"))
+    del os.environ[STATE]
+    try:
+        return asyncio.run(answering.document(slate(world)))["predictions"][0]
+    finally:
+        answering.close()
+
+
+def slate(world: World) -> dict[str, Any]:
+    return document(member=world.keys("member")[1], items=[*world.keys("item"), 777])
+
+
+def post(runtime: httpx.Client, world: World, body: Any, content_type: str = JSON, **headers: str) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    given = {**headers, **({"content-type": content_type} if content_type else {})}
+    return runtime.post(f"/v1/models/{world.name}:predict", content=content, headers=given)
+
+
+def test_the_same_scores(runtime: httpx.Client, world: World, expected: dict[str, Any]) -> None:
+    answer = post(runtime, world, slate(world))
+    assert (answer.status_code, answer.headers["content-type"]) == (200, JSON)
+    (found,) = answer.json()["predictions"]
+    assert (found["member"], found["model_version"], found["member_cold"]) == (world.keys("member")[1], "1", False)
+    assert [ranked["item"] for ranked in found["slate"]] == [ranked["item"] for ranked in expected["slate"]]
+    assert {ranked["item"] for ranked in found["slate"] if ranked["cold"]} == {777}
+    for ranked, ours in zip(found["slate"], expected["slate"], strict=True):
+        assert ranked["probabilities"] == pytest.approx(ours["probabilities"], abs=1e-6)
+    assert len({ranked["probabilities"]["click"] for ranked in found["slate"]}) == len(found["slate"])
+
+
+def test_a_charset_and_several_instances(runtime: httpx.Client, world: World) -> None:
+    several = {"instances": document()["instances"] * 2}
+    answer = post(runtime, world, several, "application/json; charset=utf-8")
+    first, second = answer.json()["predictions"]
+    assert first["slate"] == second["slate"]
+
+
+def test_the_request_id_comes_back(runtime: httpx.Client, world: World) -> None:
+    answer = post(runtime, world, document(), **{"x-request-id": "from-the-caller-17"})
+    assert answer.json()["predictions"][0]["request_id"] == "from-the-caller-17"
+    assert answer.headers["x-request-id"] == "from-the-caller-17"
+
+
+MOST = Limits().items
+REFUSED: dict[str, tuple[Any, str, str]] = {
+    "no member": (document(member=None), JSON, "instances.0.member: expected this field; found nothing"),
+    "unknown surface": (
+        document(context={"surface": "fax"}),
+        JSON,
+        "instances.0.context.surface: expected 'email' or 'push'; found 'fax'",
+    ),
+    "too many candidates": (
+        document(items=list(range(MOST + 1))),
+        JSON,
+        f"instances.0.items: expected at most {MOST} items; found a list of {MOST + 1}",
+    ),
+    "no candidates": (document(items=[]), JSON, "instances.0.items: expected at least 1 item; found a list of 0"),
+    "not JSON": (
+        b'{"instances":',
+        JSON,
+        "body: expected JSON in UTF-8; found unexpected end of data: line 1 column 14 (char 13)",
+    ),
+    "nothing": (
+        b"",
+        JSON,
+        "body: expected JSON in UTF-8; found Input is a zero-length, empty document: line 1 column 1 (char 0)",
+    ),
+    "no object": ([1], JSON, "body: expected an object; found list"),
+    "another content type": (document(), "text/plain", f"content-type: expected {JSON}; found text/plain"),
+    "no content type": (document(), "", f"content-type: expected {JSON}; found none"),
+    "a form": (
+        b"instances=1",
+        "application/x-www-form-urlencoded",
+        f"content-type: expected {JSON}; found application/x-www-form-urlencoded",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_errors_are_alike(runtime: httpx.Client, world: World, name: str) -> None:
+    body, content_type, reason = REFUSED[name]
+    answer = post(runtime, world, body, content_type)
+    assert (answer.status_code, answer.json()) == (400, {"error": reason})
+
+
+@pytest.mark.parametrize("content_type", ["application/vnd.bentoml+pickle", "application/octet-stream", JSON])
+def test_nothing_is_unpickled(runtime: httpx.Client, world: World, tmp_path: Path, content_type: str) -> None:
+    mark = tmp_path / "was here"
+    answer = post(runtime, world, f"cos\nsystem\n(S'touch \"{mark}\"'\ntR.".encode(), content_type)
+    assert answer.status_code == 400
+    assert not mark.exists()
+
+
+def test_a_large_body_is_refused(runtime: httpx.Client, world: World) -> None:
+    answer = post(runtime, world, b'{"instances": "' + b"x" * Limits().body_bytes + b'"}')
+    assert answer.status_code == 413
+    assert post(runtime, world, document()).status_code == 200

@@ -1,0 +1,119 @@
+"""Real server processes with settings of their own, and what can be done to their store."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from serving.limits import Limits
+from serving.listening import free_port
+from serving.registry import Registry
+from serving.settings import Settings
+from tests.serving.world import World
+
+_LONGEST = 90.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server process."""
+
+    process: subprocess.Popen[bytes]
+    settings: Settings
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    @property
+    def grpc(self) -> str:
+        return f"127.0.0.1:{self.settings.grpc_port}"
+
+    def client(self, **arguments: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **arguments)
+
+    def probe(self, path: str) -> int | None:
+        """The status of a probe; None while nobody listens."""
+        try:
+            return httpx.get(self.url + path, timeout=5, trust_env=False).status_code
+        except httpx.TransportError:
+            return None
+
+    def end(self) -> int:
+        """SIGTERM, and the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_LONGEST)
+
+
+@contextmanager
+def running(world: World, folder: Path, limits: Limits, token_file: str = "") -> Iterator[Running]:
+    """A server of the world's champion, live at the latest when it is given; it is gone afterwards."""
+    bundle = Registry(world.tracking_uri).download(world.name, world.version, folder / "bundle")
+    port = free_port("127.0.0.1")
+    while (grpc := free_port("127.0.0.1")) == port:
+        pass
+    settings = Settings(
+        name=world.name,
+        version=world.version,
+        bundle=str(bundle),
+        store_config=str(world.store_config),
+        served=str(folder / "served"),
+        port=port,
+        grpc_port=grpc,
+        limits=limits,
+        token_file=token_file,
+    )
+    settings.write(folder / "settings.json")
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "serving.runtime", str(folder / "settings.json")]
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    server = Running(process, settings, log)
+    try:
+        awaited(lambda: process.poll() is not None or server.probe("/v2/health/live") == 200)
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+def awaited(condition: Callable[[], Any], seconds: float = _LONGEST) -> Any:
+    """What the condition says once it says something true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.02)
+    return found
+
+
+@contextmanager
+def broken_store(world: World) -> Iterator[None]:
+    """The online store without its rows, for a while."""
+    with closing(sqlite3.connect(world.state / "feast" / "online.db", isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE rows RENAME TO hidden")
+        try:
+            yield
+        finally:
+            connection.execute("ALTER TABLE hidden RENAME TO rows")
+
+
+def counted(client: httpx.Client, name: str) -> float:
+    """A counter of /metrics, by its name with its labels; 0 where it has not begun."""
+    lines = [line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines() if line.startswith(name)]
+    return float(lines[0][1]) if lines else 0.0
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """The lines of a served log."""
+    return [json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_bytes().splitlines()]

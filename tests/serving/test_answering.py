@@ -1,0 +1,172 @@
+"""The three stages without a server: deadlines, the line, the fallback, what is logged and counted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.answering import Answering
+from serving.errors import OverloadedError, RequestError, UnavailableError
+from serving.limits import Limits
+from serving.loading import load
+from serving.reader import OnlineReader, OnlineState
+from serving.request import RankingRequest
+from serving.served import ServedLog
+from serving.service import RankingService
+from serving.settings import Settings
+from tests.serving.running import logged
+from tests.serving.world import World
+
+Steps = Callable[[Answering, "MoodyReader"], Awaitable[None]]
+
+
+class MoodyReader:
+    """The store, which may be down or silent."""
+
+    def __init__(self, reader: OnlineReader) -> None:
+        self._reader = reader
+        self.mood = "answers"
+        self.reads = 0
+        self.asked = asyncio.Event()
+
+    async def read(self, request: RankingRequest) -> OnlineState:
+        self.reads += 1
+        self.asked.set()
+        if self.mood == "silent":
+            await asyncio.Future()
+        if self.mood == "down":
+            raise UnavailableError("down") from ConnectionRefusedError("nobody")
+        return await self._reader.read(request)
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+
+@pytest.fixture
+def run(world: World, tmp_path: Path) -> Callable[..., None]:
+    settings = Settings(
+        name=world.name,
+        version=world.version,
+        bundle=str(world.state.parent / "bundle"),
+        store_config=str(world.store_config),
+        served=str(tmp_path / "unused"),
+        port=0,
+        grpc_port=0,
+    )
+
+    def run(steps: Steps, **limits: Any) -> None:
+        async def main() -> None:
+            loaded = load(settings)
+            service: RankingService = loaded._service
+            loaded.close()
+            reader = MoodyReader(service.reader)  # type: ignore[arg-type]
+            log = ServedLog(tmp_path / "served", world.name)
+            answering = Answering(world.name, replace(service, reader=reader), log, Limits(**limits))
+            try:
+                await steps(answering, reader)
+            finally:
+                answering.close()
+                await reader.close()
+
+        asyncio.run(main())
+
+    return run
+
+
+def document(world: World, *items: int) -> dict[str, Any]:
+    return {"instances": [{"member": world.keys("member")[0], "items": list(items), "context": {"surface": "push"}}]}
+
+
+def test_a_store_that_is_down_is_answered_by_popularity(
+    run: Callable[..., None], world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = world.keys("item")[:4]
+
+    async def steps(answering: Answering, reader: MoodyReader) -> None:
+        reader.mood = "down"
+        for _ in range(3):
+            (found,) = (await answering.document(document(world, *reversed(items), -7)))["predictions"]
+            assert (found["fallback"], found["member_cold"]) == (True, True)
+            assert [ranked["item"] for ranked in found["slate"]] == [*items, -7]
+            assert found["slate"][4]["probabilities"] == {"click": 0.2, "dwell": 0.1}
+        reader.mood = "answers"
+        (found,) = (await answering.document(document(world, *items)))["predictions"]
+        assert (found["fallback"], found["member_cold"]) == (False, False)
+
+    run(steps)
+    assert [record.levelname for record in caplog.records if record.name == "heliograph"] == ["WARNING"] * 2
+    assert "ConnectionRefusedError" in caplog.text
+    lines = logged(tmp_path / "served")
+    assert [line["fallback"] for line in lines] == [True] * 15 + [False] * 4
+    assert lines[0]["as_of"] == 0 < lines[-1]["as_of"]
+
+
+def test_a_deadline_holds_for_all_three_stages_and_gives_the_place_back(run: Callable[..., None], world: World) -> None:
+    async def steps(answering: Answering, reader: MoodyReader) -> None:
+        reader.mood = "silent"
+        with pytest.raises(UnavailableError, match=r"within 0.05 s"):
+            await answering.document(document(world, 1))
+        with pytest.raises(UnavailableError, match=r"within 0.01 s"):
+            await answering.document(document(world, 1), {"x-request-timeout-ms": "10"})
+        reader.mood = "answers"
+        with pytest.raises(RequestError):
+            await answering.document({"instances": [{}]})
+
+    run(steps, deadline_seconds=0.05, concurrent=1)
+
+
+def test_beyond_the_line_requests_are_overloaded_and_read_nothing(run: Callable[..., None], world: World) -> None:
+    async def steps(answering: Answering, reader: MoodyReader) -> None:
+        reader.mood = "silent"
+        first = asyncio.create_task(answering.document(document(world, 1)))
+        await reader.asked.wait()
+        with pytest.raises(OverloadedError) as refused:
+            await answering.document(document(world, 1))
+        assert (refused.value.retry_after, reader.reads) == (1, 1)
+        with pytest.raises(UnavailableError):
+            await first
+
+    run(steps, concurrent=1, waiting=0, deadline_seconds=0.2)
+
+
+def test_it_is_ready_once_the_store_has_answered(run: Callable[..., None], world: World) -> None:
+    async def steps(answering: Answering, reader: MoodyReader) -> None:
+        reader.mood = "down"
+        starting = asyncio.create_task(answering.start())
+        await reader.asked.wait()
+        assert (await answering.document(document(world, 1)))["predictions"][0]["fallback"]
+        assert not answering.ready
+        reader.mood = "answers"
+        await asyncio.wait_for(starting, 20)
+        assert answering.ready
+
+    run(steps)
+
+
+def test_every_impression_is_a_line_with_its_request(run: Callable[..., None], world: World, tmp_path: Path) -> None:
+    items = world.keys("item")[:3]
+
+    async def steps(answering: Answering, reader: MoodyReader) -> None:
+        two = {"instances": document(world, *items)["instances"] + document(world, items[0])["instances"]}
+        found = await answering.document(two, {"x-request-id": "trace-7"})
+        assert [slate["request_id"] for slate in found["predictions"]] == ["trace-7"] * 2
+        made = await answering.document(document(world, items[0]))
+        assert len(made["predictions"][0]["request_id"]) == 36
+
+    run(steps)
+    lines = logged(tmp_path / "served")
+    assert [(line["request"], line["slate"], line["rank"]) for line in lines[:4]] == [
+        ("trace-7", 0, 0),
+        ("trace-7", 0, 1),
+        ("trace-7", 0, 2),
+        ("trace-7", 1, 0),
+    ]
+    for line in lines:
+        assert line["surface"] == "push"
+        assert line["model_version"] == world.version
+        assert set(line["probabilities"]) == {"click", "dwell"}
+        assert line["score"] == line["probabilities"]["click"]
+        assert 0 <= line["served"] - line["as_of"] < 60_000_000

@@ -1,0 +1,76 @@
+"""The container's entry, with a real registry and a real server process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serving.container import settings_of
+from serving.errors import EndpointError, RegistryError
+from serving.listening import free_port
+from tests.serving.running import awaited
+from tests.serving.world import World
+
+
+def environment(world: World, folder: Path, **changes: str) -> dict[str, str]:
+    return {
+        "HELIOGRAPH_MODEL": world.name,
+        "HELIOGRAPH_VERSION": world.version,
+        "MLFLOW_TRACKING_URI": world.tracking_uri,
+        "HELIOGRAPH_STORE": str(world.store_config),
+        "HELIOGRAPH_WORK": str(folder),
+        "HELIOGRAPH_HOST": "127.0.0.1",
+        **changes,
+    }
+
+
+def test_the_version_is_fetched_verified_and_served_until_sigterm(world: World, tmp_path: Path) -> None:
+    port = free_port("127.0.0.1")
+    given = environment(world, tmp_path, PORT=str(port))
+    process = subprocess.Popen([sys.executable, "-m", "serving.container"], env={**os.environ, **given})
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            awaited(lambda: ready(client))
+            request = {
+                "member": world.keys("member")[1],
+                "items": world.keys("item")[:2],
+                "context": {"surface": "push"},
+            }
+            answer = client.post(f"/v1/models/{world.name}:predict", json={"instances": [request]})
+            assert answer.json()["predictions"][0]["model_version"] == world.version
+    finally:
+        process.terminate()
+    assert process.wait(timeout=30) == 0
+
+
+def ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/v2/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_how_many_requests_are_at_work_is_the_deployments(world: World, tmp_path: Path) -> None:
+    settings = settings_of(environment(world, tmp_path, HELIOGRAPH_CONCURRENT="3"))
+    assert settings.limits.concurrent == 3
+    assert settings.port == 8080
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "reason"),
+    [
+        ({"HELIOGRAPH_MODEL": ""}, EndpointError, "HELIOGRAPH_MODEL: expected a value"),
+        ({"HELIOGRAPH_STORE": "nowhere.yaml"}, EndpointError, "HELIOGRAPH_STORE: expected a feature_store.yaml"),
+        ({"PORT": "http"}, EndpointError, "PORT: expected a whole number"),
+        ({"HELIOGRAPH_CONCURRENT": "0"}, EndpointError, "HELIOGRAPH_CONCURRENT: expected a whole number"),
+        ({"HELIOGRAPH_VERSION": "99"}, RegistryError, "expected a registered version"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(
+    world: World, tmp_path: Path, changes: dict[str, str], error: type[Exception], reason: str
+) -> None:
+    with pytest.raises(error, match=reason):
+        settings_of(environment(world, tmp_path, **changes))
