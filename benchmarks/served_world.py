@@ -72,7 +72,8 @@ def build(folder: Path, redis: str, spec_file: Path = ROOT / "configs" / "profes
     version = registry.log_version(name, bundle, {})
     registry.promote(name, version)
     materialize(store, spec, as_of)
-    embed(load(folder / "model"), graph, as_of, folder / "vectors")
+    rule = spec.serving.diversity
+    embed(load(folder / "model"), graph, as_of, folder / "vectors", None if rule is None else rule.creation)
     push(store, spec, folder / "vectors", version, state)
     seeds = graph.schema.seeds
     members, items = (graph.keys(node).to_pylist() for node in (seeds.member, seeds.item))

@@ -30,7 +30,9 @@ def push_embeddings(
 
     with Step("push embeddings", spec, services) as step:
         as_of = end_of_data(Path(tables.path))
-        embed(load_model(Path(model.path)), TemporalGraph.load(Path(graph.path)), as_of, Path(vectors.path))
+        rule = step.spec.serving.diversity
+        creation = None if rule is None else rule.creation
+        embed(load_model(Path(model.path)), TemporalGraph.load(Path(graph.path)), as_of, Path(vectors.path), creation)
         store = open_store(Path(step.services.feature_store), step.services.feature_folder)
         rows = push(store, step.spec, Path(vectors.path), version, step.services.feature_folder)
         write(summary, f"# Vectors of version {version}", table(("view", "rows"), rows.items()))

@@ -117,7 +117,12 @@ def _pushed_view(name: str, entity: Any, pushed: Path) -> Any:
     from feast import PushSource
     from feast.types import Array, Float32, Int64, String
 
-    types = {pa.list_(pa.float32()): Array(Float32), pa.list_(pa.int64()): Array(Int64), pa.string(): String}
+    types = {
+        pa.list_(pa.float32()): Array(Float32),
+        pa.list_(pa.int64()): Array(Int64),
+        pa.list_(pa.string()): Array(String),
+        pa.string(): String,
+    }
     fields = {column: types[kind] for column, kind in VECTOR_COLUMNS[name].items()}
     batch = _file_source(f"{name}_pushed", pushed / f"{name}.parquet", PUSHED_AT)
     return _view(name, [entity], fields, PushSource(name=name, batch_source=batch), online=True)

@@ -20,11 +20,18 @@ VECTOR_COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "member_tokens": pa.list_(pa.float32()),
         "activity_tokens": pa.list_(pa.float32()),
         "activity_times": pa.list_(pa.int64()),
+        "activity_edges": pa.list_(pa.string()),
+        "activity_keys": pa.list_(pa.string()),
         "member_model_version": pa.string(),
     },
-    ITEM_VECTORS: {"item_tokens": pa.list_(pa.float32()), "item_model_version": pa.string()},
+    ITEM_VECTORS: {
+        "item_tokens": pa.list_(pa.float32()),
+        "item_creator": pa.string(),
+        "item_neighbours": pa.string(),
+        "item_model_version": pa.string(),
+    },
 }
-"""The features of the pushed views and their Arrow types."""
+"""The features of the pushed views and their Arrow types; ``models.training.embed`` says what they hold."""
 
 
 RECENT = "recent_activities"

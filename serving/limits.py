@@ -15,6 +15,8 @@ class Limits:
     """Instances of one v1 request."""
     items: int = 500
     """Candidates of one instance."""
+    explained: int = 100
+    """Candidates of one call that reasons may be asked for: each is scored some dozens of times."""
     text: int = 256
     """Characters of a key or a category."""
     bodies: int = 256

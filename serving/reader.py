@@ -34,6 +34,10 @@ class MemberVectors:
     """(activities * width,) float32."""
     activity_times: np.ndarray
     """(activities,) int64."""
+    activity_edges: np.ndarray
+    """(activities,) object: the edge type of each as text; "" where there is no activity."""
+    activity_keys: np.ndarray
+    """(activities,) object: the key of what was acted on, as text."""
     as_of: int
     """Microseconds UTC: what they know is older."""
 
@@ -46,6 +50,10 @@ class ItemVectors:
     """(C,) object: the model version that made each, None where nothing was pushed."""
     tokens: Ragged
     """C rows (H * width,) float32; H as ``Ranker.rows`` says for this side. Empty where nothing was pushed."""
+    creator: np.ndarray
+    """(C,) object: the key of whoever made it, as text; "" or None where that is not known."""
+    neighbours: np.ndarray
+    """(C,) object: JSON, the keys at the places of its overlap (``models.training.names``); None as above."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +71,8 @@ class OnlineState:
     @classmethod
     def nothing(cls, candidates: int) -> "OnlineState":
         """What is known of keys that nobody has."""
-        items = ItemVectors(np.full(candidates, None, object), Ragged.empty(candidates, np.float32))
-        return cls(None, items, {})
+        none = np.full(candidates, None, object)
+        return cls(None, ItemVectors(none, Ragged.empty(candidates, np.float32), none, none), {})
 
 
 class OnlineReader:
@@ -127,7 +135,7 @@ class OnlineReader:
             raise UnavailableError("the online store could not be read") from error
         return OnlineState(
             member=_member(rows),
-            items=ItemVectors(rows.candidates["item_model_version"], rows.candidates["item_tokens"]),
+            items=_items(rows),
             counters=self._counters(rows, len(request.items)),
             as_of=rows.as_of,
         )
@@ -151,9 +159,18 @@ def _features(spec: Spec) -> list[str]:
 
 _MEMBER_FEATURES = [
     f"{MEMBER_VECTORS}:{name}"
-    for name in ("member_tokens", "activity_tokens", "activity_times", "member_model_version")
+    for name in (
+        "member_tokens",
+        "activity_tokens",
+        "activity_times",
+        "activity_edges",
+        "activity_keys",
+        "member_model_version",
+    )
 ]
-_ITEM_FEATURES = [f"{ITEM_VECTORS}:{name}" for name in ("item_tokens", "item_model_version")]
+_ITEM_FEATURES = [
+    f"{ITEM_VECTORS}:{name}" for name in ("item_tokens", "item_model_version", "item_creator", "item_neighbours")
+]
 
 
 def _member(rows: SlateRows) -> MemberVectors | None:
@@ -164,5 +181,14 @@ def _member(rows: SlateRows) -> MemberVectors | None:
         tokens=rows.shared["member_tokens"][0],
         activity_tokens=rows.shared["activity_tokens"][0],
         activity_times=rows.shared["activity_times"][0],
+        activity_edges=rows.shared["activity_edges"][0],
+        activity_keys=rows.shared["activity_keys"][0],
         as_of=int(rows.event_time[MEMBER_VECTORS][0]),
+    )
+
+
+def _items(rows: SlateRows) -> ItemVectors:
+    found = rows.candidates
+    return ItemVectors(
+        found["item_model_version"], found["item_tokens"], found["item_creator"], found["item_neighbours"]
     )

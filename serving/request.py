@@ -50,7 +50,9 @@ class RequestParser:
         except ValidationError as error:
             raise RequestError(_reason(error)) from None
         moment = _now() if now is None else now
-        return [self._request(instance, moment) for instance in checked.instances]  # type: ignore[attr-defined]
+        requests = [self._request(instance, moment) for instance in checked.instances]  # type: ignore[attr-defined]
+        self._check_explained(requests)
+        return requests
 
     def parse_instance(self, instance: object, now: int | None = None) -> RankingRequest:
         """Read one instance; raises RequestError."""
@@ -58,7 +60,14 @@ class RequestParser:
             checked = self._instance.model_validate(instance)
         except ValidationError as error:
             raise RequestError(_reason(error)) from None
-        return self._request(checked, _now() if now is None else now)
+        request = self._request(checked, _now() if now is None else now)
+        self._check_explained([request])
+        return request
+
+    def _check_explained(self, requests: list[RankingRequest]) -> None:
+        found = sum(len(request.items) for request in requests if request.explain)
+        if found > self.limits.explained:
+            raise RequestError(f"explain: expected at most {self.limits.explained} items to explain; found {found}")
 
     def _request(self, instance: Any, now: int) -> RankingRequest:
         given = instance.context

@@ -18,6 +18,7 @@ from serving.logs import configure_logging
 from serving.servers import model_server
 from serving.settings import Settings
 from serving.token import read_token
+from serving.ui import mount
 
 
 def serve(settings: Settings, loaded: int | None = None) -> None:
@@ -40,6 +41,7 @@ def _serve(answering: Answering, settings: Settings, token: str | None) -> None:
 
     drain = Drain(settings.limits.drain_seconds)
     app.add_middleware(Door, limits=settings.limits, token=token, drain=drain)
+    mount(app, answering.tensors.spec, settings)
     refuse_plainly(app)
     server = model_server(settings, token, drain)
     server.dataplane = checked_data_plane(server.registered_models, lambda: answering.ready and not drain.begun)

@@ -8,9 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.graph.schema import FeatureColumn
+from models.features import impression_features
+from models.graph.schema import FeatureColumn, SeedSchema
 from models.nn.clock import local_clock
+from models.spec import Spec
 from models.training.artifact import load_model
+from models.training.errors import ArtifactError
+from serving.bundle import SPEC, read_spec
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,12 @@ class Scorer:
     """A model artifact, ready to rank slates on the CPU in float32."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads the artifact's folder; its digests are verified."""
+        """Reads the artifact's folder; its digests are verified. Raises ArtifactError, also where it is a bundle whose
+        spec is not the one that the model was trained with."""
         self._model = load_model(folder)
-        ranker = self._model.ranker.eval()
+        if (folder / SPEC).is_file():
+            _check(folder, self._model.schema.seeds, read_spec(folder))
+        self.ranker = ranker = self._model.ranker.eval()
         with torch.inference_mode():
             cold_member, cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
         self._cold_member, self._cold_item = cold_member.numpy().ravel(), cold_item.numpy().ravel()
@@ -125,6 +132,21 @@ class Scorer:
         """S arrays (..., n * w) as one tensor (S, ..., n, w)."""
         stacked = np.stack(slates)
         return torch.from_numpy(stacked.reshape(*stacked.shape[:-1], -1, self.width))
+
+
+def _check(folder: Path, model: SeedSchema, spec: Spec) -> None:
+    """What is asked of the model must be what it has learned to read and to say."""
+    features = {(feature.name, feature.kind) for feature in impression_features(spec)}
+    for thing, expected, found in (
+        ("features", {(feature.name, feature.kind) for feature in model.features}, features),
+        ("tasks", {task.name for task in model.tasks}, set(spec.tasks)),
+        ("surfaces", set(model.surfaces), set(spec.impressions.surfaces)),
+    ):
+        if expected != found:
+            raise ArtifactError(
+                f"{folder / SPEC}: expected the {thing} that the model was trained with; found a difference in "
+                f"{sorted(expected ^ found)}. Train with this spec, or register the model with its own"
+            )
 
 
 def _age(slate: SlateInputs) -> float:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
 from models.spec import Spec
 from models.spec.serving import Serving
+from serving.explain import Explainer
 from serving.prior import Prior
 from serving.reader import ItemVectors, MemberVectors, OnlineState
 from serving.request import Key, RankingRequest
@@ -85,6 +87,7 @@ class RankingService:
             self._stand(probabilities, state),
             reasons,
             as_of=state.as_of,
+            state_as_of=inputs.as_of,
             member_cold=inputs.member_tokens is None,
             fallback=False,
             foreign_vectors=self._foreign(state),
@@ -92,10 +95,12 @@ class RankingService:
 
     def explain(self, inputs: SlateInputs, state: OnlineState) -> Reasons:
         """What moved the score of each candidate most."""
-        from serving.explain import Explainer
-
-        found = Explainer(self.scorer).reasons(inputs, state)
+        found = self._explainer.reasons(inputs, state)
         return [[reason.to_json() for reason in reasons] for reasons in found]
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        return Explainer(self.scorer, self.spec)
 
     def popular(self, request_id: str, request: RankingRequest) -> Slate:
         """The slate by popularity: nothing is known of the member, and no rule that asks for more is applied."""
@@ -111,6 +116,7 @@ class RankingService:
             stand(Serving(), probabilities[self.spec.primary_task], nothing, [""] * count, 0),
             None,
             as_of=0,
+            state_as_of=None,
             member_cold=True,
             fallback=True,
             foreign_vectors=0,
@@ -137,6 +143,7 @@ class RankingService:
         reasons: Reasons | None,
         *,
         as_of: int,
+        state_as_of: int | None,
         member_cold: bool,
         fallback: bool,
         foreign_vectors: int,
@@ -161,6 +168,7 @@ class RankingService:
             probabilities={task: values[order] for task, values in probabilities.items()},
             features={name: values[order] if _is_column(values) else values for name, values in given.items()},
             foreign_vectors=foreign_vectors,
+            state_as_of=state_as_of,
             reasons=None if reasons is None else [reasons[place] for place in places],
         )
 
@@ -168,8 +176,9 @@ class RankingService:
         """Made by this version, of this model's sizes, finite: anything else is scored cold."""
         if vectors is None or vectors.version != self.version:
             return False
-        sizes = (vectors.tokens.size, vectors.activity_tokens.size, vectors.activity_times.size)
-        expected = (self.scorer.member_token_size, self.scorer.activity_size, self.scorer.activities)
+        activities = (vectors.activity_times, vectors.activity_edges, vectors.activity_keys)
+        sizes = (vectors.tokens.size, vectors.activity_tokens.size, *(column.size for column in activities))
+        expected = (self.scorer.member_token_size, self.scorer.activity_size, *[self.scorer.activities] * 3)
         return sizes == expected and _finite(vectors.tokens) and _finite(vectors.activity_tokens)
 
     def _usable_items(self, items: ItemVectors) -> tuple[np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ class Slate:
     missing. For the served log, not for the answer."""
     foreign_vectors: int
     """Vectors found in the store but made by another model version: treated as cold."""
+    state_as_of: int | None = None
+    """The moment of the member's vectors, microseconds UTC; None where the member is cold."""
     reasons: Reasons | None = None
     """What moved the scores most, where that was asked."""
 
@@ -60,5 +63,11 @@ class Slate:
             "model_version": self.model_version,
             "member_cold": self.member_cold,
             "fallback": self.fallback,
+            "state_as_of": None if self.state_as_of is None else _text(self.state_as_of),
             "slate": ranked,
         }
+
+
+def _text(moment: int) -> str:
+    """Microseconds UTC as ISO-8601."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)).isoformat()

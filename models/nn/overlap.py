@@ -8,6 +8,7 @@ of a member's path stand on an item's path: common neighbours by metapath (Sun e
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, chain, product
 
 import torch
 from torch import Tensor, nn
@@ -62,42 +63,59 @@ class Overlap(nn.Module):
         longest = max((sum(path.places for path in side) for side in (self.member, self.item)), default=0)
         self.rows = -(-longest // width)
         """Rows of keys on either side."""
+        self.one: Tensor
+        self.other: Tensor
+        self.last: Tensor
+        one, other, last = _comparisons(self.member, self.item, self.pairs)
+        self.register_buffer("one", one, persistent=False)
+        self.register_buffer("other", other, persistent=False)
+        self.register_buffer("last", last, persistent=False)
 
     def keys(self, graph: TemporalGraph, tree: Tree, side: list[Path]) -> Tensor:
         """(B, rows, w) float32: whole numbers, 0 where there is no node."""
-        batch = len(tree.index)
-        parts = [functional.pad(self._path(graph, tree, path), (0, path.places))[:, : path.places] for path in side]
-        flat = torch.cat(parts, dim=1) if parts else torch.zeros(batch, 0, device=tree.index.device)
+        nodes, batch = self.nodes(tree, side), len(tree.index)
+        parts = [
+            (graph.nodes[path.node].id_hash[part.clamp(min=0)] % _CODES + 1) * (part >= 0)
+            for path, part in zip(side, nodes.split([path.places for path in side], dim=1), strict=True)
+        ]
+        flat = torch.cat(parts, dim=1).float() if parts else torch.zeros(batch, 0, device=tree.index.device)
         return functional.pad(flat, (0, self.rows * self.width - flat.shape[1])).view(batch, self.rows, self.width)
+
+    def nodes(self, tree: Tree, side: list[Path]) -> Tensor:
+        """(B, places) int64: the node at every place of the paths of that side, one after the other; -1 where none."""
+        parts = [functional.pad(self._path(tree, path), (0, path.places), value=-1)[:, : path.places] for path in side]
+        return torch.cat(parts, dim=1) if parts else tree.index.new_zeros(len(tree.index), 0)
 
     def forward(self, member: Tensor, item: Tensor) -> Tensor:
         """``member`` (B, rows, w), ``item`` (B, C, rows, w) -> (B, C, pairs) float32: log1p of the keys in common."""
-        member, item = member.flatten(1).unsqueeze(1), item.flatten(2)
-        ones = member.split(_sizes(self.member, member.shape[-1]), dim=-1)
-        others = item.split(_sizes(self.item, item.shape[-1]), dim=-1)
-        counts = [
-            ((ones[one].unsqueeze(-1) == others[other].unsqueeze(-2)) & (others[other].unsqueeze(-2) > 0)).sum((-1, -2))
-            for one, other in self.pairs
-        ]
-        if not counts:
-            return item.new_zeros(*item.shape[:2], 0)
-        return torch.stack(counts, dim=-1).float().log1p()
+        one, other = member.flatten(1).index_select(1, self.one), item.flatten(2).index_select(2, self.other)
+        # 0 is no key: nothing equals NaN.
+        same = one.where(one > 0, torch.nan).unsqueeze(1) == other  # (B, C, comparisons)
+        upto = same.cumsum(dim=-1, dtype=torch.int32).index_select(2, self.last)
+        return torch.diff(upto, dim=-1, prepend=upto.new_zeros(*upto.shape[:2], 1)).float().log1p()
 
-    def _path(self, graph: TemporalGraph, tree: Tree, path: Path) -> Tensor:
-        """(B, places found) float32."""
+    def _path(self, tree: Tree, path: Path) -> Tensor:
+        """(B, places found) int64, -1 where there is no node."""
         index, mask, places = tree.index, tree.index >= 0, 1
         branches: Mapping[str, Branch] = tree.branches
         for name in path.edges:
             if name not in branches:
-                return torch.zeros(len(tree.index), 0, device=tree.index.device)
+                return tree.index.new_zeros(len(tree.index), 0)
             index, mask, branches = branches[name].index, branches[name].mask, branches[name].branches
             places *= index.shape[1]
-        hashes = graph.nodes[path.node].id_hash
-        code = hashes.index_select(0, index.clamp(min=0).flatten()).view(index.shape) % _CODES + 1
-        return (code * mask).float().view(len(tree.index), places)
+        return index.where(mask, -1).view(len(tree.index), places)
 
 
-def _sizes(side: list[Path], total: int) -> list[int]:
-    """How the flat keys are cut by path; the last piece is padding."""
-    sizes = [path.places for path in side]
-    return [*sizes, total - sum(sizes)]
+def _comparisons(member: list[Path], item: list[Path], pairs: list[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Which place of the member's keys is compared with which of the item's, and each pair's last comparison."""
+    places = [_places(side) for side in (member, item)]
+    compared = [product(places[0][one], places[1][other]) for one, other in pairs]
+    flat = torch.tensor(list(chain.from_iterable(compared)), dtype=torch.int64).view(-1, 2)
+    counts = torch.tensor([member[one].places * item[other].places for one, other in pairs], dtype=torch.int64)
+    return flat[:, 0], flat[:, 1], counts.cumsum(0) - 1
+
+
+def _places(side: list[Path]) -> list[range]:
+    """By path: its places among the side's."""
+    ends = list(accumulate(path.places for path in side))
+    return [range(end - path.places, end) for path, end in zip(side, ends, strict=True)]

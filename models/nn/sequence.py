@@ -56,6 +56,32 @@ class Block(nn.Module):
         """``tokens`` (batch, length, width) look at ``keys``; ``mask`` broadcasts to (batch, heads, length, keys)."""
         query = self._split(self.query(self.norm(tokens)))
         seen = functional.scaled_dot_product_attention(query, *keys, attn_mask=mask)
+        return self._onward(tokens, seen)
+
+    def beside(self, tokens: Tensor, prefix: tuple[Tensor, Tensor], seen: Tensor) -> Tensor:
+        """``tokens`` (B * C, H, width) look at the keys of their row's prefix, B of them, as far as they are ``seen``
+        (B, P), and at their own."""
+        own, batch = self.keys(tokens), len(seen)
+        if len(tokens) == batch:
+            both = [torch.cat(pair, dim=2) for pair in zip(prefix, own, strict=True)]
+            mask = functional.pad(seen, (0, tokens.shape[1]), value=True)[:, None, None, :]
+            return self(tokens, (both[0], both[1]), mask)
+        # The candidates of a slate share the prefix: it is not copied for each. The sums are the same.
+        query = self._split(self.query(self.norm(tokens)))  # (B * C, heads, H, depth)
+        heads, length, depth = query.shape[1:]
+        query = query / depth**0.5
+        rows = query.view(batch, -1, heads, length, depth).transpose(1, 2)  # (B, heads, C, H, depth)
+        hidden = torch.zeros_like(seen, dtype=query.dtype).masked_fill(~seen, -torch.inf)[:, None, None, :]
+        far = rows.flatten(2, 3) @ prefix[0].transpose(-1, -2) + hidden  # (B, heads, C * H, P)
+        near = (query @ own[0].transpose(-1, -2)).view(batch, -1, heads, length, length).transpose(1, 2)
+        weights = torch.cat([far, near.flatten(2, 3)], dim=-1).softmax(dim=-1)
+        far, near = weights.split([far.shape[-1], length], dim=-1)
+        found = (far @ prefix[1]).unflatten(2, (-1, length)).transpose(1, 2).flatten(0, 1)  # (B * C, heads, H, depth)
+        near = near.unflatten(2, (-1, length)).transpose(1, 2).flatten(0, 1)  # (B * C, heads, H, H)
+        return self._onward(tokens, found + near @ own[1])
+
+    def _onward(self, tokens: Tensor, seen: Tensor) -> Tensor:
+        """``seen`` (batch, heads, length, depth): what the tokens found."""
         tokens = tokens + self.dropout(self.out(seen.transpose(1, 2).flatten(2)))
         return tokens + self.dropout(self.feed(self.feed_norm(tokens)))
 
@@ -83,17 +109,11 @@ class SequenceDecoder(nn.Module):
         """
         batch, slate = candidates.shape[:2]
         prefix, seen_by_prefix = self._prefix(member, activities, mask)  # (B, P, w)
-        own = torch.ones(batch, self.graph_tokens, dtype=torch.bool, device=mask.device)
-        seen = torch.cat([visible_prefix(self.graph_tokens, mask), own], dim=1)  # (B, P + H)
-        seen = seen.repeat_interleave(slate, dim=0)[:, None, None, :]
+        seen = visible_prefix(self.graph_tokens, mask)  # (B, P)
         tokens = (candidates + self.candidate_position).flatten(0, 1)  # (B * C, H, w)
         for place, block in enumerate(self._layers):
             keys = block.keys(prefix)
-            both = tuple(
-                torch.cat([shared.repeat_interleave(slate, dim=0), new], dim=2)
-                for shared, new in zip(keys, block.keys(tokens), strict=True)
-            )
-            tokens = block(tokens, (both[0], both[1]), seen)
+            tokens = block.beside(tokens, keys, seen)
             if place == len(self.blocks) - 1:
                 prefix = block(self._read(prefix, 1), keys, self._read(seen_by_prefix, 2))
             else:

@@ -16,23 +16,27 @@ from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.training.artifact import Model
 from models.training.files import write_json
+from models.training.names import activity_names, newest_neighbours, place_names
 
 _BATCH = 2048
 
 
 @torch.inference_mode()
-def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path) -> dict[str, Any]:
+def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path, creation: str | None = None) -> dict[str, Any]:
     """Write the vectors folder (docs/architecture.md): state strictly before ``as_of``, microseconds UTC.
 
     ``member.parquet``: key, member_tokens (H * width), activity_tokens (N * width), activity_times (N; oldest first, 0
-    = no activity), as_of. ``item.parquet``: key, item_tokens (H * width), as_of. Answer: the manifest written beside.
+    = no activity), activity_edges and activity_keys (N; "" = no activity), as_of. ``item.parquet``: key, item_tokens
+    (H * width), item_creator (its last neighbour along the edge type ``creation``), item_neighbours (JSON: the keys at
+    the places of its overlap), as_of. Answer: the manifest written beside.
     """
     graph = graph.to(model.device)
     encoded = encode_graph(model.encoding, model.schema, graph)
     table = model.ranker.input_table(encoded)
     seeds = model.schema.seeds
     members = _members(model, encoded, as_of, table)
-    items = {"item_tokens": _items(model, encoded, as_of, table)}
+    items = _items(model, encoded, as_of, table)
+    items["item_creator"] = newest_neighbours(graph, seeds.item, creation, as_of)
     config = model.ranker.config
     manifest = {
         "as_of": as_of,
@@ -49,25 +53,37 @@ def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path) -> dict[
     return {**manifest, "files": files}
 
 
-def _members(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> dict[str, np.ndarray]:
+def _members(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> dict[str, pa.Array]:
     sampler, node = Sampler(encoded.graph, model.ranker.hops, model.limit), model.schema.seeds.member
-    tokens, contents, times = [], [], []
+    columns: dict[str, list[pa.Array]] = {}
     for index, time in _batches(encoded, node, as_of):
         activities = sampler.activities(index, time, model.ranker.config.activities)
-        tokens.append(model.ranker.member_tokens(encoded, sampler.tree(node, index, time), table))
-        contents.append(model.ranker.activity_tokens(encoded, activities, time, table))
-        times.append(activities.time * activities.mask)
-    return {"member_tokens": _flat(tokens), "activity_tokens": _flat(contents), "activity_times": _flat(times)}
+        tokens = model.ranker.member_tokens(encoded, sampler.tree(node, index, time), table)
+        contents = model.ranker.activity_tokens(encoded, activities, time, table)
+        edges, keys = activity_names(encoded.graph, activities)
+        _gather(
+            columns,
+            member_tokens=_lists(tokens),
+            activity_tokens=_lists(contents),
+            activity_times=_lists(activities.time * activities.mask),
+            activity_edges=edges,
+            activity_keys=keys,
+        )
+    return {name: pa.concat_arrays(parts) for name, parts in columns.items()}
 
 
-def _items(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> np.ndarray:
+def _items(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> dict[str, pa.Array]:
     sampler, node = Sampler(encoded.graph, model.ranker.hops, model.limit), model.schema.seeds.item
-    return _flat(
-        [
-            model.ranker.item_tokens(encoded, sampler.tree(node, index, time), table)
-            for index, time in _batches(encoded, node, as_of)
-        ]
-    )
+    overlap = model.ranker.overlap
+    columns: dict[str, list[pa.Array]] = {}
+    for index, time in _batches(encoded, node, as_of):
+        tree = sampler.tree(node, index, time)
+        _gather(
+            columns,
+            item_tokens=_lists(model.ranker.item_tokens(encoded, tree, table)),
+            item_neighbours=place_names(encoded.graph, overlap.item, overlap.nodes(tree, overlap.item)),
+        )
+    return {name: pa.concat_arrays(parts) for name, parts in columns.items()}
 
 
 def _batches(encoded: EncodedGraph, node: str, as_of: int) -> list[tuple[Tensor, Tensor]]:
@@ -75,16 +91,19 @@ def _batches(encoded: EncodedGraph, node: str, as_of: int) -> list[tuple[Tensor,
     return [(part, torch.full_like(part, as_of)) for part in index.split(_BATCH)]
 
 
-def _flat(parts: list[Tensor]) -> np.ndarray:
-    """(nodes, everything else flattened)."""
-    return torch.cat(parts).flatten(1).cpu().numpy()
+def _gather(columns: dict[str, list[pa.Array]], **parts: pa.Array) -> None:
+    for name, part in parts.items():
+        columns.setdefault(name, []).append(part)
 
 
-def _table(keys: pa.Array, columns: dict[str, np.ndarray], as_of: int) -> pa.Table:
-    arrays: dict[str, pa.Array] = {"key": keys}
-    for name, values in columns.items():
-        offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
-        arrays[name] = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+def _lists(values: Tensor) -> pa.ListArray:
+    """(nodes, ...) as one flat list a node."""
+    flat = values.flatten(1).cpu().numpy()
+    offsets = np.arange(len(flat) + 1, dtype=np.int32) * flat.shape[1]
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat.ravel()))
+
+
+def _table(keys: pa.Array, columns: dict[str, pa.Array], as_of: int) -> pa.Table:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=as_of)
-    arrays["as_of"] = pa.array([moment] * len(keys), type=pa.timestamp("us", tz="UTC"))
-    return pa.table(arrays)
+    moments = pa.array([moment] * len(keys), type=pa.timestamp("us", tz="UTC"))
+    return pa.table({"key": keys, **columns, "as_of": moments})

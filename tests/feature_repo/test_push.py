@@ -106,7 +106,8 @@ def test_what_was_kept_is_whole_before_anything_is_replaced(
 def test_before_the_first_push_the_files_are_empty_and_typed(world: World) -> None:
     table = pq.read_table(pushed_folder(world.state) / "item_vectors.parquet")
     assert table.num_rows == 0
-    assert table.schema.names == ["post_id", "as_of", "item_tokens", "item_model_version"]
+    names = ["item_tokens", "item_creator", "item_neighbours", "item_model_version"]
+    assert table.schema.names == ["post_id", "as_of", *names]
 
 
 def test_empty_vectors_push_nothing(own_world: World, tmp_path: Path) -> None:

@@ -167,11 +167,15 @@ def vectors(folder: Path, width: int = 4) -> Path:
         "member_tokens": lists(count, 0.0),
         "activity_tokens": lists(count, 100.0),
         "activity_times": pa.array([[microseconds(START)] * row for row in range(count)], pa.list_(pa.int64())),
+        "activity_edges": pa.array([["reacted"] * row for row in range(count)], pa.list_(pa.string())),
+        "activity_keys": pa.array([["p1"] * row for row in range(count)], pa.list_(pa.string())),
         "as_of": pa.array([microseconds(START + 8 * DAY)] * count, pa.int64()),
     }
     item = {
         "key": pa.array(POSTS),
         "item_tokens": lists(len(POSTS), 50.0),
+        "item_creator": pa.array([f"c{place}" for place in range(len(POSTS))]),
+        "item_neighbours": pa.array(["[]"] * len(POSTS)),
         "as_of": pa.array([START + 8 * DAY] * len(POSTS), pa.timestamp("us", tz="UTC")),
     }
     pq.write_table(pa.table(member), folder / "member.parquet")

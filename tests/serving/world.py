@@ -131,7 +131,7 @@ def build_world(folder: Path) -> World:
     registry = Registry(tracking_uri)
     version = registry.log_version(model_name(spec), bundle, {"gate": "promote"})
     registry.promote(model_name(spec), version)
-    embed(model, graph, as_of, folder / "vectors")
+    embed(model, graph, as_of, folder / "vectors", creation="authored")
     fill_store(spec, graph, state, folder, version, as_of)
     return World(spec, graph, model, state, tracking_uri, model_name(spec), version, as_of, prior)
 

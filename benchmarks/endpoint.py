@@ -1,0 +1,199 @@
+"""The endpoint under load: ``python -m benchmarks.endpoint [--short]``; some four minutes, or one.
+
+A redis-server and the KServe server of the benchmark's own (one worker), the simulated network's default model with
+fresh weights, 100 candidates a request, everything on this machine: load, store and server share its cores.
+
+1. Speed: wrk, 8 connections that ask again as soon as they are answered (latency and throughput are then one figure:
+   8 requests are always at work); h2load at half that throughput over the same 8 connections (latency of a server that
+   is not saturated); the naive build (``benchmarks.naive_endpoint``), 8 connections too. Both answer one slate first, and
+   must agree.
+2. Overload: h2load at twice the throughput of 1. Every answer counts; memory is read each second.
+3. Faults under load (``benchmarks.endpoint_faults``): Redis killed, a corrupted model version put up, the worker killed.
+"""
+
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+
+from benchmarks.load import check_tools, document, flood, saturate
+from benchmarks.online_read import running_redis
+from benchmarks.served_world import ServedWorld, build
+from benchmarks.table import show
+from serving.listening import free_port
+from serving.registry import Registry
+from serving.settings import Settings
+
+_CONNECTIONS, _CROWD = 8, 128
+_NAIVE = "import sys, pathlib; from benchmarks.naive_endpoint import serve; serve(pathlib.Path(sys.argv[1]))"
+_START_SECONDS = 90.0
+
+
+@contextmanager
+def server(world: ServedWorld, folder: Path, naive: bool = False) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A server of the champion, ready: its address and its process."""
+    folder.mkdir()
+    bundle = Registry(world.tracking_uri).download(world.name, world.version, folder / "bundle")
+    settings = Settings(
+        name=world.name,
+        version=world.version,
+        bundle=str(bundle),
+        store_config=str(world.store_config),
+        served=str(folder / "served"),
+        port=free_port("127.0.0.1"),
+        grpc_port=free_port("127.0.0.1"),
+    )
+    settings.write(folder / "settings.json")
+    start = ["-c", _NAIVE] if naive else ["-m", "serving.runtime"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with (folder / "log").open("wb") as log:
+        command = [sys.executable, *start, str(folder / "settings.json")]
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    address = f"127.0.0.1:{settings.port}"
+    try:
+        ready_at = f"http://{address}/v2/models/{world.name}/ready"
+        if not came_true(lambda: process.poll() is not None or answers(ready_at), _START_SECONDS) or process.poll():
+            raise SystemExit((folder / "log").read_text(encoding="utf-8"))
+        yield address, process
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 200."""
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def came_true(condition: Callable[[], Any], seconds: float) -> float:
+    """Seconds until the condition held; 0.0 where it never did."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds:
+        if condition():
+            return time.monotonic() - begin or 1e-9
+        time.sleep(0.01)
+    return 0.0
+
+
+def first_slate(world: ServedWorld, address: str) -> dict[Any, dict[str, float]]:
+    """Probabilities by item, asked at a fixed moment."""
+    asked: Any = document(world)
+    asked["instances"][0]["context"]["time"] = "2026-11-01T12:00:00+00:00"
+    answer = httpx.post(f"http://{address}/v1/models/{world.name}:predict", json=asked, timeout=60, trust_env=False)
+    answer.raise_for_status()
+    return {each["item"]: each["probabilities"] for each in answer.json()["predictions"][0]["slate"]}
+
+
+def agree(ours: dict[Any, dict[str, float]], theirs: dict[Any, dict[str, float]]) -> None:
+    """Raise where two answers differ."""
+    for item, chances in ours.items():
+        for task, chance in chances.items():
+            if abs(chance - theirs[item][task]) > 1e-5:
+                raise SystemExit(f"item {item}, {task}: expected {theirs[item][task]} as the naive build; found {chance}")
+
+
+def speed(world: ServedWorld, address: str, folder: Path, seconds: float) -> dict[str, float]:
+    """Section 1."""
+    saturate(world, address, 3)  # warm
+    ours = saturate(world, address, seconds)
+    throughput = ours["requests"] / ours["seconds"]
+    half = flood(world, address, throughput / 2, seconds, _CONNECTIONS)
+    with server(world, folder / "naive", naive=True) as (naive_address, _):
+        agree(first_slate(world, address), first_slate(world, naive_address))
+        naive = saturate(world, naive_address, max(seconds, 20))
+    naive_throughput = naive["requests"] / naive["seconds"]
+    return {
+        "p50_ms": ours["p50_ms"],
+        "p99_ms": ours["p99_ms"],
+        "requests_per_second": throughput,
+        "failed": ours["refused"] + ours["broken"],
+        "half_rate_p50_ms": half.percentile_ms(50),
+        "half_rate_p99_ms": half.percentile_ms(99),
+        "naive_p50_ms": naive["p50_ms"],
+        "naive_requests_per_second": naive_throughput,
+        "times_naive": throughput / naive_throughput,
+    }
+
+
+def overload(world: ServedWorld, address: str, process: int, rate: float, seconds: float) -> dict[str, float]:
+    """Section 2: at ``rate`` requests a second."""
+    resident: list[float] = []
+    over = threading.Event()
+    watched = psutil.Process(process)
+
+    def watch() -> None:
+        while not over.wait(1.0):
+            resident.append(watched.memory_info().rss)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    crowd = flood(world, address, rate, seconds, _CROWD)
+    over.set()
+    watching.join()
+    recovered = came_true(lambda: _in_time(world, address), 30.0)
+    counts = crowd.counts()
+    fifth = max(1, len(resident) // 5)  # the first fifth is the warm-up
+    settled, last = resident[fifth : 2 * fifth] or resident, resident[-fifth:]
+    return {
+        "overload_asked_per_second": rate,
+        "overload_sent_per_second": len(crowd.status) / seconds,
+        "overload_200": counts.pop(200, 0),
+        "overload_429": counts.pop(429, 0),
+        "overload_other": sum(counts.values()),
+        "overload_p99_of_200_ms": crowd.percentile_ms(99),
+        "overload_memory_growth_percent": 100 * (statistics.median(last) / statistics.median(settled) - 1),
+        "overload_recovery_seconds": recovered,
+    }
+
+
+def _in_time(world: ServedWorld, address: str, milliseconds: float = 40.0) -> bool:
+    begin = time.perf_counter()
+    answer = httpx.post(
+        f"http://{address}/v1/models/{world.name}:predict", json=document(world), timeout=30, trust_env=False
+    )
+    return answer.status_code == 200 and (time.perf_counter() - begin) * 1e3 < milliseconds
+
+
+def main() -> None:
+    """Measure and print."""
+    from benchmarks.endpoint_faults import faults
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--short", action="store_true", help="seconds instead of a minute")
+    parser.add_argument("--only", choices=["speed", "overload", "faults"], help="one section (overload has speed too)")
+    options = parser.parse_args()
+    check_tools()
+    seconds, long = (6.0, 10.0) if options.short else (20.0, 60.0)
+    found: dict[str, float] = {"cores": os.cpu_count() or 0, "load_before": os.getloadavg()[0]}
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        with running_redis() as redis:
+            (folder / "world").mkdir()
+            world = build(folder / "world", redis)
+            if options.only != "faults":
+                with server(world, folder / "ours") as (address, process):
+                    found |= speed(world, address, folder, seconds)
+                    if options.only != "speed":
+                        found |= overload(world, address, process.pid, 2 * found["requests_per_second"], long)
+        if options.only in (None, "faults"):
+            found |= faults(folder / "faults", seconds)
+    show("endpoint", found)
+
+
+if __name__ == "__main__":
+    main()

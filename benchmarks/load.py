@@ -1,0 +1,84 @@
+"""Load on a ranking endpoint by well-known tools: wrk (closed loop, slates at random), h2load (constant rate)."""
+
+import json
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import which
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from benchmarks.served_world import ServedWorld
+
+CANDIDATES = 100
+_SCRIPT = Path(__file__).with_name("slates.lua")
+
+
+@dataclass(frozen=True)
+class Flood:
+    """What became of the requests that were sent at a constant rate."""
+
+    started: np.ndarray
+    """(requests,) seconds since 1970."""
+    status: np.ndarray
+    """(requests,) int; -1 where there was no answer."""
+    taken_ms: np.ndarray
+    """(requests,) milliseconds from request to answer."""
+
+    def counts(self) -> dict[int, int]:
+        """Requests by status."""
+        return dict(sorted(Counter(self.status.tolist()).items()))
+
+    def percentile_ms(self, percent: float) -> float:
+        """Of those that were answered with 200."""
+        answered = self.taken_ms[self.status == 200]
+        return float(np.percentile(answered, percent)) if len(answered) else float("nan")
+
+
+def check_tools() -> None:
+    """Say what is missing before anything is started."""
+    for tool in ("redis-server", "wrk", "h2load"):
+        if which(tool) is None:
+            raise SystemExit(f"{tool}: expected it on the path; found none. Install it (make redis load)")
+
+
+def saturate(world: ServedWorld, address: str, seconds: float, connections: int = 8) -> dict[str, float]:
+    """Each connection asks again as soon as it is answered: requests, seconds, p50_ms, p99_ms, refused, broken."""
+    arguments = [_path(world), _surface(world), len(world.members), len(world.items), CANDIDATES]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--timeout", "30s", "-s", _SCRIPT]
+    done = subprocess.run(
+        [*map(str, command), f"http://{address}", "--", *map(str, arguments)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def flood(world: ServedWorld, address: str, rate: float, seconds: float, connections: int) -> Flood:
+    """``rate`` requests a second, from so many connections, whatever the answers; one slate, since h2load has one."""
+    with TemporaryDirectory() as name:
+        body, log = Path(name) / "body.json", Path(name) / "log.tsv"
+        body.write_text(json.dumps(document(world)), encoding="utf-8")
+        command = ["h2load", "--h1", f"-c{connections}", "-t1", f"-D{round(seconds)}", f"--rps={rate / connections}"]
+        command += [f"--log-file={log}", "-d", str(body), "-H", "content-type: application/json"]
+        subprocess.run([*command, f"http://{address}{_path(world)}"], check=True, stdout=subprocess.DEVNULL)
+        rows = np.loadtxt(log, np.int64, delimiter="\t", usecols=(0, 1, 2), ndmin=2)
+    return Flood(rows[:, 0] / 1e6, rows[:, 1], rows[:, 2] / 1e3)
+
+
+def document(world: ServedWorld, member: int = 0) -> dict[str, object]:
+    """A request."""
+    context = {"surface": _surface(world)}
+    return {"instances": [{"member": world.members[member], "items": world.items[:CANDIDATES], "context": context}]}
+
+
+def _path(world: ServedWorld) -> str:
+    return f"/v1/models/{world.name}:predict"
+
+
+def _surface(world: ServedWorld) -> str:
+    return world.spec.impressions.surfaces[0]

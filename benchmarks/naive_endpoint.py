@@ -1,0 +1,135 @@
+"""The endpoint as a first build has it: a KServe model that reads with Feast's SDK and scores candidate by candidate.
+
+The same model, store, values and answer. ``serve`` is called in a process of its own by ``benchmarks.endpoint``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.counters.columns import state_columns
+from models.counters.derive import derive
+from models.counters.ragged import Ragged
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, counter_views
+from models.spec import Spec
+from serving.bundle import read_spec
+from serving.prior import Prior
+from serving.reader import ItemVectors, MemberVectors, OnlineState
+from serving.request import RankingRequest, RequestParser
+from serving.scorer import Scorer
+from serving.service import RankingService
+from serving.settings import Settings
+
+_MEMBER = ("member_tokens", "activity_tokens", "activity_times", "member_model_version")
+_ITEM = ("item_tokens", "item_model_version")
+
+
+def serve(settings: Path) -> None:
+    """Serve until killed."""
+    import kserve
+    import torch
+
+    torch.set_num_threads(1)
+    told = Settings.read(settings)
+    spec, scorer = read_spec(Path(told.bundle)), Scorer(Path(told.bundle))
+    reader, parser = FeastReader(Path(told.store_config), spec), RequestParser(spec)
+    service = RankingService(spec, scorer, reader, told.version, Prior.empty(spec))
+
+    class NaiveModel(kserve.Model):
+        def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+            """One slate after the other."""
+            return {"predictions": [self._slate(request) for request in parser.parse(payload)]}
+
+        def _slate(self, request: RankingRequest) -> dict[str, Any]:
+            state = reader.read_now(request)
+            inputs = service.inputs(request, state)
+            logits = []
+            for candidate in range(len(inputs)):
+                one = slice(candidate, candidate + 1)
+                features = {name: _of(values, one) for name, values in inputs.features.items()}
+                tokens, known = inputs.item_tokens[one], inputs.item_known[one]
+                logits.append(scorer.logits(replace(inputs, item_tokens=tokens, item_known=known, features=features)))
+            return service.slate("naive", request, state, inputs, np.concatenate(logits)).to_json()
+
+    model = NaiveModel(told.name)
+    model.ready = True
+    kserve.ModelServer(http_port=told.port, enable_grpc=False).start([model])
+
+
+class FeastReader:
+    """The online state by ``get_online_features``: a row a candidate, the member's keys in each."""
+
+    def __init__(self, store_config: Path, spec: Spec) -> None:
+        from feast import FeatureStore
+
+        self._spec, shown = spec, spec.impressions
+        self._member, self._item = spec.nodes[shown.member.node].key, spec.nodes[shown.item.node].key
+        self._store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
+        counted = [f"{view}:{column}" for view in counter_views(spec) for column in state_columns(spec, view)]
+        self._features = [f"{MEMBER_VECTORS}:{name}" for name in _MEMBER]
+        self._features += [f"{ITEM_VECTORS}:{name}" for name in _ITEM] + counted
+
+    def read_now(self, request: RankingRequest) -> OnlineState:
+        """What the store holds."""
+        asked = {self._member: request.member, self._spec.impressions.surface: request.surface}
+        rows = [{**asked, self._item: item} for item in request.items]
+        response = self._store.get_online_features(features=self._features, entity_rows=rows)
+        answer = response.to_dict()
+        found: dict[str, np.ndarray] = {}
+        as_of = np.full(len(rows), request.time)
+        for counter in self._spec.counters:
+            state = {
+                column: _column(answer[column], kind)
+                for view in (counter, "overall")
+                for column, kind in state_columns(self._spec, view).items()
+            }
+            found |= derive(self._spec, counter, state, state, as_of)
+        version = answer["member_model_version"][0]
+        place = list(response.proto.metadata.feature_names.val).index("member_model_version")
+        moment = response.proto.results[place].event_timestamps[0].ToMicroseconds()
+        return OnlineState(
+            None if version is None else self._vectors(version, answer, moment), self._items(answer), found, moment
+        )
+
+    async def read(self, request: RankingRequest) -> OnlineState:
+        """The same; whoever else has asked waits."""
+        return self.read_now(request)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _vectors(self, version: str, answer: dict[str, list[Any]], as_of: int) -> MemberVectors:
+        first = {name: answer[name][0] for name in _MEMBER}
+        times = np.array([_microseconds(value) for value in first["activity_times"]], np.int64)
+        blank = np.full(len(times), "", object)
+        return MemberVectors(
+            version=version,
+            tokens=np.array(first["member_tokens"], np.float32),
+            activity_tokens=np.array(first["activity_tokens"], np.float32),
+            activity_times=times,
+            activity_edges=blank,
+            activity_keys=blank,
+            as_of=as_of,
+        )
+
+    def _items(self, answer: dict[str, list[Any]]) -> ItemVectors:
+        blank = np.full(len(answer["item_tokens"]), "", object)
+        tokens = Ragged.of([value or [] for value in answer["item_tokens"]], np.float32)
+        return ItemVectors(np.array(answer["item_model_version"], object), tokens, blank, blank)
+
+
+def _of(values: Any, one: slice) -> Any:
+    return values[one] if isinstance(values, np.ndarray) and len(values) > 1 else values
+
+
+def _column(values: Sequence[Any], kind: str) -> Any:
+    if kind == "int":
+        return np.array([value or 0 for value in values], np.int64)
+    return Ragged.of([value or [] for value in values])
+
+
+def _microseconds(value: Any) -> int:
+    return value if isinstance(value, int) else round(value.timestamp() * 1_000_000)

@@ -1,0 +1,70 @@
+"""What the page offers to ask for: the fields of a request, and the slates that were served last."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from models.spec import Spec
+from serving.settings import Settings
+
+_SLATES = 12
+"""Members that are offered."""
+_ITEMS = 20
+"""Items of each."""
+_TAIL = 1 << 20
+"""Bytes at the end of the served log that are looked at."""
+_LIVE = 60_000_000
+"""A slate whose time is within so many microseconds of when it was served was asked for as of now."""
+
+
+def offers(spec: Spec, settings: Settings) -> dict[str, Any]:
+    """The fields of a request to the server, and the latest slates out of its served log."""
+    shown, limits = spec.impressions, settings.limits
+    return {
+        "name": settings.name,
+        "primary": spec.primary_task,
+        "tasks": list(spec.tasks),
+        "surfaces": list(shown.surfaces),
+        "context": [{"name": feature.name, "kind": feature.kind} for feature in shown.typed_context],
+        "keys": {role: spec.nodes[column.node].key_type for role, column in spec.node_columns()},
+        "most": min(limits.items, limits.explained),
+        "latest": latest(Path(settings.served), list(shown.context)),
+    }
+
+
+def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:
+    """The last slate of each of the members served last, as it was asked for; newest first."""
+    found: dict[Any, dict[str, Any]] = {}
+    for line in _lines(served):
+        if len(found) == _SLATES:
+            break
+        member = line["member"]
+        if member not in found:
+            given = {name: line["features"].get(name) for name in context}
+            live = abs(line["served"] - line["time"]) < _LIVE
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=line["time"])
+            found[member] = {
+                "member": member,
+                "items": line["items"][:_ITEMS],
+                "surface": line["surface"],
+                "time": None if live else moment.isoformat(),
+                "context": {name: value for name, value in given.items() if value is not None},
+            }
+    return list(found.values())
+
+
+def _lines(served: Path) -> Iterator[dict[str, Any]]:
+    """The lines at the end of the newest file, newest first; what is torn or cut off is passed over."""
+    files = sorted(served.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
+    if not files:
+        return
+    with files[-1].open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, 2) - _TAIL))
+        tail = stream.read()
+    for line in reversed(tail.splitlines()):
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue

@@ -1,0 +1,190 @@
+// Asks for a slate with its reasons and shows it. Whatever comes from the server is set as text, never as markup.
+
+const at = (id) => document.getElementById(id);
+let token = "";
+let offered = null;
+
+function made(tag, className, ...children) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.append(...children);
+  return element;
+}
+
+async function asked(path, body) {
+  const headers = token ? { authorization: `Bearer ${token}` } : {};
+  const options = body ? { method: "POST", body, headers: { ...headers, "content-type": "application/json" } } : { headers };
+  const response = await fetch(path, options);
+  const document = await response.json();
+  if (response.ok) return document;
+  throw Object.assign(new Error(document.error ?? `status ${response.status}`), { status: response.status });
+}
+
+function complain(error) {
+  at("error").textContent = error ? error.message : "";
+  at("error").hidden = !error;
+}
+
+// ---- The request ----
+
+async function open() {
+  try {
+    offered = await asked("/ui/offers");
+    complain(null);
+  } catch (error) {
+    at("access").hidden = error.status !== 401;
+    if (error.status !== 401 || token) complain(error);
+    return;
+  }
+  at("access").hidden = true;
+  at("request").hidden = false;
+  at("model").textContent = offered.name;
+  at("surface").replaceChildren(...offered.surfaces.map((name) => new Option(name)));
+  const nobody = offered.latest.length ? "choose a member" : "nobody yet";
+  at("latest").replaceChildren(new Option(nobody, ""), ...offered.latest.map(({ member }, place) => new Option(member, place)));
+  at("context").replaceChildren(...offered.context.flatMap(({ name }) => {
+    const label = made("label", "", name);
+    const input = made("input", "");
+    label.htmlFor = input.id = `context-${name}`;
+    input.autocomplete = "off";
+    return [label, input];
+  }));
+}
+
+function fill() {
+  const slate = offered.latest[at("latest").value];
+  if (!slate) return;
+  at("member").value = slate.member;
+  at("items").value = slate.items.join("\n");
+  at("surface").value = slate.surface;
+  at("time").value = slate.time ?? "";
+  for (const { name } of offered.context) at(`context-${name}`).value = slate.context[name] ?? "";
+  at("request").requestSubmit();
+}
+
+function key(role, text) {
+  if (offered.keys[role] !== "int") return text;
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text))) {
+    throw new Error(`${role}: expected a whole number below 2^53; found ${text}`);
+  }
+  return Number(text);
+}
+
+function instance() {
+  const lines = at("items").value.split("\n").map((line) => line.trim()).filter(Boolean);
+  const context = { surface: at("surface").value };
+  if (at("time").value.trim()) context.time = at("time").value.trim();
+  for (const { name, kind } of offered.context) {
+    const text = at(`context-${name}`).value.trim();
+    if (text) context[name] = kind === "number" ? Number(text) : text;
+  }
+  const items = lines.map((line) => key("item", line));
+  return { member: key("member", at("member").value.trim()), items, context, explain: items.length <= offered.most };
+}
+
+async function rank(event) {
+  event.preventDefault();
+  at("rank").disabled = true;
+  try {
+    const request = instance();
+    const body = JSON.stringify({ instances: [request] });
+    const { predictions } = await asked(`/v1/models/${encodeURIComponent(offered.name)}:predict`, body);
+    show(predictions[0], request.context.time ? Date.parse(request.context.time) : Date.now());
+    complain(null);
+  } catch (error) {
+    complain(error);
+  } finally {
+    at("rank").disabled = false;
+  }
+}
+
+// ---- The answer ----
+
+function show(answer, now) {
+  const facts = [
+    ["Member", answer.member + (answer.member_cold ? " (cold)" : "")],
+    ["Model version", answer.model_version],
+    ["State as of", answer.state_as_of ? `${age(answer.state_as_of, now)} before` : "nothing known"],
+    ["Request", answer.request_id],
+  ];
+  if (!answer.fallback && !answer.slate[0].reasons) facts.push(["Reasons", `of up to ${offered.most} items`]);
+  at("facts").replaceChildren(...facts.map(([name, value]) => made("div", "", made("dt", "", name), made("dd", "", value))));
+  at("slate").replaceChildren(...answer.slate.map((candidate, place) => shown(candidate, place, now)));
+  at("empty").hidden = true;
+  at("facts").hidden = false;
+  at("fallback").hidden = !answer.fallback;
+}
+
+const families = [
+  ["What the member did, and what both sides have in common", ["activity", "neighbour"]],
+  ["Whole parts", ["member", "item", "counter"]],
+];
+
+function shown(candidate, place, now) {
+  const head = made("div", "", made("span", "item", String(candidate.item)));
+  for (const name of ["cold", "capped"]) if (candidate[name]) head.append(made("span", "flag", name));
+  const body = made("div", "", head, rows(offered.tasks.map((task) => chance(task, candidate.probabilities[task]))));
+  for (const [title, kinds] of families) {
+    const reasons = (candidate.reasons ?? []).filter(({ kind }) => kinds.includes(kind));
+    const most = Math.max(...reasons.map(({ effect }) => Math.abs(effect)));
+    if (reasons.length) body.append(made("h3", "", title), rows(reasons.map((reason) => effect(reason, most, now))));
+  }
+  return made("li", "", made("span", "rank", String(place + 1)), body);
+}
+
+const rows = (lines) => made("ul", "rows", ...lines);
+
+function row(className, text, left, width, value) {
+  const bar = made("i", "");
+  bar.style.left = `${100 * left}%`;
+  bar.style.width = `${100 * width}%`;
+  return made("li", className, text, made("span", "track", bar), made("span", "value", value));
+}
+
+function chance(task, probability) {
+  const className = task === offered.primary ? "primary" : "";
+  return row(className, made("span", "text", task), 0, probability, `${(100 * probability).toFixed(2)} %`);
+}
+
+function effect(reason, most, now) {
+  const [what, more] = told(reason, now);
+  const text = made("span", "text", what, made("small", "", more ? ` ${more}` : ""));
+  const half = Math.abs(reason.effect) / most / 2;
+  const sign = reason.effect > 0 ? "+" : "−";
+  const points = `${sign}${(100 * Math.abs(reason.effect)).toFixed(2)} pts`;
+  return row(`effect ${reason.effect > 0 ? "up" : "down"}`, text, reason.effect > 0 ? 0.5 : 0.5 - half, half, points);
+}
+
+// What a reason is called: a text, and a quieter one beside it.
+function told(reason, now) {
+  switch (reason.kind) {
+    case "activity":
+      return [`${reason.action} ${reason.node} ${reason.key}`, `${reason.domain}, ${age(reason.time, now)} before`];
+    case "neighbour":
+      return [`in common: ${reason.node} ${reason.key}`, `${path("member", reason.member_path)}; ${path("item", reason.item_path)}`];
+    case "counter":
+      return [`counter ${reason.counter}`, ""];
+    default:
+      return [`all that is known of the ${reason.kind}`, reason.kind === "member" ? "profile and neighbourhood" : ""];
+  }
+}
+
+const path = (side, edges) => [side, ...edges.map((edge) => edge.replace(/^rev_/, "←"))].join(" · ");
+
+function age(moment, now) {
+  const seconds = Math.max(0, (now - Date.parse(moment)) / 1000);
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  const [name, size] = units.find(([, size]) => seconds >= size) ?? units.at(-1);
+  const count = Math.round(seconds / size);
+  return `${count} ${name}${count === 1 ? "" : "s"}`;
+}
+
+at("access").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token = at("token").value;
+  at("token").value = "";
+  open();
+});
+at("latest").addEventListener("change", fill);
+at("request").addEventListener("submit", rank);
+open();
