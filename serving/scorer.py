@@ -24,8 +24,8 @@ class Scorer:
             self._cold_member, self._cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
         self.tasks = self._model.tasks
         self.features: tuple[FeatureColumn, ...] = self._model.schema.seeds.features
-        self.activities = ranker.config.activities
-        """N: activities of a member."""
+        self.activities = ranker.sequence_length
+        """N: activities of a member; 0 where the model reads none."""
         self.member_token_size, self.item_token_size = self._cold_member.numel(), self._cold_item.numel()
         """H * width: values of a member's tokens, and of an item's; the two sides may differ in H."""
         self.activity_size = self.activities * ranker.config.width

@@ -15,6 +15,7 @@ from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.training.artifact import Model
+from models.training.batches import last_activities
 from models.training.files import write_json
 
 _BATCH = 2048
@@ -25,7 +26,8 @@ def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path) -> dict[
     """Write the vectors folder (docs/architecture.md): state strictly before ``as_of``, microseconds UTC.
 
     ``member.parquet``: key, member_tokens (H * width), activity_tokens (N * width), activity_times (N; oldest first, 0
-    = no activity), as_of. ``item.parquet``: key, item_tokens (H * width), as_of. Answer: the manifest written beside.
+    = no activity), as_of; empty lists where the ranker reads no activities. ``item.parquet``: key, item_tokens (H *
+    width), as_of. Answer: the manifest written beside.
     """
     graph = graph.to(model.device)
     encoded = encode_graph(model.encoding, model.schema, graph)
@@ -33,12 +35,11 @@ def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path) -> dict[
     seeds = model.schema.seeds
     members = _members(model, encoded, as_of, table)
     items = {"item_tokens": _items(model, encoded, as_of, table)}
-    config = model.ranker.config
     manifest = {
         "as_of": as_of,
         "tokens": dict(zip(("member", "item"), model.ranker.rows, strict=True)),
-        "activities": config.activities,
-        "width": config.width,
+        "activities": model.ranker.sequence_length,
+        "width": model.ranker.config.width,
         "rows": {"member": graph.schema.node(seeds.member).count, "item": graph.schema.node(seeds.item).count},
     }
     with replaced_folder(folder) as new:
@@ -53,7 +54,7 @@ def _members(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> 
     sampler, node = Sampler(encoded.graph, model.ranker.hops, model.limit), model.schema.seeds.member
     tokens, contents, times = [], [], []
     for index, time in _batches(encoded, node, as_of):
-        activities = sampler.activities(index, time, model.ranker.config.activities)
+        activities = last_activities(sampler, index, time, model.ranker.sequence_length)
         tokens.append(model.ranker.member_tokens(encoded, sampler.tree(node, index, time), table))
         contents.append(model.ranker.activity_tokens(encoded, activities, time, table))
         times.append(activities.time * activities.mask)
