@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from shutil import which
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,25 +37,6 @@ Done = Callable[[Row, int, Callable[[], float]], Exception | None]
 """Told of a row, a seed and what waits for its fit; answers what went wrong."""
 
 
-class Fitter(Protocol):
-    """A way of fitting the ranker."""
-
-    def __call__(
-        self,
-        graph: TemporalGraph,
-        model_config: ModelConfig,
-        training_config: TrainingConfig,
-        folder: Path,
-        device: torch.device | str | None = None,
-        *,
-        checkpoint: Path | None = None,
-    ) -> dict[str, Any]:
-        """Write the artifact ``folder`` and answer a summary, as ``models.training.fit`` does."""
-        ...
-
-
-FITTERS: dict[str, Fitter] = {"fit": fit}
-"""By the name that ``Row.fitter`` holds."""
 FITTED_ON = ("train", "validate")
 """The windows that ``fit`` learns from."""
 
@@ -105,9 +86,6 @@ def fit_rows(
     graph, devices = setting.load(), devices or (setting.device,)
     if not len(graph.seeds.rows(setting.window)):
         raise StudyError(f"window: expected one with impressions; found none in {setting.window!r}")
-    for row in rows:
-        if row.fitter not in FITTERS:
-            raise StudyError(f"row {row.name!r}, fitter: expected one of {', '.join(FITTERS)}; found {row.fitter!r}")
     pairs = [(row, seed) for row in rows for seed in seeds if missing(setting, graph, row, seed)]
     # Rows of one recipe are one fit: two processes must not make the same file.
     work = list({setting.digest(row, seed, graph): (row, seed) for row, seed in pairs}.values())
@@ -149,7 +127,7 @@ def fit_row(setting: Setting, graph: TemporalGraph, row: Row, seed: int) -> floa
     score, summary = (
         _baseline(row.baseline, changed, training, setting)
         if row.baseline
-        else _ranker(FITTERS[row.fitter], changed, model, training, setting, setting.model_folder(row, seed, graph))
+        else _ranker(changed, model, training, setting, setting.model_folder(row, seed, graph))
     )
     scores = {seen.name: score(rows, seen) for seen in wanted}
     path = find(setting.predictions, digest)
@@ -180,7 +158,6 @@ Score = Callable[[torch.Tensor, Seen], np.ndarray]
 
 
 def _ranker(
-    fitter: Fitter,
     graph: TemporalGraph,
     model: ModelConfig,
     training: TrainingConfig,
@@ -190,7 +167,7 @@ def _ranker(
     """The ranker, out of ``folder`` where it was fitted before."""
     summary: dict[str, Any] = {}
     if not (folder / "manifest.json").is_file():
-        summary = fitter(graph, model, training, folder, setting.device, checkpoint=folder.with_suffix(".checkpoint"))
+        summary = fit(graph, model, training, folder, setting.device, checkpoint=folder.with_suffix(".checkpoint"))
     fitted = load_model(folder, setting.device)
     if setting.window in fitted.training["windows"]:
         raise StudyError(f"window: expected one that the model was not fitted on; found {setting.window!r}")

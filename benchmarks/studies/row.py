@@ -48,8 +48,6 @@ class Row:
     """The state that training rows see: one fit for both states, or a fit for one; None = as the study's training."""
     baseline: str | None = None
     """A name of ``models.baselines``; None = the ranker."""
-    fitter: str = "fit"
-    """How the ranker is fitted: a name of ``fitting.FITTERS``."""
     change: Change | None = None
     """What is done to the graph before the model sees it."""
     seen: tuple[Seen, ...] = (AS_OF, FROZEN)
@@ -78,7 +76,6 @@ class Row:
             "model": None if self.baseline else asdict(model),
             "training": read,
             "change": None if self.change is None else {"kind": type(self.change).__name__, **asdict(self.change)},
-            **({} if self.fitter == "fit" else {"fitter": self.fitter}),
         }
 
     def digest(self, model: ModelConfig, training: TrainingConfig, seed: int, graph: str, window: str) -> str:

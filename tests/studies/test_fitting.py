@@ -1,7 +1,6 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from benchmarks.studies.predictions import find, read
 from benchmarks.studies.row import AS_OF, Row, Seen
 from models.graph.store import TemporalGraph
 from models.training.artifact import load_model
-from models.training.fit import fit
 from models.training.predict import predict
 from tests.studies.small import setting, stored_graph
 
@@ -53,7 +51,7 @@ def test_a_file_holds_the_models_probabilities_and_what_made_it(place: Path) -> 
 
 
 def test_what_is_there_is_not_fitted_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(fitting.FITTERS, "fit", None)  # type: ignore[arg-type]  # calling it would raise
+    monkeypatch.setattr(fitting, "fit", None)  # calling it would raise
     where = setting(place)
     said: list[str] = []
     fit_rows(where, [FULL, Row("the same by another name")], [1], say=said.append)
@@ -100,24 +98,6 @@ def test_a_process_that_dies_costs_its_own_fit(tmp_path: Path) -> None:
         fit_rows(where, rows, [1], jobs=2, say=said.append, devices=["cpu", "cpu"])
     assert [bool(find(where.predictions, where.digest(row, 1, graph))) for row in rows] == [False, True, True]
     assert len(said) == 4
-
-
-def test_a_row_may_be_fitted_in_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    graph, where, row = stored_graph(tmp_path), setting(tmp_path), Row("distilled", fitter="distil")
-    asked: list[Path] = []
-
-    def distil(*given: Any, checkpoint: Path | None = None) -> dict[str, Any]:
-        asked.append(given[3])
-        return fit(*given, checkpoint=checkpoint)
-
-    monkeypatch.setitem(fitting.FITTERS, "distil", distil)  # type: ignore[misc]
-    fit_rows(where, [row], [1], say=lambda text: None)
-    found = read(find(where.predictions, where.digest(row, 1, graph)) or Path())
-    assert found.note["recipe"]["fitter"] == "distil"
-    assert asked == [where.model_folder(row, 1, graph)]
-    assert where.digest(row, 1, graph) != where.digest(FULL, 1, graph)
-    with pytest.raises(StudyError, match="row 'x', fitter: expected one of fit, distil; found 'magic'"):
-        fit_rows(where, [Row("x", fitter="magic")], [1], say=lambda text: None)
 
 
 def test_several_at_a_time_give_what_one_gives(place: Path) -> None:
