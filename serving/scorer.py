@@ -60,8 +60,8 @@ class Scorer:
         self.tasks = self._model.tasks
         self.features: tuple[FeatureColumn, ...] = self._model.schema.seeds.features
         self.width = ranker.config.width
-        self.activities = ranker.config.activities
-        """N: activities of a member."""
+        self.activities = ranker.sequence_length
+        """N: activities of a member; 0 where the model reads none."""
         self.member_token_size, self.item_token_size = len(self._cold_member), len(self._cold_item)
         """H * width: values of a member's tokens, and of an item's; the two sides may differ in H."""
         self.activity_size = self.activities * self.width

@@ -28,9 +28,14 @@ STEPS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("+ long-term loss", {"long_term": 0}),
     ("+ matching", {"matching": False}),
     ("+ overlap", {"overlap": False}),
+    ("+ own features beside the tokens", {"profiles": False}),
+    ("+ cross network", {"cross_layers": 0}),
+    ("+ numbers in pieces", {"pieces": 0}),
+    ("+ experts", {"experts": 0}),
+    ("+ learned weights of the tasks", {"task_weighting": "fixed"}),
 )
-"""Ingredients in the order in which they are added (LiGNN, arXiv 2402.11139, as far as it goes), each with what
-switches it off."""
+"""Ingredients in the order in which they are added (LiGNN, arXiv 2402.11139, as far as it goes, then ours), each with
+the key that switches it off."""
 _LONG_TERM = 10
 
 
@@ -64,8 +69,8 @@ STUDY = Study(
     name="ablation",
     title="What each ingredient adds",
     about=(
-        "Above the full model: each line has the ingredients of the lines above it and one more, in LiGNN's order; the "
-        "last ingredient makes the full model. Below it: the full model with one thing changed."
+        "Above the full model: each line has the ingredients of the lines above it and one more, in LiGNN's order, "
+        "then ours; the last ingredient makes the full model. Below it: the full model with one thing changed."
     ),
     reference=FULL,
     rows=rows,

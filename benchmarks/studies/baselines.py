@@ -4,6 +4,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
+from benchmarks.studies.breakdown import best, breakdown
+from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
 from benchmarks.studies.row import AS_OF, FITS, FROZEN, Row
 from benchmarks.studies.study import Study, command
@@ -44,6 +46,18 @@ def lines(row: Row) -> dict[str, dict[str, str] | None]:
     return {row.name: None}
 
 
+def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> list[str]:
+    """Where the ranker's rows gain or lose against the best row of trees."""
+    ours = [line for line in evaluation.lines if line.startswith(RANKER)]
+    trees = [line for line in evaluation.lines if line.startswith(TREES)]
+    if not ours or not trees:
+        return []
+    parts = ["## Where the loss is", "Against the row of trees with the best AUC, paired; AUC as of the impression."]
+    for task in evaluation.truth.tasks:
+        parts += [f"### {task}", breakdown(evaluation, ours, best(evaluation, trees, task), task)]
+    return parts
+
+
 def _fits(name: str, baseline: str | None) -> list[Row]:
     return [
         Row(f"{name}, {FITS['mixed']}", state="mixed", baseline=baseline),
@@ -64,6 +78,7 @@ STUDY = Study(
     rows=rows,
     options=options,
     lines=lines,
+    sections=sections,
 )
 
 if __name__ == "__main__":

@@ -3,11 +3,13 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
+from benchmarks.studies import counted
 from benchmarks.studies.ablation import FULL, WITHOUT_GRAPH
 from benchmarks.studies.baselines import TREES
-from benchmarks.studies.changes import NOTHING, ColdItems
+from benchmarks.studies.cold_items import ColdItems
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
+from benchmarks.studies.parts import NOTHING
 from benchmarks.studies.picture import Panel
 from benchmarks.studies.row import Row
 from benchmarks.studies.study import Study, command
@@ -18,12 +20,14 @@ HELD_OUT = ", items held out"
 
 
 def options(parser: ArgumentParser) -> None:
-    """Whose items are held out, and what tells of their past."""
+    """Whose items are held out, and what counts their impressions."""
     kept = ColdItems("")
     parser.add_argument("--owner", help="node type whose items are made cold (author, say); default: none are")
     parser.add_argument("--share", type=float, default=kept.share, help="share of the owners that are held out")
-    parser.add_argument("--counters", default=kept.counters, help="pattern of impression features counted by item")
-    parser.add_argument("--history", default=NOTHING, help="pattern of the item's features that tell of behaviour")
+    parser.add_argument(
+        "--history", default=kept.history, help="pattern of item features whose first version tells of behaviour"
+    )
+    counted.options(parser)
 
 
 def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
@@ -49,8 +53,10 @@ def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> 
     task, reference = evaluation.truth.primary, FULL + HELD_OUT
     parts = [
         f"## {task}: items of {asked.share:.0%} of all {asked.owner}s held out",
-        "These items have no impression, no edge of behaviour and no counter; of their own features those that match "
-        f"`{asked.history}` are missing. In brackets: minus {reference}, paired.",
+        f"These items and their {asked.owner}s have no edge of behaviour, the items no impression before and no "
+        "counter; their IDs are ones that no model has met; of their features they keep the first version"
+        + ("" if asked.history == NOTHING else f", but for what matches `{asked.history}`")
+        + f". In brackets: minus {reference}, paired.",
     ]
     header = ["", f"cold items ({int(scored.sum()):,})", f"the others ({int((~scored).sum()):,})"]
     for metric in ("auc", "gauc"):
@@ -81,7 +87,7 @@ def panels(evaluation: Evaluation, asked: Namespace) -> list[Panel]:
 
 
 def _cold(asked: Namespace) -> ColdItems:
-    return ColdItems(asked.owner, asked.window, asked.share, asked.history, asked.counters)
+    return ColdItems(asked.owner, asked.window, asked.share, asked.history, counted.counted_of(asked))
 
 
 STUDY = Study(

@@ -3,9 +3,11 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
-from benchmarks.studies.changes import NOTHING, OneSurface
+from benchmarks.studies import counted
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
+from benchmarks.studies.one_surface import OneSurface
+from benchmarks.studies.parts import NOTHING
 from benchmarks.studies.picture import Panel
 from benchmarks.studies.row import Row
 from benchmarks.studies.study import Study, command
@@ -23,20 +25,19 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument("--surfaces", nargs="+", help="names; default: all but the largest and the tiny ones")
     parser.add_argument("--attribute", default=kept.attribute, help="the edges' attribute that holds the surface")
     parser.add_argument(
-        "--elsewhere", default=kept.elsewhere, help="pattern of impression features that tell of other surfaces"
+        "--elsewhere",
+        default=kept.elsewhere,
+        help="pattern of impression features that tell of other surfaces, where they cannot be counted on one alone",
     )
     parser.add_argument("--elsewhere-nodes", default=NOTHING, help="pattern of node features that do")
+    counted.options(parser)
 
 
 def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
     """The model of everything, and one for each surface."""
-    return [
-        Row(EVERYTHING),
-        *(
-            Row(alone(name), change=OneSurface(name, asked.attribute, asked.elsewhere, asked.elsewhere_nodes))
-            for name in asked.surfaces or small_surfaces(graph, asked.window)
-        ),
-    ]
+    hidden = asked.attribute, asked.elsewhere, asked.elsewhere_nodes, counted.counted_of(asked)
+    names = asked.surfaces or small_surfaces(graph, asked.window)
+    return [Row(EVERYTHING), *(Row(alone(name), change=OneSurface(name, *hidden)) for name in names)]
 
 
 def small_surfaces(graph: TemporalGraph, window: str) -> list[str]:
@@ -104,8 +105,8 @@ STUDY = Study(
     title="One surface alone against all together",
     about=(
         "A surface alone: only its impressions to learn from, only its behaviour in the graph and in the members' "
-        "sequences, only the features that count on that surface; what members and items are is known to both. All "
-        "surfaces: one model of everything, on the same impressions."
+        "sequences; counters and context are counted again from its impressions alone, as they are counted from all; "
+        "what members and items are is known to both. All surfaces: one model of everything, on the same impressions."
     ),
     reference=EVERYTHING,
     rows=rows,

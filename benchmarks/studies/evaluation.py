@@ -5,6 +5,7 @@ same mean when users are drawn again; every row sees the same draws, so a differ
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,6 +90,12 @@ class Line:
         """One line of two fits, each for states of its own."""
         return Line(self.name, {**self.scores, **other.scores}, [*self.notes, *other.notes])
 
+    def member_means(self, member: np.ndarray) -> "Line":
+        """Every score replaced by the mean of those of its ``member`` (n,)."""
+        which = np.unique(member, return_inverse=True)[1]
+        scores = {state: [_means(fit, which) for fit in fits] for state, fits in self.scores.items()}
+        return Line(self.name, scores, self.notes)
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -122,6 +129,13 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         self.bootstrap = UserBootstrap(self.truth.member, self.draws, self.seed)
+
+    def between_members(self, names: Sequence[str]) -> "Evaluation":
+        """Some of the lines, each row with the mean of its member's scores: all that tells one member from another."""
+        found = copy(self)  # with the same draws
+        found.lines = {name: self.lines[name].member_means(self.truth.member) for name in names}
+        found._kept = {}
+        return found
 
     def metric(self, line: str, metric: Metric, task: str, part: np.ndarray | None = None) -> Estimate:
         """The metric of a line over the rows of ``part`` (n,) bool, None = all, that the line scores."""
@@ -177,6 +191,17 @@ class Evaluation:
         if not fits:
             return np.zeros(len(self.truth.keys), dtype=bool)
         return np.logical_and.reduce([~np.isnan(fit[:, place]) for fit in fits])
+
+
+def _means(scores: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """(n, tasks) float64: the mean of the known scores of each row's group; NaN stays."""
+    found = np.full(scores.shape, np.nan)
+    for column in range(scores.shape[1]):
+        known = ~np.isnan(scores[:, column])
+        own = group[known]
+        means = np.bincount(own, scores[known, column]) / np.maximum(np.bincount(own), 1)
+        found[known, column] = means[own]
+    return found
 
 
 def _estimate(points: tuple[float, ...], drawn: np.ndarray, rows: int) -> Estimate:

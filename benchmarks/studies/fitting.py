@@ -6,9 +6,12 @@ where the rows are rankers: it runs on a GPU machine that holds no more.
 
 import os
 import subprocess
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from shutil import which
@@ -30,6 +33,10 @@ from models.training.fit import fit
 from models.training.predict import predict
 
 Say = Callable[[str], None]
+Done = Callable[[Row, int, Callable[[], float]], Exception | None]
+"""Told of a row, a seed and what waits for its fit; answers what went wrong."""
+
+
 FITTED_ON = ("train", "validate")
 """The windows that ``fit`` learns from."""
 
@@ -64,35 +71,42 @@ class Setting:
         return self.predictions / "models" / digest
 
 
-def fit_rows(setting: Setting, rows: Sequence[Row], seeds: Sequence[int], jobs: int = 1, say: Say = print) -> None:
-    """Make the file of every (row, seed) that has none yet. Raises StudyError, after all others, where some failed."""
+def fit_rows(
+    setting: Setting,
+    rows: Sequence[Row],
+    seeds: Sequence[int],
+    jobs: int = 1,
+    say: Say = print,
+    devices: Sequence[str] = (),
+) -> None:
+    """Make the file of every (row, seed) that has none yet, ``jobs`` at a time on ``devices`` in turn (none = that of
+    the setting). Raises StudyError, after all others, where some failed."""
     if setting.window in FITTED_ON:
         raise StudyError(f"window: expected one after {' and '.join(FITTED_ON)}; found {setting.window!r}")
-    graph = setting.load()
+    graph, devices = setting.load(), devices or (setting.device,)
     if not len(graph.seeds.rows(setting.window)):
         raise StudyError(f"window: expected one with impressions; found none in {setting.window!r}")
     pairs = [(row, seed) for row in rows for seed in seeds if missing(setting, graph, row, seed)]
     # Rows of one recipe are one fit: two processes must not make the same file.
     work = list({setting.digest(row, seed, graph): (row, seed) for row, seed in pairs}.values())
-    say(f"{len(rows)} rows, {len(seeds)} seeds: {len(work)} to fit on {setting.device}, {jobs} at a time")
+    say(f"{len(rows)} rows, {len(seeds)} seeds: {len(work)} to fit on {', '.join(devices)}, {jobs} at a time")
     failed: list[str] = []
 
-    def done(row: Row, seed: int, finish: Callable[[], float]) -> None:
+    def done(row: Row, seed: int, finish: Callable[[], float]) -> Exception | None:
         try:
             say(f"{row.name}, seed {seed}: {finish():.0f} s")
         except Exception as error:  # one row's failure must not cost the others
             failed.append(f"{row.name}, seed {seed}: {type(error).__name__}: {error}")
             say(failed[-1])
+            return error
+        return None
 
     if jobs == 1:
+        alone = replace(setting, device=devices[0])
         for row, seed in work:
-            done(row, seed, lambda row=row, seed=seed: fit_row(setting, graph, row, seed))  # type: ignore[misc]
-    elif work:
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        with ProcessPoolExecutor(jobs, get_context("spawn"), _begin, (setting, threads)) as pool:
-            running = {pool.submit(_fit_row_there, row, seed): (row, seed) for row, seed in work}
-            for future in as_completed(running):
-                done(*running[future], future.result)
+            done(row, seed, partial(fit_row, alone, graph, row, seed))
+    else:
+        in_lanes([replace(setting, device=devices[lane % len(devices)]) for lane in range(jobs)], work, done)
     if failed:
         raise StudyError(f"{len(failed)} of {len(work)} fits failed; the others are kept:\n" + "\n".join(failed))
 
@@ -144,7 +158,11 @@ Score = Callable[[torch.Tensor, Seen], np.ndarray]
 
 
 def _ranker(
-    graph: TemporalGraph, model: ModelConfig, training: TrainingConfig, setting: Setting, folder: Path
+    graph: TemporalGraph,
+    model: ModelConfig,
+    training: TrainingConfig,
+    setting: Setting,
+    folder: Path,
 ) -> tuple[Score, dict[str, Any]]:
     """The ranker, out of ``folder`` where it was fitted before."""
     summary: dict[str, Any] = {}
@@ -188,12 +206,37 @@ def commit_of(folder: Path) -> str:
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 
+def in_lanes(settings: Sequence[Setting], work: Sequence[tuple[Row, int]], done: Done) -> None:
+    """Fit ``work`` in as many processes as there are settings; one that dies costs its own fit and is replaced."""
+    waiting = deque(work)
+    threads = max(1, (os.cpu_count() or 1) // len(settings))
+
+    def lane(setting: Setting) -> None:
+        pool = None
+        while True:
+            try:
+                row, seed = waiting.popleft()
+            except IndexError:
+                break
+            pool = pool or ProcessPoolExecutor(1, get_context("spawn"), _begin, (setting, threads))
+            if isinstance(done(row, seed, pool.submit(_fit_row_there, row, seed).result), BrokenProcessPool):
+                pool.shutdown()
+                pool = None
+        if pool:
+            pool.shutdown()
+
+    with ThreadPoolExecutor(len(settings)) as lanes:
+        list(lanes.map(lane, settings))
+
+
 _there: dict[str, Any] = {}
-"""In a process of the pool: the study's setting and its graph, read once."""
+"""In a process of a lane: its setting and the graph, read once."""
 
 
 def _begin(setting: Setting, threads: int) -> None:
     torch.set_num_threads(threads)
+    if setting.device.startswith("cuda"):
+        torch.cuda.set_device(setting.device)
     _there.update(setting=setting, graph=setting.load())
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _FOLDERS = {"graph": "GRAPH", "predictions": None, "out": None, "device": None, "jobs": None, "only": None}
 """Options that say where and how fast, not what."""
+_JSON = ("model", "training", "counters", "context")
+"""Options that hold JSON or name a file of it."""
 
 
 def write_report(
@@ -96,13 +98,15 @@ def _arguments(asked: Namespace) -> str:
     for name, value in vars(asked).items():
         if name in _FOLDERS:
             words += [f"--{name} {_FOLDERS[name]}"] if _FOLDERS[name] else []
-        elif name in ("model", "training") and value != "{}":
-            words.append(f"--{name} {quote(value if value.lstrip().startswith('{') else Path(value).name)}")
+        elif name in _JSON:
+            inline = value is None or value.lstrip().startswith(("{", "["))
+            given = value not in (None, "{}")
+            words += [f"--{name} {quote(value if inline else Path(value).name)}"] if given else []
         elif name == "spec" and value is not None:
             words.append(f"--spec configs/{value.name}")
         elif isinstance(value, bool):
             words += [f"--{name.replace('_', '-')}"] if value else []
-        elif name not in ("model", "training", "spec", "commit", "rows") and value is not None:
+        elif name not in ("spec", "commit", "rows") and value is not None:
             listed = " ".join(quote(str(one)) for one in (value if isinstance(value, list) else [value]))
             words.append(f"--{name.replace('_', '-')} {listed}")
     return " ".join(words)

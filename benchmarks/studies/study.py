@@ -59,7 +59,8 @@ def command(study: Study, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--predictions", type=Path, default=ROOT / "state" / "predictions", help="folder of the fits")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="one fit of every row with each")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", nargs="+", default=[device], help="one, or several that take fits in turn")
     parser.add_argument("--jobs", type=int, default=1, help="fits at a time, each in a process of its own")
     parser.add_argument("--spec", type=Path, help="a product's YAML: its model and training")
     parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: as it is")
@@ -91,7 +92,7 @@ def _run(study: Study, asked: Namespace) -> None:
         model=model,
         training=training,
         window=asked.window,
-        device=asked.device,
+        device=asked.device[0],
         commit=asked.commit or commit_of(ROOT),
         longer=asked.validate_with_gate,
     )
@@ -102,11 +103,15 @@ def _run(study: Study, asked: Namespace) -> None:
         raise StudyError(f"rows: expected some of {', '.join(names)}; found {', '.join(wrong)}")
     if asked.only != "table":
         chosen = [row for row in rows if not asked.rows or row.name in asked.rows]
-        fit_rows(setting, chosen, asked.seeds, asked.jobs, lambda text: print(text, flush=True))
+        fit_rows(setting, chosen, asked.seeds, asked.jobs, _say, asked.device)
     if asked.only != "fit":
         evaluation, absent = evaluate(study, setting, graph, rows, asked.seeds, asked.draws)
         path = write_report(study, evaluation, absent, graph, asked)
         print(f"{path}: {len(evaluation.lines)} lines" + (f", without {', '.join(absent)}" if absent else ""))
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _configs(asked: Namespace) -> tuple[ModelConfig, TrainingConfig]:

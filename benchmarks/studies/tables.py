@@ -42,7 +42,7 @@ def interval(found: Estimate, signed: bool = False) -> str:
 
 
 def values(evaluation: Evaluation, lines: Sequence[str], task: str) -> str:
-    """Every metric of every line: mean over seeds ± standard deviation over seeds, and how long a fit took."""
+    """Every metric of every line: mean over seeds ± standard deviation over seeds, seconds a fit, and which seeds."""
     body = []
     for line in lines:
         cells = [line]
@@ -52,8 +52,9 @@ def values(evaluation: Evaluation, lines: Sequence[str], task: str) -> str:
             cells.append(number(found.value) + spread)
         notes = evaluation.lines[line].notes
         cells.append(f"{np.mean([note['seconds'] for note in notes]):.0f}" if notes else NOTHING)
+        cells.append(", ".join(map(str, sorted({note["seed"] for note in notes}))) or NOTHING)
         body.append(cells)
-    return table(["", *METRICS.values(), "seconds"], body)
+    return table(["", *METRICS.values(), "seconds", "seeds"], body)
 
 
 def intervals(evaluation: Evaluation, lines: Sequence[str], task: str) -> str:

@@ -130,7 +130,11 @@ class _Rows:
         return bool(len(self.labels)) and bool(np.ptp(self.labels) > 0)
 
     def dataset(self, reference: "lightgbm.Dataset | None" = None) -> "lightgbm.Dataset":
-        """For LightGBM, once: its bins depend on the parameters that it is trained with."""
+        """For LightGBM, once: its bins depend on the parameters that it is trained with.
+
+        Category columns are declared as such. Their codes are the graph's: 0 (missing) is a value of its own, and one
+        that no training row had falls to the side of a split that its set of values does not name.
+        """
         import lightgbm
 
         return lightgbm.Dataset(self.values, self.labels, reference=reference, categorical_feature=self.categories)

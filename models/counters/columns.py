@@ -7,7 +7,15 @@ from models.counters.plan import OVERALL, CounterPlan, plan_of
 if TYPE_CHECKING:
     from models.spec import Spec
 
-__all__ = ["OVERALL", "columns_of", "feature_columns", "outcome_columns", "state_columns", "state_columns_of"]
+__all__ = [
+    "OVERALL",
+    "columns_of",
+    "feature_columns",
+    "feature_columns_of",
+    "outcome_columns",
+    "state_columns",
+    "state_columns_of",
+]
 
 Kind = Literal["int", "ints"]
 
@@ -38,12 +46,21 @@ def columns_of(plan: CounterPlan) -> list[tuple[str, Kind]]:
 
 def feature_columns(spec: "Spec", name: str) -> list[str]:
     """The features that ``derive`` makes of a counter, in order."""
-    plan = plan_of(spec, name)
-    return [f"{name}_exposures", *([f"{name}_recency"] if plan.recency else []), *outcome_columns(spec, name)]
+    return feature_columns_of(plan_of(spec, name))
+
+
+def feature_columns_of(plan: CounterPlan) -> list[str]:
+    """The same of a plan."""
+    name = plan.name
+    return [f"{name}_exposures", *([f"{name}_recency"] if plan.recency else []), *_outcome_columns(plan)]
 
 
 def outcome_columns(spec: "Spec", name: str) -> list[str]:
     """Those of them that move with outcomes: rates, then the last outcomes from the newest back."""
-    plan = plan_of(spec, name)
+    return _outcome_columns(plan_of(spec, name))
+
+
+def _outcome_columns(plan: CounterPlan) -> list[str]:
+    name = plan.name
     rates = [f"{name}_{rate.name}_rate" for rate in plan.rates]
     return rates + [f"{name}_last{place}_{rate.name}" for rate in plan.rates for place in range(1, plan.last + 1)]

@@ -107,7 +107,7 @@ def fake_graph(members: int = 40, items: int = 60, seed: int = 0, impressions: i
         schema=schema,
         edges=edges,
         nodes=nodes,
-        seeds=_seeds(schema, who, what, shown, settled, click, random),
+        seeds=_seeds(schema, who, what, shown, settled, click, random, seed),
         node_keys=node_keys,
     )
 
@@ -194,6 +194,7 @@ def _seeds(
     settled: np.ndarray,
     click: np.ndarray,
     random: np.random.Generator,
+    seed: int,
 ) -> Seeds:
     windows = schema.seeds.windows
     window = np.searchsorted([span.start for span in windows], shown, side="right") - 1
@@ -206,10 +207,7 @@ def _seeds(
     numbers = random.random((count, 2)).astype(np.float32)
     numbers[random.random((count, 2)) < 0.1] = np.nan
     categories = random.integers(0, 3, (count, 1))
-    later = window > 1
-    starts = np.array([span.start for span in windows])
-    frozen = numbers.copy()
-    frozen[later, 0] = 0.5
+    frozen_time, frozen = _frozen(schema, window, shown, numbers, np.random.default_rng(seed + 2))
     return Seeds(
         member=torch.from_numpy(who),
         item=torch.from_numpy(what),
@@ -220,9 +218,24 @@ def _seeds(
         numbers=torch.from_numpy(numbers),
         categories=torch.from_numpy(categories),
         labels=torch.from_numpy(np.stack([click.astype(np.float32), dwell], axis=1)),
-        frozen_time=torch.from_numpy(np.where(later, starts[window], shown)),
+        frozen_time=torch.from_numpy(frozen_time),
         frozen_numbers=torch.from_numpy(frozen),
         frozen_categories=torch.from_numpy(categories.copy()),
         keys=pa.array(keys),
         windows=tuple(span.name for span in windows),
     )
+
+
+def _frozen(
+    schema: GraphSchema, window: np.ndarray, shown: np.ndarray, numbers: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The earlier moment of each seed (rows,), and its numbers (rows, 2) with the member's rate of that moment.
+
+    Train: one to 24 hours before the seed, whole hours. Later windows: their start.
+    """
+    train = window == schema.seeds.windows.index(schema.window("train"))
+    starts = np.array([span.start for span in schema.seeds.windows])
+    moment = np.where(train, shown - random.integers(1, 25, len(shown)) * HOUR, starts[window])
+    frozen = numbers.copy()
+    frozen[:, 0] = np.where(train, random.random(len(shown)), 0.5)
+    return moment, frozen

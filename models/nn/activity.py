@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -16,6 +17,11 @@ from models.nn.edges import ATTRIBUTES, AttributeEncoder, EdgeEncoder, attribute
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
 from models.nn.passing import pass_through
+
+LookUp = Callable[[Tensor], Tensor]
+"""(n,) node states -> (n, w): their inputs."""
+Content = Callable[[Tensor, Tensor], Tensor]
+"""Nodes of one type (n,), -1 = unknown, and moments (n,) -> (n, w): what they were then."""
 
 
 class ActivityEncoder(nn.Module):
@@ -60,9 +66,7 @@ class ActivityEncoder(nn.Module):
             if self.said:
                 self.said.weight[: config.width // 2] = 0.0
 
-    def forward(
-        self, encoded: EncodedGraph, activities: Activities, time: Tensor, look_up: Callable[[Tensor], Tensor]
-    ) -> Tensor:
+    def forward(self, encoded: EncodedGraph, activities: Activities, time: Tensor, look_up: LookUp) -> Tensor:
         """(B, N, w), 0 where masked; ``time`` (B,): as of when; ``look_up``: (n,) node states -> (n, w) inputs."""
         batch, count = activities.edge.shape
         edge = activities.edge.flatten()
@@ -70,14 +74,10 @@ class ActivityEncoder(nn.Module):
             edge = encoded.activity_edge[edge]
         moment, target = time.repeat_interleave(count), activities.target.flatten()
         tokens = torch.zeros(batch * count, self.width, device=time.device)
+        fill = fill_without_waiting if time.is_cuda else fill_where_seen
         for place, node in enumerate(self.acted_on):
             seen = self.of_type[place][edge] & activities.mask.flatten()
-            if time.is_cuda:  # all rows, of which those of another type hold the unknown node: the GPU need not wait
-                content = self._content(encoded, node, torch.where(seen, target, -1), moment, look_up)
-                tokens = torch.where(seen.unsqueeze(1), content, tokens)
-            else:
-                rows = torch.nonzero(seen).flatten()
-                tokens = tokens.index_copy(0, rows, self._content(encoded, node, target[rows], moment[rows], look_up))
+            tokens = fill(tokens, seen, target, moment, partial(self._content, encoded, node, look_up))
         tokens = self.content(tokens) + self.action(edge)
         if self.said:
             tokens = tokens + self.said(self._attributes(encoded, edge, activities.row.flatten()))
@@ -93,9 +93,7 @@ class ActivityEncoder(nn.Module):
             total = total + encoder(encoded.edges[name], torch.where(own, row, 0)) * own.unsqueeze(1)
         return total
 
-    def _content(
-        self, encoded: EncodedGraph, node: str, index: Tensor, time: Tensor, look_up: Callable[[Tensor], Tensor]
-    ) -> Tensor:
+    def _content(self, encoded: EncodedGraph, node: str, look_up: LookUp, index: Tensor, time: Tensor) -> Tensor:
         """(n, w): nodes of one type with what they belong to, strictly before ``time`` (n,)."""
         tree = Sampler(replace(encoded.graph, schema=self.around), hops=1).tree(node, index, time)
         states = [encoded.state(node, index, time)]
@@ -108,3 +106,14 @@ class ActivityEncoder(nn.Module):
             said = self.around_edges[name](branch, encoded.edges[name])
             content = content + self.attention[name](root, neighbour, branch.mask, said).squeeze(1)
         return content
+
+
+def fill_where_seen(tokens: Tensor, seen: Tensor, target: Tensor, time: Tensor, content: Content) -> Tensor:
+    """``tokens`` (n, w) with the content of ``target`` (n,) as of ``time`` (n,) in the rows ``seen`` (n,) bool."""
+    rows = torch.nonzero(seen).flatten()
+    return tokens.index_copy(0, rows, content(target[rows], time[rows]))
+
+
+def fill_without_waiting(tokens: Tensor, seen: Tensor, target: Tensor, time: Tensor, content: Content) -> Tensor:
+    """The same, computed in every row, the unknown node in those not seen: a GPU need not tell how many are."""
+    return torch.where(seen.unsqueeze(1), content(torch.where(seen, target, -1), time), tokens)

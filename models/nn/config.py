@@ -43,7 +43,8 @@ class ModelConfig:
     graph: bool = True
     """Trees around member and item; off: their tokens come from the node's own features alone."""
     sequence: bool = True
-    """The member's activities and the transformer; off: member and item tokens go straight to the heads."""
+    """The member's activities and the transformer; off: no activity is read or stored, member and item tokens go
+    straight to the heads."""
     item_neighbours: bool = True
     """Neighbours of what was acted on, inside the sequence."""
     positions: bool = True

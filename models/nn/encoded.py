@@ -58,7 +58,9 @@ class EncodedGraph:
     impression_categories: Tensor
     """(seeds, categories) int64."""
     frozen_numbers: Tensor
+    """(seeds, dense width) float32: as of each seed's ``frozen_time``."""
     frozen_categories: Tensor
+    """(seeds, categories) int64, likewise."""
     surface: Tensor
     """(seeds,) int64: position in the model's surfaces; -1 where it does not know the surface."""
     activity_edge: Tensor

@@ -6,7 +6,7 @@ class ModelError(ValueError):
 
 
 class ConfigError(ModelError):
-    """Raised when sizes of a ModelConfig do not fit together."""
+    """Raised when a key of a configuration has a value that cannot be used, alone or beside the others."""
 
 
 class EncodingError(ModelError):

@@ -15,6 +15,7 @@ class TaskHeads(nn.Module):
 
     def __init__(self, config: ModelConfig, matches: int, crossed: int, tasks: int) -> None:
         super().__init__()
+        # candidate w, summary 2 w, their products 2 w, context w
         inputs, width = 6 * config.width + matches, config.head_width
         self.bottom = (
             Experts(inputs, width, config.experts, tasks, config.dropout)

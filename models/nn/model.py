@@ -11,12 +11,12 @@ from models.graph.tree import Activities, Tree
 from models.nn.activity import ActivityEncoder
 from models.nn.age import AGE_FEATURES, age_features
 from models.nn.aggregation import Aggregation, walk
+from models.nn.bounds import check
 from models.nn.config import ModelConfig
 from models.nn.context import Context
 from models.nn.encoded import EncodedGraph, unknown_node
 from models.nn.encoders import NodeEncoder
 from models.nn.encoding import Encoding
-from models.nn.errors import ConfigError
 from models.nn.heads import TaskHeads
 from models.nn.long_term import LongTerm
 from models.nn.matching import Matching
@@ -26,16 +26,16 @@ from models.nn.sequence import SequenceDecoder
 
 
 class Ranker(nn.Module):
-    """The model. B = batch, C = candidates of a slate, N = activities, w = width, T = tasks.
+    """The model. B = batch, C = candidates of a slate, N = ``sequence_length``, w = width, T = tasks.
 
     H = rows of either side's tokens: ``graph_tokens`` learned ones, then the hashed keys that ``Overlap`` counts, then
     the node's own features (``Profile``).
     """
 
     def __init__(self, config: ModelConfig, schema: GraphSchema, encoding: Encoding) -> None:
-        """Raises ConfigError where sizes do not fit together."""
+        """Raises ConfigError for a configuration that cannot be used."""
         super().__init__()
-        _check(config)
+        check(config)
         self.config, self.schema, self.encoding = config, schema, encoding
         self.inputs = nn.ModuleDict(
             {node.name: NodeEncoder(config, node, encoding.nodes[node.name]) for node in schema.nodes}
@@ -46,8 +46,8 @@ class Ranker(nn.Module):
         self.member_side = Aggregation(config, walked, encoding, *roots)
         self.own_item_side = Aggregation(config, walked, encoding, item) if config.separate_encoders else None
         self.targets = schema.targets
-        self.activities = ActivityEncoder(config, schema, encoding)
-        self.age = nn.Linear(AGE_FEATURES, config.width)
+        self.activities = ActivityEncoder(config, schema, encoding) if config.sequence else None
+        self.age = nn.Linear(AGE_FEATURES, config.width) if config.sequence else None
         self.sequence = SequenceDecoder(config) if config.sequence else None
         self.member_profile = Profile(encoding.nodes[member], config.width, config.profiles)
         self.item_profile = Profile(encoding.nodes[item], config.width, config.profiles)
@@ -77,6 +77,11 @@ class Ranker(nn.Module):
     def hops(self) -> int | None:
         """How far trees have to reach; None = as far as the schema says."""
         return None if self.config.graph else 0
+
+    @property
+    def sequence_length(self) -> int:
+        """N: how many of a member's last activities are read; 0 where ``sequence`` is off."""
+        return self.config.activities if self.sequence else 0
 
     @property
     def rows(self) -> tuple[int, int]:
@@ -112,7 +117,10 @@ class Ranker(nn.Module):
     def activity_tokens(
         self, encoded: EncodedGraph, activities: Activities, time: Tensor, table: Tensor | None = None
     ) -> Tensor:
-        """(B, N, w): content and action of each activity as of ``time`` (B,), not its own time; 0 where masked."""
+        """(B, N, w): content and action of each activity as of ``time`` (B,), not its own time; 0 where masked, and
+        everywhere where ``sequence`` is off."""
+        if self.activities is None:
+            return torch.zeros(*activities.mask.shape, self.config.width, device=time.device)
         return self.activities(encoded, activities, time, lambda state: self._look_up(encoded, state, table))
 
     def decode(
@@ -148,7 +156,7 @@ class Ranker(nn.Module):
         early, late, crossed = self.context(numbers, categories, surface, hour, weekday, state_age, profiles)
         candidates = item_tokens + self.fuse(early).unsqueeze(2)
         age = self._age(activity_age)
-        if self.sequence:
+        if self.sequence and self.age:
             summary, tokens = self.sequence(member_tokens, activity_tokens + self.age(age), activity_mask, candidates)
         else:
             summary, tokens = member_tokens.mean(dim=1).repeat(1, 2), candidates
@@ -160,7 +168,7 @@ class Ranker(nn.Module):
     def long_term_loss(self, activity_tokens: Tensor, activity_age: Tensor, activity_mask: Tensor) -> Tensor:
         """The loss () of foretelling the last N2 activities (``LongTerm``), summed over rows; arguments as ``decode``
         has them. 0 where ``long_term`` or ``sequence`` is off."""
-        if not (self.sequence and self.long_term):
+        if not (self.sequence and self.age and self.long_term):
             return activity_tokens.new_zeros(())
         aged = activity_tokens + self.age(self._age(activity_age))
         outputs = self.sequence.outputs(aged, activity_mask)
@@ -210,16 +218,3 @@ class Ranker(nn.Module):
             of_type = rows[(rows >= nodes.first) & (rows < nodes.first + len(nodes))]
             parts.append(self.inputs[name](nodes, of_type - nodes.first))
         return nn.functional.embedding(place[state], torch.cat(parts))
-
-
-def _check(config: ModelConfig) -> None:
-    if config.width % config.heads:
-        raise ConfigError(f"width: expected a multiple of heads ({config.heads}); found {config.width}")
-    for name in ("width", "graph_tokens", "activities", "layers", "heads", "head_width"):
-        if getattr(config, name) < 1:
-            raise ConfigError(f"{name}: expected 1 or more; found {getattr(config, name)}")
-    if config.long_term >= config.activities:
-        raise ConfigError(f"long_term: expected fewer than activities ({config.activities}); found {config.long_term}")
-    for name in ("dropout", "id_dropout"):
-        if not 0 <= getattr(config, name) < 1:
-            raise ConfigError(f"{name}: expected 0 or more and below 1; found {getattr(config, name)}")

@@ -1,7 +1,7 @@
 """GraphSAGE (Hamilton, Ying, Leskovec 2017) on trees of fixed fan-out: mean aggregation, one weight per edge type.
 
-The plain encoder that temporal models are measured against (LiGNN, arXiv 2402.11139), and the model of
-``benchmarks.training_throughput``. On the same tree it equals PyG's ``HeteroConv`` of ``SAGEConv``.
+The encoder of the baseline without time (``models.baselines.sage``) and of ``benchmarks.training_throughput``; the
+``Ranker`` has its own. On the same tree it equals PyG's ``HeteroConv`` of ``SAGEConv``.
 """
 
 from collections.abc import Mapping

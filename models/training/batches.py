@@ -38,12 +38,15 @@ class Batch:
     age: Tensor
     """(B, N) float32 seconds from each activity to the SEED's time; 0 where masked."""
     numbers: Tensor
-    """(B, 1, F)."""
+    """(B, 1, F) float32: the impressions' features as ``Encoding`` gives them."""
     categories: Tensor
-    """(B, 1, K)."""
+    """(B, 1, K) int64."""
     surface: Tensor
+    """(B,) int64; -1 where the model does not know it."""
     hour: Tensor
+    """(B,) int64 local hour, 0 to 23."""
     weekday: Tensor
+    """(B,) int64 local weekday, 0 = Monday."""
     state_age: Tensor
     """(B,) float32 seconds from the seed's ``member_time`` to its own time."""
     labels: Tensor
@@ -61,8 +64,9 @@ class Batches:
         seed: int = 0,
         hops: int | None = None,
     ) -> None:
-        """``activities``: N, how many of the member's last activities a batch holds; ``limit``: the largest fan-out,
-        ``hops``: how far trees reach, None = as the schema says; ``seed``: of the sampler's random strategies."""
+        """``activities``: N, how many of the member's last activities a batch holds, 0 or more; ``limit``: the largest
+        fan-out, ``hops``: how far trees reach, None = as the schema says; ``seed``: of the sampler's random
+        strategies."""
         self.encoded, self.activities = encoded, activities
         self.sampler = Sampler(encoded.graph, hops=hops, limit=limit, seed=seed)
 
@@ -82,7 +86,7 @@ class Batches:
         member_time = torch.where(seen == FRESH, seeds.time[first], seeds.frozen_time[first]) - lag
         frozen = _spread(seen == FROZEN, of).unsqueeze(1)
         schema, member = graph.schema.seeds, seeds.member[first]
-        activities = self.sampler.activities(member, member_time, self.activities)
+        activities = last_activities(self.sampler, member, member_time, self.activities)
         aged = replace(activities, time=_spread(activities.time, of), mask=_spread(activities.mask, of))
         numbers = _where(frozen, self.encoded.frozen_numbers, self.encoded.impression_numbers, rows)
         categories = _where(frozen, self.encoded.frozen_categories, self.encoded.impression_categories, rows)
@@ -102,6 +106,14 @@ class Batches:
             state_age=(time - _spread(member_time, of)).float() / _SECOND,
             labels=seeds.labels[rows],
         )
+
+
+def last_activities(sampler: Sampler, member: Tensor, time: Tensor, count: int) -> Activities:
+    """The last ``count`` activities of ``member`` (batch,) strictly before ``time`` (batch,); 0 = none."""
+    if count:
+        return sampler.activities(member, time, count)
+    none = time.new_zeros(len(time), 0)
+    return Activities(edge=none, target=none, row=none, time=none, mask=none > 0)
 
 
 def activity_age(activities: Activities, time: Tensor) -> Tensor:

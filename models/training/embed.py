@@ -15,6 +15,7 @@ from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.training.artifact import Model
+from models.training.batches import last_activities
 from models.training.files import write_json
 from models.training.names import activity_names, newest_neighbours, place_names
 
@@ -26,9 +27,10 @@ def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path, creation
     """Write the vectors folder (docs/architecture.md): state strictly before ``as_of``, microseconds UTC.
 
     ``member.parquet``: key, member_tokens (H * width), activity_tokens (N * width), activity_times (N; oldest first, 0
-    = no activity), activity_edges and activity_keys (N; "" = no activity), as_of. ``item.parquet``: key, item_tokens
-    (H * width), item_creator (its last neighbour along the edge type ``creation``), item_neighbours (JSON: the keys at
-    the places of its overlap), as_of. Answer: the manifest written beside.
+    = no activity), activity_edges and activity_keys (N; "" = no activity), as_of; empty lists where the ranker reads no
+    activities. ``item.parquet``: key, item_tokens (H * width), item_creator (its last neighbour along the edge type
+    ``creation``), item_neighbours (JSON: the keys at the places of its overlap), as_of. Answer: the manifest written
+    beside.
     """
     graph = graph.to(model.device)
     encoded = encode_graph(model.encoding, model.schema, graph)
@@ -37,12 +39,11 @@ def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path, creation
     members = _members(model, encoded, as_of, table)
     items = _items(model, encoded, as_of, table)
     items["item_creator"] = newest_neighbours(graph, seeds.item, creation, as_of)
-    config = model.ranker.config
     manifest = {
         "as_of": as_of,
         "tokens": dict(zip(("member", "item"), model.ranker.rows, strict=True)),
-        "activities": config.activities,
-        "width": config.width,
+        "activities": model.ranker.sequence_length,
+        "width": model.ranker.config.width,
         "rows": {"member": graph.schema.node(seeds.member).count, "item": graph.schema.node(seeds.item).count},
     }
     with replaced_folder(folder) as new:
@@ -57,7 +58,7 @@ def _members(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> 
     sampler, node = Sampler(encoded.graph, model.ranker.hops, model.limit), model.schema.seeds.member
     columns: dict[str, list[pa.Array]] = {}
     for index, time in _batches(encoded, node, as_of):
-        activities = sampler.activities(index, time, model.ranker.config.activities)
+        activities = last_activities(sampler, index, time, model.ranker.sequence_length)
         tokens = model.ranker.member_tokens(encoded, sampler.tree(node, index, time), table)
         contents = model.ranker.activity_tokens(encoded, activities, time, table)
         edges, keys = activity_names(encoded.graph, activities)

@@ -39,7 +39,7 @@ def run_epoch(
     """
     ranker.train()
     together, device, seed = ranks(), rows.device, config.seed + 1_000_003 * (epoch + 1)
-    batches = Batches(encoded, ranker.config.activities, limit, config.seed, ranker.hops)
+    batches = Batches(encoded, ranker.sequence_length, limit, config.seed, ranker.hops)
     seeds = encoded.graph.seeds
     slices = cut(rows, seeds.member[rows], seeds.time[rows], config.slice, config.slice_hours)
     started, total, done = perf_counter(), 0.0, 0

@@ -137,5 +137,5 @@ def _draw(of: int, count: int, seed: int) -> Tensor:
 
 def _missing(values: Tensor, count: int) -> Tensor:
     """(count, columns) that say nothing, without the memory: NaN numbers, categories of code 0."""
-    one = torch.full_like(values[:1].new_empty(1, values.shape[1]), torch.nan if values.is_floating_point() else 0)
-    return one.expand(count, -1)
+    nothing = torch.nan if values.is_floating_point() else 0
+    return values.new_full((1, values.shape[1]), nothing).expand(count, -1)

@@ -10,6 +10,7 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.model import Ranker
 from models.training.artifact import Model
 from models.training.batches import Batches, State, score
+from models.training.calibration import Calibration
 from models.training.slices import one_each
 
 _BATCH = 2048
@@ -27,7 +28,8 @@ def predict(
     """
     encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
     logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.limit, lag)
-    return model.calibration.apply(logits) if calibrated else 1 / (1 + np.exp(-logits.astype(np.float64)))
+    calibration = model.calibration if calibrated else Calibration.none(model.tasks)
+    return calibration.apply(logits)
 
 
 @torch.inference_mode()
@@ -45,7 +47,7 @@ def score_rows(
     """
     mode = ranker.training
     ranker.eval()
-    batches = Batches(encoded, ranker.config.activities, limit, hops=ranker.hops)
+    batches = Batches(encoded, ranker.sequence_length, limit, hops=ranker.hops)
     table = ranker.input_table(encoded)
     parts = [score(ranker, encoded, batches.make(part, state, lag), table) for part in one_each(rows).batches(_BATCH)]
     ranker.train(mode)

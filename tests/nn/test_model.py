@@ -7,7 +7,6 @@ from torch import Tensor
 from models.graph.sample import Sampler
 from models.nn.clock import local_clock
 from models.nn.config import ModelConfig
-from models.nn.encoding import Encoding
 from models.nn.errors import ConfigError
 from models.nn.model import Ranker
 from tests.nn.batches import CONFIG, member_side, ready
@@ -118,8 +117,19 @@ def test_the_clock_is_local() -> None:
     assert [part.tolist() for part in local_clock(torch.tensor([-1]), 0)] == [[23], [2]]
 
 
-@pytest.mark.parametrize("change", [{"width": 9}, {"activities": 0}, {"dropout": 1.0}, {"layers": 0}])
-def test_sizes_that_do_not_fit_are_refused(change: dict[str, float]) -> None:
-    encoding = Encoding.fit(GRAPH, GRAPH.schema.window("train").end)
-    with pytest.raises(ConfigError, match=f"{next(iter(change))}: expected"):
-        Ranker(replace(ModelConfig(), **change), GRAPH.schema, encoding)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        *((key, -1, "a whole number, 0 to 100000") for key in ("experts", "cross_layers", "pieces", "long_term")),
+        *((key, 0, "a whole number, 1 to 100000") for key in ("width", "activities", "layers", "heads")),
+        *(("experts", value, "a whole number, 0 to 100000") for value in (2.5, "4", True, None, float("nan"))),
+        ("width", 9, r"a multiple of model.heads \(4\)"),
+        ("long_term", 20, r"fewer than model.activities \(20\)"),
+        ("dropout", 1.0, "a share of 0 or more, below 1"),
+        ("graph", 0, "true or false"),
+        ("task_weighting", "learned", "fixed or uncertainty"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_refused(key: str, value: object, expected: str) -> None:
+    with pytest.raises(ConfigError, match=f"model.{key}: expected {expected}; found {value!r}"):
+        Ranker(replace(ModelConfig(), **{key: value}), GRAPH.schema, RANKER.encoding)

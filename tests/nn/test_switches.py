@@ -59,6 +59,14 @@ def test_with_the_graph_the_branches_are_seen() -> None:
     assert not torch.allclose(logits({}, **bare), logits({}), atol=1e-4)
 
 
+def test_without_the_sequence_no_activity_is_read_and_nothing_of_it_is_learned() -> None:
+    graph, encoded, ranker = ready(replace(CONFIG, sequence=False))
+    assert ranker.sequence_length == 0
+    batch = Batches(encoded, ranker.sequence_length).make(one_each(graph.seeds.rows("test")))
+    assert encode(ranker, encoded, batch).activities.shape == (len(graph.seeds.rows("test")), 0, CONFIG.width)
+    assert not any(name.startswith(("activities", "age", "sequence", "matching")) for name in ranker.state_dict())
+
+
 def test_shared_encoders_have_one_set_of_weights() -> None:
     *_, apart = ready()
     *_, shared = ready(replace(CONFIG, separate_encoders=False))

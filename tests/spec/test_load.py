@@ -12,10 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.nn.bounds import MODEL, Bound
 from models.nn.config import ModelConfig
 from models.spec import Spec, SpecError, check_columns, load_spec, parse_spec
 from models.spec.schema import WINDOW_ORDER
-from models.training.bounds import MODEL, TRAINING, Bound
+from models.training.bounds import TRAINING
 from models.training.config import TrainingConfig
 
 DAY = 86_400_000_000

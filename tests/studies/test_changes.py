@@ -7,13 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.studies.buckets import BUCKETS, bucket_of, earlier_events
-from benchmarks.studies.changes import ColdItems, OneSurface, OneTask
+from benchmarks.studies.changes import OneTask
+from benchmarks.studies.cold_items import ColdItems
+from benchmarks.studies.counted import Counted, Exposures
 from benchmarks.studies.errors import StudyError
+from benchmarks.studies.one_surface import OneSurface
 from models.graph.check import check
 from models.graph.fakes import HOUR, fake_graph
 from models.graph.store import TemporalGraph
 
-COLD = ColdItems("creator", share=0.3, history="length")
+# The fake graph's numbers are random: here the item's rate stands for a context column that counts its impressions.
+COLD = ColdItems("creator", share=0.3, counted=Counted(context=(Exposures("item_rate", ("item",), "times_log"),)))
 
 
 def whole(graph: TemporalGraph) -> None:
@@ -58,14 +62,15 @@ def _domain(graph: TemporalGraph, name: str, domain: str):  # type: ignore[no-un
     return replace(graph.schema, edges=edges)
 
 
-def test_cold_items_were_never_met() -> None:
+def test_cold_items_and_their_owners_were_never_met() -> None:
     graph = fake_graph()
     found = COLD(graph)
     whole(found)
-    cold = COLD.cold(graph)
+    cold, owners = COLD.cold(graph), COLD._owners(graph)
     assert 0 < int(cold.sum()) < len(cold) / 2
     assert not cold[found.edges["clicked"].target.long()].any()
     assert not cold[found.edges["liked"].target.long()].any()
+    assert not owners[found.edges["follows"].target.long()].any()
     for name in ("rev_clicked", "rev_liked"):
         assert not found.edges[name].offsets.diff()[cold].any()
         assert (found.edges[name].offsets.diff()[~cold] == graph.edges[name].offsets.diff()[~cold]).all()
@@ -77,10 +82,52 @@ def test_cold_items_were_never_met() -> None:
     torch.testing.assert_close(
         found.seeds.numbers[~rows], graph.seeds.numbers[~_gone(graph) & ~COLD.rows(graph)], equal_nan=True
     )
-    versions = torch.repeat_interleave(cold, graph.nodes["item"].version_offsets.diff())
-    assert found.nodes["item"].numbers[versions].isnan().all()
     with pytest.raises(StudyError, match=r"joins with 'item' \(creator\); found 'member'"):
         ColdItems("member")(graph)
+
+
+def test_cold_items_keep_what_they_were_at_first() -> None:
+    graph = fake_graph()
+    found, cold = COLD(graph), COLD.cold(graph)
+    before, after = graph.nodes["item"], found.nodes["item"]
+    count = before.version_offsets.diff()
+    assert (count[cold] > 1).any()  # else there would be nothing to forget
+    assert torch.equal(after.version_offsets.diff(), torch.where(cold, count.clamp(max=1), count))
+    some = torch.nonzero(cold & (count > 0)).flatten()
+    first, kept = before.version_offsets[some], after.version_offsets[some]
+    for values in ("version_time", "numbers", "categories", "vectors"):
+        torch.testing.assert_close(getattr(after, values)[kept], getattr(before, values)[first], equal_nan=True)
+    told = replace(COLD, history="length|topics")(graph).nodes["item"]
+    assert told.numbers[kept].isnan().all()
+    assert not told.vectors[kept].any()
+    assert not told.numbers[told.version_offsets[:-1][~cold & (count > 0)], 0].isnan().any()
+
+
+@given(st.integers(0, 20))
+@settings(max_examples=8, deadline=None)
+def test_no_model_has_met_the_ids_of_cold_items_and_owners(seed: int) -> None:
+    """Whatever their IDs were, what a model sees is the same: as candidate, neighbour, or owner."""
+    graph = fake_graph(seed=seed)
+    found = COLD(graph)
+    hashes = {"item": COLD.cold(graph), "creator": COLD._owners(graph)}
+    nodes = dict(graph.nodes)
+    for name, cold in hashes.items():
+        ids, buckets = found.nodes[name].id_hash, graph.schema.node(name).id_buckets
+        assert not torch.isin(ids[cold] % buckets, ids[~cold] % buckets).any()
+        assert len(ids.unique()) == len(ids)
+        assert torch.equal(ids[~cold], graph.nodes[name].id_hash[~cold])
+        nodes[name] = replace(nodes[name], id_hash=nodes[name].id_hash + cold * (seed + 1))
+    other = COLD(replace(graph, nodes=nodes))
+    assert all(torch.equal(other.nodes[name].id_hash, found.nodes[name].id_hash) for name in hashes)
+
+
+def test_new_ids_need_a_bucket_of_their_own() -> None:
+    graph = fake_graph()
+    crowded = tuple(replace(node, id_buckets=min(node.id_buckets, 2)) for node in graph.schema.nodes)
+    with pytest.raises(StudyError, match="expected a bucket without a node, for new ones; found 2, all taken"):
+        COLD(replace(graph, schema=replace(graph.schema, nodes=crowded)))
+    without = tuple(replace(node, id_buckets=0) for node in graph.schema.nodes)
+    whole(COLD(replace(graph, schema=replace(graph.schema, nodes=without))))
 
 
 def _gone(graph: TemporalGraph) -> torch.Tensor:

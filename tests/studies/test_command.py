@@ -2,7 +2,7 @@ import json
 import subprocess
 import sys
 from argparse import Namespace
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -23,7 +23,8 @@ ASKED = {
     "ages": [0, 3600],
     "owner": "creator",
     "share": 0.2,
-    "counters": "^item_",
+    "counters": "[]",
+    "context": None,
     "history": "length",
     "surfaces": ["push"],
     "attribute": "surface",
@@ -31,8 +32,8 @@ ASKED = {
     "elsewhere_nodes": "x",
 }
 OPTIONS = {
-    "cross_domain": ["--surfaces", "push", "--elsewhere", "x", "--elsewhere-nodes", "x"],
-    "cold_start": ["--owner", "creator", "--share", "0.2", "--history", "length"],
+    "cross_domain": ["--surfaces", "push", "--elsewhere", "x", "--elsewhere-nodes", "x", "--counters", "[]"],
+    "cold_start": ["--owner", "creator", "--share", "0.2", "--history", "length", "--counters", "[]"],
     "freshness": ["--ages", "0", "3600"],
 }
 
@@ -117,6 +118,42 @@ def test_the_ablation_ends_with_the_full_model_and_never_repeats_it(tmp_path: Pa
         full = rows[names.index(ablation.FULL)]
         assert not full.model
         assert not full.training
+
+
+def test_the_ablation_leaves_no_switch_out(tmp_path: Path) -> None:
+    told = {key for _, keys in ablation.STEPS for key in keys}
+    switches = {field.name for field in fields(ModelConfig) if isinstance(field.default, bool)}
+    assert told == (switches - {"counters"}) | {"long_term", "cross_layers", "pieces", "experts", "task_weighting"}
+    assert all(len(keys) == 1 for _, keys in ablation.STEPS)
+    everything = ModelConfig(long_term=5, pieces=4, experts=2, task_weighting="uncertainty")
+    rows = ablation.rows(stored_graph(tmp_path), Namespace(), replace(setting(tmp_path), model=everything))
+    names = [row.name for row in rows]
+    assert names[1 : len(ablation.STEPS)] == [name for name, _ in ablation.STEPS[:-1]]
+    assert [len(row.model) for row in rows[: len(ablation.STEPS)]] == list(range(len(ablation.STEPS), 0, -1))
+
+
+def test_the_loss_is_told_by_part(tmp_path: Path) -> None:
+    """A ranker that knows which members click, against trees that know which impression of a member is the click."""
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    rows = baselines.rows(graph, Namespace(networks="{}"), where)
+    scored = graph.seeds.rows("test")
+    labels, member = np.nan_to_num(graph.seeds.labels[scored].double().numpy()), graph.seeds.member[scored].numpy()
+    rate = {one: labels[member == one].mean(axis=0) for one in set(member.tolist())}
+    mine = np.stack([rate[one] for one in member.tolist()])
+    for row in rows:
+        if row.name == "Heliograph, one fit":
+            pretend(where, graph, row, 1, mine)
+        elif row.name == "tuned trees, one fit":
+            pretend(where, graph, row, 1, labels - mine)
+    evaluation, _ = evaluate(baselines.STUDY, where, graph, rows, [1], draws=20)
+    parts = baselines.sections(evaluation, graph, Namespace())
+    told = {line.split(" | ")[0].strip("| "): line for line in parts[3].splitlines()}
+    assert "+0." in told["between members: AUC of members' mean scores"]
+    assert "-0.5" in told["within members: GAUC"]
+    assert {"all: AUC", "surface push: AUC", "earlier events of the member 0-29: AUC"} <= set(told)
+    assert len([part for part in parts if part.startswith("### ")]) == 2
+    del evaluation.lines["tuned trees, one fit"]
+    assert baselines.sections(evaluation, graph, Namespace()) == []
 
 
 def test_a_gpu_image_needs_no_more_than_training_does() -> None:

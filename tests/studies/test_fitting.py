@@ -1,13 +1,15 @@
-from dataclasses import replace
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.studies import fitting
-from benchmarks.studies.changes import OneSurface, OneTask
+from benchmarks.studies.changes import OneTask
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.fitting import fit_rows
+from benchmarks.studies.one_surface import OneSurface
 from benchmarks.studies.predictions import find, read
 from benchmarks.studies.row import AS_OF, Row, Seen
 from models.graph.store import TemporalGraph
@@ -78,6 +80,24 @@ def test_one_rows_failure_does_not_cost_the_others(place: Path) -> None:
     with pytest.raises(StudyError, match=r"2 of 3 fits failed(.|\n)*expected one of click, dwell(.|\n)*oracle"):
         fit_rows(where, rows, [1], say=lambda text: None)
     assert find(where.predictions, where.digest(rows[2], 1, graph_of(place)))
+
+
+@dataclass(frozen=True)
+class Dies:
+    """A change that ends the process, as running out of memory does."""
+
+    def __call__(self, graph: TemporalGraph) -> TemporalGraph:
+        os._exit(9)
+
+
+def test_a_process_that_dies_costs_its_own_fit(tmp_path: Path) -> None:
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    rows = [Row("dies", change=Dies()), Row("narrow", {"width": 4}), Row("narrower", {"width": 2})]
+    said: list[str] = []
+    with pytest.raises(StudyError, match="1 of 3 fits failed; the others are kept:\ndies, seed 1: BrokenProcessPool"):
+        fit_rows(where, rows, [1], jobs=2, say=said.append, devices=["cpu", "cpu"])
+    assert [bool(find(where.predictions, where.digest(row, 1, graph))) for row in rows] == [False, True, True]
+    assert len(said) == 4
 
 
 def test_several_at_a_time_give_what_one_gives(place: Path) -> None:

@@ -11,10 +11,10 @@ from models.training.__main__ import main
     ("option", "text", "told"),
     [
         ("--training", '{"precision": "bf16"}', "training.precision: expected float32 or bfloat16; found 'bf16'"),
-        ("--training", '{"batch_size": 0}', "training.batch_size: expected 1 to 100000; found 0"),
-        ("--training", '{"accumulate": "two"}', "training.accumulate: expected 1 to 100000; found 'two'"),
+        ("--training", '{"batch_size": 0}', "training.batch_size: expected a whole number, 1 to 100000; found 0"),
+        ("--training", '{"accumulate": "two"}', "training.accumulate: expected a whole number, 1 to"),
         ("--model", '{"width": 30, "heads": 4}', "model.width: expected a multiple of model.heads"),
-        ("--model", '{"heads": 0}', "model.heads: expected 1 to 100000; found 0"),
+        ("--model", '{"heads": 0}', "model.heads: expected a whole number, 1 to 100000; found 0"),
         ("--model", '{"depth": 2}', "expected keys out of"),
         ("--model", "nothing.json", "expected JSON"),
     ],

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from models.training.artifact import load_model
 from models.training.distributed import Ranks, ranks
 from models.training.train import train
 from tests.training.small import small_graph
+from tests.training.test_history import one_domain
 from tests.training.test_step import STILL, gradients
-from tests.training.worker import CONFIG
+from tests.training.worker import CONFIG, FROM_HISTORY, LEARNS_MORE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,8 +41,21 @@ def test_two_processes_train_the_model_of_one_also_after_one_of_them_was_killed(
     again = torchrun("-m", "tests.training.worker", str(tmp_path), "lives")
     assert again.returncode == 0, again.stderr
     assert not (tmp_path / "checkpoint").exists()
-    two = load_model(tmp_path / "model")
-    one = load_model(train(small_graph(), STILL, CONFIG, tmp_path / "one", device="cpu"))
+    assert_equal(tmp_path / "model", train(small_graph(), STILL, CONFIG, tmp_path / "one", device="cpu"))
+
+
+def test_so_they_do_with_a_second_loss_learned_weights_and_pre_training(tmp_path: Path) -> None:
+    """One process takes the parts one after the other: the long-term loss finds its negatives within a part."""
+    found = torchrun("-m", "tests.training.worker", str(tmp_path), "learns more")
+    assert found.returncode == 0, found.stderr
+    one = train(one_domain(), LEARNS_MORE, replace(FROM_HISTORY, accumulate=2), tmp_path / "one", device="cpu")
+    assert_equal(tmp_path / "model", one)
+    assert load_model(one).ranker.task_spread.abs().min() > 1e-3
+
+
+def assert_equal(found: Path, expected: Path) -> None:
+    """Two artifacts of one training, up to the order in which numbers were added."""
+    two, one = load_model(found), load_model(expected)
     assert one.training["epochs"] == two.training["epochs"]
     for first, second in zip(one.training["history"], two.training["history"], strict=True):
         assert first == pytest.approx(second, abs=1e-5)

@@ -1,59 +1,80 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 import torch
 
-from models.nn.clock import local_clock
-from models.nn.encoded import encode_graph
+from models.graph.store import TemporalGraph
 from models.training import embed as embedding
+from models.training.artifact import Model, save_model
+from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
 from models.training.predict import predict
+from serving.scorer import Scorer
+from tests.nn.batches import CONFIG, ready
+from tests.nn.test_switches import SWITCHES
 from tests.training.small import MODEL, small_graph, small_model
 
 GRAPH = small_graph()
 AS_OF = GRAPH.schema.window("test").start
+LAG = 3 * 3_600_000_000
 
 
 def column(path: Path, name: str) -> torch.Tensor:
     return torch.from_numpy(np.stack(parquet.read_table(path)[name].to_numpy(zero_copy_only=False)).copy())
 
 
-def test_stored_tokens_and_the_decoder_give_what_predict_gives(tmp_path: Path) -> None:
-    """Train, embed, serve: one arithmetic. Every member with some item, asked at the very moment of the embedding."""
-    members, items = GRAPH.schema.node("member").count, GRAPH.schema.node("item").count
-    rows = GRAPH.seeds.rows("test")[: members * 2]
-    who, what = torch.arange(len(rows)) % members, (torch.arange(len(rows)) * 5) % items
-    time = torch.full_like(GRAPH.seeds.time, AS_OF)
-    member, item = GRAPH.seeds.member.clone(), GRAPH.seeds.item.clone()
-    member[rows], item[rows] = who, what
-    asked = replace(GRAPH, seeds=replace(GRAPH.seeds, time=time, member=member, item=item))
-    model = small_model(tmp_path, GRAPH)
-    manifest = embed(model, GRAPH, AS_OF, tmp_path / "vectors")
-    rank = model.ranker
-    assert manifest["tokens"] == {"member": rank.rows[0], "item": rank.rows[1]}
-    of_members, of_items = (tmp_path / "vectors" / f"{name}.parquet" for name in ("member", "item"))
-    contents = column(of_members, "activity_tokens").unflatten(1, (MODEL.activities, MODEL.width))
-    times = column(of_members, "activity_times")
-    encoded = encode_graph(model.encoding, model.schema, asked)
-    hour, weekday = local_clock(time[rows], model.schema.seeds.timezone_offset)
-    with torch.inference_mode():
-        logits = rank.decode(
-            column(of_members, "member_tokens").unflatten(1, (rank.rows[0], MODEL.width))[who],
-            contents[who],
-            ((AS_OF - times).float() / 1e6 * (times > 0))[who],
-            (times > 0)[who],
-            column(of_items, "item_tokens").unflatten(1, (1, rank.rows[1], MODEL.width))[what],
-            encoded.impression_numbers[rows].unsqueeze(1),
-            encoded.impression_categories[rows].unsqueeze(1),
-            encoded.surface[rows],
-            hour,
-            weekday,
+COMBINED: list[dict[str, Any]] = [
+    {},
+    *({key: value} for key, value in SWITCHES.items()),
+    {"graph": False, "sequence": False},
+    {"sequence": False, "profiles": False, "overlap": False, "counters": False},
+    {"item_neighbours": False, "prefix_causal": False, "positions": False, "layers": 2},
+    {"experts": 4, "long_term": 2, "task_weighting": "uncertainty", "pieces": 4, "separate_encoders": False},
+]
+
+
+def raw_features(graph: TemporalGraph, row: int) -> dict[str, Any]:
+    """A seed's features as a request carries them."""
+    columns = graph.schema.seeds.features
+    numbers = [column.name for column in columns if column.kind == "number"]
+    values: dict[str, Any] = dict(zip(numbers, graph.seeds.numbers[row].tolist(), strict=True))
+    categories = [column for column in columns if column.kind == "category"]
+    for column, code in zip(categories, graph.seeds.categories[row].tolist(), strict=True):
+        values[column.name] = column.vocabulary[code - 1] if code else None
+    return values
+
+
+@pytest.mark.parametrize("change", COMBINED, ids=str)
+def test_pushed_tokens_are_served_as_the_training_path_predicts(change: dict[str, Any], tmp_path: Path) -> None:
+    """Embed, read back, score as the endpoint does: every seed of the test window, three hours after the push."""
+    graph, _, ranker = ready(replace(CONFIG, **change))
+    calibration = Calibration({"click": Platt(1.3, -0.4), "dwell": Platt(0.8, 0.1)})
+    model = Model(ranker, ranker.encoding, graph.schema, calibration, training={})
+    as_of, rows = graph.schema.window("test").start, graph.seeds.rows("test")
+    asked = replace(graph, seeds=replace(graph.seeds, time=torch.full_like(graph.seeds.time, as_of + LAG)))
+    manifest = embed(model, graph, as_of, tmp_path / "vectors")
+    assert manifest["tokens"] == {"member": ranker.rows[0], "item": ranker.rows[1]}
+    assert manifest["activities"] == (CONFIG.activities if change.get("sequence", True) else 0)
+    members, items = (parquet.read_table(tmp_path / "vectors" / f"{side}.parquet") for side in ("member", "item"))
+    pushed = {name: np.stack(members[name].to_numpy()) for name in members.column_names[1:4]}  # (members, values)
+    of_items = np.stack(items["item_tokens"].to_numpy())  # (items, values)
+    scorer, found = Scorer(save_model(model, tmp_path / "model")), []
+    for row in rows.tolist():
+        member, item = int(graph.seeds.member[row]), int(graph.seeds.item[row])
+        slate = scorer.score(
+            **{name: values[member].copy() for name, values in pushed.items()},
+            as_of=as_of,
+            item_tokens=[of_items[item].copy() if item >= 0 else None],
+            features=[raw_features(graph, row)],
+            surface=graph.schema.seeds.surfaces[int(graph.seeds.surface[row])],
+            time=as_of + LAG,
         )
-    probabilities = model.calibration.apply(logits[:, 0].numpy())
-    np.testing.assert_allclose(probabilities, predict(model, asked, rows), atol=1e-5)
+        found.append([slate[task][0] for task in model.tasks])
+    np.testing.assert_allclose(found, predict(model, asked, rows, lag=LAG), atol=1e-6, rtol=0)
 
 
 def test_the_folder_holds_every_key_and_the_moment(tmp_path: Path) -> None:

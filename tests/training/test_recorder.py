@@ -1,23 +1,63 @@
-"""What may be recorded, and that a replay gives the gradients of the step itself, on every GPU at hand."""
+"""What may be recorded, and that a replay gives the gradients of the step itself, on every GPU at hand.
+
+Without a GPU: that what would be recorded has the step's gradients, and never has to know a value.
+"""
+
+from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeCopyMode, FakeTensorMode
 
 from models.graph.fakes import fake_graph
-from models.nn.encoded import encode_graph
+from models.nn import activity
+from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
+from models.training import step
 from models.training.batches import Batches
 from models.training.config import TrainingConfig
 from models.training.distributed import Ranks
-from models.training.recorder import Recorder, recordable
-from models.training.slices import cut, one_each
+from models.training.recorder import Backward, Recorder, recordable
+from models.training.slices import Slices, cut, one_each
 from models.training.step import gradient
 from tests.graph.worlds import varied
 from tests.training.test_step import STILL
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 GRAPH = fake_graph()
+EVERYTHING = replace(STILL, long_term=2, experts=2, task_weighting="uncertainty")
+
+
+class Direct(Recorder):
+    """Runs what a GPU would record."""
+
+    def run(self, backward: Backward, slices: Slices, seen: Tensor, defined: Tensor) -> Tensor:
+        return backward(slices, seen, defined)
+
+
+def ready(device: str = "cpu") -> tuple[Ranker, EncodedGraph]:
+    graph = GRAPH.to(device)
+    encoding = Encoding.fit(graph, graph.schema.window("train").end)
+    torch.manual_seed(0)
+    return Ranker(EVERYTHING, graph.schema, encoding).to(device), encode_graph(encoding, graph.schema, graph)
+
+
+def gradients(
+    ranker: Ranker, encoded: EncodedGraph, slices: Slices, seen: Tensor, how: Recorder | None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    batches = Batches(encoded, EVERYTHING.activities)
+    loss = gradient(ranker, encoded, batches, slices, seen, 1, TrainingConfig(), Ranks(), how)
+    return loss.clone(), {name: p.grad.clone() for name, p in ranker.named_parameters() if p.grad is not None}
+
+
+def assert_equal(found: tuple[Tensor, dict[str, Tensor]], expected: tuple[Tensor, dict[str, Tensor]]) -> None:
+    torch.testing.assert_close(found[0], expected[0], atol=1e-5, rtol=1e-5)
+    assert found[1].keys() == expected[1].keys()
+    for name, value in expected[1].items():
+        torch.testing.assert_close(found[1][name], value, atol=1e-5, rtol=1e-4)
 
 
 def test_only_steps_that_are_the_same_for_any_seeds_are_recorded() -> None:
@@ -36,22 +76,39 @@ def test_full_batches_of_single_seeds_fit() -> None:
     assert not recorder.fits(cut(rows, torch.zeros(8), torch.zeros(8), size=2, hours=1.0))
 
 
+def test_what_is_recorded_has_the_gradients_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    (ranker, encoded), seen = ready(), torch.arange(32) % 3
+    slices = one_each(GRAPH.seeds.rows("train")[:32])
+    expected = gradients(ranker, encoded, slices, seen, None)
+    monkeypatch.setattr(activity, "fill_where_seen", activity.fill_without_waiting)
+    assert_equal(gradients(ranker, encoded, slices, seen, Direct([], size=32)), expected)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_is_recorded_asks_for_no_value(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run on tensors without values: nothing may depend on one, be it a choice or a size."""
+    things = *ready(), one_each(GRAPH.seeds.rows("train")[:32]), torch.arange(32) % 3
+    gradients(*things, Direct([], size=32))  # warm, as before a recording
+    if not waits:
+        monkeypatch.setattr(activity, "fill_where_seen", activity.fill_without_waiting)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # nobody looks at values then
+    monkeypatch.setattr(step, "_on_device", step._on_device.__wrapped__)
+    valueless = FakeTensorMode()
+    with FakeCopyMode(valueless):
+        things = deepcopy(things)
+    with valueless:
+        if waits:  # the control: the CPU's own way to fill in activities is told how many there are
+            with pytest.raises(DynamicOutputShapeException):
+                gradients(*things, Direct([], size=32))
+        else:
+            assert gradients(*things, Direct([], size=32))[0].shape == ()
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_replayed_gradients_are_those_of_the_step(device: str) -> None:
-    graph = GRAPH.to(device)
-    encoding = Encoding.fit(graph, graph.schema.window("train").end)
-    torch.manual_seed(0)
-    ranker, encoded = Ranker(STILL, graph.schema, encoding).to(device), encode_graph(encoding, graph.schema, graph)
-    batches, rows = Batches(encoded, STILL.activities), graph.seeds.rows("train")
-    recorder = Recorder(list(ranker.parameters()), size=32) if torch.device(device).type == "cuda" else None
-    for part in rows[:96].split(32):
-        seen, found = torch.arange(32, device=device) % 3, []
-        for how in (None, recorder):
-            loss = gradient(ranker, encoded, batches, one_each(part), seen, 1, TrainingConfig(), Ranks(), how)
-            grads = {name: p.grad.clone() for name, p in ranker.named_parameters() if p.grad is not None}
-            found.append((float(loss), grads))
-        (loss, expected), (again, replayed) = found
-        assert again == pytest.approx(loss, rel=1e-5)
-        assert expected.keys() == replayed.keys()
-        for name, value in expected.items():
-            torch.testing.assert_close(replayed[name], value, atol=1e-5, rtol=1e-4)
+    ranker, encoded = ready(device)
+    recorder = Recorder(list(ranker.parameters()), size=32) if device == "cuda" else Direct([], size=32)
+    seen = torch.arange(32, device=device) % 3
+    for part in encoded.graph.seeds.rows("train")[:96].split(32):
+        expected, found = (gradients(ranker, encoded, one_each(part), seen, how) for how in (None, recorder))
+        assert_equal(found, expected)

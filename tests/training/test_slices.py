@@ -14,7 +14,7 @@ from models.graph.tree import Branch
 from models.nn.aggregation import walk
 from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
-from models.training.batches import Batch, Batches
+from models.training.batches import FRESH, FROZEN, STALE, Batch, Batches, random_state
 from models.training.slices import Slices, cut, one_each
 from tests.training.small import small_graph
 
@@ -148,6 +148,31 @@ def test_a_slice_asks_once_and_every_seed_keeps_its_own_side() -> None:
     late = batches(GRAPH).make(slices, lag=HOUR)
     assert torch.equal(late.member_time, batch.member_time - HOUR)
     torch.testing.assert_close(late.state_age, batch.state_age + 3600)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 5), st.integers(0, 2**16))
+def test_each_slice_sees_its_member_in_the_state_drawn_for_it(size: int, seed: int) -> None:
+    """Fresh: as of its earliest seed. Stale: as of that seed's earlier moment. Frozen: the counters as well."""
+    rows, seeds = GRAPH.seeds.rows("train"), GRAPH.seeds
+    slices = all_slices(rows, size, 48.0)
+    drawn = random_state(len(slices), "mixed", torch.device("cpu"), torch.Generator().manual_seed(seed))
+    assert set(drawn.tolist()) == {FRESH, STALE, FROZEN}
+    makes = batches(GRAPH)
+    mixed = makes.make(slices, drawn)
+    of_state = {state: makes.make(slices, torch.full_like(drawn, state)) for state in (FRESH, STALE, FROZEN)}
+    for state, alone in of_state.items():
+        own, own_rows = drawn == state, (drawn == state)[slices.of]
+        assert torch.equal(mixed.member_time[own], alone.member_time[own])
+        assert torch.equal(mixed.activities.time[own], alone.activities.time[own])
+        assert torch.equal(mixed.state_age[own_rows], alone.state_age[own_rows])
+        assert torch.equal(mixed.numbers[own_rows], alone.numbers[own_rows])
+    assert torch.equal(of_state[FRESH].member_time, seeds.time[slices.first])
+    for state in (STALE, FROZEN):
+        assert torch.equal(of_state[state].member_time, seeds.frozen_time[slices.first])
+        assert (of_state[state].member_time < seeds.time[slices.first]).all()
+    assert torch.equal(of_state[FRESH].numbers, of_state[STALE].numbers)
+    assert (of_state[FRESH].numbers != of_state[FROZEN].numbers).any(dim=2).float().mean() > 0.9
 
 
 def test_masking_a_state_of_the_latest_seed_would_tell_the_outcome() -> None:

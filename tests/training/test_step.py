@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from models.graph.store import TemporalGraph
+from models.nn import long_term
+from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
@@ -23,19 +25,23 @@ from tests.training.small import MODEL, TRAINING, small_graph
 STILL = replace(MODEL, dropout=0.0, id_dropout=0.0)
 
 
-def ready(graph: TemporalGraph) -> tuple[Ranker, EncodedGraph, Slices]:
+def ready(graph: TemporalGraph, config: ModelConfig = STILL) -> tuple[Ranker, EncodedGraph, Slices]:
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
     torch.manual_seed(0)
-    ranker = Ranker(STILL, graph.schema, encoding)
+    ranker = Ranker(config, graph.schema, encoding)
     rows = graph.seeds.rows("train")
     slices = cut(rows, graph.seeds.member[rows], graph.seeds.time[rows], 3, 24.0).parts(4)[0]
     return ranker, encode_graph(encoding, graph.schema, graph), slices
 
 
 def gradients(
-    graph: TemporalGraph, accumulate: int = 1, precision: Precision = "float32", ranks: Ranks | None = None
+    graph: TemporalGraph,
+    accumulate: int = 1,
+    precision: Precision = "float32",
+    ranks: Ranks | None = None,
+    model: ModelConfig = STILL,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    ranker, encoded, slices = ready(graph)
+    ranker, encoded, slices = ready(graph, model)
     seen = torch.arange(len(slices)) % 3
     batches = Batches(encoded, STILL.activities)
     config = replace(TRAINING, accumulate=accumulate, precision=precision)
@@ -53,6 +59,19 @@ def test_the_gradient_of_the_parts_is_that_of_the_whole(accumulate: int) -> None
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, atol=1e-6, rtol=0)
+
+
+def test_so_it_is_with_the_long_term_loss_and_learned_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where both look for negatives among the same rows: those of a part."""
+    graph, model = small_graph(), replace(STILL, long_term=2, task_weighting="uncertainty", experts=2)
+    half = len(ready(graph)[2]) // 2
+    monkeypatch.setattr(long_term, "_NEGATIVES", half)
+    loss, expected = gradients(graph, model=model)
+    parted, found = gradients(graph, accumulate=2, model=model)
+    torch.testing.assert_close(parted, loss, atol=1e-6, rtol=0)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert expected["task_spread"].all()
+    assert expected["long_term.foretell.weight"].any()
 
 
 def test_bfloat16_computes_float32_gradients_near_those_of_float32() -> None:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.nn.config import ModelConfig
 from models.training import train as training
 from models.training.artifact import load_model
 from models.training.errors import CheckpointError, DivergedError, NoSeedsError
@@ -31,12 +32,20 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_same_seed_gives_the_same_model_and_another_seed_another(tmp_path: Path) -> None:
+SHARED = replace(MODEL, experts=4, task_weighting="uncertainty")
+"""What configs/kuairand.yaml switches on, beside a moving average of the weights and mixed states."""
+
+
+@pytest.mark.parametrize("config", [MODEL, SHARED], ids=["plain", "experts"])
+def test_the_same_seed_gives_the_same_model_and_metrics_and_another_seed_another(
+    tmp_path: Path, config: ModelConfig
+) -> None:
     one, two, other = (
-        train(GRAPH, MODEL, replace(TRAINING, seed=seed), tmp_path / name, device="cpu", fixed_epochs=1)
+        train(GRAPH, config, replace(TRAINING, averaging=0.99, seed=seed), tmp_path / name, device="cpu")
         for name, seed in (("one", 7), ("two", 7), ("other", 8))
     )
     assert files(one) == files(two)
+    assert load_model(one).training["history"] != load_model(other).training["history"]
     assert files(one)["model.safetensors"] != files(other)["model.safetensors"]
 
 
@@ -49,17 +58,27 @@ def test_training_leaves_the_random_state_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"averaging": 0.9}, {"slice": 4, "accumulate": 2}, {"precision": "bfloat16"}], ids=str
+    ("model", "changes"),
+    [
+        (MODEL, {}),
+        (MODEL, {"averaging": 0.9}),
+        (MODEL, {"slice": 4, "accumulate": 2}),
+        (MODEL, {"precision": "bfloat16"}),
+        (SHARED, {"averaging": 0.99, "state": "mixed"}),
+    ],
+    ids=["plain", "averaging", "slices", "bfloat16", "experts"],
 )
-def test_an_interrupted_run_ends_like_one_without_a_break(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_an_interrupted_run_ends_like_one_without_a_break(
+    tmp_path: Path, model: ModelConfig, changes: dict[str, Any]
+) -> None:
     config = replace(TRAINING, **changes)
-    whole = train(GRAPH, MODEL, config, tmp_path / "whole", device="cpu")
+    whole = train(GRAPH, model, config, tmp_path / "whole", device="cpu")
     for epoch in (1, 2):
         with pytest.raises(InterruptedError):
-            train(GRAPH, MODEL, config, tmp_path / "broken", device="cpu", log=stop_after(epoch))
+            train(GRAPH, model, config, tmp_path / "broken", device="cpu", log=stop_after(epoch))
         assert not (tmp_path / "broken").exists()
         assert (tmp_path / "checkpoint").exists()
-    broken = train(GRAPH, MODEL, config, tmp_path / "broken", device="cpu")
+    broken = train(GRAPH, model, config, tmp_path / "broken", device="cpu")
     assert files(broken) == files(whole)
     assert not (tmp_path / "checkpoint").exists()
 

@@ -1,0 +1,83 @@
+"""Which features of an impression count other impressions: the spec's counters, and context that an adapter counts."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.studies.errors import StudyError
+from models.counters.columns import feature_columns_of
+from models.counters.plan import CounterPlan
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """A column of the context that says how often, or how lately, a key was shown before."""
+
+    column: str
+    keys: tuple[str, ...]
+    """Out of member and item."""
+    says: Literal["times_log", "seconds_log", "ever"]
+    """log1p of the times, log1p of the seconds since the last time (missing before the first), or 1 after any."""
+    seconds: int | None = None
+    """Count this far back; None = from the beginning."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """All of them."""
+
+    counters: tuple[CounterPlan, ...] = ()
+    """With the spec's own words as keys: member, item, surface, or a feature of the item."""
+    context: tuple[Exposures, ...] = ()
+
+    def columns(self, key: str) -> set[str]:
+        """The features that are counted by ``key``, alone or with another."""
+        plans = [plan for plan in self.counters if key in plan.keys]
+        counters = {column for plan in plans for column in feature_columns_of(plan)}
+        return counters | {context.column for context in self.context if key in context.keys}
+
+
+NONE = Counted()
+
+
+def options(parser: ArgumentParser) -> None:
+    """How a study is told of them."""
+    parser.add_argument(
+        "--counters", help="list of CounterPlans: a JSON file, or JSON itself; default: those of --spec"
+    )
+    parser.add_argument(
+        "--context", help="list of context columns that are counts (Exposures): likewise; default: none"
+    )
+
+
+def counted_of(asked: Namespace) -> Counted:
+    """What the options say. Raises StudyError where neither they nor a spec name the counters."""
+    told = _json("--context", asked.context) if asked.context is not None else []
+    context = tuple(Exposures(**{**one, "keys": tuple(one["keys"])}) for one in told)
+    if asked.counters is not None:
+        return Counted(tuple(CounterPlan.from_dict(plan) for plan in _json("--counters", asked.counters)), context)
+    if asked.spec is None:
+        raise StudyError(
+            "--counters: expected the counters behind the impressions' features, or --spec that declares them; found "
+            "neither: '--counters []' says that there are none"
+        )
+    from models.spec import load_spec  # pydantic, which a GPU machine need not have
+
+    return Counted(plans_of(load_spec(asked.spec)), context)
+
+
+def plans_of(spec: Any) -> tuple[CounterPlan, ...]:
+    """The plans of a spec's counters, with the spec's own words as keys."""
+    from models.counters.plan import plan_of
+
+    return tuple(replace(plan_of(spec, name), keys=tuple(counter.keys)) for name, counter in spec.counters.items())
+
+
+def _json(option: str, text: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(text if text.lstrip().startswith("[") else Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{option}: expected a JSON list, or a file that holds one; found {error}") from None
+    return list(found)

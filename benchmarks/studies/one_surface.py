@@ -1,0 +1,75 @@
+"""One surface alone, as fair to it as can be: what its own impressions say is counted again, not hidden."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from benchmarks.studies.counted import NONE, Counted
+from benchmarks.studies.errors import StudyError
+from benchmarks.studies.parts import (
+    BEHAVIOUR,
+    NOTHING,
+    blank_nodes,
+    blank_seeds,
+    counted_anew,
+    keep_edges,
+    keep_seeds,
+    named,
+)
+from benchmarks.studies.recount import recount
+from models.graph.schema import EdgeType
+from models.graph.store import TemporalGraph
+from models.graph.tensors import EdgeTensors
+
+
+@dataclass(frozen=True)
+class OneSurface:
+    """The graph as if there were one surface alone: its impressions, its edges, and what things are.
+
+    Of an impression's features, counters by surface stay as they are (they count this surface alone, smoothed by the
+    rate of all), and those that ``recount`` can count from the surface's own impressions become what it counts.
+    """
+
+    surface: str
+    attribute: str = "surface"
+    """The edges' attribute that says on which surface they came about."""
+    elsewhere: str = r"^(?!.*surface)"
+    """Pattern of the names of all other impression features that tell of other surfaces: they are missing here."""
+    elsewhere_nodes: str = NOTHING
+    """The same of the nodes' features."""
+    counted: Counted = NONE
+
+    def __call__(self, graph: TemporalGraph) -> TemporalGraph:
+        """The graph without what happened elsewhere.
+
+        Behaviour (engagement, affinity) is the surface's own where the edge's attribute says so, or where its domain
+        has the surface's name.
+        """
+        surfaces = graph.schema.seeds.surfaces
+        if self.surface not in surfaces:
+            raise StudyError(f"surface: expected one of {', '.join(surfaces)}; found {self.surface!r}")
+        edges = {}
+        for edge in graph.schema.edges:
+            tensors = graph.edges[edge.name]
+            if edge.kind in BEHAVIOUR and edge.domain != self.surface:
+                edges[edge.name] = keep_edges(tensors, self._own(edge, tensors))
+            else:
+                edges[edge.name] = tensors
+        rows = torch.nonzero(graph.seeds.surface == surfaces.index(self.surface)).flatten()
+        nodes = {
+            node.name: blank_nodes(graph.nodes[node.name], node.features, named(node.features, self.elsewhere_nodes))
+            for node in graph.schema.nodes
+        }
+        own = replace(graph, edges=edges, nodes=nodes, seeds=keep_seeds(graph.seeds, rows))
+        features, columns = graph.schema.seeds.features, recount(own, self.counted)
+        hidden = named(features, self.elsewhere) - self.counted.columns("surface") - set(columns)
+        return replace(own, seeds=counted_anew(blank_seeds(own.seeds, features, hidden), features, columns))
+
+    def _own(self, edge: EdgeType, tensors: EdgeTensors) -> Tensor:
+        """(rows,) bool: edges that came about on the surface."""
+        coded = [column for column in edge.attributes if column.kind == "category"]
+        for place, column in enumerate(coded):
+            if column.name == self.attribute and self.surface in column.vocabulary:
+                return tensors.categories[:, place] == column.vocabulary.index(self.surface) + 1
+        return torch.zeros_like(tensors.time, dtype=torch.bool)
