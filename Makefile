@@ -16,7 +16,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup java redis demo compare test lint bench verify-real clean
+.PHONY: help setup java redis chromium demo compare test lint bench verify-real clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -37,13 +37,16 @@ java: ## what Spark runs on, from the distribution's packages where it is missin
 redis: ## the online store of a cluster, from the distribution's packages where it is missing
 	@command -v redis-server >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; }
 
+chromium: ## what the tests of the page at /ui drive, from the distribution's packages where it is missing
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
 demo: $(READY) ## the whole road: SPEC=configs/... DATA=folder STATE=folder
 	@$(PY) -m pipelines local --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
 compare: $(READY) ## single-domain against cross-domain, with the difference's interval
 	@$(PY) -m pipelines local --pipeline comparison --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
-test: $(READY) java redis ## the test suite
+test: $(READY) java redis chromium ## the test suite
 	@$(PY) -m pytest -m "not real_logs"
 
 verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pure

@@ -1,3 +1,221 @@
+"""What happens to callers while Redis, a version or the worker breaks: the endpoint as ``up`` starts it, under load.
+
+Promised (docs/serving.md): without Redis every slate is answered, by popularity and flagged, and by the model again once
+Redis is back; a version that was tampered with is refused and nobody notices; while the worker is away callers are told
+to come back (503, Retry-After) until its keeper has started it again. h2load asks all the time; beside it one caller
+looks into the answers.
+"""
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+import redis
+
+from benchmarks.load import Flood, document, flood
+from benchmarks.served_world import ServedWorld, build
+from serving.endpoint import Endpoint, down, up
+from serving.errors import EndpointError, RegistryError
+from serving.listening import free_port
+from serving.registry import Registry
+
+_RATE, _CONNECTIONS = 20.0, 4
+"""Requests a second: a load that a busy machine carries too, so that what fails fails by the fault."""
+_BACK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer as a caller sees it."""
+
+    moment: float
+    """``time.monotonic()``, when it had come."""
+    status: int
+    """0 where the connection was refused or broken."""
+    fallback: bool
+    retry_after: str | None
+
+
+class Caller(threading.Thread):
+    """Asks again and again, until it is told to stop."""
+
+    def __init__(self, world: ServedWorld, address: str) -> None:
+        super().__init__()
+        self.answers: list[Answer] = []
+        self._url = f"http://{address}/v1/models/{world.name}:predict"
+        self._document = document(world)
+        self._over = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        """Ask."""
+        with httpx.Client(timeout=30, trust_env=False) as client:
+            while not self._over.wait(0.02):
+                try:
+                    answer = client.post(self._url, json=self._document)
+                except httpx.TransportError:
+                    self.answers.append(Answer(time.monotonic(), 0, False, None))
+                    continue
+                ranked = answer.status_code == 200
+                fallback = ranked and answer.json()["predictions"][0]["fallback"]
+                after = answer.headers.get("retry-after")
+                self.answers.append(Answer(time.monotonic(), answer.status_code, fallback, after))
+
+    def await_answer(self, like: Callable[[Answer], bool]) -> float:
+        """Seconds until the next answer of that kind. Raises SystemExit where none comes."""
+        begin, known = time.monotonic(), len(self.answers)
+        while time.monotonic() - begin < _BACK_SECONDS:
+            for answer in self.answers[known:]:
+                if like(answer):
+                    return answer.moment - begin
+            time.sleep(0.01)
+        raise SystemExit(f"a fault: expected another answer within {_BACK_SECONDS:g} s; found {self.answers[-1]}")
+
+    def stop(self) -> None:
+        """Until the last answer."""
+        self._over.set()
+        self.join()
+
+
+class Store:
+    """A redis-server of our own, which can be killed and started again with what it had saved."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder, self._port = folder, free_port("127.0.0.1")
+        self.address = f"127.0.0.1:{self._port}"
+        self.start()
+
+    def start(self) -> None:
+        """Until it answers."""
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self._port), "--dir", str(self._folder)]
+        self._process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
+        with redis.Redis("127.0.0.1", self._port) as client:
+            while not _pings(client):
+                time.sleep(0.01)
+
+    def save(self) -> None:
+        """What is held now is held after the next start."""
+        with redis.Redis("127.0.0.1", self._port) as client:
+            client.save()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+
+
 def faults(folder: Path, seconds: float) -> dict[str, float]:
-    return {}
+    """Everything that breaks, one after the other, ``seconds`` of load around each. The folder is made."""
+    (folder / "world").mkdir(parents=True)
+    store = Store(folder / "redis")
+    try:
+        world = build(folder / "world", store.address)
+        store.save()
+        endpoint = up(world.state, world.tracking_uri, world.name)
+        try:
+            return {
+                **_without_redis(world, endpoint, store, seconds),
+                **_tampered_version(world, endpoint, seconds),
+                **_without_worker(world, endpoint, seconds),
+            }
+        finally:
+            down(world.state)
+    finally:
+        store.kill()
+
+
+def _without_redis(world: ServedWorld, endpoint: Endpoint, store: Store, seconds: float) -> dict[str, float]:
+    with _loaded(world, endpoint, seconds) as (caller, load):
+        store.kill()
+        away = caller.await_answer(lambda answer: answer.fallback)
+        time.sleep(seconds / 3)
+        store.start()
+        back = caller.await_answer(lambda answer: answer.status == 200 and not answer.fallback)
+    return {
+        "redis_killed_fallback_seconds": away,
+        "redis_killed_recovery_seconds": back,
+        "redis_killed_fallbacks": sum(answer.fallback for answer in caller.answers),
+        "redis_killed_not_200": _others(caller, load[0], 200),
+    }
+
+
+def _tampered_version(world: ServedWorld, endpoint: Endpoint, seconds: float) -> dict[str, float]:
+    registry, bundle = Registry(world.tracking_uri), world.state.parent / "bundle"
+    before = set(world.state.rglob("model.safetensors"))
+    version = registry.log_version(world.name, bundle, {})
+    (weights,) = set(world.state.rglob("model.safetensors")) - before
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    refused = False
+    with _loaded(world, endpoint, seconds) as (caller, load):
+        try:
+            up(world.state, world.tracking_uri, world.name, version)
+        except (RegistryError, EndpointError):
+            refused = True
+    return {"tampered_version_refused": refused, "tampered_version_not_200": _others(caller, load[0], 200)}
+
+
+def _without_worker(world: ServedWorld, endpoint: Endpoint, seconds: float) -> dict[str, float]:
+    (worker,) = (
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if endpoint.stable.settings in (process.info["cmdline"] or [])
+    )
+    with _loaded(world, endpoint, seconds) as (caller, load):
+        worker.kill()
+        caller.await_answer(lambda answer: answer.status != 200)
+        back = caller.await_answer(lambda answer: answer.status == 200)
+    away = [answer for answer in caller.answers if answer.status == 503]
+    return {
+        "worker_killed_recovery_seconds": back,
+        "worker_killed_503": len(away),
+        "worker_killed_503_without_retry_after": sum(answer.retry_after is None for answer in away),
+        "worker_killed_not_200_or_503": _others(caller, load[0], 200, 503),
+    }
+
+
+@contextmanager
+def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[tuple[Caller, list[Flood]]]:
+    """Load while the block runs, and at least ``seconds``; the list holds what became of it afterwards."""
+    address, load = f"127.0.0.1:{endpoint.port}", list[Flood]()
+    begin, over = time.monotonic(), threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            load.append(flood(world, address, _RATE, seconds, _CONNECTIONS))
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        caller = Caller(world, address)
+        try:
+            caller.await_answer(lambda answer: answer.status == 200)
+            yield caller, load
+            time.sleep(max(0.0, begin + seconds / 2 - time.monotonic()))
+        finally:
+            over.set()
+            asking.result()
+            caller.stop()
+    load[:] = [Flood.joined(load)]
+
+
+def _others(caller: Caller, load: Flood, *expected: int) -> int:
+    """Answers of another status, of the load and of the caller."""
+    counts = load.counts()
+    asked = sum(answer.status not in expected for answer in caller.answers)
+    return asked + sum(count for status, count in counts.items() if status not in expected)
+
+
+def _pings(client: "redis.Redis") -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False

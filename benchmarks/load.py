@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
@@ -26,6 +27,12 @@ class Flood:
     """(requests,) int; -1 where there was no answer."""
     taken_ms: np.ndarray
     """(requests,) milliseconds from request to answer."""
+
+    @classmethod
+    def joined(cls, floods: "Sequence[Flood]") -> "Flood":
+        """Several, one after the other."""
+        columns = zip(*((one.started, one.status, one.taken_ms) for one in floods), strict=True)
+        return cls(*map(np.concatenate, columns))
 
     def counts(self) -> dict[int, int]:
         """Requests by status."""

@@ -1,81 +1,98 @@
-"""``python -m serving up|down|status``: the endpoint of a state folder."""
+"""``python -m serving``: the endpoint of a state folder, or a cluster's; its versions; packages of them."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from serving import endpoint
+from serving.deployment import command as deployment
+from serving.deployment.errors import DeploymentError, VerdictError
 from serving.errors import EndpointError, RegistryError, UnavailableError
 from serving.listening import LOOPBACK
-from serving.registry import Registry
+from serving.packages import command as packages
+from serving.packages.errors import PackageError
+
+_ERRORS = (DeploymentError, EndpointError, PackageError, RegistryError, UnavailableError, VerdictError)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 for a failure, 3 for ``status`` of an endpoint that is not up."""
     options = _parser().parse_args(arguments)
+    commands = {"up": _up, "down": _down, "status": _status, "package": packages.run}
     try:
-        return {"up": _up, "down": _down, "status": _status}[options.command](options)
-    except (EndpointError, RegistryError, UnavailableError) as error:
+        return commands.get(options.command, deployment.run)(options)
+    except _ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m serving", description="The endpoint of a state folder.")
+    parser = argparse.ArgumentParser(prog="python -m serving", description="Versions of a model, served.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, summary in (
-        ("up", "serve a version; replaces the one that is served"),
-        ("down", "stop serving"),
-        ("status", "say whether the endpoint runs and answers"),
-    ):
-        command = commands.add_parser(name, help=summary, description=summary)
-        command.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
-        if name == "up":
-            command.add_argument("--port", type=int, help="HTTP port (default: a free one)")
-            command.add_argument("--host", default=LOOPBACK, help="address to listen at (default: this machine only)")
-            command.add_argument("--version", help="version (default: the champion)")
-            command.add_argument("--model", help="registered model (default: the only one, or the one served last)")
-            command.add_argument("--tracking-uri", help="MLflow (default: the state folder's database)")
-            command.add_argument("--store-config", type=Path, help="feature_store.yaml with absolute paths")
+    summary = "serve a version, in the place of the one that is served; no request fails"
+    up = commands.add_parser("up", help=summary, description=summary)
+    deployment.add_model(up)
+    deployment.add_target(up)
+    up.add_argument("--version", help="version (default: the champion)")
+    up.add_argument("--port", type=int, help="port of HTTP and gRPC (default: the one that is held, or a free one)")
+    up.add_argument("--host", default=LOOPBACK, help="address to listen at (default: this machine only)")
+    up.add_argument("--store-config", type=Path, help="feature_store.yaml with absolute paths")
+    up.add_argument("--token-file", default="", help="file with the token that callers must show (default: none)")
+    summary = "stop serving on this machine"
+    down = commands.add_parser("down", help=summary, description=summary)
+    down.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
+    summary = "say which versions are served, and whether they answer"
+    status = commands.add_parser("status", help=summary, description=summary)
+    deployment.add_model(status)
+    deployment.add_target(status)
+    deployment.add(commands)
+    packages.add(commands)
     return parser
 
 
 def _up(options: argparse.Namespace) -> int:
-    state: Path = options.state
-    database = state / "mlflow" / "mlflow.db"
-    if options.tracking_uri is None and not database.is_file():
-        raise RegistryError(f"{database}: expected the registry of a run; found none. Run `make demo` first.")
-    tracking_uri = options.tracking_uri or f"sqlite:///{database.resolve()}"
-    name = options.model or _only_model(tracking_uri, state)
+    registry, name = deployment.model(options)
+    if options.target == "cluster":
+        version = options.version or registry.require_champion(name)
+        deployment.cluster(options, name, version).apply()
+        print(f"up: {name} version {version} on the cluster\nnext: python -m serving status --target cluster")
+        return 0
     served = endpoint.up(
-        state, tracking_uri, name, options.version, options.store_config, options.port, host=options.host
+        options.state,
+        registry.tracking_uri,
+        name,
+        options.version,
+        options.store_config,
+        options.port,
+        host=options.host,
+        token_file=options.token_file,
     )
-    print(f"up: {served.name} version {served.version}, process {served.pid}")
-    print(f"{served.url}\ngRPC {served.grpc}")
+    print(f"up: {served.name} version {served.version}\n{served.url}\ngRPC {served.grpc}")
+    print("next: python -m serving status, or canary --version V")
     return 0
 
 
 def _down(options: argparse.Namespace) -> int:
     print("down: stopped" if endpoint.down(options.state) else "down: was not running")
+    print("next: python -m serving up")
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
+    if options.target == "cluster":
+        _, name = deployment.model(options)
+        for revision, percent in deployment.cluster(options, name, "").traffic().items():
+            print(f"{revision}: {percent} % of the traffic")
+        return 0
     found = endpoint.status(options.state)
-    served = found.endpoint
-    print(found.state if served is None else f"{found.state}: {served.name} version {served.version}\n{served.url}")
+    if found.endpoint is None:
+        print("down\nnext: python -m serving up")
+        return 3
+    print(f"{found.state}: {found.endpoint.name} version {found.endpoint.version}\n{found.endpoint.url}")
+    for worker, requests in endpoint.requests(options.state, found.endpoint):
+        print(f"version {worker.version}: {worker.percent} % of the traffic, {requests} requests so far")
+    print("next: python -m serving " + ("promote, or rollback" if found.endpoint.canary else "canary --version V"))
     return 0 if found.state == "up" else 3
-
-
-def _only_model(tracking_uri: str, state: Path) -> str:
-    """The one registered model; of several, the one that this state folder's endpoint served last."""
-    names = Registry(tracking_uri).names()
-    if len(names) == 1:
-        return names[0]
-    last = endpoint.last_served(state)
-    if last in names:
-        return last
-    raise RegistryError(f"registry: expected one model; found {', '.join(names) or 'none'}. Name one with --model.")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,9 @@ The model does not read them. Business rules and explanations do, so that both w
 import json
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as compute
 import torch
 from torch import Tensor
 
@@ -20,16 +22,16 @@ from models.training.errors import TrainingError
 def activity_names(graph: TemporalGraph, activities: Activities) -> tuple[pa.ListArray, pa.ListArray]:
     """Of each activity (B, N): the name of its edge type, and the key of its target as text; "" where masked."""
     schema = graph.schema
-    keys, first = [pa.array([""])], {}
-    for node in dict.fromkeys(schema.targets[name] for name in schema.activity_edges):
-        first[node] = sum(map(len, keys))
-        keys.append(graph.keys(node).cast(pa.string()))
-    offset = torch.tensor([first[schema.targets[name]] for name in schema.activity_edges] or [0])
     edge, target, mask = (part.cpu() for part in (activities.edge, activities.target, activities.mask))
-    return (
-        _lists(pa.array(["", *schema.activity_edges]), (edge + 1) * mask),
-        _lists(pa.concat_arrays(keys), (offset[edge] + target) * mask),
-    )
+    place = (edge + 1) * mask
+    edges = pa.array(["", *schema.activity_edges]).take(pa.array(place.flatten().numpy()))
+    nodes = ["", *(schema.targets[name] for name in schema.activity_edges)]
+    keys = [pa.array([""] * place.numel(), pa.string())]
+    for node in dict.fromkeys(nodes[1:]):
+        here = torch.tensor([each == node for each in nodes])[place]
+        keys.append(_keys(graph, node, target.where(here, -1).flatten()))
+    # Each activity has a key in one of them at most: the one that is not "".
+    return _lists(edges, *place.shape), _lists(compute.max_element_wise(*keys), *place.shape)
 
 
 def newest_neighbours(graph: TemporalGraph, node: str, edge: str | None, as_of: int) -> pa.Array:
@@ -46,10 +48,9 @@ def newest_neighbours(graph: TemporalGraph, node: str, edge: str | None, as_of: 
     said, nodes = graph.edges[found[0].name], torch.arange(count, device=graph.device)
     end = said.timeline.end(nodes, torch.full_like(nodes, as_of))
     there = end > said.offsets[nodes]
-    target = torch.zeros_like(nodes)
-    target[there] = said.target[end[there] - 1].long() + 1
-    names = pa.concat_arrays([pa.array([""]), graph.keys(found[0].target).cast(pa.string())])
-    return names.take(pa.array(target.cpu().numpy()))
+    newest = torch.full_like(nodes, -1)
+    newest[there] = said.target[end[there] - 1].long()
+    return _keys(graph, found[0].target, newest)
 
 
 def place_names(graph: TemporalGraph, paths: Sequence[Path], nodes: Tensor) -> pa.Array:
@@ -57,15 +58,20 @@ def place_names(graph: TemporalGraph, paths: Sequence[Path], nodes: Tensor) -> p
 
     ``nodes`` (B, places): as ``Overlap.nodes`` gives them. One text a row: a store hands it out unread.
     """
-    columns: list[list[str]] = []
-    for path, part in zip(paths, nodes.cpu().split([path.places for path in paths], dim=1), strict=True):
-        names = pa.concat_arrays([pa.array([""]), graph.keys(path.node).cast(pa.string())])
-        columns += [names.take(pa.array(place.numpy())).to_pylist() for place in (part + 1).unbind(dim=1)]
-    rows = zip(*columns, strict=True) if columns else ([] for _ in range(len(nodes)))
-    return pa.array([json.dumps(list(row), ensure_ascii=False, separators=(",", ":")) for row in rows], pa.string())
+    names = [np.empty((len(nodes), 0), object)]
+    for path, part in zip(paths, nodes.split([path.places for path in paths], dim=1), strict=True):
+        names.append(_keys(graph, path.node, part.flatten()).to_numpy(zero_copy_only=False).reshape(part.shape))
+    rows = np.concatenate(names, axis=1).tolist()
+    return pa.array([json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows], pa.string())
 
 
-def _lists(names: pa.Array, places: Tensor) -> pa.ListArray:
-    """(B, N) places among the names, as B lists of N."""
-    offsets = torch.arange(len(places) + 1, dtype=torch.int32) * places.shape[1]
-    return pa.ListArray.from_arrays(pa.array(offsets.numpy()), names.take(pa.array(places.flatten().numpy())))
+def _keys(graph: TemporalGraph, node: str, places: Tensor) -> pa.StringArray:
+    """The keys at ``places`` (n,) of that node type as text; "" where a place is negative."""
+    index = places.cpu().numpy()
+    return graph.keys(node).take(pa.array(index, mask=index < 0)).cast(pa.string()).fill_null("")
+
+
+def _lists(names: pa.Array, rows: int, length: int) -> pa.ListArray:
+    """As many lists of that length."""
+    offsets = torch.arange(rows + 1, dtype=torch.int32) * length
+    return pa.ListArray.from_arrays(pa.array(offsets.numpy()), names)

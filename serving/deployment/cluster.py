@@ -42,13 +42,13 @@ class Cluster:
 
     def promote(self) -> str:
         """Give the canary all traffic; answers its version."""
-        version = self._canary()
+        version = self.candidate()
         self._patch(version, 100)
         return version
 
     def rollback(self) -> str:
         """Take all traffic from the canary; answers its version, of which no pod is left in the end."""
-        version = self._canary()
+        version = self.candidate()
         self._patch(version, 0)
         return version
 
@@ -57,7 +57,7 @@ class Cluster:
         status = self._service().get("status", {}).get("components", {}).get("predictor", {})
         return {part["revisionName"]: part.get("percent", 0) for part in status.get("traffic", [])}
 
-    def _canary(self) -> str:
+    def candidate(self) -> str:
         """The version that has a share of the traffic and not all of it."""
         predictor = self._service()["spec"]["predictor"]
         percent = predictor.get("canaryTrafficPercent", 100)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kserve import V1beta1InferenceService
-    from kubernetes.client import V1Probe
+    from kubernetes.client import V1Probe  # type: ignore[import-untyped]
 
 CONTAINER = "kserve-container"
 """The name that KServe expects of a custom predictor's container."""

@@ -1,4 +1,4 @@
-"""What the page offers to ask for: the fields of a request, and the slates that were served last."""
+"""What the page offers to ask for: the fields of a request, the slates served last, and the items shown most."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
+
 from models.spec import Spec
+from serving.prior import FILE
 from serving.settings import Settings
 
 _SLATES = 12
@@ -20,7 +23,7 @@ _LIVE = 60_000_000
 
 
 def offers(spec: Spec, settings: Settings) -> dict[str, Any]:
-    """The fields of a request to the server, and the latest slates out of its served log."""
+    """The fields of a request to the server; keys are text, since a browser rounds whole numbers above 2^53."""
     shown, limits = spec.impressions, settings.limits
     return {
         "name": settings.name,
@@ -28,10 +31,19 @@ def offers(spec: Spec, settings: Settings) -> dict[str, Any]:
         "tasks": list(spec.tasks),
         "surfaces": list(shown.surfaces),
         "context": [{"name": feature.name, "kind": feature.kind} for feature in shown.typed_context],
+        "item_node": shown.item.node,
         "keys": {role: spec.nodes[column.node].key_type for role, column in spec.node_columns()},
         "most": min(limits.items, limits.explained),
         "latest": latest(Path(settings.served), list(shown.context)),
+        "popular": popular(Path(settings.bundle)),
     }
+
+
+def popular(bundle: Path) -> list[str]:
+    """The items that were shown most while the model was trained, for who has no slate at hand."""
+    file = parquet.ParquetFile(bundle / FILE)
+    rows = next(file.iter_batches(batch_size=_ITEMS, columns=["item"]), None)
+    return [] if rows is None else [str(item) for item in rows["item"].to_pylist() if item is not None]
 
 
 def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:
@@ -46,8 +58,8 @@ def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:
             live = abs(line["served"] - line["time"]) < _LIVE
             moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=line["time"])
             found[member] = {
-                "member": member,
-                "items": line["items"][:_ITEMS],
+                "member": str(member),
+                "items": [str(item) for item in line["items"][:_ITEMS]],
                 "surface": line["surface"],
                 "time": None if live else moment.isoformat(),
                 "context": {name: value for name, value in given.items() if value is not None},

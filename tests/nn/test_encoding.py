@@ -42,33 +42,44 @@ def test_values_that_training_never_saw_have_code_zero() -> None:
     assert narrow.map_categories(features, torch.tensor([[0], [1], [2], [3]])).flatten().tolist() == [0, 0, 1, 0]
 
 
-def raw_rows(graph: TemporalGraph, rows: torch.Tensor) -> list[dict[str, object]]:
-    device = graph.schema.seeds.features[2]
-    return [
-        {
-            "member_rate": float(numbers[0]),
-            "item_rate": None if torch.isnan(numbers[1]) else float(numbers[1]),
-            "device": None if code == 0 else device.vocabulary[code - 1],
-        }
-        for numbers, code in zip(graph.seeds.numbers[rows], graph.seeds.categories[rows, 0], strict=True)
-    ]
+def columns(graph: TemporalGraph, rows: torch.Tensor) -> dict[str, np.ndarray]:
+    """The seeds' raw features by name, as a request has them."""
+    words = (None, *graph.schema.seeds.features[2].vocabulary)
+    return {
+        "member_rate": graph.seeds.numbers[rows, 0].numpy(),
+        "item_rate": graph.seeds.numbers[rows, 1].numpy(),
+        "device": np.array([words[code] for code in graph.seeds.categories[rows, 0].tolist()], object),
+    }
 
 
-def test_a_request_is_encoded_as_the_graphs_seed_was() -> None:
+def test_a_slate_is_encoded_as_the_graphs_seeds_were() -> None:
     rows = GRAPH.seeds.rows("test")
     encoded = encode_graph(ENCODING, GRAPH.schema, GRAPH)
-    numbers, categories = ENCODING.encode_impression(raw_rows(GRAPH, rows))
-    np.testing.assert_array_equal(numbers, encoded.impression_numbers[rows].numpy())
-    np.testing.assert_array_equal(categories, encoded.impression_categories[rows].numpy())
-    assert [part.shape for part in ENCODING.encode_impression([])] == [(0, 4), (0, 1)]
+    few = rows[:2]
+    numbers, categories = ENCODING.encode_impressions([columns(GRAPH, rows), columns(GRAPH, few)], len(rows))
+    for place, seeds in enumerate((rows, few)):
+        shown = slice(len(seeds))
+        np.testing.assert_array_equal(numbers[place, shown], encoded.impression_numbers[seeds].numpy())
+        np.testing.assert_array_equal(categories[place, shown], encoded.impression_categories[seeds].numpy())
+    assert [part.shape for part in ENCODING.encode_impressions([], 3)] == [(0, 3, 4), (0, 3, 1)]
+    assert [part.shape for part in ENCODING.encode_impressions([{}], 0)] == [(1, 0, 4), (1, 0, 1)]
+
+
+def test_one_value_holds_for_all_impressions() -> None:
+    each = {"member_rate": np.full(3, 0.25, np.float32), "device": np.full(3, "phone", object)}
+    for one in ({"member_rate": 0.25, "device": "phone"}, {"member_rate": np.array([0.25]), "device": "phone"}):
+        for found, expected in zip(
+            ENCODING.encode_impressions([one], 3), ENCODING.encode_impressions([each], 3), strict=True
+        ):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_a_request_may_leave_out_everything_but_not_send_words_as_numbers() -> None:
-    numbers, categories = ENCODING.encode_impression([{"device": "toaster"}])
-    assert numbers.tolist() == [[0.0, 0.0, 1.0, 1.0]]
-    assert categories.tolist() == [[0]]
+    numbers, categories = ENCODING.encode_impressions([{"device": "toaster"}], 1)
+    assert numbers.tolist() == [[[0.0, 0.0, 1.0, 1.0]]]
+    assert categories.tolist() == [[[0]]]
     with pytest.raises(EncodingError, match="member_rate: expected a number"):
-        ENCODING.encode_impression([{"member_rate": "often"}])
+        ENCODING.encode_impressions([{"member_rate": "often"}], 1)
 
 
 def test_surfaces_are_coded_by_name() -> None:

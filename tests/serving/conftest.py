@@ -3,7 +3,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from serving.endpoint import Endpoint, down, up
+from serving.endpoint import Endpoint
+from serving.limits import Limits
+from tests.serving.running import running
 from tests.serving.world import World, build_world
 
 
@@ -14,9 +16,20 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="session")
 def server(world: World) -> Iterator[Endpoint]:
-    endpoint = up(world.state, world.tracking_uri, world.name)
-    yield endpoint
-    down(world.state)
+    """A worker as it stands in a pod: without the proxy that a machine of its own has in front."""
+    folder = world.state / "endpoint"
+    folder.mkdir()
+    with running(world, folder, Limits()) as found:
+        settings = found.settings
+        yield Endpoint(
+            name=settings.name,
+            version=settings.version,
+            host=settings.host,
+            port=settings.port,
+            grpc_port=settings.grpc_port,
+            started="",
+            workers=(),
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,27 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
+from models.counters.ragged import Ragged
 from models.features import counter_columns
 from models.graph.hashing import hash_keys
+from models.training.artifact import Model, save_model
+from models.training.calibration import Calibration
+from models.training.embed import embed
 from serving.errors import RequestError
 from serving.explain import Explainer, Reason
 from serving.limits import Limits
-from serving.reader import OnlineReader, OnlineState
+from serving.reader import ItemVectors, MemberVectors, OnlineReader, OnlineState
 from serving.request import RankingRequest, RequestParser
 from serving.scorer import Scorer, SlateInputs
 from serving.service import RankingService
+from tests.nn.batches import CONFIG, ready
 from tests.serving.world import World
 
 Removal = Callable[["Slate", Reason], SlateInputs]
@@ -136,6 +143,46 @@ def test_of_a_stranger_only_the_items_and_the_counters_say_anything(service: Ran
     slate = Slate(service, -5, world.keys("item"), world.as_of + 1)
     found = Explainer(service.scorer, service.spec).reasons(slate.inputs, slate.state)
     assert {reason.kind for some in found for reason in some} == {"item", "counter"}
+
+
+@pytest.mark.parametrize("change", [{"sequence": False}, {"graph": False}, {"overlap": False}, {}], ids=str)
+def test_what_a_model_does_not_read_is_no_reason(change: dict[str, bool], world: World, tmp_path: Path) -> None:
+    graph, _, ranker = ready(replace(CONFIG, **change))  # type: ignore[arg-type]
+    calibration = Calibration.none([task.name for task in graph.schema.seeds.tasks])
+    model = Model(ranker, ranker.encoding, graph.schema, calibration, training={})
+    as_of = graph.schema.window("test").end
+    embed(model, graph, as_of, tmp_path / "vectors")
+    state = pushed(tmp_path / "vectors", as_of)
+    member = state.member
+    assert member is not None
+    inputs = SlateInputs(
+        member_tokens=member.tokens,
+        activity_tokens=member.activity_tokens,
+        activity_times=member.activity_times,
+        as_of=as_of,
+        item_tokens=state.items.tokens.values.reshape(len(state.items.tokens), -1),
+        item_known=np.ones(len(state.items.tokens), bool),
+        features={},
+        surface="push",
+        time=as_of + 1,
+    )
+    found = Explainer(Scorer(save_model(model, tmp_path / "model")), world.spec).reasons(inputs, state)
+    kinds = {reason.kind for some in found for reason in some}
+    assert ("activity" in kinds) == change.get("sequence", True)
+    assert ("neighbour" in kinds) == (change.get("graph", True) and change.get("overlap", True))
+    assert kinds >= {"member", "item"}
+
+
+def pushed(folder: Path, as_of: int) -> OnlineState:
+    """The vectors of a busy member and of all items, as the store hands them out."""
+    members, items = (parquet.read_table(folder / f"{side}.parquet").to_pandas() for side in ("member", "item"))
+    row = members.iloc[0]
+    columns = {name: row[name] for name in ("activity_tokens", "activity_times", "activity_edges", "activity_keys")}
+    columns["tokens"] = row["member_tokens"]
+    versions, creators = np.full(len(items), "1", object), items["item_creator"].to_numpy()
+    tokens = Ragged.of(items["item_tokens"], np.float32)
+    of_items = ItemVectors(versions, tokens, creators, items["item_neighbours"].to_numpy())
+    return OnlineState(MemberVectors(version="1", as_of=as_of, **columns), of_items, {})
 
 
 def test_what_comes_after_the_request_is_no_reason(service: RankingService, slate: Slate) -> None:

@@ -24,6 +24,11 @@ async def _read(config: Path, spec: Spec, request: RankingRequest) -> OnlineStat
         return await reader.read(request)
 
 
+def counters(state: OnlineState, place: int) -> dict[str, float]:
+    """One candidate's; what is read once holds for all."""
+    return {name: float(values[place if len(values) > 1 else 0]) for name, values in state.counters.items()}
+
+
 def last_state(world: World, counter: str, keys: dict[str, object]) -> dict[str, np.ndarray]:
     """The counter's last row, out of the table itself."""
     frame = pd.read_parquet(world.state.parent / "tables" / f"{counter_table(counter)}.parquet")
@@ -45,30 +50,29 @@ def test_a_read_gives_the_counters_features_and_the_pushed_vectors(world: World)
         keys = {"member_id": members[2], "item_id": item, "surface": "push"}
         expected = {k: v for name in world.spec.counters for k, v in last_features(world, name, keys, time).items()}
         assert len(expected) == 12
-        assert state.counters[place] == expected
+        assert counters(state, place) == expected
     pushed = pd.read_parquet(world.state.parent / "vectors" / "member.parquet").set_index("key")
     assert state.member is not None
     np.testing.assert_array_equal(state.member.tokens, pushed.loc[members[2], "member_tokens"])
     np.testing.assert_array_equal(state.member.activity_times, pushed.loc[members[2], "activity_times"])
     tokens = pd.read_parquet(world.state.parent / "vectors" / "item.parquet").set_index("key")["item_tokens"]
     for place, item in enumerate((items[4], items[0])):
-        found = state.items[place]
-        assert found is not None
-        assert found.version == world.version
-        np.testing.assert_array_equal(found.tokens, tokens[item])
+        assert state.items.version[place] == world.version
+        np.testing.assert_array_equal(state.items.tokens[place], tokens[item])
 
 
 def test_unknown_keys_have_no_vectors_and_counters_of_nothing(world: World) -> None:
     known = world.keys("item")[0]
     state = read(world, RankingRequest(-5, (known, -7), "email", world.as_of + 1))
     assert state.member is None
-    assert [item is None for item in state.items] == [False, True]
-    assert set(state.counters[0]) == {c for name in world.spec.counters for c in counter_columns(world.spec, name)}
-    assert state.counters[0]["item_counts_exposures"] > 0
-    assert state.counters[1]["item_counts_exposures"] == 0
+    assert state.items.version.tolist() == [world.version, None]
+    assert state.items.tokens.lengths[1] == 0
+    assert set(state.counters) == {c for name in world.spec.counters for c in counter_columns(world.spec, name)}
+    assert state.counters["item_counts_exposures"][0] > 0
+    assert state.counters["item_counts_exposures"][1] == 0
     overall = last_state(world, OVERALL, {})
     prior = np.float32(overall["overall_click_sum"][0] / overall["overall_settled"][0])
-    assert state.counters[1]["item_counts_click_rate"] == pytest.approx(prior)
+    assert state.counters["item_counts_click_rate"][1] == pytest.approx(prior)
 
 
 def test_a_request_sees_nothing_of_its_own_time_or_later(world: World) -> None:
@@ -76,8 +80,8 @@ def test_a_request_sees_nothing_of_its_own_time_or_later(world: World) -> None:
     member, item = world.keys("member")[2], world.keys("item")[0]
     state = read(world, RankingRequest(member, (item,), "push", world.as_of))
     assert state.member is None
-    assert state.items == [None]
-    assert state.counters[0]["item_counts_exposures"] > 0
+    assert state.items.version.tolist() == [None]
+    assert state.counters["item_counts_exposures"][0] > 0
 
 
 def test_a_store_that_is_not_there_is_unavailable(world: World, tmp_path: Path) -> None:

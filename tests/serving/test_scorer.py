@@ -1,5 +1,5 @@
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from models.spec import parse_spec
 from models.training.artifact import save_model
 from models.training.batches import activity_age
 from models.training.errors import ArtifactError
-from serving.scorer import Scorer
+from serving.scorer import Scorer, SlateInputs
 from tests.serving.world import MEMBERS, tiny_graph, tiny_model
 from tests.serving.world import TEXT as SPEC_TEXT
 
@@ -27,25 +27,25 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     return Scorer(save_model(MODEL, tmp_path_factory.mktemp("artifact") / "model"))
 
 
-def inputs(member: int, items: list[int], time: int = AS_OF) -> dict[str, Any]:
-    """The scorer's inputs of nodes, by index, as of AS_OF; -1 is unknown."""
+def inputs(member: int, items: list[int], time: int = AS_OF) -> SlateInputs:
+    """What is asked of nodes, by index, as of AS_OF; -1 is unknown."""
     encoded, sampler, at = encode_graph(MODEL.encoding, MODEL.schema, GRAPH), Sampler(GRAPH), torch.tensor([AS_OF])
     activities = sampler.activities(torch.tensor([member]), at, MODEL.ranker.config.activities)
     with torch.no_grad():
         who = MODEL.ranker.member_tokens(encoded, sampler.tree("member", torch.tensor([member]), at))
         what = [MODEL.ranker.item_tokens(encoded, sampler.tree("item", torch.tensor([item]), at)) for item in items]
         did = MODEL.ranker.activity_tokens(encoded, activities, at)
-    rows = [{"member_counts_exposures": 3 + item, "device": "phone"} for item in items]
-    return {
-        "member_tokens": who.numpy().ravel(),
-        "activity_tokens": did.numpy().ravel(),
-        "activity_times": (activities.time * activities.mask).numpy().ravel(),
-        "as_of": AS_OF,
-        "item_tokens": [tokens.numpy().ravel() for tokens in what],
-        "features": rows,
-        "surface": "push",
-        "time": time,
-    }
+    return SlateInputs(
+        member_tokens=who.numpy().ravel(),
+        activity_tokens=did.numpy().ravel(),
+        activity_times=(activities.time * activities.mask).numpy().ravel(),
+        as_of=AS_OF,
+        item_tokens=np.stack([tokens.numpy().ravel() for tokens in what]),
+        item_known=np.ones(len(items), bool),
+        features={"member_counts_exposures": np.array([3.0 + item for item in items], np.float32), "device": "phone"},
+        surface="push",
+        time=time,
+    )
 
 
 @pytest.mark.parametrize("member", [0, 3, MEMBERS - 1, -1])
@@ -55,59 +55,68 @@ def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: in
     activities = Sampler(GRAPH).activities(
         torch.tensor([member]), torch.tensor([AS_OF]), MODEL.ranker.config.activities
     )
-    numbers, categories = MODEL.encoding.encode_impression(given["features"])
+    numbers, categories = MODEL.encoding.encode_impressions([given.features], len(items))
     hour, weekday = local_clock(torch.tensor([time]), MODEL.schema.seeds.timezone_offset)
     config = MODEL.ranker.config
     with torch.no_grad():
         logits = MODEL.ranker.decode(
-            torch.from_numpy(given["member_tokens"]).view(1, -1, config.width),
-            torch.from_numpy(given["activity_tokens"]).view(1, config.activities, -1),
+            torch.from_numpy(given.member_tokens).view(1, -1, config.width),
+            torch.from_numpy(given.activity_tokens).view(1, config.activities, -1),
             activity_age(activities, torch.tensor([time])),
             activities.mask,
-            torch.stack([torch.from_numpy(t).view(-1, config.width) for t in given["item_tokens"]])[None],
-            torch.from_numpy(numbers)[None],
-            torch.from_numpy(categories)[None],
+            torch.from_numpy(given.item_tokens).view(1, len(items), -1, config.width),
+            torch.from_numpy(numbers),
+            torch.from_numpy(categories),
             torch.tensor([MODEL.encoding.surface_code("push")]),
             hour,
             weekday,
             torch.tensor([(time - AS_OF) / 1e6]),
         )[0]
     expected = MODEL.calibration.apply(logits.double().numpy())
-    found = scorer.score(**given)
+    found = scorer.score(given)
     assert list(found) == ["click", "dwell"]
     np.testing.assert_allclose(np.stack([found["click"], found["dwell"]], axis=1), expected, atol=1e-6)
 
 
 def test_unknown_nodes_score_as_the_cold_tokens_do(scorer: Scorer) -> None:
     given = inputs(-1, [-1])
-    unknown = dict.fromkeys(("member_tokens", "activity_tokens", "activity_times", "as_of"))
-    cold = {**given, **unknown, "item_tokens": [None]}
-    np.testing.assert_allclose(scorer.score(**cold)["click"], scorer.score(**given)["click"], atol=1e-6)
+    unknown = replace(
+        given,
+        member_tokens=None,
+        activity_tokens=None,
+        activity_times=None,
+        as_of=None,
+        item_tokens=np.full_like(given.item_tokens, np.nan),
+        item_known=np.zeros(1, bool),
+    )
+    np.testing.assert_allclose(scorer.score(unknown)["click"], scorer.score(given)["click"], atol=1e-6)
 
 
 def test_how_old_the_members_state_is_counts(scorer: Scorer) -> None:
     given = inputs(2, [0], AS_OF + 3_600_000_000)
-    older = {**given, "as_of": AS_OF - 86_400_000_000}
-    assert scorer.score(**older)["click"] != scorer.score(**given)["click"]
+    older = replace(given, as_of=AS_OF - 86_400_000_000)
+    assert scorer.score(older)["click"] != scorer.score(given)["click"]
 
 
 def test_a_slate_equals_slates_of_one(scorer: Scorer) -> None:
-    together = scorer.score(**inputs(2, [0, 1, 5]))["click"]
-    alone = [scorer.score(**inputs(2, [item]))["click"][0] for item in (0, 1, 5)]
+    together = scorer.score(inputs(2, [0, 1, 5]))["click"]
+    alone = [scorer.score(inputs(2, [item]))["click"][0] for item in (0, 1, 5)]
     assert len(set(np.round(together, 4))) == 3
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
 def test_activities_at_or_after_the_request_are_not_seen(scorer: Scorer) -> None:
     given = inputs(2, [0])
-    times = given["activity_times"]
+    times, tokens = given.activity_times, given.activity_tokens
+    assert times is not None
+    assert tokens is not None
     assert (times > 0).all()
-    early = {**given, "time": int(times[-1])}
-    tokens = given["activity_tokens"].reshape(len(times), -1).copy()
-    tokens[-1] = 99.0
-    assert scorer.score(**{**early, "activity_tokens": tokens.ravel()})["click"] == scorer.score(**early)["click"]
-    later = {**given, "time": int(times[-1]) + 1, "activity_tokens": tokens.ravel()}
-    assert scorer.score(**later)["click"] != scorer.score(**{**given, "time": int(times[-1]) + 1})["click"]
+    changed = tokens.reshape(len(times), -1).copy()
+    changed[-1] = 99.0
+    for time, same in ((int(times[-1]), True), (int(times[-1]) + 1, False)):
+        before = replace(given, time=time)
+        after = replace(before, activity_tokens=changed.ravel())
+        assert (scorer.score(after)["click"] == scorer.score(before)["click"]).all() == same
 
 
 def test_a_changed_artifact_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
 from models.training.predict import predict
-from serving.scorer import Scorer
+from serving.scorer import Scorer, SlateInputs
 from tests.nn.batches import CONFIG, ready
 from tests.nn.test_switches import SWITCHES
 from tests.training.small import MODEL, small_graph, small_model
@@ -66,12 +66,15 @@ def test_pushed_tokens_are_served_as_the_training_path_predicts(change: dict[str
     for row in rows.tolist():
         member, item = int(graph.seeds.member[row]), int(graph.seeds.item[row])
         slate = scorer.score(
-            **{name: values[member].copy() for name, values in pushed.items()},
-            as_of=as_of,
-            item_tokens=[of_items[item].copy() if item >= 0 else None],
-            features=[raw_features(graph, row)],
-            surface=graph.schema.seeds.surfaces[int(graph.seeds.surface[row])],
-            time=as_of + LAG,
+            SlateInputs(
+                **{name: values[member].copy() for name, values in pushed.items()},
+                as_of=as_of,
+                item_tokens=of_items[[max(item, 0)]],
+                item_known=np.array([item >= 0]),
+                features=raw_features(graph, row),
+                surface=graph.schema.seeds.surfaces[int(graph.seeds.surface[row])],
+                time=as_of + LAG,
+            )
         )
         found.append([slate[task][0] for task in model.tasks])
     np.testing.assert_allclose(found, predict(model, asked, rows, lag=LAG), atol=1e-6, rtol=0)

@@ -3,6 +3,12 @@
 const at = (id) => document.getElementById(id);
 let token = "";
 let offered = null;
+let questions = 0;
+
+const flags = {
+  cold: "The online store knows nothing of it",
+  capped: "Beyond the member's frequency cap: not to be sent",
+};
 
 function made(tag, className, ...children) {
   const element = document.createElement(tag);
@@ -14,10 +20,13 @@ function made(tag, className, ...children) {
 async function asked(path, body) {
   const headers = token ? { authorization: `Bearer ${token}` } : {};
   const options = body ? { method: "POST", body, headers: { ...headers, "content-type": "application/json" } } : { headers };
-  const response = await fetch(path, options);
-  const document = await response.json();
+  const response = await fetch(path, options).catch(() => {
+    throw new Error("The server cannot be reached.");
+  });
+  const document = await response.json().catch(() => ({}));
   if (response.ok) return document;
-  throw Object.assign(new Error(document.error ?? `status ${response.status}`), { status: response.status });
+  const reason = document.error ?? `The server answered with status ${response.status}.`;
+  throw Object.assign(new Error(reason), { status: response.status });
 }
 
 function complain(error) {
@@ -49,6 +58,7 @@ async function open() {
     input.autocomplete = "off";
     return [label, input];
   }));
+  at("items").value = offered.popular.join("\n");
 }
 
 function fill() {
@@ -85,34 +95,46 @@ function instance() {
 async function rank(event) {
   event.preventDefault();
   at("rank").disabled = true;
+  const question = ++questions;
+  const current = () => question === questions;
   try {
     const request = instance();
     const body = JSON.stringify({ instances: [request] });
     const { predictions } = await asked(`/v1/models/${encodeURIComponent(offered.name)}:predict`, body);
+    if (!current()) return;
     show(predictions[0], request.context.time ? Date.parse(request.context.time) : Date.now());
     complain(null);
   } catch (error) {
+    if (!current()) return;
+    for (const id of ["facts", "legend", "fallback"]) at(id).hidden = true;
+    at("slate").replaceChildren();
     complain(error);
   } finally {
-    at("rank").disabled = false;
+    if (current()) at("rank").disabled = false;
   }
 }
 
 // ---- The answer ----
 
 function show(answer, now) {
+  const known = answer.state_as_of ? `${age(answer.state_as_of, now)} old` : "nothing known";
   const facts = [
-    ["Member", answer.member + (answer.member_cold ? " (cold)" : "")],
+    ["Member", answer.member + (answer.member_cold && !answer.fallback ? " (cold)" : "")],
     ["Model version", answer.model_version],
-    ["State as of", answer.state_as_of ? `${age(answer.state_as_of, now)} before` : "nothing known"],
-    ["Request", answer.request_id],
+    ["Member's state", answer.fallback ? "not read" : known],
+    ["Request id", answer.request_id],
   ];
-  if (!answer.fallback && !answer.slate[0].reasons) facts.push(["Reasons", `of up to ${offered.most} items`]);
+  const explained = answer.slate.some(({ reasons }) => reasons);
+  if (!answer.fallback && !explained) facts.push(["Reasons", `of up to ${offered.most} items`]);
   at("facts").replaceChildren(...facts.map(([name, value]) => made("div", "", made("dt", "", name), made("dd", "", value))));
   at("slate").replaceChildren(...answer.slate.map((candidate, place) => shown(candidate, place, now)));
   at("empty").hidden = true;
   at("facts").hidden = false;
   at("fallback").hidden = !answer.fallback;
+  at("legend").hidden = !explained;
+  at("legend").textContent =
+    `Ranked by ${offered.primary}, then by the product's rules. The bar of a reason: the percentage points of ` +
+    `${offered.primary} that it adds (green) or takes away (red), found by leaving it out. ← is an edge walked back.`;
 }
 
 const families = [
@@ -121,8 +143,10 @@ const families = [
 ];
 
 function shown(candidate, place, now) {
-  const head = made("div", "", made("span", "item", String(candidate.item)));
-  for (const name of ["cold", "capped"]) if (candidate[name]) head.append(made("span", "flag", name));
+  const head = made("div", "", made("span", "node", offered.item_node), made("span", "item", String(candidate.item)));
+  for (const [name, title] of Object.entries(flags)) {
+    if (candidate[name]) head.append(Object.assign(made("span", "flag", name), { title }));
+  }
   const body = made("div", "", head, rows(offered.tasks.map((task) => chance(task, candidate.probabilities[task]))));
   for (const [title, kinds] of families) {
     const reasons = (candidate.reasons ?? []).filter(({ kind }) => kinds.includes(kind));
@@ -161,7 +185,7 @@ function told(reason, now) {
     case "activity":
       return [`${reason.action} ${reason.node} ${reason.key}`, `${reason.domain}, ${age(reason.time, now)} before`];
     case "neighbour":
-      return [`in common: ${reason.node} ${reason.key}`, `${path("member", reason.member_path)}; ${path("item", reason.item_path)}`];
+      return [shared(reason), [path("member", reason.member_path), path("item", reason.item_path)].filter(Boolean).join("; ")];
     case "counter":
       return [`counter ${reason.counter}`, ""];
     default:
@@ -169,7 +193,14 @@ function told(reason, now) {
   }
 }
 
-const path = (side, edges) => [side, ...edges.map((edge) => edge.replace(/^rev_/, "←"))].join(" · ");
+// A path without an edge leads to the member, or to the item, itself.
+function shared({ node, key, member_path: ofMember, item_path: ofItem }) {
+  if (!ofMember.length) return "this member, near the item";
+  if (!ofItem.length) return "this item, near the member";
+  return `in common: ${node} ${key}`;
+}
+
+const path = (side, edges) => edges.length ? [side, ...edges.map((edge) => edge.replace(/^rev_/, "←"))].join(" · ") : "";
 
 function age(moment, now) {
   const seconds = Math.max(0, (now - Date.parse(moment)) / 1000);

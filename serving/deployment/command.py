@@ -1,0 +1,127 @@
+"""``python -m serving canary|promote|rollback|manifest``: which version gets how much of the traffic, and where."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from feature_repo.errors import PushError
+from feature_repo.push import check_pushed
+from serving.deployment.cluster import Cluster
+from serving.deployment.embedded import Embedded
+from serving.deployment.errors import DeploymentError
+from serving.deployment.inference_service import Deployment, inference_service, to_yaml
+from serving.deployment.record import last_served
+from serving.deployment.rollout import Rollout, Target
+from serving.errors import RegistryError
+from serving.registry import Registry
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+COMMANDS = {
+    "canary": "give a version that passed the gate a share of the traffic",
+    "promote": "give the canary all traffic and make it the champion",
+    "rollback": "take the traffic back: from the canary, or else to the version before",
+    "manifest": "print the InferenceService of a version",
+}
+
+
+def add(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The sub-commands and their options."""
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        add_model(command)
+        add_target(command)
+        if name == "canary":
+            command.add_argument("--percent", type=int, default=10, help="share of the traffic, 1 to 99 (default: 10)")
+        if name in ("canary", "manifest"):
+            default = "the candidate" if name == "canary" else "the champion"
+            command.add_argument("--version", help=f"version (default: {default})")
+
+
+def add_model(command: argparse.ArgumentParser) -> None:
+    """The options that name a model."""
+    command.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
+    command.add_argument("--model", help="registered model (default: the only one, or the one served last)")
+    command.add_argument("--tracking-uri", help="MLflow (default: the state folder's database)")
+
+
+def add_target(command: argparse.ArgumentParser) -> None:
+    """The options that name a place."""
+    command.add_argument("--target", choices=("embedded", "cluster"), default="embedded", help="default: this machine")
+    command.add_argument("--namespace", default=Deployment.namespace, help="of the cluster (default: %(default)s)")
+    command.add_argument("--image", default=Deployment.image, help="this repository's, on a cluster (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and say what can be done next. Raises DeploymentError, EndpointError, RegistryError, VerdictError."""
+    registry, name = model(options)
+    if options.command == "manifest":
+        version = options.version or registry.require_champion(name)
+        print(to_yaml(inference_service(_deployment(options, name, version))), end="")
+        return 0
+    place = target(options, registry, name)
+    rollout = Rollout(place, registry, name)
+    if options.command == "canary":
+        version = rollout.canary(options.version, options.percent)
+        print(f"canary: version {version} has {options.percent} % of the traffic")
+        after = "status; then canary --percent with more, promote, or rollback"
+    elif options.command == "promote":
+        print(f"promote: version {rollout.promote()} has all traffic, and is the champion")
+        after = "status; rollback, if it was a mistake"
+    else:
+        print(f"rollback: version {rollout.rollback()} has no traffic any more")
+        after = "status; the next version begins with canary again"
+    print(f"next: python -m serving {after}")
+    if options.target == "embedded":
+        _say_cold(options.state, place)
+    return 0
+
+
+def model(options: argparse.Namespace) -> tuple[Registry, str]:
+    """The registry and the model that are meant: the one registered; of several, the one that was served last."""
+    database = options.state / "mlflow" / "mlflow.db"
+    if options.tracking_uri is None and not database.is_file():
+        raise RegistryError(f"{database}: expected the registry of a run; found none. Run `make demo` first.")
+    registry = Registry(options.tracking_uri or f"sqlite:///{database.resolve()}")
+    names = registry.names() if options.model is None else [options.model]
+    if len(names) == 1:
+        return registry, names[0]
+    last = last_served(options.state)
+    if last is not None and last in names:
+        return registry, last
+    raise RegistryError(f"registry: expected one model; found {', '.join(names) or 'none'}. Name one with --model.")
+
+
+def target(options: argparse.Namespace, registry: Registry, name: str) -> Target:
+    """The place that is meant."""
+    return Embedded(options.state, registry, name) if options.target == "embedded" else cluster(options, name, "")
+
+
+def cluster(options: argparse.Namespace, name: str, version: str) -> Cluster:
+    """The cluster of the kubeconfig in use. Raises DeploymentError where there is none."""
+    from kserve import KServeClient
+    from kubernetes.config import ConfigException  # type: ignore[import-untyped]
+
+    try:
+        client = KServeClient()
+    except (ConfigException, RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DeploymentError(
+            f"cluster: expected a kubeconfig that can be used; found {reason}. Set KUBECONFIG."
+        ) from None
+    return Cluster(client, _deployment(options, name, version))
+
+
+def _say_cold(state: Path, place: Target) -> None:
+    """The online store holds the vectors of one version: any other answers as if it knew nobody, and says so."""
+    for version in place.traffic():
+        try:
+            check_pushed(state, version)
+        except PushError as error:
+            print(f"note: {error}. Until then version {version} answers cold.")
+            return
+
+
+def _deployment(options: argparse.Namespace, name: str, version: str) -> Deployment:
+    return Deployment(name, version, image=options.image, namespace=options.namespace)

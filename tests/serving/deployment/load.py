@@ -1,0 +1,74 @@
+"""Callers that never stop: every answer they get is written down."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a caller got: ``status`` 0 where the connection failed."""
+
+    at: float
+    status: int
+    version: str
+    text: str
+    headers: dict[str, str]
+
+
+class Load:
+    """The answers so far."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+
+    def since(self, moment: float) -> list[Answer]:
+        return [answer for answer in self.answers if answer.at > moment]
+
+    def failed(self) -> list[Answer]:
+        return [answer for answer in self.answers if answer.status != 200]
+
+    def shares(self, moment: float, least: int = 200) -> dict[str, float]:
+        """Which part of the answers after a moment came from which version; waits for so many."""
+        deadline = time.monotonic() + 60
+        while len(found := self.since(moment)) < least:
+            assert time.monotonic() < deadline, "too few answers"
+            time.sleep(0.02)
+        return {version: count / len(found) for version, count in Counter(one.version for one in found).items()}
+
+
+@contextmanager
+def load(url: str, document: dict[str, Any], callers: int = 4) -> Iterator[Load]:
+    """Callers with a connection of their own each, asking one thing after another."""
+    found, done = Load(), threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(timeout=20, trust_env=False) as client:
+            while not done.is_set():
+                found.answers.append(_asked(client, url, document))
+
+    threads = [threading.Thread(target=ask) for _ in range(callers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
+def _asked(client: httpx.Client, url: str, document: dict[str, Any]) -> Answer:
+    begun = time.monotonic()
+    try:
+        answer = client.post(url, json=document)
+    except httpx.TransportError as error:
+        return Answer(begun, 0, "", repr(error), {})
+    version = answer.json()["predictions"][0]["model_version"] if answer.status_code == 200 else ""
+    return Answer(begun, answer.status_code, version, answer.text, dict(answer.headers))

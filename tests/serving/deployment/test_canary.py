@@ -1,0 +1,139 @@
+"""Two versions on one machine, for real: KServe, Envoy, supervisord, and callers that never stop."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import psutil  # type: ignore[import-untyped]
+import pytest
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+from mlflow import MlflowClient
+
+from models.training.artifact import save_model
+from serving import endpoint
+from serving.deployment.embedded import Embedded
+from serving.deployment.rollout import Rollout
+from serving.endpoint import Endpoint
+from serving.errors import RegistryError
+from serving.registry import Registry
+from tests.serving.deployment.load import load
+from tests.serving.running import awaited
+from tests.serving.stubbed import living
+from tests.serving.test_grpc import request
+from tests.serving.test_http import v1
+from tests.serving.world import World
+
+BACK_WITHIN = 20.0
+"""Seconds; docs/serving.md promises it."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """An endpoint of its own with three versions that passed the gate; the first is served."""
+
+    state: Path
+    registry: Registry
+    target: Embedded
+    rollout: Rollout
+    endpoint: Endpoint
+
+    def worker(self, version: str) -> int:
+        """The process of a version."""
+        (found,) = [
+            pid
+            for pid in living(self.state)
+            if any(f"/servers/{version}-" in part for part in psutil.Process(pid).cmdline())
+        ]
+        return int(found)
+
+
+@pytest.fixture(scope="module")
+def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    from serving.bundle import write_bundle
+
+    folder = tmp_path_factory.mktemp("site")
+    state = folder / "state"
+    artifact = save_model(world.model, folder / "model")
+    registry = Registry(f"sqlite:///{state}/mlflow/mlflow.db")
+    gate = {"gate": {"decision": "promote", "reasons": ["Not worse."]}}
+    for number in ("1", "2", "3"):
+        bundle = write_bundle(artifact, world.spec, gate, {"n": number}, folder / number, world.prior)
+        assert registry.log_version(world.name, bundle) == number
+    registry.promote(world.name, "1")
+    target = Embedded(state, registry, world.name)
+    served = endpoint.up(state, registry.tracking_uri, world.name, store_config=world.store_config)
+    yield Site(state, registry, target, Rollout(target, registry, world.name), served)
+    endpoint.down(state)
+    assert living(state) == []
+
+
+def test_a_version_takes_its_share_then_everything_and_goes_back_and_no_request_fails(site: Site, world: World) -> None:
+    with load(site.endpoint.url, v1(world, *world.keys("item"))) as callers:
+        assert callers.shares(0.0) == {"1": 1.0}
+        for percent in (10, 50):
+            site.rollout.canary("2", percent)
+            changed = time.monotonic()
+            awaited(lambda: any(answer.version == "2" for answer in callers.since(changed)))
+            assert callers.shares(time.monotonic())["2"] == pytest.approx(percent / 100, abs=0.05)
+        assert versions_over_grpc(site, world) == {"1", "2"}
+        # The canary is killed: what it was at, and what comes, the other version answers.
+        killed = site.worker("2")
+        os.kill(killed, signal.SIGKILL)
+        awaited(lambda: endpoint.status(site.state).state == "unhealthy")
+        assert callers.shares(time.monotonic(), least=50).keys() >= {"1"}
+        awaited(lambda: endpoint.status(site.state).state == "up")
+        assert site.worker("2") != killed
+        site.rollout.promote()
+        assert callers.shares(time.monotonic()) == {"2": 1.0}
+        assert site.registry.champion(world.name) == "2"
+        site.rollout.rollback()
+        assert callers.shares(time.monotonic()) == {"1": 1.0}
+        assert site.registry.champion(world.name) == "1"
+    assert callers.failed() == []
+
+
+def bundle_of(site: Site, world: World, version: str) -> str:
+    """Where the registry keeps a version's files."""
+    client = MlflowClient(site.registry.tracking_uri, site.registry.tracking_uri)
+    return client.get_model_version_download_uri(world.name, version).removeprefix("file://")
+
+
+def versions_over_grpc(site: Site, world: World) -> set[str]:
+    with grpc.insecure_channel(site.endpoint.grpc) as channel:
+        stub = GRPCInferenceServiceStub(channel)
+        return {stub.ModelInfer(request(world, 1), timeout=20).model_version for _ in range(10)}
+
+
+def test_the_only_worker_is_killed_and_comes_back(site: Site, world: World) -> None:
+    with load(site.endpoint.url, v1(world, 1)) as callers:
+        callers.shares(0.0, least=20)
+        begun = time.monotonic()
+        os.kill(site.worker("1"), signal.SIGKILL)
+        awaited(lambda: any(answer.status == 503 for answer in callers.since(begun)))
+        awaited(lambda: callers.answers[-1].status == 200, seconds=BACK_WITHIN)
+        back = time.monotonic()
+        callers.shares(back, least=50)
+        assert [answer for answer in callers.since(back) if answer.status != 200] == []
+    assert {answer.status for answer in callers.answers} == {200, 503}
+    for answer in callers.failed():
+        assert answer.headers["retry-after"] == "1"
+        assert answer.text.startswith('{"error":')
+
+
+def test_a_version_that_was_tampered_with_is_refused_and_nobody_notices(site: Site, world: World) -> None:
+    weights = Path(bundle_of(site, world, "3")) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with load(site.endpoint.url, v1(world, 1)) as callers:
+        before = living(site.state)
+        with pytest.raises(RegistryError, match="expected sha256"):
+            site.rollout.canary("3", 10)
+        with pytest.raises(RegistryError, match="expected sha256"):
+            site.target.up("3", world.store_config)
+        assert living(site.state) == before
+        begun = time.monotonic()
+        assert callers.shares(begun, least=20) == {"1": 1.0}
+    assert callers.failed() == []

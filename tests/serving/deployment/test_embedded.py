@@ -1,0 +1,156 @@
+"""The target of one machine, with stand-ins for the servers: shares, refusals, and what a failure leaves."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving import endpoint
+from serving.__main__ import main
+from serving.deployment import command, processes
+from serving.deployment.embedded import Embedded
+from serving.deployment.errors import DeploymentError
+from serving.deployment.machine import Machine
+from serving.deployment.proxy import Proxy
+from serving.errors import EndpointError
+from tests.serving.stubbed import STUB, FakeRegistry, kinds, living
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded]:
+    monkeypatch.setattr(processes, "MODULE", STUB)
+    for module in (endpoint, command):
+        monkeypatch.setattr(module, "Registry", FakeRegistry)
+    monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
+    (tmp_path / "store.yaml").touch()
+    yield Embedded(tmp_path, FakeRegistry("nowhere"), "model", seconds=30.0)  # type: ignore[arg-type]
+    endpoint.down(tmp_path)
+    assert living(tmp_path) == []
+
+
+def serve(target: Embedded, tmp_path: Path, version: str = "1") -> endpoint.Endpoint:
+    return target.up(version, tmp_path / "store.yaml")
+
+
+def test_out_and_back(target: Embedded, tmp_path: Path) -> None:
+    served = serve(target, tmp_path)
+    target.canary("2", 10)
+    assert (target.traffic(), target.candidate()) == ({"1": 90, "2": 10}, "2")
+    target.canary("2", 50)
+    assert target.traffic() == {"1": 50, "2": 50}
+    assert kinds(tmp_path) == ["envoy", "supervisord", STUB, STUB]
+    assert target.promote() == "2"
+    assert target.traffic() == {"2": 100}
+    assert kinds(tmp_path) == ["envoy", "supervisord", STUB]
+    assert target.rollback() == "2"
+    found = endpoint.status(tmp_path).endpoint
+    assert found is not None
+    assert (found.version, found.previous, found.url) == ("1", "2", served.url)
+
+
+def test_a_canary_is_taken_back(target: Embedded, tmp_path: Path) -> None:
+    serve(target, tmp_path)
+    target.canary("2", 99)
+    assert target.rollback() == "2"
+    assert (target.traffic(), kinds(tmp_path)) == ({"1": 100}, ["envoy", "supervisord", STUB])
+    with pytest.raises(DeploymentError, match="expected a canary or a previous version"):
+        target.rollback()
+
+
+@pytest.mark.parametrize(("champion", "after"), [("2", "1"), ("3", "3")])
+def test_the_champion_goes_back_with_the_traffic(target: Embedded, tmp_path: Path, champion: str, after: str) -> None:
+    serve(target, tmp_path)
+    serve(target, tmp_path, "2")
+    FakeRegistry.champions["model"] = champion
+    target.rollback()
+    assert FakeRegistry.champions == {"model": after}
+
+
+def test_what_cannot_be_changed_is_said(target: Embedded, tmp_path: Path) -> None:
+    for change in (target.promote, target.rollback, target.traffic, lambda: target.canary("2", 10)):
+        with pytest.raises(DeploymentError, match="expected it to be served"):
+            change()
+    serve(target, tmp_path)
+    with pytest.raises(DeploymentError, match="expected a canary; found version 1 with all traffic"):
+        target.promote()
+    with pytest.raises(DeploymentError, match="expected another than the one that is served"):
+        target.canary("1", 10)
+    for percent in (-1, 0, 100, 101):
+        with pytest.raises(DeploymentError, match="expected 1 to 99"):
+            target.canary("2", percent)
+    target.canary("2", 10)
+    with pytest.raises(DeploymentError, match="found version 2 with 10 %"):
+        target.canary("3", 10)
+    assert target.traffic() == {"1": 90, "2": 10}
+
+
+@pytest.mark.parametrize("version", ["dies", "never-healthy"])
+def test_a_canary_that_does_not_come_up_changes_nothing(target: Embedded, tmp_path: Path, version: str) -> None:
+    served = serve(target, tmp_path)
+    before = living(tmp_path)
+    impatient = Embedded(tmp_path, FakeRegistry("nowhere"), "model", seconds=1.0)  # type: ignore[arg-type]
+    with pytest.raises(EndpointError):
+        impatient.canary(version, 10)
+    assert endpoint.status(tmp_path) == endpoint.Status("up", served)
+    assert living(tmp_path) == before
+
+
+def test_a_proxy_that_does_not_follow_leaves_the_shares_as_they_were(
+    target: Embedded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(target, tmp_path)
+    target.canary("2", 10)
+    follow = Proxy.await_shares
+
+    def once(proxy: Proxy, workers: object) -> None:
+        monkeypatch.setattr(Proxy, "await_shares", follow)
+        raise DeploymentError("the proxy sleeps")
+
+    monkeypatch.setattr(Proxy, "await_shares", once)
+    with pytest.raises(DeploymentError, match="sleeps"):
+        target.promote()
+    assert target.traffic() == {"1": 90, "2": 10}
+    assert kinds(tmp_path) == ["envoy", "supervisord", STUB, STUB]
+    assert target.promote() == "2"
+
+
+def test_sockets_in_somebody_elses_folder_are_not_used(target: Embedded, tmp_path: Path) -> None:
+    sockets = Machine(tmp_path).sockets
+    sockets.mkdir(mode=0o755)
+    sockets.chmod(0o755)
+    (sockets / "theirs").touch()
+    try:
+        with pytest.raises(DeploymentError, match="expected a folder of ours alone"):
+            serve(target, tmp_path)
+        assert living(tmp_path) == []
+    finally:
+        (sockets / "theirs").unlink()
+        sockets.rmdir()
+
+
+def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--state", str(tmp_path), "--tracking-uri", "nowhere"]
+    assert main(["status", *where]) == 3
+    assert main(["up", *where, "--version", "1", "--store-config", str(tmp_path / "store.yaml")]) == 0
+    capsys.readouterr()
+
+    def said(*arguments: str, status: int = 0) -> str:
+        assert main([*arguments, *where]) == status
+        told = capsys.readouterr()
+        assert status or "\nnext: python -m serving " in told.out
+        return told.out + told.err
+
+    assert "version held: expected the gate's verdict" in said("canary", "--version", "held", status=1)
+    assert "version candidate has 20 % of the traffic" in said("canary", "--percent", "20")
+    assert "version candidate: 20 % of the traffic, 0 requests so far" in said("status")
+    assert "version candidate has all traffic, and is the champion" in said("promote")
+    assert FakeRegistry.champions == {"model": "candidate"}
+    assert "version candidate has no traffic any more" in said("rollback")
+    assert FakeRegistry.champions == {"model": "1"}
+    assert "up: model version 1" in said("status")
+    assert main(["down", "--state", str(tmp_path)]) == 0
+    assert "down: stopped" in capsys.readouterr().out
+    assert main(["down", "--state", str(tmp_path)]) == 0
+    assert "was not running" in capsys.readouterr().out
+    assert main(["up", "--state", str(tmp_path)]) == 1
+    assert "make demo" in capsys.readouterr().err

@@ -1,0 +1,93 @@
+"""What the gate lets out, and what it does not, whatever the target."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from serving.deployment.errors import DeploymentError, VerdictError
+from serving.deployment.rollout import Rollout, check_verdict
+from tests.serving.stubbed import FakeRegistry
+
+
+class FakeTarget:
+    """Remembers what it was told; ``share`` is the version that has one."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+        self.share: str | None = None
+
+    def canary(self, version: str, percent: int) -> None:
+        self.told.append(("canary", version, percent))
+        self.share = version
+
+    def candidate(self) -> str:
+        if self.share is None:
+            raise DeploymentError("expected a canary")
+        return self.share
+
+    def promote(self) -> str:
+        self.told.append(("promote",))
+        return self.candidate()
+
+    def rollback(self) -> str:
+        self.told.append(("rollback",))
+        return self.candidate()
+
+    def traffic(self) -> dict[str, int]:
+        return {}
+
+
+@pytest.fixture
+def target() -> FakeTarget:
+    return FakeTarget()
+
+
+@pytest.fixture
+def rollout(target: FakeTarget, monkeypatch: pytest.MonkeyPatch) -> Rollout:
+    monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
+    return Rollout(target, FakeRegistry("nowhere"), "model")  # type: ignore[arg-type]
+
+
+def test_what_passed_goes_out_and_becomes_the_champion(rollout: Rollout, target: FakeTarget) -> None:
+    assert rollout.canary("2", 10) == "2"
+    assert FakeRegistry.champions == {"model": "1"}
+    assert rollout.promote() == "2"
+    assert FakeRegistry.champions == {"model": "2"}
+    assert target.told == [("canary", "2", 10), ("promote",)]
+
+
+def test_the_candidate_is_taken_where_no_version_is_named(rollout: Rollout, target: FakeTarget) -> None:
+    assert rollout.canary(None, 50) == "candidate"
+
+
+def test_without_a_candidate_one_has_to_be_named(
+    rollout: Rollout, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeRegistry, "candidate", lambda *_: None)
+    with pytest.raises(VerdictError, match="name a --version"):
+        rollout.canary(None, 50)
+    assert target.told == []
+
+
+@pytest.mark.parametrize(("version", "found"), [("held", r"found 'hold': AUC fell by 0\.02\."), ("unjudged", "none")])
+def test_what_the_gate_holds_gets_no_traffic(rollout: Rollout, target: FakeTarget, version: str, found: str) -> None:
+    with pytest.raises(VerdictError, match=found):
+        rollout.canary(version, 10)
+    target.share = version  # brought there by somebody else
+    with pytest.raises(VerdictError, match=found):
+        rollout.promote()
+    assert target.told == []
+    assert FakeRegistry.champions == {"model": "1"}
+
+
+def test_back_is_always_possible(rollout: Rollout, target: FakeTarget) -> None:
+    target.share = "held"
+    assert rollout.rollback() == "held"
+
+
+@pytest.mark.parametrize("gate", [None, {}, {"decision": 1}, "promote", ["promote"]])
+def test_what_is_no_verdict_lets_nothing_out(tmp_path: Path, gate: object) -> None:
+    (tmp_path / "metrics.json").write_text(json.dumps({"gate": gate}), encoding="utf-8")
+    with pytest.raises(VerdictError, match="expected the gate's verdict in its bundle; found none"):
+        check_verdict("1", tmp_path)

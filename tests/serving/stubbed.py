@@ -1,0 +1,63 @@
+"""An endpoint whose servers are stand-ins: real keeper, real proxy, a registry in which every version is."""
+
+import json
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+STUB = "tests.serving.stub_server"
+
+
+class FakeRegistry:
+    """Every version is there; its name says how its server behaves, and what the gate said of it."""
+
+    champions: dict[str, str]
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+        assert tracking_uri == "nowhere"
+
+    def names(self) -> list[str]:
+        return ["model"]
+
+    def champion(self, name: str) -> str | None:
+        return self.champions.get(name)
+
+    def candidate(self, name: str) -> str | None:
+        return "candidate"
+
+    def require_champion(self, name: str) -> str:
+        return self.champions.get(name, "serves")
+
+    def promote(self, name: str, version: str) -> None:
+        self.champions[name] = version
+
+    def download(self, name: str, version: str, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "behaviour").write_text(version, encoding="utf-8")
+        verdict = {"decision": "hold" if version == "held" else "promote", "reasons": ["AUC fell by 0.02."]}
+        metrics = {} if version == "unjudged" else {"gate": verdict}
+        (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+        return folder
+
+
+def living(state: Path) -> list[int]:
+    """Every living process that was started for the state folder, recorded or not."""
+    found = psutil.process_iter(["cmdline", "status"])
+    return [
+        one.pid
+        for one in found
+        if str(state) in " ".join(one.info["cmdline"] or []) and one.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def kinds(state: Path) -> list[str]:
+    """What the living processes are."""
+    lines = [" ".join(psutil.Process(pid).cmdline()) for pid in living(state)]
+    return sorted(next(name for name in ("supervisord", STUB, "envoy") if name in line) for line in lines)
+
+
+def of(state: Path, part: str) -> int:
+    """The process whose command names the part."""
+    (found,) = [pid for pid in living(state) if any(part in word for word in psutil.Process(pid).cmdline())]
+    return found
