@@ -16,7 +16,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup java redis chromium demo compare test lint bench verify-real clean
+.PHONY: help setup java redis load chromium demo compare test lint bench verify-real clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -36,6 +36,9 @@ java: ## what Spark runs on, from the distribution's packages where it is missin
 
 redis: ## the online store of a cluster, from the distribution's packages where it is missing
 	@command -v redis-server >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; }
+
+load: ## what asks the endpoint under load (wrk, h2load), from the distribution's packages where it is missing
+	@command -v wrk >/dev/null && command -v h2load >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk nghttp2-client; }
 
 chromium: ## what the tests of the page at /ui drive, from the distribution's packages where it is missing
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
@@ -58,7 +61,7 @@ lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
-bench: $(READY) redis ## every benchmark (each prints a table and a last line of JSON); retrieved_trees: DATA=folder
+bench: $(READY) redis load ## every benchmark (each prints a table and a last line of JSON); retrieved_trees: DATA=folder
 	@for name in $$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//'); do \
 		options=; if [ $$name = retrieved_trees ]; then [ -n "$(DATA)" ] || continue; options="--data $(DATA)"; fi; \
 		echo "== $$name"; $(PY) -m benchmarks.$$name $$options || exit 1; done

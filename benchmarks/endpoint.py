@@ -1,17 +1,22 @@
-"""The endpoint under load: ``python -m benchmarks.endpoint [--short]``; some four minutes, or one.
+"""The endpoint under load: ``python -m benchmarks.endpoint [--quick]``; some four minutes, or one and a half.
 
-A redis-server and the KServe server of the benchmark's own (one worker), the simulated network's default model with
-fresh weights, 100 candidates a request, everything on this machine: load, store and server share its cores.
+A redis-server and the KServe server of the benchmark's own (one worker, asked without the proxy of ``up``), the
+simulated network's default model with fresh weights, 100 candidates a request, everything on this machine: load, store
+and server share its cores. ``make redis load`` installs what it needs.
 
 1. Speed: wrk, 8 connections that ask again as soon as they are answered (latency and throughput are then one figure:
    8 requests are always at work); h2load at half that throughput over the same 8 connections (latency of a server that
-   is not saturated); the naive build (``benchmarks.naive_endpoint``), 8 connections too. Both answer one slate first, and
-   must agree.
+   is not saturated); the naive build (``benchmarks.naive_endpoint``), 8 connections too. Both answer one slate first,
+   and must agree.
 2. Overload: h2load at twice the throughput of 1. Every answer counts; memory is read each second.
-3. Faults under load (``benchmarks.endpoint_faults``): Redis killed, a corrupted model version put up, the worker killed.
+3. Faults under load (``benchmarks.endpoint_faults``): Redis killed, a version tampered with, the worker killed; asked
+   through the proxy.
+
+The bars stand at the end, each true or false; sections that were left out have none.
 """
 
 import argparse
+import math
 import os
 import signal
 import statistics
@@ -19,7 +24,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,14 +62,14 @@ def server(world: ServedWorld, folder: Path, naive: bool = False) -> Iterator[tu
     )
     settings.write(folder / "settings.json")
     start = ["-c", _NAIVE] if naive else ["-m", "serving.runtime"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (folder / "log").open("wb") as log:
         command = [sys.executable, *start, str(folder / "settings.json")]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     address = f"127.0.0.1:{settings.port}"
     try:
         ready_at = f"http://{address}/v2/models/{world.name}/ready"
-        if not came_true(lambda: process.poll() is not None or answers(ready_at), _START_SECONDS) or process.poll():
+        waited = came_true(lambda: process.poll() is not None or answers(ready_at), _START_SECONDS)
+        if waited == math.inf or process.poll() is not None:
             raise SystemExit((folder / "log").read_text(encoding="utf-8"))
         yield address, process
     finally:
@@ -81,13 +86,13 @@ def answers(url: str) -> bool:
 
 
 def came_true(condition: Callable[[], Any], seconds: float) -> float:
-    """Seconds until the condition held; 0.0 where it never did."""
+    """Seconds until the condition held; infinite where it did not in time."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:
         if condition():
-            return time.monotonic() - begin or 1e-9
+            return time.monotonic() - begin
         time.sleep(0.01)
-    return 0.0
+    return math.inf
 
 
 def first_slate(world: ServedWorld, address: str) -> dict[Any, dict[str, float]]:
@@ -104,13 +109,17 @@ def agree(ours: dict[Any, dict[str, float]], theirs: dict[Any, dict[str, float]]
     for item, chances in ours.items():
         for task, chance in chances.items():
             if abs(chance - theirs[item][task]) > 1e-5:
-                raise SystemExit(f"item {item}, {task}: expected {theirs[item][task]} as the naive build; found {chance}")
+                raise SystemExit(
+                    f"item {item}, {task}: expected {theirs[item][task]} as the naive build; found {chance}"
+                )
 
 
-def speed(world: ServedWorld, address: str, folder: Path, seconds: float) -> dict[str, float]:
+def speed(world: ServedWorld, address: str, process: int, folder: Path, seconds: float) -> dict[str, float]:
     """Section 1."""
     saturate(world, address, 3)  # warm
+    before = _processor_seconds(process)
     ours = saturate(world, address, seconds)
+    used = _processor_seconds(process) - before
     throughput = ours["requests"] / ours["seconds"]
     half = flood(world, address, throughput / 2, seconds, _CONNECTIONS)
     with server(world, folder / "naive", naive=True) as (naive_address, _):
@@ -122,12 +131,18 @@ def speed(world: ServedWorld, address: str, folder: Path, seconds: float) -> dic
         "p99_ms": ours["p99_ms"],
         "requests_per_second": throughput,
         "failed": ours["refused"] + ours["broken"],
+        "processor_ms_per_request": 1e3 * used / ours["requests"],
         "half_rate_p50_ms": half.percentile_ms(50),
         "half_rate_p99_ms": half.percentile_ms(99),
         "naive_p50_ms": naive["p50_ms"],
         "naive_requests_per_second": naive_throughput,
         "times_naive": throughput / naive_throughput,
     }
+
+
+def _processor_seconds(process: int) -> float:
+    times = psutil.Process(process).cpu_times()
+    return float(times.user + times.system)
 
 
 def overload(world: ServedWorld, address: str, process: int, rate: float, seconds: float) -> dict[str, float]:
@@ -169,16 +184,40 @@ def _in_time(world: ServedWorld, address: str, milliseconds: float = 40.0) -> bo
     return answer.status_code == 200 and (time.perf_counter() - begin) * 1e3 < milliseconds
 
 
+def bars(found: Mapping[str, float]) -> dict[str, bool]:
+    """What was asked for, by what was found."""
+    asked = {
+        "p50_ms": 15.0,
+        "p99_ms": 40.0,
+        "failed": 0,
+        "overload_other": 0,
+        "overload_memory_growth_percent": 5.0,
+        "overload_recovery_seconds": 2.0,
+        "redis_killed_not_200": 0,
+        "redis_killed_recovery_seconds": 2.0,
+        "tampered_version_not_200": 0,
+        "worker_killed_not_200_or_503": 0,
+        "worker_killed_503_without_retry_after": 0,
+        "worker_killed_recovery_seconds": 20.0,
+    }
+    held = {f"bar_{name}_at_most_{most:g}": found[name] <= most for name, most in asked.items() if name in found}
+    if "times_naive" in found:
+        held["bar_times_naive_at_least_10"] = found["times_naive"] >= 10
+    if "tampered_version_refused" in found:
+        held["bar_tampered_version_refused"] = bool(found["tampered_version_refused"])
+    return held
+
+
 def main() -> None:
     """Measure and print."""
     from benchmarks.endpoint_faults import faults
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--short", action="store_true", help="seconds instead of a minute")
+    parser.add_argument("--quick", action="store_true", help="seconds instead of a minute")
     parser.add_argument("--only", choices=["speed", "overload", "faults"], help="one section (overload has speed too)")
     options = parser.parse_args()
     check_tools()
-    seconds, long = (6.0, 10.0) if options.short else (20.0, 60.0)
+    seconds, long = (6.0, 10.0) if options.quick else (20.0, 60.0)
     found: dict[str, float] = {"cores": os.cpu_count() or 0, "load_before": os.getloadavg()[0]}
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -187,12 +226,12 @@ def main() -> None:
             world = build(folder / "world", redis)
             if options.only != "faults":
                 with server(world, folder / "ours") as (address, process):
-                    found |= speed(world, address, folder, seconds)
+                    found |= speed(world, address, process.pid, folder, seconds)
                     if options.only != "speed":
                         found |= overload(world, address, process.pid, 2 * found["requests_per_second"], long)
         if options.only in (None, "faults"):
             found |= faults(folder / "faults", seconds)
-    show("endpoint", found)
+    show("endpoint", {**found, "load_after": os.getloadavg()[0], **bars(found)})
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """What happens to callers while Redis, a version or the worker breaks: the endpoint as ``up`` starts it, under load.
 
-Promised (docs/serving.md): without Redis every slate is answered, by popularity and flagged, and by the model again once
-Redis is back; a version that was tampered with is refused and nobody notices; while the worker is away callers are told
-to come back (503, Retry-After) until its keeper has started it again. h2load asks all the time; beside it one caller
-looks into the answers.
+Promised (docs/serving.md): without Redis every slate is answered, by popularity and flagged, and by the model again
+once Redis is back; a version that was tampered with is refused and nobody notices; while the worker is away callers are
+told to come back (503, Retry-After) until its keeper has started it again. h2load asks all the time; beside it one
+caller looks into the answers.
 """
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +16,12 @@ from pathlib import Path
 
 import httpx
 import psutil  # type: ignore[import-untyped]
-import redis
 
 from benchmarks.load import Flood, document, flood
+from benchmarks.redis_server import RedisServer
 from benchmarks.served_world import ServedWorld, build
 from serving.endpoint import Endpoint, down, up
 from serving.errors import EndpointError, RegistryError
-from serving.listening import free_port
 from serving.registry import Registry
 
 _RATE, _CONNECTIONS = 20.0, 4
@@ -84,38 +82,10 @@ class Caller(threading.Thread):
         self.join()
 
 
-class Store:
-    """A redis-server of our own, which can be killed and started again with what it had saved."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self._folder, self._port = folder, free_port("127.0.0.1")
-        self.address = f"127.0.0.1:{self._port}"
-        self.start()
-
-    def start(self) -> None:
-        """Until it answers."""
-        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self._port), "--dir", str(self._folder)]
-        self._process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
-        with redis.Redis("127.0.0.1", self._port) as client:
-            while not _pings(client):
-                time.sleep(0.01)
-
-    def save(self) -> None:
-        """What is held now is held after the next start."""
-        with redis.Redis("127.0.0.1", self._port) as client:
-            client.save()
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self._process.kill()
-        self._process.wait()
-
-
 def faults(folder: Path, seconds: float) -> dict[str, float]:
     """Everything that breaks, one after the other, ``seconds`` of load around each. The folder is made."""
     (folder / "world").mkdir(parents=True)
-    store = Store(folder / "redis")
+    store = RedisServer(folder / "redis")
     try:
         world = build(folder / "world", store.address)
         store.save()
@@ -132,7 +102,7 @@ def faults(folder: Path, seconds: float) -> dict[str, float]:
         store.kill()
 
 
-def _without_redis(world: ServedWorld, endpoint: Endpoint, store: Store, seconds: float) -> dict[str, float]:
+def _without_redis(world: ServedWorld, endpoint: Endpoint, store: RedisServer, seconds: float) -> dict[str, float]:
     with _loaded(world, endpoint, seconds) as (caller, load):
         store.kill()
         away = caller.await_answer(lambda answer: answer.fallback)
@@ -212,10 +182,3 @@ def _others(caller: Caller, load: Flood, *expected: int) -> int:
     counts = load.counts()
     asked = sum(answer.status not in expected for answer in caller.answers)
     return asked + sum(count for status, count in counts.items() if status not in expected)
-
-
-def _pings(client: "redis.Redis") -> bool:
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False

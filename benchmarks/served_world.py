@@ -49,6 +49,7 @@ def build(folder: Path, redis: str, spec_file: Path = ROOT / "configs" / "profes
     from feature_repo.store import open_store, write_resolved
     from models.graph.build import build_graph
     from models.graph.store import TemporalGraph
+    from models.training.artifact import load_model
     from models.training.embed import embed
     from serving.bundle import write_bundle
     from serving.prior import Prior
@@ -73,13 +74,11 @@ def build(folder: Path, redis: str, spec_file: Path = ROOT / "configs" / "profes
     registry.promote(name, version)
     materialize(store, spec, as_of)
     rule = spec.serving.diversity
-    embed(load(folder / "model"), graph, as_of, folder / "vectors", None if rule is None else rule.creation)
+    embed(load_model(folder / "model"), graph, as_of, folder / "vectors", None if rule is None else rule.creation)
     push(store, spec, folder / "vectors", version, state)
     seeds = graph.schema.seeds
     members, items = (graph.keys(node).to_pylist() for node in (seeds.member, seeds.item))
-    return ServedWorld(
-        spec, state, tables, folder / "vectors", tracking_uri, name, version, members, items, as_of
-    )
+    return ServedWorld(spec, state, tables, folder / "vectors", tracking_uri, name, version, members, items, as_of)
 
 
 def random_model(spec: Spec, graph: Any, folder: Path) -> Path:
@@ -103,12 +102,6 @@ def online_on_redis(path: Path, address: str) -> Path:
     document["online_store"] = {"type": kind, "connection_string": address}
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path
-
-
-def load(folder: Path) -> Any:
-    from models.training.artifact import load_model
-
-    return load_model(folder)
 
 
 def _tiny(spec_file: Path) -> Spec:

@@ -15,6 +15,7 @@ import numpy as np
 
 from serving import metrics
 from serving.admission import Admission
+from serving.batching import Batching
 from serving.call import deadline, request_id
 from serving.errors import OverloadedError, RequestError, UnavailableError
 from serving.limits import Limits
@@ -29,7 +30,6 @@ from serving.tensors import TensorNames
 if TYPE_CHECKING:
     from kserve import InferRequest, InferResponse
 
-_THREADS = 4
 _RETRY_SECONDS = 0.5
 _logger = logging.getLogger("heliograph")
 Headers = Mapping[str, str]
@@ -70,7 +70,9 @@ class Answering:
         self._service, self._log, self._limits = service, log, limits
         self._parser = RequestParser(service.spec, limits)
         self._admission = Admission(limits)
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rank")
+        self._batching = Batching(service.scorer)
+        # Reasons take long: they are found one slate after the other, beside the scoring.
+        self._explaining = ThreadPoolExecutor(1, thread_name_prefix="explain")
         self._store_answers = True
 
     async def start(self) -> None:
@@ -133,7 +135,8 @@ class Answering:
 
     def close(self) -> None:
         """Stop the threads; what waits for the served log is written."""
-        self._pool.shutdown(cancel_futures=True)
+        self._batching.close()
+        self._explaining.shutdown(cancel_futures=True)
         self._log.close()
 
     def _of_tensors(self, request: "InferRequest") -> RankingRequest:
@@ -166,14 +169,13 @@ class Answering:
     async def _scored(self, part: Part) -> Part:
         if part.inputs is None:
             return part
-        loop = asyncio.get_running_loop()
-        return replace(part, logits=await loop.run_in_executor(self._pool, self._service.scorer.logits, part.inputs))
+        return replace(part, logits=await self._batching.logits(part.inputs))
 
     async def _explained(self, part: Part) -> Part:
-        if part.inputs is None or not part.request.explain:
+        if part.inputs is None or part.state is None or not part.request.explain:
             return part
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._pool, self._service.explain, part.inputs, part.state)
+        found = await loop.run_in_executor(self._explaining, self._service.explain, part.inputs, part.state)
         return replace(part, reasons=found)
 
     def _slate(self, request_id: str, part: Part) -> Slate:

@@ -3,6 +3,7 @@
 ``serving.endpoint`` starts it; a container may do so as well.
 """
 
+import asyncio
 import logging
 import os
 import sys
@@ -20,10 +21,14 @@ from serving.settings import Settings
 from serving.token import read_token
 from serving.ui import mount
 
+_SWITCH_SECONDS = 0.0005
+"""How long the event loop and the scoring thread wait for each other's turn of the interpreter, at most."""
+
 
 def serve(settings: Settings, loaded: int | None = None) -> None:
     """Serve until SIGTERM. ``loaded``: a file descriptor that is told, and closed, once everything is in memory."""
     configure_logging()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     token = read_token(settings.token_file)
     answering = load(settings)
     if loaded is not None:
@@ -37,8 +42,11 @@ def serve(settings: Settings, loaded: int | None = None) -> None:
 
 
 def _serve(answering: Answering, settings: Settings, token: str | None) -> None:
+    import uvloop
     from kserve.model_server import app
 
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # KServe asks for whatever loop is set
+    asyncio.set_event_loop(asyncio.new_event_loop())
     drain = Drain(settings.limits.drain_seconds)
     app.add_middleware(Door, limits=settings.limits, token=token, drain=drain)
     mount(app, answering.tensors.spec, settings)

@@ -145,7 +145,7 @@ def _check(folder: Path, model: SeedSchema, spec: Spec) -> None:
         if expected != found:
             raise ArtifactError(
                 f"{folder / SPEC}: expected the {thing} that the model was trained with; found a difference in "
-                f"{sorted(expected ^ found)}. Train with this spec, or register the model with its own"
+                f"{sorted(map(str, expected ^ found))}. Train with this spec, or register the model with its own"
             )
 
 

@@ -61,8 +61,8 @@ class Block(nn.Module):
     def beside(self, tokens: Tensor, prefix: tuple[Tensor, Tensor], seen: Tensor) -> Tensor:
         """``tokens`` (B * C, H, width) look at the keys of their row's prefix, B of them, as far as they are ``seen``
         (B, P), and at their own."""
-        own, batch = self.keys(tokens), len(seen)
-        if len(tokens) == batch:
+        own, batch = self.keys(tokens), seen.shape[0]  # as a tracer sees it too, which len is not
+        if tokens.shape[0] == batch:
             both = [torch.cat(pair, dim=2) for pair in zip(prefix, own, strict=True)]
             mask = functional.pad(seen, (0, tokens.shape[1]), value=True)[:, None, None, :]
             return self(tokens, (both[0], both[1]), mask)

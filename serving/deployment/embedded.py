@@ -64,8 +64,8 @@ class Embedded:
                 self._machine.begin()
             try:
                 endpoint = replace(endpoint, workers=(self._start(endpoint, settings, 100),))
-                if same:
-                    self._machine.share(endpoint)
+                if found is not None and same:
+                    self._machine.share(endpoint, found)
                 else:
                     self._machine.open(endpoint)
             except BaseException:
@@ -88,17 +88,11 @@ class Embedded:
                     f"{self._name}: expected no other canary; found version {canary.version} with {canary.percent} %. "
                     "Promote it or roll it back first."
                 )
-            try:
-                if canary is None:
-                    settings = replace(Settings.read(Path(stable.settings)), version=version)
-                    canary = self._start(endpoint, settings, percent)
-                shares = (replace(stable, percent=100 - percent), replace(canary, percent=percent))
-                changed = replace(endpoint, workers=shares)
-                self._machine.share(changed)
-            except BaseException:
-                self._undo(endpoint, endpoint)
-                raise
-            self._machine.settle(changed)
+            if canary is None:
+                settings = replace(Settings.read(Path(stable.settings)), version=version)
+                canary = self._start(endpoint, settings, percent)
+            shares = (replace(stable, percent=100 - percent), replace(canary, percent=percent))
+            self._move(endpoint, replace(endpoint, workers=shares))
 
     def candidate(self) -> str:
         """The version that has a share of the traffic and not all of it."""
@@ -169,9 +163,9 @@ class Embedded:
 
     def _move(self, endpoint: Endpoint, changed: Endpoint) -> None:
         try:
-            self._machine.share(changed)
+            self._machine.share(changed, endpoint)
         except BaseException:
-            self._undo(endpoint, endpoint)
+            self._undo(endpoint, changed)
             raise
         self._machine.settle(changed)
 
@@ -180,10 +174,10 @@ class Embedded:
         if found is None:
             self._machine.end()
             return
-        if moved and failed.workers:
+        if failed.workers and moved:
             self._machine.open(found)
-        elif not moved:
-            self._machine.share(found)
+        elif failed.workers:
+            self._machine.share(found, failed)
         self._machine.settle(found)
 
 

@@ -66,9 +66,10 @@ class Machine:
         self._keeper.add(_PROXY, self._proxy.command, self.folder / "proxy.log")
         self._proxy.await_shares(endpoint.workers)
 
-    def share(self, endpoint: Endpoint) -> None:
-        """Divide the traffic among the endpoint's workers."""
-        self._proxy.share(endpoint.workers)
+    def share(self, endpoint: Endpoint, before: Endpoint) -> None:
+        """Divide the traffic among the endpoint's workers; those from before are asked until these are healthy."""
+        stay = {worker.port for worker in endpoint.workers}
+        self._proxy.share(endpoint.workers, [worker for worker in before.workers if worker.port not in stay])
 
     def settle(self, endpoint: Endpoint) -> None:
         """Write down what is so, then end what is not part of it any more."""

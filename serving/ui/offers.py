@@ -69,10 +69,10 @@ def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:
 
 def _lines(served: Path) -> Iterator[dict[str, Any]]:
     """The lines at the end of the newest file, newest first; what is torn or cut off is passed over."""
-    files = sorted(served.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
-    if not files:
+    newest = max(served.glob("*.jsonl"), key=_changed, default=None)
+    if newest is None:
         return
-    with files[-1].open("rb") as stream:
+    with newest.open("rb") as stream:
         stream.seek(max(0, stream.seek(0, 2) - _TAIL))
         tail = stream.read()
     for line in reversed(tail.splitlines()):
@@ -80,3 +80,11 @@ def _lines(served: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
         except ValueError:
             continue
+
+
+def _changed(file: Path) -> float:
+    """When; the oldest of all where it is gone meanwhile, as full logs go."""
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

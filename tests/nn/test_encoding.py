@@ -66,12 +66,12 @@ def test_a_slate_is_encoded_as_the_graphs_seeds_were() -> None:
 
 
 def test_one_value_holds_for_all_impressions() -> None:
-    each = {"member_rate": np.full(3, 0.25, np.float32), "device": np.full(3, "phone", object)}
-    for one in ({"member_rate": 0.25, "device": "phone"}, {"member_rate": np.array([0.25]), "device": "phone"}):
-        for found, expected in zip(
-            ENCODING.encode_impressions([one], 3), ENCODING.encode_impressions([each], 3), strict=True
+    expected = ENCODING.encode_impressions([{"member_rate": np.full(3, 0.25), "device": np.full(3, "phone", object)}], 3)
+    for rate in (0.25, np.array([0.25])):
+        for found, each in zip(
+            ENCODING.encode_impressions([{"member_rate": rate, "device": "phone"}], 3), expected, strict=True
         ):
-            np.testing.assert_array_equal(found, expected)
+            np.testing.assert_array_equal(found, each)
 
 
 def test_a_request_may_leave_out_everything_but_not_send_words_as_numbers() -> None:

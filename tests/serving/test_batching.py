@@ -49,8 +49,8 @@ def slates(scorer: Scorer, sizes: Sequence[int]) -> list[SlateInputs]:
             surface="push",
             time=1_700_000_000_000_000 + number,
         )
-        cold = dict.fromkeys(("member_tokens", "activity_tokens", "activity_times", "as_of"))
-        made.append(replace(slate, **cold) if number % 2 else slate)
+        cold = replace(slate, member_tokens=None, activity_tokens=None, activity_times=None, as_of=None)
+        made.append(cold if number % 2 else slate)
     return made
 
 
@@ -84,6 +84,8 @@ def test_a_slate_that_cannot_be_scored_fails_alone(folder: Path) -> None:
 
     first, failed, last = asyncio.run(ask())
     assert isinstance(failed, ValueError)
+    assert isinstance(first, np.ndarray)
+    assert isinstance(last, np.ndarray)
     np.testing.assert_allclose(first, scorer.logits(good), atol=1e-6)
     np.testing.assert_allclose(last, scorer.logits(other), atol=1e-6)
 

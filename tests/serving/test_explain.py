@@ -1,12 +1,16 @@
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from kserve import InferInput, InferRequest
 
 from models.counters.ragged import Ragged
 from models.features import counter_columns
@@ -14,12 +18,14 @@ from models.graph.hashing import hash_keys
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration
 from models.training.embed import embed
+from serving.answering import Answering
 from serving.errors import RequestError
 from serving.explain import Explainer, Reason
 from serving.limits import Limits
 from serving.reader import ItemVectors, MemberVectors, OnlineReader, OnlineState
 from serving.request import RankingRequest, RequestParser
 from serving.scorer import Scorer, SlateInputs
+from serving.served import ServedLog
 from serving.service import RankingService
 from tests.nn.batches import CONFIG, ready
 from tests.serving.world import World
@@ -192,6 +198,43 @@ def test_what_comes_after_the_request_is_no_reason(service: RankingService, slat
     early = replace(slate.inputs, time=newest)
     found = list(Explainer(service.scorer, service.spec).variants(early, slate.state))
     assert len([one for one in found if one.kind == "activity"]) == (member.activity_times > 0).sum() - 1
+
+
+@pytest.mark.parametrize("protocol", ["v1", "v2"])
+def test_every_item_is_answered_with_its_own_reasons(
+    service: RankingService, slate: Slate, reasons: list[list[Reason]], tmp_path: Path, protocol: str
+) -> None:
+    asked, items = slate.request, list(slate.request.items)
+    time = datetime.fromtimestamp(asked.time // 1_000_000, UTC).replace(microsecond=asked.time % 1_000_000).isoformat()
+    instance = {"member": asked.member, "items": items, "context": {"surface": "push", "time": time}, "explain": True}
+    tensors = [
+        *(
+            InferInput(name, [len(keys)], "INT64", keys)
+            for name, keys in (("member", [asked.member]), ("items", items))
+        ),
+        *(InferInput(name, [1], "BYTES", [text]) for name, text in (("surface", "push"), ("time", time))),
+        InferInput("explain", [1], "BOOL", [True]),
+    ]
+
+    async def ask() -> dict[Any, Any]:
+        answering = Answering("tiny", service, ServedLog(tmp_path, "tiny"), Limits())
+        try:
+            if protocol == "v1":
+                ranked = (await answering.document({"instances": [instance]}))["predictions"][0]["slate"]
+                return {candidate["item"]: candidate["reasons"] for candidate in ranked}
+            outputs = {
+                output.name: output.data for output in (await answering.infer(InferRequest("tiny", tensors))).outputs
+            }
+            return dict(zip(outputs["items"], map(json.loads, outputs["reasons"]), strict=True))
+        finally:
+            answering.close()
+
+    answered = asyncio.run(ask())
+    assert list(answered) != items  # they are ranked
+    for item, some in zip(items, reasons, strict=True):
+        assert [{**reason, "effect": pytest.approx(reason["effect"], abs=1e-6)} for reason in answered[item]] == [
+            reason.to_json() for reason in some
+        ]
 
 
 def test_reasons_may_be_asked_for_so_many_items_and_no_more(world: World) -> None:

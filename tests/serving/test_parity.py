@@ -10,12 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copytree
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from redis import Redis
 
 from benchmarks.served_world import ServedWorld, build
@@ -23,18 +21,10 @@ from feature_repo.materialise import materialize
 from feature_repo.push import push
 from feature_repo.store import open_store
 from models.graph.store import TemporalGraph
-from models.spec import Spec
 from models.training.artifact import Model, load_model
 from models.training.embed import embed
-from models.training.errors import ArtifactError
-from models.training.predict import predict, score_rows
-from models.nn.encoded import encode_graph
-from serving.bundle import write_bundle
+from models.training.predict import predict
 from serving.loading import load
-from serving.reader import OnlineReader
-from serving.request import RankingRequest
-from serving.scorer import Scorer
-from serving.service import RankingService
 from serving.settings import Settings
 from tests.feature_repo.redis_server import running_redis
 

@@ -253,6 +253,7 @@ def test_the_offers_are_the_last_slates_newest_first_and_a_damaged_log_harms_non
     lines = [line(1, served=10), line(2, served=20), line(1, served=30, items=[7])]
     torn = b'{"served": 40, "member": 9, "ite'
     (tmp_path / "2026-01-01.jsonl").write_bytes(b"\n".join([*(json.dumps(one).encode() for one in lines), torn]))
+    (tmp_path / "2025-01-01.jsonl").symlink_to(tmp_path / "gone")  # as a file that is removed while it is looked at
     found = latest(tmp_path, ["device"])
     assert [(one["member"], one["items"]) for one in found] == [("1", ["7"]), ("2", ["5"])]
     assert found[0]["context"] == {"device": "phone"}

@@ -36,14 +36,15 @@ def test_activities_are_called_by_their_edge_and_by_the_key_of_what_was_acted_on
     assert 0 < named < 36
 
 
+@pytest.mark.parametrize("edge", ["authored", "clicked"])
 @pytest.mark.parametrize("as_of", [AS_OF, -(2**60)])
-def test_the_newest_neighbour_is_the_last_one_strictly_before(as_of: int) -> None:
-    said, keys = GRAPH.edges[REVERSE + "authored"], GRAPH.keys("creator").to_pylist()
+def test_the_newest_neighbour_is_the_last_one_strictly_before(edge: str, as_of: int) -> None:
+    said, keys = GRAPH.edges[REVERSE + edge], GRAPH.keys(GRAPH.schema.targets[REVERSE + edge]).to_pylist()
     expected = []
     for item in range(GRAPH.schema.node("item").count):
         rows = [row for row in range(said.offsets[item], said.offsets[item + 1]) if said.time[row] < as_of]
-        expected.append(keys[said.target[rows[-1]]] if rows else "")
-    assert newest_neighbours(GRAPH, "item", "authored", as_of).to_pylist() == expected
+        expected.append(str(keys[said.target[rows[-1]]]) if rows else "")
+    assert newest_neighbours(GRAPH, "item", edge, as_of).to_pylist() == expected
     assert set(expected) > {""} or as_of < 0
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from tests.serving.running import awaited
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -34,12 +36,15 @@ class Load:
     def failed(self) -> list[Answer]:
         return [answer for answer in self.answers if answer.status != 200]
 
+    def await_answer(self, version: str) -> None:
+        """Wait for one of a version that begins now."""
+        begun = time.monotonic()
+        awaited(lambda: any(answer.version == version for answer in self.since(begun)))
+
     def shares(self, moment: float, least: int = 200) -> dict[str, float]:
         """Which part of the answers after a moment came from which version; waits for so many."""
-        deadline = time.monotonic() + 60
-        while len(found := self.since(moment)) < least:
-            assert time.monotonic() < deadline, "too few answers"
-            time.sleep(0.02)
+        awaited(lambda: len(self.since(moment)) >= least)
+        found = self.since(moment)
         return {version: count / len(found) for version, count in Counter(one.version for one in found).items()}
 
 

@@ -102,7 +102,7 @@ def test_a_proxy_that_does_not_follow_leaves_the_shares_as_they_were(
     target.canary("2", 10)
     follow = Proxy.await_shares
 
-    def once(proxy: Proxy, workers: object) -> None:
+    def once(proxy: Proxy, *workers: object) -> None:
         monkeypatch.setattr(Proxy, "await_shares", follow)
         raise DeploymentError("the proxy sleeps")
 
