@@ -9,7 +9,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from models.counters.ragged import Ragged
-from models.features import counter_columns
+from models.features import SLOTS, counter_columns
 from models.graph.hashing import hash_keys
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration
@@ -48,7 +48,7 @@ class Slate:
 
 @pytest.fixture(scope="module")
 def service(world: World) -> RankingService:
-    reader = OnlineReader(world.store_config, world.spec)
+    reader = OnlineReader(world.store_config, world.spec, SLOTS[0])
     return RankingService(world.spec, Scorer(world.state.parent / "bundle"), reader, world.version, world.prior)
 
 
