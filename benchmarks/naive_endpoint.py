@@ -13,7 +13,7 @@ import numpy as np
 from models.counters.columns import state_columns
 from models.counters.derive import derive
 from models.counters.ragged import Ragged
-from models.features import ITEM_VECTORS, MEMBER_VECTORS, counter_views
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, counter_views, vector_view
 from models.spec import Spec
 from serving.bundle import read_spec
 from serving.prior import Prior
@@ -69,8 +69,8 @@ class FeastReader:
         self._member, self._item = spec.nodes[shown.member.node].key, spec.nodes[shown.item.node].key
         self._store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
         counted = [f"{view}:{column}" for view in counter_views(spec) for column in state_columns(spec, view)]
-        self._features = [f"{MEMBER_VECTORS}:{name}" for name in _MEMBER]
-        self._features += [f"{ITEM_VECTORS}:{name}" for name in _ITEM] + counted
+        self._features = [f"{vector_view(MEMBER_VECTORS, SLOTS[0])}:{name}" for name in _MEMBER]
+        self._features += [f"{vector_view(ITEM_VECTORS, SLOTS[0])}:{name}" for name in _ITEM] + counted
 
     def read_now(self, request: RankingRequest) -> OnlineState:
         """What the store holds."""

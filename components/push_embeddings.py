@@ -16,23 +16,30 @@ def push_embeddings(
     vectors: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Embed every member and item as of the end of the data and push the vectors, stamped with the model's version."""
+    """Embed every member and item as of the end of the data and push the vectors, stamped with the model's version.
+
+    Those of the champion, where it is another, stay beside them.
+    """
     from pathlib import Path
 
     from components.markdown import table, write
     from components.step import Step
-    from feature_repo.push import push
+    from feature_repo.push import push, slot_of
     from feature_repo.sources import end_of_data
     from feature_repo.store import open_store
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.embed import embed
+    from serving.registry import SLOT, Registry, model_name
 
     with Step("push embeddings", spec, services) as step:
         as_of = end_of_data(Path(tables.path))
         rule = step.spec.serving.diversity
         creation = None if rule is None else rule.creation
         embed(load_model(Path(model.path)), TemporalGraph.load(Path(graph.path)), as_of, Path(vectors.path), creation)
-        store = open_store(Path(step.services.feature_store), step.services.feature_folder)
-        rows = push(store, step.spec, Path(vectors.path), version, step.services.feature_folder)
+        features = step.services.feature_folder
+        store = open_store(Path(step.services.feature_store), features)
+        registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
+        rows = push(store, step.spec, Path(vectors.path), version, features, registry.champion(name))
+        registry.tag(name, version, SLOT, slot_of(features, version) or "")
         write(summary, f"# Vectors of version {version}", table(("view", "rows"), rows.items()))

@@ -14,12 +14,14 @@ from models.counters.plan import plan_of
 from models.features import (
     ITEM_VECTORS,
     MEMBER_VECTORS,
+    SLOTS,
     VALID_FROM,
     attribute_keys,
     counter_columns,
     counter_table,
     counter_views,
     node_features,
+    vector_view,
 )
 from models.spec import Feature, Node, Spec, View
 
@@ -34,6 +36,7 @@ def build(spec: Spec, tables: Path, pushed: Path) -> list[Any]:
     with their views. Raises DefinitionError where names of the spec collide in Feast's flat name space.
     """
     check_names(spec)
+    shown = spec.impressions
     entities = _entities(spec)
     online = {column.node for _, column in spec.node_columns()}
     objects: list[Any] = list(entities.values())
@@ -42,8 +45,9 @@ def build(spec: Spec, tables: Path, pushed: Path) -> list[Any]:
             objects.append(_node_view(view_name, view, entities[name], node, tables, online=name in online))
     for name in counter_views(spec):
         objects.append(_counter_view(spec, name, entities, tables))
-    objects.append(_pushed_view(MEMBER_VECTORS, entities[spec.impressions.member.node], pushed))
-    objects.append(_pushed_view(ITEM_VECTORS, entities[spec.impressions.item.node], pushed))
+    for slot in SLOTS:
+        for kind, column in zip((MEMBER_VECTORS, ITEM_VECTORS), (shown.member, shown.item), strict=True):
+            objects.append(_pushed_view(kind, slot, entities[column.node], pushed))
     return [*objects, *build_events(spec, tables, pushed, objects)]
 
 
@@ -52,7 +56,8 @@ def check_names(spec: Spec) -> None:
     roles = {column.node for _, column in spec.node_columns()}
     keys = [node.key for name, node in spec.nodes.items() if node.views or name in roles]
     views = [view for node in spec.nodes.values() for view in node.views]
-    for name in _duplicates([MEMBER_VECTORS, ITEM_VECTORS, *views, *counter_views(spec)]):
+    vectors = [vector_view(kind, slot) for kind in VECTOR_COLUMNS for slot in SLOTS]
+    for name in _duplicates([*vectors, *views, *counter_views(spec)]):
         raise DefinitionError(f"view {name!r}: expected a name of its own; found it twice. Rename the view or counter")
     _check_columns(spec, [*keys, spec.impressions.surface])
 
@@ -113,7 +118,7 @@ def _counter_view(spec: Spec, name: str, entities: dict[str, Any], tables: Path)
     return _view(name, [by_key[key] for key in keys], fields, source, online=True)
 
 
-def _pushed_view(name: str, entity: Any, pushed: Path) -> Any:
+def _pushed_view(kind: str, slot: str, entity: Any, pushed: Path) -> Any:
     from feast import PushSource
     from feast.types import Array, Float32, Int64, String
 
@@ -123,7 +128,8 @@ def _pushed_view(name: str, entity: Any, pushed: Path) -> Any:
         pa.list_(pa.string()): Array(String),
         pa.string(): String,
     }
-    fields = {column: types[kind] for column, kind in VECTOR_COLUMNS[name].items()}
+    fields = {column: types[values] for column, values in VECTOR_COLUMNS[kind].items()}
+    name = vector_view(kind, slot)
     batch = _file_source(f"{name}_pushed", pushed / f"{name}.parquet", PUSHED_AT)
     return _view(name, [entity], fields, PushSource(name=name, batch_source=batch), online=True)
 

@@ -1,4 +1,4 @@
-"""Vectors of members and items into the pushed views."""
+"""Vectors of members and items into the pushed views: of two versions side by side, each in a slot."""
 
 import logging
 import time
@@ -12,16 +12,8 @@ import pyarrow.parquet as pq
 
 from feature_repo.applied import pushed_folder
 from feature_repo.errors import PushError
-from feature_repo.pushed import (
-    PUSHED_AT,
-    TIMESTAMP,
-    keep_previous,
-    previous_file,
-    vector_schema,
-    versions_of,
-    write_pushed,
-)
-from models.features import ITEM_VECTORS, MEMBER_VECTORS
+from feature_repo.pushed import PUSHED_AT, TIMESTAMP, vector_schema, vectors_file, version_in, write_pushed
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, vector_view
 from models.spec import Spec
 
 _log = logging.getLogger(__name__)
@@ -30,62 +22,52 @@ _CHUNK = 1_000
 """Rows that are replaced at once."""
 
 
-def push(store: Any, spec: Spec, vectors: Path, version: str, state: Path) -> dict[str, int]:
+def push(store: Any, spec: Spec, vectors: Path, version: str, state: Path, served: str | None = None) -> dict[str, int]:
     """Push a folder of vectors (``member.parquet``, ``item.parquet``) as those of model ``version``; rows per view.
 
-    The view's Parquet file under ``state`` is replaced in one step, then the online store is written; pushing the same
-    folder again changes nothing. Vectors of another version that were there are kept for ``restore`` until ``settle``.
-    Raises PushError before anything is written if a file cannot be used.
+    They go where that version's vectors are, else where those of ``served`` are not: the version that serves keeps
+    its own. A view's Parquet file under ``state`` is replaced in one step, then the online store is written; pushing
+    the same folder again changes nothing. Raises PushError before anything is written if a file cannot be used.
     """
-    tables = {view: _read(spec, vectors / file, view, version) for view, file in _FILES.items()}
-    for view in tables:
-        keep_previous(pushed_folder(state), view, version)
-    for view, table in tables.items():
-        _write(store, view, table, state)
-    return {view: table.num_rows for view, table in tables.items()}
+    tables = {kind: _read(spec, vectors / file, kind, version) for kind, file in _FILES.items()}
+    slot = _slot_for(pushed_folder(state), version, served)
+    for kind, table in tables.items():
+        _write(store, vector_view(kind, slot), table, state)
+    return {vector_view(kind, slot): table.num_rows for kind, table in tables.items()}
 
 
-def restore(store: Any, spec: Spec, state: Path) -> dict[str, int]:
-    """Put back, in file and online store, the vectors that pushes since the last ``settle`` replaced; rows per view.
-
-    What no push replaced, or what has other columns than the spec's by now, is left as it is. A kill in between loses
-    nothing: restore again.
-    """
-    rows = {}
-    for view in _FILES:
-        previous = previous_file(pushed_folder(state), view)
-        if not previous.is_file():
-            continue
-        table = pq.read_table(previous)
-        if table.schema.equals(vector_schema(spec, view)):
-            _write(store, view, table, state)
-            rows[view] = table.num_rows
-        previous.unlink()
-    return rows
-
-
-def settle(state: Path) -> None:
-    """The pushed vectors are those that the endpoint serves now: what they replaced is not kept any longer."""
-    for view in _FILES:
-        previous_file(pushed_folder(state), view).unlink(missing_ok=True)
+def slot_of(state: Path, version: str) -> str | None:
+    """The slot that holds the vectors of a version, whole; None where they were not pushed, or others since."""
+    return next((slot for slot in SLOTS if version_in(pushed_folder(state), slot) == version), None)
 
 
 def check_pushed(state: Path, version: str) -> None:
-    """Raise PushError where the vectors in the store are another version's: the model would answer everybody cold."""
-    for view in _FILES:
-        found = versions_of(pushed_folder(state) / f"{view}.parquet", view)
-        if found - {version}:
-            raise PushError(
-                f"{view}: expected vectors of version {version}; found those of version {', '.join(sorted(found))}. "
-                "Push the version's vectors first"
-            )
+    """Raise PushError where the vectors of a version are not in the store: it would answer everybody cold."""
+    if slot_of(state, version) is None:
+        found = {slot: version_in(pushed_folder(state), slot) or "none" for slot in SLOTS}
+        raise PushError(
+            f"vectors: expected those of version {version}; found "
+            f"{', '.join(f'{held} ({slot})' for slot, held in found.items())}. Push the version's vectors first"
+        )
 
 
-def pushed_until(state: Path) -> int:
-    """The moment that the pushed vectors hold for, microseconds UTC: later requests see them. 0 if there are none."""
-    files = [pushed_folder(state) / f"{view}.parquet" for view in _FILES]
+def pushed_until(state: Path, version: str) -> int:
+    """The moment that a version's vectors hold for, microseconds UTC: later requests see them. 0 if there are none."""
+    slot = slot_of(state, version)
+    if slot is None:
+        return 0
+    files = [vectors_file(pushed_folder(state), kind, slot) for kind in _FILES]
     moments = [pq.read_table(file, columns=[PUSHED_AT])[PUSHED_AT].cast(pa.int64()) for file in files]
     return max(pc.max(column).as_py() or 0 for column in moments)
+
+
+def _slot_for(pushed: Path, version: str, served: str | None) -> str:
+    """The slot to push a version to: its own, else an empty one, else one that does not serve."""
+    held = {slot: version_in(pushed, slot) for slot in SLOTS}
+    if version in held.values():
+        return next(slot for slot in SLOTS if held[slot] == version)
+    free = [slot for slot in SLOTS if served is None or held[slot] != served]
+    return min(free, key=lambda slot: held[slot] is not None)
 
 
 def _write(store: Any, view: str, table: pa.Table, state: Path) -> None:
@@ -109,12 +91,12 @@ def _instead(packed: list[bytes], stored: list[bytes | None]) -> list[bytes | No
     return [*packed]
 
 
-def _read(spec: Spec, file: Path, view: str, version: str) -> pa.Table:
-    """A file of vectors in the schema of its view."""
+def _read(spec: Spec, file: Path, kind: str, version: str) -> pa.Table:
+    """A file of vectors in the schema of its views."""
     if not file.is_file():
-        raise PushError(f"{file}: expected the vectors of view {view}; found no such file. Run the embed step first")
+        raise PushError(f"{file}: expected {kind}; found no such file. Run the embed step first")
     table = pq.read_table(file)
-    schema = vector_schema(spec, view)
+    schema = vector_schema(spec, kind)
     columns: dict[str, Any] = {}
     for field in schema:
         if field.name.endswith("_model_version"):

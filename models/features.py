@@ -7,10 +7,17 @@ from models.spec.counters import ROLES
 
 MEMBER_VECTORS = "member_vectors"
 ITEM_VECTORS = "item_vectors"
+SLOTS = ("blue", "green")
+"""Vectors of two model versions lie side by side: of the one that serves, and of the one that is tried or is next."""
 VALID_FROM = "valid_from"
 """The time column of a counter's table, and of a training set's `versions_<node>.parquet`."""
 FROZEN_TIME = "frozen_time"
 """The column of a training set's `frozen.parquet` that says before which moment the member's state was read."""
+
+
+def vector_view(kind: str, slot: str) -> str:
+    """The pushed view of ``MEMBER_VECTORS`` or ``ITEM_VECTORS`` in a slot."""
+    return f"{kind}_{slot}"
 
 
 def counter_keys(spec: Spec, counter: str) -> list[str]:
@@ -86,7 +93,7 @@ def member_state_columns(spec: Spec) -> list[str]:
 def online_views(spec: Spec) -> list[str]:
     """The views that are materialised into the online store: those of member and item, then the counters'.
 
-    The pushed views (``member_vectors``, ``item_vectors``) are online too, and written by ``push``.
+    The pushed views (``member_vectors``, ``item_vectors``, of each slot) are online too, and written by ``push``.
     """
     views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
     return views + counter_views(spec)

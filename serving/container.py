@@ -13,7 +13,7 @@ from pathlib import Path
 from serving.errors import EndpointError, RegistryError
 from serving.limits import Limits
 from serving.listening import free_port
-from serving.registry import Registry
+from serving.registry import SLOT, Registry
 from serving.runtime import serve
 from serving.settings import Settings
 
@@ -34,16 +34,18 @@ def settings_of(environment: dict[str, str]) -> Settings:
     limits = Limits()
     if concurrent := environment.get("HELIOGRAPH_CONCURRENT"):
         limits = replace(limits, concurrent=_number("HELIOGRAPH_CONCURRENT", concurrent))
+    registry = Registry(tracking_uri)
     return Settings(
         name=name,
         version=version,
-        bundle=str(Registry(tracking_uri).download(name, version, work / "models" / f"{name}-{version}").resolve()),
+        bundle=str(registry.download(name, version, work / "models" / f"{name}-{version}").resolve()),
         store_config=str(store),
         served=str((work / "served").resolve()),
         port=_number("PORT", environment.get("PORT", "8080")),
         grpc_port=free_port(host),
         host=host,
         limits=limits,
+        slot=registry.tags(name, version).get(SLOT, ""),
     )
 
 

@@ -14,7 +14,7 @@ from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError
 from models.counters.columns import state_columns
 from models.counters.derive import derive
 from models.counters.ragged import Ragged
-from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, counter_keys, counter_views
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, counter_keys, counter_views, vector_view
 from models.spec import Spec
 from serving.errors import UnavailableError
 from serving.request import RankingRequest
@@ -79,10 +79,10 @@ class OnlineReader:
     """Reads vectors and counters through the slate reader: one round trip a request.
 
     ``store_config`` is a feature_store.yaml with absolute paths (``feature_repo.store.write_resolved`` writes it to
-    state/feast/feature_store.yaml), so that no definitions are needed.
+    state/feast/feature_store.yaml), so that no definitions are needed. ``slot``: where the version's vectors are.
     """
 
-    def __init__(self, store_config: Path, spec: Spec, deadline: float = 1.0) -> None:
+    def __init__(self, store_config: Path, spec: Spec, slot: str, deadline: float = 1.0) -> None:
         if not store_config.is_file():
             raise UnavailableError(
                 f"{store_config}: expected the rendered configuration of the feature store; found none. Apply the "
@@ -95,14 +95,14 @@ class OnlineReader:
         shown = spec.impressions
         self._spec = spec
         self._member_key, self._item_key = spec.nodes[shown.member.node].key, spec.nodes[shown.item.node].key
-        self._surface_key = shown.surface
+        self._surface_key, self._member_view = shown.surface, vector_view(MEMBER_VECTORS, slot)
         attributes = attribute_keys(spec)
         moving = {self._item_key, *attributes}
         self._per_item = {name for name in spec.counters if moving & set(counter_keys(spec, name))}
         store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
         self._slate = SlateReader(
             store,
-            _features(spec),
+            _features(spec, slot),
             candidate_keys=[self._item_key],
             derived_keys={feature: f"{view}:{feature}" for feature, view in attributes.items()},
             deadline=deadline,
@@ -134,7 +134,7 @@ class OnlineReader:
         except SlateUnavailableError as error:
             raise UnavailableError("the online store could not be read") from error
         return OnlineState(
-            member=_member(rows),
+            member=_member(rows, int(rows.event_time[self._member_view][0])),
             items=_items(rows),
             counters=self._counters(rows, len(request.items)),
             as_of=rows.as_of,
@@ -151,29 +151,28 @@ class OnlineReader:
         return found
 
 
-def _features(spec: Spec) -> list[str]:
+def _features(spec: Spec, slot: str) -> list[str]:
     """Everything that a slate is ranked with, as Feast's references."""
-    counted = [f"{name}:{column}" for name in counter_views(spec) for column in state_columns(spec, name)]
-    return [*_MEMBER_FEATURES, *_ITEM_FEATURES, *counted]
+    vectors = [
+        f"{vector_view(kind, slot)}:{name}"
+        for kind, names in ((MEMBER_VECTORS, _MEMBER_FEATURES), (ITEM_VECTORS, _ITEM_FEATURES))
+        for name in names
+    ]
+    return vectors + [f"{name}:{column}" for name in counter_views(spec) for column in state_columns(spec, name)]
 
 
-_MEMBER_FEATURES = [
-    f"{MEMBER_VECTORS}:{name}"
-    for name in (
-        "member_tokens",
-        "activity_tokens",
-        "activity_times",
-        "activity_edges",
-        "activity_keys",
-        "member_model_version",
-    )
-]
-_ITEM_FEATURES = [
-    f"{ITEM_VECTORS}:{name}" for name in ("item_tokens", "item_model_version", "item_creator", "item_neighbours")
-]
+_MEMBER_FEATURES = (
+    "member_tokens",
+    "activity_tokens",
+    "activity_times",
+    "activity_edges",
+    "activity_keys",
+    "member_model_version",
+)
+_ITEM_FEATURES = ("item_tokens", "item_model_version", "item_creator", "item_neighbours")
 
 
-def _member(rows: SlateRows) -> MemberVectors | None:
+def _member(rows: SlateRows, as_of: int) -> MemberVectors | None:
     if not rows.valid["member_model_version"][0]:
         return None
     return MemberVectors(
@@ -183,7 +182,7 @@ def _member(rows: SlateRows) -> MemberVectors | None:
         activity_times=rows.shared["activity_times"][0],
         activity_edges=rows.shared["activity_edges"][0],
         activity_keys=rows.shared["activity_keys"][0],
-        as_of=int(rows.event_time[MEMBER_VECTORS][0]),
+        as_of=as_of,
     )
 
 

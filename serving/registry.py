@@ -17,10 +17,12 @@ from serving.errors import RegistryError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["CANDIDATE", "CHAMPION", "DIGEST", "Registry", "model_name"]
+__all__ = ["CANDIDATE", "CHAMPION", "DIGEST", "SLOT", "Registry", "model_name"]
 
 CHAMPION, CANDIDATE = "champion", "candidate"
 DIGEST = "heliograph.digest"
+SLOT = "heliograph.slot"
+"""The tag that says in which slot of the online store a version's vectors are."""
 _ARTIFACTS = "bundle"
 
 
@@ -94,6 +96,12 @@ class Registry:
     def tags(self, name: str, version: str) -> dict[str, str]:
         """The tags of a version."""
         return dict(self._version(self._client(), name, version).tags)
+
+    def tag(self, name: str, version: str, key: str, value: str) -> None:
+        """Set a tag of a version. Raises RegistryError where there is none."""
+        client = self._client()
+        self._version(client, name, version)
+        client.set_model_version_tag(name, version, key, value)
 
     def download(self, name: str, version: str, folder: Path) -> Path:
         """Bring a version's bundle to ``folder``, verified; returns ``folder``. What is there and intact stays.

@@ -28,6 +28,9 @@ class Settings:
     token_file: str = ""
     """A file with the token that callers must show; "" = none, unless the environment has one (``serving.token``)."""
 
+    slot: str = ""
+    """Where the store holds the version's vectors (``models.features.SLOTS``); "" = looked up beside the store."""
+
     def write(self, path: Path) -> None:
         """As JSON."""
         path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")

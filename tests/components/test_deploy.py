@@ -3,14 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from kfp import dsl
 
 from components.deploy import deploy
 from components.services import Services
 from feature_repo.errors import PushError
-from feature_repo.push import push
+from feature_repo.push import push, slot_of
 from serving.errors import EndpointError
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world
@@ -47,15 +46,6 @@ def deployed(world: World, version: str) -> None:
     )
 
 
-def pushed(world: World) -> dict[str, Any]:
-    """File by name -> the version in it."""
-    folder = world.state / "feast" / "pushed"
-    return {
-        path.name: pq.read_table(path)["item_model_version"].unique().to_pylist()
-        for path in folder.glob("item*.parquet")
-    }
-
-
 class Running:
     url, grpc = "http://127.0.0.1:1", "127.0.0.1:2"
 
@@ -68,21 +58,16 @@ def test_a_server_that_does_not_come_up_leaves_the_champions_vectors(
 
     monkeypatch.setattr("serving.endpoint.up", broken)
     push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", own.state)
-    with pytest.raises(EndpointError, match="did not load"):
-        deployed(own, "1")
-    assert pushed(own) == {"item_vectors.parquet": ["1"]}
-    push(own.store, own.spec, tmp_path / "vectors", "2", own.state)
+    push(own.store, own.spec, tmp_path / "vectors", "2", own.state, served="1")
     with pytest.raises(EndpointError, match="did not load"):
         deployed(own, "2")
-    assert pushed(own) == {"item_vectors.parquet": ["1"]}
+    assert slot_of(own.state, "1") == "blue"
     with pytest.raises(PushError, match="Push the version's vectors first"):
-        deployed(own, "2")  # a retry must not serve version 2 over vectors of version 1
+        deployed(own, "3")
     assert FakeRegistry.promoted == []
 
 
-def test_a_server_that_comes_up_reads_this_store_and_settles_the_push(
-    own: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
 
     def up(*_: object, **named: object) -> type[Running]:
@@ -91,10 +76,8 @@ def test_a_server_that_comes_up_reads_this_store_and_settles_the_push(
         return Running
 
     monkeypatch.setattr("serving.endpoint.up", up)
-    for version in ("1", "2"):
-        push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), version, own.state)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
     deployed(own, "2")
     assert given["store_config"] == own.state.resolve() / "feast" / "feature_store.yaml"
     assert given["store_config"].is_file()
     assert FakeRegistry.promoted == [(f"heliograph-{own.spec.name.replace('_', '-')}", "2")]
-    assert pushed(own) == {"item_vectors.parquet": ["2"]}

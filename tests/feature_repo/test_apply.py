@@ -31,7 +31,7 @@ def test_applying_again_changes_nothing(own_world: World) -> None:
     before = sorted(view.name for view in own_world.store.list_feature_views())
     apply(own_world.store, own_world.spec, own_world.tables, own_world.state)
     assert sorted(view.name for view in own_world.store.list_feature_views()) == before
-    assert len(before) == 13
+    assert len(before) == 15
 
 
 def test_what_the_spec_no_longer_has_is_deleted(own_world: World) -> None:
@@ -50,7 +50,7 @@ def test_another_product_starts_with_empty_views(own_world: World, tmp_path: Pat
     assert None not in _online(own_world, "member_profile", "seniority", _members())
     apply(own_world.store, tiny.tiny_spec(tiny.TEXT.replace("name: tiny", "name: other")), *own_world[2:])
     assert _online(own_world, "member_profile", "seniority", _members()) == [None] * len(tiny.MEMBERS)
-    assert pq.read_metadata(pushed_folder(own_world.state) / "member_vectors.parquet").num_rows == 0
+    assert pq.read_metadata(pushed_folder(own_world.state) / "member_vectors_blue.parquet").num_rows == 0
 
 
 def test_a_note_that_cannot_be_read_does_not_stand_in_the_way(own_world: World) -> None:

@@ -35,7 +35,7 @@ def test_the_stock_commands_work_inside_the_folder(tmp_path: Path) -> None:
     _feast(folder, "apply")
     _feast(folder, "materialize", "2026-01-01T00:00:00", "2026-01-11T00:00:00")
     listed = _feast(folder, "feature-views", "list")
-    for view in ("member_profile", "company_profile", "member_surface_counts", "member_vectors"):
+    for view in ("member_profile", "company_profile", "member_surface_counts", "member_vectors_blue"):
         assert view in listed
 
     from feature_repo.store import open_store

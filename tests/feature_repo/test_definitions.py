@@ -33,9 +33,9 @@ def test_every_view_counter_and_vector_is_defined_once(tables: Path) -> None:
     objects = build(tiny_spec(), tables, Path("pushed"))
     names = [item.name for item in objects if not isinstance(item, Entity)]
     assert sorted(names) == [
-        "company_profile", "events_impressions", "events_likes", "item_vectors", "member_counts", "member_profile",
-        "member_recent", "member_surface_counts", "member_vectors", "overall", "post_content", "post_counts",
-        "recent_activities",
+        "company_profile", "events_impressions", "events_likes", "item_vectors_blue", "item_vectors_green",
+        "member_counts", "member_profile", "member_recent", "member_surface_counts", "member_vectors_blue",
+        "member_vectors_green", "overall", "post_content", "post_counts", "recent_activities",
     ]  # fmt: skip
     entities = {item.name: item.join_key for item in objects if isinstance(item, Entity)}
     assert entities == {"member": "member_id", "post": "post_id", "company": "company_id", "surface": "surface"}
@@ -80,8 +80,8 @@ def test_times_and_ttl_follow_the_spec(tables: Path) -> None:
     assert views["member_recent"].ttl == timedelta(days=3)
     assert not views["member_profile"].ttl
     assert views["member_profile"].batch_source.created_timestamp_column == "written"
-    assert views["member_vectors"].stream_source.name == "member_vectors"
-    assert views["member_vectors"].batch_source.timestamp_field == "as_of"
+    assert views["member_vectors_blue"].stream_source.name == "member_vectors_blue"
+    assert views["member_vectors_green"].batch_source.timestamp_field == "as_of"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_times_and_ttl_follow_the_spec(tables: Path) -> None:
         ("size: number", "rn: number", "'rn'"),
         ("size: number", "post_counts_exposures: number", "found it twice"),
         ("device: category", "size: category", "found it twice"),
-        ("company_profile:", "member_vectors:", "view 'member_vectors'"),
+        ("company_profile:", "member_vectors_blue:", "view 'member_vectors_blue'"),
     ],
 )
 def test_names_that_collide_in_feast_are_errors(old: str, new: str, message: str) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from feature_repo.applied import pushed_folder
 from feature_repo.errors import PushError
-from feature_repo.push import check_pushed, push, restore, settle
+from feature_repo.push import check_pushed, push, pushed_until, slot_of
+from feature_repo.pushed import write_pushed
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
 
@@ -18,93 +19,84 @@ def _online(world: World, features: list[str], rows: list[dict[str, object]]) ->
 def test_pushed_vectors_are_read_back_exactly(own_world: World, tmp_path: Path) -> None:
     folder = tiny.vectors(tmp_path / "vectors")
     rows = push(own_world.store, own_world.spec, folder, "7", own_world.state)
-    assert rows == {"member_vectors": 5, "item_vectors": 3}
+    assert rows == {"member_vectors_blue": 5, "item_vectors_blue": 3}
     written = pq.read_table(folder / "member.parquet").to_pydict()
     names = ["member_tokens", "activity_tokens", "activity_times"]
     members = [{"member_id": member} for member in [*tiny.MEMBERS, 99]]
-    found = _online(own_world, [f"member_vectors:{name}" for name in [*names, "member_model_version"]], members)
+    found = _online(own_world, [f"member_vectors_blue:{name}" for name in [*names, "member_model_version"]], members)
     for name in names:
         # Feast gives an empty list back as none: a member without activities.
         assert [value or [] for value in found[name]] == [*written[name], []]
     assert found["member_model_version"] == ["7"] * 5 + [None]
     items = [{"post_id": post} for post in tiny.POSTS]
-    found = _online(own_world, ["item_vectors:item_tokens", "item_vectors:item_model_version"], items)
+    found = _online(own_world, ["item_vectors_blue:item_tokens", "item_vectors_blue:item_model_version"], items)
     assert found["item_tokens"] == pq.read_table(folder / "item.parquet")["item_tokens"].to_pylist()
     assert found["item_model_version"] == ["7"] * 3
 
 
-def test_a_later_push_replaces_the_file_and_the_online_rows(own_world: World, tmp_path: Path) -> None:
+def _online_versions(world: World) -> dict[str, object]:
+    """Slot -> the version of an item's vectors in the online store."""
+    name = "item_model_version"
+    return {
+        slot: _online(world, [f"item_vectors_{slot}:{name}"], [{"post_id": "p1"}])[name][0]
+        for slot in ("blue", "green")
+    }
+
+
+def test_a_later_push_of_a_version_replaces_the_file_and_the_online_rows(own_world: World, tmp_path: Path) -> None:
     folder = tiny.vectors(tmp_path / "vectors")
     push(own_world.store, own_world.spec, folder, "1", own_world.state)
-    push(own_world.store, own_world.spec, folder, "2", own_world.state)
-    table = pq.read_table(pushed_folder(own_world.state) / "member_vectors.parquet")
-    assert table["member_model_version"].unique().to_pylist() == ["2"]
+    push(own_world.store, own_world.spec, folder, "1", own_world.state)
+    table = pq.read_table(pushed_folder(own_world.state) / "member_vectors_blue.parquet")
+    assert table["member_model_version"].unique().to_pylist() == ["1"]
     assert table.num_rows == 5
     assert str(table.schema.field("as_of").type) == "timestamp[us, tz=UTC]"
-    assert _online(own_world, ["item_vectors:item_model_version"], [{"post_id": "p1"}])["item_model_version"] == ["2"]
+    assert _online_versions(own_world) == {"blue": "1", "green": None}
 
 
-def _versions(world: World) -> list[object]:
-    """In the file and in the online store."""
-    file = pq.read_table(pushed_folder(world.state) / "item_vectors.parquet")["item_model_version"].unique().to_pylist()
-    online = _online(world, ["item_vectors:item_model_version"], [{"post_id": "p1"}])["item_model_version"]
-    return [*file, *online]
-
-
-def test_what_a_push_replaced_is_put_back(own_world: World, tmp_path: Path) -> None:
+def test_a_new_version_never_takes_the_place_of_the_one_that_serves(own_world: World, tmp_path: Path) -> None:
     store, spec, state = own_world.store, own_world.spec, own_world.state
     folder = tiny.vectors(tmp_path / "vectors")
-    assert restore(store, spec, state) == {}
-    push(store, spec, folder, "1", state)
-    before = pq.read_table(pushed_folder(state) / "member_vectors.parquet")
-    assert restore(store, spec, state) == {}
-    for version in ("2", "2", "3"):  # pushed again after a kill; then by a run after one that never deployed
-        push(store, spec, folder, version, state)
-    with pytest.raises(PushError, match="expected vectors of version 2; found those of version 3"):
+    for version, served, expected in [
+        ("1", None, {"blue": "1", "green": None}),
+        ("2", "1", {"blue": "1", "green": "2"}),
+        ("3", "1", {"blue": "1", "green": "3"}),  # 2 was never deployed
+        ("3", "1", {"blue": "1", "green": "3"}),  # again, after a kill
+        ("4", "3", {"blue": "4", "green": "3"}),  # 3 was
+        ("3", "3", {"blue": "4", "green": "3"}),  # a refresh of what serves
+    ]:
+        push(store, spec, folder, version, state, served)
+        assert _online_versions(own_world) == expected
+    assert [slot_of(state, version) for version in "1234"] == [None, None, "green", "blue"]
+    check_pushed(state, "4")
+    with pytest.raises(PushError, match=r"expected those of version 2; found 4 \(blue\), 3 \(green\)"):
         check_pushed(state, "2")
-    check_pushed(state, "3")
-    assert restore(store, spec, state) == {"member_vectors": 5, "item_vectors": 3}
-    assert _versions(own_world) == ["1", "1"]
-    assert pq.read_table(pushed_folder(state) / "member_vectors.parquet").equals(before)
-    assert restore(store, spec, state) == {}
+    assert pushed_until(state, "4") == tiny.microseconds(tiny.START + 8 * tiny.DAY)
+    assert pushed_until(state, "2") == 0
 
 
-def test_what_a_deployment_settled_or_a_newer_push_made_obsolete_is_not_put_back(
-    own_world: World, tmp_path: Path
-) -> None:
+def test_half_a_push_is_no_push(own_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, spec, state = own_world.store, own_world.spec, own_world.state
     folder = tiny.vectors(tmp_path / "vectors")
-    push(store, spec, folder, "1", state)
-    push(store, spec, folder, "2", state)
-    settle(state)
-    assert restore(store, spec, state) == {}
-    push(store, spec, folder, "3", state)
-    push(store, spec, folder, "2", state)  # a refresh of what is served
-    assert restore(store, spec, state) == {}
-    assert _versions(own_world) == ["2", "2"]
+    for version in ("1", "2"):
+        push(store, spec, folder, version, state, "1")
 
-
-def test_what_was_kept_is_whole_before_anything_is_replaced(
-    own_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tiny.vectors(tmp_path / "vectors")
-    push(own_world.store, own_world.spec, folder, "1", own_world.state)
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
+    def killed(table: pa.Table, pushed: Path, view: str) -> None:
+        if view.startswith("item"):
+            raise KeyboardInterrupt
+        write_pushed(table, pushed, view)
 
     monkeypatch.setattr("feature_repo.push.write_pushed", killed)
     with pytest.raises(KeyboardInterrupt):
-        push(own_world.store, own_world.spec, folder, "2", own_world.state)
+        push(store, spec, folder, "3", state, "1")
     monkeypatch.undo()
-    kept = sorted(path.name for path in pushed_folder(own_world.state).glob("*.previous.parquet"))
-    assert kept == ["item_vectors.previous.parquet", "member_vectors.previous.parquet"]
-    restore(own_world.store, own_world.spec, own_world.state)
-    assert _versions(own_world) == ["1", "1"]
+    assert [slot_of(state, version) for version in "123"] == ["blue", None, None]
+    push(store, spec, folder, "3", state, "1")
+    assert _online_versions(own_world) == {"blue": "1", "green": "3"}
 
 
 def test_before_the_first_push_the_files_are_empty_and_typed(world: World) -> None:
-    table = pq.read_table(pushed_folder(world.state) / "item_vectors.parquet")
+    table = pq.read_table(pushed_folder(world.state) / "item_vectors_blue.parquet")
     assert table.num_rows == 0
     names = ["item_tokens", "item_creator", "item_neighbours", "item_model_version"]
     assert table.schema.names == ["post_id", "as_of", *names]
@@ -115,7 +107,7 @@ def test_empty_vectors_push_nothing(own_world: World, tmp_path: Path) -> None:
     for file in folder.glob("*.parquet"):
         pq.write_table(pq.read_table(file).slice(0, 0), file)
     rows = push(own_world.store, own_world.spec, folder, "1", own_world.state)
-    assert rows == {"member_vectors": 0, "item_vectors": 0}
+    assert rows == {"member_vectors_blue": 0, "item_vectors_blue": 0}
 
 
 def _drop(table: pa.Table) -> pa.Table:
@@ -150,7 +142,7 @@ def test_a_bad_file_is_an_error_and_nothing_is_written(
     pq.write_table(change(pq.read_table(folder / "item.parquet")), folder / "item.parquet")  # type: ignore[operator]
     with pytest.raises(PushError, match=message):
         push(world.store, world.spec, folder, "1", world.state)
-    assert pq.read_metadata(pushed_folder(world.state) / "member_vectors.parquet").num_rows == 0
+    assert pq.read_metadata(pushed_folder(world.state) / "member_vectors_blue.parquet").num_rows == 0
 
 
 def test_a_missing_file_names_the_step_before(world: World, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from feature_repo.push import slot_of
 from feature_repo.sources import read_manifest
 from models.spec import Spec
 from serving import endpoint
@@ -161,11 +162,14 @@ def test_kfp_artifacts_are_there_to_look_at(road: Road, trained: str) -> None:
 
 
 def test_refresh_pushes_the_champions_vectors_again(road: Road, trained: str) -> None:
-    before = os.stat(road.state / "feast" / "pushed" / "member_vectors.parquet").st_mtime_ns
+    slot = slot_of(road.state, trained)
+    file = road.state / "feast" / "pushed" / f"member_vectors_{slot}.parquet"
+    before = os.stat(file).st_mtime_ns
     printed = road.run("refresh")
     assert "push embeddings: done" in printed
     assert "train: started" not in printed
-    assert os.stat(road.state / "feast" / "pushed" / "member_vectors.parquet").st_mtime_ns > before
+    assert slot_of(road.state, trained) == slot
+    assert os.stat(file).st_mtime_ns > before
 
 
 def test_monitoring_watches_the_champion(road: Road, trained: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from kserve import InferInput, InferRequest
 
 from models.counters.ragged import Ragged
-from models.features import counter_columns
+from models.features import SLOTS, counter_columns
 from models.graph.hashing import hash_keys
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration
@@ -54,7 +54,7 @@ class Slate:
 
 @pytest.fixture(scope="module")
 def service(world: World) -> RankingService:
-    reader = OnlineReader(world.store_config, world.spec)
+    reader = OnlineReader(world.store_config, world.spec, SLOTS[0])
     return RankingService(world.spec, Scorer(world.state.parent / "bundle"), reader, world.version, world.prior)
 
 

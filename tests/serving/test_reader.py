@@ -7,7 +7,7 @@ import pytest
 
 from models.counters.derive import derive
 from models.counters.plan import OVERALL, plan_of
-from models.features import counter_columns, counter_table
+from models.features import SLOTS, counter_columns, counter_table
 from models.spec import Spec
 from serving.errors import UnavailableError
 from serving.reader import OnlineReader, OnlineState
@@ -20,7 +20,7 @@ def read(world: World, request: RankingRequest) -> OnlineState:
 
 
 async def _read(config: Path, spec: Spec, request: RankingRequest) -> OnlineState:
-    async with OnlineReader(config, spec) as reader:
+    async with OnlineReader(config, spec, SLOTS[0]) as reader:
         return await reader.read(request)
 
 
@@ -86,7 +86,7 @@ def test_a_request_sees_nothing_of_its_own_time_or_later(world: World) -> None:
 
 def test_a_store_that_is_not_there_is_unavailable(world: World, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="Apply the"):
-        OnlineReader(tmp_path / "feature_store.yaml", world.spec)
+        OnlineReader(tmp_path / "feature_store.yaml", world.spec, SLOTS[0])
     text = world.store_config.read_text(encoding="utf-8").replace("online.db", "empty.db")
     (tmp_path / "feature_store.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UnavailableError, match="could not be read"):

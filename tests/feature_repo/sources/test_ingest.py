@@ -188,8 +188,8 @@ def test_options_and_names_are_checked_early(monkeypatch: pytest.MonkeyPatch) ->
     check(small_spec())
     with pytest.raises(SourceError, match=r"^small.yaml: source.options: expected size 3; found {'size': 4}"):
         check(parse_spec(text.replace('"size":3', '"size":4')), "small.yaml")
-    with pytest.raises(SourceError, match=r"^small.yaml: view 'member_vectors': expected a name of its own"):
-        check(parse_spec(text.replace('"profile"', '"member_vectors"')), "small.yaml")
+    with pytest.raises(SourceError, match=r"^small.yaml: view 'member_vectors_green': expected a name of its own"):
+        check(parse_spec(text.replace('"profile"', '"member_vectors_green"')), "small.yaml")
 
 
 @pytest.mark.parametrize(
