@@ -198,7 +198,7 @@ def bars(found: Mapping[str, float]) -> dict[str, bool]:
         "tampered_version_not_200": 0,
         "worker_killed_not_200_or_503": 0,
         "worker_killed_503_without_retry_after": 0,
-        "worker_killed_recovery_seconds": 20.0,
+        "worker_killed_recovery_seconds": 30.0,
     }
     held = {f"bar_{name}_at_most_{most:g}": found[name] <= most for name, most in asked.items() if name in found}
     if "times_naive" in found:

@@ -2,12 +2,13 @@
 
 Promised (docs/serving.md): without Redis every slate is answered, by popularity and flagged, and by the model again
 once Redis is back; a version that was tampered with is refused and nobody notices; while the worker is away callers are
-told to come back (503, Retry-After) until its keeper has started it again. h2load asks all the time; beside it one
+told to come back (503, Retry-After) until its keeper has started it again. wrk asks all the time; beside it one
 caller looks into the answers.
 """
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,15 +18,13 @@ from pathlib import Path
 import httpx
 import psutil  # type: ignore[import-untyped]
 
-from benchmarks.load import Flood, document, flood
+from benchmarks.load import document, statuses
 from benchmarks.redis_server import RedisServer
 from benchmarks.served_world import ServedWorld, build
 from serving.endpoint import Endpoint, down, up
 from serving.errors import EndpointError, RegistryError
 from serving.registry import Registry
 
-_RATE, _CONNECTIONS = 20.0, 4
-"""Requests a second: a load that a busy machine carries too, so that what fails fails by the fault."""
 _BACK_SECONDS = 60.0
 
 
@@ -113,7 +112,7 @@ def _without_redis(world: ServedWorld, endpoint: Endpoint, store: RedisServer, s
         "redis_killed_fallback_seconds": away,
         "redis_killed_recovery_seconds": back,
         "redis_killed_fallbacks": sum(answer.fallback for answer in caller.answers),
-        "redis_killed_not_200": _others(caller, load[0], 200),
+        "redis_killed_not_200": _others(caller, load, 200),
     }
 
 
@@ -131,7 +130,7 @@ def _tampered_version(world: ServedWorld, endpoint: Endpoint, seconds: float) ->
             up(world.state, world.tracking_uri, world.name, version)
         except (RegistryError, EndpointError):
             refused = True
-    return {"tampered_version_refused": refused, "tampered_version_not_200": _others(caller, load[0], 200)}
+    return {"tampered_version_refused": refused, "tampered_version_not_200": _others(caller, load, 200)}
 
 
 def _without_worker(world: ServedWorld, endpoint: Endpoint, seconds: float) -> dict[str, float]:
@@ -149,19 +148,19 @@ def _without_worker(world: ServedWorld, endpoint: Endpoint, seconds: float) -> d
         "worker_killed_recovery_seconds": back,
         "worker_killed_503": len(away),
         "worker_killed_503_without_retry_after": sum(answer.retry_after is None for answer in away),
-        "worker_killed_not_200_or_503": _others(caller, load[0], 200, 503),
+        "worker_killed_not_200_or_503": _others(caller, load, 200, 503),
     }
 
 
 @contextmanager
-def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[tuple[Caller, list[Flood]]]:
-    """Load while the block runs, and at least ``seconds``; the list holds what became of it afterwards."""
-    address, load = f"127.0.0.1:{endpoint.port}", list[Flood]()
+def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[tuple[Caller, Counter[int]]]:
+    """Load while the block runs, and at least ``seconds``; it counts the answers by status afterwards."""
+    address, load = f"127.0.0.1:{endpoint.port}", Counter[int]()
     begin, over = time.monotonic(), threading.Event()
 
     def ask() -> None:
         while not over.is_set():
-            load.append(flood(world, address, _RATE, seconds, _CONNECTIONS))
+            load.update(statuses(world, address, seconds))
 
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask)
@@ -174,11 +173,9 @@ def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[
             over.set()
             asking.result()
             caller.stop()
-    load[:] = [Flood.joined(load)]
 
 
-def _others(caller: Caller, load: Flood, *expected: int) -> int:
+def _others(caller: Caller, load: Counter[int], *expected: int) -> int:
     """Answers of another status, of the load and of the caller."""
-    counts = load.counts()
     asked = sum(answer.status not in expected for answer in caller.answers)
-    return asked + sum(count for status, count in counts.items() if status not in expected)
+    return asked + sum(count for status, count in load.items() if status not in expected)

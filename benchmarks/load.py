@@ -3,7 +3,6 @@
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
@@ -14,7 +13,7 @@ import numpy as np
 from benchmarks.served_world import ServedWorld
 
 CANDIDATES = 100
-_SCRIPT = Path(__file__).with_name("slates.lua")
+_SCRIPT, _STATUSES = (Path(__file__).with_name(name) for name in ("slates.lua", "statuses.lua"))
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,6 @@ class Flood:
     """(requests,) int; -1 where there was no answer."""
     taken_ms: np.ndarray
     """(requests,) milliseconds from request to answer."""
-
-    @classmethod
-    def joined(cls, floods: "Sequence[Flood]") -> "Flood":
-        """Several, one after the other."""
-        columns = zip(*((one.started, one.status, one.taken_ms) for one in floods), strict=True)
-        return cls(*map(np.concatenate, columns))
 
     def counts(self) -> dict[int, int]:
         """Requests by status."""
@@ -75,6 +68,18 @@ def flood(world: ServedWorld, address: str, rate: float, seconds: float, connect
         subprocess.run([*command, f"http://{address}{_path(world)}"], check=True, stdout=subprocess.DEVNULL)
         rows = np.loadtxt(log, np.int64, delimiter="\t", usecols=(0, 1, 2), ndmin=2)
     return Flood(rows[:, 0] / 1e6, rows[:, 1], rows[:, 2] / 1e3)
+
+
+def statuses(world: ServedWorld, address: str, seconds: float, connections: int = 4) -> Counter[int]:
+    """Answers by status, 0 = none, to one slate that is asked five times a second by each connection."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--timeout", "30s", "-s", str(_STATUSES)]
+    done = subprocess.run(
+        [*command, f"http://{address}", "--", _path(world), json.dumps(document(world))],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return Counter({int(status): count for status, count in json.loads(done.stdout.splitlines()[-1]).items()})
 
 
 def document(world: ServedWorld, member: int = 0) -> dict[str, object]:

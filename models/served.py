@@ -1,25 +1,26 @@
-"""Reading the served log that the endpoint writes: JSON lines, one slate each (``serving.served``)."""
+"""Reading the served log that the endpoint writes: JSON lines, one impression each (``serving.served``)."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from models.spec import Spec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ONCE = (
+_SAME = (
     *("served", "request", "time", "as_of", "member", "member_cold", "surface", "model", "model_version", "fallback"),
 )
-"""Fields that a slate has once; each becomes a column."""
-_RANKED = {"items": "item", "cold": "item_cold", "capped": "capped", "scores": "score"}
-"""Fields with a value for each candidate, and the columns that they become."""
+"""Fields that are columns as they are, the same for a whole slate."""
+_RANKED = {"rank": "position", "item": "item", "cold": "item_cold", "capped": "capped", "score": "score"}
+"""Fields of the candidate, and the columns that they become."""
 _LATEST = 253_402_300_799_000_000  # the end of the year 9999, as far as dates go
-_NEEDED = {"served", *_RANKED, "probabilities", "features"}
-COLUMNS = ("slate", *_ONCE, "position", *_RANKED.values())
+_NEEDED = {"served", "request", "slate", *_RANKED, "probabilities", "features"}
+COLUMNS = ("slate", *_SAME, *_RANKED.values())
 """Columns that every frame has; ``probability_<task>`` and the decoder's features follow."""
 
 
@@ -41,39 +42,36 @@ def read(folder: Path, since: int | None = None, model: str | None = None) -> "p
     # A file is named after the day (UTC) on which its slates were served.
     first = "" if since is None else datetime.fromtimestamp(min(since, _LATEST) / 1_000_000, tz=UTC).date().isoformat()
     files = [path for path in sorted(folder.glob("*.jsonl")) if path.name[:10] >= first]
-    slates = [slate for path in files for slate in _slates(path)]
-    slates = [slate for slate in slates if since is None or slate["served"] >= since]
-    slates = [slate for slate in slates if model is None or slate.get("model") == model]
-    slates.sort(key=lambda slate: slate["served"])
-    blocks = [_columns(number, slate) for number, slate in enumerate(slates)]
-    names = dict.fromkeys((*COLUMNS, *(name for block in blocks for name in block)))
-    columns: dict[str, list[Any]] = {name: [] for name in names}
-    for block in blocks:
-        rows = len(block["item"])
-        for name, column in columns.items():
-            column.extend(block.get(name) or [None] * rows)
-    return pd.DataFrame(columns)
+    rows = [
+        _row(line)
+        for path in files
+        for line in _lines(path)
+        if (since is None or line["served"] >= since) and (model is None or line.get("model") == model)
+    ]
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS))
+    frame = pd.DataFrame(rows).sort_values("served", kind="stable", ignore_index=True)
+    # An id that a caller gives twice is still two requests.
+    frame["slate"] = frame.groupby(["served", "request", "slate"], sort=False, dropna=False).ngroup()
+    return frame
 
 
-def _slates(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as stream:
-        for line in stream:
+        for text in stream:
             try:
-                slate = json.loads(line)
-            except ValueError:
+                line = orjson.loads(text)
+            except orjson.JSONDecodeError:
                 continue
-            if isinstance(slate, dict) and slate.keys() >= _NEEDED:
-                yield slate
+            if isinstance(line, dict) and line.keys() >= _NEEDED:
+                yield line
 
 
-def _columns(number: int, slate: dict[str, Any]) -> dict[str, list[Any]]:
-    rows = len(slate["items"])
-    once = {"slate": number, **{name: slate.get(name) for name in _ONCE}}
-    features = slate["features"].items()
+def _row(line: dict[str, Any]) -> dict[str, Any]:
     return {
-        **{name: [value] * rows for name, value in once.items()},
-        "position": list(range(rows)),
-        **{column: slate[name] for name, column in _RANKED.items()},
-        **{f"probability_{task}": values for task, values in slate["probabilities"].items()},
-        **{name: values if isinstance(values, list) else [values] * rows for name, values in features},
+        "slate": line["slate"],
+        **{name: line.get(name) for name in _SAME},
+        **{column: line[name] for name, column in _RANKED.items()},
+        **{f"probability_{task}": value for task, value in line["probabilities"].items()},
+        **line["features"],
     }

@@ -1,7 +1,6 @@
 """Addresses that a server listens at: whether a port is free, and how the server is reached."""
 
 import socket
-import time
 
 from serving.errors import EndpointError
 
@@ -32,16 +31,3 @@ def free_port(host: str, port: int = 0) -> int:
                 f"{what} of {host}: expected a free one; found {error.strerror}. Choose another."
             ) from None
         return int(probe.getsockname()[1])
-
-
-def await_free(host: str, port: int, seconds: float = 30.0) -> None:
-    """Wait until nobody listens at the port: the server that we replace may hold it for a moment more."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            free_port(host, port)
-            return
-        except EndpointError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.05)

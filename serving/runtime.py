@@ -5,7 +5,6 @@
 
 import asyncio
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from serving.adapters import checked_data_plane, fixed_repository, ranking_model
 from serving.answering import Answering
 from serving.door import Door
 from serving.drain import Drain
-from serving.listening import await_free
 from serving.loading import load
 from serving.logs import configure_logging
 from serving.servers import model_server
@@ -25,16 +23,12 @@ _SWITCH_SECONDS = 0.0005
 """How long the event loop and the scoring thread wait for each other's turn of the interpreter, at most."""
 
 
-def serve(settings: Settings, loaded: int | None = None) -> None:
-    """Serve until SIGTERM. ``loaded``: a file descriptor that is told, and closed, once everything is in memory."""
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM."""
     configure_logging()
     sys.setswitchinterval(_SWITCH_SECONDS)
     token = read_token(settings.token_file)
     answering = load(settings)
-    if loaded is not None:
-        os.write(loaded, b"loaded")
-        os.close(loaded)
-    await_free(settings.host, settings.port)
     try:
         _serve(answering, settings, token)
     finally:
@@ -60,4 +54,4 @@ def _serve(answering: Answering, settings: Settings, token: str | None) -> None:
 
 
 if __name__ == "__main__":
-    serve(Settings.read(Path(sys.argv[1])), int(sys.argv[2]) if len(sys.argv) > 2 else None)
+    serve(Settings.read(Path(sys.argv[1])))

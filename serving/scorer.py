@@ -15,6 +15,7 @@ from models.spec import Spec
 from models.training.artifact import load_model
 from models.training.errors import ArtifactError
 from serving.bundle import SPEC, read_spec
+from serving.traced import traced
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Scorer:
         """H * width: values of a member's tokens, and of an item's; the two sides may differ in H."""
         self.activity_size = self.activities * self.width
         """N * width: values of a member's activity tokens."""
+        self._decode = traced(ranker, self.arguments([self._cold(3)] * 2))
 
     def score(self, inputs: SlateInputs) -> dict[str, np.ndarray]:
         """By task (C,) float64 probabilities of a slate."""
@@ -82,27 +84,45 @@ class Scorer:
 
     def logits_many(self, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
         """One pass over S slates of any sizes: (C, T) float32 of each. None sees another."""
+        with torch.inference_mode():
+            logits = self._decode(*self.arguments(slates)).numpy()
+        return [rows[: len(slate)] for rows, slate in zip(logits, slates, strict=True)]
+
+    def arguments(self, slates: Sequence[SlateInputs]) -> list[Tensor]:
+        """What ``Ranker.decode`` takes, for S slates; shorter ones are filled up with cold items."""
         encoding, zone = self._model.encoding, self._model.schema.seeds.timezone_offset
         longest = max(map(len, slates))
         times = np.array([slate.time for slate in slates])
         activities = [self._activities(slate) for slate in slates]
         numbers, categories = encoding.encode_impressions([slate.features for slate in slates], longest)
         hour, weekday = local_clock(torch.from_numpy(times), zone)
-        with torch.inference_mode():
-            logits = self._model.ranker.decode(
-                self._stack([self._member(slate) for slate in slates]),
-                self._stack([tokens for tokens, _, _ in activities]),
-                torch.from_numpy(np.stack([age for _, age, _ in activities])),
-                torch.from_numpy(np.stack([seen for _, _, seen in activities])),
-                self._stack([self._items(slate, longest) for slate in slates]),  # (S, C, H, w)
-                torch.from_numpy(numbers),
-                torch.from_numpy(categories),
-                torch.tensor([encoding.surface_code(slate.surface) for slate in slates]),
-                hour,
-                weekday,
-                torch.tensor([_age(slate) for slate in slates]),
-            ).numpy()
-        return [rows[: len(slate)] for rows, slate in zip(logits, slates, strict=True)]
+        return [
+            self._stack([self._member(slate) for slate in slates]),
+            self._stack([tokens for tokens, _, _ in activities]),
+            torch.from_numpy(np.stack([age for _, age, _ in activities])),
+            torch.from_numpy(np.stack([seen for _, _, seen in activities])),
+            self._stack([self._items(slate, longest) for slate in slates]),  # (S, C, H, w)
+            torch.from_numpy(numbers),
+            torch.from_numpy(categories),
+            torch.tensor([encoding.surface_code(slate.surface) for slate in slates]),
+            hour,
+            weekday,
+            torch.tensor([_age(slate) for slate in slates]),
+        ]
+
+    def _cold(self, candidates: int) -> SlateInputs:
+        """A slate of which nothing is known."""
+        return SlateInputs(
+            member_tokens=None,
+            activity_tokens=None,
+            activity_times=None,
+            as_of=None,
+            item_tokens=np.zeros((candidates, self.item_token_size), np.float32),
+            item_known=np.zeros(candidates, bool),
+            features={},
+            surface="",
+            time=0,
+        )
 
     def _member(self, slate: SlateInputs) -> np.ndarray:
         return self._cold_member if slate.member_tokens is None else slate.member_tokens  # (H * w,)

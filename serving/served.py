@@ -1,4 +1,4 @@
-"""Writing the served log: one JSON line per slate, from a thread of its own, so that no answer waits for a disk.
+"""Writing the served log: one JSON line per impression, from a thread of its own, so that no answer waits for a disk.
 
 Read it with ``models.served``.
 """
@@ -15,9 +15,7 @@ import numpy as np
 import orjson
 
 from serving import metrics
-from serving.slate import Slate
-
-_OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+from serving.slate import Slate, is_column
 
 
 class Served(NamedTuple):
@@ -65,7 +63,7 @@ class ServedLog:
         while (served := self._queue.get()) is not None:
             try:
                 stream = self._open(datetime.fromtimestamp(served.moment / 1_000_000, tz=UTC).date().isoformat())
-                stream.write(orjson.dumps(served_line(served, self._model), option=_OPTIONS))
+                stream.write(served_lines(served, self._model))
                 if self._queue.empty():
                     stream.flush()
             except OSError:
@@ -91,10 +89,14 @@ class ServedLog:
         return self._stream
 
 
-def served_line(served: Served, model: str) -> dict[str, Any]:
-    """A slate as one JSON object: columns in ranked order; a feature of one value holds for all candidates."""
+def served_lines(served: Served, model: str) -> bytes:
+    """A slate as JSON lines, one for each candidate in ranked order; NaN is null.
+
+    What the slate has once is turned into text once.
+    """
     slate = served.slate
-    return {
+    columns = {name: values.tolist() for name, values in slate.features.items() if is_column(values)}
+    once = {
         "served": served.moment,
         "request": slate.request_id,
         "slate": served.number,
@@ -106,18 +108,29 @@ def served_line(served: Served, model: str) -> dict[str, Any]:
         "model": model,
         "model_version": slate.model_version,
         "fallback": slate.fallback,
-        "items": slate.items,
-        "cold": slate.cold,
-        "capped": slate.capped,
-        "scores": slate.scores,
-        "probabilities": slate.probabilities,
-        "features": {name: _plain(values) for name, values in slate.features.items()},
     }
+    shared = {name: _plain(values) for name, values in slate.features.items() if name not in columns}
+    head = orjson.dumps(once)[:-1]
+    tasks = {task: values.tolist() for task, values in slate.probabilities.items()}
+    ranked = zip(slate.items, slate.cold.tolist(), slate.capped.tolist(), slate.scores.tolist(), strict=True)
+    lines: list[bytes] = []
+    for rank, (item, cold, capped, score) in enumerate(ranked):
+        impression = {
+            "rank": rank,
+            "item": item,
+            "cold": cold,
+            "capped": capped,
+            "score": score,
+            "probabilities": {task: values[rank] for task, values in tasks.items()},
+            "features": shared | {name: values[rank] for name, values in columns.items()},
+        }
+        lines += (head, b",", orjson.dumps(impression, option=orjson.OPT_APPEND_NEWLINE)[1:])
+    return b"".join(lines)
 
 
 def _plain(values: Any) -> Any:
-    """Columns as they are, (1,) as its value; JSON shows NaN as null."""
-    return values.item() if isinstance(values, np.ndarray) and len(values) == 1 else values
+    """(1,) as its value."""
+    return values.item() if isinstance(values, np.ndarray) else values
 
 
 def _continue(path: Path) -> IO[bytes]:

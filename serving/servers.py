@@ -74,6 +74,7 @@ def _rest_server(host: str, drain: Drain) -> type:
 def _grpc_server(host: str, limits: Limits, token: str | None, drain: Drain) -> type:
     from concurrent.futures import ThreadPoolExecutor
 
+    from google.protobuf.message import DecodeError
     from grpc import StatusCode, aio, unary_unary_rpc_method_handler  # type: ignore[import-untyped]
     from kserve.errors import InvalidInput
     from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
@@ -97,6 +98,26 @@ def _grpc_server(host: str, limits: Limits, token: str | None, drain: Drain) -> 
                 return await continuation(details)
             return unary_unary_rpc_method_handler(refuse)
 
+    class DecodingInterceptor(aio.ServerInterceptor):
+        async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
+            """Bytes that are no message are the caller's fault; gRPC itself would call that a failure of the server."""
+            handler = await continuation(details)
+            if handler is None:
+                return None
+
+            def decode(content: bytes) -> Any:
+                try:
+                    return content if handler.request_deserializer is None else handler.request_deserializer(content)
+                except DecodeError:
+                    return None
+
+            async def answer(message: Any, context: Any) -> Any:
+                if message is None:
+                    await context.abort(StatusCode.INVALID_ARGUMENT, "message: expected one of the protocol's")
+                return await handler.unary_unary(message, context)
+
+            return unary_unary_rpc_method_handler(answer, decode, handler.response_serializer)
+
     async def refuse(_: Any, context: Any) -> None:
         await context.abort(StatusCode.UNAUTHENTICATED, "expected the token of this server")
 
@@ -105,7 +126,7 @@ def _grpc_server(host: str, limits: Limits, token: str | None, drain: Drain) -> 
             """Listen until stopped."""
             self._server = aio.server(
                 ThreadPoolExecutor(max_workers),
-                interceptors=(TokenInterceptor(), ExceptionToStatusInterceptor()),
+                interceptors=(DecodingInterceptor(), TokenInterceptor(), ExceptionToStatusInterceptor()),
                 options=[("grpc.max_receive_message_length", limits.message_bytes)],
                 maximum_concurrent_rpcs=limits.concurrent + limits.waiting,
             )

@@ -15,7 +15,7 @@ from serving.reader import ItemVectors, MemberVectors, OnlineState
 from serving.request import Key, RankingRequest
 from serving.rules import Standing, stand
 from serving.scorer import Scorer, SlateInputs
-from serving.slate import Reasons, Slate
+from serving.slate import Reasons, Slate, is_column
 
 
 class Reader(Protocol):
@@ -84,7 +84,7 @@ class RankingService:
             probabilities,
             ~inputs.item_known,
             inputs.features,
-            self._stand(probabilities, state),
+            self._stand(request, probabilities, state),
             reasons,
             as_of=state.as_of,
             state_as_of=inputs.as_of,
@@ -122,15 +122,30 @@ class RankingService:
             foreign_vectors=0,
         )
 
-    def _stand(self, probabilities: dict[str, np.ndarray], state: OnlineState) -> Standing:
+    def _stand(self, request: RankingRequest, probabilities: Mapping[str, np.ndarray], state: OnlineState) -> Standing:
         rules = self.spec.serving
-        cap = rules.frequency_cap
+        acted_on = self._acted_on(request, state.member)
+        seen = np.array([str(item) in acted_on for item in request.items])
+        creators = [creator or "" for creator in state.items.creator]
+        return stand(rules, probabilities[self.spec.primary_task], seen, creators, self._shown(state))
+
+    def _acted_on(self, request: RankingRequest, member: MemberVectors | None) -> set[str]:
+        """Keys, as text, of the items that the member's last activities before the request are about."""
+        if member is None or self.spec.serving.seen_discount is None:
+            return set()
+        activities = zip(member.activity_edges, member.activity_keys, member.activity_times, strict=True)
+        return {key for edge, key, moment in activities if edge in self._item_edges and moment < request.time}
+
+    @cached_property
+    def _item_edges(self) -> set[str]:
+        """Edge types whose target is a candidate item."""
+        return {name for name, edge in self.spec.edges.items() if edge.target.node == self.spec.impressions.item.node}
+
+    def _shown(self, state: OnlineState) -> float:
+        """How many items the member was shown within the cap's window."""
+        cap = self.spec.serving.frequency_cap
         shown = None if cap is None else state.counters.get(f"{cap.counter}_exposures")
-        count = len(state.items.version)
-        seen, creators = np.zeros(count, bool), [""] * count
-        return stand(
-            rules, probabilities[self.spec.primary_task], seen, creators, 0.0 if shown is None else float(shown[0])
-        )
+        return 0.0 if shown is None else float(shown[0])
 
     def _slate(
         self,
@@ -166,7 +181,7 @@ class RankingService:
             capped=standing.capped[order],
             scores=standing.scores[order],
             probabilities={task: values[order] for task, values in probabilities.items()},
-            features={name: values[order] if _is_column(values) else values for name, values in given.items()},
+            features={name: values[order] if is_column(values) else values for name, values in given.items()},
             foreign_vectors=foreign_vectors,
             state_as_of=state_as_of,
             reasons=None if reasons is None else [reasons[place] for place in places],
@@ -196,11 +211,6 @@ class RankingService:
         """Vectors that another model version made."""
         versions = [None if state.member is None else state.member.version, *state.items.version]
         return sum(version is not None and version != self.version for version in versions)
-
-
-def _is_column(values: object) -> bool:
-    """Whether a feature differs by candidate."""
-    return isinstance(values, np.ndarray) and len(values) > 1
 
 
 def _finite(values: np.ndarray) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -66,6 +66,11 @@ class Slate:
             "state_as_of": None if self.state_as_of is None else _text(self.state_as_of),
             "slate": ranked,
         }
+
+
+def is_column(values: object) -> TypeGuard[np.ndarray]:
+    """Whether a feature differs by candidate, rather than being one value for all."""
+    return isinstance(values, np.ndarray) and len(values) > 1
 
 
 def _text(moment: int) -> str:

@@ -114,13 +114,12 @@ def cluster(options: argparse.Namespace, name: str, version: str) -> Cluster:
 
 
 def _say_cold(state: Path, place: Target) -> None:
-    """The online store holds the vectors of one version: any other answers as if it knew nobody, and says so."""
+    """Name the versions whose vectors are not in the online store: they answer as if they knew nobody."""
     for version in place.traffic():
         try:
             check_pushed(state, version)
         except PushError as error:
-            print(f"note: {error}. Until then version {version} answers cold.")
-            return
+            print(f"note: version {version} answers cold; {error}, then `up` again")
 
 
 def _deployment(options: argparse.Namespace, name: str, version: str) -> Deployment:

@@ -1,11 +1,12 @@
 """What the page offers to ask for: the fields of a request, the slates served last, and the items shown most."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow.parquet as parquet
 
 from models.spec import Spec
@@ -16,7 +17,7 @@ _SLATES = 12
 """Members that are offered."""
 _ITEMS = 20
 """Items of each."""
-_TAIL = 1 << 20
+_TAIL = 4 << 20
 """Bytes at the end of the served log that are looked at."""
 _LIVE = 60_000_000
 """A slate whose time is within so many microseconds of when it was served was asked for as of now."""
@@ -49,9 +50,10 @@ def popular(bundle: Path) -> list[str]:
 def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:
     """The last slate of each of the members served last, as it was asked for; newest first."""
     found: dict[Any, dict[str, Any]] = {}
-    for line in _lines(served):
+    for lines in _slates(served):
         if len(found) == _SLATES:
             break
+        line = lines[0]
         member = line["member"]
         if member not in found:
             given = {name: line["features"].get(name) for name in context}
@@ -59,12 +61,20 @@ def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:
             moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=line["time"])
             found[member] = {
                 "member": str(member),
-                "items": [str(item) for item in line["items"][:_ITEMS]],
+                "items": [str(ranked["item"]) for ranked in lines[:_ITEMS]],
                 "surface": line["surface"],
                 "time": None if live else moment.isoformat(),
                 "context": {name: value for name, value in given.items() if value is not None},
             }
     return list(found.values())
+
+
+def _slates(served: Path) -> Iterator[list[dict[str, Any]]]:
+    """The lines of each slate in ranked order, newest slate first; one whose first line is missing is passed over."""
+    for _, lines in groupby(_lines(served), lambda line: (line["served"], line["request"], line["slate"])):
+        ranked = list(lines)[::-1]
+        if ranked[0]["rank"] == 0:
+            yield ranked
 
 
 def _lines(served: Path) -> Iterator[dict[str, Any]]:
@@ -77,8 +87,8 @@ def _lines(served: Path) -> Iterator[dict[str, Any]]:
         tail = stream.read()
     for line in reversed(tail.splitlines()):
         try:
-            yield json.loads(line)
-        except ValueError:
+            yield orjson.loads(line)
+        except orjson.JSONDecodeError:
             continue
 
 

@@ -7,13 +7,15 @@ import torch
 
 from models.graph.sample import Sampler
 from models.nn.clock import local_clock
+from models.nn.config import ModelConfig
 from models.nn.encoded import encode_graph
+from models.nn.model import Ranker
 from models.spec import parse_spec
 from models.training.artifact import save_model
 from models.training.batches import activity_age
 from models.training.errors import ArtifactError
 from serving.scorer import Scorer, SlateInputs
-from tests.serving.world import MEMBERS, tiny_graph, tiny_model
+from tests.serving.world import MEMBERS, SIZES, tiny_graph, tiny_model
 from tests.serving.world import TEXT as SPEC_TEXT
 
 SPEC = parse_spec(SPEC_TEXT)
@@ -76,6 +78,37 @@ def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: in
     found = scorer.score(given)
     assert list(found) == ["click", "dwell"]
     np.testing.assert_allclose(np.stack([found["click"], found["dwell"]], axis=1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(SIZES, sequence=False),
+        replace(SIZES, graph=False),
+        replace(SIZES, attention=False),
+        replace(SIZES, matching=False, overlap=False),
+    ],
+)
+def test_a_model_without_an_ingredient_is_served_as_it_was_trained(tmp_path: Path, config: ModelConfig) -> None:
+    torch.manual_seed(1)
+    model = replace(MODEL, ranker=Ranker(config, MODEL.schema, MODEL.encoding).eval())
+    scorer = Scorer(save_model(model, tmp_path / "model"))
+    random = np.random.default_rng(0)
+    for candidates in (1, 2, 30):
+        slate = SlateInputs(
+            member_tokens=random.standard_normal(scorer.member_token_size, np.float32),
+            activity_tokens=random.standard_normal(scorer.activity_size, np.float32),
+            activity_times=AS_OF - 1 - np.arange(scorer.activities)[::-1],
+            as_of=AS_OF,
+            item_tokens=random.standard_normal((candidates, scorer.item_token_size), np.float32),
+            item_known=np.ones(candidates, bool),
+            features={"device": "phone"},
+            surface="push",
+            time=AS_OF,
+        )
+        with torch.no_grad():
+            expected = model.ranker.decode(*scorer.arguments([slate]))[0]
+        np.testing.assert_allclose(scorer.logits(slate), expected, rtol=0, atol=1e-6)
 
 
 def test_unknown_nodes_score_as_the_cold_tokens_do(scorer: Scorer) -> None:

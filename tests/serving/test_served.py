@@ -1,24 +1,33 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from models.served import COLUMNS, read
 from serving.served import ServedLog
-from serving.slate import RankedItem, Slate
+from serving.slate import Slate
 
 
 def slate(member: int, *items: int) -> Slate:
-    ranked = tuple(
-        RankedItem(
-            item,
-            item > 8,
-            {"click": 1 / (place + 2), "dwell": 0.5},
-            {"count": None if place else 3.0, "device": "phone"},
-        )
-        for place, item in enumerate(items)
+    places = np.arange(len(items))
+    return Slate(
+        request_id="mine",
+        member=member,
+        surface="push",
+        time=1_700_000_000_000_000,
+        as_of=1_699_999_999_999_999,
+        member_cold=member > 8,
+        model_version="4",
+        fallback=False,
+        items=list(items),
+        cold=np.array(items) > 8,
+        capped=places > 0,
+        scores=0.5 / (places + 2),
+        probabilities={"click": 1 / (places + 2), "dwell": np.full(len(items), 0.5)},
+        features={"count": np.where(places, np.nan, 3.0).astype(np.float32), "device": "phone", "absent": None},
+        foreign_vectors=0,
     )
-    return Slate(member, "push", 1_700_000_000_000_000, member > 8, "4", ranked, foreign_vectors=0)
 
 
 def served(folder: Path, *slates: Slate, **limits: int) -> ServedLog:
@@ -29,6 +38,30 @@ def served(folder: Path, *slates: Slate, **limits: int) -> ServedLog:
     return log
 
 
+def test_an_impression_is_a_line(tmp_path: Path) -> None:
+    served(tmp_path, slate(1, 7, 9))
+    (file,) = tmp_path.glob("*.jsonl")
+    first, second = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    assert first.pop("served") == second.pop("served") > 1_700_000_000_000_000
+    once = {
+        **{"request": "mine", "slate": 0, "time": 1_700_000_000_000_000, "as_of": 1_699_999_999_999_999},
+        **{"member": 1, "member_cold": False, "surface": "push"},
+        **{"model": "heliograph-one", "model_version": "4", "fallback": False},
+    }
+    assert first == {
+        **once,
+        **{"rank": 0, "item": 7, "cold": False, "capped": False, "score": 0.25},
+        "probabilities": {"click": 0.5, "dwell": 0.5},
+        "features": {"count": 3.0, "device": "phone", "absent": None},
+    }
+    assert second == {
+        **once,
+        **{"rank": 1, "item": 9, "cold": True, "capped": True, "score": 0.5 / 3},
+        "probabilities": {"click": 1 / 3, "dwell": 0.5},
+        "features": {"count": None, "device": "phone", "absent": None},
+    }
+
+
 def test_what_is_served_is_read_back(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7, 9), slate(9, 5))
     frame = read(tmp_path)
@@ -37,6 +70,9 @@ def test_what_is_served_is_read_back(tmp_path: Path) -> None:
     assert list(frame["position"]) == [0, 1, 0]
     assert list(frame["member_cold"]) == [False, False, True]
     assert list(frame["item_cold"]) == [False, True, False]
+    assert list(frame["capped"]) == [False, True, False]
+    assert list(frame["score"]) == [1 / 4, 1 / 6, 1 / 4]
+    assert set(frame["as_of"]) == {1_699_999_999_999_999}
     assert list(frame["probability_click"]) == [1 / 2, 1 / 3, 1 / 2]
     assert frame["count"].isna().tolist() == [False, True, False]
     assert set(frame["device"]) == {"phone"}
@@ -62,7 +98,7 @@ def test_a_torn_line_is_left_out_and_ended(tmp_path: Path) -> None:
 def test_models_of_other_features_stand_side_by_side(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7))
     line = json.loads(next(tmp_path.glob("*.jsonl")).read_text(encoding="utf-8"))
-    line["features"] = {"other": [1.0]}
+    line["features"] = {"other": 1.0}
     (tmp_path / "2000-01-01.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
     frame = read(tmp_path)
     assert len(frame) == 2

@@ -1,37 +1,30 @@
-import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from models.counters.ragged import Ragged
 from models.spec import parse_spec
+from models.spec.serving import Diversity, FrequencyCap, SeenDiscount, Serving
 from models.training.artifact import save_model
-from serving.answering import Answering
-from serving.errors import RequestError, UnavailableError
-from serving.limits import Limits
+from serving.prior import Prior
 from serving.reader import ItemVectors, MemberVectors, OnlineState
 from serving.request import RankingRequest
 from serving.scorer import Scorer
-from serving.served import ServedLog
 from serving.service import RankingService
+from serving.slate import Slate
 from tests.serving.world import TEXT, tiny_graph, tiny_model
 
 SPEC = parse_spec(TEXT)
 REQUEST = RankingRequest(1, (10, 11, 12), "push", 1_768_892_400_000_000, {"device": "phone"})
 
 
-class FixedReader:
-    """Answers with one state, or never."""
-
-    def __init__(self, state: OnlineState) -> None:
-        self.state = state
-        self.answers = True
+class NoReader:
+    """The states of these tests are made, not read."""
 
     async def read(self, request: RankingRequest) -> OnlineState:
-        if not self.answers:
-            await asyncio.Future()
-        return self.state
+        raise AssertionError
 
     async def close(self) -> None:
         pass
@@ -42,68 +35,132 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     return Scorer(save_model(tiny_model(tiny_graph(SPEC)), tmp_path_factory.mktemp("artifact") / "model"))
 
 
+def texts(*values: str | None) -> np.ndarray:
+    return np.array(values, object)
+
+
 @pytest.fixture
-def state(scorer: Scorer) -> OnlineState:
-    random = np.random.default_rng(0)
-
-    def tokens(size: int) -> np.ndarray:
-        return random.normal(size=size).astype(np.float32)
-
-    member = MemberVectors(
-        "2", tokens(scorer.member_token_size), tokens(scorer.activity_size), np.zeros(scorer.activities, np.int64), 0
+def member(scorer: Scorer) -> MemberVectors:
+    random, count = np.random.default_rng(0), scorer.activities
+    return MemberVectors(
+        version="2",
+        tokens=random.normal(size=scorer.member_token_size).astype(np.float32),
+        activity_tokens=random.normal(size=scorer.activity_size).astype(np.float32),
+        activity_times=np.zeros(count, np.int64),
+        activity_edges=texts(*[""] * count),
+        activity_keys=texts(*[""] * count),
+        as_of=0,
     )
-    items: list[ItemVectors | None] = [ItemVectors("2", tokens(scorer.item_token_size)) for _ in range(3)]
-    return OnlineState(member, items, [{"item_counts_exposures": float(place)} for place in range(3)])
 
 
-def service(scorer: Scorer, state: OnlineState) -> RankingService:
-    return RankingService(SPEC, scorer, FixedReader(state), "2")
+def items_of(tokens: list[np.ndarray], *versions: str | None, creators: tuple[str | None, ...] = ()) -> ItemVectors:
+    rows = Ragged.of(tokens, np.float32)
+    return ItemVectors(texts(*versions), rows, texts(*(creators or [""] * len(tokens))), texts(*[None] * len(tokens)))
+
+
+@pytest.fixture
+def tokens(scorer: Scorer) -> list[np.ndarray]:
+    random = np.random.default_rng(1)
+    return [random.normal(size=scorer.item_token_size).astype(np.float32) for _ in range(3)]
+
+
+@pytest.fixture
+def state(member: MemberVectors, tokens: list[np.ndarray]) -> OnlineState:
+    counters = {
+        "item_counts_exposures": np.arange(3, dtype=np.float32),
+        "member_counts_exposures": np.array([2], np.float32),
+    }
+    return OnlineState(member, items_of(tokens, "2", "2", "2", creators=("ann", "ann", None)), counters)
+
+
+def ranked(scorer: Scorer, state: OnlineState, rules: Serving | None = None) -> Slate:
+    spec = SPEC.model_copy(update={"serving": rules or Serving()})
+    service = RankingService(spec, scorer, NoReader(), "2", Prior.empty(spec))
+    inputs = service.inputs(REQUEST, state)
+    return service.slate("mine", REQUEST, state, inputs, scorer.logits(inputs))
+
+
+def by_item(slate: Slate, values: np.ndarray) -> dict[int | str, float]:
+    return dict(zip(slate.items, values.tolist(), strict=True))
+
+
+def chances(slate: Slate) -> Mapping[int | str, float]:
+    return by_item(slate, slate.probabilities["click"])
 
 
 def test_a_slate_falls_by_the_primary_task(scorer: Scorer, state: OnlineState) -> None:
-    slate = service(scorer, state).rank(REQUEST, state)
-    clicks = [ranked.probabilities["click"] for ranked in slate.items]
-    assert clicks == sorted(clicks, reverse=True)
-    assert sorted(ranked.item for ranked in slate.items) == [10, 11, 12]
+    slate = ranked(scorer, state)
+    assert (np.diff(slate.probabilities["click"]) <= 0).all()
+    np.testing.assert_array_equal(slate.scores, slate.probabilities["click"])
+    assert sorted(slate.items) == [10, 11, 12]  # type: ignore[type-var]
     assert not slate.member_cold
-    assert not any(ranked.cold for ranked in slate.items)
-    features = {ranked.item: ranked.features for ranked in slate.items}
-    assert features[12]["item_counts_exposures"] == 2.0
-    assert features[12]["device"] == "phone"
-    assert features[12]["position"] is None
+    assert not slate.cold.any()
+    assert not slate.capped.any()
+    assert by_item(slate, slate.features["item_counts_exposures"]) == {10: 0.0, 11: 1.0, 12: 2.0}
+    assert (slate.features["device"], slate.features["position"]) == ("phone", None)
 
 
 @pytest.mark.parametrize("fault", ["of another version", "of another size", "not finite"])
-def test_vectors_that_do_not_fit_are_cold(scorer: Scorer, state: OnlineState, fault: str) -> None:
-    member, item = state.member, state.items[0]
-    assert member is not None
-    assert item is not None
-    tokens = {"of another size": item.tokens[1:], "not finite": item.tokens * np.nan}.get(fault, item.tokens)
+def test_vectors_that_do_not_fit_are_cold(
+    scorer: Scorer, state: OnlineState, member: MemberVectors, tokens: list[np.ndarray], fault: str
+) -> None:
+    changed = {"of another size": tokens[0][1:], "not finite": tokens[0] * np.nan}.get(fault, tokens[0])
     version = "1" if fault == "of another version" else "2"
     broken = OnlineState(
-        replace(member, version=version, tokens=tokens),
-        [ItemVectors(version, tokens), *state.items[1:]],
+        replace(member, version=version, tokens=changed),
+        items_of([changed, *tokens[1:]], version, "2", "2"),
         state.counters,
     )
-    absent = OnlineState(None, [None, *state.items[1:]], state.counters)
-    found, expected = (service(scorer, s).rank(REQUEST, s) for s in (broken, absent))
+    nothing = np.zeros(0, np.float32)
+    absent = OnlineState(None, items_of([nothing, *tokens[1:]], None, "2", "2"), state.counters)
+    found, expected = (ranked(scorer, s) for s in (broken, absent))
     assert found.member_cold
-    assert {ranked.item for ranked in found.items if ranked.cold} == {10}
-    assert found.items == expected.items
+    assert [item for item, cold in zip(found.items, found.cold, strict=True) if cold] == [10]
+    assert chances(found) == chances(expected)
     assert found.foreign_vectors == (2 if fault == "of another version" else 0)
     assert expected.foreign_vectors == 0
 
 
-def test_a_slow_store_is_unavailable_in_time(scorer: Scorer, state: OnlineState, tmp_path: Path) -> None:
-    slow = service(scorer, state)
-    answering = Answering("m", slow, ServedLog(tmp_path, "m"), Limits(read_seconds=0.05))
-    document = {"instances": [{"member": 1, "items": [10, 11, 12], "context": {"surface": "push"}}]}
-    reader = slow.reader
-    assert isinstance(reader, FixedReader)
-    reader.answers = False
-    with pytest.raises(UnavailableError, match=r"within 0.05 s"):
-        asyncio.run(answering.document(document))
-    reader.answers = True
-    with pytest.raises(RequestError):
-        asyncio.run(answering.document({"instances": [{}]}))
-    answering.close()
+def test_what_the_member_acted_on_before_the_request_is_discounted_before_the_ranking(
+    scorer: Scorer, state: OnlineState, member: MemberVectors
+) -> None:
+    plain, rules = ranked(scorer, state), Serving(seen_discount=SeenDiscount(factor=0.01))
+    best = plain.items[0]
+    before = REQUEST.time - 1
+
+    def discounted(edge: str, key: str, moment: int) -> Slate:
+        rest = scorer.activities - 1
+        acted = replace(
+            member,
+            activity_times=np.array([moment, *[0] * rest]),
+            activity_edges=texts(edge, *[""] * rest),
+            activity_keys=texts(key, *[""] * rest),
+        )
+        return ranked(scorer, replace(state, member=acted), rules)
+
+    found = discounted("clicked", str(best), before)
+    assert found.items[-1] == best
+    assert found.scores[-1] == pytest.approx(0.01 * found.probabilities["click"][-1])
+    np.testing.assert_array_equal(found.scores[:-1], found.probabilities["click"][:-1])
+    for none in (("clicked", "77", before), ("follows", str(best), before), ("clicked", str(best), REQUEST.time)):
+        slate = discounted(*none)
+        np.testing.assert_array_equal(slate.scores, slate.probabilities["click"])
+
+
+def test_a_creators_further_items_go_behind_those_of_others(
+    scorer: Scorer, state: OnlineState, tokens: list[np.ndarray]
+) -> None:
+    best, second, last = ranked(scorer, state).items
+    creators = tuple("ann" if item in (best, second) else "ben" for item in REQUEST.items)
+    same = replace(state, items=items_of(tokens, "2", "2", "2", creators=creators))
+    rules = Serving(diversity=Diversity(creation="authored", most=1))
+    assert ranked(scorer, same, rules).items == [best, last, second]
+    unknown = replace(state, items=items_of(tokens, "2", "2", "2", creators=(None, None, "")))
+    assert ranked(scorer, unknown, rules).items == [best, second, last]
+
+
+@pytest.mark.parametrize(("most", "shown"), [(1, 0), (3, 1), (4, 2), (9, 3)])
+def test_what_ranks_beyond_the_members_cap_is_marked(scorer: Scorer, state: OnlineState, most: int, shown: int) -> None:
+    found = ranked(scorer, state, Serving(frequency_cap=FrequencyCap(counter="member_counts", most=most)))
+    assert found.capped.tolist() == [False] * shown + [True] * (3 - shown)
+    assert found.items == ranked(scorer, state).items

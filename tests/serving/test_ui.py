@@ -250,22 +250,23 @@ def test_the_page_says_what_it_may_load_and_nothing_else_is_there(server: Runnin
 
 def test_the_offers_are_the_last_slates_newest_first_and_a_damaged_log_harms_none(tmp_path: Path) -> None:
     assert latest(tmp_path / "none", []) == []
-    lines = [line(1, served=10), line(2, served=20), line(1, served=30, items=[7])]
+    whole = [*lines(1, 10, 5), *lines(2, 20, 6, 5), *lines(1, 30, 7)]
+    headless = lines(8, 5, 1, 2)[1:]
     torn = b'{"served": 40, "member": 9, "ite'
-    (tmp_path / "2026-01-01.jsonl").write_bytes(b"\n".join([*(json.dumps(one).encode() for one in lines), torn]))
+    (tmp_path / "2026-01-01.jsonl").write_bytes(
+        b"\n".join([*(json.dumps(one).encode() for one in headless + whole), torn])
+    )
     (tmp_path / "2025-01-01.jsonl").symlink_to(tmp_path / "gone")  # as a file that is removed while it is looked at
     found = latest(tmp_path, ["device"])
-    assert [(one["member"], one["items"]) for one in found] == [("1", ["7"]), ("2", ["5"])]
+    assert [(one["member"], one["items"]) for one in found] == [("1", ["7"]), ("2", ["6", "5"])]
     assert found[0]["context"] == {"device": "phone"}
     assert [one["time"] for one in found] == [None, None]
 
 
-def line(member: int, served: int, items: list[int] | None = None) -> dict[str, Any]:
+def lines(member: int, served: int, *items: int) -> list[dict[str, Any]]:
     features = {"device": "phone", "member_counts_exposures": 3.0}
-    return {
-        **{"served": served, "time": 5, "member": member, "items": items or [5], "surface": "push"},
-        "features": features,
-    }
+    slate = {"served": served, "request": "r", "slate": 0, "time": 5, "member": member, "surface": "push"}
+    return [{**slate, "rank": rank, "item": item, "features": features} for rank, item in enumerate(items)]
 
 
 def _fulfil(document: Any, route: Route) -> None:

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import psutil  # type: ignore[import-untyped]
 import pytest
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 from mlflow import MlflowClient
 
+from feature_repo.push import push
+from feature_repo.store import open_store
 from models.training.artifact import save_model
 from serving import endpoint
 from serving.deployment.embedded import Embedded
@@ -25,7 +27,7 @@ from tests.serving.running import awaited
 from tests.serving.stubbed import living
 from tests.serving.test_grpc import request
 from tests.serving.test_http import v1
-from tests.serving.world import World
+from tests.serving.world import CONFIG, World
 
 BACK_WITHIN = 30.0
 """Seconds; docs/serving.md promises it."""
@@ -64,6 +66,7 @@ def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
         bundle = write_bundle(artifact, world.spec, gate, {"n": number}, folder / number, world.prior)
         assert registry.log_version(world.name, bundle) == number
     registry.promote(world.name, "1")
+    push(open_store(CONFIG, world.state), world.spec, world.state.parent / "vectors", "2", world.state, served="1")
     target = Embedded(state, registry, world.name)
     served = endpoint.up(state, registry.tracking_uri, world.name, store_config=world.store_config)
     yield Site(state, registry, target, Rollout(target, registry, world.name), served)
@@ -93,6 +96,8 @@ def test_a_version_takes_its_share_then_everything_and_goes_back_and_no_request_
         assert callers.shares(time.monotonic()) == {"1": 1.0}
         assert site.registry.champion(world.name) == "1"
     assert callers.failed() == []
+    # Both versions have vectors of their own in the store.
+    assert not any(prediction["member_cold"] for answer in callers.answers for prediction in answer.predictions)
 
 
 def bundle_of(site: Site, world: World, version: str) -> str:

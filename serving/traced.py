@@ -1,0 +1,33 @@
+"""The decoder as one call: some two hundred operations, between which nobody waits for Python's interpreter.
+
+Else the scoring thread would have to ask for the interpreter at each of them, while the event loop holds it.
+TorchScript is deprecated, but what follows it (AOTInductor) needs a compiler on the machine that serves. The trace
+lives in memory only; the artifact stays weights and JSON.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from models.nn.model import Ranker
+
+
+def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
+    """``ranker.decode`` for slates of any number and size, to the last bit; ``example``: its arguments for two slates
+    of several items."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # constants of the model become constants
+        decode: Callable[..., Tensor] = torch.jit.trace(_Decoder(ranker).eval(), tuple(example), check_trace=False)
+    return decode
+
+
+class _Decoder(nn.Module):
+    def __init__(self, ranker: Ranker) -> None:
+        super().__init__()
+        self.ranker = ranker
+
+    def forward(self, *arguments: Tensor) -> Tensor:
+        return self.ranker.decode(*arguments)
