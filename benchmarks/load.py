@@ -65,7 +65,9 @@ def flood(world: ServedWorld, address: str, rate: float, seconds: float, connect
         body.write_text(json.dumps(document(world)), encoding="utf-8")
         command = ["h2load", "--h1", f"-c{connections}", "-t1", f"-D{round(seconds)}", f"--rps={rate / connections}"]
         command += [f"--log-file={log}", "-d", str(body), "-H", "content-type: application/json"]
-        subprocess.run([*command, f"http://{address}{_path(world)}"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*command, f"http://{address}{_path(world)}"], check=True, stdout=subprocess.DEVNULL, timeout=seconds + 60
+        )
         rows = np.loadtxt(log, np.int64, delimiter="\t", usecols=(0, 1, 2), ndmin=2)
     return Flood(rows[:, 0] / 1e6, rows[:, 1], rows[:, 2] / 1e3)
 

@@ -74,7 +74,7 @@ def _rest_server(host: str, drain: Drain) -> type:
 def _grpc_server(host: str, limits: Limits, token: str | None, drain: Drain) -> type:
     from concurrent.futures import ThreadPoolExecutor
 
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from grpc import StatusCode, aio, unary_unary_rpc_method_handler  # type: ignore[import-untyped]
     from kserve.errors import InvalidInput
     from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server

@@ -39,7 +39,7 @@ def write_contents(folder: Path, registry: Registry, name: str, version: str | N
     facts = Facts(name, version, verify_bundle(bundle))
     (folder / _FACTS).write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
     for package in _CODE:
-        shutil.copytree(_source(package), folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(_source(package), folder / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     return facts
 
 
@@ -50,7 +50,7 @@ def read_facts(folder: Path) -> Facts:
         return Facts(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         raise PackageError(
-            f"{path}: expected what `python -m serving package` writes; found something else. Package the version again."
+            f"{path}: expected what `python -m serving package` writes; found something else. Make it again."
         ) from None
 
 
@@ -66,7 +66,7 @@ def settings(folder: Path) -> Settings:
         raise PackageError(f"{error} The package was changed: make it again.") from None
     if found != facts.digest:
         raise PackageError(
-            f"{folder / _BUNDLE}: expected digest {facts.digest[:12]}...; found {found[:12]}... Package the version again."
+            f"{folder / _BUNDLE}: expected digest {facts.digest[:12]}; found {found[:12]} Make the package again."
         )
     if not os.environ.get(STATE):
         raise PackageError(

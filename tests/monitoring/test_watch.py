@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,25 +32,20 @@ MOMENT = 1_767_744_000_000_000
 DAY = 86_400_000_000
 
 
-def slate(number: int, size: int = 10, **changed: object) -> str:
-    """One line of the served log, in which the hour has moved far."""
-    features = {name: [0.1 * item for item in range(size)] for name in FEATURES[:3]}
-    return json.dumps(
-        {
-            "served": MOMENT + number,
-            "time": MOMENT,
-            "member": number,
-            "member_cold": False,
-            "surface": "feed",
-            "model": "heliograph-small",
-            "model_version": "1",
-            "items": list(range(size)),
-            "cold": [False] * size,
-            "probabilities": {"click": [0.2] * size, "like": [0.1] * size},
-            "features": {**features, "hour": [50.0 + item for item in range(size)], "kind": ["a"] * size},
-            **changed,
-        }
-    )
+def slate(number: int, size: int = 10, **changed: Any) -> str:
+    """One slate of the served log, a line an impression, in which the hour has moved far."""
+    return "\n".join(json.dumps(impression(number, rank) | changed) for rank in range(size))
+
+
+def impression(number: int, rank: int) -> dict[str, object]:
+    return {
+        **{"served": MOMENT + number, "request": str(number), "slate": 0, "time": MOMENT},
+        **{"member": number, "member_cold": False, "surface": "feed"},
+        **{"model": "heliograph-small", "model_version": "1"},
+        **{"rank": rank, "item": rank, "cold": False, "capped": False, "score": 0.2},
+        "probabilities": {"click": 0.2, "like": 0.1},
+        "features": {**dict.fromkeys(FEATURES[:3], 0.1 * rank), "hour": 50.0 + rank, "kind": "a"},
+    }
 
 
 def test_without_a_served_log_the_test_window_is_compared(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
@@ -80,13 +76,13 @@ def test_what_the_endpoint_served_is_compared_once_there_is_enough(
     [
         {"model": "heliograph-another"},
         {"model": None},
-        {"probabilities": {"open": [0.2] * 10}},
+        {"probabilities": {"open": 0.2}},
         {"served": MOMENT - 30 * DAY},
     ],
     ids=["another product", "a release that logged no name", "another task", "long ago"],
 )
 def test_what_is_not_ours_or_long_ago_is_not_looked_at(
-    folders: tuple[Path, Path, Path], tmp_path: Path, changed: dict[str, object]
+    folders: tuple[Path, Path, Path], tmp_path: Path, changed: dict[str, Any]
 ) -> None:
     lines = [slate(number, **changed) for number in range(10)]
     (folders[2] / "2026-01-07.jsonl").write_text("\n".join(lines), encoding="utf-8")

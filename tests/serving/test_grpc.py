@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
@@ -141,6 +141,11 @@ def test_metadata_names_the_tensors(stub: GRPCInferenceServiceStub, world: World
     assert "probability_click" in {tensor.name for tensor in metadata.outputs}
 
 
-def test_a_store_that_cannot_be_read_is_unavailable(stub: GRPCInferenceServiceStub, world: World) -> None:
+def test_a_store_that_cannot_be_read_is_answered_by_popularity(stub: GRPCInferenceServiceStub, world: World) -> None:
+    def fallback() -> list[bool]:
+        answer = stub.ModelInfer(request(world, 1, 6), timeout=20)
+        return list(next(output for output in answer.outputs if output.name == "fallback").contents.bool_contents)
+
     with broken_store(world):
-        assert "store" in refused(stub, request(world, 1), grpc.StatusCode.UNAVAILABLE)
+        assert fallback() == [True]
+    assert fallback() == [False]

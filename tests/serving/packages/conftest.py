@@ -8,8 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serving.limits import Limits
 from serving.packages import command
-from tests.serving.packages.servers import Starting, bento_server, torchserve_server
+from tests.serving.packages.servers import TOKEN, Starting, bento_server, torchserve_server
+from tests.serving.running import awaited, running
 from tests.serving.world import World
 
 
@@ -62,8 +64,19 @@ def bentoml(bento: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 @pytest.fixture(scope="session")
+def kserve(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of our own server, which is ready, that shows the token."""
+    folder = tmp_path_factory.mktemp("kserve")
+    (folder / "token").write_text(TOKEN, encoding="utf-8")
+    with running(world, folder, Limits(), str(folder / "token")) as server, server.client() as client:
+        awaited(lambda: server.probe("/v2/health/ready") == 200)
+        client.headers["authorization"] = f"Bearer {TOKEN}"
+        yield client
+
+
+@pytest.fixture(scope="session")
 def runtimes(
-    torchserve: tuple[Starting, httpx.Client], bentoml: Starting, client: httpx.Client
+    torchserve: tuple[Starting, httpx.Client], bentoml: Starting, kserve: httpx.Client
 ) -> dict[str, httpx.Client]:
     """A client of every server that serves the world's champion; they start side by side."""
-    return {"kserve": client, "bentoml": bentoml.up(), "torchserve": torchserve[0].up()}
+    return {"kserve": kserve, "bentoml": bentoml.up(), "torchserve": torchserve[0].up()}

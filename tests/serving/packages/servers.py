@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 from serving.listening import LOOPBACK, free_port
 from serving.packages.torchserve import properties, start_line
+from serving.token import VARIABLE
 
 SECONDS = 120.0
+TOKEN = "a-token-for-the-tests"
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,11 @@ class Starting:
 
 @contextmanager
 def bento_server(start: str, folder: Path) -> Iterator[Starting]:
-    """``start``: the line that the command printed; ``folder``: for what BentoML writes."""
+    """``start``: the line that the command printed; ``folder``: for what BentoML writes. It asks for ``TOKEN``."""
     port = free_port(LOOPBACK)
-    with _running(start.replace("--port 3000", f"--port {port}"), folder) as process, _client(port) as client:
+    line = start.replace("--port 3000", f"--port {port}")
+    with _running(line, folder) as process, _client(port) as client:
+        client.headers["authorization"] = f"Bearer {TOKEN}"
         yield Starting(process, client, lambda: client.get("/readyz").status_code == 200)
 
 
@@ -70,7 +74,7 @@ def _client(port: int) -> httpx.Client:
 
 @contextmanager
 def _running(line: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A shell line with a session, a home and a temporary folder of its own; all of its processes end with the block."""
+    """A shell line with a session, a home and a temporary folder of its own; all its processes end with the block."""
     temporary = folder / "tmp"
     temporary.mkdir()
     environment = {
@@ -80,6 +84,7 @@ def _running(line: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
         "TMPDIR": str(temporary),
         "TEMP": str(temporary),
         "OMP_NUM_THREADS": "1",
+        VARIABLE: TOKEN,
     }
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
@@ -88,14 +93,13 @@ def _running(line: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         yield process
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(10)
-        finally:
-            _end(process.pid)
-
-
-def _end(group: int) -> None:
-    """Whatever of a session still runs."""
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        # BentoML's workers have sessions of their own: the tree is walked before its root ends.
+        leader = psutil.Process(process.pid)
+        begun = [leader, *leader.children(recursive=True)]
+        for one in begun:
+            with suppress(psutil.NoSuchProcess):
+                one.terminate()
+        for one in psutil.wait_procs(begun, 10)[1]:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait()
