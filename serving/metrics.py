@@ -43,7 +43,7 @@ def refused() -> "Counter":
 
 @cache
 def unlogged() -> "Counter":
-    """Slates that are missing in the served log, since the disk did not follow."""
+    """Impressions that are missing in the served log, since the disk did not follow."""
     from prometheus_client import Counter
 
-    return Counter("heliograph_unlogged", "Slates missing in the served log")
+    return Counter("heliograph_unlogged", "Impressions missing in the served log")

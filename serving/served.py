@@ -35,7 +35,7 @@ class ServedLog:
         self, folder: Path, model: str, file_bytes: int = 64 << 20, files: int = 30, waiting: int = 1000
     ) -> None:
         self.dropped = 0
-        """Slates that were not logged, since more than ``waiting`` waited for the disk."""
+        """Impressions that were not logged: more than ``waiting`` slates waited for the disk, or it failed."""
         self._folder, self._model, self._file_bytes, self._files = folder, model, file_bytes, files
         self._queue: queue.Queue[Served | None] = queue.Queue(maxsize=waiting)
         self._stream: IO[bytes] | None = None
@@ -48,16 +48,16 @@ class ServedLog:
         try:
             self._queue.put_nowait(Served(time.time_ns() // 1000, number, slate))
         except queue.Full:
-            self._drop()
+            self._drop(slate)
 
     def close(self) -> None:
         """Write what waits and stop."""
         self._queue.put(None)
         self._thread.join()
 
-    def _drop(self) -> None:
-        self.dropped += 1
-        metrics.unlogged().inc()
+    def _drop(self, slate: Slate) -> None:
+        self.dropped += len(slate.items)
+        metrics.unlogged().inc(len(slate.items))
 
     def _run(self) -> None:
         while (served := self._queue.get()) is not None:
@@ -66,9 +66,9 @@ class ServedLog:
                 stream.write(served_lines(served, self._model))
                 if self._queue.empty():
                     stream.flush()
-            except OSError:
-                # A full disk must not stop the serving; the count says what is missing.
-                self._drop()
+            except (OSError, TypeError, ValueError):
+                # Neither a full disk nor an odd slate may stop the log; the count says what is missing.
+                self._drop(served.slate)
         if self._stream:
             self._stream.close()
 
@@ -95,6 +95,8 @@ def served_lines(served: Served, model: str) -> bytes:
     What the slate has once is turned into text once.
     """
     slate = served.slate
+    if not slate.items:
+        return b""
     columns = {name: values.tolist() for name, values in slate.features.items() if is_column(values)}
     once = {
         "served": served.moment,
@@ -110,12 +112,11 @@ def served_lines(served: Served, model: str) -> bytes:
         "fallback": slate.fallback,
     }
     shared = {name: _plain(values) for name, values in slate.features.items() if name not in columns}
-    head = orjson.dumps(once)[:-1]
+    head = orjson.dumps(once)[:-1] + b","
     tasks = {task: values.tolist() for task, values in slate.probabilities.items()}
     ranked = zip(slate.items, slate.cold.tolist(), slate.capped.tolist(), slate.scores.tolist(), strict=True)
-    lines: list[bytes] = []
-    for rank, (item, cold, capped, score) in enumerate(ranked):
-        impression = {
+    impressions = [
+        {
             "rank": rank,
             "item": item,
             "cold": cold,
@@ -124,8 +125,12 @@ def served_lines(served: Served, model: str) -> bytes:
             "probabilities": {task: values[rank] for task, values in tasks.items()},
             "features": shared | {name: values[rank] for name, values in columns.items()},
         }
-        lines += (head, b",", orjson.dumps(impression, option=orjson.OPT_APPEND_NEWLINE)[1:])
-    return b"".join(lines)
+        for rank, (item, cold, capped, score) in enumerate(ranked)
+    ]
+    # One list costs a fifth of as many single texts. A bare quote is never inside of a JSON string, so what ends one
+    # impression and begins the next is found nowhere else.
+    listed = orjson.dumps(impressions)[2:-2]
+    return head + listed.replace(b'},{"rank":', b"}\n" + head + b'"rank":') + b"}\n"
 
 
 def _plain(values: Any) -> Any:

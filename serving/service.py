@@ -130,10 +130,16 @@ class RankingService:
         return stand(rules, probabilities[self.spec.primary_task], seen, creators, self._shown(state))
 
     def _acted_on(self, request: RankingRequest, member: MemberVectors | None) -> set[str]:
-        """Keys, as text, of the items that the member's last activities before the request are about."""
+        """Keys, as text, of the items that the member's last activities before the request are about.
+
+        Vectors of another version know them as well, so those count too; columns of unequal length know nothing.
+        """
         if member is None or self.spec.serving.seen_discount is None:
             return set()
-        activities = zip(member.activity_edges, member.activity_keys, member.activity_times, strict=True)
+        columns = (member.activity_edges, member.activity_keys, member.activity_times)
+        if len({column.size for column in columns}) > 1:
+            return set()
+        activities = zip(*columns, strict=True)
         return {key for edge, key, moment in activities if edge in self._item_edges and moment < request.time}
 
     @cached_property

@@ -13,7 +13,7 @@ class FrequencyCap(Strict):
 
 
 class SeenDiscount(Strict):
-    """What becomes of an item that the member has already acted on, or passed over: before the ranking."""
+    """What becomes, before the ranking, of an item that one of the member's last activities leads to, by any edge."""
 
     factor: float = Field(gt=0, lt=1, description="of the primary task's probability that is left to rank by")
 

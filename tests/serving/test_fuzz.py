@@ -2,14 +2,16 @@
 
 import copy
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import grpc  # type: ignore[import-untyped]
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
 
@@ -20,14 +22,25 @@ from tests.serving.world import World
 
 JSON_TYPE, BINARY_TYPE = "application/json", "application/octet-stream"
 SECONDS = 10.0
-HOSTILE = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-TEXT = st.text(st.characters(), max_size=12)  # with lone surrogates
-NUMBERS = st.integers() | st.integers(-(2**64), 2**64) | st.floats()
+"""An answer that takes longer counts as none."""
+HOSTILE = settings(
+    max_examples=250,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    # The fixture below asks once after all examples of a test, as it should.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+TEXT = st.text(st.characters(), max_size=12)  # control characters and lone surrogates too
+NUMBERS = st.integers() | st.integers(-(2**64), 2**64) | st.floats() | st.sampled_from([10**400, 2**63, -(2**63) - 1])
 LEAVES = st.none() | st.booleans() | NUMBERS | TEXT | st.sampled_from(["push", "2026-01-20T09:00:00Z", "INT64", "BOOL"])
 VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8
 )
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20).map(str.strip)
 DATATYPES = st.sampled_from(["INT64", "BYTES", "FP64", "FP32", "FP16", "BOOL", "UINT8", "", "TEXT"])
+METHODS = ["ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelStreamInfer", "Nothing"]
+METHODS += ["RepositoryModelLoad", "RepositoryModelUnload"]
 CONTENTS = st.fixed_dictionaries(
     {},
     optional={
@@ -68,85 +81,154 @@ def _places(document: Any) -> Iterator[tuple[Any, Any]]:
             yield from _places(part)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quiet(server: Endpoint, world: World) -> Iterator[None]:
-    """Afterwards the server is ready, and its log tells of no failure."""
+@st.composite
+def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
+    """The bytes with a piece cut out and another put in its place."""
+    start, end = sorted(draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
+    return whole[:start] + draw(st.binary(max_size=20)) + whole[end:]
+
+
+@pytest.fixture(autouse=True)
+def unshaken(client: httpx.Client, infer: Any, world: World) -> Iterator[None]:
+    """Afterwards a sound request has its answer, the server is ready, and its log tells of no failure."""
+    log = Path(world.state / "endpoint" / "server.log")
+    before = log.stat().st_size
     yield
-    assert httpx.get(f"http://127.0.0.1:{server.port}/v2/health/ready", trust_env=False).status_code == 200
-    text = Path(world.state / "endpoint" / "server.log").read_text(encoding="utf-8")
-    assert "Traceback" not in text
-    assert "unexpected" not in text, text[-2000:]
+    for path, document in ((predict(world), v1(world, 1, 6)), (tensors(world), v2(world, 1, 6))):
+        assert client.post(path, json=document).status_code == 200
+    message = protocol.ModelInferResponse.FromString(infer(request(world, 1, 6).SerializeToString(), timeout=SECONDS))
+    assert message.model_version == world.version
+    assert client.get("/v2/health/ready").status_code == 200
+    written = log.read_bytes()[before:].decode("utf-8")
+    for word in ("Traceback", "unexpected", "ERROR"):
+        assert word not in written, written[-2000:]
 
 
-def answered(client: httpx.Client, path: str, content: bytes, headers: dict[str, str]) -> None:
-    answer = client.post(path, content=content, headers=headers, timeout=SECONDS)
-    assert answer.status_code in (200, 400, 413), (answer.status_code, answer.text[:300])
+def predict(world: World) -> str:
+    return f"/v1/models/{world.name}:predict"
+
+
+def tensors(world: World) -> str:
+    return f"/v2/models/{world.name}/infer"
+
+
+def answered(answer: httpx.Response, statuses: tuple[int, ...] = (200, 400, 413)) -> None:
+    assert answer.status_code in statuses, (answer.status_code, answer.text[:300])
     assert "Traceback" not in answer.text
-    if answer.status_code != 200:
+    if answer.status_code >= 400 and answer.request.method != "HEAD":
         assert list(answer.json()) == ["error"]
+
+
+def post(client: httpx.Client, path: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
+    return client.post(path, content=content, headers=headers, timeout=SECONDS)
 
 
 @HOSTILE
 @given(data=st.data())
 def test_documents(client: httpx.Client, world: World, data: st.DataObject) -> None:
-    path, whole = data.draw(
-        st.sampled_from(
-            [
-                (f"/v1/models/{world.name}:predict", v1(world, 1, 6, device="phone", position=2)),
-                (f"/v2/models/{world.name}/infer", v2(world, 1, 6, explain=("BOOL", [False]))),
-            ]
-        )
-    )
-    content = json.dumps(data.draw(mutated(whole) | VALUES)).encode()
-    answered(client, path, content, {"content-type": JSON_TYPE})
+    sound = {
+        predict(world): v1(world, 1, 6, device="phone", position=2),
+        tensors(world): v2(world, 1, 6, explain=("BOOL", [False])),
+    }
+    path = data.draw(st.sampled_from(list(sound)))
+    content = json.dumps(data.draw(mutated(sound[path]) | VALUES)).encode()
+    answered(post(client, path, content, {"content-type": JSON_TYPE}))
 
 
 @HOSTILE
 @given(data=st.data())
-def test_bytes(client: httpx.Client, world: World, data: st.DataObject) -> None:
-    path = data.draw(st.sampled_from([f"/v1/models/{world.name}:predict", f"/v2/models/{world.name}/infer"]))
-    whole = json.dumps(v2(world, 1, 6)).encode()
-    start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
-    content = whole[:start] + data.draw(st.binary(max_size=20)) + whole[end:]
-    kind = data.draw(st.sampled_from([JSON_TYPE, "application/json; charset=latin-1", BINARY_TYPE, "text/plain", ""]))
-    answered(client, path, content, {"content-type": kind})
+def test_bytes_of_any_content_type(client: httpx.Client, world: World, data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from([predict(world), tensors(world)]))
+    content = data.draw(damaged(json.dumps(v2(world, 1, 6)).encode()) | st.binary(max_size=40))
+    kinds = [JSON_TYPE, "application/json; charset=latin-1", "APPLICATION/JSON;", BINARY_TYPE, "text/plain", ""]
+    kind = data.draw(st.sampled_from(kinds) | PRINTABLE)
+    answered(post(client, path, content, {"content-type": kind}))
 
 
 @HOSTILE
 @given(data=st.data())
 def test_binary_tensors(client: httpx.Client, world: World, data: st.DataObject) -> None:
     whole = v2(world, 1, 6)
-    whole["inputs"][1] = {
-        **{"name": "items", "datatype": "INT64", "shape": [2]},
-        "parameters": {"binary_data_size": 16},
-    }
+    size = {"binary_data_size": 16}
+    whole["inputs"][1] = {"name": "items", "datatype": "INT64", "shape": [2], "parameters": size}
     text = json.dumps(data.draw(mutated({**whole, "parameters": {"binary_data_output": True}}))).encode()
-    length = data.draw(st.just(len(text)) | st.integers(-1, len(text) + 40))
+    length = data.draw(st.just(len(text)) | st.integers(-1, len(text) + 40) | st.just(10**30))
     tail = data.draw(st.binary(max_size=40) | st.just(bytes(8) + (6).to_bytes(8, "little")))
     headers = {"content-type": BINARY_TYPE, "inference-header-content-length": str(length)}
-    answered(client, f"/v2/models/{world.name}/infer", text + tail, headers)
+    answered(post(client, tensors(world), text + tail, headers))
+
+
+@HOSTILE
+@given(
+    headers=st.dictionaries(
+        st.sampled_from(
+            ["x-request-id", "inference-header-content-length", "ce-id", "accept", "expect", "traceparent"]
+        ),
+        PRINTABLE,
+        max_size=3,
+    ),
+    timeout=st.none() | PRINTABLE | st.integers(-1, 10**12).map(str),
+)
+def test_headers(client: httpx.Client, world: World, headers: dict[str, str], timeout: str | None) -> None:
+    late = {} if timeout is None else {"x-request-timeout-ms": timeout}
+    answer = client.post(tensors(world), json=v2(world, 1, 6), headers={**headers, **late}, timeout=SECONDS)
+    answered(answer, (200, 400, 503) if late else (200, 400))
+
+
+@HOSTILE
+@given(
+    method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"]),
+    root=st.sampled_from(
+        ["", "/v1", "/v1/models", "/v2", "/v2/models", "/v2/health", "/v2/repository", "/ui", "/docs"]
+    ),
+    parts=st.lists(TEXT.filter(lambda text: text not in (".", "..")) | st.just("{model}"), max_size=4),
+    end=st.sampled_from(
+        ["", ":predict", ":explain", "/infer", "/ready", "/versions/1", "/offers?number=1e9", "?a=%00"]
+    ),
+    body=VALUES,
+)
+@example(method="GET", root="/v2/models", parts=["{model}"], end="/versions/1", body=None)
+@example(method="POST", root="/v2/repository/models", parts=["{model}"], end="/load", body=None)
+def test_paths_and_methods(
+    client: httpx.Client, world: World, method: str, root: str, parts: list[str], end: str, body: Any
+) -> None:
+    named = [world.name if part == "{model}" else quote(part, safe="", errors="surrogatepass") for part in parts]
+    content = json.dumps(body).encode()
+    path = "/".join([root, *named]) + end
+    answer = client.request(method, path or "/", content=content, headers={"content-type": JSON_TYPE}, timeout=SECONDS)
+    answered(answer, (200, 307, 400, 404, 405))
 
 
 @HOSTILE
 @given(data=st.data())
-def test_headers(client: httpx.Client, world: World, data: st.DataObject) -> None:
-    texts = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20).map(str.strip)
-    names = ["x-request-id", "x-request-timeout-ms", "inference-header-content-length", "ce-id", "accept", "expect"]
-    headers = data.draw(st.dictionaries(st.sampled_from(names), texts, max_size=3))
-    content = json.dumps(v2(world, 1, 6)).encode()
-    answered(client, f"/v2/models/{world.name}/infer", content, {"content-type": JSON_TYPE, **headers})
+def test_what_is_no_http(server: Endpoint, world: World, data: st.DataObject) -> None:
+    body = json.dumps(v1(world, 1, 6)).encode()
+    head = (
+        f"POST {predict(world)} HTTP/1.1\r\nhost: a\r\ncontent-type: {JSON_TYPE}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS) as connection:
+        connection.sendall(data.draw(damaged(head.encode() + body) | st.binary(max_size=200)))
+        connection.shutdown(socket.SHUT_WR)
+        found = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert b"Traceback" not in found
+    assert not found or found.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")), found[:300]
 
 
 @pytest.fixture(scope="module")
-def infer(server: Endpoint) -> Iterator[Any]:
-    """ModelInfer of messages that are bytes."""
+def channel(server: Endpoint) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(server.grpc, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        yield channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        yield channel
 
 
-def told(infer: Any, message: bytes) -> None:
-    call = infer.future(message, timeout=SECONDS)
-    assert call.code() in (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND), call
+@pytest.fixture(scope="module")
+def infer(channel: grpc.Channel) -> Any:
+    """ModelInfer of messages that are bytes."""
+    return channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+
+def told(call: Any, *codes: grpc.StatusCode) -> None:
+    expected = (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, *codes)
+    assert call.code() in expected, (call.code(), call.details())
     assert "Traceback" not in call.details()
 
 
@@ -162,17 +244,33 @@ def test_messages(infer: Any, world: World, data: st.DataObject) -> None:
         for field, values in data.draw(CONTENTS).items():
             getattr(tensor.contents, field)[:] = values
     message.raw_input_contents.extend(data.draw(st.lists(st.binary(max_size=24), max_size=4)))
-    told(infer, message.SerializeToString())
+    told(infer.future(message.SerializeToString(), timeout=SECONDS))
 
 
 @HOSTILE
 @given(data=st.data())
 def test_messages_of_damaged_bytes(infer: Any, world: World, data: st.DataObject) -> None:
-    whole = request(world, 1, 6).SerializeToString()
-    start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
-    told(infer, whole[:start] + data.draw(st.binary(max_size=20)) + whole[end:])
+    message = data.draw(damaged(request(world, 1, 6).SerializeToString()) | st.binary(max_size=40))
+    told(infer.future(message, timeout=SECONDS))
 
 
-def test_a_sound_message_is_still_answered(infer: Any, world: World) -> None:
-    answer = protocol.ModelInferResponse.FromString(infer(request(world, 1, 6).SerializeToString(), timeout=SECONDS))
-    assert answer.model_version == world.version
+@HOSTILE
+@given(
+    method=st.sampled_from(METHODS),
+    message=st.binary(max_size=40),
+)
+def test_other_methods(channel: grpc.Channel, method: str, message: bytes) -> None:
+    call = channel.unary_unary(f"/inference.GRPCInferenceService/{method}").future(message, timeout=SECONDS)
+    told(call, grpc.StatusCode.UNIMPLEMENTED)
+
+
+@HOSTILE
+@given(
+    metadata=st.dictionaries(st.sampled_from(["x-request-id", "authorization", "trace-bin"]), PRINTABLE, max_size=3),
+    timeout=st.none() | PRINTABLE | st.integers(-1, 10**12).map(str),
+)
+def test_metadata(infer: Any, world: World, metadata: dict[str, str], timeout: str | None) -> None:
+    pairs = [(name, text.encode() if name.endswith("-bin") else text) for name, text in metadata.items()]
+    pairs += [] if timeout is None else [("x-request-timeout-ms", timeout)]
+    call = infer.future(request(world, 1, 6).SerializeToString(), timeout=SECONDS, metadata=pairs)
+    told(call, *([grpc.StatusCode.UNAVAILABLE] if timeout else []))

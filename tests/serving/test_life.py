@@ -1,5 +1,8 @@
 """A server process from its start to its end: when it is ready, whom it lets in, what it drops, what it writes down."""
 
+import json
+import signal
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import httpx
 import pytest
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
@@ -74,6 +77,33 @@ def test_ready_follows_the_store_and_the_end_drops_no_request(world: World, tmp_
             assert len({line["request"] for line in lines}) == answered + 1
 
 
+def test_from_sigterm_on_it_is_not_ready_and_finishes_what_is_in_flight(world: World, tmp_path: Path) -> None:
+    body = json.dumps(v1(world, 1, 6)).encode()
+    lines = (f"POST {predict(world)} HTTP/1.1", "host: a", "content-type: application/json")
+    head = "".join(f"{line}\r\n" for line in (*lines, f"content-length: {len(body)}", "")).encode()
+    wide = request(world, *range(500))
+    with running(world, tmp_path, Limits(drain_seconds=60, wait_seconds=30, deadline_seconds=30)) as server:
+        awaited(lambda: server.probe("/v2/health/ready") == 200)
+        with (
+            socket.create_connection(("127.0.0.1", server.settings.port), timeout=20) as slow,
+            grpc.insecure_channel(server.grpc, options=[("grpc.enable_http_proxy", 0)]) as channel,
+        ):
+            stub = GRPCInferenceServiceStub(channel)
+            stub.ModelInfer(wide, timeout=20)
+            slow.sendall(head + body[:10])
+            calls = [stub.ModelInfer.future(wide, timeout=30) for _ in range(30)]
+            server.process.send_signal(signal.SIGTERM)
+            awaited(lambda: server.probe("/v2/health/ready") == 503)
+            assert server.probe("/v2/health/live") == 200
+            assert {call.code() for call in calls} == {grpc.StatusCode.OK}
+            assert not stub.ServerReady(protocol.ServerReadyRequest(), timeout=20).ready
+            slow.sendall(body[10:])
+            answer = b"".join(iter(lambda: slow.recv(65_536), b""))
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer
+        assert server.process.wait(60) == 0
+
+
 @pytest.fixture(scope="module")
 def strict(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """One request at a time, one in line, none without the token."""
@@ -111,6 +141,16 @@ def test_without_the_token_only_probes_are_answered(
         assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
     found = stub.ModelInfer(request(world, 1), timeout=20, metadata=tuple(BEARER.items()))
     assert found.model_version == world.version
+    command = Path(f"/proc/{strict.process.pid}/cmdline").read_text(encoding="utf-8")
+    settings = (strict.log.parent / "settings.json").read_text(encoding="utf-8")
+    assert TOKEN not in command + settings
+
+
+def test_a_grpc_call_that_is_late_is_unavailable(strict: Running, stub: GRPCInferenceServiceStub, world: World) -> None:
+    metadata = (*BEARER.items(), ("x-request-timeout-ms", "1"))
+    with pytest.raises(grpc.RpcError) as error:
+        stub.ModelInfer(request(world, *range(500)), timeout=20, metadata=metadata)
+    assert (error.value.code(), "0.001 s" in error.value.details()) == (grpc.StatusCode.UNAVAILABLE, True)
 
 
 def test_beyond_the_line_requests_are_told_to_come_back(

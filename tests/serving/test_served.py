@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from models.served import COLUMNS, read
 from serving.served import ServedLog
@@ -60,6 +62,18 @@ def test_an_impression_is_a_line(tmp_path: Path) -> None:
         "probabilities": {"click": 1 / 3, "dwell": 0.5},
         "features": {"count": None, "device": "phone", "absent": None},
     }
+
+
+@pytest.mark.parametrize("odd", ['},{"rank":0', "a\nb", "\u2028", '"', "\\"])
+def test_whatever_is_in_a_text_a_line_is_an_impression(tmp_path: Path, odd: str) -> None:
+    features = {"rank": np.array([1.0, 2.0]), "device": odd}
+    served(
+        tmp_path, replace(slate(1, 7, 9), items=[odd, odd + "2"], surface=odd, features=features), slate(2), slate(3, 5)
+    )
+    frame = read(tmp_path)
+    assert list(frame["item"]) == [odd, odd + "2", 5]
+    assert list(frame["surface"]) == [odd, odd, "push"]
+    assert list(frame["rank"])[:2] == [1.0, 2.0]
 
 
 def test_what_is_served_is_read_back(tmp_path: Path) -> None:
@@ -135,8 +149,13 @@ def test_full_files_are_continued_and_the_oldest_removed(tmp_path: Path) -> None
 
 def test_a_full_queue_never_waits(tmp_path: Path) -> None:
     log = ServedLog(tmp_path, "heliograph-one", waiting=1)
-    (tmp_path / "gone").mkdir()
     for member in range(2000):
-        log.write(slate(member, 7))
+        log.write(slate(member, 7, 8))
     log.close()
-    assert log.dropped + len(read(tmp_path)) == 2000
+    assert log.dropped + len(read(tmp_path)) == 4000
+
+
+def test_a_slate_that_is_no_json_is_counted_and_the_log_goes_on(tmp_path: Path) -> None:
+    log = served(tmp_path, replace(slate(1, 7, 8), surface="\ud800"), slate(2, 9))
+    assert log.dropped == 2
+    assert list(read(tmp_path)["item"]) == [9]

@@ -148,6 +148,13 @@ def test_what_the_member_acted_on_before_the_request_is_discounted_before_the_ra
         np.testing.assert_array_equal(slate.scores, slate.probabilities["click"])
 
 
+def test_activities_of_unequal_columns_are_unknown(scorer: Scorer, state: OnlineState, member: MemberVectors) -> None:
+    torn = replace(state, member=replace(member, activity_keys=texts("10", "11", "12")))
+    slate = ranked(scorer, torn, Serving(seen_discount=SeenDiscount(factor=0.01)))
+    assert slate.member_cold
+    np.testing.assert_array_equal(slate.scores, slate.probabilities["click"])
+
+
 def test_a_creators_further_items_go_behind_those_of_others(
     scorer: Scorer, state: OnlineState, tokens: list[np.ndarray]
 ) -> None:

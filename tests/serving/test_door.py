@@ -1,0 +1,91 @@
+"""The door without a server: bodies that come slowly, or too many at once."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from serving.door import Door
+from serving.limits import Limits
+
+WHOLE = {"type": "http.request", "body": b"{}", "more_body": False}
+
+
+class Call:
+    """One request, its body given or withheld, and what it was answered."""
+
+    def __init__(self) -> None:
+        self.body: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.sent: list[dict[str, Any]] = []
+
+    async def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    def through(self, door: Door) -> Awaitable[None]:
+        headers = [(b"x-request-id", b"mine")]
+        scope = {"type": "http", "method": "POST", "path": "/v1/models/a:predict", "headers": headers}
+        return door({**scope, "headers": [*headers, (b"content-type", b"application/json")]}, self.body.get, self.send)
+
+    @property
+    def status(self) -> int:
+        return self.sent[0]["status"]
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return dict(self.sent[0]["headers"])
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Answers every request whose body is let through."""
+    assert await receive() == WHOLE
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+def run(steps: Callable[[Door], Awaitable[None]], **limits: Any) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await steps(Door(application, Limits(**limits)))
+
+    asyncio.run(bounded())
+
+
+def test_a_body_that_comes_too_slowly_is_not_waited_for() -> None:
+    async def steps(door: Door) -> None:
+        slow, quick = Call(), Call()
+        slow.body.put_nowait({**WHOLE, "more_body": True})
+        await slow.through(door)
+        assert (slow.status, slow.headers[b"x-request-id"]) == (408, b"mine")
+        assert "0.05 s" in json.loads(slow.sent[1]["body"])["error"]
+        quick.body.put_nowait(WHOLE)
+        await quick.through(door)
+        assert quick.status == 200
+
+    run(steps, body_seconds=0.05)
+
+
+def test_beyond_so_many_bodies_at_once_requests_are_told_to_come_back() -> None:
+    async def steps(door: Door) -> None:
+        arriving, beyond, later = [Call(), Call()], Call(), Call()
+        waiting = [asyncio.ensure_future(call.through(door)) for call in arriving]
+        await asyncio.sleep(0)  # both have begun
+        await beyond.through(door)
+        assert (beyond.status, beyond.headers[b"retry-after"]) == (429, b"1")
+        for call in (*arriving, later):
+            call.body.put_nowait(WHOLE)
+        await asyncio.gather(*waiting)
+        await later.through(door)
+        assert [call.status for call in (*arriving, later)] == [200, 200, 200]
+
+    run(steps, bodies=2)
+
+
+def test_a_caller_who_goes_away_leaves_room() -> None:
+    async def steps(door: Door) -> None:
+        for _ in range(3):
+            gone = Call()
+            gone.body.put_nowait({"type": "http.disconnect"})
+            await gone.through(door)
+            assert gone.status == 400
+
+    run(steps, bodies=1)
