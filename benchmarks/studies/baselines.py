@@ -2,16 +2,13 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
-from dataclasses import asdict
 
 from benchmarks.studies.breakdown import best, breakdown
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
-from benchmarks.studies.row import AS_OF, FITS, FROZEN, Row
+from benchmarks.studies.row import AS_OF, FITS, FROZEN, Row, trained_as
 from benchmarks.studies.study import Study, command
 from models.graph.store import TemporalGraph
-from models.training.__main__ import read
-from models.training.config import TrainingConfig
 
 RANKER, TREES, POPULARITY = "Heliograph", "tuned trees", "popularity"
 NETWORKS = {
@@ -31,8 +28,7 @@ def options(parser: ArgumentParser) -> None:
 
 def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
     """Every baseline; trees and ranker as one fit for both states, and as a fit for each."""
-    own = asdict(read(asked.networks, TrainingConfig)) if asked.networks != "{}" else {}
-    training = {name: value for name, value in own.items() if name != "seed"}
+    training = trained_as(asked.networks)
     found = [Row(POPULARITY, baseline="popularity")]
     found += _fits(TREES, "trees")
     found += [Row(line, baseline=name, training=training) for name, line in NETWORKS.items()]

@@ -2,13 +2,17 @@
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from benchmarks.studies.errors import StudyError
 from models.counters.columns import feature_columns_of
 from models.counters.plan import CounterPlan
+
+Made = TypeVar("Made")
+Says = Literal["times_log", "seconds_log", "ever"]
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,17 @@ class Exposures:
     column: str
     keys: tuple[str, ...]
     """Out of member and item."""
-    says: Literal["times_log", "seconds_log", "ever"]
+    says: Says
     """log1p of the times, log1p of the seconds since the last time (missing before the first), or 1 after any."""
     seconds: int | None = None
     """Count this far back; None = from the beginning."""
+
+    def __post_init__(self) -> None:
+        """Raises StudyError for what cannot be counted."""
+        if not self.keys or not set(self.keys) <= {"member", "item"}:
+            raise StudyError(f"{self.column}: expected keys out of member and item; found {list(self.keys)}")
+        if self.says not in get_args(Says):
+            raise StudyError(f"{self.column}: expected one of {', '.join(get_args(Says))}; found {self.says!r}")
 
 
 @dataclass(frozen=True)
@@ -55,9 +66,9 @@ def options(parser: ArgumentParser) -> None:
 def counted_of(asked: Namespace) -> Counted:
     """What the options say. Raises StudyError where neither they nor a spec name the counters."""
     told = _json("--context", asked.context) if asked.context is not None else []
-    context = tuple(Exposures(**{**one, "keys": tuple(one["keys"])}) for one in told)
+    context = tuple(_made("--context", lambda one: Exposures(**{**one, "keys": tuple(one["keys"])}), told))
     if asked.counters is not None:
-        return Counted(tuple(CounterPlan.from_dict(plan) for plan in _json("--counters", asked.counters)), context)
+        return Counted(tuple(_made("--counters", CounterPlan.from_dict, _json("--counters", asked.counters))), context)
     if asked.spec is None:
         raise StudyError(
             "--counters: expected the counters behind the impressions' features, or --spec that declares them; found "
@@ -73,6 +84,14 @@ def plans_of(spec: Any) -> tuple[CounterPlan, ...]:
     from models.counters.plan import plan_of
 
     return tuple(replace(plan_of(spec, name), keys=tuple(counter.keys)) for name, counter in spec.counters.items())
+
+
+def _made(option: str, make: Callable[[Any], Made], told: list[Any]) -> Iterator[Made]:
+    for one in told:
+        try:
+            yield make(one)
+        except (KeyError, TypeError) as error:
+            raise StudyError(f"{option}: expected an entry as its documentation says; found {one!r}: {error}") from None
 
 
 def _json(option: str, text: str) -> list[dict[str, Any]]:

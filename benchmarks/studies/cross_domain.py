@@ -9,7 +9,7 @@ from benchmarks.studies.fitting import Setting
 from benchmarks.studies.one_surface import OneSurface
 from benchmarks.studies.parts import NOTHING
 from benchmarks.studies.picture import Panel
-from benchmarks.studies.row import Row
+from benchmarks.studies.row import Row, trained_as
 from benchmarks.studies.study import Study, command
 from benchmarks.studies.tables import METRICS, interval, table
 from models.graph.store import TemporalGraph
@@ -30,6 +30,9 @@ def options(parser: ArgumentParser) -> None:
         help="pattern of impression features that tell of other surfaces, where they cannot be counted on one alone",
     )
     parser.add_argument("--elsewhere-nodes", default=NOTHING, help="pattern of node features that do")
+    parser.add_argument(
+        "--alone", default="{}", help="TrainingConfig of the models of one surface: JSON; default: as all"
+    )
     counted.options(parser)
 
 
@@ -37,7 +40,8 @@ def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
     """The model of everything, and one for each surface."""
     hidden = asked.attribute, asked.elsewhere, asked.elsewhere_nodes, counted.counted_of(asked)
     names = asked.surfaces or small_surfaces(graph, asked.window)
-    return [Row(EVERYTHING), *(Row(alone(name), change=OneSurface(name, *hidden)) for name in names)]
+    own = trained_as(asked.alone)
+    return [Row(EVERYTHING), *(Row(alone(name), training=own, change=OneSurface(name, *hidden)) for name in names)]
 
 
 def small_surfaces(graph: TemporalGraph, window: str) -> list[str]:
@@ -105,8 +109,10 @@ STUDY = Study(
     title="One surface alone against all together",
     about=(
         "A surface alone: only its impressions to learn from, only its behaviour in the graph and in the members' "
-        "sequences; counters and context are counted again from its impressions alone, as they are counted from all; "
-        "what members and items are is known to both. All surfaces: one model of everything, on the same impressions."
+        "sequences. Counters and context are counted again from its impressions alone, from the train window on (what "
+        "came before is not in the graph); what no graph holds of an impression that was left is missing. What members "
+        "and items are is known to both, but for what matches `--elsewhere-nodes`. Its training is chosen for it "
+        "(`--alone`). All surfaces: one model of everything, on the same impressions."
     ),
     reference=EVERYTHING,
     rows=rows,

@@ -84,6 +84,8 @@ def fit_rows(
     if setting.window in FITTED_ON:
         raise StudyError(f"window: expected one after {' and '.join(FITTED_ON)}; found {setting.window!r}")
     graph, devices = setting.load(), devices or (setting.device,)
+    if jobs < len(devices):
+        raise StudyError(f"jobs: expected at least one for each of {len(devices)} devices; found {jobs}")
     if not len(graph.seeds.rows(setting.window)):
         raise StudyError(f"window: expected one with impressions; found none in {setting.window!r}")
     pairs = [(row, seed) for row in rows for seed in seeds if missing(setting, graph, row, seed)]
@@ -120,6 +122,8 @@ def missing(setting: Setting, graph: TemporalGraph, row: Row, seed: int) -> list
 def fit_row(setting: Setting, graph: TemporalGraph, row: Row, seed: int) -> float:
     """Fit and score one row with one seed and write its file; the seconds that it took."""
     started = perf_counter()
+    if setting.device.startswith("cuda"):
+        torch.cuda.set_device(setting.device)  # a step is recorded on the current one
     model, training = row.configs(setting.model, setting.training, seed)
     digest, wanted = setting.digest(row, seed, graph), missing(setting, graph, row, seed)
     changed = row.change(graph) if row.change else graph
@@ -219,7 +223,8 @@ def in_lanes(settings: Sequence[Setting], work: Sequence[tuple[Row, int]], done:
             except IndexError:
                 break
             pool = pool or ProcessPoolExecutor(1, get_context("spawn"), _begin, (setting, threads))
-            if isinstance(done(row, seed, pool.submit(_fit_row_there, row, seed).result), BrokenProcessPool):
+            fit = partial(_result, pool, row, seed)
+            if isinstance(done(row, seed, fit), BrokenProcessPool):
                 pool.shutdown()
                 pool = None
         if pool:
@@ -229,14 +234,16 @@ def in_lanes(settings: Sequence[Setting], work: Sequence[tuple[Row, int]], done:
         list(lanes.map(lane, settings))
 
 
+def _result(pool: ProcessPoolExecutor, row: Row, seed: int) -> float:
+    return pool.submit(_fit_row_there, row, seed).result()
+
+
 _there: dict[str, Any] = {}
 """In a process of a lane: its setting and the graph, read once."""
 
 
 def _begin(setting: Setting, threads: int) -> None:
     torch.set_num_threads(threads)
-    if setting.device.startswith("cuda"):
-        torch.cuda.set_device(setting.device)
     _there.update(setting=setting, graph=setting.load())
 
 

@@ -1,4 +1,4 @@
-"""One surface alone, as fair to it as can be: what its own impressions say is counted again, not hidden."""
+"""One surface alone: what its own impressions say since the train window began is counted again, not hidden."""
 
 from dataclasses import dataclass, replace
 
@@ -34,8 +34,8 @@ class OneSurface:
     surface: str
     attribute: str = "surface"
     """The edges' attribute that says on which surface they came about."""
-    elsewhere: str = r"^(?!.*surface)"
-    """Pattern of the names of all other impression features that tell of other surfaces: they are missing here."""
+    elsewhere: str = ""
+    """Pattern of the names of all other impression features that tell of other surfaces, missing here; "" = all."""
     elsewhere_nodes: str = NOTHING
     """The same of the nodes' features."""
     counted: Counted = NONE
@@ -63,6 +63,8 @@ class OneSurface:
         }
         own = replace(graph, edges=edges, nodes=nodes, seeds=keep_seeds(graph.seeds, rows))
         features, columns = graph.schema.seeds.features, recount(own, self.counted)
+        if unknown := {context.column for context in self.counted.context} - {feature.name for feature in features}:
+            raise StudyError(f"context: expected features of the impressions; found {', '.join(sorted(unknown))}")
         hidden = named(features, self.elsewhere) - self.counted.columns("surface") - set(columns)
         return replace(own, seeds=counted_anew(blank_seeds(own.seeds, features, hidden), features, columns))
 

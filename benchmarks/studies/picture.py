@@ -42,6 +42,7 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
                 axis.set_xticks(places, panel.names)
             else:
                 axis.errorbar(values, known, xerr=ends, fmt="o", capsize=3)
+                axis.locator_params(axis="x", nbins=6)
                 axis.set_yticks(places, panel.names)
                 axis.invert_yaxis()
             (axis.axhline if panel.joined else axis.axvline)(0.0, color="grey", linewidth=0.8)

@@ -139,7 +139,7 @@ def _attribute(graph: TemporalGraph, column: str) -> Tensor | None:
             pairs.append(source * items + tensors.target)
             times.append(tensors.time)
             values.append(tensors.numbers[:, names.index(column)].double())
-    if not pairs:
+    if not sum(map(len, pairs)):
         return None
     unknown = (seeds.member < 0) | (seeds.item < 0)
     asked = torch.where(unknown, -1, seeds.member * items + seeds.item)

@@ -8,6 +8,7 @@ from benchmarks.studies.changes import Change
 from benchmarks.studies.errors import StudyError
 from models.files import sha256_of_json
 from models.nn.config import ModelConfig
+from models.training.__main__ import read
 from models.training.batches import State
 from models.training.bounds import out_of_bounds
 from models.training.config import TrainedState, TrainingConfig
@@ -33,6 +34,13 @@ class Seen:
 _NOT_TRAINED_IN_STEPS = ("popularity", "trees")
 """Baselines that read seed and state out of TrainingConfig and nothing else: learning rates do not change them."""
 AS_OF, FROZEN = Seen("as_of"), Seen("frozen")
+
+
+def trained_as(text: str) -> dict[str, Any]:
+    """A row's ``training`` out of an option: a TrainingConfig as JSON, or a file of it; "{}" = as the study's."""
+    if text == "{}":
+        return {}
+    return {name: value for name, value in asdict(read(text, TrainingConfig)).items() if name != "seed"}
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,9 @@ def command(study: Study, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", nargs="+", default=[device], help="one, or several that take fits in turn")
-    parser.add_argument("--jobs", type=int, default=1, help="fits at a time, each in a process of its own")
+    parser.add_argument(
+        "--jobs", type=int, help="fits at a time, each in a process of its own; default: as many as devices"
+    )
     parser.add_argument("--spec", type=Path, help="a product's YAML: its model and training")
     parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: as it is")
     parser.add_argument("--training", default="{}", help="TrainingConfig, likewise")
@@ -103,7 +105,7 @@ def _run(study: Study, asked: Namespace) -> None:
         raise StudyError(f"rows: expected some of {', '.join(names)}; found {', '.join(wrong)}")
     if asked.only != "table":
         chosen = [row for row in rows if not asked.rows or row.name in asked.rows]
-        fit_rows(setting, chosen, asked.seeds, asked.jobs, _say, asked.device)
+        fit_rows(setting, chosen, asked.seeds, asked.jobs or len(asked.device), _say, asked.device)
     if asked.only != "fit":
         evaluation, absent = evaluate(study, setting, graph, rows, asked.seeds, asked.draws)
         path = write_report(study, evaluation, absent, graph, asked)

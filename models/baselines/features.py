@@ -4,15 +4,15 @@ import torch
 from torch import Tensor, nn
 
 from models.graph.schema import GraphSchema, NodeType
-from models.nn.age import AGE_FEATURES, age_features
+from models.nn.age import age_features
 from models.nn.config import ModelConfig
+from models.nn.context import HOUR_WIDTH, HOURS, MOMENT_WIDTH, SURFACE_WIDTH, WEEKDAY_WIDTH, WEEKDAYS
 from models.nn.encoded import EncodedGraph, EncodedNodes
 from models.nn.encoders import CategoryEmbedding, IdEmbedding, NodeEncoder
 from models.nn.encoding import Encoding, FeatureEncoding
 from models.training.batches import Batch
 
 _ID_WIDTH = 16
-_HOURS, _WEEKDAYS = 24, 7
 
 
 class Features(nn.Module):
@@ -25,9 +25,9 @@ class Features(nn.Module):
         self.member = _NodeFeatures(schema.node(member), encoding.nodes[member])
         self.item = _NodeFeatures(schema.node(item), encoding.nodes[item])
         self.categories = CategoryEmbedding(encoding.impression.vocabularies)
-        self.surface = nn.Embedding(len(encoding.surfaces) + 1, 8)
-        self.hour, self.weekday = nn.Embedding(_HOURS, 8), nn.Embedding(_WEEKDAYS, 4)
-        own = encoding.impression.dense_width + self.categories.width + 20 + AGE_FEATURES
+        self.surface = nn.Embedding(len(encoding.surfaces) + 1, SURFACE_WIDTH)
+        self.hour, self.weekday = nn.Embedding(HOURS, HOUR_WIDTH), nn.Embedding(WEEKDAYS, WEEKDAY_WIDTH)
+        own = encoding.impression.dense_width + self.categories.width + MOMENT_WIDTH
         self.width = own + self.member.width + self.item.width
 
     def forward(self, encoded: EncodedGraph, batch: Batch) -> Tensor:

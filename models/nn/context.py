@@ -9,9 +9,9 @@ from models.nn.cross import CrossNetwork
 from models.nn.encoders import CategoryEmbedding
 from models.nn.encoding import Encoding
 
-_HOURS, _WEEKDAYS = 24, 7
-_SURFACE_WIDTH, _HOUR_WIDTH, _WEEKDAY_WIDTH = 8, 8, 4
-_MOMENT_WIDTH = _SURFACE_WIDTH + _HOUR_WIDTH + _WEEKDAY_WIDTH + AGE_FEATURES
+HOURS, WEEKDAYS = 24, 7
+SURFACE_WIDTH, HOUR_WIDTH, WEEKDAY_WIDTH = 8, 8, 4
+MOMENT_WIDTH = SURFACE_WIDTH + HOUR_WIDTH + WEEKDAY_WIDTH + AGE_FEATURES
 _REACH = 2.5
 """Deviations to either side of the mean that the pieces cover."""
 
@@ -28,10 +28,10 @@ class Context(nn.Module):
         super().__init__()
         self.counters = config.counters
         self.categories = CategoryEmbedding(encoding.impression.vocabularies if config.counters else ())
-        self.surface = nn.Embedding(len(encoding.surfaces) + 1, _SURFACE_WIDTH)
-        self.hour, self.weekday = nn.Embedding(_HOURS, _HOUR_WIDTH), nn.Embedding(_WEEKDAYS, _WEEKDAY_WIDTH)
+        self.surface = nn.Embedding(len(encoding.surfaces) + 1, SURFACE_WIDTH)
+        self.hour, self.weekday = nn.Embedding(HOURS, HOUR_WIDTH), nn.Embedding(WEEKDAYS, WEEKDAY_WIDTH)
         numbers = encoding.impression.dense_width if config.counters else 0
-        inputs = numbers + profiles + self.categories.width + _MOMENT_WIDTH
+        inputs = numbers + profiles + self.categories.width + MOMENT_WIDTH
         self.pieces = config.pieces
         self.crossed = inputs
         """Columns of what comes out of the cross network."""
@@ -62,7 +62,7 @@ class Context(nn.Module):
         columns): the member's and the item's own features (``Profile``).
         """
         clock = [self.surface(surface + 1), self.hour(hour), self.weekday(weekday)]
-        moment = torch.cat([*clock, age_features(state_age)], dim=-1)  # (B, _MOMENT_WIDTH)
+        moment = torch.cat([*clock, age_features(state_age)], dim=-1)  # (B, MOMENT_WIDTH)
         moment = moment.unsqueeze(1).expand(-1, numbers.shape[1], -1)
         features = torch.cat([numbers, profiles], dim=-1) if self.counters else profiles
         codes = [self.categories(categories)] if self.counters else []

@@ -24,15 +24,15 @@ class LongTerm(nn.Module):
         self.steps = config.long_term
         self.foretell = nn.Linear(config.width, config.long_term * config.width)
 
-    def forward(self, outputs: Tensor, activities: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, output: Tensor, activities: Tensor, mask: Tensor) -> Tensor:
         """The loss (), summed over rows, each its mean over the N2 steps; 0 where no row has both sides.
 
-        ``outputs`` (B, N, w) at every activity, ``activities`` (B, N, w), ``mask`` (B, N).
+        ``output`` (B, w) at activity N - N2, ``activities`` (B, N, w), ``mask`` (B, N).
         """
         before = -self.steps - 1
-        foretold = self.foretell(outputs[:, before]).unflatten(1, (self.steps, -1))  # (B, N2, w)
+        foretold = self.foretell(output).unflatten(1, (self.steps, -1))  # (B, N2, w)
         known = mask[:, before, None] & mask[:, -self.steps :]  # (B, N2)
-        total = outputs.new_zeros(())
+        total = output.new_zeros(())
         parts = [part.split(_NEGATIVES) for part in (foretold, activities[:, -self.steps :], known)]
         for guess, truth, defined in zip(*parts, strict=True):
             guess, truth = functional.normalize(guess, dim=-1), functional.normalize(truth, dim=-1)

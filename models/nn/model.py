@@ -170,9 +170,10 @@ class Ranker(nn.Module):
         has them. 0 where ``long_term`` or ``sequence`` is off."""
         if not (self.sequence and self.age and self.long_term):
             return activity_tokens.new_zeros(())
-        aged = activity_tokens + self.age(self._age(activity_age))
-        outputs = self.sequence.outputs(aged, activity_mask)
-        return self.long_term(outputs, activity_tokens, activity_mask)
+        before = slice(0, -self.config.long_term)
+        aged = activity_tokens[:, before] + self.age(self._age(activity_age[:, before]))
+        output = self.sequence.last_output(aged, activity_mask[:, before])
+        return self.long_term(output, activity_tokens, activity_mask)
 
     def _age(self, activity_age: Tensor) -> Tensor:
         return age_features(activity_age if self.config.time_gaps else torch.zeros_like(activity_age))

@@ -122,17 +122,18 @@ class SequenceDecoder(nn.Module):
         summary = torch.cat([prefix[:, :-1].mean(dim=1), prefix[:, -1]], dim=-1)
         return summary, tokens.unflatten(0, (batch, slate))
 
-    def outputs(self, activities: Tensor, mask: Tensor) -> Tensor:
-        """(B, N, w): the output at every activity, which sees itself and those before it; arguments as above.
+    def last_output(self, activities: Tensor, mask: Tensor) -> Tensor:
+        """(B, w): the output at the last of the first M activities (B, M, w), which has seen these and nothing else.
 
-        Not the graph tokens: they were read after all of these activities, and hold them.
+        Not the graph tokens: they were read after all N activities, and hold them.
         """
-        tokens = activities + self.activity_position
+        tokens = activities + self.activity_position[: activities.shape[1]]
         own = torch.eye(activities.shape[1], dtype=torch.bool, device=mask.device)
         seen = prefix_mask(0, mask) | own  # padding sees itself, so that it sees something
-        for block in self._layers:
+        *layers, top = self._layers
+        for block in layers:
             tokens = block(tokens, block.keys(tokens), seen)
-        return cast(Tensor, self.norm(tokens))
+        return cast(Tensor, self.norm(top(tokens[:, -1:], top.keys(tokens), seen[:, :, -1:])[:, 0]))
 
     @property
     def _layers(self) -> list[Block]:

@@ -27,6 +27,7 @@ ASKED = {
     "context": None,
     "history": "length",
     "surfaces": ["push"],
+    "alone": "{}",
     "attribute": "surface",
     "elsewhere": "x",
     "elsewhere_nodes": "x",

@@ -100,6 +100,11 @@ def test_a_process_that_dies_costs_its_own_fit(tmp_path: Path) -> None:
     assert len(said) == 4
 
 
+def test_every_device_has_a_process(place: Path) -> None:
+    with pytest.raises(StudyError, match="at least one for each of 2 devices; found 1"):
+        fit_rows(setting(place), [FULL], [1], jobs=1, say=lambda text: None, devices=["cpu", "cpu"])
+
+
 def test_several_at_a_time_give_what_one_gives(place: Path) -> None:
     where, graph = setting(place), graph_of(place)
     other = replace(where, predictions=place / "parallel")

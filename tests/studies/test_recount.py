@@ -1,5 +1,7 @@
 """One surface counts its own impressions exactly as all are counted, and nothing of another surface reaches it."""
 
+import json
+from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -10,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.studies.counted import Counted, Exposures, plans_of
+from benchmarks.studies.counted import Counted, Exposures, counted_of, plans_of
+from benchmarks.studies.errors import StudyError
 from benchmarks.studies.one_surface import OneSurface
 from models.graph.arrays import edges_from_arrays
 from models.graph.check import check
@@ -208,3 +211,32 @@ def test_unknown_keys_and_outcomes_that_the_graph_lacks_stay_missing() -> None:
     bare = {name: replace(edge, numbers=edge.numbers[:, :0]) for name, edge in graph.edges.items()}
     graph = replace(graph, schema=replace(graph.schema, edges=edges), edges=bare)
     assert CHANGE(graph).seeds.numbers[:, names.index("plain_share_rate")].isnan().all()
+
+
+def test_a_surface_that_left_no_edge_knows_no_outcome_of_one() -> None:
+    graph = graph_of(log(1))
+    names = [feature.name for feature in graph.schema.seeds.features]
+    found = replace(CHANGE, attribute="nothing")(graph).seeds.numbers
+    assert found[:, names.index("plain_share_rate")].isnan().all()
+    assert not found[:, names.index("plain_click_rate")].isnan().all()
+
+
+def test_a_context_column_that_the_impressions_lack_is_an_error() -> None:
+    counted = Counted(COUNTERS, (*CONTEXT, Exposures("secnds", ("member",), "seconds_log")))
+    with pytest.raises(StudyError, match="expected features of the impressions; found secnds"):
+        replace(CHANGE, counted=counted)(graph_of(log(1)))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"column": "seen", "keys": ["surface"], "says": "ever"}, "expected keys out of member and item"),
+        ({"column": "seen", "keys": [], "says": "ever"}, "expected keys out of member and item"),
+        ({"column": "seen", "keys": ["item"], "says": "once"}, "expected one of times_log, seconds_log, ever"),
+        ({"column": "seen"}, "--context: expected an entry as its documentation says"),
+        (1, "--context: expected an entry as its documentation says"),
+    ],
+)
+def test_a_count_that_cannot_be_made_is_an_error(entry: object, message: str) -> None:
+    with pytest.raises(StudyError, match=message):
+        counted_of(Namespace(context=json.dumps([entry]), counters="[]", spec=None))

@@ -32,7 +32,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-SHARED = replace(MODEL, experts=4, task_weighting="uncertainty")
+SHARED = replace(MODEL, experts=4, task_weighting="uncertainty", long_term=2, id_dropout=0.5)
 """What configs/kuairand.yaml switches on, beside a moving average of the weights and mixed states."""
 
 
