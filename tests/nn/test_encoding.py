@@ -66,7 +66,9 @@ def test_a_slate_is_encoded_as_the_graphs_seeds_were() -> None:
 
 
 def test_one_value_holds_for_all_impressions() -> None:
-    expected = ENCODING.encode_impressions([{"member_rate": np.full(3, 0.25), "device": np.full(3, "phone", object)}], 3)
+    expected = ENCODING.encode_impressions(
+        [{"member_rate": np.full(3, 0.25), "device": np.full(3, "phone", object)}], 3
+    )
     for rate in (0.25, np.array([0.25])):
         for found, each in zip(
             ENCODING.encode_impressions([{"member_rate": rate, "device": "phone"}], 3), expected, strict=True
