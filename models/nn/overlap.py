@@ -65,11 +65,11 @@ class Overlap(nn.Module):
         """Rows of keys on either side."""
         self.one: Tensor
         self.other: Tensor
-        self.last: Tensor
-        one, other, last = _comparisons(self.member, self.item, self.pairs)
+        self.pair: Tensor
+        one, other, pair = _comparisons(self.member, self.item, self.pairs)
         self.register_buffer("one", one, persistent=False)
         self.register_buffer("other", other, persistent=False)
-        self.register_buffer("last", last, persistent=False)
+        self.register_buffer("pair", pair, persistent=False)
 
     def keys(self, graph: TemporalGraph, tree: Tree, side: list[Path]) -> Tensor:
         """(B, rows, w) float32: whole numbers, 0 where there is no node."""
@@ -88,11 +88,13 @@ class Overlap(nn.Module):
 
     def forward(self, member: Tensor, item: Tensor) -> Tensor:
         """``member`` (B, rows, w), ``item`` (B, C, rows, w) -> (B, C, pairs) float32: log1p of the keys in common."""
-        one, other = member.flatten(1).index_select(1, self.one), item.flatten(2).index_select(2, self.other)
+        # A comparison is a row, so that whole rows are copied, compared and added.
+        one = member.flatten(1).T.index_select(0, self.one)  # (comparisons, B)
+        other = item.flatten(2).permute(2, 0, 1).contiguous().index_select(0, self.other)  # (comparisons, B, C)
         # 0 is no key: nothing equals NaN.
-        same = one.where(one > 0, torch.nan).unsqueeze(1) == other  # (B, C, comparisons)
-        upto = same.cumsum(dim=-1, dtype=torch.int32).index_select(2, self.last)
-        return torch.diff(upto, dim=-1, prepend=upto.new_zeros(*upto.shape[:2], 1)).float().log1p()
+        same = one.where(one > 0, torch.nan).unsqueeze(2) == other
+        counts = other.new_zeros(len(self.pairs), *item.shape[:2]).index_add(0, self.pair, same.to(other.dtype))
+        return counts.permute(1, 2, 0).log1p()
 
     def _path(self, tree: Tree, path: Path) -> Tensor:
         """(B, places found) int64, -1 where there is no node."""
@@ -107,12 +109,12 @@ class Overlap(nn.Module):
 
 
 def _comparisons(member: list[Path], item: list[Path], pairs: list[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Which place of the member's keys is compared with which of the item's, and each pair's last comparison."""
+    """Which place of the member's keys is compared with which of the item's, and for which pair."""
     places = [_places(side) for side in (member, item)]
     compared = [product(places[0][one], places[1][other]) for one, other in pairs]
     flat = torch.tensor(list(chain.from_iterable(compared)), dtype=torch.int64).view(-1, 2)
     counts = torch.tensor([member[one].places * item[other].places for one, other in pairs], dtype=torch.int64)
-    return flat[:, 0], flat[:, 1], counts.cumsum(0) - 1
+    return flat[:, 0], flat[:, 1], torch.arange(len(pairs)).repeat_interleave(counts)
 
 
 def _places(side: list[Path]) -> list[range]:
