@@ -18,7 +18,7 @@ def push_embeddings(
 ) -> None:
     """Embed every member and item as of the end of the data and push the vectors, stamped with the model's version.
 
-    Those of the champion, where it is another, stay beside them.
+    Those of the champion, and of what serves, stay beside them.
     """
     from pathlib import Path
 
@@ -30,6 +30,7 @@ def push_embeddings(
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.embed import embed
+    from serving.endpoint import served_versions
     from serving.registry import SLOT, Registry, model_name
 
     with Step("push embeddings", spec, services) as step:
@@ -40,6 +41,7 @@ def push_embeddings(
         features = step.services.feature_folder
         store = open_store(Path(step.services.feature_store), features)
         registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
-        rows = push(store, step.spec, Path(vectors.path), version, features, registry.champion(name))
+        served = served_versions(step.services.folder) | {registry.champion(name) or version}
+        rows = push(store, step.spec, Path(vectors.path), version, features, served)
         registry.tag(name, version, SLOT, slot_of(features, version) or "")
         write(summary, f"# Vectors of version {version}", table(("view", "rows"), rows.items()))

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ _CHUNK = 1_000
 """Rows that are replaced at once."""
 
 
-def push(store: Any, spec: Spec, vectors: Path, version: str, state: Path, served: str | None = None) -> dict[str, int]:
+def push(
+    store: Any, spec: Spec, vectors: Path, version: str, state: Path, served: Collection[str] = ()
+) -> dict[str, int]:
     """Push a folder of vectors (``member.parquet``, ``item.parquet``) as those of model ``version``; rows per view.
 
-    They go where that version's vectors are, else where those of ``served`` are not: the version that serves keeps
-    its own. A view's Parquet file under ``state`` is replaced in one step, then the online store is written; pushing
-    the same folder again changes nothing. Raises PushError before anything is written if a file cannot be used.
+    They go where that version's vectors are, else where those of no version that is ``served`` are. A view's Parquet
+    file under ``state`` is replaced in one step, then the online store is written; pushing the same folder again
+    changes nothing. Raises PushError before anything is written if a file cannot be used, or no slot is free.
     """
     tables = {kind: _read(spec, vectors / file, kind, version) for kind, file in _FILES.items()}
     slot = _slot_for(pushed_folder(state), version, served)
@@ -61,12 +64,17 @@ def pushed_until(state: Path, version: str) -> int:
     return max(pc.max(column).as_py() or 0 for column in moments)
 
 
-def _slot_for(pushed: Path, version: str, served: str | None) -> str:
+def _slot_for(pushed: Path, version: str, served: Collection[str]) -> str:
     """The slot to push a version to: its own, else an empty one, else one that does not serve."""
     held = {slot: version_in(pushed, slot) for slot in SLOTS}
     if version in held.values():
         return next(slot for slot in SLOTS if held[slot] == version)
-    free = [slot for slot in SLOTS if served is None or held[slot] != served]
+    free = [slot for slot in SLOTS if held[slot] not in served]
+    if not free:
+        raise PushError(
+            f"vectors: expected a slot for version {version}; found all taken by versions that serve "
+            f"({', '.join(str(one) for one in held.values())}). Promote the canary or roll it back first"
+        )
     return min(free, key=lambda slot: held[slot] is not None)
 
 

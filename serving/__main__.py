@@ -8,7 +8,6 @@ from serving import endpoint
 from serving.deployment import command as deployment
 from serving.deployment.errors import DeploymentError, VerdictError
 from serving.errors import EndpointError, RegistryError, UnavailableError
-from serving.listening import LOOPBACK
 from serving.packages import command as packages
 from serving.packages.errors import PackageError
 
@@ -35,9 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     deployment.add_target(up)
     up.add_argument("--version", help="version (default: the champion)")
     up.add_argument("--port", type=int, help="port of HTTP and gRPC (default: the one that is held, or a free one)")
-    up.add_argument("--host", default=LOOPBACK, help="address to listen at (default: this machine only)")
+    up.add_argument("--host", help="address to listen at (default: the one that is held, or this machine only)")
     up.add_argument("--store-config", type=Path, help="feature_store.yaml with absolute paths")
-    up.add_argument("--token-file", default="", help="file with the token that callers must show (default: none)")
+    up.add_argument("--token-file", help="file with the token that callers must show (default: as held, or none; '')")
     summary = "stop serving on this machine"
     down = commands.add_parser("down", help=summary, description=summary)
     down.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")

@@ -99,7 +99,7 @@ class Answering:
         """A turn, and the deadline, for the three stages that are taken inside. Raises the errors of both."""
         seconds = deadline(headers, self._limits.deadline_seconds)
         try:
-            async with self._admission.place(), asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds), self._admission.place():
                 yield
         except OverloadedError:
             metrics.refused().labels("overloaded").inc()

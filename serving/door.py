@@ -18,10 +18,10 @@ from serving.errors import RefusalError
 from serving.limits import Limits
 from serving.token import authorised
 
-_CALL = re.compile(r"^/(v1/models/[^/]+:predict|v2/models/[^/]+/infer)$")
-_CLOSED = re.compile(r"^/(v1/models/[^/]+:explain|v2/models/[^/]+/versions/.*|v2/repository/.*)$")
-_PROBES = re.compile(r"^/(livez|readyz|healthz|v2/health/(live|ready)|v2/models/[^/]+/ready)?$")
-_PAGE = re.compile(r"^/ui(/|/static/.*)?$")
+_CALL = re.compile(r"/(v1/models/[^/]+:predict|v2/models/[^/]+/infer)")
+_CLOSED = re.compile(r"/(v1/models/[^/]+:explain|v2/models/[^/]+/versions/.*|v2/repository/.*)", re.DOTALL)
+_PROBES = re.compile(r"/(livez|readyz|healthz|v2/health/(live|ready)|v2/models/[^/]+/ready)?")
+_PAGE = re.compile(r"/ui(/|/static/.*)?")
 _JSON_LENGTH = b"inference-header-content-length"
 _logger = logging.getLogger("heliograph")
 
@@ -41,7 +41,7 @@ class Door:
         """Let a request through, its body read and checked, or answer it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif _PROBES.match(scope["path"]):
+        elif _PROBES.fullmatch(scope["path"]):
             await self._answered(scope, receive, send)
         else:
             with self._drain.request():
@@ -62,16 +62,17 @@ class Door:
 
     async def _checked(self, scope: dict[str, Any], receive: Any, sending: "_Sending") -> bytes:
         path = scope["path"]
-        free = _PROBES.match(path) or (_PAGE.match(path) and scope["method"] == "GET")
+        if scope["method"] == "GET" and (_PROBES.fullmatch(path) or _PAGE.fullmatch(path)):
+            return b""  # open to everybody, also where all bodies are taken: nothing is read
         headers = dict(scope["headers"])
-        if not free and not authorised(headers.get(b"authorization"), self._token):
+        if not authorised(headers.get(b"authorization"), self._token):
             raise RefusalError(401, "expected the token of this server", {"www-authenticate": "Bearer"})
-        if _CLOSED.match(path):
+        if _CLOSED.fullmatch(path):
             raise RefusalError(404, f"{path:.100}: expected a prediction by the one model that is served")
         if any(name.startswith(b"ce-") for name in headers):
             raise RefusalError(400, "expected a plain request; found the headers of a CloudEvent")
         body = await self._body(headers, receive)
-        if scope["method"] == "POST" and _CALL.match(path):
+        if scope["method"] == "POST" and _CALL.fullmatch(path):
             self._check_document(scope, headers, body, sending)
         return body
 

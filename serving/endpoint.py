@@ -9,10 +9,10 @@ from serving.deployment.embedded import START_SECONDS, Embedded
 from serving.deployment.machine import Machine
 from serving.deployment.record import Endpoint, Worker
 from serving.errors import EndpointError
-from serving.listening import LOOPBACK, reached_at
+from serving.listening import reached_at
 from serving.registry import Registry
 
-__all__ = ["Endpoint", "Status", "down", "requests", "status", "up"]
+__all__ = ["Endpoint", "Status", "down", "requests", "served_versions", "status", "up"]
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,17 @@ def up(
     store_config: Path | None = None,
     port: int | None = None,
     seconds: float = START_SECONDS,
-    host: str = LOOPBACK,
-    token_file: str = "",
+    host: str | None = None,
+    token_file: str | None = None,
 ) -> Endpoint:
     """Serve a registered version (None = the champion) with all traffic, and return once it is healthy.
 
-    A version that is served already goes on until the new one answers, and no request fails. ``port`` None: the one
-    that is held, or a free one. ``store_config``: a feature_store.yaml with absolute paths (None = the state folder's).
-    ``host``: the address to listen at; the default is reached from this machine only. ``token_file``: what callers must
-    show (``serving.token``). Raises RegistryError for a version that is unknown or was tampered with, EndpointError
-    (with the log's last lines) if the server does not become healthy within ``seconds``.
+    A version that is served already goes on until the new one answers, and no request fails. ``port``, ``host`` and
+    ``token_file`` None: those that are held; else a free one, an address that is reached from this machine only, no
+    token. ``token_file``: what callers must show (``serving.token``; "" = nothing). ``store_config``: a
+    feature_store.yaml with absolute paths (None = the state folder's). Raises RegistryError for a version that is
+    unknown or was tampered with, EndpointError (with the log's last lines) if the server does not become healthy within
+    ``seconds``.
     """
     registry = Registry(tracking_uri)
     version = version or registry.require_champion(name)
@@ -74,6 +75,12 @@ def status(state: Path) -> Status:
     ports.append((reached_at(endpoint.host), endpoint.port, endpoint.grpc_port))
     healthy = all(worker.healthy(endpoint.name, *one) for one in ports)
     return Status("up" if healthy else "unhealthy", endpoint)
+
+
+def served_versions(state: Path) -> set[str]:
+    """The versions that have traffic."""
+    endpoint = Machine(state).found()
+    return set() if endpoint is None else {one.version for one in endpoint.workers}
 
 
 def requests(state: Path, endpoint: Endpoint) -> list[tuple[Worker, int]]:

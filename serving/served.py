@@ -66,7 +66,7 @@ class ServedLog:
                 stream.write(served_lines(served, self._model))
                 if self._queue.empty():
                     stream.flush()
-            except (OSError, TypeError, ValueError):
+            except Exception:
                 # Neither a full disk nor an odd slate may stop the log; the count says what is missing.
                 self._drop(served.slate)
         if self._stream:
@@ -78,6 +78,7 @@ class ServedLog:
         if stream is not None and Path(stream.name).name.startswith(day) and stream.tell() < self._file_bytes:
             return stream
         if stream is not None:
+            self._stream = None  # first: what waits in it may find the disk full
             stream.close()
         number, path = 0, self._folder / f"{day}.jsonl"
         while path.is_file() and path.stat().st_size >= self._file_bytes:

@@ -150,8 +150,7 @@ class RankingService:
     def _shown(self, state: OnlineState) -> float:
         """How many items the member was shown within the cap's window."""
         cap = self.spec.serving.frequency_cap
-        shown = None if cap is None else state.counters.get(f"{cap.counter}_exposures")
-        return 0.0 if shown is None else float(shown[0])
+        return 0.0 if cap is None else float(state.counters[f"{cap.counter}_exposures"][0])
 
     def _slate(
         self,

@@ -15,8 +15,10 @@ from models.nn.model import Ranker
 
 
 def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
-    """``ranker.decode`` for slates of any number and size, to the last bit; ``example``: its arguments for two slates
-    of several items."""
+    """``ranker.decode`` for slates of any number and size, to 1e-6.
+
+    ``example``: its arguments for two slates of several items.
+    """
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # constants of the model become constants

@@ -37,14 +37,22 @@ class Cluster:
         """Give a version a share of the traffic; the one that was rolled out last keeps the rest."""
         if not 1 <= percent <= 99:
             raise DeploymentError(f"percent: expected 1 to 99; found {percent}. `promote` gives a version everything.")
-        self._service()
+        found, share = self._newest()
+        if 0 < share < 100 and found != version:
+            raise DeploymentError(
+                f"{self._deployment.name}: expected no other canary; found version {found} with {share} %. Promote it "
+                "or roll it back first."
+            )
         self._patch(version, percent)
 
-    def promote(self) -> str:
-        """Give the canary all traffic; answers its version."""
-        version = self.candidate()
+    def promote(self, version: str) -> None:
+        """Give the canary all traffic, if it is of that version; where it has it already, do nothing."""
+        found, percent = self._newest()
+        if (found, percent) == (version, 100):
+            return
+        if self.candidate() != version:
+            raise DeploymentError(f"{self._deployment.name}: expected a canary of version {version}; found {found}.")
         self._patch(version, 100)
-        return version
 
     def rollback(self) -> str:
         """Take all traffic from the canary; answers its version, of which no pod is left in the end."""
@@ -59,14 +67,19 @@ class Cluster:
 
     def candidate(self) -> str:
         """The version that has a share of the traffic and not all of it."""
-        predictor = self._service()["spec"]["predictor"]
-        percent = predictor.get("canaryTrafficPercent", 100)
+        version, percent = self._newest()
         if not 0 < percent < 100:
             raise DeploymentError(
                 f"{self._deployment.name}: expected a canary; found a version with {percent} % of the traffic. Begin "
                 "one: python -m serving canary"
             )
-        return next(entry["value"] for entry in predictor["containers"][0]["env"] if entry["name"] == VERSION)
+        return version
+
+    def _newest(self) -> tuple[str, int]:
+        """The version that was put there last, and its share."""
+        predictor = self._service()["spec"]["predictor"]
+        version = next(entry["value"] for entry in predictor["containers"][0]["env"] if entry["name"] == VERSION)
+        return version, predictor.get("canaryTrafficPercent", 100)
 
     def _patch(self, version: str, percent: int) -> None:
         service = inference_service(replace(self._deployment, version=version), percent)

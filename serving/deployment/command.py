@@ -34,8 +34,8 @@ def add(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
         add_target(command)
         if name == "canary":
             command.add_argument("--percent", type=int, default=10, help="share of the traffic, 1 to 99 (default: 10)")
-        if name in ("canary", "manifest"):
-            default = "the candidate" if name == "canary" else "the champion"
+        if name != "rollback":
+            default = {"canary": "the candidate", "promote": "the canary", "manifest": "the champion"}[name]
             command.add_argument("--version", help=f"version (default: {default})")
 
 
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"canary: version {version} has {options.percent} % of the traffic")
         after = "status; then canary --percent with more, promote, or rollback"
     elif options.command == "promote":
-        print(f"promote: version {rollout.promote()} has all traffic, and is the champion")
+        print(f"promote: version {rollout.promote(options.version)} has all traffic, and is the champion")
         after = "status; rollback, if it was a mistake"
     else:
         print(f"rollback: version {rollout.rollback()} has no traffic any more")
@@ -119,8 +119,13 @@ def _say_cold(state: Path, place: Target) -> None:
         try:
             check_pushed(state, version)
         except PushError as error:
-            print(f"note: version {version} answers cold; {error}, then `up` again")
+            print(f"note: version {version} answers cold; {error}, then start it again (a canary: rollback, canary)")
 
 
 def _deployment(options: argparse.Namespace, name: str, version: str) -> Deployment:
-    return Deployment(name, version, image=options.image, namespace=options.namespace)
+    """Its pods ask the registry that was asked here. Raises DeploymentError where they cannot reach that one."""
+    uri = options.tracking_uri or ""
+    if not uri.startswith(("http://", "https://")):
+        found = uri or "none"
+        raise DeploymentError(f"--tracking-uri: expected an MLflow server that the cluster reaches too; found {found}.")
+    return Deployment(name, version, image=options.image, namespace=options.namespace, tracking_uri=uri)

@@ -32,12 +32,22 @@ class Embedded:
         self._machine, self._registry, self._name, self._seconds = Machine(state), registry, name, seconds
 
     def up(
-        self, version: str, store_config: Path, host: str = LOOPBACK, port: int | None = None, token_file: str = ""
+        self,
+        version: str,
+        store_config: Path,
+        host: str | None = None,
+        port: int | None = None,
+        token_file: str | None = None,
     ) -> Endpoint:
-        """Serve a version with all traffic. At the address of what is served already, no request fails meanwhile."""
+        """Serve a version with all traffic. At the address of what is served already, no request fails meanwhile.
+
+        ``host``, ``port`` and ``token_file`` None: as they are held; else loopback, a free one, no token ("").
+        """
         with self._machine.changing() as found:
-            same = found is not None and found.host == host and port in (None, found.port)
-            port = found.port if found is not None and same else free_port(host, port or 0)
+            held = None if found is None else Settings.read(Path(found.stable.settings))
+            if token_file is None:
+                token_file = held.token_file if held else ""
+            host = host or (found.host if found else LOOPBACK)
             settings = Settings(
                 name=self._name,
                 version=version,
@@ -48,31 +58,7 @@ class Embedded:
                 grpc_port=0,
                 token_file=str(Path(token_file).resolve()) if token_file else "",
             )
-            # What can be refused is refused before anything is touched.
-            self._download(version)
-            endpoint = Endpoint(
-                name=self._name,
-                version=version,
-                host=host,
-                port=port,
-                grpc_port=port,
-                started=datetime.now(UTC).isoformat(timespec="seconds"),
-                workers=(),
-                previous=_previous(found, self._name, version),
-            )
-            if found is None:
-                self._machine.begin()
-            try:
-                endpoint = replace(endpoint, workers=(self._start(endpoint, settings, 100),))
-                if found is not None and same:
-                    self._machine.share(endpoint, found)
-                else:
-                    self._machine.open(endpoint)
-            except BaseException:
-                self._undo(found, endpoint, moved=not same)
-                raise
-            self._machine.settle(endpoint)
-            return endpoint
+            return self._up(found, settings, host, port, _previous(found, self._name, version))
 
     def canary(self, version: str, percent: int) -> None:
         """Give a version a share of the traffic, or another share to the one that has some."""
@@ -98,15 +84,16 @@ class Embedded:
         """The version that has a share of the traffic and not all of it."""
         return self._canary(self._required(self._machine.found())).version
 
-    def promote(self) -> str:
-        """Give the canary all traffic; answers its version. The one before it ends."""
+    def promote(self, version: str) -> None:
+        """Give the canary all traffic, if it is of that version; the one before it ends. Done already: nothing."""
         with self._machine.changing() as found:
             endpoint = self._required(found)
+            if endpoint.canary is None and endpoint.version == version:
+                return
             canary = replace(self._canary(endpoint), percent=100)
-            self._move(
-                endpoint, replace(endpoint, version=canary.version, workers=(canary,), previous=endpoint.version)
-            )
-            return canary.version
+            if canary.version != version:
+                raise DeploymentError(f"{self._name}: expected a canary of version {version}; found {canary.version}.")
+            self._move(endpoint, replace(endpoint, version=version, workers=(canary,), previous=endpoint.version))
 
     def rollback(self) -> str:
         """Take all traffic from the canary, or else from the version that took the place of the previous one.
@@ -119,17 +106,49 @@ class Embedded:
             if canary is not None:
                 self._move(endpoint, replace(endpoint, workers=(replace(endpoint.stable, percent=100),)))
                 return canary.version
-            settings = Settings.read(Path(endpoint.stable.settings))
-        if endpoint.previous is None:
-            raise DeploymentError(f"{self._name}: expected a canary or a previous version; found neither.")
-        self.up(endpoint.previous, Path(settings.store_config), endpoint.host, endpoint.port, settings.token_file)
-        if self._registry.champion(self._name) == endpoint.version:
-            self._registry.promote(self._name, endpoint.previous)
-        return endpoint.version
+            if endpoint.previous is None:
+                raise DeploymentError(f"{self._name}: expected a canary or a previous version; found neither.")
+            settings = replace(Settings.read(Path(endpoint.stable.settings)), version=endpoint.previous)
+            # Nothing is previous now: what was taken back must not come back by a second call.
+            self._up(endpoint, settings, endpoint.host, endpoint.port, previous=None)
+            if self._registry.champion(self._name) == endpoint.version:
+                self._registry.promote(self._name, endpoint.previous)
+            return endpoint.version
 
     def traffic(self) -> dict[str, int]:
         """Percent of the traffic by version."""
         return {worker.version: worker.percent for worker in self._required(self._machine.found()).workers}
+
+    def _up(
+        self, found: Endpoint | None, settings: Settings, host: str, port: int | None, previous: str | None
+    ) -> Endpoint:
+        same = found is not None and found.host == host and port in (None, found.port)
+        port = found.port if found is not None and same else free_port(host, port or 0)
+        # What can be refused is refused before anything is touched.
+        self._download(settings.version)
+        endpoint = Endpoint(
+            name=self._name,
+            version=settings.version,
+            host=host,
+            port=port,
+            grpc_port=port,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            workers=(),
+            previous=previous,
+        )
+        if found is None:
+            self._machine.begin()
+        try:
+            endpoint = replace(endpoint, workers=(self._start(endpoint, settings, 100),))
+            if found is not None and same:
+                self._machine.share(endpoint, found)
+            else:
+                self._machine.open(endpoint)
+        except BaseException:
+            self._undo(found, endpoint, moved=not same)
+            raise
+        self._machine.settle(endpoint)
+        return endpoint
 
     def _required(self, found: Endpoint | None) -> Endpoint:
         if found is None or found.name != self._name:
@@ -140,7 +159,7 @@ class Embedded:
         if endpoint.canary is None:
             raise DeploymentError(
                 f"{self._name}: expected a canary; found version {endpoint.version} with all traffic. Begin one: "
-                "python -m serving canary"
+                "python -m serving canary. To make what is served the champion: promote --version"
             )
         return endpoint.canary
 

@@ -60,7 +60,6 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         V1EnvFromSource,
         V1EnvVar,
         V1ObjectMeta,
-        V1PodSecurityContext,
         V1ResourceRequirements,
         V1SecretEnvSource,
         V1SecurityContext,
@@ -88,8 +87,13 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         startup_probe=_probe("/v2/health/live", every=5, failures=36),
         readiness_probe=_probe("/v2/health/ready", every=5, failures=2),
         liveness_probe=_probe("/v2/health/live", every=10, failures=3),
+        # The container's, not the pod's: Knative, which splits the traffic, refuses the pod's.
         security_context=V1SecurityContext(
-            allow_privilege_escalation=False, capabilities={"drop": ["ALL"]}, read_only_root_filesystem=True
+            allow_privilege_escalation=False,
+            capabilities={"drop": ["ALL"]},
+            read_only_root_filesystem=True,
+            run_as_non_root=True,
+            run_as_user=_USER,
         ),
         volume_mounts=[V1VolumeMount(name="work", mount_path=_WORK), V1VolumeMount(name="tmp", mount_path="/tmp")],
     )
@@ -101,9 +105,7 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         max_replicas=most,
         scale_metric="concurrency",
         scale_target=deployment.concurrency,
-        timeout=30,
-        termination_grace_period_seconds=60,
-        security_context=V1PodSecurityContext(run_as_non_root=True, run_as_user=_USER, fs_group=_USER),
+        timeout=30,  # Knative gives a pod that ends as long
         volumes=[V1Volume(name=name, empty_dir=V1EmptyDirVolumeSource()) for name in ("work", "tmp")],
     )
     return V1beta1InferenceService(

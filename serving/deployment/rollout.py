@@ -24,8 +24,8 @@ class Target(Protocol):
     def candidate(self) -> str:
         """The version that has a share."""
 
-    def promote(self) -> str:
-        """Give it everything; answers the version."""
+    def promote(self, version: str) -> None:
+        """Give it everything, if it is of that version; where it has everything, do nothing."""
 
     def rollback(self) -> str:
         """Take it all back; answers the version that serves no longer."""
@@ -52,12 +52,16 @@ class Rollout:
         self._target.canary(chosen, percent)
         return chosen
 
-    def promote(self) -> str:
-        """Give the canary all traffic and make it the champion; answers its version. Raises VerdictError."""
-        self._check(self._target.candidate())
-        version = self._target.promote()
-        self._registry.promote(self._name, version)
-        return version
+    def promote(self, version: str | None = None) -> str:
+        """Give a version (None = the canary) all traffic and make it the champion; answers it. Raises VerdictError.
+
+        A call that was cut off in between is finished by another one that names the version.
+        """
+        chosen = version or self._target.candidate()
+        self._check(chosen)
+        self._target.promote(chosen)
+        self._registry.promote(self._name, chosen)
+        return chosen
 
     def rollback(self) -> str:
         """Take the traffic back, whatever the gate said; answers the version that serves no longer."""

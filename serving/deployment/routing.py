@@ -140,6 +140,7 @@ def _listener(host: str, port: int) -> dict[str, Any]:
         "preserve_external_request_id": True,
         "use_remote_address": True,
         "request_headers_timeout": "20s",
+        "common_http_protocol_options": {"idle_timeout": "60s"},
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "local_reply_config": {
             "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},

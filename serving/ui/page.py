@@ -39,8 +39,11 @@ def mount(app: Any, spec: Spec, settings: Settings) -> None:
             return JSONResponse({"error": "expected a file of the page; found none"}, status_code=404)
         return file(name, _TYPES[name])
 
+    reading = asyncio.Lock()  # megabytes of log: one at a time, beside the requests
+
     async def offered() -> Response:
-        found = await asyncio.to_thread(offers, spec, settings)
+        async with reading:
+            found = await asyncio.to_thread(offers, spec, settings)
         return JSONResponse(found, headers=_HEADERS)
 
     for path, handler in (("/ui", page), ("/ui/", page), ("/ui/static/{name}", static), ("/ui/offers", offered)):

@@ -58,7 +58,7 @@ def test_a_server_that_does_not_come_up_leaves_the_champions_vectors(
 
     monkeypatch.setattr("serving.endpoint.up", broken)
     push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", own.state)
-    push(own.store, own.spec, tmp_path / "vectors", "2", own.state, served="1")
+    push(own.store, own.spec, tmp_path / "vectors", "2", own.state, served=["1"])
     with pytest.raises(EndpointError, match="did not load"):
         deployed(own, "2")
     assert slot_of(own.state, "1") == "blue"

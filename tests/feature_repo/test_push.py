@@ -65,8 +65,11 @@ def test_a_new_version_never_takes_the_place_of_the_one_that_serves(own_world: W
         ("4", "3", {"blue": "4", "green": "3"}),  # 3 was
         ("3", "3", {"blue": "4", "green": "3"}),  # a refresh of what serves
     ]:
-        push(store, spec, folder, version, state, served)
+        push(store, spec, folder, version, state, [served] if served else [])
         assert _online_versions(own_world) == expected
+    with pytest.raises(PushError, match=r"expected a slot for version 5; found all taken .* \(4, 3\)"):
+        push(store, spec, folder, "5", state, ["3", "4"])
+    assert _online_versions(own_world) == {"blue": "4", "green": "3"}
     assert [slot_of(state, version) for version in "1234"] == [None, None, "green", "blue"]
     check_pushed(state, "4")
     with pytest.raises(PushError, match=r"expected those of version 2; found 4 \(blue\), 3 \(green\)"):
@@ -79,7 +82,7 @@ def test_half_a_push_is_no_push(own_world: World, tmp_path: Path, monkeypatch: p
     store, spec, state = own_world.store, own_world.spec, own_world.state
     folder = tiny.vectors(tmp_path / "vectors")
     for version in ("1", "2"):
-        push(store, spec, folder, version, state, "1")
+        push(store, spec, folder, version, state, ["1"])
 
     def killed(table: pa.Table, pushed: Path, view: str) -> None:
         if view.startswith("item"):
@@ -88,10 +91,10 @@ def test_half_a_push_is_no_push(own_world: World, tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr("feature_repo.push.write_pushed", killed)
     with pytest.raises(KeyboardInterrupt):
-        push(store, spec, folder, "3", state, "1")
+        push(store, spec, folder, "3", state, ["1"])
     monkeypatch.undo()
     assert [slot_of(state, version) for version in "123"] == ["blue", None, None]
-    push(store, spec, folder, "3", state, "1")
+    push(store, spec, folder, "3", state, ["1"])
     assert _online_versions(own_world) == {"blue": "1", "green": "3"}
 
 

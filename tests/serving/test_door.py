@@ -37,7 +37,8 @@ class Call:
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Answers every request whose body is let through."""
-    assert await receive() == WHOLE
+    if scope["method"] == "POST":
+        assert await receive() == WHOLE
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"{}"})
 
@@ -78,6 +79,20 @@ def test_beyond_so_many_bodies_at_once_requests_are_told_to_come_back() -> None:
         assert [call.status for call in (*arriving, later)] == [200, 200, 200]
 
     run(steps, bodies=2)
+
+
+def test_a_probe_is_answered_where_all_bodies_are_taken() -> None:
+    async def steps(door: Door) -> None:
+        arriving, probe = Call(), Call()
+        waiting = asyncio.ensure_future(arriving.through(door))
+        await asyncio.sleep(0)  # it has begun
+        scope = {"type": "http", "method": "GET", "path": "/v2/health/live", "headers": []}
+        await door(scope, probe.body.get, probe.send)
+        assert probe.status == 200
+        arriving.body.put_nowait(WHOLE)
+        await waiting
+
+    run(steps, bodies=1)
 
 
 def test_a_caller_who_goes_away_leaves_room() -> None:

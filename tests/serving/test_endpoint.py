@@ -197,6 +197,16 @@ def test_another_address_is_the_proxys_alone(up: Up, tmp_path: Path) -> None:
         up(host="192.0.2.1")  # reserved for documentation: no machine has it
 
 
+def test_what_is_held_stays_where_nothing_else_is_said(up: Up, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef", encoding="utf-8")
+    first = up(host="0.0.0.0", token_file=str(token))
+    again = up()
+    assert (again.host, again.port) == ("0.0.0.0", first.port)
+    assert Settings.read(Path(again.stable.settings)).token_file == str(token.resolve())
+    assert Settings.read(Path(up(token_file="").stable.settings)).token_file == ""
+
+
 def test_of_several_models_the_one_that_was_served_last_is_taken(
     up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,9 +89,9 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def unshaken(client: httpx.Client, infer: Any, world: World) -> Iterator[None]:
+def unshaken(client: httpx.Client, infer: Any, world: World, server_folder: Path) -> Iterator[None]:
     """Afterwards a sound request has its answer, the server is ready, and its log tells of no failure."""
-    log = Path(world.state / "endpoint" / "server.log")
+    log = server_folder / "server.log"
     before = log.stat().st_size
     yield
     for path, document in ((predict(world), v1(world, 1, 6)), (tensors(world), v2(world, 1, 6))):
@@ -188,6 +188,7 @@ def test_headers(client: httpx.Client, world: World, headers: dict[str, str], ti
     body=VALUES,
 )
 @example(method="GET", root="/v2/models", parts=["{model}"], end="/versions/1", body=None)
+@example(method="POST", root="/v2/models", parts=["{model}", "versions", "1\n"], end="/infer", body=None)
 @example(method="POST", root="/v2/repository/models", parts=["{model}"], end="/load", body=None)
 def test_paths_and_methods(
     client: httpx.Client, world: World, method: str, root: str, parts: list[str], end: str, body: Any

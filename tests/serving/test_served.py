@@ -1,5 +1,7 @@
 import json
 from dataclasses import replace
+from errno import ENOSPC
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +161,22 @@ def test_a_slate_that_is_no_json_is_counted_and_the_log_goes_on(tmp_path: Path) 
     log = served(tmp_path, replace(slate(1, 7, 8), surface="\ud800"), slate(2, 9))
     assert log.dropped == 2
     assert list(read(tmp_path)["item"]) == [9]
+
+
+def test_a_disk_that_is_full_costs_what_it_had_no_room_for_and_nothing_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(FileIO):
+        def close(self) -> None:
+            if not self.closed:
+                super().close()
+                raise OSError(ENOSPC, "no space left")
+
+    def once(path: Path) -> FileIO:
+        monkeypatch.undo()
+        return Full(path, "ab")
+
+    monkeypatch.setattr("serving.served._continue", once)
+    log = served(tmp_path, slate(1, 7), slate(2, 8), slate(3, 9), file_bytes=1)
+    assert log.dropped == 1
+    assert sorted(read(tmp_path)["item"]) == [7, 9]

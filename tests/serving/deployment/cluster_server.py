@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+_NOT_KNATIVES = {"terminationGracePeriodSeconds", "securityContext", "hostNetwork", "hostPID", "hostIPC", "hostname"}
+"""Of a pod's fields, some that Knative's webhook refuses (knative serving, pkg/apis/serving/fieldmask.go)."""
 KIND = "/apis/serving.kserve.io/v1beta1/namespaces/heliograph/inferenceservices"
 
 
@@ -69,6 +71,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _write(self, make: Any, status: int) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self._record(body)
+        refused = _NOT_KNATIVES & body["spec"]["predictor"].keys()
+        if refused:
+            self._answer(400, {"reason": "BadRequest", "message": f"must not set the field(s): {sorted(refused)}"})
+            return
         if self.server.refuse:
             self._answer(self.server.refuse, {"reason": "refused", "message": "a secret of the cluster"})
             return

@@ -66,7 +66,7 @@ def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
         bundle = write_bundle(artifact, world.spec, gate, {"n": number}, folder / number, world.prior)
         assert registry.log_version(world.name, bundle) == number
     registry.promote(world.name, "1")
-    push(open_store(CONFIG, world.state), world.spec, world.state.parent / "vectors", "2", world.state, served="1")
+    push(open_store(CONFIG, world.state), world.spec, world.state.parent / "vectors", "2", world.state, served=["1"])
     target = Embedded(state, registry, world.name)
     served = endpoint.up(state, registry.tracking_uri, world.name, store_config=world.store_config)
     yield Site(state, registry, target, Rollout(target, registry, world.name), served)

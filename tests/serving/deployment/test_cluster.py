@@ -49,7 +49,12 @@ def test_a_canary_takes_its_share_and_then_everything(cluster: Cluster, server: 
     cluster.apply()
     cluster.canary("2", 10)
     assert cluster.traffic() == {"revision-2": 10, "revision-1": 90}
-    assert cluster.promote() == "2"
+    with pytest.raises(DeploymentError, match="expected no other canary; found version 2 with 10 %"):
+        cluster.canary("3", 20)
+    with pytest.raises(DeploymentError, match="expected a canary of version 3; found 2"):
+        cluster.promote("3")
+    cluster.promote("2")
+    cluster.promote("2")  # done already
     assert cluster.traffic() == {"revision-3": 100}
     assert sent(server)[1:] == [("PATCH", SERVICE, "2", 10), ("PATCH", SERVICE, "2", 100)]
 
@@ -60,10 +65,12 @@ def test_a_canary_is_rolled_back(cluster: Cluster, server: RecordingCluster) -> 
     assert cluster.rollback() == "2"
     assert sent(server)[-1] == ("PATCH", SERVICE, "2", 0)
     with pytest.raises(DeploymentError, match="expected a canary; found a version with 0 %"):
-        cluster.promote()  # what was rolled back is not there to be promoted
+        cluster.promote("2")  # what was rolled back is not there to be promoted
 
 
-@pytest.mark.parametrize("change", [Cluster.promote, Cluster.rollback, lambda cluster: cluster.canary("2", 10)])
+@pytest.mark.parametrize(
+    "change", [lambda cluster: cluster.promote("2"), Cluster.rollback, lambda cluster: cluster.canary("2", 10)]
+)
 def test_without_a_service_there_is_nothing_to_change(
     cluster: Cluster, server: RecordingCluster, change: Callable[[Cluster], object]
 ) -> None:

@@ -39,13 +39,18 @@ def test_out_and_back(target: Embedded, tmp_path: Path) -> None:
     target.canary("2", 50)
     assert target.traffic() == {"1": 50, "2": 50}
     assert kinds(tmp_path) == ["envoy", "supervisord", STUB, STUB]
-    assert target.promote() == "2"
+    with pytest.raises(DeploymentError, match="expected a canary of version 3; found 2"):
+        target.promote("3")
+    target.promote("2")
+    target.promote("2")  # done already
     assert target.traffic() == {"2": 100}
     assert kinds(tmp_path) == ["envoy", "supervisord", STUB]
     assert target.rollback() == "2"
     found = endpoint.status(tmp_path).endpoint
     assert found is not None
-    assert (found.version, found.previous, found.url) == ("1", "2", served.url)
+    assert (found.version, found.previous, found.url) == ("1", None, served.url)
+    with pytest.raises(DeploymentError, match="expected a canary or a previous version"):
+        target.rollback()  # what was taken back does not come back
 
 
 def test_a_canary_is_taken_back(target: Embedded, tmp_path: Path) -> None:
@@ -67,12 +72,12 @@ def test_the_champion_goes_back_with_the_traffic(target: Embedded, tmp_path: Pat
 
 
 def test_what_cannot_be_changed_is_said(target: Embedded, tmp_path: Path) -> None:
-    for change in (target.promote, target.rollback, target.traffic, lambda: target.canary("2", 10)):
+    for change in (lambda: target.promote("2"), target.rollback, target.traffic, lambda: target.canary("2", 10)):
         with pytest.raises(DeploymentError, match="expected it to be served"):
             change()
     serve(target, tmp_path)
     with pytest.raises(DeploymentError, match="expected a canary; found version 1 with all traffic"):
-        target.promote()
+        target.promote("2")
     with pytest.raises(DeploymentError, match="expected another than the one that is served"):
         target.canary("1", 10)
     for percent in (-1, 0, 100, 101):
@@ -108,10 +113,11 @@ def test_a_proxy_that_does_not_follow_leaves_the_shares_as_they_were(
 
     monkeypatch.setattr(Proxy, "await_shares", once)
     with pytest.raises(DeploymentError, match="sleeps"):
-        target.promote()
+        target.promote("2")
     assert target.traffic() == {"1": 90, "2": 10}
     assert kinds(tmp_path) == ["envoy", "supervisord", STUB, STUB]
-    assert target.promote() == "2"
+    target.promote("2")
+    assert target.traffic() == {"2": 100}
 
 
 def test_sockets_in_somebody_elses_folder_are_not_used(target: Embedded, tmp_path: Path) -> None:

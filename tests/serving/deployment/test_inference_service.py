@@ -28,6 +28,10 @@ def test_the_predictor_runs_our_image_on_processors_alone() -> None:
     assert {"name": "HELIOGRAPH_VERSION", "value": "7"} in container["env"]
     assert container["readinessProbe"]["httpGet"]["path"] == "/v2/health/ready"
     assert container["livenessProbe"]["httpGet"]["path"] == "/v2/health/live"
+    assert container["startupProbe"]["httpGet"]["path"] == "/v2/health/live"
+    assert container["resources"]["requests"] == container["resources"]["limits"]
+    assert container["securityContext"]["runAsNonRoot"] is True
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
 def test_secrets_are_referred_to_and_never_written() -> None:

@@ -26,9 +26,8 @@ class FakeTarget:
             raise DeploymentError("expected a canary")
         return self.share
 
-    def promote(self) -> str:
-        self.told.append(("promote",))
-        return self.candidate()
+    def promote(self, version: str) -> None:
+        self.told.append(("promote", version))
 
     def rollback(self) -> str:
         self.told.append(("rollback",))
@@ -54,7 +53,20 @@ def test_what_passed_goes_out_and_becomes_the_champion(rollout: Rollout, target:
     assert FakeRegistry.champions == {"model": "1"}
     assert rollout.promote() == "2"
     assert FakeRegistry.champions == {"model": "2"}
-    assert target.told == [("canary", "2", 10), ("promote",)]
+    assert target.told == [("canary", "2", 10), ("promote", "2")]
+
+
+def test_a_promotion_that_was_cut_off_is_finished(
+    rollout: Rollout, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout.canary("2", 10)
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeRegistry, "promote", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            rollout.promote()
+    target.share = None  # it has everything by now
+    assert rollout.promote("2") == "2"
+    assert FakeRegistry.champions == {"model": "2"}
 
 
 def test_the_candidate_is_taken_where_no_version_is_named(rollout: Rollout, target: FakeTarget) -> None:
