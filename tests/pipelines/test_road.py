@@ -147,8 +147,8 @@ def test_the_printed_curl_line_works(road: Road, trained: str) -> None:
         (slate,) = json.loads(answer.read())["predictions"]
     assert slate["model_version"] == road.registry.champion(model_name(road.spec))
     assert not slate["member_cold"]
-    clicks = [item["probabilities"]["click"] for item in slate["slate"]]
-    assert clicks == sorted(clicks, reverse=True)
+    assert not slate["fallback"]
+    assert all(0 < item["probabilities"]["click"] < 1 for item in slate["slate"])
     assert not all(item["cold"] for item in slate["slate"])
 
 
@@ -162,13 +162,14 @@ def test_kfp_artifacts_are_there_to_look_at(road: Road, trained: str) -> None:
 
 
 def test_refresh_pushes_the_champions_vectors_again(road: Road, trained: str) -> None:
-    slot = slot_of(road.state, trained)
+    version = road.registry.champion(model_name(road.spec)) or ""
+    slot = slot_of(road.state, version)
     file = road.state / "feast" / "pushed" / f"member_vectors_{slot}.parquet"
     before = os.stat(file).st_mtime_ns
     printed = road.run("refresh")
     assert "push embeddings: done" in printed
     assert "train: started" not in printed
-    assert slot_of(road.state, trained) == slot
+    assert slot_of(road.state, version) == slot
     assert os.stat(file).st_mtime_ns > before
 
 
