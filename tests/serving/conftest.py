@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,11 +16,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(scope="session")
-def server(world: World) -> Iterator[Endpoint]:
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server below has its log and the served log."""
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="session")
+def server(world: World, server_folder: Path) -> Iterator[Endpoint]:
     """A worker as it stands in a pod: without the proxy that a machine of its own has in front."""
-    folder = world.state / "endpoint"
-    folder.mkdir()
-    with running(world, folder, Limits()) as found:
+    with running(world, server_folder, Limits()) as found:
         settings = found.settings
         yield Endpoint(
             name=settings.name,

@@ -89,9 +89,9 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def unshaken(client: httpx.Client, infer: Any, world: World) -> Iterator[None]:
+def unshaken(client: httpx.Client, infer: Any, world: World, server_folder: Path) -> Iterator[None]:
     """Afterwards a sound request has its answer, the server is ready, and its log tells of no failure."""
-    log = Path(world.state / "endpoint" / "server.log")
+    log = server_folder / "server.log"
     before = log.stat().st_size
     yield
     for path, document in ((predict(world), v1(world, 1, 6)), (tensors(world), v2(world, 1, 6))):

@@ -1,5 +1,6 @@
 """What the server does beside the protocols: ids, metrics, the fallback, the served log."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -70,14 +71,14 @@ def test_a_deadline_that_has_passed_is_503(client: httpx.Client, world: World) -
     assert counted(client, 'heliograph_refused_total{reason="late"}') >= 1
 
 
-def test_slates_are_counted_and_logged(client: httpx.Client, world: World) -> None:
+def test_slates_are_counted_and_logged(client: httpx.Client, world: World, server_folder: Path) -> None:
     items = world.keys("item")
     document = v1(world, items[0], items[1], time="2026-02-02T02:02:02Z", device="desktop")
     client.post(f"/v1/models/{world.name}:predict", json=document, headers={"x-request-id": "logged"})
     moment = 1_769_997_722_000_000
 
     def rows() -> pd.DataFrame:
-        frame = served.read(world.state / "endpoint" / "served", model=world.name)
+        frame = served.read(server_folder / "served", model=world.name)
         return frame[frame["request"] == "logged"]
 
     awaited(lambda: len(rows()) == 2)
