@@ -103,7 +103,7 @@ class Overlap(nn.Module):
                 return tree.index.new_zeros(len(tree.index), 0)
             index, mask, branches = branches[name].index, branches[name].mask, branches[name].branches
             places *= index.shape[1]
-        return index.where(mask, -1).view(len(tree.index), places)
+        return index.where(mask, -1).reshape(len(tree.index), places)
 
 
 def _comparisons(member: list[Path], item: list[Path], pairs: list[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor]:
