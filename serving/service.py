@@ -150,7 +150,9 @@ class RankingService:
     def _shown(self, state: OnlineState) -> float:
         """How many items the member was shown within the cap's window."""
         cap = self.spec.serving.frequency_cap
-        return 0.0 if cap is None else float(state.counters[f"{cap.counter}_exposures"][0])
+        if cap is None or not state.counters:  # nothing was read: the warm slate
+            return 0.0
+        return float(state.counters[f"{cap.counter}_exposures"][0])
 
     def _slate(
         self,
