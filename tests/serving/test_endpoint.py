@@ -32,9 +32,14 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
     (tmp_path / "store.yaml").touch()
 
     def start(
-        version: str | None = None, port: int | None = None, seconds: float = 30.0, host: str = "127.0.0.1"
+        version: str | None = None,
+        port: int | None = None,
+        seconds: float = 30.0,
+        host: str | None = None,
+        token_file: str | None = None,
     ) -> Endpoint:
-        return endpoint.up(tmp_path, "nowhere", "model", version, tmp_path / "store.yaml", port, seconds, host)
+        store = tmp_path / "store.yaml"
+        return endpoint.up(tmp_path, "nowhere", "model", version, store, port, seconds, host, token_file)
 
     yield start
     endpoint.down(tmp_path)
