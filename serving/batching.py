@@ -1,4 +1,8 @@
-"""Slates of requests that come side by side, scored in one pass: what a pass costs in any case is paid once."""
+"""Slates of requests that come side by side, scored in one pass: what a pass costs in any case is paid once.
+
+The event loop prepares a pass, a thread computes it: it asks for Python's interpreter at its two ends only, so that the
+loop reads and answers other requests meanwhile.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,8 +25,8 @@ class Batching:
     It belongs to one event loop.
     """
 
-    def __init__(self, scorer: Scorer, most: int = 8) -> None:
-        """``most``: slates of one pass."""
+    def __init__(self, scorer: Scorer, most: int = 3) -> None:
+        """``most``: slates of one pass. More save little, and have the loop and the thread wait for each other."""
         self._scorer, self._most = scorer, most
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
         self._waiting: list[_Waiting] = []
@@ -42,12 +46,11 @@ class Batching:
 
     async def _run(self) -> None:
         """Pass after pass, until nobody waits."""
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
                 together, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 together = [one for one in together if not one.logits.done()]  # a request may have been given up
-                found = await loop.run_in_executor(self._thread, self._pass, [one.inputs for one in together])
+                found = await self._pass([one.inputs for one in together])
                 for one, logits in zip(together, found, strict=True):
                     if one.logits.done():
                         continue
@@ -60,13 +63,15 @@ class Batching:
             for one in self._waiting:  # only where the loop or the thread was ended under it
                 one.logits.cancel()
 
-    def _pass(self, slates: Sequence[SlateInputs]) -> list[np.ndarray | Exception]:
+    async def _pass(self, slates: Sequence[SlateInputs]) -> list[np.ndarray | Exception]:
         """The logits of each, or why it has none: a slate that cannot be scored does not fail its neighbours."""
         if not slates:
             return []
+        loop = asyncio.get_running_loop()
         try:
-            return [*self._scorer.logits_many(slates)]
+            arguments = self._scorer.arguments(slates)
+            return [*await loop.run_in_executor(self._thread, self._scorer.decode, arguments, slates)]
         except Exception as error:
             if len(slates) == 1:
                 return [error]
-            return [found for slate in slates for found in self._pass([slate])]
+            return [found for slate in slates for found in await self._pass([slate])]

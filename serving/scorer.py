@@ -84,8 +84,12 @@ class Scorer:
 
     def logits_many(self, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
         """One pass over S slates of any sizes: (C, T) float32 of each. None sees another."""
+        return self.decode(self.arguments(slates), slates)
+
+    def decode(self, arguments: Sequence[Tensor], slates: Sequence[SlateInputs]) -> list[np.ndarray]:
+        """The pass over the slates that ``arguments`` were made of."""
         with torch.inference_mode():
-            logits = self._decode(*self.arguments(slates)).numpy()
+            logits = self._decode(*arguments).numpy()
         return [rows[: len(slate)] for rows, slate in zip(logits, slates, strict=True)]
 
     def arguments(self, slates: Sequence[SlateInputs]) -> list[Tensor]:

@@ -23,7 +23,23 @@ def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # constants of the model become constants
         decode: Callable[..., Tensor] = torch.jit.trace(_Decoder(ranker).eval(), tuple(example), check_trace=False)
-    return decode
+    return _holding(decode)
+
+
+def _holding(decode: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``decode``, with its arguments held until its end by a list of torch's own.
+
+    Where nobody but Python holds a tensor any longer, torch asks for the interpreter to say so: once an argument, in
+    the midst of the operations, half a millisecond each while the event loop is busy.
+    """
+
+    def held(*arguments: Tensor) -> Tensor:
+        hold = torch.ScriptList([*arguments])
+        logits = decode(*arguments)
+        del hold
+        return logits
+
+    return held
 
 
 class _Decoder(nn.Module):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from models.training.artifact import save_model
 from serving.batching import Batching
@@ -22,10 +23,10 @@ class Watched(Scorer):
         self.gate = threading.Event()
         self.gate.set()
 
-    def logits_many(self, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
+    def decode(self, arguments: Sequence[Tensor], slates: Sequence[SlateInputs]) -> list[np.ndarray]:
         assert self.gate.wait(20)
         self.passes.append(len(slates))
-        return super().logits_many(slates)
+        return super().decode(arguments, slates)
 
 
 @pytest.fixture(scope="module")
