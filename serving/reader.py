@@ -12,7 +12,8 @@ import numpy as np
 
 from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError
 from models.counters.columns import state_columns
-from models.counters.derive import derive
+from models.counters.derive import derive_planned
+from models.counters.plan import plan_of
 from models.counters.ragged import Ragged
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, counter_keys, counter_views, vector_view
 from models.spec import Spec
@@ -93,12 +94,11 @@ class OnlineReader:
         from feast import FeatureStore
 
         shown = spec.impressions
-        self._spec = spec
         self._member_key, self._item_key = spec.nodes[shown.member.node].key, spec.nodes[shown.item.node].key
         self._surface_key, self._member_view = shown.surface, vector_view(MEMBER_VECTORS, slot)
         attributes = attribute_keys(spec)
         moving = {self._item_key, *attributes}
-        self._per_item = {name for name in spec.counters if moving & set(counter_keys(spec, name))}
+        self._counters = [(plan_of(spec, name), bool(moving & set(counter_keys(spec, name)))) for name in spec.counters]
         store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
         self._slate = SlateReader(
             store,
@@ -136,18 +136,17 @@ class OnlineReader:
         return OnlineState(
             member=_member(rows, int(rows.event_time[self._member_view][0])),
             items=_items(rows),
-            counters=self._counters(rows, len(request.items)),
+            counters=self._derived(rows, len(request.items)),
             as_of=rows.as_of,
         )
 
-    def _counters(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:
+    def _derived(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:
         """The features of every counter as of the read."""
         found: dict[str, np.ndarray] = {}
-        for name in self._spec.counters:
-            each = name in self._per_item
+        for plan, each in self._counters:
             # What is missing reads as 0, or as an empty list: a key to which nothing has happened.
             state, moments = (rows.candidates, count) if each else (rows.shared, 1)
-            found |= derive(self._spec, name, state, rows.shared, np.full(moments, rows.as_of + 1))
+            found |= derive_planned(plan, state, rows.shared, np.full(moments, rows.as_of + 1))
         return found
 
 

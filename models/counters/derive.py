@@ -25,13 +25,17 @@ def empty_state(spec: "Spec", name: str, rows: int) -> dict[str, "np.ndarray | R
 
 
 def derive(spec: "Spec", name: str, state: State, overall: State, as_of: np.ndarray) -> dict[str, np.ndarray]:
+    """``derive_planned`` for a counter of the spec."""
+    return derive_planned(plan_of(spec, name), state, overall, as_of)
+
+
+def derive_planned(plan: CounterPlan, state: State, overall: State, as_of: np.ndarray) -> dict[str, np.ndarray]:
     """The features of a counter as of each row's moment, by column: (rows,) float32 each.
 
     ``state`` holds the counter's columns and ``overall`` those of the view ``overall`` (one row, or one for each), both
     as they were strictly before ``as_of``, (rows,) int64 microseconds. A key without a row has ``empty_state``.
     """
-    plan = plan_of(spec, name)
-    counts = _in_window(plan, state, as_of)
+    name, counts = plan.name, _in_window(plan, state, as_of)
     features = {f"{name}_exposures": counts["shown"].astype(np.float32)}
     if plan.recency:
         shown, last = _numbers(state, f"{name}_shown"), _numbers(state, f"{name}_shown_last")
