@@ -9,13 +9,11 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, NamedTuple
-
-import numpy as np
-import orjson
+from typing import IO, NamedTuple
 
 from serving import metrics
-from serving.slate import Slate, is_column
+from serving.impressions import impressions
+from serving.slate import Slate
 
 
 class Served(NamedTuple):
@@ -39,6 +37,7 @@ class ServedLog:
         self._folder, self._model, self._file_bytes, self._files = folder, model, file_bytes, files
         self._queue: queue.Queue[Served | None] = queue.Queue(maxsize=waiting)
         self._stream: IO[bytes] | None = None
+        self._day = ""
         self._thread = threading.Thread(target=self._run, name="served-log", daemon=True)
         folder.mkdir(parents=True, exist_ok=True)
         self._thread.start()
@@ -63,7 +62,7 @@ class ServedLog:
         while (served := self._queue.get()) is not None:
             try:
                 stream = self._open(datetime.fromtimestamp(served.moment / 1_000_000, tz=UTC).date().isoformat())
-                stream.write(served_lines(served, self._model))
+                stream.write(impressions(served.slate, served.moment, served.number, self._model))
                 if self._queue.empty():
                     stream.flush()
             except Exception:
@@ -75,7 +74,7 @@ class ServedLog:
     def _open(self, day: str) -> IO[bytes]:
         """The day's file, or its next one where it is full."""
         stream = self._stream
-        if stream is not None and Path(stream.name).name.startswith(day) and stream.tell() < self._file_bytes:
+        if stream is not None and self._day == day and stream.tell() < self._file_bytes:
             return stream
         if stream is not None:
             self._stream = None  # first: what waits in it may find the disk full
@@ -84,59 +83,10 @@ class ServedLog:
         while path.is_file() and path.stat().st_size >= self._file_bytes:
             number += 1
             path = self._folder / f"{day}.{number:04d}.jsonl"
-        self._stream = _continue(path)
+        self._stream, self._day = _continue(path), day
         for old in sorted(self._folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)[: -self._files]:
             old.unlink(missing_ok=True)
         return self._stream
-
-
-def served_lines(served: Served, model: str) -> bytes:
-    """A slate as JSON lines, one for each candidate in ranked order; NaN is null.
-
-    What the slate has once is turned into text once.
-    """
-    slate = served.slate
-    if not slate.items:
-        return b""
-    columns = {name: values.tolist() for name, values in slate.features.items() if is_column(values)}
-    once = {
-        "served": served.moment,
-        "request": slate.request_id,
-        "slate": served.number,
-        "time": slate.time,
-        "as_of": slate.as_of,
-        "member": slate.member,
-        "member_cold": slate.member_cold,
-        "surface": slate.surface,
-        "model": model,
-        "model_version": slate.model_version,
-        "fallback": slate.fallback,
-    }
-    shared = {name: _plain(values) for name, values in slate.features.items() if name not in columns}
-    head = orjson.dumps(once)[:-1] + b","
-    tasks = {task: values.tolist() for task, values in slate.probabilities.items()}
-    ranked = zip(slate.items, slate.cold.tolist(), slate.capped.tolist(), slate.scores.tolist(), strict=True)
-    impressions = [
-        {
-            "rank": rank,
-            "item": item,
-            "cold": cold,
-            "capped": capped,
-            "score": score,
-            "probabilities": {task: values[rank] for task, values in tasks.items()},
-            "features": shared | {name: values[rank] for name, values in columns.items()},
-        }
-        for rank, (item, cold, capped, score) in enumerate(ranked)
-    ]
-    # One list costs a fifth of as many single texts. A bare quote is never inside of a JSON string, so what ends one
-    # impression and begins the next is found nowhere else.
-    listed = orjson.dumps(impressions)[2:-2]
-    return head + listed.replace(b'},{"rank":', b"}\n" + head + b'"rank":') + b"}\n"
-
-
-def _plain(values: Any) -> Any:
-    """(1,) as its value."""
-    return values.item() if isinstance(values, np.ndarray) else values
 
 
 def _continue(path: Path) -> IO[bytes]:
