@@ -32,16 +32,23 @@ def ranking_model(answering: Answering) -> "Model":
         """KServe calls preprocess, predict and postprocess one after another; all three have one turn and deadline."""
 
         async def __call__(self, body: Any, headers: Any = None, verb: Any = None) -> Any:
-            headers = headers or {}
             try:
-                async with answering.admitted(headers):
-                    return await super().__call__(body, headers)
+                return await self.admitted(body, headers or {})
             except RequestError as error:
                 raise InvalidInput(str(error)) from None
             except OverloadedError as error:
                 raise ResourceExhausted(str(error)) from error
             except UnavailableError as error:
                 raise Unavailable(str(error)) from error
+
+        async def admitted(self, body: Any, headers: Any) -> Any:
+            """The three stages, and headers for the answer; raises our own errors."""
+            async with answering.admitted(headers):
+                return await super().__call__(body, headers)
+
+        async def document(self, document: Any, headers: Any) -> Any:
+            """A v1 document by the short way (``serving.direct``); raises our own errors."""
+            return (await self.admitted(document, headers))[0]
 
         def validate(self, payload: Any) -> Any:
             """Nothing: the first stage has."""

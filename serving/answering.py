@@ -5,11 +5,11 @@ Requests come in one line (``serving.admission``) and have one deadline over all
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from kserve import InferRequest, InferResponse
 
 _RETRY_SECONDS = 0.5
+_From = TypeVar("_From")
+_To = TypeVar("_To")
 _logger = logging.getLogger("heliograph")
 Headers = Mapping[str, str]
 """By lower-case name."""
@@ -113,18 +115,18 @@ class Answering:
         with metrics.stage_seconds().labels("preprocess").time():
             tensors, given = (None, None) if isinstance(payload, dict | list) else (payload, payload.id)
             requests = self._parser.parse(payload) if tensors is None else [self._of_tensors(payload)]
-            parts = await asyncio.gather(*map(self._part, requests))
+            parts = await _side_by_side(self._part, requests)
             return Asked(request_id(headers, given), tensors, tuple(parts))
 
     async def score(self, asked: Asked) -> Asked:
         """Stage two: one pass of the model over every slate, off the event loop: it must not stop the health checks."""
         with metrics.stage_seconds().labels("predict").time():
-            return replace(asked, parts=tuple(await asyncio.gather(*map(self._scored, asked.parts))))
+            return replace(asked, parts=tuple(await _side_by_side(self._scored, asked.parts)))
 
     async def answer(self, asked: Asked) -> Any:
         """Stage three: calibrate, apply the business rules, rank, explain where asked, log."""
         with metrics.stage_seconds().labels("postprocess").time():
-            parts = await asyncio.gather(*map(self._explained, asked.parts))
+            parts = await _side_by_side(self._explained, asked.parts)
             slates = [self._slate(asked.request_id, part) for part in parts]
             for number, slate in enumerate(slates):
                 self._count(slate)
@@ -191,3 +193,10 @@ class Answering:
         metrics.vectors().labels("used").inc(1 + len(slate.items) - cold)
         metrics.vectors().labels("cold").inc(cold)
         metrics.vectors().labels("of_another_version").inc(slate.foreign_vectors)
+
+
+async def _side_by_side(step: Callable[[_From], Awaitable[_To]], these: Sequence[_From]) -> list[_To]:
+    """What a step makes of each; one alone needs no task of its own."""
+    if len(these) == 1:
+        return [await step(these[0])]
+    return await asyncio.gather(*map(step, these))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from serving.adapters import checked_data_plane, fixed_repository, ranking_model, refuse_plainly
 from serving.answering import Answering
+from serving.direct import Direct
 from serving.door import Door
 from serving.drain import Drain
 from serving.loading import load
@@ -42,6 +43,8 @@ def _serve(answering: Answering, settings: Settings, token: str | None) -> None:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # KServe asks for whatever loop is set
     asyncio.set_event_loop(asyncio.new_event_loop())
     drain = Drain(settings.limits.drain_seconds)
+    model = ranking_model(answering)
+    app.add_middleware(Direct, path=f"/v1/models/{settings.name}:predict", predict=model.document)
     app.add_middleware(Door, limits=settings.limits, token=token, drain=drain)
     mount(app, answering.tensors.spec, settings)
     refuse_plainly(app)
@@ -50,7 +53,7 @@ def _serve(answering: Answering, settings: Settings, token: str | None) -> None:
     server.model_repository_extension = fixed_repository(server.registered_models)
     facts = (settings.name, settings.version, settings.host, settings.port, settings.grpc_port)
     logging.getLogger("heliograph").info("serving %s version %s at %s port %d, gRPC at port %d", *facts)
-    server.start([ranking_model(answering)])
+    server.start([model])
 
 
 if __name__ == "__main__":
