@@ -9,6 +9,7 @@ from feature_repo.apply import apply
 from feature_repo.store import open_store
 from models.spec import Spec
 from tests.feature_repo import tiny
+from tests.feature_repo.kept import Kept, open_kept
 
 
 class World(NamedTuple):
@@ -37,3 +38,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 def own_world(tmp_path: Path) -> World:
     """A world that one test may change."""
     return open_world(tmp_path)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Kept:
+    """A small product that one test may change."""
+    return open_kept(tmp_path)

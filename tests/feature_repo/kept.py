@@ -1,5 +1,6 @@
 """A small product on packed stores: a dated view, one that expires, one without a created time. For materialisation."""
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,11 +10,14 @@ import pandas as pd
 import yaml
 
 from feature_repo.apply import apply
+from feature_repo.materialise import Materialised, materialize
 from feature_repo.store import open_store
 from models.spec import Spec, parse_spec
 from tests.feature_repo import tiny
 
 START, HOUR, DAY = tiny.START, timedelta(hours=1), tiny.DAY
+END = tiny.microseconds(START + 4.5 * DAY)
+"""Nothing has expired, and not all has happened."""
 VIEWS = ("profile", "streaks", "posts")
 WRITTEN = (*VIEWS, "recent_activities")
 """What a run writes."""
@@ -58,6 +62,15 @@ class Kept(NamedTuple):
     def write(self, view: str, *rows: tuple[Any, ...]) -> None:
         """Replace a view's table."""
         write(self.tables, view, *rows)
+
+    def run(self, until: int = END, **options: Any) -> Materialised:
+        """Materialise what a request at ``until`` may see."""
+        return materialize(self.store, self.spec, until, state=self.state, **options)
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """What the runs have written down of each view, by file."""
+        files = (self.state / "feast" / "quality").glob("*.json")
+        return {file.name: json.loads(file.read_text()) for file in files}
 
 
 def kept_spec(**views: dict[str, Any]) -> Spec:
@@ -118,3 +131,10 @@ def open_kept(folder: Path, spec: Spec | None = None, online: dict[str, Any] | N
     store = open_store(config, state)
     apply(store, spec, tables, state)
     return Kept(store, spec, tables, state)
+
+
+def full_run(product: Kept) -> dict[str, dict[bytes, bytes]]:
+    """What one full run into an empty store leaves."""
+    product.clear()
+    materialize(product.store, product.spec, END)
+    return product.dump()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from models.spec import SpecError, parse_spec
-from tests.spec.test_load import changed, put
+from tests.spec.small import changed, put
 
 VIEW = "nodes.member.views.profile"
 

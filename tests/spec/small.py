@@ -1,0 +1,81 @@
+"""A small good spec, and what can be changed in it."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import yaml
+
+from models.spec import SpecError, parse_spec
+
+GOOD = yaml.safe_load(
+    """
+name: small
+timezone: Asia/Shanghai
+source: {adapter: fake, options: {rate: 0.00001, size: 3}}
+nodes:
+  member:
+    key: member_id
+    views: {profile: {table: members, features: {age: number, job: category, text: "vector[4]"}}}
+  post:
+    key: post_id
+edges:
+  clicked:
+    table: impressions
+    source: {node: member, column: member_id}
+    target: {node: post, column: post_id}
+    time: settled_time
+    kind: engagement
+    domain: feed
+    filter: {clicked: [1]}
+    fan_out: [2, 1]
+impressions:
+  member: {node: member, column: member_id}
+  item: {node: post, column: post_id}
+  surfaces: [feed, mail]
+  context: {hour: number}
+  outcomes: [clicked, seconds]
+tasks:
+  click: {label: clicked, primary: true}
+counters:
+  by_post: {keys: [item]}
+windows: {start: 2026-01-01}
+home_domain: feed
+"""
+)
+COLUMNS = {
+    "impressions": (
+        *("impression_id", "time", "settled_time", "member_id", "post_id", "surface", "hour", "clicked", "seconds"),
+    ),
+    "members": ("member_id", "valid_from", "age", "job", "text"),
+}
+
+
+def changed(change: Callable[[dict], object]) -> str:
+    document = copy.deepcopy(GOOD)
+    change(document)
+    return yaml.safe_dump(document)
+
+
+def put(path: str, value: object) -> Callable[[dict], object]:
+    """A change that sets one key, by its dotted path."""
+
+    def change(document: dict) -> None:
+        *parents, last = path.split(".")
+        for parent in parents:
+            document = document[parent]
+        document[last] = value
+
+    return change
+
+
+def check_mistake(change: Callable[[dict], object], key: str, expected: str, found: str) -> None:
+    """The changed spec is refused; the error names the file, the key, what was expected and what was found."""
+    with pytest.raises(SpecError) as caught:
+        parse_spec(changed(change), "configs/small.yaml")
+    error = caught.value
+    assert error.file == "configs/small.yaml"
+    assert key in error.key
+    assert expected in error.expected
+    assert found in error.found
+    assert str(error) == f"configs/small.yaml: {error.key}: expected {error.expected}; found {error.found}"
