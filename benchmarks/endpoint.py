@@ -5,9 +5,9 @@ simulated network's default model with fresh weights, 100 candidates a request, 
 and server share its cores. ``make redis load`` installs what it needs.
 
 1. Speed: wrk, 8 connections that ask again as soon as they are answered (latency and throughput are then one figure:
-   8 requests are always at work); h2load at half that throughput over the same 8 connections (latency of a server that
-   is not saturated); the naive build (``benchmarks.naive_endpoint``), 8 connections too. Both answer one slate first,
-   and must agree.
+   8 requests are always at work); the same 8 connections with a pause at random before each request, so long that less
+   than half of that is asked (latency of a server that is not saturated); the naive build
+   (``benchmarks.naive_endpoint``), 8 connections too. Both answer one slate first, and must agree.
 2. Overload: h2load at twice the throughput of 1. Every answer counts; memory is read each second.
 3. Faults under load (``benchmarks.endpoint_faults``): Redis killed, a version tampered with, the worker killed; asked
    through the proxy.
@@ -18,10 +18,8 @@ The bars stand at the end, each true or false; sections that were left out have 
 import argparse
 import math
 import os
-import signal
 import statistics
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,13 +31,12 @@ from typing import Any
 import httpx
 import psutil  # type: ignore[import-untyped]
 
-from benchmarks.load import check_tools, document, flood, saturate
+from benchmarks.load import ask, check_tools, document, flood
 from benchmarks.online_read import running_redis
 from benchmarks.served_world import ServedWorld, build
+from benchmarks.server_process import RUNTIME, server_process
 from benchmarks.table import show
-from serving.listening import free_port
-from serving.registry import Registry
-from serving.settings import Settings
+from serving.limits import Limits
 
 _CONNECTIONS, _CROWD = 8, 128
 _NAIVE = "import sys, pathlib; from benchmarks.naive_endpoint import serve; serve(pathlib.Path(sys.argv[1]))"
@@ -50,31 +47,13 @@ _START_SECONDS = 90.0
 def server(world: ServedWorld, folder: Path, naive: bool = False) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A server of the champion, ready: its address and its process."""
     folder.mkdir()
-    bundle = Registry(world.tracking_uri).download(world.name, world.version, folder / "bundle")
-    settings = Settings(
-        name=world.name,
-        version=world.version,
-        bundle=str(bundle),
-        store_config=str(world.store_config),
-        served=str(folder / "served"),
-        port=free_port("127.0.0.1"),
-        grpc_port=free_port("127.0.0.1"),
-    )
-    settings.write(folder / "settings.json")
-    start = ["-c", _NAIVE] if naive else ["-m", "serving.runtime"]
-    with (folder / "log").open("wb") as log:
-        command = [sys.executable, *start, str(folder / "settings.json")]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-    address = f"127.0.0.1:{settings.port}"
-    try:
-        ready_at = f"http://{address}/v2/models/{world.name}/ready"
+    start = ["-c", _NAIVE] if naive else RUNTIME
+    with server_process(world, folder, Limits(), start=start) as started:
+        process, ready_at = started.process, f"http://{started.address}/v2/models/{world.name}/ready"
         waited = came_true(lambda: process.poll() is not None or answers(ready_at), _START_SECONDS)
         if waited == math.inf or process.poll() is not None:
-            raise SystemExit((folder / "log").read_text(encoding="utf-8"))
-        yield address, process
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+            raise SystemExit(started.log.read_text(encoding="utf-8"))
+        yield started.address, process
 
 
 def answers(url: str) -> bool:
@@ -116,15 +95,15 @@ def agree(ours: dict[Any, dict[str, float]], theirs: dict[Any, dict[str, float]]
 
 def speed(world: ServedWorld, address: str, process: int, folder: Path, seconds: float) -> dict[str, float]:
     """Section 1."""
-    saturate(world, address, 3)  # warm
+    ask(world, address, 3)  # warm
     before = _processor_seconds(process)
-    ours = saturate(world, address, seconds)
+    ours = ask(world, address, seconds)
     used = _processor_seconds(process) - before
     throughput = ours["requests"] / ours["seconds"]
-    half = flood(world, address, throughput / 2, seconds, _CONNECTIONS)
+    spaced = ask(world, address, seconds, _CONNECTIONS, pause_ms=2e3 * _CONNECTIONS / throughput)
     with server(world, folder / "naive", naive=True) as (naive_address, _):
         agree(first_slate(world, address), first_slate(world, naive_address))
-        naive = saturate(world, naive_address, max(seconds, 20))
+        naive = ask(world, naive_address, max(seconds, 20))
     naive_throughput = naive["requests"] / naive["seconds"]
     return {
         "p50_ms": ours["p50_ms"],
@@ -132,11 +111,13 @@ def speed(world: ServedWorld, address: str, process: int, folder: Path, seconds:
         "requests_per_second": throughput,
         "failed": ours["refused"] + ours["broken"],
         "processor_ms_per_request": 1e3 * used / ours["requests"],
-        "half_rate_p50_ms": half.percentile_ms(50),
-        "half_rate_p99_ms": half.percentile_ms(99),
+        "spaced_requests_per_second": spaced["requests"] / spaced["seconds"],
+        "spaced_p50_ms": spaced["p50_ms"],
+        "spaced_p99_ms": spaced["p99_ms"],
         "naive_p50_ms": naive["p50_ms"],
         "naive_requests_per_second": naive_throughput,
         "times_naive": throughput / naive_throughput,
+        "spaced_times_naive": spaced["requests"] / spaced["seconds"] / naive_throughput,
     }
 
 
@@ -189,6 +170,8 @@ def bars(found: Mapping[str, float]) -> dict[str, bool]:
     asked = {
         "p50_ms": 15.0,
         "p99_ms": 40.0,
+        "spaced_p50_ms": 15.0,
+        "spaced_p99_ms": 40.0,
         "failed": 0,
         "overload_other": 0,
         "overload_memory_growth_percent": 5.0,

@@ -44,9 +44,14 @@ def check_tools() -> None:
             raise SystemExit(f"{tool}: expected it on the path; found none. Install it (make redis load)")
 
 
-def saturate(world: ServedWorld, address: str, seconds: float, connections: int = 8) -> dict[str, float]:
-    """Each connection asks again as soon as it is answered: requests, seconds, p50_ms, p99_ms, refused, broken."""
-    arguments = [_path(world), _surface(world), len(world.members), len(world.items), CANDIDATES]
+def ask(
+    world: ServedWorld, address: str, seconds: float, connections: int = 8, pause_ms: float = 0
+) -> dict[str, float]:
+    """Each connection asks again after a pause of that mean (0: at once, so that the server is saturated).
+
+    Answers requests, seconds, p50_ms, p99_ms, refused, broken.
+    """
+    arguments = [_path(world), _surface(world), len(world.members), len(world.items), CANDIDATES, pause_ms]
     command = ["wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--timeout", "30s", "-s", _SCRIPT]
     done = subprocess.run(
         [*map(str, command), f"http://{address}", "--", *map(str, arguments)],

@@ -1,7 +1,8 @@
--- wrk: every request is a slate of its own; the arguments are path, surface, members, items and candidates.
+-- wrk: every request is a slate of its own; the arguments are path, surface, members, items, candidates and the mean
+-- pause in milliseconds before each request of a connection, exponentially distributed (0: none).
 function init(arguments)
   path, surface = arguments[1], arguments[2]
-  members, count = tonumber(arguments[3]), tonumber(arguments[5])
+  members, count, pause = tonumber(arguments[3]), tonumber(arguments[5]), tonumber(arguments[6])
   items = {}
   for key = 0, tonumber(arguments[4]) - 1 do items[key + 1] = key end
   math.randomseed(7)
@@ -16,6 +17,10 @@ function request()
   local body = string.format('{"instances": [{"member": %d, "items": [%s], "context": {"surface": "%s"}}]}',
     math.random(0, members - 1), slate, surface)
   return wrk.format("POST", path, {["content-type"] = "application/json"}, body)
+end
+
+function delay()
+  return math.floor(-pause * math.log(1 - math.random()) + 0.5)
 end
 
 function done(summary, latency)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from serving.drain import Drain
+from serving.errors import RequestError
 from serving.limits import Limits
 from serving.listening import address
 from serving.settings import Settings
@@ -76,17 +77,14 @@ def _grpc_server(host: str, limits: Limits, token: str | None, drain: Drain) -> 
 
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     from grpc import StatusCode, aio, unary_unary_rpc_method_handler  # type: ignore[import-untyped]
-    from kserve.errors import InvalidInput
     from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
     from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
     from kserve.protocol.grpc.server import GRPCServer
     from kserve.protocol.grpc.servicer import InferenceServicer
 
-    class WeighingServicer(InferenceServicer):
+    class CountingServicer(InferenceServicer):
         async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-            """Answer, if the message is not too large."""
-            if request.ByteSize() > limits.body_bytes:
-                raise InvalidInput(f"message: expected at most {limits.body_bytes} bytes; found {request.ByteSize()}")
+            """A request at work, as those of HTTP are."""
             with drain.request():
                 return await super().ModelInfer(request, context)
 
@@ -100,20 +98,25 @@ def _grpc_server(host: str, limits: Limits, token: str | None, drain: Drain) -> 
 
     class DecodingInterceptor(aio.ServerInterceptor):
         async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
-            """Bytes that are no message are the caller's fault; gRPC itself would call that a failure of the server."""
+            """Bytes that are too many, or no message, are the caller's fault; gRPC itself would blame the server."""
             handler = await continuation(details)
             if handler is None:
                 return None
 
             def decode(content: bytes) -> Any:
+                """The message, or what is wrong with it; the event loop does not wait for a large one to be parsed."""
+                if handler.request_deserializer is None:
+                    return content
+                if len(content) > limits.body_bytes:
+                    return RequestError(f"message: expected at most {limits.body_bytes} bytes; found {len(content)}")
                 try:
-                    return content if handler.request_deserializer is None else handler.request_deserializer(content)
+                    return handler.request_deserializer(content)
                 except DecodeError:
-                    return None
+                    return RequestError("message: expected one of the protocol's")
 
             async def answer(message: Any, context: Any) -> Any:
-                if message is None:
-                    await context.abort(StatusCode.INVALID_ARGUMENT, "message: expected one of the protocol's")
+                if isinstance(message, RequestError):
+                    await context.abort(StatusCode.INVALID_ARGUMENT, str(message))
                 return await handler.unary_unary(message, context)
 
             return unary_unary_rpc_method_handler(answer, decode, handler.response_serializer)
@@ -130,7 +133,7 @@ def _grpc_server(host: str, limits: Limits, token: str | None, drain: Drain) -> 
                 options=[("grpc.max_receive_message_length", limits.message_bytes)],
                 maximum_concurrent_rpcs=limits.concurrent + limits.waiting,
             )
-            servicer = WeighingServicer(self._data_plane, self._model_repository_extension)
+            servicer = CountingServicer(self._data_plane, self._model_repository_extension)
             add_GRPCInferenceServiceServicer_to_server(servicer, self._server)
             self._server.add_insecure_port(address(host, self._port))
             await self._server.start()

@@ -54,6 +54,7 @@ def start_line(name: str) -> str:
 def properties(ports: Sequence[int]) -> str:
     """TorchServe's configuration: tokens asked for, no model but ours, nobody but this machine."""
     inference, management, metrics, grpc_inference, grpc_management = ports
+    limits = Limits()
     settings = {
         "disable_token_authorization": "false",
         "enable_model_api": "false",
@@ -70,7 +71,8 @@ def properties(ports: Sequence[int]) -> str:
         "default_workers_per_model": "1",
         "disable_system_metrics": "true",
         "vmargs": "-Xmx512m",
-        "max_request_size": str(Limits().body_bytes),
+        "max_request_size": str(limits.body_bytes),
+        "job_queue_size": str(limits.waiting),
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 

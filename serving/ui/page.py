@@ -4,15 +4,20 @@ The slates themselves are asked for as any caller asks for them: POST /v1/models
 """
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from models.spec import Spec
+from serving.admission import Admission
+from serving.errors import OverloadedError
 from serving.settings import Settings
 from serving.ui.offers import offers
 
 STATIC = Path(__file__).parent / "static"
 _TYPES = {"page.css": "text/css", "page.js": "text/javascript"}
+_WAITING = 3
+"""Who may wait while the offers are read for another."""
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -39,12 +44,16 @@ def mount(app: Any, spec: Spec, settings: Settings) -> None:
             return JSONResponse({"error": "expected a file of the page; found none"}, status_code=404)
         return file(name, _TYPES[name])
 
-    reading = asyncio.Lock()  # megabytes of log: one at a time, beside the requests
+    # Megabytes of log: one at a time, beside the requests.
+    line = Admission(replace(settings.limits, concurrent=1, waiting=_WAITING))
 
     async def offered() -> Response:
-        async with reading:
-            found = await asyncio.to_thread(offers, spec, settings)
-        return JSONResponse(found, headers=_HEADERS)
+        try:
+            async with line.place():
+                return JSONResponse(await asyncio.to_thread(offers, spec, settings), headers=_HEADERS)
+        except OverloadedError as error:
+            after = {"retry-after": str(error.retry_after)}
+            return JSONResponse({"error": str(error)}, status_code=429, headers=_HEADERS | after)
 
     for path, handler in (("/ui", page), ("/ui/", page), ("/ui/static/{name}", static), ("/ui/offers", offered)):
         app.add_api_route(path, handler, methods=["GET"], include_in_schema=False)

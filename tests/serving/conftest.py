@@ -42,3 +42,13 @@ def client(server: Endpoint) -> Iterator[httpx.Client]:
     address = f"http://127.0.0.1:{server.port}"
     with httpx.Client(base_url=address, timeout=20, trust_env=False) as client:
         yield client
+
+
+@pytest.fixture
+def predict(world: World) -> str:
+    return f"/v1/models/{world.name}:predict"
+
+
+@pytest.fixture
+def infer(world: World) -> str:
+    return f"/v2/models/{world.name}/infer"

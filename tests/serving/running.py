@@ -3,41 +3,27 @@
 import json
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from benchmarks.server_process import ServerProcess, server_process
 from serving.limits import Limits
-from serving.listening import free_port
-from serving.registry import Registry
-from serving.settings import Settings
 from tests.serving.world import World
 
 _LONGEST = 90.0
 
 
-@dataclass(frozen=True)
-class Running:
-    """A server process."""
-
-    process: subprocess.Popen[bytes]
-    settings: Settings
-    log: Path
+class Running(ServerProcess):
+    """A server process that can be asked, and ended."""
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.settings.port}"
-
-    @property
-    def grpc(self) -> str:
-        return f"127.0.0.1:{self.settings.grpc_port}"
+        return f"http://{self.address}"
 
     def client(self, **arguments: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **arguments)
@@ -58,34 +44,12 @@ class Running:
 @contextmanager
 def running(world: World, folder: Path, limits: Limits, token_file: str = "") -> Iterator[Running]:
     """A server of the world's champion, live at the latest when it is given; it is gone afterwards."""
-    bundle = Registry(world.tracking_uri).download(world.name, world.version, folder / "bundle")
-    port = free_port("127.0.0.1")
-    while (grpc := free_port("127.0.0.1")) == port:
-        pass
-    settings = Settings(
-        name=world.name,
-        version=world.version,
-        bundle=str(bundle),
-        store_config=str(world.store_config),
-        served=str(folder / "served"),
-        port=port,
-        grpc_port=grpc,
-        limits=limits,
-        token_file=token_file,
-    )
-    settings.write(folder / "settings.json")
-    log = folder / "server.log"
-    with log.open("wb") as output:
-        command = [sys.executable, "-m", "serving.runtime", str(folder / "settings.json")]
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-    server = Running(process, settings, log)
-    try:
-        awaited(lambda: process.poll() is not None or server.probe("/v2/health/live") == 200)
-        assert process.poll() is None, log.read_text(encoding="utf-8")
+    with server_process(world, folder, limits, token_file) as started:
+        server = Running(started.process, started.settings, started.log)
+        awaited(lambda: server.process.poll() is not None or server.probe("/v2/health/live") == 200)
+        ended = server.process.poll()
+        assert ended is None, f"status {ended}: {server.log.read_text(encoding='utf-8')}"
         yield server
-    finally:
-        process.kill()
-        process.wait()
 
 
 def awaited(condition: Callable[[], Any], seconds: float = _LONGEST) -> Any:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
 
 from serving.endpoint import Endpoint
+from tests.serving.asking import v1, v2
 from tests.serving.test_grpc import request
-from tests.serving.test_http import v1, v2
 from tests.serving.world import World
 
 JSON_TYPE, BINARY_TYPE = "application/json", "application/octet-stream"

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
@@ -9,17 +10,22 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 
 from serving.endpoint import Endpoint
 from serving.limits import Limits
-from tests.serving.running import broken_store
+from tests.serving.running import awaited, broken_store, logged
 from tests.serving.world import World
 
 FIELDS = {"INT64": "int64_contents", "BYTES": "bytes_contents", "FP64": "fp64_contents", "FP32": "fp32_contents"}
 
 
 @pytest.fixture(scope="module")
-def stub(server: Endpoint) -> Iterator[GRPCInferenceServiceStub]:
+def channel(server: Endpoint) -> Iterator[grpc.Channel]:
     options = [("grpc.enable_http_proxy", 0), ("grpc.max_send_message_length", -1)]
     with grpc.insecure_channel(server.grpc, options=options) as channel:
-        yield GRPCInferenceServiceStub(channel)
+        yield channel
+
+
+@pytest.fixture(scope="module")
+def stub(channel: grpc.Channel) -> GRPCInferenceServiceStub:
+    return GRPCInferenceServiceStub(channel)
 
 
 def request(world: World, *items: int, **tensors: Any) -> protocol.ModelInferRequest:
@@ -79,6 +85,18 @@ def test_raw_tensors_are_answered_raw(stub: GRPCInferenceServiceStub, world: Wor
     refused(stub, message, grpc.StatusCode.INVALID_ARGUMENT)
 
 
+@pytest.mark.parametrize(("metadata", "body"), [("of-metadata", ""), ("", "of-body"), ("of-both", "of-the-other")])
+def test_the_metadatas_request_id_is_logged_and_the_bodys_is_answered(
+    stub: GRPCInferenceServiceStub, world: World, server_folder: Path, metadata: str, body: str
+) -> None:
+    """Where one is missing the other stands for it. The log follows the header, as over HTTP; the protocol its id."""
+    message = request(world, 1)
+    message.id = body
+    answer = stub.ModelInfer(message, timeout=20, metadata=(("x-request-id", metadata),) if metadata else ())
+    assert answer.id == (body or metadata)
+    assert awaited(lambda: (metadata or body) in {line["request"] for line in logged(server_folder / "served")})
+
+
 BAD: dict[str, dict[str, Any]] = {
     "unknown tensor": {"price": ("FP64", [1.0])},
     "another datatype": {"items": ("FP64", [1.0])},
@@ -103,12 +121,22 @@ def test_bad_tensors_are_invalid_arguments(stub: GRPCInferenceServiceStub, world
     assert 5 < len(reason) < 400
 
 
-def test_a_message_above_the_limit_says_so_and_one_above_the_bound_is_not_read(
-    stub: GRPCInferenceServiceStub, world: World
+def refused_bytes(channel: grpc.Channel, content: bytes) -> str:
+    """As ``refused``, for what need not be a message."""
+    with pytest.raises(grpc.RpcError) as error:
+        channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(content, timeout=20)
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    return error.value.details()
+
+
+def test_a_message_above_the_limit_is_not_parsed_and_one_above_the_bound_is_not_read(
+    channel: grpc.Channel, stub: GRPCInferenceServiceStub, world: World
 ) -> None:
     limits = Limits()
     heavy = request(world, 1, 6, device=("BYTES", [b"x" * 2 * limits.body_bytes]))
     assert str(limits.body_bytes) in refused(stub, heavy, grpc.StatusCode.INVALID_ARGUMENT)
+    assert str(limits.body_bytes) in refused_bytes(channel, b"\xff" * (limits.body_bytes + 1))
+    assert "the protocol's" in refused_bytes(channel, b"\xff" * limits.body_bytes)
     heavier = request(world, 1, 6, device=("BYTES", [b"x" * limits.message_bytes]))
     refused(stub, heavier, grpc.StatusCode.RESOURCE_EXHAUSTED)
     assert stub.ModelInfer(request(world, 1), timeout=20).model_version == world.version

@@ -17,9 +17,9 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from serving.limits import Limits
+from tests.serving.asking import v1, v2
 from tests.serving.running import Running, awaited, broken_store, logged, running
 from tests.serving.test_grpc import request
-from tests.serving.test_http import v1, v2
 from tests.serving.world import World
 
 TOKEN = "a-token-of-some-length"

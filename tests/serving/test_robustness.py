@@ -17,8 +17,8 @@ from feature_repo.materialise import materialize
 from feature_repo.push import push
 from feature_repo.store import open_store, write_resolved
 from serving.limits import Limits
+from tests.serving.asking import v1
 from tests.serving.running import Running, awaited, running
-from tests.serving.test_http import v1
 from tests.serving.world import World
 
 LIMITS = Limits(concurrent=2, waiting=2, wait_seconds=5, store_seconds=0.3)

@@ -7,8 +7,8 @@ import httpx
 import pandas as pd
 
 from models import served
+from tests.serving.asking import outputs, v1, v2
 from tests.serving.running import awaited, broken_store, counted
-from tests.serving.test_http import outputs, v1, v2
 from tests.serving.world import World
 
 

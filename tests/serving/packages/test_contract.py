@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from serving.limits import Limits
 from serving.loading import load
 from serving.packages.contents import STATE, settings
 from tests.serving.packages.conftest import Made
+from tests.serving.running import awaited
 from tests.serving.world import World
 
 JSON = "application/json"
@@ -36,18 +38,18 @@ def runtime(server: str, runtimes: dict[str, httpx.Client]) -> httpx.Client:
 
 @pytest.fixture(scope="module")
 def expected(world: World, bento: Made) -> dict[str, Any]:
-    """The answer to ``slate`` without any server."""
+    """The answer to ``slate``, with reasons, without any server."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(STATE, str(world.state))
         answering = load(settings(bento.folder / "src"))
     try:
-        return asyncio.run(answering.document(slate(world)))["predictions"][0]
+        return asyncio.run(answering.document(slate(world, explain=True)))["predictions"][0]
     finally:
         answering.close()
 
 
-def slate(world: World) -> dict[str, Any]:
-    return document(member=world.keys("member")[1], items=[*world.keys("item"), 777])
+def slate(world: World, **changes: Any) -> dict[str, Any]:
+    return document(member=world.keys("member")[1], items=[*world.keys("item"), 777], **changes)
 
 
 def post(runtime: httpx.Client, world: World, body: Any, content_type: str = JSON, **headers: str) -> httpx.Response:
@@ -66,6 +68,15 @@ def test_the_same_scores(runtime: httpx.Client, world: World, expected: dict[str
     for ranked, ours in zip(found["slate"], expected["slate"], strict=True):
         assert ranked["probabilities"] == pytest.approx(ours["probabilities"], abs=1e-6)
     assert len({ranked["probabilities"]["click"] for ranked in found["slate"]}) == len(found["slate"])
+
+
+def test_the_same_reasons(runtime: httpx.Client, world: World, expected: dict[str, Any]) -> None:
+    (found,) = post(runtime, world, slate(world, explain=True)).json()["predictions"]
+    for ranked, ours in zip(found["slate"], expected["slate"], strict=True):
+        close = [{**reason, "effect": pytest.approx(reason["effect"], abs=1e-6)} for reason in ours["reasons"]]
+        assert ranked["reasons"] == close
+    kinds = {reason["kind"] for ranked in found["slate"] for reason in ranked["reasons"]}
+    assert kinds > {"activity", "member", "item"}
 
 
 def test_a_charset_and_several_instances(runtime: httpx.Client, world: World) -> None:
@@ -152,4 +163,29 @@ def test_nothing_is_unpickled(runtime: httpx.Client, world: World, tmp_path: Pat
 def test_a_large_body_is_refused(runtime: httpx.Client, world: World) -> None:
     answer = post(runtime, world, b'{"instances": "' + b"x" * Limits().body_bytes + b'"}')
     assert answer.status_code == 413
+    assert post(runtime, world, document()).status_code == 200
+
+
+def wide(instances: int) -> dict[str, Any]:
+    """A document of slates as large as they may be."""
+    return {"instances": document(items=list(range(MOST)))["instances"] * instances}
+
+
+def test_a_deadline_that_is_not_met(runtime: httpx.Client, world: World) -> None:
+    late = post(runtime, world, wide(Limits().instances), **{"x-request-timeout-ms": "1"})
+    reason = "expected store and model to answer within 0.001 s; they did not"
+    assert (late.status_code, late.json()) == (503, {"error": reason})
+    assert post(runtime, world, document(), **{"x-request-timeout-ms": "20000"}).status_code == 200
+
+
+def test_too_many_requests_are_told_to_come_back(server: str, runtime: httpx.Client, world: World) -> None:
+    def crowd() -> list[httpx.Response]:
+        with ThreadPoolExecutor(100) as callers:
+            return list(callers.map(lambda _: post(runtime, world, wide(2)), range(100)))
+
+    refused = awaited(lambda: [answer for answer in crowd() if answer.status_code != 200])
+    # TorchServe keeps the line itself, as long as ours, and says in its own words that it is full.
+    expected = (503, None, {"code", "type", "message"}) if server == "torchserve" else (429, "1", {"error"})
+    for answer in refused:
+        assert (answer.status_code, answer.headers.get("retry-after"), set(answer.json())) == expected
     assert post(runtime, world, document()).status_code == 200

@@ -1,0 +1,42 @@
+"""Requests to the world's model, and what may be found in the answers."""
+
+from typing import Any
+
+import httpx
+
+from tests.serving.world import World
+
+
+def v1(world: World, *items: int, member: int | None = None, **context: Any) -> dict[str, Any]:
+    member = world.keys("member")[1] if member is None else member
+    return {"instances": [{"member": member, "items": list(items), "context": {"surface": "push", **context}}]}
+
+
+def v2(world: World, *items: int, **tensors: Any) -> dict[str, Any]:
+    given = {
+        "member": ("INT64", [world.keys("member")[1]]),
+        "items": ("INT64", list(items)),
+        "surface": ("BYTES", ["push"]),
+        **tensors,
+    }
+    return {
+        "inputs": [
+            {"name": name, "datatype": datatype, "shape": [len(data)], "data": data}
+            for name, (datatype, data) in given.items()
+        ]
+    }
+
+
+def outputs(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 200, answer.text
+    return {output["name"]: output["data"] for output in answer.json()["outputs"]}
+
+
+def refused(answer: httpx.Response, status: int = 400) -> str:
+    assert answer.status_code == status, answer.text
+    (name,) = answer.json()
+    assert name == "error"
+    reason = answer.json()["error"]
+    assert "Traceback" not in answer.text
+    assert 5 < len(reason) < 400
+    return reason
