@@ -18,10 +18,7 @@ from models.counters.ragged import Ragged
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, counter_keys, counter_views, vector_view
 from models.spec import Spec
 from serving.errors import UnavailableError
-from serving.request import RankingRequest
-
-_LIVE = 60_000_000
-"""A request whose time is within so many microseconds of the clock is one of now."""
+from serving.request import RankingRequest, is_live
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ class OnlineReader:
         UnavailableError.
         """
         shared = {self._member_key: request.member, self._surface_key: request.surface}
-        as_of = None if abs(time.time_ns() // 1000 - request.time) < _LIVE else request.time - 1
+        as_of = None if is_live(request.time, time.time_ns() // 1000) else request.time - 1
         try:
             rows = await self._slate.read(shared, {self._item_key: request.items}, as_of)
         except SlateUnavailableError as error:

@@ -16,6 +16,14 @@ _INT64 = 2**63
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
+_LIVE = 60_000_000
+
+
+def is_live(moment: int, clock: int) -> bool:
+    """Whether a slate whose time is ``moment`` is asked for as of now: within a minute of the clock (microseconds)."""
+    return abs(clock - moment) < _LIVE
+
+
 @dataclass(frozen=True)
 class RankingRequest:
     """One slate to rank. ``time`` in microseconds UTC; a context column that was not given is absent."""

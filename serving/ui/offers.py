@@ -11,6 +11,7 @@ import pyarrow.parquet as parquet
 
 from models.spec import Spec
 from serving.prior import FILE
+from serving.request import is_live
 from serving.settings import Settings
 
 _SLATES = 12
@@ -19,8 +20,6 @@ _ITEMS = 20
 """Items of each."""
 _TAIL = 4 << 20
 """Bytes at the end of the served log that are looked at."""
-_LIVE = 60_000_000
-"""A slate whose time is within so many microseconds of when it was served was asked for as of now."""
 
 
 def offers(spec: Spec, settings: Settings) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:
         member = line["member"]
         if member not in found:
             given = {name: line["features"].get(name) for name in context}
-            live = abs(line["served"] - line["time"]) < _LIVE
+            live = is_live(line["time"], line["served"])
             moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=line["time"])
             found[member] = {
                 "member": str(member),

@@ -26,7 +26,7 @@ from tests.serving.deployment.load import load
 from tests.serving.running import awaited
 from tests.serving.stubbed import living
 from tests.serving.test_grpc import request
-from tests.serving.test_http import v1
+from tests.serving.asking import v1
 from tests.serving.world import CONFIG, World
 
 BACK_WITHIN = 30.0
