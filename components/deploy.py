@@ -1,4 +1,4 @@
-"""A version that passed the gate -> champion, answering at the endpoint."""
+"""A version that passed the gate -> champion at the endpoint, or a canary beside the champion."""
 
 from kfp import dsl
 
@@ -12,10 +12,13 @@ def deploy(
     training_set: dsl.Input[dsl.Dataset],
     version: str,
     endpoint: dsl.Output[dsl.Markdown],
+    canary_percent: int = 0,
 ) -> None:
     """Start the endpoint on the version, wait until it is healthy, then make the version the champion.
 
-    Where it does not come up, what was served before goes on, over its own vectors.
+    With ``canary_percent`` (1 to 99) the version gets that share of the traffic instead, and the champion stays; where
+    there is no champion yet, there is nothing to be a canary beside. Where the version does not come up, what was
+    served before goes on, over its own vectors.
     """
     from pathlib import Path
 
@@ -23,7 +26,7 @@ def deploy(
     from components.step import Step, say
     from feature_repo.push import check_pushed, pushed_until
     from feature_repo.store import write_resolved
-    from serving.endpoint import up
+    from serving.endpoint import canary, up
     from serving.example import example_request
     from serving.registry import Registry, model_name
 
@@ -32,9 +35,20 @@ def deploy(
         features, configuration = step.services.feature_folder, Path(step.services.feature_store)
         check_pushed(features, version)
         resolved = write_resolved(configuration, features)
-        running = up(step.services.folder, step.services.tracking_uri, name, version, store_config=resolved)
-        Registry(step.services.tracking_uri).promote(name, version)
+        folder, uri = step.services.folder, step.services.tracking_uri
+        registry = Registry(uri)
+        share = canary_percent if registry.champion(name) not in (None, version) else 0
+        if share:
+            running = canary(folder, uri, name, version, share, store_config=resolved)
+        else:
+            running = up(folder, uri, name, version, store_config=resolved)
+            registry.promote(name, version)
         curl = example_request(step.spec, Path(training_set.path), running, pushed_until(features, version) + 1)
-        step.ledger.note("endpoint", {"url": running.url, "grpc": running.grpc, "version": version, "curl": curl})
-        say(f"  version {version} answers at {running.url}")
-        write(endpoint, f"# {name} version {version}", f"{running.url}", f"```\n{curl}\n```")
+        facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}
+        step.ledger.note("endpoint", facts)
+        said = f"version {version} answers at {running.url}"
+        if share:
+            said = f"version {version} has {share} % of the traffic at {running.url}"
+            said += "; next: python -m serving status, then promote or rollback"
+        say(f"  {said}")
+        write(endpoint, f"# {name} version {version}", said, f"```\n{curl}\n```")

@@ -38,6 +38,7 @@ def evaluate(
             Path(model.path),
             champion,
             Path(evaluation.path),
+            champion_version=version,
         )
         headline = results["test"]["candidate"][step.spec.primary_task]
         step.ledger.metrics({f"test_{name}": value for name, value in headline.items() if isinstance(value, float)})

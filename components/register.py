@@ -31,12 +31,12 @@ def register(
     from monitoring.gate import judge_folder
     from serving.bundle import write_bundle
     from serving.prior import Prior
-    from serving.registry import Registry, model_name
+    from serving.registry import GATE, Registry, model_name
 
     with Step("register", spec, services) as step:
         registry = Registry(step.services.tracking_uri)
         name = model_name(step.spec)
-        judged = judge_folder(step.spec, Path(evaluation.path), champion=registry.champion(name))
+        judged = judge_folder(step.spec, Path(evaluation.path))
         with tempfile.TemporaryDirectory() as scratch:
             made_from = {"tables": tables, "training_set": training_set, "graph": graph}
             data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in made_from.items()}
@@ -49,7 +49,7 @@ def register(
                 Path(scratch) / "bundle",
                 Prior.fit(step.spec, Path(training_set.path)),
             )
-            number = registry.log_version(name, bundle, {"run": step.services.run, "gate": judged.decision})
+            number = registry.log_version(name, bundle, {"run": step.services.run, GATE: judged.decision})
         step.ledger.note("verdict", {**judged.to_json(), "version": number})
         say(f"  version {number} of {name}: {judged.decision}; " + "; ".join(judged.reasons))
         write(verdict, f"# Gate: {judged.decision}", *[f"- {reason}" for reason in judged.reasons])

@@ -31,10 +31,12 @@ def evaluate(
     candidate: Path,
     champion: Path | None,
     folder: Path,
+    champion_version: str | None = None,
 ) -> dict[str, Any]:
     """Score the gate and the test window with candidate, champion and floor; write predictions and metrics.
 
-    ``candidate`` and ``champion`` are model folders. Each row is predicted twice: in as-of state, and with the
+    ``candidate`` and ``champion`` are model folders; the champion's version goes into the metrics, so that the gate's
+    verdict names whom it compared with. Each row is predicted twice: in as-of state, and with the
     member's state frozen at the start of its window. The floor is fitted here, on train and validate. Writes
     ``predictions.parquet`` (columns: ``monitoring.predictions``) and then ``metrics.json`` (``monitoring.measure``) to
     ``folder``, each whole or not at all; returns ``{window: {scorer: {task: {metric: value}}}}``.
@@ -65,7 +67,7 @@ def evaluate(
     if spec.oracle:
         predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
     document = measure(spec, predictions)
-    document["champion_unusable"] = unusable
+    document |= {"champion_version": champion_version, "champion_unusable": unusable}
     write_frame(folder / PREDICTIONS, predictions)
     write_json(folder / METRICS, document)
     return {window: found["scores"] for window, found in document["windows"].items()}

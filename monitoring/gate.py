@@ -93,14 +93,15 @@ def judge(spec: Spec, predictions: pd.DataFrame, versions: dict[str, str] | None
     )
 
 
-def judge_folder(spec: Spec, folder: Path, champion: str | None = None) -> Verdict:
-    """Judge what ``evaluation.evaluate`` wrote to ``folder``; ``champion`` is the version that serves now, if any.
+def judge_folder(spec: Spec, folder: Path) -> Verdict:
+    """Judge what ``evaluation.evaluate`` wrote to ``folder``, against the champion that it scored.
 
     A champion that could not be scored is named in the reasons; the floor takes its place.
     """
     predictions = pd.read_parquet(folder / "predictions.parquet")
+    measured = read_json(folder / "metrics.json")
+    champion, unusable = measured.get("champion_version"), measured.get("champion_unusable")
     verdict = judge(spec, predictions, {"champion": champion} if champion else None)
-    unusable = read_json(folder / "metrics.json").get("champion_unusable")
     if not unusable:
         return verdict
     note = f"The champion could not be scored on this graph, so the floor is the reference ({unusable})."

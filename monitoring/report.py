@@ -1,7 +1,7 @@
 """The run's report: one self-contained HTML page, written from the ledger's record alone, whatever happened.
 
 What it reads of the record, each where it is there: the artifacts ``metrics.json``, ``predictions.parquet`` and
-``drift.html``; the notes ``verdict`` (the gate's, with ``version``), ``endpoint`` ({url, version, curl}),
+``drift.html``; the notes ``verdict`` (the gate's, with ``version``), ``endpoint`` ({url, version, percent, curl}),
 ``monitoring`` (of ``watch``), ``data`` ({table: sha256}), ``graph`` ({part: count}) and ``comparison``.
 """
 
@@ -142,7 +142,7 @@ def _metrics(record: LedgerRecord) -> dict[str, Any] | None:
 def _headline(record: LedgerRecord) -> dict[str, Any]:
     """The state of the run in one line: tone is good, held, bad or quiet."""
     verdict, failure = record.notes.get("verdict"), record.failure
-    endpoint = record.notes.get("endpoint")
+    endpoint = record.notes.get("endpoint") or {}
     if failure is not None:
         word = "failed" if failure.status == "failed" else "was interrupted"
         reasons = [failure.error or "No error was recorded."]
@@ -151,12 +151,14 @@ def _headline(record: LedgerRecord) -> dict[str, Any]:
         return {"tone": "quiet", "title": "No verdict in this run", "reasons": []}
     version = verdict.get("version", "of this run")
     if verdict["decision"] == "promote":
+        percent = endpoint.get("percent", 100)
         serves = f" and answers at {endpoint['url']}" if endpoint else ""
-        return {
-            "tone": "good",
-            "title": f"Promoted: version {version} passed the gate{serves}",
-            "reasons": verdict["reasons"],
-        }
+        reasons = verdict["reasons"]
+        if percent < 100:
+            serves = f" and has {percent} % of the traffic at {endpoint['url']}"
+            reasons = [*reasons, "The champion keeps the rest. Next: python -m serving promote, or rollback."]
+        word = "Promoted" if percent == 100 else "Canary"
+        return {"tone": "good", "title": f"{word}: version {version} passed the gate{serves}", "reasons": reasons}
     return {"tone": "held", "title": f"Held: version {version} may not serve", "reasons": verdict["reasons"]}
 
 

@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _local(options: argparse.Namespace) -> int:
-    run_local(options.pipeline, options.spec, options.data, options.state)
+    parameters = {"canary_percent": options.canary_percent} if options.pipeline == "training" else {}
+    run_local(options.pipeline, options.spec, options.data, options.state, parameters)
     return 0
 
 
@@ -47,15 +48,16 @@ def _submit(options: argparse.Namespace) -> int:
         state=options.state,
         features=options.state,
     )
-    pool = {}
+    parameters = {}
     if options.pipeline == "training":
-        pool = {
+        parameters = {
             "accelerator": options.accelerator,
             "accelerator_count": str(options.accelerator_count),
             "node_selector": options.node_selector,
             "tolerations": options.tolerations,
+            "canary_percent": options.canary_percent,
         }
-    run = submit(options.pipeline, options.spec, options.data, options.host, services, options.experiment, pool)
+    run = submit(options.pipeline, options.spec, options.data, options.host, services, options.experiment, parameters)
     print(f"run {run} created; see {options.host.rstrip('/')}/#/runs/details/{run}")
     return 0
 
@@ -69,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--spec", type=Path, default=Path("configs/professional.yaml"))
     local.add_argument("--data", type=Path, help="folder with the raw data, where the adapter needs one")
     local.add_argument("--state", type=Path, default=Path("state"), help="folder of registry, stores and reports")
+    _add_canary(local)
     local.set_defaults(run=_local)
 
     compiled = commands.add_parser("compile", help="write every pipeline as YAML for a cluster")
@@ -89,8 +92,20 @@ def _parser() -> argparse.ArgumentParser:
     send.add_argument("--accelerator-count", type=int, default=1)
     send.add_argument("--node-selector", type=json.loads, default={}, help="JSON, of the GPU pool")
     send.add_argument("--tolerations", type=json.loads, default=[], help="JSON list, of the GPU pool")
+    _add_canary(send)
     send.set_defaults(run=_submit)
     return parser
+
+
+def _add_canary(command: argparse.ArgumentParser) -> None:
+    summary = "share of the traffic for a version that passes the gate (training only; default: 0 = it is promoted)"
+    command.add_argument("--canary-percent", type=_percent, default=0, metavar="0..99", help=summary)
+
+
+def _percent(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 100):
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 to 99; found {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from components.services import Services
 from models.spec import load_spec
@@ -17,9 +18,11 @@ from pipelines.lock import state_lock
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run_local(pipeline: str, spec_path: Path, data: Path | None, state: Path) -> Path:
-    """Run ``pipeline`` on the spec; returns the report's path. Raises SpecError or RunError; writes nothing before
-    spec, data folder and lock are found good."""
+def run_local(
+    pipeline: str, spec_path: Path, data: Path | None, state: Path, parameters: dict[str, Any] | None = None
+) -> Path:
+    """Run ``pipeline`` on the spec; returns the report's path. ``parameters`` are the pipeline's own. Raises SpecError
+    or RunError; writes nothing before spec, data folder and lock are found good."""
     from feature_repo.errors import SourceError
     from feature_repo.sources import check
 
@@ -39,6 +42,7 @@ def run_local(pipeline: str, spec_path: Path, data: Path | None, state: Path) ->
         folder = state.resolve() / "runs" / run
         compiled = compile_pipeline(pipeline, folder / "pipeline.yaml")
         values = arguments(pipeline, spec, services.to_json(), str(data.resolve()) if data else "")
+        values |= parameters or {}
         print(f"Heliograph: {pipeline} on {spec_path} (run {run}, log {folder / 'run.log'})", flush=True)
         _run(compiled, values, state.resolve() / "pipeline", folder / "run.log")
     return services.report_folder / "index.html"

@@ -17,16 +17,16 @@ def submit(
     host: str,
     services: Services,
     experiment: str,
-    pool: dict[str, Any] | None = None,
+    parameters: dict[str, Any] | None = None,
 ) -> str:
-    """Create a run of ``pipeline`` at ``host``; returns its id. ``pool`` holds the GPU pool's parameters (training
-    only). Raises SubmitError if the cluster cannot be reached or refuses."""
+    """Create a run of ``pipeline`` at ``host``; returns its id. ``parameters`` are the pipeline's own, such as the GPU
+    pool's. Raises SubmitError if the cluster cannot be reached or refuses."""
     import kfp
     import kfp_server_api
     import urllib3
 
     spec = load_spec(spec_path)
-    values = {**arguments(pipeline, spec, services.to_json(), data), **(pool or {})}
+    values = {**arguments(pipeline, spec, services.to_json(), data), **(parameters or {})}
     try:
         client = kfp.Client(host=host)
         with tempfile.TemporaryDirectory() as folder:

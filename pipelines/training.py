@@ -1,4 +1,4 @@
-"""The training pipeline: raw data -> a champion at the endpoint, a drift page and a report."""
+"""The training pipeline: raw data -> a champion (or a canary) at the endpoint, a drift page and a report."""
 
 from kfp import dsl
 
@@ -25,8 +25,12 @@ def training(
     accelerator_count: str = "0",
     node_selector: dict = {},  # noqa: B006 - a KFP parameter's default, never changed
     tolerations: list = [],  # noqa: B006
+    canary_percent: int = 0,
 ) -> None:
-    """``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train`."""
+    """``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train`.
+
+    ``canary_percent``: 0 = a version that passes the gate becomes the champion; 1 to 99 = it gets that share beside it.
+    """
     exit_task = light(stateful(report(spec=spec, services=services)))
     with dsl.ExitHandler(exit_task, name="road"):
         ingested = heavy(stateful(ingest(spec=spec, services=services, data=data)))
@@ -70,7 +74,15 @@ def training(
                 )
             )
             light(
-                stateful(deploy(spec=spec, services=services, training_set=training_set, version=version).after(pushed))
+                stateful(
+                    deploy(
+                        spec=spec,
+                        services=services,
+                        training_set=training_set,
+                        version=version,
+                        canary_percent=canary_percent,
+                    ).after(pushed)
+                )
             )
         light(
             stateful(

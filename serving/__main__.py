@@ -2,22 +2,25 @@
 
 import argparse
 import sys
+from itertools import islice
 from pathlib import Path
 
-from serving import endpoint
+from serving import endpoint, model_options
 from serving.deployment import command as deployment
 from serving.deployment.errors import DeploymentError, VerdictError
 from serving.errors import EndpointError, RegistryError, UnavailableError
 from serving.packages import command as packages
 from serving.packages.errors import PackageError
 
+_VERSIONS = 10
+"""So many are listed."""
 _ERRORS = (DeploymentError, EndpointError, PackageError, RegistryError, UnavailableError, VerdictError)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 for a failure, 3 for ``status`` of an endpoint that is not up."""
     options = _parser().parse_args(arguments)
-    commands = {"up": _up, "down": _down, "status": _status, "package": packages.run}
+    commands = {"up": _up, "down": _down, "status": _status, "versions": _versions, "package": packages.run}
     try:
         return commands.get(options.command, deployment.run)(options)
     except _ERRORS as error:
@@ -30,27 +33,30 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     summary = "serve a version, in the place of the one that is served; no request fails"
     up = commands.add_parser("up", help=summary, description=summary)
-    deployment.add_model(up)
+    model_options.add(up)
     deployment.add_target(up)
     up.add_argument("--version", help="version (default: the champion)")
     up.add_argument("--port", type=int, help="port of HTTP and gRPC (default: the one that is held, or a free one)")
     up.add_argument("--host", help="address to listen at (default: the one that is held, or this machine only)")
     up.add_argument("--store-config", type=Path, help="feature_store.yaml with absolute paths")
     up.add_argument("--token-file", help="file with the token that callers must show (default: as held, or none; '')")
+    deployment.add_limits(up)
     summary = "stop serving on this machine"
     down = commands.add_parser("down", help=summary, description=summary)
     down.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
     summary = "say which versions are served, and whether they answer"
     status = commands.add_parser("status", help=summary, description=summary)
-    deployment.add_model(status)
+    model_options.add(status)
     deployment.add_target(status)
+    summary = "list the registered versions, with what the gate said"
+    model_options.add(commands.add_parser("versions", help=summary, description=summary))
     deployment.add(commands)
     packages.add(commands)
     return parser
 
 
 def _up(options: argparse.Namespace) -> int:
-    registry, name = deployment.model(options)
+    registry, name = model_options.find(options)
     if options.target == "cluster":
         version = options.version or registry.require_champion(name)
         deployment.cluster(options, name, version).apply()
@@ -65,6 +71,7 @@ def _up(options: argparse.Namespace) -> int:
         options.port,
         host=options.host,
         token_file=options.token_file,
+        limits=deployment.limits(options),
     )
     print(f"up: {served.name} version {served.version}\n{served.url}\ngRPC {served.grpc}")
     print("next: python -m serving status, or canary --version V")
@@ -79,7 +86,7 @@ def _down(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     if options.target == "cluster":
-        _, name = deployment.model(options)
+        _, name = model_options.find(options)
         for revision, percent in deployment.cluster(options, name, "").traffic().items():
             print(f"{revision}: {percent} % of the traffic")
         return 0
@@ -92,6 +99,16 @@ def _status(options: argparse.Namespace) -> int:
         print(f"version {worker.version}: {worker.percent} % of the traffic, {requests} requests so far")
     print("next: python -m serving " + ("promote, or rollback" if found.endpoint.canary else "canary --version V"))
     return 0 if found.state == "up" else 3
+
+
+def _versions(options: argparse.Namespace) -> int:
+    registry, name = model_options.find(options)
+    roles = {registry.candidate(name): " (candidate)", registry.champion(name): " (champion)"}
+    print(f"{name}: what the gate said, newest first")
+    for version, decision in islice(registry.decisions(name).items(), _VERSIONS):
+        print(f"version {version}: {decision or 'was not asked'}{roles.get(version, '')}")
+    print("next: python -m serving canary --version V, where the gate said promote")
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,17 +2,17 @@
 
 ``python -m serving.container``; deploy/*.yaml set the variables. HELIOGRAPH_MODEL and HELIOGRAPH_VERSION say what to
 serve, MLFLOW_TRACKING_URI where it is registered, HELIOGRAPH_STORE (default: feature_store.cluster.yaml of the image)
-where its features are, HELIOGRAPH_WORK where the bundle and the served log may be written. Knative sets PORT.
+where its features are, HELIOGRAPH_WORK where the bundle and the served log may be written, HELIOGRAPH_LIMITS (JSON)
+what of ``Limits`` is not the default. HTTP is at PORT, which Knative sets, gRPC at HELIOGRAPH_GRPC_PORT (default: 8081,
+as KServe's own servers have it).
 """
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from serving.errors import EndpointError, RegistryError
-from serving.limits import Limits
-from serving.listening import free_port
+from serving.limits import parse_limits
 from serving.registry import SLOT, Registry
 from serving.runtime import serve
 from serving.settings import Settings
@@ -30,10 +30,6 @@ def settings_of(environment: dict[str, str]) -> Settings:
     if not store.is_file():
         raise EndpointError(f"HELIOGRAPH_STORE: expected a feature_store.yaml; found none at {store}")
     work = Path(environment.get("HELIOGRAPH_WORK", "/tmp/heliograph"))
-    host = environment.get("HELIOGRAPH_HOST", _EVERYWHERE)
-    limits = Limits()
-    if concurrent := environment.get("HELIOGRAPH_CONCURRENT"):
-        limits = replace(limits, concurrent=_number("HELIOGRAPH_CONCURRENT", concurrent))
     registry = Registry(tracking_uri)
     return Settings(
         name=name,
@@ -42,9 +38,9 @@ def settings_of(environment: dict[str, str]) -> Settings:
         store_config=str(store),
         served=str((work / "served").resolve()),
         port=_number("PORT", environment.get("PORT", "8080")),
-        grpc_port=free_port(host),
-        host=host,
-        limits=limits,
+        grpc_port=_number("HELIOGRAPH_GRPC_PORT", environment.get("HELIOGRAPH_GRPC_PORT", "8081")),
+        host=environment.get("HELIOGRAPH_HOST", _EVERYWHERE),
+        limits=parse_limits(environment.get("HELIOGRAPH_LIMITS", "{}"), "HELIOGRAPH_LIMITS"),
         slot=registry.tags(name, version).get(SLOT, ""),
     )
 

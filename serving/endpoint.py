@@ -8,11 +8,13 @@ from serving.deployment import worker
 from serving.deployment.embedded import START_SECONDS, Embedded
 from serving.deployment.machine import Machine
 from serving.deployment.record import Endpoint, Worker
+from serving.deployment.rollout import Rollout
 from serving.errors import EndpointError
+from serving.limits import Limits
 from serving.listening import reached_at
 from serving.registry import Registry
 
-__all__ = ["Endpoint", "Status", "down", "requests", "served_versions", "status", "up"]
+__all__ = ["Endpoint", "Status", "canary", "down", "requests", "served_versions", "status", "up"]
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,16 @@ def up(
     seconds: float = START_SECONDS,
     host: str | None = None,
     token_file: str | None = None,
+    limits: Limits | None = None,
 ) -> Endpoint:
     """Serve a registered version (None = the champion) with all traffic, and return once it is healthy.
 
-    A version that is served already goes on until the new one answers, and no request fails. ``port``, ``host`` and
-    ``token_file`` None: those that are held; else a free one, an address that is reached from this machine only, no
-    token. ``token_file``: what callers must show (``serving.token``; "" = nothing). ``store_config``: a
-    feature_store.yaml with absolute paths (None = the state folder's). Raises RegistryError for a version that is
-    unknown or was tampered with, EndpointError (with the log's last lines) if the server does not become healthy within
-    ``seconds``.
+    A version that is served already goes on until the new one answers, and no request fails. ``port``, ``host``,
+    ``token_file`` and ``limits`` None: those that are held; else a free one, an address that is reached from this
+    machine only, no token, the defaults. ``token_file``: what callers must show (``serving.token``; "" = nothing).
+    ``store_config``: a feature_store.yaml with absolute paths (None = the state folder's). Raises RegistryError for a
+    version that is unknown or was tampered with, EndpointError (with the log's last lines) if the server does not
+    become healthy within ``seconds``.
     """
     registry = Registry(tracking_uri)
     version = version or registry.require_champion(name)
@@ -50,7 +53,31 @@ def up(
         raise EndpointError(
             f"{store_config}: expected the store's configuration; found none. Apply the features first."
         )
-    return Embedded(state, registry, name, seconds).up(version, store_config, host, port, token_file)
+    return Embedded(state, registry, name, seconds).up(version, store_config, host, port, token_file, limits)
+
+
+def canary(
+    state: Path,
+    tracking_uri: str,
+    name: str,
+    version: str,
+    percent: int,
+    store_config: Path | None = None,
+    seconds: float = START_SECONDS,
+) -> Endpoint:
+    """Give a version that passed the gate a share of the traffic; what is served keeps the rest, else the champion.
+
+    The champion stays the champion. Raises VerdictError where the gate did not let the version out, else as ``up``.
+    """
+    found = Machine(state).found()
+    if found is None or found.name != name:
+        up(state, tracking_uri, name, store_config=store_config, seconds=seconds)
+    registry = Registry(tracking_uri)
+    Rollout(Embedded(state, registry, name, seconds), registry, name).canary(version, percent)
+    changed = Machine(state).found()
+    if changed is None:
+        raise EndpointError(f"{name}: expected it to be served; found that it was taken down meanwhile. Begin again.")
+    return changed
 
 
 def down(state: Path) -> bool:

@@ -1,6 +1,11 @@
 """What a server takes in, and how long it takes over it."""
 
-from dataclasses import dataclass
+import json
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from serving.errors import EndpointError
 
 
 @dataclass(frozen=True)
@@ -9,7 +14,7 @@ class Limits:
 
     body_bytes: int = 1 << 20
     """Bytes of an HTTP body or of a gRPC message; more is answered with 413, or with INVALID_ARGUMENT."""
-    message_bytes: int = 16 << 20
+    message_bytes: int = 4 << 20
     """Bytes of a gRPC message that is taken in at all; more is refused unread by gRPC itself: RESOURCE_EXHAUSTED."""
     instances: int = 16
     """Instances of one v1 request."""
@@ -35,3 +40,33 @@ class Limits:
     """Deadline of the online read; later the slate is ranked by popularity, and says so."""
     drain_seconds: float = 5.0
     """How long requests are still taken after SIGTERM while some keep coming."""
+
+
+def read_limits(file: Path) -> Limits:
+    """The limits that a JSON file names; those it does not name are the defaults. Raises EndpointError."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EndpointError(f"limits: expected JSON in {file}; found {type(error).__name__}.") from None
+    return parse_limits(text, str(file))
+
+
+def parse_limits(text: str, source: str) -> Limits:
+    """As ``read_limits``; ``source`` is what an error names."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise EndpointError(f"{source}: expected JSON; found none ({error}).") from None
+    if not isinstance(document, dict):
+        raise EndpointError(f'{source}: expected an object such as {{"concurrent": 8}}; found {document!r:.40}.')
+    known = {field.name: field.type for field in fields(Limits)}
+    for name, value in document.items():
+        if name not in known:
+            raise EndpointError(f"{source}: expected limits ({', '.join(known)}); found {name!r:.40}.")
+        whole = known[name] is int
+        # JSON's true is an int to Python, its NaN and Infinity are floats.
+        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if not number or not 0 < value < math.inf:
+            kind = "a whole number" if whole else "a number"
+            raise EndpointError(f"{source}: expected {kind} above 0 as {name}; found {value!r:.40}.")
+    return Limits(**document)

@@ -17,10 +17,12 @@ from serving.errors import RegistryError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["CANDIDATE", "CHAMPION", "DIGEST", "SLOT", "Registry", "model_name"]
+__all__ = ["CANDIDATE", "CHAMPION", "DIGEST", "GATE", "SLOT", "Registry", "model_name"]
 
 CHAMPION, CANDIDATE = "champion", "candidate"
 DIGEST = "heliograph.digest"
+GATE = "gate"
+"""The tag that says what the gate decided; the whole verdict lies in the bundle."""
 SLOT = "heliograph.slot"
 """The tag that says in which slot of the online store a version's vectors are."""
 _ARTIFACTS = "bundle"
@@ -92,6 +94,12 @@ class Registry:
         """The versions of a model, oldest first; none for an unknown model."""
         found = self._client().search_model_versions(f"name = '{name}'")
         return [str(number) for number in sorted(int(version.version) for version in found)]
+
+    def decisions(self, name: str) -> dict[str, str]:
+        """What the gate decided, by version, the newest first; "" where it was not asked."""
+        found = self._client().search_model_versions(f"name = '{name}'")
+        newest = sorted(found, key=lambda version: int(version.version), reverse=True)
+        return {str(version.version): version.tags.get(GATE, "") for version in newest}
 
     def tags(self, name: str, version: str) -> dict[str, str]:
         """The tags of a version."""

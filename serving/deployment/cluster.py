@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from serving.deployment.errors import DeploymentError
-from serving.deployment.inference_service import VERSION, Deployment, inference_service
+from serving.deployment.inference_service import LIMITS, VERSION, Deployment, inference_service
+from serving.limits import Limits, parse_limits
 
 if TYPE_CHECKING:
     from kserve import KServeClient
@@ -77,15 +78,20 @@ class Cluster:
 
     def _newest(self) -> tuple[str, int]:
         """The version that was put there last, and its share."""
-        predictor = self._service()["spec"]["predictor"]
-        version = next(entry["value"] for entry in predictor["containers"][0]["env"] if entry["name"] == VERSION)
-        return version, predictor.get("canaryTrafficPercent", 100)
+        service = self._service()
+        return _environment(service)[VERSION], service["spec"]["predictor"].get("canaryTrafficPercent", 100)
 
     def _patch(self, version: str, percent: int) -> None:
-        service = inference_service(replace(self._deployment, version=version), percent)
+        # A canary takes in what the version does that it is compared with.
+        limits = self._deployment.limits or self._held_limits()
+        service = inference_service(replace(self._deployment, version=version, limits=limits), percent)
         name, namespace = self._deployment.name, self._deployment.namespace
         changed = self._ask(lambda: self._client.patch(name, service, namespace=namespace))
         self._await_ready(changed["metadata"].get("generation"))
+
+    def _held_limits(self) -> Limits:
+        """Those of the service as it is."""
+        return parse_limits(_environment(self._service()).get(LIMITS, "{}"), f"{self._deployment.name}: {LIMITS}")
 
     def _await_ready(self, generation: int | None) -> None:
         if self._seconds:
@@ -123,6 +129,11 @@ class Cluster:
             return call()
         except RuntimeError as error:
             raise _refused(error) from None
+
+
+def _environment(service: dict[str, Any]) -> dict[str, str]:
+    """The variables that our container is given by value."""
+    return {entry["name"]: entry.get("value", "") for entry in service["spec"]["predictor"]["containers"][0]["env"]}
 
 
 def _refused(error: RuntimeError) -> DeploymentError:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from feature_repo.errors import PushError
 from feature_repo.push import check_pushed
+from serving import model_options
 from serving.deployment.cluster import Cluster
 from serving.deployment.embedded import Embedded
 from serving.deployment.errors import DeploymentError
 from serving.deployment.inference_service import Deployment, inference_service, to_yaml
-from serving.deployment.record import last_served
 from serving.deployment.rollout import Rollout, Target
-from serving.errors import RegistryError
+from serving.limits import Limits, read_limits
 from serving.registry import Registry
 
 if TYPE_CHECKING:
@@ -30,20 +30,15 @@ def add(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     """The sub-commands and their options."""
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        add_model(command)
+        model_options.add(command)
         add_target(command)
         if name == "canary":
             command.add_argument("--percent", type=int, default=10, help="share of the traffic, 1 to 99 (default: 10)")
+        if name == "manifest":
+            add_limits(command)
         if name != "rollback":
             default = {"canary": "the candidate", "promote": "the canary", "manifest": "the champion"}[name]
             command.add_argument("--version", help=f"version (default: {default})")
-
-
-def add_model(command: argparse.ArgumentParser) -> None:
-    """The options that name a model."""
-    command.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
-    command.add_argument("--model", help="registered model (default: the only one, or the one served last)")
-    command.add_argument("--tracking-uri", help="MLflow (default: the state folder's database)")
 
 
 def add_target(command: argparse.ArgumentParser) -> None:
@@ -53,9 +48,20 @@ def add_target(command: argparse.ArgumentParser) -> None:
     command.add_argument("--image", default=Deployment.image, help="this repository's, on a cluster (%(default)s)")
 
 
+def add_limits(command: argparse.ArgumentParser) -> None:
+    """The option that says what a server takes in."""
+    command.add_argument("--limits", type=Path, help="JSON file of serving.limits.Limits (default: what is held)")
+
+
+def limits(options: argparse.Namespace) -> Limits | None:
+    """What that option says; None where it says nothing. Raises EndpointError."""
+    file: Path | None = getattr(options, "limits", None)
+    return None if file is None else read_limits(file)
+
+
 def run(options: argparse.Namespace) -> int:
     """Do it, and say what can be done next. Raises DeploymentError, EndpointError, RegistryError, VerdictError."""
-    registry, name = model(options)
+    registry, name = model_options.find(options)
     if options.command == "manifest":
         version = options.version or registry.require_champion(name)
         print(to_yaml(inference_service(_deployment(options, name, version))), end="")
@@ -78,21 +84,6 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def model(options: argparse.Namespace) -> tuple[Registry, str]:
-    """The registry and the model that are meant: the one registered; of several, the one that was served last."""
-    database = options.state / "mlflow" / "mlflow.db"
-    if options.tracking_uri is None and not database.is_file():
-        raise RegistryError(f"{database}: expected the registry of a run; found none. Run `make demo` first.")
-    registry = Registry(options.tracking_uri or f"sqlite:///{database.resolve()}")
-    names = registry.names() if options.model is None else [options.model]
-    if len(names) == 1:
-        return registry, names[0]
-    last = last_served(options.state)
-    if last is not None and last in names:
-        return registry, last
-    raise RegistryError(f"registry: expected one model; found {', '.join(names) or 'none'}. Name one with --model.")
-
-
 def target(options: argparse.Namespace, registry: Registry, name: str) -> Target:
     """The place that is meant."""
     return Embedded(options.state, registry, name) if options.target == "embedded" else cluster(options, name, "")
@@ -103,6 +94,7 @@ def cluster(options: argparse.Namespace, name: str, version: str) -> Cluster:
     from kserve import KServeClient
     from kubernetes.config import ConfigException  # type: ignore[import-untyped]
 
+    deployment = _deployment(options, name, version)
     try:
         client = KServeClient()
     except (ConfigException, RuntimeError, OSError) as error:
@@ -110,7 +102,7 @@ def cluster(options: argparse.Namespace, name: str, version: str) -> Cluster:
         raise DeploymentError(
             f"cluster: expected a kubeconfig that can be used; found {reason}. Set KUBECONFIG."
         ) from None
-    return Cluster(client, _deployment(options, name, version))
+    return Cluster(client, deployment)
 
 
 def _say_cold(state: Path, place: Target) -> None:
@@ -128,4 +120,5 @@ def _deployment(options: argparse.Namespace, name: str, version: str) -> Deploym
     if not uri.startswith(("http://", "https://")):
         found = uri or "none"
         raise DeploymentError(f"--tracking-uri: expected an MLflow server that the cluster reaches too; found {found}.")
-    return Deployment(name, version, image=options.image, namespace=options.namespace, tracking_uri=uri)
+    image, namespace = options.image, options.namespace
+    return Deployment(name, version, image, namespace, tracking_uri=uri, limits=limits(options))

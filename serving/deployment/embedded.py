@@ -12,6 +12,7 @@ from pathlib import Path
 from serving.deployment.errors import DeploymentError
 from serving.deployment.machine import Machine
 from serving.deployment.record import Endpoint, Worker
+from serving.limits import Limits
 from serving.listening import LOOPBACK, free_port
 from serving.registry import Registry
 from serving.settings import Settings
@@ -38,10 +39,12 @@ class Embedded:
         host: str | None = None,
         port: int | None = None,
         token_file: str | None = None,
+        limits: Limits | None = None,
     ) -> Endpoint:
         """Serve a version with all traffic. At the address of what is served already, no request fails meanwhile.
 
-        ``host``, ``port`` and ``token_file`` None: as they are held; else loopback, a free one, no token ("").
+        ``host``, ``port``, ``token_file`` and ``limits`` None: as they are held; else loopback, a free one, no token
+        (""), the defaults.
         """
         with self._machine.changing() as found:
             held = None if found is None else Settings.read(Path(found.stable.settings))
@@ -56,6 +59,7 @@ class Embedded:
                 served=str(self._machine.folder / "served"),
                 port=0,
                 grpc_port=0,
+                limits=limits or (held.limits if held else Limits()),
                 token_file=str(Path(token_file).resolve()) if token_file else "",
             )
             return self._up(found, settings, host, port, _previous(found, self._name, version))

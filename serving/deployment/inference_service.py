@@ -4,8 +4,11 @@ The predictor is our image, which runs ``serving.container``: it fetches the ver
 verifies its digests, so that no storage initialiser and no pickle is involved.
 """
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
+
+from serving.limits import Limits
 
 if TYPE_CHECKING:
     from kserve import V1beta1InferenceService
@@ -15,6 +18,7 @@ CONTAINER = "kserve-container"
 """The name that KServe expects of a custom predictor's container."""
 PORT = 8080
 VERSION = "HELIOGRAPH_VERSION"
+LIMITS = "HELIOGRAPH_LIMITS"
 _WORK = "/work"
 _USER = 1000
 
@@ -36,8 +40,8 @@ class Deployment:
     must show one."""
     replicas: tuple[int, int] = (1, 4)
     """Fewest and most."""
-    concurrency: int = 8
-    """Requests at work in one replica: what is scaled by, and ``Limits.concurrent``."""
+    limits: Limits | None = None
+    """None: those of the service as it is, else the defaults. It is scaled by ``concurrent``, requests at work."""
     cpu: str = "2"
     memory: str = "3Gi"
 
@@ -67,11 +71,13 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         V1VolumeMount,
     )
 
+    limits = deployment.limits or Limits()
+    named = {name: value for name, value in asdict(limits).items() if value != getattr(Limits, name)}
     variables = {
         "HELIOGRAPH_MODEL": deployment.model,
         VERSION: deployment.version,
         "HELIOGRAPH_WORK": _WORK,
-        "HELIOGRAPH_CONCURRENT": str(deployment.concurrency),
+        LIMITS: json.dumps(named),
         "MLFLOW_TRACKING_URI": deployment.tracking_uri,
     }
     size = {"cpu": deployment.cpu, "memory": deployment.memory}
@@ -81,6 +87,7 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         command=["python", "-m", "serving.container"],
         env=[V1EnvVar(name=name, value=value) for name, value in variables.items()],
         env_from=[V1EnvFromSource(secret_ref=V1SecretEnvSource(name=deployment.secret))],
+        # HTTP alone: Knative takes one port of a container. gRPC listens at serving.container's own, not routed.
         ports=[V1ContainerPort(name="http1", container_port=PORT, protocol="TCP")],
         resources=V1ResourceRequirements(requests=size, limits=size),
         # The bundle is fetched and loaded first. Ready also waits for the store: serving/answering.py.
@@ -104,7 +111,7 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         min_replicas=fewest,
         max_replicas=most,
         scale_metric="concurrency",
-        scale_target=deployment.concurrency,
+        scale_target=limits.concurrent,
         timeout=30,  # Knative gives a pod that ends as long
         volumes=[V1Volume(name=name, empty_dir=V1EmptyDirVolumeSource()) for name in ("work", "tmp")],
     )

@@ -43,19 +43,20 @@ class Rollout:
     def canary(self, version: str | None, percent: int) -> str:
         """Give a version (None = the candidate) a share, if the gate let it out; answers the version.
 
-        Raises VerdictError where it did not.
+        Raises VerdictError where it did not, or compared with another version than today's champion.
         """
         chosen = version or self._registry.candidate(self._name)
         if chosen is None:
             raise VerdictError(f"{self._name}: expected a candidate; found none. Train one, or name a --version.")
-        self._check(chosen)
+        self._check(chosen, self._registry.champion(self._name))
         self._target.canary(chosen, percent)
         return chosen
 
     def promote(self, version: str | None = None) -> str:
         """Give a version (None = the canary) all traffic and make it the champion; answers it. Raises VerdictError.
 
-        A call that was cut off in between is finished by another one that names the version.
+        A canary that is under way is promoted whatever became the champion meanwhile. A call that was cut off in
+        between is finished by another one that names the version.
         """
         chosen = version or self._target.candidate()
         self._check(chosen)
@@ -67,13 +68,18 @@ class Rollout:
         """Take the traffic back, whatever the gate said; answers the version that serves no longer."""
         return self._target.rollback()
 
-    def _check(self, version: str) -> None:
+    def _check(self, version: str, champion: str | None = None) -> None:
         with tempfile.TemporaryDirectory() as scratch:
-            check_verdict(version, self._registry.download(self._name, version, Path(scratch) / "bundle"))
+            bundle = self._registry.download(self._name, version, Path(scratch) / "bundle")
+            check_verdict(version, bundle, champion)
 
 
-def check_verdict(version: str, bundle: Path) -> None:
-    """Raise VerdictError unless the gate let the version of a bundle out."""
+def check_verdict(version: str, bundle: Path, champion: str | None = None) -> None:
+    """Raise VerdictError unless the gate let the version of a bundle out.
+
+    With ``champion`` the verdict has to be one against that version. One that names none was given when there was no
+    champion, or before verdicts named it, and is taken.
+    """
     verdict = _verdict(json.loads((bundle / "metrics.json").read_text(encoding="utf-8")))
     if verdict is None:
         raise VerdictError(
@@ -84,7 +90,13 @@ def check_verdict(version: str, bundle: Path) -> None:
         reasons = " ".join(str(reason) for reason in verdict.get("reasons", []))
         raise VerdictError(
             f"version {version}: expected the gate's verdict {_PASSED!r}; found {verdict['decision']!r}: {reasons} "
-            "Choose a version that passed: python -m serving status"
+            "Choose a version that passed: python -m serving versions"
+        )
+    compared = verdict.get("versions", {}).get("champion")
+    if champion not in (None, version) and compared not in (None, champion):
+        raise VerdictError(
+            f"version {version}: expected a verdict against the champion, version {champion}; found one against "
+            f"version {compared}. Run the training pipeline again, which compares with today's."
         )
 
 

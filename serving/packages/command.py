@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.errors import RegistryError
+from serving import model_options
 from serving.packages.bento import build_bento
 from serving.packages.contents import STATE
 from serving.packages.errors import PackageError
 from serving.packages.torchserve import WARNING, export_archive, start_line
-from serving.registry import Registry
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -21,11 +20,9 @@ def add(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
     kinds = commands.add_parser("package", help=summary, description=summary).add_subparsers(dest="kind", required=True)
     for kind, what in (("bentoml", "a bento"), ("torchserve", "a .mar; TorchServe is archived upstream")):
         command = kinds.add_parser(kind, help=what, description=what)
-        command.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
+        model_options.add(command)
         command.add_argument("--output", type=Path, required=True, help="folder to write, which must not exist yet")
         command.add_argument("--version", help="version (default: the champion)")
-        command.add_argument("--model", help="registered model (default: the only one)")
-        command.add_argument("--tracking-uri", help="MLflow (default: the state folder's database)")
         if kind == "torchserve":
             command.add_argument("--accept-unmaintained", action="store_true", help="say that you know, or be refused")
 
@@ -34,11 +31,8 @@ def run(options: argparse.Namespace) -> int:
     """Make the package and say how it is started. Raises RegistryError, PackageError."""
     if options.kind == "torchserve" and not options.accept_unmaintained:
         raise PackageError(f"{WARNING}\nNothing was written: add --accept-unmaintained if you want it all the same.")
-    database = options.state / "mlflow" / "mlflow.db"
-    if options.tracking_uri is None and not database.is_file():
-        raise RegistryError(f"{database}: expected the registry of a run; found none. Run `make demo` first.")
-    registry = Registry(options.tracking_uri or f"sqlite:///{database.resolve()}")
-    name, output = options.model or _only_model(registry), options.output.resolve()
+    registry, name = model_options.find(options)
+    output = options.output.resolve()
     if options.kind == "bentoml":
         build_bento(registry, name, options.version, output)
         quiet = f"BENTOML_DO_NOT_TRACK=True {STATE}={options.state.resolve()}"
@@ -47,10 +41,3 @@ def run(options: argparse.Namespace) -> int:
         export_archive(registry, name, options.version, output)
         print(f"archive: {output / name}.mar\nWARNING: {WARNING}\nstart, in {output}: {start_line(name)}")
     return 0
-
-
-def _only_model(registry: Registry) -> str:
-    names = registry.names()
-    if len(names) != 1:
-        raise RegistryError(f"registry: expected one model; found {', '.join(names) or 'none'}. Name one with --model.")
-    return names[0]

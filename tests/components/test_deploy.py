@@ -10,6 +10,7 @@ from components.deploy import deploy
 from components.services import Services
 from feature_repo.errors import PushError
 from feature_repo.push import push, slot_of
+from monitoring.ledger import Ledger
 from serving.errors import EndpointError
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world
@@ -19,9 +20,13 @@ class FakeRegistry:
     """Remembers what became the champion."""
 
     promoted: list[tuple[str, str]]
+    serves: str | None
 
     def __init__(self, tracking_uri: str) -> None:
         assert tracking_uri.startswith("sqlite:///")
+
+    def champion(self, name: str) -> str | None:
+        return self.serves
 
     def promote(self, name: str, version: str) -> None:
         self.promoted.append((name, version))
@@ -31,11 +36,12 @@ class FakeRegistry:
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("serving.registry.Registry", FakeRegistry)
     monkeypatch.setattr("serving.example.example_request", lambda *_: "curl")
-    FakeRegistry.promoted = []
+    FakeRegistry.promoted, FakeRegistry.serves = [], None
     return open_world(tmp_path)
 
 
-def deployed(world: World, version: str) -> None:
+def deployed(world: World, version: str, canary_percent: int = 0) -> str:
+    """What a person reads of it."""
     folder = world.state.parent
     deploy.python_func(
         spec=world.spec.model_dump_json(by_alias=True),
@@ -43,7 +49,9 @@ def deployed(world: World, version: str) -> None:
         training_set=dsl.Dataset(name="set", uri=str(folder / "set")),
         version=version,
         endpoint=dsl.Markdown(name="page", uri=str(folder / "page.md")),
+        canary_percent=canary_percent,
     )
+    return (folder / "page.md").read_text(encoding="utf-8")
 
 
 class Running:
@@ -81,3 +89,31 @@ def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path, mon
     assert given["store_config"] == own.state.resolve() / "feast" / "feature_store.yaml"
     assert given["store_config"].is_file()
     assert FakeRegistry.promoted == [(f"heliograph-{own.spec.name.replace('_', '-')}", "2")]
+
+
+@pytest.mark.parametrize(("champion", "percent", "begun"), [("1", 10, 10), ("1", 0, 0), (None, 10, 0), ("2", 10, 0)])
+def test_a_canary_needs_a_champion_to_be_beside(
+    own: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, champion: str | None, percent: int, begun: int
+) -> None:
+    given: list[object] = []
+
+    def canary(*arguments: object, **_: object) -> type[Running]:
+        given.extend(arguments)
+        return Running
+
+    monkeypatch.setattr("serving.endpoint.canary", canary)
+    monkeypatch.setattr("serving.endpoint.up", lambda *_, **__: Running)
+    monkeypatch.setattr(FakeRegistry, "serves", champion)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
+    page = deployed(own, "2", percent)
+    noted = Ledger(f"sqlite:///{own.state}/mlflow/mlflow.db", "run-1", own.spec.name).read(tmp_path / "read").notes
+    assert noted["endpoint"]["percent"] == (begun or 100)
+    if begun:
+        assert given[3:] == ["2", begun]
+        assert FakeRegistry.promoted == []
+        assert f"version 2 has {begun} % of the traffic at {Running.url}" in page
+        assert "python -m serving status, then promote or rollback" in page
+    else:
+        assert given == []
+        assert [version for _, version in FakeRegistry.promoted] == ["2"]
+        assert f"version 2 answers at {Running.url}" in page

@@ -69,7 +69,8 @@ class Road:
         graph, training_set, tables, candidate, out = (
             self.folder / name for name in ("graph", "set", "tables", "model0", "out")
         )
-        return evaluate(self.spec, graph, training_set, tables, candidate, champion, out)
+        version = champion and "7"
+        return evaluate(self.spec, graph, training_set, tables, candidate, champion, out, champion_version=version)
 
 
 def training_rows(graph: TemporalGraph) -> pd.DataFrame:
@@ -125,7 +126,7 @@ def test_every_scorer_predicts_both_windows_in_both_states(road: Road) -> None:
     assert results["test"]["oracle"]["click"]["auc"] == 1
     document = read_json(road.folder / "out" / "metrics.json")
     assert document["windows"]["gate"]["scores"] == results["gate"]
-    assert document["champion_unusable"] is None
+    assert (document["champion_version"], document["champion_unusable"]) == ("7", None)
     rates = roc_points(road.folder / "out", "click")
     assert rates[0][0] == rates[1][0] == 0
     assert {path.name for path in (road.folder / "out").iterdir()} == {"predictions.parquet", "metrics.json"}

@@ -105,9 +105,9 @@ def test_the_verdict_names_versions_and_window() -> None:
 
 def test_a_folder_is_judged_and_an_unusable_champion_named(tmp_path) -> None:
     write_frame(tmp_path / "predictions.parquet", fake_predictions(SPEC))
-    write_json(tmp_path / "metrics.json", {"champion_unusable": "ValueError: other schema"})
-    verdict = judge_folder(SPEC, tmp_path, champion="2")
-    assert verdict.reference == "floor"
+    write_json(tmp_path / "metrics.json", {"champion_version": "2", "champion_unusable": "ValueError: other schema"})
+    verdict = judge_folder(SPEC, tmp_path)
+    assert (verdict.reference, verdict.versions) == ("floor", {"champion": "2"})
     assert "other schema" in verdict.reasons[-1]
 
 

@@ -97,6 +97,14 @@ def test_a_whole_run_shows_everything_and_loads_nothing(whole: LedgerRecord, tmp
         assert words in page.text
 
 
+def test_a_canary_is_no_champion_yet(whole: LedgerRecord, tmp_path: Path) -> None:
+    endpoint = {**whole.notes["endpoint"], "percent": 10}
+    page = written(replace(whole, notes={**whole.notes, "endpoint": endpoint}), tmp_path)
+    assert "Canary: version 3 passed the gate and has 10 % of the traffic at http://127.0.0.1:8080" in page.text
+    assert "python -m serving promote, or rollback" in page.text
+    assert "Promoted" not in page.text
+
+
 def test_a_run_that_failed_at_its_first_step_says_so_in_every_section(tmp_path: Path) -> None:
     failed = replace(EMPTY, steps=[Step("ingest", "failed", START, 1.2, "SourceError: column <b>time</b> & more")])
     page = written(failed, tmp_path)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines import __main__ as command
 from pipelines.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -39,3 +40,23 @@ def test_a_missing_data_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["local", "--spec", str(ROOT / "configs" / "professional.yaml"), *arguments]) == 1
     assert "nowhere" in capsys.readouterr().err
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("percent", ["100", "-1", "10.5", "some"])
+def test_a_share_that_is_none_is_refused_before_anything_begins(
+    percent: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["local", f"--canary-percent={percent}", "--state", str(tmp_path / "state")])
+    assert f"expected a whole number, 0 to 99; found '{percent}'" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(("pipeline", "parameters"), [("training", {"canary_percent": 10}), ("refresh", {})])
+def test_a_share_reaches_the_training_pipeline_alone(
+    pipeline: str, parameters: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(command, "run_local", lambda *arguments: given.extend(arguments))
+    assert main(["local", "--pipeline", pipeline, "--canary-percent", "10"]) == 0
+    assert given[-1] == parameters

@@ -67,6 +67,14 @@ def test_the_gpu_pool_comes_from_parameters(tmp_path: Path) -> None:
     assert train["tolerations"][0]["tolerationJson"]["componentInputParameter"].endswith("tolerations")
 
 
+def test_a_canary_is_asked_for_by_a_parameter(tmp_path: Path) -> None:
+    document, _ = compiled("training", tmp_path)
+    declared = document["root"]["inputDefinitions"]["parameters"]["canary_percent"]
+    assert (declared["defaultValue"], declared["parameterType"]) == (0.0, "NUMBER_INTEGER")
+    given = tasks(document)["deploy"]["inputs"]["parameters"]["canary_percent"]
+    assert given["componentInputParameter"].endswith("canary_percent")
+
+
 def test_an_unknown_pipeline_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="expected one of training"):
         compile_pipeline("trainig", tmp_path / "p.yaml")

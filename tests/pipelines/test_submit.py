@@ -68,6 +68,7 @@ def send(cluster: ThreadingHTTPServer) -> int:
             "submit", "--spec", SPEC, "--data", "s3://logs/raw", "--tracking-uri", "http://mlflow:5000",
             "--host", f"http://127.0.0.1:{cluster.server_port}",
             "--node-selector", '{"pool": "h100"}', "--tolerations", '[{"key": "gpu", "operator": "Exists"}]',
+            "--canary-percent", "10",
         ]
     )  # fmt: skip
 
@@ -85,6 +86,7 @@ def test_the_run_carries_pipeline_and_parameters(
     assert parameters["data"] == "s3://logs/raw"
     assert parameters["node_selector"] == {"pool": "h100"}
     assert parameters["accelerator_count"] == "1"
+    assert parameters["canary_percent"] == 10
     pipeline = run["pipeline_spec"]
     assert "train" in json.dumps(pipeline.get("pipeline_spec", pipeline)["deploymentSpec"])
 

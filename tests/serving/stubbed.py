@@ -26,6 +26,9 @@ class FakeRegistry:
     def candidate(self, name: str) -> str | None:
         return "candidate"
 
+    def decisions(self, name: str) -> dict[str, str]:
+        return {"candidate": "promote", "held": "hold", "unjudged": "", "1": "promote"}
+
     def require_champion(self, name: str) -> str:
         return self.champions.get(name, "serves")
 
@@ -35,7 +38,10 @@ class FakeRegistry:
     def download(self, name: str, version: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "behaviour").write_text(version, encoding="utf-8")
-        verdict = {"decision": "hold" if version == "held" else "promote", "reasons": ["AUC fell by 0.02."]}
+        verdict: dict[str, object] = {"decision": "hold" if version == "held" else "promote"}
+        verdict["reasons"] = ["AUC fell by 0.02."]
+        if version.startswith("against-"):
+            verdict["versions"] = {"champion": version.removeprefix("against-")}
         metrics = {} if version == "unjudged" else {"gate": verdict}
         (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
         return folder

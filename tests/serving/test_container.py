@@ -10,6 +10,7 @@ import pytest
 
 from serving.container import settings_of
 from serving.errors import EndpointError, RegistryError
+from serving.limits import Limits
 from serving.listening import free_port
 from tests.serving.running import awaited
 from tests.serving.world import World
@@ -29,7 +30,7 @@ def environment(world: World, folder: Path, **changes: str) -> dict[str, str]:
 
 def test_the_version_is_fetched_verified_and_served_until_sigterm(world: World, tmp_path: Path) -> None:
     port = free_port("127.0.0.1")
-    given = environment(world, tmp_path, PORT=str(port))
+    given = environment(world, tmp_path, PORT=str(port), HELIOGRAPH_GRPC_PORT=str(free_port("127.0.0.1")))
     process = subprocess.Popen([sys.executable, "-m", "serving.container"], env={**os.environ, **given})
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
@@ -53,10 +54,10 @@ def ready(client: httpx.Client) -> bool:
         return False
 
 
-def test_how_many_requests_are_at_work_is_the_deployments(world: World, tmp_path: Path) -> None:
-    settings = settings_of(environment(world, tmp_path, HELIOGRAPH_CONCURRENT="3"))
-    assert settings.limits.concurrent == 3
-    assert settings.port == 8080
+def test_the_limits_are_the_deployments_and_the_ports_are_fixed(world: World, tmp_path: Path) -> None:
+    settings = settings_of(environment(world, tmp_path, HELIOGRAPH_LIMITS='{"concurrent": 3}'))
+    assert settings.limits == Limits(concurrent=3)
+    assert (settings.port, settings.grpc_port) == (8080, 8081)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,8 @@ def test_how_many_requests_are_at_work_is_the_deployments(world: World, tmp_path
         ({"HELIOGRAPH_MODEL": ""}, EndpointError, "HELIOGRAPH_MODEL: expected a value"),
         ({"HELIOGRAPH_STORE": "nowhere.yaml"}, EndpointError, "HELIOGRAPH_STORE: expected a feature_store.yaml"),
         ({"PORT": "http"}, EndpointError, "PORT: expected a whole number"),
-        ({"HELIOGRAPH_CONCURRENT": "0"}, EndpointError, "HELIOGRAPH_CONCURRENT: expected a whole number"),
+        ({"HELIOGRAPH_GRPC_PORT": "0"}, EndpointError, "HELIOGRAPH_GRPC_PORT: expected a whole number"),
+        ({"HELIOGRAPH_LIMITS": '{"concurrent": 0}'}, EndpointError, "HELIOGRAPH_LIMITS: expected a whole number"),
         ({"HELIOGRAPH_VERSION": "99"}, RegistryError, "expected a registered version"),
     ],
 )

@@ -11,11 +11,13 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from serving import endpoint
-from serving.deployment import command, keeper, processes
+from serving import endpoint, model_options
+from serving.deployment import keeper, processes
+from serving.deployment.errors import VerdictError
 from serving.deployment.machine import Machine
 from serving.endpoint import Endpoint
 from serving.errors import EndpointError, RegistryError
+from serving.limits import Limits
 from serving.settings import Settings
 from tests.serving.running import awaited
 from tests.serving.stubbed import STUB, FakeRegistry, kinds, living, of
@@ -37,9 +39,10 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
         seconds: float = 30.0,
         host: str | None = None,
         token_file: str | None = None,
+        limits: Limits | None = None,
     ) -> Endpoint:
         store = tmp_path / "store.yaml"
-        return endpoint.up(tmp_path, "nowhere", "model", version, store, port, seconds, host, token_file)
+        return endpoint.up(tmp_path, "nowhere", "model", version, store, port, seconds, host, token_file, limits)
 
     yield start
     endpoint.down(tmp_path)
@@ -205,11 +208,31 @@ def test_another_address_is_the_proxys_alone(up: Up, tmp_path: Path) -> None:
 def test_what_is_held_stays_where_nothing_else_is_said(up: Up, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("0123456789abcdef", encoding="utf-8")
-    first = up(host="0.0.0.0", token_file=str(token))
+    first = up(host="0.0.0.0", token_file=str(token), limits=Limits(concurrent=3))
     again = up()
     assert (again.host, again.port) == ("0.0.0.0", first.port)
-    assert Settings.read(Path(again.stable.settings)).token_file == str(token.resolve())
-    assert Settings.read(Path(up(token_file="").stable.settings)).token_file == ""
+    held = Settings.read(Path(again.stable.settings))
+    assert (held.token_file, held.limits) == (str(token.resolve()), Limits(concurrent=3))
+    beside = canary(tmp_path, "2").canary
+    assert beside is not None
+    assert Settings.read(Path(beside.settings)).limits == Limits(concurrent=3)
+    other = Settings.read(Path(up(token_file="", limits=Limits()).stable.settings))
+    assert (other.token_file, other.limits) == ("", Limits())
+
+
+def canary(state: Path, version: str) -> Endpoint:
+    return endpoint.canary(state, "nowhere", "model", version, 20, state / "store.yaml", seconds=30.0)
+
+
+def test_a_canary_is_beside_what_is_served_and_else_beside_the_champion(up: Up, tmp_path: Path) -> None:
+    FakeRegistry.champions["model"] = "1"
+    begun = canary(tmp_path, "2")
+    assert [(one.version, one.percent) for one in begun.workers] == [("1", 80), ("2", 20)]
+    assert canary(tmp_path, "2") == begun  # a step that is tried again
+    with pytest.raises(VerdictError, match="found 'hold'"):
+        canary(tmp_path, "held")
+    assert endpoint.status(tmp_path) == endpoint.Status("up", begun)
+    assert FakeRegistry.champions == {"model": "1"}
 
 
 def test_of_several_models_the_one_that_was_served_last_is_taken(
@@ -217,16 +240,16 @@ def test_of_several_models_the_one_that_was_served_last_is_taken(
 ) -> None:
     names = ["model", "another"]
     monkeypatch.setattr(FakeRegistry, "names", lambda _: names, raising=False)
-    monkeypatch.setattr(command, "Registry", FakeRegistry)
+    monkeypatch.setattr(model_options, "Registry", FakeRegistry)
     options = argparse.Namespace(state=tmp_path, tracking_uri="nowhere", model=None)
     with pytest.raises(RegistryError, match="found model, another"):
-        command.model(options)
+        model_options.find(options)
     up()
     kill(of(tmp_path, "keeper.conf"))
-    assert command.model(options)[1] == "model"
+    assert model_options.find(options)[1] == "model"
     names[0] = "third"
     with pytest.raises(RegistryError, match="--model"):
-        command.model(options)
+        model_options.find(options)
 
 
 def test_an_unknown_version_is_said(world: World, tmp_path: Path) -> None:

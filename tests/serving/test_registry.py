@@ -45,6 +45,7 @@ def test_versions_are_registered_promoted_and_downloaded(registry: Registry, bun
     assert (registry.candidate("walk"), registry.champion("walk")) == (second, first)
     assert registry.versions("walk") == [first, second]
     assert registry.tags("walk", second)["gate"] == "hold"
+    assert registry.decisions("walk") == {second: "hold", first: "promote"}
     registry.promote("walk", second)
     assert (registry.candidate("walk"), registry.require_champion("walk")) == (None, second)
     registry.promote("walk", second)

@@ -1,6 +1,7 @@
 """KServe's own client against an API server that records what it is sent."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from kserve import KServeClient
@@ -8,6 +9,7 @@ from kserve import KServeClient
 from serving.deployment.cluster import Cluster
 from serving.deployment.errors import DeploymentError
 from serving.deployment.inference_service import Deployment
+from serving.limits import Limits
 from tests.serving.deployment.cluster_server import KIND, RecordingCluster, recording_cluster
 
 ONE = Deployment("tiny_world-ranker", "1")
@@ -26,9 +28,17 @@ def cluster(server: RecordingCluster) -> Cluster:
     return Cluster(client, ONE, ready_seconds=0.5)
 
 
-def version(body: dict) -> str:
+def variable(body: dict, name: str) -> str:
     (container,) = body["spec"]["predictor"]["containers"]
-    return next(entry["value"] for entry in container["env"] if entry["name"] == "HELIOGRAPH_VERSION")
+    return next(entry["value"] for entry in container["env"] if entry["name"] == name)
+
+
+def version(body: dict) -> str:
+    return variable(body, "HELIOGRAPH_VERSION")
+
+
+def limits(body: dict) -> str:
+    return variable(body, "HELIOGRAPH_LIMITS")
 
 
 def sent(server: RecordingCluster) -> list[tuple[str, str, str, int]]:
@@ -57,6 +67,17 @@ def test_a_canary_takes_its_share_and_then_everything(cluster: Cluster, server: 
     cluster.promote("2")  # done already
     assert cluster.traffic() == {"revision-3": 100}
     assert sent(server)[1:] == [("PATCH", SERVICE, "2", 10), ("PATCH", SERVICE, "2", 100)]
+
+
+def test_the_limits_are_held_until_others_are_given(server: RecordingCluster) -> None:
+    client = KServeClient(config_dict=server.kubeconfig(), persist_config=False)
+    Cluster(client, replace(ONE, limits=Limits(concurrent=3)), ready_seconds=0.5).apply()
+    again = Cluster(client, ONE, ready_seconds=0.5)
+    again.canary("2", 10)
+    again.rollback()
+    Cluster(client, replace(ONE, limits=Limits()), ready_seconds=0.5).apply()
+    assert [limits(body) for _, _, body in server.written()] == ['{"concurrent": 3}'] * 3 + ["{}"]
+    assert [body["spec"]["predictor"]["scaleTarget"] for _, _, body in server.written()] == [3, 3, 3, 8]
 
 
 def test_a_canary_is_rolled_back(cluster: Cluster, server: RecordingCluster) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from serving import endpoint
+from serving import endpoint, model_options
 from serving.__main__ import main
-from serving.deployment import command, processes
+from serving.deployment import processes
 from serving.deployment.embedded import Embedded
 from serving.deployment.errors import DeploymentError
 from serving.deployment.machine import Machine
@@ -19,7 +19,7 @@ from tests.serving.stubbed import STUB, FakeRegistry, kinds, living
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded]:
     monkeypatch.setattr(processes, "MODULE", STUB)
-    for module in (endpoint, command):
+    for module in (endpoint, model_options):
         monkeypatch.setattr(module, "Registry", FakeRegistry)
     monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
     (tmp_path / "store.yaml").touch()
@@ -137,7 +137,13 @@ def test_sockets_in_somebody_elses_folder_are_not_used(target: Embedded, tmp_pat
 def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--state", str(tmp_path), "--tracking-uri", "nowhere"]
     assert main(["status", *where]) == 3
-    assert main(["up", *where, "--version", "1", "--store-config", str(tmp_path / "store.yaml")]) == 0
+    begin = ["up", *where, "--version", "1", "--store-config", str(tmp_path / "store.yaml")]
+    limits = tmp_path / "limits.json"
+    limits.write_text('{"concurent": 4}', encoding="utf-8")
+    assert main([*begin, "--limits", str(limits)]) == 1
+    assert "found 'concurent'" in capsys.readouterr().err
+    assert living(tmp_path) == []
+    assert main(begin) == 0
     capsys.readouterr()
 
     def said(*arguments: str, status: int = 0) -> str:
@@ -147,6 +153,8 @@ def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFi
         return told.out + told.err
 
     assert "version held: expected the gate's verdict" in said("canary", "--version", "held", status=1)
+    verdicts = ["candidate: promote (candidate)", "held: hold", "unjudged: was not asked", "1: promote (champion)"]
+    assert said("versions").splitlines()[1:-1] == [f"version {verdict}" for verdict in verdicts]
     assert "version candidate has 20 % of the traffic" in said("canary", "--percent", "20")
     assert "version candidate: 20 % of the traffic, 0 requests so far" in said("status")
     assert "version candidate has all traffic, and is the champion" in said("promote")

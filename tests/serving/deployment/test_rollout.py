@@ -93,6 +93,23 @@ def test_what_the_gate_holds_gets_no_traffic(rollout: Rollout, target: FakeTarge
     assert FakeRegistry.champions == {"model": "1"}
 
 
+def test_a_verdict_against_another_champion_begins_no_canary(rollout: Rollout, target: FakeTarget) -> None:
+    found = "expected a verdict against the champion, version 1; found one against version 9. Run the training pipeline"
+    with pytest.raises(VerdictError, match=found):
+        rollout.canary("against-9", 10)
+    assert target.told == []
+    assert rollout.canary("against-1", 10) == "against-1"
+    FakeRegistry.champions["model"] = "9"  # meanwhile
+    assert rollout.promote() == "against-1"  # what is under way goes on
+
+
+def test_the_champion_itself_and_a_product_without_one_are_no_obstacle(rollout: Rollout, target: FakeTarget) -> None:
+    FakeRegistry.champions["model"] = "against-9"
+    assert rollout.canary("against-9", 10) == "against-9"
+    FakeRegistry.champions.clear()
+    assert rollout.canary("against-9", 10) == "against-9"
+
+
 def test_back_is_always_possible(rollout: Rollout, target: FakeTarget) -> None:
     target.share = "held"
     assert rollout.rollback() == "held"
