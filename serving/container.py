@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from serving.errors import EndpointError, RegistryError
-from serving.limits import parse_limits
+from serving.limits import limits_of
 from serving.registry import SLOT, Registry
 from serving.runtime import serve
 from serving.settings import Settings
@@ -40,7 +40,7 @@ def settings_of(environment: dict[str, str]) -> Settings:
         port=_number("PORT", environment.get("PORT", "8080")),
         grpc_port=_number("HELIOGRAPH_GRPC_PORT", environment.get("HELIOGRAPH_GRPC_PORT", "8081")),
         host=environment.get("HELIOGRAPH_HOST", _EVERYWHERE),
-        limits=parse_limits(environment.get("HELIOGRAPH_LIMITS", "{}"), "HELIOGRAPH_LIMITS"),
+        limits=limits_of(environment),
         slot=registry.tags(name, version).get(SLOT, ""),
     )
 

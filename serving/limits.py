@@ -2,10 +2,14 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from serving.errors import EndpointError
+
+LIMITS = "HELIOGRAPH_LIMITS"
+"""The environment's variable that says them to a server that is not started by ``up``: JSON."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,11 @@ def read_limits(file: Path) -> Limits:
     except (OSError, UnicodeDecodeError) as error:
         raise EndpointError(f"limits: expected JSON in {file}; found {type(error).__name__}.") from None
     return parse_limits(text, str(file))
+
+
+def limits_of(environment: Mapping[str, str]) -> Limits:
+    """As ``read_limits``, of the variable ``LIMITS``; without it the defaults."""
+    return parse_limits(environment.get(LIMITS, "{}"), LIMITS)
 
 
 def parse_limits(text: str, source: str) -> Limits:

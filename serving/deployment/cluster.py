@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from serving.deployment.errors import DeploymentError
-from serving.deployment.inference_service import LIMITS, VERSION, Deployment, inference_service
-from serving.limits import Limits, parse_limits
+from serving.deployment.inference_service import VERSION, Deployment, inference_service
+from serving.limits import LIMITS, Limits, parse_limits
 
 if TYPE_CHECKING:
     from kserve import KServeClient

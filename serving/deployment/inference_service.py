@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from serving.limits import Limits
+from serving.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from kserve import V1beta1InferenceService
@@ -18,7 +18,6 @@ CONTAINER = "kserve-container"
 """The name that KServe expects of a custom predictor's container."""
 PORT = 8080
 VERSION = "HELIOGRAPH_VERSION"
-LIMITS = "HELIOGRAPH_LIMITS"
 _WORK = "/work"
 _USER = 1000
 

@@ -1,6 +1,7 @@
 """What every package holds: our code, the verified bundle, and ``package.json``, which says what they are.
 
-A package is made for no machine: where its store and its served log are is told by HELIOGRAPH_STATE when it is started.
+A package is made for no machine: where its store and its served log are is told by HELIOGRAPH_STATE when it is started,
+and limits other than the defaults by HELIOGRAPH_LIMITS.
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from serving.bundle import verify_bundle
 from serving.errors import RegistryError
+from serving.limits import limits_of
 from serving.packages.errors import PackageError
 from serving.registry import Registry
 from serving.settings import Settings
@@ -55,7 +57,8 @@ def read_facts(folder: Path) -> Facts:
 
 
 def settings(folder: Path) -> Settings:
-    """How the package in ``folder`` is served in this process. Raises PackageError where it was changed.
+    """How the package in ``folder`` is served in this process. Raises PackageError where it was changed, EndpointError
+    where the limits cannot be read.
 
     The ports are those of the server around us, which is not told here.
     """
@@ -81,6 +84,7 @@ def settings(folder: Path) -> Settings:
         served=str(state / "endpoint" / "served"),
         port=0,
         grpc_port=0,
+        limits=limits_of(os.environ),
     )
 
 

@@ -5,11 +5,12 @@ unpickled (CVE-2024-2912), so that nothing but JSON gets as far as that choice.
 """
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
 from serving.door import Door
-from serving.limits import Limits
+from serving.limits import limits_of
 from serving.loading import load
 from serving.packages.answer import answer
 from serving.packages.contents import read_facts, settings
@@ -48,5 +49,5 @@ def ranking_service(folder: Path) -> Any:
             return found.document
 
     service = bentoml.service(Ranking)
-    service.add_asgi_middleware(Door, limits=Limits(), token=read_token())
+    service.add_asgi_middleware(Door, limits=limits_of(os.environ), token=read_token())
     return service

@@ -22,11 +22,11 @@ from serving.deployment.rollout import Rollout
 from serving.endpoint import Endpoint
 from serving.errors import RegistryError
 from serving.registry import Registry
+from tests.serving.asking import v1
 from tests.serving.deployment.load import load
 from tests.serving.running import awaited
 from tests.serving.stubbed import living
 from tests.serving.test_grpc import request
-from tests.serving.asking import v1
 from tests.serving.world import CONFIG, World
 
 BACK_WITHIN = 30.0

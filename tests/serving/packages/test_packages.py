@@ -8,7 +8,8 @@ from zipfile import ZipFile
 
 import pytest
 
-from serving.errors import RegistryError
+from serving.errors import EndpointError, RegistryError
+from serving.limits import LIMITS, Limits
 from serving.packages.contents import STATE, settings
 from serving.packages.errors import PackageError
 from serving.packages.torchserve import WARNING
@@ -54,6 +55,15 @@ def test_it_is_what_was_registered(contents: Path, world: World) -> None:
     found = settings(contents)
     assert (found.name, found.version) == (world.name, world.version)
     assert (found.store_config, Path(found.bundle)) == (str(world.store_config.resolve()), contents / "bundle")
+
+
+@pytest.mark.usefixtures("told")
+def test_its_limits_are_told_when_it_is_started(contents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMITS, '{"items": 50}')
+    assert settings(contents).limits == Limits(items=50)
+    monkeypatch.setenv(LIMITS, '{"item": 50}')
+    with pytest.raises(EndpointError, match="found 'item'"):
+        settings(contents)
 
 
 def _other_weights(contents: Path) -> None:
