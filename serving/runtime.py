@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from serving.settings import Settings
 from serving.token import read_token
 from serving.ui import mount
 
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS = 0.0001
 """How long the event loop and the scoring thread wait for each other's turn of the interpreter, at most."""
 
 
@@ -53,6 +54,8 @@ def _serve(answering: Answering, settings: Settings, token: str | None) -> None:
     server.model_repository_extension = fixed_repository(server.registered_models)
     facts = (settings.name, settings.version, settings.host, settings.port, settings.grpc_port)
     logging.getLogger("heliograph").info("serving %s version %s at %s port %d, gRPC at port %d", *facts)
+    gc.collect()
+    gc.freeze()  # modules and model stay: no search for garbage need go through them again
     server.start([model])
 
 
