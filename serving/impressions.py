@@ -60,7 +60,7 @@ def _open(name: str) -> bytes:
 
 def _texts(values: Iterable[Any]) -> list[bytes]:
     """The JSON of every value of a column."""
-    if isinstance(values, np.ndarray) and values.dtype.kind in "fib":
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         return orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
     return [orjson.dumps(value) for value in values]
 
