@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 STUB = "tests.serving.stub_server"
+_ZOMBIE = psutil.STATUS_ZOMBIE
 
 
 class FakeRegistry:
@@ -49,21 +50,23 @@ class FakeRegistry:
 
 def living(state: Path) -> list[int]:
     """Every living process that was started for the state folder, recorded or not."""
-    found = psutil.process_iter(["cmdline", "status"])
-    return [
-        one.pid
-        for one in found
-        if str(state) in " ".join(one.info["cmdline"] or []) and one.info["status"] != psutil.STATUS_ZOMBIE
-    ]
+    return list(_commands(state))
 
 
 def kinds(state: Path) -> list[str]:
     """What the living processes are."""
-    lines = [" ".join(psutil.Process(pid).cmdline()) for pid in living(state)]
+    lines = _commands(state).values()
     return sorted(next(name for name in ("supervisord", STUB, "envoy") if name in line) for line in lines)
 
 
 def of(state: Path, part: str) -> int:
     """The process whose command names the part."""
-    (found,) = [pid for pid in living(state) if any(part in word for word in psutil.Process(pid).cmdline())]
+    (found,) = [pid for pid, line in _commands(state).items() if part in line]
     return found
+
+
+def _commands(state: Path) -> dict[int, str]:
+    """By living process its command, looked up once: the next moment it may have ended."""
+    found = psutil.process_iter(["cmdline", "status"])
+    lines = {one.pid: " ".join(one.info["cmdline"] or []) for one in found if one.info["status"] != _ZOMBIE}
+    return {pid: line for pid, line in lines.items() if str(state) in line}

@@ -1,7 +1,6 @@
 import argparse
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -50,8 +49,9 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
 
 
 def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
+    process = psutil.Process(pid)  # before it is gone
+    process.kill()
+    psutil.wait_procs([process], timeout=10)
 
 
 def test_up_status_down(up: Up, tmp_path: Path) -> None:
