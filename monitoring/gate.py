@@ -101,7 +101,7 @@ def judge_folder(spec: Spec, folder: Path) -> Verdict:
     predictions = pd.read_parquet(folder / "predictions.parquet")
     measured = read_json(folder / "metrics.json")
     champion, unusable = measured.get("champion_version"), measured.get("champion_unusable")
-    verdict = judge(spec, predictions, {"champion": champion} if champion else None)
+    verdict = judge(spec, predictions, {"champion": champion} if champion and not unusable else None)
     if not unusable:
         return verdict
     note = f"The champion could not be scored on this graph, so the floor is the reference ({unusable})."

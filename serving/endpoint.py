@@ -67,13 +67,22 @@ def canary(
 ) -> Endpoint:
     """Give a version that passed the gate a share of the traffic; what is served keeps the rest, else the champion.
 
-    The champion stays the champion. Raises VerdictError where the gate did not let the version out, else as ``up``.
+    The champion stays the champion. Raises VerdictError where the gate did not let the version out, EndpointError where
+    another version than the champion is served, else as ``up``.
     """
+    registry = Registry(tracking_uri)
+    rollout = Rollout(Embedded(state, registry, name, seconds), registry, name)
+    rollout.check(version)  # before anything is changed
+    champion = registry.require_champion(name)
     found = Machine(state).found()
     if found is None or found.name != name:
-        up(state, tracking_uri, name, store_config=store_config, seconds=seconds)
-    registry = Registry(tracking_uri)
-    Rollout(Embedded(state, registry, name, seconds), registry, name).canary(version, percent)
+        up(state, tracking_uri, name, champion, store_config=store_config, seconds=seconds)
+    elif found.stable.version != champion:
+        raise EndpointError(
+            f"{name}: expected the champion, version {champion}, to be served; found version {found.stable.version}. "
+            "Make that the champion (python -m serving promote --version) or serve the champion (up)."
+        )
+    rollout.canary(version, percent)
     changed = Machine(state).found()
     if changed is None:
         raise EndpointError(f"{name}: expected it to be served; found that it was taken down meanwhile. Begin again.")

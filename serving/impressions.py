@@ -15,7 +15,7 @@ from serving.slate import Slate, is_column
 def impressions(slate: Slate, moment: int, number: int, model: str) -> bytes:
     """``moment``: microseconds UTC at which it was answered; ``number``: its place among the request's slates.
 
-    NaN is null. A number of an input is written as short as tells it from other float32.
+    NaN is null.
     """
     if not slate.items:
         return b""
@@ -61,6 +61,8 @@ def _open(name: str) -> bytes:
 def _texts(values: Iterable[Any]) -> list[bytes]:
     """The JSON of every value of a column."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+        if values.dtype.kind == "f":
+            values = values.astype(np.float64)  # else 0.1 of float32 would not be the number that training knows
         return orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
     return [orjson.dumps(value) for value in values]
 

@@ -10,6 +10,8 @@ from serving.errors import EndpointError
 
 LIMITS = "HELIOGRAPH_LIMITS"
 """The environment's variable that says them to a server that is not started by ``up``: JSON."""
+_END_SECONDS = 17
+"""A request and a drain take at most, so that who ends a worker by force after 20 seconds finds nothing at work."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def read_limits(file: Path) -> Limits:
 
 def limits_of(environment: Mapping[str, str]) -> Limits:
     """As ``read_limits``, of the variable ``LIMITS``; without it the defaults."""
-    return parse_limits(environment.get(LIMITS, "{}"), LIMITS)
+    return parse_limits(environment.get(LIMITS) or "{}", LIMITS)
 
 
 def parse_limits(text: str, source: str) -> Limits:
@@ -78,4 +80,16 @@ def parse_limits(text: str, source: str) -> Limits:
         if not number or not 0 < value < math.inf:
             kind = "a whole number" if whole else "a number"
             raise EndpointError(f"{source}: expected {kind} above 0 as {name}; found {value!r:.40}.")
-    return Limits(**document)
+    limits = Limits(**document)
+    if limits.deadline_seconds + limits.drain_seconds > _END_SECONDS:
+        found = f"{limits.deadline_seconds:g} and {limits.drain_seconds:g}"
+        raise EndpointError(
+            f"{source}: expected deadline_seconds and drain_seconds of at most {_END_SECONDS} together, since a worker "
+            f"that ends is killed after 20; found {found}."
+        )
+    if not limits.body_bytes <= limits.message_bytes < 2**31:
+        raise EndpointError(
+            f"{source}: expected message_bytes from body_bytes ({limits.body_bytes}) to 2147483647; found "
+            f"{limits.message_bytes}."
+        )
+    return limits

@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from models.nn.model import Ranker
 
+_RUNS = 3
+"""torch watches a trace's first run and compiles in its second: the first request shall meet neither."""
+
 
 def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
     """``ranker.decode`` for slates of any number and size, to 1e-6.
@@ -23,6 +26,9 @@ def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # constants of the model become constants
         decode: Callable[..., Tensor] = torch.jit.trace(_Decoder(ranker).eval(), tuple(example), check_trace=False)
+    with torch.inference_mode():
+        for _ in range(_RUNS):
+            decode(*example)
     return _holding(decode)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from serving.deployment.errors import DeploymentError
-from serving.deployment.inference_service import VERSION, Deployment, inference_service
+from serving.deployment.inference_service import VERSION, Deployment, inference_service, share
 from serving.limits import LIMITS, Limits, parse_limits
 
 if TYPE_CHECKING:
@@ -38,13 +38,18 @@ class Cluster:
         """Give a version a share of the traffic; the one that was rolled out last keeps the rest."""
         if not 1 <= percent <= 99:
             raise DeploymentError(f"percent: expected 1 to 99; found {percent}. `promote` gives a version everything.")
-        found, share = self._newest()
-        if 0 < share < 100 and found != version:
+        found, held = self._newest()
+        if 0 < held < 100 and found != version:
             raise DeploymentError(
-                f"{self._deployment.name}: expected no other canary; found version {found} with {share} %. Promote it "
+                f"{self._deployment.name}: expected no other canary; found version {found} with {held} %. Promote it "
                 "or roll it back first."
             )
-        self._patch(version, percent)
+        if (found, held) == (version, 100):
+            raise DeploymentError(f"version {version}: expected another than the one that is served; found it.")
+        if found == version and held:
+            self._share(percent)
+        else:
+            self._patch(version, percent)
 
     def promote(self, version: str) -> None:
         """Give the canary all traffic, if it is of that version; where it has it already, do nothing."""
@@ -53,12 +58,12 @@ class Cluster:
             return
         if self.candidate() != version:
             raise DeploymentError(f"{self._deployment.name}: expected a canary of version {version}; found {found}.")
-        self._patch(version, 100)
+        self._share(100)
 
     def rollback(self) -> str:
         """Take all traffic from the canary; answers its version, of which no pod is left in the end."""
         version = self.candidate()
-        self._patch(version, 0)
+        self._share(0)
         return version
 
     def traffic(self) -> dict[str, int]:
@@ -84,7 +89,13 @@ class Cluster:
     def _patch(self, version: str, percent: int) -> None:
         # A canary takes in what the version does that it is compared with.
         limits = self._deployment.limits or self._held_limits()
-        service = inference_service(replace(self._deployment, version=version, limits=limits), percent)
+        self._change(inference_service(replace(self._deployment, version=version, limits=limits), percent))
+
+    def _share(self, percent: int) -> None:
+        """Of what was put there last; image, limits and all else stay what was tried."""
+        self._change(share(self._deployment, percent))
+
+    def _change(self, service: Any) -> None:
         name, namespace = self._deployment.name, self._deployment.namespace
         changed = self._ask(lambda: self._client.patch(name, service, namespace=namespace))
         self._await_ready(changed["metadata"].get("generation"))
@@ -133,7 +144,17 @@ class Cluster:
 
 def _environment(service: dict[str, Any]) -> dict[str, str]:
     """The variables that our container is given by value."""
-    return {entry["name"]: entry.get("value", "") for entry in service["spec"]["predictor"]["containers"][0]["env"]}
+    try:
+        found = service["spec"]["predictor"]["containers"][0]["env"]
+        named = {entry["name"]: entry.get("value", "") for entry in found}
+    except (KeyError, IndexError, TypeError):
+        named = {}
+    if VERSION not in named:
+        name = service.get("metadata", {}).get("name")
+        raise DeploymentError(
+            f"{name}: expected an InferenceService of ours; found another. Serve in another namespace."
+        )
+    return named
 
 
 def _refused(error: RuntimeError) -> DeploymentError:

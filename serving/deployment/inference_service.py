@@ -122,6 +122,24 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
     )
 
 
+def share(deployment: Deployment, percent: int) -> "V1beta1InferenceService":
+    """The change of a service that gives its newest revision another share, and touches nothing else."""
+    from kserve import (
+        V1beta1InferenceService,
+        V1beta1InferenceServiceSpec,
+        V1beta1PredictorSpec,
+        constants,
+    )
+    from kubernetes.client import V1ObjectMeta
+
+    return V1beta1InferenceService(
+        api_version=constants.KSERVE_V1BETA1,
+        kind=constants.KSERVE_KIND_INFERENCESERVICE,
+        metadata=V1ObjectMeta(name=deployment.name, namespace=deployment.namespace),
+        spec=V1beta1InferenceServiceSpec(predictor=V1beta1PredictorSpec(canary_traffic_percent=percent)),
+    )
+
+
 def to_yaml(service: "V1beta1InferenceService") -> str:
     """The manifest as ``kubectl apply -f`` takes it."""
     import yaml

@@ -48,9 +48,13 @@ class Rollout:
         chosen = version or self._registry.candidate(self._name)
         if chosen is None:
             raise VerdictError(f"{self._name}: expected a candidate; found none. Train one, or name a --version.")
-        self._check(chosen, self._registry.champion(self._name))
+        self.check(chosen)
         self._target.canary(chosen, percent)
         return chosen
+
+    def check(self, version: str) -> None:
+        """Raise VerdictError for a version that may not be a canary now."""
+        self._check(version, self._registry.champion(self._name))
 
     def promote(self, version: str | None = None) -> str:
         """Give a version (None = the canary) all traffic and make it the champion; answers it. Raises VerdictError.

@@ -107,7 +107,7 @@ def test_a_folder_is_judged_and_an_unusable_champion_named(tmp_path) -> None:
     write_frame(tmp_path / "predictions.parquet", fake_predictions(SPEC))
     write_json(tmp_path / "metrics.json", {"champion_version": "2", "champion_unusable": "ValueError: other schema"})
     verdict = judge_folder(SPEC, tmp_path)
-    assert (verdict.reference, verdict.versions) == ("floor", {"champion": "2"})
+    assert (verdict.reference, verdict.versions) == ("floor", {})
     assert "other schema" in verdict.reasons[-1]
 
 

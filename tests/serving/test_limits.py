@@ -31,6 +31,9 @@ def test_what_is_not_named_is_the_default(tmp_path: Path) -> None:
         ('{"wait_seconds": NaN}', "found nan"),
         ('{"wait_seconds": Infinity}', "found inf"),
         ('{"wait_seconds": true}', "found True"),
+        ('{"deadline_seconds": 12, "drain_seconds": 5.5}', "of at most 17 together.* found 12 and 5.5"),
+        ('{"body_bytes": 8388608}', "message_bytes from body_bytes .8388608. to .* found 4194304"),
+        ('{"message_bytes": 2147483648}', "found 2147483648"),
     ],
 )
 def test_a_mistake_is_named(text: str, said: str) -> None:

@@ -41,10 +41,15 @@ def limits(body: dict) -> str:
     return variable(body, "HELIOGRAPH_LIMITS")
 
 
-def sent(server: RecordingCluster) -> list[tuple[str, str, str, int]]:
-    """(method, path, version, percent) of every change."""
+def sent(server: RecordingCluster) -> list[tuple[str, str, str | None, int]]:
+    """(method, path, version, percent) of every change; no version where the share alone is changed."""
     return [
-        (method, path, version(body), body["spec"]["predictor"]["canaryTrafficPercent"])
+        (
+            method,
+            path,
+            version(body) if "containers" in body["spec"]["predictor"] else None,
+            body["spec"]["predictor"]["canaryTrafficPercent"],
+        )
         for method, path, body in server.written()
     ]
 
@@ -66,7 +71,9 @@ def test_a_canary_takes_its_share_and_then_everything(cluster: Cluster, server: 
     cluster.promote("2")
     cluster.promote("2")  # done already
     assert cluster.traffic() == {"revision-3": 100}
-    assert sent(server)[1:] == [("PATCH", SERVICE, "2", 10), ("PATCH", SERVICE, "2", 100)]
+    assert sent(server)[1:] == [("PATCH", SERVICE, "2", 10), ("PATCH", SERVICE, None, 100)]
+    assert server.service is not None
+    assert version(server.service) == "2"
 
 
 def test_the_limits_are_held_until_others_are_given(server: RecordingCluster) -> None:
@@ -74,17 +81,37 @@ def test_the_limits_are_held_until_others_are_given(server: RecordingCluster) ->
     Cluster(client, replace(ONE, limits=Limits(concurrent=3)), ready_seconds=0.5).apply()
     again = Cluster(client, ONE, ready_seconds=0.5)
     again.canary("2", 10)
-    again.rollback()
     Cluster(client, replace(ONE, limits=Limits()), ready_seconds=0.5).apply()
-    assert [limits(body) for _, _, body in server.written()] == ['{"concurrent": 3}'] * 3 + ["{}"]
-    assert [body["spec"]["predictor"]["scaleTarget"] for _, _, body in server.written()] == [3, 3, 3, 8]
+    assert [limits(body) for _, _, body in server.written()] == ['{"concurrent": 3}'] * 2 + ["{}"]
+    assert [body["spec"]["predictor"]["scaleTarget"] for _, _, body in server.written()] == [3, 3, 8]
+
+
+def test_another_share_is_no_other_container(cluster: Cluster, server: RecordingCluster) -> None:
+    cluster.apply()
+    cluster.canary("2", 10)
+    cluster.canary("2", 30)
+    assert sent(server)[1:] == [("PATCH", SERVICE, "2", 10), ("PATCH", SERVICE, None, 30)]
+
+
+def test_what_has_everything_is_no_canary(cluster: Cluster, server: RecordingCluster) -> None:
+    cluster.apply()
+    with pytest.raises(DeploymentError, match="version 1: expected another than the one that is served"):
+        cluster.canary("1", 10)
+    assert len(server.written()) == 1
+
+
+def test_a_service_that_is_not_ours_is_left_alone(cluster: Cluster, server: RecordingCluster) -> None:
+    server.service = {"metadata": {"name": "one"}, "spec": {"predictor": {"model": {}}}}
+    with pytest.raises(DeploymentError, match="one: expected an InferenceService of ours"):
+        cluster.canary("2", 10)
+    assert server.written() == []
 
 
 def test_a_canary_is_rolled_back(cluster: Cluster, server: RecordingCluster) -> None:
     cluster.apply()
     cluster.canary("2", 25)
     assert cluster.rollback() == "2"
-    assert sent(server)[-1] == ("PATCH", SERVICE, "2", 0)
+    assert sent(server)[-1] == ("PATCH", SERVICE, None, 0)
     with pytest.raises(DeploymentError, match="expected a canary; found a version with 0 %"):
         cluster.promote("2")  # what was rolled back is not there to be promoted
 
