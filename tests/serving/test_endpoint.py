@@ -256,3 +256,14 @@ def test_an_unknown_version_is_said(world: World, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="found '99'"):
         endpoint.up(tmp_path, world.tracking_uri, world.name, "99", world.store_config)
     assert living(tmp_path) == []
+
+
+def test_a_canary_that_may_not_be_changes_nothing(up: Up, tmp_path: Path) -> None:
+    FakeRegistry.champions["model"] = "1"
+    with pytest.raises(VerdictError, match="AUC fell"):
+        canary(tmp_path, "held")
+    assert endpoint.status(tmp_path).state == "down"  # nor was the champion put up for it
+    served = up("3")
+    with pytest.raises(EndpointError, match="expected the champion, version 1, to be served; found version 3"):
+        canary(tmp_path, "2")
+    assert endpoint.status(tmp_path) == endpoint.Status("up", served)
