@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from feature_repo.applied import Applied, applied_file, read_applied
-from feature_repo.errors import NotAppliedError, QualityError, TableError
+from feature_repo.clock import length_of
+from feature_repo.errors import ClockError, NotAppliedError, QualityError, SourceError, TableError
 from feature_repo.stores.errors import ConflictError, RetrievalInputError, RowInputError, UnsupportedError
 from feature_repo.stream.errors import StreamError
 from models.spec import SpecError
 
 _KNOWN: tuple[type[Exception], ...] = (
-    *(NotAppliedError, QualityError, SpecError, StreamError, TableError),
+    *(ClockError, NotAppliedError, QualityError, SourceError, SpecError, StreamError, TableError),
     *(ConflictError, RetrievalInputError, RowInputError, UnsupportedError),
     *(OSError, UnicodeError),
 )
@@ -75,10 +76,10 @@ def _moment(text: str) -> int:
 
 def _length(text: str) -> timedelta:
     """A length such as 90s, 30m, 6h or 1d."""
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    if not text[:-1].isdecimal() or text[-1] not in units or len(text) > 6:
-        raise argparse.ArgumentTypeError(f"expected a length such as 90s, 30m, 6h or 1d; found {text!r}")
-    return timedelta(**{units[text[-1]]: int(text[:-1])})
+    try:
+        return length_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _applied(state: Path) -> Applied:

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 
 from feature_repo.counters import count
 from feature_repo.sources.adapters import adapter, check
+from feature_repo.sources.aside import REASON, aside_of
 from feature_repo.sources.schemas import arrow_types, order_columns, time_columns
-from feature_repo.sources.tables import described, write_manifest, write_table
+from feature_repo.sources.tables import described, write_aside, write_manifest, write_table
 from feature_repo.sources.validate import check_leaks, validate
 from models.features import VALID_FROM
 from models.files import replaced_folder
@@ -23,7 +24,8 @@ def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
     """Write the canonical tables of the spec's source to ``folder`` and return their manifest.
 
     ``data`` is the folder of the raw data (None for simulated worlds). The spec is checked against the adapter's tables
-    before anything is read. A folder that is already there is replaced once the new one is complete.
+    before anything is read. A folder that is already there is replaced once the new one is complete. Rows with a time
+    that cannot be are left out of the tables: they stand in ``quarantine/<table>.parquet``, counted in the manifest.
     Raises SpecError, SourceError; then nothing was written.
     """
     check(spec)
@@ -31,6 +33,7 @@ def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
     check_leaks(spec, source.TABLES)
     log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
     tables, dropped = validate(spec, source.read(spec, data), source.TABLES)
+    aside = {name: aside_of(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {
         "format": 1,
@@ -45,6 +48,7 @@ def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
             gone = dropped.get(name, {})
             span = _span(frame, time_columns(spec).get(name, []))
             manifest["tables"][name] = written | {"duplicates": gone.get("duplicates", 0), "dropped": gone} | span
+            manifest["tables"][name] |= _put_aside(fresh, name, aside[name])
             log.info("table %s: %d rows", name, len(frame))
         for name in count(spec, fresh, fresh):
             path = fresh / f"{name}.parquet"
@@ -70,6 +74,15 @@ def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
             frame[column] = frame[column].astype("float32" if str(kind) == "float" else "int8")
     order = order_columns(spec, name)
     return frame.sort_values(order, kind="stable", ignore_index=True) if order else frame
+
+
+def _put_aside(folder: Path, name: str, rows: pd.DataFrame | None) -> dict[str, Any]:
+    """Write what a table had to leave out; the manifest's words on it."""
+    if rows is None or rows.empty:
+        return {}
+    file = write_aside(folder, name, rows)
+    log.warning("table %s: %d rows put aside in %s, the first: %s", name, len(rows), file, rows[REASON].iloc[0])
+    return {"quarantined": {"rows": len(rows), "file": file}}
 
 
 def _span(frame: pd.DataFrame, columns: list[str]) -> dict[str, str | None]:

@@ -18,7 +18,15 @@ import numpy as np
 import pandas as pd
 
 from feature_repo.errors import SourceError
-from feature_repo.sources.kuairand_history import HISTORY_TABLES, from_lists, from_log, history_tables, with_log
+from feature_repo.sources.aside import hand_over, microseconds_of, put_aside_by
+from feature_repo.sources.kuairand_history import (
+    HISTORY_TABLES,
+    from_lists,
+    from_log,
+    history_tables,
+    settled,
+    with_log,
+)
 from models.spec import Spec
 from models.spec.schema import Value
 
@@ -87,6 +95,7 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     past = log[before]
     history = with_log(from_lists(lists, start), past) if lists.is_file() else from_log(past)
     impressions = _impressions(log[~before].reset_index(drop=True), videos)
+    hand_over(log, impressions)
     impressions.attrs["dropped"] = {"duplicates": repeated} if repeated else {}
     if before.any():
         impressions.attrs["dropped"]["before the first day: history"] = int(before.sum())
@@ -135,18 +144,21 @@ def _read_log(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[pd.D
         if not pd.api.types.is_integer_dtype(log[column].dtype):
             raise SourceError(f"{folder}/log_*.csv, column {column}: expected integers; found {log[column].dtype}")
     repeated = log.attrs.pop("rows") - len(log)
-    return log, repeated
+    # Before anything is derived: exposures and gaps of other rows are counted from the log's own span of time.
+    possible = put_aside_by(
+        "impressions", log, {"time_ms": microseconds_of(log["time_ms"].to_numpy()), "outcome": settled(log)}
+    )
+    return possible.reset_index(drop=True), repeated
 
 
 def _impressions(log: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
-    stayed = log["play_time_ms"] + log["comment_stay_time"] + log["profile_stay_time"]
     member, time = log["user_id"].to_numpy(), log["time_ms"].to_numpy()
     last_hour = exposures_before(member, time, _HOUR)
     return pd.DataFrame(
         {
             "impression_id": np.arange(len(log), dtype=np.int64),
-            "time": _times(log["time_ms"]),
-            "settled_time": _times(log["time_ms"] + stayed),
+            "time": _times(microseconds_of(log["time_ms"].to_numpy())),
+            "settled_time": _times(settled(log)),
             "user_id": log["user_id"],
             "video_id": log["video_id"],
             "surface": log["tab"].astype(str),
@@ -237,5 +249,5 @@ def _category(values: pd.Series) -> pd.Series:
     return values.astype("string").astype(object).where(values.notna(), None)
 
 
-def _times(milliseconds: pd.Series) -> pd.Series:
-    return pd.to_datetime(milliseconds, unit="ms", utc=True).dt.as_unit("us")
+def _times(microseconds: np.ndarray) -> pd.Series:
+    return pd.Series(microseconds.astype("datetime64[us]")).dt.tz_localize("UTC")

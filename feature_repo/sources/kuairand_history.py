@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.errors import SourceError
+from feature_repo.sources.aside import microseconds_of
 
 _LISTS = ("user_id", "history_len", "last_time_ms", "watch_seq", "long_watch_seq", "like_seq")
 _HISTORY_START = int(pd.Timestamp("2022-04-08", tz="Asia/Shanghai").timestamp() * 1e6)
@@ -91,10 +92,16 @@ def from_log(log: pd.DataFrame) -> pd.DataFrame:
             "long_watched": log["long_view"] == 1,
             "liked": log["is_like"] == 1,
             "history_len": log.groupby("user_id")["user_id"].transform("size"),
-            "time": shown + (log["play_time_ms"] + log["comment_stay_time"] + log["profile_stay_time"]) * 1000,
+            "time": settled(log),
             "last": shown.groupby(log["user_id"]).transform("max"),
         }
     ).reset_index(drop=True)
+
+
+def settled(log: pd.DataFrame) -> np.ndarray:
+    """When the outcomes of the log's rows were known, (rows,) int64 microseconds: all that is left after the view."""
+    durations = [log[name].to_numpy() for name in ("play_time_ms", "comment_stay_time", "profile_stay_time")]
+    return microseconds_of(log["time_ms"].to_numpy()) + sum(microseconds_of(duration) for duration in durations)
 
 
 def with_log(lists: pd.DataFrame, log: pd.DataFrame) -> pd.DataFrame:

@@ -8,10 +8,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_repo.clock import bound, latest
 from feature_repo.errors import TableError
 from models.files import sha256_of_file
 
 MANIFEST = "manifest.json"
+ASIDE = "quarantine"
+"""The folder of what was put aside, beside the tables."""
 
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, pa.DataType]) -> dict[str, Any]:
@@ -30,6 +33,18 @@ def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, p
     table = table.cast(schema) if len(frame) else schema.empty_table()
     pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     return described(folder, name, schema)
+
+
+def write_aside(folder: Path, name: str, frame: pd.DataFrame) -> str:
+    """Write the rows of a table that were put aside, with their reasons; return the file's name within ``folder``."""
+    path = folder / ASIDE / f"{name}.parquet"
+    path.parent.mkdir(exist_ok=True)
+    kept = frame.copy()
+    for column in frame.columns:
+        if frame[column].dtype == object:  # it may hold anything
+            kept[column] = frame[column].astype(str)
+    kept.to_parquet(path, index=False)
+    return str(path.relative_to(folder))
 
 
 def described(folder: Path, name: str, schema: pa.Schema) -> dict[str, Any]:
@@ -63,11 +78,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def end_of_data(folder: Path) -> int:
-    """The first moment after everything in the tables, in microseconds UTC. Raises TableError."""
+    """The first moment after everything in the tables, in microseconds UTC.
+
+    Raises TableError, also where they end ahead of the clock: everything that is stamped with that would be unseen.
+    """
     last = read_manifest(folder)["last"]
     if last is None:
         raise TableError(f"{folder}: expected at least one dated row; found none")
-    return int(pd.Timestamp(last).value // 1000) + 1
+    moment = int(pd.Timestamp(last).as_unit("us").asm8.astype("int64"))  # pandas' own value is in nanoseconds
+    if moment > latest():
+        raise TableError(
+            f"{folder}: expected the end of the data as {bound()}; found {last}. Run the ingest step again: it puts "
+            "rows aside that are ahead of the clock"
+        )
+    return moment + 1
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:

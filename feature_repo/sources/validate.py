@@ -9,7 +9,8 @@ import pandas as pd
 import pandera.pandas as pandera
 
 from feature_repo.errors import SourceError
-from feature_repo.sources.schemas import schema
+from feature_repo.sources.aside import aside_of, put_aside
+from feature_repo.sources.schemas import schema, time_columns
 from models.filters import impossible
 from models.spec import Spec
 from models.spec.references import filters
@@ -21,6 +22,7 @@ Dropped = dict[str, int]
 _NESTED = (list, tuple, set, dict, np.ndarray)
 DUPLICATES = "duplicates"
 BEFORE = "before the first window"
+IMPOSSIBLE = "times that cannot be: put aside"
 
 
 def validate(
@@ -30,7 +32,7 @@ def validate(
 
     Exact duplicates are dropped, and impressions before the start of the graph window; both are counted. Other rows
     before it stay, as history. What comes after the test window stays too: it is in no window, but it is new
-    data for the graph and the counters.
+    data for the graph and the counters. Rows with a time that cannot be are put aside and counted (see ``aside``).
     Returns (the tables that are left, by table what was dropped: reason -> rows). Raises SourceError.
     """
     if set(tables) != set(columns):
@@ -40,9 +42,12 @@ def validate(
     dropped: dict[str, Dropped] = {}
     for name, frame in tables.items():
         counts: Dropped = dict(frame.attrs.get("dropped", {}))
-        _check(spec, name, frame, columns[name])
-        kept = _without_duplicates(frame)
-        _add(counts, DUPLICATES, len(frame) - len(kept))
+        possible = put_aside(name, frame, time_columns(spec).get(name, []))
+        _check(spec, name, possible, columns[name])
+        kept = _without_duplicates(possible)
+        _add(counts, DUPLICATES, len(possible) - len(kept))
+        aside = aside_of(possible)
+        _add(counts, IMPOSSIBLE, 0 if aside is None else len(aside))
         if name == spec.impressions.table:
             _check_keys(spec, kept)
             inside = kept[(kept[spec.impressions.time] >= _moment(spec.span(WINDOW_ORDER[0]).start)).to_numpy()]
@@ -51,6 +56,7 @@ def validate(
         for reason, rows in counts.items():
             log.warning("table %s: dropped %d rows: %s", name, rows, reason)
         clean[name], dropped[name] = kept.reset_index(drop=True), counts
+        clean[name].attrs = possible.attrs
     _check_filters(spec, clean)
     _check_impressions(spec, clean[spec.impressions.table])
     return clean, dropped
