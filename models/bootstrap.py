@@ -27,7 +27,7 @@ POINT: dict[Metric, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
     "normalised_entropy": lambda labels, scores, groups: metrics.normalised_entropy(labels, scores),
     "ece": lambda labels, scores, groups: metrics.ece(labels, scores, _ECE_BINS),
 }
-"""The metric itself, of labels, scores and groups without NaN."""
+"""The metric itself, of labels, scores and groups."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class UserBootstrap:
     """``n`` draws, with replacement, of the users that ``groups`` (rows,) names; deterministic by ``seed``."""
 
     def __init__(self, groups: np.ndarray, n: int = 1000, seed: int = 0) -> None:
-        users, self.user = np.unique(groups, return_inverse=True)
-        generator, count = np.random.default_rng(seed), len(users)
+        self.user = metrics.group_places(groups)
+        generator, count = np.random.default_rng(seed), int(self.user.max(initial=-1)) + 1
         drawn = [np.bincount(generator.integers(0, count, count), minlength=count) for _ in range(n if count else 0)]
         self.weights = np.array(drawn, dtype=np.float64).reshape(len(drawn), count).T.copy()
         """(users, n) float64: how often each user comes up in each draw."""
@@ -53,20 +53,23 @@ class UserBootstrap:
         """The same in half the memory, for sums of whole numbers."""
 
     def point(self, metric: Metric, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None = None) -> float:
-        """The metric over the rows of ``part`` (rows,) bool (None = all) that have both a label and a score."""
+        """The metric over the rows of ``part`` (rows,) bool (None = all) that have a label; NaN as in ``metrics``."""
         rows = self._rows(labels, scores, part)
         return POINT[metric](rows.labels, rows.scores, rows.user)
 
     def draws(
         self, metric: Metric, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None = None
     ) -> np.ndarray:
-        """(n,) float64: the metric in each draw; NaN where it is not defined there.
+        """(n,) float64: the metric in each draw; NaN where it is not defined there, or not of the rows themselves.
 
         AUC sees at most 1,024 ranks of the scores (rows of one rank are ties: an error below 1e-5), ECE keeps the bins
         of the rows as they are, and its draws are moved to lie around its value: they would all lie above it.
         """
+        rows = self._rows(labels, scores, part)
+        if np.isnan(rows.scores).any():
+            return np.full(self.weights.shape[1], np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return _DRAWS[metric](self, self._rows(labels, scores, part))
+            return _DRAWS[metric](self, rows)
 
     def sums(self, cell: np.ndarray, user: np.ndarray, value: np.ndarray, cells: int) -> np.ndarray:
         """(cells, n): in each draw, the ``value`` of the entries of each cell, each times its user's weight.
@@ -84,13 +87,14 @@ class UserBootstrap:
         return self.sums(cell, np.tile(user, len(values)), np.concatenate(values), len(values))
 
     def _rows(self, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None) -> Rows:
-        labels, scores = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
-        if not len(labels) == len(scores) == len(self.user):
-            raise ValueError(f"expected {len(self.user)} labels and scores; found {len(labels)} and {len(scores)}")
-        keep = ~np.isnan(labels) & ~np.isnan(scores)
+        labels, scores, user = np.asarray(labels), np.asarray(scores), self.user
+        if not len(labels) == len(scores) == len(user):
+            raise ValueError(f"expected {len(user)} labels and scores; found {len(labels)} and {len(scores)}")
         if part is not None:
-            keep &= part
-        return Rows(labels[keep], scores[keep], self.user[keep])
+            labels, scores, user = labels[part], scores[part], user[part]
+        labels, scores, user = metrics.defined(labels, scores, groups=user)
+        order = np.lexsort((labels, scores, user))  # a sum of floats depends on the order of its parts
+        return Rows(labels[order], scores[order], user[order])
 
 
 def interval(draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
@@ -140,16 +144,16 @@ def _normalised_entropy(draw: UserBootstrap, rows: Rows) -> np.ndarray:
 
 
 def _ece(draw: UserBootstrap, rows: Rows) -> np.ndarray:
-    order = np.argsort(rows.scores, kind="stable")
-    bins = min(_ECE_BINS, max(len(order), 1))
-    cell = np.repeat(np.arange(bins), [len(part) for part in np.array_split(order, bins)])
-    user = rows.user[order]
-    gaps = draw.sums(cell, user, (rows.labels - rows.scores)[order], bins)
-    (count,) = draw.columns(user, np.ones(len(user)))
+    value = metrics.ece(rows.labels, rows.scores, _ECE_BINS)
+    if np.isnan(value):
+        return np.full(draw.weights.shape[1], np.nan)
+    rank, alike = np.unique(rows.scores, return_inverse=True, return_counts=True)[1:]
+    part, shares = metrics.score_bins(alike, _ECE_BINS)
+    gaps = shares @ draw.sums(part[rank], rows.user, rows.labels - rows.scores, shares.shape[1])
+    (count,) = draw.columns(rows.user, np.ones(len(rows.user)))
     found = np.abs(gaps).sum(axis=0) / count
     # Noise adds to every |gap|, in a draw twice as much as in the rows themselves: take the draws' own share off.
-    noise = np.nanmean(found) - metrics.ece(rows.labels, rows.scores, _ECE_BINS) if len(rows.user) else 0.0
-    return np.maximum(found - noise, 0.0)
+    return np.maximum(found - (np.nanmean(found) - value), 0.0)
 
 
 _DRAWS: dict[Metric, Callable[[UserBootstrap, Rows], np.ndarray]] = {

@@ -1,68 +1,108 @@
 """How a ranking is measured, in numpy: AUC, GAUC, NDCG, log loss, normalised entropy, ECE (intervals: ``bootstrap``).
 
-Every function takes flat arrays, one entry a row: ``labels`` 0 or 1 (a row whose label is NaN is left out: the task is
-not defined there), ``scores`` (higher = more likely; probabilities where the metric says so), ``groups`` (the user of
-each row). A metric that is not defined (no rows, one class only) is NaN. Arrays of unequal length raise ValueError.
+Every function takes flat arrays, one entry a row: ``labels`` 0 or 1 (bool, integer or float; a row whose label is NaN
+is left out: the task is not defined there), ``scores`` (higher = more likely; probabilities where the metric says so),
+``groups`` (the user of each row, of any type). The order of the rows changes no figure.
+
+A metric is NaN where it is not defined: no rows, one class only, a score that is NaN in a row with a label, or of a
+metric of probabilities one outside 0 to 1. A ranking may hold infinite scores. What is no such array raises
+ValueError: unequal lengths, more than one dimension, labels that are neither 0, 1 nor NaN, scores that are no numbers.
 """
+
+from typing import Any
 
 import numpy as np
 
 _SMALLEST = 1e-7
+_NAN = float("nan")
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Area under the ROC curve: the chance that a positive row scores above a negative one; ties count one half."""
-    labels, scores = _defined(labels, scores)
+    labels, scores = defined(labels, scores)
+    if _unknown(scores):
+        return _NAN
     distinct, rank = np.unique(scores, return_inverse=True)
     positive = np.bincount(rank, weights=labels, minlength=len(distinct))
     negative = np.bincount(rank, weights=1 - labels, minlength=len(distinct))
     pairs = positive.sum() * negative.sum()
     below = np.cumsum(negative) - negative
-    return float((positive * (below + negative / 2)).sum() / pairs) if pairs else float("nan")
+    return float((positive * (below + negative / 2)).sum() / pairs) if pairs else _NAN
 
 
 def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> float:
     """AUC within each group that has both classes, averaged with the number of the group's rows as weight."""
-    labels, scores, groups = _defined(labels, scores, groups)
+    labels, scores, groups = defined(labels, scores, groups=groups)
+    if _unknown(scores):
+        return _NAN
     areas, sizes, _ = group_aucs(labels, scores, groups)
-    return float(np.average(areas, weights=sizes)) if len(areas) else float("nan")
+    return float(np.average(areas, weights=sizes)) if len(areas) else _NAN
 
 
 def ndcg(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
     """NDCG at ``k`` with gain = label, averaged over groups with a positive; tied rows share the mean gain."""
-    labels, scores, groups = _defined(labels, scores, groups)
+    labels, scores, groups = defined(labels, scores, groups=groups)
+    if k < 1:
+        raise ValueError(f"k: expected 1 or more places; found {k}")
+    if _unknown(scores):
+        return _NAN
     values, _ = group_ndcgs(labels, scores, groups, k)
-    return float(np.mean(values)) if len(values) else float("nan")
+    return float(np.mean(values)) if len(values) else _NAN
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Mean negative log likelihood in nats; probabilities are kept 1e-7 away from 0 and 1."""
-    labels, probabilities = _defined(labels, probabilities)
-    return float(losses(labels, probabilities).mean()) if len(labels) else float("nan")
+    labels, probabilities = defined(labels, probabilities)
+    # Summed in order of size: a sum of floats depends on the order of its parts.
+    return float(np.sort(losses(labels, probabilities)).mean()) if len(labels) else _NAN
 
 
 def normalised_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Log loss over that of always saying the base rate (He et al. 2014): below 1 is better than knowing nothing."""
-    labels, probabilities = _defined(labels, probabilities)
+    labels, probabilities = defined(labels, probabilities)
     if not len(labels) or labels.min() == labels.max():
-        return float("nan")
+        return _NAN
     return log_loss(labels, probabilities) / log_loss(labels, np.full(len(labels), labels.mean()))
 
 
 def ece(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error: |mean label - mean probability| over bins of equally many rows, in order of score."""
-    labels, probabilities = _defined(labels, probabilities)
-    if not len(labels):
-        return float("nan")
-    order = np.argsort(probabilities, kind="stable")
-    gap = (labels - probabilities)[order]
-    parts = np.array_split(gap, min(bins, len(gap)))
-    return float(sum(abs(part.sum()) for part in parts) / len(gap))
+    """Expected calibration error: |mean label - mean probability| over bins of equally many rows, in order of score.
+
+    Rows of one score are alike: where they lie in several bins, each of these holds its share of all of them.
+    """
+    labels, probabilities = defined(labels, probabilities)
+    if not len(labels) or _no_probability(probabilities).any():
+        return _NAN
+    distinct, rank, rows = np.unique(probabilities.astype(np.float64), return_inverse=True, return_counts=True)
+    gaps = np.bincount(rank, weights=labels) - rows * distinct
+    part, shares = score_bins(rows, bins)
+    return float(np.abs(shares @ np.bincount(part, weights=gaps)).sum() / len(labels))
+
+
+def score_bins(rows: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bins of equally many rows in order of score, for ``rows`` (distinct scores,): how many rows each score has.
+
+    Returns the part that each distinct score belongs to, and the share of each part that each bin holds: (bins, parts)
+    float64. A part is a bin's own scores, or one score whose rows lie in several bins. At most as many bins as rows.
+    """
+    if bins < 1:
+        raise ValueError(f"bins: expected 1 or more; found {bins}")
+    total = int(rows.sum())
+    bins = min(bins, max(total, 1))
+    borders = np.r_[0, np.cumsum(np.full(bins, total // bins) + (np.arange(bins) < total % bins))]
+    end = np.cumsum(rows)
+    start = end - rows
+    first, last = (np.searchsorted(borders, place, side="right") - 1 for place in (start, end - 1))
+    split = np.flatnonzero(first != last)
+    part = first.astype(np.int64)
+    part[split] = bins + np.arange(len(split))
+    overlap = np.minimum(end[split], borders[1:, None]) - np.maximum(start[split], borders[:-1, None])
+    return part, np.hstack([np.eye(bins), np.maximum(overlap, 0) / rows[split]])
 
 
 def group_aucs(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """AUC, size and position (among the sorted groups) of every group that has both classes; no label is NaN."""
-    group = np.unique(groups, return_inverse=True)[1]
+    """AUC, size and position (among the sorted groups) of every group that has both classes; nothing is NaN."""
+    group = group_places(groups)
     order = np.lexsort((scores, group))
     group, scores, labels = group[order], scores[order], labels[order]
     if not len(group):
@@ -81,18 +121,60 @@ def group_aucs(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tu
 
 
 def group_ndcgs(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """NDCG at ``k`` and position (among the sorted groups) of every group with a positive; no label is NaN."""
+    """NDCG at ``k`` and position (among the sorted groups) of every group with a positive; nothing is NaN."""
     if not labels.any():
         return np.empty(0), np.empty(0, dtype=np.int64)
-    group = np.unique(groups, return_inverse=True)[1]
-    reached = _discounted(group, scores, _mean_of_ties(labels, scores, group), k)
+    group, rank = group_places(groups), np.unique(scores, return_inverse=True)[1]  # of ranks every type has a negative
+    reached = _discounted(group, rank, _mean_of_ties(labels, rank, group), k)
     ideal = _discounted(group, labels, labels, k)
     return reached[ideal > 0] / ideal[ideal > 0], np.flatnonzero(ideal > 0)
 
 
-def _mean_of_ties(labels: np.ndarray, scores: np.ndarray, group: np.ndarray) -> np.ndarray:
+def group_places(groups: np.ndarray) -> np.ndarray:
+    """(rows,) int64: the position of each row's group among the sorted groups; what has no group is one of its own."""
+    groups = np.asarray(groups)
+    if groups.ndim != 1:
+        raise ValueError(f"groups: expected one value a row; found an array of {groups.shape}")
+    if groups.dtype != object:
+        return np.unique(groups, return_inverse=True)[1]
+    known = [None if _missing(group) else group for group in groups.tolist()]
+    distinct: list[Any] = [group for group in set(known) if group is not None]
+    try:
+        distinct.sort()
+    except TypeError:  # of types that have no order between them
+        distinct.sort(key=lambda group: (type(group).__name__, repr(group)))
+    place = {group: position for position, group in enumerate([*distinct, None])}
+    return np.fromiter((place[group] for group in known), np.int64, len(known))
+
+
+def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """(rows,) float64: negative log likelihood of each row in nats, kept 1e-7 away from 0 and 1; NaN outside 0 to 1."""
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    clipped = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
+    found = -(labels * np.log(clipped) + (1 - labels) * np.log1p(-clipped))
+    return np.where(_no_probability(probabilities), np.nan, found)
+
+
+def defined(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+    """Labels as float64, scores in their own type, and groups where they are given: the rows with a label.
+
+    Raises ValueError for what is no label, no number, not flat or not of one length.
+    """
+    labels, scores = _numbers(labels, "labels").astype(np.float64), _numbers(scores, "scores")
+    columns = [scores] if groups is None else [scores, np.asarray(groups)]
+    for column in columns:
+        if labels.ndim != 1 or column.shape != labels.shape:
+            raise ValueError(f"expected flat arrays of one length; found {labels.shape} labels beside {column.shape}")
+    keep = ~np.isnan(labels)
+    strange = keep & (labels != 0) & (labels != 1)
+    if strange.any():
+        raise ValueError(f"labels: expected 0, 1 or NaN (no label); found {labels[strange][0]:g}")
+    return (labels[keep], *(column[keep] for column in columns))
+
+
+def _mean_of_ties(labels: np.ndarray, rank: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Each row's label averaged over the rows of its group that share its score: no credit for the order of ties."""
-    block = np.unique(np.stack([group.astype(np.float64), scores]), axis=1, return_inverse=True)[1].ravel()
+    block = np.unique(group * (rank.max() + 1) + rank, return_inverse=True)[1]
     return (np.bincount(block, weights=labels) / np.bincount(block))[block]
 
 
@@ -105,18 +187,30 @@ def _discounted(group: np.ndarray, scores: np.ndarray, gains: np.ndarray, k: int
     return np.bincount(group[order], weights=discounted)
 
 
-def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(rows,) negative log likelihood of each row in nats; probabilities are kept 1e-7 away from 0 and 1."""
-    clipped = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
-    return -(labels * np.log(clipped) + (1 - labels) * np.log1p(-clipped))
+def _numbers(values: Any, name: str) -> np.ndarray:
+    """The values as an array of numbers; None is NaN."""
+    found = np.asarray(values)
+    if found.dtype == object and not any(isinstance(value, str | bytes | complex) for value in found.ravel()):
+        try:
+            found = found.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name}: expected numbers; found what is none: {error}") from None
+    if found.dtype.kind not in "biuf":
+        raise ValueError(f"{name}: expected numbers; found {found.dtype}")
+    return found
 
 
-def _defined(labels: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Labels as float64 and the other arrays, without the rows whose label is NaN."""
-    labels = np.asarray(labels, dtype=np.float64)
-    columns = [np.asarray(other) for other in others]
-    for column in columns:
-        if column.shape != labels.shape:
-            raise ValueError(f"expected arrays of one length; found {labels.shape} labels beside {column.shape}")
-    keep = ~np.isnan(labels)
-    return (labels[keep], *(column[keep] for column in columns))
+def _unknown(scores: np.ndarray) -> bool:
+    return scores.dtype.kind == "f" and bool(np.isnan(scores).any())
+
+
+def _no_probability(scores: np.ndarray) -> np.ndarray:
+    """(rows,) bool: what is no number from 0 to 1, NaN among it."""
+    return ~((scores >= 0) & (scores <= 1))
+
+
+def _missing(group: Any) -> bool:
+    try:
+        return group is None or bool(group != group)
+    except (TypeError, ValueError):  # pandas.NA
+        return True

@@ -23,7 +23,8 @@ def measure(spec: Spec, predictions: pd.DataFrame) -> dict[str, Any]:
     """Every metric as strict JSON: ``windows -> <window> -> scores -> <scorer> -> <task> -> {...}``.
 
     ``predictions`` has the columns of ``monitoring.predictions``. A metric that is not defined is None (no rows, one
-    class only). ``way`` is the share of the way from 0.5 to the oracle's AUC; ``auc_low``/``auc_high`` span 95 %.
+    class only, a row without a score). ``way`` is the share of the way from 0.5 to the oracle's AUC;
+    ``auc_low``/``auc_high`` span 95 %.
     """
     return plain(
         {
@@ -42,7 +43,7 @@ def _window(spec: Spec, predictions: pd.DataFrame, window: str) -> dict[str, Any
     for task in spec.tasks:
         as_of = defined(spec, predictions, window, "as_of", task)
         frozen = defined(spec, predictions, window, "frozen", task)
-        ceiling = _auc(as_of.labels, as_of.scores["oracle"]) if "oracle" in as_of.scores else float("nan")
+        ceiling = metrics.auc(as_of.labels, as_of.scores["oracle"]) if "oracle" in as_of.scores else float("nan")
         for scorer in as_of.scores:
             found = _scores(spec, as_of, frozen, scorer)
             found["way"] = (found["auc"] - 0.5) / (ceiling - 0.5) if ceiling > 0.5 else None
@@ -59,36 +60,19 @@ def _window(spec: Spec, predictions: pd.DataFrame, window: str) -> dict[str, Any
 def _scores(spec: Spec, as_of: Scored, frozen: Scored, scorer: str) -> dict[str, Any]:
     labels, scores = as_of.labels, as_of.scores[scorer]
     found: dict[str, Any] = {"rows": len(labels), "positives": int(labels.sum())}
-    usable = bool(len(labels)) and not np.isnan(scores).any()
-    found["auc"] = _auc(labels, scores)
+    found["auc"] = metrics.auc(labels, scores)
     found["auc_low"], found["auc_high"] = _interval(spec, as_of, scores)
-    found["log_loss"] = metrics.log_loss(labels, scores) if usable else None
-    found["normalised_entropy"] = metrics.normalised_entropy(labels, scores) if usable else None
-    found["ece"] = metrics.ece(labels, scores) if usable else None
-    found["gauc"], found["ndcg_at_10"] = _within_members(frozen, scorer)
+    found["log_loss"] = metrics.log_loss(labels, scores)
+    found["normalised_entropy"] = metrics.normalised_entropy(labels, scores)
+    found["ece"] = metrics.ece(labels, scores)
+    found["gauc"] = metrics.gauc(frozen.labels, frozen.scores[scorer], frozen.members)
+    found["ndcg_at_10"] = metrics.ndcg(frozen.labels, frozen.scores[scorer], frozen.members, k=10)
     found["surfaces"] = _surfaces(spec, as_of, scores)
     return found
 
 
-def _auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """AUC; NaN where a score is, or a class is missing."""
-    return float("nan") if np.isnan(scores).any() else metrics.auc(labels, scores)
-
-
-def _interval(spec: Spec, rows: Scored, scores: np.ndarray) -> tuple[float | None, float | None]:
-    if np.isnan(scores).any():
-        return None, None
+def _interval(spec: Spec, rows: Scored, scores: np.ndarray) -> tuple[float, float]:
     return interval(UserBootstrap(rows.members, spec.gate.bootstraps, SEED).draws("auc", rows.labels, scores))
-
-
-def _within_members(frozen: Scored, scorer: str) -> tuple[float | None, float | None]:
-    scores = frozen.scores[scorer]
-    if np.isnan(scores).any():
-        return None, None
-    return (
-        metrics.gauc(frozen.labels, scores, frozen.members),
-        metrics.ndcg(frozen.labels, scores, frozen.members, k=10),
-    )
 
 
 def _surfaces(spec: Spec, rows: Scored, scores: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -97,7 +81,7 @@ def _surfaces(spec: Spec, rows: Scored, scores: np.ndarray) -> dict[str, dict[st
         name: {
             "rows": int((surface == name).sum()),
             "positives": int(rows.labels[surface == name].sum()),
-            "auc": _auc(rows.labels[surface == name], scores[surface == name]),
+            "auc": metrics.auc(rows.labels[surface == name], scores[surface == name]),
         }
         for name in spec.impressions.surfaces
     }

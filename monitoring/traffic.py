@@ -20,8 +20,9 @@ def summarise(frame: pd.DataFrame, zone: str = "UTC") -> dict[str, Any]:
 
     Returns strict JSON: ``rows``, ``labelled``, and over the labelled rows ``ctr`` (share of positives), ``predicted``
     (mean probability), ``ratio`` (predicted / ctr: above 1 promises too much), ``ece`` and ``deciles``; ``days`` (in
-    ``zone``) and ``surfaces`` hold the same figures for their rows. What has no rows is None, or []. Raises
-    TrafficError for a missing column, a label that is neither 0 nor 1, or a probability outside 0 to 1.
+    ``zone``) and ``surfaces`` hold the same figures for their rows. What has no rows is None, or []; so is what is said
+    of probabilities where a labelled row has none. Raises TrafficError for a missing column, a label that is neither 0
+    nor 1, or a probability outside 0 to 1.
     """
     _check(frame)
     labels, probabilities = frame["label"].to_numpy(dtype=float), frame["probability"].to_numpy(dtype=float)
@@ -102,7 +103,7 @@ def _by(name: str, groups: np.ndarray, labels: np.ndarray, probabilities: np.nda
 
 
 def _figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    known = ~(np.isnan(labels) | np.isnan(probabilities))
+    known = ~np.isnan(labels)
     labelled = int(known.sum())
     if not labelled:
         return {"rows": len(labels), "labelled": 0, "ctr": None, "predicted": None, "ratio": None, "ece": None}

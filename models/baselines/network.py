@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models import metrics
 from models.graph.schema import GraphSchema
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
@@ -25,6 +24,7 @@ from models.training.calibration import Calibration
 from models.training.config import TrainingConfig
 from models.training.epoch import seeded
 from models.training.errors import DivergedError
+from models.training.predict import task_aucs
 from models.training.slices import one_each
 from models.training.step import multi_task_loss
 from models.training.train import labelled
@@ -168,10 +168,10 @@ def _score(network: nn.Module, encoded: EncodedGraph, rows: Tensor, state: State
 
 def _validate(network: nn.Module, encoded: EncodedGraph, state: State) -> dict[str, float]:
     """Validation AUC by task; NaN where a task has one class only."""
-    rows, tasks = encoded.graph.seeds.rows("validate"), encoded.graph.schema.seeds.tasks
-    labels, logits = encoded.graph.seeds.labels[rows].cpu().numpy(), _score(network, encoded, rows, state)
-    aucs = (metrics.auc(labels[:, place], logits[:, place]) for place in range(len(tasks)))
-    return {f"validate_auc_{task.name}": auc for task, auc in zip(tasks, aucs, strict=True)}
+    rows = encoded.graph.seeds.rows("validate")
+    tasks = [task.name for task in encoded.graph.schema.seeds.tasks]
+    aucs = task_aucs(tasks, encoded.graph.seeds.labels[rows].cpu().numpy(), _score(network, encoded, rows, state))
+    return {f"validate_auc_{task}": auc for task, auc in aucs.items()}
 
 
 def _judged(config: TrainingConfig) -> State:

@@ -1,5 +1,7 @@
 """Scoring seeds of a graph: logits, calibrated probabilities, validation metrics."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from models.nn.model import Ranker
 from models.training.artifact import Model
 from models.training.batches import Batches, State, score
 from models.training.calibration import Calibration
+from models.training.errors import DivergedError
 from models.training.slices import one_each
 
 _BATCH = 2048
@@ -55,7 +58,12 @@ def score_rows(
     return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, tasks), dtype=np.float32)
 
 
-def task_aucs(ranker: Ranker, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """AUC per task; NaN where a task has one class only."""
-    tasks = [task.name for task in ranker.schema.seeds.tasks]
+def task_aucs(tasks: Sequence[str], labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """AUC per task, of (rows, tasks) arrays; NaN where a task has one class only. Raises DivergedError."""
+    missing = int(np.isnan(logits).any(axis=1).sum())
+    if missing:
+        raise DivergedError(
+            f"validation: expected a number as the logit of every row; found NaN in {missing} of {len(logits)} rows. "
+            "Lower the learning rate, or check the features for values that are far too large"
+        )
     return {task: metrics.auc(labels[:, place], logits[:, place]) for place, task in enumerate(tasks)}

@@ -141,7 +141,8 @@ def train(
 def _validate(ranker: Ranker, encoded: EncodedGraph, limit: int | None, state: State) -> dict[str, float]:
     rows = encoded.graph.seeds.rows("validate")
     labels = encoded.graph.seeds.labels[rows].cpu().numpy()
-    aucs = task_aucs(ranker, labels, score_rows(ranker, encoded, rows, state, limit))
+    tasks = [task.name for task in encoded.graph.schema.seeds.tasks]
+    aucs = task_aucs(tasks, labels, score_rows(ranker, encoded, rows, state, limit))
     return {f"validate_auc_{task}": auc for task, auc in aucs.items()}
 
 
