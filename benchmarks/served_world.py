@@ -1,4 +1,4 @@
-"""A product to serve: the simulated network, small, with the default model of its spec; every store on one Redis.
+"""A product to serve: the simulated network, small, with the default model of its spec; on one Redis, or in files.
 
 The weights are random: they are as fast as trained ones. Whoever wants another world names another spec.
 """
@@ -39,8 +39,11 @@ class ServedWorld:
         return self.state / "feast" / "feature_store.yaml"
 
 
-def build(folder: Path, redis: str, spec_file: Path = ROOT / "configs" / "professional.yaml") -> ServedWorld:
-    """Simulate, build features and graph, make a model, register it as champion, fill the online store."""
+def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / "professional.yaml") -> ServedWorld:
+    """Simulate, build features and graph, make a model, register it as champion, fill the online store.
+
+    ``redis``: the address of the online store, None = the embedded one.
+    """
     from feature_repo.apply import apply
     from feature_repo.materialise import materialize
     from feature_repo.push import push
@@ -58,7 +61,7 @@ def build(folder: Path, redis: str, spec_file: Path = ROOT / "configs" / "profes
     spec = _tiny(spec_file)
     tables, training, state = folder / "tables", folder / "training_set", folder / "state"
     ingest(spec, None, tables)
-    config = online_on_redis(folder / "feature_store.yaml", redis)
+    config = _CONFIG if redis is None else online_on_redis(folder / "feature_store.yaml", redis)
     store = open_store(config, state)
     write_resolved(config, state)
     apply(store, spec, tables, state)

@@ -20,7 +20,7 @@ _RANKED = {"rank": "position", "item": "item", "cold": "item_cold", "capped": "c
 """Fields of the candidate, and the columns that they become."""
 _LATEST = 253_402_300_799_000_000  # the end of the year 9999, as far as dates go
 _NEEDED = {"served", "request", "slate", *_RANKED, "probabilities", "features"}
-COLUMNS = ("slate", *_SAME, *_RANKED.values())
+COLUMNS = ("slate", *_SAME, *_RANKED.values(), "adjustments")
 """Columns that every frame has; ``probability_<task>`` and the decoder's features follow."""
 
 
@@ -33,9 +33,10 @@ def read(folder: Path, since: int | None = None, model: str | None = None) -> "p
     """All served candidates in ``folder``, one row each, in order of serving.
 
     ``slate`` numbers the ranked slates; ``position`` is the rank, from 0; ``as_of`` is when the features were judged;
-    times are int64 microseconds UTC; features that were missing are null. ``since`` (microseconds UTC) leaves out what
-    was served earlier, ``model`` what another registered model served. A torn line (of a server that was killed) is
-    left out. No folder, or an empty one, gives an empty frame with ``COLUMNS``.
+    ``score`` is what was ranked by, ``adjustments`` the rules behind it (a list as in the answer; null where the log is
+    older); times are int64 microseconds UTC; features that were missing are null. ``since`` (microseconds UTC) leaves
+    out what was served earlier, ``model`` what another registered model served. A torn line (of a server that was
+    killed) is left out. No folder, or an empty one, gives an empty frame with ``COLUMNS``.
     """
     import pandas as pd
 
@@ -72,6 +73,7 @@ def _row(line: dict[str, Any]) -> dict[str, Any]:
         "slate": line["slate"],
         **{name: line.get(name) for name in _SAME},
         **{column: line[name] for name, column in _RANKED.items()},
+        "adjustments": line.get("adjustments"),
         **{f"probability_{task}": value for task, value in line["probabilities"].items()},
         **line["features"],
     }

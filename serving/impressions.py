@@ -37,13 +37,13 @@ def impressions(slate: Slate, moment: int, number: int, model: str) -> bytes:
     line = b",".join(
         [
             *_fixed(once),
-            b'"rank":%b,"item":%b,"cold":%b,"capped":%b,"score":%b',
+            b'"rank":%b,"item":%b,"cold":%b,"capped":%b,"score":%b,"adjustments":%b',
             b'"probabilities":{' + b",".join(map(_open, slate.probabilities)) + b"}",
             b'"features":{' + b",".join([*_fixed(shared), *map(_open, columns)]) + b"}",
         ]
     )
     ranks = range(len(slate.items))
-    ranked = (ranks, slate.items, slate.cold, slate.capped, slate.scores)
+    ranked = (ranks, slate.items, slate.cold, slate.capped, slate.scores, slate.adjustments)
     texts = map(_texts, (*ranked, *slate.probabilities.values(), *columns.values()))
     return b"".join([b"{" + line % row + b"}\n" for row in zip(*texts, strict=True)])
 

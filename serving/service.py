@@ -13,7 +13,7 @@ from serving.explain import Explainer
 from serving.prior import Prior
 from serving.reader import ItemVectors, MemberVectors, OnlineState
 from serving.request import Key, RankingRequest
-from serving.rules import Standing, stand
+from serving.rules import POPULARITY, Standing, stand
 from serving.scorer import Scorer, SlateInputs
 from serving.slate import Reasons, Slate, is_column
 
@@ -107,13 +107,14 @@ class RankingService:
         probabilities = self.prior.probabilities(request.items)
         count = len(request.items)
         nothing = np.zeros(count, bool)
+        standing = stand(Serving(), probabilities[self.spec.primary_task], nothing, [""] * count, 0)
         return self._slate(
             request_id,
             request,
             probabilities,
             ~nothing,
             request.context,
-            stand(Serving(), probabilities[self.spec.primary_task], nothing, [""] * count, 0),
+            standing._replace(adjustments=[[POPULARITY]] * count),
             None,
             as_of=0,
             state_as_of=None,
@@ -187,6 +188,7 @@ class RankingService:
             cold=cold[order],
             capped=standing.capped[order],
             scores=standing.scores[order],
+            adjustments=[standing.adjustments[place] for place in places],
             probabilities={task: values[order] for task, values in probabilities.items()},
             features={name: values[order] if is_column(values) else values for name, values in given.items()},
             foreign_vectors=foreign_vectors,

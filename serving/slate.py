@@ -8,6 +8,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from serving.request import Key
+from serving.rules import Adjustments
 
 Reasons = list[list[dict[str, Any]]]
 """By candidate, as ``serving.explain`` gives them."""
@@ -33,7 +34,9 @@ class Slate:
     capped: np.ndarray
     """(C,) bool: beyond the member's frequency cap, not to be shown."""
     scores: np.ndarray
-    """(C,) float64, what they were ranked by: the primary task's probability after the discounts."""
+    """(C,) float64, what they were ranked by: the primary task's probability times the factors of ``adjustments``."""
+    adjustments: Adjustments
+    """By candidate, the rules that changed its score or place (``serving.rules``)."""
     probabilities: Mapping[str, np.ndarray]
     """By task (C,) float64, calibrated; business rules do not change them."""
     features: Mapping[str, Any]
@@ -49,11 +52,18 @@ class Slate:
     def to_json(self) -> dict[str, Any]:
         """As one prediction of the v1 protocol."""
         tasks = list(self.probabilities)
-        columns = (self.items, self.cold.tolist(), self.capped.tolist())
+        columns = (self.items, self.scores.tolist(), self.adjustments, self.cold.tolist(), self.capped.tolist())
         chances = zip(*(values.tolist() for values in self.probabilities.values()), strict=True)
         ranked: list[dict[str, Any]] = [
-            {"item": item, "cold": cold, "capped": capped, "probabilities": dict(zip(tasks, chance, strict=True))}
-            for item, cold, capped, chance in zip(*columns, chances, strict=True)
+            {
+                "item": item,
+                "score": score,
+                "adjustments": adjustments,
+                "cold": cold,
+                "capped": capped,
+                "probabilities": dict(zip(tasks, chance, strict=True)),
+            }
+            for item, score, adjustments, cold, capped, chance in zip(*columns, chances, strict=True)
         ]
         for candidate, reasons in zip(ranked, self.reasons or (), strict=self.reasons is not None):
             candidate["reasons"] = reasons

@@ -3,8 +3,9 @@
 Inputs, one request a call: ``member`` [1], ``items`` [n], ``surface`` [1], and as they are needed ``time`` [1], the
 spec's context columns [1] and ``explain`` [1] BOOL. Keys are INT64 or BYTES as the spec says; numbers FP64, FP32 or
 INT64; the rest BYTES. Outputs in ranked order: ``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n] BOOL,
-``capped`` [n] BOOL, ``member_cold`` [1] BOOL, ``fallback`` [1] BOOL, ``model_version`` [1] BYTES, and where ``explain``
-is true ``reasons`` [n] BYTES, JSON each.
+``capped`` [n] BOOL, ``score`` [n] FP64 (what was ranked by), ``adjustments`` [n] BYTES (JSON each), ``member_cold``
+[1] BOOL, ``fallback`` [1] BOOL, ``model_version`` [1] BYTES, and where ``explain`` is true ``reasons`` [n] BYTES (JSON
+each).
 """
 
 import json
@@ -58,7 +59,7 @@ class TensorNames:
         """For the protocol's model metadata."""
         item = self.inputs()["items"][0][0]
         ranked = [("items", item), *((f"probability_{task}", "FP64") for task in self.spec.tasks), ("cold", "BOOL")]
-        ranked.append(("capped", "BOOL"))
+        ranked += [("capped", "BOOL"), ("score", "FP64"), ("adjustments", "BYTES")]
         return [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in ranked] + [
             {"name": "member_cold", "datatype": "BOOL", "shape": [1]},
             {"name": "fallback", "datatype": "BOOL", "shape": [1]},
@@ -104,6 +105,8 @@ class TensorNames:
             "member_cold": [slate.member_cold],
             "fallback": [slate.fallback],
             "capped": slate.capped.tolist(),
+            "score": slate.scores.tolist(),
+            "adjustments": [json.dumps(adjustments) for adjustments in slate.adjustments],
             "model_version": [slate.model_version],
         }
         for task in self.spec.tasks:

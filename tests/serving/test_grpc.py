@@ -60,6 +60,8 @@ def test_grpc_answers_as_rest_does(stub: GRPCInferenceServiceStub, client: Any, 
     found = {output.name: output.contents for output in answer.outputs}
     assert list(found["items"].int64_contents) == [ranked["item"] for ranked in slate]
     assert list(found["probability_click"].fp64_contents) == [ranked["probabilities"]["click"] for ranked in slate]
+    assert list(found["score"].fp64_contents) == [ranked["score"] for ranked in slate]
+    assert list(found["adjustments"].bytes_contents) == [b"[]"] * len(items)
     assert list(found["cold"].bool_contents) == [False] * len(items)
     assert list(found["model_version"].bytes_contents) == [world.version.encode()]
     assert answer.model_version == world.version

@@ -25,6 +25,8 @@ def test_v2_answers_as_v1_does(client: httpx.Client, world: World, predict: str,
     assert found["items"] == [ranked["item"] for ranked in expected["slate"]]
     for task in ("click", "dwell"):
         assert found[f"probability_{task}"] == [ranked["probabilities"][task] for ranked in expected["slate"]]
+    assert found["score"] == [ranked["score"] for ranked in expected["slate"]]
+    assert list(map(json.loads, found["adjustments"])) == [ranked["adjustments"] for ranked in expected["slate"]]
     assert found["cold"] == [False] * len(items)
     assert (found["member_cold"], found["model_version"]) == ([False], [world.version])
     assert len(answer.json()["id"]) > 8

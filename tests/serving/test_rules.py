@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.spec.serving import Diversity, FrequencyCap, SeenDiscount, Serving
-from serving.rules import allowance, by_score, discounted, diversified, stand
+from serving.rules import allowance, beyond, by_score, discounted, stand
 
 SLATES = st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.sampled_from(["", "a", "b", "c"])), max_size=30)
 MOST = st.integers(1, 4)
@@ -43,6 +43,33 @@ def test_rules_only_move_and_mark(slate: Slate, factor: float, creators_most: in
     np.testing.assert_array_equal(again.order, found.order)
 
 
+def switched(rule: st.SearchStrategy) -> st.SearchStrategy:
+    return st.none() | rule
+
+
+RULES = st.builds(
+    Serving,
+    frequency_cap=switched(st.builds(FrequencyCap, counter=st.just("day"), most=MOST)),
+    seen_discount=switched(st.builds(SeenDiscount, factor=FACTOR)),
+    diversity=switched(st.builds(Diversity, creation=st.just("by"), most=MOST)),
+)
+
+
+@given(RULES, SLATES, st.integers(0, 40))
+def test_sorting_by_what_is_shown_gives_the_order(rules: Serving, slate: Slate, shown: int) -> None:
+    scores, seen, creators = columns(slate)
+    found = stand(rules, scores, seen, creators, shown)
+    named = [{entry["rule"]: entry for entry in entries} for entries in found.adjustments]
+    expected = sorted(range(len(slate)), key=lambda place: ("diversity" in named[place], -found.scores[place], place))
+    assert found.order.tolist() == expected
+    for place, entries in enumerate(named):
+        factor = entries.get("seen_discount", {}).get("factor", 1.0)
+        assert found.scores[place] == scores[place] * factor
+        assert ("frequency_cap" in entries) == found.capped[place]
+        assert entries.keys() <= {name for name, rule in rules if rule is not None}
+        assert ("seen_discount" in entries) == (rules.seen_discount is not None and seen[place])
+
+
 @given(SLATES, FACTOR)
 def test_a_discount_comes_before_the_ranking_and_touches_what_was_seen_alone(slate: Slate, factor: float) -> None:
     scores, seen, creators = columns(slate)
@@ -65,7 +92,8 @@ def test_what_was_seen_falls_behind_what_is_new() -> None:
 def test_no_creator_has_more_than_its_share_in_front(slate: Slate, most: int) -> None:
     scores, _, creators = columns(slate)
     order = by_score(scores)
-    found = diversified(order, creators, most)
+    rules = Serving(diversity=Diversity(creation="by", most=most))
+    found = stand(rules, scores, np.zeros(len(slate), bool), creators, 0).order
     named = Counter(creator for creator in creators if creator)
     kept = sum(min(count, most) for count in named.values()) + creators.count("")
     head, tail = found[:kept].tolist(), found[kept:].tolist()
@@ -78,7 +106,8 @@ def test_no_creator_has_more_than_its_share_in_front(slate: Slate, most: int) ->
         assert [rank[p] for p in found.tolist() if creators[p] == creator] == sorted(
             rank[p] for p in found.tolist() if creators[p] == creator
         )
-    np.testing.assert_array_equal(diversified(found, creators, most), found)
+    again = beyond(found, creators, most)
+    assert again[found].tolist() == [False] * kept + [True] * (len(slate) - kept)
 
 
 def test_an_allowance_is_what_is_left_of_the_cap() -> None:

@@ -28,6 +28,7 @@ def slate(member: int, *items: int) -> Slate:
         cold=np.array(items) > 8,
         capped=places > 0,
         scores=0.5 / (places + 2),
+        adjustments=[[], [{"rule": "seen_discount", "factor": 0.5}]][: len(items)],
         probabilities={"click": 1 / (places + 2), "dwell": np.full(len(items), 0.5)},
         features={"count": np.where(places, np.nan, 3.0).astype(np.float32), "device": "phone", "absent": None},
         foreign_vectors=0,
@@ -54,13 +55,14 @@ def test_an_impression_is_a_line(tmp_path: Path) -> None:
     }
     assert first == {
         **once,
-        **{"rank": 0, "item": 7, "cold": False, "capped": False, "score": 0.25},
+        **{"rank": 0, "item": 7, "cold": False, "capped": False, "score": 0.25, "adjustments": []},
         "probabilities": {"click": 0.5, "dwell": 0.5},
         "features": {"count": 3.0, "device": "phone", "absent": None},
     }
     assert second == {
         **once,
         **{"rank": 1, "item": 9, "cold": True, "capped": True, "score": 0.5 / 3},
+        "adjustments": [{"rule": "seen_discount", "factor": 0.5}],
         "probabilities": {"click": 1 / 3, "dwell": 0.5},
         "features": {"count": None, "device": "phone", "absent": None},
     }
@@ -88,12 +90,22 @@ def test_what_is_served_is_read_back(tmp_path: Path) -> None:
     assert list(frame["item_cold"]) == [False, True, False]
     assert list(frame["capped"]) == [False, True, False]
     assert list(frame["score"]) == [1 / 4, 1 / 6, 1 / 4]
+    assert list(frame["adjustments"]) == [[], [{"rule": "seen_discount", "factor": 0.5}], []]
     assert set(frame["as_of"]) == {1_699_999_999_999_999}
     assert list(frame["probability_click"]) == [1 / 2, 1 / 3, 1 / 2]
     assert frame["count"].isna().tolist() == [False, True, False]
     assert set(frame["device"]) == {"phone"}
     assert list(read(tmp_path, since=int(frame["served"].iloc[-1]))["item"])[-1] == 5
     assert read(tmp_path, since=2**62).empty
+
+
+def test_a_log_of_an_older_release_is_read(tmp_path: Path) -> None:
+    served(tmp_path, slate(1, 7))
+    (file,) = tmp_path.glob("*.jsonl")
+    line = json.loads(file.read_bytes())
+    del line["adjustments"]
+    file.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert read(tmp_path)["adjustments"].tolist() == [None]
 
 
 def test_nothing_served_is_an_empty_frame(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ def test_a_store_that_cannot_be_read_is_answered_by_popularity_and_heals(client:
         found = answered()
         assert (found["fallback"], found["member_cold"]) == (True, True)
         clicks = [ranked["probabilities"]["click"] for ranked in found["slate"]]
+        assert [ranked["score"] for ranked in found["slate"]] == clicks
+        assert all(ranked["adjustments"] == [{"rule": "popularity"}] for ranked in found["slate"])
         assert clicks == sorted(world.prior.probabilities(items)["click"], reverse=True)
         answer = client.post(f"/v2/models/{world.name}/infer", json=v2(world, *items))
         assert outputs(answer)["fallback"] == [True]

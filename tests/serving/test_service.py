@@ -167,6 +167,33 @@ def test_a_creators_further_items_go_behind_those_of_others(
     assert ranked(scorer, unknown, rules).items == [best, second, last]
 
 
+def test_an_answer_explains_its_order(scorer: Scorer, state: OnlineState, member: MemberVectors) -> None:
+    """All rules at once: sorted by what is shown of each item, the request's order is the answer's."""
+    best = ranked(scorer, state).items[0]
+    rest = scorer.activities - 1
+    acted = replace(
+        member,
+        activity_times=np.array([REQUEST.time - 1, *[0] * rest]),
+        activity_edges=texts("clicked", *[""] * rest),
+        activity_keys=texts(str(best), *[""] * rest),
+    )
+    rules = Serving(
+        seen_discount=SeenDiscount(factor=0.01),
+        diversity=Diversity(creation="authored", most=1),
+        frequency_cap=FrequencyCap(counter="member_counts", most=4),
+    )
+    slate = ranked(scorer, replace(state, member=acted), rules).to_json()["slate"]
+    shown = {candidate["item"]: candidate for candidate in slate}
+    named = {item: [entry["rule"] for entry in candidate["adjustments"]] for item, candidate in shown.items()}
+    expected = sorted(REQUEST.items, key=lambda item: ("diversity" in named[item], -shown[item]["score"]))
+    assert list(shown) == expected
+    assert {"rule": "seen_discount", "factor": 0.01} in shown[best]["adjustments"]
+    assert shown[best]["score"] == shown[best]["probabilities"]["click"] * 0.01
+    assert sum("diversity" in rules for rules in named.values()) == 1
+    assert [candidate["capped"] for candidate in slate] == ["frequency_cap" in named[item] for item in shown]
+    assert slate[2]["capped"]
+
+
 @pytest.mark.parametrize(("most", "shown"), [(1, 0), (3, 1), (4, 2), (9, 3)])
 def test_what_ranks_beyond_the_members_cap_is_marked(scorer: Scorer, state: OnlineState, most: int, shown: int) -> None:
     found = ranked(scorer, state, Serving(frequency_cap=FrequencyCap(counter="member_counts", most=most)))

@@ -72,6 +72,7 @@ def test_a_member_served_lately_is_picked_and_the_slate_shown_with_its_reasons(
         shown = candidates.nth(place)
         expect(shown.locator(".item")).to_have_text(str(candidate["item"]))
         expect(shown.locator(".primary .value")).to_have_text(f"{100 * candidate['probabilities']['click']:.2f} %")
+        expect(shown.locator(".score .value")).to_have_text(f"{candidate['score']:.4f}")
         effects = [f"{'+' if r['effect'] > 0 else '−'}{abs(100 * r['effect']):.2f} pts" for r in candidate["reasons"]]
         assert len(effects) > 3
         expect(shown.locator(".effect .value")).to_have_text(effects)
@@ -195,6 +196,7 @@ def test_markup_in_a_key_is_shown_as_text(server: Running, page: Page) -> None:
         {"kind": "counter", "counter": MARKUP, "effect": 0.2},
     ]
     slate = [{"item": MARKUP, "cold": False, "capped": True, "probabilities": {MARKUP: 0.5}, "reasons": reasons}]
+    slate[0] |= {"score": 0.25, "adjustments": [{"rule": MARKUP}, {"rule": "seen_discount", "factor": MARKUP}]}
     answer = {"member": MARKUP, "model_version": MARKUP, "request_id": MARKUP, "fallback": False, "slate": slate}
     offered = {"name": MARKUP, "primary": MARKUP, "tasks": [MARKUP], "surfaces": [MARKUP], "most": 5}
     offered["item_node"] = MARKUP
@@ -210,6 +212,8 @@ def test_markup_in_a_key_is_shown_as_text(server: Running, page: Page) -> None:
     page.select_option("#latest", "0")
     expect(page.locator("#slate .item")).to_have_text(MARKUP)
     expect(page.locator(".effect .text").first).to_contain_text(MARKUP)
+    expect(page.locator("#slate .flag")).to_have_text(["capped", MARKUP, f"seen × {MARKUP}"])
+    expect(page.locator("#slate .score .value")).to_have_text("0.2500")
     assert page.locator("img, main script").count() == 0
     assert page.title() == "Heliograph: a slate and its reasons"
 

@@ -133,7 +133,7 @@ function show(answer, now) {
   at("fallback").hidden = !answer.fallback;
   at("legend").hidden = !explained;
   at("legend").textContent =
-    `Ranked by ${offered.primary}, then by the product's rules. The bar of a reason: the percentage points of ` +
+    `Ranked by ${offered.primary} times what the product's rules leave of it: the score. The bar of a reason: the percentage points of ` +
     `${offered.primary} that it adds (green) or takes away (red), found by leaving it out. ← is an edge walked back.`;
 }
 
@@ -147,13 +147,34 @@ function shown(candidate, place, now) {
   for (const [name, title] of Object.entries(flags)) {
     if (candidate[name]) head.append(Object.assign(made("span", "flag", name), { title }));
   }
-  const body = made("div", "", head, rows(offered.tasks.map((task) => chance(task, candidate.probabilities[task]))));
+  for (const [name, title] of candidate.adjustments.map(adjusted).filter(Boolean)) {
+    head.append(Object.assign(made("span", "flag", name), { title }));
+  }
+  const chances = offered.tasks.map((task) => chance(task, candidate.probabilities[task]));
+  const score = row("score", made("span", "text", "score: ranked by"), 0, candidate.score, candidate.score.toFixed(4));
+  const body = made("div", "", head, rows([...chances, score]));
   for (const [title, kinds] of families) {
     const reasons = (candidate.reasons ?? []).filter(({ kind }) => kinds.includes(kind));
     const most = Math.max(...reasons.map(({ effect }) => Math.abs(effect)));
     if (reasons.length) body.append(made("h3", "", title), rows(reasons.map((reason) => effect(reason, most, now))));
   }
   return made("li", "", made("span", "rank", String(place + 1)), body);
+}
+
+// What a rule did to the score or the place: a name, and a sentence.
+function adjusted({ rule, factor, most }) {
+  switch (rule) {
+    case "frequency_cap":
+      return null; // the flag "capped" says it
+    case "seen_discount":
+      return [`seen × ${factor}`, `The member has met it before: its score is ${offered.primary} times ${factor}`];
+    case "diversity":
+      return ["diversity", `More than ${most} of its creator: it goes behind those of all others`];
+    case "popularity":
+      return ["popularity", "Ranked by how often it was answered: the store was away"];
+    default:
+      return [rule, ""];
+  }
 }
 
 const rows = (lines) => made("ul", "rows", ...lines);

@@ -67,6 +67,8 @@ def test_the_same_scores(runtime: httpx.Client, world: World, expected: dict[str
     assert {ranked["item"] for ranked in found["slate"] if ranked["cold"]} == {777}
     for ranked, ours in zip(found["slate"], expected["slate"], strict=True):
         assert ranked["probabilities"] == pytest.approx(ours["probabilities"], abs=1e-6)
+        assert ranked["score"] == pytest.approx(ours["score"], abs=1e-6)
+        assert ranked["adjustments"] == ours["adjustments"]
     assert len({ranked["probabilities"]["click"] for ranked in found["slate"]}) == len(found["slate"])
 
 
