@@ -6,9 +6,9 @@ Aliases: ``candidate`` is the version registered last, until it is promoted; ``c
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.served import model_name
 from serving.bundle import read_spec, verify_bundle
@@ -88,17 +88,16 @@ class Registry:
 
     def names(self) -> list[str]:
         """The registered models, sorted."""
-        return sorted(model.name for model in self._client().search_registered_models())
+        client = self._client()
+        return sorted(model.name for model in _every(lambda page: client.search_registered_models(page_token=page)))
 
     def versions(self, name: str) -> list[str]:
         """The versions of a model, oldest first; none for an unknown model."""
-        found = self._client().search_model_versions(f"name = '{name}'")
-        return [str(number) for number in sorted(int(version.version) for version in found)]
+        return [str(number) for number in sorted(int(version.version) for version in self._versions(name))]
 
     def decisions(self, name: str) -> dict[str, str]:
         """What the gate decided, by version, the newest first; "" where it was not asked."""
-        found = self._client().search_model_versions(f"name = '{name}'")
-        newest = sorted(found, key=lambda version: int(version.version), reverse=True)
+        newest = sorted(self._versions(name), key=lambda version: int(version.version), reverse=True)
         return {str(version.version): version.tags.get(GATE, "") for version in newest}
 
     def tags(self, name: str, version: str) -> dict[str, str]:
@@ -189,6 +188,14 @@ class Registry:
                 return None
             raise
 
+    def _versions(self, name: str) -> list[Any]:
+        """MLflow's records of all versions of a model."""
+        client, quote = self._client(), '"' if "'" in name else "'"
+        if quote in name:
+            raise RegistryError(f"model: expected a name without both kinds of quotes; found {name!r:.80}.")
+        words = f"name = {quote}{name}{quote}"
+        return _every(lambda page: client.search_model_versions(words, page_token=page))
+
     def _version(self, client: "MlflowClient", name: str, version: str):  # type: ignore[no-untyped-def]
         from mlflow.exceptions import MlflowException
 
@@ -202,6 +209,16 @@ class Registry:
                 f"{name} version {version}: expected the tag {DIGEST}; found none. We did not register it."
             )
         return found
+
+
+def _every(answer: Callable[[str | None], Any]) -> list[Any]:
+    """All that a search of MLflow finds: it answers a page at a time, and a token where there is another one."""
+    page = answer(None)
+    found = list(page)
+    while page.token:
+        page = answer(page.token)
+        found += page
+    return found
 
 
 def _intact(folder: Path, expected: str) -> bool:
