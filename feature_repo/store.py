@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 
 from feature_repo.errors import NotAppliedError
+from models.documents import DocumentError, document_text
+from models.yaml_documents import read_document
 
 
 def open_store(config: Path, state: Path | None = None) -> Any:
@@ -48,12 +50,29 @@ def _settings(config: Path, state: Path | None) -> dict[str, Any]:
     """A feature_store.yaml with variables filled in and embedded paths made absolute."""
     if not config.is_file():
         raise NotAppliedError(f"{config}: expected a feature_store.yaml; found no such file")
-    document: dict[str, Any] = yaml.safe_load(os.path.expandvars(config.read_text(encoding="utf-8")))
+    try:
+        document = _filled(read_document(document_text(config, "a feature_store.yaml")))
+    except DocumentError as error:
+        raise NotAppliedError(f"{config}: {error}") from None
     unset = sorted(set(re.findall(r"\$\{(\w+)\}", yaml.safe_dump(document))))
     if unset:
         raise NotAppliedError(f"{config}: expected {', '.join(unset)} in the environment; found them unset")
+    for part in ("registry", "online_store"):
+        if not isinstance(document, dict) or not isinstance(document.get(part), dict):
+            raise NotAppliedError(f"{config}: {part}: expected a mapping of keys; found none")
+    if not isinstance(document["registry"].get("path"), str):
+        raise NotAppliedError(f"{config}: registry.path: expected an address; found none")
     _embed(document, (state / "feast") if state else None, config.parent.resolve())
     return document
+
+
+def _filled(value: Any) -> Any:
+    """The document with the environment's variables in its texts; what a variable holds is never read as YAML."""
+    if isinstance(value, dict):
+        return {key: _filled(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner) for inner in value]
+    return os.path.expandvars(value) if isinstance(value, str) else value
 
 
 def _embed(document: dict[str, Any], folder: Path | None, beside: Path) -> None:

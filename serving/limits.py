@@ -1,11 +1,11 @@
 """What a server takes in, and how long it takes over it."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from models.documents import DocumentError, document_text, read_json
 from serving.errors import EndpointError
 
 LIMITS = "HELIOGRAPH_LIMITS"
@@ -51,9 +51,9 @@ class Limits:
 def read_limits(file: Path) -> Limits:
     """The limits that a JSON file names; those it does not name are the defaults. Raises EndpointError."""
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EndpointError(f"limits: expected JSON in {file}; found {type(error).__name__}.") from None
+        text = document_text(file, "JSON")
+    except DocumentError as error:
+        raise EndpointError(f"limits: expected {error.expected} in {file}; found {error.found}.") from None
     return parse_limits(text, str(file))
 
 
@@ -65,7 +65,9 @@ def limits_of(environment: Mapping[str, str]) -> Limits:
 def parse_limits(text: str, source: str) -> Limits:
     """As ``read_limits``; ``source`` is what an error names."""
     try:
-        document = json.loads(text)
+        document = read_json(text)
+    except DocumentError as error:
+        raise EndpointError(f"{source}: expected {error.expected}; found {error.found}.") from None
     except ValueError as error:
         raise EndpointError(f"{source}: expected JSON; found none ({error}).") from None
     if not isinstance(document, dict):

@@ -64,6 +64,8 @@ def check(config: ModelConfig) -> None:
 
 
 def _holds(bound: Bound, value: Any) -> bool:
+    if isinstance(value, bool) and bound is not SWITCH:  # to Python true is 1
+        return False
     try:
         return bound.holds(value)
     except TypeError:  # no number at all

@@ -1,38 +1,35 @@
 """Reading a spec: YAML -> ``Spec``, with errors that name file, key, expected and found."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from models.documents import DOCUMENT, DocumentError, document_text
 from models.spec.errors import SpecError
+from models.spec.part import shown
 from models.spec.references import check_references
 from models.spec.schema import Spec
 from models.training.bounds import out_of_bounds
+from models.yaml_documents import read_document
 
 
 def load_spec(path: str | Path) -> Spec:
     """Read and check the spec at ``path``. Raises SpecError."""
-    path = Path(path)
-    if not path.is_file():
-        raise SpecError(str(path), "(file)", "a spec in YAML", "no such file")
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SpecError(str(path), "(file)", "text in UTF-8", f"byte {error.object[error.start]:#04x}") from None
+        text = document_text(Path(path), "a spec in YAML")
+    except DocumentError as error:
+        raise SpecError(str(path), error.key, error.expected, error.found) from None
     return parse_spec(text, str(path))
 
 
 def parse_spec(text: str, file: str = "(spec)") -> Spec:
     """Read and check a spec from its text (YAML or JSON); ``file`` names it in errors. Raises SpecError."""
     try:
-        document = _read(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as a 13th month
-        raise SpecError(file, "(document)", "YAML", " ".join(str(error).split())) from error
+        document = read_document(text)
+    except DocumentError as error:
+        raise SpecError(file, error.key, error.expected, error.found) from None
     if not isinstance(document, dict):
-        raise SpecError(file, "(document)", "a mapping of keys", type(document).__name__)
+        raise SpecError(file, DOCUMENT, "a mapping of keys", type(document).__name__)
     try:
         spec = Spec.model_validate(document)
     except ValidationError as error:
@@ -43,42 +40,11 @@ def parse_spec(text: str, file: str = "(spec)") -> Spec:
     return spec
 
 
-def _read(text: str) -> Any:
-    """JSON as JSON (YAML 1.1 reads its 1e-05 as a string), anything else as YAML."""
-    if text.lstrip().startswith("{"):
-        try:
-            return json.loads(text, object_pairs_hook=_unique)
-        except json.JSONDecodeError:
-            pass  # a mapping in YAML's flow style
-    return yaml.load(text, Loader=_UniqueKeys)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    for key, _ in pairs:
-        if [other for other, _ in pairs].count(key) > 1:
-            raise yaml.YAMLError(f"key {key!r} stands twice in one mapping")
-    return dict(pairs)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML silently keeps the last of two equal keys; a spec must not. What a merge (``<<``) brings may be replaced."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"key {key[1]!r} stands twice in one mapping{node.start_mark}")
-        return node
-
-
 def _first(error: ValidationError, file: str) -> SpecError:
     """The first of pydantic's findings, in our words."""
     finding = error.errors()[0]
     key = ".".join(str(part) for part in finding["loc"] if part != "[key]") or "(document)"
-    found = repr(finding.get("input"))
-    if len(found) > 120:
-        found = found[:117] + "..."
+    found = shown(finding.get("input"))
     if finding["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return SpecError(file, key, "a key that the schema knows", f"unknown key {str(finding['loc'][-1])!r}")
     if finding["type"] in ("missing", "missing_argument"):
@@ -91,4 +57,5 @@ def _first(error: ValidationError, file: str) -> SpecError:
         inner, rest = message.split(": expected ", 1)
         expected, found = rest.split("; found ", 1)
         return SpecError(file, f"{key}.{inner}", expected, found)
+    message = message.removeprefix("Input should be ")
     return SpecError(file, key, message[0].lower() + message[1:], found)

@@ -1,16 +1,29 @@
 """What every part of a spec has in common: its base, its names, its longest time."""
 
+import math
 import re
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from models.spec.errors import SpecError
 
 LONGEST = 3660
 """No span of a spec is longer than this many days: ten years."""
 
-Value = bool | int | float | str
+
+def _value(value: Any) -> Any:
+    """A value of its own type, which a table could hold."""
+    holds = isinstance(value, bool | int | float | str)
+    if not holds or (isinstance(value, float) and not math.isfinite(value)):
+        raise ValueError(f"expected true, false, a finite number or a text; found {shown(value)}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"expected a whole number of 64 bits; found {shown(value)}")
+    return value
+
+
+Value = Annotated[bool | int | float | str, BeforeValidator(_value)]
 Filter = dict[str, list[Value]]
 """Column -> the values that are kept; all columns must match."""
 
@@ -18,9 +31,10 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,60}")
 
 
 class Strict(BaseModel):
-    """Base of every part of the spec: unknown keys are errors, numbers are finite, values are fixed once read."""
+    """Base of every part of the spec: unknown keys are errors, no value is turned into one of another type (true is no
+    number, a number is no text), numbers are finite, values are fixed once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 def _named(name: str) -> str:
@@ -42,7 +56,21 @@ def check_name(file: str, key: str, expected: str, name: str, owners: dict[str, 
 
 def listed_once(values: list[str]) -> list[str]:
     """The values, if none stands twice. Raises ValueError."""
-    repeated = [value for value in values if values.count(value) > 1]
-    if repeated:
-        raise ValueError(f"expected every value once; found {repeated[0]!r} twice")
+    met = set[str]()
+    for value in values:
+        if value in met:
+            raise ValueError(f"expected every value once; found {shown(value)} twice")
+        met.add(value)
     return values
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: as YAML would write it, and not at any length."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, date):
+        return f"the date {value.isoformat()}"
+    text = repr(value[:120] if isinstance(value, str) else value)
+    return text if len(text) <= 120 else text[:117] + "..."

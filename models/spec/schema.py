@@ -6,16 +6,16 @@ A ``filter`` (on edges, counters and tasks) maps a column to the values that are
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from typing import Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from models.nn.config import ModelConfig
 from models.spec.counters import Counter, Measure
 from models.spec.edges import Affinity, Densification, Edge, PageRank
 from models.spec.expectations import Expected
-from models.spec.part import LONGEST, Filter, Name, Strict, Value, listed_once
+from models.spec.part import LONGEST, Filter, Name, Strict, Value, listed_once, shown
 from models.spec.serving import Serving
 from models.spec.windows import WINDOW_ORDER, Span, Windows
 from models.training.config import TrainingConfig
@@ -151,6 +151,25 @@ class Oracle(Strict):
     probability: str
 
 
+_WORDS = {bool: "true or false", int: "a whole number (an integer)", float: "a number"}
+
+
+def _of_its_types(value: Any, config: type) -> Any:
+    """The keys of a dataclass, each of its field's own type: pydantic is strict with its own models alone."""
+    if not isinstance(value, dict):
+        return value
+    for name, kind in get_type_hints(config).items():
+        given = value.get(name)
+        fits = type(given) is kind or (kind is float and type(given) is int)
+        if name in value and kind in _WORDS and not fits:
+            raise ValueError(f"{name}: expected {_WORDS[kind]}; found {shown(given)}")
+    return value
+
+
+_Model = Annotated[ModelConfig, BeforeValidator(lambda value: _of_its_types(value, ModelConfig))]
+_Training = Annotated[TrainingConfig, BeforeValidator(lambda value: _of_its_types(value, TrainingConfig))]
+
+
 class Spec(Strict):
     """A product: everything that Heliograph needs to know about a team's tables."""
 
@@ -171,8 +190,8 @@ class Spec(Strict):
         default=None, min_length=1, description="domains whose edges are seen; none = all"
     )
     home_domain: str = Field(description="the domain of the product's own surface: `compare` keeps only it")
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
+    model: _Model = ModelConfig()
+    training: _Training = TrainingConfig()
     gate: Gate = Gate()
     serving: Serving = Serving()
     oracle: Oracle | None = None

@@ -1,12 +1,30 @@
 """The windows of a spec: whole days in a row, from midnight to midnight."""
 
+import re
+from contextlib import suppress
 from datetime import date
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from models.spec.part import LONGEST, Strict
+from models.spec.part import LONGEST, Strict, shown
 
+_FIRST, _END = date(2000, 1, 1), date(2200, 1, 1)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _day(value: Any) -> date:
+    """A date, also as the text that JSON has for it; a number or a moment is none."""
+    day = value
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        with suppress(ValueError):  # such as a 13th month
+            day = date.fromisoformat(value)
+    if type(day) is not date or not _FIRST <= day < _END:
+        raise ValueError(f"expected a date such as 2026-01-31, from {_FIRST} and before {_END}; found {shown(value)}")
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 WINDOW_ORDER = ("graph", "train", "validate", "gate", "test")
 
 
@@ -27,7 +45,7 @@ class Span(NamedTuple):
 class Windows(Strict):
     """The windows in a row: graph, train, validate, gate, test (35, 14, 7 days as in arXiv 2506.12700, then ours)."""
 
-    start: date = Field(ge=date(2000, 1, 1), lt=date(2200, 1, 1))
+    start: Day
     graph: Window = Window(days=35)
     train: Window = Window(days=14, after="graph")
     validate_: Window = Field(default=Window(days=7, after="train"), alias="validate")

@@ -1,6 +1,5 @@
 """``python -m models.training --graph FOLDER --out FOLDER``: fit one model, with ``torchrun`` on several devices."""
 
-import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
+from models.documents import document_text, read_json
 from models.graph.errors import GraphError
 from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def read(text: str, kind: type[Config]) -> Config:
     """A configuration from a JSON file or from JSON itself. Raises ConfigError."""
     try:
-        document = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        document = read_json(text if text.lstrip().startswith("{") else document_text(Path(text), "JSON"))
+    except ValueError as error:
         raise ConfigError(f"{kind.__name__}: expected JSON; found {error}: {text}") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{kind.__name__}: expected a JSON object; found {text}")

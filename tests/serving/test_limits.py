@@ -32,6 +32,10 @@ def test_what_is_not_named_is_the_default(tmp_path: Path) -> None:
         ('{"wait_seconds": Infinity}', "found inf"),
         ('{"wait_seconds": true}', "found True"),
         ('{"deadline_seconds": 12, "drain_seconds": 5.5}', "of at most 17 together.* found 12 and 5.5"),
+        ('{"waiting": 1, "waiting": 1000}', "here: expected every key once; found 'waiting' stands twice"),
+        ("[" * 100_000, "here: expected lists and mappings at most 32 deep"),
+        ('{"waiting": ' + 5000 * "9" + "}", "here: expected JSON; found Exceeds the limit"),
+        (" " * (1 << 20) + "{}", "here: expected at most 1048576 characters; found 1048578"),
         ('{"body_bytes": 8388608}', "message_bytes from body_bytes .8388608. to .* found 4194304"),
         ('{"message_bytes": 2147483648}', "found 2147483648"),
     ],
@@ -42,5 +46,5 @@ def test_a_mistake_is_named(text: str, said: str) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EndpointError, match=r"expected JSON in .*nowhere\.json; found FileNotFoundError"):
+    with pytest.raises(EndpointError, match=r"expected JSON in .*nowhere\.json; found no such file"):
         read_limits(tmp_path / "nowhere.json")

@@ -1,0 +1,93 @@
+"""Documents that a person writes: JSON without a key twice, and a bound on everything. ``models.yaml_documents`` reads
+YAML as well.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+MOST_CHARACTERS = 1 << 20
+MOST_VALUES = 10_000
+"""Values of a document, each alias counted as what it stands for."""
+DEEPEST = 32
+"""Lists and mappings within one another."""
+DOCUMENT = "(document)"
+"""The key of an error that is of no one value."""
+
+
+class DocumentError(ValueError):
+    """Raised where a document cannot be read; says which value, what was expected and what was found."""
+
+    def __init__(self, key: str, expected: str, found: str) -> None:
+        self.key, self.expected, self.found = key, expected, found
+        super().__init__(f"{key}: expected {expected}; found {found}")
+
+
+def document_text(path: Path, kind: str) -> str:
+    """The text of a file, which holds a ``kind`` ("a spec in YAML"). Raises DocumentError."""
+    try:
+        if not path.is_file():
+            raise DocumentError("(file)", kind, "a folder" if path.is_dir() else "no such file")
+        if path.stat().st_size > 4 * MOST_CHARACTERS:
+            raise DocumentError("(file)", f"{kind} of at most {4 * MOST_CHARACTERS} bytes", f"{path.stat().st_size}")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError("(file)", "text in UTF-8", f"byte {error.object[error.start]:#04x}") from None
+    except OSError as error:
+        raise DocumentError("(file)", kind, f"{type(error).__name__}: {error.strerror or error}") from None
+
+
+def read_json(text: str) -> Any:
+    """What a text in JSON says: dict, list, str, int, float, bool or None.
+
+    Raises JSONDecodeError where it is no JSON, DocumentError where it is not to be used.
+    """
+    check_length(text)
+    try:
+        document = json.loads(text, object_pairs_hook=_unique)
+    except RecursionError:
+        raise too_deep() from None
+    except (json.JSONDecodeError, DocumentError):
+        raise
+    except ValueError as error:  # such as a number of 5,000 digits
+        raise DocumentError(DOCUMENT, "JSON", str(error)) from None
+    _check_size(document)
+    return document
+
+
+def check_length(text: str) -> None:
+    """Raises DocumentError for a text that is too long."""
+    if len(text) > MOST_CHARACTERS:
+        raise DocumentError(DOCUMENT, f"at most {MOST_CHARACTERS} characters", str(len(text)))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise DocumentError(DOCUMENT, "every key once", f"{key!r:.80} stands twice in one mapping")
+        found[key] = value
+    return found
+
+
+def _check_size(document: Any) -> None:
+    values, waiting = 0, [(document, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        values += 1
+        if values > MOST_VALUES:
+            raise too_many()
+        if depth > DEEPEST:
+            raise too_deep()
+        if isinstance(value, dict | list):
+            waiting += [(inner, depth + 1) for inner in (value.values() if isinstance(value, dict) else value)]
+
+
+def too_many() -> DocumentError:
+    """The error of a document of too many values."""
+    return DocumentError(DOCUMENT, f"at most {MOST_VALUES} values, with what aliases stand for", "more")
+
+
+def too_deep() -> DocumentError:
+    """The error of lists and mappings too deep in one another."""
+    return DocumentError(DOCUMENT, f"lists and mappings at most {DEEPEST} deep", "deeper ones")
