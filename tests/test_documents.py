@@ -27,7 +27,7 @@ def test_what_has_one_meaning_is_read_as_ever(path: Path) -> None:
         *(("true", True), ("FALSE", False), ("null", None), ("~", None), ("", None), ("12", 12), ("-0", 0), ("+3", 3)),
         *(("1e3", 1000.0), ("1E-5", 1e-5), ("1.5e+3", 1500.0), (".5", 0.5), ("5.", 5.0), ("-.inf", -math.inf)),
         *(("2026-01-31", date(2026, 1, 31)), ("y", "y"), ("n", "n"), ("1.2.3", "1.2.3"), ("=", "="), ("tRUE", "tRUE")),
-        *(("'010'", "010"), ('"yes"', "yes"), ("!!str 12:30", "12:30"), ("|\n  no", "no"), ("{b: ['x']}", {"b": ["x"]})),
+        *(("'010'", "010"), ('"yes"', "yes"), ("!!str 12:30", "12:30"), ("|\n  no", "no"), ('{b: []}', {'b': []})),
     ],
 )  # fmt: skip
 def test_a_plain_value(text: str, value: Any) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-class Broken(Exception):
+class Broken(Exception):  # noqa: N818 - the word that the command prints
     """The fault is there; the message says what was expected and what was found."""
 
 
