@@ -19,6 +19,7 @@ REASON = "reason"
 """The column of a file of rows that were put aside which says why."""
 _ASIDE = "aside"
 _EARLIEST, _LATEST = EARLIEST.value // 1000, LATEST.value // 1000
+_NONE = np.iinfo(np.int64).min
 _FAR = 253_370_764_800_000_000  # the year 9999: what lies beyond it is as impossible, and would overflow
 
 
@@ -46,12 +47,7 @@ def put_aside(table: str, frame: pd.DataFrame, columns: Sequence[str]) -> pd.Dat
 def put_aside_by(table: str, frame: pd.DataFrame, times: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """The same by times that are not in the frame: by name (rows,) int64 microseconds UTC, the least int64 = none."""
     end = latest()
-    reasons = np.full(len(frame), "", object)
-    for name, moments in times.items():
-        there = moments != np.iinfo(np.int64).min
-        for bad, words in ((moments > end, "ahead of the clock"), (moments < _EARLIEST, f"before {EARLIEST.date()}")):
-            for place in np.flatnonzero(bad & there & (reasons == "")):
-                reasons[place] = f"{name} {said(int(moments[place]))} is {words}"
+    reasons = impossible(len(frame), times, end)
     bad = reasons != ""
     if not bad.any():
         return frame
@@ -64,6 +60,17 @@ def put_aside_by(table: str, frame: pd.DataFrame, times: Mapping[str, np.ndarray
     whole = found if earlier is None else pd.concat([earlier, found], ignore_index=True)
     kept.attrs = {**frame.attrs, _ASIDE: _Aside(whole)}
     return kept
+
+
+def impossible(rows: int, times: Mapping[str, np.ndarray], end: int) -> np.ndarray:
+    """Why each row's times cannot be, (rows,) text, empty where they can; ``end``: the latest that can."""
+    reasons = np.full(rows, "", object)
+    for name, moments in times.items():
+        there = moments != _NONE
+        for bad, words in ((moments > end, "ahead of the clock"), (moments < _EARLIEST, f"before {EARLIEST.date()}")):
+            for place in np.flatnonzero(bad & there & (reasons == "")):
+                reasons[place] = f"{name} {said(int(moments[place]))} is {words}"
+    return reasons
 
 
 def aside_of(frame: pd.DataFrame) -> pd.DataFrame | None:

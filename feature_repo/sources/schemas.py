@@ -57,8 +57,18 @@ def arrow_types(spec: Spec, table: str) -> dict[str, pa.DataType]:
     return types
 
 
-def schema(spec: Spec, table: str, columns: Iterable[str]) -> pandera.DataFrameSchema:
-    """The schema of one table: exactly these columns, and what the spec asks of each."""
+def key_columns(spec: Spec, table: str) -> set[str]:
+    """The columns of a table that hold keys."""
+    found = {column for name, column, _, _ in _keys(spec) if name == table}
+    return found | ({spec.impressions.key} if table == spec.impressions.table else set())
+
+
+def schema(spec: Spec, table: str, columns: Iterable[str], pending: bool = False) -> pandera.DataFrameSchema:
+    """The schema of one table: exactly these columns, and what the spec asks of each.
+
+    ``pending``: impressions whose outcomes are not known yet, and need not be there.
+    """
+    columns = list(columns)
     checks: dict[str, list[pandera.Check]] = defaultdict(list)
     required: set[str] = set()
     for column in time_columns(spec).get(table, []):
@@ -66,7 +76,7 @@ def schema(spec: Spec, table: str, columns: Iterable[str]) -> pandera.DataFrameS
         required.add(column)
     for name, column, kind, always in _keys(spec):
         if name == table:
-            checks[column].append(_key_type(kind))
+            checks[column] += _key_type(kind)
             required |= {column} if always else set()
     for edge in spec.edges.values():
         if edge.weight and edge.table == table:
@@ -77,6 +87,7 @@ def schema(spec: Spec, table: str, columns: Iterable[str]) -> pandera.DataFrameS
     if table == spec.impressions.table:
         shown = spec.impressions
         checks[shown.key].append(_typed(lambda keys: _is_int64(keys) or _is_string(keys), "64-bit integers or text"))
+        checks[shown.key].append(pandera.Check(_is_trimmed, error="text without spaces at its ends"))
         checks[shown.surface].append(_one_of(shown.surfaces))
         for task in spec.tasks.values():
             checks[task.label].append(_one_of([0, 1]))
@@ -88,12 +99,14 @@ def schema(spec: Spec, table: str, columns: Iterable[str]) -> pandera.DataFrameS
         checks[spec.oracle.probability].append(
             pandera.Check(lambda values: values.between(0, 1), error="a probability from 0 to 1")
         )
+    if pending:
+        required -= {*time_columns(spec)[table], *spec.impressions.outcomes} - {spec.impressions.time}
     return pandera.DataFrameSchema(
         {
             column: pandera.Column(checks=checks[column], nullable=column not in required, required=True)
             for column in columns
         },
-        checks=list(_row_checks(spec, table)),
+        checks=list(_row_checks(spec, table, set(columns))),
         strict=True,
     )
 
@@ -120,25 +133,27 @@ def _features(spec: Spec) -> Iterator[tuple[str, Feature]]:
         yield spec.impressions.table, feature
 
 
-def _row_checks(spec: Spec, table: str) -> Iterator[pandera.Check]:
-    """What must hold between the columns of a row."""
+def _row_checks(spec: Spec, table: str, columns: set[str]) -> Iterator[pandera.Check]:
+    """What must hold between the columns of a row, as far as they are there."""
     shown = spec.impressions
     if table == shown.table:
         yield pandera.Check(
-            lambda frame: frame[shown.settled] >= frame[shown.time], error=f"{shown.settled} not before {shown.time}"
+            lambda frame: ~(frame[shown.settled] < frame[shown.time]), error=f"{shown.settled} not before {shown.time}"
         )
     for name, edge in spec.edges.items():
-        if edge.table == table:
-            yield from _edge_checks(name, edge)
+        if edge.table == table and edge.filter.keys() <= columns:
+            yield from _edge_checks(name, edge, columns)
 
 
-def _edge_checks(name: str, edge: Edge) -> Iterator[pandera.Check]:
+def _edge_checks(name: str, edge: Edge, columns: set[str]) -> Iterator[pandera.Check]:
     for end in (edge.source, edge.target):
+        if end.column not in columns:
+            continue
         yield pandera.Check(
             lambda frame, column=end.column: ~mask(frame, edge.filter) | frame[column].notna(),
             error=f"a key in {end.column} wherever edge {name} keeps the row",
         )
-    if edge.weight:
+    if edge.weight in columns:
         yield pandera.Check(
             lambda frame: ~mask(frame, edge.filter) | (frame[edge.weight] > 0),
             error=f"a positive {edge.weight} wherever edge {name} keeps the row",
@@ -169,10 +184,17 @@ def _typed(holds: Callable[[pd.Series], bool], words: str) -> pandera.Check:
     return pandera.Check(holds, error=words)
 
 
-def _key_type(kind: str) -> pandera.Check:
+def _key_type(kind: str) -> list[pandera.Check]:
     if kind == "int":
-        return _typed(_is_int64, "64-bit integers")
-    return _typed(_is_string, "strings")
+        return [_typed(_is_int64, "64-bit integers")]
+    return [_typed(_is_string, "strings"), pandera.Check(_is_trimmed, error="text without spaces at its ends")]
+
+
+def _is_trimmed(column: pd.Series) -> pd.Series | bool:
+    """A space more would be another key, and nobody would see it."""
+    if column.empty or not _is_string(column):
+        return True
+    return (column.str.strip() == column) & (column != "")
 
 
 def _feature_type(feature: Feature) -> pandera.Check:

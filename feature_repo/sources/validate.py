@@ -43,7 +43,7 @@ def validate(
     for name, frame in tables.items():
         counts: Dropped = dict(frame.attrs.get("dropped", {}))
         possible = put_aside(name, frame, time_columns(spec).get(name, []))
-        _check(spec, name, possible, columns[name])
+        check_rows(schema(spec, name, columns[name]), name, possible)
         kept = _without_duplicates(possible)
         _add(counts, DUPLICATES, len(possible) - len(kept))
         aside = aside_of(possible)
@@ -74,9 +74,13 @@ def check_leaks(spec: Spec, columns: Mapping[str, tuple[str, ...]]) -> None:
                 )
 
 
-def _check(spec: Spec, name: str, frame: pd.DataFrame, columns: tuple[str, ...]) -> None:
+def check_rows(expected: pandera.DataFrameSchema, name: str, frame: pd.DataFrame) -> None:
+    """Raise SourceError unless the rows of a table, to ingest or to push, keep its schema (``schemas.schema``).
+
+    The message names the column, what was expected, and the first bad row by the frame's index.
+    """
     try:
-        schema(spec, name, columns).validate(frame, lazy=True)
+        expected.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
         raise SourceError(_words(name, error.failure_cases, frame)) from None
 
@@ -121,7 +125,7 @@ def _words(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:
         return f"{where}: expected {first['check']}; found {frame[first['column']].dtype}"
     found = first["failure_case"]
     found = found.item() if isinstance(found, np.generic) else found
-    return f"{where}: expected {first['check']}; found {rows} rows such as {found!r}"
+    return f"{where}: expected {first['check']}; found {rows} rows such as {found!r}, the first at row {first['index']}"
 
 
 def _check_impressions(spec: Spec, frame: pd.DataFrame) -> None:

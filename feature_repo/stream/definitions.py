@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from feature_repo.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES
 from feature_repo.stream.columns import activity_edges, column_kinds, edge_names, events_view, typed_filter
 from feature_repo.stream.plan import TAG, ActivityEdge, EventPlan, ImpressionPlan, Kind
@@ -69,6 +71,8 @@ def _plan(spec: Spec, tables: Path, table: str, views: Mapping[str, Any]) -> Eve
         activities=tuple(_typed_edge(edge, kinds) for edge in own),
         impressions=_impressions(spec, kinds, counters, attributes) if impressions else None,
         views={name: stored_view(view) for name, view in used.items()},
+        known=tuple(pq.read_schema(tables / f"{table}.parquet").names),
+        spec=spec.model_dump_json(by_alias=True),
     )
 
 

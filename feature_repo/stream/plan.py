@@ -76,6 +76,10 @@ class EventPlan:
     impressions: ImpressionPlan | None
     views: Mapping[str, StoredView]
     """The views that are read and written: the last activities, the counters, the item's."""
+    known: tuple[str, ...] = ()
+    """Every column of the table, read or not."""
+    spec: str = ""
+    """The spec as JSON: pushed rows are judged as ingested ones are. Empty: applied by an earlier release."""
 
     def to_json(self) -> str:
         """The text for the view's tag: the same for the same spec and tables."""
@@ -90,8 +94,8 @@ def read_plan(text: str) -> EventPlan:
     if shown is not None:
         counters = tuple(CounterPlan.from_dict(counter) for counter in shown["counters"])
         values["impressions"] = ImpressionPlan(**{**shown, "counters": counters})
-    for name in ("required", "edges"):
-        values[name] = tuple(values[name])
+    for name in ("required", "edges", "known"):
+        values[name] = tuple(values.get(name, ()))
     values["activities"] = tuple(ActivityEdge(**edge) for edge in values["activities"])
     values["views"] = {name: _stored(view) for name, view in values["views"].items()}
     return EventPlan(**values)

@@ -1,6 +1,7 @@
-"""One value of a pushed row, as its column holds it."""
+"""One value of a pushed row, as its column holds it. What it may be beyond its type, the table's schema says."""
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 from feature_repo.stream.plan import Kind
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST, _LATEST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000 for year in (2000, 2200))
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
 _EXPECTED: dict[Kind, str] = {
     "int": "a whole number of 64 bits",
     "float": "a number",
     "double": "a number",
     "text": "text",
-    "time": "a time from 2000 to 2199 in ISO-8601, or in whole microseconds UTC",
+    "time": "a time in ISO-8601, or in whole microseconds UTC",
 }
 
 
@@ -37,24 +39,29 @@ def value_of(kind: Kind, value: Any) -> Any:
         if not isinstance(value, str):
             raise ValueError(value)
         return value
-    if not isinstance(value, int | float | bool | np.integer | np.floating):
+    if not isinstance(value, int | float | bool | np.integer | np.floating) or not math.isfinite(value):
         raise ValueError(value)
     if kind == "int":
         if value != int(value) or not -(2**63) <= value < 2**63:
             raise ValueError(value)
         return int(value)
-    return float(np.float32(value)) if kind == "float" else float(value)
+    found = float(np.float32(value)) if kind == "float" else float(value)
+    if not math.isfinite(found):
+        raise ValueError(value)
+    return found
 
 
 def parsed(kind: Kind, text: str) -> Any:
-    """The value that a CSV cell says; an empty one says none. Raises ValueError."""
+    """The value that a CSV cell says, for ``value_of``; an empty one says none. Raises ValueError."""
     if text == "":
         return None
     if kind in ("text", "time"):
-        return value_of(kind, text)
+        return text
     if kind == "int" and text.lower() in ("true", "false"):
-        return int(text.lower() == "true")
-    return int(text) if kind == "int" else value_of(kind, float(text))
+        return text.lower() == "true"
+    if not (_WHOLE if kind == "int" else _NUMBER).fullmatch(text):  # Python would also take 1_000, " 1" and nan
+        raise ValueError(text)
+    return int(text) if kind == "int" else float(text)
 
 
 def moment(microseconds: int) -> datetime:
@@ -63,7 +70,7 @@ def moment(microseconds: int) -> datetime:
 
 
 def _microseconds(value: Any) -> int:
-    if isinstance(value, str) and value.lstrip("-").isdigit():
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
         value = int(value)
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
@@ -72,6 +79,6 @@ def _microseconds(value: Any) -> int:
         value = (aware - _EPOCH) // timedelta(microseconds=1)
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(value)
-    if not _EARLIEST <= value < _LATEST:  # a mistake of unit: it would hide the key's other rows, or be hidden by them
+    if not -(2**63) < value < 2**63:
         raise ValueError(value)
     return int(value)

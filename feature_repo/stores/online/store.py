@@ -7,12 +7,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from feast import Entity, FeatureView, RepoConfig
+from feast.errors import FeastError
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from feature_repo.clock import bound, latest, said
+from feature_repo.stores.errors import RowInputError
 from feature_repo.stores.online.keys import row_key, view_prefix
 from feature_repo.stores.online.layout import layout_of
 from feature_repo.stores.online.packed import pack, unpack
@@ -26,11 +31,20 @@ Data = list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]]
 Answer = list[tuple[datetime | None, dict[str, Value] | None]]
 
 
+class RefusedRowsError(RowInputError, FeastError):
+    """Raised for rows that cannot be written as they are; Feast's feature server answers 422. Nothing was written."""
+
+    def http_status_code(self) -> int:
+        """Of the feature server's answer."""
+        return 422
+
+
 class PackedOnlineStore(OnlineStore):
     """One packed row an entity and view: one read, one write.
 
     A row is replaced unless it is later by (event time, created time). Values keep the types that the view declares;
     one of another type is refused with RowInputError, a view with a type that is not packed with UnsupportedError.
+    Rows ahead of the clock (``feature_repo.clock``) are refused with RefusedRowsError: they would stay the newest.
     """
 
     def __init__(self) -> None:
@@ -62,10 +76,16 @@ class PackedOnlineStore(OnlineStore):
         columns = table_of(layout, data)
         packed = pack(layout, columns, EVENT, CREATED)
         plan = table.tags.get(STREAM)
-        if plan is not None:  # first: a row that it refuses is not written
+        if plan is None:
+            _check_clock(table.name, columns)
+        else:  # first: a row that it refuses is not written
             from feature_repo.stream.apply import apply_events
+            from feature_repo.stream.errors import StreamError
 
-            apply_events(rows, config.project, plan, events_of(layout, table, data, columns))
+            try:
+                apply_events(rows, config.project, plan, events_of(layout, table, data, columns))
+            except StreamError as error:
+                raise RefusedRowsError(str(error)) from error
         rows.write_newest(list(zip(keys, packed, strict=True)))
         if progress:
             progress(len(data))
@@ -130,3 +150,16 @@ class PackedOnlineStore(OnlineStore):
             if self._rows is not None:
                 self._rows.close()
                 self._rows = None
+
+
+def _check_clock(view: str, columns: pa.Table) -> None:
+    """Raise RefusedRowsError for rows whose event or created time is ahead of the clock."""
+    end = latest()
+    for name in (EVENT, CREATED):
+        moments = columns[name].fill_null(0).to_numpy()
+        ahead = np.flatnonzero(moments > end)
+        if len(ahead):
+            raise RefusedRowsError(
+                f"{view}, row {ahead[0] + 1}, {name}: expected {bound()}; found {said(int(moments[ahead[0]]))} "
+                f"({len(ahead)} of {len(moments)} rows)"
+            )

@@ -230,7 +230,10 @@ def test_a_bad_row_stops_all_of_its_push(tiny_product: Product) -> None:
     rows = tiny_product.rows()
     good = product.impression(1, 1, "p1", 10, 20)
     bad = {**product.impression(2, 1, "p1", 10, 20), "percent": 101}
-    with pytest.raises(StreamError, match="percent: expected a whole number from 0 to 100; found 101"):
+    with pytest.raises(
+        StreamError,
+        match="column percent: expected numbers from 0 to 100; found 1 rows such as 101, the first at row 2",
+    ):
         tiny_product.push(rows, [("impressions", good), ("impressions", bad)])
     expected = tiny_product.expected([("impressions", good)])
     assert set(tiny_product.held(rows, expected).values()) == {None}

@@ -1,6 +1,7 @@
 """Feast's own feature server, as a process, over HTTP."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
 
 ROOT = Path(__file__).resolve().parents[3]
+AHEAD = (time.time_ns() // 1_000_000_000 + 3_600) * product.SECOND
+"""An hour ahead of the clock."""
 FEAST = Path(sys.executable).parent / "feast"
 
 
@@ -149,8 +152,32 @@ def _everything(server: Server) -> int:
     return 0 if row is None else int(row.values["overall_settled"])
 
 
-def test_a_bad_row_is_refused_and_changes_nothing(server: Server) -> None:
-    bad = {**product.impression(3, 16, "p1", 10, 20), "percent": 101}
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"percent": 101}, "column percent: expected numbers from 0 to 100"),
+        ({"surface": "sms"}, "column surface: expected one of feed, email"),
+        ({"settled_time": product.START}, "expected settled_time not before time"),
+        ({"time": AHEAD, "settled_time": None, "click": None, "percent": None}, "column time: expected a time up to"),
+        ({"settled_time": AHEAD}, "row 2, column settled_time: expected a time up to"),
+        ({"time": 10 * product.SECOND}, "column time: expected a time up to .* is before 2000-01-01"),
+    ],
+)
+def test_a_bad_row_is_refused_and_changes_nothing(server: Server, change: dict[str, Any], message: str) -> None:
+    before = _everything(server)
+    bad = {**product.impression(3, 16, "p1", 10, 20), **change}
     answer = _push(server, "impressions", [product.impression(4, 16, "p1", 10, 20), bad])
-    assert answer.status >= 400
+    assert answer.status == 422
+    assert re.search(message, answer.data.decode())
     assert _online(server, 16)["member_counts_shown"] is None
+    assert _everything(server) == before
+
+
+def test_no_view_takes_a_row_of_the_future(server: Server) -> None:
+    """Also past the event tables: Feast's server writes to any view that is asked for."""
+    row = {"member_id": [17], "as_of": [_sent("time", AHEAD)], EDGES: [["liked"]], KEYS: [["p1"]], TIMES: [[AHEAD]]}
+    for path, name in (("push", "push_source_name"), ("write-to-online-store", "feature_view_name")):
+        answer = server.http.request("POST", f"{server.url}/{path}", json={name: RECENT, "df": row})
+        assert answer.status == 422
+        assert "expected a time up to" in answer.data.decode()
+    assert _online(server, 17)[EDGES] is None
