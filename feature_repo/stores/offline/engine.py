@@ -38,6 +38,7 @@ def connected(bounds: Bounds, timeout: float | None = None) -> Iterator[duckdb.D
             "memory_limit": bounds.memory,
             "temp_directory": spilled,
             "autoinstall_known_extensions": False,
+            "python_enable_replacements": False,  # a name in a query is a table, never a variable of this process
         }
         if bounds.threads is not None:
             settings["threads"] = bounds.threads
@@ -56,9 +57,18 @@ def connected(bounds: Bounds, timeout: float | None = None) -> Iterator[duckdb.D
                     timer.cancel()
 
 
+SOURCE = "source"
+"""The name under which a statement reads a file: with it before a column, no name of ours hides one."""
+
+
 def name(text: str) -> str:
     """A column's name in SQL."""
     return '"' + text.replace('"', '""') + '"'
+
+
+def of_source(column: str) -> str:
+    """A column of the file that a statement reads as SOURCE."""
+    return f"{SOURCE}.{name(column)}"
 
 
 def text(value: str) -> str:
@@ -77,23 +87,23 @@ def unit_of(*kinds: str) -> Unit:
 
 
 def moment(column: str, unit: Unit) -> str:
-    """A column of times as int64 since 1970 UTC; a time without zone is UTC."""
-    return f"epoch_{unit}({name(column)})"
+    """A column of times of SOURCE as int64 since 1970 UTC; a time without zone is UTC."""
+    return f"epoch_{unit}({of_source(column)})"
 
 
 def near(column: str, kind: str, first: int | None, last: int | None) -> str:
-    """A condition that lets row groups outside ``first``..``last`` (microseconds) be skipped, loose by a second."""
+    """On SOURCE: lets row groups outside ``first``..``last`` (microseconds) be skipped (a second loose)."""
     literal = {
         "TIMESTAMP": "make_timestamp({us})",
         "TIMESTAMP WITH TIME ZONE": "make_timestamptz({us})",
         "TIMESTAMP_NS": "make_timestamp_ns({ns})",
         "TIMESTAMPTZ_NS": "make_timestamp_ns({ns})::TIMESTAMPTZ_NS",
     }.get(kind)
-    conditions = [f"{name(column)} IS NOT NULL"]
+    conditions = [f"{of_source(column)} IS NOT NULL"]
     for sign, bound in ((">=", first), ("<=", last)):
         if literal is not None and bound is not None:
             us = bound - 1_000_000 if sign == ">=" else bound + 1_000_000
             ns = max(-_LARGEST_NS, min(_LARGEST_NS, us * 1000))
             us = max(-_LARGEST_US, min(_LARGEST_US, us))
-            conditions.append(f"{name(column)} {sign} " + literal.format(us=us, ns=ns))
+            conditions.append(f"{of_source(column)} {sign} " + literal.format(us=us, ns=ns))
     return " AND ".join(conditions)

@@ -9,6 +9,7 @@ from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_
 
 from feature_repo.stores.errors import RetrievalInputError
 from feature_repo.stores.offline.engine import Bounds, Unit, connected
+from feature_repo.stores.offline.exact import exact_frame
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 _LARGEST_US = (2**63 - 1) // 1000
@@ -46,8 +47,7 @@ def entities_of(frame: pd.DataFrame | str, bounds: Bounds) -> Entities:
     """
     if isinstance(frame, str):
         with connected(bounds) as connection:
-            table = connection.sql(frame).to_arrow_table()
-            frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get)
+            frame = exact_frame(connection.sql(frame).to_arrow_table())
     if not isinstance(frame, pd.DataFrame):
         raise RetrievalInputError(
             f"entity_df: expected a pandas DataFrame or a SQL query; found {type(frame).__name__}. Convert it to pandas"
@@ -83,12 +83,15 @@ def _moments(column: "pd.Series[pd.Timestamp]") -> tuple[np.ndarray, np.ndarray,
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column as DuckDB would give it back: no dictionaries, no large types, zoned times in microseconds."""
+    """A column as DuckDB would give it back: no dictionaries or large types, zoned times in microseconds if exact."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _plain(column.cast(kind.value_type))
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return column.cast(pa.string())
     if pa.types.is_timestamp(kind) and kind.tz is not None:
-        return column.cast(UTC_MICROSECONDS, safe=False)
+        try:
+            return column.cast(UTC_MICROSECONDS)
+        except pa.ArrowInvalid:  # nanoseconds that microseconds would lose: as a key they would be another one's
+            return column.cast(pa.timestamp(kind.unit, tz="UTC"))
     return column

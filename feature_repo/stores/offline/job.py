@@ -6,17 +6,21 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_store import RetrievalMetadata
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.saved_dataset import SavedDatasetStorage
 
 from feature_repo.stores.errors import UnsupportedError
+from feature_repo.stores.offline.exact import ExactRetrievalJob, exact_frame, noted, on_demand_names
 from feature_repo.stores.offline.location import locate
 from feature_repo.stores.offline.write import write_new
 
 
-class AsOfRetrievalJob(RetrievalJob):
-    """Runs ``evaluate(timeout in seconds)`` for every answer; on-demand views are applied by Feast's base class."""
+class AsOfRetrievalJob(ExactRetrievalJob):
+    """Runs ``evaluate(timeout in seconds)`` for every answer; on-demand views are applied by Feast's base class.
+
+    ``field_mapping``: the names that Feast gives to columns afterwards.
+    """
 
     def __init__(
         self,
@@ -25,6 +29,7 @@ class AsOfRetrievalJob(RetrievalJob):
         on_demand: list[OnDemandFeatureView] | None = None,
         full_feature_names: bool = False,
         metadata: RetrievalMetadata | None = None,
+        field_mapping: dict[str, str] | None = None,
     ) -> None:
         super().__init__()
         self._evaluate = evaluate
@@ -32,6 +37,7 @@ class AsOfRetrievalJob(RetrievalJob):
         self._on_demand = on_demand or []
         self._full_feature_names = full_feature_names
         self._metadata = metadata
+        self._field_mapping = field_mapping or {}
 
     @property
     def full_feature_names(self) -> bool:
@@ -49,10 +55,10 @@ class AsOfRetrievalJob(RetrievalJob):
         return self._metadata
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        return self._evaluate(timeout)
+        return noted(self._evaluate(timeout), [*self._field_mapping.items(), *on_demand_names(self._on_demand)])
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self._evaluate(timeout).to_pandas()
+        return exact_frame(self._evaluate(timeout))
 
     def persist(self, storage: SavedDatasetStorage, allow_overwrite: bool = False, timeout: int | None = None) -> None:
         """Write the answer, on-demand features included, to a Parquet file or folder, whole or not at all.

@@ -15,14 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from feature_repo.stores.errors import RetrievalInputError
-from feature_repo.stores.offline.engine import Unit, moment, name, near, unit_of
+from feature_repo.stores.offline.engine import Unit, moment, near, of_source, unit_of
 from feature_repo.stores.offline.entities import Entities
+from feature_repo.stores.offline.keys import check_key
 from feature_repo.stores.offline.location import Location
 from feature_repo.stores.offline.parquet import LAST_ROW, ParquetTable, parquet_table
 
 _MICROSECONDS = {"us": 1, "ns": 1000}
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
-_NUMBERS = (*_INTEGERS, *(f"U{kind}" for kind in _INTEGERS), "FLOAT", "DOUBLE")
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,20 @@ def features_as_of(connection: duckdb.DuckDBPyConnection, view: AskedView, entit
     """
     table = parquet_table(connection, view.location)
     times = [view.time, *([view.created] if view.created else [])]
-    table.check([column for column, _ in (*view.keys, *view.features)], times)
+    keys = [column for column, _ in view.keys]
+    table.check([column for column, _ in view.features], times, keys)
     unit = unit_of(*(table.kinds[column] for column in times), "TIMESTAMP_NS" if entities.unit == "ns" else "TIMESTAMP")
     asked = entities.keyed([column for _, column in view.keys], unit)
-    connection.register("asked", asked)
-    _check_keys(connection, view, table)
+    try:
+        connection.register("asked", asked)
+    except duckdb.NotImplementedException as error:
+        found = ", ".join(f"{key} {entities.table[key].type}" for _, key in view.keys)
+        raise RetrievalInputError(
+            f"view {view.name}: expected keys of types that DuckDB has; found {found}. Convert the columns of entity_df"
+        ) from error
+    kinds = {column: kind for column, kind, *_ in connection.execute("DESCRIBE asked").fetchall()}
+    for position, key in enumerate(view.keys):
+        check_key(view.name, table, key, asked[f"k{position}"], kinds[f"k{position}"])
     found = _found_versions(view, table, unit, *entities.span())
     connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {found}")
     answer = connection.sql(_features(view, table, unit)).to_arrow_table()
@@ -69,12 +77,14 @@ def _found_versions(view: AskedView, table: ParquetTable, unit: Unit, first: int
     earliest = first - view.ttl if first is not None and view.ttl is not None else None
     versions = f"""
         SELECT {_columns(view)} {moment(view.time, unit)} AS t, {_created(view, unit)} AS created,
-               file_index AS file, file_row_number AS number
-        FROM {table.sql} WHERE {near(view.time, table.kinds[view.time], earliest, last)}"""
+               source.file_index AS file, source.file_row_number AS number
+        FROM {table.sql} AS source WHERE {near(view.time, table.kinds[view.time], earliest, last)}"""
     if keys:  # versions of other keys need not be sorted
         versions += (
             " AND EXISTS (FROM asked WHERE "
-            + " AND ".join(f"asked.{key} = {name(column)}" for key, (column, _) in zip(keys, view.keys, strict=True))
+            + " AND ".join(
+                f"asked.{key} = {of_source(column)}" for key, (column, _) in zip(keys, view.keys, strict=True)
+            )
             + ")"
         )
     exact = ""
@@ -103,34 +113,22 @@ def _features(view: AskedView, table: ParquetTable, unit: Unit) -> str:
     same = ["found.t = versions.t", *(f"found.{key} = versions.{key}" for key in keys)]
     if view.known_by_then and view.created:
         same += ["found.file = versions.file_index", "found.number = versions.file_row_number"]
-    read = [f"{name(column)} AS {alias}" for alias, (column, _) in zip(features, view.features, strict=True)]
+    read = [f"{of_source(column)} AS {alias}" for alias, (column, _) in zip(features, view.features, strict=True)]
     return f"""
         SELECT {", ".join(["found.row", *features])}
         FROM (SELECT {_columns(view)} {moment(view.time, unit)} AS t, {_created(view, unit)} AS created,
-                     file_index, file_row_number, {", ".join(read)} FROM {table.sql}) versions
+                     source.file_index, source.file_row_number, {", ".join(read)}
+              FROM {table.sql} AS source) versions
         JOIN found ON {" AND ".join(same)}
         QUALIFY row_number() OVER (PARTITION BY found.row ORDER BY created DESC NULLS LAST, {LAST_ROW}) = 1"""
 
 
 def _columns(view: AskedView) -> str:
-    return "".join(f"{name(column)} AS k{position}, " for position, (column, _) in enumerate(view.keys))
+    return "".join(f"{of_source(column)} AS k{position}, " for position, (column, _) in enumerate(view.keys))
 
 
 def _created(view: AskedView, unit: Unit) -> str:
     return moment(view.created, unit) if view.created else "NULL::BIGINT"
-
-
-def _check_keys(connection: duckdb.DuckDBPyConnection, view: AskedView, table: ParquetTable) -> None:
-    """Integers of any width compare with one another, texts with texts; nothing else is guessed."""
-    asked = {column: kind for column, kind, *_ in connection.execute("DESCRIBE asked").fetchall()}
-    for position, (column, entity_column) in enumerate(view.keys):
-        expected, found = table.kinds[column], asked[f"k{position}"]
-        comparable = expected == found or (expected in _NUMBERS and found in _NUMBERS) or found == '"NULL"'
-        if not comparable:
-            raise RetrievalInputError(
-                f"view {view.name}, key {entity_column}: expected {expected} as in {table.path}; found {found} "
-                "in entity_df. Convert the column of entity_df"
-            )
 
 
 def _in_order(answer: pa.Table, rows: int) -> pa.Table:

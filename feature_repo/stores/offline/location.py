@@ -1,6 +1,7 @@
 """Where a file source or a destination lies: a local path, or an address of a remote file system."""
 
 import glob
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,22 +34,46 @@ class Location:
     @property
     def pattern(self) -> bool:
         """Whether the path stands for many files by a glob pattern."""
-        there = self.remote is None and Path(self.path).exists()
-        return not there and any(character in self.path for character in _PATTERN)
+        if not any(character in self.path for character in _PATTERN):
+            return False
+        return not (Path(self.path).exists() if self.remote is None else self.remote.exists(self.path))
 
-    @property
-    def glob(self) -> str:
-        """What DuckDB reads: the file, the pattern, or every Parquet file below the folder."""
+    def parts(self) -> list[str]:
+        """The Parquet files in the order of their names, as ``arrow``'s file system names them.
+
+        Of a folder all below it, but for names that begin with a dot or an underscore: drafts, as Arrow and Spark have
+        it. One file is listed whether it is there or not.
+        """
+        if self.remote is None:
+            if self.pattern:
+                return sorted(glob.glob(self.path, recursive=True))
+            if self.one_file:
+                return [self.path]
+            folder = Path(self.path)
+            below = (path for path in folder.rglob("*.parquet") if path.is_file())
+            return sorted(str(path) for path in below if not _is_draft(path.relative_to(folder).parts))
+        path = str(self.remote._strip_protocol(self.path))
         if self.pattern:
-            return self.path
-        path = glob.escape(self.path) if self.remote is None else self.path
-        return path if self.one_file else f"{path.rstrip('/')}/**/*.parquet"
+            return sorted(str(found) for found in self.remote.glob(path))
+        if self.one_file:
+            return [path]
+        found = (str(name) for name in self.remote.find(path) if str(name).endswith(".parquet"))
+        return sorted(name for name in found if not _is_draft(name.removeprefix(path).strip("/").split("/")))
+
+    def patterns(self, parts: Sequence[str]) -> list[str]:
+        """The files as DuckDB is to name them: it takes every path for a pattern."""
+        named = parts if self.remote is None else [str(self.remote.unstrip_protocol(part)) for part in parts]
+        return [glob.escape(path) for path in named]
 
     def arrow(self) -> tuple[arrow_fs.FileSystem, str]:
         """The same place for pyarrow."""
         if self.remote is None:
             return arrow_fs.LocalFileSystem(), self.path
         return arrow_fs.PyFileSystem(arrow_fs.FSSpecHandler(self.remote)), self.remote._strip_protocol(self.path)
+
+
+def _is_draft(names: Sequence[str]) -> bool:
+    return any(name.startswith((".", "_")) for name in names)
 
 
 def locate(source: DataSource, repo_path: Path | str | None) -> Location:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from feature_repo.stores.offline.engine import moment, name, near, unit_of
+from feature_repo.stores.offline.engine import Unit, moment, near, of_source, unit_of
 from feature_repo.stores.offline.location import Location
 from feature_repo.stores.offline.parquet import LAST_ROW, ParquetTable, parquet_table
 
@@ -26,7 +26,7 @@ class Pull:
     def table(self, connection: duckdb.DuckDBPyConnection) -> ParquetTable:
         """The files' table. Raises RetrievalInputError if a column is missing or no time."""
         table = parquet_table(connection, self.location)
-        table.check(self.columns, [self.time, *([self.created] if self.created else [])])
+        table.check(self.columns, [self.time, *([self.created] if self.created else [])], self.keys)
         return table
 
     def between(self, table: ParquetTable) -> str:
@@ -45,7 +45,8 @@ class Pull:
 def all_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
     """Every row between the moments, in the order of the files."""
     table = pull.table(connection)
-    return connection.sql(f"SELECT {_list(pull.columns)} FROM {table.sql} WHERE {pull.between(table)}").to_arrow_table()
+    statement = f"SELECT {_list(pull.columns)} FROM {table.sql} AS source WHERE {pull.between(table)}"
+    return connection.sql(statement).to_arrow_table()
 
 
 def latest_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
@@ -56,22 +57,29 @@ def latest_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
     """
     table = pull.table(connection)
     unit = unit_of(table.kinds[pull.time], *([table.kinds[pull.created]] if pull.created else []))
-    keys = [name(key) for key in pull.keys]
-    newest = "SELECT " + "".join(f"{key}, " for key in keys) + f"max({moment(pull.time, unit)}) AS newest_moment"
-    newest += f" FROM {table.sql} WHERE {pull.between(table)}" + (f" GROUP BY {', '.join(keys)}" if keys else "")
-    same = [f"newest.newest_moment = {moment(pull.time, unit)}"]
-    same += [f"newest.{key} IS NOT DISTINCT FROM source.{key}" for key in keys]
-    created = f"{moment(pull.created, unit)} DESC NULLS LAST, " if pull.created else ""
-    partition = f"PARTITION BY {', '.join(f'source.{key}' for key in keys)}" if keys else ""
+    keys = [of_source(key) for key in pull.keys]
+    numbered = [f"k{position}" for position in range(len(keys))]
+    named = "".join(f"{key} AS {number}, " for key, number in zip(keys, numbered, strict=True))
+    newest = f"SELECT {named}max({moment(pull.time, unit)}) AS t FROM {table.sql} AS source WHERE {pull.between(table)}"
+    newest += f" GROUP BY {', '.join(keys)}" if keys else ""
+    same = [f"newest.t = {moment(pull.time, unit)}"]
+    same += [f"newest.{number} IS NOT DISTINCT FROM {key}" for key, number in zip(keys, numbered, strict=True)]
+    last = f"QUALIFY row_number() OVER ({_partition(keys)} ORDER BY {_created(pull, unit)}{LAST_ROW}) = 1"
     return connection.sql(
         f"""
-        SELECT {_list(pull.columns)} FROM (
-            SELECT source.*, source.file_index, source.file_row_number
-            FROM {table.sql} AS source JOIN ({newest}) newest ON {" AND ".join(same)}
-            QUALIFY row_number() OVER ({partition} ORDER BY {created} {LAST_ROW}) = 1
-        ) ORDER BY file_index, file_row_number"""
+        SELECT {_list(pull.columns)} FROM {table.sql} AS source JOIN ({newest}) newest ON {" AND ".join(same)}
+        {last} ORDER BY source.file_index, source.file_row_number"""
     ).to_arrow_table()
 
 
+def _partition(columns: Sequence[str]) -> str:
+    return f"PARTITION BY {', '.join(columns)}" if columns else ""
+
+
+def _created(pull: Pull, unit: Unit) -> str:
+    """The order of created times, the last first."""
+    return f"{moment(pull.created, unit)} DESC NULLS LAST, " if pull.created else ""
+
+
 def _list(columns: Sequence[str]) -> str:
-    return ", ".join(map(name, columns))
+    return ", ".join(map(of_source, columns))

@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow as pa
 from feast.infra.offline_stores.offline_utils import DEFAULT_ENTITY_DF_EVENT_TIMESTAMP_COL as TIME
 
-from feature_repo.stores.errors import UnsupportedError
-from feature_repo.stores.offline.engine import name
+from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
+from feature_repo.stores.offline.engine import name, of_source
 from feature_repo.stores.offline.entities import UTC_MICROSECONDS, Entities
 from feature_repo.stores.offline.join import AskedView
-from feature_repo.stores.offline.parquet import parquet_table
+from feature_repo.stores.offline.parquet import ParquetTable, parquet_table
 from feature_repo.stores.offline.pull import Pull
+from feature_repo.stores.offline.types import are_exact_together
 
 
 def snapshot_entities(
@@ -32,18 +33,37 @@ def snapshot_entities(
             )
     table = pa.table({TIME: pa.array([last], UTC_MICROSECONDS)})
     if keyed:
-        parts = " UNION ".join(_keys(connection, view, keys, first, last) for view in keyed)
+        tables = [parquet_table(connection, view.location) for view in keyed]
+        for view, found in zip(keyed, tables, strict=True):
+            found.check((), [view.time], [column for column, _ in view.keys])
+        _check_types(keyed, tables, keys)
+        parts = " UNION ".join(_keys(view, found, keys, first, last) for view, found in zip(keyed, tables, strict=True))
         table = connection.sql(f"FROM ({parts}) ORDER BY ALL").to_arrow_table()
         table = table.append_column(TIME, pa.array(np.full(table.num_rows, last)).cast(UTC_MICROSECONDS))
     rows = table.num_rows
     return Entities(table, TIME, np.full(rows, last), np.zeros(rows, dtype=bool), "us")
 
 
-def _keys(connection: duckdb.DuckDBPyConnection, view: AskedView, keys: list[str], first: int, last: int) -> str:
+def _check_types(views: Sequence[AskedView], tables: Sequence[ParquetTable], keys: list[str]) -> None:
+    """A key has one type in all views, or types that hold each other exactly."""
+    for key in keys:
+        kinds = {
+            kind: view.name
+            for view, table in zip(views, tables, strict=True)
+            for column, entity_column in view.keys
+            if entity_column == key
+            for kind in table.types_of(column)
+        }
+        if not are_exact_together([*kinds]):
+            raise RetrievalInputError(
+                f"entity_df=None, key {key}: expected one type in all views; found "
+                f"{', '.join(f'{kind} in view {view}' for kind, view in kinds.items())}. Write the files with one type"
+            )
+
+
+def _keys(view: AskedView, table: ParquetTable, keys: list[str], first: int, last: int) -> str:
     """SQL for the distinct keys of one view in the range."""
-    table = parquet_table(connection, view.location)
-    table.check([column for column, _ in view.keys], [view.time])
     column_of = {entity_column: column for column, entity_column in view.keys}
     between = Pull(view.location, (), (), view.time, None, first, last).between(table)
-    selected = ", ".join(f"{name(column_of[key])} AS {name(key)}" for key in keys)
-    return f"SELECT DISTINCT {selected} FROM {table.sql} WHERE {between}"
+    selected = ", ".join(f"{of_source(column_of[key])} AS {name(key)}" for key in keys)
+    return f"SELECT DISTINCT {selected} FROM {table.sql} AS source WHERE {between}"

@@ -13,7 +13,6 @@ from feast.feature_logging import LoggingConfig, LoggingSource
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
 from feast.infra.offline_stores.file_source import FileLoggingDestination
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalJob, RetrievalMetadata
-from feast.infra.offline_stores.offline_utils import get_pyarrow_schema_from_batch_source
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
@@ -27,6 +26,7 @@ from feature_repo.stores.offline.entities import Entities, entities_of
 from feature_repo.stores.offline.job import AsOfRetrievalJob
 from feature_repo.stores.offline.join import AskedView, features_as_of
 from feature_repo.stores.offline.location import locate
+from feature_repo.stores.offline.parquet import read_schemas
 from feature_repo.stores.offline.pull import Pull, all_rows, latest_rows
 from feature_repo.stores.offline.snapshot import snapshot_entities
 from feature_repo.stores.offline.write import append, log
@@ -169,7 +169,7 @@ class AsOfOfflineStore(OfflineStore):
                 f"view {feature_view.name}: expected a batch source; found none. Give it a FileSource"
             )
         location = locate(feature_view.batch_source, config.repo_path)
-        _, columns = get_pyarrow_schema_from_batch_source(config, feature_view.batch_source)
+        columns = next(iter(read_schemas(location).values())).names  # Feast's own way adds the names of folders
         if columns != table.column_names:
             raise RetrievalInputError(
                 f"view {feature_view.name}: expected the source's columns {columns}; found {table.column_names}. "
@@ -224,7 +224,7 @@ def _pull(
             table = rows(connection, pull)
         return table if keys else table.append_column(DUMMY_ENTITY_ID, pa.array([DUMMY_ENTITY_VAL] * table.num_rows))
 
-    return AsOfRetrievalJob(evaluate, config.repo_path)
+    return AsOfRetrievalJob(evaluate, config.repo_path, field_mapping=dict(source.field_mapping))
 
 
 def _check_columns(entities: Entities, views: list[AskedView]) -> None:

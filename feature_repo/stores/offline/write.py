@@ -6,14 +6,17 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.fs as arrow_fs
 import pyarrow.parquet as pq
 from feast.errors import SavedDatasetLocationAlreadyExists
 
 from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
 from feature_repo.stores.offline.location import Location
+from feature_repo.stores.offline.parquet import read_schemas
 
 
 def write_new(location: Location, table: Callable[[], pa.Table], overwrite: bool) -> None:
@@ -35,8 +38,8 @@ def write_new(location: Location, table: Callable[[], pa.Table], overwrite: bool
 def append(location: Location, table: pa.Table) -> None:
     """Add rows after those that are there: to the end of a file, or as a further file of a folder.
 
-    The rows take the column types of the file. A file is rewritten row group by row group. Raises UnsupportedError if
-    the location is a pattern.
+    The rows take the column types of the file, or of the folder's first one. A file is rewritten row group by row
+    group. Raises UnsupportedError if the location is a pattern.
     """
     if location.pattern:
         raise UnsupportedError(
@@ -44,9 +47,8 @@ def append(location: Location, table: pa.Table) -> None:
         )
     files, path = location.arrow()
     if not location.one_file:
-        files.create_dir(path, recursive=True)
-        with _replacing(Location(f"{location.path}/{_later()}.parquet", location.remote)) as (files, place):
-            pq.write_table(table, place, filesystem=files)
+        first = next(iter(read_schemas(location).values()))
+        _write_part(location, "", _cast(table, first, location.path))
         return
     with pq.ParquetFile(path, filesystem=files) as before, _replacing(location) as (files, place):
         rows = _cast(table, before.schema_arrow, location.path)
@@ -57,17 +59,34 @@ def append(location: Location, table: pa.Table) -> None:
 
 
 def log(location: Location, rows: pa.Table | Path, partition_by: list[str] | None) -> None:
-    """Add logged features, a table or a folder of Parquet files, to the folder of a logging destination."""
-    table = pq.read_table(rows) if isinstance(rows, Path) else rows
+    """Add logged features, a table or a folder of Parquet files, to the folder of a logging destination.
+
+    With ``partition_by`` they go into folders ``column=value`` for other readers; the columns stay in the files.
+    """
+    table = pq.read_table(rows, partitioning=None) if isinstance(rows, Path) else rows
+    if not partition_by:
+        _write_part(location, "", table)
+        return
+    for values in table.group_by(partition_by, use_threads=False).aggregate([]).to_pylist():
+        kept = pa.array([True] * table.num_rows)
+        for column, value in values.items():
+            same = pc.is_null(table[column]) if value is None else pc.equal(table[column], value).fill_null(False)
+            kept = pc.and_(kept, same)
+        folders = [f"{column}={_folder_name(value)}" for column, value in values.items()]
+        _write_part(location, "/".join(folders), table.filter(kept))
+
+
+def _write_part(location: Location, below: str, table: pa.Table) -> None:
+    """A further file of a folder, or of a folder below it."""
     files, path = location.arrow()
-    files.create_dir(path, recursive=True)
-    pq.write_to_dataset(
-        table,
-        path,
-        filesystem=files,
-        partition_cols=partition_by or None,
-        basename_template=f"{_later()}-{{i}}.parquet",
-    )
+    files.create_dir(f"{path}/{below}", recursive=True)
+    place = "/".join(part for part in (location.path.rstrip("/"), below, f"{_later()}.parquet") if part)
+    with _replacing(Location(place, location.remote)) as (files, draft):
+        pq.write_table(table, draft, filesystem=files)
+
+
+def _folder_name(value: object) -> str:
+    return "__HIVE_DEFAULT_PARTITION__" if value is None else quote(str(value), safe="")
 
 
 @contextmanager
