@@ -6,10 +6,11 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from feature_repo.counters.words import identifier, literal
+from feature_repo.counters.words import identifier
 from models.counters.plan import CounterPlan, RatePlan
 from models.features import attribute_keys
 from models.filters import condition
+from models.parquet import ROW_NUMBER, check_column_names, parquet_source
 from models.spec import Spec, View
 
 SHOWN = "shown"
@@ -35,12 +36,14 @@ def load(connection: duckdb.DuckDBPyConnection, spec: Spec, tables: Path, plans:
     """Make the table SHOWN out of the Parquet files of the impressions and of the item's views."""
     shown = spec.impressions
     path = tables / f"{shown.table}.parquet"
-    types = {field.name: field.type for field in pq.read_schema(path)}
+    types = _types(path)
     columns = {"id": _of(shown.key), "time": f"epoch_us({_of(shown.time)})"}
     columns["settled"] = f"epoch_us({_of(shown.settled)})"
     attributes = attribute_keys(spec)
     for column in dict.fromkeys(column for plan in plans.values() for column in plan.columns):
-        columns[key_column(column)] = identifier(column, "attributes") if column in attributes else _of(column)
+        columns[key_column(column)] = (
+            identifier(key_column(column), "attributes") if column in attributes else _of(column)
+        )
     values: list[Any] = []
     for name, plan in plans.items():
         columns[kept_column(name)], added = condition(dict(plan.filter), types)
@@ -50,7 +53,7 @@ def load(connection: duckdb.DuckDBPyConnection, spec: Spec, tables: Path, plans:
         columns[rate_column(rate.name)], added = _outcome(rate, types)
         values += added
     selected = ", ".join(f"{value} AS {identifier(name)}" for name, value in columns.items())
-    source = f"read_parquet({literal(str(path))}) AS rows"
+    source = f"{parquet_source(path)} AS rows"
     if attributes:
         found = _attributes(spec, tables, attributes, path)
         source += f" JOIN ({found}) AS attributes ON attributes.id = {_of(shown.key)}"
@@ -75,30 +78,35 @@ def _attributes(spec: Spec, tables: Path, attributes: dict[str, str], path: Path
         versions = _versions(tables, node.views[view], node.key, [f for f, v in attributes.items() if v == view])
         joins.append(
             f"ASOF LEFT JOIN ({versions}) AS v{number} "
-            f"ON v{number}.key = {_of(shown.item.column)} AND v{number}.time < epoch_us({_of(shown.time)})"
+            f"ON v{number}.item = {_of(shown.item.column)} AND v{number}.time < epoch_us({_of(shown.time)})"
         )
     places = {view: f"v{number}" for number, view in enumerate(dict.fromkeys(attributes.values()))}
     selected = []
     for feature, view in attributes.items():
-        value, ttl = identifier(feature, places[view]), node.views[view].ttl_days
+        value, ttl = identifier(key_column(feature), places[view]), node.views[view].ttl_days
         if ttl is not None:
             # Feast's rule at the last visible moment, time - 1 us: a row still holds at exactly its time + TTL.
             age = f"epoch_us({_of(shown.time)}) - 1 - {places[view]}.time"
             value = f"CASE WHEN {age} <= {ttl * 86_400_000_000} THEN {value} END"
-        selected.append(f"{value} AS {identifier(feature)}")
-    return (
-        f"SELECT {_of(shown.key)} AS id, {', '.join(selected)} "
-        f"FROM read_parquet({literal(str(path))}) AS rows {' '.join(joins)}"
-    )
+        selected.append(f"{value} AS {identifier(key_column(feature))}")
+    return f"SELECT {_of(shown.key)} AS id, {', '.join(selected)} FROM {parquet_source(path)} AS rows {' '.join(joins)}"
 
 
 def _versions(tables: Path, view: View, key: str, features: list[str]) -> str:
     """A view's versions with one row a (key, time): of equal times the one created last, then the file's last."""
-    created = f"{identifier(view.created)} DESC, " if view.created else ""
-    selected = ", ".join(map(identifier, [*features]))
-    path = literal(str(tables / f"{view.table}.parquet"))
+    path = tables / f"{view.table}.parquet"
+    _types(path)
+    created = f"{_of(view.created)} DESC, " if view.created else ""
+    selected = ", ".join(f"{_of(feature)} AS {identifier(key_column(feature))}" for feature in features)
     return (
-        f"SELECT {identifier(key)} AS key, epoch_us({identifier(view.time)}) AS time, {selected} "
-        f"FROM read_parquet({path}, file_row_number = true) QUALIFY row_number() OVER "
-        f"(PARTITION BY {identifier(key)}, {identifier(view.time)} ORDER BY {created}file_row_number DESC) = 1"
+        f"SELECT {_of(key)} AS item, epoch_us({_of(view.time)}) AS time, {selected} "
+        f"FROM {parquet_source(path, row_number=True)} AS rows QUALIFY row_number() OVER "
+        f"(PARTITION BY {_of(key)}, {_of(view.time)} ORDER BY {created}rows.{ROW_NUMBER} DESC) = 1"
     )
+
+
+def _types(path: Path) -> dict[str, Any]:
+    """The Arrow types of a file's columns. Raises ColumnNamesError."""
+    schema = pq.read_schema(path)
+    check_column_names(path, schema.names)
+    return {field.name: field.type for field in schema}

@@ -12,6 +12,7 @@ from feature_repo.errors import SourceError
 from feature_repo.sources.aside import aside_of, put_aside
 from feature_repo.sources.schemas import schema, time_columns
 from models.filters import impossible
+from models.parquet import ColumnNamesError, check_column_names
 from models.spec import Spec
 from models.spec.references import filters
 from models.spec.schema import WINDOW_ORDER
@@ -38,6 +39,11 @@ def validate(
     if set(tables) != set(columns):
         raise SourceError(f"expected the tables {_names(columns)}; found {_names(tables)}. Mend the adapter")
     check_leaks(spec, columns)
+    for name, frame in tables.items():
+        try:
+            check_column_names(f"table {name}", map(str, frame.columns))
+        except ColumnNamesError as error:
+            raise SourceError(str(error)) from None
     clean: dict[str, pd.DataFrame] = {}
     dropped: dict[str, Dropped] = {}
     for name, frame in tables.items():

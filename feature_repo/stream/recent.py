@@ -10,6 +10,7 @@ from feature_repo.pushed import EDGES, KEYS, PUSHED_AT, TIMES, recent_schema
 from feature_repo.stream.columns import activity_edges
 from feature_repo.stream.plan import ActivityEdge
 from models.filters import condition
+from models.parquet import check_column_names, parquet_source
 from models.spec import Spec
 
 
@@ -47,15 +48,16 @@ def recent(spec: Spec, tables: Path, until: int) -> pa.Table:
 
 def _activities(spec: Spec, path: Path, edge: ActivityEdge) -> tuple[str, list[Any]]:
     """One edge's activities before a moment: member, time, place, rank among those of equal time, edge, key."""
-    types = {field.name: field.type for field in pq.read_schema(path)}
+    schema = pq.read_schema(path)
+    check_column_names(path, schema.names)
+    types = {field.name: field.type for field in schema}
     kept, values = condition(edge.filter, types)
-    identity = _quoted(spec.impressions.key) if path.stem == spec.impressions.table else "''"
-    file = str(path).replace("'", "''")
+    identity = _of(spec.impressions.key) if path.stem == spec.impressions.table else "''"
     distinct = (
-        f"SELECT DISTINCT {_quoted(edge.member)} AS member, {_quoted(edge.target)} AS target, {identity} AS id, "
-        f"epoch_us({_quoted(edge.time)}) AS time FROM read_parquet('{file}') AS rows "
-        f"WHERE {kept} AND {_quoted(edge.member)} IS NOT NULL AND {_quoted(edge.target)} IS NOT NULL "
-        f"AND epoch_us({_quoted(edge.time)}) < ?"
+        f"SELECT DISTINCT {_of(edge.member)} AS member, {_of(edge.target)} AS target, {identity} AS id, "
+        f"epoch_us({_of(edge.time)}) AS time FROM {parquet_source(path)} AS rows "
+        f"WHERE {kept} AND {_of(edge.member)} IS NOT NULL AND {_of(edge.target)} IS NOT NULL "
+        f"AND epoch_us({_of(edge.time)}) < ?"
     )
     name = edge.name.replace("'", "''")
     return (
@@ -65,5 +67,5 @@ def _activities(spec: Spec, path: Path, edge: ActivityEdge) -> tuple[str, list[A
     ), values
 
 
-def _quoted(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
+def _of(column: str) -> str:
+    return 'rows."' + column.replace('"', '""') + '"'

@@ -9,6 +9,7 @@ import pyarrow.parquet as parquet
 
 from models.graph.errors import GraphInputError
 from models.graph.timeline import LATEST
+from models.parquet import ColumnNamesError, check_column_names
 
 _MICROSECONDS = {"s": 1_000_000, "ms": 1000, "us": 1}
 _SPEC = "Fix the spec or the adapter"
@@ -24,6 +25,10 @@ def column_types(path: Path, needed: Sequence[str]) -> dict[str, pa.DataType]:
         raise GraphInputError(
             f"{path}: expected a Parquet file; found {error}. Run the step that wrote it again"
         ) from None
+    try:
+        check_column_names(path, schema.names)
+    except ColumnNamesError as error:
+        raise GraphInputError(str(error)) from None
     for column in needed:
         if column not in schema.names:
             raise GraphInputError(

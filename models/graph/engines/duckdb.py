@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from models.graph.engine import Values, quoted
 from models.graph.errors import EngineError, StatementError
+from models.parquet import parquet_source
 
 _SHARE = 0.5
 _CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -49,11 +50,9 @@ class DuckDBConnection:
 
     def register(self, name: str, path: Path) -> None:
         """Make a Parquet file a relation."""
-        file = str(path).replace("'", "''")
+        source = parquet_source(path, row_number=True)
         with _told():
-            self._connection.execute(
-                f"CREATE VIEW {quoted(name)} AS SELECT * FROM read_parquet('{file}', file_row_number = true)"
-            )
+            self._connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM {source}")
 
     def create(self, name: str, statement: str, values: Values = ()) -> None:
         """Materialise a SELECT."""

@@ -4,6 +4,7 @@ Created relations and ordered answers are Parquet in the scratch folder; on a cl
 graph must therefore lie on a file system that the executors share.
 """
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -106,14 +107,14 @@ class SparkConnection:
     def register(self, name: str, path: Path) -> None:
         """Make a Parquet file a relation."""
         with _told():
-            rows = self._session.read.parquet(_place(path))
+            rows = self._read(path)
             rows.selectExpr("*", "_metadata.row_index AS file_row_number").createOrReplaceTempView(_view(name))
 
     def create(self, name: str, statement: str, values: Values = ()) -> None:
         """Materialise a SELECT."""
         with _told():
             self._answer(statement, values).write.parquet(_place(self._scratch / name))
-            self._session.read.parquet(_place(self._scratch / name)).createOrReplaceTempView(_view(name))
+            self._read(self._scratch / name).createOrReplaceTempView(_view(name))
 
     def drop(self, name: str) -> None:
         """Forget a created relation."""
@@ -137,6 +138,10 @@ class SparkConnection:
                     yield from file.iter_batches()
         finally:
             shutil.rmtree(folder)
+
+    def _read(self, path: Path) -> "DataFrame":
+        """A file or folder: its own columns alone (folders named ``key=value`` are none), and its path no pattern."""
+        return self._session.read.option("recursiveFileLookup", "true").parquet(_pattern(path))
 
     def _answer(self, statement: str, values: Values) -> "DataFrame":
         return self._session.sql(transpiled(statement, values))
@@ -169,8 +174,16 @@ def _literal(value: str | int | float | bool) -> str:
 
 
 def _place(path: Path) -> str:
-    """The path as Spark reads it: an address, so that its own default file system does not matter."""
-    return Path(path).absolute().as_uri()
+    """The path as Spark writes to it: an address, so that its own default file system does not matter.
+
+    Spark takes an address literally: nothing in it is percent-encoded.
+    """
+    return f"file://{Path(path).absolute()}"
+
+
+def _pattern(path: Path) -> str:
+    """The path as Spark reads it: a pattern, in which special characters stand behind a backslash."""
+    return re.sub(r"([*?\[\]{}\\])", r"\\\1", _place(path))
 
 
 def _view(name: str) -> str:
