@@ -16,9 +16,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from feature_repo.errors import SourceError
 from feature_repo.sources.aside import hand_over, microseconds_of, put_aside_by
+from feature_repo.sources.delimited import read_delimited
 from feature_repo.sources.kuairand_history import (
     HISTORY_TABLES,
     from_lists,
@@ -71,8 +73,11 @@ _LOG = (
     *("time_ms", "user_id", "video_id", "tab", "date", "hourmin", "is_rand", "duration_ms"),
     *OUTCOMES,
 )
-_MEMBERS = ("user_id", *MEMBER_CATEGORIES, *MEMBER_COUNTS, *ONE_HOT)
-_VIDEOS = ("video_id", "author_id", *VIDEO_CATEGORIES, "video_duration", "server_width", "server_height", "tag")
+_NUMBERS, _TEXT = pa.float64(), pa.string()  # small whole numbers with gaps come as 1.0
+_MEMBERS = {"user_id": pa.int64(), "user_active_degree": _TEXT}
+_MEMBERS |= dict.fromkeys([*MEMBER_CATEGORIES[1:], *MEMBER_COUNTS, *ONE_HOT], _NUMBERS)
+_VIDEOS = {"video_id": pa.int64(), "author_id": pa.int64(), "video_type": _TEXT, "upload_type": _TEXT}
+_VIDEOS |= dict.fromkeys(["music_type", "video_duration", "server_width", "server_height"], _NUMBERS) | {"tag": _TEXT}
 _HOUR = 3_600_000
 
 
@@ -85,10 +90,9 @@ def check_options(options: Mapping[str, Value]) -> None:
 def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     """Every table of TABLES. Raises SourceError where the folder does not hold the layout."""
     folder = _folder(data)
-    with duckdb.connect() as connection:
-        log, repeated = _read_log(connection, folder)
-        members = _read_csv(connection, folder / "user_features_pure.csv", _MEMBERS)
-        videos = _read_csv(connection, folder / "video_features_basic_pure.csv", _VIDEOS)
+    log, repeated = _read_log(folder)
+    members = _read_csv([folder / "user_features_pure.csv"], _MEMBERS)
+    videos = _read_csv([folder / "video_features_basic_pure.csv"], _VIDEOS)
     start = spec.span("graph").start
     lists = folder / "user_history_pure.parquet"
     before = log["time_ms"].to_numpy() * 1000 < start
@@ -118,31 +122,22 @@ def _folder(data: Path | None) -> Path:
     raise SourceError(f"kuairand: expected log_*.csv in {data} or {data}/data; found none")
 
 
-def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """The columns of one CSV file (or of a glob), each exact row once; ``attrs["rows"]`` counts repeated ones too."""
-    try:
-        connection.execute("create or replace temp table raw as select * from read_csv(?)", [str(path)])
-        there = [row[0] for row in connection.execute("describe raw").fetchall()]
-        missing = [column for column in columns if column not in there]
-        if missing:
-            raise SourceError(f"{path}: expected the column {missing[0]}; found {', '.join(there)}")
-        rows = connection.execute("select count(*) from raw").fetchone()
-        names = ", ".join(f'"{column}"' for column in columns)
-        frame = connection.execute(f"select distinct {names} from raw order by all").df()
-    except duckdb.Error as error:
-        raise SourceError(
-            f"{path}: expected a CSV file of KuaiRand-Pure; found {' '.join(str(error).split())[:300]}"
-        ) from None
-    frame.attrs["rows"] = rows[0] if rows else 0
+def _read_csv(paths: list[Path], types: Mapping[str, pa.DataType]) -> pd.DataFrame:
+    """The columns of CSV files, each exact row once, in order; ``attrs["rows"]`` counts repeated ones too."""
+    tables = [read_delimited(path, types, "KuaiRand-Pure") for path in paths]
+    with duckdb.connect() as connection:
+        connection.register("rows", pa.concat_tables(tables))
+        frame = connection.execute("SELECT DISTINCT * FROM rows ORDER BY ALL").df()
+    frame.attrs["rows"] = sum(len(table) for table in tables)
     return frame
 
 
-def _read_log(connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[pd.DataFrame, int]:
+def _read_log(folder: Path) -> tuple[pd.DataFrame, int]:
     """The log without exact duplicates, sorted by (time, user, video); and how many duplicates there were."""
-    log = _read_csv(connection, folder / "log_*.csv", _LOG)
-    for column in log.columns:
-        if not pd.api.types.is_integer_dtype(log[column].dtype):
-            raise SourceError(f"{folder}/log_*.csv, column {column}: expected integers; found {log[column].dtype}")
+    try:
+        log = _read_csv(sorted(folder.glob("log_*.csv")), dict.fromkeys(_LOG, pa.int64()))
+    except SourceError as error:
+        raise SourceError(f"{folder}/log_*.csv: {error}") from None
     repeated = log.attrs.pop("rows") - len(log)
     # Before anything is derived: exposures and gaps of other rows are counted from the log's own span of time.
     possible = put_aside_by(

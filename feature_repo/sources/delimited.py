@@ -1,0 +1,57 @@
+"""CSV files read with the types that the caller names: nothing about them is guessed from their rows."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+
+from feature_repo.errors import SourceError
+from models.parquet import ColumnNamesError, check_column_names
+
+
+def read_delimited(path: Path, types: Mapping[str, pa.DataType], layout: str) -> pa.Table:
+    """The columns of ``types`` of one file: UTF-8, commas, a header, ``"`` as quote, nothing for a missing value.
+
+    Integers are whole numbers in digits and never missing. Other columns of the file are left out. Raises SourceError,
+    which names the data set whose ``layout`` the file should have.
+    """
+    header = _header(path, layout)
+    missing = [column for column in types if column not in header]
+    if missing:
+        raise SourceError(f"{path}: expected the column {missing[0]}; found {', '.join(header)}")
+    options = arrow_csv.ConvertOptions(
+        column_types=dict(types),
+        include_columns=list(types),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=True,
+    )
+    try:
+        table = arrow_csv.read_csv(path, convert_options=options)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(
+            f"{path}: expected a CSV file of {layout}; found {' '.join(str(error).split())[:300]}"
+        ) from None
+    for name, kind in types.items():
+        if pa.types.is_integer(kind) and table[name].null_count:
+            row = pc.index(table[name].is_null(), True).as_py()
+            raise SourceError(
+                f"{path}, column {name}: expected a whole number in every row; found {table[name].null_count} empty, "
+                f"the first in row {row + 1}"
+            )
+    return table
+
+
+def _header(path: Path, layout: str) -> list[str]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file), [])
+        check_column_names(path, header)
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise SourceError(f"{path}: expected a CSV file of {layout}; found {error}") from None
+    except ColumnNamesError as error:
+        raise SourceError(str(error)) from None
+    return header
