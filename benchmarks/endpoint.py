@@ -36,6 +36,7 @@ from benchmarks.online_read import running_redis
 from benchmarks.served_world import ServedWorld, build
 from benchmarks.server_process import RUNTIME, server_process
 from benchmarks.table import show
+from models.cpus import usable_cpus
 from serving.limits import Limits
 
 _CONNECTIONS, _CROWD = 8, 128
@@ -201,7 +202,7 @@ def main() -> None:
     options = parser.parse_args()
     check_tools()
     seconds, long = (6.0, 10.0) if options.quick else (20.0, 60.0)
-    found: dict[str, float] = {"cores": os.cpu_count() or 0, "load_before": os.getloadavg()[0]}
+    found: dict[str, float] = {"cores": usable_cpus(), "load_before": os.getloadavg()[0]}
     with TemporaryDirectory() as name:
         folder = Path(name)
         with running_redis() as redis:

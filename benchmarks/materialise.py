@@ -9,7 +9,6 @@ from the call until Feast's registry knows the interval. Values are compared bef
 import argparse
 import contextlib
 import io
-import os
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +22,7 @@ import yaml
 
 from benchmarks.online_read import running_redis
 from benchmarks.table import show
+from models.cpus import usable_cpus
 from models.spec import Spec, parse_spec
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -140,7 +140,7 @@ def main() -> None:
     show(
         "materialise",
         {
-            "cores": os.cpu_count() or 0,
+            "cores": usable_cpus(),
             "keys": sizes.keys,
             "features": len(_FEATURES),
             "first_rows_per_second": written["profile"] / seconds[0],

@@ -10,7 +10,6 @@ same run; its answer, ordered by row, must have that digest too. At full size th
 import argparse
 import hashlib
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.table import show
+from models.cpus import usable_cpus
 
 _FEATURE_ROWS, _ENTITY_ROWS, _VERSIONS, _TTL_DAYS = 5_000_000, 500_000, 1000, 30
 _START, _DAY = 1_735_689_600_000_000, 86_400_000_000
@@ -128,7 +128,7 @@ def main() -> None:
         "feature_rows": int(_FEATURE_ROWS * asked.scale),
         "entity_rows": ours[0]["rows"],
         "found_rows": ours[0]["found"],
-        "cores": os.cpu_count() or 0,
+        "cores": usable_cpus(),
         "seconds": seconds,
         "peak_gb": max(found["peak_gb"] for found in ours),
         "before_retrieval_gb": ours[0]["before_gb"],

@@ -4,7 +4,6 @@ Sources are skewed (the busiest of 1 M nodes has some 10 thousand edges). Peer: 
 search over all edges a level, in the same run; the answers are compared first.
 """
 
-import os
 import statistics
 from collections.abc import Callable
 from time import perf_counter
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from benchmarks.random_world import SPAN, bare_graph, csr, random_seeds
 from benchmarks.table import show
+from models.cpus import usable_cpus
 from models.graph.sample import Sampler
 from models.graph.schema import EdgeType
 from models.graph.store import TemporalGraph
@@ -99,7 +99,7 @@ def main() -> None:
         "sampling",
         {
             "edges": EDGES,
-            "cores": os.cpu_count() or 0,
+            "cores": usable_cpus(),
             "busiest_node_edges": int(graph.edges["acted"].offsets.diff().max()),
             "seeds_per_second": best,
             "slowest_repeat": min(found["compiled"]),

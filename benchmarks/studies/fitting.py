@@ -4,7 +4,6 @@ A single fit leaves a GPU mostly idle, so that ``jobs`` processes share it. This
 where the rows are rankers: it runs on a GPU machine that holds no more.
 """
 
-import os
 import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from benchmarks.studies.changes import validated_longer
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.predictions import Predictions, find, read, write
 from benchmarks.studies.row import Row, Seen
+from models.cpus import usable_cpus
 from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
 from models.training.artifact import load_model
@@ -213,7 +213,7 @@ def commit_of(folder: Path) -> str:
 def in_lanes(settings: Sequence[Setting], work: Sequence[tuple[Row, int]], done: Done) -> None:
     """Fit ``work`` in as many processes as there are settings; one that dies costs its own fit and is replaced."""
     waiting = deque(work)
-    threads = max(1, (os.cpu_count() or 1) // len(settings))
+    threads = max(1, usable_cpus() // len(settings))
 
     def lane(setting: Setting) -> None:
         pool = None

@@ -1,6 +1,5 @@
 """The floor: one LightGBM per task on the features of the impression alone (counters, context), no graph."""
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from models.baselines.errors import FloorError
+from models.cpus import usable_cpus
 from models.features import impression_features
 from models.filters import mask
 from models.spec import Spec
@@ -61,7 +61,7 @@ def fit_floor(frame: pd.DataFrame, spec: Spec, seed: int = 7, threads: int | Non
     vocabularies = {name: _vocabulary(train[name]) for name in _categories(spec) if name in train}
     inputs = _inputs(spec, frame, vocabularies)
     # Rows and columns are drawn by these seeds alone; `deterministic` keeps the number of threads out of the sums.
-    parameters = {**_PARAMETERS, "seed": seed, "num_threads": threads or os.cpu_count() or 1}
+    parameters = {**_PARAMETERS, "seed": seed, "num_threads": threads or usable_cpus()}
     models: dict[str, Any] = {}
     for name in spec.tasks:
         labels = _labels(spec, frame, name)

@@ -1,6 +1,5 @@
 """DuckDB in the process: the default engine. What outgrows its memory goes to the scratch folder."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import duckdb
 import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
 
+from models.cpus import usable_cpus
 from models.graph.engine import Values, quoted
 from models.graph.errors import EngineError, StatementError
 from models.parquet import parquet_source
@@ -26,14 +26,14 @@ class DuckDB:
     memory_limit: int | None = None
     """Bytes that DuckDB may hold; by default half of what the machine or its control group has."""
     threads: int | None = None
-    """By default as many as the process may run on."""
+    """By default as many as the process has CPUs: its affinity, within its control group's quota."""
 
     @contextmanager
     def connect(self, scratch: Path) -> Iterator["DuckDBConnection"]:
         """Open the connection (see ``Engine``)."""
         settings = {
             "memory_limit": f"{self.memory_limit or int(_SHARE * available_memory())}B",
-            "threads": self.threads or len(os.sched_getaffinity(0)),
+            "threads": self.threads or usable_cpus(),
             "temp_directory": str(scratch),
             "preserve_insertion_order": False,  # what must be ordered says so; keeping it costs memory
             "autoinstall_known_extensions": False,  # nothing is fetched from elsewhere

@@ -1,0 +1,158 @@
+"""Seeds per second of training, alone and beside one busy process of the same niceness.
+
+The default model is trained on a made-up graph. Beside one busy process the fair share of what is reached alone is
+(cores - 1 / 2) / cores: the busy process halves one core. The peer in the same run is the same training with libgomp's
+own defaults (``GOMP_SPINCOUNT`` 300,000). Settings take turns, so that a change of the machine meets all of them.
+
+    python -m benchmarks.contention [--rounds 5] [--seconds 8]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from time import perf_counter
+
+from models.cpus import usable_cpus
+
+FAIR = 0.6
+"""Bar: of the fair share, beside one busy process."""
+ALONE = 0.95
+"""Bar: of what libgomp's defaults reach alone."""
+DEFAULTS = {"GOMP_SPINCOUNT": "300000"}
+_MEMBERS, _ITEMS, _IMPRESSIONS = 2_000, 1_000, 40_000
+_BUSY = "while True: pass"
+
+
+class Trainer:
+    """A training process: it trains for some seconds when it is told to, and answers seeds per second."""
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        environment = {name: value for name, value in os.environ.items() if name not in _OPENMP} | settings
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.contention", "--worker"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._answer()
+
+    def train(self, seconds: float) -> float:
+        """Seeds per second over at least ``seconds``."""
+        assert self._process.stdin is not None
+        print(seconds, file=self._process.stdin, flush=True)
+        return float(self._answer())
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"training process: expected a figure; it ended with {self._process.wait()}")
+        return line
+
+
+_OPENMP = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIND", "GOMP_CPU_AFFINITY")
+
+
+def work() -> None:
+    """The training process: a line of seconds in, a line of seeds per second out."""
+    import torch
+
+    from models.graph.fakes import fake_graph
+    from models.nn.config import ModelConfig
+    from models.nn.encoded import encode_graph
+    from models.nn.encoding import Encoding
+    from models.nn.model import Ranker
+    from models.training.config import TrainingConfig
+    from models.training.epoch import new_optimiser, run_epoch
+    from models.training.train import labelled
+
+    graph, config = fake_graph(_MEMBERS, _ITEMS, impressions=_IMPRESSIONS), TrainingConfig()
+    encoding = Encoding.fit(graph, graph.schema.window("train").end)
+    encoded = encode_graph(encoding, graph.schema, graph)
+    torch.manual_seed(0)
+    ranker = Ranker(ModelConfig(), graph.schema, encoding)
+    optimiser, rows = new_optimiser(ranker, config), labelled(graph, ["train"])
+    rows = rows[: 4 * config.batch_size]
+
+    def epoch() -> None:
+        run_epoch(ranker, None, encoded, optimiser, rows, 0, config, None)
+
+    epoch()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        started, seeds = perf_counter(), 0
+        while perf_counter() - started < float(line):
+            epoch()
+            seeds += len(rows)
+        print(seeds / (perf_counter() - started), flush=True)
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """So many processes that do nothing but use a core."""
+    with ExitStack() as stack:
+        for _ in range(processes):
+            process = subprocess.Popen([sys.executable, "-c", _BUSY])
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        yield
+
+
+def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Seeds per second by setting: ours and libgomp's defaults, alone and beside one busy process."""
+    found: dict[str, list[float]] = {}
+    trainers = {"ours": Trainer({}), "defaults": Trainer(DEFAULTS)}
+    try:
+        for _ in range(rounds):
+            for others, name in ((0, "alone"), (1, "beside_one")):
+                for owner, trainer in trainers.items():
+                    with busy(others):
+                        found.setdefault(f"{owner}_{name}", []).append(trainer.train(seconds))
+    finally:
+        for trainer in trainers.values():
+            trainer.stop()
+    return found
+
+
+def main() -> int:
+    """Measure, print; 1 where a bar does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="turns of every setting")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of training a turn")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.worker:
+        work()
+        return 0
+    found = measure(chosen.rounds, chosen.seconds)
+    cores = usable_cpus()
+    median = {name: statistics.median(values) for name, values in found.items()}
+    for name, values in found.items():
+        print(f"{name:<20} {median[name]:8,.0f} seeds/s ({min(values):,.0f} to {max(values):,.0f})")
+    fair = median["ours_alone"] * (cores - 0.5) / cores
+    figures = {
+        "of_the_fair_share": median["ours_beside_one"] / fair,
+        "of_the_defaults_alone": median["ours_alone"] / median["defaults_alone"],
+    }
+    bars = {"of_the_fair_share": FAIR, "of_the_defaults_alone": ALONE}
+    for name, bar in bars.items():
+        print(f"{name:<24} {figures[name]:.2f} (at least {bar})")
+    broken = sum(figures[name] < bar for name, bar in bars.items())
+    print(json.dumps({"benchmark": "contention", "cores": cores, **median, **figures, "broken": broken}))
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""How many CPUs this process may use, and OpenMP threads that follow it and do not waste what others need.
+
+Imports the standard library only, so that ``models/__init__.py`` can call ``settle_threads`` before torch is loaded.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+SPIN = "1000"
+"""Rounds in which an idle OpenMP thread looks for work before it sleeps. libgomp's default is 300,000: beside another
+busy process, threads then burn the time that the thread they wait for needs (``python -m benchmarks.contention``)."""
+
+_ROOT = Path("/")
+
+
+def usable_cpus(root: Path = _ROOT) -> int:
+    """CPUs that this process may use: its affinity, cut to the CPU quota of its control groups (rounded up); >= 1.
+
+    ``root`` is where ``proc`` and ``sys`` lie. Control groups of both versions are read, with all their parents.
+    """
+    allowed = len(os.sched_getaffinity(0))
+    return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(root))]))
+
+
+def settle_threads() -> None:
+    """Set OpenMP's defaults in the environment, for this process and those that it starts; what is set there stays.
+
+    libgomp reads them when it is loaded. Where torch is loaded already, only its number of threads still follows.
+    """
+    cpus = usable_cpus()
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = SPIN
+    if "OMP_NUM_THREADS" in os.environ or cpus >= len(os.sched_getaffinity(0)):
+        return  # OpenMP follows the affinity by itself
+    os.environ["OMP_NUM_THREADS"] = str(cpus)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(min(cpus, torch.get_num_threads()))
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """The quotas, in CPUs, of the process's control groups and all groups above them."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, _, entry = line.partition(":")
+        controllers, _, group = entry.partition(":")
+        if not controllers:
+            mounts, read = ("sys/fs/cgroup", "sys/fs/cgroup/unified"), _quota
+        elif "cpu" in controllers.split(","):
+            mounts, read = (f"sys/fs/cgroup/{controllers}", "sys/fs/cgroup/cpu"), _quota_v1
+        else:
+            continue
+        for mount in mounts:
+            folder = root / mount / group.strip("/")
+            # A container sees its own group at the mount's top, while the path may be the host's.
+            for place in [folder, *folder.parents]:
+                if not place.is_relative_to(root / mount):
+                    break
+                if (quota := read(place)) is not None:
+                    yield quota
+
+
+def _quota(folder: Path) -> float | None:
+    quota, _, period = _text(folder / "cpu.max").strip().partition(" ")
+    return _share(quota, period)
+
+
+def _quota_v1(folder: Path) -> float | None:
+    return _share(_text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us"))
+
+
+def _share(quota: str, period: str) -> float | None:
+    """CPUs; None where there is no limit (``max``, -1) or nothing that could be read."""
+    try:
+        found = int(quota) / int(period)
+    except (ValueError, ZeroDivisionError):
+        return None
+    return found if found > 0 else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""
