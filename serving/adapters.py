@@ -3,11 +3,13 @@
 KServe's classes are subclassed inside functions, since importing KServe is slow and only a server needs it.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from serving.answering import Answering, Asked
 from serving.errors import OverloadedError, RequestError, UnavailableError
+from serving.findings import sentence
+from serving.shown import reason, shown
 
 if TYPE_CHECKING:
     from kserve import Model, ModelRepository
@@ -96,7 +98,7 @@ def checked_data_plane(models: "ModelRepository", ready: Callable[[], bool]) -> 
             except InvalidInput:
                 raise
             except Exception as error:
-                raise InvalidInput(f"the request could not be read: {type(error).__name__} {error!s:.100}") from None
+                raise InvalidInput(f"the request could not be read: {type(error).__name__}, {error!s:.300}") from None
 
         async def ready(self) -> bool:
             """For probes."""
@@ -104,9 +106,18 @@ def checked_data_plane(models: "ModelRepository", ready: Callable[[], bool]) -> 
 
         async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
             """For probes; a prediction, which asks with ``True``, is made whether the probes are told so or not."""
-            if self.model_registry.get_model(model_name) is None:
-                raise ModelNotFound(model_name)
+            self.get_model_from_registry(model_name)
             return disable_predictor_health_check or ready()
+
+        def get_model_from_registry(self, name: str) -> Any:
+            """The one model, or the error that repeats no more than the begin of another's name."""
+            if (model := self.model_registry.get_model(name)) is None:
+                raise ModelNotFound(shown(name))
+            return model
+
+        async def get_model(self, name: str) -> Any:
+            """As above: the model was loaded when the process began."""
+            return self.get_model_from_registry(name)
 
     return CheckedDataPlane(models)
 
@@ -129,24 +140,32 @@ def fixed_repository(models: "ModelRepository") -> "ModelRepositoryExtension":
 
 
 def refuse_plainly(app: Any) -> None:
-    """Answers of FastAPI itself in the same form as all others; a malformed v2 document is 400, as a v1 one is."""
+    """What the handlers raise, answered in one form; a malformed v2 document is 400, as a v1 one is."""
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
     from grpc_interceptor.exceptions import ResourceExhausted
+    from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
     from starlette.exceptions import HTTPException
 
+    def answers(status: int) -> Callable[[Any, Any], Awaitable[JSONResponse]]:
+        async def answer(_: Any, error: Any) -> JSONResponse:
+            return JSONResponse({"error": reason(str(error))}, status_code=status)
+
+        return answer
+
     async def invalid(_: Any, error: Any) -> JSONResponse:
-        finding = error.errors()[0]
-        place = ".".join(str(part) for part in finding["loc"] if part not in ("body", "InferenceRequest"))
-        return JSONResponse({"error": f"{place or 'body'}: {finding['msg']}"}, status_code=400)
+        return JSONResponse({"error": reason(sentence(error.errors()[0]))}, status_code=400)
 
     async def failed(_: Any, error: Any) -> JSONResponse:
-        return JSONResponse({"error": str(error.detail)}, status_code=error.status_code, headers=error.headers)
+        return JSONResponse({"error": reason(str(error.detail))}, status_code=error.status_code, headers=error.headers)
 
     async def overloaded(_: Any, error: Any) -> JSONResponse:
         after = {"retry-after": str(error.__cause__.retry_after)}
-        return JSONResponse({"error": error.details}, status_code=429, headers=after)
+        return JSONResponse({"error": reason(error.details)}, status_code=429, headers=after)
 
+    for kind, status in ((InvalidInput, 400), (ModelNotFound, 404), (ModelNotReady, 503), (ServerNotReady, 503)):
+        app.add_exception_handler(kind, answers(status))
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, failed)
     app.add_exception_handler(ResourceExhausted, overloaded)
+    app.router.redirect_slashes = False  # the redirect would repeat the whole address, and the host that was asked for

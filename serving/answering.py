@@ -24,6 +24,7 @@ from serving.request import RankingRequest, RequestParser
 from serving.scorer import SlateInputs
 from serving.served import ServedLog
 from serving.service import RankingService
+from serving.shown import shown
 from serving.slate import Reasons, Slate
 from serving.tensors import TensorNames
 
@@ -144,7 +145,7 @@ class Answering:
     def _of_tensors(self, request: "InferRequest") -> RankingRequest:
         version = self._service.version
         if request.model_version and request.model_version != version:
-            raise RequestError(f"model_version: expected {version} or none; found {request.model_version!r:.60}")
+            raise RequestError(f"model_version: expected {version} or none; found {shown(request.model_version)}")
         self.tensors.check_outputs(request)
         return self._parser.parse_instance(self.tensors.instance(request))
 

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from serving.document import JSON
+from serving.door import DOCUMENT
 from serving.errors import OverloadedError, RefusalError, RequestError, UnavailableError
 
 Predict = Callable[[Any, Mapping[str, str]], Awaitable[Any]]
@@ -28,9 +29,8 @@ class Direct:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != self._path:
             await self._app(scope, receive, send)
             return
-        document = orjson.loads((await receive())["body"])  # the door hands it on as one message
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        content = orjson.dumps(await self._answer(document, headers))
+        content = orjson.dumps(await self._answer(scope[DOCUMENT], headers))
         pairs = [(b"content-type", JSON.encode()), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": pairs})
         await send({"type": "http.response.body", "body": content})

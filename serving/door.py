@@ -11,18 +11,27 @@ import logging
 import re
 from typing import Any
 
-from serving.call import REQUEST_ID, request_id
-from serving.document import BINARY, JSON, check_document
+from serving.call import REQUEST_ID, TIMEOUT, request_id
+from serving.document import BINARY, JSON, JSON_LENGTH, check_document, whole_number
 from serving.drain import Drain
 from serving.errors import RefusalError
 from serving.limits import Limits
+from serving.shown import reason, shown
+from serving.tensor_document import check_tensors
 from serving.token import authorised
 
 _CALL = re.compile(r"/(v1/models/[^/]+:predict|v2/models/[^/]+/infer)")
 _CLOSED = re.compile(r"/(v1/models/[^/]+:explain|v2/models/[^/]+/versions/.*|v2/repository/.*)", re.DOTALL)
 _PROBES = re.compile(r"/(livez|readyz|healthz|v2/health/(live|ready)|v2/models/[^/]+/ready)?")
 _PAGE = re.compile(r"/ui(/|/static/.*)?")
-_JSON_LENGTH = b"inference-header-content-length"
+DOCUMENT = "heliograph.document"
+"""The scope's entry for the document of a body that was checked, so that nobody need read it again."""
+_ONCE = [
+    name.encode()
+    for name in ("authorization", "content-type", "content-length", "content-encoding", JSON_LENGTH, TIMEOUT)
+]
+"""Headers that change what is done: of two values, one reader would take the first and another the last."""
+_LONGEST = 2**63 - 1
 _logger = logging.getLogger("heliograph")
 
 
@@ -67,8 +76,10 @@ class Door:
         headers = dict(scope["headers"])
         if not authorised(headers.get(b"authorization"), self._token):
             raise RefusalError(401, "expected the token of this server", {"www-authenticate": "Bearer"})
+        if len(headers) < len(scope["headers"]):
+            _check_once([name for name, _ in scope["headers"]])
         if _CLOSED.fullmatch(path):
-            raise RefusalError(404, f"{path:.100}: expected a prediction by the one model that is served")
+            raise RefusalError(404, f"{shown(path)}: expected a prediction by the one model that is served")
         if any(name.startswith(b"ce-") for name in headers):
             raise RefusalError(400, "expected a plain request; found the headers of a CloudEvent")
         body = await self._body(headers, receive)
@@ -78,11 +89,11 @@ class Door:
 
     async def _body(self, headers: dict[bytes, bytes], receive: Any) -> bytes:
         limits = self._limits
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit():
-            raise RefusalError(400, "content-length: expected a number; found something else")
-        if int(length[:19]) > limits.body_bytes:
+        if whole_number("content-length", headers.get(b"content-length", b"0"), _LONGEST) > limits.body_bytes:
             raise _too_large(limits)
+        coding = headers.get(b"content-encoding", b"").decode("latin-1").strip()
+        if coding.lower() not in ("", "identity"):
+            raise RefusalError(400, f"content-encoding: expected none; found {shown(coding)}")
         if self._bodies >= limits.bodies:
             raise RefusalError(
                 429, f"expected at most {limits.bodies} bodies at once; found more", {"retry-after": "1"}
@@ -100,11 +111,14 @@ class Door:
         self, scope: dict[str, Any], headers: dict[bytes, bytes], body: bytes, sending: "_Sending"
     ) -> None:
         content_type = headers.get(b"content-type", b"").decode("latin-1")
-        json_length = headers.get(_JSON_LENGTH) if scope["path"].startswith("/v2/") else None
-        document = check_document(content_type, body, json_length)
+        tensors = scope["path"].startswith("/v2/")
+        json_length = headers.get(JSON_LENGTH.encode()) if tensors else None
+        document = scope[DOCUMENT] = check_document(content_type, body, json_length)
         sending.request_id = request_id({REQUEST_ID: sending.request_id}, document.get("id"))
         # The handlers compare the content type with the bare one; parameters such as a charset would throw them.
         bare = BINARY if content_type.lower().startswith(BINARY) else JSON
+        if tensors:
+            check_tensors(document, None if bare == JSON or json_length is None else len(body) - int(json_length))
         ours = {b"content-type": bare.encode(), REQUEST_ID.encode(): sending.request_id.encode()}
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in ours] + list(ours.items())
 
@@ -126,8 +140,8 @@ class _Sending:
             message = {**message, "headers": [*message.get("headers", []), *added]}
         await self._send(message)
 
-    async def answer(self, status: int, reason: str, headers: dict[str, str]) -> None:
-        content = json.dumps({"error": reason}).encode()
+    async def answer(self, status: int, message: str, headers: dict[str, str]) -> None:
+        content = json.dumps({"error": reason(message)}).encode()
         pairs = [(b"content-type", JSON.encode()), (b"content-length", str(len(content)).encode())]
         pairs += [(name.encode(), value.encode()) for name, value in headers.items()]
         await self({"type": "http.response.start", "status": status, "headers": pairs})
@@ -147,6 +161,12 @@ async def _read(receive: Any, limits: Limits) -> bytes:
             raise _too_large(limits)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def _check_once(names: list[bytes]) -> None:
+    for name in _ONCE:
+        if names.count(name) > 1:
+            raise RefusalError(400, f"{name.decode()}: expected this header once; found it {names.count(name)} times")
 
 
 def _too_large(limits: Limits) -> RefusalError:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, create_model
 
 from models.spec import Node, Spec
 from serving.errors import RequestError
+from serving.findings import Strict, first
 from serving.limits import Limits
 
 Key = int | str
@@ -46,7 +47,7 @@ class RequestParser:
         instance = _instance_model(spec, self.limits)
         self._instance = instance
         instances = Annotated[list[instance], Field(min_length=1, max_length=self.limits.instances)]  # type: ignore[valid-type]
-        self._document = create_model("Request", __base__=_Strict, instances=(instances, ...))
+        self._document = create_model("Request", __base__=Strict, instances=(instances, ...))
 
     def parse(self, document: object, now: int | None = None) -> list[RankingRequest]:
         """Read a v1 document (``{"instances": [...]}``); raises RequestError.
@@ -56,7 +57,7 @@ class RequestParser:
         try:
             checked = self._document.model_validate(document)
         except ValidationError as error:
-            raise RequestError(_reason(error)) from None
+            raise RequestError(first(error)) from None
         moment = _now() if now is None else now
         requests = [self._request(instance, moment) for instance in checked.instances]  # type: ignore[attr-defined]
         self._check_explained(requests)
@@ -67,7 +68,7 @@ class RequestParser:
         try:
             checked = self._instance.model_validate(instance)
         except ValidationError as error:
-            raise RequestError(_reason(error)) from None
+            raise RequestError(first(error)) from None
         request = self._request(checked, _now() if now is None else now)
         self._check_explained([request])
         return request
@@ -90,10 +91,6 @@ class RequestParser:
         )
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=False, protected_namespaces=())
-
-
 def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
     """The pydantic model of one instance: keys, surfaces and context columns as the spec declares them."""
     surfaces: Any = Literal[tuple(spec.impressions.surfaces)]
@@ -108,12 +105,12 @@ def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
         for feature in spec.impressions.typed_context
     }
     moment = Annotated[datetime | None, BeforeValidator(_moment)]
-    context = create_model("Context", __base__=_Strict, surface=(surfaces, ...), time=(moment, None), **columns)
+    context = create_model("Context", __base__=Strict, surface=(surfaces, ...), time=(moment, None), **columns)
     item = _key(spec.nodes[spec.impressions.item.node], limits)
     items = Annotated[list[item], Field(min_length=1, max_length=limits.items), AfterValidator(_each_once)]  # type: ignore[valid-type]
     member = _key(spec.nodes[spec.impressions.member.node], limits)
     fields: dict[str, Any] = {"member": (member, ...), "items": (items, ...), "context": (context, ...)}
-    return create_model("Instance", __base__=_Strict, **fields, explain=(bool, False))
+    return create_model("Instance", __base__=Strict, **fields, explain=(bool, False))
 
 
 def _key(node: Node, limits: Limits) -> Any:
@@ -146,26 +143,3 @@ def _each_once(items: list[Key]) -> list[Key]:
 
 def _now() -> int:
     return time.time_ns() // 1000
-
-
-def _reason(error: ValidationError) -> str:
-    """The first finding in one sentence: place, what was expected, what was found."""
-    finding = error.errors(include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in finding["loc"]) or "request"
-    expected = finding["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
-    if finding["type"] == "extra_forbidden":
-        return f"{place}: expected only fields that are declared; found an unknown one"
-    if finding["type"] in ("too_short", "too_long"):
-        expected = expected.removeprefix("List should have ").partition(" after validation")[0]
-    if finding["type"] == "missing":
-        return f"{place}: expected this field; found nothing"
-    return f"{place}: expected {expected[0].lower()}{expected[1:]}; found {_found(finding['input'])}"
-
-
-def _found(value: object) -> str:
-    """A short description; never the whole of what was sent."""
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    return f"{value!r:.60}" if isinstance(value, str | int | float | None) else type(value).__name__

@@ -9,7 +9,7 @@ import logging
 import sys
 from pathlib import Path
 
-from serving.adapters import checked_data_plane, fixed_repository, ranking_model, refuse_plainly
+from serving.adapters import checked_data_plane, fixed_repository, ranking_model
 from serving.answering import Answering
 from serving.direct import Direct
 from serving.door import Door
@@ -48,7 +48,6 @@ def _serve(answering: Answering, settings: Settings, token: str | None) -> None:
     app.add_middleware(Direct, path=f"/v1/models/{settings.name}:predict", predict=model.document)
     app.add_middleware(Door, limits=settings.limits, token=token, drain=drain)
     mount(app, answering.tensors.spec, settings)
-    refuse_plainly(app)
     server = model_server(settings, token, drain)
     server.dataplane = checked_data_plane(server.registered_models, lambda: answering.ready and not drain.begun)
     server.model_repository_extension = fixed_repository(server.registered_models)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from serving.adapters import refuse_plainly
 from serving.drain import Drain
 from serving.errors import RequestError
 from serving.limits import Limits
@@ -65,6 +66,10 @@ def _rest_server(host: str, drain: Drain) -> type:
             self.config.host = host
             self.config.limit_concurrency = _CONNECTIONS
             self._server = DrainingServer(self.config)
+
+        def _add_exception_handlers(self, app: Any) -> None:
+            """Ours: KServe's repeat whatever was sent."""
+            refuse_plainly(app)
 
         def _add_middlewares(self, app: Any) -> None:
             """None: KServe's ask the kernel for processor times at every message; stages are timed by ours."""

@@ -9,13 +9,14 @@ each).
 """
 
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from models.spec import Spec
+from serving.call import is_id
 from serving.errors import RequestError
+from serving.shown import named, shown
 from serving.slate import Slate
 
 if TYPE_CHECKING:
@@ -68,12 +69,11 @@ class TensorNames:
 
     def instance(self, request: "InferRequest") -> dict[str, Any]:
         """The tensors as one instance of the v1 protocol, which checks the values; raises RequestError."""
-        _check_envelope(request)
         expected = self.inputs()
         given: dict[str, list[Any]] = {}
         for tensor in request.inputs:
             if tensor.name not in expected:
-                raise RequestError(f"inputs: expected {', '.join(sorted(expected))}; found {tensor.name!r:.60}")
+                raise RequestError(f"inputs: expected {', '.join(sorted(expected))}; found {shown(tensor.name)}")
             if tensor.name in given:
                 raise RequestError(f"inputs.{tensor.name}: expected it once; found it twice")
             given[tensor.name] = _values(tensor, expected[tensor.name][0])
@@ -89,16 +89,21 @@ class TensorNames:
         return {**apart, "context": {name: values[0] for name, values in given.items() if name not in _APART}}
 
     def check_outputs(self, request: "InferRequest") -> None:
-        """Raise RequestError where the request names an output that there is not."""
+        """Raise RequestError where the request names an output that there is not, or one twice."""
         known = [*(output["name"] for output in self.output_metadata()), "reasons"]
+        asked: set[str] = set()
         for output in request.request_outputs or []:
             if output.name not in known:
-                raise RequestError(f"outputs: expected one of {', '.join(known)}; found {output.name!r:.60}")
+                raise RequestError(f"outputs: expected one of {', '.join(known)}; found {shown(output.name)}")
+            if output.name in asked:
+                raise RequestError(f"outputs: expected {output.name} once; found it twice")
+            asked.add(output.name)
 
     def response(self, request: "InferRequest", name: str, slate: Slate) -> "InferResponse":
-        """The slate as tensors: those that the request names, or all. The id is the request's own, if it has one."""
+        """The slate as tensors: those that the request names, or all. The id is the request's, where that is one."""
         from kserve import InferOutput, InferResponse
 
+        binary = bool(request.use_binary_outputs)
         columns: dict[str, list[Any]] = {
             "items": slate.items,
             "cold": slate.cold.tolist(),
@@ -117,7 +122,7 @@ class TensorNames:
             offered.append({"name": "reasons", "datatype": "BYTES", "shape": [-1]})
         wanted = {output.name for output in request.request_outputs or []} or set(columns)
         return InferResponse(
-            response_id=request.id or slate.request_id,
+            response_id=request.id if is_id(request.id) else slate.request_id,
             model_name=name,
             model_version=slate.model_version,
             infer_outputs=[
@@ -125,34 +130,30 @@ class TensorNames:
                 for output in offered
                 if output["name"] in wanted
             ],
-            use_binary_outputs=bool(request.use_binary_outputs),
+            use_binary_outputs=binary,
+            requested_outputs=None if request.from_grpc else _in_their_form(request, binary),
         )
 
 
-def _check_envelope(request: "InferRequest") -> None:
-    """The types of what is not a value: in a binary request nobody has looked at them before."""
-    if not isinstance(request.id, str | None):
-        raise RequestError("id: expected text; found something else")
-    if not (request.parameters is None or isinstance(request.parameters, Mapping)):
-        raise RequestError("parameters: expected an object; found something else")
-    for place, tensor in enumerate(request.inputs):
-        if not isinstance(tensor.name, str):
-            raise RequestError(f"inputs.{place}.name: expected text; found something else")
-        if not isinstance(tensor.shape, list) or any(type(size) is not int for size in tensor.shape):
-            raise RequestError(f"inputs.{place}.shape: expected a list of integers; found something else")
-        if not isinstance(tensor.data, list | None):
-            raise RequestError(f"inputs.{place}.data: expected a list; found something else")
+def _in_their_form(request: "InferRequest", binary: bool) -> list[Any]:
+    """The outputs that are named, each in the form that its own ``binary_data`` asks for, else the request's."""
+    from kserve.protocol.infer_type import RequestedOutput
+
+    return [
+        RequestedOutput(output.name, {"binary_data": binary if output.binary_data is None else output.binary_data})
+        for output in request.request_outputs or []
+    ]
 
 
 def _values(tensor: "InferInput", datatypes: tuple[str, ...]) -> list[Any]:
     """The tensor's values, flat; shape, count and datatype are checked, the values' own types are not."""
     place = f"inputs.{tensor.name}"
     if tensor.datatype not in datatypes:
-        raise RequestError(f"{place}: expected datatype {' or '.join(datatypes)}; found {tensor.datatype!r:.60}")
+        raise RequestError(f"{place}: expected datatype {' or '.join(datatypes)}; found {shown(tensor.datatype)}")
     shape = list(tensor.shape)
-    if any(size < 0 for size in shape) or len(shape) > 2 or (len(shape) == 2 and shape[0] != 1):
-        raise RequestError(f"{place}: expected shape [n] or [1, n]; found {str(shape)[:60]}")
-    values = _raw(tensor, place) if tensor._raw_data is not None else list(_flat(tensor.data or [], place))
+    if any(size < 0 for size in shape) or len(shape) not in (1, 2) or shape[:-1] not in ([], [1]):
+        raise RequestError(f"{place}: expected shape [n] or [1, n]; found {named(str(shape))}")
+    values = _raw(tensor, place) if tensor._raw_data is not None else _flat(tensor.data or [], len(shape), place)
     if len(values) != prod(shape):
         raise RequestError(f"{place}: expected {prod(shape)} values, as its shape says; found {len(values)}")
     return [_text(value, place) for value in values] if tensor.datatype == "BYTES" else values
@@ -165,19 +166,16 @@ def _raw(tensor: "InferInput", place: str) -> list[Any]:
     try:
         return tensor.as_numpy().ravel().tolist()
     except Exception as error:
-        raise RequestError(f"{place}: expected bytes that fit shape and datatype; found {error!s:.100}") from None
+        raise RequestError(f"{place}: expected bytes that fit shape and datatype; found {named(str(error))}") from None
 
 
-def _flat(data: Any, place: str) -> Iterator[Any]:
-    """Row-major values of nested lists, as the protocol allows; two levels are all that a shape may have here."""
-    for row in data:
-        if isinstance(row, list):
-            for value in row:
-                if isinstance(value, list):
-                    raise RequestError(f"{place}: expected values in at most two levels of lists; found more")
-                yield value
-        else:
-            yield row
+def _flat(data: list[Any], levels: int, place: str) -> list[Any]:
+    """Row-major values, flat or in lists as the shape has levels: both forms are the protocol's."""
+    if levels == 2 and len(data) == 1 and isinstance(data[0], list):
+        data = data[0]
+    if any(isinstance(value, list) for value in data):
+        raise RequestError(f"{place}: expected values in one list, or in lists as the shape says; found others")
+    return data
 
 
 def _text(value: Any, place: str) -> Any:

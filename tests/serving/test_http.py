@@ -123,6 +123,73 @@ def test_large_bodies_are_refused_whole_or_in_chunks(client: httpx.Client, predi
     assert client.get("/").status_code == 200
 
 
+LONG = "x" * 300_000
+
+
+def test_nothing_that_was_sent_comes_back_whole(client: httpx.Client, world: World, predict: str, infer: str) -> None:
+    whole, tensors = v1(world, 1), v2(world, 1)
+    asked = [
+        client.post(predict, json={**whole, LONG: 1}),
+        client.post(predict, json=v1(world, 1, **{LONG: 1})),
+        client.post(predict, json=v1(world, 1, surface=LONG)),
+        client.post(predict, json=v1(world, 1, device=LONG)),
+        client.post(predict, json=v1(world, 1, time=LONG)),
+        client.post(infer, json={**tensors, LONG: 1}),
+        client.post(infer, json={**tensors, "parameters": {LONG: [1]}}),
+        client.post(infer, json=v2(world, 1, **{LONG: ("BYTES", ["a"])})),
+        client.post(infer, json=v2(world, 1, items=(LONG, [1]))),
+        client.post(infer, json=v2(world, 1, surface=("BYTES", [LONG]))),
+        client.post(infer, json={**tensors, "outputs": [{"name": LONG}]}),
+        client.post(infer, json={**tensors, "id": LONG}),
+        client.post(predict, json=whole, headers={"content-type": LONG[:50_000]}),
+        client.post(predict, json=whole, headers={"x-request-id": LONG[:50_000]}),
+        client.post(predict, json=whole, headers={"x-request-timeout-ms": LONG[:50_000]}),
+        client.post(predict, json=whole, headers={"content-encoding": LONG[:50_000]}),
+        client.post(predict, json=whole, headers={"authorization": LONG[:50_000]}),
+        client.get(f"/v2/models/{LONG[:50_000]}/ready"),
+        client.get(f"/v2/models/{LONG[:50_000]}/"),
+        client.get(f"/v1/models/{LONG[:50_000]}"),
+        client.post(f"/v1/models/{LONG[:50_000]}:predict", json=whole),
+        client.post(f"/v2/models/{LONG[:50_000]}/infer", json=tensors),
+        client.post(f"/v2/repository/models/{LONG[:50_000]}/load"),
+        client.get(f"/{LONG[:50_000]}"),
+    ]
+    for answer in asked:
+        assert len(answer.content) + sum(len(value) for value in answer.headers.values()) < 2000, answer.content[:300]
+        assert answer.status_code in (200, 400, 404)
+    assert [answer.status_code for answer in asked].count(200) == 3  # whose id alone, or token, is odd
+
+
+@pytest.mark.parametrize("name", ["x%0d%0ainjected:%201", "%1b%5b2J", "%00", "%ff%fe", "%e2%80%ae"])
+def test_what_is_repeated_is_printable(client: httpx.Client, world: World, name: str) -> None:
+    assert refused(client.post(f"/v1/models/{name}:predict", json=v1(world, 1)), 404).isprintable()
+
+
+TIMES = ["", "0", "-1", "+1", "1_0", "1.5", "0x10", "0" * 5000, "9" * 5000, "nan", "1 1", "1,1", "1e3"]
+HEADERS = [
+    *[("x-request-timeout-ms", text) for text in TIMES],
+    *[("content-encoding", text) for text in ("gzip", "br")],
+]
+LENGTHS = [("inference-header-content-length", text) for text in ("", "0" * 5000, "-1", "1")]
+
+
+@pytest.mark.parametrize(("name", "value"), [*HEADERS, *LENGTHS])
+def test_headers_that_are_not_what_they_should_be(client: httpx.Client, world: World, name: str, value: str) -> None:
+    infer = client.post(f"/v2/models/{world.name}/infer", json=v2(world, 1), headers={name: value})
+    assert name in refused(infer) or (name, value) == LENGTHS[-1]
+    if (name, value) in HEADERS:
+        assert name in refused(
+            client.post(f"/v1/models/{world.name}:predict", json=v1(world, 1), headers={name: value})
+        )
+
+
+@pytest.mark.parametrize("name", ["content-type", "content-encoding", "x-request-timeout-ms", "authorization"])
+def test_a_header_that_counts_is_taken_once(client: httpx.Client, world: World, predict: str, name: str) -> None:
+    pairs = [("content-type", "application/json"), *[(name, value) for value in ("application/json", "1000")]]
+    answer = client.post(predict, content=json.dumps(v1(world, 1)), headers=pairs)
+    assert f"{name}: expected this header once" in refused(answer)
+
+
 def test_what_is_not_offered_is_said(client: httpx.Client, world: World) -> None:
     document = v1(world, 1)
     refused(client.post("/v1/models/nobody:predict", json=document), 404)

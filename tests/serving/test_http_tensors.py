@@ -53,7 +53,7 @@ def test_v2_says_what_it_takes(client: httpx.Client, world: World) -> None:
     assert client.get(f"/v2/models/{world.name}/ready").json()["ready"] is True
 
 
-@pytest.mark.parametrize("length", ["2", "x", "999999", ""])
+@pytest.mark.parametrize("length", ["2", "x", "999999", "", "0" * 5000, "9" * 5000, "-2", "+2", "1_0", "0x2", "2.0"])
 def test_broken_binary_requests_are_refused(client: httpx.Client, infer: str, length: str) -> None:
     header = {"content-type": "application/octet-stream", "inference-header-content-length": length}
     refused(client.post(infer, content=b"{}", headers=header))
@@ -78,6 +78,43 @@ def test_binary_tensors_are_answered_in_binary(client: httpx.Client, world: Worl
     size = first["parameters"]["binary_data_size"]
     assert sorted(np.frombuffer(answer.content[length : length + size], np.int64)) == sorted(items)
     refused(client.post(infer, content=text + items.tobytes()[:-3], headers=header))
+
+
+def binary(document: dict[str, Any], tail: bytes = b"") -> dict[str, Any]:
+    """What httpx takes to send a request in binary."""
+    text = json.dumps(document).encode()
+    kind = {"content-type": "application/octet-stream", "inference-header-content-length": str(len(text))}
+    return {"content": text + tail, "headers": kind}
+
+
+def test_an_output_may_be_asked_for_in_a_form_of_its_own(client: httpx.Client, world: World, infer: str) -> None:
+    named = [{"name": "items", "parameters": {"binary_data": True}}, {"name": "cold"}]
+    answer = client.post(infer, **binary({**v2(world, 1, 6), "outputs": named}))
+    first, second = json.loads(answer.content[: int(answer.headers["inference-header-content-length"])])["outputs"]
+    assert sorted(np.frombuffer(answer.content[-first["parameters"]["binary_data_size"] :], np.int64)) == [1, 6]
+    assert second["data"] == [False, False]
+
+
+def test_bytes_that_belong_to_no_tensor_are_refused(client: httpx.Client, world: World, infer: str) -> None:
+    document = v2(world, 1)
+    document["inputs"][1] = {"name": "items", "datatype": "INT64", "shape": [1], "parameters": {"binary_data_size": 8}}
+    item = np.array([6], np.int64).tobytes()
+    assert client.post(infer, **binary(document, item)).status_code == 200
+    assert "expected 8 bytes" in refused(client.post(infer, **binary(document, item + b"\0")))
+    assert "expected 8 bytes" in refused(client.post(infer, **binary(document, item[:-1])))
+    assert "expected 0 bytes" in refused(client.post(infer, **binary(v2(world, 1), b"\0")))
+    for size in (-8, "8", True, 8.0):
+        document["inputs"][1]["parameters"]["binary_data_size"] = size
+        assert "binary_data_size" in refused(client.post(infer, **binary(document, item)))
+
+
+@pytest.mark.parametrize("field", ["id", "inputs", "x" * 500_000])
+@pytest.mark.parametrize("place", ["{model}:predict", "{model}/infer"])
+def test_a_field_twice_is_refused_in_few_words(client: httpx.Client, world: World, place: str, field: str) -> None:
+    path = f"/v{1 if 'predict' in place else 2}/models/{place.format(model=world.name)}"
+    whole = json.dumps(v1(world, 1) if "predict" in place else v2(world, 1))
+    content = f'{{"{field}": 1, "{field}": 1, {whole[1:]}'
+    assert "once" in refused(client.post(path, content=content, headers={"content-type": "application/json"}))
 
 
 BINARY: dict[str, Any] = {
@@ -134,10 +171,20 @@ def test_bad_tensors_are_refused(client: httpx.Client, world: World, infer: str,
     refused(client.post(infer, json=v2(world, 1, 6, **BAD_TENSORS[name])))
 
 
-@pytest.mark.parametrize("shape", [[3], [], [-1], [2, 1], [1, 1, 2], [10**30], "2", [None], [[2]]])
+@pytest.mark.parametrize("shape", [[3], [], [-1], [2, 1], [1, 1, 2], [10**30], "2", [None], [[2]], ["2"], [2.0]])
 def test_shapes_that_do_not_fit_are_refused(client: httpx.Client, world: World, infer: str, shape: Any) -> None:
     document = v2(world, 1, 6)
     document["inputs"][1]["shape"] = shape
+    refused(client.post(infer, json=document))
+
+
+@pytest.mark.parametrize("data", [[[1], [6]], [1, [6]], [[1], 6], [[[1, 6]]], [[1, 6], []]])
+@pytest.mark.parametrize("shape", [[2], [1, 2]])
+def test_lists_that_are_not_the_shape_are_refused(
+    client: httpx.Client, world: World, infer: str, shape: Any, data: Any
+) -> None:
+    document = v2(world, 1, 6)
+    document["inputs"][1].update(shape=shape, data=data)
     refused(client.post(infer, json=document))
 
 
@@ -150,5 +197,6 @@ def test_parts_of_a_v2_document_that_are_missing_or_doubled(client: httpx.Client
     assert "'member'" in refused(client.post(infer, json={"inputs": whole["inputs"][1:]}))
     assert "twice" in refused(client.post(infer, json={"inputs": whole["inputs"] * 2}))
     assert "outputs" in refused(client.post(infer, json={**whole, "outputs": [{"name": "nothing"}]}))
+    assert "twice" in refused(client.post(infer, json={**whole, "outputs": [{"name": "items"}] * 2}))
     refused(client.post(infer, json={}))
     refused(client.post(infer, json={"inputs": {}}))
