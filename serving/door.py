@@ -5,16 +5,16 @@ no JSON document of the right content type; the protocols' own checks come after
 the answer says.
 """
 
-import asyncio
 import json
 import logging
 import re
 from typing import Any
 
+from serving.arriving import Arriving
 from serving.call import REQUEST_ID, TIMEOUT, request_id
 from serving.document import BINARY, JSON, JSON_LENGTH, check_document, whole_number
 from serving.drain import Drain
-from serving.errors import RefusalError
+from serving.errors import OverloadedError, RefusalError
 from serving.limits import Limits
 from serving.shown import reason, shown
 from serving.tensor_document import check_tensors
@@ -44,23 +44,22 @@ class Door:
     def __init__(self, app: Any, limits: Limits, token: str | None = None, drain: Drain | None = None) -> None:
         self._app, self._limits, self._token = app, limits, token
         self._drain = drain or Drain(limits.drain_seconds)
-        self._bodies = 0
+        self._bodies = Arriving(limits.bodies, limits.body_seconds)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Let a request through, its body read and checked, or answer it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif _PROBES.fullmatch(scope["path"]):
-            await self._answered(scope, receive, send)
-        else:
-            with self._drain.request():
-                await self._answered(scope, receive, send)
-
-    async def _answered(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+            return
         sending = _Sending(send, _header(scope, REQUEST_ID), self._drain)
         try:
-            body = await self._checked(scope, receive, sending)
-            await self._app(scope, _replay(body, receive), sending)
+            if _is_open(scope):
+                await self._app(scope, _replay(b"", receive), sending)
+            else:
+                self._check_token(scope)
+                with self._drain.request():
+                    body = await self._checked(scope, receive, sending)
+                    await self._app(scope, _replay(body, receive), sending)
         except RefusalError as refused:
             await sending.answer(refused.status, refused.reason, refused.headers)
         except Exception:
@@ -69,13 +68,14 @@ class Door:
                 raise
             await sending.answer(500, "the server failed; its log says where", {})
 
-    async def _checked(self, scope: dict[str, Any], receive: Any, sending: "_Sending") -> bytes:
-        path = scope["path"]
-        if scope["method"] == "GET" and (_PROBES.fullmatch(path) or _PAGE.fullmatch(path)):
-            return b""  # open to everybody, also where all bodies are taken: nothing is read
-        headers = dict(scope["headers"])
-        if not authorised(headers.get(b"authorization"), self._token):
+    def _check_token(self, scope: dict[str, Any]) -> None:
+        """First of all: nothing is counted or read for who does not show it."""
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        if not authorised(given[0] if len(given) == 1 else None, self._token):
             raise RefusalError(401, "expected the token of this server", {"www-authenticate": "Bearer"})
+
+    async def _checked(self, scope: dict[str, Any], receive: Any, sending: "_Sending") -> bytes:
+        path, headers = scope["path"], dict(scope["headers"])
         if len(headers) < len(scope["headers"]):
             _check_once([name for name, _ in scope["headers"]])
         if _CLOSED.fullmatch(path):
@@ -94,18 +94,12 @@ class Door:
         coding = headers.get(b"content-encoding", b"").decode("latin-1").strip()
         if coding.lower() not in ("", "identity"):
             raise RefusalError(400, f"content-encoding: expected none; found {shown(coding)}")
-        if self._bodies >= limits.bodies:
-            raise RefusalError(
-                429, f"expected at most {limits.bodies} bodies at once; found more", {"retry-after": "1"}
-            )
-        self._bodies += 1
         try:
-            async with asyncio.timeout(limits.body_seconds):
-                return await _read(receive, limits)
-        except TimeoutError:
-            raise RefusalError(408, f"body: expected all of it within {limits.body_seconds:g} s") from None
-        finally:
-            self._bodies -= 1
+            return await self._bodies.whole(_read(receive, limits))
+        except TimeoutError as error:
+            raise RefusalError(408, str(error)) from None
+        except OverloadedError as error:
+            raise RefusalError(429, str(error), {"retry-after": str(error.retry_after)}) from None
 
     def _check_document(
         self, scope: dict[str, Any], headers: dict[bytes, bytes], body: bytes, sending: "_Sending"
@@ -121,6 +115,12 @@ class Door:
             check_tensors(document, None if bare == JSON or json_length is None else len(body) - int(json_length))
         ours = {b"content-type": bare.encode(), REQUEST_ID.encode(): sending.request_id.encode()}
         scope["headers"] = [pair for pair in scope["headers"] if pair[0] not in ours] + list(ours.items())
+
+
+def _is_open(scope: dict[str, Any]) -> bool:
+    """Whether everybody may ask, token or not, also where all bodies are taken: nothing is read or counted."""
+    path = scope["path"]
+    return scope["method"] == "GET" and bool(_PROBES.fullmatch(path) or _PAGE.fullmatch(path))
 
 
 class _Sending:

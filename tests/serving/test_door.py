@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from serving.door import Door
+from serving.drain import Drain
 from serving.limits import Limits
 
 WHOLE = {"type": "http.request", "body": b"{}", "more_body": False}
@@ -65,20 +66,41 @@ def test_a_body_that_comes_too_slowly_is_not_waited_for() -> None:
     run(steps, body_seconds=0.05)
 
 
-def test_beyond_so_many_bodies_at_once_requests_are_told_to_come_back() -> None:
+def test_beyond_so_many_bodies_at_once_the_slowest_is_told_to_come_back() -> None:
+    """Whoever begins many bodies and ends none keeps nobody out: the newest has room."""
+
     async def steps(door: Door) -> None:
-        arriving, beyond, later = [Call(), Call()], Call(), Call()
-        waiting = [asyncio.ensure_future(call.through(door)) for call in arriving]
-        await asyncio.sleep(0)  # both have begun
-        await beyond.through(door)
-        assert (beyond.status, beyond.headers[b"retry-after"]) == (429, b"1")
-        for call in (*arriving, later):
-            call.body.put_nowait(WHOLE)
-        await asyncio.gather(*waiting)
-        await later.through(door)
-        assert [call.status for call in (*arriving, later)] == [200, 200, 200]
+        slowest, slow, quick = Call(), Call(), Call()
+        waiting = []
+        for call in (slowest, slow):
+            waiting.append(asyncio.ensure_future(call.through(door)))
+            await asyncio.sleep(0)  # it has begun
+        quick.body.put_nowait(WHOLE)
+        await quick.through(door)
+        assert quick.status == 200
+        await waiting[0]
+        assert (slowest.status, slowest.headers[b"retry-after"]) == (429, b"1")
+        slow.body.put_nowait(WHOLE)
+        await waiting[1]
+        assert slow.status == 200
 
     run(steps, bodies=2)
+
+
+def test_without_the_token_nothing_is_read_or_counted() -> None:
+    async def steps(_: Door) -> None:
+        drain = Drain(60)
+        door = Door(application, Limits(bodies=1), "a-token-of-some-length", drain)
+        strangers = [Call() for _ in range(3)]
+        for call in strangers:
+            await call.through(door)  # their bodies never come
+        assert {call.status for call in strangers} == {401}
+        drain.begin()
+        await asyncio.sleep(0.35)  # the time that nobody may have asked in
+        await Call().through(door)
+        assert drain.over()
+
+    run(steps)
 
 
 def test_a_probe_is_answered_where_all_bodies_are_taken() -> None:
