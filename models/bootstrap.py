@@ -12,12 +12,14 @@ from typing import Literal
 import numpy as np
 
 from models import metrics
+from models.auc_draws import auc_draws
 
 Metric = Literal["auc", "gauc", "ndcg", "log_loss", "normalised_entropy", "ece"]
 NDCG_AT = 5
 """Places of a slate that NDCG looks at."""
-_RANKS = 1024
 _ECE_BINS = 15
+_AT_ONCE = 1 << 22
+"""Weights that are held as float64 at once: users times draws."""
 
 POINT: dict[Metric, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
     "auc": lambda labels, scores, groups: metrics.auc(labels, scores),
@@ -46,11 +48,11 @@ class UserBootstrap:
     def __init__(self, groups: np.ndarray, n: int = 1000, seed: int = 0) -> None:
         self.user = metrics.group_places(groups)
         generator, count = np.random.default_rng(seed), int(self.user.max(initial=-1)) + 1
-        drawn = [np.bincount(generator.integers(0, count, count), minlength=count) for _ in range(n if count else 0)]
-        self.weights = np.array(drawn, dtype=np.float64).reshape(len(drawn), count).T.copy()
-        """(users, n) float64: how often each user comes up in each draw."""
-        self.counts = self.weights.astype(np.float32)
-        """The same in half the memory, for sums of whole numbers."""
+        drawn = np.empty((n if count else 0, count), dtype=np.float32)
+        for place in range(len(drawn)):
+            drawn[place] = np.bincount(generator.integers(0, count, count), minlength=count)
+        self.weights = drawn.T.copy()
+        """(users, n) float32: how often each user comes up in each draw."""
 
     def point(self, metric: Metric, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None = None) -> float:
         """The metric over the rows of ``part`` (rows,) bool (None = all) that have a label; NaN as in ``metrics``."""
@@ -62,8 +64,8 @@ class UserBootstrap:
     ) -> np.ndarray:
         """(n,) float64: the metric in each draw; NaN where it is not defined there, or not of the rows themselves.
 
-        AUC sees at most 1,024 ranks of the scores (rows of one rank are ties: an error below 1e-5), ECE keeps the bins
-        of the rows as they are, and its draws are moved to lie around its value: they would all lie above it.
+        AUC is exact, whatever the scores are like (``models.auc_draws``). ECE keeps the bins of the rows as they are,
+        and its draws are moved to lie around its value: they would all lie above it.
         """
         rows = self._rows(labels, scores, part)
         if np.isnan(rows.scores).any():
@@ -72,14 +74,14 @@ class UserBootstrap:
             return _DRAWS[metric](self, rows)
 
     def sums(self, cell: np.ndarray, user: np.ndarray, value: np.ndarray, cells: int) -> np.ndarray:
-        """(cells, n): in each draw, the ``value`` of the entries of each cell, each times its user's weight.
-
-        In the precision of ``value``: float32 is exact for whole numbers below 2^24.
-        """
+        """(cells, n) float64: in each draw, the ``value`` of the entries of each cell, each times its user's weight."""
         from scipy.sparse import csr_matrix
 
-        weights = self.counts if value.dtype == np.float32 else self.weights
-        return csr_matrix((value, (cell, user)), shape=(cells, len(weights))) @ weights
+        users, draws = self.weights.shape
+        of_users = csr_matrix((value.astype(np.float64), (cell, user)), shape=(cells, users))
+        step = max(_AT_ONCE // max(users, 1), 1)
+        parts = [of_users @ self.weights[:, at : at + step].astype(np.float64) for at in range(0, draws, step)]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((cells, 0))
 
     def columns(self, user: np.ndarray, *values: np.ndarray) -> np.ndarray:
         """(len(values), n): the sum of each array of ``values`` (entries,) in each draw."""
@@ -106,16 +108,7 @@ def interval(draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]
 
 
 def _auc(draw: UserBootstrap, rows: Rows) -> np.ndarray:
-    distinct, rank = np.unique(rows.scores, return_inverse=True)
-    ranks = min(max(len(distinct), 1), _RANKS)
-    cell = 2 * (rank * ranks // max(len(distinct), 1)) + (rows.labels > 0)  # the class is the last bit
-    found = draw.sums(cell, rows.user, np.ones(len(cell), dtype=np.float32), 2 * ranks)
-    negative, positive = found[0::2], found[1::2]
-    below = np.cumsum(negative, axis=0)
-    pairs = below[-1].astype(np.float64) * positive.sum(axis=0)
-    below -= negative / 2
-    below *= positive
-    return below.sum(axis=0, dtype=np.float64) / pairs
+    return auc_draws(rows.labels, rows.scores, rows.user, draw.weights)
 
 
 def _gauc(draw: UserBootstrap, rows: Rows) -> np.ndarray:

@@ -1,9 +1,11 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import metrics
+from models import auc_draws, metrics
 from models.bootstrap import NDCG_AT, POINT, Metric, UserBootstrap, interval
 
 METRICS: tuple[Metric, ...] = ("auc", "gauc", "ndcg", "log_loss", "normalised_entropy", "ece")
@@ -32,13 +34,41 @@ def test_a_draw_is_the_metric_of_the_rows_drawn(metric: Metric) -> None:
     assert draw.point(metric, labels, scores, part) == POINT[metric](labels[kept], scores[kept], groups[kept])
 
 
-def test_many_distinct_scores_cost_less_than_the_fifth_digit() -> None:
+SHAPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "continuous": lambda truth: truth,
+    "half the rows on four values": lambda truth: np.where(truth < 0.5, truth.round(1), truth),
+    "all equal": lambda truth: np.full(len(truth), 0.3),
+    "two values": lambda truth: (truth > 0.7) * 1.0,
+    "one value holds nearly all": lambda truth: np.where(truth < 0.99, 0.1, truth),
+    "gaps of 1e-9": lambda truth: 0.5 + truth * 1e-9,
+    "float32": lambda truth: truth.astype(np.float32),
+    "up to infinity": lambda truth: np.where(truth > 0.9, np.inf, np.where(truth < 0.1, -np.inf, truth)),
+    "the wrong way round": lambda truth: 1 - truth,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("rate", [0.02, 0.5])
+def test_auc_draws_are_exact_whatever_the_scores_are_like(shape: str, rate: float) -> None:
     random = np.random.default_rng(0)
-    scores = random.random(30_000)
-    labels = (random.random(30_000) < scores).astype(float)
-    draw = UserBootstrap(np.arange(30_000), n=1)
-    rows = np.repeat(np.arange(30_000), draw.weights[:, 0].astype(int))
-    assert draw.draws("auc", labels, scores)[0] == pytest.approx(metrics.auc(labels[rows], scores[rows]), abs=5e-6)
+    truth = random.random(6000)
+    labels = (random.random(6000) < 2 * rate * truth).astype(float)
+    scores = SHAPES[shape](truth)
+    user = np.where(truth > 0.8, 0, random.integers(0, 300, 6000))  # one user owns the best rows
+    draw = UserBootstrap(user, n=4)
+    expected = [
+        metrics.auc(np.repeat(labels, times), np.repeat(scores, times))
+        for times in draw.weights[draw.user].astype(int).T
+    ]
+    np.testing.assert_allclose(draw.draws("auc", labels, scores), expected, atol=1e-9)
+
+
+def test_pieces_and_precisions_give_the_same_auc(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, scores, groups = sample()
+    whole = UserBootstrap(groups, 30).draws("auc", labels, scores)
+    monkeypatch.setattr(auc_draws, "_AT_ONCE", 1)
+    monkeypatch.setattr(auc_draws, "_EXACT", 1)
+    np.testing.assert_allclose(UserBootstrap(groups, 30).draws("auc", labels, scores), whole, rtol=1e-12)
 
 
 def test_ece_lies_around_its_value_and_never_below_zero() -> None:
