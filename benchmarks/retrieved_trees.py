@@ -26,6 +26,7 @@ from feature_repo.sources import ingest
 from feature_repo.store import open_store
 from models.baselines.trees import fit_floor
 from models.features import impression_features, training_columns
+from models.filters import settled
 from models.metrics import auc
 from models.spec import Spec, load_spec
 
@@ -147,7 +148,8 @@ def _fitted(
     import lightgbm
 
     labels = frame[spec.tasks[task].label].to_numpy(dtype=float)
-    train, held = _rows(frame, "train"), _rows(frame, *_VALIDATION)
+    known = settled(spec, frame)
+    train, held = _rows(frame, "train") & known, _rows(frame, *_VALIDATION) & known
     parameters = {**_PARAMETERS, "num_threads": threads}
 
     def dataset(rows: np.ndarray, **given: Any) -> Any:
@@ -162,7 +164,7 @@ def _fitted(
     rounds = model.best_iteration
     figures: dict[str, Any] = {f"{task}_rounds": rounds}
     for name, windows in (("validation", _VALIDATION), *((window, (window,)) for window in _VALIDATION)):
-        rows = _rows(frame, *windows)
+        rows = _rows(frame, *windows) & known
         figures[f"{task}_{name}_auc"] = round(_auc(labels, rows, model.predict(inputs[rows], num_iteration=rounds)), 4)
     if scored:
         final = lightgbm.train(parameters, dataset(train | held), rounds)

@@ -87,7 +87,7 @@ def _weights(cells: _Cells, side: int, chosen: slice, weights: np.ndarray, kind:
 
 def _triangles(own: np.ndarray, kind: type) -> np.ndarray:
     """(blocks or 1, _BLOCK, _BLOCK): what a positive row of one cell scores against a negative one of another."""
-    below = np.tril(np.ones((1, _BLOCK, _BLOCK), dtype=kind))
+    below: np.ndarray = np.tril(np.ones((1, _BLOCK, _BLOCK), dtype=kind))
     if (own == 1).all():
         return below
     below = np.repeat(below, len(own) // _BLOCK, axis=0)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from models.spec.schema import Filter, Value
+from models.spec.schema import WINDOW_ORDER, Filter, Spec, Value
 
 Kind = Literal["text", "whole", "fraction", "other", "unknown"]
 _INT64 = np.iinfo(np.int64)
@@ -23,6 +23,18 @@ def mask(frame: pd.DataFrame, kept: Filter) -> np.ndarray:
     for column, values in kept.items():
         result &= _is_one_of(frame[column], values)
     return result
+
+
+def settled(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
+    """Which rows of a training set a fit may read the outcome of: settled before their own window ended, (rows,) bool.
+
+    As ``models.training.labels`` has it for graphs. A frame without the settled time was chosen so by its maker: all.
+    """
+    if spec.impressions.settled not in frame:
+        return np.ones(len(frame), dtype=bool)
+    ends = np.array([*(spec.span(name).end for name in WINDOW_ORDER), "NaT"], dtype="datetime64[us]")
+    own = pd.Categorical(frame["window"], categories=list(WINDOW_ORDER)).codes  # -1 of a row in no window
+    return pd.to_datetime(frame[spec.impressions.settled], utc=True).to_numpy(dtype="datetime64[us]") < ends[own]
 
 
 def condition(kept: Filter, types: Mapping[str, pa.DataType], relation: str = "rows") -> tuple[str, list[Any]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from models.filters import mask
+from models.filters import mask, settled
 from models.spec import Spec
 
 FILE = "popularity.parquet"
@@ -36,13 +36,15 @@ class Prior:
 
     @classmethod
     def fit(cls, spec: Spec, training_set: Path) -> "Prior":
-        """From the impressions of the train window in ``training_set/impressions.parquet``."""
+        """From what was known of the impressions of the train window when it ended."""
         shown = spec.impressions
         filters = [column for task in spec.tasks.values() for column in task.filter]
         named = [shown.item.column, "window", *(task.label for task in spec.tasks.values()), *filters]
-        table = parquet.read_table(training_set / "impressions.parquet", columns=list(dict.fromkeys(named)))
+        path = training_set / "impressions.parquet"
+        named += [shown.settled] if shown.settled in parquet.read_schema(path).names else []
+        table = parquet.read_table(path, columns=list(dict.fromkeys(named)))
         frame = table.to_pandas()
-        frame = frame[frame["window"] == "train"]
+        frame = frame[(frame["window"] == "train") & settled(spec, frame)]
         exposures = frame[shown.item.column].value_counts()
         items = exposures.index[:_MOST]
         rates: dict[str, np.ndarray] = {}

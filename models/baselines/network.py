@@ -24,10 +24,10 @@ from models.training.calibration import Calibration
 from models.training.config import TrainingConfig
 from models.training.epoch import seeded
 from models.training.errors import DivergedError
+from models.training.labels import known, labelled
 from models.training.predict import task_aucs
 from models.training.slices import one_each
 from models.training.step import multi_task_loss
-from models.training.train import labelled
 
 _SCORED_AT_ONCE = 2048
 
@@ -69,7 +69,7 @@ def fit_network(make: Make, graph: TemporalGraph, config: TrainingConfig, device
     started, graph = perf_counter(), graph.to(device)
     tasks = [task.name for task in graph.schema.seeds.tasks]
     first = _train(make, graph, config, ("train",))
-    validate = graph.seeds.rows("validate")
+    validate = known(graph, ("validate",))
     logits = _score(first.network, first.encoded, validate, _judged(config))
     calibration = Calibration.fit(tasks, logits, graph.seeds.labels[validate].cpu().numpy())
     final = _train(make, graph, config, ("train", "validate"), epochs=first.epochs)
@@ -168,7 +168,7 @@ def _score(network: nn.Module, encoded: EncodedGraph, rows: Tensor, state: State
 
 def _validate(network: nn.Module, encoded: EncodedGraph, state: State) -> dict[str, float]:
     """Validation AUC by task; NaN where a task has one class only."""
-    rows = encoded.graph.seeds.rows("validate")
+    rows = known(encoded.graph, ("validate",))
     tasks = [task.name for task in encoded.graph.schema.seeds.tasks]
     aucs = task_aucs(tasks, encoded.graph.seeds.labels[rows].cpu().numpy(), _score(network, encoded, rows, state))
     return {f"validate_auc_{task}": auc for task, auc in aucs.items()}

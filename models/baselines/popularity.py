@@ -13,6 +13,7 @@ from models.graph.timeline import Timeline
 from models.training.batches import State
 from models.training.calibration import Calibration
 from models.training.config import TrainingConfig
+from models.training.labels import known
 
 _SMOOTHINGS = (1.0, 5.0, 20.0, 100.0, 500.0)
 
@@ -36,7 +37,7 @@ class Popularity:
 def fit_popularity(graph: TemporalGraph, training: TrainingConfig, device: torch.device) -> Popularity:
     """Choose the smoothing and fit the calibration on validate; nothing here is random, or on the device."""
     graph = graph.to("cpu")
-    rows, tasks = graph.seeds.rows("validate"), [task.name for task in graph.schema.seeds.tasks]
+    rows, tasks = known(graph, ("validate",)), [task.name for task in graph.schema.seeds.tasks]
     labels = graph.seeds.labels[rows].numpy()
     smoothing, logits = {}, []
     for place, task in enumerate(tasks):

@@ -9,7 +9,7 @@ import pandas as pd
 from models.baselines.errors import FloorError
 from models.cpus import usable_cpus
 from models.features import impression_features
-from models.filters import mask
+from models.filters import mask, settled
 from models.spec import Spec
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def _inputs(spec: Spec, frame: pd.DataFrame, vocabularies: dict[str, tuple[str, 
 
 
 def _labels(spec: Spec, frame: pd.DataFrame, name: str) -> np.ndarray:
-    """(rows,) float64: 0 or 1, NaN where the task is not defined."""
+    """(rows,) float64: 0 or 1, NaN where the task is not defined, or was not known when the window ended."""
     task = spec.tasks[name]
     labels = frame[task.label].to_numpy(dtype=np.float64, na_value=np.nan).copy()
-    labels[~mask(frame, task.filter)] = np.nan
+    labels[~mask(frame, task.filter) | ~settled(spec, frame)] = np.nan
     return labels

@@ -18,7 +18,7 @@ from models.graph.store import TemporalGraph
 from models.training.batches import FRESH, FROZEN, State, random_state
 from models.training.calibration import Platt, fit_platt
 from models.training.config import TrainingConfig
-from models.training.train import labelled
+from models.training.labels import known, labelled
 
 if TYPE_CHECKING:
     import lightgbm
@@ -94,7 +94,7 @@ def fit_trees(
     parameters are tried for each task. Raises NoSeedsError.
     """
     graph = graph.to("cpu")
-    both, validate = labelled(graph, ("train", "validate")), graph.seeds.rows("validate")
+    both, validate = labelled(graph, ("train", "validate")), known(graph, ("validate",))
     train = torch.isin(both, labelled(graph, ("train",)))
     generator = torch.Generator().manual_seed(training.seed)
     drawn = random_state(len(both), training.state, torch.device("cpu"), generator)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.files import sha256_of_json
 from models.graph.store import TemporalGraph
@@ -24,8 +23,8 @@ from models.training.compiled import compile_ranker
 from models.training.config import TrainingConfig
 from models.training.distributed import ranks
 from models.training.epoch import new_optimiser, run_epoch, seeded
-from models.training.errors import NoSeedsError
 from models.training.history import pretrain
+from models.training.labels import known, labelled
 from models.training.predict import score_rows, task_aucs
 from models.training.schedule import advance, begin
 
@@ -49,7 +48,8 @@ def train(
     """Train on the seeds of ``windows`` and write the model artifact ``folder``; answer that folder.
 
     Unless ``fixed_epochs`` says how many epochs to run, the validation AUC of the primary task stops training and picks
-    the epoch; the artifact's calibration is then fitted on the validation window. ``device`` None = CUDA where there is
+    the epoch; the artifact's calibration is then fitted on the validation window: on labels known before it ended, as
+    everywhere (``models.training.labels``). ``device`` None = CUDA where there is
     one. ``checkpoint`` (None = ``checkpoint`` beside ``folder``) holds one checkpoint, removed at the end; with
     ``resume`` an interrupted run of the same graph and configuration goes on from it, to the same result. ``limits``:
     the largest fan-out of each epoch, as another training's adaptive schedule found them; an adaptive schedule needs
@@ -118,7 +118,7 @@ def train(
         limit = progress.limits[progress.best_epoch - 1] if progress.best_epoch else None
         calibration = Calibration.none(tasks)
         if fixed_epochs is None:
-            validate = graph.seeds.rows("validate")
+            validate = known(graph, ("validate",))
             logits = score_rows(average, encoded, validate, state, limit)
             calibration = Calibration.fit(tasks, logits, graph.seeds.labels[validate].cpu().numpy())
         training = {
@@ -139,7 +139,7 @@ def train(
 
 
 def _validate(ranker: Ranker, encoded: EncodedGraph, limit: int | None, state: State) -> dict[str, float]:
-    rows = encoded.graph.seeds.rows("validate")
+    rows = known(encoded.graph, ("validate",))
     labels = encoded.graph.seeds.labels[rows].cpu().numpy()
     tasks = [task.name for task in encoded.graph.schema.seeds.tasks]
     aucs = task_aucs(tasks, labels, score_rows(ranker, encoded, rows, state, limit))
@@ -150,20 +150,6 @@ def _finished(progress: Progress, config: TrainingConfig, fixed_epochs: int | No
     if fixed_epochs is not None:
         return progress.epoch >= fixed_epochs
     return progress.epoch >= config.epochs or progress.waited > config.patience
-
-
-def labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
-    """The seeds of the windows that have a label for any task, known before the last of the windows ended."""
-    rows = torch.cat([graph.seeds.rows(window) for window in windows])
-    end = max(graph.schema.window(window).end for window in windows)
-    rows = rows[graph.seeds.settled[rows] < end]
-    rows = rows[~torch.isnan(graph.seeds.labels[rows]).all(dim=1)]
-    if not len(rows):
-        raise NoSeedsError(
-            f"seeds of the windows {', '.join(windows)}: expected one or more with a label; found none: check the "
-            "spec's windows against the time range of the impressions"
-        )
-    return rows
 
 
 def _primary(graph: TemporalGraph) -> str:

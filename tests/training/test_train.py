@@ -12,9 +12,10 @@ from models.nn.config import ModelConfig
 from models.training import train as training
 from models.training.artifact import load_model
 from models.training.errors import CheckpointError, DivergedError, NoSeedsError
+from models.training.labels import labelled
 from models.training.predict import predict
 from models.training.step import multi_task_loss
-from models.training.train import labelled, train
+from models.training.train import train
 from tests.training.small import MODEL, TRAINING, small_graph
 
 GRAPH = small_graph()
