@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, create_model
 
+from models.float32 import survives
 from models.spec import Node, Spec
 from serving.errors import RequestError
 from serving.findings import Strict, first
@@ -95,7 +96,7 @@ def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
     """The pydantic model of one instance: keys, surfaces and context columns as the spec declares them."""
     surfaces: Any = Literal[tuple(spec.impressions.surfaces)]
     text = Annotated[str, Field(max_length=limits.text)]
-    number = Annotated[float, Field(allow_inf_nan=False)]
+    number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_survives)]
     columns: dict[str, Any] = {
         # Named apart and aliased back: a spec may call a column what pydantic keeps for itself.
         f"context_{feature.name}": (
@@ -133,6 +134,13 @@ def _moment(value: object) -> datetime | None:
     if moment.tzinfo is None or not _EARLIEST <= moment < _LATEST:
         raise ValueError(f"{expected}, from 1970 to 2199")
     return moment
+
+
+def _survives(value: float) -> float:
+    """The model reads float32, and so did training, which refuses the same."""
+    if not survives(value):
+        raise ValueError("expected a number that survives as float32 (a whole one to 2^24, as a rule)")
+    return value
 
 
 def _each_once(items: list[Key]) -> list[Key]:

@@ -4,13 +4,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
 from feature_repo.counters import count
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.aside import REASON, aside_of
-from feature_repo.sources.schemas import arrow_types, order_columns, time_columns
+from feature_repo.sources.schemas import VECTOR, arrow_types, order_columns, time_columns
 from feature_repo.sources.tables import described, write_aside, write_manifest, write_table
 from feature_repo.sources.validate import check_leaks, validate
 from models.features import VALID_FROM
@@ -72,6 +73,8 @@ def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
     for column, kind in arrow_types(spec, name).items():
         if str(kind) in ("float", "int8"):
             frame[column] = frame[column].astype("float32" if str(kind) == "float" else "int8")
+        elif kind == VECTOR:
+            frame[column] = frame[column].map(lambda vector: np.asarray(vector, np.float32), na_action="ignore")
     order = order_columns(spec, name)
     return frame.sort_values(order, kind="stable", ignore_index=True) if order else frame
 

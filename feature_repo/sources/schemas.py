@@ -12,6 +12,7 @@ from models.filters import mask
 from models.spec import Edge, Feature, Spec
 
 TIME = pa.timestamp("us", tz="UTC")
+VECTOR = pa.list_(pa.float32())
 EARLIEST = pd.Timestamp("2000-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
 """A time out of these bounds is a mistake of unit (milliseconds read as microseconds, or the other way)."""
@@ -20,7 +21,7 @@ _ARROW = {
     "number": pa.float32(),
     "category": pa.string(),
     "text": pa.string(),
-    "vector": pa.list_(pa.float32()),
+    "vector": VECTOR,
     "int": pa.int64(),
     "string": pa.string(),
 }
@@ -81,6 +82,9 @@ def schema(spec: Spec, table: str, columns: Iterable[str], pending: bool = False
     for edge in spec.edges.values():
         if edge.weight and edge.table == table:
             checks[edge.weight].append(_typed(_is_number, "numbers"))
+        for attribute, kind in edge.attributes.items():
+            if edge.table == table and kind == "number":
+                checks[attribute].append(_typed(_is_number, "numbers"))
     for name, feature in _features(spec):
         if name == table:
             checks[feature.name].append(_feature_type(feature))
@@ -217,7 +221,10 @@ def _is_string(column: pd.Series) -> bool:
 
 
 def _is_number(column: pd.Series) -> bool:
-    return column.empty or pd.api.types.is_numeric_dtype(column.dtype)
+    """Whether a column holds real numbers."""
+    kind = column.dtype
+    real = pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind)
+    return column.empty or (real and "decimal" not in str(kind))
 
 
 def _is_whole(column: pd.Series) -> bool:
@@ -232,7 +239,7 @@ def _is_int64(column: pd.Series) -> bool:
 
 def _is_vector(value: object, size: int) -> bool:
     """Whether a value is a flat vector of finite numbers; a ragged list has no shape, and text and None no number."""
-    if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != size:
+    if not isinstance(value, (list, tuple, np.ndarray)) or isinstance(value, np.ma.MaskedArray) or len(value) != size:
         return False
     try:
         numbers = np.asarray(value)

@@ -22,7 +22,8 @@ def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, p
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise TableError(f"table {name}: expected columns of one type each; found {error}. Mend the adapter") from None
+        found = " ".join(map(str, error.args))
+        raise TableError(f"table {name}: expected columns of one type each; found {found}. Mend the adapter") from None
     schema = pa.schema(
         [
             (field.name, types.get(field.name, pa.string() if field.type == pa.null() else field.type))

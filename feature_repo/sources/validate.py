@@ -10,6 +10,7 @@ import pandera.pandas as pandera
 
 from feature_repo.errors import SourceError
 from feature_repo.sources.aside import aside_of, put_aside
+from feature_repo.sources.numbers import check_columns, check_numbers
 from feature_repo.sources.schemas import schema, time_columns
 from models.filters import impossible
 from models.parquet import ColumnNamesError, check_column_names
@@ -40,6 +41,7 @@ def validate(
         raise SourceError(f"expected the tables {_names(columns)}; found {_names(tables)}. Mend the adapter")
     check_leaks(spec, columns)
     for name, frame in tables.items():
+        check_columns(name, frame)
         try:
             check_column_names(f"table {name}", map(str, frame.columns))
         except ColumnNamesError as error:
@@ -50,6 +52,7 @@ def validate(
         counts: Dropped = dict(frame.attrs.get("dropped", {}))
         possible = put_aside(name, frame, time_columns(spec).get(name, []))
         check_rows(schema(spec, name, columns[name]), name, possible)
+        check_numbers(spec, name, possible)
         kept = _without_duplicates(possible)
         _add(counts, DUPLICATES, len(possible) - len(kept))
         aside = aside_of(possible)
@@ -128,10 +131,22 @@ def _words(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:
     if first["check"] == "not_nullable":
         return f"{where}: expected a value in every row; found {rows} nulls, the first at row {first['index']}"
     if pd.isna(first["index"]):
-        return f"{where}: expected {first['check']}; found {frame[first['column']].dtype}"
+        return f"{where}: expected {first['check']}; found {_dtype(frame[first['column']])}"
     found = first["failure_case"]
     found = found.item() if isinstance(found, np.generic) else found
     return f"{where}: expected {first['check']}; found {rows} rows such as {found!r}, the first at row {first['index']}"
+
+
+def _dtype(column: pd.Series) -> str:
+    """The type of a column; of one that may hold anything, an example of each type in it."""
+    present = np.flatnonzero(column.notna())
+    if column.dtype != object or not present.size:
+        return str(column.dtype)
+    examples: dict[str, str] = {}
+    for row in present:
+        value = column.iloc[row]
+        examples.setdefault(type(value).__name__, f"{type(value).__name__} {value!r:.60} in row {row}")
+    return f"object: {', '.join(list(examples.values())[:3])}"
 
 
 def _check_impressions(spec: Spec, frame: pd.DataFrame) -> None:
@@ -165,6 +180,8 @@ def _without_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _comparable(column: pd.Series) -> pd.Series:
     """The column with every list, array and dict as a tuple, which can be compared and hashed."""
+    if isinstance(column.dtype, pd.ArrowDtype):
+        column = column.astype(object)
     if column.dtype != object or not column.map(lambda value: isinstance(value, _NESTED)).any():
         return column
     return pd.Series([_frozen(value) for value in column], index=column.index, dtype=object)

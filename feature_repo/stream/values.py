@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from feature_repo.stream.plan import Kind
+from models.float32 import survives
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
 _EXPECTED: dict[Kind, str] = {
     "int": "a whole number of 64 bits",
-    "float": "a number",
-    "double": "a number",
+    "float": "a finite number that survives as float32 (a whole one to 2^24, as a rule)",
+    "double": "a finite number",
     "text": "text",
     "time": "a time in ISO-8601, or in whole microseconds UTC",
 }
@@ -45,10 +46,10 @@ def value_of(kind: Kind, value: Any) -> Any:
         if value != int(value) or not -(2**63) <= value < 2**63:
             raise ValueError(value)
         return int(value)
-    found = float(np.float32(value)) if kind == "float" else float(value)
-    if not math.isfinite(found):
+    number = float(value)
+    if not math.isfinite(number) or (kind == "float" and not survives(number)):
         raise ValueError(value)
-    return found
+    return float(np.float32(number)) if kind == "float" else number
 
 
 def parsed(kind: Kind, text: str) -> Any:

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.float32 import ADVICE, loss
 from models.graph.errors import GraphInputError
 from models.graph.tensors import EdgeTensors, pick, without_attributes
 from models.graph.timeline import LATEST
@@ -28,12 +29,13 @@ def edges_from_arrays(
 
     ``source``, ``target`` (rows,) integers below ``sources`` and ``targets``, the numbers of nodes; ``time`` (rows,)
     integers, microseconds; ``weight`` (rows,), above 0, kept as float32; None = every edge weighs 1. ``numbers``
-    (rows, n), NaN = missing, and ``categories`` (rows, c), codes from 1, 0 = missing: attributes; None = none of them.
+    (rows, n), NaN = missing, kept as float32 and refused where they do not survive it (``models.float32``), and
+    ``categories`` (rows, c) integers, codes from 1, 0 = missing: attributes; None = none of them.
     NumPy arrays or tensors, in any order; what is the same in source, target and time is one edge, its first row. Each
     node's rows come in order of time, then of row. Raises GraphInputError.
     """
     for name, nodes in (("sources", sources), ("targets", targets)):
-        if not 0 <= nodes < _MOST:
+        if isinstance(nodes, bool) or not isinstance(nodes, int | np.integer) or not 0 <= nodes < _MOST:
             raise GraphInputError(f"{name}: expected 0 to 2^31 - 1 nodes; found {nodes}. Split the node type")
     columns = [_integers(name, a) for name, a in (("source", source), ("target", target), ("time", time))]
     if weight is not None:
@@ -119,40 +121,74 @@ def _csr(
 def _attributes(numbers: Array | None, categories: Array | None, time: Tensor) -> tuple[Tensor, Tensor]:
     """(rows, n) float32 and (rows, c) int32."""
     found = list(without_attributes(time))
-    for place, (name, array) in enumerate((("numbers", numbers), ("categories", categories))):
-        if array is None:
-            continue
-        tensor = torch.from_numpy(array.copy()) if isinstance(array, np.ndarray) else array
-        if tensor.dim() != 2 or len(tensor) != len(time):
+    if numbers is not None:
+        columns = _tensor("numbers", numbers, "real numbers", rows=len(time))
+        if columns.is_complex() or columns.dtype == torch.bool:
+            raise _wrong_type("numbers", "real numbers", columns.dtype)
+        for place in range(columns.shape[1]):
+            _check_numbers(f"numbers, column {place}", columns[:, place])
+        found[0] = columns.float()
+    if categories is not None:
+        codes = _tensor("categories", categories, "integers", rows=len(time))
+        _check_whole("categories", codes)
+        if codes.numel() and not (int(codes.min()) >= 0 and int(codes.max()) < _MOST):
             raise GraphInputError(
-                f"{name}: expected a row per edge, ({len(time)}, columns); found shape {tuple(tensor.shape)}. Put the "
-                "columns side by side"
+                f"categories: expected codes from 1, 0 = missing, below 2^31; found {int(codes.min())} to "
+                f"{int(codes.max())}. Number the values of each column from 1"
             )
-        found[place] = tensor.to(found[place].dtype)
+        found[1] = codes.int()
     return found[0], found[1]
 
 
-def _tensor(name: str, array: Array, expected: str) -> Tensor:
-    """As a tensor of one dimension; memory is shared where it can be."""
+def _check_numbers(what: str, values: Tensor) -> None:
+    """Refuse infinities, and what does not survive as float32."""
+    short = values.is_floating_point() and values.itemsize < 4  # some of them NumPy does not know
+    numbers = (values.float() if short else values).cpu().numpy()
+    infinite = np.flatnonzero(np.isinf(numbers))
+    if infinite.size:
+        raise GraphInputError(
+            f"{what}: expected finite numbers, NaN where missing; found {numbers[infinite[0]]} in row {infinite[0]}. "
+            "Leave the value out"
+        )
+    lost = loss(numbers)
+    if lost is not None:
+        raise GraphInputError(f"{what}: expected numbers that survive as float32; found {lost.found}. {ADVICE}")
+
+
+def _tensor(name: str, array: Array, expected: str, rows: int | None = None) -> Tensor:
+    """As a tensor of one dimension, or with ``rows`` of two; memory is shared where it can be."""
     if isinstance(array, np.ndarray):
         if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
             raise _wrong_type(name, expected, array.dtype)
+        if isinstance(array, np.ma.MaskedArray):
+            raise _wrong_type(name, expected, "a masked array")
         native = array.dtype.newbyteorder("=")
         array = torch.from_numpy(np.require(array, native, ["C_CONTIGUOUS", "WRITEABLE"]))
     if not isinstance(array, Tensor):
         raise _wrong_type(name, expected, type(array).__name__)
-    if array.dim() != 1:
+    if array.layout != torch.strided:
+        raise _wrong_type(name, expected, f"a tensor of layout {array.layout}")
+    if rows is None and array.dim() != 1:
         raise GraphInputError(f"{name}: expected one dimension, (rows,); found shape {tuple(array.shape)}. Flatten it")
-    return array
+    if rows is not None and (array.dim() != 2 or len(array) != rows):
+        raise GraphInputError(
+            f"{name}: expected a row per edge, ({rows}, columns); found shape {tuple(array.shape)}. Put the columns "
+            "side by side"
+        )
+    return array.detach()
 
 
 def _integers(name: str, array: Array) -> Tensor:
     """(rows,) int64."""
     tensor = _tensor(name, array, "integers")
+    _check_whole(name, tensor)
+    return tensor.long()
+
+
+def _check_whole(name: str, tensor: Tensor) -> None:
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype in (torch.bool, torch.uint64):
         missing = int(tensor.isnan().sum()) if tensor.is_floating_point() else 0
         raise _wrong_type(name, "integers", f"{tensor.dtype}{f', {missing} of them NaN' if missing else ''}")
-    return tensor.long()
 
 
 def _weights(array: Array) -> Tensor:

@@ -16,6 +16,7 @@ from models.graph.edges import describe_attributes, write_edges
 from models.graph.engine import Engine
 from models.graph.engines.duckdb import DuckDB
 from models.graph.errors import EngineError
+from models.graph.inputs import check_inputs
 from models.graph.nodes import write_nodes
 from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema, NodeType, SeedSchema, TaskColumn
 from models.graph.seeds import build_seeds, window_spans
@@ -49,7 +50,7 @@ def build_graph(
         engine.connect(scratch) as connection,
     ):
         relations = Relations(spec, Path(tables), Path(training_set), connection, scratch)
-        relations.check_times()
+        check_inputs(spec, Path(tables), Path(training_set))
         node_types = []
         for name in spec.nodes:
             with _timed(f"node {name}") as told:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
+from models.float32 import ADVICE, loss
 from models.graph.errors import GraphInputError
 from models.graph.timeline import LATEST
 from models.parquet import ColumnNamesError, check_column_names
@@ -30,6 +32,8 @@ def column_types(path: Path, needed: Sequence[str]) -> dict[str, pa.DataType]:
     except ColumnNamesError as error:
         raise GraphInputError(str(error)) from None
     for column in needed:
+        if schema.names.count(column) > 1:
+            raise GraphInputError(f"{path}: expected column {column!r} once; found it twice. {_SPEC}")
         if column not in schema.names:
             raise GraphInputError(
                 f"{path}: expected column {column!r}, which the spec names; found {', '.join(schema.names)}. "
@@ -69,6 +73,36 @@ def check_times(path: Path, columns: Sequence[str]) -> None:
                     f"{path}, column {column!r}: expected moments within {LATEST} microseconds of 1970; found "
                     f"{value} {found.unit}. {_SPEC}"
                 )
+
+
+def check_numbers(path: Path, columns: Sequence[str]) -> None:
+    """Refuse columns of numbers or of vectors that hold anything else, or numbers that float32 would change.
+
+    A part of the file at a time is read, and only of columns that are not float32 already. Raises GraphInputError.
+    """
+    for column, found in column_types(path, columns).items():
+        if column not in columns:
+            continue
+        nested = pa.types.is_list(found) or pa.types.is_large_list(found) or pa.types.is_fixed_size_list(found)
+        kind = found.value_type if nested else found
+        real = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+        if not (real or pa.types.is_null(kind)):
+            raise GraphInputError(f"{path}, feature {column!r}: expected numbers; found {found}. {_SPEC}")
+        if not (pa.types.is_integer(kind) or pa.types.is_float64(kind)):
+            continue
+        with parquet.ParquetFile(path) as file:
+            begin = 0
+            for part in range(file.num_row_groups):
+                values = file.read_row_group(part, [column])[column].combine_chunks()
+                _check_survival(f"{path}, feature {column!r}", values.flatten() if nested else values, begin)
+                begin += file.metadata.row_group(part).num_rows
+
+
+def _check_survival(what: str, values: pa.Array, begin: int) -> None:
+    present = compute.is_valid(values).to_numpy(zero_copy_only=False)
+    lost = loss(values.drop_null().to_numpy(zero_copy_only=False), np.flatnonzero(present) + begin)
+    if lost is not None:
+        raise GraphInputError(f"{what}: expected numbers that survive as float32; found {lost.found}. {ADVICE}")
 
 
 def _bounds(path: Path, column: str) -> list[int]:

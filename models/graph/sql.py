@@ -14,7 +14,7 @@ from models.features import FROZEN_TIME, VALID_FROM, node_features
 from models.filters import condition
 from models.graph.engine import Connection, Values, quoted
 from models.graph.errors import GraphInputError, StatementError
-from models.graph.files import check_keys, check_times, column_types
+from models.graph.files import check_keys, column_types
 from models.spec import Edge, Spec
 
 _KEY_TYPES = {"int": "BIGINT", "string": "VARCHAR"}
@@ -39,17 +39,6 @@ class Relations:
         self.spec, self.tables, self.training_set = spec, tables, training_set
         self.connection, self.scratch = connection, scratch
         self._registered: dict[Path, str] = {}
-
-    def check_times(self) -> None:
-        """Refuse times that are none, before an engine meets them: engines differ in what they make of such."""
-        for edge in self.spec.active_edges().values():
-            check_times(self.tables / f"{edge.table}.parquet", [edge.time])
-        for node in self.spec.nodes:
-            if self._feature_names(node):
-                check_times(self.training_set / f"versions_{node}.parquet", [VALID_FROM])
-        shown = self.spec.impressions
-        check_times(self.training_set / "impressions.parquet", [shown.time, shown.settled])
-        check_times(self.training_set / "frozen.parquet", [FROZEN_TIME])
 
     def number_nodes(self, node: str) -> pa.Array:
         """Number a node type's keys by their order, as relation ``node_<type>`` (key, index); returns the keys.

@@ -135,7 +135,37 @@ def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, told: str) -
         edges_from_arrays(**{**columns, column: value}, sources=2, targets=3)
 
 
-@pytest.mark.parametrize("count", [-1, 2**31])
+@pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("numbers", np.array([[1.7e9], [1.7e9 + 1]]), "numbers, column 0: .*1700000001.0 in row 1, which float32"),
+        ("numbers", np.array([[1, 2**24 + 1], [1, 1]]), "numbers, column 1: .*found 16777217 in row 0"),
+        ("numbers", np.array([[1.0], [1e39]]), "found 1e.39 in row 1, which is infinite"),
+        ("numbers", np.array([[np.nan], [np.inf]]), "numbers, column 0: expected finite numbers.* found inf in row 1"),
+        ("numbers", torch.tensor([[1j], [1.0]]), "numbers: expected real numbers .* found torch.complex64"),
+        ("numbers", np.array([["1"], ["2"]]), "numbers: expected real numbers .* found <U1"),
+        ("numbers", np.array([[None], [1.0]]), "numbers: expected real numbers .* found object"),
+        ("numbers", np.ma.masked_array(np.ones((2, 1)), [[0], [1]]), "numbers: .* found a masked array"),
+        ("numbers", torch.ones(2, 1).to_sparse(), "numbers: .* found a tensor of layout torch.sparse_coo"),
+        ("categories", np.array([[1], [-1]]), "categories: expected codes from 1, .* found -1 to 1"),
+        ("categories", np.array([[1], [2**40]]), r"below 2\^31; found 1 to 1099511627776"),
+        ("categories", np.array([[1.0], [2.0]]), "categories: expected integers .* found torch.float64"),
+    ],
+)
+def test_attributes_that_would_change_are_refused(name: str, values: Any, told: str) -> None:
+    columns = {key: np.array(given) for key, given in GOOD.items()}
+    with pytest.raises(GraphInputError, match=told):
+        edges_from_arrays(**columns, sources=2, targets=3, **{name: values})
+
+
+@pytest.mark.parametrize("values", [np.array([[1.5], [np.nan]], ">f8"), np.array([[0.0, 1.5], [0.0, np.nan]])[:, 1:]])
+def test_attributes_of_any_layout_are_taken(values: np.ndarray) -> None:
+    columns = {key: np.array(given) for key, given in GOOD.items()}
+    forward, _ = edges_from_arrays(**columns, sources=2, targets=3, numbers=values)
+    assert forward.numbers[:, 0].nan_to_num(-1).tolist() == [1.5, -1]
+
+
+@pytest.mark.parametrize("count", [-1, 2**31, 2.0, True])
 def test_counts_of_nodes_that_cannot_be_are_refused(count: int) -> None:
     with pytest.raises(GraphInputError, match=rf"targets: expected 0 to 2\^31 - 1 nodes; found {count}"):
         edges_from_arrays(NONE, NONE, NONE, sources=1, targets=count)

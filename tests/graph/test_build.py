@@ -246,6 +246,10 @@ def rewritten(path: Path, column: str, values: pa.Array | None) -> None:
         ("training_set/versions_item", "topics", pa.array([[1.0], [1.0, 2.0]]), r"vectors of 2.*\[1, 2\]"),
         ("training_set/versions_item", "topics", pa.array([1.0, 2.0]), "expected lists of float32"),
         ("training_set/versions_member", "age", pa.array(["old"] * 5), "feature 'age': expected numbers"),
+        ("training_set/versions_member", "age", pa.array(["1"] * 5), "feature 'age': expected numbers; found string"),
+        ("training_set/versions_member", "age", pa.array([1.7e9 + n for n in range(5)]), "found 1700000001.0 in row 1"),
+        ("training_set/versions_member", "age", pa.array([None, 1, 2, 3, 2**24 + 1]), "found 16777217 in row 4"),
+        ("training_set/versions_item", "topics", pa.array([[1.0, 2.0], [1.0, 1e39]]), "1e.39 in row 3, .* infinite"),
         (
             "training_set/versions_member",
             "member_id",

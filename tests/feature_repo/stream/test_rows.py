@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from feature_repo.errors import NotAppliedError
 from feature_repo.stream.errors import StreamError
 from feature_repo.stream.plan import EventPlan, read_plan
 from feature_repo.stream.rows import _named, checked, read_file
+from feature_repo.stream.values import value_of
 from tests.feature_repo.stream import product
 
 
@@ -147,6 +149,19 @@ def test_a_shown_impression_has_no_outcomes_yet(plan: EventPlan, tmp_path: Path)
 def test_definitions_of_an_earlier_release_are_told_apart(plan: EventPlan) -> None:
     with pytest.raises(NotAppliedError, match=r"found those of an earlier release\. Apply the tables again"):
         checked(replace(plan, spec=""), [_good()], "rows.json")
+
+
+@pytest.mark.parametrize("value", [1e39, -1e39, 2**24 + 1, 1_700_000_001.0, float("inf"), 10**400])
+def test_a_number_that_its_column_would_change_is_refused(value: float) -> None:
+    with pytest.raises((ValueError, OverflowError)):
+        value_of("float", value)
+    with pytest.raises(ValueError, match="inf"):
+        value_of("double", float("inf"))
+    assert (value_of("float", 2**25), value_of("float", 0.1), value_of("float", None)) == (
+        2.0**25,
+        float(np.float32(0.1)),
+        None,
+    )
 
 
 def test_a_column_that_is_not_there_is_named(plan: EventPlan) -> None:

@@ -1,0 +1,33 @@
+"""The files of a build, as the spec names them, looked at before an engine meets them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.features import FROZEN_TIME, VALID_FROM, edge_attributes, impression_features, node_features
+from models.graph.files import check_numbers, check_times
+from models.spec import Feature, Spec
+
+
+def check_inputs(spec: Spec, tables: Path, training_set: Path) -> None:
+    """Refuse times that are none (engines differ in what they make of such), and numbers that are none in a graph.
+
+    A graph holds numbers as float32; what that would change is refused. Raises GraphInputError.
+    """
+    shown = spec.impressions
+    for edge in spec.active_edges().values():
+        path = tables / f"{edge.table}.parquet"
+        check_times(path, [edge.time])
+        check_numbers(path, _numbers(edge_attributes(edge)))
+    for node in spec.nodes:
+        if features := node_features(spec, node):
+            path = training_set / f"versions_{node}.parquet"
+            check_times(path, [VALID_FROM])
+            check_numbers(path, _numbers(features))
+    for name, times in (("impressions", [shown.time, shown.settled]), ("frozen", [FROZEN_TIME])):
+        path = training_set / f"{name}.parquet"
+        check_times(path, times)
+        check_numbers(path, _numbers(impression_features(spec)))
+
+
+def _numbers(features: Sequence[Feature]) -> list[str]:
+    return [feature.name for feature in features if feature.kind in ("number", "vector")]
