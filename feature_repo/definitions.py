@@ -1,5 +1,6 @@
 """Feast's objects, built from the spec and the folder of canonical tables: nothing is declared twice."""
 
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from feature_repo.errors import DefinitionError
-from feature_repo.pushed import PUSHED_AT, VECTOR_COLUMNS
-from feature_repo.stream.definitions import build_events
+from feature_repo.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES, VECTOR_COLUMNS
+from feature_repo.stream.columns import events_view
+from feature_repo.stream.definitions import build_events, event_tables
 from models.counters.columns import state_columns
 from models.counters.plan import plan_of
 from models.features import (
@@ -52,31 +54,29 @@ def build(spec: Spec, tables: Path, pushed: Path) -> list[Any]:
 
 
 def check_names(spec: Spec) -> None:
-    """What Feast needs beyond the spec's own checks: views and columns whose names no other object has."""
+    """What Feast needs beyond the spec's own checks: views and columns whose names no object of ours, or Feast, has."""
+    vectors = [vector_view(kind, slot) for kind in VECTOR_COLUMNS for slot in SLOTS]
+    events = [events_view(table) for table in event_tables(spec)]
+    views = [view for node in spec.nodes.values() for view in node.views]
+    for name in _duplicates([*vectors, RECENT, *events, *views, *counter_views(spec)]):
+        raise DefinitionError(f"view {name!r}: expected a name of its own; found it twice. Rename the view or counter")
     roles = {column.node for _, column in spec.node_columns()}
     keys = [node.key for name, node in spec.nodes.items() if node.views or name in roles]
-    views = [view for node in spec.nodes.values() for view in node.views]
-    vectors = [vector_view(kind, slot) for kind in VECTOR_COLUMNS for slot in SLOTS]
-    for name in _duplicates([*vectors, *views, *counter_views(spec)]):
-        raise DefinitionError(f"view {name!r}: expected a name of its own; found it twice. Rename the view or counter")
-    _check_columns(spec, [*keys, spec.impressions.surface])
-
-
-def _check_columns(spec: Spec, keys: list[str]) -> None:
     features = [feature.name for node in spec.nodes for feature in node_features(spec, node)]
     counted = [column for counter in spec.counters for column in counter_columns(spec, counter)]
     counted += [column for view in counter_views(spec) for column in state_columns(spec, view)]
-    for name in _duplicates([*keys, *features, *counted, *spec.impressions.context]):
-        raise DefinitionError(
-            f"column {name!r}: expected a name of its own among keys, features, counters and context; found it twice. "
-            "Rename it in the adapter"
-        )
-    for name in [*keys, *features, *counted]:
+    ours = {PUSHED_AT, EDGES, KEYS, TIMES, *(column for columns in VECTOR_COLUMNS.values() for column in columns)}
+    for name in [*keys, spec.impressions.surface, *features, *counted]:
         # The join of Feast's DuckDB store drops every column that ends in `_y`.
-        if name in _RESERVED or name.endswith("_y"):
+        if name.lower() in _RESERVED or name.lower().endswith("_y"):
             raise DefinitionError(
                 f"column {name!r}: expected a name that Feast's join does not use for itself; found one of "
                 f"{', '.join(_RESERVED)} or one that ends in '_y'. Rename it in the adapter"
+            )
+        if name.lower() in ours:
+            raise DefinitionError(
+                f"column {name!r}: expected a name that no pushed vector or activity has ({', '.join(sorted(ours))}). "
+                "Rename it in the adapter"
             )
 
 
@@ -173,4 +173,6 @@ def _feature_type(feature: Feature) -> Any:
 
 
 def _duplicates(names: list[str]) -> list[str]:
-    return sorted({name for name in names if names.count(name) > 1})
+    """Names that stand twice, upper or lower case alike."""
+    counts = Counter(name.lower() for name in names)
+    return sorted({name for name in names if counts[name.lower()] > 1})

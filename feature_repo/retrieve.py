@@ -16,6 +16,7 @@ from feature_repo.counters.as_of import counters_as_of
 from feature_repo.errors import NotAppliedError, RetrievalError
 from feature_repo.frozen import frozen_time
 from feature_repo.versions import node_versions
+from models.columns import WINDOW
 from models.features import (
     FROZEN_TIME,
     attribute_keys,
@@ -78,7 +79,7 @@ def _impressions(spec: Spec, tables: Path) -> pa.Table:
     for name in (shown.time, shown.settled):
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(TIMESTAMP))
     window = _window_of(spec, _microseconds(table[shown.time]))
-    table = table.append_column("window", pa.array(np.array(["", *_SEED_WINDOWS])[window + 1]))
+    table = table.append_column(WINDOW, pa.array(np.array(["", *_SEED_WINDOWS])[window + 1]))
     return table.filter(pa.array(window >= 0))
 
 
@@ -113,7 +114,7 @@ def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
     for a request.
     """
     shown = spec.impressions
-    times, window = _microseconds(as_of[shown.time]), as_of["window"].to_pandas().to_numpy()
+    times, window = _microseconds(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
     held = frozen_time(spec, as_of[shown.key].combine_chunks(), times, window)
     keys = _keys(spec, as_of) | {key: as_of[key].to_pandas().to_numpy() for key in attribute_keys(spec)}
     found = features_as_of(store, keys, held, list(spec.nodes[spec.impressions.member.node].views))
@@ -149,7 +150,7 @@ def _write(folder: Path, name: str, table: pa.Table) -> None:
 
 
 def _manifest(spec: Spec, folder: Path, as_of: pa.Table) -> dict[str, Any]:
-    counts = {name: pc.sum(pc.equal(as_of["window"], name)).as_py() or 0 for name in _SEED_WINDOWS}
+    counts = {name: pc.sum(pc.equal(as_of[WINDOW], name)).as_py() or 0 for name in _SEED_WINDOWS}
     described = {}
     for file in sorted(folder.glob("*.parquet")):
         schema = pq.read_schema(file)

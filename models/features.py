@@ -1,5 +1,7 @@
 """The names of a spec's features, in one place: Feast, graph, serving and monitoring read their columns here."""
 
+from models.columns import FROZEN_TIME as FROZEN_TIME
+from models.columns import VALID_FROM as VALID_FROM
 from models.counters.columns import feature_columns, outcome_columns
 from models.counters.plan import plan_of, plans
 from models.spec import Counter, Edge, Feature, Spec
@@ -9,10 +11,6 @@ MEMBER_VECTORS = "member_vectors"
 ITEM_VECTORS = "item_vectors"
 SLOTS = ("blue", "green")
 """Vectors of two model versions lie side by side: of the one that serves, and of the one that is tried or is next."""
-VALID_FROM = "valid_from"
-"""The time column of a counter's table, and of a training set's `versions_<node>.parquet`."""
-FROZEN_TIME = "frozen_time"
-"""The column of a training set's `frozen.parquet` that says before which moment the member's state was read."""
 
 
 def vector_view(kind: str, slot: str) -> str:

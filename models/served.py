@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from models.columns import COLUMN_OF, FEATURES, PROBABILITIES, PROBABILITY, OfCandidates, OfSlate
 from models.spec import Spec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SAME = (
-    *("served", "request", "time", "as_of", "member", "member_cold", "surface", "model", "model_version", "fallback"),
-)
+_SAME = tuple(name for name in OfSlate._fields if name != "slate")
 """Fields that are columns as they are, the same for a whole slate."""
-_RANKED = {"rank": "position", "item": "item", "cold": "item_cold", "capped": "capped", "score": "score"}
+_RANKED = {name: COLUMN_OF.get(name, name) for name in OfCandidates._fields}
 """Fields of the candidate, and the columns that they become."""
+_LATER = {"adjustments"}
+"""Fields that the lines of an older release do not have: null."""
 _LATEST = 253_402_300_799_000_000  # the end of the year 9999, as far as dates go
-_NEEDED = {"served", "request", "slate", *_RANKED, "probabilities", "features"}
-COLUMNS = ("slate", *_SAME, *_RANKED.values(), "adjustments")
+_NEEDED = {"served", "request", "slate", *_RANKED.keys() - _LATER, PROBABILITIES, FEATURES}
+COLUMNS = ("slate", *_SAME, *_RANKED.values())
 """Columns that every frame has; ``probability_<task>`` and the decoder's features follow."""
 
 
@@ -69,11 +70,11 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _row(line: dict[str, Any]) -> dict[str, Any]:
-    return {
+    own = {
         "slate": line["slate"],
         **{name: line.get(name) for name in _SAME},
-        **{column: line[name] for name, column in _RANKED.items()},
-        "adjustments": line.get("adjustments"),
-        **{f"probability_{task}": value for task, value in line["probabilities"].items()},
-        **line["features"],
+        **{column: line.get(name) for name, column in _RANKED.items()},
+        **{f"{PROBABILITY}{task}": value for task, value in line[PROBABILITIES].items()},
     }
+    # A spec has no such features; the lines of an older release may.
+    return own | {name: value for name, value in line[FEATURES].items() if name not in own}

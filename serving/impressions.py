@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from models.columns import FEATURES, PROBABILITIES, OfCandidates, OfSlate
 from serving.slate import Slate, is_column
 
 
@@ -20,30 +21,36 @@ def impressions(slate: Slate, moment: int, number: int, model: str) -> bytes:
     if not slate.items:
         return b""
     columns = {name: values for name, values in slate.features.items() if is_column(values)}
-    once = {
-        "served": moment,
-        "request": slate.request_id,
-        "slate": number,
-        "time": slate.time,
-        "as_of": slate.as_of,
-        "member": slate.member,
-        "member_cold": slate.member_cold,
-        "surface": slate.surface,
-        "model": model,
-        "model_version": slate.model_version,
-        "fallback": slate.fallback,
-    }
+    once = OfSlate(
+        served=moment,
+        request=slate.request_id,
+        slate=number,
+        time=slate.time,
+        as_of=slate.as_of,
+        member=slate.member,
+        member_cold=slate.member_cold,
+        surface=slate.surface,
+        model=model,
+        model_version=slate.model_version,
+        fallback=slate.fallback,
+    )
+    ranked = OfCandidates(
+        rank=range(len(slate.items)),
+        item=slate.items,
+        cold=slate.cold,
+        capped=slate.capped,
+        score=slate.scores,
+        adjustments=slate.adjustments,
+    )
     shared = {name: _plain(values) for name, values in slate.features.items() if name not in columns}
     line = b",".join(
         [
-            *_fixed(once),
-            b'"rank":%b,"item":%b,"cold":%b,"capped":%b,"score":%b,"adjustments":%b',
-            b'"probabilities":{' + b",".join(map(_open, slate.probabilities)) + b"}",
-            b'"features":{' + b",".join([*_fixed(shared), *map(_open, columns)]) + b"}",
+            *_fixed(once._asdict()),
+            *map(_open, ranked._fields),
+            _open(PROBABILITIES) % (b"{" + b",".join(map(_open, slate.probabilities)) + b"}"),
+            _open(FEATURES) % (b"{" + b",".join([*_fixed(shared), *map(_open, columns)]) + b"}"),
         ]
     )
-    ranks = range(len(slate.items))
-    ranked = (ranks, slate.items, slate.cold, slate.capped, slate.scores, slate.adjustments)
     texts = map(_texts, (*ranked, *slate.probabilities.values(), *columns.values()))
     return b"".join([b"{" + line % row + b"}\n" for row in zip(*texts, strict=True)])
 

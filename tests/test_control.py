@@ -70,7 +70,7 @@ def the_log(members: int) -> pd.DataFrame:
         "surface": np.array(tiny.SURFACES)[surface],
         "time": shown,
         "settled_time": shown + pd.Timedelta(minutes=10),
-        "position": random.integers(0, 9, rows),
+        "place": random.integers(0, 9, rows),
         "device": "web",
         "click": (random.random(rows) < 1 / (1 + np.exp(-taste - appeal))).astype(np.int64),
     }

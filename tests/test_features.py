@@ -31,7 +31,7 @@ def test_a_counters_keys_are_the_columns_of_the_nodes() -> None:
 def test_impression_features_are_counters_then_context() -> None:
     spec = tiny_spec()
     names = [feature.name for feature in impression_features(spec)]
-    assert names[-2:] == ["position", "device"]
+    assert names[-2:] == ["place", "device"]
     assert names[:2] == counter_columns(spec, "member_counts")
     assert len(names) == 3 * 2 + 2
 
@@ -64,5 +64,5 @@ def test_online_views_leave_out_other_nodes() -> None:
 
 def test_a_spec_without_counters_and_context_has_no_impression_features() -> None:
     text = TEXT[: TEXT.index("counters:")] + TEXT[TEXT.index("windows:") :]
-    spec = tiny_spec(text.replace("  context: {position: number, device: category}\n", ""))
+    spec = tiny_spec(text.replace("  context: {place: number, device: category}\n", ""))
     assert impression_features(spec) == []

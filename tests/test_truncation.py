@@ -113,7 +113,7 @@ def the_log() -> Log:
         "surface": any_of(tiny.SURFACES, 300),
         "time": shown,
         "settled_time": shown + delay,
-        "position": random.integers(0, 9, 300),
+        "place": random.integers(0, 9, 300),
         "device": any_of(["phone", "web"], 300),
         "click": random.integers(0, 2, 300),
         "dwell": random.integers(0, 21, 300),

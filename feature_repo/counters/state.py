@@ -42,7 +42,7 @@ def _values(plan: CounterPlan) -> Iterator[str]:
     if plan.recency:
         yield "coalesce(running.shown_last, 0)"
     if plan.last:
-        yield from (f"coalesce(outcomes.{identifier(rate.name)}, [])" for rate in plan.rates)
+        yield from (f"coalesce(outcomes.{identifier(_last(rate.name))}, [])" for rate in plan.rates)
     if plan.window is not None:
         yield "panes.panes"
         yield from (f"panes.{identifier(statistic)}" for statistic in plan.statistics)
@@ -86,7 +86,7 @@ def _running(plan: CounterPlan, keys: list[str]) -> str:
         remainder = f"((moment % {plan.pane}) + {plan.pane}) % {plan.pane}"
         selected.append(f"(moment - {remainder}) // {plan.pane} AS pane")
         for statistic in plan.statistics:
-            selected.append(f"changes.{identifier(statistic)} AS {identifier(f'added_{statistic}')}")
+            selected.append(f"changes.{identifier(statistic)} AS {identifier(_added(statistic))}")
     window = f"({_partition(keys)}ORDER BY moment ROWS UNBOUNDED PRECEDING)"
     return f"SELECT {', '.join(selected)} FROM changes WINDOW up_to AS {window}"
 
@@ -96,13 +96,13 @@ def _outcomes(plan: CounterPlan, keys: list[str]) -> str:
     for rate in plan.rates:
         selected.append(
             f"list(CAST({identifier(rate_column(rate.name))} AS BIGINT)) OVER "
-            f"(in_order ROWS {plan.last - 1} PRECEDING) AS {identifier(rate.name)}"
+            f"(in_order ROWS {plan.last - 1} PRECEDING) AS {identifier(_last(rate.name))}"
         )
     return f"SELECT {', '.join(selected)} FROM kept WINDOW in_order AS ({_partition(keys)}ORDER BY settled, id)"
 
 
 def _panes(plan: CounterPlan, keys: list[str]) -> str:
-    before = [f"{identifier(s)} - {identifier(f'added_{s}')} AS {identifier(s)}" for s in plan.statistics]
+    before = [f"{identifier(s)} - {identifier(_added(s))} AS {identifier(s)}" for s in plan.statistics]
     opened = (
         f"SELECT {', '.join([*keys, 'pane', *before])} FROM running "
         f"QUALIFY lag(pane) OVER ({_partition(keys)}ORDER BY moment) IS DISTINCT FROM pane"
@@ -111,6 +111,16 @@ def _panes(plan: CounterPlan, keys: list[str]) -> str:
     window = f"({_partition(keys)}ORDER BY pane RANGE {PANES - 1} PRECEDING)"
     selected = ", ".join([*keys, "pane", "list(pane) OVER within AS panes", *lists])
     return f"SELECT {selected} FROM ({opened}) WINDOW within AS {window}"
+
+
+def _added(statistic: str) -> str:
+    """The column of what a moment adds; a space is in no name of a spec."""
+    return f"added {statistic}"
+
+
+def _last(rate: str) -> str:
+    """The column of a rate's last outcomes."""
+    return f"last {rate}"
 
 
 def _partition(keys: list[str]) -> str:

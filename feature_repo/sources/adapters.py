@@ -19,6 +19,8 @@ import pandas as pd
 
 from feature_repo.definitions import check_names
 from feature_repo.errors import DefinitionError, SourceError
+from models.columns import ADDED
+from models.features import counter_table, counter_views
 from models.spec import Spec, check_columns
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -55,9 +57,28 @@ def check(spec: Spec, file: str | None = None) -> None:
     try:
         getattr(source, "check_options", lambda options: None)(dict(spec.source.options))
         check_names(spec)
+        _check_tables(spec, source.TABLES)
     except (SourceError, DefinitionError) as error:
         raise SourceError(f"{file}: {error}") from None
     check_columns(spec, source.TABLES, file)
+
+
+def _check_tables(spec: Spec, tables: dict[str, tuple[str, ...]]) -> None:
+    """Tables and columns whose names are their own, for engines that do not tell upper from lower case."""
+    counted = {counter_table(name).lower() for name in counter_views(spec)}
+    met: dict[str, str] = {}
+    for table, columns in tables.items():
+        if table.lower() in counted:
+            raise SourceError(f"table {table!r}: expected a name that no counter's table has; found it. Rename it")
+        if met.setdefault(table.lower(), table) != table:
+            raise SourceError(f"table {table!r}: expected a name of its own; found {met[table.lower()]!r} as well")
+        lower = [column.lower() for column in columns]
+        for column in columns:
+            if lower.count(column.lower()) > 1 or column.lower() in ADDED:
+                raise SourceError(
+                    f"table {table!r}, column {column!r}: expected a name of its own, upper or lower case alike, and "
+                    f"none of {', '.join(ADDED)}, which DuckDB adds to a file; found it. Rename it in the adapter"
+                )
 
 
 def _module(name: str) -> ModuleType | None:

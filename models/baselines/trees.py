@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from models.baselines.errors import FloorError
+from models.columns import LOCAL_HOUR
 from models.cpus import usable_cpus
 from models.features import impression_features
 from models.filters import mask, settled
@@ -107,7 +108,7 @@ def _inputs(spec: Spec, frame: pd.DataFrame, vocabularies: dict[str, tuple[str, 
     for name, values in vocabularies.items():
         codes = pd.Categorical(frame[name].astype(str).where(frame[name].notna()), categories=list(values)).codes
         columns[name] = pd.Series(codes.astype("int32"), index=frame.index)
-    columns["local_hour"] = frame[spec.impressions.time].dt.tz_convert(spec.timezone).dt.hour.astype("float32")
+    columns[LOCAL_HOUR] = frame[spec.impressions.time].dt.tz_convert(spec.timezone).dt.hour.astype("float32")
     return pd.DataFrame(columns, index=frame.index)
 
 

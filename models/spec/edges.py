@@ -36,20 +36,20 @@ class EdgeEnd(Strict):
     """One end of an edge: the node type and the column of the edge's table that holds its key."""
 
     node: str
-    column: str
+    column: Name
 
 
 class Edge(Walked):
     """One edge type: rows of an event table, visible strictly after ``time``. Edges are walked both ways."""
 
-    table: str
+    table: Name
     source: EdgeEnd
     target: EdgeEnd
-    time: str
+    time: Name
     kind: Literal["engagement", "affinity", "intrinsic"]
     domain: str = Field(description="family of surfaces; `domains` chooses among them (intrinsic is always in)")
     filter: Filter = Field(default={})
-    weight: str | None = Field(default=None, description="column with a positive weight; none = 1")
+    weight: Name | None = Field(default=None, description="column with a positive weight; none = 1")
     attributes: dict[Name, Literal["number", "category"]] = Field(
         default={},
         description="columns that say more about an edge (where, how long), each a number or a category; they are seen "

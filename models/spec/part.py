@@ -24,9 +24,6 @@ def _value(value: Any) -> Any:
 
 
 Value = Annotated[bool | int | float | str, BeforeValidator(_value)]
-Filter = dict[str, list[Value]]
-"""Column -> the values that are kept; all columns must match."""
-
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,60}")
 
 
@@ -45,6 +42,8 @@ def _named(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_named)]
 """Names become names of files, columns and views."""
+Filter = dict[Name, list[Value]]
+"""Column -> the values that are kept; all columns must match."""
 
 
 def check_name(file: str, key: str, expected: str, name: str, owners: dict[str, str]) -> None:

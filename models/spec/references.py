@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from models.spec.column_names import check_column_names
 from models.spec.counter_references import check_counters
 from models.spec.derived_references import check_derived
 from models.spec.edges import Edge
@@ -36,6 +37,7 @@ def check_references(spec: Spec, file: str) -> None:
     _check_names(spec, file)
     _check_expectations(spec, file)
     check_counters(spec, file)
+    check_column_names(spec, file)
     check_serving(spec, file)
     domains = sorted({edge.domain for edge in spec.edges.values()})
     for index, domain in enumerate(spec.domains or []):
@@ -51,15 +53,13 @@ def _check_keys(spec: Spec, file: str) -> None:
     if shown.item.node == shown.member.node:
         raise SpecError(file, "impressions.item.node", "another node type than the member's", repr(shown.item.node))
     for name in spec.nodes:
-        if name in ("surface", shown.surface):
+        if name.lower() in ("surface", shown.surface.lower()):
             raise SpecError(file, f"nodes.{name}", "a name other than the surface's", repr(name))
-    owners = {shown.surface: "impressions.surface"}
+    owners = {shown.surface.lower(): "impressions.surface"}
     for name, node in spec.nodes.items():
-        if node.key in owners:
-            raise SpecError(
-                file, f"nodes.{name}.key", "a key column of its own", f"{node.key!r}, also at {owners[node.key]}"
-            )
-        owners[node.key] = f"nodes.{name}.key"
+        other = owners.setdefault(node.key.lower(), f"nodes.{name}.key")
+        if other != f"nodes.{name}.key":
+            raise SpecError(file, f"nodes.{name}.key", "a key column of its own", f"{node.key!r}, also at {other}")
 
 
 def filters(spec: Spec) -> Iterator[tuple[str, str, Filter]]:
@@ -100,7 +100,9 @@ def _check_tasks(spec: Spec, file: str) -> None:
     primary = [name for name, task in spec.tasks.items() if task.primary]
     if len(primary) != 1:
         raise SpecError(file, "tasks", "exactly one task with `primary: true`", str(primary))
+    names: dict[str, str] = {}
     for name, task in spec.tasks.items():
+        check_name(file, f"tasks.{name}", "a name that no other task has", name, names)
         if task.label not in spec.impressions.outcomes:
             raise SpecError(file, f"tasks.{name}.label", f"one of impressions.outcomes ({outcomes})", repr(task.label))
     shown = spec.impressions

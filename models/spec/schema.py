@@ -69,9 +69,9 @@ class Source(Strict):
 class View(Typed, Expected):
     """One feature view of a node: a table of versions, each valid from a time on (the table's key is the node's)."""
 
-    table: str
-    time: str = Field(default="valid_from", description="column: when the values became true")
-    created: str | None = Field(default=None, description="column: when the row was written; breaks ties in time")
+    table: Name
+    time: Name = Field(default="valid_from", description="column: when the values became true")
+    created: Name | None = Field(default=None, description="column: when the row was written; breaks ties in time")
     ttl_days: int | None = Field(
         default=None, gt=0, le=LONGEST, description="an older version is missing; none = for ever"
     )
@@ -80,7 +80,7 @@ class View(Typed, Expected):
 class Node(Strict):
     """One node type: its key column (in every view's table) and its feature views."""
 
-    key: str
+    key: Name
     key_type: Literal["int", "string"] = "int"
     views: dict[Name, View] = Field(default={})
     id_buckets: int = Field(default=0, ge=0, description="buckets of the hashed ID embedding; 0 = no ID embedding")
@@ -90,22 +90,22 @@ class Column(Strict):
     """A column of the impressions that holds the key of a node."""
 
     node: str
-    column: str
+    column: Name
 
 
 class Impressions(Strict):
     """The table of what was shown: who, what, where, when, and what came of it."""
 
-    table: str = "impressions"
-    key: str = "impression_id"
-    time: str = Field(default="time", description="column: when it was shown (the exposure is known)")
-    settled: str = Field(default="settled_time", description="column: when its outcome was known")
+    table: Name = "impressions"
+    key: Name = "impression_id"
+    time: Name = Field(default="time", description="column: when it was shown (the exposure is known)")
+    settled: Name = Field(default="settled_time", description="column: when its outcome was known")
     member: Column
     item: Column
-    surface: str = Field(default="surface", description="column: a string, one of `surfaces`")
+    surface: Name = Field(default="surface", description="column: a string, one of `surfaces`")
     surfaces: list[str] = Field(min_length=1)
     context: dict[Name, str] = Field(default={}, description="columns known at request time: number or category")
-    outcomes: list[str] = Field(min_length=1, description="columns known only once settled; never a feature")
+    outcomes: list[Name] = Field(min_length=1, description="columns known only once settled; never a feature")
 
     @field_validator("surfaces", "outcomes")
     @classmethod
@@ -147,8 +147,8 @@ class Gate(Strict):
 class Oracle(Strict):
     """Simulated worlds only: the true probability of the primary label. Read by evaluation alone."""
 
-    table: str
-    probability: str
+    table: Name
+    probability: Name
 
 
 _WORDS = {bool: "true or false", int: "a whole number (an integer)", float: "a number"}

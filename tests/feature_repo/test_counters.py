@@ -19,7 +19,7 @@ from models.counters.derive import derive, empty_state
 from models.counters.fold import Settled, Shown, State, events_of, fold, initial
 from models.counters.plan import CounterPlan, plans
 from models.features import VALID_FROM, counter_table
-from models.spec import Spec
+from models.spec import Spec, parse_spec
 from tests.counters.product import MINUTE, Impression, by_hand, product
 
 DAY = 1440 * MINUTE
@@ -207,3 +207,15 @@ def test_a_row_has_its_outcomes_once_it_has_settled() -> None:
         settled = {**row, "settled_time": 2, "click": 1, "percent": wrong}
         with pytest.raises(ValueError, match=r"percent: expected a whole number from 0 to 4; found"):
             events_of(plan, settled, "time", "settled_time", "impression_id")
+
+
+def test_counts_do_not_depend_on_what_tasks_and_measures_are_called(tmp_path: Path) -> None:
+    """Such as the names that the statement has for columns of its own."""
+    rows = impressions([(number * MINUTE, MINUTE, 1, "a", "feed", number % 2, number % 5) for number in range(40)])
+    text = product().model_dump_json(by_alias=True)
+    odd = text.replace('"click":{"label"', '"place":{"label"').replace('["click"]', '["place"]')
+    odd = odd.replace('"share":{', '"added_place":{').replace('["share"', '["added_place"')
+    tables = counted(product(), rows, tmp_path)
+    renamed = counted(parse_spec(odd), rows, tmp_path)
+    for name, table in tables.items():
+        assert [column.to_pylist() for column in renamed[name].columns] == [c.to_pylist() for c in table.columns]

@@ -89,9 +89,14 @@ def test_times_and_ttl_follow_the_spec(tables: Path) -> None:
     [
         ("size: number", "size_y: number", "'size_y'"),
         ("size: number", "rn: number", "'rn'"),
-        ("size: number", "post_counts_exposures: number", "found it twice"),
-        ("device: category", "size: category", "found it twice"),
+        ("size: number", "Event_Timestamp: number", "'Event_Timestamp'"),
+        ("size: number", "Size_Y: number", "'Size_Y'"),
+        ("size: number", "member_tokens: number", "'member_tokens'.*no pushed vector"),
+        ("size: number", "as_Of2: number, recent_Keys: number", "'recent_Keys'.*no pushed vector"),
         ("company_profile:", "member_vectors_blue:", "view 'member_vectors_blue'"),
+        ("company_profile:", "Item_Vectors_Green:", "view 'Item_Vectors_Green'"),
+        ("company_profile:", "recent_activities:", "view 'recent_activities'"),
+        ("company_profile:", "Events_impressions:", "view 'Events_impressions'"),
     ],
 )
 def test_names_that_collide_in_feast_are_errors(old: str, new: str, message: str) -> None:

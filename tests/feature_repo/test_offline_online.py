@@ -71,7 +71,7 @@ KINDS: dict[str, dict[str, pa.DataType]] = {
         "member": pa.int64(),
         "post_id": pa.string(),
         "surface": pa.string(),
-        "position": pa.int64(),
+        "place": pa.int64(),
         "device": pa.string(),
         "click": pa.int64(),
     },
@@ -285,7 +285,7 @@ def _tables(history: History) -> dict[str, pa.Table]:
     ]
     shown = [
         {"impression_id": row, "time": ORIGIN + time, "settled_time": ORIGIN + time + wait, "member": member,
-         "post_id": post, "surface": surface, "position": 0, "device": "web", "click": click}
+         "post_id": post, "surface": surface, "place": 0, "device": "web", "click": click}
         for row, (time, wait, member, post, surface, click) in enumerate(history.shown)
     ]  # fmt: skip
     rows = {"member_profiles": profiles, "member_recent": recent, "posts": posts, "impressions": shown}

@@ -52,7 +52,7 @@ impressions:
   member: {node: member, column: member}
   item: {node: post, column: post_id}
   surfaces: [feed, email]
-  context: {position: number, device: category}
+  context: {place: number, device: category}
   outcomes: [click]
 tasks:
   click: {label: click, primary: true}
@@ -137,7 +137,7 @@ def impressions(random: np.random.Generator, count: int = 120) -> pd.DataFrame:
         "surface": random.choice(np.array(SURFACES), count),
         "time": shown,
         "settled_time": shown + timedelta(minutes=10),
-        "position": random.integers(0, 9, count),
+        "place": random.integers(0, 9, count),
         "device": random.choice(np.array(["phone", "web"]), count),
         "click": random.integers(0, 2, count),
     }

@@ -13,7 +13,7 @@ from tests.serving.world import World
 
 def training_set(world: World, folder: Path) -> Path:
     rows = [
-        {"member": member, "item": item, "surface": "push", "device": device, "position": 3}
+        {"member": member, "item": item, "surface": "push", "device": device, "place": 3}
         for member, item, device in zip(world.keys("member"), world.keys("item"), [None, "phone"] * 5, strict=False)
     ]
     frame = pd.DataFrame(rows)
@@ -29,7 +29,7 @@ def test_the_last_impression_becomes_a_line_that_works(world: World, server: End
     assert instance["member"] == world.keys("member")[8]
     assert instance["items"] == world.keys("item")[8:3:-1]
     assert datetime.fromisoformat(instance["context"].pop("time")).timestamp() * 1e6 == world.as_of + 1
-    assert instance["context"] == {"surface": "push", "position": 3}
+    assert instance["context"] == {"surface": "push", "place": 3}
     line = shlex.split(example_request(world.spec, folder, server, world.as_of + 1))
     assert line[0] == "curl"
     done = subprocess.run([*line, "--noproxy", "*"], capture_output=True, check=True, text=True)

@@ -127,7 +127,7 @@ def post(client: httpx.Client, path: str, content: bytes, headers: dict[str, str
 @given(data=st.data())
 def test_documents(client: httpx.Client, world: World, data: st.DataObject) -> None:
     sound = {
-        predict(world): v1(world, 1, 6, device="phone", position=2),
+        predict(world): v1(world, 1, 6, device="phone", place=2),
         tensors(world): v2(world, 1, 6, explain=("BOOL", [False])),
     }
     path = data.draw(st.sampled_from(list(sound)))
@@ -237,7 +237,7 @@ def told(call: Any, *codes: grpc.StatusCode) -> None:
 @given(data=st.data())
 def test_messages(infer: Any, world: World, data: st.DataObject) -> None:
     message = request(world, 1, 6)
-    names = st.sampled_from(["member", "items", "surface", "time", "position", "device", "explain", ""])
+    names = st.sampled_from(["member", "items", "surface", "time", "place", "device", "explain", ""])
     for _ in range(data.draw(st.integers(0, 3))):
         tensor = data.draw(st.sampled_from(list(message.inputs))) if data.draw(st.booleans()) else message.inputs.add()
         tensor.name, tensor.datatype = data.draw(names), data.draw(DATATYPES)

@@ -53,8 +53,8 @@ def refused(stub: GRPCInferenceServiceStub, message: protocol.ModelInferRequest,
 
 def test_grpc_answers_as_rest_does(stub: GRPCInferenceServiceStub, client: Any, world: World) -> None:
     items = world.keys("item")
-    answer = stub.ModelInfer(request(world, *items, position=("FP32", [3.0])), timeout=20)
-    context = {"surface": "push", "time": "2026-01-20T09:00:00Z", "position": 3}
+    answer = stub.ModelInfer(request(world, *items, place=("FP32", [3.0])), timeout=20)
+    context = {"surface": "push", "time": "2026-01-20T09:00:00Z", "place": 3}
     document = {"instances": [{"member": world.keys("member")[1], "items": items, "context": context}]}
     slate = client.post(f"/v1/models/{world.name}:predict", json=document).json()["predictions"][0]["slate"]
     found = {output.name: output.contents for output in answer.outputs}
@@ -112,8 +112,8 @@ BAD: dict[str, dict[str, Any]] = {
     "no UTF-8": {"surface": ("BYTES", [b"\xff\xfe"])},
     "a long text": {"device": ("BYTES", [b"x" * 2_000_000])},
     "bad time": {"time": ("BYTES", [b"now"])},
-    "NaN": {"position": ("FP64", [float("nan")])},
-    "infinity": {"position": ("FP32", [float("inf")])},
+    "NaN": {"place": ("FP64", [float("nan")])},
+    "infinity": {"place": ("FP32", [float("inf")])},
 }
 
 

@@ -15,7 +15,7 @@ LIMITS = Limits()
 
 def test_v1_ranks_a_slate(client: httpx.Client, world: World, predict: str) -> None:
     items = world.keys("item")
-    answer = client.post(predict, json=v1(world, items[0], 777, items[3], device="phone", position=2))
+    answer = client.post(predict, json=v1(world, items[0], 777, items[3], device="phone", place=2))
     assert answer.status_code == 200
     (prediction,) = answer.json()["predictions"]
     assert (prediction["member"], prediction["model_version"]) == (world.keys("member")[1], world.version)
@@ -38,7 +38,7 @@ def test_every_part_of_a_request_counts(client: httpx.Client, world: World, pred
         v1(world, items[0], time=moment, surface="email"),
         v1(world, items[0], time="2026-01-20T10:00:00Z"),
         v1(world, items[0], time=moment, device="phone"),
-        v1(world, items[0], time=moment, position=7),
+        v1(world, items[0], time=moment, place=7),
     ]
     answers = [client.post(predict, json=variant).json()["predictions"][0]["slate"][0] for variant in variants]
     assert len({answer["probabilities"]["click"] for answer in answers}) == len(variants)

@@ -16,10 +16,10 @@ LIMITS = Limits()
 
 def test_v2_answers_as_v1_does(client: httpx.Client, world: World, predict: str, infer: str) -> None:
     items, moment = world.keys("item"), "2026-01-20T09:00:00Z"
-    (expected,) = client.post(predict, json=v1(world, *items, time=moment, device="phone", position=3)).json()[
+    (expected,) = client.post(predict, json=v1(world, *items, time=moment, device="phone", place=3)).json()[
         "predictions"
     ]
-    context = {"time": ("BYTES", [moment]), "device": ("BYTES", ["phone"]), "position": ("FP64", [3.0])}
+    context = {"time": ("BYTES", [moment]), "device": ("BYTES", ["phone"]), "place": ("FP64", [3.0])}
     answer = client.post(infer, json=v2(world, *items, **context))
     found = outputs(answer)
     assert found["items"] == [ranked["item"] for ranked in expected["slate"]]
@@ -45,7 +45,7 @@ def test_v2_says_what_it_takes(client: httpx.Client, world: World) -> None:
         "items",
         "surface",
         "time",
-        "position",
+        "place",
         "device",
         "explain",
     }
@@ -146,7 +146,7 @@ BAD_TENSORS: dict[str, dict[str, Any]] = {
     "unknown tensor": {"price": ("FP64", [1.0])},
     "another datatype": {"items": ("FP32", [1.0])},
     "no datatype of the protocol": {"items": ("TEXT", [1])},
-    "half-precision": {"position": ("FP16", [1.0])},
+    "half-precision": {"place": ("FP16", [1.0])},
     "text in integers": {"items": ("INT64", ["1"])},
     "fractions in integers": {"items": ("INT64", [1.5])},
     "bools in integers": {"items": ("INT64", [True])},

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.columns import REQUEST
 from models.spec import parse_spec
 from serving.errors import RequestError
 from serving.limits import Limits
 from serving.request import RankingRequest, RequestParser
+from serving.tensors import TensorNames
 from tests.serving.world import TEXT
 
 SPEC = parse_spec(TEXT)
@@ -20,10 +22,10 @@ def document(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_request_is_read_as_it_was_meant() -> None:
-    context = {"time": "2026-01-20T09:00:00+02:00", "position": 4, "device": "phone"}
+    context = {"time": "2026-01-20T09:00:00+02:00", "place": 4, "device": "phone"}
     (request,) = PARSER.parse(document(context=context))
     moment = 1768892400_000_000
-    assert request == RankingRequest(1, (2, 3), "push", moment, {"position": 4.0, "device": "phone"})
+    assert request == RankingRequest(1, (2, 3), "push", moment, {"place": 4.0, "device": "phone"})
 
 
 def test_time_and_context_may_be_left_out() -> None:
@@ -53,13 +55,13 @@ BAD = {
     "unknown surface": document(context={"surface": "fax"}),
     "surface of another type": document(context={"surface": 3}),
     "unknown context column": document(context={"price": 3}),
-    "NaN": document(context={"position": float("nan")}),
-    "infinity": document(context={"position": float("inf")}),
-    "a number that float32 makes infinite": document(context={"position": 1e39}),
-    "a whole number that float32 rounds": document(context={"position": 2**24 + 1}),
-    "a number beyond floats": document(context={"position": 10**400}),
-    "bool for number": document(context={"position": True}),
-    "text for number": document(context={"position": "4"}),
+    "NaN": document(context={"place": float("nan")}),
+    "infinity": document(context={"place": float("inf")}),
+    "a number that float32 makes infinite": document(context={"place": 1e39}),
+    "a whole number that float32 rounds": document(context={"place": 2**24 + 1}),
+    "a number beyond floats": document(context={"place": 10**400}),
+    "bool for number": document(context={"place": True}),
+    "text for number": document(context={"place": "4"}),
     "number for text": document(context={"device": 4}),
     "a text that is too long": document(context={"device": "x" * 9}),
     "half a surrogate": document(context={"device": "\ud800"}),
@@ -94,3 +96,8 @@ def test_whatever_comes_is_a_request_or_refused(member: Any, items: Any, context
         except RequestError:
             continue
         assert all(isinstance(request, RankingRequest) for request in requests)
+
+
+def test_every_tensor_beside_the_context_is_a_name_that_no_context_column_may_have() -> None:
+    spec = parse_spec(TEXT)
+    assert tuple(sorted(TensorNames(spec).inputs().keys() - spec.impressions.context.keys())) == tuple(sorted(REQUEST))

@@ -98,7 +98,7 @@ def test_a_slate_falls_by_the_primary_task(scorer: Scorer, state: OnlineState) -
     assert not slate.cold.any()
     assert not slate.capped.any()
     assert by_item(slate, slate.features["item_counts_exposures"]) == {10: 0.0, 11: 1.0, 12: 2.0}
-    assert (slate.features["device"], slate.features["position"]) == ("phone", None)
+    assert (slate.features["device"], slate.features["place"]) == ("phone", None)
 
 
 @pytest.mark.parametrize("fault", ["of another version", "of another size", "not finite"])

@@ -29,8 +29,8 @@ def slates(number: int, candidates: int, seen: float) -> list[Tensor]:
     times = torch.full((number * candidates,), GRAPH.schema.window("test").end)
     activities = sampler.activities(some(MEMBERS, number), times[:number], RANKER.sequence_length)
     mask = activities.mask & (torch.rand(number, RANKER.sequence_length, generator=dice) < seen)
-    device, position = [["phone", "desktop", "other"][i] for i in some(3, number)], some(9, number, candidates).float()
-    columns = [{"device": d, "position": p.numpy()} for d, p in zip(device, position, strict=True)]
+    device, place = [["phone", "desktop", "other"][i] for i in some(3, number)], some(9, number, candidates).float()
+    columns = [{"device": d, "place": p.numpy()} for d, p in zip(device, place, strict=True)]
     numbers, categories = MODEL.encoding.encode_impressions(columns, candidates)
     with torch.no_grad():
         tokens = RANKER.item_tokens(encoded, sampler.tree("item", items.clamp(min=-1), times))

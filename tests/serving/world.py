@@ -54,7 +54,7 @@ impressions:
   member: {node: member, column: member}
   item: {node: item, column: item}
   surfaces: [email, push]
-  context: {position: number, device: category}
+  context: {place: number, device: category}
   outcomes: [click, dwell]
 tasks:
   click: {label: click, primary: true}
@@ -81,7 +81,7 @@ _IMPRESSIONS = pa.schema(
         **dict.fromkeys(("time", "settled_time"), _MOMENT),
         **dict.fromkeys(("surface", "device"), pa.string()),
         **dict.fromkeys(("click", "dwell"), pa.int8()),
-        "position": pa.float32(),
+        "place": pa.float32(),
     }
 )
 # So narrow that the two sides need different numbers of rows for their features.
