@@ -63,10 +63,12 @@ def server_process(
     port = free_port(LOOPBACK)
     while (grpc_port := free_port(LOOPBACK)) == port:
         pass
+    registry = Registry(product.tracking_uri)
     settings = Settings(
         name=product.name,
         version=product.version,
-        bundle=str(Registry(product.tracking_uri).download(product.name, product.version, folder / "bundle")),
+        bundle=str(registry.download(product.name, product.version, folder / "bundle")),
+        digest=registry.digest(product.name, product.version),
         store_config=str(product.store_config),
         served=str(folder / "served"),
         port=port,

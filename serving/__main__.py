@@ -11,6 +11,7 @@ from serving.deployment.errors import DeploymentError, VerdictError
 from serving.errors import EndpointError, RegistryError, UnavailableError
 from serving.packages import command as packages
 from serving.packages.errors import PackageError
+from serving.signing import SIGNING_KEY, VERIFY_KEY, new_keys
 
 _VERSIONS = 10
 """So many are listed."""
@@ -21,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 for a failure, 3 for ``status`` of an endpoint that is not up."""
     options = _parser().parse_args(arguments)
     commands = {"up": _up, "down": _down, "status": _status, "versions": _versions, "package": packages.run}
+    commands |= {"keys": _keys, "sign": _sign}
     try:
         return commands.get(options.command, deployment.run)(options)
     except _ERRORS as error:
@@ -50,6 +52,12 @@ def _parser() -> argparse.ArgumentParser:
     deployment.add_target(status)
     summary = "list the registered versions, with what the gate said"
     model_options.add(commands.add_parser("versions", help=summary, description=summary))
+    summary = "print a new pair of keys: the secret one to sign versions with, and the one to verify them with"
+    commands.add_parser("keys", help=summary, description=summary)
+    summary = f"sign a registered version with the key of {SIGNING_KEY}"
+    sign = commands.add_parser("sign", help=summary, description=summary)
+    model_options.add(sign)
+    sign.add_argument("--version", help="version (default: the champion)")
     deployment.add(commands)
     packages.add(commands)
     return parser
@@ -59,7 +67,7 @@ def _up(options: argparse.Namespace) -> int:
     registry, name = model_options.find(options)
     if options.target == "cluster":
         version = options.version or registry.require_champion(name)
-        deployment.cluster(options, name, version).apply()
+        deployment.cluster(options, registry, name, version).apply()
         print(f"up: {name} version {version} on the cluster\nnext: python -m serving status --target cluster")
         return 0
     served = endpoint.up(
@@ -86,8 +94,8 @@ def _down(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     if options.target == "cluster":
-        _, name = model_options.find(options)
-        for revision, percent in deployment.cluster(options, name, "").traffic().items():
+        registry, name = model_options.find(options)
+        for revision, percent in deployment.cluster(options, registry, name, "").traffic().items():
             print(f"{revision}: {percent} % of the traffic")
         return 0
     found = endpoint.status(options.state)
@@ -108,6 +116,20 @@ def _versions(options: argparse.Namespace) -> int:
     for version, decision in islice(registry.decisions(name).items(), _VERSIONS):
         print(f"version {version}: {decision or 'was not asked'}{roles.get(version, '')}")
     print("next: python -m serving canary --version V, where the gate said promote")
+    return 0
+
+
+def _keys(options: argparse.Namespace) -> int:
+    secret, public = new_keys()
+    print(f"{SIGNING_KEY}={secret}\n{VERIFY_KEY}={public}")
+    print("next: keep the first where versions are registered, set the second where they are served", file=sys.stderr)
+    return 0
+
+
+def _sign(options: argparse.Namespace) -> int:
+    registry, name = model_options.find(options)
+    version = options.version or registry.require_champion(name)
+    print(f"signed: {name} version {version}, digest {registry.sign(name, version)}")
     return 0
 
 

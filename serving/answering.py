@@ -20,7 +20,7 @@ from serving.call import deadline, request_id
 from serving.errors import OverloadedError, RequestError, UnavailableError
 from serving.limits import Limits
 from serving.reader import OnlineState
-from serving.request import RankingRequest, RequestParser
+from serving.request import Key, RankingRequest, RequestParser
 from serving.scorer import SlateInputs
 from serving.served import ServedLog
 from serving.service import RankingService
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kserve import InferRequest, InferResponse
 
 _RETRY_SECONDS = 0.5
+_OFFERED = 20
 _From = TypeVar("_From")
 _To = TypeVar("_To")
 _logger = logging.getLogger("heliograph")
@@ -77,6 +78,11 @@ class Answering:
         # Reasons take long: they are found one slate after the other, beside the scoring.
         self._explaining = ThreadPoolExecutor(1, thread_name_prefix="explain")
         self._store_answers = True
+
+    @property
+    def most_shown(self) -> list[Key]:
+        """Some items that were shown often while the model was trained, for who has no slate at hand."""
+        return self._service.prior.most_shown(_OFFERED)
 
     async def start(self) -> None:
         """Read the store until it has answered once."""

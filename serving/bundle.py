@@ -1,22 +1,29 @@
 """A version of the model as one folder: the artifact's files, with spec, metrics, data digests, card and prior.
 
-``bundle.json`` holds the digest of every file. A bundle IS a model artifact: ``load_model`` and ``Scorer`` read it.
+``bundle.json`` holds the digest of every file; its own digest is the bundle's, and stands where the bundle cannot
+change it: in the registry, in a worker's settings, in the InferenceService. A bundle IS a model artifact:
+``load_model`` and ``Scorer`` read it.
 """
 
 import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from models.files import sha256_of_file
+from models.sealed import SealError, json_object, plain_files, read_plain, stated_files
 from models.spec import Spec, parse_spec
 from serving.card import model_card
 from serving.errors import RegistryError
 from serving.prior import FILE, Prior
 
 MANIFEST = "bundle.json"
+SIGNATURE = "bundle.sig"
+"""Beside the manifest, where the version was signed; no part of what the manifest names."""
 SPEC = "spec.json"
 _PARTS = ("manifest.json", "metrics.json", "data.json", "MODEL_CARD.md", SPEC, FILE)
 
@@ -42,14 +49,16 @@ def write_bundle(
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        shutil.copytree(model, draft, dirs_exist_ok=True)
+        for name in _plain(model):
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            (draft / name).write_bytes(read_plain(model, name))
         training = _read_json(draft / "training.json")
         (draft / SPEC).write_text(spec.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
         (prior or Prior.empty(spec)).write(draft / FILE, spec)
         _write_json(draft / "metrics.json", metrics)
         _write_json(draft / "data.json", data)
         (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training), encoding="utf-8")
-        files = {name: sha256_of_file(draft / name) for name in _files(draft)}
+        files = {name: sha256_of_file(draft / name) for name in plain_files(draft)}
         _write_json(draft / MANIFEST, {"format": 1, "files": files})
         draft.rename(folder)
     finally:
@@ -57,43 +66,81 @@ def write_bundle(
     return folder
 
 
-def verify_bundle(folder: Path) -> str:
-    """Check every file against its digest; returns the digest of the whole. Raises RegistryError."""
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle in memory: every file was read once, and what is here is what was verified."""
+
+    folder: Path
+    digest: str
+    """SHA-256 in hex of the manifest, which holds the digest of every other file."""
+    files: Mapping[str, bytes]
+    """By name, without the manifest."""
+    signature: str
+    """``serving.signing``; "" where it was not signed."""
+
+    @property
+    def spec(self) -> Spec:
+        """The spec that it was made with."""
+        return parse_spec(self.files[SPEC].decode("utf-8"), str(self.folder / SPEC))
+
+
+def read_bundle(folder: Path, digest: str = "") -> Bundle:
+    """Read a bundle and check every file against the manifest, and that against ``digest`` ("" = any).
+
+    Raises RegistryError for a file that was changed, added, removed or renamed, or that is no plain file.
+    """
     path = folder / MANIFEST
     if not path.is_file():
         raise RegistryError(
             f"{folder}: expected a bundle; found no {MANIFEST}. Write it with serving.bundle.write_bundle."
         )
     try:
-        files: dict[str, str] = _read_json(path)["files"]
-    except (ValueError, KeyError, TypeError):
-        raise RegistryError(f"{path}: expected JSON with the digests of the files; found something else.") from None
-    found = _files(folder)
-    if found != sorted(files):
-        differing = sorted(set(found) ^ set(files))
-        raise RegistryError(f"{folder}: expected the files that {MANIFEST} names; found a difference in {differing}.")
-    for part in _PARTS:
-        if part not in files:
-            raise RegistryError(f"{folder}: expected the file {part}; found none.")
-    for name, expected in files.items():
-        actual = sha256_of_file(folder / name)
-        if actual != expected:
+        raw = read_plain(folder, MANIFEST)
+        found = sha256(raw).hexdigest()
+        if digest and found != digest:
             raise RegistryError(
-                f"{folder / name}: expected sha256 {expected[:12]}...; found {actual[:12]}... Register it anew."
+                f"{path}: expected digest {digest[:12]}..., as it was registered; found {found[:12]}... The bundle was "
+                "changed: put the version up again, or register it anew."
             )
-    return sha256_of_file(path)
+        stated = stated_files(json_object(raw, path), path)
+        here = [name for name in plain_files(folder) if name not in (MANIFEST, SIGNATURE)]
+        if here != sorted(stated):
+            differing = sorted(set(here) ^ set(stated))
+            raise RegistryError(
+                f"{folder}: expected the files that {MANIFEST} names; found a difference in {differing}."
+            )
+        for part in _PARTS:
+            if part not in stated:
+                raise RegistryError(f"{folder}: expected the file {part}; found none.")
+        files = {name: read_plain(folder, name) for name in stated}
+        signed = read_plain(folder, SIGNATURE).decode("utf-8", "replace") if (folder / SIGNATURE).exists() else ""
+    except SealError as error:
+        raise RegistryError(f"{error}. Register it anew.") from None
+    for name, content in files.items():
+        actual = sha256(content).hexdigest()
+        if actual != stated[name]:
+            raise RegistryError(
+                f"{folder / name}: expected sha256 {stated[name][:12]}...; found {actual[:12]}... Register it anew."
+            )
+    return Bundle(folder, found, files, signed.strip())
+
+
+def verify_bundle(folder: Path) -> str:
+    """Check every file against its digest; returns the digest of the whole. Raises RegistryError."""
+    return read_bundle(folder).digest
 
 
 def read_spec(folder: Path) -> Spec:
-    """The spec that a bundle was made with."""
-    path = folder / SPEC
-    return parse_spec(path.read_text(encoding="utf-8"), str(path))
+    """The spec that a bundle was made with; verified. Raises RegistryError."""
+    return read_bundle(folder).spec
 
 
-def _files(folder: Path) -> list[str]:
-    """Every file but the manifest, relative, sorted."""
-    names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return sorted(name for name in names if name != MANIFEST)
+def _plain(model: Path) -> list[str]:
+    """The files of a model artifact: none may be a link to another place."""
+    try:
+        return plain_files(model)
+    except SealError as error:
+        raise RegistryError(f"{error}. Train the model again.") from None
 
 
 def _read_json(path: Path) -> Any:

@@ -1,20 +1,22 @@
 """The predictor's container: a registered version, named by the environment, fetched, verified and served.
 
 ``python -m serving.container``; deploy/*.yaml set the variables. HELIOGRAPH_MODEL and HELIOGRAPH_VERSION say what to
-serve, MLFLOW_TRACKING_URI where it is registered, HELIOGRAPH_STORE (default: feature_store.cluster.yaml of the image)
-where its features are, HELIOGRAPH_WORK where the bundle and the served log may be written, HELIOGRAPH_LIMITS (JSON)
-what of ``Limits`` is not the default. HTTP is at PORT, which Knative sets, gRPC at HELIOGRAPH_GRPC_PORT (default: 8081,
-as KServe's own servers have it).
+serve, HELIOGRAPH_DIGEST what its bundle must be (default: what the registry says), MLFLOW_TRACKING_URI where it is
+registered, HELIOGRAPH_STORE (default: feature_store.cluster.yaml of the image) where its features are, HELIOGRAPH_WORK
+where the bundle and the served log may be written, HELIOGRAPH_LIMITS (JSON) what of ``Limits`` is not the default. HTTP
+is at PORT, which Knative sets, gRPC at HELIOGRAPH_GRPC_PORT (default: 8081, as KServe's own servers have it). A
+container that is started again in its pod finds the bundle there, and needs no registry.
 """
 
 import os
 import sys
 from pathlib import Path
 
-from serving.errors import EndpointError, RegistryError
+from serving.deployment.inference_service import DIGEST
+from serving.errors import EndpointError
 from serving.limits import limits_of
 from serving.registry import SLOT, Registry
-from serving.runtime import serve
+from serving.runtime import REFUSED, serve
 from serving.settings import Settings
 
 _EVERYWHERE = "0.0.0.0"
@@ -30,19 +32,33 @@ def settings_of(environment: dict[str, str]) -> Settings:
     if not store.is_file():
         raise EndpointError(f"HELIOGRAPH_STORE: expected a feature_store.yaml; found none at {store}")
     work = Path(environment.get("HELIOGRAPH_WORK", "/tmp/heliograph"))
-    registry = Registry(tracking_uri)
+    registry, given = Registry(tracking_uri), environment.get(DIGEST, "")
+    bundle = registry.download(name, version, work / "models" / f"{name}-{version}", given)
+    digest = given or registry.digest(name, version)
     return Settings(
         name=name,
         version=version,
-        bundle=str(registry.download(name, version, work / "models" / f"{name}-{version}").resolve()),
+        bundle=str(bundle.resolve()),
+        digest=digest,
         store_config=str(store),
         served=str((work / "served").resolve()),
         port=_number("PORT", environment.get("PORT", "8080")),
         grpc_port=_number("HELIOGRAPH_GRPC_PORT", environment.get("HELIOGRAPH_GRPC_PORT", "8081")),
         host=environment.get("HELIOGRAPH_HOST", _EVERYWHERE),
         limits=limits_of(environment),
-        slot=registry.tags(name, version).get(SLOT, ""),
+        slot=_slot(registry, name, version, work / "slots" / f"{name}-{version}"),
     )
+
+
+def _slot(registry: Registry, name: str, version: str, noted: Path) -> str:
+    """Where the version's vectors are: noted once it is known, so that a restart does not need the registry."""
+    if noted.is_file():
+        return noted.read_text(encoding="utf-8")
+    slot = registry.tags(name, version).get(SLOT, "")
+    if slot:
+        noted.parent.mkdir(parents=True, exist_ok=True)
+        noted.write_text(slot, encoding="utf-8")
+    return slot
 
 
 def _needed(environment: dict[str, str], variable: str) -> str:
@@ -61,11 +77,10 @@ def _number(variable: str, value: str) -> int:
 def main() -> int:
     """Serve until SIGTERM; the exit status is 1 where there is nothing that can be served."""
     try:
-        settings = settings_of(dict(os.environ))
-    except (EndpointError, RegistryError) as error:
+        serve(settings_of(dict(os.environ)))
+    except REFUSED as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    serve(settings)
     return 0
 
 

@@ -1,18 +1,24 @@
 """Everything that answers, into memory: bundle, store, served log. The same for every runtime; knows no server."""
 
+import logging
 from pathlib import Path
 
 from models.features import SLOTS
 from serving.answering import Answering
-from serving.bundle import read_spec
+from serving.bundle import Bundle, read_bundle
 from serving.prior import FILE, Prior
 from serving.served import ServedLog
 from serving.service import RankingService
 from serving.settings import Settings
+from serving.signing import check_signature, verify_key
 
 
 def load(settings: Settings) -> Answering:
-    """Load and warm the model of the settings; ``Answering.start`` then waits for the store, in the caller's loop."""
+    """Load and warm the model of the settings; ``Answering.start`` then waits for the store, in the caller's loop.
+
+    Raises RegistryError for a bundle that is not the one that was put up, or not signed as it must be.
+    """
+    bundle = verified(settings)  # before anything slow
     import torch
 
     from feature_repo.push import slot_of
@@ -20,12 +26,24 @@ def load(settings: Settings) -> Answering:
     from serving.scorer import Scorer
 
     torch.set_num_threads(1)  # slates are small and come side by side
-    bundle, limits = Path(settings.bundle), settings.limits
-    spec = read_spec(bundle)
+    limits, spec = settings.limits, bundle.spec
     store = Path(settings.store_config)
     # Where nothing was pushed yet every member is answered cold, from whichever slot.
     slot = settings.slot or slot_of(store.parent.parent, settings.version) or SLOTS[0]
     reader = OnlineReader(store, spec, slot, limits.store_seconds)
-    service = RankingService(spec, Scorer(bundle), reader, settings.version, Prior.read(bundle / FILE))
+    scorer, prior = Scorer(bundle.folder, bundle.files), Prior.read(bundle.files[FILE])
+    service = RankingService(spec, scorer, reader, settings.version, prior)
     service.warm()
     return Answering(settings.name, service, ServedLog(Path(settings.served), settings.name), limits)
+
+
+def verified(settings: Settings) -> Bundle:
+    """The bundle of the settings, read once; nothing of its folder is looked at after that. Raises RegistryError."""
+    if not settings.digest:
+        logging.getLogger("heliograph").warning(
+            "the settings name no digest: the bundle is checked against its own manifest alone; put it up again"
+        )
+    bundle = read_bundle(Path(settings.bundle), settings.digest)
+    key = verify_key(settings.verify_key)
+    check_signature(settings.name, settings.version, bundle.digest, bundle.signature, key)
+    return bundle

@@ -1,6 +1,7 @@
 """The popularity prior: how often each item was answered in the train window. It ranks while the store is away."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,10 @@ class Prior:
         places = [self._places.get(item, -1) for item in items]
         return {task: rates[places] for task, rates in self._rates.items()}
 
+    def most_shown(self, count: int) -> list[int | str]:
+        """The items that were shown most in the train window, first."""
+        return list(islice(self._places, count))
+
     def write(self, path: Path, spec: Spec) -> None:
         """As Parquet: one row an item, and one without a key for all others."""
         kind = pa.int64() if spec.nodes[spec.impressions.item.node].key_type == "int" else pa.string()
@@ -72,9 +77,9 @@ class Prior:
         )
 
     @classmethod
-    def read(cls, path: Path) -> "Prior":
-        """Back from Parquet."""
-        table = parquet.read_table(path)
+    def read(cls, source: Path | bytes) -> "Prior":
+        """Back from Parquet: a file, or what was in one."""
+        table = parquet.read_table(pa.BufferReader(source) if isinstance(source, bytes) else source)
         rates = {name: table[name].to_numpy() for name in table.column_names if name != "item"}
         items = table["item"].to_pylist()[:-1]
         return cls(

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.served import model_name
-from serving.bundle import read_spec, verify_bundle
+from serving.bundle import SIGNATURE, read_bundle
 from serving.errors import RegistryError
+from serving.signing import SIGNING_KEY, check_signature, signature, signing_key, verify_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,6 +24,8 @@ CHAMPION, CANDIDATE = "champion", "candidate"
 DIGEST = "heliograph.digest"
 GATE = "gate"
 """The tag that says what the gate decided; the whole verdict lies in the bundle."""
+SIGNED = "heliograph.signature"
+"""The tag with what the signing key says of a version (``serving.signing``)."""
 SLOT = "heliograph.slot"
 """The tag that says in which slot of the online store a version's vectors are."""
 _ARTIFACTS = "bundle"
@@ -38,12 +41,15 @@ class Registry:
         """Register the bundle at ``folder`` (``serving.bundle``) as a new version of ``name``; returns its number.
 
         A kill at any moment leaves no half-written version: the artifacts are logged to a run first, the version with
-        its digest is created in one transaction after that, and the alias ``candidate`` moves last.
+        its digest is created in one transaction after that, and the alias ``candidate`` moves last. It is signed where
+        the environment has a key. Raises RegistryError.
         """
-        digest = verify_bundle(folder)
+        bundle = read_bundle(folder)
+        digest = bundle.digest
+        signing_key()  # one that cannot be read is said before anything is written
         client = self._client()
         run = client.create_run(
-            self._experiment(client, read_spec(folder).name), tags={DIGEST: digest}, run_name=f"bundle of {name}"
+            self._experiment(client, bundle.spec.name), tags={DIGEST: digest}, run_name=f"bundle of {name}"
         )
         try:
             client.log_artifacts(run.info.run_id, str(folder), _ARTIFACTS)
@@ -58,6 +64,9 @@ class Registry:
             run_id=run.info.run_id,
             tags={**(tags or {}), DIGEST: digest},
         )
+        signed = signature(name, str(version.version), digest)
+        if signed is not None:
+            client.set_model_version_tag(name, version.version, SIGNED, signed)
         client.set_registered_model_alias(name, CANDIDATE, version.version)
         return str(version.version)
 
@@ -110,33 +119,71 @@ class Registry:
         self._version(client, name, version)
         client.set_model_version_tag(name, version, key, value)
 
-    def download(self, name: str, version: str, folder: Path) -> Path:
+    def digest(self, name: str, version: str) -> str:
+        """The digest of a version's bundle. Raises RegistryError."""
+        return str(self._version(self._client(), name, version).tags[DIGEST])
+
+    def sign(self, name: str, version: str) -> str:
+        """Sign a registered version, whose artifacts are fetched and verified first; returns its digest.
+
+        Raises RegistryError, also where the environment has no key.
+        """
+        if signing_key() is None:
+            raise RegistryError(f"{SIGNING_KEY}: expected the key to sign with in the environment; found none. Set it.")
+        client = self._client()
+        digest = str(self._version(client, name, version).tags[DIGEST])
+        with tempfile.TemporaryDirectory() as scratch:
+            self._fetch(client, name, version, digest, Path(scratch) / "bundle")
+        client.set_model_version_tag(name, version, SIGNED, signature(name, version, digest))
+        return digest
+
+    def download(self, name: str, version: str, folder: Path, digest: str = "") -> Path:
         """Bring a version's bundle to ``folder``, verified; returns ``folder``. What is there and intact stays.
 
-        Raises RegistryError for an unknown version or a file whose digest differs.
+        ``digest``: what it must be ("" = as the registry says); where that is in the folder, the registry is not asked.
+        Raises RegistryError for an unknown version, a file whose digest differs, and a signature that is not the one
+        that it must have.
         """
+        if digest and _intact(name, version, folder, digest):
+            return folder
+        client = self._client()
+        tags = self._version(client, name, version).tags
+        expected, signed = tags[DIGEST], tags.get(SIGNED, "")
+        if digest not in ("", expected):
+            raise RegistryError(
+                f"{name} version {version}: expected digest {digest[:12]}..., as it was deployed; found "
+                f"{expected[:12]}... in the registry. Deploy it anew, or find out who changed it."
+            )
+        check_signature(name, version, expected, signed, verify_key())
+        if not _intact(name, version, folder, expected):
+            self._fetch(client, name, version, expected, folder, signed)
+        return folder
+
+    def _fetch(
+        self, client: "MlflowClient", name: str, version: str, expected: str, folder: Path, signed: str = ""
+    ) -> None:
+        """Put the artifacts of a version in the place of ``folder``, with its signature; verified before that."""
         from mlflow.artifacts import download_artifacts
 
-        client = self._client()
-        expected = self._version(client, name, version).tags[DIGEST]
-        if folder.is_dir() and _intact(folder, expected):
-            return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             uri = client.get_model_version_download_uri(name, version)
             fetched = Path(download_artifacts(artifact_uri=uri, dst_path=str(draft), tracking_uri=self.tracking_uri))
-            found = verify_bundle(fetched)
+            found = read_bundle(fetched).digest
             if found != expected:
                 raise RegistryError(
                     f"{name} version {version}: expected digest {expected[:12]}...; found {found[:12]}... "
                     "Its artifacts were changed after registration: register it anew."
                 )
+            if signed:
+                (fetched / SIGNATURE).write_text(signed, encoding="utf-8")
+            if folder.is_symlink():
+                folder.unlink()
             shutil.rmtree(folder, ignore_errors=True)
             fetched.rename(folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-        return folder
 
     def _client(self) -> "MlflowClient":
         for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
@@ -221,11 +268,14 @@ def _every(answer: Callable[[str | None], Any]) -> list[Any]:
     return found
 
 
-def _intact(folder: Path, expected: str) -> bool:
+def _intact(name: str, version: str, folder: Path, expected: str) -> bool:
+    """Whether the version's bundle is there as it must be, signature included."""
     try:
-        return verify_bundle(folder) == expected
+        found = read_bundle(folder, expected)
+        check_signature(name, version, found.digest, found.signature, verify_key())
     except RegistryError:
         return False
+    return True
 
 
 def _database(tracking_uri: str) -> Path | None:

@@ -11,10 +11,11 @@ from torch import Tensor
 from models.features import impression_features
 from models.graph.schema import FeatureColumn, SeedSchema
 from models.nn.clock import local_clock
-from models.spec import Spec
-from models.training.artifact import load_model
+from models.sealed import SealError, plain_files, read_plain
+from models.spec import Spec, parse_spec
+from models.training.artifact import MANIFEST, model_of
 from models.training.errors import ArtifactError
-from serving.bundle import SPEC, read_spec
+from serving.bundle import SPEC
 from serving.traced import traced
 
 
@@ -48,12 +49,15 @@ class SlateInputs:
 class Scorer:
     """A model artifact, ready to rank slates on the CPU in float32."""
 
-    def __init__(self, folder: Path) -> None:
-        """Reads the artifact's folder; its digests are verified. Raises ArtifactError, also where it is a bundle whose
-        spec is not the one that the model was trained with."""
-        self._model = load_model(folder)
-        if (folder / SPEC).is_file():
-            _check(folder, self._model.schema.seeds, read_spec(folder))
+    def __init__(self, folder: Path, files: Mapping[str, bytes] | None = None) -> None:
+        """``files``: the artifact's, as they were read and verified (``serving.bundle.read_bundle``); None = they are
+        read from the folder, once. Raises ArtifactError for a digest that differs, and for a bundle whose spec is not
+        the one that the model was trained with."""
+        files = _read(folder) if files is None else files
+        self._model = model_of(files, folder)
+        if SPEC in files:
+            spec = parse_spec(files[SPEC].decode("utf-8"), str(folder / SPEC))
+            _check(folder, self._model.schema.seeds, spec)
         self.ranker = ranker = self._model.ranker.eval()
         with torch.inference_mode():
             cold_member, cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
@@ -156,6 +160,15 @@ class Scorer:
         """S arrays (..., n * w) as one tensor (S, ..., n, w)."""
         stacked = np.stack(slates)
         return torch.from_numpy(stacked.reshape(*stacked.shape[:-1], -1, self.width))
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder}: expected a model artifact; found no {MANIFEST}: train or download it again")
+    try:
+        return {name: read_plain(folder, name) for name in plain_files(folder)}
+    except SealError as error:
+        raise ArtifactError(f"{error}: train or download it again") from None
 
 
 def _check(folder: Path, model: SeedSchema, spec: Spec) -> None:

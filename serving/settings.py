@@ -15,7 +15,7 @@ class Settings:
     """Model name in the endpoint's addresses."""
     version: str
     bundle: str
-    """Folder of the verified bundle."""
+    """Folder of the bundle; it is verified whenever it is loaded."""
     store_config: str
     """A feature_store.yaml with absolute paths."""
     served: str
@@ -28,6 +28,11 @@ class Settings:
     token_file: str = ""
     """A file with the token that callers must show; "" = none, unless the environment has one (``serving.token``)."""
 
+    digest: str = ""
+    """Of the bundle, as the registry had it when the version was put up: checked at every load. "" = not told (of an
+    older release): the bundle is checked against its own manifest alone."""
+    verify_key: str = ""
+    """The key that the version must be signed with, unless the environment says another (``serving.signing``)."""
     slot: str = ""
     """Where the store holds the version's vectors (``models.features.SLOTS``); "" = looked up beside the store."""
 

@@ -1,22 +1,14 @@
 """What is answered, and by what: the scores of a slate, from a real worker of a small professional world."""
 
-import atexit
 import json
-import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import httpx
 import numpy as np
 
 from benchmarks.faults.fault import Fault, expect
-from benchmarks.served_world import ServedWorld, build
-from benchmarks.server_process import server_process
-from serving.limits import Limits
+from benchmarks.faults.professional import Served, awaited, served_world
 
 _ITEMS = 60
 """Of a slate."""
@@ -24,63 +16,9 @@ _MEMBERS = 25
 """So many are asked for: enough that every rule of the spec has something to do."""
 
 
-class Served(NamedTuple):
-    """A world and a worker of it."""
-
-    world: ServedWorld
-    client: httpx.Client
-    grpc: str
-    """Address."""
-    log: Path
-    """The served log's folder."""
-
-
-def _lasting(stack: ExitStack) -> Path:
-    """A folder that is there until the process ends."""
-    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="answers_", ignore_cleanup_errors=True)))
-
-
-@cache
-def _stack() -> ExitStack:
-    stack = ExitStack()
-    atexit.register(stack.close)
-    return stack
-
-
-@cache
-def _world() -> ServedWorld:
-    return build(_lasting(_stack()), None)
-
-
-@cache
-def _served() -> Served:
-    folder = _lasting(_stack())
-    process = _stack().enter_context(server_process(_world(), folder, Limits()))
-    client = _stack().enter_context(httpx.Client(base_url=f"http://{process.address}", timeout=30, trust_env=False))
-    awaited(lambda: process.process.poll() is not None or ready(client), f"a worker; see {process.log}")
-    return Served(_world(), client, process.grpc, folder / "served")
-
-
-def awaited(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any:
-    """What the condition says once it says something true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        expect(time.monotonic() < deadline, f"{what} within {seconds:g} s", "nothing")
-        time.sleep(0.02)
-    return found
-
-
-def ready(client: httpx.Client) -> bool:
-    """Whether the worker is."""
-    try:
-        return client.get("/v2/health/ready").status_code == 200
-    except httpx.TransportError:
-        return False
-
-
 def an_order_is_explained(folder: Path) -> str:
     """Sorted by what an answer shows, over v1, v2 (JSON, binary) and gRPC, the request's order becomes the answer's."""
-    served = _served()
+    served = served_world()
     world, client = served.world, served.client
     met: set[str] = set()
     items = world.items[-_ITEMS:]

@@ -21,6 +21,7 @@ from models.graph.errors import GraphFormatError
 from models.graph.schema import GraphSchema
 from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, moved, tensors_of
 from models.graph.writer import write_tensors
+from models.sealed import Identity, SealError, check_same, hash_plain, json_object, read_plain, stated_files
 
 MANIFEST = "manifest.json"
 FORMAT = 3
@@ -90,10 +91,15 @@ class TemporalGraph:
 
     @classmethod
     def load(cls, folder: Path | str, device: torch.device | str = "cpu") -> "TemporalGraph":
-        """Read a stored graph; on the CPU its tensors are memory-mapped. Raises GraphFormatError."""
+        """Read a stored graph; on the CPU its tensors are memory-mapped. Raises GraphFormatError.
+
+        Every file is hashed first and looked at again once it is open: what was exchanged or written to meanwhile is
+        refused. What is written into a mapped file later is not noticed.
+        """
         folder = Path(folder)
-        manifest = _verified_manifest(folder)
+        manifest, hashed = _verified_manifest(folder)
         schema = GraphSchema.from_json(manifest["schema"])
+        _check_stated(folder, schema, hashed)
 
         def keys(path: Path) -> pa.Array:
             return parquet.read_table(path)["key"].combine_chunks()
@@ -114,7 +120,10 @@ class TemporalGraph:
             manifest=manifest,
         )
         try:
+            check_same(folder, hashed)
             check(graph.schema, graph.nodes, graph.edges, graph.seeds, graph.node_keys)
+        except SealError as error:
+            raise GraphFormatError(f"{error}. {_AGAIN}") from None
         except GraphFormatError as error:
             raise GraphFormatError(f"{folder}: {error}. {_AGAIN}") from None
         if graph.counts() != manifest["counts"]:
@@ -164,28 +173,48 @@ def seal(folder: Path, schema: GraphSchema, counts: dict[str, Any], extra: dict[
     return manifest
 
 
-def _verified_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest, after every file that it lists was found whole."""
+def _verified_manifest(folder: Path) -> tuple[dict[str, Any], dict[str, Identity]]:
+    """The manifest, after every file that it lists was found whole; and which files those were."""
     path = folder / MANIFEST
     if not path.is_file():
         raise GraphFormatError(f"{path}: expected the manifest of a stored graph; found no such file. {_AGAIN}")
+    hashed = {}
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        found = manifest["format"]
-        digest, files = manifest.pop("digest"), manifest["files"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise GraphFormatError(f"{path}: expected a graph's manifest in JSON; found {error!r}. {_AGAIN}") from None
-    if found != FORMAT:
-        raise GraphFormatError(f"{path}: expected format {FORMAT}; found {found!r}. {_AGAIN}")
-    if sha256_of_json(manifest) != digest:
-        raise GraphFormatError(f"{path}: expected its own digest {digest[:12]}; found another content. {_AGAIN}")
-    for name, expected in files.items():
-        file = folder / name
-        if not file.is_file():
-            raise GraphFormatError(f"{file}: expected the file that the manifest lists; found none. {_AGAIN}")
-        if (actual := sha256_of_file(file)) != expected:
-            raise GraphFormatError(f"{file}: expected SHA-256 {expected[:12]}; found {actual[:12]}. {_AGAIN}")
-    return {**manifest, "digest": digest}
+        manifest = _manifest(read_plain(folder, MANIFEST), path)
+        found, digest = manifest["format"], manifest.pop("digest")
+        if found != FORMAT:
+            raise GraphFormatError(f"{path}: expected format {FORMAT}; found {found!r}. {_AGAIN}")
+        if sha256_of_json(manifest) != digest:
+            raise GraphFormatError(f"{path}: expected its own digest {digest!s:.12}; found another content. {_AGAIN}")
+        for name, expected in stated_files(manifest, path).items():
+            actual, hashed[name] = hash_plain(folder, name)
+            if actual != expected:
+                file = folder / name
+                raise GraphFormatError(f"{file}: expected SHA-256 {expected[:12]}; found {actual[:12]}. {_AGAIN}")
+    except SealError as error:
+        raise GraphFormatError(f"{error}. {_AGAIN}") from None
+    return {**manifest, "digest": digest}, hashed
+
+
+def _manifest(raw: bytes, path: Path) -> dict[str, Any]:
+    """A JSON object with all that a graph's manifest holds."""
+    try:
+        manifest = json_object(raw, path)
+    except SealError as error:
+        raise GraphFormatError(f"{path}: expected a graph's manifest in JSON; found: {error}. {_AGAIN}") from None
+    for entry in ("format", "digest", "files"):
+        if entry not in manifest:
+            raise GraphFormatError(f"{path}: expected a graph's manifest in JSON; found no {entry!r}. {_AGAIN}")
+    return manifest
+
+
+def _check_stated(folder: Path, schema: GraphSchema, hashed: dict[str, Identity]) -> None:
+    """Nothing is read that the manifest does not list."""
+    edges = [edge_file(folder, edge.name) for edge in schema.edges]
+    nodes = [file(folder, node.name) for node in schema.nodes for file in (node_file, keys_file)]
+    for path in (*edges, *nodes, folder / "seeds.safetensors", folder / "seeds_keys.parquet"):
+        if path.relative_to(folder).as_posix() not in hashed:
+            raise GraphFormatError(f"{path}: expected it in the manifest's list of files; found it missing. {_AGAIN}")
 
 
 def _read_group(kind: type[Group], path: Path, others: dict[str, Any]) -> Group:

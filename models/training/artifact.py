@@ -1,6 +1,7 @@
 """The model artifact: a folder of safetensors and JSON with a digest for every file. No pickle anywhere."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,11 +16,13 @@ from models.graph.schema import GraphSchema
 from models.nn.config import ModelConfig
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
+from models.sealed import SealError, json_object, read_plain, stated_files
 from models.training.calibration import Calibration
 from models.training.errors import ArtifactError
 from models.training.files import write_json
 
 FORMAT = 2
+MANIFEST = "manifest.json"
 _FILES = ("model.safetensors", "model.json", "calibration.json", "training.json")
 
 
@@ -66,13 +69,30 @@ def save_model(model: Model, folder: Path) -> Path:
         write_json(new / "calibration.json", model.calibration.to_json())
         write_json(new / "training.json", model.training)
         files = {name: sha256_of_file(new / name) for name in _FILES}
-        write_json(new / "manifest.json", {"format": FORMAT, "files": files})
+        write_json(new / MANIFEST, {"format": FORMAT, "files": files})
     return folder
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
-    """Read and verify an artifact folder; the model is in evaluation mode. Raises ArtifactError."""
-    files = _verified(Path(folder))
+    """Read and verify an artifact folder; the model is in evaluation mode. Raises ArtifactError.
+
+    Every file is read once: what is verified is what is parsed.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder}: expected a model artifact; found no {MANIFEST}: train or download it again")
+    try:
+        found = [name for name in (MANIFEST, *_FILES) if (folder / name).exists()]
+        return model_of({name: read_plain(folder, name) for name in found}, folder, device)
+    except SealError as error:
+        raise ArtifactError(f"{error}: incomplete or changed, train or download it again") from None
+
+
+def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device | str = "cpu") -> Model:
+    """The model in an artifact's files that were read already, verified here; ``folder`` is where they were, for
+    errors. Raises ArtifactError.
+    """
+    files = _verified(contents, folder)
     document = json.loads(files["model.json"])
     config = ModelConfig(**document["config"])
     schema = GraphSchema.from_json(document["schema"])
@@ -91,25 +111,23 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
     )
 
 
-def _verified(folder: Path) -> dict[str, bytes]:
-    """The content of every file, read once and checked against the manifest."""
-    manifest = folder / "manifest.json"
-    if not manifest.is_file():
-        raise ArtifactError(f"{folder}: expected a model artifact; found no manifest.json: train or download it again")
+def _verified(contents: Mapping[str, bytes], folder: Path) -> dict[str, bytes]:
+    """The content of every file that a model is made of, checked against the manifest."""
+    manifest = folder / MANIFEST
     try:
-        document = json.loads(manifest.read_bytes())
-        stated, format_ = dict(document["files"]), document["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{manifest}: expected JSON with format and files; found {error!r}: damaged") from error
-    if format_ != FORMAT:
-        raise ArtifactError(f"{manifest}: expected format {FORMAT}; found {format_!r}: use the release that wrote it")
-    contents = {}
+        document = json_object(contents[MANIFEST], manifest)
+        if document.get("format") != FORMAT:
+            found = document.get("format")
+            raise ArtifactError(f"{manifest}: expected format {FORMAT}; found {found!r}: use the release that wrote it")
+        stated = stated_files(document, manifest)
+    except (SealError, KeyError) as error:
+        raise ArtifactError(f"{error}: damaged, train or download it again") from None
     for name in _FILES:
-        path = folder / name
-        if not path.is_file() or name not in stated:
-            raise ArtifactError(f"{path}: expected a file that the manifest names; found none: incomplete")
-        contents[name] = path.read_bytes()
+        if name not in contents or name not in stated:
+            raise ArtifactError(f"{folder / name}: expected a file that the manifest names; found none: incomplete")
         found = sha256(contents[name]).hexdigest()
         if found != stated[name]:
-            raise ArtifactError(f"{path}: expected sha256 {stated[name]}; found {found}: damaged, download it again")
-    return contents
+            raise ArtifactError(
+                f"{folder / name}: expected sha256 {stated[name]}; found {found}: damaged, download it again"
+            )
+    return {name: contents[name] for name in _FILES}

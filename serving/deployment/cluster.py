@@ -21,14 +21,23 @@ _NOT_FOUND = 404
 class Cluster:
     """The InferenceService of one deployment. Every method raises DeploymentError where the cluster refuses."""
 
-    def __init__(self, client: "KServeClient", deployment: Deployment, ready_seconds: float = 600.0) -> None:
-        """``ready_seconds``: how long a new revision may take to become ready; 0 = do not wait."""
+    def __init__(
+        self,
+        client: "KServeClient",
+        deployment: Deployment,
+        ready_seconds: float = 600.0,
+        digest_of: Callable[[str], str] = lambda version: "",
+    ) -> None:
+        """``ready_seconds``: how long a new revision may take to become ready; 0 = do not wait. ``digest_of``: of a
+        version's bundle, which its pods then insist on; it may raise RegistryError."""
         self._client, self._deployment, self._seconds = client, deployment, ready_seconds
+        self._digest_of = digest_of
 
     def apply(self) -> None:
         """Serve the deployment's version with all traffic; the service is created where there is none."""
         if self._found() is None:
-            service = inference_service(self._deployment)
+            digest = self._digest_of(self._deployment.version)
+            service = inference_service(replace(self._deployment, digest=digest))
             self._ask(lambda: self._client.create(service, namespace=self._deployment.namespace))
             self._await_ready(1)
         else:
@@ -89,7 +98,8 @@ class Cluster:
     def _patch(self, version: str, percent: int) -> None:
         # A canary takes in what the version does that it is compared with.
         limits = self._deployment.limits or self._held_limits()
-        self._change(inference_service(replace(self._deployment, version=version, limits=limits), percent))
+        changed = replace(self._deployment, version=version, digest=self._digest_of(version), limits=limits)
+        self._change(inference_service(changed, percent))
 
     def _share(self, percent: int) -> None:
         """Of what was put there last; image, limits and all else stay what was tried."""

@@ -1,6 +1,8 @@
 """``python -m serving canary|promote|rollback|manifest``: which version gets how much of the traffic, and where."""
 
 import argparse
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,7 +66,8 @@ def run(options: argparse.Namespace) -> int:
     registry, name = model_options.find(options)
     if options.command == "manifest":
         version = options.version or registry.require_champion(name)
-        print(to_yaml(inference_service(_deployment(options, name, version))), end="")
+        deployment = replace(_deployment(options, name, version), digest=registry.digest(name, version))
+        print(to_yaml(inference_service(deployment)), end="")
         return 0
     place = target(options, registry, name)
     rollout = Rollout(place, registry, name)
@@ -86,10 +89,12 @@ def run(options: argparse.Namespace) -> int:
 
 def target(options: argparse.Namespace, registry: Registry, name: str) -> Target:
     """The place that is meant."""
-    return Embedded(options.state, registry, name) if options.target == "embedded" else cluster(options, name, "")
+    if options.target == "embedded":
+        return Embedded(options.state, registry, name)
+    return cluster(options, registry, name, "")
 
 
-def cluster(options: argparse.Namespace, name: str, version: str) -> Cluster:
+def cluster(options: argparse.Namespace, registry: Registry, name: str, version: str) -> Cluster:
     """The cluster of the kubeconfig in use. Raises DeploymentError where there is none."""
     from kserve import KServeClient
     from kubernetes.config import ConfigException  # type: ignore[import-untyped]
@@ -102,7 +107,7 @@ def cluster(options: argparse.Namespace, name: str, version: str) -> Cluster:
         raise DeploymentError(
             f"cluster: expected a kubeconfig that can be used; found {reason}. Set KUBECONFIG."
         ) from None
-    return Cluster(client, deployment)
+    return Cluster(client, deployment, digest_of=partial(registry.digest, name))
 
 
 def _say_cold(state: Path, place: Target) -> None:

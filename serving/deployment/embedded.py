@@ -16,6 +16,7 @@ from serving.limits import Limits
 from serving.listening import LOOPBACK, free_port
 from serving.registry import Registry
 from serving.settings import Settings
+from serving.signing import verify_key
 
 START_SECONDS = 120.0
 """How long a server may take to load and to become healthy."""
@@ -174,12 +175,14 @@ class Embedded:
     def _start(self, endpoint: Endpoint, settings: Settings, percent: int) -> Worker:
         """A process of the settings' version, once it is healthy; nobody asks it yet."""
         bundle = self._download(settings.version)
+        digest, key = self._registry.digest(self._name, settings.version), verify_key(settings.verify_key)
         port = free_port(LOOPBACK)
         while (grpc_port := free_port(LOOPBACK)) == port:
             pass
         file = self._machine.folder / "servers" / f"{settings.version}-{secrets.token_hex(4)}.json"
         file.parent.mkdir(exist_ok=True)
-        replace(settings, bundle=str(bundle.resolve()), port=port, grpc_port=grpc_port).write(file)
+        settings = replace(settings, bundle=str(bundle.resolve()), digest=digest, verify_key=key)
+        replace(settings, port=port, grpc_port=grpc_port).write(file)
         started = Worker(settings.version, str(file), port, grpc_port, percent)
         self._machine.start(endpoint, started, self._seconds)
         return started

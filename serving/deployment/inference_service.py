@@ -1,7 +1,7 @@
 """The KServe ``InferenceService`` of the ranker, built of the SDK's own classes.
 
 The predictor is our image, which runs ``serving.container``: it fetches the version's bundle from the registry and
-verifies its digests, so that no storage initialiser and no pickle is involved.
+verifies it against the digest that is written here, so that no storage initialiser and no pickle is involved.
 """
 
 import json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 CONTAINER = "kserve-container"
 """The name that KServe expects of a custom predictor's container."""
 PORT = 8080
-VERSION = "HELIOGRAPH_VERSION"
+VERSION, DIGEST = "HELIOGRAPH_VERSION", "HELIOGRAPH_DIGEST"
 _WORK = "/work"
 _USER = 1000
 
@@ -43,6 +43,8 @@ class Deployment:
     """None: those of the service as it is, else the defaults. It is scaled by ``concurrent``, requests at work."""
     cpu: str = "2"
     memory: str = "3Gi"
+    digest: str = ""
+    """Of the version's bundle, as the registry has it now: pods take no other. "" = whatever the registry says then."""
 
     @property
     def name(self) -> str:
@@ -79,6 +81,8 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         LIMITS: json.dumps(named),
         "MLFLOW_TRACKING_URI": deployment.tracking_uri,
     }
+    if deployment.digest:
+        variables[DIGEST] = deployment.digest
     size = {"cpu": deployment.cpu, "memory": deployment.memory}
     container = V1Container(
         name=CONTAINER,

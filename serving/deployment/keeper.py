@@ -3,6 +3,7 @@
 http://supervisord.org. It is reached through a socket that only its owner may open.
 """
 
+import os
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from serving.deployment.errors import DeploymentError
 from serving.deployment.processes import await_end
+from serving.signing import without_signing_key
 
 _STOP_SECONDS = 20
 """After SIGTERM, until SIGKILL: longer than a worker's drain and its deadline."""
@@ -61,7 +63,11 @@ class Keeper:
         places = {"folder": _escaped(self._folder), "sockets": _escaped(self._sockets)}
         configuration.write_text(_DAEMON.format(**places), encoding="utf-8")
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
-        started = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        # What serves callers has no use for the secret to sign with.
+        environment = without_signing_key(os.environ)
+        started = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
         if started.returncode:
             raise DeploymentError(f"keeper: expected supervisord to start; found: {started.stderr.strip()[-300:]}")
 

@@ -14,6 +14,7 @@ from serving.packages.errors import PackageError
 from serving.packages.requirements import pinned
 from serving.packages.whole import written_whole
 from serving.registry import Registry
+from serving.signing import without_signing_key
 
 # BentoML wants the service at import; ours does nothing then.
 _SERVICE = """from pathlib import Path
@@ -57,7 +58,7 @@ def _bentofile(name: str, requirements: list[str]) -> dict[str, object]:
 
 
 def _run(command: list[str], folder: Path, home: Path) -> None:
-    environment = {**os.environ, **_QUIET, "BENTOML_HOME": str(home)}
+    environment = {**without_signing_key(os.environ), **_QUIET, "BENTOML_HOME": str(home)}
     done = subprocess.run(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from serving.bundle import verify_bundle
+from serving.bundle import read_bundle
 from serving.errors import RegistryError
 from serving.limits import limits_of
 from serving.packages.errors import PackageError
@@ -31,14 +31,14 @@ class Facts:
     """Model name, as in the endpoint's addresses."""
     version: str
     digest: str
-    """Of the bundle, as ``serving.bundle.verify_bundle`` returns it."""
+    """Of the bundle (``serving.bundle.Bundle``)."""
 
 
 def write_contents(folder: Path, registry: Registry, name: str, version: str | None) -> Facts:
     """Fill an empty folder with a registered version (None = the champion). Raises RegistryError."""
     version = version or registry.require_champion(name)
     bundle = registry.download(name, version, folder / _BUNDLE)
-    facts = Facts(name, version, verify_bundle(bundle))
+    facts = Facts(name, version, read_bundle(bundle).digest)
     (folder / _FACTS).write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
     for package in _CODE:
         shutil.copytree(_source(package), folder / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
@@ -64,13 +64,9 @@ def settings(folder: Path) -> Settings:
     """
     facts = read_facts(folder)
     try:
-        found = verify_bundle(folder / _BUNDLE)
+        read_bundle(folder / _BUNDLE, facts.digest)
     except RegistryError as error:
         raise PackageError(f"{error} The package was changed: make it again.") from None
-    if found != facts.digest:
-        raise PackageError(
-            f"{folder / _BUNDLE}: expected digest {facts.digest[:12]}; found {found[:12]} Make the package again."
-        )
     if not os.environ.get(STATE):
         raise PackageError(
             f"{STATE}: expected the state folder, with feast/feature_store.yaml in it; found none. Set it."
@@ -80,6 +76,7 @@ def settings(folder: Path) -> Settings:
         name=facts.name,
         version=facts.version,
         bundle=str((folder / _BUNDLE).resolve()),
+        digest=facts.digest,
         store_config=str(state / "feast" / "feature_store.yaml"),
         served=str(state / "endpoint" / "served"),
         port=0,

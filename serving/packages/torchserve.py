@@ -14,6 +14,7 @@ from serving.packages.errors import PackageError
 from serving.packages.requirements import pinned
 from serving.packages.whole import written_whole
 from serving.registry import Registry
+from serving.signing import without_signing_key
 
 WARNING = """\
 TorchServe was archived by its maintainers in August 2025: no security patches since, none to come.
@@ -81,7 +82,7 @@ def _archive(name: str, version: str, contents: Path, made: Path, temporary: Pat
     """Run torch-model-archiver; it wants a folder of its own, since it removes what it finds under its model's name."""
     command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", name, "--version", version]
     command += ["--handler", handler.__file__, "--extra-files", str(contents), "--export-path", str(made)]
-    environment = {**os.environ, "TMPDIR": str(temporary)}
+    environment = {**without_signing_key(os.environ), "TMPDIR": str(temporary)}
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise PackageError(

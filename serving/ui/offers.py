@@ -1,17 +1,15 @@
 """What the page offers to ask for: the fields of a request, the slates served last, and the items shown most."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import orjson
-import pyarrow.parquet as parquet
 
 from models.spec import Spec
-from serving.prior import FILE
-from serving.request import is_live
+from serving.request import Key, is_live
 from serving.settings import Settings
 
 _SLATES = 12
@@ -22,8 +20,11 @@ _TAIL = 4 << 20
 """Bytes at the end of the served log that are looked at."""
 
 
-def offers(spec: Spec, settings: Settings) -> dict[str, Any]:
-    """The fields of a request to the server; keys are text, since a browser rounds whole numbers above 2^53."""
+def offers(spec: Spec, settings: Settings, popular: Sequence[Key]) -> dict[str, Any]:
+    """The fields of a request to the server; ``popular``: items for who has no slate at hand.
+
+    Keys are text, since a browser rounds whole numbers above 2^53.
+    """
     shown, limits = spec.impressions, settings.limits
     return {
         "name": settings.name,
@@ -35,15 +36,8 @@ def offers(spec: Spec, settings: Settings) -> dict[str, Any]:
         "keys": {role: spec.nodes[column.node].key_type for role, column in spec.node_columns()},
         "most": min(limits.items, limits.explained),
         "latest": latest(Path(settings.served), list(shown.context)),
-        "popular": popular(Path(settings.bundle)),
+        "popular": [str(item) for item in popular[:_ITEMS]],
     }
-
-
-def popular(bundle: Path) -> list[str]:
-    """The items that were shown most while the model was trained, for who has no slate at hand."""
-    file = parquet.ParquetFile(bundle / FILE)
-    rows = next(file.iter_batches(batch_size=_ITEMS, columns=["item"]), None)
-    return [] if rows is None else [str(item) for item in rows["item"].to_pylist() if item is not None]
 
 
 def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ The slates themselves are asked for as any caller asks for them: POST /v1/models
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from models.spec import Spec
 from serving.admission import Admission
 from serving.errors import OverloadedError
+from serving.request import Key
 from serving.settings import Settings
 from serving.ui.offers import offers
 
@@ -29,8 +31,11 @@ _HEADERS = {
 }
 
 
-def mount(app: Any, spec: Spec, settings: Settings) -> None:
-    """Register the page of the server of those settings with its FastAPI application."""
+def mount(app: Any, spec: Spec, settings: Settings, popular: Sequence[Key] = ()) -> None:
+    """Register the page of the server of those settings with its FastAPI application.
+
+    ``popular``: the items that are offered while nothing was served yet.
+    """
     from fastapi.responses import JSONResponse, Response
 
     def file(name: str, kind: str) -> Response:
@@ -50,7 +55,7 @@ def mount(app: Any, spec: Spec, settings: Settings) -> None:
     async def offered() -> Response:
         try:
             async with line.place():
-                return JSONResponse(await asyncio.to_thread(offers, spec, settings), headers=_HEADERS)
+                return JSONResponse(await asyncio.to_thread(offers, spec, settings, popular), headers=_HEADERS)
         except OverloadedError as error:
             after = {"retry-after": str(error.retry_after)}
             return JSONResponse({"error": str(error)}, status_code=429, headers=_HEADERS | after)

@@ -81,6 +81,31 @@ def sign(folder: Path, manifest: dict) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+def linked(folder: Path) -> None:
+    """The same content, but elsewhere."""
+    (folder / "seeds.safetensors").rename(folder.with_name("seeds"))
+    (folder / "seeds.safetensors").symlink_to(folder.with_name("seeds"))
+
+
+def named(name: str) -> Callable[[Path], None]:
+    """A manifest that lists one more file, under that name."""
+
+    def harm(folder: Path) -> None:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        (folder.parent / "outside").write_bytes(b"")
+        manifest["files"][name] = sha256_of_file(folder.parent / "outside")
+        manifest["digest"] = sha256_of_json({key: value for key, value in manifest.items() if key != "digest"})
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return harm
+
+
+def unlisted(folder: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["files"]["seeds.safetensors"]
+    sign(folder, manifest)
+
+
 def other_format(folder: Path) -> None:
     sign(folder, {**json.loads((folder / "manifest.json").read_text()), "format": 99})
 
@@ -126,6 +151,11 @@ def fewer_keys(folder: Path) -> None:
         (flip, "seeds.safetensors: expected SHA-256"),
         (lose, "keys_item.parquet: expected the file"),
         (lose_manifest, "no such file"),
+        (linked, "seeds.safetensors: expected a plain file; found a symbolic link"),
+        (named("../outside"), "expected names of files below its folder; found '../outside'"),
+        (named("/etc/passwd"), "expected names of files below its folder"),
+        (named("a//b"), "expected names of files below its folder"),
+        (unlisted, "seeds.safetensors: expected it in the manifest's list of files"),
         (cut_manifest, "expected a graph's manifest in JSON"),
         (edit_manifest, "expected its own digest"),
         (other_format, "expected format 3; found 99"),

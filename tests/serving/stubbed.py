@@ -36,6 +36,9 @@ class FakeRegistry:
     def promote(self, name: str, version: str) -> None:
         self.champions[name] = version
 
+    def digest(self, name: str, version: str) -> str:
+        return f"digest of {version}"
+
     def download(self, name: str, version: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "behaviour").write_text(version, encoding="utf-8")

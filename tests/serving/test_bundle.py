@@ -1,3 +1,8 @@
+import json
+import os
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -5,7 +10,7 @@ import pytest
 from models.spec import parse_spec
 from models.training.artifact import load_model, save_model
 from serving import bundle as module
-from serving.bundle import read_spec, verify_bundle, write_bundle
+from serving.bundle import read_bundle, read_spec, verify_bundle, write_bundle
 from serving.errors import RegistryError
 from tests.serving.world import TEXT, tiny_graph, tiny_model
 
@@ -51,6 +56,71 @@ def test_every_changed_missing_or_foreign_file_is_noticed(artifact: Path, tmp_pa
     (folder / "more").write_text("", encoding="utf-8")
     with pytest.raises(RegistryError, match="more"):
         verify_bundle(folder)
+
+
+def swap(folder: Path) -> None:
+    one, two = folder / "spec.json", folder / "metrics.json"
+    first = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(first)
+
+
+def rename(folder: Path) -> None:
+    (folder / "spec.json").rename(folder / "Spec.json")
+
+
+def linked(folder: Path) -> None:
+    (folder / "spec.json").rename(folder.with_name("spec.json"))
+    (folder / "spec.json").symlink_to(folder.with_name("spec.json"))
+
+
+def pipe(folder: Path) -> None:
+    os.mkfifo(folder / "more")
+
+
+def restated(folder: Path) -> None:
+    """Every digest in the folder is right again."""
+    (folder / "spec.json").write_text("{}", encoding="utf-8")
+    manifest = folder / module.MANIFEST
+    document = json.loads(manifest.read_bytes())
+    document["files"]["spec.json"] = sha256(b"{}").hexdigest()
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+
+
+def outside(folder: Path) -> None:
+    manifest = folder / module.MANIFEST
+    document = json.loads(manifest.read_bytes())
+    document["files"]["../spec.json"] = document["files"].pop("spec.json")
+    (folder / "spec.json").rename(folder.with_name("spec.json"))
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+
+
+def twice(folder: Path) -> None:
+    manifest = folder / module.MANIFEST
+    manifest.write_bytes(manifest.read_bytes().replace(b'"format"', b'"files": {}, "format"'))
+
+
+@pytest.mark.parametrize("harm", [swap, rename, linked, pipe, restated, outside, twice])
+def test_only_what_was_registered_is_read(artifact: Path, tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
+    digest = verify_bundle(folder)
+    bundle = read_bundle(folder, digest)
+    assert (bundle.spec, bundle.digest) == (SPEC, digest)
+    assert set(bundle.files) == {path.name for path in folder.iterdir()} - {module.MANIFEST}
+    harm(folder)
+    with pytest.raises(RegistryError):
+        read_bundle(folder, digest)
+    if harm is not restated:  # which needs no more than the folder: the digest elsewhere finds it
+        with pytest.raises(RegistryError):
+            verify_bundle(folder)
+
+
+def test_a_link_in_a_model_does_not_get_into_a_bundle(artifact: Path, tmp_path: Path) -> None:
+    shutil.copytree(artifact, tmp_path / "model")
+    (tmp_path / "model" / "more.json").symlink_to("/etc/passwd")
+    with pytest.raises(RegistryError, match="found a symbolic link"):
+        write_bundle(tmp_path / "model", SPEC, METRICS, DATA, tmp_path / "bundle")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_failed_write_leaves_nothing(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,8 @@ from serving.container import settings_of
 from serving.errors import EndpointError, RegistryError
 from serving.limits import Limits
 from serving.listening import free_port
+from serving.loading import load
+from serving.registry import SLOT, Registry
 from tests.serving.running import awaited
 from tests.serving.world import World
 
@@ -52,6 +55,24 @@ def ready(client: httpx.Client) -> bool:
         return client.get("/v2/health/ready").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_a_restart_needs_no_registry_and_takes_no_other_bundle(world: World, tmp_path: Path) -> None:
+    registry = Registry(world.tracking_uri)
+    digest = registry.digest(world.name, world.version)
+    given = environment(world, tmp_path, HELIOGRAPH_DIGEST=digest)
+    first = settings_of(given)
+    assert first.digest == digest
+    registry.tag(world.name, world.version, SLOT, "green")
+    assert settings_of(given).slot == "green"
+    away = {**given, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/nobody.db"}
+    assert settings_of(away) == replace(first, slot="green")
+    with pytest.raises(RegistryError, match=r"expected digest 0{12}\.\.\., as it was deployed"):
+        settings_of({**given, "HELIOGRAPH_DIGEST": "0" * 64})
+    (Path(first.bundle) / "spec.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(RegistryError, match=r"spec\.json: expected sha256"):
+        load(first)
+    assert settings_of(given).bundle == first.bundle  # fetched anew
 
 
 def test_the_limits_are_the_deployments_and_the_ports_are_fixed(world: World, tmp_path: Path) -> None:

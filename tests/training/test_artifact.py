@@ -36,6 +36,26 @@ def test_damage_is_refused_with_its_reason(tmp_path: Path, name: str) -> None:
         load_model(tmp_path / "model")
 
 
+def test_a_link_to_the_same_weights_is_refused(tmp_path: Path) -> None:
+    small_model(tmp_path, small_graph())
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.rename(tmp_path / "elsewhere")
+    weights.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ArtifactError, match="expected a plain file; found a symbolic link"):
+        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "/etc/passwd", "a/../b", "Model.json"])
+def test_a_manifest_names_plain_files_alone(tmp_path: Path, name: str) -> None:
+    small_model(tmp_path, small_graph())
+    manifest = tmp_path / "model" / "manifest.json"
+    document = json.loads(manifest.read_text())
+    document["files"][name] = document["files"]["model.json"]
+    manifest.write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match="expected names"):
+        load_model(tmp_path / "model")
+
+
 def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"found no manifest\.json"):
         load_model(tmp_path)

@@ -60,6 +60,14 @@ def test_a_service_is_created_once_and_changed_after_that(cluster: Cluster, serv
     assert sent(server) == [("POST", KIND, "1", 100), ("PATCH", SERVICE, "1", 100)]
 
 
+def test_every_version_is_deployed_with_its_digest(server: RecordingCluster) -> None:
+    client = KServeClient(config_dict=server.kubeconfig(), persist_config=False)
+    cluster = Cluster(client, ONE, ready_seconds=0.5, digest_of=lambda version: f"digest of {version}")
+    cluster.apply()
+    cluster.canary("2", 10)
+    assert [variable(body, "HELIOGRAPH_DIGEST") for _, _, body in server.written()] == ["digest of 1", "digest of 2"]
+
+
 def test_a_canary_takes_its_share_and_then_everything(cluster: Cluster, server: RecordingCluster) -> None:
     cluster.apply()
     cluster.canary("2", 10)

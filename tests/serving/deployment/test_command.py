@@ -10,10 +10,17 @@ import pytest
 import yaml
 
 from serving.__main__ import main
+from serving.registry import Registry
 from tests.serving.deployment.cluster_server import RecordingCluster, recording_cluster
 
 SERVER = "https://mlflow.example:5000"
 ONE = ["--model", "tiny", "--version", "1"]
+
+
+@pytest.fixture(autouse=True)
+def digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the registry at SERVER knows."""
+    monkeypatch.setattr(Registry, "digest", lambda self, name, version: f"digest of {name} {version}")
 
 
 @pytest.fixture
@@ -53,10 +60,14 @@ def test_the_registry_that_is_named_reaches_the_container(
     server: RecordingCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["manifest", *ONE, "--tracking-uri", SERVER]) == 0
-    assert variables(yaml.safe_load(capsys.readouterr().out))["MLFLOW_TRACKING_URI"] == SERVER
+    printed = variables(yaml.safe_load(capsys.readouterr().out))
+    assert (printed["MLFLOW_TRACKING_URI"], printed["HELIOGRAPH_DIGEST"]) == (SERVER, "digest of tiny 1")
     assert main(["up", "--target", "cluster", *ONE, "--tracking-uri", SERVER]) == 0
     ((_, _, sent),) = server.written()
-    assert variables(sent)["MLFLOW_TRACKING_URI"] == SERVER
+    assert (variables(sent)["MLFLOW_TRACKING_URI"], variables(sent)["HELIOGRAPH_DIGEST"]) == (
+        SERVER,
+        "digest of tiny 1",
+    )
 
 
 def test_the_limits_reach_the_container(

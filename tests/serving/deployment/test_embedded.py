@@ -13,6 +13,7 @@ from serving.deployment.errors import DeploymentError
 from serving.deployment.machine import Machine
 from serving.deployment.proxy import Proxy
 from serving.errors import EndpointError
+from serving.settings import Settings
 from tests.serving.stubbed import STUB, FakeRegistry, kinds, living
 
 
@@ -51,6 +52,15 @@ def test_out_and_back(target: Embedded, tmp_path: Path) -> None:
     assert (found.version, found.previous, found.url) == ("1", None, served.url)
     with pytest.raises(DeploymentError, match="expected a canary or a previous version"):
         target.rollback()  # what was taken back does not come back
+
+
+def test_every_worker_is_told_what_its_bundle_must_be(target: Embedded, tmp_path: Path) -> None:
+    serve(target, tmp_path)
+    target.canary("2", 10)
+    found = endpoint.status(tmp_path).endpoint
+    assert found is not None
+    told = [Settings.read(Path(worker.settings)).digest for worker in found.workers]
+    assert told == ["digest of 1", "digest of 2"]
 
 
 def test_a_canary_is_taken_back(target: Embedded, tmp_path: Path) -> None:

@@ -1,0 +1,73 @@
+"""What several checks share, made once: a small professional world, and a worker that serves it."""
+
+import atexit
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from benchmarks.faults.fault import expect
+from benchmarks.served_world import ServedWorld, build
+from benchmarks.server_process import server_process
+from serving.limits import Limits
+
+
+class Served(NamedTuple):
+    """A world and a worker of it."""
+
+    world: ServedWorld
+    client: httpx.Client
+    grpc: str
+    """Address."""
+    log: Path
+    """The served log's folder."""
+
+
+def _lasting(stack: ExitStack) -> Path:
+    """A folder that is there until the process ends."""
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="answers_", ignore_cleanup_errors=True)))
+
+
+@cache
+def _stack() -> ExitStack:
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack
+
+
+@cache
+def world() -> ServedWorld:
+    """The simulated network, small, with random weights, on the embedded store."""
+    return build(_lasting(_stack()), None)
+
+
+@cache
+def served_world() -> Served:
+    """The world with a worker that is ready, until this process ends."""
+    folder = _lasting(_stack())
+    process = _stack().enter_context(server_process(world(), folder, Limits()))
+    client = _stack().enter_context(httpx.Client(base_url=f"http://{process.address}", timeout=30, trust_env=False))
+    awaited(lambda: process.process.poll() is not None or ready(client), f"a worker; see {process.log}")
+    return Served(world(), client, process.grpc, folder / "served")
+
+
+def awaited(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any:
+    """What the condition says once it says something true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        expect(time.monotonic() < deadline, f"{what} within {seconds:g} s", "nothing")
+        time.sleep(0.02)
+    return found
+
+
+def ready(client: httpx.Client) -> bool:
+    """Whether the worker is."""
+    try:
+        return client.get("/v2/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
