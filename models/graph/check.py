@@ -13,8 +13,10 @@ from torch import Tensor
 from models.graph.errors import GraphFormatError
 from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema
 from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, tensors_of
+from models.graph.timeline import LATEST
 
 _PIECE = 1 << 24
+_DAY = 86_400_000_000
 _FLOATS = {"weight", "numbers", "vectors", "labels", "frozen_numbers"}
 
 
@@ -27,7 +29,7 @@ def check(
 ) -> None:
     """Raise GraphFormatError where the schema contradicts itself, or a tensor the schema.
 
-    Of a tensor: its type or shape, an offset, a target, the order of times.
+    Of a tensor: its type or shape, an offset, a target, a code, the order of times, a number that none may be.
     """
     _check_schema(schema)
     count = {node.name: node.count for node in schema.nodes}
@@ -56,7 +58,9 @@ def _check_schema(schema: GraphSchema) -> None:
         vectors = [column.name for column in edge.attributes if column.kind == "vector"]
         _expect(what, "attributes that are vectors", vectors, [])
         _require(min(edge.fan_out, default=0) >= 0, what, "fan-outs of 0 or more")
-        _require(edge.window is None or edge.window >= 0, what, "a window of 0 or more")
+        # A longer one would reach beyond the first moment of int64 and wrap around.
+        _require(edge.window is None or _is_whole(edge.window, 0, LATEST), what, "a window of 0 or more, to 2^62")
+    _check_windows(schema)
     for rank in schema.pageranks:
         what = f"PageRank {rank.name!r}"
         _check_known(what, (rank.source, rank.target), nodes)
@@ -64,6 +68,26 @@ def _check_schema(schema: GraphSchema) -> None:
         _require(min(rank.walks, rank.steps, rank.fan_out) >= 1, what, "walks, steps and fan_out of 1 or more")
         _require(0 < rank.restart < 1, what, "a restart between 0 and 1")
         _require(rank.epsilon > 0, what, "an epsilon above 0")
+
+
+def _check_windows(schema: GraphSchema) -> None:
+    """Windows stand in order: each begins where the one before has ended, or later."""
+    end = -LATEST
+    _check_once("windows", [window.name for window in schema.seeds.windows])
+    for window in schema.seeds.windows:
+        what = f"window {window.name!r}"
+        whole = all(_is_whole(moment, -LATEST, LATEST) for moment in (window.start, window.end))
+        _require(whole, what, "moments within 2^62 microseconds of 1970")
+        _require(window.start <= window.end, what, f"an end not before its start {window.start}", window.end)
+        _require(window.start >= end, what, f"a start not before {end}, the end of the one before", window.start)
+        end = window.end
+    _require(_is_whole(schema.seeds.timezone_offset, -_DAY, _DAY), "timezone_offset", "microseconds within a day")
+    for task in schema.seeds.tasks:
+        _require(0 <= task.weight < float("inf"), f"task {task.name!r}", "a finite weight of 0 or more", task.weight)
+
+
+def _is_whole(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def _check_once(what: str, names: list[str]) -> None:
@@ -83,7 +107,24 @@ def _check_node(what: str, count: int, features: tuple[FeatureColumn, ...], node
     shapes = {"id_hash": (count,), "version_time": (rows,), **{name: (rows, size) for name, size in sizes.items()}}
     for name, shape in shapes.items():
         _expect(what, f"{name} of shape", tuple(getattr(node, name).shape), shape)
+    _check_codes(what, features, node.categories)
+    _check_values(what, node.numbers, node.vectors)
+    _require(bool((node.id_hash >= 0).all()), what, "id hashes of 0 or more")
     _check_rows(what, node.version_offsets, node.version_time, count)
+
+
+def _check_codes(what: str, features: tuple[FeatureColumn, ...], categories: Tensor, name: str = "codes") -> None:
+    """Codes of each category: positions in its vocabulary from 1; 0 = missing."""
+    for place, column in enumerate([feature for feature in features if feature.kind == "category"]):
+        _check_range(what, f"{name} of {column.name!r}", categories[:, place], 0, len(column.vocabulary) + 1)
+
+
+def _check_values(what: str, numbers: Tensor, vectors: Tensor | None = None) -> None:
+    """Numbers are finite or NaN (missing), vectors are finite."""
+    infinite = any(bool(piece.isinf().any()) for piece in numbers.split(_PIECE) if piece.numel())
+    _require(not infinite, what, "numbers that are finite, or NaN where missing", "an infinite one")
+    finite = vectors is None or all(bool(piece.isfinite().all()) for piece in vectors.split(_PIECE))
+    _require(finite, what, "vectors of finite numbers")
 
 
 def _check_edge(edge_type: EdgeType, sources: int, targets: int, edge: EdgeTensors) -> None:
@@ -91,9 +132,8 @@ def _check_edge(edge_type: EdgeType, sources: int, targets: int, edge: EdgeTenso
     _check_types(what, edge, target=torch.int32, categories=torch.int32)
     for name in ("numbers", "categories"):
         _expect(what, f"{name} of shape", tuple(getattr(edge, name).shape), (rows, sizes[name]))
-    coded = [column for column in edge_type.attributes if column.kind == "category"]
-    for place, column in enumerate(coded):
-        _check_range(what, f"codes of {column.name!r}", edge.categories[:, place], 0, len(column.vocabulary) + 1)
+    _check_codes(what, edge_type.attributes, edge.categories)
+    _check_values(what, edge.numbers)
     _expect(what, "target of shape", tuple(edge.target.shape), (rows,))
     if len(edge.weight):
         _expect(what, "weight of shape", tuple(edge.weight.shape), (rows,))
@@ -126,6 +166,32 @@ def _check_seeds(schema: GraphSchema, count: Mapping[str, int], seeds: Seeds) ->
     for name, (low, end) in limits.items():
         _check_range("seeds", name, getattr(seeds, name), low, end)
     _require(bool((seeds.time.diff() >= 0).all()), "seeds", "ascending times")
+    _check_seed_values(schema, seeds)
+
+
+def _check_seed_values(schema: GraphSchema, seeds: Seeds) -> None:
+    """Labels, features and moments of each seed; the first seed that breaks one is named."""
+    labels = seeds.labels
+    _check_each("labels of 0 or 1, or NaN where undefined", (labels == 0) | (labels == 1) | labels.isnan(), labels)
+    for name in ("numbers", "frozen_numbers"):
+        _check_values(f"seeds, {name}", getattr(seeds, name))
+    for name in ("categories", "frozen_categories"):
+        _check_codes("seeds", schema.seeds.features, getattr(seeds, name), name)
+    for name in ("time", "settled", "frozen_time"):
+        _check_range("seeds", name, getattr(seeds, name), -LATEST + 1, LATEST)
+    _check_each("settled not before time", seeds.settled >= seeds.time, seeds.settled)
+    _check_each("frozen_time not after time", seeds.frozen_time <= seeds.time, seeds.frozen_time)
+    starts = seeds.time.new_tensor([window.start for window in schema.seeds.windows])
+    ends = seeds.time.new_tensor([window.end for window in schema.seeds.windows])
+    inside = (seeds.time >= starts[seeds.window]) & (seeds.time < ends[seeds.window])
+    _check_each("times within the seed's window", inside, seeds.time)
+
+
+def _check_each(expected: str, good: Tensor, values: Tensor) -> None:
+    """Raise GraphFormatError where a seed is not good; ``good`` and ``values`` (seeds,) or (seeds, columns)."""
+    if len(wrong := (~good).nonzero()):
+        found = f"{values[tuple(wrong[0])].item()} at seed {int(wrong[0][0])} and {len(wrong) - 1} more"
+        raise GraphFormatError(f"seeds: expected {expected}; found {found}")
 
 
 def _check_rows(what: str, offsets: Tensor, time: Tensor, owners: int) -> None:
@@ -133,6 +199,7 @@ def _check_rows(what: str, offsets: Tensor, time: Tensor, owners: int) -> None:
     _expect(what, "offsets of shape", tuple(offsets.shape), (owners + 1,))
     _expect(what, "the first and last offset", (int(offsets[0]), int(offsets[-1])), (0, len(time)))
     _require(bool((offsets.diff() >= 0).all()), what, "ascending offsets")
+    _check_range(what, "times", time, -LATEST + 1, LATEST)
     begins = torch.zeros(len(time) + 1, dtype=torch.bool)
     begins[offsets] = True
     for start in range(0, len(time) - 1, _PIECE):
@@ -169,6 +236,6 @@ def _expect(what: str, name: str, found: object, expected: object) -> None:
         raise GraphFormatError(f"{what}: expected {name} {expected}; found {found}")
 
 
-def _require(holds: bool, what: str, expected: str) -> None:
+def _require(holds: bool, what: str, expected: str, found: object = "others") -> None:
     if not holds:
-        raise GraphFormatError(f"{what}: expected {expected}; found others")
+        raise GraphFormatError(f"{what}: expected {expected}; found {found}")

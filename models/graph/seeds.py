@@ -44,13 +44,16 @@ def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureC
             f"frozen.parquet: expected a {FROZEN_TIME} at or before the impression's own time; found {late} rows after "
             "it. Retrieve features again"
         )
+    settled = _integers(shown, "settled")
+    window = _positions(shown["window"], list(WINDOW_ORDER), "window")
+    _check_moments(spec, time, settled, window)
     return Seeds(
         member=torch.from_numpy(_integers(shown, "member")),
         item=torch.from_numpy(_integers(shown, "item")),
         surface=torch.from_numpy(_positions(shown["surface"], spec.impressions.surfaces, "surface")),
         time=torch.from_numpy(time),
-        settled=torch.from_numpy(_integers(shown, "settled")),
-        window=torch.from_numpy(_positions(shown["window"], list(WINDOW_ORDER), "window")),
+        settled=torch.from_numpy(settled),
+        window=torch.from_numpy(window),
         numbers=now.numbers,
         categories=now.categories,
         labels=_labels(spec, shown),
@@ -60,6 +63,22 @@ def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureC
         keys=keys,
         windows=WINDOW_ORDER,
     ), described
+
+
+def _check_moments(spec: Spec, time: np.ndarray, settled: np.ndarray, window: np.ndarray) -> None:
+    """Refuse outcomes that are known before they are asked for, and rows in another window than their time's."""
+    if early := int((settled < time).sum()):
+        raise GraphInputError(
+            f"impressions.parquet: expected {spec.impressions.settled} at or after {spec.impressions.time}; found "
+            f"{early} rows before it. Ingest again"
+        )
+    spans = window_spans(spec)
+    start, end = (np.array([getattr(span, name) for span in spans])[window] for name in ("start", "end"))
+    if astray := int(((time < start) | (time >= end)).sum()):
+        raise GraphInputError(
+            f"impressions.parquet: expected each row in the window of its time; found {astray} rows in another one. "
+            "Retrieve features again"
+        )
 
 
 def _columns(table: pa.Table, names: list[str]) -> dict[str, pa.ChunkedArray]:

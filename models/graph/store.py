@@ -98,7 +98,7 @@ class TemporalGraph:
         """
         folder = Path(folder)
         manifest, hashed = _verified_manifest(folder)
-        schema = GraphSchema.from_json(manifest["schema"])
+        schema = _schema(folder, manifest)
         _check_stated(folder, schema, hashed)
 
         def keys(path: Path) -> pa.Array:
@@ -215,6 +215,13 @@ def _check_stated(folder: Path, schema: GraphSchema, hashed: dict[str, Identity]
     for path in (*edges, *nodes, folder / "seeds.safetensors", folder / "seeds_keys.parquet"):
         if path.relative_to(folder).as_posix() not in hashed:
             raise GraphFormatError(f"{path}: expected it in the manifest's list of files; found it missing. {_AGAIN}")
+
+
+def _schema(folder: Path, manifest: dict[str, Any]) -> GraphSchema:
+    try:
+        return GraphSchema.from_json(manifest["schema"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise GraphFormatError(f"{folder}: expected the schema of a graph; found {error!r}. {_AGAIN}") from None
 
 
 def _read_group(kind: type[Group], path: Path, others: dict[str, Any]) -> Group:

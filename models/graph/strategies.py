@@ -12,6 +12,9 @@ from models.graph.chance import Chance
 from models.graph.schema import Strategy
 from models.graph.tensors import EdgeTensors, pick
 
+_LAST = 1 << 20
+"""The random numbers from here on choose among edges that weigh 0; no fan-out reaches it."""
+
 
 def most_recent(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chance: Chance) -> tuple[Tensor, Tensor]:
     """The latest rows of each range [first, end), latest first: row and mask, (parents, fan_out)."""
@@ -29,21 +32,31 @@ def weighted(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chanc
 
     The distribution of Gumbel top-k and of Efraimidis and Spirakis 2006, at a cost that hardly grows with the degree.
     An alias table would be wrong: what is visible, and so every chance, changes with the seed's time. Weights count in
-    steps of 2^-20, at least one. Raises GraphInputError for weights that are not finite or sum up to too much.
+    steps of 2^-20, at least one; what weighs 0 is drawn after all others, with equal chances. Raises GraphInputError
+    for weights that are negative, not finite or sum up to too much.
     """
-    return _successive(edges.cumulative_weight if len(edges.weight) else None, first, end, fan_out, chance)
+    if not len(edges.weight):
+        return uniform(edges, first, end, fan_out, chance)
+    row, mask = _successive(edges.cumulative_weight, first, end, fan_out, chance)
+    if edges.cumulative_zeros is None:
+        return row, mask
+    last, there = _successive(edges.cumulative_zeros, first, end, fan_out, chance, number=_LAST)
+    place = torch.arange(fan_out, device=row.device) - mask.sum(dim=1, keepdim=True)  # among those that weigh 0
+    own = place.clamp(min=0)
+    return torch.where(mask, row, last.gather(1, own)), mask | ((place >= 0) & there.gather(1, own))
 
 
 def _successive(
-    cumulative: Tensor | None, first: Tensor, end: Tensor, fan_out: int, chance: Chance
+    cumulative: Tensor | None, first: Tensor, end: Tensor, fan_out: int, chance: Chance, number: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Draw ``fan_out`` times from what remains of each range, as if the drawn rows' weights were cut out of a ruler.
 
-    ``cumulative`` (rows + 1,) int64: the weight before each row; None = every row weighs 1.
+    ``cumulative`` (rows + 1,) int64: the weight before each row; None = every row weighs 1. ``number``: the first
+    random number that is taken.
     """
     begin = first if cumulative is None else pick(cumulative, first)
     left = (end if cumulative is None else pick(cumulative, end)) - begin  # (parents,) the ruler's length
-    numbers = chance.numbers(fan_out)
+    numbers = chance.numbers(fan_out, number)
     cut, width = torch.zeros_like(numbers), torch.zeros_like(numbers)  # (fan_out, parents) where, and how much
     row, mask = torch.zeros_like(numbers), torch.zeros_like(numbers, dtype=torch.bool)
     for place in range(fan_out):
@@ -55,7 +68,8 @@ def _successive(
         if cumulative is None:
             row[place], start, width[place] = at, at, left > 0
         else:
-            row[place] = torch.searchsorted(cumulative, at, right=True) - 1
+            # The last of equal ones is the row that weighs; where none does at all it would lie behind the last row.
+            row[place] = (torch.searchsorted(cumulative, at, right=True) - 1).clamp(max=len(cumulative) - 2)
             start = pick(cumulative, row[place])
             width[place] = (pick(cumulative, row[place] + 1) - start) * (left > 0)
         cut[place] = start - begin - before

@@ -1,5 +1,6 @@
 """What a graph holds in memory: tensors in CSR form, grouped by what they describe."""
 
+import math
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TypeVar
@@ -14,6 +15,7 @@ from models.graph.timeline import Timeline
 WEIGHT_STEP = 2.0**-20
 """Weights count in whole steps of this much where edges are drawn by weight."""
 _HEAVIEST = 2.0**62
+_LIGHT = 2.0**-10
 
 Group = TypeVar("Group")
 
@@ -42,18 +44,30 @@ class EdgeTensors:
 
     @cached_property
     def cumulative_weight(self) -> Tensor:
-        """(rows + 1,) int64: the weight of all rows before each, in steps of ``WEIGHT_STEP``, at least one a row.
+        """(rows + 1,) int64: the weight of all rows before each, in whole steps; none where it is 0, else at least one.
 
-        Raises GraphInputError for weights that are not finite or sum up to too much.
+        A step is ``WEIGHT_STEP``, or where all edges are lighter than 2^-10 that share of the power of two above the
+        heaviest. Raises GraphInputError for weights that are negative, not finite or sum up to too much.
         """
-        steps = (self.weight.double() / WEIGHT_STEP).round().clamp(min=1)
+        weight = self.weight.double()
+        heaviest = float(weight.max()) if len(weight) else 1.0
+        step = WEIGHT_STEP * (math.ldexp(1.0, math.frexp(heaviest)[1]) if 0 < heaviest < _LIGHT else 1.0)
+        steps = (weight / step).round().clamp(min=1)
         total = float(steps.sum()) if len(steps) else 0.0
         if not total < _HEAVIEST:
             raise GraphInputError(
                 f"weights: expected finite numbers that sum up to less than 2^42 over an edge type; found a sum of "
-                f"{total * WEIGHT_STEP:g}. Scale them down"
+                f"{total * step:g}. Scale them down"
             )
-        return torch.nn.functional.pad(steps.long().cumsum(0), (1, 0))
+        if len(weight) and float(weight.min()) < 0:
+            raise GraphInputError(f"weights: expected 0 or more; found {float(weight.min()):g}. Leave such edges out")
+        return torch.nn.functional.pad((steps.long() * (weight > 0)).cumsum(0), (1, 0))
+
+    @cached_property
+    def cumulative_zeros(self) -> Tensor | None:
+        """(rows + 1,) int64: how many rows before each weigh 0; None where none does."""
+        zero = self.weight == 0
+        return torch.nn.functional.pad(zero.long().cumsum(0), (1, 0)) if bool(zero.any()) else None
 
     def visible(self, source: Tensor, time: Tensor, window: int | None) -> tuple[Tensor, Tensor]:
         """The rows [first, end) of ``source`` strictly before ``time`` and no older than ``window`` microseconds.

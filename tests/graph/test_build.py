@@ -238,6 +238,13 @@ def rewritten(path: Path, column: str, values: pa.Array | None) -> None:
         ("tables/follows", "time", None, "expected column 'time'"),
         ("training_set/impressions", "surface", pa.array(["push"] * 5 + ["fax"]), "push, email; found fax"),
         ("training_set/impressions", "window", pa.array(["train"] * 5 + ["late"]), "found late"),
+        ("training_set/impressions", "window", pa.array(["test"] * 6), "each row in the window of its time; found"),
+        (
+            "training_set/impressions",
+            "settled_time",
+            pa.array([START] * 6, TIME),
+            "settled_time at or after time; found",
+        ),
         ("training_set/impressions", "clicked", pa.array([0, 1, 2, 0, 0, 0]), "tasks.click: expected outcomes"),
         ("training_set/impressions", "impression_id", pa.array([8, 8, 9, 10, 11, 12]), "each key once"),
         ("training_set/frozen", "impression_id", pa.array([8, 9, 10, 11, 12, 99]), "found 1 missing"),

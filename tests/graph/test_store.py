@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from models.files import replaced_folder, sha256_of_file, sha256_of_json
 from models.graph.errors import GraphFormatError
-from models.graph.fakes import fake_graph
+from models.graph.fakes import DAY, START, fake_graph
 from models.graph.schema import FeatureColumn, GraphSchema, PageRank
 from models.graph.store import TemporalGraph
 from models.graph.tensors import tensors_of
@@ -186,6 +186,26 @@ def fewer_keys(folder: Path) -> None:
         (replaced("seeds", "labels", lambda t: t[1:]), "seeds: expected labels of shape"),
         (replaced("seeds", "member", lambda t: t + 99), "seeds: expected member from -1 to 4; found"),
         (replaced("seeds", "time", lambda t: -t), "seeds: expected ascending times"),
+        (replaced("seeds", "labels", lambda t: t + 1), "seeds: expected labels of 0 or 1, or NaN .* found 2.0 at seed"),
+        (replaced("seeds", "labels", lambda t: t / 2), "seeds: expected labels of 0 or 1, .* found 0.5 at seed"),
+        (replaced("seeds", "labels", lambda t: t * float("inf")), "seeds: expected labels of 0 or 1, .* found inf"),
+        (replaced("seeds", "labels", lambda t: -t), "seeds: expected labels of 0 or 1, .* found -1.0 at seed"),
+        (replaced("seeds", "frozen_time", lambda t: t + 99 * DAY), "seeds: expected frozen_time not after time"),
+        (replaced("seeds", "settled", lambda t: t - 99 * DAY), "seeds: expected settled not before time; found"),
+        (replaced("seeds", "settled", lambda t: t.fill_(2**62)), r"seeds: expected settled from .* found \d+ to 4611"),
+        (replaced("seeds", "window", lambda t: t + 1), "seeds: expected window from 0 to 4; found 2 to 5"),
+        (replaced("seeds", "window", lambda t: t.clamp(max=3)), "expected times within the seed's window; found"),
+        (replaced("seeds", "numbers", lambda t: t / 0), "seeds, numbers: expected numbers that are finite, or NaN"),
+        (replaced("seeds", "frozen_numbers", lambda t: t / 0), "seeds, frozen_numbers: expected numbers that are"),
+        (replaced("seeds", "categories", lambda t: t + 9), "seeds: expected categories of 'device' from 0 to 2"),
+        (replaced("seeds", "frozen_categories", lambda t: t - 9), "seeds: expected frozen_categories of 'device' from"),
+        (replaced("nodes_member", "categories", lambda t: t + 9), "node 'member': expected codes of 'industry' from 0"),
+        (replaced("nodes_member", "numbers", lambda t: t / 0), "node 'member': expected numbers that are finite"),
+        (replaced("nodes_item", "vectors", lambda t: t * float("nan")), "node 'item': expected vectors of finite"),
+        (replaced("nodes_item", "id_hash", lambda t: -t), "node 'item': expected id hashes of 0 or more"),
+        (replaced("edges_clicked", "numbers", lambda t: t / 0), "edge 'clicked': expected numbers that are finite"),
+        (replaced("edges_clicked", "weight", lambda t: -t), "edge 'clicked': expected weights that are finite and not"),
+        (replaced("edges_clicked", "time", lambda t: t.fill_(-(2**63))), "edge 'clicked': expected times from -46116"),
     ],
 )
 def test_a_harmed_folder_is_refused(folder: Path, harm: Callable[[Path], None], told: str) -> None:
@@ -201,6 +221,11 @@ def rank(**change: object) -> Callable[[dict], None]:
     """A PageRank, with a field changed, in the schema."""
     good = asdict(PageRank("near", "member", "item", ("clicked",), fan_out=2, method="walk"))
     return lambda schema: schema.update(pageranks=[{**good, **change}])
+
+
+def span(place: int, **change: object) -> Callable[[dict], None]:
+    """A window of the schema with a field changed."""
+    return lambda schema: schema["seeds"]["windows"][place].update(change)
 
 
 def edge(**change: object) -> Callable[[dict], None]:
@@ -233,6 +258,16 @@ def edge(**change: object) -> Callable[[dict], None]:
         *((rank(**{name: 0}), "expected walks, steps and fan_out") for name in ("walks", "steps", "fan_out")),
         *((rank(restart=value), "expected a restart between 0 and 1") for value in (0.0, 1.0, float("nan"))),
         (rank(epsilon=0.0), "expected an epsilon above 0"),
+        (edge(window=2**63 - 1), r"edge 'clicked': expected a window of 0 or more, to 2\^62"),
+        (edge(window=1.5), "edge 'clicked': expected a window of 0 or more"),
+        (span(1, end=0), "window 'train': expected an end not before its start .*; found 0"),
+        (span(2, start=START), "window 'validate': expected a start not before .*, the end of the one before"),
+        (span(4, end=2**63), "window 'test': expected moments within"),
+        (span(4, name="train"), r"windows: expected names that stand twice \[\]; found \['train'\]"),
+        (lambda schema: schema["seeds"].update(timezone_offset=2**40), "timezone_offset: expected microseconds within"),
+        (lambda schema: schema["seeds"]["tasks"][0].update(weight=float("nan")), "task 'click': expected a finite"),
+        (lambda schema: schema["seeds"].pop("windows"), "expected the schema of a graph; found KeyError"),
+        (lambda schema: schema["edges"][0].update(fan_out=3), "expected the schema of a graph; found TypeError"),
     ],
 )
 def test_a_schema_that_contradicts_itself_is_refused(folder: Path, change: Callable[[dict], object], told: str) -> None:

@@ -105,6 +105,38 @@ def test_a_weight_of_almost_nothing_is_drawn_last() -> None:
     assert (found.sort(dim=1).values == torch.arange(4)).all()
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-9, 1e-30, 1e-44, 1e9])
+def test_what_weighs_nothing_is_drawn_after_all_others(scale: float) -> None:
+    """However light the others are, never before one of them; among themselves with equal chances."""
+    graph = one_member([0.0, 3 * scale, 0.0, -0.0, scale], "weighted", 5)
+    found = drawn(graph, 4_000)
+    assert (found.sort(dim=1).values == torch.arange(5)).all()
+    assert (found[:, :2].sort(dim=1).values == torch.tensor([1, 4])).all()
+    orders = torch.unique(found[:, 2:], dim=0, return_counts=True)[1]
+    assert chi_square(orders, np.full(6, 4_000 / 6)) < 4
+    assert abs(float((found[:, 0] == 1).float().mean()) - 0.75) < 0.03  # in proportion, among the lightest too
+    less = drawn(one_member([0.0, 3 * scale, 0.0, -0.0, scale], "weighted", 3), 4_000)
+    assert torch.equal(less, found[:, :3])
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_where_all_weigh_nothing_all_are_drawn_with_equal_chances(count: int) -> None:
+    graph = one_member([0.0] * count, "weighted", 6)
+    time = END + torch.arange(8_000)
+    branch = Sampler(graph).tree("member", torch.zeros_like(time), time).branches["clicked"]
+    assert branch.mask.sum(dim=1).unique().tolist() == [count]
+    assert (branch.index[:, :count].sort(dim=1).values == torch.arange(count)).all()
+    first = torch.bincount(branch.index[:, 0], minlength=count)
+    assert count == 1 or chi_square(first, np.full(count, 8_000 / count)) < 4
+    early = Sampler(graph).tree("member", torch.tensor([0, -1, 1]), torch.tensor([START, END, END]))
+    assert not early.branches["clicked"].mask.any()
+
+
+def test_negative_weights_are_refused() -> None:
+    with pytest.raises(GraphInputError, match="weights: expected 0 or more; found -2"):
+        drawn(one_member([1.0, -2.0], "weighted", 1), 1)
+
+
 def test_unit_weights_are_drawn_as_uniform() -> None:
     graphs = [one_member([1.0] * 9, strategy, 4) for strategy in LUCKY]
     for graph in graphs:
