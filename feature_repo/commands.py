@@ -57,12 +57,32 @@ def _materialize(options: argparse.Namespace) -> int:
     done = materialize(
         store, spec, options.until, state=options.state, since_last=options.since_last, overlap=options.overlap
     )
-    width = max(map(len, [*done, *done.refused]))
+    width = max(map(len, [*done, *done.refused]), default=0)
     for view, rows in done.items():
         print(f"{view:<{width}}  {rows:>12,} rows")
     for view, findings in done.refused.items():
         print(f"{view:<{width}}  REFUSED: {refusal(findings)}")
+    for view, rows in done.ahead.items():
+        print(f"{view:<{width}}  {rows:>12,} rows ahead of the clock left out")
     return 1 if done.refused else 0
+
+
+def _repair(options: argparse.Namespace) -> int:
+    from feature_repo.repair import repair
+    from feature_repo.store import open_store
+
+    spec = _applied(options.state).spec
+    found = repair(open_store(options.config, options.state), spec, options.state)
+    if not found:
+        print("no row is ahead of the clock")
+        return 0
+    width = max(map(len, found))
+    for view, done in found.items():
+        print(f"{view:<{width}}  {done.mended:>12,} rows mended  {done.removed:>12,} removed")
+    removed = sum(done.removed for done in found.values())
+    print(f"{sum(done.mended for done in found.values()):,} rows mended, {removed:,} removed. ", end="")
+    print("Now run materialize" + (" (vectors: the pipeline `refresh`)." if removed else "."))
+    return 0
 
 
 def _moment(text: str) -> int:
@@ -101,6 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     latest.add_argument("--since-last", action="store_true", help="write only what arrived since the last run")
     latest.add_argument("--overlap", type=_length, default="1d", help="how late rows may arrive (default: 1d)")
     latest.set_defaults(run=_materialize)
+
+    mend = commands.add_parser("repair", help="take rows ahead of the clock out of the online store")
+    _common(mend)
+    mend.set_defaults(run=_repair)
 
     push = commands.add_parser("push", help="push rows of an event table: counters and last activities move at once")
     _common(push)

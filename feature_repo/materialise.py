@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from feature_repo.clock import latest
 from feature_repo.errors import QualityError
-from feature_repo.newest import arrived, end_of_files, interval, latest, newest_rows
+from feature_repo.newest import arrived, end_of_files, interval, newest_moment, newest_rows, rows_ahead
 from feature_repo.pushed import RECENT, write_pushed
 from feature_repo.quality import Finding, Record, check, profile, read_record, write_record
 from feature_repo.stream.columns import events_view
@@ -33,6 +34,8 @@ class Materialised(dict[str, int]):
     def __init__(self) -> None:
         super().__init__()
         self.refused: dict[str, list[Finding]] = {}
+        self.ahead: dict[str, int] = {}
+        """By view: rows in the offline store that are ahead of the clock, and left out."""
 
 
 class _Judged(NamedTuple):
@@ -64,6 +67,9 @@ def materialize(
     ``refused`` of the result says why. Raises QualityError, after the others, where a refused view has no last good
     values. Without ``state`` nothing is recorded: drift is not judged, and every view counts as never written.
 
+    Rows ahead of the clock (``feature_repo.clock``) are left out and counted, whatever ``until`` says; one that stands
+    in the online store counts as absent, and so does the record of such a run.
+
     By default the newest row of every key is written: late rows arrive by themselves. ``since_last`` writes fewer of
     them (the gate sees the same rows):
 
@@ -80,12 +86,17 @@ def materialize(
     views = [store.get_feature_view(name) for name in [*online_views(spec), RECENT]]
     if until is None:
         events = [store.get_feature_view(events_view(table)) for table in event_tables(spec)]
-        until = end_of_files([*views[:-1], *events])
+        until = end_of_files([*views[:-1], *events], latest())
+    until = min(until, latest() + 1)
     expected = _expected(spec)
     result, bad = Materialised(), list[Finding]()
     for number, view in enumerate(views, start=1):
         started, place = time.monotonic(), f"({number} of {len(views)})"
         judged = _judge(store, spec, view, until, state, expected.get(view.name, Expected()))
+        ahead = rows_ahead(view, latest())
+        if ahead:
+            result.ahead[view.name] = ahead
+            _log.warning("%s %s: %d rows ahead of the clock are left out", view.name, place, ahead)
         if judged.findings:
             result.refused[view.name] = judged.findings
             bad += [] if judged.last else judged.findings
@@ -111,8 +122,8 @@ def refusal(findings: Sequence[Finding]) -> str:
 
 
 def _judge(store: Any, spec: Spec, view: Any, until: int, state: Path | None, expected: Expected) -> _Judged:
-    last = read_record(state, view.name)
-    if last is not None and last.columns != _columns(view):
+    last, end = read_record(state, view.name), latest()
+    if last is not None and (last.columns != _columns(view) or max(last.until - 1, last.created or 0) > end):
         last = None
     if view.name == RECENT:
         _write_recent(store, spec, view, until)
@@ -138,13 +149,12 @@ def _write(store: Any, spec: Spec, view: Any, rows: pa.Table) -> int:
 
     source = view.batch_source
     created = source.created_timestamp_column or None
-    with _progress(view.name, len(rows)) as advance:
-        written = write_table(store, view, rows, source.timestamp_field, created, FLAG_BATCH, advance)
     if view.name == RECENT or view.name in counter_views(spec):
         layout = layout_of(view)
         packed = pack(layout, rows, source.timestamp_field, created, FLAG_BATCH)
         rebase(rows_of(store), spec, view, row_keys(store.project, layout, rows), packed)
-    return written
+    with _progress(view.name, len(rows)) as advance:
+        return write_table(store, view, rows, source.timestamp_field, created, FLAG_BATCH, advance)
 
 
 @contextmanager
@@ -175,7 +185,7 @@ def _note_record(state: Path, judged: _Judged, until: int, expected: Expected) -
     if last is not None and last.until > until:
         return
     column = view.batch_source.created_timestamp_column
-    seen = [latest(rows, column) if column else None, last.created if last else None]
+    seen = [newest_moment(rows, column, latest()) if column else None, last.created if last else None]
     created = max((moment for moment in seen if moment is not None), default=None)
     drifting = [name for name, expectation in expected.expectations.items() if expectation.drift]
     write_record(state, view.name, Record(until, created, _columns(view), profile(rows, drifting)))

@@ -65,13 +65,39 @@ def arrived(rows: pa.Table, view: Any, last: Record, overlap: timedelta) -> np.n
     return (times >= last.until) | (created >= last.created - back)
 
 
-def latest(rows: pa.Table, column: str) -> int | None:
-    """The latest time in a column, in microseconds; None where there is none."""
-    return pc.max(microseconds(rows[column])).as_py()
+def newest_moment(rows: pa.Table, column: str, latest: int) -> int | None:
+    """The last time in a column that is not after ``latest``, in microseconds; None where there is none."""
+    moments = microseconds(rows[column])
+    return pc.max(moments.filter(pc.less_equal(moments, latest))).as_py()
 
 
-def end_of_files(views: list[Any]) -> int:
-    """Just after the last row of every view's file, in microseconds; the epoch if there is none."""
+def rows_ahead(view: Any, latest: int) -> int:
+    """How many rows of a view's file are later than ``latest`` (microseconds); its statistics say where to look."""
+    file = pq.ParquetFile(view.batch_source.path)
+    column = view.batch_source.timestamp_field
+    place = file.schema_arrow.names.index(column)
+    groups = [group for group in range(file.num_row_groups) if _may_be_after(file, group, place, latest)]
+    if not groups:
+        return 0
+    moments = microseconds(file.read_row_groups(groups, columns=[column])[column])
+    return pc.sum(pc.greater(moments, latest)).as_py() or 0
+
+
+def _may_be_after(file: pq.ParquetFile, group: int, place: int, latest: int) -> bool:
+    """False where a row group says that it has no time after ``latest``."""
+    schema = file.schema
+    leaf = next(n for n in range(len(schema)) if schema.column(n).path == file.schema_arrow.names[place])
+    statistics = file.metadata.row_group(group).column(leaf).statistics
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return bool(pc.max(microseconds(pa.chunked_array([pa.array([statistics.max])]))).as_py() > latest)
+
+
+def end_of_files(views: list[Any], latest: int) -> int:
+    """Just after the last row of every view's file, in microseconds; the epoch if there is none.
+
+    Rows later than ``latest`` do not count.
+    """
     columns = [(view.batch_source.path, view.batch_source.timestamp_field) for view in views]
-    ends = [latest(pq.read_table(path, columns=[column]), column) for path, column in columns]
+    ends = [newest_moment(pq.read_table(path, columns=[column]), column, latest) for path, column in columns]
     return max((end + 1 for end in ends if end is not None), default=0)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.applied import pushed_folder
+from feature_repo.clock import bound, latest, said
 from feature_repo.errors import PushError
 from feature_repo.pushed import PUSHED_AT, TIMESTAMP, vector_schema, vectors_file, version_in, write_pushed
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, vector_view
@@ -125,9 +126,13 @@ def _cast(column: pa.ChunkedArray, name: str, field: pa.Field, file: Path) -> pa
     """A column in its view's type; a moment may be int64 microseconds or a timestamp. Nulls are errors."""
     if column.null_count:
         raise PushError(f"{file}: expected no nulls in {name}; found {column.null_count}")
-    if field.name == PUSHED_AT and pa.types.is_integer(column.type):
-        return column.cast(TIMESTAMP)
     try:
-        return column.cast(field.type)
+        # int64 are microseconds
+        cast = column.cast(TIMESTAMP if field.name == PUSHED_AT else field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise PushError(f"{file}: expected {field.type} in {name}; found {column.type}") from error
+    if field.name == PUSHED_AT:
+        last = pc.max(cast.cast(pa.int64())).as_py()
+        if last is not None and last > latest():
+            raise PushError(f"{file}: expected {bound()} in {name}; found {said(last)}")
+    return cast

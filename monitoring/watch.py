@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from feature_repo.clock import tolerance
 from models import served as served_log
 from models.features import impression_features
 from models.spec import Feature, Spec
@@ -88,6 +89,7 @@ def watch(
 def _log(spec: Spec, folder: Path, now: int) -> pd.DataFrame:
     """What our model served of late; slates from before the spec had its primary task are left out."""
     log = served_log.read(folder, since=now - SERVED_DAYS * _DAY, model=served_log.model_name(spec))
+    log = log[log["served"] <= now + tolerance()]  # of a clock that was ahead: it would be of late for years
     probability = f"probability_{spec.primary_task}"
     return log[log[probability].notna()] if probability in log else log.iloc[:0]
 

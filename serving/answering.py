@@ -78,6 +78,7 @@ class Answering:
         # Reasons take long: they are found one slate after the other, beside the scoring.
         self._explaining = ThreadPoolExecutor(1, thread_name_prefix="explain")
         self._store_answers = True
+        self._said_ahead = False
 
     @property
     def most_shown(self) -> list[Key]:
@@ -192,10 +193,22 @@ class Answering:
             return self._service.popular(request_id, part.request)
         return self._service.slate(request_id, part.request, part.state, part.inputs, part.logits, part.reasons)
 
+    def _count_ahead(self, rows: int) -> None:
+        metrics.ahead().inc(rows)
+        if not self._said_ahead:  # once a process, not once a request
+            _logger.warning(
+                "%d rows of the online store lie ahead of the clock and are left out: `python -m feature_repo repair` "
+                "takes them out, unless this machine's clock is behind",
+                rows,
+            )
+            self._said_ahead = True
+
     def _count(self, slate: Slate) -> None:
         if slate.fallback:
             metrics.fallbacks().inc()
             return
+        if slate.rows_ahead:
+            self._count_ahead(slate.rows_ahead)
         cold = slate.member_cold + int(slate.cold.sum())
         metrics.vectors().labels("used").inc(1 + len(slate.items) - cold)
         metrics.vectors().labels("cold").inc(cold)

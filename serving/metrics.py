@@ -34,6 +34,14 @@ def fallbacks() -> "Counter":
 
 
 @cache
+def ahead() -> "Counter":
+    """Rows of the online store that were left out since they lie ahead of the clock."""
+    from prometheus_client import Counter
+
+    return Counter("heliograph_rows_ahead", "Rows left out since they lie ahead of the clock")
+
+
+@cache
 def refused() -> "Counter":
     """Requests by why they were not answered: overloaded (429), late (503)."""
     from prometheus_client import Counter

@@ -65,6 +65,8 @@ class OnlineState:
     """By feature float32: (C,), or (1,) where the candidates share it; NaN = missing."""
     as_of: int = 0
     """The moment that everything was judged at, microseconds UTC."""
+    ahead: int = 0
+    """Rows that were left out since they lie ahead of the clock."""
 
     @classmethod
     def nothing(cls, candidates: int) -> "OnlineState":
@@ -135,6 +137,7 @@ class OnlineReader:
             items=_items(rows),
             counters=self._derived(rows, len(request.items)),
             as_of=rows.as_of,
+            ahead=rows.ahead,
         )
 
     def _derived(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:

@@ -91,6 +91,7 @@ class RankingService:
             member_cold=inputs.member_tokens is None,
             fallback=False,
             foreign_vectors=self._foreign(state),
+            rows_ahead=state.ahead,
         )
 
     def explain(self, inputs: SlateInputs, state: OnlineState) -> Reasons:
@@ -121,6 +122,7 @@ class RankingService:
             member_cold=True,
             fallback=True,
             foreign_vectors=0,
+            rows_ahead=0,
         )
 
     def _stand(self, request: RankingRequest, probabilities: Mapping[str, np.ndarray], state: OnlineState) -> Standing:
@@ -170,6 +172,7 @@ class RankingService:
         member_cold: bool,
         fallback: bool,
         foreign_vectors: int,
+        rows_ahead: int,
     ) -> Slate:
         """Everything by candidate, put into ranked order."""
         order = standing.order
@@ -192,6 +195,7 @@ class RankingService:
             probabilities={task: values[order] for task, values in probabilities.items()},
             features={name: values[order] if is_column(values) else values for name, values in given.items()},
             foreign_vectors=foreign_vectors,
+            rows_ahead=rows_ahead,
             state_as_of=state_as_of,
             reasons=None if reasons is None else [reasons[place] for place in places],
         )

@@ -44,6 +44,8 @@ class Slate:
     missing. For the served log, not for the answer."""
     foreign_vectors: int
     """Vectors found in the store but made by another model version: treated as cold."""
+    rows_ahead: int = 0
+    """Rows of the store that were left out since they lie ahead of the clock: counters or vectors are missing."""
     state_as_of: int | None = None
     """The moment of the member's vectors, microseconds UTC; None where the member is cold."""
     reasons: Reasons | None = None
@@ -73,6 +75,7 @@ class Slate:
             "model_version": self.model_version,
             "member_cold": self.member_cold,
             "fallback": self.fallback,
+            "rows_ahead": self.rows_ahead,
             "state_as_of": None if self.state_as_of is None else _text(self.state_as_of),
             "slate": ranked,
         }

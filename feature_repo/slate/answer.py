@@ -42,6 +42,8 @@ class SlateRows:
     """Microseconds UTC: the moment that the rows were judged at."""
     fallback: bool
     """Whether the store did not answer in time, and everything is shown as missing."""
+    ahead: int = 0
+    """Rows that are missing since they lie ahead of the clock: of a wrong time, or this machine's clock is behind."""
 
 
 def judge(found: np.ndarray, event_time: np.ndarray, ttl: int | None, as_of: int, latest: int) -> np.ndarray:

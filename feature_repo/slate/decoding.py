@@ -11,13 +11,16 @@ from feature_repo.stores.online.packed import unpack
 from models.counters.ragged import Ragged
 
 
-def decode(plan: Plan, rows: Sequence[Row] | None, count: int, as_of: int, latest: int) -> SlateRows:
-    """The answer to a question's rows (see ``Question``); None: the store gave none. ``latest``: see ``judge``."""
+def decode(plan: Plan, rows: Sequence[Row] | None, count: int, as_of: int, latest: int, end: int) -> SlateRows:
+    """The answer to a question's rows (see ``Question``); None: the store gave none.
+
+    ``latest``: see ``judge``; ``end``: the latest time that a row can have had by now.
+    """
     columns: dict[bool, dict[str, np.ndarray | Ragged]] = {False: {}, True: {}}
     valid: dict[str, np.ndarray] = {}
     status: dict[str, np.ndarray] = {}
     event_time: dict[str, np.ndarray] = {}
-    start = 0
+    start = ahead = 0
     for read in plan.reads:
         length = count if read.each else 1
         some = [None] * length if rows is None else rows[start : start + length]
@@ -30,6 +33,7 @@ def decode(plan: Plan, rows: Sequence[Row] | None, count: int, as_of: int, lates
                 judged = np.where(known, judged, np.int8(Status.NOT_FOUND))
         shown = judged == Status.PRESENT
         if not (shown == found.found).all():
+            ahead += int((found.event_time > end).sum())
             found = unpack(read.layout, [row if show else None for row, show in zip(some, shown, strict=True)])
         status[read.name] = judged
         event_time[read.name] = np.where(shown, found.event_time, 0)
@@ -46,6 +50,7 @@ def decode(plan: Plan, rows: Sequence[Row] | None, count: int, as_of: int, lates
         event_time=event_time,
         as_of=as_of,
         fallback=rows is None,
+        ahead=ahead,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from feature_repo.clock import tolerance
 from feature_repo.slate.answer import SlateRows
 from feature_repo.slate.asking import ask
 from feature_repo.slate.decoding import decode
@@ -16,8 +17,6 @@ from feature_repo.slate.errors import SlateUnavailableError
 from feature_repo.slate.plan import plan
 from feature_repo.slate.question import Access, DownError, Question, Row
 
-CLOCKS = 60_000_000
-"""How far ahead of this machine's clock, in microseconds, an event's may be and still be of now."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,17 +76,19 @@ class SlateReader:
         ``candidates`` holds each candidate key's values, (candidates,) each; a candidate may stand in it twice, or
         none at all. Keys that no view asks for are passed over, as Feast does. The store holds the newest row of a
         key: of a key whose row is later than ``as_of`` nothing is shown, whatever stood there then. Now is when the
-        rows have come, and clocks may differ by ``CLOCKS``: what was pushed meanwhile is shown.
+        rows have come, and clocks may differ by the tolerance of ``feature_repo.clock``: what was pushed meanwhile is
+        shown. A row beyond that is of no time yet: it is missing, and counted in ``ahead``.
 
         Raises SlateKeyError for a key that is missing or of a wrong type, and for too many candidates, and
         SlateUnavailableError where the fallback is "error".
         """
         question, count = ask(self._plan, shared, candidates, self._most)
         rows = await self._fetch(question)
-        if as_of is not None:
-            return decode(self._plan, rows, count, as_of, as_of)
         now = time.time_ns() // 1_000
-        return decode(self._plan, rows, count, now, now + CLOCKS)
+        end = now + tolerance()
+        if as_of is not None:
+            return decode(self._plan, rows, count, as_of, min(as_of, end), end)
+        return decode(self._plan, rows, count, now, end, end)
 
     async def _fetch(self, question: Question) -> list[Row] | None:
         """None where the store does not answer in time."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from feature_repo.clock import latest
 from feature_repo.pushed import RECENT
 from feature_repo.stores.online.keys import row_key
 from feature_repo.stores.online.layout import Layout
@@ -82,15 +83,15 @@ class _Batch:
         """From the rows and records of all keys to those that follow."""
         members: dict[int | str, Member] = {}
         counted: dict[Address, CountedKey] = {}
-        place, records = 0, len(self._keys)
+        place, records, end = 0, len(self._keys), latest()
         for view, group in self._by_view.items():
             found = read_rows(self._layouts[view], stored[place : place + len(group)])
             for row, address in zip(found, group, strict=True):
                 record = stored[records + place]
                 if view == RECENT:
-                    members[address[1][0]] = Member.read(self._plan.edges, self._plan.last, row, record)
+                    members[address[1][0]] = Member.read(self._plan.edges, self._plan.last, row, record, end)
                 else:
-                    counted[address] = CountedKey.read(self._counters[view], row, record)
+                    counted[address] = CountedKey.read(self._counters[view], row, record, end)
                 place += 1
         self._outcome = Outcome()
         for events in self._work:

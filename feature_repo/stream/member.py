@@ -1,7 +1,8 @@
 """A member's list of last activities, and the memory of which events were there already."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, Literal
 
 from feature_repo.pushed import EDGES, KEYS, TIMES
@@ -25,10 +26,20 @@ class Member:
     record: Record
 
     @classmethod
-    def read(cls, edges: Sequence[str], last: int, row: Row | None, record: bytes | None) -> "Member":
-        """Out of the store; ``edges`` are the names of the engagement edges in order, ``last`` the list's length."""
+    def read(cls, edges: Sequence[str], last: int, row: Row | None, record: bytes | None, latest: int) -> "Member":
+        """Out of the store; ``edges`` are the names of the engagement edges in order, ``last`` the list's length.
+
+        Activities later than ``latest`` (the clock's) are taken out of it.
+        """
         member = cls(edges, last, row, Record.read(record))
-        if row is not None and (row.flags & FLAG_BATCH or member.record.at != row.time):
+        member.record.forget_after(latest)
+        own = row is not None and not row.flags & FLAG_BATCH and member.record.at == row.time
+        if row is not None and row.time > latest:
+            values = _until(row.values, latest)
+            member.row = row = Row(max(values[TIMES], default=0), 0, values)
+            member.record.base = _until(member.record.base, latest) if member.record.base else {}
+            member.record.at = row.time
+        if row is not None and not own:
             member.rebase(row)
         return member
 
@@ -75,3 +86,10 @@ class Member:
         values = {column: [*self.record.base.get(column, []), *continued[column]][-self.last :] for column in continued}
         self.row = Row(since[-1][0], 0, values)
         self.record.at = self.row.time
+
+
+def _until(values: Mapping[str, Any], latest: int) -> dict[str, Any]:
+    """A list of activities without those later than a moment."""
+    columns = {column: values[column] or [] for column in (EDGES, KEYS, TIMES)}
+    kept = [time <= latest for time in columns[TIMES]]
+    return {column: [*compress(some, kept)] for column, some in columns.items()}

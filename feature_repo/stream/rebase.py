@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from feature_repo.clock import latest
 from feature_repo.pushed import RECENT
 from feature_repo.stores.online.layout import Layout, layout_of
 from feature_repo.stores.online.rows import RowStore
@@ -21,9 +22,10 @@ _AT_ONCE = 200
 
 
 def rebase(rows: RowStore, spec: Spec, view: Any, keys: Sequence[bytes], batch: Sequence[bytes]) -> int:
-    """After ``write_newest`` of batch rows: put them also under the events that are newer; return how many keys moved.
+    """Beside ``write_newest`` of batch rows: put them also under the events that are newer; return how many keys moved.
 
-    A row of the stream that is later than the batch's stays where it is, and with it whatever the stream had missed.
+    A row of the stream that is later than the batch's stays where it is, and with it whatever the stream had missed;
+    events ahead of the clock are taken out of it. Rebase first: ``write_newest`` may replace a row ahead of the clock.
     ``view`` is a counter or ``recent_activities`` (of any other nothing is done), ``batch`` holds its packed rows. Keys
     on which nothing was pushed cost one read.
     """
@@ -35,8 +37,8 @@ def rebase(rows: RowStore, spec: Spec, view: Any, keys: Sequence[bytes], batch: 
         places = [start + place for place, record in enumerate(records) if record is not None]
         for first in range(0, len(places), _AT_ONCE):
             group = places[first : first + _AT_ONCE]
-            found = read_rows(layout, [batch[place] for place in group])
-            moved += _Rebase(spec, layout, [keys[place] for place in group], found).change(rows)
+            packed = [batch[place] for place in group]
+            moved += _Rebase(spec, layout, [keys[place] for place in group], packed).change(rows)
         pushed += len(places)
     if moved < pushed:
         _log.info(
@@ -48,9 +50,10 @@ def rebase(rows: RowStore, spec: Spec, view: Any, keys: Sequence[bytes], batch: 
 class _Rebase:
     """Some keys with records, changed at once."""
 
-    def __init__(self, spec: Spec, layout: Layout, keys: Sequence[bytes], batch: Sequence[Row | None]) -> None:
-        self._spec, self._layout, self._keys, self._batch = spec, layout, keys, batch
-        self._edges = edge_names(spec)
+    def __init__(self, spec: Spec, layout: Layout, keys: Sequence[bytes], packed: Sequence[bytes]) -> None:
+        self._spec, self._layout, self._keys, self._packed = spec, layout, keys, packed
+        self._batch = read_rows(layout, packed)
+        self._edges, self._plan = edge_names(spec), plans(spec).get(layout.view)
         self._moved = 0
 
     def change(self, rows: RowStore) -> int:
@@ -59,20 +62,24 @@ class _Rebase:
         return self._moved
 
     def _change(self, stored: list[bytes | None]) -> list[bytes | None]:
-        count = len(self._keys)
+        count, end = len(self._keys), latest()
         found = read_rows(self._layout, stored[:count])
         rows: list[bytes | None] = []
         records: list[bytes | None] = []
-        for row, record, batch in zip(found, stored[count:], self._batch, strict=True):
-            key = self._read(row, record)
+        self._moved = 0
+        for row, record, batch, packed in zip(found, stored[count:], self._batch, self._packed, strict=True):
+            key = self._read(row, record, end)
+            mended = row is not None and row.time > end and (isinstance(key, Member) or not key.ahead)
             moved = batch is not None and key.rebase(batch)
-            changed = moved and key.row is not None and not key.row.flags
-            rows.append(write_rows(self._layout, [key.row])[0] if changed and key.row else None)
-            records.append(key.record.write() if moved else None)
-        self._moved = len(records) - records.count(None)
+            if not (moved or mended) or key.row is None:
+                rows.append(None)
+            else:
+                rows.append(packed if key.row.flags else write_rows(self._layout, [key.row])[0])
+            records.append(key.record.write() if moved or mended else None)
+            self._moved += moved
         return [*rows, *records]
 
-    def _read(self, row: Row | None, record: bytes | None) -> CountedKey | Member:
-        if self._layout.view == RECENT:
-            return Member.read(self._edges, self._spec.model.activities, row, record)
-        return CountedKey.read(plans(self._spec)[self._layout.view], row, record)
+    def _read(self, row: Row | None, record: bytes | None, end: int) -> CountedKey | Member:
+        if self._plan is None:
+            return Member.read(self._edges, self._spec.model.activities, row, record, end)
+        return CountedKey.read(self._plan, row, record, end)

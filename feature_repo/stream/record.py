@@ -14,6 +14,11 @@ def record_key(row: bytes) -> bytes:
     return row + _SUFFIX
 
 
+def is_record(key: bytes) -> bool:
+    """Whether a key is that of a record."""
+    return key.endswith(_SUFFIX)
+
+
 @dataclass
 class Record:
     """The newest events of a key since its batch row, in their order, each a list that begins with its time.
@@ -40,6 +45,16 @@ class Record:
     def write(self) -> bytes:
         """The record as JSON."""
         return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+    def forget_after(self, latest: int) -> list[list[Any]]:
+        """Let events later than ``latest`` (they were ahead of the clock) and a batch row of then go; those events."""
+        gone = [event for event in self.events if event[0] > latest]
+        self.events = [event for event in self.events if event[0] <= latest]
+        if self.batch is not None and self.batch > latest:
+            self.batch, self.base = None, {}
+        if self.dropped is not None and self.dropped > latest:
+            self.dropped = None
+        return gone
 
     def is_in_batch(self, time: int) -> bool:
         """Whether the batch row speaks for that time."""

@@ -1,7 +1,7 @@
 """One event into a counter's state, whenever it arrives: what ``fold`` gives for all events in their order."""
 
-from bisect import bisect_left
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.counters.fold import Settled, Shown, State
@@ -24,6 +24,51 @@ def insert(plan: CounterPlan, state: Mapping[str, int | list[int]], event: Shown
         column = f"{plan.name}_shown_last"
         after[column] = event.time if first else max(after[column], event.time)
     return after
+
+
+def remove(
+    plan: CounterPlan,
+    state: Mapping[str, int | list[int]],
+    gone: Sequence[Shown | Settled],
+    left: Sequence[Shown | Settled],
+    latest: int,
+) -> State:
+    """The state without the events ``gone``, all of which are later than ``latest`` (microseconds UTC).
+
+    ``left``: the newest of the other events. Counts are exact; a window, which has moved on to those that are gone, and
+    the last exposure begin anew with ``left``. The lists of the last outcomes are left as they are.
+    """
+    after: dict[str, Any] = {**state}
+    name = plan.name
+    for event in gone:
+        for statistic, count in _added(plan, event).items():
+            after[f"{name}_{statistic}"] -= count
+    if plan.recency and after[f"{name}_shown_last"] > latest:
+        after[f"{name}_shown_last"] = max([event.time for event in left if isinstance(event, Shown)], default=0)
+    if plan.window is not None:
+        columns = [f"{name}_panes", *(f"{name}_panes_{statistic}" for statistic in plan.statistics)]
+        kept = bisect_right(after[columns[0]], latest // plan.pane)
+        after |= {column: after[column][:kept] for column in columns}
+        _open_panes(plan, after, left)
+    return after
+
+
+def _open_panes(plan: CounterPlan, after: dict[str, Any], left: Sequence[Shown | Settled]) -> None:
+    """Open the panes of these events behind those that are there: before one stood all but what came in it or later."""
+    name, panes = plan.name, after[f"{plan.name}_panes"]
+    last = panes[-1] if panes else None
+    for pane in sorted({event.time // plan.pane for event in left} - set(panes)):
+        if last is not None and pane < last:
+            continue
+        after[f"{name}_panes"] = [*after[f"{name}_panes"], pane]
+        since = [_added(plan, event) for event in left if event.time // plan.pane >= pane]
+        for statistic in plan.statistics:
+            column = f"{name}_panes_{statistic}"
+            before = after[f"{name}_{statistic}"] - sum(added.get(statistic, 0) for added in since)
+            after[column] = [*after[column], before]
+    forgotten = bisect_left(after[f"{name}_panes"], (after[f"{name}_panes"] or [0])[-1] - PANES + 1)
+    for column in (f"{name}_panes", *(f"{name}_panes_{statistic}" for statistic in plan.statistics)):
+        after[column] = after[column][forgotten:]
 
 
 def _added(plan: CounterPlan, event: Shown | Settled) -> dict[str, int]:

@@ -88,10 +88,10 @@ def test_a_run_that_ended_at_any_write_is_made_good_by_the_next(
     def write_until(writes: int) -> Callable[..., None]:
         left = iter(range(writes))
 
-        def write(rows: Any, pairs: Any) -> None:
+        def write(rows: Any, pairs: Any, latest: int) -> None:
             if next(left, None) is None:
                 raise _KilledError
-            whole(rows, pairs)
+            whole(rows, pairs, latest)
 
         return write
 
@@ -126,11 +126,11 @@ bulk.CHUNK = 2
 folder, until = Path(sys.argv[1]), int(sys.argv[2])
 whole, writes = SqliteRows.write_newest, []
 
-def write(rows, pairs):
+def write(rows, pairs, latest):
     if len(writes) == 4:  # within the second view
         os.kill(os.getpid(), signal.SIGKILL)
     writes.append(None)
-    whole(rows, pairs)
+    whole(rows, pairs, latest)
 
 SqliteRows.write_newest = write
 store, state = open_store(folder / "feature_store.yaml", folder / "state"), folder / "state"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from feature_repo.clock import latest
 from feature_repo.stores.errors import UnsupportedError
 from feature_repo.stores.online.keys import row_keys
 from feature_repo.stores.online.layout import layout_of
@@ -27,14 +28,15 @@ def write_table(
     """Write the rows of a table, which has the view's join keys and features and the named columns of moments.
 
     The store is Feast's; ``flags`` as in ``packed``; ``progress`` gets the rows of each chunk once written. Returns how
-    many rows there were: one that is older than the store's counts too. Killed half-way, run it again. Raises
+    many rows there were: one that is older than the store's counts too. A stored row ahead of the clock is replaced
+    whatever its time. Killed half-way, run it again. Raises
     RowInputError for a column that does not fit, UnsupportedError for an online store that is not one of ours.
     """
-    layout, rows = layout_of(view), rows_of(store)
+    layout, rows, end = layout_of(view), rows_of(store), latest()
     for start in range(0, table.num_rows, CHUNK):
         some = table.slice(start, CHUNK)
         keys = row_keys(store.project, layout, some)
-        rows.write_newest(list(zip(keys, pack(layout, some, event, created, flags), strict=True)))
+        rows.write_newest(list(zip(keys, pack(layout, some, event, created, flags), strict=True)), end)
         if progress:
             progress(some.num_rows)
     return int(table.num_rows)

@@ -32,6 +32,8 @@ from feature_repo.stores.errors import UnsupportedError
 
 HEADER = 24
 """Bytes before the bits of the nulls."""
+MOMENT = 8
+"""Bytes of the event time."""
 MOMENTS = 16
 """Bytes of event and created time, in whose order rows replace each other."""
 WIDTHS = {"int64": "<i8", "timestamp": "<i8", "float64": "<f8", "int32": "<i4", "float32": "<f4", "bool": "<u1"}
@@ -47,6 +49,11 @@ _FEAST = {
     "BYTES": "bytes",
 }
 _KEY_KINDS = ("int64", "int32", "timestamp", "string", "bytes")
+
+
+def moment_bytes(microseconds: int | None) -> bytes:
+    """A moment as a row begins with it; of None what no row is above."""
+    return b"\xff" * MOMENT if microseconds is None else (microseconds + 2**63).to_bytes(MOMENT, "big")
 
 
 class Key(NamedTuple):

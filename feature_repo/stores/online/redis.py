@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError, WatchError
 
 from feature_repo.stores.errors import ConflictError, UnsupportedError
-from feature_repo.stores.online.layout import MOMENTS
+from feature_repo.stores.online.layout import MOMENTS, moment_bytes
 from feature_repo.stores.online.rows import Change
 from feature_repo.stores.online.store import PackedOnlineStore
 
@@ -24,6 +24,7 @@ _ATTEMPTS = 1_000
 # Text in Lua compares by the server's locale, so moments are compared as numbers; a double holds 32 bits exactly.
 _WRITE_NEWEST = f"""
 local get, parts = '{MOMENTS - 1}', '>I4I4I4I4'
+local most, least = struct.unpack('>I4I4', ARGV[#KEYS + 1])
 for i, key in ipairs(KEYS) do
   local row, later = ARGV[i], false
   local stored = redis.call('GETRANGE', key, '0', get)
@@ -32,6 +33,7 @@ for i, key in ipairs(KEYS) do
     local e, f, g, h = struct.unpack(parts, row)
     if a ~= e then later = a > e elseif b ~= f then later = b > f
     elseif c ~= g then later = c > g else later = d > h end
+    if a > most or (a == most and b > least) then later = false end
   end
   if not later then redis.call('SET', key, row) end
 end
@@ -95,11 +97,11 @@ class RedisRows:
             found += self._client.mget(keys[start : start + _KEYS])
         return found
 
-    def write_newest(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+    def write_newest(self, pairs: Sequence[tuple[bytes, bytes]], latest: int | None = None) -> None:
         """See ``RowStore``."""
         for start in range(0, len(pairs), _ROWS):
             some = pairs[start : start + _ROWS]
-            arguments = [key for key, _ in some] + [row for _, row in some]
+            arguments = [*(key for key, _ in some), *(row for _, row in some), moment_bytes(latest)]
             try:
                 self._client.evalsha(_DIGEST, len(some), *arguments)
             except NoScriptError:  # a Redis that has not seen it; EVAL keeps it
@@ -133,6 +135,11 @@ class RedisRows:
         for keys in self._scan(prefix):
             deleted += self._client.unlink(*keys)
         return deleted
+
+    def remove(self, keys: Sequence[bytes]) -> int:
+        """See ``RowStore``."""
+        starts = range(0, len(keys), _KEYS)
+        return sum(int(self._client.unlink(*keys[start : start + _KEYS])) for start in starts)
 
     def dump(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See ``RowStore``."""

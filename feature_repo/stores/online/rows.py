@@ -12,8 +12,10 @@ class RowStore(Protocol):
     def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The rows in the order of their keys; None where there is none."""
 
-    def write_newest(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+    def write_newest(self, pairs: Sequence[tuple[bytes, bytes]], latest: int | None = None) -> None:
         """Put (key, packed row) where no row stands that is later by (event time, created time).
+
+        A row whose event time is above ``latest`` (microseconds UTC) stands there by mistake, and is replaced.
 
         Equal times are replaced: the same rows may be written again, in any order. A killed process leaves whole rows.
         """
@@ -27,6 +29,9 @@ class RowStore(Protocol):
 
     def delete(self, prefix: bytes) -> int:
         """Delete the rows whose keys begin so; how many there were."""
+
+    def remove(self, keys: Sequence[bytes]) -> int:
+        """Delete the rows of these keys; how many there were."""
 
     def dump(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Every (key, row) whose key begins so, by key."""

@@ -12,7 +12,7 @@ from feast import RepoConfig
 from feast.repo_config import FeastConfigBaseModel
 from pydantic import StrictStr
 
-from feature_repo.stores.online.layout import MOMENTS
+from feature_repo.stores.online.layout import MOMENT, MOMENTS, moment_bytes
 from feature_repo.stores.online.rows import Change
 from feature_repo.stores.online.store import PackedOnlineStore
 
@@ -23,6 +23,7 @@ _KEYS = 10_000  # SQLite takes 32,766 variables a statement
 _BEHIND = f"""
     INSERT INTO {TABLE} (key, row) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET row = excluded.row
     WHERE substr({TABLE}.row, 1, {MOMENTS}) <= substr(excluded.row, 1, {MOMENTS})
+    OR substr({TABLE}.row, 1, {MOMENT}) > ?
 """
 
 
@@ -68,10 +69,12 @@ class SqliteRows:
         found = _get(self._connection, keys)
         return [found.get(key) for key in keys]
 
-    def write_newest(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+    def write_newest(self, pairs: Sequence[tuple[bytes, bytes]], latest: int | None = None) -> None:
         """See ``RowStore``."""
+        bound = moment_bytes(latest)
+        by_key = sorted(pairs, key=itemgetter(0))  # neighbours at once
         with self._writing() as connection:
-            connection.executemany(_BEHIND, sorted(pairs, key=itemgetter(0)))  # by key: neighbours at once
+            connection.executemany(_BEHIND, [(key, row, bound) for key, row in by_key])
 
     def change(self, keys: Sequence[bytes], change: Change) -> None:
         """See ``RowStore``."""
@@ -86,6 +89,12 @@ class SqliteRows:
         where, bounds = _begins(prefix)
         with self._writing() as connection:
             return int(connection.execute(f"DELETE FROM {TABLE} WHERE {where}", bounds).rowcount)
+
+    def remove(self, keys: Sequence[bytes]) -> int:
+        """See ``RowStore``."""
+        with self._writing() as connection:
+            found = connection.executemany(f"DELETE FROM {TABLE} WHERE key = ?", [(key,) for key in keys])
+            return int(found.rowcount) if keys else 0
 
     def dump(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See ``RowStore``."""

@@ -86,7 +86,7 @@ class PackedOnlineStore(OnlineStore):
                 apply_events(rows, config.project, plan, events_of(layout, table, data, columns))
             except StreamError as error:
                 raise RefusedRowsError(str(error)) from error
-        rows.write_newest(list(zip(keys, packed, strict=True)))
+        rows.write_newest(list(zip(keys, packed, strict=True)), latest())
         if progress:
             progress(len(data))
 
