@@ -71,8 +71,8 @@ def _repair(options: argparse.Namespace) -> int:
     from feature_repo.repair import repair
     from feature_repo.store import open_store
 
-    spec = _applied(options.state).spec
-    found = repair(open_store(options.config, options.state), spec, options.state)
+    applied = _applied(options.state)
+    found = repair(open_store(options.config, options.state), applied, options.state)
     if not found:
         print("no row is ahead of the clock")
         return 0

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.applied import pushed_folder
+from feature_repo.applied import Applied, pushed_folder
+from feature_repo.apply import apply
 from feature_repo.clock import latest
 from feature_repo.newest import EPOCH, microseconds
 from feature_repo.pushed import PUSHED_AT, RECENT, write_pushed
@@ -39,7 +40,7 @@ class Repaired:
         return bool(self.mended or self.removed)
 
 
-def repair(store: Any, spec: Spec, state: Path) -> dict[str, Repaired]:
+def repair(store: Any, applied: Applied, state: Path) -> dict[str, Repaired]:
     """Mend or remove every row ahead of the clock, view by view; return what was found.
 
     A row that the stream wrote is mended: its record says which events to take out. Others are removed. Notes on runs
@@ -47,14 +48,17 @@ def repair(store: Any, spec: Spec, state: Path) -> dict[str, Repaired]:
     run beside readers and writers, and again.
     """
     found: dict[str, Repaired] = {}
+    unregistered = False
     for view in store.list_feature_views():
-        done = _view(store, spec, view)
+        done = _view(store, applied.spec, view)
         if done:
             found[view.name] = done
             _log.info("%s: %d rows mended, %d removed", view.name, done.mended, done.removed)
-        _forget_runs(store, state, view)
+        unregistered |= _forget_runs(store, state, view)
         if Path(view.batch_source.path).parent.resolve() == pushed_folder(state).resolve():
             _clean_file(Path(view.batch_source.path))
+    if unregistered:
+        apply(store, applied.spec, applied.tables, state)
     return found
 
 
@@ -123,22 +127,20 @@ def _groups(keys: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield some
 
 
-def _forget_runs(store: Any, state: Path, view: Any) -> None:
-    """Let the notes of runs until a moment ahead of the clock go: the next run starts anew."""
+def _forget_runs(store: Any, state: Path, view: Any) -> bool:
+    """Let the notes of runs until a moment ahead of the clock go: the next run starts anew.
+
+    True where the view itself had to leave Feast's registry with its intervals.
+    """
     end = latest()
     record = read_record(state, view.name)
     if record is not None and max(record.until - 1, record.created or 0) > end:
         forget(state, [view.name])
     last = EPOCH + timedelta(microseconds=end)
-    kept = [interval for interval in view.materialization_intervals if interval[1] <= last]
-    if len(kept) < len(view.materialization_intervals):
-        from feast.feature_view import DUMMY_ENTITY_NAME
-
-        view.materialization_intervals = kept
-        view.entities = view.entities or [DUMMY_ENTITY_NAME]  # the registry reads a view without as one of none
-        view.ensure_valid()
+    if any(until > last for _, until in view.materialization_intervals):
         store.registry.delete_feature_view(view.name, store.project)
-        store.registry.apply_feature_view(view, store.project)
+        return True
+    return False
 
 
 def _clean_file(file: Path) -> None:
