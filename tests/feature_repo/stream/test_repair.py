@@ -13,6 +13,7 @@ from feature_repo import clock
 from feature_repo.commands import main
 from feature_repo.materialise import materialize
 from feature_repo.pushed import RECENT
+from feature_repo.store import open_store
 from feature_repo.stores.online.bulk import rows_of
 from feature_repo.stores.online.keys import row_key, view_prefix
 from feature_repo.stores.online.layout import layout_of
@@ -127,6 +128,9 @@ def test_materialise_heals(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     found = {key: values["overall_settled"] for key, (_, values) in _held(world)["overall"].items()}
     assert set(found.values()) == {6}
     assert _command(world, "repair") == 0  # a member's only click is the bad one
+    ends = {view.name: view.most_recent_end_time for view in open_store(world.config).list_feature_views()}
+    assert all(end is None or end.year < 2080 for end in ends.values())
+    materialize(world.store, world.spec, state=world.state)
     assert all(moment <= clock.latest() for rows in _held(world).values() for moment, _ in rows.values())
     product.write_tables(world.tables, _good(), [])
     materialize(world.store, world.spec, state=world.state)
