@@ -45,7 +45,7 @@ def ranking_model(answering: Answering) -> "Model":
 
         async def admitted(self, body: Any, headers: Any) -> Any:
             """The three stages, and headers for the answer; raises our own errors."""
-            async with answering.admitted(headers):
+            async with answering.admitted(body, headers):
                 return await super().__call__(body, headers)
 
         async def document(self, document: Any, headers: Any) -> Any:

@@ -1,6 +1,7 @@
 """From a protocol's payload to its answer, in three stages: read, score, answer. Knows no server.
 
-Requests come in one line (``serving.admission``) and have one deadline over all three stages.
+Requests come in one of two lines (``serving.admission``), those that ask for reasons in their own, and have one
+deadline over all three stages.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _RETRY_SECONDS = 0.5
 _OFFERED = 20
+_EXPLAINS_WAITING = 3
+"""Requests for reasons that may wait while one is explained."""
 _From = TypeVar("_From")
 _To = TypeVar("_To")
 _logger = logging.getLogger("heliograph")
@@ -74,8 +77,9 @@ class Answering:
         self._service, self._log, self._limits = service, log, limits
         self._parser = RequestParser(service.spec, limits)
         self._admission = Admission(limits)
+        # Reasons take long: they are found one request after the other, and take no place of those that ask for none.
+        self._explains = Admission(replace(limits, concurrent=1, waiting=_EXPLAINS_WAITING))
         self._batching = Batching(service.scorer)
-        # Reasons take long: they are found one slate after the other, beside the scoring.
         self._explaining = ThreadPoolExecutor(1, thread_name_prefix="explain")
         self._store_answers = True
         self._said_ahead = False
@@ -101,15 +105,16 @@ class Answering:
         return await self._answer(request, headers or {})
 
     async def _answer(self, payload: Any, headers: Headers) -> Any:
-        async with self.admitted(headers):
+        async with self.admitted(payload, headers):
             return await self.answer(await self.score(await self.read(payload, headers)))
 
     @asynccontextmanager
-    async def admitted(self, headers: Headers) -> AsyncIterator[None]:
+    async def admitted(self, payload: Any, headers: Headers) -> AsyncIterator[None]:
         """A turn, and the deadline, for the three stages that are taken inside. Raises the errors of both."""
         seconds = deadline(headers, self._limits.deadline_seconds)
+        line = self._explains if wants_reasons(payload) else self._admission
         try:
-            async with asyncio.timeout(seconds), self._admission.place():
+            async with asyncio.timeout(seconds), line.place():
                 yield
         except OverloadedError:
             metrics.refused().labels("overloaded").inc()
@@ -185,7 +190,8 @@ class Answering:
         if part.inputs is None or part.state is None or not part.request.explain:
             return part
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._explaining, self._service.explain, part.inputs, part.state)
+        pause = self._batching.await_quiet
+        found = await loop.run_in_executor(self._explaining, self._service.explain, part.inputs, part.state, pause)
         return replace(part, reasons=found)
 
     def _slate(self, request_id: str, part: Part) -> Slate:
@@ -213,6 +219,14 @@ class Answering:
         metrics.vectors().labels("used").inc(1 + len(slate.items) - cold)
         metrics.vectors().labels("cold").inc(cold)
         metrics.vectors().labels("of_another_version").inc(slate.foreign_vectors)
+
+
+def wants_reasons(payload: Any) -> bool:
+    """Whether a v1 document or tensors ask for reasons anywhere. They are not checked yet: they may hold anything."""
+    if isinstance(payload, dict | list):
+        instances = payload.get("instances") if isinstance(payload, dict) else None
+        return isinstance(instances, list) and any(isinstance(one, dict) and one.get("explain") for one in instances)
+    return any(tensor.name == "explain" and any(tensor._raw_data or tensor.data or ()) for tensor in payload.inputs)
 
 
 async def _side_by_side(step: Callable[[_From], Awaitable[_To]], these: Sequence[_From]) -> list[_To]:

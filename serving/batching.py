@@ -5,6 +5,7 @@ loop reads and answers other requests meanwhile.
 """
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from serving.scorer import Scorer, SlateInputs
+
+_LONGEST_PAUSE = 0.05
+"""Seconds."""
 
 
 class _Waiting(NamedTuple):
@@ -31,12 +35,19 @@ class Batching:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
         self._waiting: list[_Waiting] = []
         self._passes: asyncio.Task[None] | None = None
+        self._quiet = threading.Event()
+        self._quiet.set()
+
+    def await_quiet(self) -> None:
+        """For other threads: return once no slate waits or is in a pass, or after a while all the same."""
+        self._quiet.wait(_LONGEST_PAUSE)
 
     async def logits(self, inputs: SlateInputs) -> np.ndarray:
         """(C, T) float32, as ``Scorer.logits``; an error of the scorer is that of the slate which caused it."""
         waiting = _Waiting(inputs, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._passes is None:
+            self._quiet.clear()
             self._passes = asyncio.create_task(self._run())
         return await waiting.logits
 
@@ -60,6 +71,7 @@ class Batching:
                         one.logits.set_result(logits)
         finally:
             self._passes = None
+            self._quiet.set()
             for one in self._waiting:  # only where the loop or the thread was ended under it
                 one.logits.cancel()
 

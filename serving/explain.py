@@ -5,7 +5,7 @@ without this? A gradient would answer for a change too small to see. Two activit
 either alone changes little. All questions about a slate go through the model together, a few thousand rows at a time.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -66,14 +66,18 @@ class Explainer:
         self._counters = {name: set(counter_columns(spec, name)) for name in spec.counters}
         self._neighbours = SharedNeighbours(scorer.ranker)
 
-    def reasons(self, inputs: SlateInputs, state: OnlineState) -> list[list[Reason]]:
+    def reasons(
+        self, inputs: SlateInputs, state: OnlineState, pause: Callable[[], None] = lambda: None
+    ) -> list[list[Reason]]:
         """For each of the C candidates what moved it most, strongest first; ``state`` says what things are called.
+
+        ``pause`` is called before each pass of the model: it returns when others can do without the processor.
 
         At most three activities, three neighbours that both sides have, and three whole parts: all that is known of the
         member, of the item, and each counter.
         """
         everything = list(self.variants(inputs, state))
-        whole, *others = self._probabilities([inputs, *(without.inputs for without in everything)])
+        whole, *others = self._probabilities([inputs, *(without.inputs for without in everything)], pause)
         effects = np.array([whole - other for other in others]).reshape(len(others), len(inputs))
         return [_strongest(everything, effects[:, place], place) for place in range(len(inputs))]
 
@@ -113,11 +117,12 @@ class Explainer:
             }
             yield what, left
 
-    def _probabilities(self, slates: list[SlateInputs]) -> list[np.ndarray]:
+    def _probabilities(self, slates: list[SlateInputs], pause: Callable[[], None]) -> list[np.ndarray]:
         """Of each slate (C,): the primary task's."""
         found: list[np.ndarray] = []
         step = max(1, _ROWS // len(slates[0]))
         for start in range(0, len(slates), step):
+            pause()
             found += self._scorer.logits_many(slates[start : start + step])
         return [self._scorer.calibrate(logits)[self._primary] for logits in found]
 

@@ -13,6 +13,7 @@ from typing import IO, NamedTuple
 
 from serving import metrics
 from serving.impressions import impressions
+from serving.private import open_private, private_folder
 from serving.slate import Slate
 
 
@@ -27,7 +28,10 @@ class Served(NamedTuple):
 
 
 class ServedLog:
-    """Files ``<day>.jsonl`` in a folder; a full one goes on in ``<day>.<number>.jsonl``; the oldest are removed."""
+    """Files ``<day>.jsonl`` in a folder; a full one goes on in ``<day>.<number>.jsonl``; the oldest are removed.
+
+    Folder and files are their owner's alone.
+    """
 
     def __init__(
         self, folder: Path, model: str, file_bytes: int = 64 << 20, files: int = 30, waiting: int = 1000
@@ -39,7 +43,9 @@ class ServedLog:
         self._stream: IO[bytes] | None = None
         self._day = ""
         self._thread = threading.Thread(target=self._run, name="served-log", daemon=True)
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)  # who was shown what is personal
+        for left in folder.glob("*.jsonl"):  # of a release that left them open
+            left.chmod(0o600)
         self._thread.start()
 
     def write(self, slate: Slate, number: int = 0) -> None:
@@ -91,7 +97,7 @@ class ServedLog:
 
 def _continue(path: Path) -> IO[bytes]:
     """Append to a file; a line that a killed server left torn is ended first."""
-    stream = path.open("ab")
+    stream = open_private(path, os.O_APPEND)
     if stream.tell():
         with path.open("rb") as written:
             written.seek(-1, os.SEEK_END)

@@ -1,6 +1,6 @@
 """One request to one slate: what the model is asked, and what becomes of its logits. No protocol in here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -94,9 +94,9 @@ class RankingService:
             rows_ahead=state.ahead,
         )
 
-    def explain(self, inputs: SlateInputs, state: OnlineState) -> Reasons:
-        """What moved the score of each candidate most."""
-        found = self._explainer.reasons(inputs, state)
+    def explain(self, inputs: SlateInputs, state: OnlineState, pause: Callable[[], None] = lambda: None) -> Reasons:
+        """What moved the score of each candidate most; ``pause`` is called before each pass of the model."""
+        found = self._explainer.reasons(inputs, state, pause)
         return [[reason.to_json() for reason in reasons] for reasons in found]
 
     @cached_property

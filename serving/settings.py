@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from serving.limits import Limits
+from serving.private import write_private
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Settings:
     """Where the store holds the version's vectors (``models.features.SLOTS``); "" = looked up beside the store."""
 
     def write(self, path: Path) -> None:
-        """As JSON."""
-        path.write_text(json.dumps(asdict(self), indent=1), encoding="utf-8")
+        """As JSON, for its owner alone."""
+        write_private(path, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def read(cls, path: Path) -> "Settings":

@@ -14,6 +14,10 @@ CLUSTERS = ("http", "grpc")
 _TYPES = "type.googleapis.com/envoy"
 _AT_ONCE = 2048
 """Connections and requests: no fewer than a worker takes, so that it is the worker who refuses."""
+_STREAMS = 256
+"""Requests at once on one HTTP/2 connection, as a worker takes."""
+_METHODS = "/inference\\.GRPCInferenceService/[A-Za-z]+"
+"""Of the Open Inference Protocol: the paths of gRPC that a worker is shown. They need not be text to be asked for."""
 
 
 def port_of(worker: Worker, cluster: str) -> int:
@@ -119,8 +123,12 @@ def _listener(host: str, port: int) -> dict[str, Any]:
         ],
         "host_selection_retry_max_attempts": 5,
     }
-    routes = [
-        {"match": {"prefix": "/", "grpc": {}}, "route": {"cluster": "grpc", "timeout": "30s", "retry_policy": again}},
+    routes: list[dict[str, Any]] = [
+        {
+            "match": {"safe_regex": {"regex": _METHODS}, "grpc": {}},
+            "route": {"cluster": "grpc", "timeout": "30s", "retry_policy": again},
+        },
+        {"match": {"prefix": "", "grpc": {}}, "direct_response": {"status": 404}},
         {"match": {"prefix": "/"}, "route": {"cluster": "http", "timeout": "30s", "retry_policy": again}},
     ]
     away = {
@@ -139,8 +147,16 @@ def _listener(host: str, port: int) -> dict[str, Any]:
         "generate_request_id": False,
         "preserve_external_request_id": True,
         "use_remote_address": True,
-        "request_headers_timeout": "20s",
-        "common_http_protocol_options": {"idle_timeout": "60s"},
+        # Whatever never ends, ends here; longer than a worker waits for a body, so that it is the worker who says so.
+        "request_headers_timeout": "10s",
+        "request_timeout": "30s",
+        "stream_idle_timeout": "40s",
+        "common_http_protocol_options": {"idle_timeout": "60s", "max_stream_duration": "90s"},
+        "http2_protocol_options": {
+            "max_concurrent_streams": _STREAMS,
+            "initial_stream_window_size": 64 << 10,
+            "initial_connection_window_size": 1 << 20,
+        },
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "local_reply_config": {
             "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},

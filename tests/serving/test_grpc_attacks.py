@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -60,13 +61,14 @@ def good(guarded: Running, world: World) -> Iterator[Any]:
 
 def unfinished(channel: grpc.Channel, method: str = INFER, metadata: Any = BEARER) -> Any:
     """A call that has begun and whose message does not come."""
+    ended = threading.Event()
 
     def nothing() -> Iterator[bytes]:
-        awaited(call.done)
+        ended.wait()
         yield from ()
 
-    call: Any = None
     call = channel.stream_unary(method).future(nothing(), metadata=metadata, timeout=60)
+    call.add_done_callback(lambda _: ended.set())
     return call
 
 

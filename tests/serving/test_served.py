@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from errno import ENOSPC
 from io import FileIO
@@ -159,6 +160,33 @@ def test_full_files_are_continued_and_the_oldest_removed(tmp_path: Path) -> None
     served(tmp_path, *[slate(member, 7) for member in range(1, 7)], file_bytes=300, files=3)
     assert len(list(tmp_path.glob("*.jsonl"))) == 3
     assert list(read(tmp_path)["member"])[-1] == 6
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_folder_and_files_are_their_owners_alone(tmp_path: Path, umask: int) -> None:
+    folder = tmp_path / "endpoint" / "served"
+    folder.parent.mkdir()
+    before = os.umask(umask)
+    try:
+        served(folder, slate(1, 7), slate(2, 7), slate(3, 7), file_bytes=10)
+    finally:
+        os.umask(before)
+    files = list(folder.glob("*"))
+    assert len(files) == 3  # the first, and two after it was full
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_log_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+    served(tmp_path, slate(1, 7))
+    (today,) = tmp_path.glob("*.jsonl")
+    old = tmp_path / "2020-01-01.jsonl"
+    old.write_bytes(today.read_bytes())
+    for path, mode in ((tmp_path, 0o755), (today, 0o644), (old, 0o666)):
+        path.chmod(mode)
+    served(tmp_path, slate(2, 7))
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path, today, old)] == [0o700, 0o600, 0o600]
+    assert len(read(tmp_path)) == 3
 
 
 def test_a_full_queue_never_waits(tmp_path: Path) -> None:

@@ -45,3 +45,13 @@ def test_the_bearer_of_the_token_may_ask(header: str | bytes) -> None:
 def test_others_may_not_unless_nobody_is_asked(header: str | bytes | None) -> None:
     assert not authorised(header, TOKEN)
     assert authorised(header, None)
+
+
+def test_a_file_that_others_can_read_is_taken_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN, encoding="utf-8")
+    for mode, warnings in ((0o600, 0), (0o640, 1)):
+        file.chmod(mode)
+        assert read_token(str(file)) == TOKEN
+        assert len(caplog.records) == warnings
+    assert TOKEN not in caplog.text
