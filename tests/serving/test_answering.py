@@ -1,14 +1,16 @@
 """The three stages without a server: deadlines, the line, the fallback, what is logged and counted."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from serving.answering import Answering
+from serving.answering import Answering, wants_reasons
 from serving.errors import OverloadedError, RequestError, UnavailableError
 from serving.limits import Limits
 from serving.loading import load
@@ -130,6 +132,47 @@ def test_beyond_the_line_requests_are_overloaded_and_read_nothing(run: Callable[
             await first
 
     run(steps, concurrent=1, waiting=0, deadline_seconds=0.2)
+
+
+def test_requests_for_reasons_take_no_place_of_those_that_ask_for_none(
+    run: Callable[..., None], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explaining, go_on = threading.Event(), threading.Event()
+
+    def held(*_: Any) -> list[list[Any]]:
+        explaining.set()
+        assert go_on.wait(20)
+        return [[]]
+
+    monkeypatch.setattr(RankingService, "explain", held)
+
+    async def steps(answering: Answering, reader: MoodyReader) -> None:
+        asked = document(world, 1)
+        asked["instances"][0]["explain"] = True
+        reasons = [asyncio.create_task(answering.document(asked)) for _ in range(5)]
+        await asyncio.to_thread(explaining.wait, 20)
+        for _ in range(3):
+            assert (await answering.document(document(world, 1)))["predictions"]
+        go_on.set()
+        found = await asyncio.gather(*reasons, return_exceptions=True)
+        assert [type(one) for one in found].count(OverloadedError) == 1  # one at work, three in line
+
+    run(steps, concurrent=1, waiting=0, wait_seconds=15, deadline_seconds=20)
+
+
+ODD: list[Any] = [{}, [], {"instances": None}, {"instances": {"explain": True}}, {"instances": [5, None, [{"a": 1}]]}]
+
+
+@pytest.mark.parametrize("payload", [*ODD, {"instances": [{"explain": False}, {}]}])
+def test_what_asks_for_no_reasons_stands_in_the_common_line(payload: Any) -> None:
+    assert not wants_reasons(payload)
+
+
+def test_reasons_are_asked_for_by_one_instance_or_tensor() -> None:
+    assert wants_reasons({"instances": [{}, {"explain": True}]})
+    for data, raw, expected in (([True], None, 1), ([False], None, 0), (None, b"\1", 1), (None, b"\0", 0)):
+        tensor = SimpleNamespace(name="explain", data=data, _raw_data=raw)
+        assert wants_reasons(SimpleNamespace(inputs=[SimpleNamespace(name="items"), tensor])) == expected
 
 
 def test_it_is_ready_once_the_store_has_answered(run: Callable[..., None], world: World) -> None:

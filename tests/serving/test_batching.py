@@ -109,3 +109,25 @@ def test_a_request_that_is_given_up_disturbs_nobody_and_the_next_one_is_scored(f
     found = asyncio.run(ask())
     for slate, logits in zip((first, later), found, strict=True):
         np.testing.assert_allclose(logits, scorer.logits(slate), atol=1e-6)
+
+
+def test_others_wait_until_no_slate_is_in_a_pass_or_for_a_while(folder: Path) -> None:
+    scorer = Watched(folder)
+    (slate,) = slates(scorer, [2])
+
+    async def ask() -> list[bool]:
+        batching = Batching(scorer)
+        quiet = [batching._quiet.is_set()]
+        scorer.gate.clear()
+        scored = asyncio.ensure_future(batching.logits(slate))
+        await asyncio.sleep(0)
+        quiet.append(batching._quiet.is_set())
+        await asyncio.wait_for(asyncio.to_thread(batching.await_quiet), 20)  # though the pass goes on
+        scorer.gate.set()
+        await scored
+        await asyncio.sleep(0)
+        quiet.append(batching._quiet.is_set())
+        batching.close()
+        return quiet
+
+    assert asyncio.run(ask()) == [True, False, True]

@@ -1,0 +1,85 @@
+"""What Envoy is told, tried on a real one in front of a server of this test's."""
+
+import json
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serving.deployment.proxy import Proxy
+from serving.deployment.record import Worker
+from serving.deployment.routing import bootstrap
+from serving.listening import free_port
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
+
+class Paths(BaseHTTPRequestHandler):
+    """Answers everything, and remembers what it was asked for."""
+
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *arguments: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Of an Envoy; the server behind it speaks HTTP alone, so that gRPC of the protocol finds nobody."""
+    monkeypatch.setattr(Paths, "asked", [], raising=False)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Paths)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port, proxy = free_port("127.0.0.1"), Proxy(tmp_path, tmp_path)
+    workers = [Worker("1", "", server.server_address[1], free_port("127.0.0.1"), 100)]
+    proxy.configure("127.0.0.1", port, workers)
+    with subprocess.Popen(proxy.command, stderr=subprocess.DEVNULL) as envoy:
+        try:
+            proxy.await_shares(workers)
+            yield port
+        finally:
+            envoy.kill()
+            server.shutdown()
+
+
+def call(port: int, path: bytes) -> None:
+    """A gRPC call of a path, until it is answered with headers, or the connection is closed."""
+    pairs = {b":method": b"POST", b":scheme": b"http", b":path": path, b":authority": b"a", b"te": b"trailers"}
+    pairs |= {b"content-type": b"application/grpc"}
+    content = b"".join(b"\x00" + bytes([len(name)]) + name + bytes([len(text)]) + text for name, text in pairs.items())
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection, connection.makefile("rb") as stream:
+        connection.sendall(PREFACE + bytes([0, 0, len(content), 1, 5, 0, 0, 0, 1]) + content)
+        while frame := stream.read(9):
+            stream.read(int.from_bytes(frame[:3], "big"))
+            if frame[3] in (1, 3, 7):  # headers, reset, going away
+                break
+
+
+ELSEWHERE = [b"/a.Service/Method", b"/\xff\xfe", b"/inference.GRPCInferenceService/ModelInfer\xff", b"/b"]
+
+
+def test_grpc_paths_that_are_not_the_protocols_reach_no_worker(port: int) -> None:
+    for path in ELSEWHERE:
+        call(port, path)
+    assert set(Paths.asked) <= {"/v2/health/ready"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        assert client.get("/v2/health/live").status_code == 200  # Envoy and the worker are well
+
+
+def test_whatever_never_ends_is_ended(tmp_path: Path) -> None:
+    text = json.dumps(bootstrap("127.0.0.1", 1, tmp_path / "a.sock", tmp_path))
+    for bound in ("request_headers_timeout", "request_timeout", "stream_idle_timeout", "idle_timeout"):
+        assert f'"{bound}": "' in text
+    assert '"max_concurrent_streams": 256' in text
