@@ -7,7 +7,7 @@ from components.image import component
 
 @component
 def build_graph(
-    spec: str,
+    spec: dsl.Input[dsl.Artifact],
     services: dict,
     tables: dsl.Input[dsl.Dataset],
     training_set: dsl.Input[dsl.Dataset],

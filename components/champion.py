@@ -6,7 +6,7 @@ from components.image import component
 
 
 @component
-def champion(spec: str, services: dict, model: dsl.Output[dsl.Model]) -> str:
+def champion(spec: dsl.Input[dsl.Artifact], services: dict, model: dsl.Output[dsl.Model]) -> str:
     """Download the champion; its version is the output. Fails with the next step where there is none."""
     from pathlib import Path
 

@@ -7,7 +7,7 @@ from components.image import component
 
 @component
 def compare(
-    spec: str,
+    spec: dsl.Input[dsl.Artifact],
     services: dict,
     tables: dsl.Input[dsl.Dataset],
     single_graph: dsl.Input[dsl.Dataset],

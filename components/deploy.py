@@ -7,7 +7,7 @@ from components.image import component
 
 @component
 def deploy(
-    spec: str,
+    spec: dsl.Input[dsl.Artifact],
     services: dict,
     training_set: dsl.Input[dsl.Dataset],
     version: str,

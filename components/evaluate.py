@@ -7,7 +7,7 @@ from components.image import component
 
 @component
 def evaluate(
-    spec: str,
+    spec: dsl.Input[dsl.Artifact],
     services: dict,
     tables: dsl.Input[dsl.Dataset],
     training_set: dsl.Input[dsl.Dataset],

@@ -7,7 +7,11 @@ from components.image import component
 
 @component
 def ingest(
-    spec: str, services: dict, data: str, tables: dsl.Output[dsl.Dataset], summary: dsl.Output[dsl.Markdown]
+    spec: dsl.Input[dsl.Artifact],
+    services: dict,
+    data: str,
+    tables: dsl.Output[dsl.Dataset],
+    summary: dsl.Output[dsl.Markdown],
 ) -> None:
     """Run the spec's adapter over ``data`` (a folder; empty = none needed), validate, write the canonical tables."""
     from pathlib import Path

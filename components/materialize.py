@@ -6,7 +6,9 @@ from components.image import component
 
 
 @component
-def materialize(spec: str, services: dict, tables: dsl.Input[dsl.Dataset], summary: dsl.Output[dsl.Markdown]) -> None:
+def materialize(
+    spec: dsl.Input[dsl.Artifact], services: dict, tables: dsl.Input[dsl.Dataset], summary: dsl.Output[dsl.Markdown]
+) -> None:
     """Apply the spec's feature definitions and materialise the online views up to the end of the data.
 
     A view that the quality gate refuses keeps its last good values, so the run goes on, loudly; one without any fails.

@@ -7,7 +7,7 @@ from components.image import component
 
 @component
 def monitor(
-    spec: str,
+    spec: dsl.Input[dsl.Artifact],
     services: dict,
     training_set: dsl.Input[dsl.Dataset],
     evaluation: dsl.Input[dsl.Dataset],

@@ -7,7 +7,7 @@ from components.image import component
 
 @component
 def push_embeddings(
-    spec: str,
+    spec: dsl.Input[dsl.Artifact],
     services: dict,
     tables: dsl.Input[dsl.Dataset],
     graph: dsl.Input[dsl.Dataset],

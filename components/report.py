@@ -6,22 +6,31 @@ from components.image import component
 
 
 @component
-def report(spec: str, services: dict, status: dsl.PipelineTaskFinalStatus, page: dsl.Output[dsl.HTML]) -> None:
-    """Write the report from the run's ledger and say what came out and what to do next."""
+def report(
+    spec: str, product: str, services: dict, status: dsl.PipelineTaskFinalStatus, page: dsl.Output[dsl.HTML]
+) -> None:
+    """Write the report from the run's ledger and say what came out and what to do next.
+
+    An exit handler takes no artifact: ``spec`` is the address of the spec, looked at where no step has put it into the
+    ledger; ``product`` is its name.
+    """
+    import json
     import tempfile
     from pathlib import Path
 
     from components.services import Services
-    from components.step import say
+    from components.specs import read_spec
+    from components.step import SPEC, say
     from models.spec import parse_spec
     from monitoring.ledger import Ledger
     from monitoring.report import summary_lines, write_report
 
-    parsed = parse_spec(spec)
     reached = Services(**services)
-    ledger = Ledger(reached.tracking_uri, reached.run, experiment=parsed.name)
+    ledger = Ledger(reached.tracking_uri, reached.run, experiment=product)
     with tempfile.TemporaryDirectory() as scratch:
         record = ledger.read(Path(scratch))
+        kept = record.notes.get(SPEC)
+        parsed = parse_spec(json.dumps(kept)) if kept else read_spec(dsl.Artifact(uri=spec))
         index = write_report(parsed, record, reached.report_folder)
         lines = summary_lines(record, index)
     ledger.artifact(reached.report_folder, "report")

@@ -19,32 +19,41 @@ SAID = "| "
 """Prefix of lines meant for the person at the terminal; the rest of a component's output is for the log."""
 
 
+SPEC = "spec"
+"""The ledger's note of the run's spec."""
+
+
 def say(text: str) -> None:
     """Print a line for the person at the terminal."""
     print(f"{SAID}{text}", flush=True)
 
 
 class Step(AbstractContextManager["Step"]):
-    """One component's run: ``spec``, ``ledger`` and ``services`` inside; seconds and failure go to the ledger."""
+    """One component's run: ``spec``, ``ledger`` and ``services`` inside; seconds and failure go to the ledger.
+
+    ``spec``: the artifact that holds it (``components.specs``). The ledger keeps it for the report.
+    """
 
     spec: "Spec"
     ledger: "Ledger"
 
-    def __init__(self, name: str, spec: str, services: dict[str, Any]) -> None:
+    def __init__(self, name: str, spec: Any, services: dict[str, Any]) -> None:
         self.name = name
         self.services = Services(**services)
-        self._spec_text = spec
+        self._artifact = spec
 
     def __enter__(self) -> "Step":
-        from models.spec import parse_spec
+        from components.specs import read_spec
         from monitoring.ledger import Ledger
 
         _end_with_runner()
         _log_to_stdout()
         say(f"{self.name}: started")
         self._started = time.monotonic()
-        self.spec = parse_spec(self._spec_text)
+        self.spec = read_spec(self._artifact)
         self.ledger = Ledger(self.services.tracking_uri, self.services.run, experiment=self.spec.name)
+        if not self.ledger.has(SPEC):
+            self.ledger.note(SPEC, self.spec.model_dump(mode="json", by_alias=True))
         self._entry = self.ledger.step(self.name)
         self._entry.__enter__()
         return self

@@ -7,7 +7,7 @@ from components.image import component
 
 @component
 def train(
-    spec: str,
+    spec: dsl.Input[dsl.Artifact],
     services: dict,
     graph: dsl.Input[dsl.Dataset],
     model: dsl.Output[dsl.Model],

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-MOST_CHARACTERS = 1 << 20
-MOST_VALUES = 10_000
-"""Values of a document, each alias counted as what it stands for."""
+MOST_CHARACTERS = 4 << 20
+MOST_VALUES = 50_000
 DEEPEST = 32
 """Lists and mappings within one another."""
 DOCUMENT = "(document)"
@@ -55,10 +54,10 @@ def read_json(text: str) -> Any:
     return document
 
 
-def check_length(text: str) -> None:
+def check_length(text: str, most: int = MOST_CHARACTERS) -> None:
     """Raises DocumentError for a text that is too long."""
-    if len(text) > MOST_CHARACTERS:
-        raise DocumentError(DOCUMENT, f"at most {MOST_CHARACTERS} characters", str(len(text)))
+    if len(text) > most:
+        raise DocumentError(DOCUMENT, f"at most {most} characters", str(len(text)))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -83,9 +82,9 @@ def _check_size(document: Any) -> None:
             waiting += [(inner, depth + 1) for inner in (value.values() if isinstance(value, dict) else value)]
 
 
-def too_many() -> DocumentError:
+def too_many(most: int = MOST_VALUES) -> DocumentError:
     """The error of a document of too many values."""
-    return DocumentError(DOCUMENT, f"at most {MOST_VALUES} values, with what aliases stand for", "more")
+    return DocumentError(DOCUMENT, f"at most {most} values, with what aliases stand for", "more")
 
 
 def too_deep() -> DocumentError:

@@ -18,13 +18,16 @@ import yaml
 from models.documents import (
     DEEPEST,
     DOCUMENT,
-    MOST_VALUES,
     DocumentError,
     check_length,
     read_json,
     too_deep,
     too_many,
 )
+
+MOST_CHARACTERS = 1 << 20
+MOST_VALUES = 10_000
+"""Of a document that people write, each alias counted as what it stands for; the JSON that we make of it says more."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
@@ -43,12 +46,12 @@ _OTHER_TIME = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt]|[ \t]+)[0-9]{1,2}
 
 def read_document(text: str) -> Any:
     """What a text in YAML or JSON says: dict, list, str, int, float, bool, date or None. Raises DocumentError."""
-    check_length(text)
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         try:
             return read_json(text.lstrip("\ufeff"))
         except json.JSONDecodeError:
             pass  # a mapping in YAML's flow style
+    check_length(text, MOST_CHARACTERS)
     try:
         return _Yaml(text).read()
     except (yaml.YAMLError, UnicodeEncodeError) as error:
@@ -161,7 +164,7 @@ class _Yaml:
     def _count(self, values: int) -> None:
         self._values += values
         if self._values > MOST_VALUES:
-            raise too_many()
+            raise too_many(MOST_VALUES)
 
 
 def _measure(parts: list[_Part]) -> tuple[int, int]:

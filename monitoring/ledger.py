@@ -104,6 +104,10 @@ class Ledger:
         self._ask(lambda: self._client.log_text(self._run_id, text, f"{NOTES}{key}.json"))
         self._tag(NOTE + key, json.dumps({IN_FILE: f"{NOTES}{key}.json"}))
 
+    def has(self, key: str) -> bool:
+        """Whether a fact of that name is kept."""
+        return NOTE + key in self._tags()
+
     def artifact(self, path: Path, name: str) -> None:
         """Keep a copy of the file or folder at ``path`` under ``name`` (``/`` makes folders)."""
         _name("artifact", name)

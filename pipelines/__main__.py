@@ -1,17 +1,19 @@
 """``python -m pipelines local|compile|submit``."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from components.services import Services
+from models.documents import read_json
 from models.spec import SpecError
 from pipelines.catalogue import PIPELINES, compile_pipeline
 from pipelines.errors import RunError, SubmitError
 from pipelines.local import run_local
+from pipelines.parameters import ParameterError
 from pipelines.submit import submit
 
 
@@ -20,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
-    except (SpecError, RunError, SubmitError) as error:
+    except (SpecError, RunError, SubmitError, ParameterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -57,7 +59,16 @@ def _submit(options: argparse.Namespace) -> int:
             "tolerations": options.tolerations,
             "canary_percent": options.canary_percent,
         }
-    run = submit(options.pipeline, options.spec, options.data, options.host, services, options.experiment, parameters)
+    run = submit(
+        options.pipeline,
+        options.spec,
+        options.data,
+        options.host,
+        services,
+        options.experiment,
+        options.specs,
+        parameters,
+    )
     print(f"run {run} created; see {options.host.rstrip('/')}/#/runs/details/{run}")
     return 0
 
@@ -82,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     send.add_argument("--pipeline", choices=PIPELINES, default="training")
     send.add_argument("--spec", type=Path, required=True)
     send.add_argument("--data", default="", help="address of the raw data that the pods can read")
+    send.add_argument(
+        "--specs", default="", help="where the spec is put for the pods: s3://, gs:// or minio://bucket/folder"
+    )
     send.add_argument("--host", required=True, help="address of the Kubeflow Pipelines API")
     send.add_argument("--tracking-uri", required=True, help="address of MLflow")
     send.add_argument("--feature-store", default="feature_repo/feature_store.cluster.yaml", help="path in the image")
@@ -90,8 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     send.add_argument("--run-name")
     send.add_argument("--accelerator", default="nvidia.com/gpu")
     send.add_argument("--accelerator-count", type=int, default=1)
-    send.add_argument("--node-selector", type=json.loads, default={}, help="JSON, of the GPU pool")
-    send.add_argument("--tolerations", type=json.loads, default=[], help="JSON list, of the GPU pool")
+    send.add_argument("--node-selector", type=_labels, default={}, help="JSON, of the GPU pool")
+    send.add_argument("--tolerations", type=_tolerations, default=[], help="JSON list, of the GPU pool")
     _add_canary(send)
     send.set_defaults(run=_submit)
     return parser
@@ -100,6 +114,31 @@ def _parser() -> argparse.ArgumentParser:
 def _add_canary(command: argparse.ArgumentParser) -> None:
     summary = "share of the traffic for a version that passes the gate (training only; default: 0 = it is promoted)"
     command.add_argument("--canary-percent", type=_percent, default=0, metavar="0..99", help=summary)
+
+
+def _labels(text: str) -> dict[str, str]:
+    """A node selector: JSON, texts by name."""
+    value = _json(text)
+    if not isinstance(value, dict) or not all(isinstance(label, str) for label in value.values()):
+        raise argparse.ArgumentTypeError(f'expected JSON such as {{"pool": "gpu"}}, texts by name; found {text!r:.80}')
+    return value
+
+
+def _tolerations(text: str) -> list[dict[str, Any]]:
+    """Tolerations: JSON, a list of objects."""
+    value = _json(text)
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise argparse.ArgumentTypeError(
+            f'expected JSON such as [{{"key": "gpu", "operator": "Exists"}}], a list of objects; found {text!r:.80}'
+        )
+    return value
+
+
+def _json(text: str) -> Any:
+    try:
+        return read_json(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected JSON; found {text!r:.80} ({error})") from None
 
 
 def _percent(text: str) -> int:

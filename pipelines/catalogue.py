@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from components.specs import write_spec
 from models.spec import Spec
 from pipelines.errors import RunError
 
@@ -31,10 +32,12 @@ def compile_pipeline(name: str, path: Path) -> Path:
     return path
 
 
-def arguments(name: str, spec: Spec, services: dict[str, str], data: str) -> dict[str, Any]:
-    """The arguments that a pipeline takes."""
-    values: dict[str, Any] = {"spec": spec.model_dump_json(by_alias=True), "services": services, "data": data}
+def arguments(name: str, spec: Spec, services: dict[str, str], data: str, specs: str) -> dict[str, Any]:
+    """The arguments that a pipeline takes; the specs themselves are written to the folder or address ``specs``.
+
+    Raises OSError where nothing can be written there.
+    """
+    values = {"spec": write_spec(spec, specs), "product": spec.name, "services": services, "data": data}
     if name == "comparison":
-        single = spec.model_copy(update={"domains": [spec.home_domain]})
-        values["single_spec"] = single.model_dump_json(by_alias=True)
+        values["single_spec"] = write_spec(spec.model_copy(update={"domains": [spec.home_domain]}), specs)
     return values

@@ -9,28 +9,29 @@ from components.materialize import materialize
 from components.report import report
 from components.retrieve import retrieve
 from components.train import train
-from pipelines.resources import heavy, light, stateful
+from pipelines.resources import heavy, imported, light, stateful
 
 
 @dsl.pipeline(name="heliograph-comparison", description="Single-domain against cross-domain.")
-def comparison(spec: str, single_spec: str, services: dict, data: str = "") -> None:
-    """``single_spec`` is the spec with ``domains`` set to its home domain."""
-    exit_task = light(stateful(report(spec=spec, services=services)))
+def comparison(spec: str, single_spec: str, product: str, services: dict, data: str = "") -> None:
+    """Addresses; ``single_spec`` is the spec with ``domains`` set to its home domain."""
+    exit_task = light(stateful(report(spec=spec, product=product, services=services)))
     with dsl.ExitHandler(exit_task, name="road"):
-        ingested = heavy(stateful(ingest(spec=spec, services=services, data=data)))
+        own = imported(spec)
+        ingested = heavy(stateful(ingest(spec=own, services=services, data=data)))
         tables = ingested.outputs["tables"]
-        applied = heavy(stateful(materialize(spec=spec, services=services, tables=tables)))
-        retrieved = heavy(stateful(retrieve(spec=spec, services=services, tables=tables).after(applied)))
+        applied = heavy(stateful(materialize(spec=own, services=services, tables=tables)))
+        retrieved = heavy(stateful(retrieve(spec=own, services=services, tables=tables).after(applied)))
         training_set = retrieved.outputs["training_set"]
         models, graphs = {}, {}
-        for name, text in (("single", single_spec), ("cross", spec)):
-            built = heavy(build_graph(spec=text, services=services, tables=tables, training_set=training_set))
+        for name, given in (("single", imported(single_spec)), ("cross", own)):
+            built = heavy(build_graph(spec=given, services=services, tables=tables, training_set=training_set))
             graphs[name] = built.outputs["graph"]
-            models[name] = heavy(train(spec=text, services=services, graph=graphs[name])).outputs["model"]
+            models[name] = heavy(train(spec=given, services=services, graph=graphs[name])).outputs["model"]
         light(
             stateful(
                 compare(
-                    spec=spec,
+                    spec=own,
                     services=services,
                     tables=tables,
                     single_graph=graphs["single"],

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from components.services import Services
-from models.spec import load_spec
+from models.spec import Spec, load_spec
 from pipelines.catalogue import LOOKS_ONLY, arguments, compile_pipeline
 from pipelines.console import COLOUR, Console
 from pipelines.errors import RunError
 from pipelines.lock import state_lock
+from pipelines.parameters import check_parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,18 +22,12 @@ ROOT = Path(__file__).resolve().parent.parent
 def run_local(
     pipeline: str, spec_path: Path, data: Path | None, state: Path, parameters: dict[str, Any] | None = None
 ) -> Path:
-    """Run ``pipeline`` on the spec; returns the report's path. ``parameters`` are the pipeline's own. Raises SpecError
-    or RunError; writes nothing before spec, data folder and lock are found good."""
-    from feature_repo.errors import SourceError
-    from feature_repo.sources import check
-
-    spec = load_spec(spec_path)
-    try:
-        check(spec, str(spec_path))
-    except SourceError as error:
-        raise RunError(str(error)) from error
+    """Run ``pipeline`` on the spec; returns the report's path. ``parameters`` are the pipeline's own. Raises SpecError,
+    ParameterError or RunError; writes nothing before spec, data folder and lock are found good."""
+    spec = checked(spec_path)
     if data is not None and not data.is_dir():
         raise RunError(f"--data: expected a folder with the raw data; found no folder at {data}")
+    check_parameters({"state": str(state.resolve()), "data": str(data or "")}, {"state": "--state", "data": "--data"})
     _check_product(state, spec.name)
     with state_lock(state):
         _forget_old_runs(state)
@@ -41,11 +36,25 @@ def run_local(
         services = Services.embedded(run, state, config, scratch=pipeline in LOOKS_ONLY)
         folder = state.resolve() / "runs" / run
         compiled = compile_pipeline(pipeline, folder / "pipeline.yaml")
-        values = arguments(pipeline, spec, services.to_json(), str(data.resolve()) if data else "")
+        given, specs = str(data.resolve()) if data else "", str(state.resolve() / "specs")
+        values = arguments(pipeline, spec, services.to_json(), given, specs)
         values |= parameters or {}
         print(f"Heliograph: {pipeline} on {spec_path} (run {run}, log {folder / 'run.log'})", flush=True)
         _run(compiled, values, state.resolve() / "pipeline", folder / "run.log")
     return services.report_folder / "index.html"
+
+
+def checked(spec_path: Path) -> Spec:
+    """The spec, which an adapter of ours reads. Raises SpecError or RunError."""
+    from feature_repo.errors import SourceError
+    from feature_repo.sources import check
+
+    spec = load_spec(spec_path)
+    try:
+        check(spec, str(spec_path))
+    except SourceError as error:
+        raise RunError(str(error)) from error
+    return spec
 
 
 def _check_product(state: Path, name: str) -> None:

@@ -9,26 +9,27 @@ from components.materialize import materialize
 from components.push_embeddings import push_embeddings
 from components.report import report
 from components.retrieve import retrieve
-from pipelines.resources import heavy, light, stateful
+from pipelines.resources import heavy, imported, light, stateful
 
 
 @dsl.pipeline(name="heliograph-refresh", description="Re-embed with the champion and push.")
-def refresh(spec: str, services: dict, data: str = "") -> None:
+def refresh(spec: str, product: str, services: dict, data: str = "") -> None:
     """The model stays; features and vectors move to the newest data."""
-    exit_task = light(stateful(report(spec=spec, services=services)))
+    exit_task = light(stateful(report(spec=spec, product=product, services=services)))
     with dsl.ExitHandler(exit_task, name="road"):
-        best = light(stateful(champion(spec=spec, services=services)))
-        ingested = heavy(stateful(ingest(spec=spec, services=services, data=data).after(best)))
+        own = imported(spec)
+        best = light(stateful(champion(spec=own, services=services)))
+        ingested = heavy(stateful(ingest(spec=own, services=services, data=data).after(best)))
         tables = ingested.outputs["tables"]
-        applied = heavy(stateful(materialize(spec=spec, services=services, tables=tables)))
-        retrieved = heavy(stateful(retrieve(spec=spec, services=services, tables=tables).after(applied)))
+        applied = heavy(stateful(materialize(spec=own, services=services, tables=tables)))
+        retrieved = heavy(stateful(retrieve(spec=own, services=services, tables=tables).after(applied)))
         built = heavy(
-            build_graph(spec=spec, services=services, tables=tables, training_set=retrieved.outputs["training_set"])
+            build_graph(spec=own, services=services, tables=tables, training_set=retrieved.outputs["training_set"])
         )
         heavy(
             stateful(
                 push_embeddings(
-                    spec=spec,
+                    spec=own,
                     services=services,
                     tables=tables,
                     graph=built.outputs["graph"],

@@ -2,10 +2,17 @@
 
 from typing import Any
 
+from kfp import dsl
 from kfp.dsl import PipelineTask
 
 # glibc gives every large block back to the system at once; training on a CPU asks for the same blocks at every step.
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 << 30), "MALLOC_TRIM_THRESHOLD_": str(8 << 30)}
+
+
+def imported(spec: Any) -> Any:
+    """The spec at an address, as the artifact that components take; named by content, so it is never read anew."""
+    task = dsl.importer(artifact_uri=spec, artifact_class=dsl.Artifact, reimport=False)
+    return task.set_display_name("spec").output
 
 
 def light(task: PipelineTask) -> PipelineTask:

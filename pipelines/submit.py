@@ -1,13 +1,26 @@
 """Sending a compiled pipeline to a Kubeflow Pipelines cluster."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from components.services import Services
-from models.spec import load_spec
+from components.specs import REMOTE
+from models.spec import Spec
 from pipelines.catalogue import arguments, compile_pipeline
 from pipelines.errors import SubmitError
+from pipelines.local import checked
+from pipelines.parameters import check_parameters
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_OPTIONS = {
+    **{"services.run": "--run-name", "services.tracking_uri": "--tracking-uri", "services.state": "--state"},
+    **{"services.feature_store": "--feature-store", "services.features": "--state", "spec": "--specs"},
+    **{"single_spec": "--specs", "data": "--data", "accelerator": "--accelerator"},
+    **{"accelerator_count": "--accelerator-count", "node_selector": "--node-selector", "tolerations": "--tolerations"},
+}
+"""By parameter: the option that says it."""
 
 
 def submit(
@@ -17,16 +30,23 @@ def submit(
     host: str,
     services: Services,
     experiment: str,
+    specs: str,
     parameters: dict[str, Any] | None = None,
 ) -> str:
     """Create a run of ``pipeline`` at ``host``; returns its id. ``parameters`` are the pipeline's own, such as the GPU
-    pool's. Raises SubmitError if the cluster cannot be reached or refuses."""
+    pool's; the spec is written to the address ``specs`` and travels by its name there. Raises SpecError, RunError for
+    a spec that no adapter reads, ParameterError, or SubmitError if the cluster or the store refuses."""
     import kfp
     import kfp_server_api
     import urllib3
 
-    spec = load_spec(spec_path)
-    values = {**arguments(pipeline, spec, services.to_json(), data), **(parameters or {})}
+    spec = checked(spec_path)
+    if not _RUN.fullmatch(services.run):
+        raise SubmitError(f"--run-name: expected letters, digits and _ . -, 100 at most; found {services.run!r:.120}")
+    given = {"services": services.to_json(), "data": data, "specs": specs, **(parameters or {})}
+    check_parameters(given, _OPTIONS | {"specs": "--specs"})
+    values = {**_written(pipeline, spec, services, data, specs), **(parameters or {})}
+    check_parameters(values, _OPTIONS)
     try:
         client = kfp.Client(host=host)
         with tempfile.TemporaryDirectory() as folder:
@@ -40,3 +60,20 @@ def submit(
             "Check --host (for example http://localhost:8888 after a port-forward) and the cluster's log."
         ) from error
     return str(run.run_id)
+
+
+def _written(pipeline: str, spec: Spec, services: Services, data: str, specs: str) -> dict[str, Any]:
+    """The pipeline's arguments, once the spec is in the store."""
+    bucket = specs.split("://")[-1].split("/")[0]
+    if not specs.startswith(REMOTE) or not bucket or "@" in bucket or any(mark in specs for mark in "?#"):
+        raise SubmitError(
+            f"--specs: expected an address that the cluster fetches artifacts from ({', '.join(REMOTE)}) and this "
+            f"machine can write to, such as s3://bucket/specs, without a password; found {specs.split('@')[-1]!r:.120}"
+        )
+    try:
+        return arguments(pipeline, spec, services.to_json(), data, specs)
+    except (OSError, ValueError) as error:
+        raise SubmitError(
+            f"--specs {specs}: expected a place that this machine can write to; found {type(error).__name__}: {error}. "
+            "Check the bucket, and the credentials in the environment (AWS_ENDPOINT_URL for a store that is not AWS)."
+        ) from error

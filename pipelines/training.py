@@ -13,12 +13,13 @@ from components.register import register
 from components.report import report
 from components.retrieve import retrieve
 from components.train import train
-from pipelines.resources import heavy, light, on_gpu_pool, stateful
+from pipelines.resources import heavy, imported, light, on_gpu_pool, stateful
 
 
 @dsl.pipeline(name="heliograph-training", description="Raw logs to a ranked slate at an endpoint.")
 def training(
     spec: str,
+    product: str,
     services: dict,
     data: str = "",
     accelerator: str = "nvidia.com/gpu",
@@ -27,26 +28,29 @@ def training(
     tolerations: list = [],  # noqa: B006
     canary_percent: int = 0,
 ) -> None:
-    """``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train`.
+    """``spec`` is its address, ``product`` its name (``pipelines.catalogue.arguments``).
+
+    ``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train`.
 
     ``canary_percent``: 0 = a version that passes the gate becomes the champion; 1 to 99 = it gets that share beside it.
     """
-    exit_task = light(stateful(report(spec=spec, services=services)))
+    exit_task = light(stateful(report(spec=spec, product=product, services=services)))
     with dsl.ExitHandler(exit_task, name="road"):
-        ingested = heavy(stateful(ingest(spec=spec, services=services, data=data)))
+        own = imported(spec)
+        ingested = heavy(stateful(ingest(spec=own, services=services, data=data)))
         tables = ingested.outputs["tables"]
-        applied = heavy(stateful(materialize(spec=spec, services=services, tables=tables)))
-        retrieved = heavy(stateful(retrieve(spec=spec, services=services, tables=tables).after(applied)))
+        applied = heavy(stateful(materialize(spec=own, services=services, tables=tables)))
+        retrieved = heavy(stateful(retrieve(spec=own, services=services, tables=tables).after(applied)))
         training_set = retrieved.outputs["training_set"]
-        built = heavy(build_graph(spec=spec, services=services, tables=tables, training_set=training_set))
+        built = heavy(build_graph(spec=own, services=services, tables=tables, training_set=training_set))
         graph = built.outputs["graph"]
-        trained = heavy(train(spec=spec, services=services, graph=graph))
+        trained = heavy(train(spec=own, services=services, graph=graph))
         on_gpu_pool(trained, accelerator, accelerator_count, node_selector, tolerations)
         model = trained.outputs["model"]
         evaluated = heavy(
             stateful(
                 evaluate(
-                    spec=spec, services=services, tables=tables, training_set=training_set, graph=graph, model=model
+                    spec=own, services=services, tables=tables, training_set=training_set, graph=graph, model=model
                 )
             )
         )
@@ -54,7 +58,7 @@ def training(
         registered = light(
             stateful(
                 register(
-                    spec=spec,
+                    spec=own,
                     services=services,
                     tables=tables,
                     training_set=training_set,
@@ -69,14 +73,14 @@ def training(
             pushed = heavy(
                 stateful(
                     push_embeddings(
-                        spec=spec, services=services, tables=tables, graph=graph, model=model, version=version
+                        spec=own, services=services, tables=tables, graph=graph, model=model, version=version
                     )
                 )
             )
             light(
                 stateful(
                     deploy(
-                        spec=spec,
+                        spec=own,
                         services=services,
                         training_set=training_set,
                         version=version,
@@ -86,8 +90,6 @@ def training(
             )
         light(
             stateful(
-                monitor(spec=spec, services=services, training_set=training_set, evaluation=evaluation).after(
-                    registered
-                )
+                monitor(spec=own, services=services, training_set=training_set, evaluation=evaluation).after(registered)
             )
         )

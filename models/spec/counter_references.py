@@ -7,6 +7,8 @@ from models.spec.errors import SpecError
 from models.spec.part import check_name
 from models.spec.schema import Spec
 
+_MOST_COLUMNS = 10_000
+
 
 def check_counters(spec: Spec, file: str) -> None:
     """Check the measures, then every counter. Raises SpecError."""
@@ -17,8 +19,16 @@ def check_counters(spec: Spec, file: str) -> None:
             outcomes = ", ".join(spec.impressions.outcomes)
             expected = f"one of impressions.outcomes ({outcomes})"
             raise SpecError(file, f"measures.{name}.column", expected, repr(measure.column))
+    known = [*ROLES, *item_categories(spec)]
     for name in spec.counters:
-        _check_counter(spec, file, name)
+        _check_counter(spec, file, name, known)
+    rates = len(spec.tasks) + len(spec.measures)
+    columns = sum(
+        (rates if counter.rates is None else len(counter.rates)) * (1 + counter.last)
+        for counter in spec.counters.values()
+    )
+    if columns > _MOST_COLUMNS:
+        raise SpecError(file, "counters", f"at most {_MOST_COLUMNS} features of rates together", str(columns))
     _check_columns(spec, file)
 
 
@@ -28,9 +38,8 @@ def item_categories(spec: Spec) -> list[str]:
     return [feature.name for view in views for feature in view.typed if feature.kind == "category"]
 
 
-def _check_counter(spec: Spec, file: str, name: str) -> None:
+def _check_counter(spec: Spec, file: str, name: str, known: list[str]) -> None:
     counter, where = spec.counters[name], f"counters.{name}"
-    known = [*ROLES, *item_categories(spec)]
     for place, key in enumerate(counter.keys):
         if key not in known:
             expected = f"member, item, surface or a category feature of the item ({', '.join(known[3:]) or 'none'})"

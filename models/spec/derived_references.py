@@ -19,8 +19,9 @@ def check_derived(spec: Spec, file: str) -> None:
         _check_affinity(spec, file, f"affinities.{name}", affinity)
     for name, dense in spec.densification.items():
         _check_densification(spec, file, f"densification.{name}", dense)
+    known = ends(spec) if spec.pageranks else {}
     for name, rank in spec.pageranks.items():
-        _check_pagerank(spec, file, f"pageranks.{name}", rank)
+        _check_pagerank(spec, file, f"pageranks.{name}", rank, known)
 
 
 def ends(spec: Spec) -> dict[str, tuple[str, str]]:
@@ -116,18 +117,23 @@ def _check_densification(spec: Spec, file: str, key: str, dense: Densification) 
     _check_domain(spec, file, key, dense.domain)
 
 
-def _check_pagerank(spec: Spec, file: str, key: str, rank: PageRank) -> None:
+def _check_pagerank(spec: Spec, file: str, key: str, rank: PageRank, known: dict[str, tuple[str, str]]) -> None:
     for end in ("source", "target"):
         _check_node(spec, file, f"{key}.{end}", getattr(rank, end))
-    known = ends(spec)
     walked = list(known) if rank.edges is None else rank.edges
     for place, name in enumerate(walked):
         if name not in known:
             expected = f"an edge, affinity or densification ({', '.join(sorted(known))})"
             raise SpecError(file, f"{key}.edges.{place}", expected, repr(name))
-    reached = {rank.source}
-    while grown := {node for name in walked for node in known[name] if reached & set(known[name])} - reached:
+    beside: dict[str, set[str]] = {}
+    for one, other in {known[name] for name in walked}:
+        beside.setdefault(one, set()).add(other)
+        beside.setdefault(other, set()).add(one)
+    reached, waiting = {rank.source}, [rank.source]
+    while waiting:
+        grown = beside.get(waiting.pop(), set()) - reached
         reached |= grown
+        waiting += grown
     if rank.target not in reached:
         found = f"{rank.target!r}, which the edges do not lead to"
         raise SpecError(file, f"{key}.target", f"a node type that the edges reach from {rank.source!r}", found)

@@ -74,9 +74,10 @@ def filters(spec: Spec) -> Iterator[tuple[str, str, Filter]]:
 
 def _check_surfaces(spec: Spec, file: str) -> None:
     shown = spec.impressions
+    surfaces = set(shown.surfaces)
     for key, table, kept in filters(spec):
         for value in kept.get(shown.surface, []) if table == shown.table else []:
-            if value not in shown.surfaces:
+            if value not in surfaces:
                 expected = f"one of impressions.surfaces ({', '.join(shown.surfaces)})"
                 raise SpecError(file, f"{key}.{shown.surface}", expected, repr(value))
 

@@ -12,6 +12,7 @@ from feature_repo.errors import PushError
 from feature_repo.push import push, slot_of
 from monitoring.ledger import Ledger
 from serving.errors import EndpointError
+from tests.components.specs import artifact
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world
 
@@ -44,7 +45,7 @@ def deployed(world: World, version: str, canary_percent: int = 0) -> str:
     """What a person reads of it."""
     folder = world.state.parent
     deploy.python_func(
-        spec=world.spec.model_dump_json(by_alias=True),
+        spec=artifact(world.spec, folder),
         services=Services.embedded("run-1", world.state, tiny.CONFIG).to_json(),
         training_set=dsl.Dataset(name="set", uri=str(folder / "set")),
         version=version,

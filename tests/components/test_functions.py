@@ -15,6 +15,7 @@ from feature_repo.sources import read_manifest
 from models.spec import Spec
 from monitoring.ledger import Ledger
 from serving.errors import RegistryError
+from tests.components.specs import artifact
 
 STORE = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
 
@@ -25,7 +26,7 @@ def services(tmp_path: Path) -> dict[str, str]:
 
 
 def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_path: Path) -> None:
-    spec = tiny_spec.model_dump_json(by_alias=True)
+    spec = artifact(tiny_spec, tmp_path)
     tables = dsl.Dataset(name="tables", uri=str(tmp_path / "tables"))
     pages = {name: dsl.Markdown(name=name, uri=str(tmp_path / f"{name}.md")) for name in ("in", "online", "set")}
     ingest.python_func(spec=spec, services=services, data="", tables=tables, summary=pages["in"])
@@ -50,7 +51,9 @@ def test_the_report_of_a_run_in_which_nothing_happened(
         error_message="a pod was lost",
     )
     page = dsl.HTML(name="page", uri=str(tmp_path / "page.html"))
-    report.python_func(spec=tiny_spec.model_dump_json(by_alias=True), services=services, status=status, page=page)
+    report.python_func(
+        spec=artifact(tiny_spec, tmp_path).uri, product=tiny_spec.name, services=services, status=status, page=page
+    )
     assert "<html" in Path(page.path).read_text(encoding="utf-8")
 
 
@@ -68,12 +71,14 @@ def test_the_ledger_keeps_the_report_with_the_page_that_it_links(
         error_message=None,
     )
     page = dsl.HTML(name="page", uri=str(tmp_path / "page.html"))
-    report.python_func(spec=tiny_spec.model_dump_json(by_alias=True), services=services, status=status, page=page)
+    report.python_func(
+        spec=artifact(tiny_spec, tmp_path).uri, product=tiny_spec.name, services=services, status=status, page=page
+    )
     assert {"report/index.html", "report/drift.html"} <= set(ledger.read(tmp_path / "read").artifacts)
 
 
 def test_no_champion_is_an_error_with_the_next_step(tiny_spec: Spec, services: dict[str, str], tmp_path: Path) -> None:
     model = dsl.Model(name="model", uri=str(tmp_path / "model"))
     with pytest.raises(RegistryError, match="champion"):
-        champion.python_func(spec=tiny_spec.model_dump_json(by_alias=True), services=services, model=model)
+        champion.python_func(spec=artifact(tiny_spec, tmp_path), services=services, model=model)
     assert not Path(model.path).exists()

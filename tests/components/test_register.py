@@ -12,6 +12,7 @@ from components.services import Services
 from models.training.files import write_json
 from serving.bundle import verify_bundle
 from serving.prior import FILE, Prior
+from tests.components.specs import artifact
 from tests.monitoring.fakes import fake_predictions, small_spec
 
 
@@ -48,7 +49,7 @@ def registered(folder: Path, later: list[dict[str, Any]]) -> tuple[str, dict[str
     write_json(inputs["evaluation"] / "metrics.json", {})
     store = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
     decision = register.python_func(
-        spec=spec.model_dump_json(by_alias=True),
+        spec=artifact(spec, folder),
         services=Services.embedded("run-1", folder / "state", store).to_json(),
         **{name: dsl.Artifact(name=name, uri=str(path)) for name, path in inputs.items()},
         version=str(folder / "out" / "version"),

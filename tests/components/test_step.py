@@ -1,16 +1,19 @@
 """What every component does around its one call."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kfp import dsl
 
 from components.markdown import table
 from components.services import Services
 from components.step import Step
-from models.spec import Spec, SpecError
+from models.spec import Spec, SpecError, parse_spec
 from monitoring.ledger import Ledger
+from tests.components.specs import artifact
 
 
 @pytest.fixture
@@ -25,19 +28,20 @@ def read(services: dict[str, str], folder: Path) -> Any:
 def test_a_step_is_said_and_kept(
     tiny_spec: Spec, services: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Step("train", tiny_spec.model_dump_json(by_alias=True), services) as step:
+    with Step("train", artifact(tiny_spec, tmp_path), services) as step:
         assert step.spec == tiny_spec
         step.ledger.note("seen", {"rows": 3})
     assert "| train: started" in capsys.readouterr().out
     record = read(services, tmp_path / "read")
     assert [(s.name, s.status) for s in record.steps] == [("train", "ok")]
     assert record.notes["seen"] == {"rows": 3}
+    assert parse_spec(json.dumps(record.notes["spec"])) == tiny_spec
 
 
 def test_a_failure_is_said_kept_and_raised(
     tiny_spec: Spec, services: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ValueError, match="boom"), Step("train", tiny_spec.model_dump_json(by_alias=True), services):
+    with pytest.raises(ValueError, match="boom"), Step("train", artifact(tiny_spec, tmp_path), services):
         raise ValueError("boom")
     assert "train: FAILED" in capsys.readouterr().out
     (failed,) = read(services, tmp_path / "read").steps
@@ -46,10 +50,24 @@ def test_a_failure_is_said_kept_and_raised(
 
 
 def test_a_spec_that_cannot_be_read_stops_before_anything(services: dict[str, str], tmp_path: Path) -> None:
-    with (
-        pytest.raises(SpecError, match="source: expected this key"),
-        Step("train", json.dumps({"name": "x"}), services),
-    ):
+    content = json.dumps({"name": "x"}).encode()
+    file = tmp_path / f"{hashlib.sha256(content).hexdigest()}.json"
+    file.write_bytes(content)
+    given = dsl.Artifact(uri=str(file))
+    with pytest.raises(SpecError, match="source: expected this key"), Step("train", given, services):
+        pass
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_spec_that_is_not_what_its_name_says_stops_before_anything(
+    tiny_spec: Spec, services: dict[str, str], tmp_path: Path
+) -> None:
+    given = artifact(tiny_spec, tmp_path)
+    Path(given.path).write_text(tiny_spec.model_copy(update={"name": "other"}).model_dump_json(), encoding="utf-8")
+    with pytest.raises(SpecError, match=r"expected content of the SHA-256 '[0-9a-f]{64}'"), Step("a", given, services):
+        pass
+    Path(given.path).unlink()
+    with pytest.raises(SpecError, match="expected a spec; found FileNotFoundError"), Step("a", given, services):
         pass
     assert not (tmp_path / "state").exists()
 

@@ -60,3 +60,15 @@ def test_a_share_reaches_the_training_pipeline_alone(
     monkeypatch.setattr(command, "run_local", lambda *arguments: given.extend(arguments))
     assert main(["local", "--pipeline", pipeline, "--canary-percent", "10"]) == 0
     assert given[-1] == parameters
+
+
+@pytest.mark.parametrize("option", ["--state", "--data"])
+@pytest.mark.parametrize("name", ["{{$}}", "{{$.pipeline_job_uuid}}", "a\nb"])
+def test_a_path_that_would_be_replaced_on_the_way_is_refused(
+    option: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).mkdir()
+    assert main(["local", "--state", str(tmp_path / "state"), option, str(tmp_path / name)]) == 1
+    assert f"error: {option}: expected a text " in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
+    assert not list((tmp_path / name).iterdir())

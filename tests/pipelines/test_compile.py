@@ -48,7 +48,7 @@ def test_training_has_every_station_and_deploys_behind_the_gate(tmp_path: Path) 
 def test_every_task_is_limited_and_retried_and_state_is_never_cached(tmp_path: Path) -> None:
     document, _ = compiled("training", tmp_path)
     for name, task in tasks(document).items():
-        if name.startswith(("condition", "exit-handler")):
+        if name.startswith(("condition", "exit-handler", "importer")):
             continue
         executor = document["deploymentSpec"]["executors"][f"exec-{name}"]["container"]
         assert executor["resources"]["resourceMemoryLimit"], name
@@ -79,3 +79,14 @@ def test_an_unknown_pipeline_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="expected one of training"):
         compile_pipeline("trainig", tmp_path / "p.yaml")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_step_takes_the_spec_as_an_artifact_and_only_its_address_is_a_parameter(name: str, tmp_path: Path) -> None:
+    document, _ = compiled(name, tmp_path)
+    imported = document["deploymentSpec"]["executors"]["exec-importer"]["importer"]
+    assert imported["artifactUri"] == {"runtimeParameter": "uri"}
+    for step, task in tasks(document).items():
+        if step not in ("report", "importer", "importer-2") and not step.startswith("exit-handler"):
+            assert "spec" not in task["inputs"].get("parameters", {}), step
+            assert step.startswith("condition") or "spec" in task["inputs"]["artifacts"], step

@@ -1,0 +1,46 @@
+"""What may travel as a parameter of Kubeflow Pipelines: texts that nothing on the way interprets, cuts or refuses."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_INTERPRETED = ("{{", "/kfp-workspace")
+"""KFP and Argo replace ``{{...}}`` by values of their own, kfp.local the mount of a workspace."""
+MOST_CHARACTERS = 8_000
+"""Of all parameters together; KFP takes 10,000."""
+
+
+class ParameterError(ValueError):
+    """Raised for a value that would not arrive as it was given; the message names the option."""
+
+
+def check_parameters(values: Mapping[str, Any], options: Mapping[str, str]) -> None:
+    """Check every text among the parameters' values; ``options``: by parameter, the option that gave it.
+
+    Raises ParameterError.
+    """
+    length = 0
+    for key, text in _texts("", values):
+        option = options.get(key) or options.get(key.split(".")[0]) or key
+        length += len(text)
+        for part in _INTERPRETED:
+            if part in text:
+                raise ParameterError(
+                    f"{option}: expected a text without {part!r}, which is replaced; found {text!r:.120}"
+                )
+        if not text.isprintable():
+            raise ParameterError(f"{option}: expected a text of printable characters in UTF-8; found {text!r:.120}")
+    if length > MOST_CHARACTERS:
+        names = ", ".join(dict.fromkeys(options.values()))
+        raise ParameterError(f"{names}: expected at most {MOST_CHARACTERS} characters together; found {length}")
+
+
+def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield key, name
+            yield from _texts(f"{key}.{name}" if key else name, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(key, inner)

@@ -1,0 +1,12 @@
+"""The spec as components take it."""
+
+from pathlib import Path
+
+from kfp import dsl
+
+from components.specs import write_spec
+from models.spec import Spec
+
+
+def artifact(spec: Spec, folder: Path) -> dsl.Artifact:
+    return dsl.Artifact(name="spec", uri=write_spec(spec, str(folder / "specs")))

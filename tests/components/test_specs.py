@@ -1,0 +1,78 @@
+"""A spec on its way to a component: whatever its texts hold arrives as it was, under a real kfp.local."""
+
+import json
+from pathlib import Path
+
+import pytest
+from kfp import components, dsl, local
+from kfp.compiler import Compiler
+
+from components.image import component
+from components.specs import read_spec, write_spec
+from models.spec import Spec
+from pipelines.resources import imported
+
+TEXTS = [
+    "{{$}} {{$.pipeline_job_uuid}} {{$.inputs.parameters['spec']}} {{workflow.name}}",
+    "$(id) `id` ${HOME} %s %d \\ \\n \" ' ; | & # /kfp-workspace",
+    "\n\t\r \u2028 é 漢 𝔘 \u200b",
+    "x" * 100_000,
+]
+
+
+@component
+def copied(spec: dsl.Input[dsl.Artifact], out: str) -> None:
+    """Write what the component read."""
+    from components.specs import read_spec
+
+    with open(out, "w", encoding="utf-8", newline="") as file:
+        file.write(read_spec(spec).model_dump_json(by_alias=True))
+
+
+@component
+def ended(spec: str, status: dsl.PipelineTaskFinalStatus) -> None:
+    """Takes its address."""
+    assert len(spec) < 1000
+
+
+@dsl.pipeline(name="copy")
+def copy(spec: str, out: str) -> None:
+    """As the real ones hand the spec over."""
+    with dsl.ExitHandler(ended(spec=spec), name="road"):
+        copied(spec=imported(spec), out=out)
+
+
+def odd(spec: Spec) -> Spec:
+    options = {f"text {place}": text for place, text in enumerate(TEXTS)}
+    return spec.model_copy(update={"source": spec.source.model_copy(update={"options": options})})
+
+
+def test_every_text_of_a_spec_arrives(tiny_spec: Spec, tmp_path: Path) -> None:
+    spec, out = odd(tiny_spec), tmp_path / "out.json"
+    Compiler().compile(copy, str(tmp_path / "copy.yaml"))
+    local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=True)
+    given = write_spec(spec, str(tmp_path / "the specs é"))
+    components.load_component_from_file(str(tmp_path / "copy.yaml"))(spec=given, out=str(out))
+    assert out.read_bytes() == spec.model_dump_json(by_alias=True).encode()
+
+
+def test_equal_specs_are_one_file_and_others_are_another(tiny_spec: Spec, tmp_path: Path) -> None:
+    first, again = (write_spec(tiny_spec, str(tmp_path)) for _ in range(2))
+    other = write_spec(odd(tiny_spec), str(tmp_path))
+    assert first == again != other
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(Path(file).name for file in (first, other))
+    assert read_spec(dsl.Artifact(uri=other)) == odd(tiny_spec)
+
+
+def test_a_large_spec_may_be_read_with_all_that_it_leaves_to_defaults(tiny_spec: Spec, tmp_path: Path) -> None:
+    document = json.loads(tiny_spec.model_dump_json(by_alias=True))
+    edge = next(iter(document["edges"].values()))
+    document["edges"] |= {f"further_{number}": edge for number in range(400)}
+    spec = Spec.model_validate(document)
+    assert read_spec(dsl.Artifact(uri=write_spec(spec, str(tmp_path)))) == spec
+
+
+def test_a_folder_that_takes_nothing_is_an_os_error(tiny_spec: Spec, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        write_spec(tiny_spec, str(tmp_path / "file" / "specs"))
