@@ -1,53 +1,67 @@
-"""Drift between two frames of features, by Evidently: an HTML page for people, a JSON summary for machines.
+"""Drift between two frames of features: judged by the gate's own profiles, drawn by Evidently.
 
-Evidently chooses the measure: above 1000 rows the normed Wasserstein distance (numbers) and the Jensen-Shannon distance
-(categories), drift from 0.1 on; below, p-values of Kolmogorov-Smirnov, chi-square and Z tests, drift under 0.05.
+A column is judged by ``models.profile``, the code that the quality gate of ``materialize`` judges by: on all rows, with
+missing and infinite values as values of their own. Evidently's page (HTML, for people) shows that verdict beside the
+distributions of a sample.
 """
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from models.profile import FEWEST_ROWS, compare, profile_of
 from models.spec import Feature
 from monitoring.documents import write_json, write_text
 from monitoring.errors import DriftError
 
 PAGE = "drift.html"
 SUMMARY = "drift.json"
+DISTANCE = 0.1
+"""A column has drifted from this distance on: PSI of numbers, total variation of categories."""
 MOST_ROWS = 10_000
-FEWEST_ROWS = 50
+"""Of each frame on Evidently's page."""
 MOST_VALUES = 50
-"""Of a category: the rarer ones are counted together (Evidently takes a minute for thousands of values)."""
+"""Of a category on Evidently's page: the rarer ones are drawn together (it takes a minute for thousands of values)."""
 SEED = 7
 OTHER = "(other)"
+_METHOD = "heliograph"
+_LARGEST_DRAWN = 1e100
+"""Variances of larger numbers are infinite."""
 
 
 def drift(reference: pd.DataFrame, current: pd.DataFrame, columns: Sequence[Feature], folder: Path) -> dict[str, Any]:
     """Compare the columns of two frames; write ``drift.html`` and ``drift.json`` to ``folder``; return the summary.
 
-    At most 10 000 rows of each frame are read (a fixed random sample). The summary: ``status`` (``stable``; ``drifted``
-    when at least half of the compared columns did; ``not_enough_rows`` under 50 rows; ``nothing_to_compare``),
-    ``share`` of drifted columns (None where nothing was compared), ``drifted`` names, ``rows``, ``page`` (the HTML's
-    name) and ``columns``: per name ``kind``, ``missing`` (shares), ``drifted`` and, where they exist,
-    ``method``, ``score``, ``threshold`` and ``note``. Only numbers and categories are compared. A column that is empty
-    on one side alone has drifted; one that is empty on both is not compared. Raises DriftError for an absent column.
+    Only numbers and categories are compared, in all rows. A column has drifted when its distance is above .1 and beyond
+    chance, or when the share of any of its values is: no value, an infinite one, one below or above all that was seen
+    before, a frequent or a new one (by an exact test; five points of all rows, or twice or half the odds).
+
+    The summary: ``status`` (``stable``; ``drifted`` when any column has; ``not_enough_rows`` under 50 rows;
+    ``nothing_to_compare``), ``share`` of drifted columns (None where nothing was compared), ``drifted`` names,
+    ``dying`` names (of these, the columns that lose their values: more rows without a value or with an infinite one, or
+    one value left of several), ``rows``, ``page`` (the HTML's name) and ``columns``: per name ``kind``, ``missing``
+    (shares of rows without a finite value), ``infinite`` (shares), ``drifted`` and, where they exist, ``method``,
+    ``score``, ``threshold``, ``changes`` ([{what, reference, current}]) and ``note``. A column that is empty on one
+    side alone has drifted; one that is empty on both is not compared. Raises DriftError for an absent column.
     """
     wanted = [feature for feature in columns if feature.kind in ("number", "category")]
     for side, frame in (("reference", reference), ("current", current)):
         absent = [feature.name for feature in wanted if feature.name not in frame]
         if absent:
             raise DriftError(
-                f"drift, {side} frame: expected the column {absent[0]!r}; found {', '.join(frame.columns)}"
+                f"drift, {side} frame: expected the column {absent[0]!r}; found {', '.join(map(str, frame.columns))}"
             )
     summary: dict[str, Any] = {
         "status": "nothing_to_compare",
         "share": None,
         "drifted": [],
+        "dying": [],
         "rows": {"reference": len(reference), "current": len(current)},
         "page": PAGE,
         "columns": {},
@@ -56,50 +70,129 @@ def drift(reference: pd.DataFrame, current: pd.DataFrame, columns: Sequence[Feat
         summary["status"] = "not_enough_rows"
         return _written(folder, summary, _plain_page(summary))
     before, after = _prepared(reference, wanted), _prepared(current, wanted)
-    summary["columns"] = {feature.name: _emptiness(feature, before, after) for feature in wanted}
-    comparable = [feature for feature in wanted if "note" not in summary["columns"][feature.name]]
-    _fold_rare(before, after, [feature.name for feature in comparable if feature.kind == "category"])
-    page = _plain_page(summary)
-    if comparable:
-        scores, page = _evidently(before, after, comparable)
-        for name, found in scores.items():
-            summary["columns"][name].update(found)
-    judged = [found["drifted"] for found in summary["columns"].values() if found["drifted"] is not None]
+    summary["columns"] = {
+        feature.name: _judged(feature, before[feature.name], after[feature.name]) for feature in wanted
+    }
+    page = _evidently(before, after, wanted, summary["columns"]) or _plain_page(summary)
+    judged = {name: found for name, found in summary["columns"].items() if found["drifted"] is not None}
     if judged:
-        summary["drifted"] = [name for name, found in summary["columns"].items() if found["drifted"]]
+        summary["drifted"] = [name for name, found in judged.items() if found["drifted"]]
+        summary["dying"] = [name for name, found in judged.items() if found.pop("dying")]
         summary["share"] = len(summary["drifted"]) / len(judged)
-        summary["status"] = "drifted" if summary["share"] >= 0.5 else "stable"
+        summary["status"] = "drifted" if summary["drifted"] else "stable"
     return _written(folder, summary, page)
 
 
-def _prepared(frame: pd.DataFrame, columns: Sequence[Feature]) -> pd.DataFrame:
-    """A sample of at most 10 000 rows; numbers as float64 without infinities, categories as strings or None."""
-    sample = frame.sample(n=MOST_ROWS, random_state=SEED) if len(frame) > MOST_ROWS else frame
-    prepared = {}
-    for feature in columns:
-        values = sample[feature.name]
-        if feature.kind == "number":
-            prepared[feature.name] = (
-                pd.to_numeric(values, errors="coerce").astype(np.float64).replace([np.inf, -np.inf], np.nan)
-            )
-        else:
-            prepared[feature.name] = values.astype(str).where(values.notna(), None).astype(object)
-    return pd.DataFrame(prepared).reset_index(drop=True)
-
-
-def _emptiness(feature: Feature, before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Any]:
-    """What is known of a column before its values are compared."""
-    missing = {
-        "reference": float(before[feature.name].isna().mean()),
-        "current": float(after[feature.name].isna().mean()),
+def _prepared(frame: pd.DataFrame, columns: Sequence[Feature]) -> dict[str, pa.Array]:
+    """By column: numbers in their own type, categories as text; null where there is none."""
+    return {
+        feature.name: _numbers(frame[feature.name]) if feature.kind == "number" else _names(frame[feature.name])
+        for feature in columns
     }
-    found: dict[str, Any] = {"kind": feature.kind, "missing": missing, "drifted": None}
+
+
+def _numbers(values: pd.Series) -> pa.Array:
+    values = pd.to_numeric(values, errors="coerce")
+    if values.dtype == object or values.dtype.kind not in "biuf":
+        values = values.astype(np.float64)
+    return pa.array(values, from_pandas=True)
+
+
+def _names(values: pd.Series) -> pa.Array:
+    """A category beside a missing value is read as a float: 7.0 is the category 7."""
+    place, distinct = pd.factorize(values)
+    whole = (str(int(value)) if isinstance(value, float) and value.is_integer() else str(value) for value in distinct)
+    names = np.array([*whole, None], dtype=object)  # -1 is missing
+    return pa.array(names[place], pa.string())
+
+
+def _judged(feature: Feature, before: pa.Array, after: pa.Array) -> dict[str, Any]:
+    """What is known of a column."""
+    profiles = {"reference": profile_of(before), "current": profile_of(after)}
+    missing = {side: _share(found, found["missing"] + sum(found["infinite"])) for side, found in profiles.items()}
+    infinite = {side: _share(found, sum(found["infinite"])) for side, found in profiles.items()}
+    found: dict[str, Any] = {"kind": feature.kind, "missing": missing, "infinite": infinite, "drifted": None}
     empty = [side for side, share in missing.items() if share == 1]
     if len(empty) == 2:
-        found["note"] = "no values on either side"
-    elif empty:
-        found |= {"drifted": True, "note": f"no values in the {empty[0]} rows"}
-    return found
+        return found | {"note": "no values on either side"}
+    if empty:
+        note = f"no values in the {empty[0]} rows"
+        return found | {"drifted": True, "dying": empty == ["current"], "note": note}
+    seen = compare(profiles["reference"], after)
+    assert seen is not None  # there are enough rows
+    changes = [{"what": one.what, "reference": one.before, "current": one.now} for one in seen.changes]
+    found |= {"method": seen.measure, "score": seen.distance, "threshold": DISTANCE}
+    found |= {"drifted": bool(changes) or seen.distance > DISTANCE, "changes": changes, "dying": seen.dying}
+    return found | ({"note": str(seen.changes[0])} if changes else {})
+
+
+def _share(profile: Mapping[str, Any], rows: int) -> float:
+    return float(rows / max(profile["rows"], 1))
+
+
+def _evidently(
+    before: Mapping[str, pa.Array],
+    after: Mapping[str, pa.Array],
+    wanted: Sequence[Feature],
+    judged: Mapping[str, Mapping[str, Any]],
+) -> str | None:
+    """Evidently's page, with our score and verdict of every column that it can draw; None where it can draw none."""
+    os.environ["DO_NOT_TRACK"] = "1"  # read by evidently.telemetry when an event would be sent
+    os.environ["EVIDENTLY_DISABLE_TELEMETRY"] = "1"  # read by evidently.legacy on import
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.legacy.calculations.stattests import StatTest, register_stattest
+    from evidently.legacy.core import ColumnType
+    from evidently.presets import DataDriftPreset
+
+    def verdict(reference: pd.Series, *_: Any) -> tuple[float, bool]:
+        found = judged[str(reference.name)]
+        return found["score"], found["drifted"]
+
+    kinds = [ColumnType.Numerical, ColumnType.Categorical]
+    register_stattest(StatTest(_METHOD, "distance of profiles", kinds, DISTANCE), verdict)
+    scored = [feature for feature in wanted if "score" in judged[feature.name]]
+    old, new = (_sampled(side, [feature.name for feature in scored]) for side in (before, after))
+    columns = [feature for feature in scored if feature.kind == "category" or _drawable(old, new, feature.name)]
+    if not columns:
+        return None
+    names = [feature.name for feature in columns]
+    definition = DataDefinition(
+        numerical_columns=[feature.name for feature in columns if feature.kind == "number"],
+        categorical_columns=[feature.name for feature in columns if feature.kind == "category"],
+    )
+    _fold_rare(old, new, [feature.name for feature in columns if feature.kind == "category"])
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        preset = DataDriftPreset(columns=names, method=_METHOD, threshold=DISTANCE, drift_share=1 / (2 * len(names)))
+        run = Report([preset], include_tests=True).run(
+            Dataset.from_pandas(new[names], definition), Dataset.from_pandas(old[names], definition)
+        )
+        return run.get_html_str(as_iframe=False)
+
+
+def _drawable(before: pd.DataFrame, after: pd.DataFrame, name: str) -> bool:
+    """Whether a histogram of the column can be drawn: not of values too far from one another, or too near."""
+    sides = before[name].dropna(), after[name].dropna()
+    try:
+        with np.errstate(all="raise"):
+            edges = [np.histogram(side)[1] for side in (*sides, pd.concat(sides))]
+    except (ValueError, FloatingPointError):
+        return False
+    return bool(np.isfinite(edges).all() and max(np.abs(edge).max() for edge in edges) < _LARGEST_DRAWN)
+
+
+def _sampled(columns: Mapping[str, pa.Array], names: Sequence[str]) -> pd.DataFrame:
+    """A fixed random sample of at most 10 000 rows, in which every column has a value where it has one at all."""
+    frame = pd.DataFrame({name: columns[name].to_pandas() for name in names})
+    for name in names:
+        if not pa.types.is_string(columns[name].type):
+            frame[name] = frame[name].astype(np.float64).replace([np.inf, -np.inf], np.nan)
+    if len(frame) <= MOST_ROWS:
+        return frame
+    sample = frame.sample(n=MOST_ROWS, random_state=SEED)
+    lost = [name for name in names if sample[name].isna().all()]
+    kept = [frame[name].first_valid_index() for name in lost]
+    return pd.concat([sample, frame.loc[kept]]).reset_index(drop=True)
 
 
 def _fold_rare(before: pd.DataFrame, after: pd.DataFrame, names: list[str]) -> None:
@@ -112,50 +205,15 @@ def _fold_rare(before: pd.DataFrame, after: pd.DataFrame, names: list[str]) -> N
                 frame.loc[rare, name] = OTHER
 
 
-def _evidently(
-    before: pd.DataFrame, after: pd.DataFrame, columns: Sequence[Feature]
-) -> tuple[dict[str, dict[str, Any]], str]:
-    """Score and verdict by column, and the HTML page."""
-    os.environ["DO_NOT_TRACK"] = "1"  # read by evidently.telemetry when an event would be sent
-    os.environ["EVIDENTLY_DISABLE_TELEMETRY"] = "1"  # read by evidently.legacy on import
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.presets import DataDriftPreset
-
-    names = [feature.name for feature in columns]
-    definition = DataDefinition(
-        numerical_columns=[feature.name for feature in columns if feature.kind == "number"],
-        categorical_columns=[feature.name for feature in columns if feature.kind == "category"],
-    )
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        run = Report([DataDriftPreset(columns=names)], include_tests=True).run(
-            Dataset.from_pandas(after[names], definition), Dataset.from_pandas(before[names], definition)
-        )
-        result, page = run.dict(), run.get_html_str(as_iframe=False)
-    found: dict[str, dict[str, Any]] = {}
-    for metric in result["metrics"]:
-        config = metric["config"]
-        if "column" in config:
-            found[config["column"]] = {
-                "method": config["method"],
-                "score": float(metric["value"]),
-                "threshold": float(config["threshold"]),
-            }
-    for test in result["tests"]:
-        name = test["metric_config"]["params"].get("column")
-        if name in found:
-            found[name]["drifted"] = str(getattr(test["status"], "value", test["status"])) == "FAIL"
-    return found, page
-
-
 def _plain_page(summary: dict[str, Any]) -> str:
     """The page where Evidently has nothing to say: it tells why."""
     rows = summary["rows"]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Drift</title>'
         '<body style="font-family:system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem">'
-        f"<h1>Drift</h1><p>Nothing could be compared: {rows['reference']} reference and {rows['current']} current rows "
-        f"(at least {FEWEST_ROWS} of each are needed, and a column with values on both sides).</p></body></html>\n"
+        f"<h1>Drift</h1><p>Nothing could be drawn: {rows['reference']} reference and {rows['current']} current rows "
+        f"(at least {FEWEST_ROWS} of each are needed, and a column with values on both sides that can be drawn)."
+        "</p></body></html>\n"
     )
 
 

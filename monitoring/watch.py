@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 from feature_repo.clock import tolerance
 from models import served as served_log
 from models.features import impression_features
+from models.profile import FEWEST_ROWS
 from models.spec import Feature, Spec
 from monitoring.documents import iso, plain
-from monitoring.drift import FEWEST_ROWS, PAGE, drift
+from monitoring.drift import PAGE, drift
 from monitoring.traffic import from_predictions, summarise
 
 SERVED_DAYS = 30
@@ -42,6 +43,7 @@ class Watched:
         """The figures that a person follows over time; what is not known is left out."""
         found = {
             "drifted_share": self.drift["share"],
+            "dying_columns": None if self.drift["share"] is None else len(self.drift["dying"]),
             "ctr": self.traffic["ctr"],
             "predicted_ctr": self.traffic["predicted"],
             "calibration_ratio": self.traffic["ratio"],
@@ -53,10 +55,11 @@ class Watched:
     def to_markdown(self) -> str:
         """A page for KFP's UI."""
         drifted = ", ".join(f"`{name}`" for name in self.drift["drifted"]) or "none"
+        dying = ", ".join(f"`{name}`" for name in self.drift["dying"]) or "none"
         figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in self.metrics().items())
         return (
             f"# Monitoring\n\nFeatures of the {self.drift['current']} against training: **{self.drift['status']}**; "
-            f"drifted: {drifted}.\n\n| figure | value |\n|---|---|\n{figures}"
+            f"losing their values: {dying}; drifted: {drifted}.\n\n| figure | value |\n|---|---|\n{figures}"
         )
 
 

@@ -1,5 +1,6 @@
-"""What judges values: the metrics of a ranking (8)."""
+"""What judges values: the quality gate and the drift monitor (4), the metrics of a ranking (8)."""
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,89 @@ import numpy as np
 
 from benchmarks.faults.fault import Broken, Fault, expect
 
+_UNTIL = 1_767_225_600_000_000
 _RANKINGS, _PROBABILITIES = ("auc", "gauc", "ndcg"), ("log_loss", "normalised_entropy", "ece")
+
+
+def _columns() -> dict[str, tuple]:
+    """Columns before and now, 4,000 rows each, that die."""
+    random = np.random.default_rng(4)
+    noise, place = random.normal(size=4000), np.arange(4000)
+    return {
+        "1, then 0": (np.ones(4000), np.zeros(4000)),
+        "a flag of 95 % ones, then 0": ((place >= 200) * 1.0, np.zeros(4000)),
+        "92 % fives, then uniform": (np.where(place < 3680, 5.0, 1.0), random.random(4000) * 10),
+        "noise, then one value": (noise, np.full(4000, 0.1)),
+        "one value, then noise": (np.ones(4000), 1 + noise),
+        "ten values, then one more": (place % 10.0, place % 10.0 + 1),
+        "another unit": (np.exp(noise), np.exp(noise) * 1000),
+        "a third infinite": (noise, np.where(place % 3 == 0, np.inf, noise)),
+        "half missing": (noise, np.where(place % 2 == 0, np.nan, noise)),
+        "2^53, then 2^53 + 1": (np.full(4000, 2**53), np.full(4000, 2**53 + 1)),
+        "a category, then nothing": (
+            np.where(place % 2, "a", "b").astype(object),
+            np.array(["a"] * 200 + [None] * 3800, dtype=object),
+        ),
+        "a category in another case": (np.where(place % 2, "a", "b").astype(object), np.where(place % 2, "A", "b")),
+        "a new category": (np.where(place % 2, "a", "b").astype(object), np.where(place < 400, "a", "new")),
+        "4,000 keys, then one": (place.astype(str), np.full(4000, "7")),
+    }
+
+
+def _small() -> dict[str, tuple]:
+    """Shares of a few per cent that change: for the monitor, since the gate's bound is on the column as a whole."""
+    place, noise = np.arange(4000), np.random.default_rng(5).normal(size=4000)
+    return {
+        "a flag of 1 %, then 3 %": ((place < 40) * 1.0, (place < 120) * 1.0),
+        "a flag of 2 %, then 0": ((place < 80) * 1.0, np.zeros(4000)),
+        "a rare category, then none": (np.where(place < 80, "rare", "a"), np.full(4000, "a")),
+        "2 % missing": (noise, np.where(place < 80, np.nan, noise)),
+        "2 % infinite": (noise, np.where(place < 80, -np.inf, noise)),
+    }
+
+
+def _dying(folder: Path) -> str:
+    """The gate as ``materialize`` asks it, then the monitor's summary with one such column among four good ones."""
+    import pandas as pd
+    import pyarrow as pa
+
+    from feature_repo.quality import check, profile
+    from models.spec import Feature
+    from models.spec.expectations import Expectation, Expected
+    from monitoring.drift import drift
+
+    expected = Expected(expectations={"value": Expectation(drift=0.1)})
+
+    def refused(before: np.ndarray, now: np.ndarray) -> bool:
+        tables = [pa.table({"value": pa.array(side), "time": pa.array([0] * len(side))}) for side in (before, now)]
+        known = json.loads(json.dumps(profile(tables[0], ["value"]), allow_nan=False))
+        return bool(check("view", expected, tables[1], "time", known, _UNTIL))
+
+    columns = _columns()
+    passed = [name for name, sides in columns.items() if not refused(*sides)]
+    expect(not passed, "the gate to refuse every dying column", f"passed: {passed}")
+    random = np.random.default_rng(6)
+    for rows in (50, 200, 2000):
+        draws = [(random.normal(size=2 * rows), random.integers(0, 15, 2 * rows).astype(str)) for _ in range(100)]
+        wrong = [refused(draw[:rows], draw[rows:]) for pair in draws for draw in pair]
+        expect(sum(wrong) <= 2, f"at most 2 of 200 other draws of {rows} rows refused", sum(wrong))
+    random = np.random.default_rng(7)
+    everything = columns | _small()
+    good = {f"good {place}": (random.normal(size=4000), random.normal(size=4000)) for place in range(4)}
+    frames = [
+        pd.DataFrame({name: pd.Series(sides[place]) for name, sides in (everything | good).items()}) for place in (0, 1)
+    ]
+    features = [
+        Feature(name, "number" if frames[0][name].dtype.kind in "fi" else "category", 1) for name in everything | good
+    ]
+    drifted = drift(frames[0], frames[1], features, folder)["drifted"]
+    healthy = [name for name in everything if name not in drifted]
+    expect(not healthy, "the monitor to find every dying column", f"stable: {healthy}")
+    expect(len(drifted) == len(everything), "the good columns to be stable", drifted)
+    some = [feature for feature in features if feature.name in [*good, "half missing"]]
+    found = drift(frames[0], frames[1], some, folder)
+    expect(found["status"] != "stable", "one dying column of five in the monitor's status", found["status"])
+    return f"{len(columns)} dying columns refused and drifted, {len(_small())} small shares drifted, other draws kept"
 
 
 def _metrics(folder: Path) -> str:
@@ -85,4 +168,7 @@ def _refused(name: str, metric: Callable, labels: np.ndarray, scores: np.ndarray
         raise Broken(f"expected a ValueError of {name} for {what}; found {found}")
 
 
-FAULTS = (Fault(8, "a metric is a number only where it is defined, and no order of rows changes it", _metrics),)
+FAULTS = (
+    Fault(4, "a dying column is refused by the quality gate and named by the drift monitor", _dying),
+    Fault(8, "a metric is a number only where it is defined, and no order of rows changes it", _metrics),
+)

@@ -22,7 +22,8 @@ class Expectation(Strict):
         default=None,
         gt=0,
         description="distance from the last good materialisation, at most: numbers by the population stability index "
-        "(PSI; .1 is little, .25 is much), categories by the total variation of their shares (0 to 1)",
+        "(PSI; .1 is little, .25 is much), categories by the total variation of their shares (0 to 1); missing and "
+        "infinite values count as values, and a distance that chance alone makes is 0",
     )
 
     @model_validator(mode="after")

@@ -92,6 +92,36 @@ def test_numbers_drift_by_the_stability_index() -> None:
         assert "a PSI of at most 0.5" in finding
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ([1.0] * 2_000, [0.0] * 2_000),
+        ([1.0] * 1_900 + [0.0] * 100, [0.0] * 2_000),
+        ([5.0] * 1_840 + [1.0] * 160, [row / 200 for row in range(2_000)]),
+        ([1.0] * 2_000, [1.0] * 1_400 + [float("inf")] * 600),
+        ([1.0] * 2_000, [1.0] * 1_000 + [None] * 1_000),
+    ],
+)
+def test_a_column_that_dies_is_refused(before: list[float | None], now: list[float | None]) -> None:
+    (finding,) = _found(_table(now), _table(before), score={"drift": 0.1})
+    assert "a PSI of at most 0.1 from the last good values; found" in finding
+
+
+def test_a_profile_that_cannot_be_read_is_none() -> None:
+    table, expected = _table([1.0] * 100), Expected(expectations={"score": Expectation(drift=0.1)})
+    older = {"score": {"rows": 100, "missing": 0.0, "edges": [0.0], "shares": [0.0, 1.0]}}
+    for previous in (older, {"score": None}, {"score": {"kind": "number"}}, {}):
+        assert check("profile", expected, table, "time", previous, UNTIL) == []
+
+
+def test_a_vector_with_a_hole_in_it_is_no_value() -> None:
+    vectors = [[1.0, 2.0], [float("nan"), 1.0], [None, float("nan")], None]
+    table = _table([1.0] * 4)
+    for kind in (pa.list_(pa.float32()), pa.list_(pa.float32(), 2), pa.large_list(pa.float64())):
+        (finding,) = _found(table.append_column("vector", pa.array(vectors, kind)), vector={"nulls": 0.5})
+        assert "found 0.75 (3 of 4 keys)" in finding
+
+
 def test_few_rows_and_the_first_run_are_not_judged_for_drift() -> None:
     few, many = _table([5.0] * (FEWEST_ROWS - 1)), _table([0.0] * 100)
     assert _found(few, many, score={"drift": 0.01}) == _found(many, few, score={"drift": 0.01}) == []

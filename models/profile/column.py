@@ -1,0 +1,138 @@
+"""One column: how often each of its values occurs, and the part of that which is worth keeping."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_VALUES = 200
+"""So many of the most frequent values are kept by name."""
+_BINS = 10
+_HEAVY = 0.1
+"""A number with this share of the rows fills a bin of its own: the bins divide the others."""
+_SMALLEST_BIN, _FEWEST_IN_A_BIN = 0.05, 10
+"""Of a bin: share of all rows, and rows, at least."""
+
+
+class Seen(NamedTuple):
+    """The rows of a column, counted; nothing here depends on their order."""
+
+    rows: int
+    missing: int
+    """Null, or NaN in a column of floats."""
+    infinite: tuple[int, int]
+    """Minus infinity, infinity."""
+    numbers: np.ndarray | None
+    """The distinct finite numbers, ascending, in the column's own type (floats as float64); None: not a number."""
+    names: list[str]
+    """The distinct values as text, sorted, of what is not a number."""
+    counts: np.ndarray
+    """How many rows each of the distinct values has."""
+    ends: np.ndarray
+    """How many rows the values up to each have."""
+
+    def up_to(self, bound: float, below: bool = False) -> int:
+        """How many rows are finite numbers of at most ``bound`` (``below``: less than it), exactly."""
+        assert self.numbers is not None
+        place = _place(self.numbers, bound, "left" if below else "right")
+        return int(self.ends[place - 1]) if place else 0
+
+    def count(self, value: float) -> int:
+        """How many rows are this number, exactly."""
+        return self.up_to(value) - self.up_to(value, below=True)
+
+
+def seen(column: pa.ChunkedArray | pa.Array) -> Seen:
+    """Count the values of a column. Flags and times are counted as numbers; a vector is no value to be counted."""
+    column = pa.chunked_array([column]) if isinstance(column, pa.Array) else column
+    numbers = _numbers(column)
+    if numbers is None:
+        found = pc.value_counts(column.drop_null().combine_chunks())
+        values, counts = (part.to_pylist() for part in found.flatten())
+        by_name: dict[str, int] = {}
+        for value, count in zip(values, counts, strict=True):
+            by_name[str(value)] = by_name.get(str(value), 0) + count
+        names = sorted(by_name)
+        kept = np.array([by_name[name] for name in names], dtype=np.int64)
+        return Seen(len(column), column.null_count, (0, 0), None, names, kept, np.cumsum(kept))
+    missing, infinite = len(column) - len(numbers), (0, 0)
+    if numbers.dtype.kind == "f":
+        finite = numbers[np.isfinite(numbers)]
+        if len(finite) < len(numbers):
+            infinite = int((numbers == -math.inf).sum()), int((numbers == math.inf).sum())
+            missing += len(numbers) - len(finite) - sum(infinite)
+        numbers = finite + 0.0  # minus zero is zero
+    distinct, counts = np.unique(numbers, return_counts=True)
+    return Seen(len(column), missing, infinite, distinct, [], counts, np.cumsum(counts))
+
+
+def profile_of(column: pa.ChunkedArray | pa.Array) -> dict[str, Any]:
+    """The spread of a column as strict JSON; counts are of rows, the same in every order of the rows.
+
+    Of every column: ``kind`` (number, category), ``rows``, ``missing``, ``infinite`` ([minus, plus]), ``values`` (the
+    200 most frequent as [value, rows]), ``most`` (rows of the most frequent value that is not among them). Of a number:
+    ``least`` and ``edges``, the upper bounds of bins over all finite values, and ``bins``, their rows. Of a category:
+    ``unseen``, in how many rows of another draw of as many a value would stand that is not among ``values``.
+    """
+    found = seen(column)
+    profile: dict[str, Any] = {"rows": found.rows, "missing": found.missing, "infinite": list(found.infinite)}
+    order = np.argsort(-found.counts, kind="stable")  # values are sorted: of equal counts the smaller comes first
+    if found.numbers is None:
+        kept, left = order[:_VALUES], found.counts[order[_VALUES:]]
+        most = int(left.max(initial=0))
+        values = [[found.names[place], int(found.counts[place])] for place in kept]
+        # Good and Turing: what was seen k + 1 times tells how often in all what was seen k times will be.
+        unseen = int(found.counts[found.counts <= most + 1].sum())
+        return {"kind": "category", **profile, "values": values, "most": most, "unseen": unseen}
+    kept = order[:_VALUES][found.counts[order[:_VALUES]] > 1]
+    most = int(found.counts[order[len(kept) :]].max(initial=0))
+    values = [[found.numbers[place].item(), int(found.counts[place])] for place in kept]
+    edges = _edges(found)
+    bins = np.diff([0, *(found.up_to(edge) for edge in edges)]).tolist()
+    least = found.numbers[0].item() if len(found.numbers) else None
+    return {"kind": "number", **profile, "values": values, "most": most, "least": least, "edges": edges, "bins": bins}
+
+
+def _edges(found: Seen) -> list[Any]:
+    """Upper bounds of the bins: quantiles of what is not heavy, then the largest value."""
+    assert found.numbers is not None
+    if not len(found.numbers):
+        return []
+    light = found.counts < _HEAVY * found.rows
+    values, ends = found.numbers[light], np.cumsum(found.counts[light])
+    rows = int(found.counts[light].sum())
+    bins = min(_BINS, int(rows / max(_SMALLEST_BIN * found.rows, _FEWEST_IN_A_BIN)))
+    places = [np.searchsorted(ends, -(-rows * part // bins)) for part in range(1, bins)]
+    return sorted({values[place].item() for place in places} | {found.numbers[-1].item()})
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray | None:
+    """The values that are not null, as numbers of the column's own type; None where they are none."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    kind = column.type
+    if pa.types.is_null(kind):
+        return np.empty(0, dtype=np.int64)
+    if pa.types.is_boolean(kind):
+        column = column.cast(pa.uint8())
+    elif pa.types.is_decimal(kind):
+        column = column.cast(pa.float64())
+    elif pa.types.is_temporal(kind):
+        column = column.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return None
+    values = column.drop_null().to_numpy()
+    return values.astype(np.float64) if values.dtype.kind == "f" else values
+
+
+def _place(numbers: np.ndarray, bound: float, side: Any) -> int:
+    """Where ``bound`` belongs among sorted numbers: whole numbers are compared as whole numbers, beyond 2^53 too."""
+    if numbers.dtype.kind == "f":
+        return int(np.searchsorted(numbers, float(bound), side))
+    whole = math.floor(bound) if side == "right" else math.ceil(bound)
+    limits = np.iinfo(numbers.dtype)
+    if not limits.min <= whole <= limits.max:
+        return 0 if whole < limits.min else len(numbers)
+    return int(np.searchsorted(numbers, numbers.dtype.type(whole), side))

@@ -1,0 +1,259 @@
+"""A column against the profile of an earlier one: cells of rows, their distance, and the shares that have changed.
+
+Every value that is frequent on either side has a cell of its own, so do no value, both infinities, and what lies below
+or above all that was seen before; the other numbers are binned. Which value is frequent is decided by both sides
+together: a cell that was chosen by one side alone would hold fewer rows on the other by chance.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from models.profile.column import Seen, seen
+
+FEWEST_ROWS = 50
+"""Fewer rows are not compared: their shares are mostly chance."""
+PSI, VARIATION = "PSI", "total variation"
+NO_VALUE, MINUS, PLUS = "no value", "minus infinity", "infinity"
+UNUSABLE = (NO_VALUE, MINUS, PLUS)
+RARE = "rare values of before"
+"""Frequent ones among them have gone to cells of their own: alone it says nothing."""
+_CHANCE, _CHANCE_OF_A_CHANGE = 0.001, 0.002
+"""How often a distance, and any change of a share, is found in a column that has not changed, at most."""
+_FEWEST_IN_A_CELL = 2.5
+"""Rows that a cell should hold on the smaller side if nothing had changed; smaller cells are one."""
+_OWN_SHARE = 0.01
+"""A number has a cell of its own from this mean share of both sides on."""
+_RAREST = 1e-4
+"""The PSI's usual floor of a share: an empty cell would make it infinite."""
+_DIGITS = 9
+"""Of a distance: one that is on the bound is not above it by a rounding."""
+_POINTS, _TIMES = 0.05, 2.0
+"""A share has changed when it is beyond chance by five points of all rows, or has twice or half the odds,"""
+_LEAST_OF_VALUES, _LEAST_OF_UNUSABLE = 0.005, 0.001
+"""and by so much of all rows."""
+
+
+class Change(NamedTuple):
+    """A share of the rows that is not what it was."""
+
+    what: str
+    before: float
+    now: float
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.before:.2%} of the rows before, {self.now:.2%} now"
+
+
+class Comparison(NamedTuple):
+    """What a column has become."""
+
+    measure: str
+    """PSI of a number, total variation of a category."""
+    distance: float
+    """0 where chance alone makes it."""
+    changes: list[Change]
+    """The shares that have changed, the largest change first."""
+    dying: bool
+    """More rows than before have no value or an infinite one, or a single value is left of several."""
+
+
+class _Cells(NamedTuple):
+    measure: str
+    names: list[str]
+    before: np.ndarray
+    """Rows of each cell, of ``rows_before``."""
+    now: np.ndarray
+    clump: np.ndarray
+    """How many rows of a cell come and go together: a value that was not seen before brings all of its rows."""
+    rows_before: int
+    rows_now: int
+
+    def shares(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.before / self.rows_before, self.now / self.rows_now
+
+    def few(self) -> np.ndarray:
+        """Which cells would hold too few rows on the smaller side, if nothing had changed."""
+        return _is_few(self.before + self.now, self.rows_before, self.rows_now)
+
+    def merged(self) -> "_Cells":
+        """The same with all small cells as one, without empty ones."""
+        few = self.few()
+        before, now = (np.append(side[~few], side[few].sum()) for side in (self.before, self.now))
+        full = (before + now) > 0
+        names = np.array([*self.names, "few rows each"], dtype=object)[np.append(~few, True)][full].tolist()
+        clump = np.append(self.clump[~few], 1.0)[full]
+        return _Cells(self.measure, names, before[full], now[full], clump, self.rows_before, self.rows_now)
+
+
+def distance(before: Mapping[str, Any], column: pa.ChunkedArray | pa.Array) -> float | None:
+    """How far a column is from a profile (``profile_of``): 0 where chance alone makes it; no value is a value.
+
+    Numbers: the population stability index, sum of (p - q) ln(p / q) over the cells, less what chance adds to it.
+    Categories: the total variation of the shares, sum of |p - q| / 2. None where a side has fewer than 50 rows, or the
+    profile is of another release.
+    """
+    cells = _cells(before, seen(column))
+    return None if cells is None else _distance(cells)
+
+
+def compare(before: Mapping[str, Any], column: pa.ChunkedArray | pa.Array) -> Comparison | None:
+    """The ``distance`` of a column from a profile, and every share that has changed; None as there."""
+    found = seen(column)
+    cells = _cells(before, found)
+    if cells is None:
+        return None
+    far, changes = _distance(cells), _changes(cells)
+    worse = any(change.what in UNUSABLE and change.now > change.before for change in changes)
+    several = len(before["values"]) + bool(before["most"]) > 1
+    left = len(found.counts) == 1 and several and bool(changes or far)
+    return Comparison(cells.measure, far, changes, worse or left)
+
+
+def _cells(before: Mapping[str, Any], found: Seen) -> _Cells | None:
+    try:
+        if min(int(before["rows"]), found.rows) < FEWEST_ROWS:
+            return None
+        return _number_cells(before, found) if before["kind"] == "number" else _category_cells(before, found)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):  # what another release has left
+        return None
+
+
+def _distance(cells: _Cells) -> float:
+    if _chance(cells) >= _CHANCE:
+        return 0.0
+    merged = cells.merged()
+    if cells.measure == PSI:
+        return round(_stability(merged), _DIGITS)
+    return round(float(np.abs(np.subtract(*merged.shares())).sum() / 2), _DIGITS)
+
+
+def _number_cells(before: Mapping[str, Any], found: Seen) -> _Cells:
+    """Cells of a number: what is unusable, frequent values, and bins without these."""
+    rows, size = int(before["rows"]), found.rows
+    names, old, new = _unusable(before, found)
+    if found.numbers is None:
+        bins = list(before["bins"])
+        names += ["the numbers of before", "values of another type"]
+        return _made(PSI, names, [*old, sum(bins), 0], [*new, 0, int(found.counts.sum())], (rows, size))
+    edges, stored = before["edges"], dict(before["values"])
+    least = before["least"]
+    ends = [found.up_to(least, below=True) if edges else 0, *(found.up_to(edge) for edge in edges)]
+    total = int(found.counts.sum())
+    parts = [f"less than {least}", *(f"up to {edge}" for edge in edges), f"more than {edges[-1] if edges else least}"]
+    left = [0, *map(int, before["bins"]), 0]
+    here = np.diff([0, *ends, total]).tolist()
+    frequent = found.numbers[found.counts >= _OWN_SHARE * size].tolist()
+    for value in sorted({*stored, *frequent}):
+        count = found.count(value)
+        place = len(edges) + 1 if not edges or value > edges[-1] else 0 if value < least else _bin(edges, value)
+        known = min(stored.get(value, before["most"]), left[place])
+        if _is_few(known + count, rows, size) or known / rows + count / size < 2 * _OWN_SHARE:
+            continue
+        names, old, new = [*names, f"{value}"], [*old, known], [*new, count]
+        left[place], here[place] = left[place] - known, here[place] - count
+    return _made(PSI, [*names, *parts], [*old, *left], [*new, *here], (rows, size))
+
+
+def _category_cells(before: Mapping[str, Any], found: Seen) -> _Cells:
+    """Cells of a category: what is unusable, frequent names, rare ones together, and those that were not kept."""
+    rows, size = int(before["rows"]), found.rows
+    names, old, new = _unusable(before, found)
+    stored = {name: int(count) for name, count in before["values"]}
+    counts = dict(zip(found.names, found.counts.tolist(), strict=found.numbers is None))
+    here = {name: counts.pop(name, 0) for name in stored}
+    unseen = int(found.counts.sum()) - sum(here.values())
+    lowest = rows - before["missing"] - sum(stored.values())
+    for name in sorted(name for name, count in counts.items() if count >= _OWN_SHARE * size):
+        known = min(before["most"], lowest)
+        if not _is_few(known + counts[name], rows, size):
+            names, old, new = [*names, name], [*old, known], [*new, counts[name]]
+            lowest, unseen = lowest - known, unseen - counts[name]
+    # Between what it was and what another draw of the same values would have.
+    other = min(max(unseen * rows / size, lowest), max(lowest, before["unseen"]))
+    rare = rows - sum(old) - other
+    rare_here = 0
+    for name, count in stored.items():
+        if _is_few(count + here[name], rows, size):
+            rare_here += here[name]
+            continue
+        names, old, new = [*names, name], [*old, count], [*new, here[name]]
+        rare -= count
+    names += [RARE, "values that were not seen before"]
+    return _made(
+        VARIATION, names, [*old, max(rare, 0), other], [*new, rare_here, unseen], (rows, size), 1.0 + before["most"]
+    )
+
+
+def _unusable(before: Mapping[str, Any], found: Seen) -> tuple[list[str], list[float], list[float]]:
+    return list(UNUSABLE), [before["missing"], *before["infinite"]], [found.missing, *found.infinite]
+
+
+def _made(
+    measure: str, names: list[str], before: list[float], now: list[float], sizes: tuple[int, int], clump: float = 1.0
+) -> _Cells:
+    """The cells, of which the last is clumped."""
+    clumps = np.append(np.ones(len(names) - 1), clump)
+    return _Cells(measure, names, np.array(before, dtype=np.float64), np.array(now, dtype=np.float64), clumps, *sizes)
+
+
+def _bin(edges: list[float], value: float) -> int:
+    """Place of the bin: 1 is the first, whose upper bound is ``edges[0]``."""
+    return 1 + sum(edge < value for edge in edges)
+
+
+def _is_few(rows: Any, before: int, now: int) -> Any:
+    """Whether a cell that holds ``rows`` of both sides would hold too few on the smaller side."""
+    return rows * min(before, now) < _FEWEST_IN_A_CELL * (before + now)
+
+
+def _chance(cells: _Cells) -> float:
+    """How often two draws of the same values differ so much.
+
+    The chi-square test of homogeneity, and an exact one of each cell that is too small for it.
+    """
+    from scipy.special import bdtr, bdtrc, chdtrc
+
+    few = cells.few()
+    before, now = cells.before[~few], cells.now[~few]
+    ratio = np.sqrt(cells.rows_now / cells.rows_before)
+    squares = (before * ratio - now / ratio) ** 2 / (before + now) / cells.clump[~few]
+    large = float(chdtrc(max(len(squares) - 1, 1), squares.sum())) if len(squares) else 1.0
+    total, here = np.rint((cells.before + cells.now)[few]), np.rint(cells.now[few])
+    total, here = total[total > 0], here[total > 0]
+    share = cells.rows_now / (cells.rows_before + cells.rows_now)
+    either = 2 * np.minimum(bdtr(here, total, share), bdtrc(here - 1, total, share))
+    small = float(either.min(initial=1.0)) * max(len(either), 1)
+    return min(1.0, 2 * min(large, small))
+
+
+def _stability(cells: _Cells) -> float:
+    """The PSI, less its mean where nothing has changed: (cells - 1) (1/n + 1/m)."""
+    before, now = (np.maximum(side, _RAREST) for side in cells.shares())
+    found = float(np.sum((now - before) * np.log(now / before)))
+    return max(0.0, found - (len(before) - 1) * (1 / cells.rows_before + 1 / cells.rows_now))
+
+
+def _changes(cells: _Cells) -> list[Change]:
+    """The cells whose share has changed, by an exact test of each, corrected for how many there are."""
+    tests = max(int((cells.before + cells.now > 0).sum()) - 1, 1)
+    before, now = cells.shares()
+    least = [_LEAST_OF_UNUSABLE if name in UNUSABLE else _LEAST_OF_VALUES for name in cells.names]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        odds = np.abs(np.log(now * (1 - before)) - np.log(before * (1 - now)))
+    large = (np.abs(now - before) >= _POINTS) | (odds >= np.log(_TIMES))
+    known = np.array([name != RARE for name in cells.names])
+    places = np.flatnonzero(large & (np.abs(now - before) >= least) & known)
+    if not len(places):
+        return []
+    from scipy.stats import hypergeom
+
+    here, total = (np.rint(side[places] / cells.clump[places]) for side in (cells.now, cells.before + cells.now))
+    drawn = hypergeom(cells.rows_before + cells.rows_now, total, cells.rows_now)
+    half = drawn.pmf(here) / 2
+    either = 2 * np.minimum(drawn.cdf(here) - half, drawn.sf(here) + half)
+    found = [Change(cells.names[place], float(before[place]), float(now[place])) for place in places]
+    kept = [change for change, chance in zip(found, either, strict=True) if chance < _CHANCE_OF_A_CHANGE / tests]
+    return sorted(kept, key=lambda change: (-abs(change.now - change.before), change.what))
