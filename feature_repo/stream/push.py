@@ -11,6 +11,9 @@ from feature_repo.stream.plan import TAG, EventPlan, read_plan
 from feature_repo.stream.rows import read_file
 from feature_repo.stream.values import moment
 
+_ROUNDED = 2**53
+"""From here on a float does not hold every whole number."""
+
 
 def push_file(store: Any, table: str, file: str) -> str:
     """Push the rows of a file; return a sentence on what became of them. Raises StreamError: nothing is written."""
@@ -25,8 +28,23 @@ def push_rows(store: Any, plan: EventPlan, rows: Sequence[Mapping[str, Any]]) ->
     if not rows:
         return Outcome()
     with collecting() as outcome:
-        store.push(plan.table, _frame(plan, rows))
+        for part in _apart(plan, rows):
+            store.push(plan.table, _frame(plan, part))
     return outcome
+
+
+def _apart(plan: EventPlan, rows: Sequence[Mapping[str, Any]]) -> list[Sequence[Mapping[str, Any]]]:
+    """The rows in parts: Feast turns a column of whole numbers with nulls into floats, which rounds large ones."""
+    whole = [column for column, kind in plan.columns.items() if kind == "int"]
+    mixed = [
+        column
+        for column in whole
+        if any(row[column] is None for row in rows) and any(abs(row[column] or 0) >= _ROUNDED for row in rows)
+    ]
+    parts: dict[tuple[bool, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        parts.setdefault(tuple(row[column] is None for column in mixed), []).append(row)
+    return list(parts.values())
 
 
 def plan_of_table(store: Any, table: str) -> EventPlan:

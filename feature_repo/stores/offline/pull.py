@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from feature_repo.stores.errors import RetrievalInputError
 from feature_repo.stores.offline.engine import Unit, moment, near, of_source, unit_of
 from feature_repo.stores.offline.location import Location
 from feature_repo.stores.offline.parquet import LAST_ROW, ParquetTable, parquet_table
@@ -49,6 +50,21 @@ def all_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
     return connection.sql(statement).to_arrow_table()
 
 
+def versions(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
+    """Every row between the moments but those that no question sees: of equal key and times the last row stays."""
+    table = pull.table(connection)
+    _check_keys(connection, pull, table)
+    unit = unit_of(table.kinds[pull.time], *([table.kinds[pull.created]] if pull.created else []))
+    alike = [*map(of_source, pull.keys), moment(pull.time, unit)]
+    alike += [moment(pull.created, unit)] if pull.created else []
+    return connection.sql(
+        f"""
+        SELECT {_list(pull.columns)} FROM {table.sql} AS source WHERE {pull.between(table)}
+        QUALIFY row_number() OVER ({_partition(alike)} ORDER BY {LAST_ROW}) = 1
+        ORDER BY source.file_index, source.file_row_number"""
+    ).to_arrow_table()
+
+
 def latest_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
     """The last row of every key between the moments, by (event time, created time, file, row), in the files' order.
 
@@ -56,6 +72,7 @@ def latest_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
     the other columns are held for the rows of that time only.
     """
     table = pull.table(connection)
+    _check_keys(connection, pull, table)
     unit = unit_of(table.kinds[pull.time], *([table.kinds[pull.created]] if pull.created else []))
     keys = [of_source(key) for key in pull.keys]
     numbered = [f"k{position}" for position in range(len(keys))]
@@ -70,6 +87,22 @@ def latest_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
         SELECT {_list(pull.columns)} FROM {table.sql} AS source JOIN ({newest}) newest ON {" AND ".join(same)}
         {last} ORDER BY source.file_index, source.file_row_number"""
     ).to_arrow_table()
+
+
+def _check_keys(connection: duckdb.DuckDBPyConnection, pull: Pull, table: ParquetTable) -> None:
+    """No bool is a key, nor a float that is no whole number or stands for several: Feast makes an integer of both."""
+    for key in pull.keys:
+        kind, column = table.kinds[key], of_source(key)
+        limit = 2**24 if kind == "FLOAT" else 2**53
+        wrong = "true" if kind == "BOOLEAN" else f"{column} <> trunc({column}) OR abs({column}) >= {limit}"
+        if kind not in ("FLOAT", "DOUBLE", "BOOLEAN"):
+            continue
+        found = connection.sql(f"SELECT {column} FROM {table.sql} AS source WHERE {wrong} LIMIT 1").fetchall()
+        if found:
+            raise RetrievalInputError(
+                f"{table.path}, key {key!r}: expected whole numbers, below {limit} as {kind}; found {found[0][0]}. "
+                "Write it as int64"
+            )
 
 
 def _partition(columns: Sequence[str]) -> str:

@@ -7,24 +7,22 @@ pass through pandas, where integers beside nulls turn into floats and NaN into n
 """
 
 import contextlib
-import copy
 import io
 import warnings
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from feast import FeatureView, FileSource, RepoConfig
-from feast.data_format import ParquetFormat
+from feast import FeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.contrib.spark_offline_store import spark
-from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from pydantic import StrictStr
 
 from feature_repo.stores.errors import UnsupportedError
+from feature_repo.stores.offline.exact import ExactRetrievalJob, noted, on_demand_names
+from feature_repo.stores.offline.spark_source import check_keys, source_on_spark, view_on_spark
 
 _ZONE = "spark.sql.session.timeZone"
 _UTC = {"UTC", "Etc/UTC", "GMT", "Z", "+00:00"}
@@ -39,8 +37,8 @@ class SparkFileOfflineStoreConfig(spark.SparkOfflineStoreConfig):
 class SparkFileOfflineStore(spark.SparkOfflineStore):
     """Feast's Spark store that reads ``FileSource`` too.
 
-    It takes the process's Spark session, or starts one from ``spark_conf`` and Spark's own configuration. Unlike the
-    as-of store, it multiplies an entity row whose newest feature rows are equal in event and created time.
+    It takes the process's Spark session, or starts one from ``spark_conf`` and Spark's own configuration. As in the
+    as-of store the last of a key's rows counts that are equal in event and created time.
     """
 
     @staticmethod
@@ -55,11 +53,17 @@ class SparkFileOfflineStore(spark.SparkOfflineStore):
         filter_by_created_timestamp: bool = False,
         **options: Any,
     ) -> RetrievalJob:
-        """Feast's point-in-time join. Raises UnsupportedError for a session that is not in UTC."""
-        with _session_in_utc(config):
+        """Feast's point-in-time join. Raises UnsupportedError for a session that is not in UTC.
+
+        Raises RetrievalInputError for keys that do not compare exactly.
+        """
+        with _session_in_utc(config) as session:
+            views = [view_on_spark(view, config) for view in feature_views]
+            for view in views if entity_df is not None else []:
+                check_keys(session, view, entity_df)
             job = spark.SparkOfflineStore.get_historical_features(
                 config,
-                [_view_on_spark(view, config) for view in feature_views],
+                views,
                 feature_refs,
                 entity_df,
                 registry,
@@ -86,7 +90,7 @@ class SparkFileOfflineStore(spark.SparkOfflineStore):
         """The newest row of each key in the closed interval. Raises UnsupportedError for a session not in UTC."""
         columns = (join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
         with _session_in_utc(config):
-            source = _source_on_spark(data_source, config)
+            source = source_on_spark(data_source, config, join_key_columns)
             job = spark.SparkOfflineStore.pull_latest_from_table_or_query(
                 config, source, *columns, start_date, end_date
             )
@@ -106,7 +110,10 @@ class SparkFileOfflineStore(spark.SparkOfflineStore):
         """All rows in the closed interval. Raises UnsupportedError for a session that is not in UTC."""
         columns = (join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
         with _session_in_utc(config):
-            source = _source_on_spark(data_source, config)
+            # Feast materialises out of these rows where it does not ask for the newest ones.
+            materialised = data_source.timestamp_field == timestamp_field
+            materialised &= not config.materialization_config.pull_latest_features
+            source = source_on_spark(data_source, config, join_key_columns if materialised else None)
             job = spark.SparkOfflineStore.pull_all_from_table_or_query(config, source, *columns, start_date, end_date)
         return _ArrowJob.of(job)
 
@@ -119,8 +126,8 @@ class SparkFileOfflineStore(spark.SparkOfflineStore):
         )
 
 
-class _ArrowJob(spark.SparkRetrievalJob):
-    """A Spark answer that reaches Arrow without pandas."""
+class _ArrowJob(ExactRetrievalJob, spark.SparkRetrievalJob):
+    """A Spark answer that reaches Arrow without pandas, and pandas with its whole numbers."""
 
     @classmethod
     def of(cls, job: spark.SparkRetrievalJob) -> "_ArrowJob":
@@ -128,13 +135,13 @@ class _ArrowJob(spark.SparkRetrievalJob):
         return cls(job.spark_session, job.query, job.full_feature_names, job._config, list(views), job.metadata)
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        if self._should_use_staging_for_arrow():
-            return super()._to_arrow_internal(timeout)
-        return self.to_spark_df().toArrow()
+        staged = self._should_use_staging_for_arrow()
+        table = super()._to_arrow_internal(timeout) if staged else self.to_spark_df().toArrow()
+        return noted(table, on_demand_names(self.on_demand_feature_views))
 
 
 @contextlib.contextmanager
-def _session_in_utc(config: RepoConfig) -> Iterator[None]:
+def _session_in_utc(config: RepoConfig) -> Iterator[Any]:
     """Start or take the session, without what Feast prints and warns of at every question.
 
     Feast writes moments into its SQL as UTC without saying so: in another zone it would answer with other rows.
@@ -147,33 +154,4 @@ def _session_in_utc(config: RepoConfig) -> Iterator[None]:
         )
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", message="The spark (offline store|data source)")
-        yield
-
-
-def _view_on_spark(view: FeatureView, config: RepoConfig) -> FeatureView:
-    on_spark = copy.copy(view)
-    on_spark.batch_source = _source_on_spark(view.batch_source, config)
-    return on_spark
-
-
-def _source_on_spark(source: DataSource, config: RepoConfig) -> DataSource:
-    """A file source as Spark reads it; any other source as it is."""
-    if not isinstance(source, FileSource):
-        return source
-    if not isinstance(source.file_format, ParquetFormat | None):
-        raise UnsupportedError(f"source {source.name}: expected Parquet; found {source.file_format}. Use a SparkSource")
-    return SparkSource(
-        name=source.name,
-        path=_address(FileSource.get_uri_for_file_path(config.repo_path, source.path)),
-        file_format="parquet",
-        timestamp_field=source.timestamp_field,
-        created_timestamp_column=source.created_timestamp_column,
-        field_mapping=source.field_mapping,
-    )
-
-
-def _address(path: str) -> str:
-    """A path as an address, so that Spark's default file system does not matter; S3 by Hadoop's name for it."""
-    if "://" not in path:
-        return Path(path).absolute().as_uri()
-    return path.replace("s3://", "s3a://", 1)
+        yield session

@@ -27,7 +27,7 @@ from feature_repo.stores.offline.job import AsOfRetrievalJob
 from feature_repo.stores.offline.join import AskedView, features_as_of
 from feature_repo.stores.offline.location import locate
 from feature_repo.stores.offline.parquet import read_schemas
-from feature_repo.stores.offline.pull import Pull, all_rows, latest_rows
+from feature_repo.stores.offline.pull import Pull, all_rows, latest_rows, versions
 from feature_repo.stores.offline.snapshot import snapshot_entities
 from feature_repo.stores.offline.write import append, log
 
@@ -143,9 +143,16 @@ class AsOfOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Every row whose event time lies in ``start_date``..``end_date``, both inclusive, in the files' order."""
+        """Every row whose event time lies in ``start_date``..``end_date``, both inclusive, in the files' order.
+
+        Where ``materialization.pull_latest_features`` is off, Feast materialises out of these rows and keeps any one of
+        a key's equal times: of a view's rows that are equal in key, event time and created time only the last, the one
+        that counts, is answered then. A saved data set is answered whole.
+        """
+        materialised = data_source.timestamp_field == timestamp_field
+        materialised &= not config.materialization_config.pull_latest_features
         return _pull(
-            all_rows,
+            versions if materialised else all_rows,
             config,
             data_source,
             join_key_columns,

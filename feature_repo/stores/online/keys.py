@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from feature_repo.stores.errors import RowInputError
 from feature_repo.stores.online.arrow import column_of, cut
-from feature_repo.stores.online.layout import Layout
+from feature_repo.stores.online.layout import Key, Layout
 
 _END = b"\0"
 
@@ -52,6 +53,7 @@ def row_keys(project: str, layout: Layout, table: pa.Table) -> list[bytes]:
         return [prefix] * table.num_rows
     parts: list[list[bytes]] = []
     for key in layout.keys:
+        _check_type(table, key, layout.view)
         column = column_of(table, key.name, key.kind, layout.view)
         if column.null_count:
             raise RowInputError(
@@ -63,6 +65,20 @@ def row_keys(project: str, layout: Layout, table: pa.Table) -> list[bytes]:
         else:
             parts.append(_whole(column, start + b"i"))
     return parts[0] if not several else [b"".join(row) for row in zip(*parts, strict=True)]
+
+
+def _check_type(table: pa.Table, key: Key, view: str) -> None:
+    """No bool is a key, nor a float that stands for several whole numbers."""
+    for column in (table[name] for name in table.column_names if name == key.name):
+        large = False
+        if pa.types.is_floating(column.type):
+            limit = {16: 2**11, 32: 2**24}.get(column.type.bit_width, 2**53)
+            large = bool(pc.any(pc.greater_equal(pc.abs(column), limit)).as_py())
+        if pa.types.is_boolean(column.type) or large:
+            raise RowInputError(
+                f"{view}: expected {key.kind} as join key {key.name}; found {column.type}"
+                f"{' so large that it stands for several keys' if large else ''}. Write it as {key.kind}"
+            )
 
 
 def _whole(column: pa.Array, start: bytes) -> list[bytes]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from feast.feature_view import DUMMY_ENTITY_ID
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import (
@@ -29,6 +30,7 @@ EVENT, CREATED = "event time of the row", "created time of the row"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
+_EXACT = 2**53
 _NULL_SECONDS = -(2**63)  # Feast's: a timestamp that is null inside a value
 _VALUES = {
     "int64": "int64_val",
@@ -52,6 +54,17 @@ _LISTS: dict[str, Any] = {
 }
 
 
+_WHOLE = ("int64_val", "int32_val")
+_KEYS = {
+    "int64": _WHOLE,
+    "int32": _WHOLE,
+    "timestamp": (*_WHOLE, "unix_timestamp_val"),
+    "string": ("string_val",),
+    "bytes": ("bytes_val",),
+}
+"""By kind of a key: the fields of Feast's Value that hold one. A float or a bool would become another's number."""
+
+
 def key_values(layout: Layout, key: EntityKey) -> list[int | str | bytes]:
     """An entity key's values in the order of the layout's keys; raises RowInputError for another key or type."""
     given = dict(zip(key.join_keys, key.entity_values, strict=True))
@@ -66,6 +79,8 @@ def key_values(layout: Layout, key: EntityKey) -> list[int | str | bytes]:
         found = given[name].WhichOneof("val")
         if found is None:
             raise RowInputError(f"{layout.view}: expected a value of join key {name}; found null")
+        if found not in _KEYS[kind]:
+            raise RowInputError(f"{layout.view}: expected {kind} as join key {name}; found {found}. Convert it")
         value = getattr(given[name], found)
         if kind == "timestamp" and found == "unix_timestamp_val":
             value *= _SECOND
@@ -159,6 +174,23 @@ def _second_in_array(moment: int) -> int:
 
 def _array(layout: Layout, name: str, kind: str, values: list[Any]) -> pa.Array:
     try:
-        return pa.array(values, arrow_type(kind))
+        array = pa.array(values, arrow_type(kind))
     except (pa.ArrowInvalid, OverflowError) as error:
         raise RowInputError(f"{layout.view}: expected {kind} in {name}; found {error}") from error
+    if kind == "int64" and may_be_rounded(array):
+        raise RowInputError(
+            f"{layout.view}: expected whole numbers below 2**53 in {name} where some are null; found larger ones, "
+            "which Feast passes on as floats and so rounds. Write rows with and without nulls apart, or materialize "
+            "with python -m feature_repo materialize"
+        )
+    return array
+
+
+def may_be_rounded(array: pa.Array) -> bool:
+    """Whether whole numbers may have been floats: beside nulls, from 2**53 on, and none that a float cannot hold."""
+    if not array.null_count or array.null_count == len(array):
+        return False
+    span = pc.min_max(array).as_py()
+    if max(abs(span["min"]), abs(span["max"])) < _EXACT:
+        return False
+    return all(int(float(value)) == value for value in array.drop_null().to_pylist())

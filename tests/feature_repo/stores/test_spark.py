@@ -16,8 +16,9 @@ from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.offline_stores.offline_utils import get_offline_store_from_config
 from feast.types import Array, Float32, Float64, Int64, String
 
-from feature_repo.stores.errors import UnsupportedError
-from feature_repo.stores.offline.spark import SparkFileOfflineStore, _address
+from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
+from feature_repo.stores.offline.spark import SparkFileOfflineStore
+from feature_repo.stores.offline.spark_source import address
 from tests.feature_repo.spark_session import spark_defaults
 
 pytestmark = pytest.mark.slow
@@ -208,6 +209,61 @@ def test_appending_is_refused(stores: dict[str, FeatureStore]) -> None:
 
 
 def test_paths_are_addresses(tmp_path: Path) -> None:
-    assert _address(str(tmp_path / "a b.parquet")) == f"{tmp_path.as_uri()}/a%20b.parquet"
-    assert _address("s3://bucket/x.parquet") == "s3a://bucket/x.parquet"
-    assert _address("hdfs://name/x.parquet") == "hdfs://name/x.parquet"
+    (tmp_path / "clicked=0 [b]").mkdir()
+    assert address(str(tmp_path / "clicked=0 [b]")) == f"file://{tmp_path}/clicked=0 \\[b\\]"  # Spark decodes nothing
+    assert address(f"file://{tmp_path}/no*.parquet") == f"file://{tmp_path}/no*.parquet"
+    assert address("s3://bucket/x.parquet") == "s3a://bucket/x.parquet"
+    assert address("hdfs://name/x.parquet") == "hdfs://name/x.parquet"
+
+
+def _tied(folder: Path) -> FeatureView:
+    """A view over a folder of folders ``score=9``: key 1 has three rows of equal times, the last one says 3."""
+    for part, values in (("a", [1.0, 2.0]), ("b", [3.0])):
+        place = folder / "x [1]" / f"score=9/part={part}"
+        place.mkdir(parents=True)
+        size = len(values)
+        columns = {"member": [1] * size, "at": pa.array([START] * size, pa.timestamp("us", "UTC")), "score": values}
+        pq.write_table(pa.table({**columns, "big": pa.array([LARGE, None][:size])}), place / f"{part}.parquet")
+    source = FileSource(name="tied", path=str(folder / "x [1]"), timestamp_field="at")
+    member = Entity(name="member", join_keys=["member"], value_type=ValueType.INT64)
+    fields = [Field(name="score", dtype=Float64), Field(name="big", dtype=Int64)]
+    view = FeatureView(
+        name="tied", entities=[member], schema=[Field(name="member", dtype=Int64), *fields], source=source
+    )
+    view.entity_columns = [Field(name="member", dtype=Int64)]
+    return view
+
+
+def _answer(store: FeatureStore, view: FeatureView, keys: Any) -> pa.Table:
+    frame = pd.DataFrame({"member": keys, "event_timestamp": pd.to_datetime([START] * len(keys), utc=True)})
+    offline = get_offline_store_from_config(store.config.offline_store)
+    registry = store.registry
+    store.apply([view, view_entity()])
+    return offline.get_historical_features(
+        store.config, [store.get_feature_view("tied")], ["tied:score", "tied:big"], frame, registry, "both"
+    ).to_arrow()
+
+
+def view_entity() -> Entity:
+    return Entity(name="member", join_keys=["member"], value_type=ValueType.INT64)
+
+
+def test_folders_are_no_columns_and_the_last_of_equal_times_counts(
+    stores: dict[str, FeatureStore], tmp_path: Path
+) -> None:
+    view = _tied(tmp_path)
+    for name, store in stores.items():
+        assert _answer(store, view, [1])["score"].to_pylist() == [3.0], name
+        offline = get_offline_store_from_config(store.config.offline_store)
+        for pull in (offline.pull_latest_from_table_or_query, offline.pull_all_from_table_or_query):
+            rows = pull(store.config, view.batch_source, ["member"], ["score"], "at", None, START, START)
+            assert rows.to_arrow()["score"].to_pylist() == [3.0], name
+
+
+@pytest.mark.parametrize("keys", [[float(2**53)], ["1"], [True], np.array([2**24], dtype="float32")])
+def test_keys_that_do_not_compare_are_refused(stores: dict[str, FeatureStore], tmp_path: Path, keys: Any) -> None:
+    view = _tied(tmp_path)
+    for store in stores.values():
+        with pytest.raises(RetrievalInputError, match="view tied, key member: expected"):
+            _answer(store, view, keys)
+    assert _answer(stores["spark"], view, [1.0, 2.0])["score"].to_pylist() in ([3.0, None], [None, 3.0])
