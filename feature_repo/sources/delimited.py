@@ -23,7 +23,7 @@ def read_delimited(path: Path, types: Mapping[str, pa.DataType], layout: str) ->
     if missing:
         raise SourceError(f"{path}: expected the column {missing[0]}; found {', '.join(header)}")
     options = arrow_csv.ConvertOptions(
-        column_types=dict(types),
+        column_types={name: pa.string() if pa.types.is_integer(kind) else kind for name, kind in types.items()},
         include_columns=list(types),
         null_values=[""],
         strings_can_be_null=True,
@@ -35,14 +35,22 @@ def read_delimited(path: Path, types: Mapping[str, pa.DataType], layout: str) ->
         raise SourceError(
             f"{path}: expected a CSV file of {layout}; found {' '.join(str(error).split())[:300]}"
         ) from None
-    for name, kind in types.items():
-        if pa.types.is_integer(kind) and table[name].null_count:
-            row = pc.index(table[name].is_null(), True).as_py()
-            raise SourceError(
-                f"{path}, column {name}: expected a whole number in every row; found {table[name].null_count} empty, "
-                f"the first in row {row + 1}"
-            )
+    for place, (name, kind) in enumerate(types.items()):
+        if pa.types.is_integer(kind):
+            table = table.set_column(place, name, _whole(table[name], kind, f"{path}, column {name}"))
     return table
+
+
+def _whole(column: pa.ChunkedArray, kind: pa.DataType, where: str) -> pa.ChunkedArray:
+    """Text as whole numbers: digits alone, since Arrow would also take 0x10."""
+    good = pc.match_substring_regex(column, "^-?[0-9]+$").fill_null(False)
+    row = pc.index(good, False).as_py()
+    if row < 0:
+        try:
+            return column.cast(kind)
+        except pa.ArrowInvalid as error:
+            raise SourceError(f"{where}: expected whole numbers of {kind}; found {error}") from None
+    raise SourceError(f"{where}: expected a whole number in every row; found {column[row].as_py()!r} in row {row + 1}")
 
 
 def _header(path: Path, layout: str) -> list[str]:

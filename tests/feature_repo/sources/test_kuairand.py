@@ -155,6 +155,44 @@ def test_wrong_folders_and_files(spec: Spec, tmp_path: Path) -> None:
         read(spec, data)
 
 
+def test_nothing_is_guessed_from_the_rows_of_a_file(spec: Spec, tmp_path: Path) -> None:
+    """Folders and brackets, columns in another order, gaps, texts that look like numbers, and the last of many rows."""
+    plain = read(spec, kuairand_folder(tmp_path / "plain"))
+    data = kuairand_folder(tmp_path / "tab=9" / "is_click=0" / "a [1]*") / "data"
+    later = data / "log_standard_later_pure.csv"
+    log = pd.read_csv(later)
+    log[log.columns[::-1]].to_csv(later, index=False)
+    later.write_bytes(b"\xef\xbb\xbf" + later.read_bytes())
+    same = read(spec, data.parent)
+    for name, frame in plain.items():
+        pd.testing.assert_frame_equal(frame, same[name])
+    users = pd.read_csv(data / "user_features_pure.csv")
+    users["user_active_degree"] = ["007", "1e3", "NULL"]
+    users.to_csv(data / "user_features_pure.csv", index=False)
+    assert read(spec, data.parent)["members"]["user_active_degree"].tolist() == ["007", "1e3", "NULL"]
+
+
+@pytest.mark.parametrize("cell", ["1.5", "1e3", "1_000", "0x10", "", "NULL", "true", str(2**63)])
+def test_a_log_holds_whole_numbers_in_digits(spec: Spec, tmp_path: Path, cell: str) -> None:
+    data = kuairand_folder(tmp_path) / "data"
+    log = pd.read_csv(data / "log_standard_later_pure.csv", dtype=str)
+    log.loc[0, "play_time_ms"] = cell
+    log.to_csv(data / "log_standard_later_pure.csv", index=False)
+    with pytest.raises(SourceError, match=r"log_\*.csv: .*log_standard_later_pure.csv.*expected .*; found"):
+        read(spec, data)
+
+
+def test_a_header_names_each_column_once(spec: Spec, tmp_path: Path) -> None:
+    data = kuairand_folder(tmp_path) / "data"
+    later = data / "log_standard_later_pure.csv"
+    for wrong in ("is_click,is_click", "is_click,IS_CLICK"):
+        text = later.read_text()
+        later.write_text(text.replace("is_click,is_like", wrong))
+        with pytest.raises(SourceError, match=r"expected columns whose names differ in more than case"):
+            read(spec, data)
+        later.write_text(text)
+
+
 def test_a_label_outside_zero_and_one_stops_the_run(spec: Spec, tmp_path: Path) -> None:
     data = kuairand_folder(tmp_path / "raw") / "data"
     log = pd.read_csv(data / "log_standard_later_pure.csv")

@@ -4,12 +4,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_repo.stores.errors import RowInputError
 from feature_repo.stores.online.keys import key_part, row_key, row_keys, view_prefix
 from feature_repo.stores.online.layout import Key, Layout
+from feature_repo.stores.online.protos import key_values
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 VALUES = st.lists(st.integers(-(2**63), 2**63 - 1) | TEXT | st.binary(max_size=4), max_size=3)
@@ -62,3 +65,46 @@ def test_an_int32_key_is_the_int64_key() -> None:
 def test_a_null_key_is_refused() -> None:
     with pytest.raises(RowInputError, match="expected a value of join key a in every row"):
         row_keys("project", Layout("view", KEYS[:1], ()), pa.table({"a": ["x", None]}))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([7.5]),
+        pa.array([2.0**53]),
+        pa.array([-(2.0**53)]),
+        pa.array([float("inf")]),
+        pa.array([float("nan")]),
+        pa.array([2.0**24], pa.float32()),
+        pa.array([True]),
+        pa.array(["7"]),
+        pa.array([2**63], pa.uint64()),
+    ],
+)
+def test_a_key_of_another_type_is_no_other_key(column: pa.Array) -> None:
+    layout = Layout("view", KEYS[1:2], ())
+    with pytest.raises(RowInputError, match="view: expected int64"):
+        row_keys("project", layout, pa.table({"b": column}))
+    assert row_keys("project", layout, pa.table({"b": [7.0]})) == [row_key("project", "view", [7])]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("int64", Value(double_val=7.0)),
+        ("int64", Value(float_val=7.5)),
+        ("int64", Value(bool_val=True)),
+        ("int64", Value(string_val="7")),
+        ("int64", Value(unix_timestamp_val=7)),
+        ("string", Value(int64_val=7)),
+        ("string", Value(bytes_val=b"7")),
+        ("bytes", Value(string_val="7")),
+        ("timestamp", Value(double_val=7.0)),
+    ],
+)
+def test_a_value_of_another_type_is_no_key(kind: str, value: Value) -> None:
+    layout = Layout("view", (Key("k", kind),), ())
+    with pytest.raises(RowInputError, match=f"view: expected {kind} as join key k; found "):
+        key_values(layout, EntityKey(join_keys=["k"], entity_values=[value]))
+    whole = EntityKey(join_keys=["k"], entity_values=[Value(int32_val=7)])
+    assert key_values(Layout("view", (Key("k", "int64"),), ()), whole) == [7]
