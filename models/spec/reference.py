@@ -16,16 +16,16 @@ _HEAD = """# The spec
 One YAML says everything about a product. `configs/professional.yaml` is a worked example. This page is made from the
 schema (`python -m models.spec.reference > docs/spec.md`); a test holds that it is up to date.
 
-**Values.** A value is of the type that its key says, and never turned into one: `days: true`, `days: "14"` and `days: 14.0`
-are errors. What readers of YAML take for different things is refused without quotes: `yes`, `no`, `on`, `off`, `010`, `0x1f`,
-`1_000`, `12:30`, a date with a time; `1e-3` is a number. Keys are texts, each stands once, tags are refused. Aliases
-and merges (`<<`) are taken, counted as what they stand for: at most 10,000 values, 32 lists and mappings deep, a million
-characters. JSON is read too.
+**Values.** A value is of the type that its key says, and never turned into one: `days: true`, `days: "14"` and
+`days: 14.0` are errors. What readers of YAML take for different things is refused without quotes: `yes`, `no`, `on`,
+`off`, `010`, `0x1f`, `1_000`, `12:30`, a date with a time; `1e-3` is a number. Keys are texts, each stands once, tags
+are refused. Aliases and merges (`<<`) are taken, counted as what they stand for: at most 10,000 values, 32 lists and
+mappings deep, a million characters. JSON is read too.
 
-**Names.** Tables, columns, features, tasks and counters have at most 61 letters, digits and `_`, a letter first. Engines do
-not tell upper from lower case: `Clicked` beside `clicked` is an error. Context, features and counters have no column's
-name of the served log or of a request (`position`, `score`, `model`, `probability_...`), nothing has one of our
-own tables (`window`, `frozen_time`, `valid_from`, `created`, ...); the error lists them (`models/columns.py`)."""
+**Names.** Tables, columns, features, tasks and counters have at most 61 letters, digits and `_`, a letter first.
+Engines do not tell upper from lower case: `Clicked` beside `clicked` is an error. Context, features and counters have
+no column's name of the served log or of a request (`position`, `score`, `model`, `probability_...`), nothing has one of
+our own tables (`window`, `frozen_time`, `valid_from`, `created`, ...); the error lists them (`models/columns.py`)."""
 
 
 def reference() -> str:
