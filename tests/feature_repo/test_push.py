@@ -125,6 +125,10 @@ def _null(table: pa.Table) -> pa.Table:
     return table.set_column(0, "key", pa.array(["p1", None, "p3"]))
 
 
+def _ahead(table: pa.Table) -> pa.Table:
+    return table.set_column(table.schema.get_field_index("as_of"), "as_of", pa.array([2**60] * table.num_rows))
+
+
 def _text(table: pa.Table) -> pa.Table:
     return table.set_column(table.schema.get_field_index("item_tokens"), "item_tokens", pa.array(["a", "b", "c"]))
 
@@ -136,6 +140,7 @@ def _text(table: pa.Table) -> pa.Table:
         (_twice, "found 3 keys that stand again"),
         (_null, "expected no nulls in key"),
         (_text, "expected list<.*> in item_tokens"),
+        (_ahead, "expected a time up to .* in as_of; found 1152921504606846976 microseconds"),
     ],
 )
 def test_a_bad_file_is_an_error_and_nothing_is_written(

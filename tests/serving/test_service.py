@@ -101,6 +101,11 @@ def test_a_slate_falls_by_the_primary_task(scorer: Scorer, state: OnlineState) -
     assert (slate.features["device"], slate.features["place"]) == ("phone", None)
 
 
+def test_rows_ahead_of_the_clock_are_said(scorer: Scorer, state: OnlineState) -> None:
+    assert ranked(scorer, state).to_json()["rows_ahead"] == 0
+    assert ranked(scorer, replace(state, ahead=3)).to_json()["rows_ahead"] == 3
+
+
 @pytest.mark.parametrize("fault", ["of another version", "of another size", "not finite"])
 def test_vectors_that_do_not_fit_are_cold(
     scorer: Scorer, state: OnlineState, member: MemberVectors, tokens: list[np.ndarray], fault: str

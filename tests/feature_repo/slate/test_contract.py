@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feature_repo.slate import SlateReader, SlateRows, Status
+from feature_repo.stores.online.bulk import rows_of
+from feature_repo.stores.online.keys import view_prefix
 from tests.feature_repo.redis_server import running_redis
 from tests.feature_repo.slate.world import (
     CANDIDATE_KEYS,
@@ -187,6 +189,20 @@ def test_a_row_of_the_future_is_missing(world: World) -> None:
     for name in ("score", "tag", "vector", "fresh", "tag_shown"):
         assert plain(found.candidates[name], found.valid[name]) == [None]
     assert np.isnan(found.candidates["score"]).all()
+
+
+def test_a_row_ahead_of_the_clock_is_of_no_time_yet(world: World) -> None:
+    """The answer counts it."""
+    wipe(world)
+    world.online({"tag_counts": [{"tag": "new", "tag_shown": 4, "time": START}]})
+    view, start = world.store.get_feature_view("tag_counts"), (START + 2**63).to_bytes(8, "big")
+    ((key, row),) = rows_of(world.store).dump(view_prefix(world.store.project, view.name))
+    assert row.startswith(start)
+    rows_of(world.store).write_newest([(key, (2**60 + 2**63).to_bytes(8, "big") + row[8:])])
+    world.online({"item_stats": [{"item_id": "a", "score": 3.5, "tag": "new", "time": START}]})
+    found = read(world, 1, ["a"], START)
+    assert found.status["tag_counts"].tolist() == [Status.AFTER_AS_OF]
+    assert found.ahead == 1
 
 
 def test_no_candidates(world: World) -> None:
