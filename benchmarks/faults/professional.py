@@ -1,19 +1,22 @@
 """What several checks share, made once: a small professional world, and a worker that serves it."""
 
 import atexit
+import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
+from benchmarks.examples import Place
 from benchmarks.faults.fault import expect
-from benchmarks.served_world import ServedWorld, build
+from benchmarks.served_world import ROOT, ServedWorld, build
 from benchmarks.server_process import server_process
+from feature_repo.store import open_store
 from serving.limits import Limits
 
 
@@ -54,6 +57,21 @@ def served_world() -> Served:
     client = _stack().enter_context(httpx.Client(base_url=f"http://{process.address}", timeout=30, trust_env=False))
     awaited(lambda: process.process.poll() is not None or ready(client), f"a worker; see {process.log}")
     return Served(world(), client, process.grpc, folder / "served")
+
+
+@contextmanager
+def example_place(folder: Path) -> Iterator[Place]:
+    """A folder as a checkout is after a run of the demo, small, and a worker of its own product."""
+    made = world()
+    (folder / ".venv").symlink_to(sys.prefix)
+    for name in ("configs", "feature_repo"):
+        (folder / name).symlink_to(ROOT / name)
+    for name in ("state", "graph"):
+        (folder / name).symlink_to(made.state.parent / name)
+    store = open_store(made.store_config, made.state)
+    training_set = made.state.parent / "training_set"
+    names = {"spec": made.spec, "tables": made.tables, "training_set": training_set, "folder": folder / "built"}
+    yield Place(folder, str(served_world().client.base_url), {**names, "store": store})
 
 
 def awaited(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any:

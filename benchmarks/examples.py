@@ -1,0 +1,193 @@
+"""The examples of the pages, taken out and run: every fenced block of README, SECURITY.md and docs, by its language.
+
+A block that cannot be run here says why in the line before it: ``<!-- not run: reason -->``.
+"""
+
+import ast
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from benchmarks.served_world import ROOT
+
+NOT_EXAMPLES = ("mermaid", "text")
+"""Languages of pictures."""
+_FENCE = re.compile(r"^(`{3,}|~{3,})\s*([\w+-]*)[^`]*$")
+_MARK = re.compile(r"<!--\s*not run:\s*(.*?)\s*-->")
+# The caller's curl as a page has it, but a refusal is an error, and a proxy of the environment is not for this machine.
+_CURL = '#!/bin/sh\nexec {curl} --fail-with-body --noproxy "*" "$@"\n'
+
+
+class ExampleError(Exception):
+    """Raised for an example that does not do what its page says; the message says where it stands."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One fenced block."""
+
+    page: str
+    """Relative to the repository's root."""
+    line: int
+    """Of the fence, from 1."""
+    language: str
+    text: str
+    reason: str
+    """Why it is not run; "" = it is."""
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What examples find: a folder to run in, an endpoint, and names that Python examples take as given."""
+
+    folder: Path
+    """``state``, ``graph``, ``configs`` and ``.venv`` are below it, as in a checkout where a run has been."""
+    url: str
+    names: Mapping[str, Any]
+
+
+def pages() -> list[Path]:
+    """Every page with examples."""
+    return [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def examples(page: Path) -> list[Example]:
+    """The fenced blocks of a page, in order, pictures included."""
+    found: list[Example] = []
+    fence, begin, block, reason, before = "", 0, [], "", ""  # type: ignore[var-annotated]
+    for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+        opened = _FENCE.match(line.strip())
+        if not fence and opened:
+            marked = _MARK.fullmatch(before.strip())
+            fence, language, begin, block = opened[1], opened[2], number, []
+            reason = marked[1] if marked else ""
+        elif fence and line.strip() == fence:
+            where = page.relative_to(ROOT).as_posix() if page.is_relative_to(ROOT) else page.name
+            found.append(Example(where, begin, language, "\n".join(block) + "\n", reason))
+            fence = ""
+        elif fence:
+            block.append(line)
+        if line.strip():
+            before = line
+    if fence:
+        raise ExampleError(f"{page}:{begin}: expected the block to end; found the end of the page")
+    return found
+
+
+def run(example: Example, place: Place) -> None:
+    """Run an example as its language says. Raises ExampleError."""
+    if example.language not in _RUNNERS:
+        known = ", ".join([*_RUNNERS, *NOT_EXAMPLES])
+        raise ExampleError(f"{example}: expected a block of one of {known}; found {example.language!r}")
+    try:
+        _RUNNERS[example.language](example, place)
+    except Exception as error:
+        raise ExampleError(f"{example}: {type(error).__name__}: {error}") from error
+
+
+def _shell(example: Example, place: Place) -> None:
+    """As a script that ends at the first command that fails; an answer that is a refusal is one."""
+    tools = place.folder / "tools"
+    tools.mkdir(exist_ok=True)
+    found = subprocess.run(["which", "curl"], capture_output=True, text=True, check=True).stdout.strip()
+    (tools / "curl").write_text(_CURL.format(curl=found), encoding="utf-8")
+    (tools / "curl").chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PYTHONPATH": str(ROOT),
+        "URL": place.url,
+        "HELIOGRAPH_TOKEN": "sixteen-characters",
+    }
+    command = ["bash", "-euo", "pipefail", "-c", example.text]
+    done = subprocess.run(command, cwd=place.folder, env=environment, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        raise ExampleError(f"status {done.returncode}: {(done.stdout + done.stderr)[-1500:]}")
+
+
+def _python(example: Example, place: Place) -> None:
+    """In the folder, with the names that are given."""
+    code = compile(example.text, str(example), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    names: dict[str, Any] = {**place.names}
+    before = Path.cwd()
+    os.chdir(place.folder)
+    try:
+        left = eval(code, names)  # a page's own text
+        if asyncio.iscoroutine(left):
+            asyncio.run(left)
+    finally:
+        os.chdir(before)
+
+
+def _yaml(example: Example, place: Place) -> None:
+    """Laid over the worked example of a spec, or over the store's configuration."""
+    from feast.repo_config import RepoConfig
+
+    from models.spec import parse_spec
+
+    part = yaml.safe_load(example.text)
+    stores = {"offline_store", "online_store"} & set(part)
+    whole = ROOT / ("feature_repo/feature_store.yaml" if stores else "configs/professional.yaml")
+    merged = _merged(yaml.safe_load(whole.read_text(encoding="utf-8")), part)
+    if stores:
+        # Feast takes a key of a store's options that it does not know only where the store does.
+        config = RepoConfig(**{**merged, "repo_path": place.folder})
+        for store in stores:
+            getattr(config, store)
+    else:
+        parse_spec(yaml.safe_dump(merged), str(example))
+
+
+def _json(example: Example, place: Place) -> None:
+    """A request is sent; anything else is a candidate of an answer, and has the fields of one."""
+    document = json.loads(example.text)
+    if "instances" in document:
+        _predicted(place, document)
+        return
+    instance = {"member": 17, "items": [53, 8, 91], "context": {"surface": "notification"}, "explain": True}
+    (found,) = _predicted(place, {"instances": [instance]})["predictions"]
+    candidate = found["slate"][0]
+    for field in ("probabilities", ""):
+        ours, theirs = (part[field] if field else part for part in (document, candidate))
+        if set(ours) != set(theirs):
+            raise ExampleError(f"expected the fields {sorted(theirs)}; found {sorted(ours)}")
+
+
+def _predicted(place: Place, document: object) -> Any:
+    path = "/v1/models/heliograph-professional:predict"
+    answer = httpx.post(place.url + path, json=document, timeout=30, trust_env=False)
+    if answer.status_code != 200:
+        raise ExampleError(f"expected 200; found {answer.status_code}: {answer.text[:300]}")
+    return answer.json()
+
+
+def _merged(whole: Any, part: Any) -> Any:
+    """The whole with a part laid over it, mapping by mapping; where a store is of another type, the part alone."""
+    if not (isinstance(whole, dict) and isinstance(part, dict)) or whole.get("type") != part.get(
+        "type", whole.get("type")
+    ):
+        return part
+    return {**whole, **{key: _merged(whole.get(key), value) for key, value in part.items()}}
+
+
+_RUNNERS: dict[str, Callable[[Example, Place], None]] = {
+    "sh": _shell,
+    "shell": _shell,
+    "bash": _shell,
+    "python": _python,
+    "yaml": _yaml,
+    "json": _json,
+}

@@ -1,0 +1,29 @@
+"""The examples of the pages, as a reader copies them."""
+
+from pathlib import Path
+
+from benchmarks.examples import NOT_EXAMPLES, Example, examples, pages, run
+from benchmarks.faults.fault import Fault, expect
+from benchmarks.faults.professional import example_place
+
+_FEWEST = 14
+
+
+def examples_run(folder: Path) -> str:
+    """Every example of docs/serving.md, and every YAML of the others; tests/docs runs those that take longer too."""
+    found = [one for page in pages() for one in examples(page) if one.language not in NOT_EXAMPLES]
+    silent = [str(one) for one in found if one.reason and len(one.reason.split()) < 4]
+    expect(not silent, "a reason for every example that is not run", silent)
+    ours = [one for one in found if not one.reason and _quick(one)]
+    with example_place(folder) as place:
+        for one in ours:
+            run(one, place)
+    expect(len(ours) >= _FEWEST, f"{_FEWEST} examples or more", len(ours))
+    return f"{len(ours)} examples ran; {sum(bool(one.reason) for one in found)} say why they cannot"
+
+
+def _quick(example: Example) -> bool:
+    return example.page == "docs/serving.md" or example.language == "yaml" or "SlateReader" in example.text
+
+
+FAULTS = (Fault(22, "every example of the pages does what its page says", examples_run),)
