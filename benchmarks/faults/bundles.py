@@ -72,12 +72,12 @@ def _restarted(endpoint: Endpoint, bundle: Path, log: Path) -> None:
     def said() -> bool:
         return b"error: " in log.read_bytes()[begin:]
 
-    awaited(lambda: said() or (_serves(endpoint) and not process.is_running()), "a refusal, or a worker", 180)
+    awaited(lambda: said() or (_serves(endpoint) and not process.is_running()), "a refusal, or a worker")
     expect(not _serves(endpoint), "a changed spec to be refused after a kill", "that it is served")
     line = next(line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("error: "))
     expect("spec.json" in line, "the file in the error", line)
     spec.write_bytes(whole)
-    awaited(lambda: _serves(endpoint), "the worker, once the spec is whole again", 180)
+    awaited(lambda: _serves(endpoint), "the worker, once the spec is whole again")
 
 
 def _serves(endpoint: Endpoint) -> bool:

@@ -74,7 +74,7 @@ def example_place(folder: Path) -> Iterator[Place]:
     yield Place(folder, str(served_world().client.base_url), {**names, "store": store})
 
 
-def awaited(condition: Callable[[], Any], what: str, seconds: float = 90.0) -> Any:
+def awaited(condition: Callable[[], Any], what: str, seconds: float = 300.0) -> Any:
     """What the condition says once it says something true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
