@@ -10,6 +10,7 @@ SPARE = 128
 _HEAD_SECONDS = 10.0
 """From the begin of a connection, or of a request on it, to the end of its headers."""
 _HEAD_BYTES = 64 << 10
+_PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 _REST_SECONDS = 5.0
 """Beside the time that a body has: one that was refused meanwhile may still be on its way."""
 
@@ -93,11 +94,15 @@ def bounded_protocol(body_seconds: float) -> type:
             else:
                 self.transport.close()
 
+        def send_400_response(self, msg: str) -> None:
+            """What is no HTTP."""
+            self._refuse(400, "request: expected one of HTTP/1.1 whose lengths and headers are sound; found another")
+
         def _refuse(self, status: int, reason: str) -> None:
             """In the form of all answers; the connection is closed then: nobody knows where the next request begins."""
             content = f'{{"error": "{reason}"}}'
             lines = (
-                f"HTTP/1.1 {status} {'Request Timeout' if status == 408 else 'Request Header Fields Too Large'}",
+                f"HTTP/1.1 {status} {_PHRASES[status]}",
                 "content-type: application/json",
                 f"content-length: {len(content)}",
                 "connection: close",

@@ -166,6 +166,10 @@ def no_number_is_a_500(folder: Path) -> str:
         for size in (nines, "-8", '"8"', "8.5", "true", "1e3"):
             body = v2.replace(b'"shape"', b'"parameters": {"binary_data_size": ' + size.encode() + b'}, "shape"', 1)
             asked.append(post(target.infer, body, ("content-type", _BINARY), (_LENGTH, str(len(body)))))
+        sound = post(target.predict, v1, ("content-type", _JSON))
+        length = f"content-length: {len(v1)}".encode()
+        for wrong in ("", f"+{len(v1)}", "-1", "0x10", "1_0", "2.0", zeros, nines, f"{len(v1)}\r\ncontent-length: 1"):
+            asked.append(sound.replace(length, f"content-length: {wrong}".encode(), 1))
         for number, sent in enumerate(asked):
             status, answer = exchange(target.port, sent)
             expect(status == 400 and b"error" in answer, f"400 with a reason of request {number}", answer[:160])

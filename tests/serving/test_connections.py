@@ -1,5 +1,6 @@
 """uvicorn with our connections, in this process, in front of an application that answers everything."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -93,6 +94,14 @@ def test_the_second_head_on_a_connection_has_its_time_too(port: int) -> None:
         answers = rest(connection)
         assert answers.startswith(b"HTTP/1.1 200")
         assert b"HTTP/1.1 408" in answers
+
+
+@pytest.mark.parametrize("length", ["+5", "-5", "0x5", "5_0", "5.0", "", "5, 6", "5\r\ncontent-length: 6", "9" * 5000])
+def test_lengths_that_are_no_numbers_are_refused_in_the_form_of_all_answers(port: int, length: str) -> None:
+    with connected(port, f"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n12345".encode()) as connection:
+        answer = rest(connection)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert "expected" in json.loads(answer.split(b"\r\n\r\n")[1])["error"]
 
 
 def test_a_head_that_is_too_large_is_refused(port: int) -> None:
