@@ -45,10 +45,13 @@ class Seen(NamedTuple):
 
 
 def seen(column: pa.ChunkedArray | pa.Array) -> Seen:
-    """Count the values of a column. Flags and times are counted as numbers; a vector is no value to be counted."""
+    """Count the values of a column. Flags and times are counted as numbers, vectors as text."""
     column = pa.chunked_array([column]) if isinstance(column, pa.Array) else column
     numbers = _numbers(column)
     if numbers is None:
+        if pa.types.is_nested(column.type):
+            texts = [None if value is None else str(value) for value in column.to_pylist()]
+            column = pa.chunked_array([pa.array(texts, pa.string())])
         found = pc.value_counts(column.drop_null().combine_chunks())
         values, counts = (part.to_pylist() for part in found.flatten())
         by_name: dict[str, int] = {}

@@ -154,6 +154,19 @@ def test_whole_and_fractional_columns_of_one_value_are_the_same() -> None:
             assert distance(kept(whole.astype(kind)), pa.array(whole.astype(other))) == 0.0
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [pa.large_string(), pa.string_view(), pa.binary(), pa.dictionary(pa.int32(), pa.string()), pa.list_(pa.string())],
+)
+def test_columns_of_any_type_are_compared_with_one_another(kind: pa.DataType) -> None:
+    texts = pa.array(["a", "b"] * 100)
+    column = pa.array([[text] for text in texts.to_pylist()], kind) if pa.types.is_list(kind) else texts.cast(kind)
+    assert distance(kept(column), column) == 0.0
+    for other in (pa.nulls(200), pa.array([1.0] * 200), pa.array([True] * 200)):
+        assert distance(kept(other), column) is not None
+        assert (distance(kept(column), other) or 0.0) > 0.1
+
+
 def test_few_rows_and_profiles_of_another_release_are_not_compared() -> None:
     column = pa.array(NORMAL)
     assert distance(kept(NORMAL[:49]), column) is distance(kept(NORMAL), column[:49]) is None
