@@ -207,3 +207,15 @@ def test_both_engines_derive_the_same(engines: dict[str, Engine]) -> None:
     assert (one[:, 3] > 0).sum() > 20
     np.testing.assert_array_equal(one[:, :3], two[:, :3])
     np.testing.assert_allclose(one[:, 3], two[:, 3], atol=1e-6)
+
+
+@pytest.mark.parametrize("place", ["clicked=0/day=2024-01-01", "a b%20c [1]{x}*?"])
+def test_a_path_says_nothing_of_the_rows(connected: Connection, tmp_path: Path, place: str) -> None:
+    (tmp_path / place).mkdir(parents=True)
+    parquet.write_table(pa.table({"clicked": [1, 2], "filename": ["a", "b"]}), tmp_path / place / "x.parquet")
+    connected.register("shown", tmp_path / place / "x.parquet")
+    rows = connected.fetch('SELECT * FROM "shown" ORDER BY file_row_number')
+    assert rows.to_pylist() == [
+        {"clicked": 1, "filename": "a", "file_row_number": 0},
+        {"clicked": 2, "filename": "b", "file_row_number": 1},
+    ]
