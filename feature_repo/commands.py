@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from feature_repo.applied import Applied, applied_file, read_applied
-from feature_repo.clock import length_of
-from feature_repo.errors import ClockError, NotAppliedError, QualityError, SourceError, TableError
+from feature_repo.errors import NotAppliedError, QualityError, SourceError, TableError
 from feature_repo.stores.errors import ConflictError, RetrievalInputError, RowInputError, UnsupportedError
 from feature_repo.stream.errors import StreamError
+from models.clock import ClockError, length_of
 from models.spec import SpecError
 
 _KNOWN: tuple[type[Exception], ...] = (

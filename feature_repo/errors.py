@@ -27,7 +27,3 @@ class PushError(ValueError):
 
 class QualityError(RuntimeError):
     """Raised when a view that has no good values yet does not keep the spec's expectations: it stays empty online."""
-
-
-class ClockError(ValueError):
-    """Raised when the tolerance of the clock cannot be read."""

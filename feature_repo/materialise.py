@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from feature_repo.clock import latest
 from feature_repo.errors import QualityError
 from feature_repo.newest import arrived, end_of_files, interval, newest_moment, newest_rows, rows_ahead
 from feature_repo.pushed import RECENT, write_pushed
@@ -19,6 +18,7 @@ from feature_repo.quality import Finding, Record, check, profile, read_record, w
 from feature_repo.stream.columns import events_view
 from feature_repo.stream.definitions import event_tables
 from feature_repo.stream.recent import recent
+from models.clock import latest
 from models.features import counter_views, online_views
 from models.spec import Spec
 from models.spec.expectations import Expected
@@ -67,7 +67,7 @@ def materialize(
     ``refused`` of the result says why. Raises QualityError, after the others, where a refused view has no last good
     values. Without ``state`` nothing is recorded: drift is not judged, and every view counts as never written.
 
-    Rows ahead of the clock (``feature_repo.clock``) are left out and counted, whatever ``until`` says; one that stands
+    Rows ahead of the clock (``models.clock``) are left out and counted, whatever ``until`` says; one that stands
     in the online store counts as absent, and so does the record of such a run.
 
     By default the newest row of every key is written: late rows arrive by themselves. ``since_last`` writes fewer of

@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.applied import pushed_folder
-from feature_repo.clock import bound, latest, said
 from feature_repo.errors import PushError
 from feature_repo.pushed import PUSHED_AT, TIMESTAMP, vector_schema, vectors_file, version_in, write_pushed
+from models.clock import bound, latest, said
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, vector_view
 from models.spec import Spec
 

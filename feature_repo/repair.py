@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 
 from feature_repo.applied import Applied, pushed_folder
 from feature_repo.apply import apply
-from feature_repo.clock import latest
 from feature_repo.newest import EPOCH, microseconds
 from feature_repo.pushed import PUSHED_AT, RECENT, write_pushed
 from feature_repo.quality import forget, read_record
 from feature_repo.stores.online.layout import Layout
 from feature_repo.stream.columns import edge_names
 from feature_repo.stream.layouts import Row
+from models.clock import latest
 from models.counters.plan import plans
 from models.spec import Spec
 

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
-from feature_repo.clock import tolerance
 from models import served as served_log
+from models.clock import tolerance
 from models.features import impression_features
 from models.profile import FEWEST_ROWS
 from models.spec import Feature, Spec

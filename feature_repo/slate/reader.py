@@ -9,13 +9,13 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from feature_repo.clock import tolerance
 from feature_repo.slate.answer import SlateRows
 from feature_repo.slate.asking import ask
 from feature_repo.slate.decoding import decode
 from feature_repo.slate.errors import SlateUnavailableError
 from feature_repo.slate.plan import plan
 from feature_repo.slate.question import Access, DownError, Question, Row
+from models.clock import tolerance
 
 _LOG = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class SlateReader:
         ``candidates`` holds each candidate key's values, (candidates,) each; a candidate may stand in it twice, or
         none at all. Keys that no view asks for are passed over, as Feast does. The store holds the newest row of a
         key: of a key whose row is later than ``as_of`` nothing is shown, whatever stood there then. Now is when the
-        rows have come, and clocks may differ by the tolerance of ``feature_repo.clock``: what was pushed meanwhile is
+        rows have come, and clocks may differ by the tolerance of ``models.clock``: what was pushed meanwhile is
         shown. A row beyond that is of no time yet: it is missing, and counted in ``ahead``.
 
         Raises SlateKeyError for a key that is missing or of a wrong type, and for too many candidates, and

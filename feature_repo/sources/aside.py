@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from feature_repo.clock import VARIABLE, bound, latest, said
 from feature_repo.errors import SourceError
 from feature_repo.sources.schemas import EARLIEST, LATEST
+from models.clock import VARIABLE, bound, latest, said
 
 REASON = "reason"
 """The column of a file of rows that were put aside which says why."""

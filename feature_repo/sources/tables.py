@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.clock import bound, latest
 from feature_repo.errors import TableError
+from models.clock import bound, latest
 from models.files import sha256_of_file
 
 MANIFEST = "manifest.json"

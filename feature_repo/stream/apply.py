@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from feature_repo.clock import latest
 from feature_repo.pushed import RECENT
 from feature_repo.stores.online.keys import row_key
 from feature_repo.stores.online.layout import Layout
@@ -17,6 +16,7 @@ from feature_repo.stream.outcome import Outcome, collect
 from feature_repo.stream.plan import EventPlan, ImpressionPlan, read_plan
 from feature_repo.stream.record import record_key
 from feature_repo.stream.rows import checked
+from models.clock import latest
 
 _log = logging.getLogger(__name__)
 _ROWS = 200

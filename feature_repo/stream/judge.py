@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from feature_repo.clock import bound, latest
 from feature_repo.errors import NotAppliedError, SourceError
 from feature_repo.stream.errors import StreamError
 from feature_repo.stream.plan import EventPlan, Kind
+from models.clock import bound, latest
 from models.spec import parse_spec
 
 if TYPE_CHECKING:

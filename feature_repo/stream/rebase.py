@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from feature_repo.clock import latest
 from feature_repo.pushed import RECENT
 from feature_repo.stores.online.layout import Layout, layout_of
 from feature_repo.stores.online.rows import RowStore
@@ -13,6 +12,7 @@ from feature_repo.stream.counters import CountedKey
 from feature_repo.stream.layouts import Row, read_rows, write_rows
 from feature_repo.stream.member import Member
 from feature_repo.stream.record import record_key
+from models.clock import latest
 from models.counters.plan import plans
 from models.spec import Spec
 

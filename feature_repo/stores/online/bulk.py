@@ -5,12 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from feature_repo.clock import latest
 from feature_repo.stores.errors import UnsupportedError
 from feature_repo.stores.online.keys import row_keys
 from feature_repo.stores.online.layout import layout_of
 from feature_repo.stores.online.packed import pack
 from feature_repo.stores.online.rows import RowStore
+from models.clock import latest
 
 CHUNK = 10_000
 """Rows packed and written at once."""

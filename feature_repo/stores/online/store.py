@@ -16,13 +16,13 @@ from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
-from feature_repo.clock import bound, latest, said
 from feature_repo.stores.errors import RowInputError
 from feature_repo.stores.online.keys import row_key, view_prefix
 from feature_repo.stores.online.layout import layout_of
 from feature_repo.stores.online.packed import pack, unpack
 from feature_repo.stores.online.protos import CREATED, EVENT, datetime_of, events_of, key_values, table_of, values_of
 from feature_repo.stores.online.rows import RowStore
+from models.clock import bound, latest, said
 
 STREAM = "heliograph.stream"
 """A view with this tag has its rows applied to everything that they move before they are written."""
@@ -44,7 +44,7 @@ class PackedOnlineStore(OnlineStore):
 
     A row is replaced unless it is later by (event time, created time). Values keep the types that the view declares;
     one of another type is refused with RowInputError, a view with a type that is not packed with UnsupportedError.
-    Rows ahead of the clock (``feature_repo.clock``) are refused with RefusedRowsError: they would stay the newest.
+    Rows ahead of the clock (``models.clock``) are refused with RefusedRowsError: they would stay the newest.
     """
 
     def __init__(self) -> None:

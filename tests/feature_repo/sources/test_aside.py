@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from feature_repo.clock import VARIABLE
 from feature_repo.errors import SourceError, TableError
 from feature_repo.sources import end_of_data, ingest, read_manifest, read_table
+from models.clock import VARIABLE
 from models.spec import load_spec
 from tests.feature_repo.sources.fakes import install_adapter, instants, kuairand_folder, small_spec, small_tables
 from tests.feature_repo.sources.test_kuairand import SPEC

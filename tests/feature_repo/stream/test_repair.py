@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from feature_repo import clock
 from feature_repo.commands import main
 from feature_repo.materialise import materialize
 from feature_repo.pushed import RECENT
@@ -21,6 +20,7 @@ from feature_repo.stores.online.packed import FLAG_BATCH, pack
 from feature_repo.stream.layouts import read_rows
 from feature_repo.stream.push import plan_of_table, push_rows
 from feature_repo.stream.record import is_record
+from models import clock
 from models.counters.plan import plans
 from tests.feature_repo.redis_server import running_redis
 from tests.feature_repo.stream import product

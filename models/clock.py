@@ -8,12 +8,15 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from feature_repo.errors import ClockError
-
 TOLERANCE = timedelta(minutes=10)
 """How far ahead of this machine's clock another machine's may be."""
 VARIABLE = "HELIOGRAPH_CLOCK_TOLERANCE"
 """Its name in the environment: another tolerance, such as ``400d`` for the replay of a simulated future."""
+
+
+class ClockError(ValueError):
+    """Raised when the tolerance cannot be read."""
+
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
