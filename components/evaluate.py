@@ -17,11 +17,13 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     roc: dsl.Output[dsl.ClassificationMetrics],
 ) -> None:
-    """Score gate and test windows with every scorer; write predictions and metrics."""
+    """Score gate and test windows with every scorer, the gate's also with earlier champions; write predictions."""
     import tempfile
+    from functools import partial
     from pathlib import Path
 
-    from components.step import Step
+    from components.step import Step, say
+    from monitoring.earlier import score_earlier
     from monitoring.evaluation import evaluate, roc_points
     from serving.registry import Registry, model_name
 
@@ -40,6 +42,12 @@ def evaluate(
             Path(evaluation.path),
             champion_version=version,
         )
+        fetch = {
+            number: partial(registry.download, name, number, Path(scratch) / number)
+            for number in registry.promoted(name, step.spec.gate.best_of)
+            if number != version
+        }
+        score_earlier(step.spec, Path(graph.path), Path(evaluation.path), fetch, registry.best(name), say)
         headline = results["test"]["candidate"][step.spec.primary_task]
         step.ledger.metrics({f"test_{name}": value for name, value in headline.items() if isinstance(value, float)})
         step.ledger.artifact(Path(evaluation.path) / "metrics.json", "metrics.json")

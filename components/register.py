@@ -31,7 +31,7 @@ def register(
     from monitoring.gate import judge_folder
     from serving.bundle import write_bundle
     from serving.prior import Prior
-    from serving.registry import GATE, Registry, model_name
+    from serving.registry import BEST, GATE, Registry, model_name
 
     with Step("register", spec, services) as step:
         registry = Registry(step.services.tracking_uri)
@@ -49,7 +49,8 @@ def register(
                 Path(scratch) / "bundle",
                 Prior.fit(step.spec, Path(training_set.path)),
             )
-            number = registry.log_version(name, bundle, {"run": step.services.run, GATE: judged.decision})
+            best = {} if judged.best is None else {BEST: judged.best}
+            number = registry.log_version(name, bundle, {"run": step.services.run, GATE: judged.decision, **best})
         step.ledger.note("verdict", {**judged.to_json(), "version": number})
         say(f"  version {number} of {name}: {judged.decision}; " + "; ".join(judged.reasons))
         write(verdict, f"# Gate: {judged.decision}", *[f"- {reason}" for reason in judged.reasons])

@@ -83,6 +83,13 @@ class UserBootstrap:
         parts = [of_users @ self.weights[:, at : at + step].astype(np.float64) for at in range(0, draws, step)]
         return np.concatenate(parts, axis=1) if parts else np.zeros((cells, 0))
 
+    def gaps(self, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """(bins, n + 1): by bins of equally many rows in order of score, the sum of label minus probability.
+
+        In the rows themselves first, then in each draw. The bins are those of ``metrics.ece``, for rows with a label.
+        """
+        return _gaps(self, self._rows(labels, scores, None))
+
     def columns(self, user: np.ndarray, *values: np.ndarray) -> np.ndarray:
         """(len(values), n): the sum of each array of ``values`` (entries,) in each draw."""
         cell = np.repeat(np.arange(len(values)), len(user))
@@ -136,13 +143,20 @@ def _normalised_entropy(draw: UserBootstrap, rows: Rows) -> np.ndarray:
     return np.where((rate > 0) & (rate < 1), total / count / entropy, np.nan)
 
 
+def _gaps(draw: UserBootstrap, rows: Rows) -> np.ndarray:
+    rank, alike = np.unique(rows.scores, return_inverse=True, return_counts=True)[1:]
+    part, shares = metrics.score_bins(alike, _ECE_BINS)
+    gap = rows.labels - rows.scores
+    own = np.bincount(part[rank], weights=gap, minlength=shares.shape[1])
+    drawn = draw.sums(part[rank], rows.user, gap, shares.shape[1])
+    return np.asarray(shares @ np.column_stack([own, drawn]))
+
+
 def _ece(draw: UserBootstrap, rows: Rows) -> np.ndarray:
     value = metrics.ece(rows.labels, rows.scores, _ECE_BINS)
     if np.isnan(value):
         return np.full(draw.weights.shape[1], np.nan)
-    rank, alike = np.unique(rows.scores, return_inverse=True, return_counts=True)[1:]
-    part, shares = metrics.score_bins(alike, _ECE_BINS)
-    gaps = shares @ draw.sums(part[rank], rows.user, rows.labels - rows.scores, shares.shape[1])
+    gaps = _gaps(draw, rows)[:, 1:]
     (count,) = draw.columns(rows.user, np.ones(len(rows.user)))
     found = np.abs(gaps).sum(axis=0) / count
     # Noise adds to every |gap|, in a draw twice as much as in the rows themselves: take the draws' own share off.

@@ -47,17 +47,19 @@ def evaluate(
     """
     from models.graph.store import TemporalGraph
     from models.nn.errors import EncodingError
+    from models.training.artifact import load_model
     from models.training.errors import ArtifactError
 
     graph = TemporalGraph.load(graph_folder)
     as_of = _read(spec, training_set / "impressions.parquet")
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
-    scorers = {"candidate": _score(graph, candidate)}
+    scorers = {"candidate": _score(graph, load_model(candidate))}
     unusable = None
     if champion is not None:
         try:
-            _check_unseen(spec, champion)
-            scorers["champion"] = _score(graph, champion)
+            before = load_model(champion)
+            check_unseen(spec, before, "champion")
+            scorers["champion"] = _score(graph, before)
         except (EncodingError, ArtifactError, SeenError) as error:
             unusable = f"{type(error).__name__}: {error}".splitlines()[0]
             _log.warning("The champion cannot score this graph and is left out: %s", unusable)
@@ -92,14 +94,12 @@ def _read(spec: Spec, path: Path) -> pd.DataFrame:
     return frame.set_index(shown.key, drop=False, verify_integrity=True)
 
 
-def _score(graph: Any, folder: Path) -> Scores:
-    """The calibrated probabilities of the model in ``folder``, rows in the graph's order."""
+def _score(graph: Any, model: Any) -> Scores:
+    """The model's calibrated probabilities, rows in the graph's order."""
     import torch
 
-    from models.training.artifact import load_model
     from models.training.predict import predict
 
-    model = load_model(folder)
     rows = [graph.seeds.rows(window) for window in WINDOWS]
     ends = np.cumsum([len(part) for part in rows])[:-1]
     found: Scores = {}
@@ -110,17 +110,14 @@ def _score(graph: Any, folder: Path) -> Scores:
     return found
 
 
-def _check_unseen(spec: Spec, folder: Path) -> None:
+def check_unseen(spec: Spec, model: Any, name: str) -> None:
     """Raises SeenError where the model's training reaches into the gate window: its score there would be flattered."""
-    from models.training.artifact import load_model
-
     start = spec.span("gate").start
-    windows = load_model(folder).schema.seeds.windows
-    seen = max(window.end for window in windows if window.name in ("train", "validate"))
+    seen = max(window.end for window in model.schema.seeds.windows if window.name in ("train", "validate"))
     if seen > start:
         raise SeenError(
-            f"champion: expected training to end before the gate window ({iso(start)}); found {iso(seen)}. The floor "
-            "is the reference instead"
+            f"{name}: expected training to end before the gate window ({iso(start)}); found {iso(seen)}. It is not "
+            "compared with"
         )
 
 

@@ -1,14 +1,21 @@
 """The promotion gate: may the candidate serve?
 
-It reads the gate window only (after the training cut-off of both models, never the reported test window), the primary
-task, and as-of state. Let d be AUC(candidate) - AUC(reference) over draws of members with replacement, both models on
-the same draw (paired bootstrap). The candidate is promoted if it is not worse than the reference by more than the
-spec's margin: the one-sided lower bound of d at the spec's confidence is at least -margin. The reference is the
-champion, or the floor (trees on counters and context) where no champion could be scored. Some findings hold a
-candidate whatever its AUC: too few rows or members, one class only, missing or impossible probabilities, constant
-scores.
+It reads the gate window only (after the training cut-off of every model, never the reported test window) and as-of
+state. It asks five things, each with a bound in the spec (``gate``):
+
+- the primary task's AUC is not worse than the champion's (the floor's where no champion could be scored), nor than that
+  of any of the last promoted versions, by more than the margin: small losses do not add up;
+- it is not below the floor (trees on counters and context);
+- no other task's AUC is worse by more than its margin;
+- the probabilities of every task mean what they say (``monitoring.bounds``);
+- no figure lies outside of its own interval.
+
+``monitoring.differences`` says which statistic is compared. Some findings hold a candidate before anything is compared:
+too few rows or members, one class only, missing or impossible probabilities, constant scores. A task that is not the
+primary one holds nothing for lack of data; the reasons say that it was not judged.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +23,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from models import metrics
-from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
+from monitoring.bounds import calibration
+from monitoring.differences import ENOUGH, Differences, Finding, figures
 from monitoring.documents import iso, plain, read_json
-from monitoring.measure import SEED
-from monitoring.predictions import Scored, defined
+from monitoring.predictions import Scored, defined, earlier_versions, version_scorer
 
 MINIMUM_ROWS = 100
 MINIMUM_OF_A_CLASS = 10
@@ -35,7 +41,7 @@ class Verdict:
 
     decision: Literal["promote", "hold"]
     reasons: list[str]
-    """Sentences with figures; never empty."""
+    """Sentences with figures, what holds first; never empty."""
     task: str
     reference: Literal["champion", "floor"]
     margin: float
@@ -43,9 +49,12 @@ class Verdict:
     window: dict[str, Any]
     """start, end (ISO-8601), rows, members, positives."""
     metrics: dict[str, Any]
-    """candidate, reference: {auc, low, high} (95 %); difference: {auc, low, high}, its bounds one-sided."""
+    """Of the primary task candidate, reference: {auc, low, high} (95 %); difference: {auc, low, high}, its bounds
+    one-sided; floor and earlier (by version): both of these; tasks (by task): calibration, and the other tasks' AUC."""
     versions: dict[str, str] = field(default_factory=dict)
     """By scorer: the version that was judged, as far as the caller knows it."""
+    best: str | None = None
+    """The version to compare with from now on, as the best so far; None = the candidate, once it is promoted."""
 
     @property
     def promoted(self) -> bool:
@@ -57,26 +66,34 @@ class Verdict:
         return plain(asdict(self))
 
 
-def judge(spec: Spec, predictions: pd.DataFrame, versions: dict[str, str] | None = None) -> Verdict:
+def judge(
+    spec: Spec, predictions: pd.DataFrame, versions: dict[str, str] | None = None, best: str | None = None
+) -> Verdict:
     """Judge the candidate on the gate window. Deterministic: same predictions, same verdict.
 
-    ``predictions`` has the columns of ``monitoring.predictions``. Raises PredictionsError for missing columns.
+    ``predictions`` has the columns of ``monitoring.predictions``; ``best``: the version that was the best so far (the
+    champion where None). Raises PredictionsError for missing columns.
     """
-    task = spec.primary_task
-    rows = defined(spec, predictions, "gate", "as_of", task)
+    task, span = spec.primary_task, spec.span("gate")
+    rows = _with_earlier(predictions, defined(spec, predictions, "gate", "as_of", task), task)
     reference: Literal["champion", "floor"] = "champion" if "champion" in rows.scores else "floor"
-    reasons = _obstacles(rows, reference, task)
+    findings = [Finding(True, reason) for reason in _obstacles(rows, reference, task, predictions)]
     found: dict[str, Any] = {}
-    if not reasons:
-        found = _compare(spec, rows, reference)
-        reasons = [_sentence(spec, found, reference)]
-        decision: Literal["promote", "hold"] = "promote" if found["difference"]["low"] >= -spec.gate.margin else "hold"
-    else:
-        decision = "hold"
-    span = spec.span("gate")
+    following = None
+    if not findings:
+        champion = (versions or {}).get("champion", "")
+        found, findings, following = _primary(spec, rows, reference, best or champion, champion)
+        found["tasks"] = {task: {}}
+        found["tasks"][task], more = calibration(spec, rows, task, None)
+        findings += more
+    for other in (name for name in spec.tasks if name != task):
+        figures_of_task, more = _other(spec, predictions, other)
+        findings += [finding for finding in more if finding.holds or "candidate" in found]
+        found.setdefault("tasks", {})[other] = figures_of_task
+    held = [finding.sentence for finding in findings if finding.holds]
     return Verdict(
-        decision=decision,
-        reasons=reasons,
+        decision="hold" if held else "promote",
+        reasons=[*held, *(finding.sentence for finding in findings if not finding.holds)],
         task=task,
         reference=reference,
         margin=spec.gate.margin,
@@ -90,25 +107,125 @@ def judge(spec: Spec, predictions: pd.DataFrame, versions: dict[str, str] | None
         },
         metrics=found,
         versions=dict(versions or {}),
+        best=following,
     )
 
 
 def judge_folder(spec: Spec, folder: Path) -> Verdict:
-    """Judge what ``evaluation.evaluate`` wrote to ``folder``, against the champion that it scored.
+    """Judge what ``evaluation.evaluate`` wrote to ``folder``, against the versions that were scored there.
 
-    A champion that could not be scored is named in the reasons; the floor takes its place.
+    A champion or an earlier version that could not be scored is named in the reasons; the floor takes the champion's
+    place.
     """
     predictions = pd.read_parquet(folder / "predictions.parquet")
     measured = read_json(folder / "metrics.json")
     champion, unusable = measured.get("champion_version"), measured.get("champion_unusable")
-    verdict = judge(spec, predictions, {"champion": champion} if champion and not unusable else None)
-    if not unusable:
-        return verdict
-    note = f"The champion could not be scored on this graph, so the floor is the reference ({unusable})."
-    return replace(verdict, reasons=[*verdict.reasons, note])
+    earlier = measured.get("earlier") or {}
+    versions = {"champion": champion} if champion and not unusable else None
+    verdict = judge(spec, predictions, versions, earlier.get("best"))
+    notes = [
+        f"Version {version} was promoted before and is not compared with: {reason}."
+        for version, reason in (earlier.get("skipped") or {}).items()
+    ]
+    if unusable:
+        notes.append(f"The champion could not be scored on this graph, so the floor is the reference ({unusable}).")
+    return replace(verdict, reasons=[*verdict.reasons, *notes])
 
 
-def _obstacles(rows: Scored, reference: str, task: str) -> list[str]:
+def _primary(
+    spec: Spec, rows: Scored, reference: str, best: str, champion: str
+) -> tuple[dict[str, Any], list[Finding], str | None]:
+    """Figures and findings of the primary task, and the best version from now on."""
+    differences, task = Differences(spec, spec.primary_task, rows), spec.primary_task
+    whole, broken = _usable(rows, earlier_versions(rows.rows.columns, task), task)
+    findings = [differences.not_worse(reference, reference)]
+    has_floor = "floor" in rows.scores and not _broken(rows.scores["floor"], "floor", task)
+    if has_floor:
+        findings.append(differences.above_floor())
+    earlier = {version_scorer(version): f"version {version}" for version in whole}
+    against = {scorer: differences.not_worse(scorer, name) for scorer, name in earlier.items()}
+    findings += [finding for finding in against.values() if finding.holds]
+    passed = [earlier[scorer] for scorer, finding in against.items() if not finding.holds]
+    if passed:
+        findings.append(Finding(False, f"Not worse by more than the margin than {', '.join(passed)} either."))
+    scorers = [reference, *earlier, *(["floor"] if has_floor and reference != "floor" else [])]
+    findings += [*differences.outside_intervals(scorers), *broken]
+    found: dict[str, Any] = {
+        "candidate": differences.area("candidate"),
+        "reference": differences.area(reference),
+        "difference": differences.against(reference),
+        "floor": figures(differences, {"floor": "floor"})["floor"] if has_floor else None,
+        "earlier": figures(differences, {version_scorer(version): version for version in whole}),
+    }
+    of_version = {version: version_scorer(version) for version in whole}
+    if champion and reference == "champion":
+        of_version[champion] = "champion"
+    return found, findings, _best(differences, of_version, best)
+
+
+def _best(differences: Differences, scorers: Mapping[str, str], best: str) -> str | None:
+    """The version to compare with from now on: the best so far, until a candidate is better beyond chance."""
+    if not scorers:
+        return None
+    if best not in scorers:
+        best = max(scorers, key=lambda version: differences.area(scorers[version])["auc"])
+    return None if differences.against(scorers[best])["low"] > 0 else best
+
+
+def _other(spec: Spec, predictions: pd.DataFrame, task: str) -> tuple[dict[str, Any], list[Finding]]:
+    """Figures and findings of a task that is not the primary one."""
+    rows = _with_earlier(predictions, defined(spec, predictions, "gate", "as_of", task), task)
+    broken = _unusable(predictions, task)
+    if broken:
+        return {}, [Finding(True, reason) for reason in broken]
+    candidates = [scorer for scorer in ("champion", "floor") if scorer in rows.scores]
+    references = [scorer for scorer in candidates if not _broken(rows.scores[scorer], scorer, task)]
+    findings = [
+        Finding(False, f"The {scorer} has no usable {task} probabilities: not compared on it.")
+        for scorer in candidates
+        if scorer not in references
+    ]
+    found: dict[str, Any] = {}
+    members = len(np.unique(rows.members))
+    if len(rows.labels) >= MINIMUM_ROWS and members >= MINIMUM_MEMBERS:
+        found, more = calibration(spec, rows, task, references[0] if references else None)
+        findings += more
+    positives = int(rows.labels.sum())
+    lacking = min(positives, len(rows.labels) - positives)
+    if lacking < ENOUGH or members < MINIMUM_MEMBERS:
+        sentence = f"{task} was not compared: the gate window holds {positives} positive and "
+        sentence += f"{len(rows.labels) - positives} negative labels of {members} members, {ENOUGH} of each are needed."
+        return found, [*findings, Finding(False, sentence)]
+    whole, skipped = _usable(rows, earlier_versions(rows.rows.columns, task), task)
+    names: dict[str, str] = {scorer: scorer for scorer in references}
+    names |= {version_scorer(version): f"version {version}" for version in whole}
+    differences = Differences(spec, task, rows)
+    compared = {scorer: differences.not_harmed(scorer, name) for scorer, name in names.items()}
+    findings += [compared[scorer] for scorer in names if compared[scorer].holds or scorer == next(iter(names))]
+    findings += [*differences.outside_intervals(list(names)), *skipped]
+    areas = {"candidate": differences.area("candidate"), **figures(differences, names)}
+    return {**found, **areas}, findings
+
+
+def _with_earlier(predictions: pd.DataFrame, rows: Scored, task: str) -> Scored:
+    """The rows with the scores of the earlier versions beside the others."""
+    earlier = {
+        version_scorer(version): rows.rows[f"{version_scorer(version)}_{task}"].to_numpy(dtype=np.float64)
+        for version in earlier_versions(predictions.columns, task)
+    }
+    return rows._replace(scores={**rows.scores, **earlier})
+
+
+def _usable(rows: Scored, versions: list[str], task: str) -> tuple[list[str], list[Finding]]:
+    """The earlier versions whose probabilities are whole, and what is said of the others."""
+    problems = {
+        version: _broken(rows.scores[version_scorer(version)], f"version {version}", task) for version in versions
+    }
+    said = [Finding(False, f"{reason} It is not compared with.") for found in problems.values() for reason in found]
+    return [version for version in versions if not problems[version]], said
+
+
+def _obstacles(rows: Scored, reference: str, task: str, predictions: pd.DataFrame) -> list[str]:
     """What forbids a comparison, as sentences."""
     found = []
     positives = int(rows.labels.sum())
@@ -125,11 +242,17 @@ def _obstacles(rows: Scored, reference: str, task: str) -> list[str]:
     members = len(np.unique(rows.members))
     if members < MINIMUM_MEMBERS:
         found.append(f"The gate window holds {members} members; at least {MINIMUM_MEMBERS} are needed.")
-    for scorer in ("candidate", reference):
-        found += _broken(rows.scores.get(scorer), scorer, task)
-    candidate = rows.scores.get("candidate")
-    if candidate is not None and len(candidate) > 1 and np.ptp(candidate) == 0:
-        found.append(f"The candidate's {task} probability is {candidate[0]:.4f} in every row: it ranks nothing.")
+    return [*found, *_unusable(predictions, task), *_broken(rows.scores.get(reference), reference, task)]
+
+
+def _unusable(predictions: pd.DataFrame, task: str) -> list[str]:
+    """What is wrong with the candidate's probabilities, in the rows without a label too: these are answered as well."""
+    here = (predictions["window"] == "gate") & (predictions["state"] == "as_of")
+    name = f"candidate_{task}"
+    scores = predictions.loc[here, name].to_numpy(dtype=np.float64) if name in predictions else None
+    found = _broken(scores, "candidate", task)
+    if scores is not None and not found and len(scores) > 1 and np.ptp(scores) == 0:
+        found.append(f"The candidate's {task} probability is {scores[0]:.4f} in every row: it ranks nothing.")
     return found
 
 
@@ -143,33 +266,3 @@ def _broken(scores: np.ndarray | None, scorer: str, task: str) -> list[str]:
     if outside:
         return [f"The {scorer}'s {task} probability is outside 0 to 1 in {outside} of {len(scores)} rows."]
     return []
-
-
-def _compare(spec: Spec, rows: Scored, reference: str) -> dict[str, Any]:
-    labels, members, gate = rows.labels, rows.members, spec.gate
-    found: dict[str, Any] = {}
-    bootstrap, draws = UserBootstrap(members, gate.bootstraps, SEED), {}
-    for role, scorer in (("candidate", "candidate"), ("reference", reference)):
-        scores = rows.scores[scorer]
-        draws[role] = bootstrap.draws("auc", labels, scores)
-        low, high = interval(draws[role])
-        found[role] = {"auc": metrics.auc(labels, scores), "low": low, "high": high}
-    differences = draws["candidate"] - draws["reference"]
-    # a draw of members without one of the classes has no AUC, hence no difference
-    low, high = np.nanquantile(differences, [1 - gate.confidence, gate.confidence])
-    found["difference"] = {
-        "auc": found["candidate"]["auc"] - found["reference"]["auc"],
-        "low": float(low),
-        "high": float(high),
-    }
-    return found
-
-
-def _sentence(spec: Spec, found: dict[str, Any], reference: str) -> str:
-    gate, difference = spec.gate, found["difference"]
-    against = "not below" if difference["low"] >= -gate.margin else "below"
-    return (
-        f"{spec.primary_task} AUC {found['candidate']['auc']:.4f} against {found['reference']['auc']:.4f} of the "
-        f"{reference}: a difference of {difference['auc']:+.4f}, at least {difference['low']:+.4f} with "
-        f"{gate.confidence:.0%} confidence, which is {against} the margin of {-gate.margin:+.4f}."
-    )

@@ -2,9 +2,12 @@
 
 Columns: ``key, member, item, surface, time, window, state`` (as_of | frozen), ``label_<task>`` (NaN where the task is
 not defined), ``<scorer>_<task>`` probabilities for scorer in candidate, floor, champion, and ``oracle`` (simulated
-worlds: the true probability of the primary label).
+worlds: the true probability of the primary label). Versions that were promoted before the champion have the scorer
+``version_<number>``; they are scored for the gate alone: NaN outside of its window and of as-of state.
 """
 
+import re
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -30,6 +33,17 @@ class Scored(NamedTuple):
 def column(scorer: str, task: str) -> str:
     """The column of a scorer's probabilities for a task; the oracle has one column, for the primary task."""
     return "oracle" if scorer == "oracle" else f"{scorer}_{task}"
+
+
+def version_scorer(version: str) -> str:
+    """The scorer of a version that was promoted before the champion."""
+    return f"version_{version}"
+
+
+def earlier_versions(columns: Iterable[object], task: str) -> list[str]:
+    """The versions whose probabilities for the task are among the columns, the newest first."""
+    found = (re.fullmatch(rf"version_(\d+)_{re.escape(task)}", str(name)) for name in columns)
+    return sorted((match[1] for match in found if match), key=int, reverse=True)
 
 
 def scorers_of(spec: Spec, predictions: pd.DataFrame, task: str) -> list[str]:

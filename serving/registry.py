@@ -1,24 +1,27 @@
 """The registry of model versions: MLflow, with a version created only once everything it holds is in place.
 
 Aliases: ``candidate`` is the version registered last, until it is promoted; ``champion`` is the one that serves.
+Tags say which versions were promoted, in which order, and which was the best of them when a version was judged.
 """
 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.served import model_name
 from serving.bundle import SIGNATURE, read_bundle
 from serving.errors import RegistryError
+from serving.pages import every
+from serving.promotions import BEST, newest_first, record_promotion
 from serving.signing import SIGNING_KEY, check_signature, signature, signing_key, verify_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["CANDIDATE", "CHAMPION", "DIGEST", "GATE", "SLOT", "Registry", "model_name"]
+__all__ = ["BEST", "CANDIDATE", "CHAMPION", "DIGEST", "GATE", "SLOT", "Registry", "model_name"]
 
 CHAMPION, CANDIDATE = "champion", "candidate"
 DIGEST = "heliograph.digest"
@@ -71,12 +74,34 @@ class Registry:
         return str(version.version)
 
     def promote(self, name: str, version: str) -> None:
-        """Make a version the champion (and no longer the candidate). Raises RegistryError where there is none."""
+        """Make a version the champion (and no longer the candidate). Raises RegistryError where there is none.
+
+        A version that served before takes the champion's place back: the champion no longer counts as promoted.
+        """
         client = self._client()
         self._version(client, name, version)
+        champion = self._alias(client, name, CHAMPION)
         client.set_registered_model_alias(name, CHAMPION, version)
         if self._alias(client, name, CANDIDATE) == version:
             client.delete_registered_model_alias(name, CANDIDATE)
+        record_promotion(client, name, self._versions(name), champion, version)
+
+    def promoted(self, name: str, most: int) -> list[str]:
+        """Up to ``most`` versions that served, the champion first: what a candidate is compared with.
+
+        Then the best so far, then those promoted last. A version that was taken back is not among them.
+        """
+        champion = self.champion(name)
+        if champion is None:
+            return []
+        latest = newest_first(self._versions(name))
+        wanted = [champion, *(version for version in [self.best(name)] if version in latest), *latest]
+        return list(dict.fromkeys(wanted))[:most]
+
+    def best(self, name: str) -> str | None:
+        """The best version so far, as the champion's verdict has it; None without a champion."""
+        champion = self.champion(name)
+        return None if champion is None else self.tags(name, champion).get(BEST, champion)
 
     def champion(self, name: str) -> str | None:
         """The version that serves, or None."""
@@ -98,7 +123,7 @@ class Registry:
     def names(self) -> list[str]:
         """The registered models, sorted."""
         client = self._client()
-        return sorted(model.name for model in _every(lambda page: client.search_registered_models(page_token=page)))
+        return sorted(model.name for model in every(lambda page: client.search_registered_models(page_token=page)))
 
     def versions(self, name: str) -> list[str]:
         """The versions of a model, oldest first; none for an unknown model."""
@@ -241,7 +266,7 @@ class Registry:
         if quote in name:
             raise RegistryError(f"model: expected a name without both kinds of quotes; found {name!r:.80}.")
         words = f"name = {quote}{name}{quote}"
-        return _every(lambda page: client.search_model_versions(words, page_token=page))
+        return every(lambda page: client.search_model_versions(words, page_token=page))
 
     def _version(self, client: "MlflowClient", name: str, version: str):  # type: ignore[no-untyped-def]
         from mlflow.exceptions import MlflowException
@@ -256,16 +281,6 @@ class Registry:
                 f"{name} version {version}: expected the tag {DIGEST}; found none. We did not register it."
             )
         return found
-
-
-def _every(answer: Callable[[str | None], Any]) -> list[Any]:
-    """All that a search of MLflow finds: it answers a page at a time, and a token where there is another one."""
-    page = answer(None)
-    found = list(page)
-    while page.token:
-        page = answer(page.token)
-        found += page
-    return found
 
 
 def _intact(name: str, version: str, folder: Path, expected: str) -> bool:

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from functools import cache
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -107,6 +109,105 @@ def ranks_rows(folder: Path) -> str:
     return f"{len(shapes) + 2} kinds of scores, draws exact to {worst:.0e}; three worse candidates held"
 
 
+class Retrainings:
+    """A product that is trained again and again; what each version can do is known, since it is made up here."""
+
+    def __init__(self, spec: Spec, rows: int = 12_000) -> None:
+        self.spec, self.rows = spec, rows
+        random = np.random.default_rng(99)
+        self._truth, self._noise = random.normal(-1.2, 1.1, 200_000), random.normal(0, 1, 200_000)
+        self._labels = (random.random(200_000) < sigmoid(self._truth)).astype(float)
+        self._levels = np.linspace(0.2, 1.4, 25)
+        self._areas = np.array([self._area(level) for level in self._levels])
+
+    def run(self, losses: list[float], start: float = 0.755) -> list[float]:
+        """The true AUC of every champion, the first one first; each candidate loses ``losses`` to its champion."""
+        true, promoted, best = {"1": start}, ["1"], "1"
+        for number, loss in enumerate(losses, start=2):
+            champion = promoted[-1]
+            true[str(number)] = true[champion] - loss
+            wanted = list(dict.fromkeys([champion, best, *reversed(promoted)]))[: getattr(self.spec.gate, "best_of", 1)]
+            frame = self._window(number, {version: true[version] for version in wanted} | {"": true[str(number)]})
+            frame = frame.rename(columns={f"version_{champion}_{t}": f"champion_{t}" for t in self.spec.tasks})
+            known = {"best": best} if "best" in signature(judge).parameters else {}
+            verdict = judge(self.spec, frame, {"champion": champion}, **known)
+            if verdict.promoted:
+                promoted.append(str(number))
+                best = getattr(verdict, "best", None) or str(number)
+        return [true[version] for version in promoted]
+
+    def _window(self, seed: int, areas: dict[str, float]) -> pd.DataFrame:
+        """A gate window with a scorer for every version; the candidate is the one without a name."""
+        frame = gate_window(seed).iloc[: self.rows].copy()
+        random, truth = np.random.default_rng([seed, 1]), logit(frame["oracle"].to_numpy())
+        shared = random.normal(0, 1, self.rows)  # most of what one model gets wrong the next one does as well
+        for version, area in [*areas.items(), ("floor", 0.70)]:
+            level = np.interp(-area, -self._areas, self._levels)
+            own = np.random.default_rng([seed, int(1e6 * area)]).normal(0, 1, self.rows)
+            seen = truth + level * (0.95 * shared + np.sqrt(1 - 0.95**2) * own)
+            name = {"": "candidate", "floor": "floor"}.get(version, f"version_{version}")
+            frame[f"{name}_click"] = sigmoid(calibrated(seen, sigmoid(truth)))
+            frame[f"{name}_engage"] = frame["true_engage"]
+        return frame
+
+    def _area(self, level: float) -> float:
+        return metrics.auc(self._labels, self._truth + level * self._noise)
+
+
+def small_losses_do_not_add_up(folder: Path) -> str:
+    """14: 24 retrainings, each a little worse than the champion, by steps of several sizes."""
+    quick = product().model_copy(update={"gate": product().gate.model_copy(update={"bootstraps": 100})})
+    product_again, margin, seen = Retrainings(quick), product().gate.margin, []
+    for step in (0.0004, 0.001):
+        found = product_again.run([step] * 24)
+        lost = found[0] - min(found)
+        expect(
+            lost <= 1.25 * margin,
+            f"24 retrainings of {step} each to lose about one margin ({margin}) at most",
+            f"{len(found) - 1} promotions, true AUC {found[0]:.4f} -> {min(found):.4f}",
+        )
+        seen.append(f"steps of {step}: {len(found) - 1} promotions lose {lost:.4f}")
+    better = product_again.run([-0.0015] * 6)
+    expect(len(better) > 4, "candidates that are better to be promoted", f"{len(better) - 1} promotions of 6")
+    return "; ".join([*seen, f"steps up: {len(better) - 1} promotions of 6"])
+
+
+def every_task_and_its_calibration(folder: Path) -> str:
+    """15: a candidate as good as the champion is promoted; the same with one thing spoiled is held."""
+    frame = gate_window(3)
+    for scorer, noise, seed in (("champion", 0.5, 0), ("candidate", 0.45, 1), ("floor", 1.5, 2)):
+        scored(frame, scorer, noise, seed)
+    verdict = judge(product(), frame)
+    expect(verdict.promoted, "a good candidate to be promoted", verdict.reasons[0])
+    click, engage = frame["candidate_click"], frame["candidate_engage"]
+    random, email = np.random.default_rng(5), (frame["surface"] == frame["surface"].iloc[0]).to_numpy()
+    spoiled: dict[str, dict[str, Any]] = {
+        "clicks divided by 100": {"candidate_click": click / 100},
+        "clicks times 1.5": {"candidate_click": (click * 1.5).clip(0, 1)},
+        "clicks plus .2": {"candidate_click": (click + 0.2).clip(0, 1)},
+        "clicks all near .5": {"candidate_click": 0.5 + (click - 0.5) / 1000},
+        "clicks at a tenth on one surface": {"candidate_click": click.where(~email, click / 10)},
+        "engage random": {"candidate_engage": random.random(ROWS) * 2 * engage.mean()},
+        "engage shuffled": {"candidate_engage": random.permutation(engage)},
+        "engage upside down": {"candidate_engage": 2 * engage.mean() - engage.clip(upper=2 * engage.mean())},
+        "engage constant": {"candidate_engage": engage.mean()},
+        "engage near zero": {"candidate_engage": engage / 1e6},
+        "engage with one NaN": {"candidate_engage": engage.where(frame.index != 7)},
+        "engage above 1": {"candidate_engage": engage + 1},
+        "engage unknown": {"candidate_engage": None},
+    }
+    for name, columns in spoiled.items():
+        changed = frame.assign(**columns) if name != "engage unknown" else frame.drop(columns="candidate_engage")
+        verdict = judge(product(), changed)
+        expect(not verdict.promoted, f"a candidate to be held: {name}", f"promoted: {verdict.reasons[0]}")
+    few = frame.assign(label_engage=np.where(np.arange(ROWS) < 12, frame["label_engage"], np.nan))
+    verdict = judge(product(), few)
+    expect(
+        verdict.promoted and "engage was not compared" in " ".join(verdict.reasons), "no data to hold nothing", "hold"
+    )
+    return f"{len(spoiled)} spoiled candidates held, the good one promoted, also where a task has hardly a label"
+
+
 def labels_of_the_gate_window(folder: Path) -> str:
     """16: outcomes that settle at or after the end of validate are turned around; nothing that is fitted may change."""
     graph = fake_graph(members=16, items=16, impressions=900)
@@ -140,5 +241,7 @@ def labels_of_the_gate_window(folder: Path) -> str:
 
 FAULTS = (
     Fault(13, "the gate's bootstrap ranks rows, whatever the scores are like", ranks_rows),
+    Fault(14, "losses within the margin do not add up over promotions", small_losses_do_not_add_up),
+    Fault(15, "every task and its calibration are judged, within bounds of the spec", every_task_and_its_calibration),
     Fault(16, "no outcome that settles in the gate window selects, stops or calibrates", labels_of_the_gate_window),
 )

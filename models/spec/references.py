@@ -33,6 +33,7 @@ def check_references(spec: Spec, file: str) -> None:
         node(f"impressions.{role}.node", column.node)
     _check_keys(spec, file)
     _check_tasks(spec, file)
+    _check_gate(spec, file)
     _check_surfaces(spec, file)
     _check_names(spec, file)
     _check_expectations(spec, file)
@@ -114,6 +115,16 @@ def _check_tasks(spec: Spec, file: str) -> None:
         if name in shown.outcomes:
             raise SpecError(
                 file, f"impressions.context.{name}", "a column known at request time", f"the outcome {name!r}"
+            )
+
+
+def _check_gate(spec: Spec, file: str) -> None:
+    for name, bounds in spec.gate.tasks.items():
+        if name not in spec.tasks:
+            raise SpecError(file, f"gate.tasks.{name}", f"one of the tasks ({', '.join(spec.tasks)})", repr(name))
+        if spec.tasks[name].primary and bounds.margin is not None:
+            raise SpecError(
+                file, f"gate.tasks.{name}.margin", "the primary task's margin at gate.margin", str(bounds.margin)
             )
 
 

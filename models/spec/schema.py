@@ -15,6 +15,7 @@ from models.nn.config import ModelConfig
 from models.spec.counters import Counter, Measure
 from models.spec.edges import Affinity, Densification, Edge, PageRank
 from models.spec.expectations import Expected
+from models.spec.gate import Gate
 from models.spec.part import LONGEST, Filter, Name, Strict, Value, listed_once, shown
 from models.spec.serving import Serving
 from models.spec.windows import WINDOW_ORDER, Span, Windows
@@ -133,15 +134,6 @@ class Task(Strict):
     weight: float = Field(default=1.0, gt=0)
     primary: bool = False
     filter: Filter = Field(default={}, description="rows on which the task is defined; others are masked")
-
-
-class Gate(Strict):
-    """When a candidate may serve: paired non-inferiority to the champion, or to the floor where there is none."""
-
-    margin: float = Field(default=0.002, ge=0, lt=0.5, description="AUC that the candidate may lose, at most")
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    bootstraps: int = Field(default=200, ge=50, le=10_000)
-    floor: Literal["trees"] = "trees"
 
 
 class Oracle(Strict):

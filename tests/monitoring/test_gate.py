@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.faults.gate import Retrainings, product
+from models.bootstrap import UserBootstrap
 from models.spec import Spec
+from models.spec.gate import TaskBounds
 from monitoring.documents import write_frame, write_json
 from monitoring.errors import PredictionsError
 from monitoring.gate import judge, judge_folder
@@ -131,3 +134,100 @@ def test_a_model_against_itself_loses_nothing(seed: int) -> None:
     verdict = judge(with_margin(0.0), same)
     assert verdict.promoted
     assert verdict.metrics["difference"] == {"auc": 0.0, "low": 0.0, "high": 0.0}
+
+
+def calibrated(rows: int = 6000) -> pd.DataFrame:
+    """A good candidate beside champion and floor, calibrated on both tasks."""
+    predictions = fake_predictions(SPEC, rows=rows, noise={"candidate": 0.2, "champion": 0.2, "floor": 1.5})
+    generator = np.random.default_rng(1)
+    likely = generator.beta(2, 4, len(predictions))
+    liked = np.where(predictions["label_click"] == 1, generator.random(len(predictions)) < likely, np.nan)
+    return predictions.assign(label_like=liked, candidate_like=likely, champion_like=likely, floor_like=likely**0.9)
+
+
+CLICK, LIKE = "candidate_click", "candidate_like"
+SPOILED = {
+    "divided by 100": (CLICK, lambda p: p / 100, "gate.mean_ratio"),
+    "times 1.5": (CLICK, lambda p: np.minimum(1.5 * p, 1), "gate.mean_ratio"),
+    "plus .2": (CLICK, lambda p: np.minimum(p + 0.2, 1), "gate.mean_ratio"),
+    "all near their mean": (CLICK, lambda p: p.mean() + (p - p.mean()) / 1000, "gate.ece"),
+    "too sure": (CLICK, lambda p: p**3 / (p**3 + (1 - p) ** 3), "gate.ece"),
+    "another task at random": (LIKE, lambda p: np.random.default_rng(0).permutation(p), "like AUC"),
+    "another task upside down": (LIKE, lambda p: 1 - p, "like AUC"),
+    "another task divided by 100": (LIKE, lambda p: p / 100, "like calibration"),
+    "another task constant": (LIKE, lambda p: 0 * p + 0.3, "0.3000 in every row"),
+    "another task above 1": (LIKE, lambda p: p + 1, "outside 0 to 1"),
+    "another task missing in a row": (LIKE, lambda p: np.where(np.arange(len(p)) == 4, np.nan, p), "missing or"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_every_task_and_its_calibration_are_judged(name: str) -> None:
+    predictions = calibrated()
+    column, spoil, words = SPOILED[name]
+    assert judge(SPEC, predictions).promoted
+    verdict = judge(SPEC, predictions.assign(**{column: spoil(predictions[column].to_numpy())}))
+    assert verdict.decision == "hold"
+    assert any(words in reason for reason in verdict.reasons)
+    json.dumps(verdict.to_json(), allow_nan=False)
+
+
+def test_bounds_of_a_single_task_take_the_place_of_the_gate_s() -> None:
+    predictions = calibrated()
+    predictions[LIKE] /= 2
+    assert not judge(SPEC, predictions).promoted
+    bounds = {"tasks": {"like": TaskBounds(mean_ratio=[0.3, 3.0], ece=0.5)}}
+    assert judge(SPEC.model_copy(update={"gate": SPEC.gate.model_copy(update=bounds)}), predictions).promoted
+
+
+@pytest.mark.parametrize("rows", [150, 300, 800])
+@pytest.mark.parametrize("seed", range(6))
+def test_small_windows_do_not_hold_by_chance(rows: int, seed: int) -> None:
+    predictions = fake_predictions(with_margin(0.2), rows=rows, members=80, noise={"candidate": 0.1}, seed=seed)
+    generator = np.random.default_rng(seed)
+    predictions["label_like"] = (generator.random(len(predictions)) < 0.01).astype(float)
+    predictions["candidate_like"] = generator.uniform(0.005, 0.015, len(predictions))
+    for task in SPEC.tasks:
+        predictions[f"floor_{task}"] = predictions[f"candidate_{task}"]
+    verdict = judge(with_margin(0.2), predictions)
+    assert verdict.promoted, verdict.reasons
+    assert any("like was not compared" in reason for reason in verdict.reasons)
+
+
+def test_a_surface_that_is_off_holds_on_the_primary_task_and_is_said_on_others() -> None:
+    predictions = calibrated()
+    feed = (predictions["surface"] == "feed").to_numpy()
+    verdict = judge(SPEC, predictions.assign(**{CLICK: np.where(feed, predictions[CLICK] / 3, predictions[CLICK])}))
+    assert not verdict.promoted
+    assert any("on feed" in reason and "gate.surface_ratio" in reason for reason in verdict.reasons)
+    less = predictions.assign(**{LIKE: np.where(feed, predictions[LIKE] * 0.7, predictions[LIKE])})
+    assert any("like calibration on feed" in reason for reason in judge(SPEC, less).reasons)
+
+
+def test_a_figure_outside_of_its_own_interval_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions = calibrated(3000)
+    assert judge(SPEC, predictions).promoted
+    drawn = UserBootstrap.draws
+    monkeypatch.setattr(UserBootstrap, "draws", lambda *given: drawn(*given) + 0.2)
+    verdict = judge(SPEC, predictions)
+    assert not verdict.promoted
+    assert "outside of its own interval" in verdict.reasons[0]
+
+
+def test_it_is_not_below_the_floor_and_not_worse_than_an_earlier_version() -> None:
+    noise = {"candidate": 0.8, "champion": 1.2, "version_3": 0.4, "floor": 2.0}
+    verdict = judge(SPEC, fake_predictions(SPEC, noise=noise), {"champion": "4"}, "3")
+    assert verdict.best == "3"
+    assert not verdict.promoted
+    assert "of the version 3" in verdict.reasons[0]
+    better = judge(SPEC, fake_predictions(SPEC, noise={**noise, "candidate": 0.05}), {"champion": "4"}, "3")
+    assert (better.promoted, better.best) == (True, None)
+    below = judge(SPEC, fake_predictions(SPEC, noise={**noise, "version_3": 1.2, "floor": 0.5}), {"champion": "4"})
+    assert "below the floor" in below.reasons[0]
+    broken = fake_predictions(SPEC, noise={**noise, "candidate": 0.1}).assign(version_3_click=np.nan)
+    assert any("not compared with" in reason for reason in judge(SPEC, broken).reasons)
+
+
+def test_losses_within_the_margin_do_not_add_up() -> None:
+    found = Retrainings(product(), rows=8000).run([0.0009] * 24)
+    assert found[0] - min(found) <= 1.25 * product().gate.margin

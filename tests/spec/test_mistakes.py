@@ -38,6 +38,10 @@ MISTAKES = [
         put("edges.clicked.attributes", {"hour": "number", "Hour": "category"}),
         *("edges.clicked.attributes.hour", "a name of its own", "edges.clicked.attributes.Hour"),
     ),
+    (put("gate", {"tasks": {"clack": {}}}), "gate.tasks.clack", "one of the tasks (click)", "'clack'"),
+    (put("gate", {"tasks": {"click": {"margin": 0.1}}}), "gate.tasks.click.margin", "gate.margin", "0.1"),
+    (put("gate", {"mean_ratio": [1.2, 0.8]}), "gate.mean_ratio", "two numbers around 1", "[1.2, 0.8]"),
+    (put("gate", {"best_of": 0}), "gate.best_of", "greater than or equal to 1", "0"),
     (put("tasks.read", {"label": "clicked", "primary": True}), "tasks", "exactly one task with", "['click', 'read']"),
     (put("tasks.click.primary", False), "tasks", "exactly one task with", "[]"),
     (

@@ -1,0 +1,86 @@
+"""Whether probabilities mean what they say: sum of the probabilities over sum of the labels, and ECE, within bounds.
+
+A bound holds a candidate only where chance does not explain it: the whole interval of the ratio lies outside, or what
+is left of ECE is above the bound when each bin's gap is made smaller by its own error. So small windows hold nothing.
+"""
+
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from models import metrics
+from models.bootstrap import UserBootstrap, interval
+from models.spec import Spec
+from monitoring.differences import ENOUGH, Finding
+from monitoring.measure import SEED
+from monitoring.predictions import Scored
+
+
+def calibration(spec: Spec, rows: Scored, task: str, reference: str | None) -> tuple[dict[str, Any], list[Finding]]:
+    """The candidate's calibration on one task: figures, and what they mean for the promotion.
+
+    ``reference``: a scorer beside the candidate. Of a task that is not the primary one, an ECE above the bound is a
+    reason to hold only where the reference's is lower by more than the bound. Surfaces have bounds on the primary task;
+    on the others what is outside is said.
+    """
+    bootstrap = UserBootstrap(rows.members, spec.gate.bootstraps, SEED)
+    scores, primary = rows.scores["candidate"], task == spec.primary_task
+    found: dict[str, Any] = {"ece": _ece(spec, bootstrap, rows.labels, scores)}
+    bound = spec.gate.ece_of(task)
+    excused = not primary and reference is not None
+    before = metrics.ece(rows.labels, rows.scores[reference]) if excused and reference else 0.0
+    findings = []
+    if found["ece"]["low"] > bound and (not excused or found["ece"]["value"] - before > bound):
+        findings.append(
+            Finding(
+                True,
+                f"{task} calibration: the expected calibration error is {found['ece']['value']:.4f}, at least "
+                f"{found['ece']['low']:.4f} beyond chance; at most {bound} is allowed (gate.ece).",
+            )
+        )
+    findings += _ratios(spec, bootstrap, rows, task, found)
+    return found, findings
+
+
+def _ece(spec: Spec, bootstrap: UserBootstrap, labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """ECE, and what of it is beyond chance at the gate's confidence, bin by bin."""
+    gaps = bootstrap.gaps(labels, scores)
+    beyond = np.abs(gaps[:, 0]) - NormalDist().inv_cdf(spec.gate.confidence) * gaps[:, 1:].std(axis=1)
+    return {"value": metrics.ece(labels, scores), "low": float(np.maximum(beyond, 0).sum() / max(len(labels), 1))}
+
+
+def _ratios(spec: Spec, bootstrap: UserBootstrap, rows: Scored, task: str, found: dict[str, Any]) -> list[Finding]:
+    """The mean ratio over all rows and by surface; what is found is added to ``found``."""
+    gate, scores, findings = spec.gate, rows.scores["candidate"], []
+    surface = rows.rows["surface"].to_numpy()
+    everywhere = np.ones(len(scores), dtype=bool)
+    found["surfaces"] = {}
+    for name, part in (("", everywhere), *((name, surface == name) for name in spec.impressions.surfaces)):
+        if rows.labels[part].sum() < ENOUGH:
+            continue
+        ratio = _ratio(bootstrap, rows.labels, scores, part, gate.confidence)
+        on = f"{task} calibration{f' on {name}' if name else ''}: the probabilities are {ratio['value']:.3f} times"
+        on += f" the labels [{ratio['low']:.3f}, {ratio['high']:.3f}]"
+        low, high = gate.ratio_of(task)
+        if not name:
+            found["ratio"] = ratio
+            if ratio["low"] > high or ratio["high"] < low:
+                findings.append(Finding(True, f"{on}; {low} to {high} is allowed (gate.mean_ratio)."))
+            continue
+        found["surfaces"][name] = ratio
+        lowest, highest = gate.surface_ratio
+        if task == spec.primary_task and (ratio["low"] > highest or ratio["high"] < lowest):
+            findings.append(Finding(True, f"{on}; {lowest} to {highest} is allowed (gate.surface_ratio)."))
+        elif ratio["low"] > high or ratio["high"] < low:
+            findings.append(Finding(False, f"{on}: outside {low} to {high}, which holds nothing on one surface."))
+    return findings
+
+
+def _ratio(
+    bootstrap: UserBootstrap, labels: np.ndarray, scores: np.ndarray, part: np.ndarray, confidence: float
+) -> dict[str, float]:
+    predicted, observed = bootstrap.columns(bootstrap.user[part], scores[part], labels[part])
+    # a draw without a positive label has no ratio
+    low, high = interval(predicted / np.where(observed > 0, observed, np.nan), confidence)
+    return {"value": float(scores[part].sum() / labels[part].sum()), "low": low, "high": high}
