@@ -40,6 +40,10 @@ def calibration(spec: Spec, rows: Scored, task: str, reference: str | None) -> t
             )
         )
     findings += _ratios(spec, bootstrap, rows, task, found)
+    if not any(finding.holds for finding in findings):
+        ratio = f"; the probabilities are {found['ratio']['value']:.3f} times the labels" if "ratio" in found else ""
+        said = f"{task} calibration is within its bounds: expected error {found['ece']['value']:.4f}{ratio}."
+        findings.append(Finding(False, said))
     return found, findings
 
 

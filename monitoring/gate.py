@@ -141,7 +141,8 @@ def _primary(
     findings = [differences.not_worse(reference, reference)]
     has_floor = "floor" in rows.scores and not _broken(rows.scores["floor"], "floor", task)
     if has_floor:
-        findings.append(differences.above_floor())
+        above = differences.above_floor()
+        findings += [above] if above.holds or reference != "floor" else []
     earlier = {version_scorer(version): f"version {version}" for version in whole}
     against = {scorer: differences.not_worse(scorer, name) for scorer, name in earlier.items()}
     findings += [finding for finding in against.values() if finding.holds]
