@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from models.addresses import sqlite_address
+
 
 @dataclass(frozen=True)
 class Services:
@@ -25,7 +27,7 @@ class Services:
         state = state.resolve()
         return cls(
             run=run,
-            tracking_uri=f"sqlite:///{state}/mlflow/mlflow.db",
+            tracking_uri=sqlite_address(state / "mlflow" / "mlflow.db"),
             feature_store=str(feature_store.resolve()),
             state=str(state),
             features=str(state / "scratch" if scratch else state),

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from components.services import Services
+from models.system import system_error
 
 if TYPE_CHECKING:
     from models.spec import Spec
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 SAID = "| "
 """Prefix of lines meant for the person at the terminal; the rest of a component's output is for the log."""
+SURPRISE = "an error that was not foreseen; the end of the log:"
+_PACKAGES = ("components", "feature_repo", "models", "monitoring", "pipelines", "serving")
 
 
 SPEC = "spec"
@@ -50,23 +53,38 @@ class Step(AbstractContextManager["Step"]):
         _log_to_stdout()
         say(f"{self.name}: started")
         self._started = time.monotonic()
-        self.spec = read_spec(self._artifact)
-        self.ledger = Ledger(self.services.tracking_uri, self.services.run, experiment=self.spec.name)
-        if not self.ledger.has(SPEC):
-            self.ledger.note(SPEC, self.spec.model_dump(mode="json", by_alias=True))
-        self._entry = self.ledger.step(self.name)
-        self._entry.__enter__()
+        try:
+            self.spec = read_spec(self._artifact)
+            self.ledger = Ledger(self.services.tracking_uri, self.services.run, experiment=self.spec.name)
+            if not self.ledger.has(SPEC):
+                self.ledger.note(SPEC, self.spec.model_dump(mode="json", by_alias=True))
+            self._entry = self.ledger.step(self.name)
+            self._entry.__enter__()
+        except Exception as error:
+            self._say_failed(error)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entry.__exit__(kind, error, trace)
-        seconds = time.monotonic() - self._started
+        try:
+            self._entry.__exit__(kind, error, trace)
+        except Exception as unwritten:  # the ledger's own
+            self._say_failed(error or unwritten)
+            raise
         if error is None:
-            say(f"{self.name}: done in {seconds:.1f} s")
+            say(f"{self.name}: done in {time.monotonic() - self._started:.1f} s")
         else:
-            say(f"{self.name}: FAILED after {seconds:.1f} s: {type(error).__name__}: {error}")
+            self._say_failed(error)
+
+    def _say_failed(self, error: BaseException) -> None:
+        """What was wrong; of an error that nobody foresaw, the terminal shows the trace too (``SURPRISE``)."""
+        seconds, said = time.monotonic() - self._started, system_error(error)
+        foreseen = said is not None or type(error).__module__.partition(".")[0] in _PACKAGES
+        say(f"{self.name}: FAILED after {seconds:.1f} s: {type(error).__name__}: {said or error}")
+        if not foreseen:
+            say(f"{self.name}: {SURPRISE}")
 
 
 def _log_to_stdout() -> None:

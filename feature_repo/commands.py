@@ -13,13 +13,14 @@ from feature_repo.stores.errors import ConflictError, RetrievalInputError, RowIn
 from feature_repo.stream.errors import StreamError
 from models.clock import ClockError, length_of
 from models.spec import SpecError
+from models.system import system_error
 
 _KNOWN: tuple[type[Exception], ...] = (
     *(ClockError, NotAppliedError, QualityError, SourceError, SpecError, StreamError, TableError),
     *(ConflictError, RetrievalInputError, RowInputError, UnsupportedError),
-    *(OSError, UnicodeError),
+    UnicodeError,
 )
-"""What a command ends with a line for, Redis's own errors beside."""
+"""What a command ends with a line for; so it does for the system's and Redis's own errors."""
 CONFIG = Path(__file__).resolve().parent / "feature_store.yaml"
 
 
@@ -32,9 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         from redis.exceptions import RedisError
 
-        if not isinstance(error, (*_KNOWN, RedisError)):
+        said = str(error) if isinstance(error, (*_KNOWN, RedisError)) else system_error(error)
+        if said is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {said}", file=sys.stderr)
         return 1
 
 

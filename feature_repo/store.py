@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from feature_repo.errors import NotAppliedError
+from models.addresses import sqlite_address, sqlite_file
 from models.documents import DocumentError, document_text
 from models.yaml_documents import read_document
 
@@ -78,11 +79,11 @@ def _filled(value: Any) -> Any:
 def _embed(document: dict[str, Any], folder: Path | None, beside: Path) -> None:
     """Absolute paths for the embedded parts, so that a store works from any working folder."""
     registry, online = document["registry"], document["online_store"]
-    prefix = "sqlite:///"
-    if registry["path"].startswith(prefix):
-        file = (folder / "registry.db") if folder else beside / registry["path"].removeprefix(prefix)
+    found = sqlite_file(registry["path"], beside)
+    if found is not None:
+        file = (folder / "registry.db") if folder else found
         file.parent.mkdir(parents=True, exist_ok=True)
-        registry["path"] = f"{prefix}{file.resolve()}"
+        registry["path"] = sqlite_address(file)
         _let_readers_read(file)
     if "path" in online:
         file = (folder / "online.db") if folder else beside / online["path"]

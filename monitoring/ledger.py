@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlparse
 
+from models.addresses import sqlite_file
 from monitoring.documents import plain
 from monitoring.errors import LedgerError
 from monitoring.record import LedgerRecord, Step
@@ -240,7 +240,7 @@ def _client(tracking_uri: str) -> Any:
         logging.getLogger(name).setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
-    database = _database(tracking_uri)
+    database = sqlite_file(tracking_uri)
     try:
         if database:
             database.parent.mkdir(parents=True, exist_ok=True)
@@ -252,15 +252,9 @@ def _client(tracking_uri: str) -> Any:
         ) from error
 
 
-def _database(tracking_uri: str) -> Path | None:
-    """The file of a local SQLite database; None for a server."""
-    parts = urlparse(tracking_uri)
-    return Path(unquote(parts.path)[1:]).resolve() if parts.scheme == "sqlite" else None
-
-
 def _artifacts(tracking_uri: str) -> str | None:
     """Where artifacts lie: beside the database if it is a local file, else where the server says."""
-    database = _database(tracking_uri)
+    database = sqlite_file(tracking_uri)
     return (database.parent / "artifacts").as_uri() if database else None
 
 

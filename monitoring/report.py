@@ -7,6 +7,7 @@ What it reads of the record, each where it is there: the artifacts ``metrics.jso
 
 import json
 import logging
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -165,7 +166,7 @@ def _headline(record: LedgerRecord) -> dict[str, Any]:
 def _mlflow_command(tracking_uri: str) -> str:
     if tracking_uri.startswith(("http://", "https://")):
         return f"open {tracking_uri}"
-    return f"MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri {tracking_uri}"
+    return f"MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri {shlex.quote(tracking_uri)}"
 
 
 def _by_scorer(metrics: dict[str, Any], window: str, task: str) -> dict[str, dict[str, Any]]:

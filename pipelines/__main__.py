@@ -10,6 +10,7 @@ from typing import Any
 from components.services import Services
 from models.documents import read_json
 from models.spec import SpecError
+from models.system import system_error
 from pipelines.catalogue import PIPELINES, compile_pipeline
 from pipelines.errors import RunError, SubmitError
 from pipelines.local import run_local
@@ -28,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; run the same command again to start over", file=sys.stderr)
         return 130
+    except Exception as error:
+        said = system_error(error)
+        if said is None:
+            raise
+        print(f"error: {said}", file=sys.stderr)
+        return 1
 
 
 def _local(options: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """What a person sees of a local run: the steps' own lines and progress; everything goes to the log."""
 
+import contextlib
 import re
 import sys
 import time
@@ -8,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from components.step import SAID
+from components.step import SAID, SURPRISE
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_FAILED = re.compile(r": FAILED after [\d.]+ s: ")
 _PROGRESS = re.compile(r"\d+%\|")
 
 
@@ -27,6 +29,8 @@ class Console:
         self._of_task: deque[str] = deque(maxlen=15)
         self.failed: list[str] = []
         """The last lines of the first task that failed."""
+        self.told = self.surprised = False
+        """Whether a step has said why it failed, and whether nobody foresaw that."""
 
     def __enter__(self) -> "Console":
         self._streams: tuple[TextIO, TextIO] = (sys.stdout, sys.stderr)
@@ -37,7 +41,8 @@ class Console:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.stdout, sys.stderr = self._streams
-        self._log.close()
+        with contextlib.suppress(OSError):
+            self._log.close()
 
     def write(self, text: str) -> int:
         """Take what is printed; act on whole lines."""
@@ -48,17 +53,25 @@ class Console:
 
     def flush(self) -> None:
         """Write the log through."""
-        self._log.flush()
+        self._keep()
+
+    def _keep(self, line: str | None = None) -> None:
+        """Into the log; on a full disk the terminal goes on alone."""
+        with contextlib.suppress(OSError):
+            if line is not None:
+                self._log.write(line + "\n")
+            self._log.flush()
 
     def isatty(self) -> bool:
         """Colours and cursor movements are not wanted."""
         return False
 
     def _line(self, line: str) -> None:
-        self._log.write(line + "\n")
-        self._log.flush()
+        self._keep(line)
         text = line.strip()
         if text.startswith(SAID.strip()):
+            self.told |= _FAILED.search(text) is not None
+            self.surprised |= text.endswith(SURPRISE)
             print(text[len(SAID) :], file=self._streams[0], flush=True)
         elif _PROGRESS.search(text):
             self._progress(text)

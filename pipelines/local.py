@@ -103,6 +103,7 @@ def _run(compiled: Path, values: dict[str, object], root: Path, log: Path) -> No
         else:
             failure = None
     if failure is not None:
-        print("\n".join(console.failed), file=sys.stderr)
+        if console.surprised or not console.told:
+            print("\n".join(console.failed), file=sys.stderr)
         said = COLOUR.sub("", str(failure))
         raise RunError(f"{said} The whole log: {log}. Mend the cause and run the same command again.") from failure

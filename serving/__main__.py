@@ -5,6 +5,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+from models.system import system_error
 from serving import endpoint, model_options
 from serving.deployment import command as deployment
 from serving.deployment.errors import DeploymentError, VerdictError
@@ -27,6 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
         return commands.get(options.command, deployment.run)(options)
     except _ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:
+        said = system_error(error)
+        if said is None:
+            raise
+        print(f"error: {said}", file=sys.stderr)
         return 1
 
 

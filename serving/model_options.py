@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from models.addresses import sqlite_address
 from serving.deployment.record import last_served
 from serving.errors import RegistryError
 from serving.registry import Registry
@@ -20,7 +21,7 @@ def find(options: argparse.Namespace) -> tuple[Registry, str]:
     database = options.state / "mlflow" / "mlflow.db"
     if options.tracking_uri is None and not database.is_file():
         raise RegistryError(f"{database}: expected the registry of a run; found none. Run `make demo` first.")
-    registry = Registry(options.tracking_uri or f"sqlite:///{database.resolve()}")
+    registry = Registry(options.tracking_uri or sqlite_address(database))
     names = registry.names() if options.model is None else [options.model]
     if len(names) == 1:
         return registry, names[0]

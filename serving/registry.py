@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.addresses import sqlite_file
 from models.served import model_name
 from serving.bundle import SIGNATURE, read_bundle
 from serving.errors import RegistryError
@@ -35,7 +36,7 @@ _ARTIFACTS = "bundle"
 
 
 class Registry:
-    """Versions of one or more models at a tracking URI (``sqlite:///<absolute path>`` or an MLflow server)."""
+    """Versions of one or more models at a tracking URI (``models.addresses.sqlite_address`` or an MLflow server)."""
 
     def __init__(self, tracking_uri: str) -> None:
         self.tracking_uri = tracking_uri
@@ -218,7 +219,7 @@ class Registry:
             os.environ.setdefault(variable, value)
         from mlflow import MlflowClient
 
-        path = _database(self.tracking_uri)
+        path = sqlite_file(self.tracking_uri)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
@@ -230,7 +231,7 @@ class Registry:
         found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        path = _database(self.tracking_uri)
+        path = sqlite_file(self.tracking_uri)
         location = None if path is None else (path.parent / "artifacts").resolve().as_uri()
         try:
             return str(client.create_experiment(name, artifact_location=location))
@@ -291,9 +292,3 @@ def _intact(name: str, version: str, folder: Path, expected: str) -> bool:
     except RegistryError:
         return False
     return True
-
-
-def _database(tracking_uri: str) -> Path | None:
-    """The path of an SQLite database, None for a server."""
-    prefix = "sqlite:///"
-    return Path(tracking_uri.removeprefix(prefix)) if tracking_uri.startswith(prefix) else None

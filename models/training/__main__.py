@@ -12,6 +12,7 @@ from models.graph.errors import GraphError
 from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
 from models.nn.errors import ConfigError
+from models.system import system_error
 from models.training.bounds import out_of_bounds
 from models.training.config import TrainingConfig
 from models.training.distributed import process_group, ranks
@@ -48,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
     except (TrainingError, ConfigError, GraphError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except Exception as error:
+        said = system_error(error)
+        if said is None:
+            raise
+        print(said, file=sys.stderr)
         return 1
     if together.leads:
         print(f"{found['epochs']} epochs in {found['seconds']:.0f} s: {chosen.out}")

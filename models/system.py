@@ -1,0 +1,44 @@
+"""What the system refused (a full disk, a path that may not be written) as one sentence, whoever ran into it."""
+
+import errno
+
+_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
+_SIGNS = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded")
+"""How libraries that do not raise OSError say that there is no room."""
+_DATABASE = ("unable to open database file", "disk I/O error", "attempt to write a readonly database")
+
+
+def system_error(error: BaseException) -> str | None:
+    """One line for an error of the system, or for one that was raised from it; None for every other error."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ConnectionError | TimeoutError):
+            return (
+                f"a service: expected an answer; found: {seen or type(seen).__name__}. Is it up, and its address right?"
+            )
+        if isinstance(seen, OSError):
+            return _of_system(seen)
+        if sign := _sign(str(seen), _SIGNS):
+            return f"the disk: expected room to write; found: {sign}. Free it, or choose another folder"
+        if sign := _sign(str(seen), _DATABASE):
+            return f"a database: expected a file that can be written; found: {sign}. Free the disk, or check its rights"
+        seen = seen.__cause__
+    return None
+
+
+def _of_system(error: OSError) -> str:
+    where = error.filename or error.filename2 or "the disk"
+    where = where.decode(errors="replace") if isinstance(where, bytes) else str(where)
+    found = error.strerror or str(error) or type(error).__name__
+    if error.errno in _ROOM or _sign(found, _SIGNS):
+        return f"{where:.300}: expected room to write; found: {found}. Free the disk, or choose another folder"
+    if error.errno in _RIGHTS:
+        return f"{where:.300}: expected a place that may be read and written; found: {found}. Check its rights"
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{where:.100}...: expected a name that the file system can hold; found: {found}. Choose a shorter one"
+    return f"{where:.300}: expected a file or folder that can be used; found: {found}. Choose another one"
+
+
+def _sign(text: str, signs: tuple[str, ...]) -> str | None:
+    return next((sign for sign in signs if sign in text), None)
