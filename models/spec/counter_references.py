@@ -1,5 +1,7 @@
 """What counters and measures say about tasks, outcomes and the item's features must hold."""
 
+from collections import Counter
+
 from models.counters.columns import OVERALL, columns_of, feature_columns
 from models.counters.plan import plans
 from models.spec.counters import ROLES
@@ -49,7 +51,7 @@ def _check_counter(spec: Spec, file: str, name: str, known: list[str]) -> None:
     for column in counter.filter:
         if column in spec.impressions.outcomes:
             raise SpecError(file, f"{where}.filter", "columns known at request time", f"the outcome {column!r}")
-    rates = [*spec.tasks, *spec.measures]
+    rates = {**spec.tasks, **spec.measures}
     for place, rate in enumerate(counter.rates or []):
         if rate not in rates:
             raise SpecError(file, f"{where}.rates.{place}", f"a task or measure ({', '.join(rates)})", repr(rate))
@@ -64,7 +66,8 @@ def _check_columns(spec: Spec, file: str) -> None:
     owners: dict[str, str] = {}
     for name, plan in plans(spec).items():
         columns = [column for column, _ in columns_of(plan)]
+        counts = Counter(columns)
         for column in [*columns, *(feature_columns(spec, name) if name != OVERALL else [])]:
             owner = owners.setdefault(column.lower(), name)
-            if owner != name or columns.count(column) > 1:
+            if owner != name or counts[column] > 1:
                 raise SpecError(file, f"counters.{name}", f"a column {column!r} of its own", f"another, of {owner}")

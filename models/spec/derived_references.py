@@ -17,8 +17,9 @@ def check_derived(spec: Spec, file: str) -> None:
     _check_fan_outs(spec, file)
     for name, affinity in spec.affinities.items():
         _check_affinity(spec, file, f"affinities.{name}", affinity)
+    vectors = _vectors(spec) if spec.densification else {}
     for name, dense in spec.densification.items():
-        _check_densification(spec, file, f"densification.{name}", dense)
+        _check_densification(spec, file, f"densification.{name}", dense, vectors)
     known = ends(spec) if spec.pageranks else {}
     for name, rank in spec.pageranks.items():
         _check_pagerank(spec, file, f"pageranks.{name}", rank, known)
@@ -98,12 +99,20 @@ def _check_affinity(spec: Spec, file: str, key: str, affinity: Affinity) -> None
     _check_domain(spec, file, key, affinity.domain)
 
 
-def _check_densification(spec: Spec, file: str, key: str, dense: Densification) -> None:
+def _vectors(spec: Spec) -> dict[str, dict[str, None]]:
+    """By node type: its vector features, in order."""
+    return {
+        name: {feature.name: None for view in node.views.values() for feature in view.typed if feature.kind == "vector"}
+        for name, node in spec.nodes.items()
+    }
+
+
+def _check_densification(
+    spec: Spec, file: str, key: str, dense: Densification, vectors: dict[str, dict[str, None]]
+) -> None:
     _check_node(spec, file, f"{key}.node", dense.node)
-    features = [feature for view in spec.nodes[dense.node].views.values() for feature in view.typed]
-    vectors = [feature.name for feature in features if feature.kind == "vector"]
-    if dense.feature not in vectors:
-        expected = f"a vector feature of {dense.node!r} ({', '.join(vectors) or 'it has none'})"
+    if dense.feature not in vectors[dense.node]:
+        expected = f"a vector feature of {dense.node!r} ({', '.join(vectors[dense.node]) or 'it has none'})"
         raise SpecError(file, f"{key}.feature", expected, repr(dense.feature))
     if dense.degree_of is not None:
         _check_edge(spec, file, f"{key}.degree_of", dense.degree_of)

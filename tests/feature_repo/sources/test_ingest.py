@@ -11,7 +11,7 @@ import pytest
 from feature_repo.errors import SourceError, TableError
 from feature_repo.sources import adapter, check, end_of_data, ingest, read_manifest, read_table
 from models.spec import SpecError, parse_spec
-from tests.feature_repo.sources.fakes import install_adapter, instants, small_spec, small_tables
+from tests.feature_repo.sources.fakes import TABLES, install_adapter, instants, small_spec, small_tables
 
 
 @pytest.fixture
@@ -109,6 +109,27 @@ def test_the_spec_is_checked_before_anything_is_read(monkeypatch: pytest.MonkeyP
     with pytest.raises(SpecError, match=r"^configs/small.yaml: "):
         check(small_spec(), "configs/small.yaml")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "said"),
+    [
+        ("further", ("a", "A"), r"table 'further', column 'a': expected a name of its own, upper or lower case alike"),
+        ("further", ("File_Row_Number",), r"column 'File_Row_Number': .* which DuckDB adds to a file"),
+        ("further", ("filename", "b"), "column 'filename'"),
+        ("Impressions", ("a",), "table 'Impressions': expected a name of its own; found 'impressions' as well"),
+        ("counter_{counter}", ("a",), "expected a name that no counter's table has"),
+        ("Counter_Overall", ("a",), "expected a name that no counter's table has"),
+    ],
+)
+def test_tables_and_columns_of_an_adapter_have_names_of_their_own(
+    table: str, columns: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = small_spec()
+    name = table.format(counter=next(iter(spec.counters)))
+    install_adapter(monkeypatch, lambda spec, data: {}, {**TABLES, name: columns})
+    with pytest.raises(SourceError, match=said):
+        check(spec)
 
 
 @pytest.mark.parametrize("name", ["kuairnd", "ingest", "../kuairand", ""])
