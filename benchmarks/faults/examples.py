@@ -14,7 +14,9 @@ def examples_run(folder: Path) -> str:
     found = [one for page in pages() for one in examples(page) if one.language not in NOT_EXAMPLES]
     silent = [str(one) for one in found if one.reason and len(one.reason.split()) < 4]
     expect(not silent, "a reason for every example that is not run", silent)
-    ours = [one for one in found if not one.reason and _quick(one)]
+    ours = sorted(
+        (one for one in found if not one.reason and _quick(one)), key=lambda one: one.page != "docs/serving.md"
+    )
     with example_place(folder) as place:
         for one in ours:
             run(one, place)
