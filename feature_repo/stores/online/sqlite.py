@@ -23,8 +23,8 @@ _KEYS = 10_000  # SQLite takes 32,766 variables a statement
 _BEHIND = f"""
     INSERT INTO {TABLE} (key, row) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET row = excluded.row
     WHERE substr({TABLE}.row, 1, {MOMENTS}) <= substr(excluded.row, 1, {MOMENTS})
-    OR substr({TABLE}.row, 1, {MOMENT}) > ?
 """
+_EVENT = f"substr({TABLE}.row, 1, {MOMENT})"
 
 
 class PackedSqliteOnlineStoreConfig(FeastConfigBaseModel):
@@ -71,10 +71,9 @@ class SqliteRows:
 
     def write_newest(self, pairs: Sequence[tuple[bytes, bytes]], latest: int | None = None) -> None:
         """See ``RowStore``."""
-        bound = moment_bytes(latest)
-        by_key = sorted(pairs, key=itemgetter(0))  # neighbours at once
+        statement = _BEHIND if latest is None else f"{_BEHIND} OR {_EVENT} > x'{moment_bytes(latest).hex()}'"
         with self._writing() as connection:
-            connection.executemany(_BEHIND, [(key, row, bound) for key, row in by_key])
+            connection.executemany(statement, sorted(pairs, key=itemgetter(0)))  # by key: neighbours at once
 
     def change(self, keys: Sequence[bytes], change: Change) -> None:
         """See ``RowStore``."""
