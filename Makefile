@@ -16,7 +16,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup java redis load chromium demo compare test lint bench verify-real clean
+.PHONY: help setup java redis load chromium demo compare test lint bench faults verify-real clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -51,6 +51,9 @@ compare: $(READY) ## single-domain against cross-domain, with the difference's i
 
 test: $(READY) java redis chromium ## the test suite
 	@$(PY) -m pytest -m "not real_logs"
+
+faults: $(READY) redis chromium ## every fault that was found in use, tried again from the outside: held or broken
+	@$(PY) -m benchmarks.faults
 
 verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pure
 	@test -n "$(DATA)" || { echo "DATA: expected the KuaiRand-Pure folder, found nothing. Run: make verify-real DATA=../shared/data/kuairand_pure"; exit 2; }

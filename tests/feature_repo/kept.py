@@ -77,7 +77,7 @@ def kept_spec(**views: dict[str, Any]) -> Spec:
     """The product's spec; parts of views can be added or replaced by view name."""
     document = yaml.safe_load(tiny.TEXT)
     document["counters"] = {}
-    profile = {"table": "profile", "created": "written", "features": {"score": "number", "country": "category"}}
+    profile = {"table": "profile", "created": "written", "features": {"points": "number", "country": "category"}}
     member = {"profile": profile, "streaks": {"table": "streaks", "ttl_days": 3, "features": {"streak": "number"}}}
     posts = {"table": "posts", "features": {"visits": "number"}}
     document["nodes"]["member"]["views"] = {name: {**view, **views.get(name, {})} for name, view in member.items()}
@@ -88,7 +88,7 @@ def kept_spec(**views: dict[str, Any]) -> Spec:
 def write(tables: Path, view: str, *rows: tuple[Any, ...]) -> None:
     """Write a view's table; rows are (key, valid_from[, written], features ...) with times as days since the start."""
     columns = {
-        "profile": ["member_id", "valid_from", "written", "score", "country"],
+        "profile": ["member_id", "valid_from", "written", "points", "country"],
         "streaks": ["member_id", "valid_from", "streak"],
         "posts": ["post_id", "valid_from", "visits"],
     }[view]

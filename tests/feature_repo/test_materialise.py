@@ -27,10 +27,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 
 def test_what_is_visible_at_the_moment_is_written_and_nothing_later(own: Kept) -> None:
     assert own.run(at(4)) == {"profile": 5, "streaks": 5, "posts": 3, "recent_activities": 5}
-    assert own.read("profile", "score", MEMBERS) == pytest.approx(MEMBERS)
+    assert own.read("profile", "points", MEMBERS) == pytest.approx(MEMBERS)
     assert own.read("posts", "visits", POSTS) == [300.0, 301.0, 302.0]
     own.run(at(4) + 1)
-    assert own.read("profile", "score", [*MEMBERS, 99])[:-1] == pytest.approx([m + 0.4 for m in MEMBERS])
+    assert own.read("profile", "points", [*MEMBERS, 99])[:-1] == pytest.approx([m + 0.4 for m in MEMBERS])
     assert own.read("posts", "visits", [*POSTS, "p9"]) == [400.0, 401.0, 402.0, None]
 
 

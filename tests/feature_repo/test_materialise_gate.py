@@ -19,49 +19,49 @@ def _expecting(product: Kept, **parts: Any) -> Kept:
 
 
 def test_a_view_that_fails_keeps_its_last_good_values_and_the_others_go_on(own: Kept) -> None:
-    own = _expecting(own, score={"nulls": 0.1, "max": 10})
+    own = _expecting(own, points={"nulls": 0.1, "max": 10})
     own.run(at(6))
-    before, records = own.read("profile", "score", MEMBERS), own.records()
+    before, records = own.read("profile", "points", MEMBERS), own.records()
     own.write("profile", *((m, 7, 7, None if m == 1 else 50.0, "x") for m in MEMBERS))
     own.write("posts", ("p1", 7, 1_000.0))
     done = own.run(at(8))
     assert list(done) == ["streaks", "posts", "recent_activities"]
     (nulls, largest) = done.refused["profile"]
     assert str(nulls).startswith(
-        "view profile, score: expected no value for at most 0.1 of the keys; found 0.2 (1 of 5"
+        "view profile, points: expected no value for at most 0.1 of the keys; found 0.2 (1 of 5"
     )
     assert largest.found == "50"
-    assert own.read("profile", "score", MEMBERS) == before
+    assert own.read("profile", "points", MEMBERS) == before
     assert own.read("posts", "visits", ["p1"]) == [1_000.0]
     assert own.records()["profile.json"] == records["profile.json"]
     intervals = own.store.get_feature_view("profile").materialization_intervals
     assert [end for _, end in intervals] == [kept.moment(6) - timedelta(microseconds=1)]
     own.write("profile", *((m, 7, 7, 5.0, "x") for m in MEMBERS))
     assert own.run(at(8), since_last=True)["profile"] == 5
-    assert own.read("profile", "score", MEMBERS) == [5.0] * 5
+    assert own.read("profile", "points", MEMBERS) == [5.0] * 5
 
 
 def test_a_view_without_good_values_is_an_error_after_the_others_were_written(own: Kept) -> None:
-    own = _expecting(own, score={"max": 3})
-    with pytest.raises(QualityError, match=r"view profile, score: expected values of at most 3; found 5\.4"):
+    own = _expecting(own, points={"max": 3})
+    with pytest.raises(QualityError, match=r"view profile, points: expected values of at most 3; found 5\.4"):
         own.run()
-    assert own.read("profile", "score", MEMBERS) == [None] * 5
+    assert own.read("profile", "points", MEMBERS) == [None] * 5
     assert None not in own.read("posts", "visits", POSTS)
     assert "profile.json" not in own.records()
 
 
 def test_drift_is_judged_against_the_last_good_values_and_not_the_refused_ones(own: Kept) -> None:
-    own = _expecting(own, country={"drift": 0.2}, score={"drift": 0.2})
+    own = _expecting(own, country={"drift": 0.2}, points={"drift": 0.2})
 
-    def shift(day: int, share: float, score: float) -> list[str]:
-        rows = ((m, day, day, m % 7 + score, "a" if m < 200 * share else "b") for m in range(200))
+    def shift(day: int, share: float, points: float) -> list[str]:
+        rows = ((m, day, day, m % 7 + points, "a" if m < 200 * share else "b") for m in range(200))
         own.write("profile", *rows)
         refused = materialize(own.store, own.spec, at(day + 1), state=own.state).refused.get("profile", [])
         return [str(finding.feature) for finding in refused]
 
     assert shift(1, 0.5, 0.0) == []
     assert shift(2, 0.65, 0.0) == []
-    assert shift(3, 0.9, 3.0) == ["country", "score"]
+    assert shift(3, 0.9, 3.0) == ["country", "points"]
     assert shift(4, 0.9, 0.0) == ["country"]  # refused values are no measure for the next
     assert shift(5, 0.8, 0.0) == []
 

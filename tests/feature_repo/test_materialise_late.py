@@ -42,14 +42,14 @@ def test_since_the_last_run_finds_what_was_written_since_however_old_its_event_i
     old = [(1, 5, 5, 1.0, "a"), (2, 1, 1, 2.0, "b"), (3, 9, 1, 3.0, "c")]
     own.write("profile", *old)
     own.run(at(6))
-    assert own.read("profile", "score", [1, 2, 3, 4]) == [1.0, 2.0, None, None]
+    assert own.read("profile", "points", [1, 2, 3, 4]) == [1.0, 2.0, None, None]
     in_place = (2, 1, 1, 2.5, "b")  # its created time says that nothing has changed
     own.write("profile", old[0], in_place, old[2], (4, 0, 7, 4.0, "d"))
     # Member 1 is within the overlap, 3 has become visible, 4 was written since.
     assert own.run(at(10), since_last=True)["profile"] == 3
-    assert own.read("profile", "score", [1, 2, 3, 4]) == [1.0, 2.0, 3.0, 4.0]
+    assert own.read("profile", "points", [1, 2, 3, 4]) == [1.0, 2.0, 3.0, 4.0]
     own.run(at(10))
-    assert own.read("profile", "score", [2]) == [2.5]
+    assert own.read("profile", "points", [2]) == [2.5]
 
 
 def test_since_the_last_run_writes_all_where_nothing_is_known(own: Kept) -> None:
@@ -59,7 +59,7 @@ def test_since_the_last_run_writes_all_where_nothing_is_known(own: Kept) -> None
     assert own.run(at(9), since_last=True)["profile"] == 1
     own.clear()
     assert own.run(at(9), since_last=True)["profile"] == 5
-    wider = own.again(kept.kept_spec(profile={"features": {"score": "number"}}))
+    wider = own.again(kept.kept_spec(profile={"features": {"points": "number"}}))
     assert wider.run(at(9), since_last=True)["profile"] == 5
     with pytest.raises(ValueError, match="expected the state folder"):
         materialize(own.store, own.spec, since_last=True)

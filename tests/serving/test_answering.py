@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from serving.answering import Answering, wants_reasons
+from serving.bundle import read_bundle
 from serving.errors import OverloadedError, RequestError, UnavailableError
 from serving.limits import Limits
 from serving.loading import load
@@ -53,6 +54,7 @@ def run(world: World, tmp_path: Path) -> Callable[..., None]:
         name=world.name,
         version=world.version,
         bundle=str(world.state.parent / "bundle"),
+        digest=read_bundle(world.state.parent / "bundle").digest,
         store_config=str(world.store_config),
         served=str(tmp_path / "unused"),
         port=0,
