@@ -27,6 +27,11 @@ def system_error(error: BaseException) -> str | None:
     return None
 
 
+def one_line(error: BaseException) -> str:
+    """Any error in one line of at most 400 characters, the system's in its own words."""
+    return " ".join((system_error(error) or str(error) or type(error).__name__).split())[:400]
+
+
 def _of_system(error: OSError) -> str:
     where = error.filename or error.filename2 or "the disk"
     where = where.decode(errors="replace") if isinstance(where, bytes) else str(where)

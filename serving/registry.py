@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.addresses import sqlite_file
 from models.served import model_name
+from serving.artifacts import fetch_artifacts
 from serving.bundle import SIGNATURE, read_bundle
 from serving.errors import RegistryError
 from serving.pages import every
@@ -189,13 +190,11 @@ class Registry:
         self, client: "MlflowClient", name: str, version: str, expected: str, folder: Path, signed: str = ""
     ) -> None:
         """Put the artifacts of a version in the place of ``folder``, with its signature; verified before that."""
-        from mlflow.artifacts import download_artifacts
-
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
             uri = client.get_model_version_download_uri(name, version)
-            fetched = Path(download_artifacts(artifact_uri=uri, dst_path=str(draft), tracking_uri=self.tracking_uri))
+            fetched = fetch_artifacts(f"{name} version {version}", uri, draft, self.tracking_uri)
             found = read_bundle(fetched).digest
             if found != expected:
                 raise RegistryError(

@@ -1,7 +1,9 @@
-"""Numbers that would be stored as others (7)."""
+"""Numbers that would be stored as others (7); disks, links, paths and graphs that are not as they should be (25)."""
 
+import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -142,4 +144,135 @@ def _numbers(folder: Path) -> str:
     return f"{ingested} columns refused by ingest and {arrays} arrays by the graph, each with its name; others kept"
 
 
-FAULTS = (Fault(7, "a number that would not survive as float32 is refused, never changed", _numbers),)
+_LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def _disks(folder: Path) -> int:
+    """Commands whose state cannot be written: a full disk (no file above 1,000 bytes), a long name, a file."""
+    (folder / "file").touch()
+    ran, long = 0, "x" * 300
+    for command, states in (
+        (["pipelines", "local"], ("full", long)),
+        (["serving", "versions"], (long,)),
+        (["feature_repo", "materialize"], (long, "file/below")),
+    ):
+        for state in states:
+            arguments = [*command, "--state", str(folder / state)]
+            done = subprocess.run(
+                [sys.executable, "-c", _LIMITED, *arguments], capture_output=True, text=True, timeout=120, check=False
+            )
+            said = done.stdout + done.stderr
+            good = done.returncode == 1 and "Traceback" not in said and "error: " in said
+            expect(good, f"{' '.join(command)} over {state[:9]} to end in one line", said[-200:] or done.returncode)
+            ran += 1
+    return ran
+
+
+def _paths(folder: Path) -> int:
+    """A registry in folders of odd names keeps to its folder; its artifacts, once links, are refused."""
+    from components.services import Services
+    from serving.errors import RegistryError
+    from serving.registry import DIGEST, Registry
+
+    names = ("a%20b", "a b#c", "a?b", "ünïcödé%41")
+    for name in names:
+        state = folder / name / "state"
+        registry = Registry(Services.embedded("run", state, folder).tracking_uri)
+        client = registry._client()
+        experiment = registry._experiment(client, "fault")
+        run = client.create_run(experiment).info
+        client.log_text(run.run_id, "{}", "bundle/spec.json")
+        client.create_registered_model("m")
+        client.create_model_version("m", f"{run.artifact_uri}/bundle", run.run_id, tags={DIGEST: "0" * 64})
+        (stored,) = (path for path in folder.rglob("spec.json") if "bundle" in path.parts)
+        expect(stored.is_relative_to(state), f"artifacts below {name}", stored.relative_to(folder))
+        expect((state / "mlflow" / "mlflow.db").stat().st_size > 0, f"the database below {name}", list(state.iterdir()))
+        stored.rename(folder / "elsewhere")
+        stored.symlink_to(folder / "elsewhere")
+        try:
+            registry.download("m", "1", folder / "copy")
+        except RegistryError:
+            stored.unlink()
+            continue
+        expect(False, "a linked artifact refused", "no error")
+    return len(names)
+
+
+def _graphs() -> int:
+    """Graphs that no build may write are refused when they are checked."""
+    from models.graph.check import check
+    from models.graph.errors import GraphFormatError
+    from models.graph.fakes import fake_graph
+
+    graph = fake_graph()
+    seeds, schema, day = graph.seeds, graph.schema, 86_400_000_000
+    windows = schema.seeds.windows
+    wraps = (*windows[:2], replace(windows[2], end=windows[2].start - 1), *windows[3:])
+    over = (*windows[:2], replace(windows[2], start=windows[2].start - day), *windows[3:])
+    endless = (replace(schema.edges[0], window=2**63 - 1), *schema.edges[1:])
+    bad = [
+        (schema, replace(seeds, labels=seeds.labels + 1)),
+        (schema, replace(seeds, labels=seeds.labels / 2)),
+        (schema, replace(seeds, labels=seeds.labels * float("inf"))),
+        (schema, replace(seeds, frozen_time=seeds.frozen_time + 90 * day)),
+        (schema, replace(seeds, settled=seeds.settled - 90 * day)),
+        (schema, replace(seeds, numbers=seeds.numbers / 0)),
+        (schema, replace(seeds, categories=seeds.categories + 9)),
+        (schema, replace(seeds, window=seeds.window.clamp(max=2))),
+        (replace(schema, seeds=replace(schema.seeds, windows=wraps)), seeds),
+        (replace(schema, seeds=replace(schema.seeds, windows=over)), seeds),
+        (replace(schema, edges=endless), seeds),
+    ]
+    check(schema, graph.nodes, graph.edges, seeds, graph.node_keys)
+    for number, (one_schema, one_seeds) in enumerate(bad):
+        try:
+            check(one_schema, graph.nodes, graph.edges, one_seeds, graph.node_keys)
+        except GraphFormatError:
+            continue
+        expect(False, f"bad graph {number} refused", "none of it")
+    return len(bad)
+
+
+def _drawn_last() -> None:
+    """Edges of weight 0 come after all others, however light those are; where all weigh 0, all are drawn."""
+    import torch
+
+    from models.graph.arrays import edges_from_arrays
+    from models.graph.chance import Draw
+    from models.graph.strategies import weighted
+
+    ends = np.zeros(5, np.int64), np.arange(5), np.arange(5)
+    edges, _ = edges_from_arrays(*ends, sources=1, targets=5)
+    moments = torch.arange(2_000)
+    first, end = torch.zeros_like(moments), torch.full_like(moments, 5)
+    for weights, positive in (
+        ([0.0, 3e-30, 0.0, -0.0, 1e-30], {1, 4}),
+        ([0.0] * 5, set()),
+        ([0, 1, 0, 1, 0.0], {1, 3}),
+    ):
+        tried = replace(edges, weight=torch.tensor(weights))
+        row, mask = weighted(tried, first, end, 5, Draw(0, 0, 0, 0).of(torch.zeros_like(moments), moments))
+        expect(
+            bool(mask.all()) and len(row.sort().values.unique(dim=0)) == 1, "every edge drawn once", row[:2].tolist()
+        )
+        early = set(row[:, : len(positive)].unique().tolist())
+        expect(early == positive, f"rows {positive} of {weights} drawn first", early)
+
+
+def _refused(folder: Path) -> str:
+    commands, paths, graphs = _disks(folder), _paths(folder), _graphs()
+    _drawn_last()
+    return (
+        f"{commands} commands ended in one line, {paths} odd folders kept to, {graphs} bad graphs refused, zeros last"
+    )
+
+
+FAULTS = (
+    Fault(7, "a number that would not survive as float32 is refused, never changed", _numbers),
+    Fault(25, "full disks, links, odd paths and impossible graphs end in one clear error", _refused),
+)

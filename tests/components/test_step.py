@@ -12,7 +12,9 @@ from components.markdown import table
 from components.services import Services
 from components.step import Step
 from models.spec import Spec, SpecError, parse_spec
+from monitoring.errors import LedgerError
 from monitoring.ledger import Ledger
+from pipelines.console import Console
 from tests.components.specs import artifact
 
 
@@ -47,6 +49,32 @@ def test_a_failure_is_said_kept_and_raised(
     (failed,) = read(services, tmp_path / "read").steps
     assert failed.status == "failed"
     assert "boom" in failed.error
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "surprised"),
+    [
+        (OSError(28, "No space left on device", "/d/x"), "/d/x: expected room to write; found: No space left", False),
+        (LedgerError("no answer"), "LedgerError: no answer", False),
+        (KeyError("x"), "KeyError: 'x'", True),
+    ],
+)
+def test_a_trace_is_shown_of_surprises_alone(
+    tiny_spec: Spec,
+    services: dict[str, str],
+    error: Exception,
+    said: str,
+    surprised: bool,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(type(error)), Step("train", artifact(tiny_spec, tmp_path), services):
+        raise error
+    out = capsys.readouterr().out
+    assert said in out
+    with Console(tmp_path / "run.log") as console:
+        print(out)
+    assert (console.told, console.surprised) == (True, surprised)
 
 
 def test_a_spec_that_cannot_be_read_stops_before_anything(services: dict[str, str], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 from mlflow import MlflowClient
 
+from models.addresses import sqlite_address
 from models.spec import parse_spec
 from serving.errors import RegistryError
 from serving.registry import BEST, Registry, model_name
@@ -126,3 +127,27 @@ def test_a_champion_of_an_older_release_counts_as_promoted(registry: Registry, b
     assert registry.promoted("old", 5) == [first]
     registry.promote("old", second)
     assert registry.promoted("old", 5) == [second, first]
+
+
+@pytest.mark.parametrize("kind", ["file", "loop", "nowhere", "folder", "gone"])
+def test_artifacts_that_are_links_or_gone_are_refused(tmp_path: Path, bundle: Path, kind: str) -> None:
+    """In a folder with percent signs, spaces and question marks, which the registry keeps to."""
+    state = tmp_path / "a%20b #é?"
+    registry = Registry(sqlite_address(state / "mlflow" / "mlflow.db"))
+    version = registry.log_version("walk", bundle)
+    registry.download("walk", version, tmp_path / "good")
+    files = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"good", state.name}
+    stored = next(state.rglob("artifacts/bundle"))
+    spec = stored / "spec.json"
+    elsewhere = tmp_path / "elsewhere"
+    if kind in ("folder", "gone"):
+        stored.rename(elsewhere)
+        if kind == "folder":
+            stored.symlink_to(elsewhere)
+    else:
+        spec.rename(elsewhere)
+        spec.symlink_to({"file": elsewhere, "loop": spec, "nowhere": tmp_path / "nothing"}[kind])
+    with pytest.raises(RegistryError, match=r"version 1: expected its artifacts at file:.*, files and no links; found"):
+        registry.download("walk", version, tmp_path / "bad")
+    assert not (tmp_path / "bad").exists()

@@ -16,6 +16,7 @@ from feature_repo.apply import apply
 from feature_repo.materialise import materialize
 from feature_repo.push import push
 from feature_repo.store import open_store
+from models.addresses import sqlite_address
 from models.counters import plan_of, plans, state_columns
 from models.features import counter_table, impression_features
 from models.graph.fakes import fake_graph
@@ -127,7 +128,7 @@ def build_world(folder: Path) -> World:
     prior = Prior(items, {"click": falling, "dwell": falling / 2}, {"click": 0.2, "dwell": 0.1})
     metrics = {"test": {"click": {"auc": {"value": 0.7, "low": 0.6, "high": 0.8}}}}
     bundle = write_bundle(artifact, spec, metrics, {}, folder / "bundle", prior)
-    tracking_uri = f"sqlite:///{state.resolve()}/mlflow/mlflow.db"
+    tracking_uri = sqlite_address(state / "mlflow" / "mlflow.db")
     registry = Registry(tracking_uri)
     version = registry.log_version(model_name(spec), bundle, {"gate": "promote"})
     registry.promote(model_name(spec), version)
@@ -175,7 +176,7 @@ def fill_store(spec: Spec, graph: TemporalGraph, state: Path, folder: Path, vers
     materialize(store, spec, as_of)
     push(store, spec, folder / "vectors", version, state)
     document = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    document["registry"]["path"] = f"sqlite:///{state.resolve()}/feast/registry.db"
+    document["registry"]["path"] = sqlite_address(state / "feast" / "registry.db")
     document["online_store"]["path"] = f"{state.resolve()}/feast/online.db"
     (state / "feast" / "feature_store.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
 
