@@ -83,11 +83,12 @@ class Differences:
         )
 
     def above_floor(self) -> Finding:
-        """Whether the candidate is not below the floor, margin or not."""
-        difference = self.against("floor")
-        holds = not difference["auc"] >= -_ROUNDING
+        """Whether the candidate is not below the floor, the margin of the champion or not."""
+        below = self._gate.floor_margin
+        holds = not self.against("floor")["auc"] >= -below - _ROUNDING
         word = "below" if holds else "not below"
-        return Finding(holds, f"{self._compared('floor', 'floor')}: {word} the floor.")
+        by = f" by more than {below:g}" if below else ""
+        return Finding(holds, f"{self._compared('floor', 'floor')}: {word} the floor{by}.")
 
     def outside_intervals(self, scorers: list[str]) -> list[Finding]:
         """A finding for each figure that lies outside of its own interval."""

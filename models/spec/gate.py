@@ -35,6 +35,12 @@ class Gate(Strict):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     bootstraps: int = Field(default=200, ge=50, le=10_000)
     floor: Literal["trees"] = "trees"
+    floor_margin: float = Field(
+        default=0.0,
+        ge=0,
+        lt=0.5,
+        description="AUC of the primary task that a candidate may be below the floor, at most",
+    )
     best_of: int = Field(
         default=5,
         ge=1,

@@ -79,7 +79,9 @@ def _components_of(runner: int) -> list[int]:
 @pytest.fixture(scope="module")
 def road(tiny_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
     """A road that was killed at three steps; the next run has to cope."""
-    lenient = tiny_spec.gate.model_copy(update={"margin": 0.45})
+    margins = dict.fromkeys(("margin", "floor_margin", "other_margin"), 0.45)
+    bounds = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
+    lenient = tiny_spec.gate.model_copy(update={**margins, **bounds})
     spec = tiny_spec.model_copy(update={"gate": lenient})
     road = Road(spec, tmp_path_factory.mktemp("road") / "state")
     road.kill_at("  table members")
