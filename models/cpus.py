@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-SPIN = "1000"
+SPIN = "1500"
 """Rounds in which an idle OpenMP thread looks for work before it sleeps. libgomp's default is 300,000: beside another
 busy process, threads then burn the time that the thread they wait for needs (``python -m benchmarks.contention``)."""
 
