@@ -78,8 +78,19 @@ def _check_size(document: Any) -> None:
             raise too_many()
         if depth > DEEPEST:
             raise too_deep()
+        if isinstance(value, str | dict):
+            _check_texts([value] if isinstance(value, str) else list(value))
         if isinstance(value, dict | list):
             waiting += [(inner, depth + 1) for inner in (value.values() if isinstance(value, dict) else value)]
+
+
+def _check_texts(texts: list[str]) -> None:
+    """Half of a pair of UTF-16 is no text, and could not be written."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise DocumentError(DOCUMENT, "text", f"half of a pair of UTF-16 in {text!r:.80}") from None
 
 
 def too_many(most: int = MOST_VALUES) -> DocumentError:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from models.settling import settling_delay
 from models.spec.schema import WINDOW_ORDER, Filter, Spec, Value
 
 Kind = Literal["text", "whole", "fraction", "other", "unknown"]
@@ -26,15 +27,22 @@ def mask(frame: pd.DataFrame, kept: Filter) -> np.ndarray:
 
 
 def settled(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
-    """Which rows of a training set a fit may read the outcome of: settled before their own window ended, (rows,) bool.
+    """Which rows of a training set a fit may read the outcome of, (rows,) bool.
 
-    As ``models.training.labels`` has it for graphs. A frame without the settled time was chosen so by its maker: all.
+    Those that were shown and had settled in time before their own window ended, as ``models.training.labels`` has it
+    for graphs. A frame without the settled time was chosen so by its maker: all.
     """
     if spec.impressions.settled not in frame:
         return np.ones(len(frame), dtype=bool)
     ends = np.array([*(spec.span(name).end for name in WINDOW_ORDER), "NaT"], dtype="datetime64[us]")
     own = pd.Categorical(frame["window"], categories=list(WINDOW_ORDER)).codes  # -1 of a row in no window
-    return pd.to_datetime(frame[spec.impressions.settled], utc=True).to_numpy(dtype="datetime64[us]") < ends[own]
+    shown, known = (
+        pd.to_datetime(frame[name], utc=True).to_numpy(dtype="datetime64[us]")
+        for name in (spec.impressions.time, spec.impressions.settled)
+    )
+    train = own == WINDOW_ORDER.index("train")
+    delay = np.timedelta64(settling_delay((known - shown)[train].astype(np.int64)), "us")
+    return (known < ends[own]) & (shown < ends[own] - delay)
 
 
 def condition(kept: Filter, types: Mapping[str, pa.DataType], relation: str = "rows") -> tuple[str, list[Any]]:

@@ -15,6 +15,8 @@ _STEPS = 50
 """Values of one power of two that span fewer steps of float32 have lost more than 1 % of their spread."""
 _MANY = 1024
 """Where so many different values of one power of two remain, the column still says what it said."""
+_SOME, _SHARE = 2, 0.1
+"""So many values of one size, and so much of all different values, say something: fewer are a rounding elsewhere."""
 _EXACT = 2**24
 """Whole numbers up to it are float32's own."""
 _SMALLEST = float(np.finfo(np.float32).smallest_normal)
@@ -41,8 +43,9 @@ def loss(values: np.ndarray, rows: np.ndarray | None = None) -> Loss | None:
     ``rows`` (rows,) integers: the numbers by which the answer names the rows; None = positions.
 
     Lost is: a number that becomes infinite; a whole number up to 2^53 that changes; numbers within one power of two of
-    which at least half become equal to others, or that span fewer than 50 steps of float32; a column that is all so
-    small that it becomes 0 or loses digits. Infinities are not judged.
+    which at least half become equal to others, or that span fewer than 50 steps of float32, where they are a tenth of
+    the column's different values; a column that is all so small that it becomes 0 or loses digits. Infinities are not
+    judged.
     """
     if values.dtype.kind == "b" or values.dtype in (np.float32, np.float16):
         return None
@@ -68,7 +71,7 @@ def loss(values: np.ndarray, rows: np.ndarray | None = None) -> Loss | None:
 
 
 def survives(value: float) -> bool:
-    """Whether one number does, by the same rules."""
+    """Whether one number does. By itself a number too small for float32 is 0, as in a column that holds larger ones."""
     return -_EXACT <= value <= _EXACT or loss(np.array([value], np.float64)) is None
 
 
@@ -94,7 +97,8 @@ def _joined(exact: np.ndarray, rows: np.ndarray) -> Loss | None:
     step = np.ldexp(1.0, power[begin] - _DIGITS)
     narrow = (values[end - 1] - values[begin]) < _STEPS * step
     joined = (2 * (different - left) >= different) & (left < _MANY)
-    lost = np.flatnonzero((different > 1) & changed & (narrow | joined))
+    weighty = (different > _SOME) & (different >= _SHARE * len(values)) | (2 * different > len(values))
+    lost = np.flatnonzero((different > 1) & changed & (narrow | joined) & weighty)
     if not len(lost):
         return None
     group = lost[0]

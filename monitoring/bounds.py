@@ -4,6 +4,7 @@ A bound holds a candidate only where chance does not explain it: the whole inter
 is left of ECE is above the bound when each bin's gap is made smaller by its own error. So small windows hold nothing.
 """
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -16,20 +17,25 @@ from monitoring.differences import ENOUGH, Finding
 from monitoring.measure import SEED
 from monitoring.predictions import Scored
 
+FEWEST_POSITIVES = 10
+"""Fewer positive labels say nothing about the mean ratio over all rows."""
 
-def calibration(spec: Spec, rows: Scored, task: str, reference: str | None) -> tuple[dict[str, Any], list[Finding]]:
+
+def calibration(
+    spec: Spec, rows: Scored, task: str, references: Sequence[str] = ()
+) -> tuple[dict[str, Any], list[Finding]]:
     """The candidate's calibration on one task: figures, and what they mean for the promotion.
 
-    ``reference``: a scorer beside the candidate. Of a task that is not the primary one, an ECE above the bound is a
-    reason to hold only where the reference's is lower by more than the bound. Surfaces have bounds on the primary task;
-    on the others what is outside is said.
+    ``references``: scorers beside the candidate. Of a task that is not the primary one, an ECE above the bound is a
+    reason to hold only where the best reference's is lower by more than the bound. Surfaces have bounds on the primary
+    task; on the others what is outside is said.
     """
     bootstrap = UserBootstrap(rows.members, spec.gate.bootstraps, SEED)
     scores, primary = rows.scores["candidate"], task == spec.primary_task
     found: dict[str, Any] = {"ece": _ece(spec, bootstrap, rows.labels, scores)}
     bound = spec.gate.ece_of(task)
-    excused = not primary and reference is not None
-    before = metrics.ece(rows.labels, rows.scores[reference]) if excused and reference else 0.0
+    excused = not primary and bool(references)
+    before = min((metrics.ece(rows.labels, rows.scores[name]) for name in references), default=0.0) if excused else 0.0
     findings = []
     if found["ece"]["low"] > bound and (not excused or found["ece"]["value"] - before > bound):
         findings.append(
@@ -41,8 +47,10 @@ def calibration(spec: Spec, rows: Scored, task: str, reference: str | None) -> t
         )
     findings += _ratios(spec, bootstrap, rows, task, found)
     if not any(finding.holds for finding in findings):
-        ratio = f"; the probabilities are {found['ratio']['value']:.3f} times the labels" if "ratio" in found else ""
-        said = f"{task} calibration is within its bounds: expected error {found['ece']['value']:.4f}{ratio}."
+        ratio = f"the probabilities are {found['ratio']['value']:.3f} times the labels" if "ratio" in found else ""
+        ratio = ratio or f"their ratio was not checked: fewer than {FEWEST_POSITIVES} positive labels"
+        high = f", above {bound} as a reference's is" if found["ece"]["low"] > bound else ""
+        said = f"{task} calibration does not hold it: expected error {found['ece']['value']:.4f}{high}; {ratio}."
         findings.append(Finding(False, said))
     return found, findings
 
@@ -61,7 +69,7 @@ def _ratios(spec: Spec, bootstrap: UserBootstrap, rows: Scored, task: str, found
     everywhere = np.ones(len(scores), dtype=bool)
     found["surfaces"] = {}
     for name, part in (("", everywhere), *((name, surface == name) for name in spec.impressions.surfaces)):
-        if rows.labels[part].sum() < ENOUGH:
+        if rows.labels[part].sum() < (ENOUGH if name else FEWEST_POSITIVES):
             continue
         ratio = _ratio(bootstrap, rows.labels, scores, part, gate.confidence)
         on = f"{task} calibration{f' on {name}' if name else ''}: the probabilities are {ratio['value']:.3f} times"

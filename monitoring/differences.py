@@ -93,7 +93,7 @@ class Differences:
     def outside_intervals(self, scorers: list[str]) -> list[Finding]:
         """A finding for each figure that lies outside of its own interval."""
         figures = {f"AUC of the {scorer}": self.area(scorer) for scorer in ["candidate", *scorers]}
-        figures |= {f"difference from the {scorer}": self.against(scorer) for scorer in scorers}
+        figures |= {f"difference from the {scorer}": self._whole_interval(scorer) for scorer in scorers}
         return [
             Finding(
                 True,
@@ -103,6 +103,11 @@ class Differences:
             for name, found in figures.items()
             if not found["low"] - _ROUNDING <= found["auc"] <= found["high"] + _ROUNDING
         ]
+
+    def _whole_interval(self, scorer: str) -> dict[str, float]:
+        """The difference with its 95 % interval, whatever confidence the gate asks for."""
+        low, high = interval(self._draws("candidate") - self._draws(scorer))
+        return {"auc": self.against(scorer)["auc"], "low": low, "high": high}
 
     def _draws(self, scorer: str) -> np.ndarray:
         if scorer not in self._drawn:

@@ -84,7 +84,7 @@ def judge(
         champion = (versions or {}).get("champion", "")
         found, findings, following = _primary(spec, rows, reference, best or champion, champion)
         found["tasks"] = {task: {}}
-        found["tasks"][task], more = calibration(spec, rows, task, None)
+        found["tasks"][task], more = calibration(spec, rows, task)
         findings += more
     for other in (name for name in spec.tasks if name != task):
         figures_of_task, more = _other(spec, predictions, other)
@@ -189,7 +189,8 @@ def _other(spec: Spec, predictions: pd.DataFrame, task: str) -> tuple[dict[str, 
     found: dict[str, Any] = {}
     members = len(np.unique(rows.members))
     if len(rows.labels) >= MINIMUM_ROWS and members >= MINIMUM_MEMBERS:
-        found, more = calibration(spec, rows, task, references[0] if references else None)
+        earlier, _ = _usable(rows, earlier_versions(rows.rows.columns, task), task)
+        found, more = calibration(spec, rows, task, [*references, *map(version_scorer, earlier)])
         findings += more
     positives = int(rows.labels.sum())
     lacking = min(positives, len(rows.labels) - positives)

@@ -42,7 +42,7 @@ class Prior:
         filters = [column for task in spec.tasks.values() for column in task.filter]
         named = [shown.item.column, "window", *(task.label for task in spec.tasks.values()), *filters]
         path = training_set / "impressions.parquet"
-        named += [shown.settled] if shown.settled in parquet.read_schema(path).names else []
+        named += [shown.time, shown.settled] if shown.settled in parquet.read_schema(path).names else []
         table = parquet.read_table(path, columns=list(dict.fromkeys(named)))
         frame = table.to_pandas()
         frame = frame[(frame["window"] == "train") & settled(spec, frame)]

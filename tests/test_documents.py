@@ -146,3 +146,9 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(DocumentError, match=r"of at most 16777216 bytes; found 1099511627776"):
         document_text(tmp_path / "large", "a spec")
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\ud800"}', '{"\\udfff": 1}', '["\\ud800"]'])
+def test_half_of_a_pair_is_no_text(text: str) -> None:
+    with pytest.raises(DocumentError, match="half of a pair"):
+        read_json(text)

@@ -51,6 +51,7 @@ def test_what_is_lost_is_said_with_an_example(values: np.ndarray, found: str) ->
         np.array([UNIX, UNIX + 1], np.float32),
         np.random.default_rng(0).normal(size=50_000),
         300 + np.random.default_rng(0).random(200_000),
+        np.r_[np.random.default_rng(0).random(1_000), 1 / 3, 0.3333333333, 1_000_000.01, 1_000_000.02],
         np.log1p(np.random.default_rng(0).integers(0, 10**8, 5_000)),
         UNIX + np.random.default_rng(0).random(5_000) * 3e7,
     ],

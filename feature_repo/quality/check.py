@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.quality.profile import Profile, distance, missing, values_of
+from feature_repo.quality.profile import Profile, compare, missing, values_of
 from models.spec.expectations import Expectation, Expected
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -66,10 +66,12 @@ def _broken(
         if expectation.max is not None and (values > expectation.max).any():
             yield "max", f"values of at most {expectation.max:g}", f"{values.max():g}"
     if expectation.drift is not None and before is not None:
-        drift = distance(before, column)
-        if drift is not None and drift > expectation.drift:
-            measure = "PSI" if before["kind"] == "number" else "total variation"
-            yield "drift", f"a {measure} of at most {expectation.drift:g} from the last good values", f"{drift:.4g}"
+        found = compare(before, column)
+        if found is not None and found.distance > expectation.drift:
+            wanted = f"a {found.measure} of at most {expectation.drift:g} from the last good values"
+            yield "drift", wanted, f"{found.distance:.4g}"
+        elif found is not None and found.one_left:  # however rare the others were
+            yield "drift", "more than one value, as in the last good values", "a single one in every row that has any"
 
 
 def _stale(view: str, days: float, times: pa.ChunkedArray, until: int) -> Iterator[Finding]:

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.profile import FEWEST_ROWS, distance, profile_of
+from models.profile import FEWEST_ROWS, compare, profile_of
 
-__all__ = ["FEWEST_ROWS", "Profile", "distance", "missing", "profile", "values_of"]
+__all__ = ["FEWEST_ROWS", "Profile", "compare", "missing", "profile", "values_of"]
 Profile = dict[str, Any]
 """Feature -> the profile of its column (``models.profile.profile_of``)."""
 

@@ -76,7 +76,7 @@ def check_names(plan: EventPlan, names: Iterable[str], where: str) -> None:
 def _objects(plan: EventPlan, text: TextIO, where: str) -> Iterator[Any]:
     try:
         rows = json.load(text, parse_constant=_no_number, object_pairs_hook=_once)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StreamError(f"{where}: expected JSON; found {error}") from None
     if not isinstance(rows, list):
         raise StreamError(f"{where}: expected a list of rows; found {type(rows).__name__}")
@@ -92,7 +92,7 @@ def _parsed(text: Iterable[str], where: str) -> Iterator[Any]:
     for number, line in enumerate(rows, start=1):
         try:
             yield json.loads(line.lstrip("\ufeff"), parse_constant=_no_number, object_pairs_hook=_once)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StreamError(f"{where}, row {number}: expected one JSON object a line; found {error}") from None
 
 

@@ -58,6 +58,8 @@ class Comparison(NamedTuple):
     """The shares that have changed, the largest change first."""
     dying: bool
     """More rows than before have no value or an infinite one, or a single value is left of several."""
+    one_left: bool
+    """A single value is left of several."""
 
 
 class _Cells(NamedTuple):
@@ -109,7 +111,7 @@ def compare(before: Mapping[str, Any], column: pa.ChunkedArray | pa.Array) -> Co
     worse = any(change.what in UNUSABLE and change.now > change.before for change in changes)
     several = len(before["values"]) + bool(before["most"]) > 1
     left = len(found.counts) == 1 and several and bool(changes or far)
-    return Comparison(cells.measure, far, changes, worse or left)
+    return Comparison(cells.measure, far, changes, worse or left, left)
 
 
 def _cells(before: Mapping[str, Any], found: Seen) -> _Cells | None:

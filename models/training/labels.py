@@ -2,6 +2,10 @@
 
 A window's last rows settle after its end, in the days that are kept for judging the fit. Training, early stopping, the
 choice among trials and calibration all take their rows from here; for frames there is ``models.filters.settled``.
+
+A click settles in minutes, the absence of one only when its time has passed: of the rows shown just before the end,
+mostly clicks would be known. So rows are cut by when they were shown as well: as long before the end as outcomes take
+to settle.
 """
 
 from collections.abc import Sequence
@@ -10,14 +14,17 @@ import torch
 from torch import Tensor
 
 from models.graph.store import TemporalGraph
+from models.settling import settling_delay
 from models.training.errors import NoSeedsError
 
 
 def known(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
-    """(n,) int64: the seeds of the windows whose outcome had settled before the last of the windows ended."""
+    """(n,) int64: the seeds of the windows that were shown and had settled in time before the last of them ended."""
     rows = torch.cat([graph.seeds.rows(window) for window in windows])
     end = max(graph.schema.window(window).end for window in windows)
-    return rows[graph.seeds.settled[rows] < end]
+    train = graph.seeds.rows("train")
+    delay = settling_delay((graph.seeds.settled[train] - graph.seeds.time[train]).cpu().numpy())
+    return rows[(graph.seeds.settled[rows] < end) & (graph.seeds.time[rows] < end - delay)]
 
 
 def labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:

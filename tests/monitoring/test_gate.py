@@ -180,6 +180,33 @@ def test_bounds_of_a_single_task_take_the_place_of_the_gate_s() -> None:
     assert judge(SPEC.model_copy(update={"gate": SPEC.gate.model_copy(update=bounds)}), predictions).promoted
 
 
+def test_a_mean_ratio_is_checked_where_few_labels_are_positive() -> None:
+    generator, predictions = np.random.default_rng(0), calibrated()
+    likely = generator.uniform(0.02, 0.06, len(predictions))
+    rare = {"label_like": (generator.random(len(predictions)) < likely).astype(float), "champion_like": likely}
+    predictions = predictions.assign(**rare, floor_like=likely)
+    inside = (predictions["window"] == "gate") & (predictions["state"] == "as_of")
+    assert predictions.loc[inside, "label_like"].sum() >= 10
+    assert judge(SPEC, predictions.assign(candidate_like=likely)).promoted
+    assert judge(SPEC, predictions.assign(candidate_like=likely / 100)).decision == "hold"
+
+
+def test_calibration_of_another_task_is_compared_with_the_best_reference() -> None:
+    predictions = calibrated()
+    off = predictions["candidate_like"] * 0.8
+    worse = {"champion_like": off, "candidate_like": predictions["candidate_like"] * 0.65}
+    bounds = SPEC.gate.model_copy(update={"mean_ratio": [0.01, 100.0], "surface_ratio": [0.01, 100.0]})
+    verdict = judge(SPEC.model_copy(update={"gate": bounds}), predictions.assign(**worse))
+    assert any("like calibration: the expected calibration error" in reason for reason in verdict.reasons)
+    assert not verdict.promoted
+
+
+def test_a_low_confidence_puts_no_figure_outside_of_its_interval() -> None:
+    spec = SPEC.model_copy(update={"gate": SPEC.gate.model_copy(update={"confidence": 0.51})})
+    verdict = judge(spec, fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 1.0, "floor": 2.0}))
+    assert not [reason for reason in verdict.reasons if "its own interval" in reason]
+
+
 @pytest.mark.parametrize("rows", [150, 300, 800])
 @pytest.mark.parametrize("seed", range(6))
 def test_small_windows_do_not_hold_by_chance(rows: int, seed: int) -> None:

@@ -17,7 +17,7 @@ from benchmarks.studies.errors import StudyError
 from benchmarks.studies.one_surface import OneSurface
 from models.graph.arrays import edges_from_arrays
 from models.graph.check import check
-from models.graph.fakes import START, fake_graph
+from models.graph.fakes import DAY, START, fake_graph
 from models.graph.schema import REVERSE, FeatureColumn, TaskColumn
 from models.graph.store import TemporalGraph
 from models.graph.tensors import tensors_of
@@ -47,7 +47,7 @@ def log(seed: int, rows: int = 60) -> list[Impression]:
     """Whole minutes within two hours, so that ties and open outcomes abound; keys in any order of time. No two rows
     are of one member, one post and one settled moment: a graph keeps one edge of such."""
     random = np.random.default_rng(seed)
-    shown = START + random.integers(0, 120, rows) * MINUTE
+    shown = START + 10 * DAY + random.integers(0, 120, rows) * MINUTE  # the train window begins there
     settled = shown + random.integers(0, 9, rows) * MINUTE
     found = [
         Impression(

@@ -62,10 +62,22 @@ def test_a_label_that_settles_in_the_gate_window_changes_no_baseline(name: str) 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(-3, 3), st.sampled_from(["train", "validate"]))
 def test_a_label_is_known_strictly_before_the_end(hours: int, window: str) -> None:
-    end, rows = GRAPH.schema.window(window).end, GRAPH.seeds.rows(window)
-    settled = torch.full_like(GRAPH.seeds.settled, end + hours * HOUR)
+    end, first = GRAPH.schema.window(window).end, GRAPH.seeds.rows(window)[0]
+    settled = GRAPH.seeds.settled.clone()
+    settled[first] = end + hours * HOUR
     found = known(replace(GRAPH, seeds=replace(GRAPH.seeds, settled=settled)), (window,))
-    assert len(found) == (len(rows) if hours < 0 else 0)
+    assert (first in found) == (hours < 0)
+
+
+@pytest.mark.parametrize("window", ["train", "validate"])
+def test_clicks_that_settle_early_are_not_known_more_often(window: str) -> None:
+    day, seeds = 24 * HOUR, GRAPH.seeds
+    settled = seeds.time + torch.where(seeds.labels[:, 0] == 1, HOUR // 60, day)
+    graph = replace(GRAPH, seeds=replace(seeds, settled=settled))
+    rows = seeds.rows(window)
+    expected = rows[seeds.time[rows] < GRAPH.schema.window(window).end - day]
+    assert len(expected) < len(rows)
+    assert known(graph, (window,)).tolist() == expected.tolist()
 
 
 def late_frame() -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -75,6 +87,7 @@ def late_frame() -> tuple[pd.DataFrame, pd.DataFrame]:
     end = pd.to_datetime(given_frame["window"].map(ends), unit="us", utc=True)
     place = np.arange(len(given_frame)) % 4
     given_frame[SPEC.impressions.settled] = end + pd.to_timedelta(place - 2, unit="h")
+    given_frame[SPEC.impressions.time] = given_frame[SPEC.impressions.settled] - pd.Timedelta(3, unit="h")
     given_frame[SPEC.impressions.item.column] = np.arange(len(given_frame)) % 7
     changed = given_frame.copy()
     for outcome in SPEC.impressions.outcomes:

@@ -137,3 +137,10 @@ def test_a_table_does_not_drift_from_itself_in_another_order(score: list[float |
     before = _table(score, country)
     tiny = {"drift": 1e-9}
     assert _found(before.take(order), before, score=tiny, country=tiny) == []
+
+
+def test_a_rare_value_that_was_one_of_two_is_missed() -> None:
+    before, now = _table([0.0] * 1980 + [1.0] * 20), _table([0.0] * 2000)
+    (finding,) = _found(now, before, score={"drift": 0.1})
+    assert "expected more than one value, as in the last good values; found a single one" in finding
+    assert _found(before, before, score={"drift": 0.1}) == []

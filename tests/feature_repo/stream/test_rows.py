@@ -177,6 +177,8 @@ def test_a_column_that_is_not_there_is_named(plan: EventPlan) -> None:
         ("rows.xml", "", "expected a name that ends in .json, .jsonl, .csv; found .xml"),
         ("rows.json", "{}", "expected a list of rows; found dict"),
         ("rows.json", "[", "expected JSON"),
+        ("rows.json", "[" * 200_000, "expected JSON"),
+        ("rows.jsonl", "[" * 200_000, "row 1: expected one JSON object a line"),
         ("rows.json", "[1]", "row 1: expected an object of columns; found 1"),
         ("rows.jsonl", "{}\n{", "row 1, column "),
         ("rows.jsonl", '{"click": NaN}', "row 1: expected one JSON object a line; found NaN, which is no JSON"),

@@ -129,12 +129,12 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
         "body: expected JSON in UTF-8; found Input is a zero-length, empty document: line 1 column 1 (char 0)",
     ),
     "no object": ([1], JSON, "body: expected an object; found list"),
-    "another content type": (document(), "text/plain", f"content-type: expected {JSON}; found text/plain"),
+    "another content type": (document(), "text/plain", f"content-type: expected {JSON}; found 'text/plain'"),
     "no content type": (document(), "", f"content-type: expected {JSON}; found none"),
     "a form": (
         b"instances=1",
         "application/x-www-form-urlencoded",
-        f"content-type: expected {JSON}; found application/x-www-form-urlencoded",
+        f"content-type: expected {JSON}; found 'application/x-www-form-urlencoded'",
     ),
 }
 
