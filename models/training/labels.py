@@ -4,8 +4,8 @@ A window's last rows settle after its end, in the days that are kept for judging
 choice among trials and calibration all take their rows from here; for frames there is ``models.filters.settled``.
 
 A click settles in minutes, the absence of one only when its time has passed: of the rows shown just before the end,
-mostly clicks would be known. So rows are cut by when they were shown as well: as long before the end as outcomes take
-to settle.
+mostly clicks would be known, and a model calibrated on them would promise too many. So the rows that judge a model are
+cut by when they were shown as well: as long before the end as outcomes take to settle.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,22 @@ from models.training.errors import NoSeedsError
 
 
 def known(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
-    """(n,) int64: the seeds of the windows that were shown and had settled in time before the last of them ended."""
-    rows = torch.cat([graph.seeds.rows(window) for window in windows])
-    end = max(graph.schema.window(window).end for window in windows)
+    """(n,) int64: the seeds of the windows by which a model is chosen and calibrated.
+
+    Those that were shown and had settled in time before the last of the windows ended.
+    """
+    rows, end = _settled(graph, windows)
     train = graph.seeds.rows("train")
     delay = settling_delay((graph.seeds.settled[train] - graph.seeds.time[train]).cpu().numpy())
-    return rows[(graph.seeds.settled[rows] < end) & (graph.seeds.time[rows] < end - delay)]
+    return rows[graph.seeds.time[rows] < end - delay]
 
 
 def labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
-    """(n,) int64: the known seeds of the windows that have a label for any task. Raises NoSeedsError without one."""
-    rows = known(graph, windows)
+    """(n,) int64: the seeds to train on: settled before the last of the windows ended, with a label for any task.
+
+    Raises NoSeedsError where there is none.
+    """
+    rows, _ = _settled(graph, windows)
     rows = rows[~torch.isnan(graph.seeds.labels[rows]).all(dim=1)]
     if not len(rows):
         raise NoSeedsError(
@@ -37,3 +42,10 @@ def labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
             "spec's windows against the time range of the impressions"
         )
     return rows
+
+
+def _settled(graph: TemporalGraph, windows: Sequence[str]) -> tuple[Tensor, int]:
+    """The seeds of the windows whose outcome had settled before the last of the windows ended, and that end."""
+    rows = torch.cat([graph.seeds.rows(window) for window in windows])
+    end = max(graph.schema.window(window).end for window in windows)
+    return rows[graph.seeds.settled[rows] < end], end
