@@ -50,7 +50,7 @@ def calibration(
         ratio = f"the probabilities are {found['ratio']['value']:.3f} times the labels" if "ratio" in found else ""
         ratio = ratio or f"their ratio was not checked: fewer than {FEWEST_POSITIVES} positive labels"
         high = f", above {bound} as a reference's is" if found["ece"]["low"] > bound else ""
-        said = f"{task} calibration does not hold it: expected error {found['ece']['value']:.4f}{high}; {ratio}."
+        said = f"{task} calibration passes: expected error {found['ece']['value']:.4f}{high}; {ratio}."
         findings.append(Finding(False, said))
     return found, findings
 
