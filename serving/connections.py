@@ -15,6 +15,49 @@ _REST_SECONDS = 5.0
 """Beside the time that a body has: one that was refused meanwhile may still be on its way."""
 
 
+class _Joined(asyncio.Transport):
+    """Sends what is written in one turn of the event loop with one call: an answer's headers and its body.
+
+    A server that is killed between the two would leave a half answer, which the proxy can not ask for once more.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send it at the end of this turn."""
+        if not self._written:
+            self._loop.call_soon(self._send)
+        self._written.append(bytes(data))
+
+    def close(self) -> None:
+        """Close the connection behind what was written."""
+        self._send()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What the transport knows of the connection."""
+        return self._transport.get_extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        """Receive nothing for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Receive again."""
+        self._transport.resume_reading()
+
+    def _send(self) -> None:
+        written, self._written = self._written, []
+        if written and not self.is_closing():
+            self._transport.write(b"".join(written))
+
+
 def bounded_protocol(body_seconds: float) -> type:
     """The class of uvicorn's that makes a connection of its own for every caller."""
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,7 +69,7 @@ def bounded_protocol(body_seconds: float) -> type:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             """Begin to wait for a request."""
-            super().connection_made(transport)
+            super().connection_made(_Joined(transport, self.loop))
             self._head, self._whole, self._bytes = True, False, 0
             self._timer: asyncio.TimerHandle | None = self.loop.call_later(_HEAD_SECONDS, self._give_up)
             quiet[self] = None

@@ -1,5 +1,6 @@
 """uvicorn with our connections, in this process, in front of an application that answers everything."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -65,6 +66,40 @@ def test_who_asks_in_time_is_answered_on_one_connection(port: int) -> None:
         for part in (GET[:9], GET[9:]):
             connection.sendall(part)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+class Written(asyncio.Transport):
+    """Keeps every call to ``write``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.calls.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+
+def test_an_answer_is_sent_with_one_call_so_that_no_kill_leaves_half_of_it() -> None:
+    async def answered() -> list[bytes]:
+        import uvicorn
+        from uvicorn.server import ServerState
+
+        config = uvicorn.Config(application, ws="none", lifespan="off", log_config=None)
+        config.load()
+        protocol = connections.bounded_protocol(1.0)(config, ServerState(), {})
+        protocol.connection_made(transport := Written())
+        protocol.data_received(GET)
+        while not transport.calls:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return transport.calls
+
+    (call,) = asyncio.run(answered())
+    assert call.startswith(b"HTTP/1.1 200")
+    assert call.endswith(b"\r\n\r\nok")
 
 
 @pytest.mark.parametrize(("sent", "told"), [(b"", b""), (GET[:9], b"HTTP/1.1 408"), (GET[:-2], b"HTTP/1.1 408")])
