@@ -1,10 +1,11 @@
 """Seeds per second of training, alone and beside one busy process of the same niceness.
 
 The default model is trained on a made-up graph. Beside one busy process the fair share of what is reached alone is
-(cores - 1 / 2) / cores: the busy process halves one core. The peer in the same run is the same training with libgomp's
-own defaults (``GOMP_SPINCOUNT`` 300,000). Settings take turns, so that a change of the machine meets all of them.
+(cores - 1 / 2) / cores: the busy process halves one core. The peer in the same run is the same training whose threads
+do not give way (``models.spinning``). Both take many short turns in one process: the machine's speed changes by a tenth
+within a minute, and from process to process.
 
-    python -m benchmarks.contention [--rounds 5] [--seconds 8]
+    python -m benchmarks.contention [--rounds 20] [--seconds 2]
 """
 
 import argparse
@@ -14,16 +15,17 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from time import perf_counter
 
 from models.cpus import usable_cpus
+from models.spinning import giving_way
 
 FAIR = 0.6
 """Bar: of the fair share, beside one busy process."""
 ALONE = 0.95
-"""Bar: of what libgomp's defaults reach alone."""
-DEFAULTS = {"GOMP_SPINCOUNT": "300000"}
+"""Bar: of what threads that do not give way reach alone."""
+KINDS = ("ours", "defaults")
 _MEMBERS, _ITEMS, _IMPRESSIONS = 2_000, 1_000, 40_000
 _BUSY = "while True: pass"
 
@@ -31,8 +33,8 @@ _BUSY = "while True: pass"
 class Trainer:
     """A training process: it trains for some seconds when it is told to, and answers seeds per second."""
 
-    def __init__(self, settings: dict[str, str]) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in _OPENMP} | settings
+    def __init__(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if name not in _OPENMP}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.contention", "--worker"],
             env=environment,
@@ -43,10 +45,10 @@ class Trainer:
         )
         self._answer()
 
-    def train(self, seconds: float) -> float:
+    def train(self, kind: str, seconds: float) -> float:
         """Seeds per second over at least ``seconds``."""
         assert self._process.stdin is not None
-        print(seconds, file=self._process.stdin, flush=True)
+        print(kind, seconds, file=self._process.stdin, flush=True)
         return float(self._answer())
 
     def stop(self) -> None:
@@ -66,7 +68,7 @@ _OPENMP = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIN
 
 
 def work() -> None:
-    """The training process: a line of seconds in, a line of seeds per second out."""
+    """The training process: a line of kind and seconds in, a line of seeds per second out."""
     import torch
 
     from models.graph.fakes import fake_graph
@@ -92,11 +94,13 @@ def work() -> None:
     epoch()
     print("ready", flush=True)
     for line in sys.stdin:
-        started, seeds = perf_counter(), 0
-        while perf_counter() - started < float(line):
-            epoch()
-            seeds += len(rows)
-        print(seeds / (perf_counter() - started), flush=True)
+        kind, seconds = line.split()
+        with giving_way() if kind == "ours" else nullcontext():
+            started, seeds = perf_counter(), 0
+            while perf_counter() - started < float(seconds):
+                epoch()
+                seeds += len(rows)
+            print(seeds / (perf_counter() - started), flush=True)
 
 
 @contextmanager
@@ -111,26 +115,25 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Seeds per second by setting: ours and libgomp's defaults, alone and beside one busy process."""
+    """Seeds per second of threads that give way (``ours``) or not (``defaults``), alone and beside one busy process."""
     found: dict[str, list[float]] = {}
-    trainers = {"ours": Trainer({}), "defaults": Trainer(DEFAULTS)}
+    trainer = Trainer()
     try:
-        for _ in range(rounds):
+        for turn in range(rounds):
             for others, name in ((0, "alone"), (1, "beside_one")):
-                for owner, trainer in trainers.items():
+                for kind in KINDS if turn % 2 else reversed(KINDS):
                     with busy(others):
-                        found.setdefault(f"{owner}_{name}", []).append(trainer.train(seconds))
+                        found.setdefault(f"{kind}_{name}", []).append(trainer.train(kind, seconds))
     finally:
-        for trainer in trainers.values():
-            trainer.stop()
+        trainer.stop()
     return found
 
 
 def main() -> int:
     """Measure, print; 1 where a bar does not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of every setting")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of training a turn")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of every setting")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of training a turn")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.worker:

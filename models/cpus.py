@@ -1,4 +1,4 @@
-"""How many CPUs this process may use, and OpenMP threads that follow it and do not waste what others need.
+"""How many CPUs this process may use, and OpenMP threads that follow it.
 
 Imports the standard library only, so that ``models/__init__.py`` can call ``settle_threads`` before torch is loaded.
 """
@@ -8,10 +8,6 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-SPIN = "1500"
-"""Rounds in which an idle OpenMP thread looks for work before it sleeps. libgomp's default is 300,000: beside another
-busy process, threads then burn the time that the thread they wait for needs (``python -m benchmarks.contention``)."""
 
 _ROOT = Path("/")
 
@@ -26,13 +22,11 @@ def usable_cpus(root: Path = _ROOT) -> int:
 
 
 def settle_threads() -> None:
-    """Set OpenMP's defaults in the environment, for this process and those that it starts; what is set there stays.
+    """Set OpenMP's number of threads in the environment, for this process and those that it starts, where none is set.
 
-    libgomp reads them when it is loaded. Where torch is loaded already, only its number of threads still follows.
+    libgomp reads it when it is loaded. Where torch is loaded already, it is told.
     """
     cpus = usable_cpus()
-    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
-        os.environ["GOMP_SPINCOUNT"] = SPIN
     if "OMP_NUM_THREADS" in os.environ or cpus >= len(os.sched_getaffinity(0)):
         return  # OpenMP follows the affinity by itself
     os.environ["OMP_NUM_THREADS"] = str(cpus)

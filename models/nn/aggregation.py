@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from models.graph.schema import GraphSchema
 from models.graph.tree import Branch
 from models.nn.config import ModelConfig
+from models.nn.dropout import Dropout
 from models.nn.edges import EDGE_FEATURES, EdgeEncoder, attributes_of
 from models.nn.encoded import EncodedEdges
 from models.nn.encoding import Encoding
@@ -117,13 +118,13 @@ class Aggregation(nn.Module):
                 reached |= {edge.target for edge in edges}
             types = reached
         self.targets = schema.targets
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.widen = pass_through(nn.Linear(config.width, config.graph_tokens * config.width))
         self.feed = nn.Sequential(
             nn.LayerNorm(config.width),
             nn.Linear(config.width, 2 * config.width),
             nn.ReLU(),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(2 * config.width, config.width),
         )
         self.last = nn.LayerNorm(config.width)

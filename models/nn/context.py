@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from models.nn.age import AGE_FEATURES, age_features
 from models.nn.config import ModelConfig
 from models.nn.cross import CrossNetwork
+from models.nn.dropout import Dropout
 from models.nn.encoders import CategoryEmbedding
 from models.nn.encoding import Encoding
 
@@ -40,7 +41,7 @@ class Context(nn.Module):
             nn.Sequential(
                 nn.Linear(inputs + config.pieces * (numbers + profiles), 2 * config.width),
                 nn.ReLU(),
-                nn.Dropout(config.dropout),
+                Dropout(config.dropout),
                 nn.Linear(2 * config.width, config.width),
             )
             for _ in range(2)

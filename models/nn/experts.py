@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from models.nn.dropout import Dropout
+
 
 def bottom(inputs: int, width: int, dropout: float) -> nn.Sequential:
     """Two layers with ReLU: (..., inputs) -> (..., width)."""
-    return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width), nn.ReLU())
+    return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), Dropout(dropout), nn.Linear(width, width), nn.ReLU())
 
 
 class Experts(nn.Module):

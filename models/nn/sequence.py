@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.nn.config import ModelConfig
+from models.nn.dropout import Dropout
 
 
 def prefix_mask(graph_tokens: int, activity_mask: Tensor, causal: bool = True) -> Tensor:
@@ -43,9 +44,9 @@ class Block(nn.Module):
         self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
         self.feed = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(2 * width, width)
+            nn.Linear(width, 2 * width), nn.ReLU(), Dropout(config.dropout), nn.Linear(2 * width, width)
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def keys(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, length, width) -> keys and values, each (batch, heads, length, depth)."""
