@@ -122,11 +122,15 @@ def judge_folder(spec: Spec, folder: Path) -> Verdict:
     champion, unusable = measured.get("champion_version"), measured.get("champion_unusable")
     earlier = measured.get("earlier") or {}
     versions = {"champion": champion} if champion and not unusable else None
-    verdict = judge(spec, predictions, versions, earlier.get("best"))
+    best, skipped = earlier.get("best"), earlier.get("skipped") or {}
+    verdict = judge(spec, predictions, versions, best)
     notes = [
         f"Version {version} was promoted before and is not compared with: {reason}."
-        for version, reason in (earlier.get("skipped") or {}).items()
+        for version, reason in skipped.items()
     ]
+    if best in skipped:  # what was not compared with cannot have been surpassed
+        verdict = replace(verdict, best=best)
+        notes.append(f"Version {best} stays the best so far.")
     if unusable:
         notes.append(f"The champion could not be scored on this graph, so the floor is the reference ({unusable}).")
     return replace(verdict, reasons=[*verdict.reasons, *notes])

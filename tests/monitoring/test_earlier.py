@@ -67,6 +67,18 @@ def test_what_cannot_be_scored_is_named_and_skipped(road: Road, tmp_path: Path) 
     assert [reason[:9] for reason in reasons[-3:]] == ["Version 2", "Version 3", "Version 4"]
 
 
+def test_the_best_version_that_cannot_be_fetched_once_is_not_forgotten(road: Road) -> None:
+    def gone() -> Path:
+        raise FileNotFoundError("no such artifact")
+
+    road.evaluate(champion=road.folder / "model1")
+    folder = road.folder / "out"
+    score_earlier(road.spec, road.folder / "graph", folder, {"3": gone}, "3")
+    verdict = judge_folder(road.spec, folder)
+    assert verdict.best == "3"
+    assert "Version 3 stays the best so far." in verdict.reasons
+
+
 def test_the_first_training_has_no_earlier_version(road: Road) -> None:
     road.evaluate()
     before = (road.folder / "out" / "predictions.parquet").read_bytes()
