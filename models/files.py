@@ -1,8 +1,9 @@
-"""A folder that appears as a whole or not at all, and digests of what it holds."""
+"""Atomic writes of files and folders, and digests of their content."""
 
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +11,49 @@ from typing import Any
 
 
 @contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``folder`` that takes its place when the block ends without an error.
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside ``path``, with the same suffix, that replaces it when the block ends without an error.
 
-    What a killed run left is removed first, or put back where it was killed between the two renames. One writer at a
+    Missing parent folders are made. Readers see the old file or the new one, never a part. Several writers may race: the
+    last one to finish wins.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
+        draft = Path(beside) / path.name
+        yield draft
+        draft.replace(path)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write UTF-8 text atomically; return ``path``."""
+    with replaced_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+    return path
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``folder`` when the block ends without an error.
+
+    Raises FileExistsError where ``folder`` exists, before the block runs.
+    """
+    folder = Path(folder)
+    if folder.exists():
+        raise FileExistsError(f"{folder}: expected no such folder yet; found one. Choose another or remove it.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
+        draft = Path(beside) / folder.name
+        draft.mkdir()
+        yield draft
+        draft.rename(folder)
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``folder`` that replaces it when the block ends without an error.
+
+    Leftovers of a killed run are removed first; a run killed between the two renames is rolled back. One writer at a
     time per folder.
     """
     folder = Path(folder).absolute()

@@ -1,0 +1,46 @@
+"""Atomic writes: the whole content or none of it."""
+
+from pathlib import Path
+
+import pytest
+
+from models.files import new_folder, replaced_file, write_text
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "below" / "file.json"
+    write_text(path, "old")
+    with replaced_file(path) as draft:
+        assert draft.suffix == ".json" and draft.parent.parent == path.parent
+        draft.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.json"]
+
+
+def test_an_error_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "file.txt", "old")
+    with pytest.raises(ZeroDivisionError), replaced_file(path) as draft:
+        draft.write_text("half")
+        1 / 0  # noqa: B018
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_folder_appears_at_the_end(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "below" / "folder") as draft:
+        (draft / "file").write_text("content")
+        assert not (tmp_path / "below" / "folder").exists()
+    assert (tmp_path / "below" / "folder" / "file").read_text() == "content"
+
+
+def test_a_new_folder_never_replaces_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(FileExistsError, match="expected no such folder yet"), new_folder(tmp_path / "folder"):
+        raise AssertionError("the block ran")
+
+
+def test_an_error_leaves_no_new_folder(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "folder"):
+        1 / 0  # noqa: B018
+    assert list(tmp_path.iterdir()) == []
