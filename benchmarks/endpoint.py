@@ -37,7 +37,7 @@ from benchmarks.served_world import ServedWorld, build
 from benchmarks.server_process import RUNTIME, server_process
 from benchmarks.table import show
 from models.cpus import usable_cpus
-from serving.limits import Limits
+from serving.settings.limits import Limits
 
 _CONNECTIONS, _CROWD = 8, 128
 _NAIVE = "import sys, pathlib; from benchmarks.naive_endpoint import serve; serve(pathlib.Path(sys.argv[1]))"

@@ -21,9 +21,9 @@ import psutil  # type: ignore[import-untyped]
 from benchmarks.load import document, statuses
 from benchmarks.redis_server import RedisServer
 from benchmarks.served_world import ServedWorld, build
-from serving.endpoint import Endpoint, down, up
+from serving.deployment.endpoint import Endpoint, down, up
 from serving.errors import EndpointError, RegistryError
-from serving.registry import Registry
+from serving.versions.registry import Registry
 
 _BACK_SECONDS = 60.0
 

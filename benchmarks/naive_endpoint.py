@@ -15,13 +15,13 @@ from models.counters.derive import derive
 from models.counters.ragged import Ragged
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, counter_views, vector_view
 from models.spec import Spec
-from serving.bundle import read_spec
-from serving.prior import Prior
-from serving.reader import ItemVectors, MemberVectors, OnlineState
-from serving.request import RankingRequest, RequestParser
-from serving.scorer import Scorer
-from serving.service import RankingService
-from serving.settings import Settings
+from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
+from serving.ranking.request import RankingRequest, RequestParser
+from serving.ranking.scorer import Scorer
+from serving.ranking.service import RankingService
+from serving.settings.settings import Settings
+from serving.versions.bundle import read_spec
+from serving.versions.prior import Prior
 
 _MEMBER = ("member_tokens", "activity_tokens", "activity_times", "member_model_version")
 _ITEM = ("item_tokens", "item_model_version")
@@ -72,7 +72,7 @@ class FeastReader:
         self._features = [f"{vector_view(MEMBER_VECTORS, SLOTS[0])}:{name}" for name in _MEMBER]
         self._features += [f"{vector_view(ITEM_VECTORS, SLOTS[0])}:{name}" for name in _ITEM] + counted
 
-    def read_now(self, request: RankingRequest) -> OnlineState:
+    def read_now(self, request: RankingRequest) -> OnlineFeatures:
         """What the store holds."""
         asked = {self._member: request.member, self._spec.impressions.surface: request.surface}
         rows = [{**asked, self._item: item} for item in request.items]
@@ -90,11 +90,11 @@ class FeastReader:
         version = answer["member_model_version"][0]
         place = list(response.proto.metadata.feature_names.val).index("member_model_version")
         moment = response.proto.results[place].event_timestamps[0].ToMicroseconds()
-        return OnlineState(
+        return OnlineFeatures(
             None if version is None else self._vectors(version, answer, moment), self._items(answer), found, moment
         )
 
-    async def read(self, request: RankingRequest) -> OnlineState:
+    async def read(self, request: RankingRequest) -> OnlineFeatures:
         """The same; whoever else has asked waits."""
         return self.read_now(request)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import redis
 
-from serving.listening import LOOPBACK, free_port
+from serving.settings.listening import LOOPBACK, free_port
 
 
 class RedisServer:

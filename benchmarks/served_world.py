@@ -54,9 +54,9 @@ def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / 
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.embed import embed
-    from serving.bundle import write_bundle
-    from serving.prior import Prior
-    from serving.registry import Registry, model_name
+    from serving.versions.bundle import write_bundle
+    from serving.versions.prior import Prior
+    from serving.versions.registry import Registry, model_name
 
     spec = _tiny(spec_file)
     tables, training, state = folder / "tables", folder / "training_set", folder / "state"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from serving.limits import Limits
-from serving.listening import LOOPBACK, free_port
-from serving.registry import Registry
-from serving.settings import Settings
+from serving.settings.limits import Limits
+from serving.settings.listening import LOOPBACK, free_port
+from serving.settings.settings import Settings
+from serving.versions.registry import Registry
 
-RUNTIME = ("-m", "serving.runtime")
+RUNTIME = ("-m", "serving.server.process")
 
 
 class Product(Protocol):

@@ -11,7 +11,7 @@ def champion(spec: dsl.Input[dsl.Artifact], services: dict, model: dsl.Output[ds
     from pathlib import Path
 
     from components.step import Step
-    from serving.registry import Registry, model_name
+    from serving.versions.registry import Registry, model_name
 
     with Step("champion", spec, services) as step:
         registry = Registry(step.services.tracking_uri)

@@ -26,9 +26,9 @@ def deploy(
     from components.step import Step, say
     from feature_repo.push import check_pushed, pushed_until
     from feature_repo.store import write_resolved
-    from serving.endpoint import canary, up
-    from serving.example import example_request
-    from serving.registry import Registry, model_name
+    from serving.deployment.endpoint import canary, up
+    from serving.deployment.example import example_request
+    from serving.versions.registry import Registry, model_name
 
     with Step("deploy", spec, services) as step:
         name = model_name(step.spec)

@@ -25,7 +25,7 @@ def evaluate(
     from components.step import Step, say
     from monitoring.earlier import score_earlier
     from monitoring.evaluation import evaluate, roc_points
-    from serving.registry import Registry, model_name
+    from serving.versions.registry import Registry, model_name
 
     with Step("evaluate", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
         registry = Registry(step.services.tracking_uri)

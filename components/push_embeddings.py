@@ -30,8 +30,8 @@ def push_embeddings(
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.embed import embed
-    from serving.endpoint import served_versions
-    from serving.registry import SLOT, Registry, model_name
+    from serving.deployment.endpoint import served_versions
+    from serving.versions.registry import SLOT, Registry, model_name
 
     with Step("push embeddings", spec, services) as step:
         as_of = end_of_data(Path(tables.path))

@@ -29,9 +29,9 @@ def register(
     from components.step import Step, say
     from models.files import sha256_of_file
     from monitoring.gate import judge_folder
-    from serving.bundle import write_bundle
-    from serving.prior import Prior
-    from serving.registry import BEST, GATE, Registry, model_name
+    from serving.versions.bundle import write_bundle
+    from serving.versions.prior import Prior
+    from serving.versions.registry import BEST, GATE, Registry, model_name
 
     with Step("register", spec, services) as step:
         registry = Registry(step.services.tracking_uri)

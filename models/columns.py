@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class OfSlate(NamedTuple):
-    """What a line of the served log says of its slate (``serving.impressions`` writes, ``models.served`` reads)."""
+    """What a line of the served log says of its slate (``serving.server.served_lines`` writes, ``models.served`` reads)."""
 
     served: int
     request: str

@@ -14,8 +14,8 @@ from typing import Any
 def replaced_file(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path``, with the same suffix, that replaces it when the block ends without an error.
 
-    Missing parent folders are made. Readers see the old file or the new one, never a part. Several writers may race: the
-    last one to finish wins.
+    Missing parent folders are made. Readers see the old file or the new one, never a part. Of several writers, the last
+    one to finish wins.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Reading the served log that the endpoint writes: JSON lines, one impression each (``serving.served``)."""
+"""Reading the served log that the endpoint writes: JSON lines, one impression each (``serving.server.served_log``)."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

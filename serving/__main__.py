@@ -6,13 +6,13 @@ from itertools import islice
 from pathlib import Path
 
 from models.system import system_error
-from serving import endpoint, model_options
 from serving.deployment import command as deployment
+from serving.deployment import endpoint, model_options
 from serving.deployment.errors import DeploymentError, VerdictError
 from serving.errors import EndpointError, RegistryError, UnavailableError
 from serving.packages import command as packages
 from serving.packages.errors import PackageError
-from serving.signing import SIGNING_KEY, VERIFY_KEY, new_keys
+from serving.versions.signing import SIGNING_KEY, VERIFY_KEY, new_keys
 
 _VERSIONS = 10
 """So many are listed."""

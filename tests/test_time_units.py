@@ -6,7 +6,7 @@ from models.time_units import DAY, HOUR, SECOND, duration, iso, microseconds, mo
 
 
 def test_units_agree_with_datetime() -> None:
-    assert [SECOND, HOUR, DAY] == [duration(timedelta(seconds=1)), duration(timedelta(hours=1)), duration(timedelta(1))]
+    assert [duration(timedelta(seconds=1)), duration(timedelta(hours=1)), duration(timedelta(1))] == [SECOND, HOUR, DAY]
 
 
 def test_a_moment_survives_the_round_trip_to_the_microsecond() -> None:

@@ -23,13 +23,13 @@ from models.graph.store import TemporalGraph
 from models.training.artifact import load_model
 from models.training.errors import ArtifactError
 from serving.__main__ import main
-from serving.endpoint import Endpoint, down, up
+from serving.deployment.endpoint import Endpoint, down, up
 from serving.errors import RegistryError
-from serving.loading import load
 from serving.packages.contents import STATE, settings, write_contents
 from serving.packages.errors import PackageError
-from serving.registry import Registry
-from serving.settings import Settings
+from serving.server.loading import load
+from serving.settings.settings import Settings
+from serving.versions.registry import Registry
 
 _REFUSED = (RegistryError, ArtifactError, GraphFormatError, PackageError)
 _SIGNING, _VERIFY = "HELIOGRAPH_SIGNING_KEY", "HELIOGRAPH_VERIFY_KEY"

@@ -18,7 +18,7 @@ import httpx
 from benchmarks.faults.attacks import LONG, call_path, exchange, post, unfinished
 from benchmarks.faults.fault import Fault, expect
 from benchmarks.faults.target import Target, worker
-from serving.listening import LOOPBACK, free_port
+from serving.settings.listening import LOOPBACK, free_port
 
 _TOKEN = "a-token-of-some-length"
 _BEARER = (("authorization", f"Bearer {_TOKEN}"),)

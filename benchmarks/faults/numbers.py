@@ -177,7 +177,7 @@ def _paths(folder: Path) -> int:
     """A registry in folders of odd names keeps to its folder; its artifacts, once links, are refused."""
     from components.services import Services
     from serving.errors import RegistryError
-    from serving.registry import DIGEST, Registry
+    from serving.versions.registry import DIGEST, Registry
 
     names = ("a%20b", "a b#c", "a?b", "ünïcödé%41")
     for name in names:

@@ -17,7 +17,7 @@ from benchmarks.faults.fault import expect
 from benchmarks.served_world import ROOT, ServedWorld, build
 from benchmarks.server_process import server_process
 from feature_repo.store import open_store
-from serving.limits import Limits
+from serving.settings.limits import Limits
 
 
 class Served(NamedTuple):

@@ -137,7 +137,7 @@ def _values(folder: Path) -> str:
     slowest = max(float(line.split()[0]) if line[0].isdigit() else 99 for line in lines)
     expect(slowest < 1, "an answer within a second", lines)
     from serving.errors import EndpointError
-    from serving.limits import parse_limits
+    from serving.settings.limits import parse_limits
 
     for text in ('{"waiting": 1, "waiting": 9}', "[" * 100_000):
         with contextlib.suppress(EndpointError):
@@ -219,7 +219,7 @@ def _models(folder: Path) -> str:
     from mlflow import MlflowClient
 
     from serving.__main__ import main
-    from serving.registry import Registry
+    from serving.versions.registry import Registry
 
     uri, names = f"sqlite:///{folder}/mlflow.db", [f"model-{number:03}" for number in range(103)]
     client = MlflowClient(uri, uri)

@@ -10,7 +10,7 @@ import httpx
 from benchmarks.faults.professional import awaited, ready
 from benchmarks.faults.professional import world as small_world
 from benchmarks.server_process import server_process
-from serving.limits import Limits
+from serving.settings.limits import Limits
 
 
 class Target(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from serving.deployment.errors import DeploymentError
 from serving.deployment.inference_service import VERSION, Deployment, inference_service, share
-from serving.limits import LIMITS, Limits, parse_limits
+from serving.settings.limits import LIMITS, Limits, parse_limits
 
 if TYPE_CHECKING:
     from kserve import KServeClient

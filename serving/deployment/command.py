@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from feature_repo.errors import PushError
 from feature_repo.push import check_pushed
-from serving import model_options
+from serving.deployment import model_options
 from serving.deployment.cluster import Cluster
 from serving.deployment.embedded import Embedded
 from serving.deployment.errors import DeploymentError
 from serving.deployment.inference_service import Deployment, inference_service, to_yaml
 from serving.deployment.rollout import Rollout, Target
-from serving.limits import Limits, read_limits
-from serving.registry import Registry
+from serving.settings.limits import Limits, read_limits
+from serving.versions.registry import Registry
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -52,7 +52,9 @@ def add_target(command: argparse.ArgumentParser) -> None:
 
 def add_limits(command: argparse.ArgumentParser) -> None:
     """The option that says what a server takes in."""
-    command.add_argument("--limits", type=Path, help="JSON file of serving.limits.Limits (default: what is held)")
+    command.add_argument(
+        "--limits", type=Path, help="JSON file of serving.settings.limits.Limits (default: what is held)"
+    )
 
 
 def limits(options: argparse.Namespace) -> Limits | None:

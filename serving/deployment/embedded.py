@@ -1,7 +1,7 @@
 """A model on this machine: a version, or two that share the traffic, behind one address that never goes away.
 
-Each version is a KServe process (``serving.runtime``) of its own. A new one is loaded and healthy before it is asked
-anything; an old one is asked nothing any more before it ends, and answers what it is at (``serving.drain``).
+Each version is a KServe process (``serving.server.process``) of its own. A new one is loaded and healthy before it is asked
+anything; an old one is asked nothing any more before it ends, and answers what it is at (``serving.server.drain``).
 """
 
 import secrets
@@ -12,11 +12,11 @@ from pathlib import Path
 from serving.deployment.errors import DeploymentError
 from serving.deployment.machine import Machine
 from serving.deployment.record import Endpoint, Worker
-from serving.limits import Limits
-from serving.listening import LOOPBACK, free_port
-from serving.registry import Registry
-from serving.settings import Settings
-from serving.signing import verify_key
+from serving.settings.limits import Limits
+from serving.settings.listening import LOOPBACK, free_port
+from serving.settings.settings import Settings
+from serving.versions.registry import Registry
+from serving.versions.signing import verify_key
 
 START_SECONDS = 120.0
 """How long a server may take to load and to become healthy."""

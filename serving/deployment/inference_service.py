@@ -1,6 +1,6 @@
 """The KServe ``InferenceService`` of the ranker, built of the SDK's own classes.
 
-The predictor is our image, which runs ``serving.container``: it fetches the version's bundle from the registry and
+The predictor is our image, which runs ``serving.deployment.container``: it fetches the version's bundle from the registry and
 verifies it against the digest that is written here, so that no storage initialiser and no pickle is involved.
 """
 
@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from serving.limits import LIMITS, Limits
+from serving.settings.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
     from kserve import V1beta1InferenceService
@@ -87,13 +87,13 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
     container = V1Container(
         name=CONTAINER,
         image=deployment.image,
-        command=["python", "-m", "serving.container"],
+        command=["python", "-m", "serving.deployment.container"],
         env=[V1EnvVar(name=name, value=value) for name, value in variables.items()],
         env_from=[V1EnvFromSource(secret_ref=V1SecretEnvSource(name=deployment.secret))],
-        # HTTP alone: Knative takes one port of a container. gRPC listens at serving.container's own, not routed.
+        # HTTP alone: Knative takes one port of a container. gRPC listens at serving.deployment.container's own, not routed.
         ports=[V1ContainerPort(name="http1", container_port=PORT, protocol="TCP")],
         resources=V1ResourceRequirements(requests=size, limits=size),
-        # The bundle is fetched and loaded first. Ready also waits for the store: serving/answering.py.
+        # The bundle is fetched and loaded first. Ready also waits for the store: serving/server/ranking_runtime.py.
         startup_probe=_probe("/v2/health/live", every=5, failures=36),
         readiness_probe=_probe("/v2/health/ready", every=5, failures=2),
         liveness_probe=_probe("/v2/health/live", every=10, failures=3),

@@ -14,7 +14,7 @@ from xmlrpc.client import Fault, ServerProxy
 
 from serving.deployment.errors import DeploymentError
 from serving.deployment.processes import await_end
-from serving.signing import without_signing_key
+from serving.versions.signing import without_signing_key
 
 _STOP_SECONDS = 20
 """After SIGTERM, until SIGKILL: longer than a worker's drain and its deadline."""

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-MODULE = "serving.runtime"
+MODULE = "serving.server.process"
 """What a worker runs."""
 _WAIT_SECONDS = 20.0
 

@@ -5,7 +5,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from serving.listening import LOOPBACK, address, reached_at
+from serving.settings.listening import LOOPBACK, address, reached_at
 
 RECORD = "endpoint.json"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from serving.deployment.errors import VerdictError
-from serving.registry import Registry
+from serving.versions.registry import Registry
 
 _PASSED = "promote"
 

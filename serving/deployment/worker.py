@@ -11,7 +11,7 @@ from serving.deployment import processes
 from serving.deployment.keeper import Keeper
 from serving.deployment.record import Worker
 from serving.errors import EndpointError
-from serving.listening import address
+from serving.settings.listening import address
 
 
 def start(keeper: Keeper, name: str, worker: Worker, log: Path, seconds: float) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.answering import Answering
 from serving.errors import OverloadedError, RefusalError, RequestError, UnavailableError
+from serving.server.ranking_runtime import RankingRuntime
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-async def answer(answering: Answering, read: Callable[[], object], headers: Mapping[str, str]) -> Answer:
+async def answer(runtime: RankingRuntime, read: Callable[[], object], headers: Mapping[str, str]) -> Answer:
     """Answer the v1 document that ``read`` returns; ``headers`` of the request, by lower-case name."""
     try:
-        return Answer(200, await answering.document(read(), dict(headers)))
+        return Answer(200, await runtime.document(read(), dict(headers)))
     except RefusalError as refused:
         return Answer(refused.status, {"error": refused.reason}, refused.headers)
     except RequestError as error:

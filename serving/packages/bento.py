@@ -13,8 +13,8 @@ from serving.packages.contents import write_contents
 from serving.packages.errors import PackageError
 from serving.packages.requirements import pinned
 from serving.packages.whole import written_whole
-from serving.registry import Registry
-from serving.signing import without_signing_key
+from serving.versions.registry import Registry
+from serving.versions.signing import without_signing_key
 
 # BentoML wants the service at import; ours does nothing then.
 _SERVICE = """from pathlib import Path

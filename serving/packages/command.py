@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving import model_options
+from serving.deployment import model_options
 from serving.packages.bento import build_bento
 from serving.packages.contents import STATE
 from serving.packages.errors import PackageError

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from serving.bundle import read_bundle
 from serving.errors import RegistryError
-from serving.limits import limits_of
 from serving.packages.errors import PackageError
-from serving.registry import Registry
-from serving.settings import Settings
+from serving.settings.limits import limits_of
+from serving.settings.settings import Settings
+from serving.versions.bundle import read_bundle
+from serving.versions.registry import Registry
 
 STATE = "HELIOGRAPH_STATE"
 _BUNDLE, _FACTS = "bundle", "package.json"
@@ -31,7 +31,7 @@ class Facts:
     """Model name, as in the endpoint's addresses."""
     version: str
     digest: str
-    """Of the bundle (``serving.bundle.Bundle``)."""
+    """Of the bundle (``serving.versions.bundle.Bundle``)."""
 
 
 def write_contents(folder: Path, registry: Registry, name: str, version: str | None) -> Facts:

@@ -16,8 +16,8 @@ class RankingHandler:
         folder = Path(context.system_properties["model_dir"])
         sys.path.insert(0, str(folder))  # the code that was packaged, before any that is installed
         os.environ["TS_DECODE_INPUT_REQUEST"] = "false"  # bodies come as bytes: our own checks read them
-        from serving.loading import load
         from serving.packages.contents import settings
+        from serving.server.loading import load
 
         self._settings = settings(folder)
         self._answering = load(self._settings)
@@ -29,9 +29,9 @@ class RankingHandler:
         return [self._one(row, context, place) for place, row in enumerate(data)]
 
     def _one(self, row: dict[str, Any], context: Any, place: int) -> bytes:
-        from serving.call import REQUEST_ID, request_id
-        from serving.document import check_document
         from serving.packages.answer import answer
+        from serving.server.document import check_document
+        from serving.server.request_headers import REQUEST_ID, request_id
 
         # TorchServe puts mappings, one a part of the body, among the headers.
         given = context.get_all_request_header(place).items()

@@ -1,6 +1,6 @@
 """The service inside a bento, in BentoML's new style: the v1 protocol at the address that KServe gives it.
 
-The door stands in front of it as it does before KServe: BentoML chooses a decoder by the content type, and one of them
+The guard stands in front of it as it does before KServe: BentoML chooses a decoder by the content type, and one of them
 unpickled (CVE-2024-2912), so that nothing but JSON gets as far as that choice.
 """
 
@@ -9,12 +9,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-from serving.door import Door
-from serving.limits import limits_of
-from serving.loading import load
 from serving.packages.answer import answer
 from serving.packages.contents import read_facts, settings
-from serving.token import read_token
+from serving.server.guard import RequestGuard
+from serving.server.loading import load
+from serving.settings.limits import limits_of
+from serving.settings.token import read_token
 
 
 def ranking_service(folder: Path) -> Any:
@@ -49,5 +49,5 @@ def ranking_service(folder: Path) -> Any:
             return found.document
 
     service = bentoml.service(Ranking)
-    service.add_asgi_middleware(Door, limits=limits_of(os.environ), token=read_token())
+    service.add_asgi_middleware(RequestGuard, limits=limits_of(os.environ), token=read_token())
     return service

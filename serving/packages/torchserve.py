@@ -7,14 +7,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from serving.limits import Limits
 from serving.packages import handler
 from serving.packages.contents import STATE, write_contents
 from serving.packages.errors import PackageError
 from serving.packages.requirements import pinned
 from serving.packages.whole import written_whole
-from serving.registry import Registry
-from serving.signing import without_signing_key
+from serving.settings.limits import Limits
+from serving.versions.registry import Registry
+from serving.versions.signing import without_signing_key
 
 WARNING = """\
 TorchServe was archived by its maintainers in August 2025: no security patches since, none to come.

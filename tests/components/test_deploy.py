@@ -35,8 +35,8 @@ class FakeRegistry:
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr("serving.registry.Registry", FakeRegistry)
-    monkeypatch.setattr("serving.example.example_request", lambda *_: "curl")
+    monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
+    monkeypatch.setattr("serving.deployment.example.example_request", lambda *_: "curl")
     FakeRegistry.promoted, FakeRegistry.serves = [], None
     return open_world(tmp_path)
 
@@ -65,7 +65,7 @@ def test_a_server_that_does_not_come_up_leaves_the_champions_vectors(
     def broken(*_: object, **__: object) -> None:
         raise EndpointError("the server did not load")
 
-    monkeypatch.setattr("serving.endpoint.up", broken)
+    monkeypatch.setattr("serving.deployment.endpoint.up", broken)
     push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", own.state)
     push(own.store, own.spec, tmp_path / "vectors", "2", own.state, served=["1"])
     with pytest.raises(EndpointError, match="did not load"):
@@ -84,7 +84,7 @@ def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path, mon
         given.update(named)
         return Running
 
-    monkeypatch.setattr("serving.endpoint.up", up)
+    monkeypatch.setattr("serving.deployment.endpoint.up", up)
     push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
     deployed(own, "2")
     assert given["store_config"] == own.state.resolve() / "feast" / "feature_store.yaml"
@@ -102,8 +102,8 @@ def test_a_canary_needs_a_champion_to_be_beside(
         given.extend(arguments)
         return Running
 
-    monkeypatch.setattr("serving.endpoint.canary", canary)
-    monkeypatch.setattr("serving.endpoint.up", lambda *_, **__: Running)
+    monkeypatch.setattr("serving.deployment.endpoint.canary", canary)
+    monkeypatch.setattr("serving.deployment.endpoint.up", lambda *_, **__: Running)
     monkeypatch.setattr(FakeRegistry, "serves", champion)
     push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
     page = deployed(own, "2", percent)

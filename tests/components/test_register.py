@@ -10,8 +10,8 @@ from kfp import dsl
 from components.register import register
 from components.services import Services
 from models.training.files import write_json
-from serving.bundle import verify_bundle
-from serving.prior import FILE, Prior
+from serving.versions.bundle import verify_bundle
+from serving.versions.prior import FILE, Prior
 from tests.components.specs import artifact
 from tests.monitoring.fakes import fake_predictions, small_spec
 
@@ -60,7 +60,7 @@ def registered(folder: Path, later: list[dict[str, Any]]) -> tuple[str, dict[str
 
 
 def test_the_prior_is_of_the_train_window_whatever_came_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.registry.Registry", FakeRegistry)
+    monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
     later = [
         {"item": item, "window": window, "clicked": item != 7, "liked": True}
         for item in (7, 8, 9)

@@ -17,8 +17,8 @@ import pytest
 from feature_repo.push import slot_of
 from feature_repo.sources import read_manifest
 from models.spec import Spec
-from serving import endpoint
-from serving.registry import Registry, model_name
+from serving.deployment import endpoint
+from serving.versions.registry import Registry, model_name
 
 STATIONS = (
     "ingest", "materialize", "retrieve", "build graph", "train", "evaluate", "register", "monitor", "push embeddings",

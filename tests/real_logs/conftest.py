@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving import endpoint
+from serving.deployment import endpoint
 from tests.real_logs.run import ROOT, Run
 
 

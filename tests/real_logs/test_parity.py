@@ -16,7 +16,7 @@ from feature_repo.store import open_store, write_resolved
 from models.graph.store import TemporalGraph
 from models.training.artifact import load_model
 from models.training.predict import predict
-from serving.registry import Registry, model_name
+from serving.versions.registry import Registry, model_name
 from tests.real_logs.run import ROOT, Run
 from tests.serving.replay import LATER, Product
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.endpoint import Endpoint
-from serving.limits import Limits
+from serving.deployment.endpoint import Endpoint
+from serving.settings.limits import Limits
 from tests.serving.running import running
 from tests.serving.world import World, build_world
 

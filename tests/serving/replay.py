@@ -16,9 +16,9 @@ from models.graph.store import TemporalGraph
 from models.spec import Spec
 from models.training.artifact import Model
 from models.training.embed import embed
-from serving.limits import Limits
-from serving.loading import load
-from serving.settings import Settings
+from serving.server.loading import load
+from serving.settings.limits import Limits
+from serving.settings.settings import Settings
 
 LATER = 1
 """Vectors hold from their moment on, and a request sees what is strictly before its own: they are 1 us older."""
@@ -89,11 +89,11 @@ class Product:
         )
 
         async def answer() -> list[dict[str, Any]]:
-            answering = load(settings)
+            runtime = load(settings)
             try:
-                return (await answering.document({"instances": list(instances)}))["predictions"]
+                return (await runtime.document({"instances": list(instances)}))["predictions"]
             finally:
-                answering.close()
+                runtime.close()
 
         return asyncio.run(answer())
 

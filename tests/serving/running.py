@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from benchmarks.server_process import ServerProcess, server_process
-from serving.limits import Limits
+from serving.settings.limits import Limits
 from tests.serving.world import World
 
 _LONGEST = 90.0

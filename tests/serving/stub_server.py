@@ -1,4 +1,4 @@
-"""A stand-in for the server process: as ``serving.runtime`` seen from outside, but up in a moment.
+"""A stand-in for the server process: as ``serving.server.process`` seen from outside, but up in a moment.
 
 What it does is decided by the model's version: ``dies`` ends before it has loaded, ``never-healthy`` answers nothing,
 ``stubborn`` ignores SIGTERM, anything else serves.
@@ -12,7 +12,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from serving.settings import Settings
+from serving.settings.settings import Settings
 
 
 class Ready(BaseHTTPRequestHandler):

@@ -29,9 +29,9 @@ from models.spec import Spec, parse_spec
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
-from serving.bundle import write_bundle
-from serving.prior import Prior
-from serving.registry import Registry, model_name
+from serving.versions.bundle import write_bundle
+from serving.versions.prior import Prior
+from serving.versions.registry import Registry, model_name
 
 CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
 DAY = 86_400_000_000

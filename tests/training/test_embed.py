@@ -13,7 +13,7 @@ from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
 from models.training.predict import predict
-from serving.scorer import Scorer, SlateInputs
+from serving.ranking.scorer import Scorer, SlateInputs
 from tests.nn.batches import CONFIG, ready
 from tests.nn.test_switches import SWITCHES
 from tests.training.small import MODEL, small_graph, small_model

@@ -17,7 +17,7 @@ from models.graph.store import TemporalGraph
 from models.training.config import TrainingConfig
 from models.training.fit import fit
 from models.training.labels import known
-from serving.prior import Prior
+from serving.versions.prior import Prior
 from tests.baselines import small
 from tests.baselines.test_trees import SPEC, frame
 from tests.training.small import MODEL, TRAINING, small_graph

@@ -16,17 +16,17 @@ from mlflow import MlflowClient
 from feature_repo.push import push
 from feature_repo.store import open_store
 from models.training.artifact import save_model
-from serving import endpoint
+from serving.deployment import endpoint
 from serving.deployment.embedded import Embedded
+from serving.deployment.endpoint import Endpoint
 from serving.deployment.rollout import Rollout
-from serving.endpoint import Endpoint
 from serving.errors import RegistryError
-from serving.registry import Registry
-from tests.serving.asking import v1
+from serving.versions.registry import Registry
 from tests.serving.deployment.load import load
+from tests.serving.requests import v1
 from tests.serving.running import awaited
+from tests.serving.server.test_grpc import request
 from tests.serving.stubbed import living
-from tests.serving.test_grpc import request
 from tests.serving.world import CONFIG, World
 
 BACK_WITHIN = 30.0
@@ -55,7 +55,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    from serving.bundle import write_bundle
+    from serving.versions.bundle import write_bundle
 
     folder = tmp_path_factory.mktemp("site")
     state = folder / "state"

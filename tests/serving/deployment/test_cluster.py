@@ -9,7 +9,7 @@ from kserve import KServeClient
 from serving.deployment.cluster import Cluster
 from serving.deployment.errors import DeploymentError
 from serving.deployment.inference_service import Deployment
-from serving.limits import Limits
+from serving.settings.limits import Limits
 from tests.serving.deployment.cluster_server import KIND, RecordingCluster, recording_cluster
 
 ONE = Deployment("tiny_world-ranker", "1")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from serving.__main__ import main
-from serving.registry import Registry
+from serving.versions.registry import Registry
 from tests.serving.deployment.cluster_server import RecordingCluster, recording_cluster
 
 SERVER = "https://mlflow.example:5000"

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from serving import endpoint, model_options
 from serving.__main__ import main
-from serving.deployment import processes
+from serving.deployment import endpoint, model_options, processes
 from serving.deployment.embedded import Embedded
 from serving.deployment.errors import DeploymentError
 from serving.deployment.machine import Machine
 from serving.deployment.proxy import Proxy
 from serving.errors import EndpointError
-from serving.settings import Settings
+from serving.settings.settings import Settings
 from tests.serving.stubbed import STUB, FakeRegistry, kinds, living
 
 

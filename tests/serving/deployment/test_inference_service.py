@@ -6,7 +6,7 @@ from kserve import V1beta1InferenceService
 
 from models.spec import load_spec
 from serving.deployment.inference_service import Deployment, inference_service, to_yaml
-from serving.registry import model_name
+from serving.versions.registry import model_name
 
 ROOT = Path(__file__).resolve().parents[3]
 

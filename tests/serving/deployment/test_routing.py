@@ -14,7 +14,7 @@ import pytest
 from serving.deployment.proxy import Proxy
 from serving.deployment.record import Worker
 from serving.deployment.routing import bootstrap
-from serving.listening import free_port
+from serving.settings.listening import free_port
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 

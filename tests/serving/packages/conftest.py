@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.limits import Limits
 from serving.packages import command
+from serving.settings.limits import Limits
 from tests.serving.packages.servers import TOKEN, Starting, bento_server, torchserve_server
 from tests.serving.running import awaited, running
 from tests.serving.world import World

@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import psutil
 
-from serving.listening import LOOPBACK, free_port
 from serving.packages.torchserve import properties, start_line
-from serving.token import VARIABLE
+from serving.settings.listening import LOOPBACK, free_port
+from serving.settings.token import VARIABLE
 
 SECONDS = 120.0
 TOKEN = "a-token-for-the-tests"

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from serving.limits import Limits
-from serving.loading import load
 from serving.packages.contents import STATE, settings
+from serving.server.loading import load
+from serving.settings.limits import Limits
 from tests.serving.packages.conftest import Made
 from tests.serving.running import awaited
 from tests.serving.world import World
@@ -41,11 +41,11 @@ def expected(world: World, bento: Made) -> dict[str, Any]:
     """The answer to ``slate``, with reasons, without any server."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(STATE, str(world.state))
-        answering = load(settings(bento.folder / "src"))
+        runtime = load(settings(bento.folder / "src"))
     try:
-        return asyncio.run(answering.document(slate(world, explain=True)))["predictions"][0]
+        return asyncio.run(runtime.document(slate(world, explain=True)))["predictions"][0]
     finally:
-        answering.close()
+        runtime.close()
 
 
 def slate(world: World, **changes: Any) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def test_a_charset_and_several_instances(runtime: httpx.Client, world: World) ->
     answer = post(runtime, world, several, "application/json; charset=utf-8")
     first, second = answer.json()["predictions"]
     assert [ranked["item"] for ranked in first["slate"]] == [ranked["item"] for ranked in second["slate"]]
-    # Slates that are scored together differ by rounding: their scores are the same to 1e-6 (serving.batching).
+    # Slates that are scored together differ by rounding: their scores are the same to 1e-6 (serving.ranking.batching).
     for one, other in zip(first["slate"], second["slate"], strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
 

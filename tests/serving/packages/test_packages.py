@@ -9,10 +9,10 @@ from zipfile import ZipFile
 import pytest
 
 from serving.errors import EndpointError, RegistryError
-from serving.limits import LIMITS, Limits
 from serving.packages.contents import STATE, settings
 from serving.packages.errors import PackageError
 from serving.packages.torchserve import WARNING
+from serving.settings.limits import LIMITS, Limits
 from tests.serving.packages.conftest import Made, package
 from tests.serving.world import World
 

@@ -1,0 +1,31 @@
+"""Which registered model a command means: the options that name it, and where they lead."""
+
+import argparse
+from pathlib import Path
+
+from models.addresses import sqlite_address
+from serving.deployment.record import last_served
+from serving.errors import RegistryError
+from serving.versions.registry import Registry
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """The options that name a model."""
+    command.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
+    command.add_argument("--model", help="registered model (default: the only one, or the one served last)")
+    command.add_argument("--tracking-uri", help="MLflow (default: the state folder's database)")
+
+
+def find(options: argparse.Namespace) -> tuple[Registry, str]:
+    """The registry and the model that are meant. Raises RegistryError where there is no registry, or no one model."""
+    database = options.state / "mlflow" / "mlflow.db"
+    if options.tracking_uri is None and not database.is_file():
+        raise RegistryError(f"{database}: expected the registry of a run; found none. Run `make demo` first.")
+    registry = Registry(options.tracking_uri or sqlite_address(database))
+    names = registry.names() if options.model is None else [options.model]
+    if len(names) == 1:
+        return registry, names[0]
+    last = last_served(options.state)
+    if last is not None and last in names:
+        return registry, last
+    raise RegistryError(f"registry: expected one model; found {', '.join(names) or 'none'}. Name one with --model.")

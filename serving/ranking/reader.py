@@ -1,0 +1,192 @@
+"""The online reader: what the feature store holds for one request, in one read."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError
+from models.counters.columns import state_columns
+from models.counters.derive import derive_planned
+from models.counters.plan import plan_of
+from models.counters.ragged import Ragged
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, counter_keys, counter_views, vector_view
+from models.spec import Spec
+from serving.errors import UnavailableError
+from serving.ranking.request import RankingRequest, is_live
+
+
+@dataclass(frozen=True)
+class MemberVectors:
+    """A member's tokens as pushed. ``activity_times`` are microseconds UTC, 0 where there is no activity."""
+
+    version: str
+    tokens: np.ndarray
+    """(H * width,) float32; H as ``Ranker.rows`` says for this side."""
+    activity_tokens: np.ndarray
+    """(activities * width,) float32."""
+    activity_times: np.ndarray
+    """(activities,) int64."""
+    activity_edges: np.ndarray
+    """(activities,) object: the edge type of each as text; "" where there is no activity."""
+    activity_keys: np.ndarray
+    """(activities,) object: the key of what was acted on, as text."""
+    as_of: int
+    """Microseconds UTC: what they know is older."""
+
+
+@dataclass(frozen=True)
+class ItemVectors:
+    """The candidates' tokens as pushed: row c is candidate c's, in the order of the request."""
+
+    version: np.ndarray
+    """(C,) object: the model version that made each, None where nothing was pushed."""
+    tokens: Ragged
+    """C rows (H * width,) float32; H as ``Ranker.rows`` says for this side. Empty where nothing was pushed."""
+    creator: np.ndarray
+    """(C,) object: the key of whoever made it, as text; "" or None where that is not known."""
+    neighbours: np.ndarray
+    """(C,) object: JSON, the keys at the places of its overlap (``models.training.names``); None as above."""
+
+
+@dataclass(frozen=True)
+class OnlineFeatures:
+    """What the store holds for a request of C candidates."""
+
+    member: MemberVectors | None
+    """None where nothing was pushed."""
+    items: ItemVectors
+    counters: Mapping[str, np.ndarray]
+    """By feature float32: (C,), or (1,) where the candidates share it; NaN = missing."""
+    as_of: int = 0
+    """The moment that everything was judged at, microseconds UTC."""
+    ahead: int = 0
+    """Rows that were left out since they lie ahead of the clock."""
+
+    @classmethod
+    def nothing(cls, candidates: int) -> "OnlineFeatures":
+        """What is known of keys that nobody has."""
+        none = np.full(candidates, None, object)
+        return cls(None, ItemVectors(none, Ragged.empty(candidates, np.float32), none, none), {})
+
+
+class OnlineReader:
+    """Reads vectors and counters through the slate reader: one round trip a request.
+
+    ``store_config`` is a feature_store.yaml with absolute paths (``feature_repo.store.write_resolved`` writes it to
+    state/feast/feature_store.yaml), so that no definitions are needed. ``slot``: where the version's vectors are.
+    """
+
+    def __init__(self, store_config: Path, spec: Spec, slot: str, deadline: float = 1.0) -> None:
+        if not store_config.is_file():
+            raise UnavailableError(
+                f"{store_config}: expected the rendered configuration of the feature store; found none. Apply the "
+                "feature repository first."
+            )
+        for variable in ("FEAST_USAGE", "FEAST_TELEMETRY"):
+            os.environ.setdefault(variable, "False")
+        from feast import FeatureStore
+
+        shown = spec.impressions
+        self._member_key, self._item_key = spec.nodes[shown.member.node].key, spec.nodes[shown.item.node].key
+        self._surface_key, self._member_view = shown.surface, vector_view(MEMBER_VECTORS, slot)
+        attributes = attribute_keys(spec)
+        moving = {self._item_key, *attributes}
+        self._counters = [(plan_of(spec, name), bool(moving & set(counter_keys(spec, name)))) for name in spec.counters]
+        store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
+        self._slate = SlateReader(
+            store,
+            _features(spec, slot),
+            candidate_keys=[self._item_key],
+            derived_keys={feature: f"{view}:{feature}" for feature, view in attributes.items()},
+            deadline=deadline,
+            fallback="error",
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._slate.close()
+
+    async def read(self, request: RankingRequest) -> OnlineFeatures:
+        """What was known strictly before the request's time; of a request of now, when it is read.
+
+        Else an event that is pushed while the request is on its way would hide what it has replaced. Raises
+        UnavailableError.
+        """
+        shared = {self._member_key: request.member, self._surface_key: request.surface}
+        as_of = None if is_live(request.time, time.time_ns() // 1000) else request.time - 1
+        try:
+            rows = await self._slate.read(shared, {self._item_key: request.items}, as_of)
+        except SlateUnavailableError as error:
+            raise UnavailableError("the online store could not be read") from error
+        return OnlineFeatures(
+            member=_member(rows, int(rows.event_time[self._member_view][0])),
+            items=_items(rows),
+            counters=self._derived(rows, len(request.items)),
+            as_of=rows.as_of,
+            ahead=rows.ahead,
+        )
+
+    def _derived(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:
+        """The features of every counter as of the read."""
+        found: dict[str, np.ndarray] = {}
+        for plan, each in self._counters:
+            # What is missing reads as 0, or as an empty list: a key to which nothing has happened.
+            state, moments = (rows.candidates, count) if each else (rows.shared, 1)
+            found |= derive_planned(plan, state, rows.shared, np.full(moments, rows.as_of + 1))
+        return found
+
+
+def _features(spec: Spec, slot: str) -> list[str]:
+    """Everything that a slate is ranked with, as Feast's references."""
+    vectors = [
+        f"{vector_view(kind, slot)}:{name}"
+        for kind, names in ((MEMBER_VECTORS, _MEMBER_FEATURES), (ITEM_VECTORS, _ITEM_FEATURES))
+        for name in names
+    ]
+    return vectors + [f"{name}:{column}" for name in counter_views(spec) for column in state_columns(spec, name)]
+
+
+_MEMBER_FEATURES = (
+    "member_tokens",
+    "activity_tokens",
+    "activity_times",
+    "activity_edges",
+    "activity_keys",
+    "member_model_version",
+)
+_ITEM_FEATURES = ("item_tokens", "item_model_version", "item_creator", "item_neighbours")
+
+
+def _member(rows: SlateRows, as_of: int) -> MemberVectors | None:
+    if not rows.valid["member_model_version"][0]:
+        return None
+    return MemberVectors(
+        version=str(rows.shared["member_model_version"][0]),
+        tokens=rows.shared["member_tokens"][0],
+        activity_tokens=rows.shared["activity_tokens"][0],
+        activity_times=rows.shared["activity_times"][0],
+        activity_edges=rows.shared["activity_edges"][0],
+        activity_keys=rows.shared["activity_keys"][0],
+        as_of=as_of,
+    )
+
+
+def _items(rows: SlateRows) -> ItemVectors:
+    found = rows.candidates
+    return ItemVectors(
+        found["item_model_version"], found["item_tokens"], found["item_creator"], found["item_neighbours"]
+    )

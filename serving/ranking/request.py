@@ -1,0 +1,153 @@
+"""What may be asked: a member, candidate items, a context. Everything else is refused with its reason."""
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, create_model
+
+from models.float32 import survives
+from models.spec import Node, Spec
+from serving.errors import RequestError
+from serving.findings import Strict, first
+from serving.settings.limits import Limits
+
+Key = int | str
+_INT64 = 2**63
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+_LIVE = 60_000_000
+
+
+def is_live(moment: int, clock: int) -> bool:
+    """Whether a slate whose time is ``moment`` is asked for as of now: within a minute of the clock (microseconds)."""
+    return abs(clock - moment) < _LIVE
+
+
+@dataclass(frozen=True)
+class RankingRequest:
+    """One slate to rank. ``time`` in microseconds UTC; a context column that was not given is absent."""
+
+    member: Key
+    items: tuple[Key, ...]
+    surface: str
+    time: int
+    context: dict[str, float | str] = field(default_factory=dict)
+    explain: bool = False
+    """Whether the answer shall say what moved each score."""
+
+
+class RequestParser:
+    """Reads requests of one spec; the checks are compiled once."""
+
+    def __init__(self, spec: Spec, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._context = list(spec.impressions.context)
+        instance = _instance_model(spec, self.limits)
+        self._instance = instance
+        instances = Annotated[list[instance], Field(min_length=1, max_length=self.limits.instances)]  # type: ignore[valid-type]
+        self._document = create_model("Request", __base__=Strict, instances=(instances, ...))
+
+    def parse(self, document: object, now: int | None = None) -> list[RankingRequest]:
+        """Read a v1 document (``{"instances": [...]}``); raises RequestError.
+
+        ``now`` (microseconds UTC, default: the clock) is the time of instances that give none.
+        """
+        try:
+            checked = self._document.model_validate(document)
+        except ValidationError as error:
+            raise RequestError(first(error)) from None
+        moment = _now() if now is None else now
+        requests = [self._request(instance, moment) for instance in checked.instances]  # type: ignore[attr-defined]
+        self._check_explained(requests)
+        return requests
+
+    def parse_instance(self, instance: object, now: int | None = None) -> RankingRequest:
+        """Read one instance; raises RequestError."""
+        try:
+            checked = self._instance.model_validate(instance)
+        except ValidationError as error:
+            raise RequestError(first(error)) from None
+        request = self._request(checked, _now() if now is None else now)
+        self._check_explained([request])
+        return request
+
+    def _check_explained(self, requests: list[RankingRequest]) -> None:
+        found = sum(len(request.items) for request in requests if request.explain)
+        if found > self.limits.explained:
+            raise RequestError(f"explain: expected at most {self.limits.explained} items to explain; found {found}")
+
+    def _request(self, instance: Any, now: int) -> RankingRequest:
+        given = instance.context
+        columns = {name: getattr(given, f"context_{name}") for name in self._context}
+        return RankingRequest(
+            member=instance.member,
+            items=tuple(instance.items),
+            surface=given.surface,
+            time=now if given.time is None else round(given.time.timestamp() * 1_000_000),
+            context={name: value for name, value in columns.items() if value is not None},
+            explain=instance.explain,
+        )
+
+
+def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
+    """The pydantic model of one instance: keys, surfaces and context columns as the spec declares them."""
+    surfaces: Any = Literal[tuple(spec.impressions.surfaces)]
+    text = Annotated[str, Field(max_length=limits.text)]
+    number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_survives)]
+    columns: dict[str, Any] = {
+        # Named apart and aliased back: a spec may call a column what pydantic keeps for itself.
+        f"context_{feature.name}": (
+            (number if feature.kind == "number" else text) | None,
+            Field(None, alias=feature.name),
+        )
+        for feature in spec.impressions.typed_context
+    }
+    moment = Annotated[datetime | None, BeforeValidator(_moment)]
+    context = create_model("Context", __base__=Strict, surface=(surfaces, ...), time=(moment, None), **columns)
+    item = _key(spec.nodes[spec.impressions.item.node], limits)
+    items = Annotated[list[item], Field(min_length=1, max_length=limits.items), AfterValidator(_each_once)]  # type: ignore[valid-type]
+    member = _key(spec.nodes[spec.impressions.member.node], limits)
+    fields: dict[str, Any] = {"member": (member, ...), "items": (items, ...), "context": (context, ...)}
+    return create_model("Instance", __base__=Strict, **fields, explain=(bool, False))
+
+
+def _key(node: Node, limits: Limits) -> Any:
+    if node.key_type == "int":
+        return Annotated[int, Field(ge=-_INT64, lt=_INT64)]
+    return Annotated[str, Field(min_length=1, max_length=limits.text)]
+
+
+def _moment(value: object) -> datetime | None:
+    """ISO-8601 with a zone; pydantic's own reading would also take numbers and times without a zone."""
+    if value is None:
+        return None
+    expected = "expected an ISO-8601 time with a zone, such as 2025-03-01T09:00:00Z"
+    if not isinstance(value, str) or len(value) > 64:
+        raise ValueError(expected)
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise ValueError(expected) from None
+    if moment.tzinfo is None or not _EARLIEST <= moment < _LATEST:
+        raise ValueError(f"{expected}, from 1970 to 2199")
+    return moment
+
+
+def _survives(value: float) -> float:
+    """The model reads float32, and so did training, which refuses the same."""
+    if not survives(value):
+        raise ValueError("expected a number that survives as float32 (a whole one to 2^24, as a rule)")
+    return value
+
+
+def _each_once(items: list[Key]) -> list[Key]:
+    if len(set(items)) < len(items):
+        raise ValueError("expected each item once")
+    return items
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

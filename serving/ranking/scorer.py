@@ -1,0 +1,191 @@
+"""``Scorer``: tokens, counters and context in, one calibrated probability per task out. No store, clock or protocol."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.features import impression_features
+from models.graph.schema import FeatureColumn, SeedSchema
+from models.nn.clock import local_clock
+from models.sealed import SealError, plain_files, read_plain
+from models.spec import Spec, parse_spec
+from models.training.artifact import MANIFEST, model_of
+from models.training.errors import ArtifactError
+from serving.ranking.traced import traced
+from serving.versions.bundle import SPEC
+
+
+@dataclass(frozen=True)
+class SlateInputs:
+    """What the model is asked about one slate of C items."""
+
+    member_tokens: np.ndarray | None
+    """(H * w,) float32 of the member side's H; None for a cold member, as the next three are."""
+    activity_tokens: np.ndarray | None
+    """(N * w,) float32."""
+    activity_times: np.ndarray | None
+    """(N,) int64 microseconds UTC, 0 = none."""
+    as_of: int | None
+    """The moment that they were read at."""
+    item_tokens: np.ndarray
+    """(C, H * w) float32 of the item side's H."""
+    item_known: np.ndarray
+    """(C,) bool: False for a cold item, whose row of tokens is not looked at."""
+    features: Mapping[str, np.ndarray | float | str]
+    """The decoder's raw inputs by name: (C,), or one value (also (1,)) for all; NaN or absent = missing."""
+    surface: str
+    time: int
+    """The request's, microseconds UTC; an activity at or after it is not seen."""
+
+    def __len__(self) -> int:
+        """C."""
+        return len(self.item_known)
+
+
+class Scorer:
+    """A model artifact, ready to rank slates on the CPU in float32."""
+
+    def __init__(self, folder: Path, files: Mapping[str, bytes] | None = None) -> None:
+        """``files``: the artifact's, as they were read and verified (``serving.versions.bundle.read_bundle``); None = they are
+        read from the folder, once. Raises ArtifactError for a digest that differs, and for a bundle whose spec is not
+        the one that the model was trained with."""
+        files = _read(folder) if files is None else files
+        self._model = model_of(files, folder)
+        if SPEC in files:
+            spec = parse_spec(files[SPEC].decode("utf-8"), str(folder / SPEC))
+            _check(folder, self._model.schema.seeds, spec)
+        self.ranker = ranker = self._model.ranker.eval()
+        with torch.inference_mode():
+            cold_member, cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
+        self._cold_member, self._cold_item = cold_member.numpy().ravel(), cold_item.numpy().ravel()
+        self.tasks = self._model.tasks
+        self.features: tuple[FeatureColumn, ...] = self._model.schema.seeds.features
+        self.width = ranker.config.width
+        self.activities = ranker.sequence_length
+        """N: activities of a member; 0 where the model reads none."""
+        self.member_token_size, self.item_token_size = len(self._cold_member), len(self._cold_item)
+        """H * width: values of a member's tokens, and of an item's; the two sides may differ in H."""
+        self.activity_size = self.activities * self.width
+        """N * width: values of a member's activity tokens."""
+        self._decode = traced(ranker, self.arguments([self._cold(3)] * 2))
+
+    def score(self, inputs: SlateInputs) -> dict[str, np.ndarray]:
+        """By task (C,) float64 probabilities of a slate."""
+        return self.calibrate(self.logits(inputs))
+
+    def calibrate(self, logits: np.ndarray) -> dict[str, np.ndarray]:
+        """Logits (C, T) to probabilities: by task (C,) float64."""
+        probabilities = self._model.calibration.apply(logits.astype(np.float64))
+        return {task: probabilities[:, place] for place, task in enumerate(self.tasks)}
+
+    def logits(self, inputs: SlateInputs) -> np.ndarray:
+        """One pass over a slate: (C, T) float32."""
+        return self.logits_many([inputs])[0]
+
+    def logits_many(self, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
+        """One pass over S slates of any sizes: (C, T) float32 of each. None sees another."""
+        return self.decode(self.arguments(slates), slates)
+
+    def decode(self, arguments: Sequence[Tensor], slates: Sequence[SlateInputs]) -> list[np.ndarray]:
+        """The pass over the slates that ``arguments`` were made of."""
+        with torch.inference_mode():
+            logits = self._decode(*arguments).numpy()
+        return [rows[: len(slate)] for rows, slate in zip(logits, slates, strict=True)]
+
+    def arguments(self, slates: Sequence[SlateInputs]) -> list[Tensor]:
+        """What ``Ranker.decode`` takes, for S slates; shorter ones are filled up with cold items."""
+        encoding, zone = self._model.encoding, self._model.schema.seeds.timezone_offset
+        longest = max(map(len, slates))
+        times = np.array([slate.time for slate in slates])
+        activities = [self._activities(slate) for slate in slates]
+        numbers, categories = encoding.encode_impressions([slate.features for slate in slates], longest)
+        hour, weekday = local_clock(torch.from_numpy(times), zone)
+        return [
+            self._stack([self._member(slate) for slate in slates]),
+            self._stack([tokens for tokens, _, _ in activities]),
+            torch.from_numpy(np.stack([age for _, age, _ in activities])),
+            torch.from_numpy(np.stack([seen for _, _, seen in activities])),
+            self._stack([self._items(slate, longest) for slate in slates]),  # (S, C, H, w)
+            torch.from_numpy(numbers),
+            torch.from_numpy(categories),
+            torch.tensor([encoding.surface_code(slate.surface) for slate in slates]),
+            hour,
+            weekday,
+            torch.tensor([_age(slate) for slate in slates]),
+        ]
+
+    def _cold(self, candidates: int) -> SlateInputs:
+        """A slate of which nothing is known."""
+        return SlateInputs(
+            member_tokens=None,
+            activity_tokens=None,
+            activity_times=None,
+            as_of=None,
+            item_tokens=np.zeros((candidates, self.item_token_size), np.float32),
+            item_known=np.zeros(candidates, bool),
+            features={},
+            surface="",
+            time=0,
+        )
+
+    def _member(self, slate: SlateInputs) -> np.ndarray:
+        return self._cold_member if slate.member_tokens is None else slate.member_tokens  # (H * w,)
+
+    def _items(self, slate: SlateInputs, rows: int) -> np.ndarray:
+        """(rows, H * w): cold ones, and those that fill a shorter slate up, are the same."""
+        known = slate.item_known
+        if len(known) == rows and known.all():
+            return slate.item_tokens
+        tokens = np.tile(self._cold_item, (rows, 1))
+        tokens[: len(known)][known] = slate.item_tokens[known]
+        return tokens
+
+    def _activities(self, slate: SlateInputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Tokens (N * w,), ages (N,) in seconds, mask (N,); what is not seen stands in front, as in training."""
+        tokens, times = slate.activity_tokens, slate.activity_times
+        if tokens is None or times is None:
+            tokens, times = np.zeros(self.activity_size, np.float32), np.zeros(self.activities, np.int64)
+        seen = (times > 0) & (times < slate.time)
+        order = np.argsort(seen, kind="stable")
+        seen, times = seen[order], times[order]
+        age = (slate.time - times).astype(np.float32) / np.float32(1_000_000) * seen  # as in training, to the last bit
+        kept = tokens.reshape(self.activities, self.width)[order] * seen[:, None]
+        return kept.ravel(), age, seen
+
+    def _stack(self, slates: Sequence[np.ndarray]) -> Tensor:
+        """S arrays (..., n * w) as one tensor (S, ..., n, w)."""
+        stacked = np.stack(slates)
+        return torch.from_numpy(stacked.reshape(*stacked.shape[:-1], -1, self.width))
+
+
+def _read(folder: Path) -> dict[str, bytes]:
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder}: expected a model artifact; found no {MANIFEST}: train or download it again")
+    try:
+        return {name: read_plain(folder, name) for name in plain_files(folder)}
+    except SealError as error:
+        raise ArtifactError(f"{error}: train or download it again") from None
+
+
+def _check(folder: Path, model: SeedSchema, spec: Spec) -> None:
+    """What is asked of the model must be what it has learned to read and to say."""
+    features = {(feature.name, feature.kind) for feature in impression_features(spec)}
+    for thing, expected, found in (
+        ("features", {(feature.name, feature.kind) for feature in model.features}, features),
+        ("tasks", {task.name for task in model.tasks}, set(spec.tasks)),
+        ("surfaces", set(model.surfaces), set(spec.impressions.surfaces)),
+    ):
+        if expected != found:
+            raise ArtifactError(
+                f"{folder / SPEC}: expected the {thing} that the model was trained with; found a difference in "
+                f"{sorted(map(str, expected ^ found))}. Train with this spec, or register the model with its own"
+            )
+
+
+def _age(slate: SlateInputs) -> float:
+    """Seconds from the moment of the member's state to the request; 0 of a cold member."""
+    return 0.0 if slate.as_of is None else max(0, slate.time - slate.as_of) / 1_000_000

@@ -1,5 +1,0 @@
-"""The page at ``/ui``: a person asks for a slate and sees the probabilities and the reasons."""
-
-from serving.ui.page import mount
-
-__all__ = ["mount"]

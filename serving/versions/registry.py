@@ -1,0 +1,293 @@
+"""The registry of model versions: MLflow, with a version created only once everything it holds is in place.
+
+Aliases: ``candidate`` is the version registered last, until it is promoted; ``champion`` is the one that serves.
+Tags say which versions were promoted, in which order, and which was the best of them when a version was judged.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.addresses import sqlite_file
+from models.served import model_name
+from serving.errors import RegistryError
+from serving.versions.artifacts import fetch_artifacts
+from serving.versions.bundle import SIGNATURE, read_bundle
+from serving.versions.promotions import BEST, newest_first, record_promotion
+from serving.versions.registry_pages import every
+from serving.versions.signing import SIGNING_KEY, check_signature, signature, signing_key, verify_key
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["BEST", "CANDIDATE", "CHAMPION", "DIGEST", "GATE", "SLOT", "Registry", "model_name"]
+
+CHAMPION, CANDIDATE = "champion", "candidate"
+DIGEST = "heliograph.digest"
+GATE = "gate"
+"""The tag that says what the gate decided; the whole verdict lies in the bundle."""
+SIGNED = "heliograph.signature"
+"""The tag with what the signing key says of a version (``serving.versions.signing``)."""
+SLOT = "heliograph.slot"
+"""The tag that says in which slot of the online store a version's vectors are."""
+_ARTIFACTS = "bundle"
+
+
+class Registry:
+    """Versions of one or more models at a tracking URI (``models.addresses.sqlite_address`` or an MLflow server)."""
+
+    def __init__(self, tracking_uri: str) -> None:
+        self.tracking_uri = tracking_uri
+
+    def log_version(self, name: str, folder: Path, tags: Mapping[str, str] | None = None) -> str:
+        """Register the bundle at ``folder`` (``serving.versions.bundle``) as a new version of ``name``; returns its number.
+
+        A kill at any moment leaves no half-written version: the artifacts are logged to a run first, the version with
+        its digest is created in one transaction after that, and the alias ``candidate`` moves last. It is signed where
+        the environment has a key. Raises RegistryError.
+        """
+        bundle = read_bundle(folder)
+        digest = bundle.digest
+        signing_key()  # one that cannot be read is said before anything is written
+        client = self._client()
+        run = client.create_run(
+            self._experiment(client, bundle.spec.name), tags={DIGEST: digest}, run_name=f"bundle of {name}"
+        )
+        try:
+            client.log_artifacts(run.info.run_id, str(folder), _ARTIFACTS)
+        except BaseException:
+            client.set_terminated(run.info.run_id, status="FAILED")
+            raise
+        client.set_terminated(run.info.run_id)
+        self._ensure_model(client, name)
+        version = client.create_model_version(
+            name,
+            source=f"{run.info.artifact_uri}/{_ARTIFACTS}",
+            run_id=run.info.run_id,
+            tags={**(tags or {}), DIGEST: digest},
+        )
+        signed = signature(name, str(version.version), digest)
+        if signed is not None:
+            client.set_model_version_tag(name, version.version, SIGNED, signed)
+        client.set_registered_model_alias(name, CANDIDATE, version.version)
+        return str(version.version)
+
+    def promote(self, name: str, version: str) -> None:
+        """Make a version the champion (and no longer the candidate). Raises RegistryError where there is none.
+
+        A version that served before takes the champion's place back: the champion no longer counts as promoted.
+        """
+        client = self._client()
+        self._version(client, name, version)
+        champion = self._alias(client, name, CHAMPION)
+        client.set_registered_model_alias(name, CHAMPION, version)
+        if self._alias(client, name, CANDIDATE) == version:
+            client.delete_registered_model_alias(name, CANDIDATE)
+        record_promotion(client, name, self._versions(name), champion, version)
+
+    def promoted(self, name: str, most: int) -> list[str]:
+        """Up to ``most`` versions that served, the champion first: what a candidate is compared with.
+
+        Then the best so far, then those promoted last. A version that was taken back is not among them.
+        """
+        champion = self.champion(name)
+        if champion is None:
+            return []
+        latest = newest_first(self._versions(name))
+        wanted = [champion, *(version for version in [self.best(name)] if version in latest), *latest]
+        return list(dict.fromkeys(wanted))[:most]
+
+    def best(self, name: str) -> str | None:
+        """The best version so far, as the champion's verdict has it; None without a champion."""
+        champion = self.champion(name)
+        return None if champion is None else self.tags(name, champion).get(BEST, champion)
+
+    def champion(self, name: str) -> str | None:
+        """The version that serves, or None."""
+        return self._alias(self._client(), name, CHAMPION)
+
+    def require_champion(self, name: str) -> str:
+        """The version that serves. Raises RegistryError, with the next step, where there is none."""
+        version = self.champion(name)
+        if version is None:
+            raise RegistryError(
+                f"{name}: expected a champion; found none. Run the training pipeline until its gate passes."
+            )
+        return version
+
+    def candidate(self, name: str) -> str | None:
+        """The version registered last and not promoted, or None."""
+        return self._alias(self._client(), name, CANDIDATE)
+
+    def names(self) -> list[str]:
+        """The registered models, sorted."""
+        client = self._client()
+        return sorted(model.name for model in every(lambda page: client.search_registered_models(page_token=page)))
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of a model, oldest first; none for an unknown model."""
+        return [str(number) for number in sorted(int(version.version) for version in self._versions(name))]
+
+    def decisions(self, name: str) -> dict[str, str]:
+        """What the gate decided, by version, the newest first; "" where it was not asked."""
+        newest = sorted(self._versions(name), key=lambda version: int(version.version), reverse=True)
+        return {str(version.version): version.tags.get(GATE, "") for version in newest}
+
+    def tags(self, name: str, version: str) -> dict[str, str]:
+        """The tags of a version."""
+        return dict(self._version(self._client(), name, version).tags)
+
+    def tag(self, name: str, version: str, key: str, value: str) -> None:
+        """Set a tag of a version. Raises RegistryError where there is none."""
+        client = self._client()
+        self._version(client, name, version)
+        client.set_model_version_tag(name, version, key, value)
+
+    def digest(self, name: str, version: str) -> str:
+        """The digest of a version's bundle. Raises RegistryError."""
+        return str(self._version(self._client(), name, version).tags[DIGEST])
+
+    def sign(self, name: str, version: str) -> str:
+        """Sign a registered version, whose artifacts are fetched and verified first; returns its digest.
+
+        Raises RegistryError, also where the environment has no key.
+        """
+        if signing_key() is None:
+            raise RegistryError(f"{SIGNING_KEY}: expected the key to sign with in the environment; found none. Set it.")
+        client = self._client()
+        digest = str(self._version(client, name, version).tags[DIGEST])
+        with tempfile.TemporaryDirectory() as scratch:
+            self._fetch(client, name, version, digest, Path(scratch) / "bundle")
+        client.set_model_version_tag(name, version, SIGNED, signature(name, version, digest))
+        return digest
+
+    def download(self, name: str, version: str, folder: Path, digest: str = "") -> Path:
+        """Bring a version's bundle to ``folder``, verified; returns ``folder``. What is there and intact stays.
+
+        ``digest``: what it must be ("" = as the registry says); where that is in the folder, the registry is not asked.
+        Raises RegistryError for an unknown version, a file whose digest differs, and a signature that is not the one
+        that it must have.
+        """
+        if digest and _intact(name, version, folder, digest):
+            return folder
+        client = self._client()
+        tags = self._version(client, name, version).tags
+        expected, signed = tags[DIGEST], tags.get(SIGNED, "")
+        if digest not in ("", expected):
+            raise RegistryError(
+                f"{name} version {version}: expected digest {digest[:12]}..., as it was deployed; found "
+                f"{expected[:12]}... in the registry. Deploy it anew, or find out who changed it."
+            )
+        check_signature(name, version, expected, signed, verify_key())
+        if not _intact(name, version, folder, expected):
+            self._fetch(client, name, version, expected, folder, signed)
+        return folder
+
+    def _fetch(
+        self, client: "MlflowClient", name: str, version: str, expected: str, folder: Path, signed: str = ""
+    ) -> None:
+        """Put the artifacts of a version in the place of ``folder``, with its signature; verified before that."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            uri = client.get_model_version_download_uri(name, version)
+            fetched = fetch_artifacts(f"{name} version {version}", uri, draft, self.tracking_uri)
+            found = read_bundle(fetched).digest
+            if found != expected:
+                raise RegistryError(
+                    f"{name} version {version}: expected digest {expected[:12]}...; found {found[:12]}... "
+                    "Its artifacts were changed after registration: register it anew."
+                )
+            if signed:
+                (fetched / SIGNATURE).write_text(signed, encoding="utf-8")
+            if folder.is_symlink():
+                folder.unlink()
+            shutil.rmtree(folder, ignore_errors=True)
+            fetched.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _client(self) -> "MlflowClient":
+        for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+            os.environ[variable] = "true"
+        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+        for variable, value in (("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"), ("MLFLOW_LOGGING_LEVEL", "WARNING")):
+            os.environ.setdefault(variable, value)
+        from mlflow import MlflowClient
+
+        path = sqlite_file(self.tracking_uri)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def _experiment(self, client: "MlflowClient", name: str) -> str:
+        """The experiment's id; with a database on this machine the artifacts lie beside it."""
+        from mlflow.exceptions import MlflowException
+
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        path = sqlite_file(self.tracking_uri)
+        location = None if path is None else (path.parent / "artifacts").resolve().as_uri()
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException:
+            # Somebody else has made it since we looked.
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return str(found.experiment_id)
+
+    def _ensure_model(self, client: "MlflowClient", name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _alias(self, client: "MlflowClient", name: str, alias: str) -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(client.get_model_version_by_alias(name, alias).version)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def _versions(self, name: str) -> list[Any]:
+        """MLflow's records of all versions of a model."""
+        client, quote = self._client(), '"' if "'" in name else "'"
+        if quote in name:
+            raise RegistryError(f"model: expected a name without both kinds of quotes; found {name!r:.80}.")
+        words = f"name = {quote}{name}{quote}"
+        return every(lambda page: client.search_model_versions(words, page_token=page))
+
+    def _version(self, client: "MlflowClient", name: str, version: str):  # type: ignore[no-untyped-def]
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = client.get_model_version(name, version)
+        except MlflowException:
+            known = ", ".join(self.versions(name)) or "none"
+            raise RegistryError(f"{name}: expected a registered version ({known}); found {version!r}.") from None
+        if DIGEST not in found.tags:
+            raise RegistryError(
+                f"{name} version {version}: expected the tag {DIGEST}; found none. We did not register it."
+            )
+        return found
+
+
+def _intact(name: str, version: str, folder: Path, expected: str) -> bool:
+    """Whether the version's bundle is there as it must be, signature included."""
+    try:
+        found = read_bundle(folder, expected)
+        check_signature(name, version, found.digest, found.signature, verify_key())
+    except RegistryError:
+        return False
+    return True

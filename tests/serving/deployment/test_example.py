@@ -1,0 +1,38 @@
+import json
+import shlex
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from serving.deployment.endpoint import Endpoint
+from serving.deployment.example import example_instance, example_request
+from tests.serving.world import World
+
+
+def training_set(world: World, folder: Path) -> Path:
+    rows = [
+        {"member": member, "item": item, "surface": "push", "device": device, "place": 3}
+        for member, item, device in zip(world.keys("member"), world.keys("item"), [None, "phone"] * 5, strict=False)
+    ]
+    frame = pd.DataFrame(rows)
+    frame["time"] = pd.to_datetime(range(len(frame)), unit="D", origin="2026-01-12", utc=True).as_unit("us")
+    folder.mkdir()
+    frame.to_parquet(folder / "impressions.parquet")
+    return folder
+
+
+def test_the_last_impression_becomes_a_line_that_works(world: World, server: Endpoint, tmp_path: Path) -> None:
+    folder = training_set(world, tmp_path / "training_set")
+    instance = example_instance(world.spec, folder, world.as_of + 1)
+    assert instance["member"] == world.keys("member")[8]
+    assert instance["items"] == world.keys("item")[8:3:-1]
+    assert datetime.fromisoformat(instance["context"].pop("time")).timestamp() * 1e6 == world.as_of + 1
+    assert instance["context"] == {"surface": "push", "place": 3}
+    line = shlex.split(example_request(world.spec, folder, server, world.as_of + 1))
+    assert line[0] == "curl"
+    done = subprocess.run([*line, "--noproxy", "*"], capture_output=True, check=True, text=True)
+    (answer,) = json.loads(done.stdout)["predictions"]
+    assert answer["member"] == instance["member"]
+    assert not answer["member_cold"]

@@ -1,0 +1,159 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.graph.sample import Sampler
+from models.nn.clock import local_clock
+from models.nn.config import ModelConfig
+from models.nn.encoded import encode_graph
+from models.nn.model import Ranker
+from models.spec import parse_spec
+from models.training.artifact import save_model
+from models.training.batches import activity_age
+from models.training.errors import ArtifactError
+from serving.ranking.scorer import Scorer, SlateInputs
+from tests.serving.world import MEMBERS, SIZES, tiny_graph, tiny_model
+from tests.serving.world import TEXT as SPEC_TEXT
+
+SPEC = parse_spec(SPEC_TEXT)
+GRAPH = tiny_graph(SPEC)
+MODEL = tiny_model(GRAPH)
+AS_OF = GRAPH.schema.window("test").end
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
+    return Scorer(save_model(MODEL, tmp_path_factory.mktemp("artifact") / "model"))
+
+
+def inputs(member: int, items: list[int], time: int = AS_OF) -> SlateInputs:
+    """What is asked of nodes, by index, as of AS_OF; -1 is unknown."""
+    encoded, sampler, at = encode_graph(MODEL.encoding, MODEL.schema, GRAPH), Sampler(GRAPH), torch.tensor([AS_OF])
+    activities = sampler.activities(torch.tensor([member]), at, MODEL.ranker.config.activities)
+    with torch.no_grad():
+        who = MODEL.ranker.member_tokens(encoded, sampler.tree("member", torch.tensor([member]), at))
+        what = [MODEL.ranker.item_tokens(encoded, sampler.tree("item", torch.tensor([item]), at)) for item in items]
+        did = MODEL.ranker.activity_tokens(encoded, activities, at)
+    return SlateInputs(
+        member_tokens=who.numpy().ravel(),
+        activity_tokens=did.numpy().ravel(),
+        activity_times=(activities.time * activities.mask).numpy().ravel(),
+        as_of=AS_OF,
+        item_tokens=np.stack([tokens.numpy().ravel() for tokens in what]),
+        item_known=np.ones(len(items), bool),
+        features={"member_counts_exposures": np.array([3.0 + item for item in items], np.float32), "device": "phone"},
+        surface="push",
+        time=time,
+    )
+
+
+@pytest.mark.parametrize("member", [0, 3, MEMBERS - 1, -1])
+def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: int) -> None:
+    time, items = AS_OF + 5_000_000_000, [0, 4, -1]
+    given = inputs(member, items, time)
+    activities = Sampler(GRAPH).activities(
+        torch.tensor([member]), torch.tensor([AS_OF]), MODEL.ranker.config.activities
+    )
+    numbers, categories = MODEL.encoding.encode_impressions([given.features], len(items))
+    hour, weekday = local_clock(torch.tensor([time]), MODEL.schema.seeds.timezone_offset)
+    config = MODEL.ranker.config
+    with torch.no_grad():
+        logits = MODEL.ranker.decode(
+            torch.from_numpy(given.member_tokens).view(1, -1, config.width),
+            torch.from_numpy(given.activity_tokens).view(1, config.activities, -1),
+            activity_age(activities, torch.tensor([time])),
+            activities.mask,
+            torch.from_numpy(given.item_tokens).view(1, len(items), -1, config.width),
+            torch.from_numpy(numbers),
+            torch.from_numpy(categories),
+            torch.tensor([MODEL.encoding.surface_code("push")]),
+            hour,
+            weekday,
+            torch.tensor([(time - AS_OF) / 1e6]),
+        )[0]
+    expected = MODEL.calibration.apply(logits.double().numpy())
+    found = scorer.score(given)
+    assert list(found) == ["click", "dwell"]
+    np.testing.assert_allclose(np.stack([found["click"], found["dwell"]], axis=1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(SIZES, sequence=False),
+        replace(SIZES, graph=False),
+        replace(SIZES, attention=False),
+        replace(SIZES, matching=False, overlap=False),
+    ],
+)
+def test_a_model_without_an_ingredient_is_served_as_it_was_trained(tmp_path: Path, config: ModelConfig) -> None:
+    torch.manual_seed(1)
+    model = replace(MODEL, ranker=Ranker(config, MODEL.schema, MODEL.encoding).eval())
+    scorer = Scorer(save_model(model, tmp_path / "model"))
+    random = np.random.default_rng(0)
+    for candidates in (1, 2, 30):
+        slate = SlateInputs(
+            member_tokens=random.standard_normal(scorer.member_token_size, np.float32),
+            activity_tokens=random.standard_normal(scorer.activity_size, np.float32),
+            activity_times=AS_OF - 1 - np.arange(scorer.activities)[::-1],
+            as_of=AS_OF,
+            item_tokens=random.standard_normal((candidates, scorer.item_token_size), np.float32),
+            item_known=np.ones(candidates, bool),
+            features={"device": "phone"},
+            surface="push",
+            time=AS_OF,
+        )
+        with torch.no_grad():
+            expected = model.ranker.decode(*scorer.arguments([slate]))[0]
+        np.testing.assert_allclose(scorer.logits(slate), expected, rtol=0, atol=1e-6)
+
+
+def test_unknown_nodes_score_as_the_cold_tokens_do(scorer: Scorer) -> None:
+    given = inputs(-1, [-1])
+    unknown = replace(
+        given,
+        member_tokens=None,
+        activity_tokens=None,
+        activity_times=None,
+        as_of=None,
+        item_tokens=np.full_like(given.item_tokens, np.nan),
+        item_known=np.zeros(1, bool),
+    )
+    np.testing.assert_allclose(scorer.score(unknown)["click"], scorer.score(given)["click"], atol=1e-6)
+
+
+def test_how_old_the_members_state_is_counts(scorer: Scorer) -> None:
+    given = inputs(2, [0], AS_OF + 3_600_000_000)
+    older = replace(given, as_of=AS_OF - 86_400_000_000)
+    assert scorer.score(older)["click"] != scorer.score(given)["click"]
+
+
+def test_a_slate_equals_slates_of_one(scorer: Scorer) -> None:
+    together = scorer.score(inputs(2, [0, 1, 5]))["click"]
+    alone = [scorer.score(inputs(2, [item]))["click"][0] for item in (0, 1, 5)]
+    assert len(set(np.round(together, 4))) == 3
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_activities_at_or_after_the_request_are_not_seen(scorer: Scorer) -> None:
+    given = inputs(2, [0])
+    times, tokens = given.activity_times, given.activity_tokens
+    assert times is not None
+    assert tokens is not None
+    assert (times > 0).all()
+    changed = tokens.reshape(len(times), -1).copy()
+    changed[-1] = 99.0
+    for time, same in ((int(times[-1]), True), (int(times[-1]) + 1, False)):
+        before = replace(given, time=time)
+        after = replace(before, activity_tokens=changed.ravel())
+        assert (scorer.score(after)["click"] == scorer.score(before)["click"]).all() == same
+
+
+def test_a_changed_artifact_is_refused(tmp_path: Path) -> None:
+    folder = save_model(MODEL, tmp_path / "model")
+    (folder / "calibration.json").write_text('{"method": "platt", "tasks": []}', encoding="utf-8")
+    with pytest.raises(ArtifactError, match="sha256"):
+        Scorer(folder)

@@ -1,0 +1,68 @@
+"""The trace is made from two slates of three candidates, and must know nothing of these sizes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.graph.sample import Sampler
+from models.nn.encoded import encode_graph
+from models.spec import parse_spec
+from serving.ranking.traced import traced
+from tests.serving.world import ITEMS, MEMBERS, TEXT, tiny_graph, tiny_model
+
+GRAPH = tiny_graph(parse_spec(TEXT))
+MODEL = tiny_model(GRAPH)
+RANKER = MODEL.ranker
+
+
+def slates(number: int, candidates: int, seen: float) -> list[Tensor]:
+    """Arguments of ``Ranker.decode``: known and unknown members and items side by side, a share of activities seen."""
+    dice = torch.Generator().manual_seed(100 * number + candidates)
+    encoded, sampler = encode_graph(MODEL.encoding, MODEL.schema, GRAPH), Sampler(GRAPH)
+
+    def some(most: int, *shape: int, unknown: int = 0) -> Tensor:
+        return torch.randint(-unknown, most, shape, generator=dice)
+
+    members, items = some(MEMBERS, number, unknown=MEMBERS), some(ITEMS, number * candidates, unknown=ITEMS)
+    times = torch.full((number * candidates,), GRAPH.schema.window("test").end)
+    activities = sampler.activities(some(MEMBERS, number), times[:number], RANKER.sequence_length)
+    mask = activities.mask & (torch.rand(number, RANKER.sequence_length, generator=dice) < seen)
+    device, place = [["phone", "desktop", "other"][i] for i in some(3, number)], some(9, number, candidates).float()
+    columns = [{"device": d, "place": p.numpy()} for d, p in zip(device, place, strict=True)]
+    numbers, categories = MODEL.encoding.encode_impressions(columns, candidates)
+    with torch.no_grad():
+        tokens = RANKER.item_tokens(encoded, sampler.tree("item", items.clamp(min=-1), times))
+        return [
+            RANKER.member_tokens(encoded, sampler.tree("member", members.clamp(min=-1), times[:number])),
+            RANKER.activity_tokens(encoded, activities, times[:number]) * mask.unsqueeze(-1),
+            some(1_000_000, *mask.shape).float() * mask,
+            mask,
+            tokens.unflatten(0, (number, candidates)),
+            torch.from_numpy(numbers),
+            torch.from_numpy(categories),
+            some(2, number, unknown=1),
+            some(24, number),
+            some(7, number),
+            some(1_000_000, number).float(),
+        ]
+
+
+@pytest.fixture(scope="module")
+def trace() -> Callable[..., Tensor]:
+    """One for all sizes: what it learns of one must not spoil the next."""
+    return traced(RANKER, slates(2, 3, seen=1.0))
+
+
+@pytest.mark.parametrize("seen", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("candidates", [1, 2, 3, 17, 100])
+@pytest.mark.parametrize("number", [1, 2, 3, 8])
+def test_slates_of_any_number_and_size_are_decoded_alike(
+    trace: Callable[..., Tensor], number: int, candidates: int, seen: float
+) -> None:
+    given = slates(number, candidates, seen)
+    with torch.inference_mode():
+        expected, found = RANKER.decode(*given), trace(*given)
+    assert expected.shape == (number, candidates, len(RANKER.schema.seeds.tasks))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)

@@ -1,0 +1,57 @@
+import asyncio
+
+import pytest
+
+from serving.errors import OverloadedError
+from serving.server.admission import Admission
+from serving.settings.limits import Limits
+
+
+async def outcomes(admission: Admission, callers: int, release: asyncio.Event) -> list[str]:
+    """What becomes of so many callers who hold their place until the event."""
+
+    async def one() -> str:
+        try:
+            async with admission.place():
+                await release.wait()
+                return "in"
+        except OverloadedError as error:
+            release.set()
+            return str(error)
+
+    return await asyncio.gather(*(one() for _ in range(callers)))
+
+
+def test_beyond_the_line_requests_are_refused_at_once() -> None:
+    async def run() -> list[str]:
+        admission = Admission(Limits(concurrent=2, waiting=3, wait_seconds=30))
+        return await outcomes(admission, 8, asyncio.Event())
+
+    found = asyncio.run(run())
+    assert found.count("in") == 5
+    assert [text for text in found if "in line" in text] == [text for text in found if text != "in"]
+
+
+def test_a_line_that_does_not_move_is_left_in_time() -> None:
+    async def run() -> list[str]:
+        admission = Admission(Limits(concurrent=1, waiting=9, wait_seconds=0.02))
+        return await outcomes(admission, 2, asyncio.Event())
+
+    assert sorted(asyncio.run(run()))[0] == "expected a turn within 0.02 s; the line is too long"
+
+
+def test_places_come_back_whatever_becomes_of_their_holders() -> None:
+    async def run() -> None:
+        admission = Admission(Limits(concurrent=1, waiting=1, wait_seconds=0.01))
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="model"):
+                async with admission.place():
+                    raise RuntimeError("model")
+        async with admission.place():
+            for _ in range(3):
+                with pytest.raises(OverloadedError, match="turn"):
+                    await admission.place().__aenter__()
+        async with asyncio.timeout(5), admission.place():
+            pass
+
+    asyncio.run(run())

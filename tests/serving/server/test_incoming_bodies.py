@@ -1,0 +1,72 @@
+"""Bodies on their way in, on an event loop of their own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from serving.errors import OverloadedError
+from serving.server.incoming_bodies import IncomingBodies
+
+
+def run(steps: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await steps()
+
+    asyncio.run(bounded())
+
+
+async def never() -> bytes:
+    await asyncio.Event().wait()
+    return b""
+
+
+async def at_once() -> bytes:
+    return b"whole"
+
+
+def test_a_body_that_comes_is_given() -> None:
+    async def steps() -> None:
+        assert await IncomingBodies(1, 5).whole(at_once()) == b"whole"
+
+    run(steps)
+
+
+def test_a_body_that_does_not_come_in_time_is_given_up() -> None:
+    async def steps() -> None:
+        with pytest.raises(TimeoutError, match=r"within 0\.02 s"):
+            await IncomingBodies(1, 0.02).whole(never())
+
+    run(steps)
+
+
+def test_however_many_never_come_the_newest_has_room() -> None:
+    async def steps() -> None:
+        arriving = IncomingBodies(3, 15)
+        stuck = []
+        for _ in range(50):
+            stuck.append(asyncio.ensure_future(arriving.whole(never())))
+            await asyncio.sleep(0)
+            assert await arriving.whole(at_once()) == b"whole"
+        found = await asyncio.gather(*stuck[:-2], return_exceptions=True)
+        assert {type(outcome) for outcome in found} == {OverloadedError}
+        assert not any(task.done() for task in stuck[-2:])
+
+    run(steps)
+
+
+def test_a_caller_who_goes_away_leaves_room() -> None:
+    async def steps() -> None:
+        arriving = IncomingBodies(1, 15)
+        gone = asyncio.ensure_future(arriving.whole(never()))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        waiting = asyncio.ensure_future(arriving.whole(never()))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
+
+    run(steps)

@@ -1,0 +1,211 @@
+"""A server process from its start to its end: when it is ready, whom it lets in, what it drops, what it writes down."""
+
+import json
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc  # type: ignore[import-untyped]
+import httpx
+import pytest
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
+
+from serving.settings.limits import Limits
+from tests.serving.requests import v1, v2
+from tests.serving.running import Running, awaited, broken_store, logged, running
+from tests.serving.server.test_grpc import request
+from tests.serving.world import World
+
+TOKEN = "a-token-of-some-length"
+BEARER = {"authorization": f"Bearer {TOKEN}"}
+SECRET = "marker-of-a-payload"
+
+
+def predict(world: World) -> str:
+    return f"/v1/models/{world.name}:predict"
+
+
+class Caller(threading.Thread):
+    """Asks again and again over one connection, until it is told to go elsewhere."""
+
+    def __init__(self, server: Running, world: World) -> None:
+        super().__init__()
+        self.answers: list[tuple[int, str]] = []
+        self.error: Exception | None = None
+        self._server, self._world = server, world
+        self.start()
+
+    def run(self) -> None:
+        document = v1(self._world, *self._world.keys("item"))
+        try:
+            with self._server.client() as client:
+                while not self.answers or self.answers[-1][1] != "close":
+                    answer = client.post(predict(self._world), json=document)
+                    self.answers.append((answer.status_code, answer.headers.get("connection", "")))
+        except Exception as error:
+            self.error = error
+
+
+def test_ready_follows_the_store_and_the_end_drops_no_request(world: World, tmp_path: Path) -> None:
+    with ExitStack() as outage:
+        outage.enter_context(broken_store(world))
+        with running(world, tmp_path, Limits(wait_seconds=10)) as server, server.client() as client:
+            for path in ("/v2/health/ready", f"/v2/models/{world.name}/ready", f"/v1/models/{world.name}"):
+                assert server.probe(path) == 503
+            (found,) = client.post(predict(world), json=v1(world, 1)).json()["predictions"]
+            assert found["fallback"] is True
+            assert server.probe("/v2/health/live") == 200
+            outage.close()
+            awaited(lambda: server.probe("/v2/health/ready") == 200)
+            callers = [Caller(server, world) for _ in range(6)]
+            awaited(lambda: all(len(caller.answers) > 3 for caller in callers))
+            assert server.end() == 0
+            for caller in callers:
+                caller.join(20)
+                assert caller.error is None
+                assert {status for status, _ in caller.answers} == {200}
+                assert caller.answers[-1][1] == "close"
+            assert server.probe("/v2/health/live") is None
+            answered = sum(len(caller.answers) for caller in callers)
+            lines = logged(tmp_path / "served")
+            assert len({line["request"] for line in lines}) == answered + 1
+
+
+def test_from_sigterm_on_it_is_not_ready_and_finishes_what_is_in_flight(world: World, tmp_path: Path) -> None:
+    body = json.dumps(v1(world, 1, 6)).encode()
+    lines = (f"POST {predict(world)} HTTP/1.1", "host: a", "content-type: application/json")
+    head = "".join(f"{line}\r\n" for line in (*lines, f"content-length: {len(body)}", "")).encode()
+    wide = request(world, *range(500))
+    with running(world, tmp_path, Limits(drain_seconds=60, wait_seconds=30, deadline_seconds=30)) as server:
+        awaited(lambda: server.probe("/v2/health/ready") == 200)
+        with (
+            socket.create_connection(("127.0.0.1", server.settings.port), timeout=20) as slow,
+            grpc.insecure_channel(server.grpc, options=[("grpc.enable_http_proxy", 0)]) as channel,
+        ):
+            stub = GRPCInferenceServiceStub(channel)
+            stub.ModelInfer(wide, timeout=20)
+            slow.sendall(head + body[:10])
+            calls = [stub.ModelInfer.future(wide, timeout=30) for _ in range(30)]
+            server.process.send_signal(signal.SIGTERM)
+            awaited(lambda: server.probe("/v2/health/ready") == 503)
+            assert server.probe("/v2/health/live") == 200
+            assert {call.code() for call in calls} == {grpc.StatusCode.OK}
+            assert not stub.ServerReady(protocol.ServerReadyRequest(), timeout=20).ready
+            slow.sendall(body[10:])
+            answer = b"".join(iter(lambda: slow.recv(65_536), b""))
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in answer
+        assert server.process.wait(60) == 0
+
+
+@pytest.fixture(scope="module")
+def strict(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One request at a time, one in line, none without the token."""
+    folder = tmp_path_factory.mktemp("strict")
+    (folder / "token").write_text(TOKEN, encoding="utf-8")
+    limits = Limits(concurrent=1, waiting=1, wait_seconds=0.05)
+    with running(world, folder, limits, str(folder / "token")) as server:
+        awaited(lambda: server.probe("/v2/health/ready") == 200)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stub(strict: Running) -> Iterator[GRPCInferenceServiceStub]:
+    with grpc.insecure_channel(strict.grpc, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        yield GRPCInferenceServiceStub(channel)
+
+
+def test_without_the_token_only_probes_are_answered(
+    strict: Running, stub: GRPCInferenceServiceStub, world: World
+) -> None:
+    with strict.client() as client:
+        for path in ("/", "/v2/health/live", "/v2/health/ready", f"/v2/models/{world.name}/ready"):
+            assert client.get(path).status_code == 200
+        for path in ("/metrics", "/v2", "/v2/models", f"/v2/models/{world.name}", "/ui/members"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert client.post(predict(world), json=v1(world, 1)).status_code == 401
+        assert client.post(predict(world), json=v1(world, 1), headers={"authorization": "Bearer no"}).status_code == 401
+        assert client.post(predict(world), json=v1(world, 1), headers=BEARER).status_code == 200
+        assert client.get("/metrics", headers=BEARER).status_code == 200
+    assert stub.ServerReady(protocol.ServerReadyRequest(), timeout=20).ready
+    for metadata in ((), (("authorization", "Bearer no"),)):
+        with pytest.raises(grpc.RpcError) as error:
+            stub.ModelInfer(request(world, 1), timeout=20, metadata=metadata)
+        assert error.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    found = stub.ModelInfer(request(world, 1), timeout=20, metadata=tuple(BEARER.items()))
+    assert found.model_version == world.version
+    command = Path(f"/proc/{strict.process.pid}/cmdline").read_text(encoding="utf-8")
+    settings = (strict.log.parent / "settings.json").read_text(encoding="utf-8")
+    assert TOKEN not in command + settings
+
+
+def test_a_grpc_call_that_is_late_is_unavailable(strict: Running, stub: GRPCInferenceServiceStub, world: World) -> None:
+    metadata = (*BEARER.items(), ("x-request-timeout-ms", "1"))
+    with pytest.raises(grpc.RpcError) as error:
+        stub.ModelInfer(request(world, *range(500)), timeout=20, metadata=metadata)
+    assert (error.value.code(), "0.001 s" in error.value.details()) == (grpc.StatusCode.UNAVAILABLE, True)
+
+
+def test_beyond_the_line_requests_are_told_to_come_back(
+    strict: Running, stub: GRPCInferenceServiceStub, world: World
+) -> None:
+    heavy = {"instances": v1(world, *range(500))["instances"] * 8}
+    done = threading.Event()
+
+    def ask() -> list[httpx.Response]:
+        answers = []
+        with strict.client(headers=BEARER) as client:
+            while not done.is_set():
+                answers.append(client.post(predict(world), json=heavy))
+        return answers
+
+    def exhausted() -> bool:
+        call = stub.ModelInfer.future(request(world, 1), timeout=20, metadata=tuple(BEARER.items()))
+        return call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # waits for the answer
+
+    with ThreadPoolExecutor(5) as callers:
+        asked = [callers.submit(ask) for _ in range(5)]
+        try:
+            awaited(exhausted)
+            assert strict.probe("/v2/health/ready") == 200
+        finally:
+            done.set()
+    answers = [answer for future in asked for answer in future.result()]
+    assert {answer.status_code for answer in answers} == {200, 429}
+    for answer in answers:
+        if answer.status_code == 429:
+            assert answer.headers["retry-after"] == "1"
+            assert set(answer.json()) == {"error"}
+
+
+def test_nothing_of_a_payload_is_written_to_the_log(strict: Running, world: World, tmp_path: Path) -> None:
+    number = 918_273_645_546
+    asked: list[tuple[str, Any]] = [
+        (predict(world), v1(world, number, device=SECRET)),
+        (predict(world), v1(world, number, **{SECRET: 1})),
+        (predict(world), {"instances": SECRET}),
+        (f"/v2/models/{world.name}/infer", v2(world, number, device=("BYTES", [SECRET]))),
+        (f"/v2/models/{world.name}/infer", v2(world, number, **{SECRET: ("BYTES", [SECRET])})),
+        (f"/v2/models/{world.name}/infer", {**v2(world, number), "id": [SECRET]}),
+        (f"/v1/models/{SECRET}:predict", v1(world, number)),
+        (f"/{SECRET}", {SECRET: SECRET}),
+    ]
+    with strict.client(headers=BEARER) as client:
+        statuses = [client.post(path, json=document).status_code for path, document in asked]
+        with broken_store(world):
+            statuses.append(client.post(predict(world), json=v1(world, number, device=SECRET)).status_code)
+        late = {"x-request-timeout-ms": "1"}
+        heavy = {"instances": v1(world, *range(500), device=SECRET)["instances"] * 16}
+        statuses.append(client.post(predict(world), json=heavy, headers=late).status_code)
+    assert statuses == [200, 400, 400, 200, 400, 400, 404, 404, 200, 503]
+    text = strict.log.read_text(encoding="utf-8")
+    assert "ranked by popularity" in text
+    for secret in (SECRET, str(number), TOKEN, "Traceback"):
+        assert secret not in text

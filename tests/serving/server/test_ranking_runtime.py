@@ -1,0 +1,217 @@
+"""The three stages without a server: deadlines, the line, the fallback, what is logged and counted."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from serving.errors import OverloadedError, RequestError, UnavailableError
+from serving.ranking.reader import OnlineFeatures, OnlineReader
+from serving.ranking.request import RankingRequest
+from serving.ranking.service import RankingService
+from serving.server.loading import load
+from serving.server.ranking_runtime import RankingRuntime, wants_reasons
+from serving.server.served_log import ServedLog
+from serving.settings.limits import Limits
+from serving.settings.settings import Settings
+from serving.versions.bundle import read_bundle
+from tests.serving.running import logged
+from tests.serving.world import World
+
+Steps = Callable[[RankingRuntime, "MoodyReader"], Awaitable[None]]
+
+
+class MoodyReader:
+    """The store, which may be down or silent."""
+
+    def __init__(self, reader: OnlineReader) -> None:
+        self._reader = reader
+        self.mood = "answers"
+        self.reads = 0
+        self.asked = asyncio.Event()
+
+    async def read(self, request: RankingRequest) -> OnlineFeatures:
+        self.reads += 1
+        self.asked.set()
+        if self.mood == "silent":
+            await asyncio.Future()
+        if self.mood == "down":
+            raise UnavailableError("down") from ConnectionRefusedError("nobody")
+        return await self._reader.read(request)
+
+    async def close(self) -> None:
+        await self._reader.close()
+
+
+@pytest.fixture
+def run(world: World, tmp_path: Path) -> Callable[..., None]:
+    settings = Settings(
+        name=world.name,
+        version=world.version,
+        bundle=str(world.state.parent / "bundle"),
+        digest=read_bundle(world.state.parent / "bundle").digest,
+        store_config=str(world.store_config),
+        served=str(tmp_path / "unused"),
+        port=0,
+        grpc_port=0,
+    )
+
+    def run(steps: Steps, **limits: Any) -> None:
+        async def main() -> None:
+            loaded = load(settings)
+            service: RankingService = loaded._service
+            loaded.close()
+            reader = MoodyReader(service.reader)  # type: ignore[arg-type]
+            log = ServedLog(tmp_path / "served", world.name)
+            runtime = RankingRuntime(world.name, replace(service, reader=reader), log, Limits(**limits))
+            try:
+                await steps(runtime, reader)
+            finally:
+                runtime.close()
+                await reader.close()
+
+        asyncio.run(main())
+
+    return run
+
+
+def document(world: World, *items: int) -> dict[str, Any]:
+    return {"instances": [{"member": world.keys("member")[0], "items": list(items), "context": {"surface": "push"}}]}
+
+
+def test_a_store_that_is_down_is_answered_by_popularity(
+    run: Callable[..., None], world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = world.keys("item")[:4]
+
+    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
+        reader.mood = "down"
+        for _ in range(3):
+            (found,) = (await runtime.document(document(world, *reversed(items), -7)))["predictions"]
+            assert (found["fallback"], found["member_cold"]) == (True, True)
+            assert [ranked["item"] for ranked in found["slate"]] == [*items, -7]
+            assert found["slate"][4]["probabilities"] == {"click": 0.2, "dwell": 0.1}
+        reader.mood = "answers"
+        (found,) = (await runtime.document(document(world, *items)))["predictions"]
+        assert (found["fallback"], found["member_cold"]) == (False, False)
+
+    run(steps)
+    assert [record.levelname for record in caplog.records if record.name == "heliograph"] == ["WARNING"] * 2
+    assert "ConnectionRefusedError" in caplog.text
+    lines = logged(tmp_path / "served")
+    assert [line["fallback"] for line in lines] == [True] * 15 + [False] * 4
+    assert lines[0]["as_of"] == 0 < lines[-1]["as_of"]
+
+
+def test_a_deadline_holds_for_all_three_stages_and_gives_the_place_back(run: Callable[..., None], world: World) -> None:
+    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
+        reader.mood = "silent"
+        with pytest.raises(UnavailableError, match=r"within 0.05 s"):
+            await runtime.document(document(world, 1))
+        with pytest.raises(UnavailableError, match=r"within 0.01 s"):
+            await runtime.document(document(world, 1), {"x-request-timeout-ms": "10"})
+        reader.mood = "answers"
+        with pytest.raises(RequestError):
+            await runtime.document({"instances": [{}]})
+
+    run(steps, deadline_seconds=0.05, concurrent=1)
+
+
+def test_beyond_the_line_requests_are_overloaded_and_read_nothing(run: Callable[..., None], world: World) -> None:
+    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
+        reader.mood = "silent"
+        first = asyncio.create_task(runtime.document(document(world, 1)))
+        await reader.asked.wait()
+        with pytest.raises(OverloadedError) as refused:
+            await runtime.document(document(world, 1))
+        assert (refused.value.retry_after, reader.reads) == (1, 1)
+        with pytest.raises(UnavailableError):
+            await first
+
+    run(steps, concurrent=1, waiting=0, deadline_seconds=0.2)
+
+
+def test_requests_for_reasons_take_no_place_of_those_that_ask_for_none(
+    run: Callable[..., None], world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explaining, go_on = threading.Event(), threading.Event()
+
+    def held(*_: Any) -> list[list[Any]]:
+        explaining.set()
+        assert go_on.wait(20)
+        return [[]]
+
+    monkeypatch.setattr(RankingService, "explain", held)
+
+    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
+        asked = document(world, 1)
+        asked["instances"][0]["explain"] = True
+        reasons = [asyncio.create_task(runtime.document(asked)) for _ in range(5)]
+        await asyncio.to_thread(explaining.wait, 20)
+        for _ in range(3):
+            assert (await runtime.document(document(world, 1)))["predictions"]
+        go_on.set()
+        found = await asyncio.gather(*reasons, return_exceptions=True)
+        assert [type(one) for one in found].count(OverloadedError) == 1  # one at work, three in line
+
+    run(steps, concurrent=1, waiting=0, wait_seconds=15, deadline_seconds=20)
+
+
+ODD: list[Any] = [{}, [], {"instances": None}, {"instances": {"explain": True}}, {"instances": [5, None, [{"a": 1}]]}]
+
+
+@pytest.mark.parametrize("payload", [*ODD, {"instances": [{"explain": False}, {}]}])
+def test_what_asks_for_no_reasons_stands_in_the_common_line(payload: Any) -> None:
+    assert not wants_reasons(payload)
+
+
+def test_reasons_are_asked_for_by_one_instance_or_tensor() -> None:
+    assert wants_reasons({"instances": [{}, {"explain": True}]})
+    for data, raw, expected in (([True], None, 1), ([False], None, 0), (None, b"\1", 1), (None, b"\0", 0)):
+        tensor = SimpleNamespace(name="explain", data=data, _raw_data=raw)
+        assert wants_reasons(SimpleNamespace(inputs=[SimpleNamespace(name="items"), tensor])) == expected
+
+
+def test_it_is_ready_once_the_store_has_answered(run: Callable[..., None], world: World) -> None:
+    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
+        reader.mood = "down"
+        starting = asyncio.create_task(runtime.start())
+        await reader.asked.wait()
+        assert (await runtime.document(document(world, 1)))["predictions"][0]["fallback"]
+        assert not runtime.ready
+        reader.mood = "answers"
+        await asyncio.wait_for(starting, 20)
+        assert runtime.ready
+
+    run(steps)
+
+
+def test_every_impression_is_a_line_with_its_request(run: Callable[..., None], world: World, tmp_path: Path) -> None:
+    items = world.keys("item")[:3]
+
+    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
+        two = {"instances": document(world, *items)["instances"] + document(world, items[0])["instances"]}
+        found = await runtime.document(two, {"x-request-id": "trace-7"})
+        assert [slate["request_id"] for slate in found["predictions"]] == ["trace-7"] * 2
+        made = await runtime.document(document(world, items[0]))
+        assert len(made["predictions"][0]["request_id"]) == 36
+
+    run(steps)
+    lines = logged(tmp_path / "served")
+    assert [(line["request"], line["slate"], line["rank"]) for line in lines[:4]] == [
+        ("trace-7", 0, 0),
+        ("trace-7", 0, 1),
+        ("trace-7", 0, 2),
+        ("trace-7", 1, 0),
+    ]
+    for line in lines:
+        assert line["surface"] == "push"
+        assert line["model_version"] == world.version
+        assert set(line["probabilities"]) == {"click", "dwell"}
+        assert line["score"] == line["probabilities"]["click"]
+        assert 0 <= line["served"] - line["as_of"] < 60_000_000

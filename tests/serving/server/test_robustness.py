@@ -1,0 +1,117 @@
+"""A real server whose Redis hangs or dies, and which is asked for more than it can answer meanwhile."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+import httpx
+import pytest
+
+from benchmarks.redis_server import RedisServer
+from benchmarks.served_world import online_on_redis
+from feature_repo.apply import apply
+from feature_repo.materialise import materialize
+from feature_repo.push import push
+from feature_repo.store import open_store, write_resolved
+from serving.settings.limits import Limits
+from tests.serving.requests import v1
+from tests.serving.running import Running, awaited, running
+from tests.serving.world import World
+
+LIMITS = Limits(concurrent=2, waiting=2, wait_seconds=5, store_seconds=0.3)
+CROWD, EACH = 8, 5
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis") / "data")
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def server(world: World, store: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("robustness")
+    config = online_on_redis(folder / "feature_store.yaml", store.address)
+    held = replace(world, state=folder / "state")
+    feast = open_store(config, held.state)
+    write_resolved(config, held.state)
+    apply(feast, world.spec, world.state.parent / "tables", held.state)
+    materialize(feast, world.spec, world.as_of)
+    push(feast, world.spec, world.state.parent / "vectors", world.version, held.state)
+    store.save()
+    with running(held, folder, LIMITS) as server:
+        awaited(lambda: server.probe("/v2/health/ready") == 200)
+        yield server
+
+
+def ask(client: httpx.Client, world: World) -> httpx.Response:
+    return client.post(f"/v1/models/{world.name}:predict", json=v1(world, *world.keys("item")))
+
+
+def slate(client: httpx.Client, world: World) -> dict[str, Any]:
+    answer = ask(client, world)
+    assert answer.status_code == 200, answer.text
+    (found,) = answer.json()["predictions"]
+    del found["request_id"]
+    return found
+
+
+def test_a_store_that_hangs_or_dies_is_done_without_until_it_is_back(
+    server: Running, store: RedisServer, world: World
+) -> None:
+    with server.client() as client:
+        usual = slate(client, world)
+        assert not usual["fallback"]
+        assert not usual["member_cold"]
+        for harm, mend in ((store.halt, store.go_on), (store.kill, store.start)):
+            harm()
+            for _ in range(3):
+                begin = monotonic()
+                found = slate(client, world)
+                assert found["fallback"]
+                assert monotonic() - begin < LIMITS.deadline_seconds
+            assert [ranked["item"] for ranked in found["slate"]] == world.keys("item")  # by popularity
+            assert server.probe("/v2/health/ready") == 200
+            mend()
+            awaited(lambda: not slate(client, world)["fallback"], 2.0)
+            again = slate(client, world)
+            assert {ranked["item"] for ranked in again["slate"]} == {ranked["item"] for ranked in usual["slate"]}
+            assert not again["member_cold"]
+
+
+def test_more_than_can_be_answered_is_told_to_come_back_and_nobody_afterwards(
+    server: Running, store: RedisServer, world: World
+) -> None:
+    """The store hangs, so that every request at work takes its whole deadline."""
+    together = threading.Barrier(CROWD)
+
+    def caller() -> list[httpx.Response]:
+        with server.client() as client:
+            together.wait(20)
+            return [ask(client, world) for _ in range(EACH)]
+
+    store.halt()
+    try:
+        with ThreadPoolExecutor(CROWD) as pool:
+            asked = [pool.submit(caller) for _ in range(CROWD)]
+            answers = [answer for future in asked for answer in future.result()]
+    finally:
+        store.go_on()
+    assert {answer.status_code for answer in answers} == {200, 429}
+    for answer in answers:
+        if answer.status_code == 200:
+            assert answer.json()["predictions"][0]["fallback"]
+        else:
+            assert answer.headers["retry-after"] == "1"
+            assert list(answer.json()) == ["error"]
+    with server.client() as client:
+        awaited(lambda: not slate(client, world)["fallback"], 2.0)
+    with ThreadPoolExecutor(LIMITS.concurrent) as pool, server.client() as client:
+        answers = list(pool.map(lambda _: ask(client, world), range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert server.process.poll() is None
+    assert "Traceback" not in server.log.read_text(encoding="utf-8")

@@ -1,0 +1,277 @@
+"""The page at /ui, in a real Chromium, against a real server process."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from serving.server.ui.offers import latest
+from serving.settings.limits import Limits
+from tests.serving.running import Running, awaited, broken_store, logged, running
+from tests.serving.world import World
+
+TOKEN = "sesame-of-thirty-two-characters."
+MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
+
+
+@pytest.fixture(scope="module")
+def server(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(world, tmp_path_factory.mktemp("ui"), Limits(explained=9)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that must not fail: whatever it throws or logs as an error fails the test."""
+    page = browser.new_page()
+    failures: list[str] = []
+    page.set_default_timeout(15_000)
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("console", lambda said: failures.append(said.text) if "Content Security" in said.text else None)
+    yield page
+    page.close()
+    assert not failures
+
+
+def ask(server: Running, world: World, member: int, items: list[int]) -> Any:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=world.as_of + 5_000_000)
+    context = {"surface": "email", "time": moment.isoformat(), "device": "phone"}
+    instance = {"member": member, "items": items, "context": context, "explain": True}
+    with server.client() as client:
+        answer = client.post(f"/v1/models/{world.name}:predict", json={"instances": [instance]})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["predictions"][0]
+
+
+def test_a_member_served_lately_is_picked_and_the_slate_shown_with_its_reasons(
+    server: Running, world: World, page: Page, tmp_path: Path
+) -> None:
+    member, items = world.keys("member")[2], world.keys("item")[:4]
+    answer = ask(server, world, member, items)
+    awaited(lambda: logged(Path(server.settings.served)))
+    page.goto(f"{server.url}/ui")
+    page.select_option("#latest", label=str(member))
+    candidates = page.locator("#slate > li")
+    expect(candidates).to_have_count(4)
+    for place, candidate in enumerate(answer["slate"]):
+        shown = candidates.nth(place)
+        expect(shown.locator(".item")).to_have_text(str(candidate["item"]))
+        expect(shown.locator(".primary .value")).to_have_text(f"{100 * candidate['probabilities']['click']:.2f} %")
+        expect(shown.locator(".score .value")).to_have_text(f"{candidate['score']:.4f}")
+        effects = [f"{'+' if r['effect'] > 0 else '−'}{abs(100 * r['effect']):.2f} pts" for r in candidate["reasons"]]
+        assert len(effects) > 3
+        expect(shown.locator(".effect .value")).to_have_text(effects)
+        activity = next(reason for reason in candidate["reasons"] if reason["kind"] == "activity")
+        named = f"{activity['action']} {activity['node']} {activity['key']}"
+        expect(shown.locator(".effect .text").filter(has_text=named).first).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("Member's state5 seconds old")
+    expect(page.locator("#facts")).to_contain_text(f"Model version{world.version}")
+    expect(page.locator("#legend")).to_contain_text("Ranked by click")
+    expect(page.locator("#fallback")).to_be_hidden()
+    page.screenshot(path=tmp_path / "page.png", full_page=True)  # for a person to look at
+
+
+def test_whoever_is_typed_is_ranked_cold_where_nothing_is_known(server: Running, page: Page) -> None:
+    page.goto(f"{server.url}/ui")
+    page.fill("#member", "-77")
+    page.fill("#items", "-1\n\n -2 \n")
+    page.click("#rank")
+    expect(page.locator("#slate .flag")).to_have_text(["cold", "cold"])
+    expect(page.locator("#facts")).to_contain_text("-77 (cold)")
+    expect(page.locator("#facts")).to_contain_text("nothing known")
+
+
+def test_more_items_than_are_explained_are_ranked_without_reasons(server: Running, world: World, page: Page) -> None:
+    page.goto(f"{server.url}/ui")
+    page.fill("#member", str(world.keys("member")[0]))
+    page.fill("#items", "\n".join(map(str, [*world.keys("item"), -1])))
+    page.click("#rank")
+    expect(page.locator("#slate > li")).to_have_count(10)
+    expect(page.locator(".effect")).to_have_count(0)
+    expect(page.locator("#facts")).to_contain_text("of up to 9 items")
+
+
+def test_what_cannot_be_asked_is_said(server: Running, page: Page) -> None:
+    page.goto(f"{server.url}/ui")
+    page.fill("#member", "9007199254740993")  # JavaScript would round it to another member
+    page.fill("#items", "1")
+    page.click("#rank")
+    expect(page.locator("#error")).to_contain_text("expected a whole number below 2^53")
+    page.fill("#member", "1")
+    page.fill("#items", "1\n1")
+    page.click("#rank")
+    expect(page.locator("#error")).to_contain_text("expected each item once")
+    page.fill("#items", "1")
+    page.click("#rank")
+    expect(page.locator("#error")).to_be_hidden()
+
+
+def test_a_slate_by_popularity_says_so(server: Running, world: World, page: Page) -> None:
+    page.goto(f"{server.url}/ui")
+    page.fill("#member", str(world.keys("member")[0]))
+    page.fill("#items", str(world.keys("item")[0]))
+    with broken_store(world):
+        page.click("#rank")
+        expect(page.locator("#fallback")).to_be_visible()
+    page.click("#rank")
+    expect(page.locator("#fallback")).to_be_hidden()
+
+
+def test_a_server_that_is_gone_or_babbles_is_told_in_a_sentence(server: Running, world: World, page: Page) -> None:
+    page.goto(f"{server.url}/ui")
+    page.fill("#member", str(world.keys("member")[0]))
+    page.click("#rank")
+    expect(page.locator("#slate > li")).to_have_count(len(world.keys("item")))
+    page.route("**/v1/models/**", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+    page.click("#rank")
+    expect(page.locator("#error")).to_have_text("The server answered with status 502.")
+    expect(page.locator("#slate > li")).to_have_count(0)
+    page.route("**/v1/models/**", lambda route: route.abort())
+    page.click("#rank")
+    expect(page.locator("#error")).to_have_text("The server cannot be reached.")
+
+
+def test_an_answer_to_an_earlier_question_is_not_shown(server: Running, world: World, page: Page) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+        if len(held) > 1:
+            route.continue_()
+
+    page.route("**/v1/models/**", hold)
+    page.goto(f"{server.url}/ui")
+    page.evaluate("""() => {
+        const facts = document.getElementById("facts");
+        window.shown = [];
+        new MutationObserver(() => window.shown.push(facts.textContent)).observe(facts, {childList: true});
+    }""")
+    first, second, third = (str(member) for member in world.keys("member")[:3])
+    for member in (first, second):
+        page.fill("#member", member)
+        page.evaluate("document.getElementById('request').requestSubmit()")  # as picking a member does
+    expect(page.locator("#facts")).to_contain_text(f"Member{second}")
+    with page.expect_response("**/v1/models/**") as late:
+        held[0].continue_()
+    late.value.finished()
+    page.fill("#member", third)
+    page.click("#rank")
+    expect(page.locator("#facts")).to_contain_text(f"Member{third}")
+    assert [text.partition("Model")[0] for text in page.evaluate("window.shown")] == [
+        f"Member{second}",
+        f"Member{third}",
+    ]
+
+
+def test_in_a_narrow_window_nothing_is_cut_off(server: Running, world: World, page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 700})
+    page.goto(f"{server.url}/ui")
+    page.fill("#member", str(world.keys("member")[0]))
+    page.click("#rank")
+    expect(page.locator(".effect").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_markup_in_a_key_is_shown_as_text(server: Running, page: Page) -> None:
+    """Keys come from a product's tables: nothing in them may become part of the page."""
+    reasons = [
+        {"kind": "activity", "action": MARKUP, "domain": MARKUP, "node": MARKUP, "key": MARKUP, "effect": 0.1}
+        | {"time": "2026-01-01T00:00:00Z"},
+        {"kind": "neighbour", "node": "n", "key": MARKUP, "member_path": [MARKUP], "item_path": [], "effect": -0.1},
+        {"kind": "counter", "counter": MARKUP, "effect": 0.2},
+    ]
+    slate = [{"item": MARKUP, "cold": False, "capped": True, "probabilities": {MARKUP: 0.5}, "reasons": reasons}]
+    slate[0] |= {"score": 0.25, "adjustments": [{"rule": MARKUP}, {"rule": "seen_discount", "factor": MARKUP}]}
+    answer = {"member": MARKUP, "model_version": MARKUP, "request_id": MARKUP, "fallback": False, "slate": slate}
+    offered = {"name": MARKUP, "primary": MARKUP, "tasks": [MARKUP], "surfaces": [MARKUP], "most": 5}
+    offered["item_node"] = MARKUP
+    offered |= {"keys": {"member": "string", "item": "string"}, "context": [{"name": MARKUP, "kind": "category"}]}
+    recent: dict[str, Any] = {"member": MARKUP, "items": [MARKUP], "surface": MARKUP, "time": None, "context": {}}
+    answers: dict[str, Any] = {
+        "**/ui/offers": {**offered, "latest": [recent], "popular": [MARKUP]},
+        "**/v1/models/**": {"predictions": [answer]},
+    }
+    for address, document in answers.items():
+        page.route(address, partial(_fulfil, document))
+    page.goto(f"{server.url}/ui")
+    page.select_option("#latest", "0")
+    expect(page.locator("#slate .item")).to_have_text(MARKUP)
+    expect(page.locator(".effect .text").first).to_contain_text(MARKUP)
+    expect(page.locator("#slate .flag")).to_have_text(["capped", MARKUP, f"seen × {MARKUP}"])
+    expect(page.locator("#slate .score .value")).to_have_text("0.2500")
+    assert page.locator("img, main script").count() == 0
+    assert page.title() == "Heliograph: a slate and its reasons"
+
+
+def test_with_a_token_the_page_asks_for_it_and_of_an_empty_log_it_asks_for_a_member(
+    world: World, tmp_path: Path, page: Page
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    with running(world, tmp_path, Limits(), token_file=str(tmp_path / "token")) as server:
+        assert httpx.get(f"{server.url}/ui/offers", trust_env=False).status_code == 401
+        page.goto(f"{server.url}/ui")
+        expect(page.locator("#request")).to_be_hidden()
+        page.fill("#token", "not the token of this server")
+        page.press("#token", "Enter")
+        expect(page.locator("#error")).to_contain_text("expected the token")
+        page.fill("#token", TOKEN)
+        page.press("#token", "Enter")
+        expect(page.locator("#latest")).to_have_text("nobody yet")
+        expect(page.locator("#items")).to_have_value("\n".join(map(str, world.keys("item"))))  # the popular ones first
+        page.fill("#member", str(world.keys("member")[0]))
+        page.click("#rank")
+        expect(page.locator("#slate > li")).to_have_count(len(world.keys("item")))
+        kept = page.evaluate("JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])")
+        assert json.loads(kept) == ["", {}, {}]
+
+
+def test_the_page_says_what_it_may_load_and_nothing_else_is_there(server: Running) -> None:
+    with server.client() as client:
+        for path in ("/ui", "/ui/", "/ui/static/page.js", "/ui/static/page.css", "/ui/offers"):
+            answer = client.get(path)
+            assert answer.status_code == 200
+            assert "default-src 'none'; script-src 'self'" in answer.headers["content-security-policy"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        for path in ("/ui/static/page.html", "/ui/static/../page.py", "/ui/static/..%2fpage.py", "/ui/other"):
+            assert client.get(path).status_code == 404, path
+        assert client.post("/ui/offers").status_code == 405
+
+
+def test_the_offers_are_the_last_slates_newest_first_and_a_damaged_log_harms_none(tmp_path: Path) -> None:
+    assert latest(tmp_path / "none", []) == []
+    whole = [*lines(1, 10, 5), *lines(2, 20, 6, 5), *lines(1, 30, 7)]
+    headless = lines(8, 5, 1, 2)[1:]
+    torn = b'{"served": 40, "member": 9, "ite'
+    (tmp_path / "2026-01-01.jsonl").write_bytes(
+        b"\n".join([*(json.dumps(one).encode() for one in headless + whole), torn])
+    )
+    (tmp_path / "2025-01-01.jsonl").symlink_to(tmp_path / "gone")  # as a file that is removed while it is looked at
+    found = latest(tmp_path, ["device"])
+    assert [(one["member"], one["items"]) for one in found] == [("1", ["7"]), ("2", ["6", "5"])]
+    assert found[0]["context"] == {"device": "phone"}
+    assert [one["time"] for one in found] == [None, None]
+
+
+def lines(member: int, served: int, *items: int) -> list[dict[str, Any]]:
+    features = {"device": "phone", "member_counts_exposures": 3.0}
+    slate = {"served": served, "request": "r", "slate": 0, "time": 5, "member": member, "surface": "push"}
+    return [{**slate, "rank": rank, "item": item, "features": features} for rank, item in enumerate(items)]
+
+
+def _fulfil(document: Any, route: Route) -> None:
+    route.fulfill(json=document)

@@ -1,0 +1,43 @@
+"""The offers of the page take megabytes of log to read: for one caller at a time, and few who wait."""
+
+import asyncio
+import threading
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from models.spec import parse_spec
+from serving.server.ui import page
+from serving.settings.limits import Limits
+from serving.settings.settings import Settings
+from tests.serving.world import TEXT
+
+
+def test_who_comes_while_others_wait_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    readers: list[None] = []
+    goes_on = threading.Event()
+
+    def slow(*_: object) -> dict[str, str]:
+        readers.append(None)
+        assert goes_on.wait(20)
+        return {"name": "a"}
+
+    monkeypatch.setattr(page, "offers", slow)
+    limits = Limits(wait_seconds=20)
+    settings = Settings("a", "1", bundle="", store_config="", served="", port=0, grpc_port=0, limits=limits)
+    app = FastAPI()
+    page.mount(app, parse_spec(TEXT), settings)
+
+    async def steps() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a") as client:
+            asked = [client.get("/ui/offers") for _ in range(6)]
+            answers = asyncio.as_completed(asked, timeout=20)
+            for answer in [await next(answers), await next(answers)]:
+                assert (answer.status_code, answer.headers["retry-after"], list(answer.json())) == (429, "1", ["error"])
+            assert len(readers) == 1
+            goes_on.set()
+            assert [(await answer).json() for answer in answers] == [{"name": "a"}] * 4
+            assert (await client.get("/ui/offers")).status_code == 200
+
+    asyncio.run(steps())

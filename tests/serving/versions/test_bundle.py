@@ -1,0 +1,143 @@
+import json
+import os
+import shutil
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from models.spec import parse_spec
+from models.training.artifact import load_model, save_model
+from serving.errors import RegistryError
+from serving.versions import bundle as module
+from serving.versions.bundle import read_bundle, read_spec, verify_bundle, write_bundle
+from tests.serving.world import TEXT, tiny_graph, tiny_model
+
+SPEC = parse_spec(TEXT)
+METRICS = {"test": {"click": {"auc": {"value": 0.71, "low": 0.7, "high": 0.72}}, "rows": 120}}
+DATA = {"tables": "aa11", "graph": "bb22"}
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_model(tiny_model(tiny_graph(SPEC)), tmp_path_factory.mktemp("artifact") / "model")
+
+
+def test_a_bundle_is_a_model_artifact_with_its_story(artifact: Path, tmp_path: Path) -> None:
+    folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
+    assert verify_bundle(folder) == verify_bundle(write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "again"))
+    assert read_spec(folder) == SPEC
+    assert load_model(folder).tasks == ["click", "dwell"]
+    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for line in (
+        "| test.click.auc | 0.71 [0.7, 0.72] |",
+        "| graph | bb22 |",
+        "| epochs | 1 |",
+        "## Intended use",
+        "## Limits",
+    ):
+        assert line in card
+    assert "| train | 2026-01-10T22:00:00Z | 2026-01-16T22:00:00Z |" in card
+
+
+def test_every_changed_missing_or_foreign_file_is_noticed(artifact: Path, tmp_path: Path) -> None:
+    folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
+    for path in sorted(folder.iterdir()):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        if path.name != module.MANIFEST:
+            with pytest.raises(RegistryError, match="sha256"):
+                verify_bundle(folder)
+        path.unlink()
+        with pytest.raises(RegistryError, match=path.name):
+            verify_bundle(folder)
+        path.write_bytes(whole)
+    (folder / "more").write_text("", encoding="utf-8")
+    with pytest.raises(RegistryError, match="more"):
+        verify_bundle(folder)
+
+
+def swap(folder: Path) -> None:
+    one, two = folder / "spec.json", folder / "metrics.json"
+    first = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(first)
+
+
+def rename(folder: Path) -> None:
+    (folder / "spec.json").rename(folder / "Spec.json")
+
+
+def linked(folder: Path) -> None:
+    (folder / "spec.json").rename(folder.with_name("spec.json"))
+    (folder / "spec.json").symlink_to(folder.with_name("spec.json"))
+
+
+def pipe(folder: Path) -> None:
+    os.mkfifo(folder / "more")
+
+
+def restated(folder: Path) -> None:
+    """Every digest in the folder is right again."""
+    (folder / "spec.json").write_text("{}", encoding="utf-8")
+    manifest = folder / module.MANIFEST
+    document = json.loads(manifest.read_bytes())
+    document["files"]["spec.json"] = sha256(b"{}").hexdigest()
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+
+
+def outside(folder: Path) -> None:
+    manifest = folder / module.MANIFEST
+    document = json.loads(manifest.read_bytes())
+    document["files"]["../spec.json"] = document["files"].pop("spec.json")
+    (folder / "spec.json").rename(folder.with_name("spec.json"))
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+
+
+def twice(folder: Path) -> None:
+    manifest = folder / module.MANIFEST
+    manifest.write_bytes(manifest.read_bytes().replace(b'"format"', b'"files": {}, "format"'))
+
+
+@pytest.mark.parametrize("harm", [swap, rename, linked, pipe, restated, outside, twice])
+def test_only_what_was_registered_is_read(artifact: Path, tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
+    digest = verify_bundle(folder)
+    bundle = read_bundle(folder, digest)
+    assert (bundle.spec, bundle.digest) == (SPEC, digest)
+    assert set(bundle.files) == {path.name for path in folder.iterdir()} - {module.MANIFEST}
+    harm(folder)
+    with pytest.raises(RegistryError):
+        read_bundle(folder, digest)
+    if harm is not restated:  # which needs no more than the folder: the digest elsewhere finds it
+        with pytest.raises(RegistryError):
+            verify_bundle(folder)
+
+
+def test_a_link_in_a_model_does_not_get_into_a_bundle(artifact: Path, tmp_path: Path) -> None:
+    shutil.copytree(artifact, tmp_path / "model")
+    (tmp_path / "model" / "more.json").symlink_to("/etc/passwd")
+    with pytest.raises(RegistryError, match="found a symbolic link"):
+        write_bundle(tmp_path / "model", SPEC, METRICS, DATA, tmp_path / "bundle")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_failed_write_leaves_nothing(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "model_card", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_is_not_written_over_nor_made_of_nothing(artifact: Path, tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=r"manifest\.json"):
+        write_bundle(tmp_path, SPEC, METRICS, DATA, tmp_path / "bundle")
+    write_bundle(artifact, SPEC, {}, {}, tmp_path / "bundle")
+    with pytest.raises(RegistryError, match="no such folder"):
+        write_bundle(artifact, SPEC, {}, {}, tmp_path / "bundle")
+    with pytest.raises(RegistryError, match=module.MANIFEST):
+        verify_bundle(tmp_path)

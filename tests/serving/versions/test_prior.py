@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.spec import parse_spec
+from serving.versions.prior import Prior
+from tests.serving.world import TEXT
+
+SPEC = parse_spec(TEXT.replace("dwell: {label: dwell}", "dwell: {label: dwell, filter: {click: [1]}}"))
+
+
+def training_set(folder: Path, rows: list[tuple[int, str, int, int | None]]) -> Path:
+    frame = pd.DataFrame(rows, columns=["item", "window", "click", "dwell"])
+    frame["dwell"] = frame["dwell"].astype("Int8")
+    frame.to_parquet(folder / "impressions.parquet")
+    return folder
+
+
+def test_rates_are_smoothed_of_the_train_window_and_of_the_rows_that_a_task_is_defined_on(tmp_path: Path) -> None:
+    rows = [(7, "train", 1, 1)] * 10 + [(7, "train", 0, 1)] * 10 + [(8, "train", 0, None)] * 20
+    rows += [(8, "test", 1, 1)] * 500
+    prior = Prior.fit(SPEC, training_set(tmp_path, rows))
+    found = prior.probabilities([7, 8, 9])
+    overall = 10 / 40
+    expected = [(10 + 20 * overall) / 40, (20 * overall) / 40, overall]
+    np.testing.assert_allclose(found["click"], expected)
+    np.testing.assert_allclose(found["dwell"], [1.0, 1.0, 1.0])  # only clicked rows count: all of them dwelt
+
+
+def test_nothing_shown_is_no_error(tmp_path: Path) -> None:
+    found = Prior.fit(SPEC, training_set(tmp_path, [(7, "test", 1, 1)])).probabilities([7, 8])
+    assert {task: values.tolist() for task, values in found.items()} == {"click": [0.5, 0.5], "dwell": [0.5, 0.5]}
+    assert Prior.empty(SPEC).probabilities([])["click"].tolist() == []
+
+
+@pytest.mark.parametrize("text", [TEXT, TEXT.replace("item: {key: item_id}", "item: {key: item_id, key_type: string}")])
+def test_it_is_read_back_as_it_was(tmp_path: Path, text: str) -> None:
+    spec = parse_spec(text)
+    items = [3, 1] if spec.nodes["item"].key_type == "int" else ["c", "a"]
+    rates = {"click": np.array([0.3, 0.1]), "dwell": np.array([0.2, 0.4])}
+    prior = Prior(items, rates, {"click": 0.5, "dwell": 0.6})
+    prior.write(tmp_path / "popularity.parquet", spec)
+    found = Prior.read(tmp_path / "popularity.parquet").probabilities([items[1], items[0], "other"])
+    assert {task: values.tolist() for task, values in found.items()} == {
+        "click": [0.1, 0.3, 0.5],
+        "dwell": [0.4, 0.2, 0.6],
+    }

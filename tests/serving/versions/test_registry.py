@@ -1,0 +1,153 @@
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from mlflow import MlflowClient
+
+from models.addresses import sqlite_address
+from models.spec import parse_spec
+from serving.errors import RegistryError
+from serving.versions.registry import BEST, Registry, model_name
+from tests.serving.world import TEXT, World
+
+
+@pytest.fixture
+def registry(world: World) -> Registry:
+    return Registry(world.tracking_uri)
+
+
+@pytest.fixture
+def bundle(world: World) -> Path:
+    return world.state.parent / "bundle"
+
+
+@contextmanager
+def killed_at(step: str) -> Iterator[None]:
+    """KeyboardInterrupt when the client comes to that call: like a kill, it is no Exception."""
+
+    def kill(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with patch(f"mlflow.MlflowClient.{step}", kill), pytest.raises(KeyboardInterrupt):
+        yield
+
+
+def test_versions_are_registered_promoted_and_downloaded(registry: Registry, bundle: Path, tmp_path: Path) -> None:
+    assert registry.champion("walk") is None
+    assert registry.versions("walk") == []
+    first = registry.log_version("walk", bundle, {"gate": "promote"})
+    assert (registry.candidate("walk"), registry.champion("walk")) == (first, None)
+    registry.promote("walk", first)
+    second = registry.log_version("walk", bundle, {"gate": "hold"})
+    assert (registry.candidate("walk"), registry.champion("walk")) == (second, first)
+    assert registry.versions("walk") == [first, second]
+    assert registry.tags("walk", second)["gate"] == "hold"
+    assert registry.decisions("walk") == {second: "hold", first: "promote"}
+    registry.promote("walk", second)
+    assert (registry.candidate("walk"), registry.require_champion("walk")) == (None, second)
+    registry.promote("walk", second)
+    folder = registry.download("walk", second, tmp_path / "model")
+    before = {path.name: path.stat().st_ino for path in folder.iterdir()}
+    assert before.keys() == {path.name for path in bundle.iterdir()}
+    registry.download("walk", second, tmp_path / "model")
+    assert {path.name: path.stat().st_ino for path in folder.iterdir()} == before
+    (folder / "model.json").write_text("{}", encoding="utf-8")
+    assert (registry.download("walk", second, folder) / "model.json").stat().st_size > 2
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("step", ["log_artifacts", "create_registered_model", "create_model_version"])
+def test_a_killed_registration_leaves_no_version(registry: Registry, bundle: Path, step: str) -> None:
+    with killed_at(step):
+        registry.log_version(f"killed-{step}", bundle)
+    assert registry.versions(f"killed-{step}") == []
+    assert registry.candidate(f"killed-{step}") is None
+    version = registry.log_version(f"killed-{step}", bundle)
+    assert registry.versions(f"killed-{step}") == [version]
+
+
+def test_a_kill_before_the_alias_leaves_a_whole_version(registry: Registry, bundle: Path, tmp_path: Path) -> None:
+    with killed_at("set_registered_model_alias"):
+        registry.log_version("unnamed", bundle)
+    (version,) = registry.versions("unnamed")
+    assert registry.candidate("unnamed") is None
+    assert registry.download("unnamed", version, tmp_path / "model").is_dir()
+
+
+def test_changed_artifacts_are_not_served(registry: Registry, world: World, tmp_path: Path) -> None:
+    version = registry.log_version("changed", world.state.parent / "bundle")
+    source = MlflowClient(tracking_uri=world.tracking_uri).get_model_version("changed", version).source
+    (Path(source.removeprefix("file://")) / "calibration.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(RegistryError, match="sha256"):
+        registry.download("changed", version, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_what_is_not_there_is_said(registry: Registry, world: World, tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=r"expected a registered version \(1\); found '7'"):
+        registry.promote(world.name, "7")
+    with pytest.raises(RegistryError, match=r"\(none\)"):
+        registry.download("nobody", "1", tmp_path / "model")
+    with pytest.raises(RegistryError, match="expected a champion"):
+        registry.require_champion("nobody")
+    with pytest.raises(RegistryError, match=r"bundle\.json"):
+        registry.log_version("nobody", tmp_path)
+    assert "nobody" not in registry.names()
+
+
+def test_names_come_from_the_spec_and_nothing_phones_home(registry: Registry, world: World) -> None:
+    assert model_name(parse_spec(TEXT)) == "heliograph-tiny-world" == world.name
+    assert registry.champion(world.name) == world.version
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_promotions_are_numbered_and_what_was_taken_back_does_not_count(registry: Registry, bundle: Path) -> None:
+    assert registry.promoted("run", 5) == []
+    assert registry.best("run") is None
+    versions = [registry.log_version("run", bundle, {BEST: "1"} if number else {}) for number in range(5)]
+    for version in versions[:4]:
+        registry.promote("run", version)
+        registry.promote("run", version)  # once more changes nothing
+    assert registry.promoted("run", 9) == ["4", "1", "3", "2"]  # the champion, the best so far, the latest
+    assert registry.promoted("run", 3) == ["4", "1", "3"]
+    registry.promote("run", "3")  # a rollback
+    assert registry.promoted("run", 9) == ["3", "1", "2"]
+    registry.promote("run", "5")
+    assert registry.promoted("run", 9) == ["5", "1", "3", "2"]
+    assert registry.best("run") == "1"
+
+
+def test_a_champion_of_an_older_release_counts_as_promoted(registry: Registry, bundle: Path) -> None:
+    first, second = (registry.log_version("old", bundle) for _ in range(2))
+    MlflowClient(tracking_uri=registry.tracking_uri).set_registered_model_alias("old", "champion", first)
+    assert registry.promoted("old", 5) == [first]
+    registry.promote("old", second)
+    assert registry.promoted("old", 5) == [second, first]
+
+
+@pytest.mark.parametrize("kind", ["file", "loop", "nowhere", "folder", "gone"])
+def test_artifacts_that_are_links_or_gone_are_refused(tmp_path: Path, bundle: Path, kind: str) -> None:
+    """In a folder with percent signs, spaces and question marks, which the registry keeps to."""
+    state = tmp_path / "a%20b #é?"
+    registry = Registry(sqlite_address(state / "mlflow" / "mlflow.db"))
+    version = registry.log_version("walk", bundle)
+    registry.download("walk", version, tmp_path / "good")
+    files = {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"good", state.name}
+    stored = next(state.rglob("artifacts/bundle"))
+    spec = stored / "spec.json"
+    elsewhere = tmp_path / "elsewhere"
+    if kind in ("folder", "gone"):
+        stored.rename(elsewhere)
+        if kind == "folder":
+            stored.symlink_to(elsewhere)
+    else:
+        spec.rename(elsewhere)
+        spec.symlink_to({"file": elsewhere, "loop": spec, "nowhere": tmp_path / "nothing"}[kind])
+    with pytest.raises(RegistryError, match=r"version 1: expected its artifacts at file:.*, files and no links; found"):
+        registry.download("walk", version, tmp_path / "bad")
+    assert not (tmp_path / "bad").exists()
