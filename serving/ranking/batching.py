@@ -1,7 +1,7 @@
-"""Slates of requests that come side by side, scored in one pass: what a pass costs in any case is paid once.
+"""Micro-batching: slates of concurrent requests are scored in one pass of the model.
 
-The event loop prepares a pass, a thread computes it: it asks for Python's interpreter at its two ends only, so that the
-loop reads and answers other requests meanwhile.
+The event loop prepares a batch and a thread computes it. The thread holds Python's interpreter lock only at the start
+and the end, so the event loop serves other requests meanwhile.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ class _Waiting(NamedTuple):
 
 
 class Batching:
-    """Scores in a thread of its own whatever waits there when the pass before has ended; nothing waits for company.
+    """Scores waiting slates in a thread as soon as the previous batch ends; no slate waits for others to arrive.
 
-    It belongs to one event loop.
+    An instance belongs to one event loop.
     """
 
     def __init__(self, scorer: Scorer, most: int = 3) -> None:
-        """``most``: slates of one pass. More save little, and have the loop and the thread wait for each other."""
+        """``most``: slates per batch. Larger batches save little and delay the event loop."""
         self._scorer, self._most = scorer, most
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
         self._waiting: list[_Waiting] = []
@@ -39,11 +39,11 @@ class Batching:
         self._quiet.set()
 
     def await_quiet(self) -> None:
-        """For other threads: return once no slate waits or is in a pass, or after a while all the same."""
+        """Block another thread until no slate is waiting or being scored, for at most 50 ms."""
         self._quiet.wait(_LONGEST_PAUSE)
 
     async def logits(self, inputs: SlateInputs) -> np.ndarray:
-        """(C, T) float32, as ``Scorer.logits``; an error of the scorer is that of the slate which caused it."""
+        """Score one slate: (C, T) float32, as ``Scorer.logits``. Raises what the scorer raises for this slate."""
         waiting = _Waiting(inputs, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._passes is None:
@@ -52,17 +52,17 @@ class Batching:
         return await waiting.logits
 
     def close(self) -> None:
-        """End the thread, after the pass that it is in."""
+        """End the thread after its current batch."""
         self._thread.shutdown(cancel_futures=True)
 
     async def _run(self) -> None:
-        """Pass after pass, until nobody waits."""
+        """Score batches until no slate is waiting."""
         try:
             while self._waiting:
-                together, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                together = [one for one in together if not one.logits.done()]  # a request may have been given up
-                found = await self._pass([one.inputs for one in together])
-                for one, logits in zip(together, found, strict=True):
+                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                batch = [one for one in batch if not one.logits.done()]  # its request may have been canceled
+                found = await self._pass([one.inputs for one in batch])
+                for one, logits in zip(batch, found, strict=True):
                     if one.logits.done():
                         continue
                     if isinstance(logits, BaseException):
@@ -72,11 +72,11 @@ class Batching:
         finally:
             self._passes = None
             self._quiet.set()
-            for one in self._waiting:  # only where the loop or the thread was ended under it
+            for one in self._waiting:  # only where the event loop or the thread was stopped
                 one.logits.cancel()
 
     async def _pass(self, slates: Sequence[SlateInputs]) -> list[np.ndarray | Exception]:
-        """The logits of each, or why it has none: a slate that cannot be scored does not fail its neighbours."""
+        """Return each slate's logits or error: a slate that cannot be scored does not fail the others of its batch."""
         if not slates:
             return []
         loop = asyncio.get_running_loop()

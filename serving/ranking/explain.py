@@ -1,62 +1,62 @@
-"""What moved a candidate's score: each thing is left out, the slate is scored again, and the difference is the reason.
+"""Explanations by occlusion (Zeiler and Fergus, 2014): leave out one input, score again, report the difference.
 
-Leaving out (occlusion, Zeiler and Fergus 2014) answers a question that can be checked: what would the probability be
-without this? A gradient would answer for a change too small to see. Two activities that say the same hide each other:
-either alone changes little. All questions about a slate go through the model together, a few thousand rows at a time.
+The effect can be checked: it is the probability minus the probability without the input. A gradient would only describe
+an infinitesimal change. Redundant inputs mask each other: leaving out one of two similar activities changes little. All
+variants of a slate are scored together, about 2,000 candidates per pass.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 import numpy as np
 
 from models.features import counter_columns
 from models.spec import Spec
+from models.time_units import SECOND, iso
 from serving.ranking.reader import MemberVectors, OnlineFeatures
 from serving.ranking.scorer import Scorer, SlateInputs
-from serving.ranking.shared_neighbors import SharedNeighbours
+from serving.ranking.shared_neighbors import SharedNeighbors
 
 Kind = Literal["activity", "neighbour", "member", "item", "counter"]
 _FAMILIES: tuple[tuple[Kind, ...], ...] = (("activity",), ("neighbour",), ("member", "item", "counter"))
 _MOST = 3
-"""Reasons of one family that a candidate is given."""
-_ASKED = 32
-"""Activities, and shared neighbours, that are left out in turn: the newest, and those of most candidates."""
+"""Reasons reported per family and candidate."""
+_TRIED = 32
+"""Inputs of a kind that are left out in turn: the newest activities, and the neighbors shared with most candidates."""
 _LEAST = 1e-6
-"""A smaller effect is the rounding of another batch."""
+"""Smaller effects are rounding differences between batches."""
 _ROWS = 2048
-"""Candidates in one pass of the model."""
+"""Candidates per pass of the model."""
 
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing and what it did to a candidate's probability of the primary task."""
+    """One input and its effect on a candidate's probability of the primary task."""
 
     kind: Kind
     what: Mapping[str, Any]
-    """activity: action, domain, node, key, time; neighbour: see ``SharedNeighbours``; counter: counter; else empty."""
+    """activity: action, domain, node, key, time; neighbour: see ``SharedNeighbors``; counter: counter; else empty."""
     effect: float
-    """The calibrated probability less the one without it: above 0 where it raised the score."""
+    """Calibrated probability minus the one without the input: positive where the input raised the score."""
 
     def to_json(self) -> dict[str, Any]:
-        """As the answer shows it."""
+        """Return the reason as the response shows it."""
         return {"kind": self.kind, **self.what, "effect": self.effect}
 
 
 @dataclass(frozen=True)
 class Without:
-    """A slate with one thing left out."""
+    """A slate with one input left out."""
 
     kind: Kind
     what: Sequence[Mapping[str, Any]]
-    """By candidate; empty where the candidate has nothing to do with it."""
+    """By candidate; empty for candidates that do not have the input."""
     inputs: SlateInputs
 
 
 class Explainer:
-    """Finds the reasons behind the scores of one model."""
+    """Explains the scores of one model."""
 
     def __init__(self, scorer: Scorer, spec: Spec) -> None:
         schema = scorer.ranker.schema
@@ -64,29 +64,28 @@ class Explainer:
         self._primary = next(task.name for task in schema.seeds.tasks if task.primary)
         self._edges = {edge.name: edge for edge in schema.edges}
         self._counters = {name: set(counter_columns(spec, name)) for name in spec.counters}
-        self._neighbours = SharedNeighbours(scorer.ranker)
+        self._neighbours = SharedNeighbors(scorer.ranker)
 
     def reasons(
-        self, inputs: SlateInputs, state: OnlineFeatures, pause: Callable[[], None] = lambda: None
+        self, inputs: SlateInputs, online: OnlineFeatures, pause: Callable[[], None] = lambda: None
     ) -> list[list[Reason]]:
-        """For each of the C candidates what moved it most, strongest first; ``state`` says what things are called.
+        """For each of the C candidates, the reasons with the largest effects, largest first.
 
-        ``pause`` is called before each pass of the model: it returns when others can do without the processor.
-
-        At most three activities, three neighbours that both sides have, and three whole parts: all that is known of the
-        member, of the item, and each counter.
+        A candidate gets at most three activities, three shared neighbors, and three of: the member's vectors, the
+        item's vectors, each counter. ``online`` supplies keys and times. ``pause`` is called before each pass of the
+        model; it may block while requests without explanations are being scored.
         """
-        everything = list(self.variants(inputs, state))
-        whole, *others = self._probabilities([inputs, *(without.inputs for without in everything)], pause)
-        effects = np.array([whole - other for other in others]).reshape(len(others), len(inputs))
-        return [_strongest(everything, effects[:, place], place) for place in range(len(inputs))]
+        variants = list(self.variants(inputs, online))
+        full, *others = self._probabilities([inputs, *(without.inputs for without in variants)], pause)
+        effects = np.array([full - other for other in others]).reshape(len(others), len(inputs))
+        return [_strongest(variants, effects[:, place], place) for place in range(len(inputs))]
 
-    def variants(self, inputs: SlateInputs, state: OnlineFeatures) -> Iterator[Without]:
-        """The slate without each thing in turn."""
+    def variants(self, inputs: SlateInputs, online: OnlineFeatures) -> Iterator[Without]:
+        """Yield the slate without each input in turn."""
         count = len(inputs)
-        for what, times in self._activities(inputs, state.member):
+        for what, times in self._activities(inputs, online.member):
             yield Without("activity", [what] * count, replace(inputs, activity_times=times))
-        for each, tokens in self._neighbours.left_out(inputs, state.items.neighbours, _ASKED):
+        for each, tokens in self._neighbours.left_out(inputs, online.items.neighbours, _TRIED):
             yield Without("neighbour", each, replace(inputs, member_tokens=tokens))
         if inputs.member_tokens is not None:
             yield Without("member", [{}] * count, replace(inputs, member_tokens=None))
@@ -99,12 +98,12 @@ class Explainer:
     def _activities(
         self, inputs: SlateInputs, member: MemberVectors | None
     ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-        """What each of the last activities was, and the times without it: what has none is not seen."""
+        """Yield each of the latest activities, and the (N,) times without it; an activity without a time is masked."""
         times = inputs.activity_times
         if times is None or member is None:
             return
         seen = np.flatnonzero((times > 0) & (times < inputs.time))
-        for place in seen[::-1][:_ASKED]:
+        for place in seen[::-1][:_TRIED]:
             left = times.copy()
             left[place] = 0
             edge = self._edges[member.activity_edges[place]]
@@ -113,12 +112,12 @@ class Explainer:
                 "domain": edge.domain,
                 "node": edge.target,
                 "key": member.activity_keys[place],
-                "time": datetime.fromtimestamp(int(times[place]) // 1_000_000, UTC).isoformat(),
+                "time": iso(int(times[place]) // SECOND * SECOND),
             }
             yield what, left
 
     def _probabilities(self, slates: list[SlateInputs], pause: Callable[[], None]) -> list[np.ndarray]:
-        """Of each slate (C,): the primary task's."""
+        """The primary task's probabilities, (C,) for each slate."""
         found: list[np.ndarray] = []
         step = max(1, _ROWS // len(slates[0]))
         for start in range(0, len(slates), step):
@@ -127,11 +126,11 @@ class Explainer:
         return [self._scorer.calibrate(logits)[self._primary] for logits in found]
 
 
-def _strongest(everything: list[Without], effects: np.ndarray, place: int) -> list[Reason]:
-    """The reasons of the candidate at that place; ``effects`` (variants,)."""
+def _strongest(variants: list[Without], effects: np.ndarray, place: int) -> list[Reason]:
+    """The reasons of the candidate at position ``place``; ``effects`` (variants,)."""
     found = [
         Reason(without.kind, without.what[place], float(effect))
-        for without, effect in zip(everything, effects, strict=True)
+        for without, effect in zip(variants, effects, strict=True)
         if abs(effect) > _LEAST
     ]
     found.sort(key=lambda reason: -abs(reason.effect))

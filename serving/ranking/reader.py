@@ -1,4 +1,4 @@
-"""The online reader: what the feature store holds for one request, in one read."""
+"""Online reader: fetches a request's vectors and counters from the feature store in one read."""
 
 import os
 import time
@@ -23,63 +23,64 @@ from serving.ranking.request import RankingRequest, is_live
 
 @dataclass(frozen=True)
 class MemberVectors:
-    """A member's tokens as pushed. ``activity_times`` are microseconds UTC, 0 where there is no activity."""
+    """A member's tokens as materialized."""
 
     version: str
     tokens: np.ndarray
-    """(H * width,) float32; H as ``Ranker.rows`` says for this side."""
+    """(H * width,) float32, H = ``Ranker.rows`` of the member side."""
     activity_tokens: np.ndarray
     """(activities * width,) float32."""
     activity_times: np.ndarray
-    """(activities,) int64."""
+    """(activities,) int64 microseconds UTC; 0 = no activity."""
     activity_edges: np.ndarray
-    """(activities,) object: the edge type of each as text; "" where there is no activity."""
+    """(activities,) object: edge type of each activity; "" = no activity."""
     activity_keys: np.ndarray
-    """(activities,) object: the key of what was acted on, as text."""
+    """(activities,) object: key of the activity's target node, as text."""
     as_of: int
-    """Microseconds UTC: what they know is older."""
+    """Microseconds UTC; the vectors contain only events before it."""
 
 
 @dataclass(frozen=True)
 class ItemVectors:
-    """The candidates' tokens as pushed: row c is candidate c's, in the order of the request."""
+    """The candidates' tokens as materialized: row c belongs to candidate c, in request order."""
 
     version: np.ndarray
-    """(C,) object: the model version that made each, None where nothing was pushed."""
+    """(C,) object: model version that made the vector; None where there is no vector."""
     tokens: Ragged
-    """C rows (H * width,) float32; H as ``Ranker.rows`` says for this side. Empty where nothing was pushed."""
+    """C rows (H * width,) float32, H = ``Ranker.rows`` of the item side; empty where there is no vector."""
     creator: np.ndarray
-    """(C,) object: the key of whoever made it, as text; "" or None where that is not known."""
+    """(C,) object: the creator's key as text; "" or None where unknown."""
     neighbours: np.ndarray
-    """(C,) object: JSON, the keys at the places of its overlap (``models.training.names``); None as above."""
+    """(C,) object: JSON list of neighbor keys, in the order of the overlap's slots (``models.training.names``); None
+    where there is no vector."""
 
 
 @dataclass(frozen=True)
 class OnlineFeatures:
-    """What the store holds for a request of C candidates."""
+    """What the store holds for a request with C candidates."""
 
     member: MemberVectors | None
-    """None where nothing was pushed."""
+    """None where the store holds no vector of the member."""
     items: ItemVectors
     counters: Mapping[str, np.ndarray]
-    """By feature float32: (C,), or (1,) where the candidates share it; NaN = missing."""
+    """By feature, float32 (C,), or (1,) where all candidates share the value; NaN = missing."""
     as_of: int = 0
-    """The moment that everything was judged at, microseconds UTC."""
+    """The time of the read: counters cover events up to it. Microseconds UTC."""
     ahead: int = 0
-    """Rows that were left out since they lie ahead of the clock."""
+    """Number of rows ignored because their event time is ahead of the clock."""
 
     @classmethod
     def nothing(cls, candidates: int) -> "OnlineFeatures":
-        """What is known of keys that nobody has."""
+        """The features of unknown keys: no vectors, no counters."""
         none = np.full(candidates, None, object)
         return cls(None, ItemVectors(none, Ragged.empty(candidates, np.float32), none, none), {})
 
 
 class OnlineReader:
-    """Reads vectors and counters through the slate reader: one round trip a request.
+    """Reads vectors and counters through the slate reader, with one round trip per request.
 
-    ``store_config`` is a feature_store.yaml with absolute paths (``feature_repo.store.write_resolved`` writes it to
-    state/feast/feature_store.yaml), so that no definitions are needed. ``slot``: where the version's vectors are.
+    ``store_config`` is a feature_store.yaml with absolute paths, as ``feature_repo.store.write_resolved`` writes it to
+    state/feast/; no feature definitions are loaded. ``slot``: the slot that holds this model version's vectors.
     """
 
     def __init__(self, store_config: Path, spec: Spec, slot: str, deadline: float = 1.0) -> None:
@@ -117,14 +118,14 @@ class OnlineReader:
         await self.close()
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Release the connections."""
         await self._slate.close()
 
     async def read(self, request: RankingRequest) -> OnlineFeatures:
-        """What was known strictly before the request's time; of a request of now, when it is read.
+        """Read what was known strictly before the request's time. Raises UnavailableError.
 
-        Else an event that is pushed while the request is on its way would hide what it has replaced. Raises
-        UnavailableError.
+        Live requests (within 60 s of the clock) are read at the current time instead: the store keeps the newest row of
+        a key only, so a row pushed while the request is in flight would otherwise hide the one it replaced.
         """
         shared = {self._member_key: request.member, self._surface_key: request.surface}
         as_of = None if is_live(request.time, time.time_ns() // 1000) else request.time - 1
@@ -141,17 +142,17 @@ class OnlineReader:
         )
 
     def _derived(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:
-        """The features of every counter as of the read."""
+        """Derive the features of every counter at the time of the read."""
         found: dict[str, np.ndarray] = {}
         for plan, each in self._counters:
-            # What is missing reads as 0, or as an empty list: a key to which nothing has happened.
+            # A missing key reads as 0 or an empty list: nothing has happened to it.
             state, moments = (rows.candidates, count) if each else (rows.shared, 1)
             found |= derive_planned(plan, state, rows.shared, np.full(moments, rows.as_of + 1))
         return found
 
 
 def _features(spec: Spec, slot: str) -> list[str]:
-    """Everything that a slate is ranked with, as Feast's references."""
+    """Feast references of every feature that ranking needs."""
     vectors = [
         f"{vector_view(kind, slot)}:{name}"
         for kind, names in ((MEMBER_VECTORS, _MEMBER_FEATURES), (ITEM_VECTORS, _ITEM_FEATURES))

@@ -1,4 +1,4 @@
-"""What may be asked: a member, candidate items, a context. Everything else is refused with its reason."""
+"""Ranking requests: a member, candidate items and a context, parsed and validated. Invalid ones are refused."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 
 from models.float32 import survives
 from models.spec import Node, Spec
+from models.time_units import SECOND, microseconds
 from serving.errors import RequestError
 from serving.findings import Strict, first
 from serving.settings.limits import Limits
@@ -18,11 +19,11 @@ _INT64 = 2**63
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
-_LIVE = 60_000_000
+_LIVE = 60 * SECOND
 
 
 def is_live(moment: int, clock: int) -> bool:
-    """Whether a slate whose time is ``moment`` is asked for as of now: within a minute of the clock (microseconds)."""
+    """Whether a request with time ``moment`` is live: within 60 s of the clock (both microseconds UTC)."""
     return abs(clock - moment) < _LIVE
 
 
@@ -36,11 +37,11 @@ class RankingRequest:
     time: int
     context: dict[str, float | str] = field(default_factory=dict)
     explain: bool = False
-    """Whether the answer shall say what moved each score."""
+    """Whether the response should include reasons for each score."""
 
 
 class RequestParser:
-    """Reads requests of one spec; the checks are compiled once."""
+    """Parses requests for one spec; the pydantic models are built once."""
 
     def __init__(self, spec: Spec, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
@@ -51,9 +52,9 @@ class RequestParser:
         self._document = create_model("Request", __base__=Strict, instances=(instances, ...))
 
     def parse(self, document: object, now: int | None = None) -> list[RankingRequest]:
-        """Read a v1 document (``{"instances": [...]}``); raises RequestError.
+        """Parse a v1 document (``{"instances": [...]}``). Raises RequestError.
 
-        ``now`` (microseconds UTC, default: the clock) is the time of instances that give none.
+        Instances without a time get ``now`` (microseconds UTC; default: the clock).
         """
         try:
             checked = self._document.model_validate(document)
@@ -65,7 +66,7 @@ class RequestParser:
         return requests
 
     def parse_instance(self, instance: object, now: int | None = None) -> RankingRequest:
-        """Read one instance; raises RequestError."""
+        """Parse one instance. Raises RequestError."""
         try:
             checked = self._instance.model_validate(instance)
         except ValidationError as error:
@@ -86,19 +87,19 @@ class RequestParser:
             member=instance.member,
             items=tuple(instance.items),
             surface=given.surface,
-            time=now if given.time is None else round(given.time.timestamp() * 1_000_000),
+            time=now if given.time is None else microseconds(given.time),
             context={name: value for name, value in columns.items() if value is not None},
             explain=instance.explain,
         )
 
 
 def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
-    """The pydantic model of one instance: keys, surfaces and context columns as the spec declares them."""
+    """Build the pydantic model of one instance: keys, surfaces and context columns as the spec declares them."""
     surfaces: Any = Literal[tuple(spec.impressions.surfaces)]
     text = Annotated[str, Field(max_length=limits.text)]
     number = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_survives)]
     columns: dict[str, Any] = {
-        # Named apart and aliased back: a spec may call a column what pydantic keeps for itself.
+        # Prefixed and aliased: a spec may give a column a name that pydantic reserves.
         f"context_{feature.name}": (
             (number if feature.kind == "number" else text) | None,
             Field(None, alias=feature.name),
@@ -121,7 +122,7 @@ def _key(node: Node, limits: Limits) -> Any:
 
 
 def _moment(value: object) -> datetime | None:
-    """ISO-8601 with a zone; pydantic's own reading would also take numbers and times without a zone."""
+    """Parse ISO-8601 with a zone; pydantic's own parser would also accept numbers and times without a zone."""
     if value is None:
         return None
     expected = "expected an ISO-8601 time with a zone, such as 2025-03-01T09:00:00Z"
@@ -137,7 +138,7 @@ def _moment(value: object) -> datetime | None:
 
 
 def _survives(value: float) -> float:
-    """The model reads float32, and so did training, which refuses the same."""
+    """The model reads float32; ingestion refuses the same numbers."""
     if not survives(value):
         raise ValueError("expected a number that survives as float32 (a whole one to 2^24, as a rule)")
     return value

@@ -1,6 +1,6 @@
-"""Business rules between score and answer, as functions of arrays: discount, rank, diversify, cap.
+"""Business rules applied to the scores: seen discount, ranking, creator diversity, frequency cap.
 
-C candidates are in the order of the request; an order names their places, best first.
+Arrays have one entry per candidate, C in all, in request order. An ``order`` holds candidate positions, best first.
 """
 
 from collections import Counter
@@ -12,31 +12,31 @@ import numpy as np
 from models.spec.serving import Serving
 
 Adjustments = list[list[dict[str, Any]]]
-"""By candidate: the rules that changed its score or its place, by their names in the spec, in the order they work."""
+"""By candidate: the rules that changed its score or position, in the order in which they are applied."""
 POPULARITY: dict[str, Any] = {"rule": "popularity"}
-"""The score is the item's own rate, since the online store did not answer."""
+"""The score is the item's popularity prior, because the online store did not respond."""
 
 
 class RuleResult(NamedTuple):
-    """What the rules made of the scores of C candidates."""
+    """Scores and ranking after the rules, for C candidates."""
 
     scores: np.ndarray
-    """(C,) float64: what was ranked by, by candidate: probabilities times the factors of the adjustments."""
+    """(C,) float64, by candidate: the ranking scores, i.e. probabilities times the rules' factors."""
     order: np.ndarray
-    """(C,) int64: the candidates' places, best first."""
+    """(C,) int64: candidate positions, best first. Candidates moved by ``diversity`` come after all others; within both
+    groups scores fall and ties keep request order."""
     capped: np.ndarray
-    """(C,) bool, by candidate: beyond what the member may still be shown."""
+    """(C,) bool, by candidate: exceeds the member's frequency cap."""
     adjustments: Adjustments
-    """Those that ``diversity`` moved are behind all others; in both groups scores fall and ties keep their order."""
 
 
 def apply_rules(
     rules: Serving, scores: np.ndarray, seen: np.ndarray, creators: Sequence[str], shown: float
 ) -> RuleResult:
-    """Apply the rules that are on.
+    """Apply the rules that the spec turns on.
 
-    ``scores`` (C,): probabilities of the primary task; ``seen`` (C,) bool: what the member has met before;
-    ``creators``: C keys, "" = none known; ``shown``: the member's exposures within the cap's window.
+    ``scores`` (C,): probabilities of the primary task; ``seen`` (C,) bool: the member has acted on the item before;
+    ``creators``: C keys, "" = unknown; ``shown``: the member's exposures within the cap's window.
     """
     if rules.seen_discount is not None:
         scores = discounted(scores, seen, rules.seen_discount.factor)
@@ -51,34 +51,34 @@ def apply_rules(
 
 
 def discounted(scores: np.ndarray, seen: np.ndarray, factor: float) -> np.ndarray:
-    """The scores, of what was seen before times ``factor``: (C,)."""
+    """Multiply the scores of seen items by ``factor``: (C,)."""
     return np.where(seen, scores * factor, scores)
 
 
 def by_score(scores: np.ndarray) -> np.ndarray:
-    """Places by falling score; equals stay as they came: (C,)."""
+    """Positions by falling score; ties keep request order: (C,)."""
     return np.argsort(-scores, kind="stable")
 
 
 def beyond(order: np.ndarray, creators: Sequence[str], most: int) -> np.ndarray:
-    """(C,) bool, by candidate: ``most`` items of its creator are before it in the order."""
-    met: Counter[str] = Counter()
+    """(C,) bool, by candidate: at least ``most`` items of its creator rank before it."""
+    count: Counter[str] = Counter()
     found = np.zeros(len(order), bool)
     for place in order.tolist():
         creator = creators[place]
         if creator:
-            met[creator] += 1
-            found[place] = met[creator] > most
+            count[creator] += 1
+            found[place] = count[creator] > most
     return found
 
 
 def allowance(shown: float, most: int) -> int:
-    """How many more the member may be shown."""
+    """How many more items the member may be shown."""
     return max(0, most - int(shown))
 
 
 def adjustments(rules: Serving, seen: np.ndarray, moved: np.ndarray, capped: np.ndarray) -> Adjustments:
-    """What each rule that is on did to a candidate, of (C,) bool each; candidates alike share one list."""
+    """List the rules that changed each candidate, from (C,) bool masks; equal candidates share one list object."""
     given: list[tuple[np.ndarray, dict[str, Any]]] = []
     if rules.seen_discount is not None:
         given.append((seen, {"rule": "seen_discount", "factor": rules.seen_discount.factor}))

@@ -1,4 +1,4 @@
-"""``Scorer``: tokens, counters and context in, one calibrated probability per task out. No store, clock or protocol."""
+"""Scorer: maps tokens, counters and context to one calibrated probability per task."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from models.graph.schema import FeatureColumn, SeedSchema
 from models.nn.clock import local_clock
 from models.sealed import SealError, plain_files, read_plain
 from models.spec import Spec, parse_spec
+from models.time_units import SECOND
 from models.training.artifact import MANIFEST, model_of
 from models.training.errors import ArtifactError
 from serving.ranking.traced import traced
@@ -21,25 +22,25 @@ from serving.versions.bundle import SPEC
 
 @dataclass(frozen=True)
 class SlateInputs:
-    """What the model is asked about one slate of C items."""
+    """The model's inputs for one slate of C items."""
 
     member_tokens: np.ndarray | None
-    """(H * w,) float32 of the member side's H; None for a cold member, as the next three are."""
+    """(H * w,) float32, H of the member side. This and the next three are None for a cold member."""
     activity_tokens: np.ndarray | None
     """(N * w,) float32."""
     activity_times: np.ndarray | None
     """(N,) int64 microseconds UTC, 0 = none."""
     as_of: int | None
-    """The moment that they were read at."""
+    """As-of time of the member's vectors, microseconds UTC."""
     item_tokens: np.ndarray
-    """(C, H * w) float32 of the item side's H."""
+    """(C, H * w) float32, H of the item side."""
     item_known: np.ndarray
-    """(C,) bool: False for a cold item, whose row of tokens is not looked at."""
+    """(C,) bool: False for a cold item, whose tokens are ignored."""
     features: Mapping[str, np.ndarray | float | str]
-    """The decoder's raw inputs by name: (C,), or one value (also (1,)) for all; NaN or absent = missing."""
+    """The decoder's raw inputs by name: (C,), or one value (scalar or (1,)) for all; NaN or absent = missing."""
     surface: str
     time: int
-    """The request's, microseconds UTC; an activity at or after it is not seen."""
+    """Time of the request, microseconds UTC; activities at or after it are masked."""
 
     def __len__(self) -> int:
         """C."""
@@ -47,12 +48,14 @@ class SlateInputs:
 
 
 class Scorer:
-    """A model artifact, ready to rank slates on the CPU in float32."""
+    """A loaded model artifact that scores slates on the CPU in float32."""
 
     def __init__(self, folder: Path, files: Mapping[str, bytes] | None = None) -> None:
-        """``files``: the artifact's, as they were read and verified (``serving.versions.bundle.read_bundle``); None = they are
-        read from the folder, once. Raises ArtifactError for a digest that differs, and for a bundle whose spec is not
-        the one that the model was trained with."""
+        """Load the artifact in ``folder``.
+
+        ``files``: its files as ``serving.versions.bundle.read_bundle`` verified them; None = read them from the folder.
+        Raises ArtifactError where a digest differs, or the bundle's spec is not the one the model was trained with.
+        """
         files = _read(folder) if files is None else files
         self._model = model_of(files, folder)
         if SPEC in files:
@@ -68,36 +71,36 @@ class Scorer:
         self.activities = ranker.sequence_length
         """N: activities of a member; 0 where the model reads none."""
         self.member_token_size, self.item_token_size = len(self._cold_member), len(self._cold_item)
-        """H * width: values of a member's tokens, and of an item's; the two sides may differ in H."""
+        """H * width: sizes of a member's and an item's tokens; H may differ between the two."""
         self.activity_size = self.activities * self.width
-        """N * width: values of a member's activity tokens."""
+        """N * width: size of a member's activity tokens."""
         self._decode = traced(ranker, self.arguments([self._cold(3)] * 2))
 
     def score(self, inputs: SlateInputs) -> dict[str, np.ndarray]:
-        """By task (C,) float64 probabilities of a slate."""
+        """Score one slate: by task, (C,) float64 calibrated probabilities."""
         return self.calibrate(self.logits(inputs))
 
     def calibrate(self, logits: np.ndarray) -> dict[str, np.ndarray]:
-        """Logits (C, T) to probabilities: by task (C,) float64."""
+        """Map logits (C, T) to calibrated probabilities: by task, (C,) float64."""
         probabilities = self._model.calibration.apply(logits.astype(np.float64))
         return {task: probabilities[:, place] for place, task in enumerate(self.tasks)}
 
     def logits(self, inputs: SlateInputs) -> np.ndarray:
-        """One pass over a slate: (C, T) float32."""
+        """Run the model on one slate: (C, T) float32."""
         return self.logits_many([inputs])[0]
 
     def logits_many(self, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
-        """One pass over S slates of any sizes: (C, T) float32 of each. None sees another."""
+        """Run the model once on S slates of any sizes: (C, T) float32 each. Slates do not influence each other."""
         return self.decode(self.arguments(slates), slates)
 
     def decode(self, arguments: Sequence[Tensor], slates: Sequence[SlateInputs]) -> list[np.ndarray]:
-        """The pass over the slates that ``arguments`` were made of."""
+        """Run the model on the arguments of these S slates: (C, T) float32 each."""
         with torch.inference_mode():
             logits = self._decode(*arguments).numpy()
         return [rows[: len(slate)] for rows, slate in zip(logits, slates, strict=True)]
 
     def arguments(self, slates: Sequence[SlateInputs]) -> list[Tensor]:
-        """What ``Ranker.decode`` takes, for S slates; shorter ones are filled up with cold items."""
+        """Build the decoder's inputs for S slates; shorter slates are padded with cold items."""
         encoding, zone = self._model.encoding, self._model.schema.seeds.timezone_offset
         longest = max(map(len, slates))
         times = np.array([slate.time for slate in slates])
@@ -119,7 +122,7 @@ class Scorer:
         ]
 
     def _cold(self, candidates: int) -> SlateInputs:
-        """A slate of which nothing is known."""
+        """A slate of unknown keys."""
         return SlateInputs(
             member_tokens=None,
             activity_tokens=None,
@@ -136,7 +139,7 @@ class Scorer:
         return self._cold_member if slate.member_tokens is None else slate.member_tokens  # (H * w,)
 
     def _items(self, slate: SlateInputs, rows: int) -> np.ndarray:
-        """(rows, H * w): cold ones, and those that fill a shorter slate up, are the same."""
+        """(rows, H * w): cold items and padding get the cold item's tokens."""
         known = slate.item_known
         if len(known) == rows and known.all():
             return slate.item_tokens
@@ -145,19 +148,19 @@ class Scorer:
         return tokens
 
     def _activities(self, slate: SlateInputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Tokens (N * w,), ages (N,) in seconds, mask (N,); what is not seen stands in front, as in training."""
+        """Tokens (N * w,), ages (N,) in seconds, mask (N,); masked activities come first, as in training."""
         tokens, times = slate.activity_tokens, slate.activity_times
         if tokens is None or times is None:
             tokens, times = np.zeros(self.activity_size, np.float32), np.zeros(self.activities, np.int64)
         seen = (times > 0) & (times < slate.time)
         order = np.argsort(seen, kind="stable")
         seen, times = seen[order], times[order]
-        age = (slate.time - times).astype(np.float32) / np.float32(1_000_000) * seen  # as in training, to the last bit
+        age = (slate.time - times).astype(np.float32) / np.float32(SECOND) * seen  # bit-identical to training
         kept = tokens.reshape(self.activities, self.width)[order] * seen[:, None]
         return kept.ravel(), age, seen
 
     def _stack(self, slates: Sequence[np.ndarray]) -> Tensor:
-        """S arrays (..., n * w) as one tensor (S, ..., n, w)."""
+        """Stack S arrays (..., n * w) into one tensor (S, ..., n, w)."""
         stacked = np.stack(slates)
         return torch.from_numpy(stacked.reshape(*stacked.shape[:-1], -1, self.width))
 
@@ -172,7 +175,7 @@ def _read(folder: Path) -> dict[str, bytes]:
 
 
 def _check(folder: Path, model: SeedSchema, spec: Spec) -> None:
-    """What is asked of the model must be what it has learned to read and to say."""
+    """Raise ArtifactError unless the spec's features, tasks and surfaces are those of the model."""
     features = {(feature.name, feature.kind) for feature in impression_features(spec)}
     for thing, expected, found in (
         ("features", {(feature.name, feature.kind) for feature in model.features}, features),
@@ -187,5 +190,5 @@ def _check(folder: Path, model: SeedSchema, spec: Spec) -> None:
 
 
 def _age(slate: SlateInputs) -> float:
-    """Seconds from the moment of the member's state to the request; 0 of a cold member."""
-    return 0.0 if slate.as_of is None else max(0, slate.time - slate.as_of) / 1_000_000
+    """Age of the member's vectors at the request, in seconds; 0 for a cold member."""
+    return 0.0 if slate.as_of is None else max(0, slate.time - slate.as_of) / SECOND

@@ -1,7 +1,7 @@
-"""One request to one slate: what the model is asked, and what becomes of its logits. No protocol in here."""
+"""Ranking service: turns a request and its features into model inputs, and logits into a ranked slate."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -19,13 +19,25 @@ from serving.versions.prior import Prior
 
 
 class Reader(Protocol):
-    """Where vectors and counters come from (``serving.ranking.reader.OnlineReader``)."""
+    """Source of vectors and counters, such as ``serving.ranking.reader.OnlineReader``."""
 
     async def read(self, request: RankingRequest) -> OnlineFeatures:
-        """What the store holds for the request; raises UnavailableError."""
+        """Read the request's features from the store. Raises UnavailableError."""
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Release the connections."""
+
+
+@dataclass(frozen=True)
+class _ReadFacts:
+    """What the slate reports about its feature read; the defaults describe a fallback."""
+
+    as_of: int = 0
+    state_as_of: int | None = None
+    member_cold: bool = True
+    fallback: bool = True
+    foreign_vectors: int = 0
+    rows_ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -39,22 +51,22 @@ class RankingService:
     prior: Prior
 
     def unknown(self) -> RankingRequest:
-        """A request of keys that nobody has: what any store can answer."""
+        """Build a request of unknown keys, which every store can serve."""
         spec = self.spec
         keys: dict[str, Key] = {"int": -1, "string": "-"}
         member, item = (keys[spec.nodes[column.node].key_type] for _, column in spec.node_columns())
         return RankingRequest(member, (item,), spec.impressions.surfaces[0], spec.span("test").end)
 
     def warm(self) -> None:
-        """Score a slate of unknown keys, so that the first request is not the slow one."""
-        request, state = self.unknown(), OnlineFeatures.nothing(1)
-        inputs = self.inputs(request, state)
-        self.slate("warm", request, state, inputs, self.scorer.logits(inputs))
+        """Score a slate of unknown keys, so that the first real request is as fast as later ones."""
+        request, online = self.unknown(), OnlineFeatures.nothing(1)
+        inputs = self.inputs(request, online)
+        self.slate("warm", request, online, inputs, self.scorer.logits(inputs))
 
-    def inputs(self, request: RankingRequest, state: OnlineFeatures) -> SlateInputs:
-        """What the model is asked; ``state`` is what ``reader`` read for the request. Unusable vectors are absent."""
-        member = state.member if self._usable_member(state.member) else None
-        tokens, known = self._usable_items(state.items)
+    def inputs(self, request: RankingRequest, online: OnlineFeatures) -> SlateInputs:
+        """Build the model's inputs from what ``reader`` read for the request; unusable vectors count as cold."""
+        member = online.member if self._usable_member(online.member) else None
+        tokens, known = self._usable_items(online.items)
         return SlateInputs(
             member_tokens=None if member is None else member.tokens,
             activity_tokens=None if member is None else member.activity_tokens,
@@ -62,7 +74,7 @@ class RankingService:
             as_of=None if member is None else member.as_of,
             item_tokens=tokens,
             item_known=known,
-            features={**state.counters, **request.context},
+            features={**online.counters, **request.context},
             surface=request.surface,
             time=request.time,
         )
@@ -71,32 +83,28 @@ class RankingService:
         self,
         request_id: str,
         request: RankingRequest,
-        state: OnlineFeatures,
+        online: OnlineFeatures,
         inputs: SlateInputs,
         logits: np.ndarray,
         reasons: Reasons | None = None,
     ) -> Slate:
-        """Calibrate, apply the business rules, rank. ``inputs``: of the request; ``logits`` (C, T): the model's."""
+        """Calibrate, apply the business rules, rank. ``logits`` (C, T): the model's output for ``inputs``."""
         probabilities = self.scorer.calibrate(logits)
-        return self._slate(
-            request_id,
-            request,
-            probabilities,
-            ~inputs.item_known,
-            inputs.features,
-            self._apply_rules(request, probabilities, state),
-            reasons,
-            as_of=state.as_of,
+        result = self._apply_rules(request, probabilities, online)
+        facts = _ReadFacts(
+            as_of=online.as_of,
             state_as_of=inputs.as_of,
             member_cold=inputs.member_tokens is None,
             fallback=False,
-            foreign_vectors=self._foreign(state),
-            rows_ahead=state.ahead,
+            foreign_vectors=self._foreign(online),
+            rows_ahead=online.ahead,
         )
+        slate = self._slate(request_id, request, probabilities, ~inputs.item_known, inputs.features, result, facts)
+        return slate if reasons is None else replace(slate, reasons=[reasons[place] for place in result.order])
 
-    def explain(self, inputs: SlateInputs, state: OnlineFeatures, pause: Callable[[], None] = lambda: None) -> Reasons:
-        """What moved the score of each candidate most; ``pause`` is called before each pass of the model."""
-        found = self._explainer.reasons(inputs, state, pause)
+    def explain(self, inputs: SlateInputs, online: OnlineFeatures, pause: Callable[[], None] = lambda: None) -> Reasons:
+        """Find what changed each candidate's score most; ``pause`` is called before each pass of the model."""
+        found = self._explainer.reasons(inputs, online, pause)
         return [[reason.to_json() for reason in reasons] for reasons in found]
 
     @cached_property
@@ -104,40 +112,28 @@ class RankingService:
         return Explainer(self.scorer, self.spec)
 
     def popular(self, request_id: str, request: RankingRequest) -> Slate:
-        """The slate by popularity: nothing is known of the member, and no rule that asks for more is applied."""
+        """Rank by the popularity prior, the fallback without a feature read; no business rule is applied."""
         probabilities = self.prior.probabilities(request.items)
         count = len(request.items)
-        nothing = np.zeros(count, bool)
-        result = apply_rules(Serving(), probabilities[self.spec.primary_task], nothing, [""] * count, 0)
-        return self._slate(
-            request_id,
-            request,
-            probabilities,
-            ~nothing,
-            request.context,
-            result._replace(adjustments=[[POPULARITY]] * count),
-            None,
-            as_of=0,
-            state_as_of=None,
-            member_cold=True,
-            fallback=True,
-            foreign_vectors=0,
-            rows_ahead=0,
-        )
+        cold = np.ones(count, bool)
+        result = apply_rules(Serving(), probabilities[self.spec.primary_task], ~cold, [""] * count, 0)
+        result = result._replace(adjustments=[[POPULARITY]] * count)
+        return self._slate(request_id, request, probabilities, cold, request.context, result, _ReadFacts())
 
     def _apply_rules(
-        self, request: RankingRequest, probabilities: Mapping[str, np.ndarray], state: OnlineFeatures
+        self, request: RankingRequest, probabilities: Mapping[str, np.ndarray], online: OnlineFeatures
     ) -> RuleResult:
         rules = self.spec.serving
-        acted_on = self._acted_on(request, state.member)
+        acted_on = self._acted_on(request, online.member)
         seen = np.array([str(item) in acted_on for item in request.items])
-        creators = [creator or "" for creator in state.items.creator]
-        return apply_rules(rules, probabilities[self.spec.primary_task], seen, creators, self._shown(state))
+        creators = [creator or "" for creator in online.items.creator]
+        return apply_rules(rules, probabilities[self.spec.primary_task], seen, creators, self._exposures(online))
 
     def _acted_on(self, request: RankingRequest, member: MemberVectors | None) -> set[str]:
-        """Keys, as text, of the items that the member's last activities before the request are about.
+        """Keys, as text, of the items that the member's latest activities before the request target.
 
-        Vectors of another version know them as well, so those count too; columns of unequal length know nothing.
+        Vectors of other model versions hold the same activities, so they count too. Malformed ones (columns of unequal
+        length) are ignored.
         """
         if member is None or self.spec.serving.seen_discount is None:
             return set()
@@ -152,12 +148,12 @@ class RankingService:
         """Edge types whose target is a candidate item."""
         return {name for name, edge in self.spec.edges.items() if edge.target.node == self.spec.impressions.item.node}
 
-    def _shown(self, state: OnlineFeatures) -> float:
-        """How many items the member was shown within the cap's window."""
+    def _exposures(self, online: OnlineFeatures) -> float:
+        """The member's exposures within the frequency cap's window."""
         cap = self.spec.serving.frequency_cap
-        if cap is None or not state.counters:  # nothing was read: the warm slate
+        if cap is None or not online.counters:  # without counters: the warm-up slate
             return 0.0
-        return float(state.counters[f"{cap.counter}_exposures"][0])
+        return float(online.counters[f"{cap.counter}_exposures"][0])
 
     def _slate(
         self,
@@ -167,43 +163,30 @@ class RankingService:
         cold: np.ndarray,
         features: Mapping[str, np.ndarray | float | str],
         result: RuleResult,
-        reasons: Reasons | None,
-        *,
-        as_of: int,
-        state_as_of: int | None,
-        member_cold: bool,
-        fallback: bool,
-        foreign_vectors: int,
-        rows_ahead: int,
+        facts: _ReadFacts,
     ) -> Slate:
-        """Everything by candidate, put into ranked order."""
+        """Put every column, which is by candidate, into ranked order."""
         order = result.order
         places = order.tolist()
-        given = {feature.name: features.get(feature.name) for feature in self.scorer.features}
+        read = {feature.name: features.get(feature.name) for feature in self.scorer.features}
         return Slate(
             request_id=request_id,
             member=request.member,
             surface=request.surface,
             time=request.time,
-            as_of=as_of,
-            member_cold=member_cold,
             model_version=self.version,
-            fallback=fallback,
             items=[request.items[place] for place in places],
             cold=cold[order],
             capped=result.capped[order],
             scores=result.scores[order],
             adjustments=[result.adjustments[place] for place in places],
             probabilities={task: values[order] for task, values in probabilities.items()},
-            features={name: values[order] if is_column(values) else values for name, values in given.items()},
-            foreign_vectors=foreign_vectors,
-            rows_ahead=rows_ahead,
-            state_as_of=state_as_of,
-            reasons=None if reasons is None else [reasons[place] for place in places],
+            features={name: values[order] if is_column(values) else values for name, values in read.items()},
+            **vars(facts),
         )
 
     def _usable_member(self, vectors: MemberVectors | None) -> bool:
-        """Made by this version, of this model's sizes, finite: anything else is scored cold."""
+        """Whether the vectors were made by this version, have this model's sizes, and are finite."""
         if vectors is None or vectors.version != self.version:
             return False
         activities = (vectors.activity_times, vectors.activity_edges, vectors.activity_keys)
@@ -212,7 +195,7 @@ class RankingService:
         return sizes == expected and _finite(vectors.tokens) and _finite(vectors.activity_tokens)
 
     def _usable_items(self, items: ItemVectors) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens (C, H * w), and which of them may be used, (C,) bool; the rows of others are zeros."""
+        """Tokens (C, H * w), and which are usable, (C,) bool; the others are zeros."""
         size, count = self.scorer.item_token_size, len(items.version)
         known = (items.version == self.version) & (items.tokens.lengths == size)
         if known.all():
@@ -222,9 +205,9 @@ class RankingService:
             tokens[known] = items.tokens.take(np.flatnonzero(known)).values.reshape(-1, size)
         return tokens, known & np.isfinite(tokens).all(axis=1)
 
-    def _foreign(self, state: OnlineFeatures) -> int:
-        """Vectors that another model version made."""
-        versions = [None if state.member is None else state.member.version, *state.items.version]
+    def _foreign(self, online: OnlineFeatures) -> int:
+        """Count the vectors that another model version made."""
+        versions = [None if online.member is None else online.member.version, *online.items.version]
         return sum(version is not None and version != self.version for version in versions)
 
 

@@ -1,8 +1,8 @@
-"""Nodes that stand in the neighbourhoods of a member and of a candidate alike, and the member without one of them.
+"""Shared neighbors: nodes in the sampled neighborhoods of both a member and a candidate, for explanations.
 
-The tokens of both sides carry the keys of their neighbours, hashed, place by place (``models.nn.overlap``); the model
-counts those in common. What a neighbour adds to the pooled tokens cannot be taken out again: the tokens are left as
-they are, and the reason is that both sides share it.
+The tokens of both sides contain the hashed keys of their neighbors, slot by slot (``models.nn.overlap``); the model
+counts keys in common. Leaving a neighbor out removes its key from the member's tokens. Its contribution to the pooled
+tokens stays: it cannot be removed after pooling.
 """
 
 import json
@@ -16,11 +16,11 @@ from models.nn.overlap import Path
 from serving.ranking.scorer import SlateInputs
 
 What = dict[str, Any]
-"""node, key ("" where the store does not name it), and the edges that lead to it: member_path and item_path."""
+"""node (type), key ("" where the store has no key for it), and the edges from both sides: member_path, item_path."""
 
 
-class SharedNeighbours:
-    """Reads the keys in tokens of one model."""
+class SharedNeighbors:
+    """Finds neighbor keys in the tokens of one model."""
 
     def __init__(self, ranker: Ranker) -> None:
         overlap, width = ranker.overlap, ranker.config.width
@@ -30,10 +30,10 @@ class SharedNeighbours:
         self._of_member, self._of_item = _spans(overlap.member), _spans(overlap.item)
 
     def left_out(self, inputs: SlateInputs, names: np.ndarray, most: int) -> Iterator[tuple[list[What], np.ndarray]]:
-        """For every shared neighbour, by candidate, what it is (empty where that has it not), and the member's tokens
-        without its key.
+        """Yield each shared neighbor: its description by candidate, and the member's tokens (H * w,) without its key.
 
-        ``names`` (C,): JSON by candidate, as pushed; ``most``: those of most candidates.
+        A description is empty for candidates that do not share the neighbor. ``names`` (C,): JSON list of neighbor keys
+        by candidate, as materialized; ``most``: the number of neighbors, those shared with most candidates first.
         """
         if inputs.member_tokens is None:
             return
@@ -50,7 +50,7 @@ class SharedNeighbours:
     def _found(
         self, member: np.ndarray, inputs: SlateInputs, names: np.ndarray
     ) -> dict[tuple[str, float], dict[int, What]]:
-        """By node type and hashed key: what it is to each candidate that has it; ``member``: the member's keys."""
+        """By node type and hashed key, its description for each candidate that shares it; ``member``: hashed keys."""
         found: dict[tuple[str, float], dict[int, What]] = {}
         called = [json.loads(text) if text else [] for text in names]
         for one, other in self._pairs:
@@ -69,6 +69,6 @@ class SharedNeighbours:
 
 
 def _spans(paths: list[Path]) -> dict[Path, slice]:
-    """Where the keys of each path lie among those of its side."""
+    """The slice of each path's keys among all keys of its side."""
     ends = np.cumsum([path.places for path in paths]).tolist()
     return {path: slice(end - path.places, end) for path, end in zip(paths, ends, strict=True)}

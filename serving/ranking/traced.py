@@ -1,8 +1,8 @@
-"""The decoder as one call: some two hundred operations, between which nobody waits for Python's interpreter.
+"""Traced decoder: TorchScript runs the decoder's roughly 200 operations without Python's interpreter lock.
 
-Else the scoring thread would have to ask for the interpreter at each of them, while the event loop holds it.
-TorchScript is deprecated, but what follows it (AOTInductor) needs a compiler on the machine that serves. The trace
-lives in memory only; the artifact stays weights and JSON.
+In eager mode the scoring thread would need the lock for each operation, while the event loop holds it. TorchScript is
+deprecated, but its successor (AOTInductor) needs a compiler on the serving machine. The trace exists in memory only;
+the artifact remains weights and JSON.
 """
 
 import warnings
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from models.nn.model import Ranker
 
 _RUNS = 3
-"""torch watches a trace's first run and compiles in its second: the first request shall meet neither."""
+"""torch profiles the first run of a trace and compiles in the second; no request should wait for either."""
 
 
 def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
