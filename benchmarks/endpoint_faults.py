@@ -2,7 +2,7 @@
 
 Promised (docs/serving.md): without Redis every slate is answered, by popularity and flagged, and by the model again
 once Redis is back; a version that was tampered with is refused and nobody notices; while the worker is away callers are
-told to come back (503, Retry-After) until its keeper has started it again. wrk asks all the time; beside it one
+told to come back (503, Retry-After) until its supervisor has started it again. wrk asks all the time; beside it one
 caller looks into the answers.
 """
 

@@ -83,10 +83,9 @@ def _up(options: argparse.Namespace) -> int:
         name,
         options.version,
         options.store_config,
-        options.port,
-        host=options.host,
-        token_file=options.token_file,
-        limits=deployment.limits(options),
+        options=endpoint.EndpointOptions(
+            options.host, options.port, options.token_file, limits=deployment.limits(options)
+        ),
     )
     print(f"up: {served.name} version {served.version}\n{served.url}\ngRPC {served.grpc}")
     print("next: python -m serving status, or canary --version V")

@@ -1,6 +1,6 @@
-"""A model on a cluster: its InferenceService made, changed, and given a share of the traffic through KServe's client.
+"""Cluster target: creates and changes a model's InferenceService through KServe's client.
 
-KServe keeps the revision that was rolled out last beside the newest one and splits the traffic between the two by
+KServe keeps the last rolled-out revision next to the newest one and splits the traffic between the two by
 ``canaryTrafficPercent``: https://kserve.github.io/website/docs/model-serving/predictive-inference/rollout-strategies
 """
 
@@ -19,7 +19,7 @@ _NOT_FOUND = 404
 
 
 class Cluster:
-    """The InferenceService of one deployment. Every method raises DeploymentError where the cluster refuses."""
+    """The InferenceService of one deployment. Every method raises DeploymentError where the cluster refuses a call."""
 
     def __init__(
         self,
@@ -28,23 +28,25 @@ class Cluster:
         ready_seconds: float = 600.0,
         digest_of: Callable[[str], str] = lambda version: "",
     ) -> None:
-        """``ready_seconds``: how long a new revision may take to become ready; 0 = do not wait. ``digest_of``: of a
-        version's bundle, which its pods then insist on; it may raise RegistryError."""
+        """``ready_seconds``: how long a new revision may take to become ready; 0 = do not wait.
+
+        ``digest_of`` returns the digest of a version's bundle, which its pods then require; it may raise RegistryError.
+        """
         self._client, self._deployment, self._seconds = client, deployment, ready_seconds
         self._digest_of = digest_of
 
     def apply(self) -> None:
-        """Serve the deployment's version with all traffic; the service is created where there is none."""
+        """Serve the deployment's version with all traffic; create the service where there is none."""
         if self._found() is None:
             digest = self._digest_of(self._deployment.version)
             service = inference_service(replace(self._deployment, digest=digest))
-            self._ask(lambda: self._client.create(service, namespace=self._deployment.namespace))
+            self._call(lambda: self._client.create(service, namespace=self._deployment.namespace))
             self._await_ready(1)
         else:
             self._patch(self._deployment.version, 100)
 
     def canary(self, version: str, percent: int) -> None:
-        """Give a version a share of the traffic; the one that was rolled out last keeps the rest."""
+        """Give a version a share of the traffic; the last rolled-out one keeps the rest."""
         if not 1 <= percent <= 99:
             raise DeploymentError(f"percent: expected 1 to 99; found {percent}. `promote` gives a version everything.")
         found, held = self._newest()
@@ -61,7 +63,7 @@ class Cluster:
             self._patch(version, percent)
 
     def promote(self, version: str) -> None:
-        """Give the canary all traffic, if it is of that version; where it has it already, do nothing."""
+        """Give the canary, which must be ``version``, all traffic. Does nothing if it has all."""
         found, percent = self._newest()
         if (found, percent) == (version, 100):
             return
@@ -70,7 +72,7 @@ class Cluster:
         self._share(100)
 
     def rollback(self) -> str:
-        """Take all traffic from the canary; answers its version, of which no pod is left in the end."""
+        """Take all traffic from the canary, whose pods then end; return its version."""
         version = self.candidate()
         self._share(0)
         return version
@@ -78,10 +80,10 @@ class Cluster:
     def traffic(self) -> dict[str, int]:
         """Percent of the traffic by revision, as KServe reports it."""
         status = self._service().get("status", {}).get("components", {}).get("predictor", {})
-        return {part["revisionName"]: part.get("percent", 0) for part in status.get("traffic", [])}
+        return {entry["revisionName"]: entry.get("percent", 0) for entry in status.get("traffic", [])}
 
     def candidate(self) -> str:
-        """The version that has a share of the traffic and not all of it."""
+        """The canary's version."""
         version, percent = self._newest()
         if not 0 < percent < 100:
             raise DeploymentError(
@@ -91,33 +93,32 @@ class Cluster:
         return version
 
     def _newest(self) -> tuple[str, int]:
-        """The version that was put there last, and its share."""
+        """The newest revision's version and its share."""
         service = self._service()
         return _environment(service)[VERSION], service["spec"]["predictor"].get("canaryTrafficPercent", 100)
 
     def _patch(self, version: str, percent: int) -> None:
-        # A canary takes in what the version does that it is compared with.
-        limits = self._deployment.limits or self._held_limits()
+        # A canary must accept the same requests as the version it is compared with.
+        limits = self._deployment.limits or self._current_limits()
         changed = replace(self._deployment, version=version, digest=self._digest_of(version), limits=limits)
         self._change(inference_service(changed, percent))
 
     def _share(self, percent: int) -> None:
-        """Of what was put there last; image, limits and all else stay what was tried."""
+        """Change the newest revision's share; image, limits and everything else stay as they are."""
         self._change(share(self._deployment, percent))
 
     def _change(self, service: Any) -> None:
         name, namespace = self._deployment.name, self._deployment.namespace
-        changed = self._ask(lambda: self._client.patch(name, service, namespace=namespace))
+        changed = self._call(lambda: self._client.patch(name, service, namespace=namespace))
         self._await_ready(changed["metadata"].get("generation"))
 
-    def _held_limits(self) -> Limits:
-        """Those of the service as it is."""
+    def _current_limits(self) -> Limits:
         return parse_limits(_environment(self._service()).get(LIMITS, "{}"), f"{self._deployment.name}: {LIMITS}")
 
     def _await_ready(self, generation: int | None) -> None:
         if self._seconds:
             name, namespace = self._deployment.name, self._deployment.namespace
-            self._ask(
+            self._call(
                 lambda: self._client.wait_isvc_ready(
                     name,
                     namespace=namespace,
@@ -145,7 +146,7 @@ class Cluster:
             raise _refused(error) from None
         return found
 
-    def _ask(self, call: Callable[[], Any]) -> Any:
+    def _call(self, call: Callable[[], Any]) -> Any:
         try:
             return call()
         except RuntimeError as error:
@@ -153,7 +154,7 @@ class Cluster:
 
 
 def _environment(service: dict[str, Any]) -> dict[str, str]:
-    """The variables that our container is given by value."""
+    """The container's environment variables that have a literal value."""
     try:
         found = service["spec"]["predictor"]["containers"][0]["env"]
         named = {entry["name"]: entry.get("value", "") for entry in found}
@@ -168,7 +169,7 @@ def _environment(service: dict[str, Any]) -> dict[str, str]:
 
 
 def _refused(error: RuntimeError) -> DeploymentError:
-    """In one line; KServe's client puts the whole answer, headers included, into the message."""
+    """Shorten an error of KServe's client to one line: its message contains the whole response, headers included."""
     cause = error.__context__
     status, reason = getattr(cause, "status", None), getattr(cause, "reason", None)
     if status is None:

@@ -1,4 +1,4 @@
-"""``python -m serving canary|promote|rollback|manifest``: which version gets how much of the traffic, and where."""
+"""``python -m serving canary|promote|rollback|manifest``: commands that change which version gets how much traffic."""
 
 import argparse
 from dataclasses import replace
@@ -29,7 +29,7 @@ COMMANDS = {
 
 
 def add(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The sub-commands and their options."""
+    """Add the sub-commands and their options."""
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
         model_options.add(command)
@@ -44,35 +44,35 @@ def add(commands: "_SubParsersAction[argparse.ArgumentParser]") -> None:
 
 
 def add_target(command: argparse.ArgumentParser) -> None:
-    """The options that name a place."""
+    """Add the options that select the deployment target."""
     command.add_argument("--target", choices=("embedded", "cluster"), default="embedded", help="default: this machine")
     command.add_argument("--namespace", default=Deployment.namespace, help="of the cluster (default: %(default)s)")
     command.add_argument("--image", default=Deployment.image, help="this repository's, on a cluster (%(default)s)")
 
 
 def add_limits(command: argparse.ArgumentParser) -> None:
-    """The option that says what a server takes in."""
+    """Add the option that limits what a server accepts."""
     command.add_argument(
-        "--limits", type=Path, help="JSON file of serving.settings.limits.Limits (default: what is held)"
+        "--limits", type=Path, help="JSON file of serving.settings.limits.Limits (default: the current ones)"
     )
 
 
 def limits(options: argparse.Namespace) -> Limits | None:
-    """What that option says; None where it says nothing. Raises EndpointError."""
+    """Read the file of ``--limits``; None without the option. Raises EndpointError."""
     file: Path | None = getattr(options, "limits", None)
     return None if file is None else read_limits(file)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and say what can be done next. Raises DeploymentError, EndpointError, RegistryError, VerdictError."""
+    """Run a sub-command and print the next step. Raises DeploymentError, EndpointError, RegistryError, VerdictError."""
     registry, name = model_options.find(options)
     if options.command == "manifest":
         version = options.version or registry.require_champion(name)
         deployment = replace(_deployment(options, name, version), digest=registry.digest(name, version))
         print(to_yaml(inference_service(deployment)), end="")
         return 0
-    place = target(options, registry, name)
-    rollout = Rollout(place, registry, name)
+    chosen = target(options, registry, name)
+    rollout = Rollout(chosen, registry, name)
     if options.command == "canary":
         version = rollout.canary(options.version, options.percent)
         print(f"canary: version {version} has {options.percent} % of the traffic")
@@ -85,19 +85,19 @@ def run(options: argparse.Namespace) -> int:
         after = "status; the next version begins with canary again"
     print(f"next: python -m serving {after}")
     if options.target == "embedded":
-        _say_cold(options.state, place)
+        _warn_if_cold(options.state, chosen)
     return 0
 
 
 def target(options: argparse.Namespace, registry: Registry, name: str) -> Target:
-    """The place that is meant."""
+    """The deployment target that the options select."""
     if options.target == "embedded":
         return Embedded(options.state, registry, name)
     return cluster(options, registry, name, "")
 
 
 def cluster(options: argparse.Namespace, registry: Registry, name: str, version: str) -> Cluster:
-    """The cluster of the kubeconfig in use. Raises DeploymentError where there is none."""
+    """The cluster of the current kubeconfig. Raises DeploymentError where there is none."""
     from kserve import KServeClient
     from kubernetes.config import ConfigException  # type: ignore[import-untyped]
 
@@ -112,9 +112,9 @@ def cluster(options: argparse.Namespace, registry: Registry, name: str, version:
     return Cluster(client, deployment, digest_of=partial(registry.digest, name))
 
 
-def _say_cold(state: Path, place: Target) -> None:
-    """Name the versions whose vectors are not in the online store: they answer as if they knew nobody."""
-    for version in place.traffic():
+def _warn_if_cold(state: Path, chosen: Target) -> None:
+    """Print the versions whose vectors are not in the online store: they score every member and item as cold."""
+    for version in chosen.traffic():
         try:
             check_pushed(state, version)
         except PushError as error:
@@ -122,7 +122,7 @@ def _say_cold(state: Path, place: Target) -> None:
 
 
 def _deployment(options: argparse.Namespace, name: str, version: str) -> Deployment:
-    """Its pods ask the registry that was asked here. Raises DeploymentError where they cannot reach that one."""
+    """Raises DeploymentError unless the registry is an MLflow server, which the pods can reach as well."""
     uri = options.tracking_uri or ""
     if not uri.startswith(("http://", "https://")):
         found = uri or "none"

@@ -1,17 +1,23 @@
-"""The predictor's container: a registered version, named by the environment, fetched, verified and served.
+"""Container entry point of the predictor: fetches, verifies and serves the version that the environment names.
 
-``python -m serving.deployment.container``; deploy/*.yaml set the variables. HELIOGRAPH_MODEL and HELIOGRAPH_VERSION say what to
-serve, HELIOGRAPH_DIGEST what its bundle must be (default: what the registry says), MLFLOW_TRACKING_URI where it is
-registered, HELIOGRAPH_STORE (default: feature_store.cluster.yaml of the image) where its features are, HELIOGRAPH_WORK
-where the bundle and the served log may be written, HELIOGRAPH_LIMITS (JSON) what of ``Limits`` is not the default. HTTP
-is at PORT, which Knative sets, gRPC at HELIOGRAPH_GRPC_PORT (default: 8081, as KServe's own servers have it). A
-container that is started again in its pod finds the bundle there, and needs no registry.
+``python -m serving.deployment.container`` reads these variables, which deploy/*.yaml set:
+
+- HELIOGRAPH_MODEL, HELIOGRAPH_VERSION: what to serve.
+- HELIOGRAPH_DIGEST: the bundle's expected digest (default: the registry's).
+- MLFLOW_TRACKING_URI: the registry.
+- HELIOGRAPH_STORE: the feature store's configuration (default: feature_store.cluster.yaml of the image).
+- HELIOGRAPH_WORK: where the bundle and the served log are written.
+- HELIOGRAPH_LIMITS: JSON of the ``Limits`` that differ from the defaults.
+- PORT: HTTP port; Knative sets it. HELIOGRAPH_GRPC_PORT: gRPC port (default: 8081, as in KServe's own servers).
+
+A container restarted in its pod finds the bundle there and does not need the registry.
 """
 
 import os
 import sys
 from pathlib import Path
 
+from models.files import write_text
 from serving.deployment.inference_service import DIGEST
 from serving.errors import EndpointError
 from serving.server.process import REFUSED, serve
@@ -24,7 +30,7 @@ _STORE = "feature_repo/feature_store.cluster.yaml"
 
 
 def settings_of(environment: dict[str, str]) -> Settings:
-    """Fetch the version's bundle and say how it is to be served. Raises EndpointError, RegistryError."""
+    """Fetch the version's bundle and build the server's settings. Raises EndpointError, RegistryError."""
     name, version, tracking_uri = (
         _needed(environment, variable) for variable in ("HELIOGRAPH_MODEL", "HELIOGRAPH_VERSION", "MLFLOW_TRACKING_URI")
     )
@@ -32,9 +38,9 @@ def settings_of(environment: dict[str, str]) -> Settings:
     if not store.is_file():
         raise EndpointError(f"HELIOGRAPH_STORE: expected a feature_store.yaml; found none at {store}")
     work = Path(environment.get("HELIOGRAPH_WORK", "/tmp/heliograph"))
-    registry, given = Registry(tracking_uri), environment.get(DIGEST, "")
-    bundle = registry.download(name, version, work / "models" / f"{name}-{version}", given)
-    digest = given or registry.digest(name, version)
+    registry, expected = Registry(tracking_uri), environment.get(DIGEST, "")
+    bundle = registry.download(name, version, work / "models" / f"{name}-{version}", expected)
+    digest = expected or registry.digest(name, version)
     return Settings(
         name=name,
         version=version,
@@ -50,14 +56,13 @@ def settings_of(environment: dict[str, str]) -> Settings:
     )
 
 
-def _slot(registry: Registry, name: str, version: str, noted: Path) -> str:
-    """Where the version's vectors are: noted once it is known, so that a restart does not need the registry."""
-    if noted.is_file():
-        return noted.read_text(encoding="utf-8")
+def _slot(registry: Registry, name: str, version: str, cache: Path) -> str:
+    """The slot that holds the version's vectors, cached in a file so that a restart does not need the registry."""
+    if cache.is_file():
+        return cache.read_text(encoding="utf-8")
     slot = registry.tags(name, version).get(SLOT, "")
     if slot:
-        noted.parent.mkdir(parents=True, exist_ok=True)
-        noted.write_text(slot, encoding="utf-8")
+        write_text(cache, slot)
     return slot
 
 
@@ -75,7 +80,7 @@ def _number(variable: str, value: str) -> int:
 
 
 def main() -> int:
-    """Serve until SIGTERM; the exit status is 1 where there is nothing that can be served."""
+    """Serve until SIGTERM; return exit status 1 where the version cannot be served."""
     try:
         serve(settings_of(dict(os.environ)))
     except REFUSED as error:

@@ -1,16 +1,16 @@
-"""A model on this machine: a version, or two that share the traffic, behind one address that never goes away.
+"""Embedded target: serves a model on this machine, one version or two that share the traffic, behind one address.
 
-Each version is a KServe process (``serving.server.process``) of its own. A new one is loaded and healthy before it is asked
-anything; an old one is asked nothing any more before it ends, and answers what it is at (``serving.server.drain``).
+Each version is a KServe process (``serving.server.process``). A new process receives traffic once it is healthy. An old
+one receives none before it is stopped, and finishes the requests it has (``serving.server.drain``).
 """
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from serving.deployment.endpoint_processes import EndpointProcesses
 from serving.deployment.errors import DeploymentError
-from serving.deployment.machine import Machine
 from serving.deployment.record import Endpoint, Worker
 from serving.settings.limits import Limits
 from serving.settings.listening import LOOPBACK, free_port
@@ -22,54 +22,56 @@ START_SECONDS = 120.0
 """How long a server may take to load and to become healthy."""
 
 
-class Embedded:
-    """The endpoint of a state folder. One change at a time; what fails leaves everything as it was.
+@dataclass(frozen=True)
+class EndpointOptions:
+    """How an endpoint listens and what it accepts. None keeps the current value, or the default where nothing runs."""
 
-    Every change raises RegistryError for a version that is unknown or was tampered with, EndpointError (with the log's
-    last lines) for one that does not become healthy, DeploymentError where there is nothing to change, or where keeper
-    or proxy do not follow.
+    host: str | None = None
+    """Address to listen at; the default is loopback."""
+    port: int | None = None
+    """The default is a free port."""
+    token_file: str | None = None
+    """File with the token that callers must send (``serving.settings.token``); "", the default, means no token."""
+    limits: Limits | None = None
+
+
+class Embedded:
+    """The endpoint of a state folder. One change at a time; a change that fails is undone.
+
+    Every change raises RegistryError for a version that is unknown or fails verification, EndpointError (with the log's
+    last lines) for one that does not become healthy, and DeploymentError where there is nothing to change, or the
+    supervisor or the proxy does not respond as expected.
     """
 
     def __init__(self, state: Path, registry: Registry, name: str, seconds: float = START_SECONDS) -> None:
-        self._machine, self._registry, self._name, self._seconds = Machine(state), registry, name, seconds
+        self._processes, self._registry, self._name, self._seconds = EndpointProcesses(state), registry, name, seconds
 
-    def up(
-        self,
-        version: str,
-        store_config: Path,
-        host: str | None = None,
-        port: int | None = None,
-        token_file: str | None = None,
-        limits: Limits | None = None,
-    ) -> Endpoint:
-        """Serve a version with all traffic. At the address of what is served already, no request fails meanwhile.
-
-        ``host``, ``port``, ``token_file`` and ``limits`` None: as they are held; else loopback, a free one, no token
-        (""), the defaults.
-        """
-        with self._machine.changing() as found:
-            held = None if found is None else Settings.read(Path(found.stable.settings))
+    def up(self, version: str, store_config: Path, options: EndpointOptions) -> Endpoint:
+        """Serve a version with all traffic. No request fails meanwhile if the address stays the same."""
+        with self._processes.locked() as found:
+            current = None if found is None else Settings.read(Path(found.stable.settings))
+            token_file = options.token_file
             if token_file is None:
-                token_file = held.token_file if held else ""
-            host = host or (found.host if found else LOOPBACK)
+                token_file = current.token_file if current else ""
+            host = options.host or (found.host if found else LOOPBACK)
             settings = Settings(
                 name=self._name,
                 version=version,
                 bundle="",
                 store_config=str(store_config.resolve()),
-                served=str(self._machine.folder / "served"),
+                served=str(self._processes.folder / "served"),
                 port=0,
                 grpc_port=0,
-                limits=limits or (held.limits if held else Limits()),
+                limits=options.limits or (current.limits if current else Limits()),
                 token_file=str(Path(token_file).resolve()) if token_file else "",
             )
-            return self._up(found, settings, host, port, _previous(found, self._name, version))
+            return self._up(found, settings, host, options.port, _previous(found, self._name, version))
 
     def canary(self, version: str, percent: int) -> None:
-        """Give a version a share of the traffic, or another share to the one that has some."""
+        """Give a version a share of the traffic, or change the canary's share."""
         if not 1 <= percent <= 99:
             raise DeploymentError(f"percent: expected 1 to 99; found {percent}. `promote` gives a version everything.")
-        with self._machine.changing() as found:
+        with self._processes.locked() as found:
             endpoint = self._required(found)
             stable, canary = endpoint.stable, endpoint.canary
             if version == stable.version:
@@ -86,12 +88,12 @@ class Embedded:
             self._move(endpoint, replace(endpoint, workers=shares))
 
     def candidate(self) -> str:
-        """The version that has a share of the traffic and not all of it."""
-        return self._canary(self._required(self._machine.found())).version
+        """The canary's version."""
+        return self._canary(self._required(self._processes.current())).version
 
     def promote(self, version: str) -> None:
-        """Give the canary all traffic, if it is of that version; the one before it ends. Done already: nothing."""
-        with self._machine.changing() as found:
+        """Give the canary, which must be ``version``, all traffic; stop the old version. No-op if it has all."""
+        with self._processes.locked() as found:
             endpoint = self._required(found)
             if endpoint.canary is None and endpoint.version == version:
                 return
@@ -101,11 +103,11 @@ class Embedded:
             self._move(endpoint, replace(endpoint, version=version, workers=(canary,), previous=endpoint.version))
 
     def rollback(self) -> str:
-        """Take all traffic from the canary, or else from the version that took the place of the previous one.
+        """Stop the canary; without one, go back to the previous version. Returns the version that no longer serves.
 
-        Answers the version that serves no longer. Where it was the champion, the previous one is again.
+        If that version was the champion, the previous one becomes the champion again.
         """
-        with self._machine.changing() as found:
+        with self._processes.locked() as found:
             endpoint = self._required(found)
             canary = endpoint.canary
             if canary is not None:
@@ -114,7 +116,7 @@ class Embedded:
             if endpoint.previous is None:
                 raise DeploymentError(f"{self._name}: expected a canary or a previous version; found neither.")
             settings = replace(Settings.read(Path(endpoint.stable.settings)), version=endpoint.previous)
-            # Nothing is previous now: what was taken back must not come back by a second call.
+            # No previous version any more: a second rollback must not bring the bad version back.
             self._up(endpoint, settings, endpoint.host, endpoint.port, previous=None)
             if self._registry.champion(self._name) == endpoint.version:
                 self._registry.promote(self._name, endpoint.previous)
@@ -122,14 +124,14 @@ class Embedded:
 
     def traffic(self) -> dict[str, int]:
         """Percent of the traffic by version."""
-        return {worker.version: worker.percent for worker in self._required(self._machine.found()).workers}
+        return {worker.version: worker.percent for worker in self._required(self._processes.current()).workers}
 
     def _up(
         self, found: Endpoint | None, settings: Settings, host: str, port: int | None, previous: str | None
     ) -> Endpoint:
         same = found is not None and found.host == host and port in (None, found.port)
         port = found.port if found is not None and same else free_port(host, port or 0)
-        # What can be refused is refused before anything is touched.
+        # Fetch and verify first: a version that cannot be served must fail before anything changes.
         self._download(settings.version)
         endpoint = Endpoint(
             name=self._name,
@@ -142,17 +144,17 @@ class Embedded:
             previous=previous,
         )
         if found is None:
-            self._machine.begin()
+            self._processes.start_supervisor()
         try:
             endpoint = replace(endpoint, workers=(self._start(endpoint, settings, 100),))
             if found is not None and same:
-                self._machine.share(endpoint, found)
+                self._processes.shift_traffic(endpoint, found)
             else:
-                self._machine.open(endpoint)
+                self._processes.start_proxy(endpoint)
         except BaseException:
             self._undo(found, endpoint, moved=not same)
             raise
-        self._machine.settle(endpoint)
+        self._processes.finalize(endpoint)
         return endpoint
 
     def _required(self, found: Endpoint | None) -> Endpoint:
@@ -169,46 +171,46 @@ class Embedded:
         return endpoint.canary
 
     def _download(self, version: str) -> Path:
-        folder = self._machine.folder / "models" / f"{self._name}-{version}"
+        folder = self._processes.folder / "models" / f"{self._name}-{version}"
         return self._registry.download(self._name, version, folder)
 
     def _start(self, endpoint: Endpoint, settings: Settings, percent: int) -> Worker:
-        """A process of the settings' version, once it is healthy; nobody asks it yet."""
+        """Start a process for the settings' version and return once it is healthy; it receives no traffic yet."""
         bundle = self._download(settings.version)
         digest, key = self._registry.digest(self._name, settings.version), verify_key(settings.verify_key)
         port = free_port(LOOPBACK)
         while (grpc_port := free_port(LOOPBACK)) == port:
             pass
-        file = self._machine.folder / "servers" / f"{settings.version}-{secrets.token_hex(4)}.json"
+        file = self._processes.folder / "servers" / f"{settings.version}-{secrets.token_hex(4)}.json"
         file.parent.mkdir(exist_ok=True)
         settings = replace(settings, bundle=str(bundle.resolve()), digest=digest, verify_key=key)
         replace(settings, port=port, grpc_port=grpc_port).write(file)
         started = Worker(settings.version, str(file), port, grpc_port, percent)
-        self._machine.start(endpoint, started, self._seconds)
+        self._processes.start_worker(endpoint, started, self._seconds)
         return started
 
     def _move(self, endpoint: Endpoint, changed: Endpoint) -> None:
         try:
-            self._machine.share(changed, endpoint)
+            self._processes.shift_traffic(changed, endpoint)
         except BaseException:
             self._undo(endpoint, changed)
             raise
-        self._machine.settle(changed)
+        self._processes.finalize(changed)
 
     def _undo(self, found: Endpoint | None, failed: Endpoint, moved: bool = False) -> None:
-        """Back to what was served before a change that failed; to nothing where nothing was."""
+        """Go back to what was served before a failed change."""
         if found is None:
-            self._machine.end()
+            self._processes.stop()
             return
         if failed.workers and moved:
-            self._machine.open(found)
+            self._processes.start_proxy(found)
         elif failed.workers:
-            self._machine.share(found, failed)
-        self._machine.settle(found)
+            self._processes.shift_traffic(found, failed)
+        self._processes.finalize(found)
 
 
 def _previous(found: Endpoint | None, name: str, version: str) -> str | None:
-    """What a version takes the place of; itself put up again takes no other's."""
+    """The version to roll back to once ``version`` serves; starting the same version again does not change it."""
     if found is None or found.name != name:
         return None
     return found.previous if found.version == version else found.version

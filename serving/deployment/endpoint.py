@@ -1,25 +1,24 @@
-"""The endpoint of a state folder: put up, replaced, watched and taken down; its record is endpoint/endpoint.json."""
+"""Endpoint of a state folder: start, replace, inspect and stop it. Its record is endpoint/endpoint.json."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from serving.deployment import worker
-from serving.deployment.embedded import START_SECONDS, Embedded
-from serving.deployment.machine import Machine
+from serving.deployment.embedded import START_SECONDS, Embedded, EndpointOptions
+from serving.deployment.endpoint_processes import EndpointProcesses
 from serving.deployment.record import Endpoint, Worker
 from serving.deployment.rollout import Rollout
 from serving.errors import EndpointError
-from serving.settings.limits import Limits
 from serving.settings.listening import reached_at
 from serving.versions.registry import Registry
 
-__all__ = ["Endpoint", "Status", "canary", "down", "requests", "served_versions", "status", "up"]
+__all__ = ["Endpoint", "EndpointOptions", "Status", "canary", "down", "requests", "served_versions", "status", "up"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """``up``: every version answers; ``unhealthy``: one does not; ``down``: nobody keeps it (``endpoint`` is None)."""
+    """``up``: every version responds; ``unhealthy``: one does not; ``down``: nothing runs (``endpoint`` is None)."""
 
     state: Literal["up", "unhealthy", "down"]
     endpoint: Endpoint | None
@@ -31,20 +30,15 @@ def up(
     name: str,
     version: str | None = None,
     store_config: Path | None = None,
-    port: int | None = None,
     seconds: float = START_SECONDS,
-    host: str | None = None,
-    token_file: str | None = None,
-    limits: Limits | None = None,
+    options: EndpointOptions | None = None,
 ) -> Endpoint:
     """Serve a registered version (None = the champion) with all traffic, and return once it is healthy.
 
-    A version that is served already goes on until the new one answers, and no request fails. ``port``, ``host``,
-    ``token_file`` and ``limits`` None: those that are held; else a free one, an address that is reached from this
-    machine only, no token, the defaults. ``token_file``: what callers must show (``serving.settings.token``; "" = nothing).
-    ``store_config``: a feature_store.yaml with absolute paths (None = the state folder's). Raises RegistryError for a
-    version that is unknown or was tampered with, EndpointError (with the log's last lines) if the server does not
-    become healthy within ``seconds``.
+    The version served so far keeps serving until the new one is healthy, so that no request fails. ``store_config``: a
+    feature_store.yaml with absolute paths (None = the state folder's). ``options``: address, token and limits; None
+    keeps the current ones. Raises RegistryError for a version that is unknown or fails verification, EndpointError
+    (with the log's last lines) where the server does not become healthy within ``seconds``.
     """
     registry = Registry(tracking_uri)
     version = version or registry.require_champion(name)
@@ -53,7 +47,7 @@ def up(
         raise EndpointError(
             f"{store_config}: expected the store's configuration; found none. Apply the features first."
         )
-    return Embedded(state, registry, name, seconds).up(version, store_config, host, port, token_file, limits)
+    return Embedded(state, registry, name, seconds).up(version, store_config, options or EndpointOptions())
 
 
 def canary(
@@ -65,16 +59,16 @@ def canary(
     store_config: Path | None = None,
     seconds: float = START_SECONDS,
 ) -> Endpoint:
-    """Give a version that passed the gate a share of the traffic; what is served keeps the rest, else the champion.
+    """Give a version that passed the gate a share of the traffic; the champion keeps the rest.
 
-    The champion stays the champion. Raises VerdictError where the gate did not let the version out, EndpointError where
-    another version than the champion is served, else as ``up``.
+    The champion is started first where nothing is served. Raises VerdictError where the version did not pass the gate,
+    EndpointError where a version other than the champion is served; otherwise as ``up``.
     """
     registry = Registry(tracking_uri)
     rollout = Rollout(Embedded(state, registry, name, seconds), registry, name)
     rollout.check(version)  # before anything is changed
     champion = registry.require_champion(name)
-    found = Machine(state).found()
+    found = EndpointProcesses(state).current()
     if found is None or found.name != name:
         up(state, tracking_uri, name, champion, store_config=store_config, seconds=seconds)
     elif found.stable.version != champion:
@@ -83,28 +77,28 @@ def canary(
             "Make that the champion (python -m serving promote --version) or serve the champion (up)."
         )
     rollout.canary(version, percent)
-    changed = Machine(state).found()
+    changed = EndpointProcesses(state).current()
     if changed is None:
         raise EndpointError(f"{name}: expected it to be served; found that it was taken down meanwhile. Begin again.")
     return changed
 
 
 def down(state: Path) -> bool:
-    """Stop the endpoint; returns whether it was running. A second call does nothing."""
-    machine = Machine(state)
-    if not machine.folder.is_dir():
+    """Stop the endpoint; return whether it was running. A second call does nothing."""
+    processes = EndpointProcesses(state)
+    if not processes.folder.is_dir():
         return False
-    with machine.changing() as found:
+    with processes.locked() as found:
         if found is None:
-            machine.forget()
+            processes.clear()
         else:
-            machine.end()
+            processes.stop()
         return found is not None
 
 
 def status(state: Path) -> Status:
-    """Whether the endpoint runs and answers."""
-    endpoint = Machine(state).found()
+    """Check whether the endpoint runs and responds."""
+    endpoint = EndpointProcesses(state).current()
     if endpoint is None:
         return Status("down", None)
     ports = [(one.host, one.port, one.grpc_port) for one in endpoint.workers]
@@ -114,11 +108,11 @@ def status(state: Path) -> Status:
 
 
 def served_versions(state: Path) -> set[str]:
-    """The versions that have traffic."""
-    endpoint = Machine(state).found()
+    """The versions that receive traffic."""
+    endpoint = EndpointProcesses(state).current()
     return set() if endpoint is None else {one.version for one in endpoint.workers}
 
 
 def requests(state: Path, endpoint: Endpoint) -> list[tuple[Worker, int]]:
-    """How many requests every version was sent since it has a share, those tried anew included."""
-    return [(one, Machine(state).requests(one)) for one in endpoint.workers]
+    """Requests sent to each version since it has a share of the traffic, retries included."""
+    return [(one, EndpointProcesses(state).requests(one)) for one in endpoint.workers]

@@ -6,4 +6,4 @@ class DeploymentError(RuntimeError):
 
 
 class VerdictError(ValueError):
-    """Raised when the gate's verdict cannot be read, or holds the version back."""
+    """Raised when the gate's verdict is missing, or does not allow the version to serve."""

@@ -1,7 +1,7 @@
-"""The KServe ``InferenceService`` of the ranker, built of the SDK's own classes.
+"""The ranker's KServe ``InferenceService`` manifest, built with the SDK's classes.
 
-The predictor is our image, which runs ``serving.deployment.container``: it fetches the version's bundle from the registry and
-verifies it against the digest that is written here, so that no storage initialiser and no pickle is involved.
+The predictor runs our image with ``serving.deployment.container``. It fetches the version's bundle from the registry
+and verifies it against the digest in the manifest; no storage initializer and no pickle is involved.
 """
 
 import json
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kubernetes.client import V1Probe  # type: ignore[import-untyped]
 
 CONTAINER = "kserve-container"
-"""The name that KServe expects of a custom predictor's container."""
+"""The container name that KServe expects in a custom predictor."""
 PORT = 8080
 VERSION, DIGEST = "HELIOGRAPH_VERSION", "HELIOGRAPH_DIGEST"
 _WORK = "/work"
@@ -24,7 +24,7 @@ _USER = 1000
 
 @dataclass(frozen=True)
 class Deployment:
-    """One model on a cluster. The defaults are those of a small product: CPUs only, one to four replicas."""
+    """One model on a cluster. The defaults suit a small product: CPU only, one to four replicas."""
 
     model: str
     """The registered model; also the name of the InferenceService, with dashes."""
@@ -33,18 +33,18 @@ class Deployment:
     """This repository, installed (deploy/Dockerfile)."""
     namespace: str = "heliograph"
     tracking_uri: str = "http://mlflow:5000"
-    """The registry: an MLflow server."""
+    """Address of the registry, an MLflow server."""
     secret: str = "heliograph"
     """A Secret with FEAST_REGISTRY and FEAST_REDIS (feature_store.cluster.yaml), and HELIOGRAPH_TOKEN where callers
-    must show one."""
+    must send a token."""
     replicas: tuple[int, int] = (1, 4)
-    """Fewest and most."""
+    """Minimum and maximum."""
     limits: Limits | None = None
-    """None: those of the service as it is, else the defaults. It is scaled by ``concurrent``, requests at work."""
+    """None: the service's current limits, or the defaults. ``concurrent`` is also the autoscaling target."""
     cpu: str = "2"
     memory: str = "3Gi"
     digest: str = ""
-    """Of the version's bundle, as the registry has it now: pods take no other. "" = whatever the registry says then."""
+    """The bundle's expected digest; pods refuse any other. "" = the registry's digest when the pod starts."""
 
     @property
     def name(self) -> str:
@@ -53,9 +53,9 @@ class Deployment:
 
 
 def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1beta1InferenceService":
-    """The manifest. ``canary_percent``: share of the traffic that this version takes from the one rolled out before.
+    """Build the manifest. ``canary_percent``: this version's share of the traffic; the previous revision has the rest.
 
-    It is always written, 100 as well: a patch changes what it names, and leaves a forgotten canary as it was.
+    It is always written, even 100: a patch only changes the fields it names, so an old share would stay.
     """
     from kserve import V1beta1InferenceService, V1beta1InferenceServiceSpec, V1beta1PredictorSpec, constants
     from kubernetes.client import (
@@ -90,14 +90,14 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         command=["python", "-m", "serving.deployment.container"],
         env=[V1EnvVar(name=name, value=value) for name, value in variables.items()],
         env_from=[V1EnvFromSource(secret_ref=V1SecretEnvSource(name=deployment.secret))],
-        # HTTP alone: Knative takes one port of a container. gRPC listens at serving.deployment.container's own, not routed.
+        # HTTP only: Knative routes one port of a container. gRPC listens at HELIOGRAPH_GRPC_PORT, which is not routed.
         ports=[V1ContainerPort(name="http1", container_port=PORT, protocol="TCP")],
         resources=V1ResourceRequirements(requests=size, limits=size),
-        # The bundle is fetched and loaded first. Ready also waits for the store: serving/server/ranking_runtime.py.
+        # Startup includes fetching and loading the bundle; readiness waits for the store (server/ranking_runtime.py).
         startup_probe=_probe("/v2/health/live", every=5, failures=36),
         readiness_probe=_probe("/v2/health/ready", every=5, failures=2),
         liveness_probe=_probe("/v2/health/live", every=10, failures=3),
-        # The container's, not the pod's: Knative, which splits the traffic, refuses the pod's.
+        # Set on the container: Knative refuses a security context on the pod.
         security_context=V1SecurityContext(
             allow_privilege_escalation=False,
             capabilities={"drop": ["ALL"]},
@@ -115,7 +115,7 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         max_replicas=most,
         scale_metric="concurrency",
         scale_target=limits.concurrent,
-        timeout=30,  # Knative gives a pod that ends as long
+        timeout=30,  # seconds; Knative gives a terminating pod the same time
         volumes=[V1Volume(name=name, empty_dir=V1EmptyDirVolumeSource()) for name in ("work", "tmp")],
     )
     return V1beta1InferenceService(
@@ -127,7 +127,7 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
 
 
 def share(deployment: Deployment, percent: int) -> "V1beta1InferenceService":
-    """The change of a service that gives its newest revision another share, and touches nothing else."""
+    """Build a patch that changes the newest revision's share and nothing else."""
     from kserve import (
         V1beta1InferenceService,
         V1beta1InferenceServiceSpec,
@@ -145,7 +145,7 @@ def share(deployment: Deployment, percent: int) -> "V1beta1InferenceService":
 
 
 def to_yaml(service: "V1beta1InferenceService") -> str:
-    """The manifest as ``kubectl apply -f`` takes it."""
+    """Render the manifest for ``kubectl apply -f``."""
     import yaml
     from kubernetes.client import ApiClient
 

@@ -1,4 +1,4 @@
-"""Which registered model a command means: the options that name it, and where they lead."""
+"""Command-line options that select a registered model."""
 
 import argparse
 from pathlib import Path
@@ -10,14 +10,14 @@ from serving.versions.registry import Registry
 
 
 def add(command: argparse.ArgumentParser) -> None:
-    """The options that name a model."""
+    """Add the options that select a model."""
     command.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
     command.add_argument("--model", help="registered model (default: the only one, or the one served last)")
     command.add_argument("--tracking-uri", help="MLflow (default: the state folder's database)")
 
 
 def find(options: argparse.Namespace) -> tuple[Registry, str]:
-    """The registry and the model that are meant. Raises RegistryError where there is no registry, or no one model."""
+    """Find the registry and the model. Raises RegistryError where there is no registry, or the model is ambiguous."""
     database = options.state / "mlflow" / "mlflow.db"
     if options.tracking_uri is None and not database.is_file():
         raise RegistryError(f"{database}: expected the registry of a run; found none. Run `make demo` first.")

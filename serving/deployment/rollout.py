@@ -1,7 +1,7 @@
-"""A version on its way to all traffic: a share first, then everything, or back. Only what the gate lets out goes.
+"""Rollout: canary, promotion and rollback of a version, for versions that passed the gate only.
 
-The gate's verdict (``monitoring.gate.Verdict``) lies in the version's bundle, under the bundle's digests: metrics.json,
-entry ``gate``. What it says is the same for every target.
+The gate's verdict (``monitoring.gate.Verdict``) is in the version's bundle, covered by its digests: metrics.json, entry
+``gate``. The rules are the same for every target.
 """
 
 import json
@@ -16,34 +16,34 @@ _PASSED = "promote"
 
 
 class Target(Protocol):
-    """Where versions serve: ``deployment.embedded.Embedded`` or ``deployment.cluster.Cluster``."""
+    """Deployment target: ``deployment.embedded.Embedded`` or ``deployment.cluster.Cluster``."""
 
     def canary(self, version: str, percent: int) -> None:
         """Give a version a share of the traffic."""
 
     def candidate(self) -> str:
-        """The version that has a share."""
+        """The canary's version."""
 
     def promote(self, version: str) -> None:
-        """Give it everything, if it is of that version; where it has everything, do nothing."""
+        """Give the canary, which must be ``version``, all traffic. Does nothing if it has all."""
 
     def rollback(self) -> str:
-        """Take it all back; answers the version that serves no longer."""
+        """Undo the canary or the last promotion; return the version that no longer serves."""
 
     def traffic(self) -> dict[str, int]:
-        """Percent by version, or by the cluster's revision."""
+        """Percent of the traffic by version, or by the cluster's revision."""
 
 
 class Rollout:
-    """The changes of one model's traffic at one target."""
+    """Changes the traffic of one model at one target."""
 
     def __init__(self, target: Target, registry: Registry, name: str) -> None:
         self._target, self._registry, self._name = target, registry, name
 
     def canary(self, version: str | None, percent: int) -> str:
-        """Give a version (None = the candidate) a share, if the gate let it out; answers the version.
+        """Give a version (None = the candidate) a share of the traffic; return the version.
 
-        Raises VerdictError where it did not, or compared with another version than today's champion.
+        Raises VerdictError where it did not pass the gate, or was compared with a version that is not today's champion.
         """
         chosen = version or self._registry.candidate(self._name)
         if chosen is None:
@@ -53,14 +53,14 @@ class Rollout:
         return chosen
 
     def check(self, version: str) -> None:
-        """Raise VerdictError for a version that may not be a canary now."""
+        """Raise VerdictError for a version that may not become a canary now."""
         self._check(version, self._registry.champion(self._name))
 
     def promote(self, version: str | None = None) -> str:
-        """Give a version (None = the canary) all traffic and make it the champion; answers it. Raises VerdictError.
+        """Give a version (None = the canary) all traffic, then make it the champion; return it. Raises VerdictError.
 
-        A canary that is under way is promoted whatever became the champion meanwhile. A call that was cut off in
-        between is finished by another one that names the version.
+        A canary is promoted even if the champion has changed since it started. If a call is interrupted between the two
+        steps, repeat it with the version's number to finish.
         """
         chosen = version or self._target.candidate()
         self._check(chosen)
@@ -69,7 +69,7 @@ class Rollout:
         return chosen
 
     def rollback(self) -> str:
-        """Take the traffic back, whatever the gate said; answers the version that serves no longer."""
+        """Undo the canary or the last promotion, whatever the verdict; return the version that no longer serves."""
         return self._target.rollback()
 
     def _check(self, version: str, champion: str | None = None) -> None:
@@ -79,10 +79,10 @@ class Rollout:
 
 
 def check_verdict(version: str, bundle: Path, champion: str | None = None) -> None:
-    """Raise VerdictError unless the gate let the version of a bundle out.
+    """Raise VerdictError unless the version in ``bundle`` passed the gate.
 
-    With ``champion`` the verdict has to be one against that version. One that names none was given when there was no
-    champion, or before verdicts named it, and is taken.
+    With ``champion`` the verdict must be a comparison with that version. A verdict that names no champion is accepted:
+    there was none, or the release was too old to record it.
     """
     verdict = _verdict(json.loads((bundle / "metrics.json").read_text(encoding="utf-8")))
     if verdict is None:

@@ -1,6 +1,6 @@
-"""What Envoy is told: where it listens, whom it asks, how it finds out who is healthy, when it tries again.
+"""Envoy's configuration: listener, clusters of workers, health checks, retries, limits.
 
-Its fields: https://www.envoyproxy.io/docs/envoy/latest/api-v3/api
+Fields: https://www.envoyproxy.io/docs/envoy/latest/api-v3/api
 """
 
 from collections.abc import Sequence
@@ -10,23 +10,23 @@ from typing import Any
 from serving.deployment.record import Worker
 
 CLUSTERS = ("http", "grpc")
-"""Each worker is one host of both."""
+"""Each worker is one host in both."""
 _TYPES = "type.googleapis.com/envoy"
 _AT_ONCE = 2048
-"""Connections and requests: no fewer than a worker takes, so that it is the worker who refuses."""
+"""Connections and requests; no fewer than a worker accepts, so that the worker does the refusing."""
 _STREAMS = 256
-"""Requests at once on one HTTP/2 connection, as a worker takes."""
+"""Concurrent requests on one HTTP/2 connection, as many as a worker accepts."""
 _METHODS = "/inference\\.GRPCInferenceService/[A-Za-z]+"
-"""Of the Open Inference Protocol: the paths of gRPC that a worker is shown. They need not be text to be asked for."""
+"""The gRPC paths that are forwarded: those of the Open Inference Protocol. A caller may send any bytes as a path."""
 
 
 def port_of(worker: Worker, cluster: str) -> int:
-    """The worker's port in a cluster."""
+    """Return the worker's port in a cluster."""
     return worker.grpc_port if cluster == "grpc" else worker.port
 
 
 def endpoints(cluster: str, workers: Sequence[Worker]) -> dict[str, Any]:
-    """Who is to be asked, with weights."""
+    """Build the cluster's list of workers, with weights."""
     hosts = [
         {
             "endpoint": {
@@ -42,7 +42,7 @@ def endpoints(cluster: str, workers: Sequence[Worker]) -> dict[str, Any]:
 
 
 def bootstrap(host: str, port: int, administration: Path, folder: Path) -> dict[str, Any]:
-    """Everything but the workers, who stand in a file of ``folder`` for each cluster."""
+    """Build the static configuration; the workers are in one file per cluster in ``folder``."""
     return {
         "admin": {"address": {"pipe": {"path": str(administration), "mode": 0o600}}},
         "node": {"id": "heliograph", "cluster": "heliograph"},
@@ -68,7 +68,7 @@ def bootstrap(host: str, port: int, administration: Path, folder: Path) -> dict[
 
 
 def _cluster(name: str, file: Path) -> dict[str, Any]:
-    """One port of every worker. A check that is refused or that says 503 counts; a slow one is a busy worker."""
+    """One port of every worker. A refused health check or a 503 is a failure; a slow one may be a busy worker."""
     version = "http2_protocol_options" if name == "grpc" else "http_protocol_options"
     options = f"{_TYPES}.extensions.upstreams.http.v3.HttpProtocolOptions"
     most = {"max_connections": _AT_ONCE, "max_pending_requests": _AT_ONCE, "max_requests": _AT_ONCE}
@@ -83,7 +83,7 @@ def _cluster(name: str, file: Path) -> dict[str, Any]:
         },
         "connect_timeout": "1s",
         "lb_policy": "ROUND_ROBIN",
-        # No worker that is known to be away is asked, however many are.
+        # Never send requests to unhealthy workers, even if all are.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "ignore_health_on_host_removal": True,
         "health_checks": [
@@ -100,7 +100,7 @@ def _cluster(name: str, file: Path) -> dict[str, Any]:
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": options,
-                # Shorter than the worker's own, so that no request meets a connection that is being closed.
+                # Shorter than the worker's own timeout, so that no request is sent on a connection about to close.
                 "common_http_protocol_options": {"idle_timeout": "30s"},
                 "explicit_http_config": {version: {}},
             }
@@ -109,9 +109,9 @@ def _cluster(name: str, file: Path) -> dict[str, Any]:
 
 
 def _listener(host: str, port: int) -> dict[str, Any]:
-    """One port for everything: gRPC is told by its content type."""
-    again = {
-        # Ranking changes nothing: asking once more is safe, and finds the other version where one is gone.
+    """One port for HTTP and gRPC, which is recognized by its content type."""
+    retries = {
+        # Ranking is idempotent: a retry is safe, and reaches the other version if one is gone.
         "retry_on": "connect-failure,refused-stream,reset",
         "num_retries": 2,
         "retry_back_off": {"base_interval": "0.01s", "max_interval": "0.05s"},
@@ -126,12 +126,21 @@ def _listener(host: str, port: int) -> dict[str, Any]:
     routes: list[dict[str, Any]] = [
         {
             "match": {"safe_regex": {"regex": _METHODS}, "grpc": {}},
-            "route": {"cluster": "grpc", "timeout": "30s", "retry_policy": again},
+            "route": {"cluster": "grpc", "timeout": "30s", "retry_policy": retries},
         },
         {"match": {"prefix": "", "grpc": {}}, "direct_response": {"status": 404}},
-        {"match": {"prefix": "/"}, "route": {"cluster": "http", "timeout": "30s", "retry_policy": again}},
+        {"match": {"prefix": "/"}, "route": {"cluster": "http", "timeout": "30s", "retry_policy": retries}},
     ]
-    away = {
+    return {
+        "name": "heliograph",
+        "address": _address(host, port),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": _connection_manager(routes)}]}],
+    }
+
+
+def _connection_manager(routes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Timeouts, HTTP/2 limits and error responses of every connection."""
+    unavailable = {
         "filter": {
             "status_code_filter": {
                 "comparison": {"op": "EQ", "value": {"default_value": 503, "runtime_key": "away"}},
@@ -139,15 +148,15 @@ def _listener(host: str, port: int) -> dict[str, Any]:
         },
         "headers_to_add": [{"header": {"key": "retry-after", "value": "1"}}],
     }
-    manager = {
+    return {
         "@type": f"{_TYPES}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "heliograph",
         "server_header_transformation": "PASS_THROUGH",
-        # The worker makes the request's id, or takes the caller's.
+        # The worker assigns the request ID, or keeps the caller's.
         "generate_request_id": False,
         "preserve_external_request_id": True,
         "use_remote_address": True,
-        # Whatever never ends, ends here; longer than a worker waits for a body, so that it is the worker who says so.
+        # Upper bounds; longer than a worker waits for a body, so that the worker reports the timeout.
         "request_headers_timeout": "10s",
         "request_timeout": "30s",
         "stream_idle_timeout": "40s",
@@ -160,7 +169,7 @@ def _listener(host: str, port: int) -> dict[str, Any]:
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
         "local_reply_config": {
             "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
-            "mappers": [away],
+            "mappers": [unavailable],
         },
         "http_filters": [
             {
@@ -171,11 +180,6 @@ def _listener(host: str, port: int) -> dict[str, Any]:
                 },
             }
         ],
-    }
-    return {
-        "name": "heliograph",
-        "address": _address(host, port),
-        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
 
 

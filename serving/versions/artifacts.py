@@ -1,4 +1,4 @@
-"""A version's artifacts, brought from where MLflow keeps them."""
+"""Download of a version's artifacts from MLflow."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from serving.errors import RegistryError
 
 
 def fetch_artifacts(version: str, uri: str, folder: Path, tracking_uri: str) -> Path:
-    """Download the artifacts at ``uri`` into ``folder``; returns where they are. ``version``: whose, in words.
+    """Download the artifacts at ``uri`` into ``folder``; return their path. ``version``: a label for error messages.
 
-    Raises RegistryError where they are gone, are links, or cannot be written.
+    Raises RegistryError where they are missing, are links, or cannot be written.
     """
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException

@@ -1,20 +1,18 @@
-"""A version of the model as one folder: the artifact's files, with spec, metrics, data digests, card and prior.
+"""Bundle: a model version as one folder, with the artifact's files, spec, metrics, data digests, model card and prior.
 
-``bundle.json`` holds the digest of every file; its own digest is the bundle's, and stands where the bundle cannot
-change it: in the registry, in a worker's settings, in the InferenceService. A bundle IS a model artifact:
-``load_model`` and ``Scorer`` read it.
+``bundle.json`` holds the digest of every file. Its own digest identifies the bundle and is kept outside of it: in the
+registry, in a worker's settings, in the InferenceService. A bundle is also a model artifact: ``load_model`` and
+``Scorer`` read it.
 """
 
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from models.files import sha256_of_file
+from models.files import new_folder, sha256_of_file
 from models.sealed import SealError, json_object, plain_files, read_plain, stated_files
 from models.spec import Spec, parse_spec
 from serving.errors import RegistryError
@@ -23,9 +21,9 @@ from serving.versions.prior import FILE, Prior
 
 MANIFEST = "bundle.json"
 SIGNATURE = "bundle.sig"
-"""Beside the manifest, where the version was signed; no part of what the manifest names."""
+"""File with the version's signature, if it was signed; not listed in the manifest."""
 SPEC = "spec.json"
-_PARTS = ("manifest.json", "metrics.json", "data.json", "MODEL_CARD.md", SPEC, FILE)
+_REQUIRED = ("manifest.json", "metrics.json", "data.json", "MODEL_CARD.md", SPEC, FILE)
 
 
 def write_bundle(
@@ -36,58 +34,54 @@ def write_bundle(
     folder: Path,
     prior: Prior | None = None,
 ) -> Path:
-    """Write the bundle of a model artifact to ``folder`` (which must not exist), all at once; returns ``folder``.
+    """Write the bundle of a model artifact to a new ``folder``, atomically; return ``folder``.
 
-    ``metrics``: as evaluation wrote them; ``data``: digests of what the model was trained on (tables, training set,
-    graph); ``prior``: what ranks while the store is away, None = every item is as good as any other. Training facts for
-    the card come from the artifact's ``training.json``.
+    ``metrics``: from evaluation; ``data``: digests of the training data (tables, training set, graph); ``prior``: ranks
+    items while the online store is unavailable, None = all items are equal. The model card takes its training facts
+    from the artifact's ``training.json``. Raises RegistryError where ``folder`` exists or ``model`` is no artifact.
     """
-    if folder.exists():
-        raise RegistryError(f"{folder}: expected no such folder yet; found one. Choose another or remove it.")
     if not (model / "manifest.json").is_file():
         raise RegistryError(f"{model}: expected a model artifact; found no manifest.json. Was training completed?")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        for name in _plain(model):
-            (draft / name).parent.mkdir(parents=True, exist_ok=True)
-            (draft / name).write_bytes(read_plain(model, name))
-        training = _read_json(draft / "training.json")
-        (draft / SPEC).write_text(spec.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-        (prior or Prior.empty(spec)).write(draft / FILE, spec)
-        _write_json(draft / "metrics.json", metrics)
-        _write_json(draft / "data.json", data)
-        (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training), encoding="utf-8")
-        files = {name: sha256_of_file(draft / name) for name in plain_files(draft)}
-        _write_json(draft / MANIFEST, {"format": 1, "files": files})
-        draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        with new_folder(folder) as draft:
+            for name in _plain(model):
+                (draft / name).parent.mkdir(parents=True, exist_ok=True)
+                (draft / name).write_bytes(read_plain(model, name))
+            training = _read_json(draft / "training.json")
+            (draft / SPEC).write_text(spec.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
+            (prior or Prior.empty(spec)).write(draft / FILE, spec)
+            _write_json(draft / "metrics.json", metrics)
+            _write_json(draft / "data.json", data)
+            (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training), encoding="utf-8")
+            files = {name: sha256_of_file(draft / name) for name in plain_files(draft)}
+            _write_json(draft / MANIFEST, {"format": 1, "files": files})
+    except FileExistsError as error:
+        raise RegistryError(str(error)) from None
     return folder
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle in memory: every file was read once, and what is here is what was verified."""
+    """A verified bundle in memory; every file was read once, so its content is what was verified."""
 
     folder: Path
     digest: str
-    """SHA-256 in hex of the manifest, which holds the digest of every other file."""
+    """SHA-256 of the manifest in hex; the manifest holds the digest of every other file."""
     files: Mapping[str, bytes]
-    """By name, without the manifest."""
+    """Content by name, without the manifest."""
     signature: str
-    """``serving.versions.signing``; "" where it was not signed."""
+    """See ``serving.versions.signing``; "" where the version is not signed."""
 
     @property
     def spec(self) -> Spec:
-        """The spec that it was made with."""
+        """The spec that the model was trained with."""
         return parse_spec(self.files[SPEC].decode("utf-8"), str(self.folder / SPEC))
 
 
 def read_bundle(folder: Path, digest: str = "") -> Bundle:
-    """Read a bundle and check every file against the manifest, and that against ``digest`` ("" = any).
+    """Read a bundle and verify every file against the manifest, and the manifest against ``digest`` ("" = any).
 
-    Raises RegistryError for a file that was changed, added, removed or renamed, or that is no plain file.
+    Raises RegistryError for a file that was changed, added, removed or renamed, or is not a regular file.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -109,9 +103,9 @@ def read_bundle(folder: Path, digest: str = "") -> Bundle:
             raise RegistryError(
                 f"{folder}: expected the files that {MANIFEST} names; found a difference in {differing}."
             )
-        for part in _PARTS:
-            if part not in stated:
-                raise RegistryError(f"{folder}: expected the file {part}; found none.")
+        for name in _REQUIRED:
+            if name not in stated:
+                raise RegistryError(f"{folder}: expected the file {name}; found none.")
         files = {name: read_plain(folder, name) for name in stated}
         signed = read_plain(folder, SIGNATURE).decode("utf-8", "replace") if (folder / SIGNATURE).exists() else ""
     except SealError as error:
@@ -126,17 +120,17 @@ def read_bundle(folder: Path, digest: str = "") -> Bundle:
 
 
 def verify_bundle(folder: Path) -> str:
-    """Check every file against its digest; returns the digest of the whole. Raises RegistryError."""
+    """Verify every file; return the bundle's digest. Raises RegistryError."""
     return read_bundle(folder).digest
 
 
 def read_spec(folder: Path) -> Spec:
-    """The spec that a bundle was made with; verified. Raises RegistryError."""
+    """Read and verify a bundle; return its spec. Raises RegistryError."""
     return read_bundle(folder).spec
 
 
 def _plain(model: Path) -> list[str]:
-    """The files of a model artifact: none may be a link to another place."""
+    """The files of a model artifact; links are refused."""
     try:
         return plain_files(model)
     except SealError as error:

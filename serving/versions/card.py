@@ -1,15 +1,15 @@
-"""The model card: what a version is for, what it was made from, how good it is, where it ends."""
+"""Model card: intended use, data, training, metrics and limits of a version, as Markdown."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from models.spec import Spec
 from models.spec.schema import WINDOW_ORDER
+from models.time_units import iso
 
 
 def model_card(spec: Spec, metrics: Mapping[str, Any], data: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    """The card as Markdown. ``metrics``, ``data`` and ``training`` may be nested; intervals stand beside values."""
+    """Render the card. ``metrics``, ``data`` and ``training`` may be nested; values may have bounds."""
     tasks = ", ".join(f"`{name}`{' (primary)' if task.primary else ''}" for name, task in spec.tasks.items())
     member, item = spec.impressions.member.node, spec.impressions.item.node
     return (
@@ -25,15 +25,15 @@ def model_card(spec: Spec, metrics: Mapping[str, Any], data: Mapping[str, Any], 
                 "## Data\n\n" + _windows(spec) + "\n\n" + _table(("digest of", "value"), data),
                 "## Training\n\n" + _table(("fact", "value"), training),
                 "## Metrics\n\n"
-                "Measured on days after everything that the model has seen. Two numbers in brackets are the "
-                "bounds of the interval from a bootstrap over members.\n\n" + _table(("metric", "value"), metrics),
+                "Measured on days after all training data. Two numbers in brackets are the bounds of a 95 % "
+                "bootstrap interval over members.\n\n" + _table(("metric", "value"), metrics),
                 "## Limits\n\n"
                 "- A member or an item without a vector in the online store is scored by the cold path, from "
-                "counters and context. The answer flags it (`member_cold`, `cold`).\n"
+                "counters and context. The response flags it (`member_cold`, `cold`).\n"
                 "- Vectors are as old as the last push of vectors; counters are as old as the last event that was "
-                "pushed, or the last materialise.\n"
-                "- The model has learned from what was shown: items that were never shown are missing from it.\n"
-                "- No fairness analysis over groups of members has been made; the data names no such groups.",
+                "pushed, or the last materialization.\n"
+                "- The model is trained on impressions: it has not seen items that were never shown.\n"
+                "- No fairness analysis over groups of members was made; the data names no such groups.",
             ]
         )
         + "\n"
@@ -49,7 +49,7 @@ def _windows(spec: Spec) -> str:
 
 
 def _iso(time: int) -> str:
-    return datetime.fromtimestamp(time / 1_000_000, tz=UTC).isoformat().replace("+00:00", "Z")
+    return iso(time).replace("+00:00", "Z")
 
 
 def _table(head: tuple[str, str], values: Mapping[str, Any]) -> str:
@@ -66,7 +66,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _text(value: Any) -> str:
-    """One cell: numbers to four digits; a mapping with low and high as ``value [low, high]``."""
+    """Format one cell: numbers with four digits; a mapping with low and high as ``value [low, high]``."""
     if isinstance(value, Mapping) and not {"low", "high"} <= set(value):
         return ", ".join(f"{name} {_text(entry)}" for name, entry in value.items())
     if isinstance(value, Mapping):

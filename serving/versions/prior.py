@@ -1,4 +1,4 @@
-"""The popularity prior: how often each item was answered in the train window. It ranks while the store is away."""
+"""Popularity prior: each item's rate per task in the train window. It ranks while the online store is unavailable."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -14,15 +14,15 @@ from models.spec import Spec
 FILE = "popularity.parquet"
 """Its name in a bundle."""
 _SMOOTHING = 20.0
-"""Pseudo-impressions at the rate of all items together, as counters have them by default."""
+"""Pseudo-impressions at the overall rate, the counters' default."""
 _UNKNOWN = 0.5
-"""The rate of a task of which nothing is known."""
+"""The rate of a task without labels."""
 _MOST = 200_000
-"""Items that are kept: those shown most. The others have the rate of all together."""
+"""Number of items kept, those with most impressions. Others get the overall rate."""
 
 
 class Prior:
-    """By item a rate per task; ``rates`` of tasks hold as many values as there are ``items``."""
+    """Rates by item and task. ``rates``: by task (I,) for I ``items``; ``overall``: by task, for any other item."""
 
     def __init__(
         self, items: Sequence[int | str], rates: Mapping[str, np.ndarray], overall: Mapping[str, float]
@@ -32,12 +32,12 @@ class Prior:
 
     @classmethod
     def empty(cls, spec: Spec) -> "Prior":
-        """Nothing is known: every item is as good as any other."""
+        """A prior without data: all items are equal."""
         return cls([], {task: np.zeros(0) for task in spec.tasks}, dict.fromkeys(spec.tasks, _UNKNOWN))
 
     @classmethod
     def fit(cls, spec: Spec, training_set: Path) -> "Prior":
-        """From what was known of the impressions of the train window when it ended."""
+        """Fit on the train window's impressions, with the labels known when the window ended."""
         shown = spec.impressions
         filters = [column for task in spec.tasks.values() for column in task.filter]
         named = [shown.item.column, "window", *(task.label for task in spec.tasks.values()), *filters]
@@ -60,16 +60,16 @@ class Prior:
         return cls(items.tolist(), rates, overall)
 
     def probabilities(self, items: Sequence[int | str]) -> dict[str, np.ndarray]:
-        """By task (C,) float64 for C items."""
+        """Look up C items: by task, (C,) float64."""
         places = [self._places.get(item, -1) for item in items]
         return {task: rates[places] for task, rates in self._rates.items()}
 
     def most_shown(self, count: int) -> list[int | str]:
-        """The items that were shown most in the train window, first."""
+        """Up to ``count`` items by impressions in the train window, most first."""
         return list(islice(self._places, count))
 
     def write(self, path: Path, spec: Spec) -> None:
-        """As Parquet: one row an item, and one without a key for all others."""
+        """Write Parquet: one row per item, and one with a null key for all others."""
         kind = pa.int64() if spec.nodes[spec.impressions.item.node].key_type == "int" else pa.string()
         columns = {"item": pa.array([*self._places, None], kind)}
         parquet.write_table(
@@ -78,7 +78,7 @@ class Prior:
 
     @classmethod
     def read(cls, source: Path | bytes) -> "Prior":
-        """Back from Parquet: a file, or what was in one."""
+        """Read Parquet from a file or from its bytes."""
         table = parquet.read_table(pa.BufferReader(source) if isinstance(source, bytes) else source)
         rates = {name: table[name].to_numpy() for name in table.column_names if name != "item"}
         items = table["item"].to_pylist()[:-1]

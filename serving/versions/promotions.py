@@ -1,7 +1,7 @@
-"""Which versions were promoted, and in which order: tags of the registered versions.
+"""Promotion history of a model, kept as tags of its registered versions.
 
-Every promotion has a number. A version that serves again, since a later one was taken back, keeps its place before the
-others; the one that was taken back has no number any more and counts as never promoted.
+Every promotion gets the next number. A rollback gives the version that serves again a new number and removes that of
+the version that was rolled back, which then counts as never promoted.
 """
 
 from collections.abc import Sequence
@@ -11,33 +11,33 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PROMOTED = "heliograph.promoted"
-"""The tag that numbers the promotions."""
+"""Tag: the number of the version's promotion."""
 BEST = "heliograph.best"
-"""The tag that says which version was the best so far when the gate judged this one; none = this one."""
+"""Tag: the best version so far when the gate judged this one; absent = this one."""
 
 
 def record_promotion(
     client: "MlflowClient", name: str, versions: Sequence[Any], champion: str | None, version: str
 ) -> None:
-    """Number the promotion of ``version``, which takes the place of ``champion``, among all ``versions`` of a model."""
+    """Record that ``version`` replaces ``champion``. ``versions``: MLflow's records of all versions of the model."""
     if champion == version:
         return
     numbers = {str(found.version): promotion(found) for found in versions}
     following = 1 + max(numbers.values())
     if champion in numbers and numbers[version]:
         client.delete_model_version_tag(name, champion, PROMOTED)
-    elif champion in numbers and not numbers[champion]:  # promoted by an older release, or cut off before this
+    elif champion in numbers and not numbers[champion]:  # promoted by an older release, or interrupted before this line
         client.set_model_version_tag(name, champion, PROMOTED, str(following))
     client.set_model_version_tag(name, version, PROMOTED, str(following + 1))
 
 
 def newest_first(versions: Sequence[Any]) -> list[str]:
-    """The versions that were promoted and not taken back, the last promotion first."""
+    """The versions that were promoted and not rolled back, newest promotion first."""
     ordered = sorted(versions, key=lambda found: (-promotion(found), -int(found.version)))
     return [str(found.version) for found in ordered if promotion(found)]
 
 
 def promotion(version: Any) -> int:
-    """The number of a version's promotion; 0 = never promoted, or taken back."""
+    """The number of a version's promotion; 0 = never promoted, or rolled back."""
     number = version.tags.get(PROMOTED, "0")
     return int(number) if number.isdecimal() else 0

@@ -1,7 +1,7 @@
-"""The registry of model versions: MLflow, with a version created only once everything it holds is in place.
+"""Registry of model versions in MLflow. A version is created only after all of its artifacts are stored.
 
-Aliases: ``candidate`` is the version registered last, until it is promoted; ``champion`` is the one that serves.
-Tags say which versions were promoted, in which order, and which was the best of them when a version was judged.
+Aliases: ``candidate`` is the newest registered version, until it is promoted; ``champion`` is the version that serves.
+Tags record which versions were promoted, in which order, and the best version when each one was judged.
 """
 
 import os
@@ -17,7 +17,7 @@ from serving.errors import RegistryError
 from serving.versions.artifacts import fetch_artifacts
 from serving.versions.bundle import SIGNATURE, read_bundle
 from serving.versions.promotions import BEST, newest_first, record_promotion
-from serving.versions.registry_pages import every
+from serving.versions.registry_pages import all_results
 from serving.versions.signing import SIGNING_KEY, check_signature, signature, signing_key, verify_key
 
 if TYPE_CHECKING:
@@ -28,30 +28,30 @@ __all__ = ["BEST", "CANDIDATE", "CHAMPION", "DIGEST", "GATE", "SLOT", "Registry"
 CHAMPION, CANDIDATE = "champion", "candidate"
 DIGEST = "heliograph.digest"
 GATE = "gate"
-"""The tag that says what the gate decided; the whole verdict lies in the bundle."""
+"""Tag: the gate's decision; the full verdict is in the bundle."""
 SIGNED = "heliograph.signature"
-"""The tag with what the signing key says of a version (``serving.versions.signing``)."""
+"""Tag: the version's signature (``serving.versions.signing``)."""
 SLOT = "heliograph.slot"
-"""The tag that says in which slot of the online store a version's vectors are."""
+"""Tag: the slot of the online store that holds the version's vectors."""
 _ARTIFACTS = "bundle"
 
 
 class Registry:
-    """Versions of one or more models at a tracking URI (``models.addresses.sqlite_address`` or an MLflow server)."""
+    """Versions of models at a tracking URI: an MLflow server, or a database (``models.addresses.sqlite_address``)."""
 
     def __init__(self, tracking_uri: str) -> None:
         self.tracking_uri = tracking_uri
 
     def log_version(self, name: str, folder: Path, tags: Mapping[str, str] | None = None) -> str:
-        """Register the bundle at ``folder`` (``serving.versions.bundle``) as a new version of ``name``; returns its number.
+        """Register the bundle in ``folder`` as a new version of ``name``; return its number. Raises RegistryError.
 
-        A kill at any moment leaves no half-written version: the artifacts are logged to a run first, the version with
-        its digest is created in one transaction after that, and the alias ``candidate`` moves last. It is signed where
-        the environment has a key. Raises RegistryError.
+        A kill at any moment leaves no half-written version: first the artifacts are logged to a run, then the version
+        with its digest is created in one transaction, and last the alias ``candidate`` moves. The version is signed if
+        the environment has a key.
         """
         bundle = read_bundle(folder)
         digest = bundle.digest
-        signing_key()  # one that cannot be read is said before anything is written
+        signing_key()  # fail on an invalid key before anything is written
         client = self._client()
         run = client.create_run(
             self._experiment(client, bundle.spec.name), tags={DIGEST: digest}, run_name=f"bundle of {name}"
@@ -76,9 +76,9 @@ class Registry:
         return str(version.version)
 
     def promote(self, name: str, version: str) -> None:
-        """Make a version the champion (and no longer the candidate). Raises RegistryError where there is none.
+        """Make a version the champion, and no longer the candidate. Raises RegistryError for an unknown version.
 
-        A version that served before takes the champion's place back: the champion no longer counts as promoted.
+        If the version was promoted before, this is a rollback: the current champion no longer counts as promoted.
         """
         client = self._client()
         self._version(client, name, version)
@@ -89,9 +89,10 @@ class Registry:
         record_promotion(client, name, self._versions(name), champion, version)
 
     def promoted(self, name: str, most: int) -> list[str]:
-        """Up to ``most`` versions that served, the champion first: what a candidate is compared with.
+        """Up to ``most`` promoted versions for a candidate to be compared with.
 
-        Then the best so far, then those promoted last. A version that was taken back is not among them.
+        Order: the champion, the best version so far, then the others by promotion, newest first. Versions that were
+        rolled back are not included.
         """
         champion = self.champion(name)
         if champion is None:
@@ -101,16 +102,16 @@ class Registry:
         return list(dict.fromkeys(wanted))[:most]
 
     def best(self, name: str) -> str | None:
-        """The best version so far, as the champion's verdict has it; None without a champion."""
+        """The best version so far according to the champion's verdict; None without a champion."""
         champion = self.champion(name)
         return None if champion is None else self.tags(name, champion).get(BEST, champion)
 
     def champion(self, name: str) -> str | None:
-        """The version that serves, or None."""
+        """The champion's version, or None."""
         return self._alias(self._client(), name, CHAMPION)
 
     def require_champion(self, name: str) -> str:
-        """The version that serves. Raises RegistryError, with the next step, where there is none."""
+        """The champion's version. Raises RegistryError, with the next step, where there is none."""
         version = self.champion(name)
         if version is None:
             raise RegistryError(
@@ -119,20 +120,22 @@ class Registry:
         return version
 
     def candidate(self, name: str) -> str | None:
-        """The version registered last and not promoted, or None."""
+        """The newest version that is not promoted, or None."""
         return self._alias(self._client(), name, CANDIDATE)
 
     def names(self) -> list[str]:
         """The registered models, sorted."""
         client = self._client()
-        return sorted(model.name for model in every(lambda page: client.search_registered_models(page_token=page)))
+        return sorted(
+            model.name for model in all_results(lambda page: client.search_registered_models(page_token=page))
+        )
 
     def versions(self, name: str) -> list[str]:
-        """The versions of a model, oldest first; none for an unknown model."""
+        """The versions of a model, oldest first; empty for an unknown model."""
         return [str(number) for number in sorted(int(version.version) for version in self._versions(name))]
 
     def decisions(self, name: str) -> dict[str, str]:
-        """What the gate decided, by version, the newest first; "" where it was not asked."""
+        """The gate's decision by version, newest first; "" where the version was not judged."""
         newest = sorted(self._versions(name), key=lambda version: int(version.version), reverse=True)
         return {str(version.version): version.tags.get(GATE, "") for version in newest}
 
@@ -141,7 +144,7 @@ class Registry:
         return dict(self._version(self._client(), name, version).tags)
 
     def tag(self, name: str, version: str, key: str, value: str) -> None:
-        """Set a tag of a version. Raises RegistryError where there is none."""
+        """Set a tag of a version. Raises RegistryError for an unknown version."""
         client = self._client()
         self._version(client, name, version)
         client.set_model_version_tag(name, version, key, value)
@@ -151,7 +154,7 @@ class Registry:
         return str(self._version(self._client(), name, version).tags[DIGEST])
 
     def sign(self, name: str, version: str) -> str:
-        """Sign a registered version, whose artifacts are fetched and verified first; returns its digest.
+        """Fetch and verify a registered version, then sign it; return its digest.
 
         Raises RegistryError, also where the environment has no key.
         """
@@ -165,11 +168,11 @@ class Registry:
         return digest
 
     def download(self, name: str, version: str, folder: Path, digest: str = "") -> Path:
-        """Bring a version's bundle to ``folder``, verified; returns ``folder``. What is there and intact stays.
+        """Fetch and verify a version's bundle; return ``folder``. A bundle already there and intact is kept.
 
-        ``digest``: what it must be ("" = as the registry says); where that is in the folder, the registry is not asked.
-        Raises RegistryError for an unknown version, a file whose digest differs, and a signature that is not the one
-        that it must have.
+        ``digest``: the expected digest, "" = the registry's. If ``folder`` already holds a bundle with that digest, the
+        registry is not contacted. Raises RegistryError for an unknown version, a digest that differs, or a missing or
+        invalid signature.
         """
         if digest and _intact(name, version, folder, digest):
             return folder
@@ -189,7 +192,7 @@ class Registry:
     def _fetch(
         self, client: "MlflowClient", name: str, version: str, expected: str, folder: Path, signed: str = ""
     ) -> None:
-        """Put the artifacts of a version in the place of ``folder``, with its signature; verified before that."""
+        """Fetch a version's artifacts, verify them, then replace ``folder`` with them and the signature."""
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
@@ -224,7 +227,7 @@ class Registry:
         return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
 
     def _experiment(self, client: "MlflowClient", name: str) -> str:
-        """The experiment's id; with a database on this machine the artifacts lie beside it."""
+        """The experiment's ID; for a database on this machine, artifacts are stored next to it."""
         from mlflow.exceptions import MlflowException
 
         found = client.get_experiment_by_name(name)
@@ -235,7 +238,7 @@ class Registry:
         try:
             return str(client.create_experiment(name, artifact_location=location))
         except MlflowException:
-            # Somebody else has made it since we looked.
+            # Another process has created it meanwhile.
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
@@ -265,8 +268,8 @@ class Registry:
         client, quote = self._client(), '"' if "'" in name else "'"
         if quote in name:
             raise RegistryError(f"model: expected a name without both kinds of quotes; found {name!r:.80}.")
-        words = f"name = {quote}{name}{quote}"
-        return every(lambda page: client.search_model_versions(words, page_token=page))
+        condition = f"name = {quote}{name}{quote}"
+        return all_results(lambda page: client.search_model_versions(condition, page_token=page))
 
     def _version(self, client: "MlflowClient", name: str, version: str):  # type: ignore[no-untyped-def]
         from mlflow.exceptions import MlflowException
@@ -284,7 +287,7 @@ class Registry:
 
 
 def _intact(name: str, version: str, folder: Path, expected: str) -> bool:
-    """Whether the version's bundle is there as it must be, signature included."""
+    """Whether ``folder`` holds the version's bundle with the expected digest and a valid signature."""
     try:
         found = read_bundle(folder, expected)
         check_signature(name, version, found.digest, found.signature, verify_key())

@@ -1,14 +1,14 @@
-"""What a search of MLflow finds, beyond its first page."""
+"""Pagination of MLflow searches."""
 
 from collections.abc import Callable
 from typing import Any
 
 
-def every(answer: Callable[[str | None], Any]) -> list[Any]:
-    """All that a search of MLflow finds: it answers a page at a time, and a token where there is another one."""
-    page = answer(None)
+def all_results(search: Callable[[str | None], Any]) -> list[Any]:
+    """Collect all pages of a search; ``search`` takes the page's token, None for the first page."""
+    page = search(None)
     found = list(page)
     while page.token:
-        page = answer(page.token)
+        page = search(page.token)
         found += page
     return found

@@ -1,7 +1,7 @@
-"""The signature of a version: it says who registered it, where a digest says that it is whole. Ed25519.
+"""Signatures of versions (Ed25519). A digest proves that a version is intact, a signature who registered it.
 
-Keys are 32 bytes in base64, in the environment: HELIOGRAPH_SIGNING_KEY where versions are registered, and its other
-half HELIOGRAPH_VERIFY_KEY, which is no secret, where they are loaded. Signed is the version's name, number and digest.
+Keys are 32 bytes in base64 in the environment: HELIOGRAPH_SIGNING_KEY (secret) where versions are registered, and
+HELIOGRAPH_VERIFY_KEY (public) where they are loaded. The signature covers the version's name, number and digest.
 """
 
 import base64
@@ -20,7 +20,7 @@ SIGNING_KEY, VERIFY_KEY = "HELIOGRAPH_SIGNING_KEY", "HELIOGRAPH_VERIFY_KEY"
 
 
 def new_keys() -> tuple[str, str]:
-    """A pair of keys: the secret one to sign with, and the one to verify with."""
+    """Generate a pair of keys: the secret signing key and the public verify key."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.generate()
@@ -28,14 +28,14 @@ def new_keys() -> tuple[str, str]:
 
 
 def signature(name: str, version: str, digest: str) -> str | None:
-    """What the environment's key says of a version, in base64; None without a key. Raises RegistryError."""
+    """Sign a version with the environment's key; return base64, or None without a key. Raises RegistryError."""
     key = signing_key()
     return None if key is None else base64.b64encode(key.sign(_signed(name, version, digest))).decode()
 
 
 def signing_key() -> "Ed25519PrivateKey | None":
-    """The environment's, if it has one. Raises RegistryError where it is none, or not the other half of the one that
-    versions are verified with.
+    """The environment's signing key, or None. Raises RegistryError for an invalid key, or one that does not match the
+    environment's verify key.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -52,9 +52,9 @@ def signing_key() -> "Ed25519PrivateKey | None":
 
 
 def verify_key(held: str = "") -> str:
-    """The key that versions must be signed with: the environment's, else ``held``; "" where none is set.
+    """The public key that signatures must match: the environment's, else ``held``; "" where none is set.
 
-    Who signs verifies too: a secret key stands for both. Raises RegistryError where it is none.
+    A signing key implies its verify key. Raises RegistryError for an invalid key.
     """
     text = os.environ.get(VERIFY_KEY, "").strip()
     if not text:
@@ -66,7 +66,7 @@ def verify_key(held: str = "") -> str:
 
 
 def check_signature(name: str, version: str, digest: str, signed: str, key: str) -> None:
-    """Raise RegistryError unless the key's other half signed that version with that digest; without a key, nothing."""
+    """Raise RegistryError unless ``signed`` is a valid signature of the version; do nothing where ``key`` is ""."""
     if not key:
         return
     from cryptography.exceptions import InvalidSignature
@@ -88,7 +88,7 @@ def check_signature(name: str, version: str, digest: str, signed: str, key: str)
 
 
 def without_signing_key(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for processes that load versions, and so have no use for the secret."""
+    """Copy an environment without the signing key, for processes that only load versions."""
     return {name: value for name, value in environment.items() if name != SIGNING_KEY}
 
 
@@ -101,7 +101,7 @@ def _signed(name: str, version: str, digest: str) -> bytes:
 
 
 def _bytes(text: str, variable: str) -> bytes:
-    """A key's 32 bytes; nothing of it is repeated in the error."""
+    """Decode a key's 32 bytes; the error message does not contain the key."""
     try:
         found = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""An endpoint whose servers are stand-ins: real keeper, real proxy, a registry in which every version is."""
+"""An endpoint whose servers are stand-ins: real supervisor, real proxy, a registry in which every version is."""
 
 import json
 from pathlib import Path

@@ -17,7 +17,7 @@ from feature_repo.push import push
 from feature_repo.store import open_store
 from models.training.artifact import save_model
 from serving.deployment import endpoint
-from serving.deployment.embedded import Embedded
+from serving.deployment.embedded import Embedded, EndpointOptions
 from serving.deployment.endpoint import Endpoint
 from serving.deployment.rollout import Rollout
 from serving.errors import RegistryError
@@ -136,7 +136,7 @@ def test_a_version_that_was_tampered_with_is_refused_and_nobody_notices(site: Si
         with pytest.raises(RegistryError, match="expected sha256"):
             site.rollout.canary("3", 10)
         with pytest.raises(RegistryError, match="expected sha256"):
-            site.target.up("3", world.store_config)
+            site.target.up("3", world.store_config, EndpointOptions())
         assert living(site.state) == before
         begun = time.monotonic()
         assert callers.shares(begun, least=20) == {"1": 1.0}

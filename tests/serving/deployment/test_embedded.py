@@ -7,9 +7,9 @@ import pytest
 
 from serving.__main__ import main
 from serving.deployment import endpoint, model_options, processes
-from serving.deployment.embedded import Embedded
+from serving.deployment.embedded import Embedded, EndpointOptions
+from serving.deployment.endpoint_processes import EndpointProcesses
 from serving.deployment.errors import DeploymentError
-from serving.deployment.machine import Machine
 from serving.deployment.proxy import Proxy
 from serving.errors import EndpointError
 from serving.settings.settings import Settings
@@ -29,7 +29,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded
 
 
 def serve(target: Embedded, tmp_path: Path, version: str = "1") -> endpoint.Endpoint:
-    return target.up(version, tmp_path / "store.yaml")
+    return target.up(version, tmp_path / "store.yaml", EndpointOptions())
 
 
 def test_out_and_back(target: Embedded, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_proxy_that_does_not_follow_leaves_the_shares_as_they_were(
 
 
 def test_sockets_in_somebody_elses_folder_are_not_used(target: Embedded, tmp_path: Path) -> None:
-    sockets = Machine(tmp_path).sockets
+    sockets = EndpointProcesses(tmp_path).sockets
     sockets.mkdir(mode=0o755)
     sockets.chmod(0o755)
     (sockets / "theirs").touch()

@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from serving.deployment import endpoint, keeper, model_options, processes
+from serving.deployment import endpoint, model_options, processes, supervisor
 from serving.deployment.endpoint import Endpoint
+from serving.deployment.endpoint_processes import EndpointProcesses
 from serving.deployment.errors import VerdictError
-from serving.deployment.machine import Machine
 from serving.errors import EndpointError, RegistryError
 from serving.settings.limits import Limits
 from serving.settings.settings import Settings
@@ -39,8 +39,8 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
         token_file: str | None = None,
         limits: Limits | None = None,
     ) -> Endpoint:
-        store = tmp_path / "store.yaml"
-        return endpoint.up(tmp_path, "nowhere", "model", version, store, port, seconds, host, token_file, limits)
+        options = endpoint.EndpointOptions(host, port, token_file, limits)
+        return endpoint.up(tmp_path, "nowhere", "model", version, tmp_path / "store.yaml", seconds, options)
 
     yield start
     endpoint.down(tmp_path)
@@ -54,10 +54,10 @@ def kill(pid: int) -> None:
 
 
 def test_up_status_down(up: Up, tmp_path: Path) -> None:
-    machine = Machine(tmp_path)
+    processes = EndpointProcesses(tmp_path)
     assert endpoint.status(tmp_path).state == "down"
     served = up()
-    assert machine.sockets.stat().st_mode & 0o077 == 0
+    assert processes.sockets.stat().st_mode & 0o077 == 0
     assert (served.version, served.url) == ("serves", f"http://127.0.0.1:{served.port}/v1/models/model:predict")
     assert endpoint.status(tmp_path) == endpoint.Status("up", served)
     assert kinds(tmp_path) == ["envoy", "supervisord", STUB]
@@ -67,7 +67,7 @@ def test_up_status_down(up: Up, tmp_path: Path) -> None:
     assert endpoint.down(tmp_path)
     assert not endpoint.down(tmp_path)
     assert endpoint.status(tmp_path).state == "down"
-    assert not machine.sockets.exists()
+    assert not processes.sockets.exists()
 
 
 def test_down_of_what_never_was(tmp_path: Path) -> None:
@@ -131,22 +131,22 @@ def test_what_is_killed_is_started_again(up: Up, tmp_path: Path, part: str) -> N
 
 def test_after_a_killed_keeper_nothing_is_left_behind(up: Up, tmp_path: Path) -> None:
     first = up()
-    kill(of(tmp_path, "keeper.conf"))
+    kill(of(tmp_path, "supervisor.conf"))
     assert kinds(tmp_path) == ["envoy", STUB]
     assert endpoint.status(tmp_path).state == "down"
     up(port=first.port)
     assert kinds(tmp_path) == ["envoy", "supervisord", STUB]
-    kill(of(tmp_path, "keeper.conf"))
+    kill(of(tmp_path, "supervisor.conf"))
     assert not endpoint.down(tmp_path)
     assert living(tmp_path) == []
-    assert not Machine(tmp_path).sockets.exists()
+    assert not EndpointProcesses(tmp_path).sockets.exists()
 
 
 def test_a_process_that_is_somebody_elses_is_never_ended(up: Up, tmp_path: Path) -> None:
     settings = up().stable.settings
     command = [sys.executable, "-c", "input()", settings]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as foreign:
-        kill(of(tmp_path, "keeper.conf"))
+        kill(of(tmp_path, "supervisor.conf"))
         endpoint.down(tmp_path)
         assert foreign.poll() is None
         foreign.communicate(b"\n")
@@ -169,7 +169,7 @@ def test_a_record_that_is_lost_is_no_obstacle(up: Up, tmp_path: Path) -> None:
 
 
 def test_a_server_that_ignores_sigterm_is_killed(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "_STOP_SECONDS", 1)
+    monkeypatch.setattr(supervisor, "_STOP_SECONDS", 1)
     up("stubborn")
     assert endpoint.down(tmp_path)
     assert living(tmp_path) == []
@@ -244,7 +244,7 @@ def test_of_several_models_the_one_that_was_served_last_is_taken(
     with pytest.raises(RegistryError, match="found model, another"):
         model_options.find(options)
     up()
-    kill(of(tmp_path, "keeper.conf"))
+    kill(of(tmp_path, "supervisor.conf"))
     assert model_options.find(options)[1] == "model"
     names[0] = "third"
     with pytest.raises(RegistryError, match="--model"):

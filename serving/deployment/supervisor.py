@@ -1,6 +1,6 @@
-"""Who starts the processes of this machine's endpoint, and starts them again when they end unasked: supervisord.
+"""Supervisor: starts the processes of an endpoint on this machine and restarts those that end (supervisord).
 
-http://supervisord.org. It is reached through a socket that only its owner may open.
+http://supervisord.org. It is controlled through a socket that only its owner may open.
 """
 
 import os
@@ -17,15 +17,15 @@ from serving.deployment.processes import await_end
 from serving.versions.signing import without_signing_key
 
 _STOP_SECONDS = 20
-"""After SIGTERM, until SIGKILL: longer than a worker's drain and its deadline."""
+"""From SIGTERM to SIGKILL; longer than a worker's drain plus its deadline."""
 _DAEMON = """[supervisord]
-pidfile = {sockets}/keeper.pid
-logfile = {folder}/keeper.log
+pidfile = {sockets}/supervisor.pid
+logfile = {folder}/supervisor.log
 logfile_maxbytes = 1MB
 logfile_backups = 1
 
 [unix_http_server]
-file = {sockets}/keeper.sock
+file = {sockets}/supervisor.sock
 chmod = 0600
 
 [rpcinterface:supervisor]
@@ -47,34 +47,34 @@ stopwaitsecs = {seconds}
 """
 
 
-class Keeper:
-    """The supervisord of one folder. Its programs outlive who started them."""
+class Supervisor:
+    """The supervisord of one folder. Its programs outlive the process that started them."""
 
     def __init__(self, folder: Path, sockets: Path) -> None:
         self._folder, self._sockets = folder, sockets
 
     def start(self) -> None:
-        """Start supervisord, without any program. Raises DeploymentError."""
+        """Start supervisord without programs. Raises DeploymentError."""
         programs = self._folder / "programs"
         programs.mkdir(exist_ok=True)
         for left in programs.glob("*.conf"):
             left.unlink()
-        configuration = self._folder / "keeper.conf"
+        configuration = self._folder / "supervisor.conf"
         places = {"folder": _escaped(self._folder), "sockets": _escaped(self._sockets)}
         configuration.write_text(_DAEMON.format(**places), encoding="utf-8")
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(configuration)]
-        # What serves callers has no use for the secret to sign with.
+        # Servers do not sign versions: keep the secret out of their environment.
         environment = without_signing_key(os.environ)
         started = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )
         if started.returncode:
-            raise DeploymentError(f"keeper: expected supervisord to start; found: {started.stderr.strip()[-300:]}")
+            raise DeploymentError(f"supervisor: expected supervisord to start; found: {started.stderr.strip()[-300:]}")
 
     def alive(self) -> bool:
-        """Whether supervisord answers."""
+        """Whether supervisord responds."""
         try:
-            return bool(self._ask("getState"))
+            return bool(self._call("getState"))
         except DeploymentError:
             return False
 
@@ -90,53 +90,53 @@ class Keeper:
             ),
             encoding="utf-8",
         )
-        self._ask("reloadConfig")
-        self._ask("addProcessGroup", name)
+        self._call("reloadConfig")
+        self._call("addProcessGroup", name)
 
     def remove(self, name: str) -> None:
-        """End a program: SIGTERM, later SIGKILL. One that is not there is no error."""
+        """Stop and remove a program: SIGTERM, later SIGKILL. An unknown program is no error."""
         if name in self.programs():
             try:
-                self._ask("stopProcess", name)
+                self._call("stopProcess", name)
             except DeploymentError as error:
                 if "NOT_RUNNING" not in str(error):
                     raise
-            self._ask("removeProcessGroup", name)
+            self._call("removeProcessGroup", name)
         self._conf(name).unlink(missing_ok=True)
 
     def programs(self) -> list[str]:
-        """The names of what is kept."""
-        return [found["name"] for found in self._ask("getAllProcessInfo")]
+        """The names of all programs."""
+        return [found["name"] for found in self._call("getAllProcessInfo")]
 
     def running(self, name: str) -> int | None:
-        """The process number of a program; None while it is away."""
-        found = self._ask("getProcessInfo", name)
+        """The process ID of a program; None while it is not running."""
+        found = self._call("getProcessInfo", name)
         return found["pid"] if found["statename"] in ("STARTING", "RUNNING") and found["pid"] else None
 
     def end(self) -> None:
-        """End every program, then supervisord itself."""
-        for name in self.programs():
-            self.remove(name)
-        pid = self._ask("getPID")
-        self._ask("shutdown")
+        """Stop every program, then supervisord itself."""
+        for program in self.programs():
+            self.remove(program)
+        pid = self._call("getPID")
+        self._call("shutdown")
         await_end(pid, _STOP_SECONDS)
 
     def _conf(self, name: str) -> Path:
         return self._folder / "programs" / f"{name}.conf"
 
-    def _ask(self, method: str, *arguments: Any) -> Any:
+    def _call(self, method: str, *arguments: Any) -> Any:
         from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
-        transport = SupervisorTransport(None, None, f"unix://{self._sockets / 'keeper.sock'}")
+        transport = SupervisorTransport(None, None, f"unix://{self._sockets / 'supervisor.sock'}")
         try:
             with ServerProxy("http://127.0.0.1", transport=transport) as server:
                 return getattr(server.supervisor, method)(*arguments)
         except Fault as error:
-            raise DeploymentError(f"keeper: expected it to do {method}; found {error.faultString}") from None
+            raise DeploymentError(f"supervisor: expected it to do {method}; found {error.faultString}") from None
         except OSError as error:
-            raise DeploymentError(f"keeper: expected it to answer; found {type(error).__name__}") from None
+            raise DeploymentError(f"supervisor: expected it to answer; found {type(error).__name__}") from None
 
 
 def _escaped(text: object) -> str:
-    """As supervisord's configuration takes it."""
+    """Escape text for supervisord's configuration."""
     return str(text).replace("%", "%%")
