@@ -1,5 +1,5 @@
-"""A Kubernetes API of one custom resource on loopback: it records what the real client sends, and answers as KServe's
-controller does (a patch is merged, a new generation becomes ready, traffic goes where the percent says)."""
+"""A Kubernetes API with one custom resource on loopback: it records what the real client sends, and acts as KServe's
+controller does (merges patches, marks a new generation ready, splits the traffic by percent)."""
 
 import json
 import threading
@@ -9,12 +9,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 _NOT_KNATIVES = {"terminationGracePeriodSeconds", "securityContext", "hostNetwork", "hostPID", "hostIPC", "hostname"}
-"""Of a pod's fields, some that Knative's webhook refuses (knative serving, pkg/apis/serving/fieldmask.go)."""
+"""Some of the pod fields that Knative's webhook refuses (knative serving, pkg/apis/serving/fieldmask.go)."""
 KIND = "/apis/serving.kserve.io/v1beta1/namespaces/heliograph/inferenceservices"
 
 
 class RecordingCluster(ThreadingHTTPServer):
-    """``requests``: (method, path, body) in order; ``service``: what it holds; ``refuse``: a status for all writes."""
+    """``requests``: (method, path, body) in order; ``service``: the resource; ``refuse``: status of all writes."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -24,7 +24,7 @@ class RecordingCluster(ThreadingHTTPServer):
         self.never_ready = False
 
     def written(self) -> list[tuple[str, str, Any]]:
-        """What changed something, or tried to."""
+        """The write requests."""
         return [request for request in self.requests if request[0] != "GET"]
 
     def kubeconfig(self) -> dict[str, Any]:
@@ -38,7 +38,7 @@ class RecordingCluster(ThreadingHTTPServer):
         }
 
     def settle(self) -> None:
-        """What the controller does after a change."""
+        """Act as the controller does after a change."""
         service = self.service
         assert service is not None
         generation = service["metadata"].get("generation", 0) + 1
@@ -94,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
-        """Nothing on the terminal."""
+        """Do not print."""
 
 
 def _merged(old: Any, new: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Callers that never stop: every answer they get is written down."""
+"""Load: callers that never stop and record every response."""
 
 import json
 import threading
@@ -14,12 +14,12 @@ import httpx
 from tests.serving.running import awaited
 
 _PAUSE = 0.01
-"""Seconds between two requests of one caller: there are two cores for everybody."""
+"""Seconds between two requests of one caller; there are only two cores."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a caller got: ``status`` 0 where the connection failed."""
+    """A response; ``status`` 0 where the connection failed."""
 
     at: float
     status: int
@@ -34,7 +34,7 @@ class Answer:
 
 
 class Load:
-    """The answers so far."""
+    """The responses so far."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
@@ -46,12 +46,12 @@ class Load:
         return [answer for answer in self.answers if answer.status != 200]
 
     def await_answer(self, version: str) -> None:
-        """Wait for one of a version that begins now."""
+        """Wait for a response from that version to a request sent from now on."""
         begun = time.monotonic()
         awaited(lambda: any(answer.version == version for answer in self.since(begun)))
 
     def shares(self, moment: float, least: int = 200) -> dict[str, float]:
-        """Which part of the answers after a moment came from which version; waits for so many."""
+        """Each version's share of the responses after a time; waits for that many."""
         awaited(lambda: len(self.since(moment)) >= least)
         found = self.since(moment)
         return {version: count / len(found) for version, count in Counter(one.version for one in found).items()}
@@ -59,7 +59,7 @@ class Load:
 
 @contextmanager
 def load(url: str, document: dict[str, Any], callers: int = 4) -> Iterator[Load]:
-    """Callers with a connection of their own each, asking one thing after another; more seldom while it fails."""
+    """Callers with one connection each that send one request after another, and back off while requests fail."""
     found, done = Load(), threading.Event()
 
     def ask() -> None:

@@ -1,4 +1,4 @@
-"""Two versions on one machine, for real: KServe, Envoy, supervisord, and callers that never stop."""
+"""Two versions on one machine with real KServe, Envoy and supervisord, under constant load."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ BACK_WITHIN = 30.0
 
 @dataclass(frozen=True)
 class Site:
-    """An endpoint of its own with three versions that passed the gate; the first is served."""
+    """An endpoint with three versions that passed the gate; the first is served."""
 
     state: Path
     registry: Registry
@@ -44,7 +44,7 @@ class Site:
     endpoint: Endpoint
 
     def worker(self, version: str) -> int:
-        """The process of a version."""
+        """The process that serves a version."""
         (found,) = [
             pid
             for pid in living(self.state)
@@ -82,7 +82,7 @@ def test_a_version_takes_its_share_then_everything_and_goes_back_and_no_request_
             callers.await_answer("2")
             assert callers.shares(time.monotonic())["2"] == pytest.approx(percent / 100, abs=0.05)
         assert versions_over_grpc(site, world) == {"1", "2"}
-        # The canary is killed: what it was at, and what comes, the other version answers.
+        # The canary is killed: the other version serves the requests in flight and the new ones.
         killed = site.worker("2")
         os.kill(killed, signal.SIGKILL)
         awaited(lambda: endpoint.status(site.state).state == "unhealthy")
@@ -96,12 +96,12 @@ def test_a_version_takes_its_share_then_everything_and_goes_back_and_no_request_
         assert callers.shares(time.monotonic()) == {"1": 1.0}
         assert site.registry.champion(world.name) == "1"
     assert callers.failed() == []
-    # Both versions have vectors of their own in the store.
+    # Each version has its own vectors in the store.
     assert not any(prediction["member_cold"] for answer in callers.answers for prediction in answer.predictions)
 
 
 def bundle_of(site: Site, world: World, version: str) -> str:
-    """Where the registry keeps a version's files."""
+    """The folder with a version's files in the registry."""
     client = MlflowClient(site.registry.tracking_uri, site.registry.tracking_uri)
     return client.get_model_version_download_uri(world.name, version).removeprefix("file://")
 

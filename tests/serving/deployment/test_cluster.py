@@ -1,4 +1,4 @@
-"""KServe's own client against an API server that records what it is sent."""
+"""KServe's client against an API server that records what it receives."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -42,7 +42,7 @@ def limits(body: dict) -> str:
 
 
 def sent(server: RecordingCluster) -> list[tuple[str, str, str | None, int]]:
-    """(method, path, version, percent) of every change; no version where the share alone is changed."""
+    """(method, path, version, percent) of every change; version None where only the share changes."""
     return [
         (
             method,
@@ -121,7 +121,7 @@ def test_a_canary_is_rolled_back(cluster: Cluster, server: RecordingCluster) -> 
     assert cluster.rollback() == "2"
     assert sent(server)[-1] == ("PATCH", SERVICE, None, 0)
     with pytest.raises(DeploymentError, match="expected a canary; found a version with 0 %"):
-        cluster.promote("2")  # what was rolled back is not there to be promoted
+        cluster.promote("2")  # a rolled-back version cannot be promoted
 
 
 @pytest.mark.parametrize(

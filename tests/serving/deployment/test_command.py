@@ -1,4 +1,4 @@
-"""``python -m serving`` for a cluster: which registry its pods ask, and what they take in."""
+"""``python -m serving`` for a cluster: the registry and the limits of its pods."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ ONE = ["--model", "tiny", "--version", "1"]
 
 @pytest.fixture(autouse=True)
 def digests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the registry at SERVER knows."""
+    """The registry at SERVER."""
     monkeypatch.setattr(Registry, "digest", lambda self, name, version: f"digest of {name} {version}")
 
 

@@ -1,4 +1,4 @@
-"""The container's entry, with a real registry and a real server process."""
+"""The container's entry point, with a real registry and a real server process."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The target of one machine, with stand-ins for the servers: shares, refusals, and what a failure leaves."""
+"""The embedded target with stub servers: shares, refusals, and the result of a failed change."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_out_and_back(target: Embedded, tmp_path: Path) -> None:
     assert found is not None
     assert (found.version, found.previous, found.url) == ("1", None, served.url)
     with pytest.raises(DeploymentError, match="expected a canary or a previous version"):
-        target.rollback()  # what was taken back does not come back
+        target.rollback()  # a rolled-back version does not come back
 
 
 def test_every_worker_is_told_what_its_bundle_must_be(target: Embedded, tmp_path: Path) -> None:

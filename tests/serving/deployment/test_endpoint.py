@@ -48,7 +48,7 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
 
 
 def kill(pid: int) -> None:
-    process = psutil.Process(pid)  # before it is gone
+    process = psutil.Process(pid)  # while it exists
     process.kill()
     psutil.wait_procs([process], timeout=10)
 
@@ -227,7 +227,7 @@ def test_a_canary_is_beside_what_is_served_and_else_beside_the_champion(up: Up, 
     FakeRegistry.champions["model"] = "1"
     begun = canary(tmp_path, "2")
     assert [(one.version, one.percent) for one in begun.workers] == [("1", 80), ("2", 20)]
-    assert canary(tmp_path, "2") == begun  # a step that is tried again
+    assert canary(tmp_path, "2") == begun  # repeating a step
     with pytest.raises(VerdictError, match="found 'hold'"):
         canary(tmp_path, "held")
     assert endpoint.status(tmp_path) == endpoint.Status("up", begun)
@@ -261,7 +261,7 @@ def test_a_canary_that_may_not_be_changes_nothing(up: Up, tmp_path: Path) -> Non
     FakeRegistry.champions["model"] = "1"
     with pytest.raises(VerdictError, match="AUC fell"):
         canary(tmp_path, "held")
-    assert endpoint.status(tmp_path).state == "down"  # nor was the champion put up for it
+    assert endpoint.status(tmp_path).state == "down"  # and the champion was not started
     served = up("3")
     with pytest.raises(EndpointError, match="expected the champion, version 1, to be served; found version 3"):
         canary(tmp_path, "2")

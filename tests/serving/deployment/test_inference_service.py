@@ -41,7 +41,7 @@ def test_secrets_are_referred_to_and_never_written() -> None:
 
 
 def test_every_field_is_one_that_the_sdk_knows() -> None:
-    """KServe's classes refuse a field that they do not have; what they hold comes back from the YAML."""
+    """KServe's classes refuse unknown fields, and read the YAML back unchanged."""
     service = inference_service(Deployment("tiny", "1"))
     assert isinstance(service, V1beta1InferenceService)
     assert set(written(Deployment("tiny", "1"))["spec"]["predictor"]) <= set(

@@ -1,4 +1,4 @@
-"""What the gate lets out, and what it does not, whatever the target."""
+"""Rollout: which versions may serve, on any target."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.serving.stubbed import FakeRegistry
 
 
 class FakeTarget:
-    """Remembers what it was told; ``share`` is the version that has one."""
+    """A target that records its calls; ``share``: the canary's version."""
 
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
@@ -64,7 +64,7 @@ def test_a_promotion_that_was_cut_off_is_finished(
         broken.setattr(FakeRegistry, "promote", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             rollout.promote()
-    target.share = None  # it has everything by now
+    target.share = None  # it has all traffic now
     assert rollout.promote("2") == "2"
     assert FakeRegistry.champions == {"model": "2"}
 
@@ -86,7 +86,7 @@ def test_without_a_candidate_one_has_to_be_named(
 def test_what_the_gate_holds_gets_no_traffic(rollout: Rollout, target: FakeTarget, version: str, found: str) -> None:
     with pytest.raises(VerdictError, match=found):
         rollout.canary(version, 10)
-    target.share = version  # brought there by somebody else
+    target.share = version  # started by somebody else
     with pytest.raises(VerdictError, match=found):
         rollout.promote()
     assert target.told == []
@@ -100,7 +100,7 @@ def test_a_verdict_against_another_champion_begins_no_canary(rollout: Rollout, t
     assert target.told == []
     assert rollout.canary("against-1", 10) == "against-1"
     FakeRegistry.champions["model"] = "9"  # meanwhile
-    assert rollout.promote() == "against-1"  # what is under way goes on
+    assert rollout.promote() == "against-1"  # a canary in progress continues
 
 
 def test_the_champion_itself_and_a_product_without_one_are_no_obstacle(rollout: Rollout, target: FakeTarget) -> None:

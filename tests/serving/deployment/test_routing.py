@@ -1,4 +1,4 @@
-"""What Envoy is told, tried on a real one in front of a server of this test's."""
+"""Envoy's configuration, with a real Envoy in front of a test server."""
 
 import json
 import socket
@@ -20,7 +20,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0
 
 
 class Paths(BaseHTTPRequestHandler):
-    """Answers everything, and remembers what it was asked for."""
+    """Responds to every request and records its path."""
 
     asked: list[str]
 
@@ -33,12 +33,12 @@ class Paths(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815
 
     def log_message(self, *arguments: object) -> None:
-        """Nothing."""
+        """Do not log."""
 
 
 @pytest.fixture
 def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Of an Envoy; the server behind it speaks HTTP alone, so that gRPC of the protocol finds nobody."""
+    """The port of an Envoy; the server behind it speaks HTTP only, so that no gRPC host is healthy."""
     monkeypatch.setattr(Paths, "asked", [], raising=False)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Paths)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -55,7 +55,7 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def call(port: int, path: bytes) -> None:
-    """A gRPC call of a path, until it is answered with headers, or the connection is closed."""
+    """Call a gRPC path; wait for headers or the end of the connection."""
     pairs = {b":method": b"POST", b":scheme": b"http", b":path": path, b":authority": b"a", b"te": b"trailers"}
     pairs |= {b"content-type": b"application/grpc"}
     content = b"".join(b"\x00" + bytes([len(name)]) + name + bytes([len(text)]) + text for name, text in pairs.items())
@@ -75,7 +75,7 @@ def test_grpc_paths_that_are_not_the_protocols_reach_no_worker(port: int) -> Non
         call(port, path)
     assert set(Paths.asked) <= {"/v2/health/ready"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-        assert client.get("/v2/health/live").status_code == 200  # Envoy and the worker are well
+        assert client.get("/v2/health/live").status_code == 200  # Envoy and the worker still respond
 
 
 def test_whatever_never_ends_is_ended(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.serving.world import World
 
 
 class Watched(Scorer):
-    """A scorer that tells how many slates each pass had, and waits in it while its gate is closed."""
+    """A scorer that records the number of slates of each pass, and blocks while its gate is closed."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -35,7 +35,7 @@ def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def slates(scorer: Scorer, sizes: Sequence[int]) -> list[SlateInputs]:
-    """Slates of these sizes with made-up vectors; every other member is cold, and some items are."""
+    """Slates of these sizes with random vectors; every other member and some items are cold."""
     random = np.random.default_rng(0)
     made = []
     for number, size in enumerate(sizes):
@@ -122,7 +122,7 @@ def test_others_wait_until_no_slate_is_in_a_pass_or_for_a_while(folder: Path) ->
         scored = asyncio.ensure_future(batching.logits(slate))
         await asyncio.sleep(0)
         quiet.append(batching._quiet.is_set())
-        await asyncio.wait_for(asyncio.to_thread(batching.await_quiet), 20)  # though the pass goes on
+        await asyncio.wait_for(asyncio.to_thread(batching.await_quiet), 20)  # although the pass is still running
         scorer.gate.set()
         await scored
         await asyncio.sleep(0)

@@ -34,7 +34,7 @@ Removal = Callable[["Slate", Reason], SlateInputs]
 
 
 class Slate:
-    """A member and all items, as the store knows them."""
+    """A member and all items, as the store holds them."""
 
     def __init__(self, service: RankingService, member: int, items: list[int], time: int) -> None:
         self.service = service
@@ -69,7 +69,7 @@ def reasons(service: RankingService, slate: Slate) -> list[list[Reason]]:
 
 
 def without_activity(slate: Slate, reason: Reason) -> SlateInputs:
-    """The state of a member who has not done it."""
+    """The features of a member without the activity."""
     member = slate.state.member
     assert member is not None
     moments = np.array([np.datetime64(reason.what["time"][:19], "us").astype(np.int64)])
@@ -85,7 +85,7 @@ def without_activity(slate: Slate, reason: Reason) -> SlateInputs:
 
 
 def without_neighbour(slate: Slate, reason: Reason) -> SlateInputs:
-    """The state of a member near whom it is not: its hashed key is nowhere among those of its type."""
+    """The features of a member without the neighbor: its hashed key is in none of its type's slots."""
     ranker, member = slate.service.scorer.ranker, slate.state.member
     assert member is not None
     node, key = reason.what["node"], reason.what["key"]
@@ -180,7 +180,7 @@ def test_what_a_model_does_not_read_is_no_reason(change: dict[str, bool], world:
 
 
 def pushed(folder: Path, as_of: int) -> OnlineFeatures:
-    """The vectors of a busy member and of all items, as the store hands them out."""
+    """The vectors of an active member and of all items, as the store returns them."""
     members, items = (parquet.read_table(folder / f"{side}.parquet").to_pandas() for side in ("member", "item"))
     row = members.iloc[0]
     columns = {name: row[name] for name in ("activity_tokens", "activity_times", "activity_edges", "activity_keys")}

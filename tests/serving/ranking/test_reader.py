@@ -25,12 +25,12 @@ async def _read(config: Path, spec: Spec, request: RankingRequest) -> OnlineFeat
 
 
 def counters(state: OnlineFeatures, place: int) -> dict[str, float]:
-    """One candidate's; what is read once holds for all."""
+    """One candidate's counters; a value read once holds for all candidates."""
     return {name: float(values[place if len(values) > 1 else 0]) for name, values in state.counters.items()}
 
 
 def last_state(world: World, counter: str, keys: dict[str, object]) -> dict[str, np.ndarray]:
-    """The counter's last row, out of the table itself."""
+    """The counter's last row, read from the table."""
     frame = pd.read_parquet(world.state.parent / "tables" / f"{counter_table(counter)}.parquet")
     for key in plan_of(world.spec, counter).keys:
         frame = frame[frame[key] == keys[key]]
@@ -76,7 +76,7 @@ def test_unknown_keys_have_no_vectors_and_counters_of_nothing(world: World) -> N
 
 
 def test_a_request_sees_nothing_of_its_own_time_or_later(world: World) -> None:
-    """Vectors hold from ``as_of`` on; a request at that very moment is too early for them."""
+    """Vectors are visible after ``as_of``; a request at exactly that time does not see them."""
     member, item = world.keys("member")[2], world.keys("item")[0]
     state = read(world, RankingRequest(member, (item,), "push", world.as_of))
     assert state.member is None

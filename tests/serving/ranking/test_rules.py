@@ -100,9 +100,9 @@ def test_no_creator_has_more_than_its_share_in_front(slate: Slate, most: int) ->
     assert max(Counter(creators[place] for place in head if creators[place]).values(), default=0) <= most
     assert all(named[creators[place]] > most for place in tail)
     rank = {place: number for number, place in enumerate(order.tolist())}
-    for part in (head, tail):  # within each, the order of the scores
+    for part in (head, tail):  # within each, by score
         assert [rank[place] for place in part] == sorted(rank[place] for place in part)
-    for creator in named:  # a creator's own items never change places
+    for creator in named:  # items of one creator keep their order
         assert [rank[p] for p in found.tolist() if creators[p] == creator] == sorted(
             rank[p] for p in found.tolist() if creators[p] == creator
         )

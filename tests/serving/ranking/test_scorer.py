@@ -30,7 +30,7 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
 
 
 def inputs(member: int, items: list[int], time: int = AS_OF) -> SlateInputs:
-    """What is asked of nodes, by index, as of AS_OF; -1 is unknown."""
+    """The model's inputs for nodes, by index, as of AS_OF; -1 = unknown."""
     encoded, sampler, at = encode_graph(MODEL.encoding, MODEL.schema, GRAPH), Sampler(GRAPH), torch.tensor([AS_OF])
     activities = sampler.activities(torch.tensor([member]), at, MODEL.ranker.config.activities)
     with torch.no_grad():

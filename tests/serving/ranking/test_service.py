@@ -22,7 +22,7 @@ REQUEST = RankingRequest(1, (10, 11, 12), "push", 1_768_892_400_000_000, {"devic
 
 
 class NoReader:
-    """The states of these tests are made, not read."""
+    """A reader that must not be called: the tests build the features themselves."""
 
     async def read(self, request: RankingRequest) -> OnlineFeatures:
         raise AssertionError
@@ -175,7 +175,7 @@ def test_a_creators_further_items_go_behind_those_of_others(
 
 
 def test_an_answer_explains_its_order(scorer: Scorer, state: OnlineFeatures, member: MemberVectors) -> None:
-    """All rules at once: sorted by what is shown of each item, the request's order is the answer's."""
+    """With all rules on, sorting the items by what the response shows of each gives the response's order."""
     best = ranked(scorer, state).items[0]
     rest = scorer.activities - 1
     acted = replace(

@@ -1,4 +1,4 @@
-"""The trace is made from two slates of three candidates, and must know nothing of these sizes."""
+"""The traced decoder: traced with two slates of three candidates, it must work for all sizes."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ RANKER = MODEL.ranker
 
 
 def slates(number: int, candidates: int, seen: float) -> list[Tensor]:
-    """Arguments of ``Ranker.decode``: known and unknown members and items side by side, a share of activities seen."""
+    """Inputs of the decoder: known and unknown members and items, and partly masked activities."""
     dice = torch.Generator().manual_seed(100 * number + candidates)
     encoded, sampler = encode_graph(MODEL.encoding, MODEL.schema, GRAPH), Sampler(GRAPH)
 
@@ -51,7 +51,7 @@ def slates(number: int, candidates: int, seen: float) -> list[Tensor]:
 
 @pytest.fixture(scope="module")
 def trace() -> Callable[..., Tensor]:
-    """One for all sizes: what it learns of one must not spoil the next."""
+    """One trace for all sizes: what torch specializes for one size must not break the next."""
     return traced(RANKER, slates(2, 3, seen=1.0))
 
 

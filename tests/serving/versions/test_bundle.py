@@ -79,7 +79,7 @@ def pipe(folder: Path) -> None:
 
 
 def restated(folder: Path) -> None:
-    """Every digest in the folder is right again."""
+    """Make every digest in the folder match again."""
     (folder / "spec.json").write_text("{}", encoding="utf-8")
     manifest = folder / module.MANIFEST
     document = json.loads(manifest.read_bytes())
@@ -110,7 +110,7 @@ def test_only_what_was_registered_is_read(artifact: Path, tmp_path: Path, harm: 
     harm(folder)
     with pytest.raises(RegistryError):
         read_bundle(folder, digest)
-    if harm is not restated:  # which needs no more than the folder: the digest elsewhere finds it
+    if harm is not restated:  # that one is only found with the digest kept elsewhere
         with pytest.raises(RegistryError):
             verify_bundle(folder)
 

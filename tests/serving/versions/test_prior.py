@@ -26,7 +26,7 @@ def test_rates_are_smoothed_of_the_train_window_and_of_the_rows_that_a_task_is_d
     overall = 10 / 40
     expected = [(10 + 20 * overall) / 40, (20 * overall) / 40, overall]
     np.testing.assert_allclose(found["click"], expected)
-    np.testing.assert_allclose(found["dwell"], [1.0, 1.0, 1.0])  # only clicked rows count: all of them dwelt
+    np.testing.assert_allclose(found["dwell"], [1.0, 1.0, 1.0])  # only clicked rows count, and all have the label
 
 
 def test_nothing_shown_is_no_error(tmp_path: Path) -> None:

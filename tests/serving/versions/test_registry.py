@@ -27,7 +27,7 @@ def bundle(world: World) -> Path:
 
 @contextmanager
 def killed_at(step: str) -> Iterator[None]:
-    """KeyboardInterrupt when the client comes to that call: like a kill, it is no Exception."""
+    """Raise KeyboardInterrupt at that call of the client: like a kill, it is not an Exception."""
 
     def kill(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -111,7 +111,7 @@ def test_promotions_are_numbered_and_what_was_taken_back_does_not_count(registry
     versions = [registry.log_version("run", bundle, {BEST: "1"} if number else {}) for number in range(5)]
     for version in versions[:4]:
         registry.promote("run", version)
-        registry.promote("run", version)  # once more changes nothing
+        registry.promote("run", version)  # repeating it changes nothing
     assert registry.promoted("run", 9) == ["4", "1", "3", "2"]  # the champion, the best so far, the latest
     assert registry.promoted("run", 3) == ["4", "1", "3"]
     registry.promote("run", "3")  # a rollback
@@ -131,7 +131,7 @@ def test_a_champion_of_an_older_release_counts_as_promoted(registry: Registry, b
 
 @pytest.mark.parametrize("kind", ["file", "loop", "nowhere", "folder", "gone"])
 def test_artifacts_that_are_links_or_gone_are_refused(tmp_path: Path, bundle: Path, kind: str) -> None:
-    """In a folder with percent signs, spaces and question marks, which the registry keeps to."""
+    """A state folder whose name has percent signs, spaces and question marks works."""
     state = tmp_path / "a%20b #é?"
     registry = Registry(sqlite_address(state / "mlflow" / "mlflow.db"))
     version = registry.log_version("walk", bundle)

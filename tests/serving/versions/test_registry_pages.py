@@ -1,4 +1,4 @@
-"""A registry with more models and versions than MLflow answers at once."""
+"""A registry with more models and versions than one page of an MLflow search."""
 
 import re
 import threading
@@ -13,12 +13,12 @@ from werkzeug.serving import make_server
 from serving.versions.registry import Registry
 
 NAMES = sorted([*(f"model-{number:03}" for number in range(105)), "o'brien", 'the "best"'])
-"""A page of a hundred, and a rest."""
+"""A page of one hundred, and some more."""
 
 
 @contextmanager
 def mlflow_server(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """MLflow's own server over the database, in a thread; gives its address."""
+    """Run MLflow's server over the database; yield its address."""
     monkeypatch.setenv("_MLFLOW_SERVER_FILE_STORE", database)
     monkeypatch.setenv("_MLFLOW_SERVER_REGISTRY_STORE", database)
     monkeypatch.setattr("mlflow.server.handlers._tracking_store", None)
@@ -58,7 +58,7 @@ def test_every_model_is_seen_on_a_server(database: str, monkeypatch: pytest.Monk
 
 
 def test_every_version_is_seen(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow answers ten thousand versions at once: here five."""
+    """MLflow returns up to ten thousand versions per page: here five."""
     search = MlflowClient.search_model_versions
     monkeypatch.setattr(
         MlflowClient, "search_model_versions", lambda *given, **named: search(*given, max_results=5, **named)
@@ -75,7 +75,7 @@ def test_a_name_may_hold_a_quote(name: str, database: str) -> None:
 
 
 def test_no_search_of_the_tree_stops_at_a_page() -> None:
-    """A search that is not paged through says itself how much it wants."""
+    """Every search either reads all pages or sets max_results."""
     root = Path(__file__).resolve().parents[3]
     calls = [
         (path.name, call)

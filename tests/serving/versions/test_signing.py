@@ -1,4 +1,4 @@
-"""Who registered a version: signed with a key of the environment, verified at every load."""
+"""Signatures: made with a key of the environment, verified at every load."""
 
 import shutil
 import subprocess
@@ -55,7 +55,7 @@ def test_a_version_is_signed_where_it_is_registered_and_verified_where_it_is_loa
     monkeypatch.delenv(VERIFY_KEY)
     (folder / SIGNATURE).write_text("AAAA", encoding="utf-8")
     with pytest.raises(RegistryError, match="expected a signature of its name"):
-        verified(given)  # the key of the settings
+        verified(given)  # with the key from the settings
     (folder / SIGNATURE).unlink()
     with pytest.raises(RegistryError, match=r"found none\. Sign it where"):
         verified(given)
@@ -64,7 +64,7 @@ def test_a_version_is_signed_where_it_is_registered_and_verified_where_it_is_loa
 
 @pytest.mark.usefixtures("signing")
 def test_a_bundle_that_was_made_anew_with_right_digests_is_refused(world: World, tmp_path: Path) -> None:
-    """Whoever may write everything, settings included, still has no key."""
+    """An attacker who may write everything, settings included, still has no signing key."""
     registry = Registry(world.tracking_uri)
     name = "made-anew"
     folder = registry.download(name, registry.log_version(name, world.state.parent / "bundle"), tmp_path / "bundle")
