@@ -1,9 +1,9 @@
-"""Seeds per second of training, alone and beside one busy process of the same niceness.
+"""Training throughput (seeds/s) on an idle machine and next to one busy process of the same niceness.
 
-The default model is trained on a made-up graph. Beside one busy process the fair share of what is reached alone is
-(cores - 1 / 2) / cores: the busy process halves one core. The peer in the same run is the same training whose threads
-do not give way (``models.spinning``). Both take many short turns in one process: the machine's speed changes by a tenth
-within a minute, and from process to process.
+The default model is trained on a random graph. Next to one busy process, the fair share of the idle throughput is
+(cores - 1/2) / cores: the busy process takes half of one core. The peer is the same training without the spin control
+of ``models.spinning``. Both take many short turns in one process, because the machine's speed varies by 10 % within a
+minute and between processes.
 
     python -m benchmarks.contention [--rounds 20] [--seconds 2]
 """
@@ -22,16 +22,16 @@ from models.cpus import usable_cpus
 from models.spinning import giving_way
 
 FAIR = 0.6
-"""Bar: of the fair share, beside one busy process."""
+"""Bar: share of the fair share reached next to one busy process."""
 ALONE = 0.95
-"""Bar: of what threads that do not give way reach alone."""
+"""Bar: share of the peer's throughput on an idle machine."""
 KINDS = ("ours", "defaults")
 _MEMBERS, _ITEMS, _IMPRESSIONS = 2_000, 1_000, 40_000
 _BUSY = "while True: pass"
 
 
 class Trainer:
-    """A training process: it trains for some seconds when it is told to, and answers seeds per second."""
+    """A process that trains for a given time on request and returns seeds per second."""
 
     def __init__(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in _OPENMP}
@@ -46,7 +46,7 @@ class Trainer:
         self._answer()
 
     def train(self, kind: str, seconds: float) -> float:
-        """Seeds per second over at least ``seconds``."""
+        """Train for at least ``seconds``; return seeds per second."""
         assert self._process.stdin is not None
         print(kind, seconds, file=self._process.stdin, flush=True)
         return float(self._answer())
@@ -68,7 +68,7 @@ _OPENMP = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_PROC_BIN
 
 
 def work() -> None:
-    """The training process: a line of kind and seconds in, a line of seeds per second out."""
+    """Run the training process: read lines of kind and seconds, write lines of seeds per second."""
     import torch
 
     from models.graph.fakes import fake_graph
@@ -105,7 +105,7 @@ def work() -> None:
 
 @contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """So many processes that do nothing but use a core."""
+    """Run ``count`` processes that each keep a core busy."""
     with ExitStack() as stack:
         for _ in range(processes):
             process = subprocess.Popen([sys.executable, "-c", _BUSY])
@@ -115,7 +115,7 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
-    """Seeds per second of threads that give way (``ours``) or not (``defaults``), alone and beside one busy process."""
+    """Seeds per second with the spin control (``ours``) and without (``defaults``), idle and next to a busy process."""
     found: dict[str, list[float]] = {}
     trainer = Trainer()
     try:
@@ -130,7 +130,7 @@ def measure(rounds: int, seconds: float) -> dict[str, list[float]]:
 
 
 def main() -> int:
-    """Measure, print; 1 where a bar does not hold."""
+    """Measure and print; return 1 where a bar does not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20, help="turns of every setting")
     parser.add_argument("--seconds", type=float, default=2.0, help="of training a turn")

@@ -1,18 +1,18 @@
-"""The endpoint under load: ``python -m benchmarks.endpoint [--quick]``; some four minutes, or one and a half.
+"""The endpoint under load: ``python -m benchmarks.endpoint [--quick]``; about four minutes, or one and a half.
 
-A redis-server and the KServe server of the benchmark's own (one worker, asked without the proxy of ``up``), the
-simulated network's default model with fresh weights, 100 candidates a request, everything on this machine: load, store
-and server share its cores. ``make redis load`` installs what it needs.
+Setup: a private redis-server, one KServe worker (without the proxy of ``up``), the simulated network's default model
+with random weights, 100 candidates per request. Load generator, store and server share this machine's cores.
+``make redis load`` installs the tools.
 
-1. Speed: wrk, 8 connections that ask again as soon as they are answered (latency and throughput are then one figure:
-   8 requests are always at work); the same 8 connections with a pause at random before each request, so long that less
-   than half of that is asked (latency of a server that is not saturated); the naive build
-   (``benchmarks.naive_endpoint``), 8 connections too. Both answer one slate first, and must agree.
-2. Overload: h2load at twice the throughput of 1. Every answer counts; memory is read each second.
-3. Faults under load (``benchmarks.endpoint_faults``): Redis killed, a version tampered with, the worker killed; asked
-   through the proxy.
+1. Speed: wrk with 8 connections in a closed loop (8 requests are always in flight, so latency determines throughput);
+   the same 8 connections with a random pause before each request, at less than half of that load (latency of a server
+   that is not saturated); the naive implementation (``benchmarks.naive_endpoint``), also with 8 connections. Both must
+   first return the same slate.
+2. Overload: h2load at twice the throughput of 1. Every response counts; memory is read every second.
+3. Faults under load (``benchmarks.endpoint_faults``), through the proxy: Redis killed, a version tampered with, the
+   worker killed.
 
-The bars stand at the end, each true or false; sections that were left out have none.
+The bars are printed at the end, each true or false; sections that were skipped have none.
 """
 
 import argparse
@@ -46,7 +46,7 @@ _START_SECONDS = 90.0
 
 @contextmanager
 def server(world: ServedWorld, folder: Path, naive: bool = False) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A server of the champion, ready: its address and its process."""
+    """Run a server of the champion; yield its address and process once it is ready."""
     folder.mkdir()
     start = ["-c", _NAIVE] if naive else RUNTIME
     with server_process(world, folder, Limits(), start=start) as started:
@@ -58,7 +58,7 @@ def server(world: ServedWorld, folder: Path, naive: bool = False) -> Iterator[tu
 
 
 def answers(url: str) -> bool:
-    """Whether a GET is answered with 200."""
+    """Whether a GET returns 200."""
     try:
         return httpx.get(url, timeout=2, trust_env=False).status_code == 200
     except httpx.TransportError:
@@ -66,7 +66,7 @@ def answers(url: str) -> bool:
 
 
 def came_true(condition: Callable[[], Any], seconds: float) -> float:
-    """Seconds until the condition held; infinite where it did not in time."""
+    """Seconds until the condition holds; infinity where it does not in time."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds:
         if condition():
@@ -76,7 +76,7 @@ def came_true(condition: Callable[[], Any], seconds: float) -> float:
 
 
 def first_slate(world: ServedWorld, address: str) -> dict[Any, dict[str, float]]:
-    """Probabilities by item, asked at a fixed moment."""
+    """Probabilities by item, requested for a fixed time."""
     asked: Any = document(world)
     asked["instances"][0]["context"]["time"] = "2026-11-01T12:00:00+00:00"
     answer = httpx.post(f"http://{address}/v1/models/{world.name}:predict", json=asked, timeout=60, trust_env=False)
@@ -85,7 +85,7 @@ def first_slate(world: ServedWorld, address: str) -> dict[Any, dict[str, float]]
 
 
 def agree(ours: dict[Any, dict[str, float]], theirs: dict[Any, dict[str, float]]) -> None:
-    """Raise where two answers differ."""
+    """Raise where two responses differ."""
     for item, chances in ours.items():
         for task, chance in chances.items():
             if abs(chance - theirs[item][task]) > 1e-5:
@@ -95,7 +95,7 @@ def agree(ours: dict[Any, dict[str, float]], theirs: dict[Any, dict[str, float]]
 
 
 def speed(world: ServedWorld, address: str, process: int, folder: Path, seconds: float) -> dict[str, float]:
-    """Section 1."""
+    """Measure section 1, speed."""
     ask(world, address, 3)  # warm
     before = _processor_seconds(process)
     ours = ask(world, address, seconds)
@@ -128,7 +128,7 @@ def _processor_seconds(process: int) -> float:
 
 
 def overload(world: ServedWorld, address: str, process: int, rate: float, seconds: float) -> dict[str, float]:
-    """Section 2: at ``rate`` requests a second."""
+    """Measure section 2, overload with ``rate`` requests per second."""
     resident: list[float] = []
     over = threading.Event()
     watched = psutil.Process(process)
@@ -167,7 +167,7 @@ def _in_time(world: ServedWorld, address: str, milliseconds: float = 40.0) -> bo
 
 
 def bars(found: Mapping[str, float]) -> dict[str, bool]:
-    """What was asked for, by what was found."""
+    """Compare the figures with the bars."""
     asked = {
         "p50_ms": 15.0,
         "p99_ms": 40.0,

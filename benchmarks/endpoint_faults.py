@@ -1,9 +1,9 @@
-"""What happens to callers while Redis, a version or the worker breaks: the endpoint as ``up`` starts it, under load.
+"""What callers see while Redis, a version or the worker fails: the endpoint as ``up`` starts it, under load.
 
-Promised (docs/serving.md): without Redis every slate is answered, by popularity and flagged, and by the model again
-once Redis is back; a version that was tampered with is refused and nobody notices; while the worker is away callers are
-told to come back (503, Retry-After) until its supervisor has started it again. wrk asks all the time; beside it one
-caller looks into the answers.
+Promises (docs/serving.md): without Redis, slates are ranked by popularity and flagged, and by the model again once
+Redis is back; a version that was tampered with is refused without an effect on callers; while the worker is down,
+callers get 503 with Retry-After until the supervisor has restarted it. wrk generates load all the time; one further
+caller inspects the responses.
 """
 
 import threading
@@ -30,18 +30,18 @@ _BACK_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer as a caller sees it."""
+    """One response as a caller sees it."""
 
     moment: float
-    """``time.monotonic()``, when it had come."""
+    """``time.monotonic()`` of its arrival."""
     status: int
-    """0 where the connection was refused or broken."""
+    """HTTP status; 0 where the connection was refused or broke."""
     fallback: bool
     retry_after: str | None
 
 
 class Caller(threading.Thread):
-    """Asks again and again, until it is told to stop."""
+    """Sends requests until it is stopped."""
 
     def __init__(self, world: ServedWorld, address: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Caller(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Ask."""
+        """Send requests."""
         with httpx.Client(timeout=30, trust_env=False) as client:
             while not self._over.wait(0.02):
                 try:
@@ -66,7 +66,7 @@ class Caller(threading.Thread):
                 self.answers.append(Answer(time.monotonic(), answer.status_code, fallback, after))
 
     def await_answer(self, like: Callable[[Answer], bool]) -> float:
-        """Seconds until the next answer of that kind. Raises SystemExit where none comes."""
+        """Seconds until the next response of that kind. Raises SystemExit where there is none."""
         begin, known = time.monotonic(), len(self.answers)
         while time.monotonic() - begin < _BACK_SECONDS:
             for answer in self.answers[known:]:
@@ -76,13 +76,13 @@ class Caller(threading.Thread):
         raise SystemExit(f"a fault: expected another answer within {_BACK_SECONDS:g} s; found {self.answers[-1]}")
 
     def stop(self) -> None:
-        """Until the last answer."""
+        """Stop after the current response."""
         self._over.set()
         self.join()
 
 
 def faults(folder: Path, seconds: float) -> dict[str, float]:
-    """Everything that breaks, one after the other, ``seconds`` of load around each. The folder is made."""
+    """Cause the faults one after another, with ``seconds`` of load around each; ``folder`` is created."""
     (folder / "world").mkdir(parents=True)
     store = RedisServer(folder / "redis")
     try:
@@ -154,7 +154,7 @@ def _without_worker(world: ServedWorld, endpoint: Endpoint, seconds: float) -> d
 
 @contextmanager
 def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[tuple[Caller, Counter[int]]]:
-    """Load while the block runs, and at least ``seconds``; it counts the answers by status afterwards."""
+    """Generate load while the block runs, for at least ``seconds``; count responses by status."""
     address, load = f"127.0.0.1:{endpoint.port}", Counter[int]()
     begin, over = time.monotonic(), threading.Event()
 
@@ -176,6 +176,6 @@ def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[
 
 
 def _others(caller: Caller, load: Counter[int], *expected: int) -> int:
-    """Answers of another status, of the load and of the caller."""
+    """Responses with any other status, of the load and of the caller."""
     asked = sum(answer.status not in expected for answer in caller.answers)
     return asked + sum(count for status, count in load.items() if status not in expected)

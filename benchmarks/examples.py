@@ -1,6 +1,6 @@
 """The examples of the pages, taken out and run: every fenced block of README, SECURITY.md and docs, by its language.
 
-A block that cannot be run here says why in the line before it: ``<!-- not run: reason -->``.
+A block that cannot run here states the reason in the line before it: ``<!-- not run: reason -->``.
 """
 
 import ast
@@ -21,15 +21,15 @@ import yaml
 from benchmarks.served_world import ROOT
 
 NOT_EXAMPLES = ("mermaid", "text")
-"""Languages of pictures."""
+"""Languages of diagrams."""
 _FENCE = re.compile(r"^(`{3,}|~{3,})\s*([\w+-]*)[^`]*$")
 _MARK = re.compile(r"<!--\s*not run:\s*(.*?)\s*-->")
-# The caller's curl as a page has it, but a refusal is an error, and a proxy of the environment is not for this machine.
+# curl as on the page, but an HTTP error is a failure, and the environment's proxy is not used.
 _CURL = '#!/bin/sh\nexec {curl} --fail-with-body --noproxy "*" "$@"\n'
 
 
 class ExampleError(Exception):
-    """Raised for an example that does not do what its page says; the message says where it stands."""
+    """Raised for an example that does not work; the message names its page and line."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Example:
     """One fenced block."""
 
     page: str
-    """Relative to the repository's root."""
+    """Path relative to the repository's root."""
     line: int
-    """Of the fence, from 1."""
+    """Line of the fence, from 1."""
     language: str
     text: str
     reason: str
-    """Why it is not run; "" = it is."""
+    """Why it is not run; "" = it is run."""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -51,21 +51,21 @@ class Example:
 
 @dataclass(frozen=True)
 class Place:
-    """What examples find: a folder to run in, an endpoint, and names that Python examples take as given."""
+    """The environment of the examples: a working folder, an endpoint, and names that Python examples may use."""
 
     folder: Path
-    """``state``, ``graph``, ``configs`` and ``.venv`` are below it, as in a checkout where a run has been."""
+    """Holds ``state``, ``graph``, ``configs`` and ``.venv``, like a checkout after a run."""
     url: str
     names: Mapping[str, Any]
 
 
 def pages() -> list[Path]:
-    """Every page with examples."""
+    """List the pages with examples."""
     return [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def examples(page: Path) -> list[Example]:
-    """The fenced blocks of a page, in order, pictures included."""
+    """List the fenced blocks of a page, in order, diagrams included."""
     found: list[Example] = []
     fence, begin, block, reason, before = "", 0, [], "", ""  # type: ignore[var-annotated]
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
@@ -88,7 +88,7 @@ def examples(page: Path) -> list[Example]:
 
 
 def run(example: Example, place: Place) -> None:
-    """Run an example as its language says. Raises ExampleError."""
+    """Run an example according to its language. Raises ExampleError."""
     if example.language not in _RUNNERS:
         known = ", ".join([*_RUNNERS, *NOT_EXAMPLES])
         raise ExampleError(f"{example}: expected a block of one of {known}; found {example.language!r}")
@@ -99,7 +99,7 @@ def run(example: Example, place: Place) -> None:
 
 
 def _shell(example: Example, place: Place) -> None:
-    """As a script that ends at the first command that fails; an answer that is a refusal is one."""
+    """Run as a script that stops at the first failing command; an HTTP error is a failure."""
     tools = place.folder / "tools"
     tools.mkdir(exist_ok=True)
     found = subprocess.run(["which", "curl"], capture_output=True, text=True, check=True).stdout.strip()
@@ -119,7 +119,7 @@ def _shell(example: Example, place: Place) -> None:
 
 
 def _python(example: Example, place: Place) -> None:
-    """In the folder, with the names that are given."""
+    """Run in the working folder, with the given names."""
     code = compile(example.text, str(example), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     names: dict[str, Any] = {**place.names}
     before = Path.cwd()
@@ -133,7 +133,7 @@ def _python(example: Example, place: Place) -> None:
 
 
 def _yaml(example: Example, place: Place) -> None:
-    """Laid over the worked example of a spec, or over the store's configuration."""
+    """Merge into the example spec, or into the store's configuration, and parse the result."""
     from feast.repo_config import RepoConfig
 
     from models.spec import parse_spec
@@ -143,7 +143,7 @@ def _yaml(example: Example, place: Place) -> None:
     whole = ROOT / ("feature_repo/feature_store.yaml" if stores else "configs/professional.yaml")
     merged = _merged(yaml.safe_load(whole.read_text(encoding="utf-8")), part)
     if stores:
-        # Feast takes a key of a store's options that it does not know only where the store does.
+        # Feast accepts an unknown key of a store's options only if the store's class does.
         config = RepoConfig(**{**merged, "repo_path": place.folder})
         for store in stores:
             getattr(config, store)
@@ -152,7 +152,7 @@ def _yaml(example: Example, place: Place) -> None:
 
 
 def _json(example: Example, place: Place) -> None:
-    """A request is sent; anything else is a candidate of an answer, and has the fields of one."""
+    """Send a request; anything else is a candidate of a response and must have its fields."""
     document = json.loads(example.text)
     if "instances" in document:
         _predicted(place, document)
@@ -175,7 +175,7 @@ def _predicted(place: Place, document: object) -> Any:
 
 
 def _merged(whole: Any, part: Any) -> Any:
-    """The whole with a part laid over it, mapping by mapping; where a store is of another type, the part alone."""
+    """Merge mappings recursively; a store of another type replaces the whole mapping."""
     if not (isinstance(whole, dict) and isinstance(part, dict)) or whole.get("type") != part.get(
         "type", whole.get("type")
     ):

@@ -1,8 +1,8 @@
-"""Building a graph out of core: ``python -m benchmarks.graph_build [--events N]``, 100 million events by default.
+"""Out-of-core graph build: ``python -m benchmarks.graph_build [--events N]``, 100 million events by default.
 
-Events (member of 1 M and item of 0.5 M, both skewed; 35 days; one in a hundred repeated) lie in a Parquet file before
-the clock starts. The build reads them, numbers the nodes, drops what is repeated, sorts both directions and stores them
-with digests, in a process of its own on two cores. Beside it the same work with numpy, in memory, on fewer events.
+The events (1 M members, 0.5 M items, both skewed; 35 days; 1 % duplicates) are in a Parquet file before the clock
+starts. The build reads them, numbers the nodes, drops duplicates, sorts both directions and stores them with digests,
+in a separate process on two cores. Peer: the same work with numpy in memory, on fewer events.
 """
 
 import argparse
@@ -67,7 +67,7 @@ _GIGABYTE = 1e9
 
 
 def write_events(path: Path, events: int) -> None:
-    """Write the made-up events, piece by piece."""
+    """Write the random events in chunks."""
     random = np.random.default_rng(0)
     with parquet.ParquetWriter(path, _EVENTS) as writer:
         for start in range(0, events, 1_000_000):
@@ -82,7 +82,7 @@ def write_events(path: Path, events: int) -> None:
 
 
 def build(folder: Path, memory: int) -> dict[str, Any]:
-    """Build the stored graph; what the table says of it."""
+    """Build the stored graph; return the figures."""
     from models.graph.build import build_graph
     from models.graph.engines.duckdb import DuckDB
     from models.spec import parse_spec
@@ -97,13 +97,13 @@ def build(folder: Path, memory: int) -> dict[str, Any]:
 
 
 def build_in_memory(folder: Path) -> dict[str, Any]:
-    """The same work with numpy: dense indices, no repeated edge, both directions sorted, stored."""
+    """Do the same with numpy: dense indices, duplicates dropped, both directions sorted and stored."""
     started = time.perf_counter()
     table = parquet.read_table(folder / "tables" / "events.parquet")
     member, item = (np.unique(table[name].to_numpy(), return_inverse=True)[1] for name in ("member_id", "item_id"))
     moment = table["time"].cast(pa.int64()).to_numpy()
     row = np.arange(len(moment))
-    order = np.lexsort((row, item, moment, member))  # the rows of one edge side by side, the first one first
+    order = np.lexsort((row, item, moment, member))  # makes duplicate edges adjacent, in their original order
     same = np.ones(len(order), bool)
     for column in (member, item, moment):
         same[1:] &= column[order][1:] == column[order][:-1]
@@ -117,7 +117,7 @@ def build_in_memory(folder: Path) -> dict[str, Any]:
 
 
 def alone(work: Callable[..., dict[str, Any]], *given: object) -> dict[str, Any]:
-    """What the work answers in a fresh process on two cores, and that process's peak of memory."""
+    """Run ``work`` in a fresh process on two cores; return its result and the process's peak memory."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(target=_report, args=(sender, work, given))
     process.start()
@@ -131,12 +131,12 @@ def alone(work: Callable[..., dict[str, Any]], *given: object) -> dict[str, Any]
 def _report(sender: Connection, work: Callable[..., dict[str, Any]], given: tuple[object, ...]) -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
     found = work(*given)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # resident pages: the page cache is not counted
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # resident pages, without the page cache
     sender.send({**found, "peak_gigabytes": peak / _GIGABYTE})
 
 
 def measured(events: int, work: Callable[..., dict[str, Any]], *given: object) -> dict[str, Any]:
-    """The work's figures over that many events, in a temporary folder."""
+    """Measure ``work`` on that many events in a temporary folder."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("tables", "training_set"):

@@ -1,4 +1,4 @@
-"""Load on a ranking endpoint by well-known tools: wrk (closed loop, slates at random), h2load (constant rate)."""
+"""Load generators for a ranking endpoint: wrk (closed loop, random slates) and h2load (constant rate)."""
 
 import json
 import subprocess
@@ -18,27 +18,27 @@ _SCRIPT, _STATUSES = (Path(__file__).with_name(name) for name in ("slates.lua", 
 
 @dataclass(frozen=True)
 class Flood:
-    """What became of the requests that were sent at a constant rate."""
+    """Results of requests sent at a constant rate."""
 
     started: np.ndarray
     """(requests,) seconds since 1970."""
     status: np.ndarray
-    """(requests,) int; -1 where there was no answer."""
+    """(requests,) int HTTP status; -1 where there was no response."""
     taken_ms: np.ndarray
-    """(requests,) milliseconds from request to answer."""
+    """(requests,) milliseconds from request to response."""
 
     def counts(self) -> dict[int, int]:
-        """Requests by status."""
+        """Count requests by status."""
         return dict(sorted(Counter(self.status.tolist()).items()))
 
     def percentile_ms(self, percent: float) -> float:
-        """Of those that were answered with 200."""
+        """Percentile of the latency of 200 responses."""
         answered = self.taken_ms[self.status == 200]
         return float(np.percentile(answered, percent)) if len(answered) else float("nan")
 
 
 def check_tools() -> None:
-    """Say what is missing before anything is started."""
+    """Raise SystemExit where a tool is missing."""
     for tool in ("redis-server", "wrk", "h2load"):
         if which(tool) is None:
             raise SystemExit(f"{tool}: expected it on the path; found none. Install it (make redis load)")
@@ -47,9 +47,9 @@ def check_tools() -> None:
 def ask(
     world: ServedWorld, address: str, seconds: float, connections: int = 8, pause_ms: float = 0
 ) -> dict[str, float]:
-    """Each connection asks again after a pause of that mean (0: at once, so that the server is saturated).
+    """Run wrk; each connection pauses between requests for ``pause`` on average (0 saturates the server).
 
-    Answers requests, seconds, p50_ms, p99_ms, refused, broken.
+    Returns requests, seconds, p50_ms, p99_ms, refused, broken.
     """
     arguments = [_path(world), _surface(world), len(world.members), len(world.items), CANDIDATES, pause_ms]
     command = ["wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--timeout", "30s", "-s", _SCRIPT]
@@ -64,7 +64,7 @@ def ask(
 
 
 def flood(world: ServedWorld, address: str, rate: float, seconds: float, connections: int) -> Flood:
-    """``rate`` requests a second, from so many connections, whatever the answers; one slate, since h2load has one."""
+    """Run h2load at ``rate`` requests per second, whatever the responses; all requests rank the same slate."""
     with TemporaryDirectory() as name:
         body, log = Path(name) / "body.json", Path(name) / "log.tsv"
         body.write_text(json.dumps(document(world)), encoding="utf-8")
@@ -78,7 +78,7 @@ def flood(world: ServedWorld, address: str, rate: float, seconds: float, connect
 
 
 def statuses(world: ServedWorld, address: str, seconds: float, connections: int = 4) -> Counter[int]:
-    """Answers by status, 0 = none, to one slate that is asked five times a second by each connection."""
+    """Count responses by status (0 = none) while each connection requests one slate five times per second."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s", "--timeout", "30s", "-s", str(_STATUSES)]
     done = subprocess.run(
         [*command, f"http://{address}", "--", _path(world), json.dumps(document(world))],

@@ -1,9 +1,9 @@
-"""Materialising a view into Redis: ``python -m benchmarks.materialise [--keys N] [--peer-keys N]``.
+"""Materialization of a view into Redis: ``python -m benchmarks.materialise [--keys N] [--peer-keys N]``.
 
-One view of 10 float features with two versions a key (200,000 keys by default), from Parquet through the offline store
-and the quality gate into the packed Redis store, against ``FeatureStore.materialize`` with Feast's stock duckdb and
-Redis stores on the same kind of table with fewer keys (20,000): one redis-server of the benchmark's own. The clock runs
-from the call until Feast's registry knows the interval. Values are compared before figures are shown.
+One view of 10 float features with two versions per key (200,000 keys by default), from Parquet through the offline
+store and the quality gate into the packed Redis store. Peer: ``FeatureStore.materialize`` with Feast's stock duckdb and
+Redis stores, on the same kind of table with fewer keys (20,000). Both use one private redis-server. The clock runs
+from the call until Feast's registry records the interval. Values are compared before figures are shown.
 """
 
 import argparse
@@ -62,7 +62,7 @@ home_domain: feed
 
 
 def write_tables(folder: Path, keys: int) -> None:
-    """Two versions of every key, and one impression."""
+    """Write two versions of every key, and one impression."""
     folder.mkdir()
     random = np.random.default_rng(0)
     stamp = pa.timestamp("us", tz="UTC")
@@ -76,7 +76,7 @@ def write_tables(folder: Path, keys: int) -> None:
 
 
 def open_applied(folder: Path, spec: Spec, keys: int, online: dict[str, str], offline: str) -> Any:
-    """A store on those stores, with tables of so many keys."""
+    """Open a Feast store with these offline and online stores, over tables with that many keys."""
     from feature_repo.apply import apply
     from feature_repo.store import open_store
 
@@ -124,13 +124,13 @@ def main() -> None:
         packed = {"type": "feature_repo.stores.online.PackedRedisOnlineStore", "connection_string": address}
         store = open_applied(ours, spec, sizes.keys, packed, "feature_repo.stores.offline.AsOfOfflineStore")
         seconds = []
-        for _ in range(2):  # the second run replaces every row and judges drift
+        for _ in range(2):  # the second run replaces every row and checks drift
             started = time.perf_counter()
             written = materialize(store, spec, until, state=ours)
             seconds.append(time.perf_counter() - started)
         stock = open_applied(peer, spec, sizes.peer_keys, {"type": "redis", "connection_string": address}, "duckdb")
         started = time.perf_counter()
-        with contextlib.redirect_stdout(io.StringIO()):  # its progress is for a terminal
+        with contextlib.redirect_stdout(io.StringIO()):  # hide the progress bar
             stock.materialize(_START, _END, feature_views=["profile"])
         peer_seconds = time.perf_counter() - started
         for folder, opened, keys in ((ours, store, sizes.keys), (peer, stock, sizes.peer_keys)):

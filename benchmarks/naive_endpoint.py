@@ -1,6 +1,6 @@
-"""The endpoint as a first build has it: a KServe model that reads with Feast's SDK and scores candidate by candidate.
+"""Naive endpoint: a KServe model that reads with Feast's SDK and scores candidate by candidate.
 
-The same model, store, values and answer. ``serve`` is called in a process of its own by ``benchmarks.endpoint``.
+Model, store, values and response are the same as ours. ``benchmarks.endpoint`` calls ``serve`` in a separate process.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def serve(settings: Path) -> None:
 
     class NaiveModel(kserve.Model):
         def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
-            """One slate after the other."""
+            """Rank the slates one after another."""
             return {"predictions": [self._slate(request) for request in parser.parse(payload)]}
 
         def _slate(self, request: RankingRequest) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def serve(settings: Path) -> None:
 
 
 class FeastReader:
-    """The online state by ``get_online_features``: a row a candidate, the member's keys in each."""
+    """Reads features with ``get_online_features``: one row per candidate, each with the member's keys."""
 
     def __init__(self, store_config: Path, spec: Spec) -> None:
         from feast import FeatureStore
@@ -73,7 +73,7 @@ class FeastReader:
         self._features += [f"{vector_view(ITEM_VECTORS, SLOTS[0])}:{name}" for name in _ITEM] + counted
 
     def read_now(self, request: RankingRequest) -> OnlineFeatures:
-        """What the store holds."""
+        """Read the request's features."""
         asked = {self._member: request.member, self._spec.impressions.surface: request.surface}
         rows = [{**asked, self._item: item} for item in request.items]
         response = self._store.get_online_features(features=self._features, entity_rows=rows)
@@ -95,11 +95,11 @@ class FeastReader:
         )
 
     async def read(self, request: RankingRequest) -> OnlineFeatures:
-        """The same; whoever else has asked waits."""
+        """Read the request's features; blocks the event loop."""
         return self.read_now(request)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to release."""
 
     def _vectors(self, version: str, answer: dict[str, list[Any]], as_of: int) -> MemberVectors:
         first = {name: answer[name][0] for name in _MEMBER}

@@ -1,10 +1,10 @@
 """Online reads of a slate from Redis: ``python -m benchmarks.online_read [--reads N]``, 1,000 reads by default.
 
-One member (10 float features) and 100 of 5,000 items (50 float features). The slate reader on the packed store against
-Feast's own SDK, ``get_online_features`` and its asynchronous form, on Feast's stock Redis store: one redis-server of
-the benchmark's own, the same values, the same slates, in turns of 100 reads one after the other (each right after
-another way's read is slower: ours some 2.5 times). The SDK is asked as its users ask it: one row a candidate, the
-member's key in each; turning its answer into a dict is not counted. All three answers to the first slate are compared
+One member (10 float features) and 100 of 5,000 items (50 float features). The slate reader on the packed store is
+compared with Feast's SDK, ``get_online_features`` and its asynchronous version, on Feast's stock Redis store. All use
+one private redis-server, the same values and the same slates, in turns of 100 reads (alternating single reads would
+slow each other down: ours by a factor of 2.5). The SDK gets one row per candidate with the member's key in each, as
+its users do; converting its response to a dict is not counted. The three results for the first slate are compared
 before the clock starts.
 """
 
@@ -32,14 +32,14 @@ _ITEM_FEATURES = [f"item_{i}" for i in range(50)]
 _MEMBER_FEATURES = [f"member_{i}" for i in range(10)]
 _FEATURES = [f"item:{name}" for name in _ITEM_FEATURES] + [f"member:{name}" for name in _MEMBER_FEATURES]
 _WARM_UP, _TURN = 5, 100
-"""Reads at the start of a turn that are not counted, and those that are."""
+"""Warm-up reads at the start of a turn, and counted reads."""
 
 Read = Callable[[int, Sequence[int]], Awaitable[Any]]
 
 
 @contextmanager
 def running_redis() -> Iterator[str]:
-    """A redis-server on a free port, in memory only; gives its ``host:port``."""
+    """Run a redis-server on a free port, in memory only; yield its ``host:port``."""
     server = shutil.which("redis-server")
     if server is None:
         raise SystemExit("redis-server: expected it on the path; found none. Install it (make redis)")
@@ -59,7 +59,7 @@ def running_redis() -> Iterator[str]:
 
 
 def open_store(folder: Path, online_store: Mapping[str, str]) -> Any:
-    """A Feast store with the two views, applied, on that online store."""
+    """Apply the two views to a Feast store with that online store."""
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
     from feast.types import Float32, Int64
 
@@ -82,7 +82,7 @@ def open_store(folder: Path, online_store: Mapping[str, str]) -> Any:
 
 
 def write(store: Any) -> None:
-    """Write the made-up rows; the same ones into every store."""
+    """Write the random rows, the same into every store."""
     random = np.random.default_rng(0)
     for name, rows, features in (("item", _ITEMS, _ITEM_FEATURES), ("member", _MEMBERS, _MEMBER_FEATURES)):
         values = random.standard_normal((rows, len(features)), np.float32)
@@ -93,7 +93,7 @@ def write(store: Any) -> None:
 
 
 def slates(count: int) -> list[tuple[int, list[int]]]:
-    """Members and their candidates."""
+    """Draw members and their candidates."""
     random = np.random.default_rng(1)
     return [
         (int(random.integers(_MEMBERS)), random.choice(_ITEMS, _CANDIDATES, replace=False).tolist())
@@ -102,7 +102,7 @@ def slates(count: int) -> list[tuple[int, list[int]]]:
 
 
 async def measure(ways: Mapping[str, Read], asked: Sequence[tuple[int, list[int]]]) -> dict[str, np.ndarray]:
-    """Milliseconds of every read, by way; the ways take turns, and the first reads of a turn are not counted."""
+    """Milliseconds of every read, by reader; readers take turns, and the first reads of a turn are not counted."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for start in range(0, len(asked), _TURN):
         turn = asked[start : start + _TURN]
@@ -133,7 +133,7 @@ async def _compare(ways: Mapping[str, Read], member: int, items: Sequence[int]) 
 
 
 async def compared(folder: Path, address: str, reads: int) -> dict[str, float]:
-    """Percentiles of every way, and how many times the slate reader's are better."""
+    """Percentiles of each reader, and the slate reader's speedup."""
     from feature_repo.slate import SlateReader
 
     stock = open_store(folder / "stock", {"type": "redis", "connection_string": f"{address},db=0"})

@@ -1,4 +1,4 @@
-"""What PyTorch Geometric makes of the same work: HeteroConv of SAGEConv on what its own loaders sample."""
+"""Peer for training throughput: PyTorch Geometric's HeteroConv of SAGEConv with its own loaders."""
 
 import itertools
 from importlib.util import find_spec
@@ -15,16 +15,16 @@ from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 
 _SECONDS = 30.0
-"""Time for measuring, at most; one batch at least."""
+"""Maximum measuring time; at least one batch is measured."""
 
 
 def pyg_seeds_per_second(
     graph: TemporalGraph, tables: dict[str, Tensor], width: int, batch: int, device: torch.device
 ) -> tuple[str, float]:
-    """Which loader it was, and its seeds a second with the same fan-outs, features and optimiser.
+    """Return the loader's name and its seeds per second, with the same fan-outs, features and optimizer.
 
-    With pyg-lib: PyG's own ``NeighborLoader``, temporal, the latest neighbours, 14 workers. Without, PyG has no
-    temporal sampling, and its ``NodeLoader`` stands on our sampler.
+    With pyg-lib: PyG's ``NeighborLoader``, temporal, latest neighbors, 14 workers. Without pyg-lib, PyG has no
+    temporal sampling, so its ``NodeLoader`` uses our sampler.
     """
     data = to_structure(graph)
     for name, table in tables.items():

@@ -1,4 +1,4 @@
-"""A made-up graph in memory, of any size: members, items and timed edges between them, evenly spread."""
+"""Random graph in memory, of any size: members, items and timed edges between them, uniformly distributed."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -14,13 +14,13 @@ from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, without_attrib
 
 DAY = 86_400_000_000
 SPAN = 35 * DAY
-"""Edges lie in this many microseconds; seeds in the 14 days after half of them."""
+"""Edges span this many microseconds; seeds are in the 14 days after half of the span."""
 
 
 def random_world(
     members: int, items: int, edges: int, types: int, fan_out: Sequence[int], device: str = "cpu"
 ) -> TemporalGraph:
-    """``types`` edge types of ``edges`` member -> item edges each, walked both ways with the same fan-outs."""
+    """``types`` edge types with ``edges`` member -> item edges each, sampled in both directions with equal fan-outs."""
     schema_edges, tensors = [], {}
     for number in range(types):
         name = f"acted_{number}"
@@ -35,7 +35,7 @@ def random_world(
 
 
 def bare_graph(nodes: dict[str, int], types: Sequence[EdgeType], edges: dict[str, EdgeTensors]) -> TemporalGraph:
-    """A graph of edges alone: no features, no activities, no seeds."""
+    """A graph with edges only: no features, no activities, no seeds."""
     first = next(iter(nodes))
     schema = GraphSchema(
         nodes=tuple(NodeType(name, count) for name, count in nodes.items()),
@@ -51,7 +51,7 @@ def bare_graph(nodes: dict[str, int], types: Sequence[EdgeType], edges: dict[str
 
 
 def random_seeds(members: int, count: int, device: str, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """(count,) members and (count,) times in random order, from the middle of the edges' span on."""
+    """(count,) members and (count,) times in random order, after the middle of the edges' span."""
     generator = torch.Generator(device=device).manual_seed(seed)
     index = torch.randint(members, (count,), generator=generator, device=device)
     return index, torch.randint(SPAN // 2, SPAN // 2 + 14 * DAY, (count,), generator=generator, device=device)
@@ -66,8 +66,8 @@ def _edges(members: int, items: int, edges: int, number: int, device: str) -> tu
 
 
 def csr(source: Tensor, target: Tensor, time: Tensor, sources: int) -> EdgeTensors:
-    """Edges of unit weight, in order of (source, time)."""
-    key, order = (source.long() * SPAN + time).sort()  # both fit one int64: 2^20 sources, 2^42 microseconds
+    """Edges with unit weight, sorted by (source, time)."""
+    key, order = (source.long() * SPAN + time).sort()  # both fit into one int64: 2^20 sources, 2^42 microseconds
     owner = torch.arange(sources + 1, device=key.device) * SPAN
     time = key % SPAN
     unit = torch.zeros(0, device=key.device)

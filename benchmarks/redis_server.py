@@ -1,4 +1,4 @@
-"""A redis-server of our own that can be killed, halted and started again."""
+"""A private redis-server that can be killed, paused and restarted."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ from serving.settings.listening import LOOPBACK, free_port
 
 
 class RedisServer:
-    """Runs once it is made; ``folder``, which is made too, holds what it has saved. ``kill`` it in the end."""
+    """Starts when constructed; ``folder``, which is created, holds its snapshot. Call ``kill`` at the end."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -20,7 +20,7 @@ class RedisServer:
         self.start()
 
     def start(self) -> None:
-        """Start with what was saved; returns once it answers."""
+        """Start from the snapshot; return once it responds."""
         command = ["redis-server", "--bind", LOOPBACK, "--port", str(self._port), "--dir", str(self._folder)]
         self._process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
         with redis.Redis(LOOPBACK, self._port) as client:
@@ -30,20 +30,20 @@ class RedisServer:
                 time.sleep(0.01)
 
     def save(self) -> None:
-        """What is held now is held after the next start."""
+        """Save a snapshot for the next start."""
         with redis.Redis(LOOPBACK, self._port) as client:
             client.save()
 
     def halt(self) -> None:
-        """Connections stay, and nobody answers, until it goes on."""
+        """Pause the process: connections stay open without responses."""
         self._process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """After ``halt``."""
+        """Resume after ``halt``."""
         self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill the process with SIGKILL."""
         self._process.kill()
         self._process.wait()
 

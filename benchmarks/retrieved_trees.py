@@ -1,11 +1,11 @@
-"""What the store's features are worth by themselves: ``python -m benchmarks.retrieved_trees --data FOLDER``.
+"""Quality of gradient-boosted trees on the store's features: ``python -m benchmarks.retrieved_trees --data FOLDER``.
 
-KuaiRand, from its files to a score: ingest, apply, retrieve, then one LightGBM a task on the retrieved columns alone
-(counters, views of member and video, context, surface, local hour). The number of rounds is that of the best AUC on the
-validation days (windows validate and gate) of a fit on the training days; the final fit has training and validation
-days, and that many rounds. The test days are scored once, at the end. ``--without-test`` leaves that out: choose
-features and parameters with it. The floor (models.baselines) is judged on the same validation days: it stops on the
-first of them, so the second alone is new to it. Shown too: every call of get_historical_features; all together < 20 s.
+KuaiRand from raw files to a score: ingest, apply, retrieve, then one LightGBM per task on the retrieved columns only
+(counters, member and video views, context, surface, local hour). A fit on the training days selects the number of
+rounds by AUC on the validation days (windows validate and gate); the final fit uses both and that number of rounds. The
+test days are scored once, at the end. Use ``--without-test`` while choosing features and parameters. The floor
+(models.baselines) is evaluated on the same validation days; it stops early on the first, so only the second is unseen.
+The calls of get_historical_features are timed; bar: below 20 s in all.
 """
 
 import argparse
@@ -39,7 +39,7 @@ _PARAMETERS = {
     "learning_rate": 0.02,
     "num_leaves": 31,
     "min_data_in_leaf": 100,
-    "feature_fraction": 0.25,  # many columns say nearly the same: a split shall not always take the same one
+    "feature_fraction": 0.25,  # many columns are nearly redundant: vary them
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 5.0,
@@ -53,7 +53,7 @@ _PARAMETERS = {
 
 
 def main() -> None:
-    """The command."""
+    """Build the argument parser."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder of KuaiRand-Pure")
     parser.add_argument("--spec", type=Path, default=_ROOT / "configs" / "kuairand.yaml")
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _retrieved(spec: Spec, data: Path, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The training set's impressions out of the store, and how long every step took."""
+    """Retrieve the training set's impressions from the store; return them with the seconds of each step."""
     figures: dict[str, Any] = {}
     tables = folder / "tables"
     with _timed(figures, "ingest_s"):
@@ -102,7 +102,7 @@ def _timed(figures: dict[str, Any], name: str) -> Iterator[None]:
 
 
 def _record_calls(store: Any) -> list[tuple[str, int, float]]:
-    """From now on every historical retrieval of this store, through its answer: (views, rows, seconds)."""
+    """Record every historical retrieval of this store from now on: (views, rows, seconds)."""
     calls: list[tuple[str, int, float]] = []
     ask = store.get_historical_features
 
@@ -120,9 +120,9 @@ def _record_calls(store: Any) -> list[tuple[str, int, float]]:
 
 
 def _inputs(spec: Spec, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Every retrieved feature, surface and local hour: (rows, columns) float32, and which of them are categories.
+    """Build (rows, columns) float32 of all retrieved features, surface and local hour, and list the categorical ones.
 
-    A category is the code of its value among the training days' ones, -1 = missing or unknown.
+    A category is encoded by its value's index among the training days' values; -1 = missing or unknown.
     """
     features = list(dict.fromkeys(impression_features(spec) + training_columns(spec)))
     numbers = {f.name: frame[f.name].astype("float32") for f in features if f.kind == "number"}
@@ -144,7 +144,7 @@ def _fitted(
     scored: str | None,
     threads: int,
 ) -> dict[str, Any]:
-    """AUC of one task on the validation days, the rounds, and with ``scored`` that window's AUC by the final fit."""
+    """AUC of one task on the validation days, rounds, and the final fit's AUC on the window ``scored``, if given."""
     import lightgbm
 
     labels = frame[spec.tasks[task].label].to_numpy(dtype=float)
@@ -174,7 +174,7 @@ def _fitted(
 
 
 def _floor(spec: Spec, frame: pd.DataFrame, threads: int) -> dict[str, Any]:
-    """The floor of the gate, which reads counters and context alone, on the validation days."""
+    """Evaluate the gate's floor, which reads counters and context only, on the validation days."""
     floor = fit_floor(frame, spec, threads=threads or None)
     rows = frame[_rows(frame, *_VALIDATION)]
     predicted = floor.predict(rows)

@@ -1,7 +1,7 @@
-"""Seeds per second of drawing temporal trees in random order: 10 M edges of one type, fan-out [10, 5], batch 1024.
+"""Sampling throughput (seeds/s) of temporal trees in random order: 10 M edges of one type, fan-out [10, 5], batch 1024.
 
-Sources are skewed (the busiest of 1 M nodes has some 10 thousand edges). Peer: the same trees by numpy, one binary
-search over all edges a level, in the same run; the answers are compared first.
+Sources are skewed (the busiest of 1 M nodes has about 10,000 edges). Peer, in the same run: numpy with one binary
+search over all edges per level. The results are compared first.
 """
 
 import statistics
@@ -26,7 +26,7 @@ FAN_OUT = (10, 5)
 
 
 def skewed_graph() -> TemporalGraph:
-    """Node i acts with a chance that falls as the square root of i."""
+    """Draw sources: the probability of node i falls with the square root of i."""
     generator = torch.Generator().manual_seed(0)
     source = (torch.rand(EDGES, generator=generator, dtype=torch.float64).square() * NODES).long()
     target = torch.randint(NODES, (EDGES,), generator=generator, dtype=torch.int32)
@@ -36,14 +36,14 @@ def skewed_graph() -> TemporalGraph:
 
 
 class NumpySampler:
-    """The peer: rows ordered by owner and time as one number, ``np.searchsorted`` for what lies before."""
+    """The peer: owner and time packed into one sorted integer key; ``np.searchsorted`` finds the earlier edges."""
 
     def __init__(self, edges: EdgeTensors) -> None:
         self.offsets, self.target, self.time = (t.numpy() for t in (edges.offsets, edges.target, edges.time))
         self.key = np.repeat(np.arange(NODES), np.diff(self.offsets)) * SPAN + self.time
 
     def level(self, node: np.ndarray, time: np.ndarray, fan_out: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Neighbours, mask and age in seconds (parents, fan_out)."""
+        """Neighbors, mask and age in seconds, each (parents, fan_out)."""
         end = np.searchsorted(self.key, node * SPAN + time)
         row = end[:, None] - np.arange(1, fan_out + 1)
         mask = row >= self.offsets[node][:, None]
@@ -52,7 +52,7 @@ class NumpySampler:
         return np.where(mask, self.target[row], 0).astype(np.int64), mask, age
 
     def tree(self, node: np.ndarray, time: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Both levels; places below a masked one are to be left out by whoever reads them."""
+        """Both levels; slots below a masked one are undefined."""
         first = self.level(node, time, FAN_OUT[0])
         return [first, self.level(first[0].ravel(), np.repeat(time, FAN_OUT[0]), FAN_OUT[1])]
 
@@ -64,7 +64,7 @@ def levels(tree: Tree) -> tuple[Branch, Branch]:
 
 
 def seeds_per_second(draw: Callable[[Tensor, Tensor], object]) -> list[float]:
-    """One figure a repeat, over fresh seeds, after a warm-up."""
+    """Measure each repeat with new seeds, after a warm-up."""
     found = []
     for repeat in range(REPEATS + 1):
         index, time = random_seeds(NODES, BATCHES * BATCH, "cpu", seed=repeat)
@@ -76,7 +76,7 @@ def seeds_per_second(draw: Callable[[Tensor, Tensor], object]) -> list[float]:
 
 
 def main() -> None:
-    """Compare, then measure."""
+    """Compare the results, then measure."""
     graph = skewed_graph()
     sampler, peer = Sampler(graph), NumpySampler(graph.edges["acted"])
     compiled = torch.compile(lambda index, time: sampler.tree("node", index, time), fullgraph=True)

@@ -1,6 +1,6 @@
-"""A product to serve: the simulated network, small, with the default model of its spec; on one Redis, or in files.
+"""A small product to serve: the simulated network with its spec's default model, in Redis or in the embedded store.
 
-The weights are random: they are as fast as trained ones. Whoever wants another world names another spec.
+The weights are random, which is as fast as trained weights. Pass another spec for another product.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ _CONFIG = ROOT / "feature_repo" / "feature_store.yaml"
 
 @dataclass(frozen=True)
 class ServedWorld:
-    """What a server and its clients need."""
+    """Everything that a server and its clients need."""
 
     spec: Spec
     state: Path
-    """The state folder, with the applied store and the registry."""
+    """State folder with the applied store and the registry."""
     tables: Path
     vectors: Path
     tracking_uri: str
@@ -31,18 +31,18 @@ class ServedWorld:
     members: list[int]
     items: list[int]
     as_of: int
-    """Microseconds UTC: nothing in the store is later."""
+    """Microseconds UTC; no row in the store is later."""
 
     @property
     def store_config(self) -> Path:
-        """The store's configuration, with absolute paths."""
+        """File of the store's configuration, with absolute paths."""
         return self.state / "feast" / "feature_store.yaml"
 
 
 def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / "professional.yaml") -> ServedWorld:
-    """Simulate, build features and graph, make a model, register it as champion, fill the online store.
+    """Simulate, build features and graph, create a model, register it as champion, fill the online store.
 
-    ``redis``: the address of the online store, None = the embedded one.
+    ``redis``: address of the online store; None = the embedded store.
     """
     from feature_repo.apply import apply
     from feature_repo.materialise import materialize
@@ -85,7 +85,7 @@ def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / 
 
 
 def random_model(spec: Spec, graph: Any, folder: Path) -> Path:
-    """The spec's model with fresh weights, as an artifact."""
+    """Write the spec's model with random weights as an artifact."""
     from models.nn.encoding import Encoding
     from models.nn.model import Ranker
     from models.training.artifact import Model, save_model
@@ -99,7 +99,7 @@ def random_model(spec: Spec, graph: Any, folder: Path) -> Path:
 
 
 def online_on_redis(path: Path, address: str) -> Path:
-    """The embedded store's configuration with its online half on that Redis."""
+    """Write the embedded store's configuration with Redis as its online store."""
     document = yaml.safe_load(_CONFIG.read_text(encoding="utf-8"))
     kind = "feature_repo.stores.online.PackedRedisOnlineStore"
     document["online_store"] = {"type": kind, "connection_string": address}

@@ -1,4 +1,4 @@
-"""A server process of a registered version, on free ports, with what it writes in a folder of its own."""
+"""Server process of a registered version, on free ports, that writes to its own folder."""
 
 import subprocess
 import sys
@@ -17,19 +17,19 @@ RUNTIME = ("-m", "serving.server.process")
 
 
 class Product(Protocol):
-    """What is served."""
+    """The version to serve."""
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow, where the version is registered."""
+        """MLflow registry of the version."""
 
     @property
     def name(self) -> str:
-        """Of the registered model."""
+        """Name of the registered model."""
 
     @property
     def version(self) -> str:
-        """Of it."""
+        """Version number."""
 
     @property
     def store_config(self) -> Path:
@@ -38,7 +38,7 @@ class Product(Protocol):
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """A server that was started."""
+    """A started server."""
 
     process: subprocess.Popen[bytes]
     settings: Settings
@@ -46,12 +46,12 @@ class ServerProcess:
 
     @property
     def address(self) -> str:
-        """Host and port of HTTP."""
+        """HTTP host and port."""
         return f"{LOOPBACK}:{self.settings.port}"
 
     @property
     def grpc(self) -> str:
-        """Host and port of gRPC."""
+        """gRPC host and port."""
         return f"{LOOPBACK}:{self.settings.grpc_port}"
 
 
@@ -59,7 +59,7 @@ class ServerProcess:
 def server_process(
     product: Product, folder: Path, limits: Limits, token_file: str = "", start: Sequence[str] = RUNTIME
 ) -> Iterator[ServerProcess]:
-    """The server, not waited for; it is gone afterwards. ``start``: what Python is told, before the settings' file."""
+    """Start the server without waiting; stop it afterwards. ``start``: Python's arguments before the settings."""
     port = free_port(LOOPBACK)
     while (grpc_port := free_port(LOOPBACK)) == port:
         pass

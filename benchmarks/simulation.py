@@ -1,4 +1,4 @@
-"""How long the default simulated world takes (the bar: 30 s on 2 cores for about 300 k impressions)."""
+"""Time to simulate the default world (bar: 30 s on 2 cores for about 300,000 impressions)."""
 
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ from models.spec import load_spec
 
 
 def main() -> None:
-    """Draw the default world once, in memory."""
+    """Simulate the default world once, in memory."""
     spec = load_spec(Path(__file__).resolve().parent.parent / "configs" / "professional.yaml")
     started = time.perf_counter()
     tables = adapter(spec.source.adapter).read(spec, None)

@@ -1,4 +1,4 @@
-"""How a benchmark prints."""
+"""Output of a benchmark."""
 
 import json
 from collections.abc import Mapping

@@ -1,8 +1,8 @@
-"""Seeds per second of training a two-layer GraphSAGE on temporal trees, end to end: draw, gather, learn.
+"""Training throughput (seeds/s) of a two-layer GraphSAGE on temporal trees, end to end: sample, gather, train.
 
-The made-up work: 1 M members, 0.5 M items, three timed edge types of 20 M edges, each walked both ways, the most recent
-[20, 10] neighbours per edge type strictly before the seed (1,860 places a seed), features of width 128, model of width
-128. On a GPU features are bfloat16 and a step is one CUDA graph; on a CPU the default is 2 % of the size, batch 512.
+Workload: 1 M members, 0.5 M items, three timed edge types with 20 M edges each, sampled in both directions; the most
+recent [20, 10] neighbors per edge type strictly before the seed (1,860 slots per seed); features and model of width
+128. On a GPU, features are bfloat16 and a step is one CUDA graph; on a CPU the default is 2 % of the size, batch 512.
 
     python -m benchmarks.training_throughput
     torchrun --nproc-per-node 2 -m benchmarks.training_throughput     # replicated graph, one all-reduce a step
@@ -29,7 +29,7 @@ FAN_OUT = (20, 10)
 
 
 class Work:
-    """The world, the model and one training step over fixed buffers."""
+    """The graph, the model and one training step over fixed buffers."""
 
     def __init__(self, scale: float, batch: int, device: torch.device, rank: int, ranks: int) -> None:
         self.members, items, edges = (int(scale * full) for full in (1_000_000, 500_000, 20_000_000))
@@ -42,11 +42,11 @@ class Work:
             name: torch.randn(count, WIDTH, device=device, generator=generator).to(precision)
             for name, count in (("member", self.members), ("item", items))
         }
-        torch.manual_seed(0)  # every rank starts from the same weights
+        torch.manual_seed(0)  # all ranks start from the same weights
         self.sage = TreeSage(self.graph.schema, {"member": WIDTH, "item": WIDTH}, WIDTH).to(device)
         self.head = nn.Linear(WIDTH, 1).to(device)
         parameters = [*self.sage.parameters(), *self.head.parameters()]
-        # All gradients side by side, so that one all-reduce serves them.
+        # All gradients in one buffer, for a single all-reduce.
         self.gradients = torch.zeros(sum(p.numel() for p in parameters), device=device)
         start = 0
         for parameter in parameters:
@@ -60,7 +60,7 @@ class Work:
         self.buffers = [values[:batch].clone() for values in self.seeds]
 
     def feed(self, step: int) -> None:
-        """Put the seeds of that step into the buffers; every 64 steps in a new random order."""
+        """Copy the step's seeds into the buffers; the order is shuffled every 64 steps."""
         place = step % 64
         if place == 0:
             order = torch.randperm(64 * self.batch, device=self.device)
@@ -69,7 +69,7 @@ class Work:
             buffer.copy_(values[place * self.batch : (place + 1) * self.batch])
 
     def learn(self) -> Tensor:
-        """One step of the optimiser on the buffers; the loss."""
+        """Run one optimizer step on the buffers; return the loss."""
         self.gradients.zero_()
         loss = self.loss(*self.buffers)
         loss.backward()
@@ -80,7 +80,7 @@ class Work:
         return loss.detach()
 
     def draw(self) -> Tensor:
-        """The trees alone; a number that depends on all of them, so that nothing is left out."""
+        """Only sample the trees; return a sum over all of them, so that no work is optimized away."""
         tree = self.sampler.tree("member", self.buffers[0], self.buffers[1])
         total = torch.zeros((), dtype=torch.int64, device=self.device)
         for branch in tree.branches.values():
@@ -96,7 +96,7 @@ class Work:
 
 
 def recorded(step: Callable[[], Tensor]) -> Callable[[], object]:
-    """The step as one CUDA graph, after some runs that compile it."""
+    """Capture the step as one CUDA graph, after warm-up runs that compile it."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -110,7 +110,7 @@ def recorded(step: Callable[[], Tensor]) -> Callable[[], object]:
 
 
 def seeds_per_second(work: Work, run: Callable[[], object], steps: int, repeats: int = 5) -> list[float]:
-    """One figure a repeat, after a warm-up."""
+    """Measure each repeat, after a warm-up."""
 
     def timed(count: int) -> float:
         _wait(work)
@@ -133,7 +133,7 @@ def _wait(work: Work) -> None:
 
 
 def main() -> None:
-    """Measure on the best device there is."""
+    """Measure on the best available device."""
     cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0 if cuda else 0.02, help="share of the full size")
