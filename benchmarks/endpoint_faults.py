@@ -158,12 +158,12 @@ def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[
     address, load = f"127.0.0.1:{endpoint.port}", Counter[int]()
     begin, over = time.monotonic(), threading.Event()
 
-    def ask() -> None:
+    def send() -> None:
         while not over.is_set():
             load.update(statuses(world, address, seconds))
 
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(ask)
+        sending = pool.submit(send)
         caller = Caller(world, address)
         try:
             caller.await_answer(lambda answer: answer.status == 200)
@@ -171,11 +171,11 @@ def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[
             time.sleep(max(0.0, begin + seconds / 2 - time.monotonic()))
         finally:
             over.set()
-            asking.result()
+            sending.result()
             caller.stop()
 
 
 def _others(caller: Caller, load: Counter[int], *expected: int) -> int:
     """Responses with any other status, of the load and of the caller."""
-    asked = sum(answer.status not in expected for answer in caller.answers)
-    return asked + sum(count for status, count in load.items() if status not in expected)
+    requests = sum(answer.status not in expected for answer in caller.answers)
+    return requests + sum(count for status, count in load.items() if status not in expected)

@@ -45,9 +45,9 @@ def write_tables(folder: Path, scale: float) -> None:
         **{name: generator.standard_normal(rows, dtype=np.float32) for name in _FEATURES},
     }
     pq.write_table(pa.table(features), folder / "features.parquet")
-    asked = int(_ENTITY_ROWS * scale)
-    moments = pa.array(generator.integers(0, _SPAN, asked) + _START, _TIME)
-    entities = {"row": np.arange(asked), "key": generator.integers(0, keys, asked), "event_timestamp": moments}
+    rows = int(_ENTITY_ROWS * scale)
+    moments = pa.array(generator.integers(0, _SPAN, rows) + _START, _TIME)
+    entities = {"row": np.arange(rows), "key": generator.integers(0, keys, rows), "event_timestamp": moments}
     pq.write_table(pa.table(entities), folder / "entities.parquet")
 
 
@@ -115,17 +115,17 @@ def main() -> None:
     parser.add_argument("--without-peer", action="store_true", help="measure ours alone")
     parser.add_argument("--retrieve", choices=_STORES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.retrieve:
-        print(json.dumps(retrieve(asked.folder, _STORES[asked.retrieve])), flush=True)
+    options = parser.parse_args()
+    if options.retrieve:
+        print(json.dumps(retrieve(options.folder, _STORES[options.retrieve])), flush=True)
         return
     with TemporaryDirectory() as folder:
-        write_tables(Path(folder), asked.scale)
+        write_tables(Path(folder), options.scale)
         ours = [in_a_process(Path(folder), "ours") for _ in range(2)]
-        peer = None if asked.without_peer else in_a_process(Path(folder), "peer")
+        peer = None if options.without_peer else in_a_process(Path(folder), "peer")
     seconds = max(found["seconds"] for found in ours)
     figures: dict[str, float | int | str] = {
-        "feature_rows": int(_FEATURE_ROWS * asked.scale),
+        "feature_rows": int(_FEATURE_ROWS * options.scale),
         "entity_rows": ours[0]["rows"],
         "found_rows": ours[0]["found"],
         "cores": usable_cpus(),

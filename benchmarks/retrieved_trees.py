@@ -106,11 +106,11 @@ def _record_calls(store: Any) -> list[tuple[str, int, float]]:
     calls: list[tuple[str, int, float]] = []
     ask = store.get_historical_features
 
-    def timed(**asked: Any) -> Any:
+    def timed(**options: Any) -> Any:
         started = perf_counter()
-        job = ask(**asked)
+        job = ask(**options)
         answer = job.to_arrow()
-        views = ", ".join(dict.fromkeys(feature.split(":")[0] for feature in asked["features"]))
+        views = ", ".join(dict.fromkeys(feature.split(":")[0] for feature in options["features"]))
         calls.append((views, answer.num_rows, perf_counter() - started))
         job.to_arrow = lambda *_, **__: answer
         return job

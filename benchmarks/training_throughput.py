@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4096 if cuda else 512, help="seeds a step and process")
     parser.add_argument("--steps", type=int, default=200 if cuda else 10, help="steps a repeat")
     parser.add_argument("--no-peer", action="store_true", help="leave PyTorch Geometric's figure out")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     rank, ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if cuda else "cpu")
     if cuda:
@@ -148,10 +148,10 @@ def main() -> None:
         torch.set_float32_matmul_precision("high")
     if ranks > 1:
         torch.distributed.init_process_group("nccl" if cuda else "gloo")
-    work = Work(asked.scale, asked.batch, device, rank, ranks)
-    found = seeds_per_second(work, recorded(work.learn) if cuda else work.learn, asked.steps)
+    work = Work(options.scale, options.batch, device, rank, ranks)
+    found = seeds_per_second(work, recorded(work.learn) if cuda else work.learn, options.steps)
     loss = work.learn().item()
-    drawn = seeds_per_second(work, recorded(torch.compile(work.draw)) if cuda else work.draw, asked.steps)
+    drawn = seeds_per_second(work, recorded(torch.compile(work.draw)) if cuda else work.draw, options.steps)
     if ranks > 1:
         torch.distributed.destroy_process_group()
     if rank == 0:
@@ -159,16 +159,16 @@ def main() -> None:
         figures = {
             "device": torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} CPU threads",
             "processes": ranks,
-            "batch": asked.batch,
-            "scale": asked.scale,
+            "batch": options.batch,
+            "scale": options.scale,
             "seeds_per_second": median,
             "slowest_repeat": min(found),
             "fastest_repeat": max(found),
             "last_loss": loss,
             "sampling_seeds_per_second": statistics.median(drawn),
         }
-        if ranks == 1 and not asked.no_peer:
-            peer, speed = pyg_seeds_per_second(work.graph, work.tables, WIDTH, asked.batch, device)
+        if ranks == 1 and not options.no_peer:
+            peer, speed = pyg_seeds_per_second(work.graph, work.tables, WIDTH, options.batch, device)
             figures |= {"peer": peer, "peer_seeds_per_second": speed, "times_the_peer": median / speed}
         show("training_throughput", figures)
 

@@ -1,1 +1,1 @@
-"""Every fault that a stranger met, tried again from the outside: ``python -m benchmarks.faults``."""
+"""Regression checks from the outside, one per fault that a user has hit: ``python -m benchmarks.faults``."""

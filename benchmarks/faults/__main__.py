@@ -1,4 +1,4 @@
-"""One line a fault, ``held`` or ``broken``; the last line is one JSON object.
+"""Prints one line per fault, ``held`` or ``broken``; the last line is one JSON object.
 
 python -m benchmarks.faults [--only 1 7]
 """
@@ -17,7 +17,7 @@ from benchmarks.faults.fault import Fault
 
 
 def every_fault() -> list[Fault]:
-    """The faults of all modules of this package, by number."""
+    """The faults of all modules in this package, by number."""
     names = [module.name for module in pkgutil.iter_modules(benchmarks.faults.__path__) if module.name != "__main__"]
     modules = [importlib.import_module(f"benchmarks.faults.{name}") for name in names]
     found = [fault for module in modules for fault in getattr(module, "FAULTS", ())]
@@ -25,12 +25,12 @@ def every_fault() -> list[Fault]:
 
 
 def tried(fault: Fault) -> bool:
-    """Run one check in a folder of its own and print its line; whether it held."""
+    """Run one check in an empty folder and print its line; return whether it held."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fault_", ignore_cleanup_errors=True) as folder:
         try:
             held, seen = True, fault.check(Path(folder))
-        except Exception as error:  # any end but a return is the fault
+        except Exception as error:  # anything but a return means the fault is there
             held, seen = False, f"{type(error).__name__}: {error}"
     line = " ".join(seen.split())[:300]
     seconds = time.monotonic() - started
@@ -39,7 +39,7 @@ def tried(fault: Fault) -> bool:
 
 
 def main() -> int:
-    """Run the command line; 1 where a fault is there."""
+    """Run the command line; return 1 where a fault is there."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--only", type=int, nargs="+", metavar="N", help="the numbers to try (all by default)")
     only = parser.parse_args().only

@@ -1,4 +1,4 @@
-"""What is answered, and by what: the scores of a slate, from a real worker of a small professional world."""
+"""Responses: the scores of a slate and the rules behind them, from a real worker of a small professional world."""
 
 import json
 import time
@@ -11,13 +11,13 @@ from benchmarks.faults.fault import Fault, expect
 from benchmarks.faults.professional import Served, awaited, served_world
 
 _ITEMS = 60
-"""Of a slate."""
+"""Fields of a slate's candidate."""
 _MEMBERS = 25
-"""So many are asked for: enough that every rule of the spec has something to do."""
+"""Candidates per request: enough for every rule of the spec to apply."""
 
 
 def an_order_is_explained(folder: Path) -> str:
-    """Sorted by what an answer shows, over v1, v2 (JSON, binary) and gRPC, the request's order becomes the answer's."""
+    """Sorting by what a response shows gives the response's order: v1, v2 (JSON, binary) and gRPC."""
     served = served_world()
     world, client = served.world, served.client
     met: set[str] = set()
@@ -47,7 +47,7 @@ def an_order_is_explained(folder: Path) -> str:
 
 
 def _explained(items: list[int], slate: list[dict[str, Any]], where: str) -> set[str]:
-    """Raise Broken unless score and adjustments explain the order; the rules that were met."""
+    """Raise Broken unless score and adjustments explain the order; return the rules that applied."""
     for candidate in slate:
         for field in ("score", "adjustments"):
             expect(field in candidate, f"`{field}` of every candidate ({where})", sorted(candidate))
@@ -74,7 +74,7 @@ def _tensors(items: list[int], moment: str, member: int) -> dict[str, Any]:
 
 
 def _candidates(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """Output tensors as candidates of a v1 answer."""
+    """Convert output tensors to candidates of a v1 response."""
     expect({"score", "adjustments"} <= set(columns), "the tensors score and adjustments", sorted(columns))
     rows = zip(*(columns[name] for name in ("items", "score", "adjustments", "probability_click")), strict=True)
     return [
@@ -84,7 +84,7 @@ def _candidates(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 
 def _of_bytes(outputs: list[dict[str, Any]], content: bytes) -> dict[str, list[Any]]:
-    """Output tensors of a binary answer."""
+    """Read the output tensors of a binary response."""
     found, begin = {}, 0
     for output in outputs:
         size = output["parameters"]["binary_data_size"]

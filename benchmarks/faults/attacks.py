@@ -1,4 +1,4 @@
-"""What a stranger sends who wants to do harm: raw bytes over HTTP and HTTP/2, and gRPC calls that never end."""
+"""Attacks: raw bytes over HTTP and HTTP/2, and gRPC calls that never end."""
 
 import socket
 import struct
@@ -12,7 +12,7 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 def exchange(port: int, sent: bytes) -> tuple[int, bytes]:
-    """Status and everything else that a server answers to these bytes; 0 where it closes without a word."""
+    """Send bytes; return status and response; status 0 where the server closes without a response."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(sent)
         found = b""
@@ -22,26 +22,26 @@ def exchange(port: int, sent: bytes) -> tuple[int, bytes]:
 
 
 def post(path: str, body: bytes, *headers: tuple[str, str]) -> bytes:
-    """An HTTP request as bytes, with exactly these headers beside the length."""
+    """Build an HTTP request as bytes, with exactly these headers plus the length."""
     lines = [f"POST {path} HTTP/1.1", "host: a", "connection: close", f"content-length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
-    """One frame of HTTP/2 (RFC 9113, 4.1)."""
+    """Build one HTTP/2 frame (RFC 9113, 4.1)."""
     return struct.pack(">I", len(content))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + content
 
 
 def headers_of(path: bytes) -> bytes:
-    """The headers of a gRPC call as HPACK without an index (RFC 7541, 6.2.2)."""
+    """Encode the headers of a gRPC call as HPACK literals without indexing (RFC 7541, 6.2.2)."""
     pairs = {b":method": b"POST", b":scheme": b"http", b":path": path, b":authority": b"a"}
     pairs |= {b"te": b"trailers", b"content-type": b"application/grpc"}
     return b"".join(b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in pairs.items())
 
 
 def call_path(port: int, path: bytes) -> None:
-    """A gRPC call of a path that need not be text; returns when it was answered or the connection closed."""
+    """Call a gRPC path, any bytes; return after a response or when the connection closes."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(PREFACE + frame(4, 0, 0, b"") + frame(1, 5, 1, headers_of(path)))
         found = b""
@@ -50,7 +50,7 @@ def call_path(port: int, path: bytes) -> None:
 
 
 def unfinished(channel: Any, method: str, metadata: Any = ()) -> Any:
-    """A gRPC call that has begun and whose message does not come."""
+    """Start a gRPC call whose message is never sent."""
     ended = threading.Event()
 
     def nothing() -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Which bundle a worker serves: the one that was put up, whatever happened to its folder since."""
+"""A worker serves the deployed bundle only, whatever happens to its folder."""
 
 import io
 import json
@@ -36,7 +36,7 @@ _SIGNING, _VERIFY = "HELIOGRAPH_SIGNING_KEY", "HELIOGRAPH_VERIFY_KEY"
 
 
 def only_what_was_put_up_is_served(folder: Path) -> str:
-    """A killed worker finds its bundle changed; then all other ways to change a bundle, a model, a graph, a package."""
+    """A killed worker finds its bundle changed; then every other change of a bundle, a model, a graph, a package."""
     made = world()
     endpoint = up(made.state, made.tracking_uri, made.name)
     try:
@@ -61,7 +61,7 @@ def only_what_was_put_up_is_served(folder: Path) -> str:
 
 
 def _restarted(endpoint: Endpoint, bundle: Path, log: Path) -> None:
-    """Kill the worker after a change of its spec: it must not come back until the spec is what it was."""
+    """Kill the worker after a change of its spec: it must not come back until the spec is restored."""
     spec, worker = bundle / "spec.json", endpoint.stable
     whole, begin = spec.read_bytes(), log.stat().st_size
     spec.write_bytes(whole.replace(b'"factor": 0.5', b'"factor": 0.9'))
@@ -69,10 +69,10 @@ def _restarted(endpoint: Endpoint, bundle: Path, log: Path) -> None:
     (process,) = [one for one in psutil.process_iter(["cmdline"]) if worker.settings in (one.info["cmdline"] or [])]
     process.kill()
 
-    def said() -> bool:
+    def refused() -> bool:
         return b"error: " in log.read_bytes()[begin:]
 
-    awaited(lambda: said() or (_serves(endpoint) and not process.is_running()), "a refusal, or a worker")
+    awaited(lambda: refused() or (_serves(endpoint) and not process.is_running()), "a refusal, or a worker")
     expect(not _serves(endpoint), "a changed spec to be refused after a kill", "that it is served")
     line = next(line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("error: "))
     expect("spec.json" in line, "the file in the error", line)
@@ -131,7 +131,7 @@ def _swapped(bundle: Path) -> None:
 
 
 def _linked(folder: Path) -> None:
-    """The same content, but reached through a link."""
+    """Replace the file by a link to the same content."""
     file = next(folder.glob("*.safetensors"))
     target = folder.with_name(f"{folder.name}-{file.name}")
     file.rename(target)
@@ -139,7 +139,7 @@ def _linked(folder: Path) -> None:
 
 
 def _named(name: str) -> Callable[[Path], None]:
-    """The manifest lists a file outside; all its digests are right."""
+    """List a file outside of the folder in the manifest, with correct digests."""
 
     def named(folder: Path) -> None:
         path = folder / "manifest.json"
@@ -160,7 +160,7 @@ def _named(name: str) -> Callable[[Path], None]:
 
 
 def _restated(bundle: Path) -> None:
-    """Another spec, with its digest set right in the folder."""
+    """Change the spec and update its digest in the folder."""
     spec, manifest = bundle / "spec.json", bundle / "bundle.json"
     spec.write_bytes(spec.read_bytes() + b"\n")
     document = json.loads(manifest.read_bytes())
@@ -173,7 +173,7 @@ _BUNDLE_HARMS = (*map(_flipped, (*_PARTS, "bundle.json")), _truncated, _added, _
 
 
 def _signed(folder: Path) -> str:
-    """With a key a bundle is refused that was made anew, digests in settings and package included."""
+    """With a verify key, a forged bundle is refused even if the digests in settings and package match."""
     made, printed = world(), io.StringIO()
     registry = Registry(made.tracking_uri)
     with redirect_stdout(printed), redirect_stderr(io.StringIO()):

@@ -1,4 +1,4 @@
-"""Rows of the future (2), and pushed rows that ingest would refuse (6)."""
+"""Rows with future times (2), and pushed rows that ingestion would refuse (6)."""
 
 import time
 from pathlib import Path
@@ -25,7 +25,7 @@ from benchmarks.faults.fault import Fault, expect
 
 
 def nothing_of_the_future_enters(folder: Path) -> str:
-    """At ingest, push by file and HTTP, vectors, materialise; and a store that holds such a row can be healed."""
+    """At ingestion, push by file and HTTP, vectors, materialization; and a store with such a row can be repaired."""
     aside = _ingested_without(folder)
     world = World(folder / "world")
     before, rates = world.rows(), world.rates()
@@ -33,8 +33,10 @@ def nothing_of_the_future_enters(folder: Path) -> str:
     soon = time.time_ns() // 1_000 + 3_600 * SECOND
     bad = [{"time": AHEAD, "settled_time": AHEAD}, {"settled_time": AHEAD}, {"settled_time": soon}, {"time": 10**12}]
     for change in bad:
-        status, said = world.push("rows.jsonl", lines(row_of(901), row_of(**change)))
-        expect(status == 1 and "row 2" in said and "column" in said, f"{change} refused with its row", said[-200:])
+        status, output = world.push("rows.jsonl", lines(row_of(901), row_of(**change)))
+        expect(
+            status == 1 and "row 2" in output and "column" in output, f"{change} refused with its row", output[-200:]
+        )
     with feature_server(world) as address:
         for change in bad:
             answer = post(address, row_of(901), row_of(**change))
@@ -47,8 +49,8 @@ def nothing_of_the_future_enters(folder: Path) -> str:
     expect(world.rows() == before, "a store that no refused row has changed", "another")
     _poison(world)
     expect(world.rates() != rates, "a store that is blind by hand", rates)
-    status, said = world.command("repair")
-    expect(status == 0 and "overall" in said, "`repair` to find the row", said)
+    status, output = world.command("repair")
+    expect(status == 0 and "overall" in output, "`repair` to find the row", output)
     expect(world.command("materialize")[0] == 0 and world.rates() == rates, "the rates of before", world.rates())
     _poison(world)
     expect(world.command("materialize")[0] == 0 and world.rates() == rates, "materialize alone to heal", world.rates())
@@ -56,7 +58,7 @@ def nothing_of_the_future_enters(folder: Path) -> str:
 
 
 def _ingested_without(folder: Path) -> int:
-    """Ingest with one bad row at a time: all else as without it; how many there were."""
+    """Ingest with one bad row at a time: everything else stays the same; return the number of bad rows."""
     from feature_repo.sources import end_of_data
 
     without, end = ingested(made_tables(), folder / "without"), end_of_data(folder / "without")
@@ -78,7 +80,7 @@ def _ingested_without(folder: Path) -> int:
 
 
 def _poison(world: World) -> None:
-    """Write a row of 2090 over `overall`, as an earlier release did."""
+    """Overwrite `overall` with a row of 2090, as an earlier release did."""
     from feature_repo.stores.online.bulk import rows_of
     from feature_repo.stores.online.keys import view_prefix
 
@@ -119,18 +121,20 @@ _CSV = {
 
 
 def push_refuses_what_ingest_refuses(folder: Path) -> str:
-    """By CSV, JSON lines and HTTP, whole or not at all; a byte order mark is no column."""
+    """By CSV, JSON lines and HTTP, all rows or none; a byte order mark is not part of a column name."""
     world = World(folder / "world")
     before = world.rows()
     for name, content in _CSV.items():
         good = content.replace("950", "951", 1).encode()
-        status, said = world.push("rows.csv", good)
+        status, output = world.push("rows.csv", good)
         expect(
-            status == 1 and said.count("\n") == 1 and "Traceback" not in said, f"{name} refused in a line", said[-300:]
+            status == 1 and output.count("\n") == 1 and "Traceback" not in output,
+            f"{name} refused in a line",
+            output[-300:],
         )
     for encoding in ("utf-16", "utf-32"):
-        status, said = world.push("rows.csv", _csv().encode(encoding))
-        expect(status == 1 and "UTF-8" in said, f"{encoding} refused", said[-200:])
+        status, output = world.push("rows.csv", _csv().encode(encoding))
+        expect(status == 1 and "UTF-8" in output, f"{encoding} refused", output[-200:])
     bad: list[dict[str, Any]] = [
         {"surface": "sms"},
         {"surface": " email"},
@@ -139,8 +143,8 @@ def push_refuses_what_ingest_refuses(folder: Path) -> str:
         {"post_id": "p1 "},
     ]
     for change in bad:
-        status, said = world.push("rows.jsonl", lines(row_of(902), row_of(**change)))
-        expect(status == 1 and "row 2" in said, f"{change} refused with its row", said[-200:])
+        status, output = world.push("rows.jsonl", lines(row_of(902), row_of(**change)))
+        expect(status == 1 and "row 2" in output, f"{change} refused with its row", output[-200:])
     with feature_server(world) as address:
         for change in bad:
             answer = post(address, row_of(902), row_of(**change))
@@ -148,8 +152,8 @@ def push_refuses_what_ingest_refuses(folder: Path) -> str:
                 400 <= answer.status_code < 500, f"{change} refused over HTTP", (answer.status_code, answer.text[:200])
             )
     expect(world.rows() == before, "a store that no refused row has changed", "another")
-    status, said = world.push("rows.csv", _csv().encode("utf-8-sig"))
-    expect(status == 0 and "1 new" in said, "a row behind a byte order mark to count", said)
+    status, output = world.push("rows.csv", _csv().encode("utf-8-sig"))
+    expect(status == 0 and "1 new" in output, "a row behind a byte order mark to count", output)
     return f"{len(_CSV) + 2} CSV files, {2 * len(bad)} rows refused, nothing changed; a byte order mark is read over"
 
 

@@ -1,4 +1,4 @@
-"""A product of a few rows in a folder, and every way in: ingest, command line, Feast's feature server."""
+"""A product with a few rows in a folder, and all its inputs: ingestion, command line, Feast's feature server."""
 
 import contextlib
 import io
@@ -54,7 +54,7 @@ DAY = 86_400 * SECOND
 
 
 def made_tables() -> dict[str, pd.DataFrame]:
-    """What the adapter reads."""
+    """The tables that the adapter reads."""
     number = np.arange(40)
     times = pd.Series(moments(START + number * DAY // 8))
     shown = {"impression_id": number, "member_id": number % 4, "post_id": [f"p{n % 5}" for n in number]}
@@ -64,12 +64,12 @@ def made_tables() -> dict[str, pd.DataFrame]:
 
 
 def moments(microseconds: Any) -> Any:
-    """Times as adapters write them."""
+    """Times in the adapter's format."""
     return pd.to_datetime(np.asarray(microseconds), unit="us", utc=True).as_unit("us")
 
 
 def ingested(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, Any]:
-    """The manifest, of tables that an adapter of the check's own reads."""
+    """The manifest of tables that this check's adapter reads."""
     from feature_repo.sources import ingest
     from models.spec import parse_spec
 
@@ -81,7 +81,7 @@ def ingested(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, Any]:
 
 
 class World:
-    """The product in a folder of its own: ingested, applied, materialised, on SQLite."""
+    """The product in a folder: ingested, applied, materialized, on SQLite."""
 
     def __init__(self, folder: Path) -> None:
         from feature_repo.apply import apply
@@ -97,31 +97,31 @@ class World:
         self.command("materialize")
 
     def command(self, *command: str) -> tuple[int, str]:
-        """Exit status and what was said, of ``python -m feature_repo``."""
+        """Run ``python -m feature_repo``; return exit status and output."""
         from feature_repo.commands import main
 
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             try:
                 status = main([*command, "--state", str(self.state)])
             except SystemExit as error:
                 status = int(error.code or 0)
-        return status, said.getvalue()
+        return status, output.getvalue()
 
     def push(self, name: str, content: bytes) -> tuple[int, str]:
-        """The same of a file of impressions."""
+        """Push a file of impressions; return exit status and output."""
         file = self.state / name
         file.write_bytes(content)
         return self.command("push", "--table", "impressions", "--file", str(file))
 
     def rows(self) -> dict[bytes, bytes]:
-        """Everything that the online store holds."""
+        """Read everything in the online store."""
         from feature_repo.stores.online.bulk import rows_of
 
         return dict(rows_of(self.store).dump(b""))
 
     def rates(self) -> list[float]:
-        """How often each member clicks, as a request of now reads it."""
+        """Each member's click rate as a live request reads it."""
         import asyncio
 
         from feature_repo.slate import SlateReader
@@ -146,7 +146,7 @@ class World:
 
 
 def row_of(number: int = 900, **change: Any) -> dict[str, Any]:
-    """A settled impression, as JSON has it."""
+    """A settled impression as JSON."""
     row: dict[str, Any] = {
         "impression_id": number,
         "member_id": 1,
@@ -158,13 +158,13 @@ def row_of(number: int = 900, **change: Any) -> dict[str, Any]:
 
 
 def lines(*rows: Mapping[str, Any]) -> bytes:
-    """Rows as JSON lines."""
+    """Write rows as JSON lines."""
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
 @contextlib.contextmanager
 def feature_server(world: World) -> Iterator[str]:
-    """Feast's own feature server of the world; its address."""
+    """Run Feast's feature server of the world; yield its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -203,14 +203,14 @@ def feature_server(world: World) -> Iterator[str]:
 
 
 def post(address: str, *rows: Mapping[str, Any], view: str = "impressions", path: str = "push") -> httpx.Response:
-    """The feature server's answer to rows for a view."""
+    """Push rows for a view; return the feature server's response."""
     columns = {name: [sent(name, row[name]) for row in rows] for name in rows[0]}
     body = {"push_source_name" if path == "push" else "feature_view_name": view, "df": columns}
     return httpx.post(f"{address}/{path}", json=body, timeout=60, trust_env=False)
 
 
 def sent(column: str, value: Any) -> Any:
-    """A value as it travels over HTTP."""
+    """Convert a value for JSON."""
     if not column.endswith("time") or not isinstance(value, int):
         return value
     return pd.Timestamp(value, unit="us", tz="UTC").isoformat()

@@ -1,4 +1,4 @@
-"""The examples of the pages, as a reader copies them."""
+"""The examples of the documentation, copied as a reader would."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ _FEWEST = 14
 
 
 def examples_run(folder: Path) -> str:
-    """Every example of docs/serving.md, and every YAML of the others; tests/docs runs those that take longer too."""
+    """Every example of docs/serving.md, and every YAML of the other pages; tests/docs also runs the slower ones."""
     found = [one for page in pages() for one in examples(page) if one.language not in NOT_EXAMPLES]
     silent = [str(one) for one in found if one.reason and len(one.reason.split()) < 4]
     expect(not silent, "a reason for every example that is not run", silent)

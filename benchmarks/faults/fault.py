@@ -1,4 +1,4 @@
-"""One fault: its number, what is promised instead, and the check that tries it."""
+"""One fault: its number, the promised behavior, and the check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 class Broken(Exception):  # noqa: N818 - the word that the command prints
-    """The fault is there; the message says what was expected and what was found."""
+    """Raised where the fault is there; the message says what was expected and what was found."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A check writes only below the empty folder that it gets; it returns what it saw, or raises (then it is broken).
+    """A check writes only to the empty folder that it gets; it returns a summary, or raises where the fault is there.
 
     A module of this package lists its faults as ``FAULTS``.
     """

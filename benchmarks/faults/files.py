@@ -1,4 +1,4 @@
-"""What files say, and what their readers add: columns, keys and ties in other people's Parquet files."""
+"""Parquet files of users: columns that readers add or guess, key types, ties."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ _SPEC = Path(__file__).parents[2] / "configs" / "professional.yaml"
 
 
 def _store(folder: Path, **settings: Any) -> Any:
-    """Feast's own store over ``v.parquet`` with our two stores below it, as another project would have it."""
+    """A Feast store over ``v.parquet`` with our offline and online stores, as another project would set it up."""
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
     from feast.on_demand_feature_view import on_demand_feature_view
     from feast.types import Int64
@@ -61,17 +61,17 @@ def _write(path: Path, keys: Any, clicked: Any, **more: Any) -> None:
     pq.write_table(pa.table({**columns, **more}), path)
 
 
-def _ask(store: Any, keys: Any, *features: str) -> Any:
+def _query(store: Any, keys: Any, *features: str) -> Any:
     frame = pd.DataFrame({"key": keys, "event_timestamp": [_AT + _DAY] * len(keys)})
     return store.get_historical_features(frame, list(features) or ["v:clicked"])
 
 
 def _clicks(store: Any, keys: Any) -> list[Any]:
-    return list(_ask(store, keys).to_arrow()["clicked"].to_pylist())
+    return list(_query(store, keys).to_arrow()["clicked"].to_pylist())
 
 
 def _refused(question: Callable[[], Any], what: str) -> None:
-    """Fail unless the question is refused in words: an answer is none, and neither is a crash of another kind."""
+    """Fail unless the query raises our error: a result is a failure, and so is any other exception."""
     try:
         answer = question()
     except ValueError as error:
@@ -103,7 +103,7 @@ def _own_columns(folder: Path) -> str:
 
 
 def _product_anywhere(folder: Path) -> None:
-    """A whole product's tables and counters, last activities and the graph engine's rows below ``key=value``."""
+    """A product's tables, counters, last activities and graph rows below folders named ``key=value``."""
     from feature_repo.counters import count
     from feature_repo.sources import ingest
     from feature_repo.stream.recent import recent
@@ -133,8 +133,8 @@ def _exact_keys(folder: Path) -> str:
     store = _store(folder)
     file = folder / "v.parquet"
     _write(file, [_LARGE, _LARGE + 1, 7], pa.array([1, 2, 3]))
-    asked = pd.array([_LARGE + 1, _LARGE, None], dtype="Int64")
-    expect(_clicks(store, asked) == [2, 1, None], "[2, 1, None]", _clicks(store, asked))
+    looked_up = pd.array([_LARGE + 1, _LARGE, None], dtype="Int64")
+    expect(_clicks(store, looked_up) == [2, 1, None], "[2, 1, None]", _clicks(store, looked_up))
     expect(_clicks(store, [7.0, float("nan"), 7.5]) == [3, None, None], "[3, None, None]", "others")
     wrong: list[tuple[Any, Any]] = [
         ([_LARGE, _LARGE + 1], [float(_LARGE)]),
@@ -160,15 +160,15 @@ def _exact_keys(folder: Path) -> str:
 
 
 def _whole_numbers(store: Any, file: Path) -> None:
-    """A number beside a null in a frame, in an on-demand view and in a saved data set."""
+    """A number next to a null in a frame, in an on-demand view and in a saved data set."""
     from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 
     for largest, kind in ((_LARGE + 1, pa.int64()), (2**64 - 1, pa.uint64()), (-(2**63) + 1, pa.int64())):
         _write(file, [1, 2], pa.array([largest, None], kind))
-        seen = _ask(store, [1, 2]).to_df()["clicked"].tolist()
+        seen = _query(store, [1, 2]).to_df()["clicked"].tolist()
         expect(seen[0] == largest and pd.isna(seen[1]), f"{largest} and a null in to_df", seen)
     _write(file, [1, 2], pa.array([_LARGE + 1, None]))
-    job = _ask(store, [1, 2], "v:clicked", "after:next")
+    job = _query(store, [1, 2], "v:clicked", "after:next")
     seen = job.to_df()["next"].tolist()
     expect(seen[0] == _LARGE + 2, f"{_LARGE + 2} of an on-demand view", seen)
     job.persist(SavedDatasetFileStorage(str(file.with_name("kept.parquet"))))
@@ -177,7 +177,7 @@ def _whole_numbers(store: Any, file: Path) -> None:
 
 
 def _online_keys(store: Any) -> None:
-    """Keys of other types never reach another entity's row online."""
+    """A key of another type never reads another entity's row online."""
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
 
@@ -185,16 +185,19 @@ def _online_keys(store: Any) -> None:
     key = EntityKey(join_keys=["key"], entity_values=[Value(int64_val=1)])
     online.online_write_batch(store.config, view, [(key, {"clicked": Value(int64_val=5)}, _AT, None)], None)
     for value in (Value(double_val=1.7), Value(bool_val=True), Value(float_val=1.0), Value(string_val="1")):
-        asked = EntityKey(join_keys=["key"], entity_values=[value])
-        _refused(lambda asked=asked: online.online_read(store.config, view, [asked]), f"online key {value}")  # type: ignore[misc]
+        other = EntityKey(join_keys=["key"], entity_values=[value])
+        _refused(lambda other=other: online.online_read(store.config, view, [other]), f"online key {value}")  # type: ignore[misc]
 
 
 def _last_of_ties(folder: Path) -> str:
-    """Feast's stock materialize with each of its two ways to pull, and its default."""
+    """Feast's stock materialize with each value of pull_latest_features, and its default."""
     keys = [place % 97 for place in range(2_000)]
     last = {key: place for place, key in enumerate(keys)}
-    ways: list[dict[str, Any]] = [{}, *({"materialization": {"pull_latest_features": way}} for way in (True, False))]
-    for number, settings in enumerate(ways):
+    cases: list[dict[str, Any]] = [
+        {},
+        *({"materialization": {"pull_latest_features": value}} for value in (True, False)),
+    ]
+    for number, settings in enumerate(cases):
         base = folder / str(number)
         _write(base / "v.parquet", keys, list(range(2_000)))
         store = _store(base, **settings)
@@ -205,7 +208,7 @@ def _last_of_ties(folder: Path) -> str:
         expect(wrong == 0, f"the last row of 97 keys with equal times ({settings or 'defaults'})", f"{wrong} others")
         offline = _clicks(store, list(last))
         expect(offline == [*last.values()], "the same offline", "others")
-    return f"the last of equal times in {len(ways)} of {len(ways)} settings, online as offline"
+    return f"the last of equal times in {len(cases)} of {len(cases)} settings, online as offline"
 
 
 FAULTS = (

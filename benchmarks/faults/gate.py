@@ -1,4 +1,4 @@
-"""The promotion gate: how it ranks, what it compares with, what else it looks at, what models may have seen of it."""
+"""The promotion gate: ranking with ties, comparison with earlier versions, calibration, labels hidden from models."""
 
 from dataclasses import replace
 from functools import cache
@@ -27,7 +27,7 @@ ROWS, MEMBERS = 27_000, 3_000
 
 @cache
 def product() -> Spec:
-    """The demo's spec: click is its primary task, engage the other one."""
+    """The demo's spec: click is the primary task, engage the other one."""
     return load_spec(Path(__file__).parents[2] / "configs" / "professional.yaml")
 
 
@@ -37,12 +37,12 @@ def logit(chance: np.ndarray) -> np.ndarray:
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:
-    """And back."""
+    """The inverse of ``logit``."""
     return np.asarray(1 / (1 + np.exp(-values)))
 
 
 def gate_window(seed: int = 0) -> pd.DataFrame:
-    """Predictions of a gate window without a scorer yet; ``oracle`` and ``true_engage`` are the true chances."""
+    """Rows of a gate window without predictions; ``oracle`` and ``true_engage`` are the true probabilities."""
     random, span = np.random.default_rng(seed), product().span("gate")
     click = sigmoid(random.normal(-1.2, 1.1, ROWS))
     engage = sigmoid(logit(click) + random.normal(-1.3, 0.5, ROWS))
@@ -64,7 +64,7 @@ def gate_window(seed: int = 0) -> pd.DataFrame:
 
 
 def scored(frame: pd.DataFrame, scorer: str, noise: float, seed: int) -> None:
-    """Add the probabilities of a calibrated scorer that sees the true chances through noise."""
+    """Add the probabilities of a calibrated scorer that sees the true probabilities with noise."""
     random = np.random.default_rng(1000 + seed)
     for task, truth in (("click", frame["oracle"]), ("engage", frame["true_engage"])):
         seen = logit(truth.to_numpy()) + random.normal(0, noise, len(frame))
@@ -72,13 +72,13 @@ def scored(frame: pd.DataFrame, scorer: str, noise: float, seed: int) -> None:
 
 
 def calibrated(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The straight line of ``seen`` that is nearest to the true log odds."""
+    """Fit the true log odds with a linear function of ``seen``."""
     slope, shift = np.polyfit(seen, logit(truth), 1)
     return np.asarray(slope * seen + shift)
 
 
 def ranks_rows(folder: Path) -> str:
-    """13: a candidate whose scores tie half of the rows, where the champion tells them apart."""
+    """13: a candidate with tied scores for half of the rows, which the champion separates."""
     frame, worst = gate_window(), 0.0
     scored(frame, "champion", 0.3, 0)
     scored(frame, "floor", 1.5, 1)
@@ -110,7 +110,7 @@ def ranks_rows(folder: Path) -> str:
 
 
 class Retrainings:
-    """A product that is trained again and again; what each version can do is known, since it is made up here."""
+    """A product that is retrained repeatedly; the true quality of each version is known because it is simulated."""
 
     def __init__(self, spec: Spec, rows: int = 12_000) -> None:
         self.spec, self.rows = spec, rows
@@ -121,7 +121,7 @@ class Retrainings:
         self._areas = np.array([self._area(level) for level in self._levels])
 
     def run(self, losses: list[float], start: float = 0.755) -> list[float]:
-        """The true AUC of every champion, the first one first; each candidate loses ``losses`` to its champion."""
+        """The true AUC of every champion, in order; each candidate is worse than its champion by ``losses``."""
         true, promoted, best = {"1": start}, ["1"], "1"
         for number, loss in enumerate(losses, start=2):
             champion = promoted[-1]
@@ -137,10 +137,10 @@ class Retrainings:
         return [true[version] for version in promoted]
 
     def _window(self, seed: int, areas: dict[str, float]) -> pd.DataFrame:
-        """A gate window with a scorer for every version; the candidate is the one without a name."""
+        """A gate window with predictions of every version; the candidate's have no version name."""
         frame = gate_window(seed).iloc[: self.rows].copy()
         random, truth = np.random.default_rng([seed, 1]), logit(frame["oracle"].to_numpy())
-        shared = random.normal(0, 1, self.rows)  # most of what one model gets wrong the next one does as well
+        shared = random.normal(0, 1, self.rows)  # most errors of one model are shared by the next one
         for version, area in [*areas.items(), ("floor", 0.70)]:
             level = np.interp(-area, -self._areas, self._levels)
             own = np.random.default_rng([seed, int(1e6 * area)]).normal(0, 1, self.rows)
@@ -173,7 +173,7 @@ def small_losses_do_not_add_up(folder: Path) -> str:
 
 
 def every_task_and_its_calibration(folder: Path) -> str:
-    """15: a candidate as good as the champion is promoted; the same with one thing spoiled is held."""
+    """15: a candidate as good as the champion is promoted; the same with one property degraded is held."""
     frame = gate_window(3)
     for scorer, noise, seed in (("champion", 0.5, 0), ("candidate", 0.45, 1), ("floor", 1.5, 2)):
         scored(frame, scorer, noise, seed)
@@ -209,7 +209,7 @@ def every_task_and_its_calibration(folder: Path) -> str:
 
 
 def labels_of_the_gate_window(folder: Path) -> str:
-    """16: outcomes that settle at or after the end of validate are turned around; nothing that is fitted may change."""
+    """16: outcomes that settle at or after the end of validate are inverted; nothing that is fitted may change."""
     graph = fake_graph(members=16, items=16, impressions=900)
     end, seeds = graph.schema.window("validate").end, graph.seeds
     late = (seeds.time >= end - 30 * HOUR) & (seeds.time < end)

@@ -1,4 +1,4 @@
-"""Numbers that would be stored as others (7); disks, links, paths and graphs that are not as they should be (25)."""
+"""Numbers that would be stored as other numbers (7); full disks, links, odd paths and invalid graphs (25)."""
 
 import subprocess
 import sys
@@ -59,7 +59,7 @@ def _tables() -> dict[str, pd.DataFrame]:
 
 
 def _ingested(folder: Path, table: str, column: str, values: Any) -> list | str:
-    """The column as it lies on disk after an ingest, or the error's words."""
+    """The stored column after an ingestion, or the error message."""
     from feature_repo.errors import SourceError
     from feature_repo.sources import ingest, read_table
     from models.spec import parse_spec
@@ -153,7 +153,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 def _disks(folder: Path) -> int:
-    """Commands whose state cannot be written: a full disk (no file above 1,000 bytes), a long name, a file."""
+    """Commands that cannot write their state: a full disk (no file above 1,000 bytes), a long name, a file."""
     (folder / "file").touch()
     ran, long = 0, "x" * 300
     for command, states in (
@@ -166,15 +166,15 @@ def _disks(folder: Path) -> int:
             done = subprocess.run(
                 [sys.executable, "-c", _LIMITED, *arguments], capture_output=True, text=True, timeout=120, check=False
             )
-            said = done.stdout + done.stderr
-            good = done.returncode == 1 and "Traceback" not in said and "error: " in said
-            expect(good, f"{' '.join(command)} over {state[:9]} to end in one line", said[-200:] or done.returncode)
+            output = done.stdout + done.stderr
+            good = done.returncode == 1 and "Traceback" not in output and "error: " in output
+            expect(good, f"{' '.join(command)} over {state[:9]} to end in one line", output[-200:] or done.returncode)
             ran += 1
     return ran
 
 
 def _paths(folder: Path) -> int:
-    """A registry in folders of odd names keeps to its folder; its artifacts, once links, are refused."""
+    """A registry in a folder with an odd name writes only there; artifacts that are links are refused."""
     from components.services import Services
     from serving.errors import RegistryError
     from serving.versions.registry import DIGEST, Registry
@@ -204,7 +204,7 @@ def _paths(folder: Path) -> int:
 
 
 def _graphs() -> int:
-    """Graphs that no build may write are refused when they are checked."""
+    """Invalid graphs are refused by the check."""
     from models.graph.check import check
     from models.graph.errors import GraphFormatError
     from models.graph.fakes import fake_graph
@@ -239,7 +239,7 @@ def _graphs() -> int:
 
 
 def _drawn_last() -> None:
-    """Edges of weight 0 come after all others, however light those are; where all weigh 0, all are drawn."""
+    """Edges with weight 0 come after all others, however small their weights; if all weights are 0, all are drawn."""
     import torch
 
     from models.graph.arrays import edges_from_arrays

@@ -1,4 +1,4 @@
-"""What several checks share, made once: a small professional world, and a worker that serves it."""
+"""Shared by several checks, created once: a small professional world, and a worker that serves it."""
 
 import atexit
 import sys
@@ -21,18 +21,18 @@ from serving.settings.limits import Limits
 
 
 class Served(NamedTuple):
-    """A world and a worker of it."""
+    """A world and a worker that serves it."""
 
     world: ServedWorld
     client: httpx.Client
     grpc: str
     """Address."""
     log: Path
-    """The served log's folder."""
+    """Folder of the served log."""
 
 
 def _lasting(stack: ExitStack) -> Path:
-    """A folder that is there until the process ends."""
+    """A temporary folder that exists until the process ends."""
     return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="answers_", ignore_cleanup_errors=True)))
 
 
@@ -45,13 +45,13 @@ def _stack() -> ExitStack:
 
 @cache
 def world() -> ServedWorld:
-    """The simulated network, small, with random weights, on the embedded store."""
+    """A small simulated network with random weights, on the embedded store."""
     return build(_lasting(_stack()), None)
 
 
 @cache
 def served_world() -> Served:
-    """The world with a worker that is ready, until this process ends."""
+    """The world with a ready worker that runs until this process ends."""
     folder = _lasting(_stack())
     process = _stack().enter_context(server_process(world(), folder, Limits()))
     client = _stack().enter_context(httpx.Client(base_url=f"http://{process.address}", timeout=30, trust_env=False))
@@ -61,7 +61,7 @@ def served_world() -> Served:
 
 @contextmanager
 def example_place(folder: Path) -> Iterator[Place]:
-    """A folder as a checkout is after a run of the demo, small, and a worker of its own product."""
+    """A small copy of a checkout after a demo run, and a worker of its product."""
     made = world()
     (folder / ".venv").symlink_to(sys.prefix)
     for name in ("configs", "feature_repo"):
@@ -75,7 +75,7 @@ def example_place(folder: Path) -> Iterator[Place]:
 
 
 def awaited(condition: Callable[[], Any], what: str, seconds: float = 300.0) -> Any:
-    """What the condition says once it says something true."""
+    """Wait until the condition returns something true; return it."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         expect(time.monotonic() < deadline, f"{what} within {seconds:g} s", "nothing")
@@ -84,7 +84,7 @@ def awaited(condition: Callable[[], Any], what: str, seconds: float = 300.0) -> 
 
 
 def ready(client: httpx.Client) -> bool:
-    """Whether the worker is."""
+    """Whether the worker is ready."""
     try:
         return client.get("/v2/health/ready").status_code == 200
     except httpx.TransportError:

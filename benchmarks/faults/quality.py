@@ -1,4 +1,4 @@
-"""What judges values: the quality gate and the drift monitor (4), the metrics of a ranking (8)."""
+"""Checks of values: the quality gate and the drift monitor (4), ranking metrics (8)."""
 
 import json
 import math
@@ -14,7 +14,7 @@ _RANKINGS, _PROBABILITIES = ("auc", "gauc", "ndcg"), ("log_loss", "normalised_en
 
 
 def _columns() -> dict[str, tuple]:
-    """Columns before and now, 4,000 rows each, that die."""
+    """Columns before and after, 4,000 rows each, that become constant."""
     random = np.random.default_rng(4)
     noise, place = random.normal(size=4000), np.arange(4000)
     return {
@@ -39,7 +39,7 @@ def _columns() -> dict[str, tuple]:
 
 
 def _small() -> dict[str, tuple]:
-    """Shares of a few per cent that change: for the monitor, since the gate's bound is on the column as a whole."""
+    """Small shares that change: for the monitor only, since the gate's bound is on the whole column."""
     place, noise = np.arange(4000), np.random.default_rng(5).normal(size=4000)
     return {
         "a flag of 1 %, then 3 %": ((place < 40) * 1.0, (place < 120) * 1.0),
@@ -51,7 +51,7 @@ def _small() -> dict[str, tuple]:
 
 
 def _dying(folder: Path) -> str:
-    """The gate as ``materialize`` asks it, then the monitor's summary with one such column among four good ones."""
+    """The gate as ``materialize`` calls it, then the monitor's summary with one such column among four good ones."""
     import pandas as pd
     import pyarrow as pa
 
@@ -95,7 +95,7 @@ def _dying(folder: Path) -> str:
 
 
 def _metrics(folder: Path) -> str:
-    """Rankings without a number, a class, an order or a row, through the points and the draws of every metric."""
+    """Rankings with NaN, a single class, ties or no rows, for the point estimate and the bootstrap of every metric."""
     from models.bootstrap import POINT, UserBootstrap
 
     random = np.random.default_rng(8)
@@ -138,7 +138,7 @@ def _metrics(folder: Path) -> str:
 
 
 def _kinds(points: dict) -> None:
-    """Types of scores and of groups."""
+    """Invalid types of scores and of groups."""
     labels = np.array([1.0, 0.0, 1.0, 0.0])
     for scores in (np.array([1, 0, 1, 0], np.uint8), np.array([True, False] * 2), np.array([1, 0, 1, 0], np.float32)):
         for name in _RANKINGS:
@@ -151,7 +151,7 @@ def _kinds(points: dict) -> None:
 
 
 def _refused(name: str, metric: Callable, labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> None:
-    """What is no such array is an error, never a number."""
+    """An invalid array raises an error and never yields a number."""
     wrong = {
         "labels outside 0 and 1": (labels + 1, scores, groups),
         "arrays of unequal length": (labels, scores[1:], groups),

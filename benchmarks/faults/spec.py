@@ -1,4 +1,4 @@
-"""What a person writes: the spec's names and values, its way to the steps of a run, and the registry's models."""
+"""The spec's names and values, how it reaches the steps of a pipeline, and the registry's models."""
 
 import contextlib
 import io
@@ -39,7 +39,7 @@ NAMES = (
     *("member", "as_of", "fallback", "capped", "probability_click", "Score", "POSITION", "Probability_click", "window"),
     *("frozen_time", "Window", "created", "file_row_number", "items", "explain"),
 )
-SURPRISES = (  # what stands there, what is written instead, the key that the error names
+SURPRISES = (  # text, replacement, key that the error names
     *(("days: 14", f"days: {text}", "windows.train.days") for text in ("true", "yes", "014", "1_4", "0:14", '"14"')),
     *(("days: 14", f"days: {text}", "windows.train.days") for text in ("14.0", "1e1", "null", "0x0e", "!!int 14")),
     *(("2026-01-01", text, "windows.start") for text in ("1767225600", "true", "2026-01-01 10:00:00", "'20260101'")),
@@ -73,7 +73,7 @@ ODD = "{{$}} {{$.pipeline_job_uuid}} {{workflow.name}} $(id) `id` %s \\ \" ' \n\
 
 
 def _refused(text: str, folder: Path) -> str | None:
-    """What is said of a spec; None where it is taken."""
+    """The error for a spec; None where it is accepted."""
     from models.spec import SpecError, load_spec
 
     file = folder / "spec.yaml"
@@ -89,19 +89,23 @@ def _names(folder: Path) -> str:
     expect(_refused(SMALL, folder) is None, "the plain spec to be taken", _refused(SMALL, folder))
     for name in NAMES:
         for old in ("context: {", "features: {"):
-            said = _refused(SMALL.replace(old, f"{old}{name}: number, "), folder)
-            expect(said is not None and f".{name}: expected" in said, f"{old}{name}}} to be refused by name", said)
+            message = _refused(SMALL.replace(old, f"{old}{name}: number, "), folder)
+            expect(
+                message is not None and f".{name}: expected" in message, f"{old}{name}}} to be refused by name", message
+            )
     twice = ("{hour: number, Hour: number}", "{hour: number, Clicked: number}", "{Age: number}", "{SECONDS: number}")
     for context in twice:
-        said = _refused(SMALL.replace("{hour: number}", context), folder)
-        expect(said is not None and "upper or lower case alike" in said, f"context {context} to be refused", said)
-    said = _refused(SMALL.replace("primary: true}", "primary: true}, Click: {label: clicked}"), folder)
-    expect(said is not None and "tasks.Click" in said, "tasks click and Click to be refused", said)
+        message = _refused(SMALL.replace("{hour: number}", context), folder)
+        expect(
+            message is not None and "upper or lower case alike" in message, f"context {context} to be refused", message
+        )
+    message = _refused(SMALL.replace("primary: true}", "primary: true}, Click: {label: clicked}"), folder)
+    expect(message is not None and "tasks.Click" in message, "tasks click and Click to be refused", message)
     return f"{len(NAMES)} names refused as context and feature, {_log_keeps_its_own(folder)} columns of the log kept"
 
 
 def _log_keeps_its_own(folder: Path) -> int:
-    """Every column that the log's frame has by itself, against a feature of the same name in a line."""
+    """Every built-in column of the served log against a feature with the same name."""
     from models.served import COLUMNS, read
 
     own = {"served": 1, "request": "r", "slate": 0, "time": 2, "as_of": 3, "member": 4, "member_cold": False}
@@ -120,8 +124,12 @@ def _log_keeps_its_own(folder: Path) -> int:
 
 def _values(folder: Path) -> str:
     for old, new, key in SURPRISES:
-        said = _refused(SMALL.replace(old, new, 1), folder)
-        expect(said is not None and f": {key}" in said and "found" in said, f"{new!r} to be refused at {key}", said)
+        message = _refused(SMALL.replace(old, new, 1), folder)
+        expect(
+            message is not None and f": {key}" in message and "found" in message,
+            f"{new!r} to be refused at {key}",
+            message,
+        )
     files = []
     for number, text in enumerate(HANGS.values()):
         files.append(str(folder / f"hang{number}.yaml"))
@@ -146,8 +154,8 @@ def _values(folder: Path) -> str:
     return f"{len(SURPRISES)} values refused by key; {len(files)} that expand answered within {slowest:.2f} s"
 
 
-def _said(command: Callable[[list[str]], Any], arguments: list[str]) -> tuple[Any, str]:
-    """A command's status, and what it printed."""
+def _run(command: Callable[[list[str]], Any], arguments: list[str]) -> tuple[Any, str]:
+    """Run a command; return its status and output."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:
@@ -158,7 +166,7 @@ def _said(command: Callable[[list[str]], Any], arguments: list[str]) -> tuple[An
 
 
 def _handed(folder: Path) -> str:
-    """A spec through `kfp.local`, as the pipelines hand it over; then what the command refuses."""
+    """Pass a spec through `kfp.local` as the pipelines do; then specs that the command refuses."""
     from kfp import components, dsl, local
     from kfp.compiler import Compiler
 
@@ -200,8 +208,8 @@ def _handed(folder: Path) -> str:
     send = ["submit", "--spec", str(WORKED), "--host", "http://127.0.0.1:9", "--tracking-uri", "http://127.0.0.1:9"]
     refusals = list(_refusals())
     for arguments, expected in refusals:
-        status, said = _said(main, [*send, *arguments])
-        expect(status == 1 and re.search(expected, said) is not None, f"{arguments} to be refused", said[-300:])
+        status, message = _run(main, [*send, *arguments])
+        expect(status == 1 and re.search(expected, message) is not None, f"{arguments} to be refused", message[-300:])
     return f"{len(ODD)} odd characters arrived under kfp.local; {len(refusals)} parameters refused by option"
 
 
@@ -229,8 +237,8 @@ def _models(folder: Path) -> str:
         client.create_model_version("model-102", f"file:///nowhere/{number}", tags={"gate": "hold"})
     found = Registry(uri).names()
     expect(found == names, f"{len(names)} models", len(found))
-    _, said = _said(main, ["versions", "--tracking-uri", uri, "--state", str(folder / "state")])
-    expect("model-102" in said, "a command that knows the last model", said[-200:])
+    _, message = _run(main, ["versions", "--tracking-uri", uri, "--state", str(folder / "state")])
+    expect("model-102" in message, "a command that knows the last model", message[-200:])
     search = MlflowClient.search_model_versions
     MlflowClient.search_model_versions = lambda *given, **named: search(*given, **{"max_results": 2, **named})
     try:

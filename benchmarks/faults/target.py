@@ -1,4 +1,4 @@
-"""A worker of the small world that the checks of ``doors`` may do harm to, and sound requests to it."""
+"""A worker of the small world for the checks of ``guards`` to attack, and valid requests to it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,35 +14,35 @@ from serving.settings.limits import Limits
 
 
 class Target(NamedTuple):
-    """A worker, and how it is asked."""
+    """A worker and requests to it."""
 
     name: str
     port: int
     grpc_port: int
     v1: dict[str, Any]
-    """A sound document."""
+    """A valid document."""
     served: Path
-    """The served log's folder."""
+    """Folder of the served log."""
 
     @property
     def predict(self) -> str:
-        """Path of v1."""
+        """Path of the v1 call."""
         return f"/v1/models/{self.name}:predict"
 
     @property
     def infer(self) -> str:
-        """Path of v2."""
+        """Path of the v2 call."""
         return f"/v2/models/{self.name}/infer"
 
     def v2(self) -> dict[str, Any]:
-        """A sound request in tensors."""
+        """A valid tensor request."""
         one = self.v1["instances"][0]
         given = {"member": [one["member"]], "items": one["items"], "surface": [one["context"]["surface"]]}
         kinds = {"member": "INT64", "items": "INT64", "surface": "BYTES"}
         return {"inputs": [{"name": n, "datatype": kinds[n], "shape": [len(d)], "data": d} for n, d in given.items()]}
 
     def message(self, **changes: Any) -> Any:
-        """A sound gRPC message, or one with other fields."""
+        """A valid gRPC message, or one with changed fields."""
         from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
 
         message = protocol.ModelInferRequest(**{"model_name": self.name, **changes})
@@ -57,7 +57,7 @@ class Target(NamedTuple):
 
 @contextmanager
 def worker(folder: Path, token: str = "") -> Iterator[Target]:
-    """The worker, ready; ``token``: what it asks for."""
+    """Run a worker and yield it once it is ready; ``token``: the API token it requires."""
     world = small_world()
     surface = world.spec.impressions.surfaces[0]
     document = {"instances": [{"member": world.members[0], "items": world.items[:20], "context": {"surface": surface}}]}

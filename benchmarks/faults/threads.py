@@ -1,4 +1,4 @@
-"""Training beside other work: threads follow the CPU quota, and waiting threads leave the CPU to others."""
+"""Training next to other processes: the number of threads follows the CPU quota, and idle threads do not spin."""
 
 from pathlib import Path
 from statistics import median

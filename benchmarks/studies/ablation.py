@@ -13,7 +13,7 @@ from models.graph.store import TemporalGraph
 
 FULL = "full model"
 WITHOUT_GRAPH: Mapping[str, Any] = {"graph": False, "overlap": False, "item_neighbours": False}
-"""No graph tokens, no item-side neighbours: what the graph has to earn its place against."""
+"""No graph tokens, no item-side neighbors: the reference that the graph has to beat."""
 STEPS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("+ GraphSAGE, mean of neighbours", {"graph": False}),
     ("+ attention", {"attention": False}),
@@ -34,13 +34,13 @@ STEPS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("+ experts", {"experts": 0}),
     ("+ learned weights of the tasks", {"task_weighting": "fixed"}),
 )
-"""Ingredients in the order in which they are added (LiGNN, arXiv 2402.11139, as far as it goes, then ours), each with
-the key that switches it off."""
+"""Ingredients in the order in which they are added (LiGNN's, arXiv 2402.11139, then ours), each with the model key that
+turns it off."""
 _LONG_TERM = 10
 
 
-def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
-    """Cumulative rows from counters and both sides' features to the full model, then it with one thing changed."""
+def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row]:
+    """Cumulative rows from counters and both sides' features to the full model, then variants with one change."""
     model = setting.model
     steps = [(name, off) for name, off in STEPS if replace(model, **off) != model]
     off = {key: value for _, keys in steps for key, value in keys.items()}

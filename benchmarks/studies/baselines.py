@@ -17,18 +17,18 @@ NETWORKS = {
     "sage": "GraphSAGE without time",
     "hgt": "HGT",
 }
-"""The baselines that are networks, and what their lines are called."""
+"""The neural baselines and the names of their lines."""
 PER_STATE = "a fit per state"
 
 
-def options(parser: ArgumentParser) -> None:
-    """How the networks are trained."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of the networks' training."""
     parser.add_argument("--networks", default="{}", help="TrainingConfig of the baselines that are networks: JSON")
 
 
-def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
-    """Every baseline; trees and ranker as one fit for both states, and as a fit for each."""
-    training = trained_as(asked.networks)
+def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row]:
+    """Every baseline; trees and ranker as one fit for both member states, and as one fit per state."""
+    training = trained_as(options.networks)
     found = [Row(POPULARITY, baseline="popularity")]
     found += _fits(TREES, "trees")
     found += [Row(line, baseline=name, training=training) for name, line in NETWORKS.items()]
@@ -36,14 +36,14 @@ def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
 
 
 def lines(row: Row) -> dict[str, dict[str, str] | None]:
-    """The two fits of a state each are one line: each is measured in its own state alone."""
+    """The two fits with one state each form one line: each is evaluated in its own state only."""
     if row.state in (AS_OF.name, FROZEN.name):
         return {f"{row.name.split(',')[0]}, {PER_STATE}": {row.state: row.state}}
     return {row.name: None}
 
 
-def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> list[str]:
-    """Where the ranker's rows gain or lose against the best row of trees."""
+def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -> list[str]:
+    """Where the ranker's rows gain or lose compared with the best row of trees."""
     ours = [line for line in evaluation.lines if line.startswith(RANKER)]
     trees = [line for line in evaluation.lines if line.startswith(TREES)]
     if not ours or not trees:
@@ -72,7 +72,7 @@ STUDY = Study(
     ),
     reference=f"{TREES}, {PER_STATE}",
     rows=rows,
-    options=options,
+    add_options=add_options,
     lines=lines,
     sections=sections,
 )

@@ -1,4 +1,4 @@
-"""Where one model loses to another: between members or within them, on which surface, in which cold bucket."""
+"""Breakdown of the difference between two models: between or within members, by surface, by cold bucket."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,12 +10,12 @@ from models.bootstrap import Metric
 
 
 def best(evaluation: Evaluation, names: Sequence[str], task: str) -> str:
-    """The line of the highest AUC; of equals the first."""
+    """The line with the highest AUC; the first of ties."""
     return max(names, key=lambda name: np.nan_to_num(evaluation.metric(name, "auc", task).value))
 
 
 def breakdown(evaluation: Evaluation, ours: Sequence[str], other: str, task: str) -> str:
-    """A row for each way of looking: the value of ``other``, then of each of ``ours`` its paired difference to it."""
+    """One row per breakdown: the value of ``other``, then the paired difference of each of ``ours`` to it."""
     header = ["", "impressions", other, *(f"{name} minus it" for name in ours)]
     body = []
     for name, at, metric, part in _ways(evaluation, [*ours, other]):
@@ -26,7 +26,7 @@ def breakdown(evaluation: Evaluation, ours: Sequence[str], other: str, task: str
 
 
 def _ways(evaluation: Evaluation, names: Sequence[str]) -> Iterator[tuple[str, Evaluation, Metric, np.ndarray | None]]:
-    """What a row is called, and the lines, metric and impressions that it is taken of."""
+    """A row's name, and the lines, metric and impressions that it is computed from."""
     yield "all: AUC", evaluation, "auc", None
     yield "between members: AUC of members' mean scores", evaluation.between_members(names), "auc", None
     yield "within members: GAUC", evaluation, "gauc", None

@@ -1,4 +1,4 @@
-"""Cold buckets: by how many earlier events of its member, or its item, an impression was made."""
+"""Cold buckets: impressions by the number of earlier events of their member or item."""
 
 import numpy as np
 import torch
@@ -9,14 +9,14 @@ from models.graph.store import TemporalGraph
 
 BUCKETS = ("0", "1-9", "10-29", "30+")
 FEW = "0-29"
-"""All but the last together."""
+"""All buckets but the last, combined."""
 _STARTS = (1, 10, 30)
 
 
 def earlier_events(graph: TemporalGraph, node: str, rows: Tensor, since: int | None = None) -> Tensor:
-    """(n,) int64: engagements of each seed's member or item strictly before the seed; 0 where it is unknown.
+    """Count each seed's earlier engagements, (n,) int64: those of its member or item strictly before it; 0 if unknown.
 
-    ``node``: the member's or the item's node type; ``rows`` (n,) int64 seeds; ``since``: count from this moment on,
+    ``node``: the member's or the item's node type; ``rows`` (n,) int64 seeds; ``since``: count from this time on,
     microseconds. An event is an edge of kind engagement, of either direction, counted once.
     """
     seeds, schema = graph.seeds, graph.schema.seeds
@@ -25,7 +25,7 @@ def earlier_events(graph: TemporalGraph, node: str, rows: Tensor, since: int | N
     total = torch.zeros_like(time)
     for edge in graph.schema.edges:
         other = graph.schema.edge(edge.name.removeprefix(REVERSE))
-        twice = edge.name.startswith(REVERSE) and other.source == node  # counted from the other end already
+        twice = edge.name.startswith(REVERSE) and other.source == node  # already counted in the other direction
         if edge.kind != "engagement" or edge.source != node or twice:
             continue
         timeline, offsets = graph.edges[edge.name].timeline, graph.edges[edge.name].offsets
@@ -35,5 +35,5 @@ def earlier_events(graph: TemporalGraph, node: str, rows: Tensor, since: int | N
 
 
 def bucket_of(events: np.ndarray) -> np.ndarray:
-    """(n,) int64 positions in ``BUCKETS`` of numbers of earlier events."""
+    """Map numbers of earlier events to positions in ``BUCKETS``: (n,) int64."""
     return np.searchsorted(_STARTS, events, side="right")

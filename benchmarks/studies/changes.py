@@ -1,6 +1,6 @@
-"""What a row may do to its graph: keep one task, keep one surface (``one_surface``), make items cold (``cold_items``).
+"""Changes of a row's graph: keep one task, keep one surface (``one_surface``), make items cold (``cold_items``).
 
-Every change is a plain dataclass that takes a graph and answers another one; nodes keep their numbers and impressions
+Every change is a dataclass that takes a graph and returns another one; nodes keep their indices and impressions
 their keys.
 """
 
@@ -12,19 +12,19 @@ from models.graph.store import TemporalGraph
 
 
 class Change(Protocol):
-    """A change of a graph; a dataclass, whose fields become part of the fit's digest."""
+    """A change of a graph: a dataclass whose fields become part of the fit's digest."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def __call__(self, graph: TemporalGraph) -> TemporalGraph:
-        """The changed graph."""
+        """Return the changed graph."""
 
 
 def validated_longer(graph: TemporalGraph) -> TemporalGraph:
-    """The graph whose validation window lasts until the end of the gate window, which is then empty.
+    """Extend the validation window to the end of the gate window, which becomes empty.
 
-    A product keeps the gate's days from its models, to judge them on; a study judges on the test window alone and may
-    validate, and in the end learn, on all days before it.
+    A product does not train on the gate's days, which judge its models. A study judges on the test window only and may
+    validate, and finally train, on all days before it.
     """
     schema, names = graph.schema, list(graph.seeds.windows)
     end = schema.window("gate").end
@@ -45,12 +45,12 @@ def validated_longer(graph: TemporalGraph) -> TemporalGraph:
 
 @dataclass(frozen=True)
 class OneTask:
-    """The graph with one task alone, which is then the primary one."""
+    """Keep one task, which becomes the primary one."""
 
     task: str
 
     def __call__(self, graph: TemporalGraph) -> TemporalGraph:
-        """The graph whose labels have one column."""
+        """Return the graph with one label column."""
         names = [task.name for task in graph.schema.seeds.tasks]
         if self.task not in names:
             raise StudyError(f"task: expected one of {', '.join(names)}; found {self.task!r}")

@@ -1,4 +1,4 @@
-"""Simulated cold start: the items of some owners (authors, say) as if both were new."""
+"""Simulated cold start: some owners (such as authors) and their items are made to look new."""
 
 from dataclasses import dataclass, replace
 
@@ -28,25 +28,25 @@ _BUCKETS = 1_000_000
 
 @dataclass(frozen=True)
 class ColdItems:
-    """The graph as if a share of all owners were new: nobody ever met them or their items.
+    """Make a share of all owners look new: as if nobody had ever seen them or their items.
 
-    Items and owners lose all behaviour, earlier and later, the items every impression before ``window``. Their IDs are
-    ones that no model has met, wherever in the graph they stand. They keep intrinsic edges, and the features of their
-    first version: what changes from version to version is what happened to them. What counts an item's impressions is
-    as at the first impressions of an item (the median of the train rows whose items had been met least).
+    Items and owners lose all behavior, earlier and later, and items all impressions before ``window``. Their IDs become
+    IDs that no model has seen, everywhere in the graph. They keep intrinsic edges and the features of their
+    first version; later versions reflect what happened to them. Features that count an item's impressions are set
+    to their values at an item's first impressions (the median of the train rows with the fewest earlier impressions).
     """
 
     owner: str
-    """The node type whose items are held out; reached from the item by an intrinsic edge."""
+    """Node type of the owners; reached from the item by an intrinsic edge."""
     window: str = "test"
     share: float = 0.1
     history: str = NOTHING
-    """Pattern of the names of the item's features whose first version already tells of behaviour, which a graph cannot
-    know: they are missing for these items."""
+    """Pattern of the item features whose first version already reflects behavior; the graph cannot tell, so they are
+    set to missing for these items."""
     counted: Counted = NONE
 
     def __call__(self, graph: TemporalGraph) -> TemporalGraph:
-        """The graph in which these items are cold."""
+        """Return the graph with these items cold."""
         schema, item = graph.schema, graph.schema.seeds.item
         new = {self.owner: self._owners(graph), item: self.cold(graph)}
         edges = {}
@@ -69,7 +69,7 @@ class ColdItems:
         return replace(graph, edges=edges, nodes=nodes, seeds=seeds)
 
     def cold(self, graph: TemporalGraph) -> Tensor:
-        """(items,) bool: the items of the held-out owners, which are drawn by the hash of their keys."""
+        """(items,) bool: items of the held-out owners, which are drawn by the hash of their keys."""
         owned, held = self._owned(graph), self._owners(graph)
         edges = graph.edges[owned.name]
         cold = torch.zeros(graph.schema.node(owned.source).count, dtype=torch.bool)
@@ -83,12 +83,12 @@ class ColdItems:
         return torch.where(item >= 0, cold[item.clamp(min=0)], False)
 
     def _owners(self, graph: TemporalGraph) -> Tensor:
-        """(owners,) bool. By the keys, which stay what they were."""
+        """(owners,) bool: held-out owners, by the hash of their keys, which do not change."""
         self._owned(graph)
         return torch.from_numpy(hash_keys(graph.keys(self.owner)) % _BUCKETS < round(self.share * _BUCKETS))
 
     def _as_new(self, graph: TemporalGraph, name: str, new: Tensor) -> NodeTensors:
-        """The nodes of a type, of which ``new`` (nodes,) bool have their first version alone and an ID never met."""
+        """Keep only the first version of ``new`` nodes, (nodes,) bool, and give them an unseen ID."""
         node, features = graph.schema.node(name), graph.nodes[name]
         owner = torch.repeat_interleave(features.version_offsets.diff())
         first = features.version_offsets[owner] == torch.arange(len(owner))
@@ -111,7 +111,7 @@ class ColdItems:
 
 
 def _never_met(id_hash: Tensor, buckets: int, new: Tensor) -> Tensor:
-    """(nodes,) int64: the ``new`` nodes' hashes, still all different, fall into a bucket that no other node has."""
+    """(nodes,) int64: the ``new`` nodes' hashes stay distinct and fall into a bucket that no other node uses."""
     if not buckets:
         return id_hash
     free = torch.ones(buckets, dtype=torch.bool)
@@ -123,7 +123,7 @@ def _never_met(id_hash: Tensor, buckets: int, new: Tensor) -> Tensor:
 
 
 def _first_impressions(graph: TemporalGraph) -> Tensor:
-    """(n,) int64: the train rows whose item had been met least since the first window began."""
+    """(n,) int64: the train rows whose items had the fewest impressions since the first window began."""
     train = graph.seeds.rows("train")
     known = train[graph.seeds.item[train] >= 0]
     begun = graph.schema.seeds.windows[0].start

@@ -1,4 +1,4 @@
-"""Study (d): members and items of whom little is known. ``python -m benchmarks.studies.cold_start --graph FOLDER``."""
+"""Study (d): members and items with little history. ``python -m benchmarks.studies.cold_start --graph FOLDER``."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -19,43 +19,43 @@ from models.graph.store import TemporalGraph
 HELD_OUT = ", items held out"
 
 
-def options(parser: ArgumentParser) -> None:
-    """Whose items are held out, and what counts their impressions."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options: whose items are held out, and which features count impressions."""
     kept = ColdItems("")
     parser.add_argument("--owner", help="node type whose items are made cold (author, say); default: none are")
     parser.add_argument("--share", type=float, default=kept.share, help="share of the owners that are held out")
     parser.add_argument(
         "--history", default=kept.history, help="pattern of item features whose first version tells of behaviour"
     )
-    counted.options(parser)
+    counted.add_options(parser)
 
 
-def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
-    """Trees, the full model, and without graph and ID embeddings; each also as if some owners' items were new."""
+def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row]:
+    """Trees, the full model, and the model without graph and ID embeddings; each also with some items made new."""
     found = [
         Row(FULL),
         Row(TREES, baseline="trees"),
         Row("without graph", model=WITHOUT_GRAPH),
         Row("without ID embeddings", model={"id_embeddings": False}),
     ]
-    if asked.owner:
-        cold = _cold(asked)
-        cold.cold(graph)  # an owner that is none is told before anything is fitted
+    if options.owner:
+        cold = _cold(options)
+        cold.cold(graph)  # fail on an unknown owner before anything is fitted
         found += [Row(row.name + HELD_OUT, row.model, baseline=row.baseline, change=cold) for row in found]
     return found
 
 
-def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> list[str]:
-    """The held-out items, and all others, on the primary task."""
-    if not asked.owner:
+def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -> list[str]:
+    """Metrics of the primary task on the held-out items and on all others."""
+    if not options.owner:
         return []
-    scored = _cold(asked).rows(graph)[graph.seeds.rows(asked.window)].numpy()
+    scored = _cold(options).rows(graph)[graph.seeds.rows(options.window)].numpy()
     task, reference = evaluation.truth.primary, FULL + HELD_OUT
     parts = [
-        f"## {task}: items of {asked.share:.0%} of all {asked.owner}s held out",
-        f"These items and their {asked.owner}s have no edge of behaviour, the items no impression before and no "
+        f"## {task}: items of {options.share:.0%} of all {options.owner}s held out",
+        f"These items and their {options.owner}s have no edge of behaviour, the items no impression before and no "
         "counter; their IDs are ones that no model has met; of their features they keep the first version"
-        + ("" if asked.history == NOTHING else f", but for what matches `{asked.history}`")
+        + ("" if options.history == NOTHING else f", but for what matches `{options.history}`")
         + f". In brackets: minus {reference}, paired.",
     ]
     header = ["", f"cold items ({int(scored.sum()):,})", f"the others ({int((~scored).sum()):,})"]
@@ -73,8 +73,8 @@ def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> 
     return parts
 
 
-def panels(evaluation: Evaluation, asked: Namespace) -> list[Panel]:
-    """The primary task's AUC by earlier events of member and item, full model minus trees and minus no graph."""
+def panels(evaluation: Evaluation, options: Namespace) -> list[Panel]:
+    """The primary task's AUC by earlier events of member and item: full model minus trees, and minus no graph."""
     task = evaluation.truth.primary
     found = []
     for other in (TREES, "without graph"):
@@ -86,8 +86,8 @@ def panels(evaluation: Evaluation, asked: Namespace) -> list[Panel]:
     return found
 
 
-def _cold(asked: Namespace) -> ColdItems:
-    return ColdItems(asked.owner, asked.window, asked.share, asked.history, counted.counted_of(asked))
+def _cold(options: Namespace) -> ColdItems:
+    return ColdItems(options.owner, options.window, options.share, options.history, counted.counted_of(options))
 
 
 STUDY = Study(
@@ -99,7 +99,7 @@ STUDY = Study(
     ),
     reference=FULL,
     rows=rows,
-    options=options,
+    add_options=add_options,
     sections=sections,
     panels=panels,
 )

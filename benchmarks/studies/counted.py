@@ -1,4 +1,4 @@
-"""Which features of an impression count other impressions: the spec's counters, and context that an adapter counts."""
+"""Impression features that count other impressions: the spec's counters, and context columns that an adapter counts."""
 
 import json
 from argparse import ArgumentParser, Namespace
@@ -17,18 +17,18 @@ Says = Literal["times_log", "seconds_log", "ever"]
 
 @dataclass(frozen=True)
 class Exposures:
-    """A column of the context that says how often, or how lately, a key was shown before."""
+    """A context column with how often, or how recently, a key was shown before."""
 
     column: str
     keys: tuple[str, ...]
-    """Out of member and item."""
+    """A subset of member and item."""
     says: Says
-    """log1p of the times, log1p of the seconds since the last time (missing before the first), or 1 after any."""
+    """log1p of the count, log1p of the seconds since the last impression (missing without one), or 1 after any."""
     seconds: int | None = None
-    """Count this far back; None = from the beginning."""
+    """Length of the window; None = unlimited."""
 
     def __post_init__(self) -> None:
-        """Raises StudyError for what cannot be counted."""
+        """Raise StudyError for a column that cannot be counted."""
         if not self.keys or not set(self.keys) <= {"member", "item"}:
             raise StudyError(f"{self.column}: expected keys out of member and item; found {list(self.keys)}")
         if self.says not in get_args(Says):
@@ -37,14 +37,14 @@ class Exposures:
 
 @dataclass(frozen=True)
 class Counted:
-    """All of them."""
+    """All features that count impressions."""
 
     counters: tuple[CounterPlan, ...] = ()
-    """With the spec's own words as keys: member, item, surface, or a feature of the item."""
+    """Keys as in the spec: member, item, surface, or a feature of the item."""
     context: tuple[Exposures, ...] = ()
 
     def columns(self, key: str) -> set[str]:
-        """The features that are counted by ``key``, alone or with another."""
+        """The features counted by ``key``, alone or combined with another key."""
         plans = [plan for plan in self.counters if key in plan.keys]
         counters = {column for plan in plans for column in feature_columns_of(plan)}
         return counters | {context.column for context in self.context if key in context.keys}
@@ -53,8 +53,8 @@ class Counted:
 NONE = Counted()
 
 
-def options(parser: ArgumentParser) -> None:
-    """How a study is told of them."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options that name them."""
     parser.add_argument(
         "--counters", help="list of CounterPlans: a JSON file, or JSON itself; default: those of --spec"
     )
@@ -63,24 +63,26 @@ def options(parser: ArgumentParser) -> None:
     )
 
 
-def counted_of(asked: Namespace) -> Counted:
-    """What the options say. Raises StudyError where neither they nor a spec name the counters."""
-    told = _json("--context", asked.context) if asked.context is not None else []
+def counted_of(options: Namespace) -> Counted:
+    """Read the options. Raises StudyError where neither they nor a spec name the counters."""
+    told = _json("--context", options.context) if options.context is not None else []
     context = tuple(_made("--context", lambda one: Exposures(**{**one, "keys": tuple(one["keys"])}), told))
-    if asked.counters is not None:
-        return Counted(tuple(_made("--counters", CounterPlan.from_dict, _json("--counters", asked.counters))), context)
-    if asked.spec is None:
+    if options.counters is not None:
+        return Counted(
+            tuple(_made("--counters", CounterPlan.from_dict, _json("--counters", options.counters))), context
+        )
+    if options.spec is None:
         raise StudyError(
             "--counters: expected the counters behind the impressions' features, or --spec that declares them; found "
             "neither: '--counters []' says that there are none"
         )
     from models.spec import load_spec  # pydantic, which a GPU machine need not have
 
-    return Counted(plans_of(load_spec(asked.spec)), context)
+    return Counted(plans_of(load_spec(options.spec)), context)
 
 
 def plans_of(spec: Any) -> tuple[CounterPlan, ...]:
-    """The plans of a spec's counters, with the spec's own words as keys."""
+    """The plans of a spec's counters, with keys as in the spec."""
     from models.counters.plan import plan_of
 
     return tuple(replace(plan_of(spec, name), keys=tuple(counter.keys)) for name, counter in spec.counters.items())

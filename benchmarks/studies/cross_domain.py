@@ -1,4 +1,7 @@
-"""Study (c): a surface alone against all together. ``python -m benchmarks.studies.cross_domain --graph FOLDER``."""
+"""Study (c): one model per surface or one for all.
+
+``python -m benchmarks.studies.cross_domain --graph FOLDER``.
+"""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -16,11 +19,11 @@ from models.graph.store import TemporalGraph
 
 EVERYTHING = "all surfaces"
 _FEWEST = {"train": 1000, "scored": 500}
-"""Impressions that a surface needs to be listed, if none is named."""
+"""Minimum impressions of a surface that is listed by default."""
 
 
-def options(parser: ArgumentParser) -> None:
-    """Which surfaces, and what is to be hidden from a model of one."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options: which surfaces, and which features a model of one surface does not see."""
     kept = OneSurface("")
     parser.add_argument("--surfaces", nargs="+", help="names; default: all but the largest and the tiny ones")
     parser.add_argument("--attribute", default=kept.attribute, help="the edges' attribute that holds the surface")
@@ -33,19 +36,19 @@ def options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--alone", default="{}", help="TrainingConfig of the models of one surface: JSON; default: as all"
     )
-    counted.options(parser)
+    counted.add_options(parser)
 
 
-def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
-    """The model of everything, and one for each surface."""
-    hidden = asked.attribute, asked.elsewhere, asked.elsewhere_nodes, counted.counted_of(asked)
-    names = asked.surfaces or small_surfaces(graph, asked.window)
-    own = trained_as(asked.alone)
+def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row]:
+    """The model of all surfaces, and one per surface."""
+    hidden = options.attribute, options.elsewhere, options.elsewhere_nodes, counted.counted_of(options)
+    names = options.surfaces or small_surfaces(graph, options.window)
+    own = trained_as(options.alone)
     return [Row(EVERYTHING), *(Row(alone(name), training=own, change=OneSurface(name, *hidden)) for name in names)]
 
 
 def small_surfaces(graph: TemporalGraph, window: str) -> list[str]:
-    """All surfaces but the one with most train impressions, and those with too few to say anything."""
+    """All surfaces except the one with most train impressions and those with too few."""
     names = graph.schema.seeds.surfaces
     train, scored = (
         graph.seeds.surface[graph.seeds.rows(of)].bincount(minlength=len(names)).tolist() for of in ("train", window)
@@ -58,12 +61,12 @@ def small_surfaces(graph: TemporalGraph, window: str) -> list[str]:
 
 
 def alone(surface: str) -> str:
-    """The line of a surface's own model."""
+    """The line of a surface's model."""
     return f"surface {surface} alone"
 
 
-def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> list[str]:
-    """By task: every surface's own model, the model of everything on the same impressions, and the gain."""
+def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -> list[str]:
+    """By task: each surface's model, the model of all surfaces on the same impressions, and the gain."""
     if EVERYTHING not in evaluation.lines:
         return []
     parts = []
@@ -84,7 +87,7 @@ def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> 
     return parts
 
 
-def panels(evaluation: Evaluation, asked: Namespace) -> list[Panel]:
+def panels(evaluation: Evaluation, options: Namespace) -> list[Panel]:
     """The gain of every surface on the primary task."""
     surfaces, task = _surfaces(evaluation), evaluation.truth.primary
     if EVERYTHING not in evaluation.lines or not surfaces:
@@ -100,7 +103,7 @@ def panels(evaluation: Evaluation, asked: Namespace) -> list[Panel]:
 
 
 def _surfaces(evaluation: Evaluation) -> dict:
-    """By name: the impressions of every surface that has a model of its own."""
+    """The impressions of every surface with its own model, by name."""
     return {name: part for name, part in evaluation.truth.parts["surface"].items() if alone(name) in evaluation.lines}
 
 
@@ -116,7 +119,7 @@ STUDY = Study(
     ),
     reference=EVERYTHING,
     rows=rows,
-    options=options,
+    add_options=add_options,
     sections=sections,
     panels=panels,
     tables=False,

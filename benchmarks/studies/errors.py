@@ -2,4 +2,4 @@
 
 
 class StudyError(ValueError):
-    """Raised when a study cannot be made; the message says the thing, what was expected and found, what to do."""
+    """Raised when a study cannot run; the message names the thing, what was expected and found, and what to do."""

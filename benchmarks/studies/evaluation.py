@@ -1,7 +1,7 @@
-"""What a study's predictions are worth: metrics over seeds with errors, and paired differences between rows.
+"""Evaluation of a study's predictions: metrics over seeds with intervals, and paired differences between rows.
 
-A metric of a row is the mean of its metrics per seed (never the metric of mean scores). Its interval is that of the
-same mean when users are drawn again; every row sees the same draws, so a difference of two rows is paired.
+A row's metric is the mean of its metrics per seed (not the metric of mean scores). Its interval is a bootstrap over
+users; every row sees the same draws, so a difference of two rows is paired.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ STATE: dict[Metric, str] = {
     "gauc": FROZEN.name,
     "ndcg": FROZEN.name,
 }
-"""The state of its member that each metric is taken in: a member's own outcomes inside the evaluated window would tell
-which of the other rows are positive, so that rankings within a member are measured with that state frozen."""
+"""The member state that each metric is computed with. Within-member rankings use the frozen state: as-of, a member's
+outcomes inside the evaluated window would reveal which of the member's other rows are positive."""
 CONFIDENCE = 0.95
 
 
@@ -41,13 +41,13 @@ class Truth:
     labels: np.ndarray
     """(n, tasks) float64; NaN where the task is not defined."""
     member: np.ndarray
-    """(n,) int64; unknown members are different ones."""
+    """(n,) int64; each unknown member counts as a different one."""
     parts: dict[str, dict[str, np.ndarray]]
-    """By way of cutting (surface, earlier events of the member, of the item), by name of the part: (n,) bool."""
+    """By breakdown (surface, earlier events of the member, of the item) and by part: (n,) bool."""
 
     @classmethod
     def of(cls, graph: TemporalGraph, window: str) -> "Truth":
-        """Read it from a graph. Raises StudyError where the window has no impressions."""
+        """Read the impressions from a graph. Raises StudyError where the window has none."""
         seeds, schema = graph.seeds, graph.schema.seeds
         rows = seeds.rows(window)
         if not len(rows):
@@ -75,23 +75,23 @@ class Line:
 
     name: str
     scores: dict[str, list[np.ndarray]]
-    """By state, by seed: (n, tasks) float64, NaN where the row says nothing."""
+    """By state, by seed: (n, tasks) float64; NaN where the row has no prediction."""
     notes: list[dict[str, Any]]
 
     @classmethod
     def of(cls, name: str, truth: Truth, fits: Sequence[Predictions], states: dict[str, str] | None = None) -> "Line":
-        """Put the fits' predictions beside the truth. ``states``: which of a fit's states stands for as_of, frozen."""
+        """Align the fits' predictions with the truth. ``states``: the fit's states to use for as_of and for frozen."""
         scores: dict[str, list[np.ndarray]] = {}
         for state, of_fit in (states or {AS_OF.name: AS_OF.name, FROZEN.name: FROZEN.name}).items():
             scores[state] = [_beside(truth, fit, of_fit) for fit in fits if of_fit in fit.scores]
         return cls(name, scores, [dict(fit.note) for fit in fits])
 
     def joined(self, other: "Line") -> "Line":
-        """One line of two fits, each for states of its own."""
+        """Combine two fits, each for its own states, into one line."""
         return Line(self.name, {**self.scores, **other.scores}, [*self.notes, *other.notes])
 
     def member_means(self, member: np.ndarray) -> "Line":
-        """Every score replaced by the mean of those of its ``member`` (n,)."""
+        """Replace every score by the mean of its ``member``'s scores, (n,)."""
         which = np.unique(member, return_inverse=True)[1]
         scores = {state: [_means(fit, which) for fit in fits] for state, fits in self.scores.items()}
         return Line(self.name, scores, self.notes)
@@ -106,7 +106,7 @@ class Estimate:
     high: float
     by_seed: tuple[float, ...] = ()
     rows: int = 0
-    """How many rows it is taken over."""
+    """Number of rows that it is computed on."""
 
     @property
     def spread(self) -> float:
@@ -131,19 +131,19 @@ class Evaluation:
         self.bootstrap = UserBootstrap(self.truth.member, self.draws, self.seed)
 
     def between_members(self, names: Sequence[str]) -> "Evaluation":
-        """Some of the lines, each row with the mean of its member's scores: all that tells one member from another."""
+        """Some of the lines with scores averaged by member, which leaves only the ranking between members."""
         found = copy(self)  # with the same draws
         found.lines = {name: self.lines[name].member_means(self.truth.member) for name in names}
         found._kept = {}
         return found
 
     def metric(self, line: str, metric: Metric, task: str, part: np.ndarray | None = None) -> Estimate:
-        """The metric of a line over the rows of ``part`` (n,) bool, None = all, that the line scores."""
+        """The metric of a line on the rows of ``part`` ((n,) bool, None = all) that the line scores."""
         points, drawn, rows = self._of(line, metric, task, part, self._scored(line, metric, task))
         return _estimate(points, drawn, rows)
 
     def difference(self, line: str, other: str, metric: Metric, task: str, part: np.ndarray | None = None) -> Estimate:
-        """The metric of ``line`` minus that of ``other``, over the rows that both score; paired."""
+        """The paired difference ``line`` minus ``other`` on the rows that both score."""
         both = self._scored(line, metric, task) & self._scored(other, metric, task)
         a, drawn_a, rows = self._of(line, metric, task, part, both)
         b, drawn_b, _ = self._of(other, metric, task, part, both)
@@ -169,7 +169,7 @@ class Evaluation:
     def _of(
         self, line: str, metric: Metric, task: str, part: np.ndarray | None, scored: np.ndarray
     ) -> tuple[tuple[float, ...], np.ndarray, int]:
-        """The metric by seed, (draws,) its mean over seeds in each draw, and the number of rows."""
+        """The metric by seed, its mean over seeds in each draw (draws,), and the number of rows."""
         place = self.truth.tasks.index(task)
         kept = scored if part is None else scored & part
         name = (line, metric, task, np.packbits(kept).tobytes())
@@ -185,7 +185,7 @@ class Evaluation:
         return self._kept[name]
 
     def _scored(self, line: str, metric: Metric, task: str) -> np.ndarray:
-        """(n,) bool: the rows that every fit of the line scores."""
+        """(n,) bool: rows that every fit of the line scores."""
         place = self.truth.tasks.index(task)
         fits = self.lines[line].scores.get(STATE[metric], [])
         if not fits:

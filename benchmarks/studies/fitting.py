@@ -1,7 +1,7 @@
-"""Fitting the rows of a study: each with each seed, several at a time, and nothing twice.
+"""Fits the rows of a study with every seed, several in parallel; existing predictions are reused.
 
-A single fit leaves a GPU mostly idle, so that ``jobs`` processes share it. This needs only torch, numpy and pyarrow
-where the rows are rankers: it runs on a GPU machine that holds no more.
+A single fit leaves a GPU mostly idle, so ``jobs`` processes share it. If all rows are rankers, this module needs only
+torch, numpy and pyarrow, so that it runs on a bare GPU machine.
 """
 
 import subprocess
@@ -34,39 +34,39 @@ from models.training.predict import predict
 
 Say = Callable[[str], None]
 Done = Callable[[Row, int, Callable[[], float]], Exception | None]
-"""Told of a row, a seed and what waits for its fit; answers what went wrong."""
+"""Called with a row, a seed and a future of its fit; returns the error message."""
 
 
 FITTED_ON = ("train", "validate")
-"""The windows that ``fit`` learns from."""
+"""The windows that ``fit`` trains on."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What all rows of a study share."""
+    """Settings that all rows of a study share."""
 
     graph: Path
     predictions: Path
-    """The folder of the files; fitted models stand in ``models`` beside them."""
+    """Folder of the predictions; fitted models are in its subfolder ``models``."""
     model: ModelConfig
     training: TrainingConfig
     window: str = "test"
     device: str = "cpu"
     commit: str = "unknown"
     longer: bool = False
-    """Whether the gate window validates as well: a study has no gate to keep it for."""
+    """Whether the gate window is used for validation too: a study has no gate."""
 
     def load(self) -> TemporalGraph:
-        """The graph that all rows begin with."""
+        """The graph that all rows start from."""
         graph = TemporalGraph.load(self.graph)
         return validated_longer(graph) if self.longer else graph
 
     def digest(self, row: Row, seed: int, graph: TemporalGraph) -> str:
-        """The digest of a row's fit with that seed on the graph as it is stored, scored on the window."""
+        """The digest of a row's fit with that seed on the stored graph, scored on the window."""
         return row.digest(self.model, self.training, seed, str(graph.manifest["digest"]), self.window)
 
     def model_folder(self, row: Row, seed: int, graph: TemporalGraph) -> Path:
-        """Where the fitted model of a row stands, whatever window it is scored on."""
+        """The folder of a row's fitted model, whatever window it is scored on."""
         digest = row.digest(self.model, self.training, seed, str(graph.manifest["digest"]), window="")
         return self.predictions / "models" / digest
 
@@ -79,8 +79,8 @@ def fit_rows(
     say: Say = print,
     devices: Sequence[str] = (),
 ) -> None:
-    """Make the file of every (row, seed) that has none yet, ``jobs`` at a time on ``devices`` in turn (none = that of
-    the setting). Raises StudyError, after all others, where some failed."""
+    """Fit every (row, seed) without predictions, ``jobs`` in parallel on ``devices`` in turn (empty = the device of
+    the setting). Raises StudyError at the end where some failed."""
     if setting.window in FITTED_ON:
         raise StudyError(f"window: expected one after {' and '.join(FITTED_ON)}; found {setting.window!r}")
     graph, devices = setting.load(), devices or (setting.device,)
@@ -89,7 +89,7 @@ def fit_rows(
     if not len(graph.seeds.rows(setting.window)):
         raise StudyError(f"window: expected one with impressions; found none in {setting.window!r}")
     pairs = [(row, seed) for row in rows for seed in seeds if missing(setting, graph, row, seed)]
-    # Rows of one recipe are one fit: two processes must not make the same file.
+    # Rows with the same recipe share one fit: two processes must not write the same file.
     work = list({setting.digest(row, seed, graph): (row, seed) for row, seed in pairs}.values())
     say(f"{len(rows)} rows, {len(seeds)} seeds: {len(work)} to fit on {', '.join(devices)}, {jobs} at a time")
     failed: list[str] = []
@@ -97,7 +97,7 @@ def fit_rows(
     def done(row: Row, seed: int, finish: Callable[[], float]) -> Exception | None:
         try:
             say(f"{row.name}, seed {seed}: {finish():.0f} s")
-        except Exception as error:  # one row's failure must not cost the others
+        except Exception as error:  # a failed row must not stop the others
             failed.append(f"{row.name}, seed {seed}: {type(error).__name__}: {error}")
             say(failed[-1])
             return error
@@ -114,16 +114,16 @@ def fit_rows(
 
 
 def missing(setting: Setting, graph: TemporalGraph, row: Row, seed: int) -> list[Seen]:
-    """The states that this row still has to be scored with."""
+    """The states that this row is not yet scored with."""
     path = find(setting.predictions, setting.digest(row, seed, graph))
     return [seen for seen in row.seen if path is None or seen.name not in read(path).scores]
 
 
 def fit_row(setting: Setting, graph: TemporalGraph, row: Row, seed: int) -> float:
-    """Fit and score one row with one seed and write its file; the seconds that it took."""
+    """Fit and score one row with one seed and write its file; return the seconds it took."""
     started = perf_counter()
     if setting.device.startswith("cuda"):
-        torch.cuda.set_device(setting.device)  # a step is recorded on the current one
+        torch.cuda.set_device(setting.device)  # CUDA graphs are captured on the current device
     model, training = row.configs(setting.model, setting.training, seed)
     digest, wanted = setting.digest(row, seed, graph), missing(setting, graph, row, seed)
     changed = row.change(graph) if row.change else graph
@@ -168,7 +168,7 @@ def _ranker(
     setting: Setting,
     folder: Path,
 ) -> tuple[Score, dict[str, Any]]:
-    """The ranker, out of ``folder`` where it was fitted before."""
+    """Fit the ranker, or load it from ``folder`` where it was fitted before."""
     summary: dict[str, Any] = {}
     if not (folder / "manifest.json").is_file():
         summary = fit(graph, model, training, folder, setting.device, checkpoint=folder.with_suffix(".checkpoint"))
@@ -199,7 +199,7 @@ def _name(device: str) -> str:
 
 
 def commit_of(folder: Path) -> str:
-    """The commit that is checked out in ``folder``, with a plus sign where files differ from it."""
+    """The commit checked out in ``folder``, with a plus sign where files differ from it."""
     ask = ["git", "-C", str(folder)]
     if not which("git"):
         return "unknown"
@@ -211,7 +211,7 @@ def commit_of(folder: Path) -> str:
 
 
 def in_lanes(settings: Sequence[Setting], work: Sequence[tuple[Row, int]], done: Done) -> None:
-    """Fit ``work`` in as many processes as there are settings; one that dies costs its own fit and is replaced."""
+    """Fit ``work`` in one process per setting; a process that dies loses its current fit only and is replaced."""
     waiting = deque(work)
     threads = max(1, usable_cpus() // len(settings))
 
@@ -239,7 +239,7 @@ def _result(pool: ProcessPoolExecutor, row: Row, seed: int) -> float:
 
 
 _there: dict[str, Any] = {}
-"""In a process of a lane: its setting and the graph, read once."""
+"""Per process: its setting and the graph, loaded once."""
 
 
 def _begin(setting: Setting, threads: int) -> None:

@@ -15,19 +15,19 @@ HOUR = 3600
 AGES = (0, HOUR, 6 * HOUR, 24 * HOUR, 72 * HOUR)
 
 
-def options(parser: ArgumentParser) -> None:
-    """The ages."""
+def add_options(parser: ArgumentParser) -> None:
+    """Add the option for the ages."""
     parser.add_argument("--ages", type=int, nargs="+", default=list(AGES), help="ages of the embeddings in seconds")
 
 
-def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
-    """The two fits whose state is fresh, scored with tokens of every age; nothing is fitted for this study alone."""
-    seen = tuple(dict.fromkeys([AS_OF, *(Seen("as_of", age) for age in asked.ages)]))
+def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row]:
+    """The two fits with fresh state, scored with tokens of every age; both are shared with other studies."""
+    seen = tuple(dict.fromkeys([AS_OF, *(Seen("as_of", age) for age in options.ages)]))
     return [Row(FITS["mixed"], state="mixed", seen=seen), Row(FITS["as_of"], state="as_of", seen=seen)]
 
 
 def lines(row: Row) -> dict[str, dict[str, str] | None]:
-    """A line for every age."""
+    """One line per age."""
     return {line(row.name, seen.age): {AS_OF.name: seen.name} for seen in row.seen}
 
 
@@ -37,7 +37,7 @@ def line(row: str, age: int) -> str:
 
 
 def words(age: int) -> str:
-    """An age in words."""
+    """Format an age."""
     if not age:
         return "fresh"
     for size, unit in ((24 * HOUR, "d"), (HOUR, "h"), (60, "min")):
@@ -46,9 +46,9 @@ def words(age: int) -> str:
     return f"{age} s"
 
 
-def panels(evaluation: Evaluation, asked: Namespace) -> list[Panel]:
+def panels(evaluation: Evaluation, options: Namespace) -> list[Panel]:
     """The primary task's AUC by age, minus that of the same fit with fresh tokens."""
-    task, ages = evaluation.truth.primary, list(dict.fromkeys([0, *asked.ages]))
+    task, ages = evaluation.truth.primary, list(dict.fromkeys([0, *options.ages]))
     return [
         Panel(
             f"{FITS[state]}, {task}: {METRICS['auc']} by age, minus fresh",
@@ -71,7 +71,7 @@ STUDY = Study(
     ),
     reference=line(FITS["mixed"], 0),
     rows=rows,
-    options=options,
+    add_options=add_options,
     lines=lines,
     panels=panels,
 )

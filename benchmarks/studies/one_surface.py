@@ -1,4 +1,4 @@
-"""One surface alone: what its own impressions say since the train window began is counted again, not hidden."""
+"""One surface only: features that count impressions are counted again from the surface's impressions."""
 
 from dataclasses import dataclass, replace
 
@@ -25,25 +25,25 @@ from models.graph.tensors import EdgeTensors
 
 @dataclass(frozen=True)
 class OneSurface:
-    """The graph as if there were one surface alone: its impressions, its edges, and what things are.
+    """Keep one surface only: its impressions, its edges, and the intrinsic edges.
 
-    Of an impression's features, counters by surface stay as they are (they count this surface alone, smoothed by the
-    rate of all), and those that ``recount`` can count from the surface's own impressions become what it counts.
+    Of an impression's features, counters by surface stay (they count this surface only, smoothed by the
+    overall rate), and those that ``recount`` can compute from the surface's impressions are recomputed.
     """
 
     surface: str
     attribute: str = "surface"
-    """The edges' attribute that says on which surface they came about."""
+    """Edge attribute with the surface on which the edge was created."""
     elsewhere: str = ""
-    """Pattern of the names of all other impression features that tell of other surfaces, missing here; "" = all."""
+    """Pattern of the other impression features that depend on other surfaces; they are set to missing; "" = all."""
     elsewhere_nodes: str = NOTHING
-    """The same of the nodes' features."""
+    """The same for node features."""
     counted: Counted = NONE
 
     def __call__(self, graph: TemporalGraph) -> TemporalGraph:
-        """The graph without what happened elsewhere.
+        """Return the graph without the other surfaces.
 
-        Behaviour (engagement, affinity) is the surface's own where the edge's attribute says so, or where its domain
+        Behavior edges (engagement, affinity) belong to the surface if the edge's attribute says so, or if their domain
         has the surface's name.
         """
         surfaces = graph.schema.seeds.surfaces
@@ -69,7 +69,7 @@ class OneSurface:
         return replace(own, seeds=counted_anew(blank_seeds(own.seeds, features, hidden), features, columns))
 
     def _own(self, edge: EdgeType, tensors: EdgeTensors) -> Tensor:
-        """(rows,) bool: edges that came about on the surface."""
+        """(rows,) bool: edges created on the surface."""
         coded = [column for column in edge.attributes if column.kind == "category"]
         for place, column in enumerate(coded):
             if column.name == self.attribute and self.surface in column.vocabulary:

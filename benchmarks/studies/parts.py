@@ -1,4 +1,4 @@
-"""Parts of a graph: some rows of its tables, and its features with some of them missing or counted anew."""
+"""Parts of a graph: subsets of rows, and features set to missing or recomputed."""
 
 import re
 from dataclasses import replace
@@ -12,9 +12,9 @@ from models.graph.schema import FeatureColumn
 from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, tensors_of
 
 BEHAVIOUR = ("engagement", "affinity")
-"""Kinds of edges that members make; intrinsic ones say what things are."""
+"""Edge kinds created by members' behavior, in contrast to intrinsic ones."""
 NOTHING = "(?!)"
-"""A pattern that matches no name."""
+"""A pattern that matches nothing."""
 
 
 def keep_edges(edges: EdgeTensors, kept: Tensor) -> EdgeTensors:
@@ -51,12 +51,12 @@ def keep_versions(node: NodeTensors, kept: Tensor) -> NodeTensors:
 
 
 def named(features: tuple[FeatureColumn, ...], pattern: str) -> set[str]:
-    """The features whose names the pattern is found in."""
+    """The features whose names contain the pattern."""
     return {feature.name for feature in features if re.search(pattern, feature.name)}
 
 
 def counted_anew(seeds: Seeds, features: tuple[FeatureColumn, ...], columns: Columns) -> Seeds:
-    """Seeds whose numbers are those of ``columns``, where it has them."""
+    """Seeds with their numeric features replaced by ``columns``, where it has them."""
     numbers, frozen = seeds.numbers.clone(), seeds.frozen_numbers.clone()
     for place, feature in enumerate(feature for feature in features if feature.kind == "number"):
         if feature.name in columns:
@@ -72,9 +72,9 @@ def blank_seeds(
     rows: Tensor | None = None,
     numbers: Tensor | None = None,
 ) -> Seeds:
-    """Seeds whose features ``names`` are missing in ``rows`` (n,) bool (None = all).
+    """Seeds with the features ``names`` set to missing in ``rows``, (n,) bool (None = all).
 
-    ``numbers`` (numbers,): what numbers become instead of missing.
+    ``numbers`` (numbers,): values to use for numeric features instead of missing.
     """
     chosen = torch.ones_like(seeds.time, dtype=torch.bool) if rows is None else rows
     blank = seeds.numbers.new_full(seeds.numbers.shape[1:], torch.nan) if numbers is None else numbers
@@ -91,7 +91,7 @@ def blank_seeds(
 def blank_nodes(
     node: NodeTensors, features: tuple[FeatureColumn, ...], names: set[str], versions: Tensor | None = None
 ) -> NodeTensors:
-    """A node type whose features ``names`` are missing in ``versions`` (versions,) bool (None = all)."""
+    """A node type with the features ``names`` set to missing in ``versions``, (versions,) bool (None = all)."""
     chosen = torch.ones_like(node.version_time, dtype=torch.bool) if versions is None else versions
     at = {kind: chosen.unsqueeze(1) & _places(features, names, kind) for kind in ("number", "category", "vector")}
     return replace(

@@ -1,4 +1,4 @@
-"""The picture beside a study's table."""
+"""The chart of a study."""
 
 import math
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from benchmarks.studies.evaluation import Estimate
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes: for every name a difference with its interval."""
+    """One set of axes: a difference with its interval for every name."""
 
     title: str
     names: Sequence[str]
     estimates: Sequence[Estimate]
     joined: bool = False
-    """Names are steps on the way to the right, joined by a line; else one below the other."""
+    """Whether names are consecutive steps from left to right, joined by a line; otherwise a vertical list."""
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:
-    """Write the panels side by side as SVG; the same panels give the same file."""
+    """Write the panels side by side as SVG; the output is deterministic."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,7 +1,7 @@
-"""Files of predictions: one per row and seed, named after the fit's digest, so that studies share what they share.
+"""Prediction files: one per row and seed, named by the fit's digest, so that studies share fits.
 
-A Parquet file: ``key``, then for every state it was scored with (``as_of``, ``frozen``, ``as_of+3600s``: tokens an hour
-old) and every task ``<state>:<task>``, a calibrated probability, float32. What made it is in the file's metadata.
+A Parquet file with ``key``, then for every state (``as_of``, ``frozen``, ``as_of+3600s``: tokens an hour
+old) and every task ``<state>:<task>``, a calibrated probability, float32. The file's metadata describes the fit.
 """
 
 import json
@@ -21,7 +21,7 @@ _NOTE = b"heliograph"
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one fit says of the impressions of one window."""
+    """One fit's predictions for the impressions of one window."""
 
     keys: pa.Array
     tasks: tuple[str, ...]
@@ -32,12 +32,12 @@ class Predictions:
 
 
 def find(folder: Path, digest: str) -> Path | None:
-    """The file of that fit, whatever row it was first made for; None where there is none."""
+    """The file of that fit, whatever row it was first written for; None where there is none."""
     return next(iter(sorted(folder.glob(f"*-{digest}.parquet"))), None)
 
 
 def write(folder: Path, row: str, digest: str, found: Predictions) -> Path:
-    """Write a file, wholly or not at all; one of the same fit is replaced."""
+    """Write a file atomically; a file of the same fit is replaced."""
     words = "_".join("".join(c if c.isalnum() else " " for c in row.lower()).split())
     path = find(folder, digest) or folder / f"{words}-{found.note['seed']}-{digest}.parquet"
     columns: dict[str, Any] = {"key": found.keys}
@@ -54,7 +54,7 @@ def write(folder: Path, row: str, digest: str, found: Predictions) -> Path:
 
 
 def read(path: Path) -> Predictions:
-    """Read a file. Raises StudyError for one that is none."""
+    """Read a file. Raises StudyError where it is not a predictions file."""
     try:
         table = parquet.read_table(path)
         note = json.loads((table.schema.metadata or {})[_NOTE])

@@ -1,8 +1,8 @@
-"""Counting again what the impressions of a graph say by themselves, as of each of them.
+"""Recomputes counter features from a graph's own impressions, as of each of them.
 
-As ``models.counters`` counts: exposures when they happen, outcomes when they settle, strictly before the moment,
-windows in panes, rates smoothed by that of everything that had settled. But the only impressions are the graph's seeds:
-counts begin with its train window.
+The rules are those of ``models.counters``: exposures count when they happen, outcomes when they settle, strictly before
+the time, windows in panes, rates smoothed by the rate of all settled impressions. Only the graph's seeds are counted:
+counts start with the train window.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ Columns = dict[str, tuple[Tensor, Tensor]]
 
 
 def recount(graph: TemporalGraph, counted: Counted) -> Columns:
-    """Every column that can be counted from the seeds: of counters by member, item or both, without a filter, and of
-    context; an outcome is a task's label or an attribute of the edge that the impression left. NaN for unknown keys."""
+    """Every column that can be computed from the seeds: of counters by member, item or both, without a filter, and of
+    context. An outcome is a task's label or an attribute of the impression's edge. NaN for unknown keys."""
     found: Columns = {}
     if not len(graph.seeds):
         return found
@@ -41,7 +41,7 @@ def recount(graph: TemporalGraph, counted: Counted) -> Columns:
 
 
 class _Log:
-    """Events ``rows`` (events,) of n seeds, by owner in order of (time, key)."""
+    """Events ``rows`` (events,) of n seeds, grouped by owner and sorted by (time, key)."""
 
     def __init__(self, seeds: Seeds, rows: Tensor, owner: Tensor, time: Tensor) -> None:
         rows = rows[_by_key(seeds)[rows].argsort(stable=True)]
@@ -52,7 +52,7 @@ class _Log:
         self.timeline = Timeline(csr_offsets(owner[self.rows].numpy(), owners), time[self.rows])
 
     def span(self, moment: Tensor, since: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The events [first, end) of each seed's owner strictly before ``moment`` (n,), from ``since`` (n,) on."""
+        """The range [first, end) of each seed's owner's events in [``since``, ``moment``), (n,) each."""
         end = self.timeline.end(self.owner, moment)
         first = self.timeline.offsets[self.owner] if since is None else self.timeline.end(self.owner, since)
         return torch.minimum(first, end), end
@@ -80,19 +80,19 @@ def _counter(seeds: Seeds, plan: CounterPlan, outcomes: Sequence[tuple[RatePlan,
 
 
 def _rate(plan: CounterPlan, own: _Log, overall: _Log, outcome: Tensor, moment: Tensor) -> Tensor:
-    """The smoothed rate as of moments (n,)."""
+    """The smoothed rate as of the times (n,)."""
     total, count = _sum(own, outcome, *own.span(moment, _since(plan, moment)))
     of_all, number = _sum(overall, outcome, *overall.span(moment, None))
     return (total + plan.smoothing * of_all / number) / (count + plan.smoothing)
 
 
 def _since(plan: CounterPlan, moment: Tensor) -> Tensor | None:
-    """Where the window begins: at the start of the fifteenth pane before the moment's own."""
+    """The start of the window: the start of the fifteenth pane before the time's own pane."""
     return None if plan.window is None else (moment // plan.pane - PANES + 1) * plan.pane
 
 
 def _sum(log: _Log, values: Tensor, first: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum of the events' values, and their number, (n,) float64 each."""
+    """The sum of the events' values and their count, (n,) float64 each."""
     sums = torch.nn.functional.pad(values[log.rows].cumsum(0), (1, 0))
     return sums[end] - sums[first], (end - first).double()
 
@@ -119,7 +119,7 @@ def _context(seeds: Seeds, context: Exposures) -> Tensor:
 
 
 def _outcome(graph: TemporalGraph, rate: RatePlan) -> Tensor | None:
-    """(n,) float64 from 0 to 1, NaN where it is not defined; None where the graph does not hold it."""
+    """(n,) float64 in [0, 1], NaN where undefined; None where the graph does not have it."""
     tasks = [task.name for task in graph.schema.seeds.tasks]
     if rate.name in tasks:
         return graph.seeds.labels[:, tasks.index(rate.name)].double()
@@ -128,7 +128,7 @@ def _outcome(graph: TemporalGraph, rate: RatePlan) -> Tensor | None:
 
 
 def _attribute(graph: TemporalGraph, column: str) -> Tensor | None:
-    """(n,) float64: what the edge that each seed left says: same member, same item, the moment when it settled."""
+    """(n,) float64: the attribute of each seed's edge: same member, same item, at the time it settled."""
     seeds, items = graph.seeds, graph.schema.node(graph.schema.seeds.item).count
     pairs, times, values = [], [], []
     for edge in (graph.schema.edge(name) for name in graph.schema.activity_edges):
@@ -142,27 +142,27 @@ def _attribute(graph: TemporalGraph, column: str) -> Tensor | None:
     if not sum(map(len, pairs)):
         return None
     unknown = (seeds.member < 0) | (seeds.item < 0)
-    asked = torch.where(unknown, -1, seeds.member * items + seeds.item)
-    owner = torch.cat([*pairs, asked]).unique(return_inverse=True)[1]
-    pair, time, value = owner[: -len(asked) or None], torch.cat(times), torch.cat(values)
+    options = torch.where(unknown, -1, seeds.member * items + seeds.item)
+    owner = torch.cat([*pairs, options]).unique(return_inverse=True)[1]
+    pair, time, value = owner[: -len(options) or None], torch.cat(times), torch.cat(values)
     order = time.argsort(stable=True)
     order = order[pair[order].argsort(stable=True)]
     timeline = Timeline(csr_offsets(pair[order].numpy(), int(owner.max()) + 1), time[order])
     wanted = owner[len(pair) :]
-    row = timeline.end(wanted, seeds.settled)  # the first at or after that moment
+    row = timeline.end(wanted, seeds.settled)  # the first at or after that time
     place = order[row.clamp(max=max(len(order) - 1, 0))]
     found = (row < timeline.offsets[wanted + 1]) & (time[place] == seeds.settled)
     return torch.where(found, value[place], torch.nan)
 
 
 def _owner(seeds: Seeds, keys: tuple[str, ...]) -> Tensor:
-    """(n,) int64: whose count each seed adds to; seeds of equal keys have the same number."""
+    """(n,) int64: index of the key that each seed counts for; seeds with equal keys have equal indices."""
     indices = torch.stack([_index(seeds, key) for key in keys], dim=1)
     return indices.unique(dim=0, return_inverse=True)[1]
 
 
 def _by_key(seeds: Seeds) -> Tensor:
-    """(n,) int64: the place of each seed in the order of the keys: of equal times the larger key is the later."""
+    """(n,) int64: each seed's rank by key, to break ties in time: the larger key is the later."""
     order = torch.from_numpy(sort_indices(seeds.keys).to_numpy().astype("int64"))
     return torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
 

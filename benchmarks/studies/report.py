@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from benchmarks.studies.study import Study
 
 _FOLDERS = {"graph": "GRAPH", "predictions": None, "out": None, "device": None, "jobs": None, "only": None}
-"""Options that say where and how fast, not what."""
+"""Options that affect location and speed, not results."""
 _JSON = ("model", "training", "counters", "context")
 """Options that hold JSON or name a file of it."""
 
 
 def write_report(
-    study: "Study", evaluation: Evaluation, absent: list[str], graph: TemporalGraph, asked: Namespace
+    study: "Study", evaluation: Evaluation, absent: list[str], graph: TemporalGraph, options: Namespace
 ) -> Path:
-    """Write the three files into the folder ``asked.out``; answer the table's path."""
-    asked.out.mkdir(parents=True, exist_ok=True)
-    path = asked.out / f"{study.name}.md"
-    picture = asked.out / f"{study.name}.svg"
-    panels = study.panels(evaluation, asked) if study.panels else against(evaluation, study.reference)
+    """Write the three files into the folder ``options.out``; return the table's path."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / f"{study.name}.md"
+    picture = options.out / f"{study.name}.svg"
+    panels = study.panels(evaluation, options) if study.panels else against(evaluation, study.reference)
     if panels:
         draw(panels, picture)
     parts = [f"# {study.title}", study.about]
     parts += [f"![{study.title}]({picture.name})"] if panels else []
-    parts += study.sections(evaluation, graph, asked)
+    parts += study.sections(evaluation, graph, options)
     if study.tables:
         parts += _tables(evaluation, study.reference)
-    parts.append(_made(study, evaluation, absent, graph, asked))
+    parts.append(_made(study, evaluation, absent, graph, options))
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     figures = json.dumps(_figures(evaluation, study.reference), indent=1, sort_keys=True)
     path.with_suffix(".json").write_text(figures + "\n", encoding="utf-8")
@@ -74,7 +74,7 @@ def _tables(evaluation: Evaluation, reference: str) -> list[str]:
     return parts
 
 
-def _made(study: "Study", evaluation: Evaluation, absent: list[str], graph: TemporalGraph, asked: Namespace) -> str:
+def _made(study: "Study", evaluation: Evaluation, absent: list[str], graph: TemporalGraph, options: Namespace) -> str:
     notes = [note for line in evaluation.lines.values() for note in line.notes]
 
     def of(key: str) -> str:
@@ -82,20 +82,20 @@ def _made(study: "Study", evaluation: Evaluation, absent: list[str], graph: Temp
 
     truth, frozen = evaluation.truth, [METRICS[metric] for metric, state in STATE.items() if state == "frozen"]
     items = [
-        f"Window {asked.window}: {len(truth.keys):,} impressions of {len(evaluation.bootstrap.weights):,} members.",
+        f"Window {options.window}: {len(truth.keys):,} impressions of {len(evaluation.bootstrap.weights):,} members.",
         f"{' and '.join(frozen)}: the member's state frozen at the window's start; the others: as of the impression.",
         f"Intervals: {CONFIDENCE:.0%}, {evaluation.draws:,} draws of users; of the mean of the seeds' metrics.",
         f"Seeds {of('seed')}. Graph {graph.manifest['digest'][:16]}. Commit {of('commit')}. Fitted on {of('device')}.",
-        f"Command: `python -m benchmarks.studies.{study.name} {_arguments(asked)}`",
+        f"Command: `python -m benchmarks.studies.{study.name} {_arguments(options)}`",
     ]
     items += [f"Not fitted: {', '.join(absent)}."] if absent else []
     return "## How it was made\n\n" + "\n".join(f"- {item}" for item in items)
 
 
-def _arguments(asked: Namespace) -> str:
-    """The options as they were given, without the names of this machine's folders."""
+def _arguments(options: Namespace) -> str:
+    """The options as given, without folder names of this machine."""
     words = []
-    for name, value in vars(asked).items():
+    for name, value in vars(options).items():
         if name in _FOLDERS:
             words += [f"--{name} {_FOLDERS[name]}"] if _FOLDERS[name] else []
         elif name in _JSON:
@@ -113,7 +113,7 @@ def _arguments(asked: Namespace) -> str:
 
 
 def _figures(evaluation: Evaluation, reference: str) -> dict[str, Any]:
-    """Line, task, metric -> value, interval and seeds; likewise its difference to the reference."""
+    """Line, task, metric -> value, interval and seeds; the same for its difference to the reference."""
     found: dict[str, Any] = {}
     for line, task, metric in product(evaluation.lines, evaluation.truth.tasks, METRICS):
         figures = _figure(evaluation.metric(line, metric, task))

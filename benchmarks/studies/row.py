@@ -14,12 +14,12 @@ from models.training.bounds import out_of_bounds
 from models.training.config import TrainedState, TrainingConfig
 
 FITS: dict[TrainedState, str] = {"mixed": "one fit", "as_of": "as-of fit", "frozen": "frozen fit"}
-"""What a row is called by the state that its training rows see."""
+"""A row's name suffix by the member state of its training rows."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """How a row is scored: the member's state, and how old the tokens of both sides are."""
+    """How a row is scored: the member state, and the age of both sides' tokens."""
 
     state: State = "as_of"
     age: int = 0
@@ -27,17 +27,17 @@ class Seen:
 
     @property
     def name(self) -> str:
-        """As predictions files and their columns call it."""
+        """The name used in prediction files and columns."""
         return f"{self.state}+{self.age}s" if self.age else self.state
 
 
 _NOT_TRAINED_IN_STEPS = ("popularity", "trees")
-"""Baselines that read seed and state out of TrainingConfig and nothing else: learning rates do not change them."""
+"""Baselines that read only seed and state of TrainingConfig: other keys do not change them."""
 AS_OF, FROZEN = Seen("as_of"), Seen("frozen")
 
 
 def trained_as(text: str) -> dict[str, Any]:
-    """A row's ``training`` out of an option: a TrainingConfig as JSON, or a file of it; "{}" = as the study's."""
+    """Read a row's ``training`` from an option: JSON of TrainingConfig keys, or a file; "{}" = the study's."""
     if text == "{}":
         return {}
     return {name: value for name, value in asdict(read(text, TrainingConfig)).items() if name != "seed"}
@@ -45,7 +45,7 @@ def trained_as(text: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Row:
-    """One model: its configuration where it differs from the study's, or a baseline's name."""
+    """One model: the differences from the study's configuration, or a baseline's name."""
 
     name: str
     model: Mapping[str, Any] = field(default_factory=dict)
@@ -53,16 +53,16 @@ class Row:
     training: Mapping[str, Any] = field(default_factory=dict)
     """Keys of TrainingConfig, without seed and state."""
     state: TrainedState | None = None
-    """The state that training rows see: one fit for both states, or a fit for one; None = as the study's training."""
+    """Member state of the training rows: both, or one; None = the study's."""
     baseline: str | None = None
     """A name of ``models.baselines``; None = the ranker."""
     change: Change | None = None
-    """What is done to the graph before the model sees it."""
+    """Change of the graph before the model sees it."""
     seen: tuple[Seen, ...] = (AS_OF, FROZEN)
-    """What it is scored with."""
+    """The states it is scored with."""
 
     def configs(self, model: ModelConfig, training: TrainingConfig, seed: int) -> tuple[ModelConfig, TrainingConfig]:
-        """This row's configuration, given the study's. Raises StudyError for a key that is none."""
+        """Merge this row's configuration into the study's. Raises StudyError for an unknown key."""
         try:
             changed = replace(training, **self.training, seed=seed)
             own, changed = replace(model, **self.model), replace(changed, state=self.state) if self.state else changed
@@ -74,7 +74,7 @@ class Row:
         return own, changed
 
     def recipe(self, model: ModelConfig, training: TrainingConfig, seed: int) -> dict[str, Any]:
-        """All that decides the fit beside the graph, as JSON. A baseline has no ModelConfig."""
+        """Everything besides the graph that determines the fit, as JSON. A baseline has no ModelConfig."""
         model, training = self.configs(model, training, seed)
         read = asdict(training)
         if self.baseline in _NOT_TRAINED_IN_STEPS:
@@ -87,6 +87,6 @@ class Row:
         }
 
     def digest(self, model: ModelConfig, training: TrainingConfig, seed: int, graph: str, window: str) -> str:
-        """The name of this very fit, scored on a window of a graph of that digest: 16 hex digits."""
+        """The name of the fit, scored on a window of the graph with that digest: 16 hex digits."""
         recipe = self.recipe(model, training, seed)
         return sha256_of_json({"recipe": recipe, "graph": graph, "window": window})[:16]

@@ -1,4 +1,4 @@
-"""A study and its command: ``fit`` where the GPU is, ``table`` where the results are written."""
+"""A study and its command: ``fit`` runs on the GPU machine, ``table`` where the results are written."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -29,30 +29,30 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Study:
-    """What sets one study apart from the others."""
+    """The definition of one study."""
 
     name: str
     title: str
     about: str
-    """What is compared and how to read it, in Markdown."""
+    """Introduction in Markdown: what is compared and how to read it."""
     reference: str
-    """The line that the others are compared with."""
+    """The reference line."""
     rows: Callable[[TemporalGraph, Namespace, Setting], list[Row]]
-    options: Callable[[ArgumentParser], None] = lambda parser: None
+    add_options: Callable[[ArgumentParser], None] = lambda parser: None
     """Adds the study's own options to the command."""
     lines: Callable[[Row], Mapping[str, dict[str, str] | None]] = lambda row: {row.name: None}
-    """The table's lines that one row makes, with the states (``Line.of``) that each stands for; None = its own.
-    Rows that make a line of one name make it together, each in the states that it stands for."""
-    sections: Callable[[Evaluation, TemporalGraph, Namespace], list[str]] = lambda evaluation, graph, asked: []
-    """What only this study shows, in Markdown, before the tables that all studies have."""
+    """The table's lines for one row, with the states (``Line.of``) that each covers; None = one line of the row's name.
+    Rows with a line of the same name are combined, each for its states."""
+    sections: Callable[[Evaluation, TemporalGraph, Namespace], list[str]] = lambda evaluation, graph, options: []
+    """The study's own tables in Markdown, before the common tables."""
     panels: Callable[[Evaluation, Namespace], list[Panel]] | None = None
-    """The picture; None = each line's difference to the reference."""
+    """The chart; None = each line's difference to the reference."""
     tables: bool = True
-    """Whether the tables that all studies have are shown: metrics, intervals, differences, parts."""
+    """Whether the common tables are shown: metrics, intervals, differences, parts."""
 
 
 def command(study: Study, arguments: Sequence[str] | None = None) -> int:
-    """Run the study's command; 0, or 1 after an error that says what to do."""
+    """Run the study's command; return 0, or 1 after an error message."""
     parser = ArgumentParser(prog=f"python -m benchmarks.studies.{study.name}", description=study.title)
     parser.add_argument("--graph", type=Path, required=True, help="folder of the graph")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results", help="folder of the table and picture")
@@ -74,41 +74,41 @@ def command(study: Study, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--draws", type=int, default=1000, help="draws of users behind the intervals")
     parser.add_argument("--commit", help="what the files say of the code; default: what git says")
     parser.add_argument("--only", choices=("fit", "table"), help="half of the work; default: both")
-    study.options(parser)
-    asked = parser.parse_args(arguments)
+    study.add_options(parser)
+    options = parser.parse_args(arguments)
     try:
-        _run(study, asked)
+        _run(study, options)
     except (StudyError, TrainingError, ConfigError, GraphError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _run(study: Study, asked: Namespace) -> None:
-    model, training = _configs(asked)
+def _run(study: Study, options: Namespace) -> None:
+    model, training = _configs(options)
     for key, expected, found in out_of_bounds(model, training):
         raise ConfigError(f"{key}: expected {expected}; found {found}")
     setting = Setting(
-        graph=asked.graph,
-        predictions=asked.predictions,
+        graph=options.graph,
+        predictions=options.predictions,
         model=model,
         training=training,
-        window=asked.window,
-        device=asked.device[0],
-        commit=asked.commit or commit_of(ROOT),
-        longer=asked.validate_with_gate,
+        window=options.window,
+        device=options.device[0],
+        commit=options.commit or commit_of(ROOT),
+        longer=options.validate_with_gate,
     )
     graph = setting.load()
-    rows = study.rows(graph, asked, setting)
+    rows = study.rows(graph, options, setting)
     names = [row.name for row in rows]
-    if wrong := sorted(set(asked.rows or []) - set(names)):
+    if wrong := sorted(set(options.rows or []) - set(names)):
         raise StudyError(f"rows: expected some of {', '.join(names)}; found {', '.join(wrong)}")
-    if asked.only != "table":
-        chosen = [row for row in rows if not asked.rows or row.name in asked.rows]
-        fit_rows(setting, chosen, asked.seeds, asked.jobs or len(asked.device), _say, asked.device)
-    if asked.only != "fit":
-        evaluation, absent = evaluate(study, setting, graph, rows, asked.seeds, asked.draws)
-        path = write_report(study, evaluation, absent, graph, asked)
+    if options.only != "table":
+        chosen = [row for row in rows if not options.rows or row.name in options.rows]
+        fit_rows(setting, chosen, options.seeds, options.jobs or len(options.device), _say, options.device)
+    if options.only != "fit":
+        evaluation, absent = evaluate(study, setting, graph, rows, options.seeds, options.draws)
+        path = write_report(study, evaluation, absent, graph, options)
         print(f"{path}: {len(evaluation.lines)} lines" + (f", without {', '.join(absent)}" if absent else ""))
 
 
@@ -116,15 +116,15 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _configs(asked: Namespace) -> tuple[ModelConfig, TrainingConfig]:
-    if asked.spec is None:
-        return read_config(asked.model, ModelConfig), read_config(asked.training, TrainingConfig)
-    if (asked.model, asked.training) != ("{}", "{}"):
+def _configs(options: Namespace) -> tuple[ModelConfig, TrainingConfig]:
+    if options.spec is None:
+        return read_config(options.model, ModelConfig), read_config(options.training, TrainingConfig)
+    if (options.model, options.training) != ("{}", "{}"):
         raise StudyError("--spec: expected alone; found --model or --training beside it: leave out one of them")
     from models.spec import SpecError, load_spec  # pydantic, which a GPU machine need not have
 
     try:
-        spec = load_spec(asked.spec)
+        spec = load_spec(options.spec)
     except SpecError as error:
         raise StudyError(str(error)) from error
     return spec.model, spec.training
@@ -133,7 +133,7 @@ def _configs(asked: Namespace) -> tuple[ModelConfig, TrainingConfig]:
 def evaluate(
     study: Study, setting: Setting, graph: TemporalGraph, rows: Sequence[Row], seeds: Sequence[int], draws: int
 ) -> tuple[Evaluation, list[str]]:
-    """The lines of all rows that have predictions, and the names of those (row, seed) that have none."""
+    """The lines of all rows with predictions, and the names of (row, seed) without."""
     truth, absent = Truth.of(graph, setting.window), []
     lines: dict[str, Line] = {}
     for row in rows:

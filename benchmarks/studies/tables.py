@@ -16,7 +16,7 @@ METRICS: dict[Metric, str] = {
     "normalised_entropy": "normalised entropy",
     "ece": "ECE",
 }
-"""How each metric is called; in this order in the tables."""
+"""Names of the metrics, in the tables' order."""
 NOTHING = "–"
 
 
@@ -27,7 +27,7 @@ def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def number(value: float, signed: bool = False) -> str:
-    """Four digits; a dash where there is none."""
+    """Format with four digits; a dash for a missing value."""
     if math.isnan(value):
         return NOTHING
     return f"{value:+.4f}" if signed else f"{value:.4f}"
@@ -42,7 +42,7 @@ def interval(found: Estimate, signed: bool = False) -> str:
 
 
 def values(evaluation: Evaluation, lines: Sequence[str], task: str) -> str:
-    """Every metric of every line: mean over seeds ± standard deviation over seeds, seconds a fit, and which seeds."""
+    """Every metric of every line: mean ± standard deviation over seeds, seconds per fit, and the seeds."""
     body = []
     for line in lines:
         cells = [line]
@@ -64,7 +64,7 @@ def intervals(evaluation: Evaluation, lines: Sequence[str], task: str) -> str:
 
 
 def differences(evaluation: Evaluation, lines: Sequence[str], reference: str, task: str) -> str:
-    """Every line minus the reference, paired, by metric."""
+    """Every line's paired difference to the reference, by metric."""
     body = [
         [line, *(interval(evaluation.difference(line, reference, metric, task), signed=True) for metric in METRICS)]
         for line in lines
@@ -74,7 +74,7 @@ def differences(evaluation: Evaluation, lines: Sequence[str], reference: str, ta
 
 
 def by_part(evaluation: Evaluation, lines: Sequence[str], reference: str, metric: Metric, task: str, cut: str) -> str:
-    """One metric of every line in each part, with its paired difference to the reference in that part."""
+    """One metric of every line in each part, with the paired difference to the reference in that part."""
     parts = evaluation.truth.parts[cut]
     place = evaluation.truth.tasks.index(task)
     defined = ~np.isnan(evaluation.truth.labels[:, place])

@@ -1,4 +1,4 @@
-"""Study (f): one model for all tasks against one for each. ``python -m benchmarks.studies.tasks --graph FOLDER``."""
+"""Study (f): one model for all tasks or one per task. ``python -m benchmarks.studies.tasks --graph FOLDER``."""
 
 import sys
 from argparse import Namespace
@@ -16,8 +16,8 @@ ALL = "all tasks"
 _EXPERTS = 4
 
 
-def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
-    """All tasks as configured, with the other kind of bottom and of weights, and each task alone."""
+def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row]:
+    """All tasks as configured, with the other kind of bottom and of weights, and each task by itself."""
     model = setting.model
     other = ("all tasks, shared bottom", 0) if model.experts else ("all tasks, MMoE", _EXPERTS)
     weights = "fixed" if model.task_weighting == "uncertainty" else "uncertainty"
@@ -30,12 +30,12 @@ def rows(graph: TemporalGraph, asked: Namespace, setting: Setting) -> list[Row]:
 
 
 def alone(task: str) -> str:
-    """The line of a task that has a model of its own."""
+    """The line of a task's own model."""
     return f"{task} alone"
 
 
-def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> list[str]:
-    """All tasks minus each alone."""
+def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -> list[str]:
+    """The multi-task model minus each single-task model."""
     if ALL not in evaluation.lines:
         return []
     body = [
@@ -49,8 +49,8 @@ def sections(evaluation: Evaluation, graph: TemporalGraph, asked: Namespace) -> 
     return ["## One model for all tasks minus one for each", table(["", *METRICS.values()], body)] if body else []
 
 
-def panels(evaluation: Evaluation, asked: Namespace) -> list[Panel]:
-    """The same, AUC and GAUC."""
+def panels(evaluation: Evaluation, options: Namespace) -> list[Panel]:
+    """The differences in AUC and GAUC."""
     tasks = [task for task in evaluation.truth.tasks if alone(task) in evaluation.lines]
     if ALL not in evaluation.lines or not tasks:
         return []

@@ -1,4 +1,4 @@
-"""What a stranger's bytes do to a worker and to who else asks it: over HTTP, over gRPC, and through the proxy."""
+"""Attacks on a worker and their effect on other callers: over HTTP, over gRPC, and through the proxy."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ _OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)
 _JSON, _BINARY = "application/json", "application/octet-stream"
 _LENGTH = "inference-header-content-length"
 _GOOD = 150
-"""Sound calls beside an attack."""
+"""Number of valid calls during an attack."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def _stub(port: int) -> Iterator[Any]:
 
 @contextmanager
 def _proxied(target: Target, folder: Path) -> Iterator[int]:
-    """The port of the proxy that stands in front of the worker on one machine: callers share its connection to it."""
+    """Start the proxy in front of the worker; return its port. Callers share its connection to the worker."""
     from serving.deployment.proxy import Proxy
     from serving.deployment.record import Worker
 
@@ -60,7 +60,7 @@ def _proxied(target: Target, folder: Path) -> Iterator[int]:
 
 
 def nobody_is_kept_out(folder: Path) -> str:
-    """Long names beside sound calls on one connection; messages and bodies that never end; a path that is no text."""
+    """Long names next to valid calls on one connection; messages and bodies that never end; a path that is not text."""
     with worker(folder, _TOKEN) as target:
         with _proxied(target, folder) as port:
             failed = _beside_long_names(target, port)
@@ -74,7 +74,7 @@ def nobody_is_kept_out(folder: Path) -> str:
 
 
 def _beside_long_names(target: Target, port: int) -> int:
-    """Sound calls through the proxy while 25 probes a second ask for a model with a long name: how many failed."""
+    """Send valid calls through the proxy during 25 probes per second for a model with a long name; return failures."""
     import grpc
     from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
 
@@ -85,7 +85,7 @@ def _beside_long_names(target: Target, port: int) -> int:
             while not done.wait(0.04):
                 stub.ModelReady.future(protocol.ModelReadyRequest(name=LONG), timeout=5).code()
 
-    def ask() -> bool:
+    def send() -> bool:
         try:
             stub.ModelInfer(target.message(), timeout=5, metadata=_BEARER)
         except grpc.RpcError:
@@ -94,7 +94,7 @@ def _beside_long_names(target: Target, port: int) -> int:
 
     with ThreadPoolExecutor(5) as callers, _stub(port) as stub:
         attacking = callers.submit(attack)
-        well = Counter(callers.map(lambda _: ask(), range(_GOOD)))
+        well = Counter(callers.map(lambda _: send(), range(_GOOD)))
         done.set()
         attacking.result()
     expect(well[False] == 0, f"{_GOOD} sound calls answered beside long names", f"{well[False]} that failed")
@@ -102,7 +102,7 @@ def _beside_long_names(target: Target, port: int) -> int:
 
 
 def _longest_answer(target: Target) -> int:
-    """Ask for what there is not by a long name, everywhere; the longest answer."""
+    """Request unknown things by a long name, everywhere; return the length of the longest response."""
     import grpc
 
     whole, tensors = target.v1, target.v2()
@@ -124,7 +124,7 @@ def _longest_answer(target: Target) -> int:
 
 
 def _beside_unfinished(target: Target) -> float:
-    """Sound calls while hundreds have begun and do not end, with the token and without; the slowest."""
+    """Send valid calls while hundreds never end, with the token and without; return the slowest."""
     document = json.dumps(target.v1).encode()
     head = post(target.predict, document, ("content-type", _JSON), *_BEARER)[: -len(document)]
     slowest = 0.0
@@ -135,7 +135,7 @@ def _beside_unfinished(target: Target) -> float:
         for _ in range(400):
             connection = held.enter_context(socket.create_connection((LOOPBACK, target.port), timeout=20))
             connection.sendall(head + document[:5])
-        time.sleep(0.5)  # they have arrived
+        time.sleep(0.5)  # they have reached the server
         for _ in range(5):
             began = time.monotonic()
             good.ModelInfer(target.message(), timeout=5, metadata=_BEARER)
@@ -149,12 +149,12 @@ def _beside_unfinished(target: Target) -> float:
 
 
 def no_number_is_a_500(folder: Path) -> str:
-    """Headers and parts of documents that should be numbers, and are not."""
+    """Headers and fields that should be numbers, and are not."""
     with worker(folder) as target:
         v1, v2 = json.dumps(target.v1).encode(), json.dumps(target.v2()).encode()
         zeros, nines = "0" * 5000, "9" * 5000
         texts = ["", zeros, nines, "-1", f"+{len(v2)}", "1_0", "0x10", "1e2", "2.0", "1 0", "\u0663", str(len(v2) + 1)]
-        asked = [
+        requests = [
             *(post(target.infer, v2, ("content-type", _BINARY), (_LENGTH, text)) for text in texts),
             post(target.infer, v2, ("content-type", _BINARY), (_LENGTH, str(len(v2))), (_LENGTH, zeros)),
             *(post(target.predict, v1, ("content-type", _JSON), ("x-request-timeout-ms", text)) for text in texts[:-1]),
@@ -162,27 +162,29 @@ def no_number_is_a_500(folder: Path) -> str:
         ]
         for value in (zeros, nines, f"-{nines}", "1e999", "NaN", "Infinity", "1_0", "+1", "0x1", "[" * 5000, "{" * 900):
             for path, text in ((target.predict, v1), (target.infer, v2)):
-                asked.append(post(path, text.replace(b"[", b"[" + value.encode() + b",", 1), ("content-type", _JSON)))
+                requests.append(
+                    post(path, text.replace(b"[", b"[" + value.encode() + b",", 1), ("content-type", _JSON))
+                )
         for size in (nines, "-8", '"8"', "8.5", "true", "1e3"):
             body = v2.replace(b'"shape"', b'"parameters": {"binary_data_size": ' + size.encode() + b'}, "shape"', 1)
-            asked.append(post(target.infer, body, ("content-type", _BINARY), (_LENGTH, str(len(body)))))
+            requests.append(post(target.infer, body, ("content-type", _BINARY), (_LENGTH, str(len(body)))))
         sound = post(target.predict, v1, ("content-type", _JSON))
         length = f"content-length: {len(v1)}".encode()
         for wrong in ("", f"+{len(v1)}", "-1", "0x10", "1_0", "2.0", zeros, nines, f"{len(v1)}\r\ncontent-length: 1"):
-            asked.append(sound.replace(length, f"content-length: {wrong}".encode(), 1))
-        for number, sent in enumerate(asked):
+            requests.append(sound.replace(length, f"content-length: {wrong}".encode(), 1))
+        for number, sent in enumerate(requests):
             status, answer = exchange(target.port, sent)
             expect(status == 400 and b"error" in answer, f"400 with a reason of request {number}", answer[:160])
-    return f"{len(asked)} requests, each 400 with its reason"
+    return f"{len(requests)} requests, each 400 with its reason"
 
 
 def explaining_starves_nobody(folder: Path) -> str:
-    """Requests for reasons beside requests for slates: whom the line refuses; and who may read what was served."""
+    """Requests with reasons next to requests for slates: which are refused; and who may read the served log."""
     with worker(folder) as target:
         explain = {"instances": [{**target.v1["instances"][0], "explain": True}]}
         done = threading.Event()
 
-        def ask(document: Any, pause: float) -> Counter[int]:
+        def send(document: Any, pause: float) -> Counter[int]:
             found: Counter[int] = Counter()
             with httpx.Client(base_url=f"http://{LOOPBACK}:{target.port}", timeout=20, trust_env=False) as client:
                 while not done.wait(pause):
@@ -190,9 +192,9 @@ def explaining_starves_nobody(folder: Path) -> str:
             return found
 
         with ThreadPoolExecutor(24) as callers:
-            explaining = [callers.submit(ask, explain, 0.001) for _ in range(16)]
-            ranking = [callers.submit(ask, target.v1, 0.02) for _ in range(8)]
-            time.sleep(6)  # the measurement
+            explaining = [callers.submit(send, explain, 0.001) for _ in range(16)]
+            ranking = [callers.submit(send, target.v1, 0.02) for _ in range(8)]
+            time.sleep(6)  # measured
             done.set()
             ranked, reasoned = (sum((one.result() for one in them), Counter()) for them in (ranking, explaining))
         expect(set(ranked) == {200}, "every slate while others ask for reasons", dict(ranked))
@@ -204,18 +206,18 @@ def explaining_starves_nobody(folder: Path) -> str:
 
 
 def one_meaning_a_request(folder: Path) -> str:
-    """Requests that two readers would take in two ways."""
+    """Requests that two parsers would read differently."""
     with worker(folder) as target:
-        asked = [*_documents(target), *_tensors(target)]
-        for number, sent in enumerate(asked):
+        requests = [*_documents(target), *_tensors(target)]
+        for number, sent in enumerate(requests):
             status, answer = exchange(target.port, sent)
             expect(status == 400, f"400 of request {number}, {sent[-90:]!r}", answer[:160])
         refused = sum(_refused(target, change) for change in _MESSAGES)
-    return f"{len(asked)} requests over HTTP and {refused} over gRPC, each refused"
+    return f"{len(requests)} requests over HTTP and {refused} over gRPC, each refused"
 
 
 def _documents(target: Target) -> Iterator[bytes]:
-    """Fields twice, at any level, and bytes that are read as text in two ways."""
+    """Duplicate fields at any level, and ambiguous text encodings."""
     for path, whole in ((target.predict, json.dumps(target.v1)), (target.infer, json.dumps(target.v2()))):
         name = '"member":' if path == target.predict else '"name":'
         twice = [whole.replace(name, f"{name} 1, {name}", 1), f"{whole[:-1]}, {whole[1:]}"]
@@ -230,7 +232,7 @@ def _documents(target: Target) -> Iterator[bytes]:
 
 
 def _tensors(target: Target) -> Iterator[bytes]:
-    """Shapes that are no sizes, tensors twice, bytes that belong to none."""
+    """Invalid shapes, duplicate tensors, bytes that belong to no tensor."""
     count = len(target.v2()["inputs"][1]["data"])
     for shape in ([str(count)], [float(count)], [True], [-1], [2**63], [], [count, 1], [[count]], str(count), None):
         document = target.v2()
