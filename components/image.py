@@ -5,8 +5,9 @@ import os
 
 from kfp import dsl
 
-# The name holds "python" because kfp.local warns about images that do not.
-IMAGE = os.environ.get("HELIOGRAPH_IMAGE", "heliograph-python:0.1.0")
+from models import version
+
+IMAGE = os.environ.get("HELIOGRAPH_IMAGE", version.IMAGE)
 
 component = functools.partial(dsl.component, base_image=IMAGE, install_kfp_package=False)
 """Decorator of every component. ``HELIOGRAPH_IMAGE`` names another image when the pipeline is compiled."""

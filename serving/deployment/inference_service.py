@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from models.version import IMAGE
 from serving.settings.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Deployment:
     model: str
     """The registered model; also the name of the InferenceService, with dashes."""
     version: str
-    image: str = "heliograph-python:0.1.0"
+    image: str = IMAGE
     """This repository, installed (deploy/Dockerfile)."""
     namespace: str = "heliograph"
     tracking_uri: str = "http://mlflow:5000"
