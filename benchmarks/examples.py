@@ -1,4 +1,4 @@
-"""The examples of the pages, taken out and run: every fenced block of README, SECURITY.md and docs, by its language.
+"""Examples of the pages: extracts and runs every fenced block of README, CONTRIBUTING, SECURITY and docs.
 
 A block that cannot run here states the reason in the line before it: ``<!-- not run: reason -->``.
 """

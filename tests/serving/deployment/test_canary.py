@@ -30,7 +30,7 @@ from tests.serving.stubbed import living
 from tests.serving.world import CONFIG, World
 
 BACK_WITHIN = 30.0
-"""Seconds; docs/serving.md promises it."""
+"""Seconds; docs/operations.md promises it."""
 
 
 @dataclass(frozen=True)
