@@ -69,8 +69,8 @@ STUDY = Study(
     name="ablation",
     title="What each ingredient adds",
     about=(
-        "Above the full model: each line has the ingredients of the lines above it and one more, in LiGNN's order, "
-        "then ours; the last ingredient makes the full model. Below it: the full model with one thing changed."
+        "Above the full model: each row has the ingredients of the rows above it and one more, in the order of LiGNN, "
+        "then ours; with the last ingredient it is the full model. Below: the full model with one change."
     ),
     reference=FULL,
     rows=rows,

@@ -48,7 +48,10 @@ def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -
     trees = [line for line in evaluation.lines if line.startswith(TREES)]
     if not ours or not trees:
         return []
-    parts = ["## Where the loss is", "Against the row of trees with the best AUC, paired; AUC as of the impression."]
+    parts = [
+        "## Where it gains and loses",
+        "Paired difference to the trees with the best AUC; AUC as of the impression.",
+    ]
     for task in evaluation.truth.tasks:
         parts += [f"### {task}", breakdown(evaluation, ours, best(evaluation, trees, task), task)]
     return parts
@@ -66,8 +69,8 @@ STUDY = Study(
     name="baselines",
     title="Heliograph against its baselines",
     about=(
-        "All on the same impressions, features and windows. One fit: one model for fresh and for stale state, which is "
-        "what serving needs. A fit per state: two models, one fitted and measured as of the impression, the other with "
+        "All models use the same impressions, features and windows. One fit: one model for fresh and stale state, as "
+        "serving needs it. A fit per state: two models, one fitted and evaluated as of the impression, the other with "
         "the member's state frozen."
     ),
     reference=f"{TREES}, {PER_STATE}",

@@ -94,7 +94,7 @@ STUDY = Study(
     name="cold_start",
     title="Cold start",
     about=(
-        "By how many events of its member and of its item came before an impression; and, where items are held out, "
+        "Metrics by the number of earlier events of an impression's member and item. If items are held out: metrics "
         "as if the items of a share of all owners were new."
     ),
     reference=FULL,

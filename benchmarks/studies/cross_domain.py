@@ -111,11 +111,12 @@ STUDY = Study(
     name="cross_domain",
     title="One surface alone against all together",
     about=(
-        "A surface alone: only its impressions to learn from, only its behaviour in the graph and in the members' "
-        "sequences. Counters and context are counted again from its impressions alone, from the train window on (what "
-        "came before is not in the graph); what no graph holds of an impression that was left is missing. What members "
-        "and items are is known to both, but for what matches `--elsewhere-nodes`. Its training is chosen for it "
-        "(`--alone`). All surfaces: one model of everything, on the same impressions."
+        "A surface alone: a model that trains on the surface's impressions only, with only its behavior in the graph "
+        "and in the members' sequences. Counters and context are recomputed from its impressions alone, from the train "
+        "window on (earlier ones are not in the graph); features that cannot be recomputed from the graph are missing. "
+        "Both models know the node features of members and items, except those matching `--elsewhere-nodes`. Its "
+        "training settings are chosen for it (`--alone`). All surfaces: one model of everything, evaluated on the same "
+        "impressions."
     ),
     reference=EVERYTHING,
     rows=rows,

@@ -65,9 +65,9 @@ STUDY = Study(
     name="freshness",
     title="How fresh embeddings have to be",
     about=(
-        "Tokens and activities of both sides as of so long before the impression, as where they were pushed that long "
-        "ago; the impression's counters and context are fresh. One fit was trained for fresh and for stale state, the "
-        "as-of fit for fresh state alone."
+        "Tokens and activities of both sides as of the given time before the impression, as if they had been pushed "
+        "then; the impression's counters and context are fresh. One fit was trained for fresh and stale state, the "
+        "as-of fit for fresh state only."
     ),
     reference=line(FITS["mixed"], 0),
     rows=rows,

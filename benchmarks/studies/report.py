@@ -62,14 +62,16 @@ def against(evaluation: Evaluation, reference: str) -> list[Panel]:
 def _tables(evaluation: Evaluation, reference: str) -> list[str]:
     lines, truth, parts = list(evaluation.lines), evaluation.truth, []
     for task in truth.tasks:
-        parts += [f"## {task}", "Mean over seeds ± standard deviation over seeds.", values(evaluation, lines, task)]
-        parts += [f"{CONFIDENCE:.0%} intervals, users drawn again.", intervals(evaluation, lines, task)]
+        parts += [f"## {task}", "Mean ± standard deviation over seeds.", values(evaluation, lines, task)]
+        parts += [f"{CONFIDENCE:.0%} intervals, bootstrap over users.", intervals(evaluation, lines, task)]
         if reference in evaluation.lines and len(lines) > 1:
-            parts += [f"Minus {reference}, paired.", differences(evaluation, lines, reference, task)]
+            parts += [f"Paired difference to {reference}.", differences(evaluation, lines, reference, task)]
     for metric in ("auc", "gauc"):
         for task in truth.tasks if metric == "auc" else (truth.primary,):
             parts.append(f"## {task}: {METRICS[metric]} by part")
-            parts.append(f"In brackets of a line: minus {reference}, paired; of a column: impressions.")
+            parts.append(
+                f"In brackets: in a row, the paired difference to {reference}; in a header, the number of impressions."
+            )
             parts += [by_part(evaluation, lines, reference, metric, task, cut) for cut in truth.parts]
     return parts
 

@@ -13,7 +13,7 @@ METRICS: dict[Metric, str] = {
     "gauc": "GAUC",
     "ndcg": f"NDCG@{NDCG_AT}",
     "log_loss": "log loss",
-    "normalised_entropy": "normalised entropy",
+    "normalised_entropy": "normalized entropy",
     "ece": "ECE",
 }
 """Names of the metrics, in the tables' order."""

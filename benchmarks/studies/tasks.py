@@ -68,8 +68,8 @@ STUDY = Study(
     name="tasks",
     title="One model for all tasks against one for each",
     about=(
-        "A task alone is trained on its own labels and its own number of epochs; all tasks share encoder and sequence. "
-        "MMoE: the tasks mix experts, each by a gate of its own, in place of one shared bottom."
+        "A task alone is trained on its own labels with its own number of epochs; all tasks together share encoder and "
+        "sequence. MMoE: the tasks mix experts, each with its own gate, instead of one shared bottom."
     ),
     reference=ALL,
     rows=rows,
