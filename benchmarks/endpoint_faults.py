@@ -1,6 +1,6 @@
 """What callers see while Redis, a version or the worker fails: the endpoint as ``up`` starts it, under load.
 
-Promises (docs/serving.md): without Redis, slates are ranked by popularity and flagged, and by the model again once
+Promises (docs/operations.md): without Redis, slates are ranked by popularity and flagged, and by the model again once
 Redis is back; a version that was tampered with is refused without an effect on callers; while the worker is down,
 callers get 503 with Retry-After until the supervisor has restarted it. wrk generates load all the time; one further
 caller inspects the responses.

@@ -123,11 +123,12 @@ def main() -> None:
         print(json.dumps(retrieve(options.folder, _STORES[options.retrieve])), flush=True)
         return
     with TemporaryDirectory() as folder:
-        write_tables(Path(folder), options.scale)
+        write_tables(Path(folder), options.scale, options.days)
         ours = [in_a_process(Path(folder), "ours") for _ in range(2)]
         peer = None if options.without_peer else in_a_process(Path(folder), "peer")
     seconds = max(found["seconds"] for found in ours)
     figures: dict[str, float | int | str] = {
+        "days": options.days,
         "feature_rows": int(_FEATURE_ROWS * options.scale),
         "entity_rows": ours[0]["rows"],
         "found_rows": ours[0]["found"],

@@ -12,7 +12,7 @@ _SERVING = ("docs/serving.md", "docs/operations.md")
 
 
 def examples_run(folder: Path) -> str:
-    """Every example of docs/serving.md, and every YAML of the other pages; tests/docs also runs the slower ones."""
+    """Every example of the serving pages, and every YAML of the others; tests/docs also runs the slower ones."""
     found = [one for page in pages() for one in examples(page) if one.language not in NOT_EXAMPLES]
     silent = [str(one) for one in found if one.reason and len(one.reason.split()) < 4]
     expect(not silent, "a reason for every example that is not run", silent)

@@ -53,10 +53,10 @@ def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -
     task, reference = evaluation.truth.primary, FULL + HELD_OUT
     parts = [
         f"## {task}: items of {options.share:.0%} of all {options.owner}s held out",
-        f"These items and their {options.owner}s have no edge of behaviour, the items no impression before and no "
-        "counter; their IDs are ones that no model has met; of their features they keep the first version"
-        + ("" if options.history == NOTHING else f", but for what matches `{options.history}`")
-        + f". In brackets: minus {reference}, paired.",
+        f"These items and their {options.owner}s have no behavioral edges; the items have no earlier impression and no "
+        "counters, their IDs are unknown to every model, and they keep the first version of their features"
+        + ("" if options.history == NOTHING else f", except those matching `{options.history}`")
+        + f". In brackets: paired difference to {reference}.",
     ]
     header = ["", f"cold items ({int(scored.sum()):,})", f"the others ({int((~scored).sum()):,})"]
     for metric in ("auc", "gauc"):

@@ -85,8 +85,8 @@ def _made(study: "Study", evaluation: Evaluation, absent: list[str], graph: Temp
     truth, frozen = evaluation.truth, [METRICS[metric] for metric, state in STATE.items() if state == "frozen"]
     items = [
         f"Window {options.window}: {len(truth.keys):,} impressions of {len(evaluation.bootstrap.weights):,} members.",
-        f"{' and '.join(frozen)}: the member's state frozen at the window's start; the others: as of the impression.",
-        f"Intervals: {CONFIDENCE:.0%}, {evaluation.draws:,} draws of users; of the mean of the seeds' metrics.",
+        f"{' and '.join(frozen)}: the member's state frozen at the window's start; the rest: as of the impression.",
+        f"Intervals: {CONFIDENCE:.0%}, {evaluation.draws:,} bootstrap draws of users, of the mean over seeds.",
         f"Seeds {of('seed')}. Graph {graph.manifest['digest'][:16]}. Commit {of('commit')}. Fitted on {of('device')}.",
         f"Command: `python -m benchmarks.studies.{study.name} {_arguments(options)}`",
     ]
