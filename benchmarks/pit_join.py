@@ -48,7 +48,7 @@ def write_tables(folder: Path, scale: float, days: int = _DAYS) -> None:
     }
     pq.write_table(pa.table(features), folder / "features.parquet")
     rows = int(_ENTITY_ROWS * scale)
-    moments = pa.array(generator.integers(0, _SPAN, rows) + _START, _TIME)
+    moments = pa.array(generator.integers(0, span, rows) + _START, _TIME)
     entities = {"row": np.arange(rows), "key": generator.integers(0, keys, rows), "event_timestamp": moments}
     pq.write_table(pa.table(entities), folder / "entities.parquet")
 
