@@ -5,7 +5,7 @@ import pyarrow as pa
 
 from models.graph.hashing import hash_keys
 from models.spec import Spec
-from models.spec.part import LONGEST
+from models.spec.base import LONGEST_DAYS
 from models.spec.schema import WINDOW_ORDER
 
 _DAY = 86_400_000_000
@@ -26,7 +26,7 @@ def frozen_time(spec: Spec, keys: pa.Array, time: np.ndarray, window: np.ndarray
     for name in WINDOW_ORDER:
         moment[window == name] = spec.span(name).start
     train = window == "train"
-    lag = round(min(spec.training.member_lag_days, LONGEST) * _DAY)
+    lag = round(min(spec.training.member_lag_days, LONGEST_DAYS) * _DAY)
     longest = np.minimum(lag, time[train] - spec.span("graph").start)
     moment[train] = time[train] - hash_keys(keys)[train] % (longest + 1)
     return np.minimum(moment + 1, time)

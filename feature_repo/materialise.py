@@ -21,7 +21,7 @@ from feature_repo.stream.recent import recent
 from models.clock import latest
 from models.features import counter_views, online_views
 from models.spec import Spec
-from models.spec.expectations import Expected
+from models.spec.expectations import CheckedView
 
 _log = logging.getLogger(__name__)
 OVERLAP = timedelta(days=1)
@@ -92,7 +92,7 @@ def materialize(
     result, bad = Materialised(), list[Finding]()
     for number, view in enumerate(views, start=1):
         started, place = time.monotonic(), f"({number} of {len(views)})"
-        judged = _judge(store, spec, view, until, state, expected.get(view.name, Expected()))
+        judged = _judge(store, spec, view, until, state, expected.get(view.name, CheckedView()))
         ahead = rows_ahead(view, latest())
         if ahead:
             result.ahead[view.name] = ahead
@@ -107,7 +107,7 @@ def materialize(
         result[view.name] = _write(store, spec, view, rows)
         _note_interval(store, view, *interval(view, until, judged.last))
         if state is not None:
-            _note_record(state, judged, until, expected.get(view.name, Expected()))
+            _note_record(state, judged, until, expected.get(view.name, CheckedView()))
         seconds = time.monotonic() - started
         speed = len(rows) / max(seconds, 1e-3)
         _log.info("materialized %s %s: %d keys in %.1f s, %d a second", view.name, place, len(rows), seconds, speed)
@@ -121,7 +121,7 @@ def refusal(findings: Sequence[Finding]) -> str:
     return f"{_lines(findings)}. The last good values stay"
 
 
-def _judge(store: Any, spec: Spec, view: Any, until: int, state: Path | None, expected: Expected) -> _Judged:
+def _judge(store: Any, spec: Spec, view: Any, until: int, state: Path | None, expected: CheckedView) -> _Judged:
     last, end = read_record(state, view.name), latest()
     if last is not None and (last.columns != _columns(view) or max(last.until - 1, last.created or 0) > end):
         last = None
@@ -179,7 +179,7 @@ def _note_interval(store: Any, view: Any, start: Any, end: Any) -> None:
         store.registry.apply_materialization(view, store.project, start, end)
 
 
-def _note_record(state: Path, judged: _Judged, until: int, expected: Expected) -> None:
+def _note_record(state: Path, judged: _Judged, until: int, expected: CheckedView) -> None:
     """The last good materialisation is the one with the latest bound: an earlier one changes nothing."""
     view, rows, last, _ = judged
     if last is not None and last.until > until:
@@ -191,9 +191,9 @@ def _note_record(state: Path, judged: _Judged, until: int, expected: Expected) -
     write_record(state, view.name, Record(until, created, _columns(view), profile(rows, drifting)))
 
 
-def _expected(spec: Spec) -> dict[str, Expected]:
+def _expected(spec: Spec) -> dict[str, CheckedView]:
     """What the spec expects, by view; of counters only how fresh they are."""
-    counters = {name: Expected(fresh_within_days=one.fresh_within_days) for name, one in spec.counters.items()}
+    counters = {name: CheckedView(fresh_within_days=one.fresh_within_days) for name, one in spec.counters.items()}
     return counters | {name: view for node in spec.nodes.values() for name, view in node.views.items()}
 
 

@@ -1,14 +1,14 @@
-"""Names of columns that are our own: where they stand beside a spec's columns, the spec may not use them.
+"""Reserved column names: columns of the served log, of requests and of our own tables, which a spec may not use.
 
-Engines do not tell upper from lower case, so neither do these checks.
+SQL engines do not distinguish upper from lower case, so neither do these checks.
 """
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 
-class OfSlate(NamedTuple):
-    """What a line of the served log says of its slate (``serving.server.served_lines`` writes, ``models.served`` reads)."""
+class SlateFields(NamedTuple):
+    """Fields of the slate in a line of the served log (written by ``serving.server.served_lines``, read by ``models.served``)."""
 
     served: int
     request: str
@@ -23,8 +23,8 @@ class OfSlate(NamedTuple):
     fallback: bool
 
 
-class OfCandidates(NamedTuple):
-    """What the lines of a slate say of its C candidates, in ranked order: (C,) each."""
+class CandidateFields(NamedTuple):
+    """Fields of a slate's C candidates in the served log, in ranked order: (C,) each."""
 
     rank: Iterable[Any]
     item: Iterable[Any]
@@ -35,31 +35,33 @@ class OfCandidates(NamedTuple):
 
 
 COLUMN_OF = {"rank": "position", "cold": "item_cold"}
-"""Fields of the log that are columns of another name; any other keeps its own."""
+"""Fields of the served log whose column has another name in a data frame."""
 PROBABILITIES, FEATURES = "probabilities", "features"
-"""Fields of the log that hold an object: by task, and by the decoder's input."""
+"""Fields of the served log that hold an object: task -> probability, and decoder input -> value."""
 PROBABILITY = "probability_"
-"""With it and the task a probability's column begins, in the log's frame and in the tensors of an answer."""
-SERVED = frozenset((*OfSlate._fields, *OfCandidates._fields, *COLUMN_OF.values(), PROBABILITIES, FEATURES))
+"""Prefix of a task's probability, as a column of the served log's data frame and as a tensor of a response."""
+SERVED_COLUMNS = frozenset(
+    (*SlateFields._fields, *CandidateFields._fields, *COLUMN_OF.values(), PROBABILITIES, FEATURES)
+)
 
-REQUEST = ("member", "items", "surface", "time", "explain")
-"""Tensors of a request that are no column of the context."""
+REQUEST_TENSORS = ("member", "items", "surface", "time", "explain")
+"""Tensors of a request that are not columns of the context."""
 
 VALID_FROM = "valid_from"
-"""The time column of a counter's table, and of a training set's `versions_<node>.parquet`."""
+"""Time column of a counter's table, and of a training set's `versions_<node>.parquet`."""
 FROZEN_TIME = "frozen_time"
-"""The column of a training set's `frozen.parquet` that says before which moment the member's state was read."""
+"""Column of a training set's `frozen.parquet`: the member's state was read as it was strictly before this time."""
 WINDOW = "window"
-"""The column of a training set that says in which of the spec's windows a row is."""
+"""Column of a training set with the name of the spec's window that a row is in."""
 LOCAL_HOUR = "local_hour"
-"""The hour of the day that the floor's trees read beside the features."""
-ADDED = ("file_row_number", "file_index", "filename")
-"""What DuckDB adds to the columns of a file."""
-TABLE = frozenset((VALID_FROM, FROZEN_TIME, WINDOW, LOCAL_HOUR, "created", *ADDED))
-"""Columns of tables: of the training set, of versions (beside the moment at which they were written), of a file."""
+"""Hour of the day, a feature of the floor's trees."""
+DUCKDB_COLUMNS = ("file_row_number", "file_index", "filename")
+"""Columns that DuckDB adds to those of a file."""
+TABLE_COLUMNS = frozenset((VALID_FROM, FROZEN_TIME, WINDOW, LOCAL_HOUR, "created", *DUCKDB_COLUMNS))
+"""Columns of our own tables; ``created`` is when a version was written."""
 
 
 def is_served(name: str) -> bool:
-    """Whether the served log, or a request, has a column of that name, or could have."""
+    """Whether the served log or a request has, or could have, a column of that name."""
     name = name.lower()
-    return name in SERVED or name in REQUEST or name.startswith(PROBABILITY)
+    return name in SERVED_COLUMNS or name in REQUEST_TENSORS or name.startswith(PROBABILITY)

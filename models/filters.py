@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from models.settling import settling_delay
-from models.spec.schema import WINDOW_ORDER, Filter, Spec, Value
+from models.spec.base import Filter, Value
+from models.spec.schema import WINDOW_ORDER, Spec
 
 Kind = Literal["text", "whole", "fraction", "other", "unknown"]
 _INT64 = np.iinfo(np.int64)

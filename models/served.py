@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from models.columns import COLUMN_OF, FEATURES, PROBABILITIES, PROBABILITY, OfCandidates, OfSlate
+from models.columns import COLUMN_OF, FEATURES, PROBABILITIES, PROBABILITY, CandidateFields, SlateFields
 from models.spec import Spec
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SAME = tuple(name for name in OfSlate._fields if name != "slate")
+_SAME = tuple(name for name in SlateFields._fields if name != "slate")
 """Fields that are columns as they are, the same for a whole slate."""
-_RANKED = {name: COLUMN_OF.get(name, name) for name in OfCandidates._fields}
+_RANKED = {name: COLUMN_OF.get(name, name) for name in CandidateFields._fields}
 """Fields of the candidate, and the columns that they become."""
 _LATER = {"adjustments"}
 """Fields that the lines of an older release do not have: null."""

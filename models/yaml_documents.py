@@ -1,8 +1,8 @@
-"""Reading YAML: one meaning a value, no key twice, and a bound on everything.
+"""Strict, bounded YAML reader: unambiguous values only, no duplicate keys, and limits on size and depth.
 
-YAML 1.1, YAML 1.2 and JSON differ in what they take a plain value for (``no``, ``010``, ``12:30``, ``1_000``, ``1e3``).
-Here ``true``, ``false``, ``null``, decimal numbers and dates are read as all of them mean it, other plain values are
-texts, and what one of them would read as something else is refused. Aliases and merges are counted, never copied.
+YAML 1.1, YAML 1.2 and JSON read some plain values differently (``no``, ``010``, ``12:30``, ``1_000``, ``1e3``). Values
+on which they agree are read as ``true``, ``false``, ``null``, decimal numbers, dates or texts; the others are errors.
+Aliases and merges count as what they expand to, but are not copied.
 """
 
 import json
@@ -27,7 +27,7 @@ from models.documents import (
 
 MOST_CHARACTERS = 1 << 20
 MOST_VALUES = 10_000
-"""Of a document that people write, each alias counted as what it stands for; the JSON that we make of it says more."""
+"""Limit of a hand-written YAML document, aliases expanded; lower than the limit of the JSON that we write from it."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
@@ -45,7 +45,7 @@ _OTHER_TIME = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt]|[ \t]+)[0-9]{1,2}
 
 
 def read_document(text: str) -> Any:
-    """What a text in YAML or JSON says: dict, list, str, int, float, bool, date or None. Raises DocumentError."""
+    """Parse YAML or JSON into dict, list, str, int, float, bool, date or None. Raises DocumentError."""
     if text.lstrip("\ufeff \t\r\n").startswith("{"):
         try:
             return read_json(text.lstrip("\ufeff"))
@@ -59,66 +59,66 @@ def read_document(text: str) -> Any:
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A value, how many values it holds with itself, how deep it goes, and the parts of a mapping."""
+class _Node:
+    """A parsed YAML node: its value, the number of values in it, its depth, and the entries of a mapping."""
 
     value: Any
     size: int = 1
     depth: int = 0
-    entries: Mapping[str, "_Part"] | None = field(default=None, repr=False)
+    entries: Mapping[str, "_Node"] | None = field(default=None, repr=False)
 
 
 class _Yaml:
-    """One document out of the events of a YAML parser."""
+    """Builds one document from the events of a YAML parser."""
 
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-        self._anchors: dict[str, _Part] = {}
+        self._anchors: dict[str, _Node] = {}
         self._values = 0
 
     def read(self) -> Any:
-        next(self._events)  # the stream begins
+        next(self._events)  # start of the stream
         if isinstance(next(self._events), yaml.StreamEndEvent):
             return None
-        part = self._part(next(self._events), ())
-        next(self._events)  # the document ends
+        node = self._node(next(self._events), ())
+        next(self._events)  # end of the document
         if not isinstance(next(self._events), yaml.StreamEndEvent):
             raise DocumentError(DOCUMENT, "one document", "another one after `---`")
-        return part.value
+        return node.value
 
-    def _part(self, event: Any, path: tuple[str, ...]) -> _Part:
+    def _node(self, event: Any, path: tuple[str, ...]) -> _Node:
         if isinstance(event, yaml.AliasEvent):
-            part = self._anchors.get(str(event.anchor))
-            if part is None:
+            node = self._anchors.get(str(event.anchor))
+            if node is None:
                 raise DocumentError(_key(path), f"an anchor &{event.anchor} that ends before its alias", "none")
-            if len(path) + part.depth > DEEPEST:
+            if len(path) + node.depth > DEEPEST:
                 raise too_deep()
-            self._count(part.size)
-            return part
+            self._count(node.size)
+            return node
         self._count(1)
         if len(path) > DEEPEST:
             raise too_deep()
         if isinstance(event, yaml.ScalarEvent):
-            part = _Part(_scalar(event, path))
+            node = _Node(_scalar(event, path))
         elif event.tag is not None:
             raise _tagged(event.tag, path)
         else:
-            part = self._list(path) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path)
+            node = self._list(path) if isinstance(event, yaml.SequenceStartEvent) else self._mapping(path)
         if event.anchor is not None:
             if event.anchor in self._anchors:
                 raise DocumentError(_key(path), "every anchor once", f"&{event.anchor} twice")
-            self._anchors[event.anchor] = part
-        return part
+            self._anchors[event.anchor] = node
+        return node
 
-    def _list(self, path: tuple[str, ...]) -> _Part:
-        parts: list[_Part] = []
+    def _list(self, path: tuple[str, ...]) -> _Node:
+        nodes: list[_Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            parts.append(self._part(event, (*path, str(len(parts)))))
-        return _Part([part.value for part in parts], *_measure(parts))
+            nodes.append(self._node(event, (*path, str(len(nodes)))))
+        return _Node([node.value for node in nodes], *_measure(nodes))
 
-    def _mapping(self, path: tuple[str, ...]) -> _Part:
-        own: dict[str, _Part] = {}
-        merged: dict[str, _Part] | None = None
+    def _mapping(self, path: tuple[str, ...]) -> _Node:
+        own: dict[str, _Node] = {}
+        merged: dict[str, _Node] | None = None
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             line = event.start_mark.line + 1
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0] and not event.tag:
@@ -129,36 +129,36 @@ class _Yaml:
             key = self._name(event, path)
             if key in own:
                 raise _twice(key, path, line)
-            own[key] = self._part(next(self._events), (*path, key))
+            own[key] = self._node(next(self._events), (*path, key))
         entries = {**(merged or {}), **own}
-        values = {key: part.value for key, part in entries.items()}
-        return _Part(values, *_measure(list(entries.values())), entries)
+        values = {key: node.value for key, node in entries.items()}
+        return _Node(values, *_measure(list(entries.values())), entries)
 
     def _name(self, event: Any, path: tuple[str, ...]) -> str:
-        """A key: a text, in quotes where it would read as something else."""
+        """Parse a key, which must be a text; one that would read as another type needs quotes."""
         key = _scalar(event, (*path, event.value)) if isinstance(event, yaml.ScalarEvent) else event
         if isinstance(event, yaml.ScalarEvent) and event.anchor is None and isinstance(key, str):
             self._count(1)
             return key
         found = f"{event.value!r:.80}" if isinstance(event, yaml.ScalarEvent) else "a list, a mapping or an alias"
-        expected = "keys that are texts, in quotes where they read as something else"
+        expected = "keys that are texts, in quotes where they would read as another type"
         raise DocumentError(_key(path), expected, f"{found} (line {event.start_mark.line + 1})")
 
-    def _merged(self, path: tuple[str, ...]) -> dict[str, _Part]:
-        """What ``<<`` brings: a mapping's entries, or those of several, the first before the others."""
+    def _merged(self, path: tuple[str, ...]) -> dict[str, _Node]:
+        """The entries that ``<<`` merges in, from one mapping or several; earlier mappings take precedence."""
         event = next(self._events)
         if isinstance(event, yaml.SequenceStartEvent):
-            parts = []
+            nodes = []
             while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-                parts.append(self._part(event, path))
+                nodes.append(self._node(event, path))
         else:
-            parts = [self._part(event, path)]
-        found: dict[str, _Part] = {}
-        for part in reversed(parts):
-            if part.entries is None:
-                raise DocumentError(_key(path), "mappings behind `<<`", f"{type(part.value).__name__}")
-            self._count(len(part.entries))
-            found |= part.entries
+            nodes = [self._node(event, path)]
+        found: dict[str, _Node] = {}
+        for node in reversed(nodes):
+            if node.entries is None:
+                raise DocumentError(_key(path), "mappings behind `<<`", f"{type(node.value).__name__}")
+            self._count(len(node.entries))
+            found |= node.entries
         return found
 
     def _count(self, values: int) -> None:
@@ -167,8 +167,8 @@ class _Yaml:
             raise too_many(MOST_VALUES)
 
 
-def _measure(parts: list[_Part]) -> tuple[int, int]:
-    return 1 + sum(part.size for part in parts), 1 + max((part.depth for part in parts), default=0)
+def _measure(nodes: list[_Node]) -> tuple[int, int]:
+    return 1 + sum(node.size for node in nodes), 1 + max((node.depth for node in nodes), default=0)
 
 
 def _scalar(event: Any, path: tuple[str, ...]) -> Any:
@@ -180,7 +180,7 @@ def _scalar(event: Any, path: tuple[str, ...]) -> Any:
 
 
 def _plain(text: str, path: tuple[str, ...]) -> Any:
-    """What a value without quotes means."""
+    """Parse a value without quotes."""
     word = text.lower()
     written_alike = text in (word, word.capitalize(), word.upper())
     if written_alike and word in _WORDS:
@@ -195,9 +195,7 @@ def _plain(text: str, path: tuple[str, ...]) -> Any:
         if _DATE.fullmatch(text):
             return date.fromisoformat(text)
     except ValueError as error:
-        raise DocumentError(
-            DOCUMENT, "dates and numbers that there are", f"{_key(path)}: {text:.80} ({error})"
-        ) from None
+        raise DocumentError(DOCUMENT, "valid dates and numbers", f"{_key(path)}: {text:.80} ({error})") from None
     if no_number := _NO_NUMBER.fullmatch(text):
         return math.nan if word.endswith("nan") else float(f"{no_number[1]}inf")
     if _OTHER_NUMBER.fullmatch(text):
@@ -209,7 +207,7 @@ def _plain(text: str, path: tuple[str, ...]) -> Any:
     return text
 
 
-_DISAGREE = "which readers of YAML take for different things"
+_DISAGREE = "which YAML parsers read differently"
 
 
 def _key(path: tuple[str, ...]) -> str:
@@ -222,4 +220,4 @@ def _tagged(tag: str, path: tuple[str, ...]) -> DocumentError:
 
 def _twice(key: str, path: tuple[str, ...], line: int) -> DocumentError:
     where = f" in {'.'.join(path)}" if path else ""
-    return DocumentError(DOCUMENT, "every key once", f"{key!r:.80} stands twice in one mapping{where} (line {line})")
+    return DocumentError(DOCUMENT, "every key once", f"{key!r:.80} is given twice in one mapping{where} (line {line})")

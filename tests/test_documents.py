@@ -38,7 +38,7 @@ def test_a_plain_value(text: str, value: Any) -> None:
 
 @pytest.mark.parametrize("text", ["yes", "No", "ON", "off", "Yes", "NO"])
 def test_a_word_that_some_take_for_true_or_false(text: str) -> None:
-    said = rf'^a\.b: expected true or false, or "{text}" in quotes for the text; found {text}, which readers of YAML'
+    said = rf'^a\.b: expected true or false, or "{text}" in quotes for the text; found {text}, which YAML parsers'
     with pytest.raises(DocumentError, match=said):
         read_document(f"a: {{b: {text}}}")
 
@@ -51,7 +51,7 @@ def test_a_word_that_some_take_for_true_or_false(text: str) -> None:
     ],
 )
 def test_a_number_that_readers_take_for_different_ones(text: str) -> None:
-    with pytest.raises(DocumentError, match=r"in quotes for the text; found .*, which readers of YAML take") as caught:
+    with pytest.raises(DocumentError, match=r"in quotes for the text; found .*, which YAML parsers read") as caught:
         read_document(f"windows:\n  train:\n    days: {text}\n")
     assert caught.value.key == "windows.train.days"
 
@@ -71,8 +71,8 @@ def test_a_number_that_readers_take_for_different_ones(text: str) -> None:
         ("a: !!python/object:os.system x", "expected a value without a tag"),
         ("a: !!set {b}", "found !!set"),
         ("a: 1\n---\nb: 2", "expected one document"),
-        ("a: {b: 1, 'b': 2}", r"'b' stands twice in one mapping in a \(line 1\)"),
-        ("a: {<<: {b: 1}, <<: {c: 1}}", "'<<' stands twice"),
+        ("a: {b: 1, 'b': 2}", r"'b' is given twice in one mapping in a \(line 1\)"),
+        ("a: {<<: {b: 1}, <<: {c: 1}}", "'<<' is given twice"),
         ("a: &x [*x]", r"^a\.0: expected an anchor &x that ends before its alias"),
         ("a: *x", "^a: expected an anchor &x"),
         ("a: &x 1\nb: &x 2", "^b: expected every anchor once"),

@@ -57,10 +57,10 @@ def _dying(folder: Path) -> str:
 
     from feature_repo.quality import check, profile
     from models.spec import Feature
-    from models.spec.expectations import Expectation, Expected
+    from models.spec.expectations import CheckedView, Expectation
     from monitoring.drift import drift
 
-    expected = Expected(expectations={"value": Expectation(drift=0.1)})
+    expected = CheckedView(expectations={"value": Expectation(drift=0.1)})
 
     def refused(before: np.ndarray, now: np.ndarray) -> bool:
         tables = [pa.table({"value": pa.array(side), "time": pa.array([0] * len(side))}) for side in (before, now)]

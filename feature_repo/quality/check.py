@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_repo.quality.profile import Profile, compare, missing, values_of
-from models.spec.expectations import Expectation, Expected
+from models.spec.expectations import CheckedView, Expectation
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 
 
 def check(
-    view: str, expected: Expected, table: pa.Table, time: str, previous: Profile | None, until: int
+    view: str, expected: CheckedView, table: pa.Table, time: str, previous: Profile | None, until: int
 ) -> list[Finding]:
     """What ``table`` (the newest row of every key strictly before ``until``, microseconds UTC) does not keep.
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 from feature_repo.definitions import check_names
 from feature_repo.errors import DefinitionError, SourceError
-from models.columns import ADDED
+from models.columns import DUCKDB_COLUMNS
 from models.features import counter_table, counter_views
 from models.spec import Spec, check_columns
 
@@ -74,10 +74,11 @@ def _check_tables(spec: Spec, tables: dict[str, tuple[str, ...]]) -> None:
             raise SourceError(f"table {table!r}: expected a name of its own; found {met[table.lower()]!r} as well")
         lower = [column.lower() for column in columns]
         for column in columns:
-            if lower.count(column.lower()) > 1 or column.lower() in ADDED:
+            if lower.count(column.lower()) > 1 or column.lower() in DUCKDB_COLUMNS:
                 raise SourceError(
                     f"table {table!r}, column {column!r}: expected a name of its own, upper or lower case alike, and "
-                    f"none of {', '.join(ADDED)}, which DuckDB adds to a file; found it. Rename it in the adapter"
+                    f"none of {', '.join(DUCKDB_COLUMNS)}, which DuckDB adds to a file; found it. "
+                    "Rename it in the adapter"
                 )
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from feature_repo.errors import DefinitionError, NotAppliedError
 from feature_repo.stream.plan import ActivityEdge, Kind
 from models.spec import Spec
-from models.spec.part import Value
+from models.spec.base import Value
 
 
 def events_view(table: str) -> str:

@@ -1,50 +1,52 @@
-"""Columns meet in flat tables: what a spec names there has a name of its own, which is none of ours."""
+"""Check of column names: columns of a spec share flat tables with each other and with ours, so names must be unique."""
 
 from collections.abc import Iterator
 
-from models.columns import PROBABILITY, REQUEST, SERVED, TABLE, is_served
+from models.columns import PROBABILITY, REQUEST_TENSORS, SERVED_COLUMNS, TABLE_COLUMNS, is_served
 from models.counters.columns import OVERALL, columns_of, feature_columns
 from models.counters.plan import plans
 from models.spec.errors import SpecError
 from models.spec.schema import Spec
 
-Named = Iterator[tuple[str, str]]
-"""(Key in the spec, column)."""
+KeyColumns = Iterator[tuple[str, str]]
+"""Pairs (key in the spec, column)."""
 
 
 def check_column_names(spec: Spec, file: str) -> None:
     """Check the columns of the training set, of the served log and of a request. Raises SpecError."""
-    served = [*_context(spec), *_features(spec), *_counted(spec)]
-    for key, column in (*_owned(spec), *_outcomes(spec), *_filtered(spec), *served):
-        if column.lower() in TABLE:
-            raise SpecError(file, key, f"a name that our own tables do not use ({_listed(TABLE)})", repr(column))
+    served = [*_context(spec), *_features(spec), *_counter_columns(spec)]
+    for key, column in (*_structural(spec), *_outcomes(spec), *_filtered(spec), *served):
+        if column.lower() in TABLE_COLUMNS:
+            expected = f"a name that our own tables do not use ({_listed(TABLE_COLUMNS)})"
+            raise SpecError(file, key, expected, repr(column))
     for key, column in served:
         if is_served(column):
-            ours = f"{_listed(SERVED.union(REQUEST))}, {PROBABILITY}..."
-            raise SpecError(file, key, f"a name that requests and the served log do not use ({ours})", repr(column))
-    _check_apart(spec, file)
+            reserved = f"{_listed(SERVED_COLUMNS.union(REQUEST_TENSORS))}, {PROBABILITY}..."
+            expected = f"a name that requests and the served log do not use ({reserved})"
+            raise SpecError(file, key, expected, repr(column))
+    _check_unique(spec, file)
 
 
-def _check_apart(spec: Spec, file: str) -> None:
-    """Keys, times and surface may share a column, and filters any of the impressions'; all else has one of its own."""
+def _check_unique(spec: Spec, file: str) -> None:
+    """Keys, times and surface may share a column, filters may use any of the impressions; all others are unique."""
     owners: dict[str, tuple[str, str]] = {}
-    for key, column in _owned(spec):
+    for key, column in _structural(spec):
         other, same = owners.setdefault(column.lower(), (key, column))
         if same != column:
-            raise _twice(file, key, column, other)
-    for key, column in (*_outcomes(spec), *_context(spec), *_features(spec), *_counted(spec)):
+            raise _duplicate(file, key, column, other)
+    for key, column in (*_outcomes(spec), *_context(spec), *_features(spec), *_counter_columns(spec)):
         if column.lower() in owners:
-            raise _twice(file, key, column, owners[column.lower()][0])
+            raise _duplicate(file, key, column, owners[column.lower()][0])
         owners[column.lower()] = (key, column)
-    columns = {column for _, column in (*_owned(spec), *_outcomes(spec), *_context(spec))}
+    columns = {column for _, column in (*_structural(spec), *_outcomes(spec), *_context(spec))}
     for key, column in _filtered(spec):
         other, same = owners.setdefault(column.lower(), (key, column))
         if same != column or (column not in columns and ".filter." not in other):
-            raise _twice(file, key, column, other)
+            raise _duplicate(file, key, column, other)
 
 
-def _twice(file: str, key: str, column: str, other: str) -> SpecError:
-    expected = "a column name of its own, upper or lower case alike"
+def _duplicate(file: str, key: str, column: str, other: str) -> SpecError:
+    expected = "a column name that no other key uses, upper or lower case alike"
     return SpecError(file, key, expected, f"{column!r}, also at {other}")
 
 
@@ -52,38 +54,37 @@ def _listed(names: frozenset[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _owned(spec: Spec) -> Named:
-    """Columns that say who, what, where and when."""
-    shown = spec.impressions
-    for part in ("key", "time", "settled", "surface"):
-        yield f"impressions.{part}", getattr(shown, part)
+def _structural(spec: Spec) -> KeyColumns:
+    """Columns that identify a row: keys, times and the surface."""
+    for name in ("key", "time", "settled", "surface"):
+        yield f"impressions.{name}", getattr(spec.impressions, name)
     for role, column in spec.node_columns():
         yield f"impressions.{role}.column", column.column
     yield from ((f"nodes.{name}.key", node.key) for name, node in spec.nodes.items())
 
 
-def _filtered(spec: Spec) -> Named:
+def _filtered(spec: Spec) -> KeyColumns:
     for group, parts in (("tasks", spec.tasks), ("counters", spec.counters)):
         for name, part in parts.items():
             yield from ((f"{group}.{name}.filter.{column}", column) for column in part.filter)
 
 
-def _outcomes(spec: Spec) -> Named:
+def _outcomes(spec: Spec) -> KeyColumns:
     return ((f"impressions.outcomes.{place}", name) for place, name in enumerate(spec.impressions.outcomes))
 
 
-def _context(spec: Spec) -> Named:
+def _context(spec: Spec) -> KeyColumns:
     return ((f"impressions.context.{name}", name) for name in spec.impressions.context)
 
 
-def _features(spec: Spec) -> Named:
+def _features(spec: Spec) -> KeyColumns:
     for node_name, node in spec.nodes.items():
         for view_name, view in node.views.items():
             yield from ((f"nodes.{node_name}.views.{view_name}.features.{name}", name) for name in view.features)
 
 
-def _counted(spec: Spec) -> Named:
-    """The columns of every counter: of its state, and the features that follow from it."""
+def _counter_columns(spec: Spec) -> KeyColumns:
+    """The columns of every counter: those it stores, and the features derived from them."""
     for name, plan in plans(spec).items():
         columns = [column for column, _ in columns_of(plan)]
         columns += feature_columns(spec, name) if name != OVERALL else []

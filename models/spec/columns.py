@@ -1,14 +1,15 @@
-"""Every table and column that a spec names, checked against what an adapter writes."""
+"""Check of every table and column that a spec names against what an adapter writes."""
 
 from collections.abc import Iterable, Mapping
 
+from models.spec.edges import Edge
 from models.spec.errors import SpecError
 from models.spec.references import filters
-from models.spec.schema import Edge, Spec
+from models.spec.schema import Spec
 
 
 def check_columns(spec: Spec, columns: Mapping[str, Iterable[str]], file: str = "(spec)") -> None:
-    """Check every table and column that the spec names against what the adapter writes. Raises SpecError."""
+    """Check every table and column that the spec names; ``columns``: table -> its columns. Raises SpecError."""
     for key, table, column in _named_columns(spec):
         if table not in columns:
             raise SpecError(file, key, f"a table of the adapter ({', '.join(sorted(columns))})", repr(table))
@@ -18,7 +19,7 @@ def check_columns(spec: Spec, columns: Mapping[str, Iterable[str]], file: str = 
 
 
 def _named_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:
-    """Every (key in the spec, table, column) that a spec names; column None stands for the table itself."""
+    """Every (key in the spec, table, column) that a spec names; column None = the table itself."""
     for node_name, node in spec.nodes.items():
         for view_name, view in node.views.items():
             key = f"nodes.{node_name}.views.{view_name}"
@@ -31,17 +32,17 @@ def _named_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:
                 yield f"{key}.features.{feature}", view.table, feature
     for name, edge in spec.edges.items():
         yield from _edge_columns(name, edge)
-    shown = spec.impressions
-    yield "impressions.table", shown.table, None
+    impressions = spec.impressions
+    yield "impressions.table", impressions.table, None
     for key in ("key", "time", "settled", "surface"):
-        yield f"impressions.{key}", shown.table, getattr(shown, key)
+        yield f"impressions.{key}", impressions.table, getattr(impressions, key)
     for role, column in spec.node_columns():
-        yield f"impressions.{role}.column", shown.table, column.column
-    for group, names in (("context", list(shown.context)), ("outcomes", shown.outcomes)):
+        yield f"impressions.{role}.column", impressions.table, column.column
+    for group, names in (("context", list(impressions.context)), ("outcomes", impressions.outcomes)):
         for column_name in names:
-            yield f"impressions.{group}.{column_name}", shown.table, column_name
+            yield f"impressions.{group}.{column_name}", impressions.table, column_name
     for name, measure in spec.measures.items():
-        yield f"measures.{name}.column", shown.table, measure.column
+        yield f"measures.{name}.column", impressions.table, measure.column
     for key, table, kept in filters(spec):
         for filtered in kept:
             yield f"{key}.{filtered}", table, filtered

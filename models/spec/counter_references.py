@@ -1,22 +1,23 @@
-"""What counters and measures say about tasks, outcomes and the item's features must hold."""
+"""Check of the tasks, outcomes and item features that counters and measures refer to."""
 
 from collections import Counter
 
 from models.counters.columns import OVERALL, columns_of, feature_columns
 from models.counters.plan import plans
+from models.spec.base import check_unique_name
 from models.spec.counters import ROLES
 from models.spec.errors import SpecError
-from models.spec.part import check_name
 from models.spec.schema import Spec
 
-_MOST_COLUMNS = 10_000
+MOST_RATE_FEATURES = 10_000
+"""Largest number of rate features of all counters together."""
 
 
 def check_counters(spec: Spec, file: str) -> None:
     """Check the measures, then every counter. Raises SpecError."""
     rated = {name.lower(): f"tasks.{name}" for name in spec.tasks}
     for name, measure in spec.measures.items():
-        check_name(file, f"measures.{name}", "a name that no task has", name, rated)
+        check_unique_name(file, f"measures.{name}", "a name that no task has", name, rated)
         if measure.column not in spec.impressions.outcomes:
             outcomes = ", ".join(spec.impressions.outcomes)
             expected = f"one of impressions.outcomes ({outcomes})"
@@ -29,8 +30,10 @@ def check_counters(spec: Spec, file: str) -> None:
         (rates if counter.rates is None else len(counter.rates)) * (1 + counter.last)
         for counter in spec.counters.values()
     )
-    if columns > _MOST_COLUMNS:
-        raise SpecError(file, "counters", f"at most {_MOST_COLUMNS} features of rates together", str(columns))
+    if columns > MOST_RATE_FEATURES:
+        raise SpecError(
+            file, "counters", f"at most {MOST_RATE_FEATURES} rate features of all counters together", str(columns)
+        )
     _check_columns(spec, file)
 
 
@@ -47,7 +50,9 @@ def _check_counter(spec: Spec, file: str, name: str, known: list[str]) -> None:
             expected = f"member, item, surface or a category feature of the item ({', '.join(known[3:]) or 'none'})"
             raise SpecError(file, f"{where}.keys.{place}", expected, repr(key))
         if known.count(key) > 1:
-            raise SpecError(file, f"{where}.keys.{place}", "a feature whose name no role has", repr(key))
+            raise SpecError(
+                file, f"{where}.keys.{place}", "a feature with another name than member, item and surface", repr(key)
+            )
     for column in counter.filter:
         if column in spec.impressions.outcomes:
             raise SpecError(file, f"{where}.filter", "columns known at request time", f"the outcome {column!r}")
@@ -58,7 +63,7 @@ def _check_counter(spec: Spec, file: str, name: str, known: list[str]) -> None:
 
 
 def _check_columns(spec: Spec, file: str) -> None:
-    """Feast's names are flat: no two columns of state or features may share one, within a counter or between two."""
+    """Column names are flat in Feast: no stored or derived column may have the same name as another."""
     views = {view: f"nodes.{name}.views.{view}" for name, node in spec.nodes.items() for view in node.views}
     for view, where in (views | {name: f"counters.{name}" for name in spec.counters}).items():
         if spec.counters and view.lower() == OVERALL:
@@ -70,4 +75,6 @@ def _check_columns(spec: Spec, file: str) -> None:
         for column in [*columns, *(feature_columns(spec, name) if name != OVERALL else [])]:
             owner = owners.setdefault(column.lower(), name)
             if owner != name or counts[column] > 1:
-                raise SpecError(file, f"counters.{name}", f"a column {column!r} of its own", f"another, of {owner}")
+                raise SpecError(
+                    file, f"counters.{name}", f"a column {column!r} that nothing else has", f"another, of {owner}"
+                )

@@ -1,28 +1,54 @@
-"""Counters and measures of a spec: which statistics of the impressions are kept, by which keys."""
+"""Counters and measures: statistics of the impressions, aggregated by key."""
 
 import re
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from models.spec.expectations import Fresh
-from models.spec.part import LONGEST, Filter, Name, Strict, listed_once
+from models.spec.base import LONGEST_DAYS, Allowed, Filter, Name, StrictModel, check_unique_values
+from models.spec.expectations import FreshView
+from models.time_units import DAY, HOUR, SECOND
 
 ROLES = ("member", "item", "surface")
 """Keys that every impression has; any other key of a counter is a category feature of the item."""
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_WINDOW = re.compile(r"([1-9][0-9]{0,9})([smhd])", re.ASCII)
+_UNITS = {"s": SECOND, "m": 60 * SECOND, "h": HOUR, "d": DAY}
+_LENGTH = re.compile(r"([1-9][0-9]{0,9})([smhd])", re.ASCII)
 
 
-class Measure(Strict):
-    """An outcome in whole numbers that counters rate beside the tasks, such as the share of a video that was played."""
+def _microseconds(text: str) -> int:
+    """Parse a length such as 6h; 0 if the text is not one."""
+    match = _LENGTH.fullmatch(text)
+    return int(match.group(1)) * _UNITS[match.group(2)] if match else 0
 
-    column: str = Field(description="one of impressions.outcomes, in whole numbers from 0 to `scale`")
-    scale: int = Field(default=1, gt=0, le=2**31, description="the column's largest value: a rate is from 0 to 1")
+
+def _check_length(text: str) -> str:
+    if not 0 < _microseconds(text) <= LONGEST_DAYS * DAY:
+        raise ValueError(f"expected a length such as 60s, 10m, 6h or 3d, at most {LONGEST_DAYS}d; found {text!r}")
+    return text
 
 
-class Counter(Fresh):
-    """Statistics of the impressions by key, to the millisecond: an ordinary feature view named after the counter.
+Length = Annotated[str, AfterValidator(_check_length), Allowed(f"1s to {LONGEST_DAYS}d")]
+"""A duration as a whole number with its unit."""
+
+
+class Measure(StrictModel):
+    """A whole-number outcome that counters rate beside the tasks, such as the share of a video that was played."""
+
+    column: str = Field(
+        description="One of `impressions.outcomes`; it holds whole numbers from 0 to `scale`. Ingest rejects others."
+    )
+    scale: int = Field(
+        default=1,
+        gt=0,
+        le=2**31,
+        description="Largest value of the column, in its own unit. Values are divided by it, so that a rate is from 0 "
+        "to 1.",
+    )
+
+
+class Counter(FreshView):
+    """Statistics of the impressions by key, as of any moment: a feature view named after the counter.
 
     Exposures count when they happen, outcomes when they settle. The view holds integers, and one function turns them
     into features: ``<counter>_exposures``, ``<counter>_<rate>_rate`` (smoothed), ``<counter>_recency``,
@@ -30,33 +56,50 @@ class Counter(Fresh):
     """
 
     keys: list[Name] = Field(
-        min_length=1, max_length=2, description="member, item, surface or a category feature of the item"
+        min_length=1,
+        max_length=2,
+        description="What the counts are grouped by: member, item, surface, or a category feature of the item. Two "
+        "keys count each pair of values.",
     )
-    filter: Filter = Field(default={}, description="impressions that count: by columns known at request time")
-    window: str | None = Field(
-        default=None, description="such as 60s, 10m, 6h, 3d, in steps of a sixteenth; none = since the beginning"
+    filter: Filter = Field(
+        default={},
+        description="Only impressions with these values are counted: column -> values. Columns must be known at "
+        "request time, so outcomes are errors. Empty = all impressions.",
+        examples=[{"surface": ["notification"]}],
+    )
+    window: Length | None = Field(
+        default=None,
+        description="Length of the trailing window: a whole number with s, m, h or d (60s, 10m, 6h, 3d). The window "
+        "moves in steps of a sixteenth of its length. None = since the beginning.",
     )
     rates: list[str] | None = Field(
-        default=None, description="tasks and measures; none = all of them, [] = exposures alone"
+        default=None,
+        description="Tasks and measures whose rates become features. None = all of them; [] = count exposures only.",
     )
-    smoothing: float = Field(default=20.0, gt=0, description="pseudo-outcomes at the rate of all impressions so far")
-    recency: bool = Field(default=False, description="also the time since the key was last shown")
-    last: int = Field(default=0, ge=0, le=20, description="also the key's last outcomes, newest first: how many")
+    smoothing: float = Field(
+        default=20.0,
+        gt=0,
+        description="Number of pseudo-outcomes that are added at the average rate of all impressions so far. A larger "
+        "number pulls keys with few outcomes closer to that average.",
+    )
+    recency: bool = Field(
+        default=False,
+        description="Adds a feature: the time since the key was last shown, as log(1 + seconds).",
+    )
+    last: int = Field(
+        default=0,
+        ge=0,
+        le=20,
+        description="Adds the key's last outcomes one by one, newest first: how many for each rate. 0 = none.",
+    )
 
     @field_validator("keys", "rates")
     @classmethod
-    def _listed_once(cls, value: list[str] | None) -> list[str] | None:
-        return value if value is None else listed_once(value)
-
-    @field_validator("window")
-    @classmethod
-    def _length(cls, value: str | None) -> str | None:
-        if value is not None and not 0 < _microseconds(value) <= LONGEST * 86_400_000_000:
-            raise ValueError(f"expected a length such as 60s, 10m, 6h or 3d, at most {LONGEST}d; found {value!r}")
-        return value
+    def _check_unique(cls, value: list[str] | None) -> list[str] | None:
+        return value if value is None else check_unique_values(value)
 
     @model_validator(mode="after")
-    def _last_of_something(self) -> "Counter":
+    def _check_last(self) -> "Counter":
         if self.last and self.rates == []:
             raise ValueError(f"last: expected 0, since `rates` is empty; found {self.last}")
         return self
@@ -65,9 +108,3 @@ class Counter(Fresh):
     def span(self) -> int | None:
         """The window in microseconds; None = since the beginning."""
         return None if self.window is None else _microseconds(self.window)
-
-
-def _microseconds(text: str) -> int:
-    """The length that a text says; 0 where it says none."""
-    match = _WINDOW.fullmatch(text)
-    return int(match.group(1)) * _SECONDS[match.group(2)] * 1_000_000 if match else 0

@@ -1,18 +1,18 @@
-"""What edges, affinities, densifications and PageRanks say about each other and about nodes must hold."""
+"""Check of the edges and nodes that affinities, densifications and PageRanks refer to, and of their names."""
 
 from collections.abc import Iterator
 
-from models.spec.edges import Affinity, Densification, PageRank, Walked
+from models.spec.base import check_unique_name
+from models.spec.edges import Affinity, Densification, NeighborSampling, PageRank
 from models.spec.errors import SpecError
-from models.spec.part import check_name
 from models.spec.schema import Spec
 
 _REVERSE = "rev_"
-"""With it the graph names an edge type's other direction."""
+"""Prefix of the reverse direction of an edge type in a graph."""
 
 
 def check_derived(spec: Spec, file: str) -> None:
-    """Check the names and fan-outs of all that joins nodes, then each derived part. Raises SpecError."""
+    """Check the names and fan-outs of all edge types, then each derived one. Raises SpecError."""
     _check_names(spec, file)
     _check_fan_outs(spec, file)
     for name, affinity in spec.affinities.items():
@@ -34,12 +34,12 @@ def ends(spec: Spec) -> dict[str, tuple[str, str]]:
 
 
 def creator_of(spec: Spec, affinity: Affinity) -> str:
-    """The node type of an affinity's creators: the end of the creation edge at which the content is not."""
+    """The node type of an affinity's creators: the end of the creation edge that is not the content."""
     content, creation = spec.edges[affinity.engagement].target.node, spec.edges[affinity.creation]
     return creation.target.node if creation.source.node == content else creation.source.node
 
 
-def _walked(spec: Spec) -> Iterator[tuple[str, Walked]]:
+def _sampled(spec: Spec) -> Iterator[tuple[str, NeighborSampling]]:
     parts = (("edges", spec.edges), ("affinities", spec.affinities), ("densification", spec.densification))
     for group, found in parts:
         yield from ((f"{group}.{name}", part) for name, part in found.items())
@@ -47,11 +47,11 @@ def _walked(spec: Spec) -> Iterator[tuple[str, Walked]]:
 
 def _check_names(spec: Spec, file: str) -> None:
     owner: dict[str, str] = {}
-    for key in [*(key for key, _ in _walked(spec)), *(f"pageranks.{name}" for name in spec.pageranks)]:
+    for key in [*(key for key, _ in _sampled(spec)), *(f"pageranks.{name}" for name in spec.pageranks)]:
         name = key.split(".", 1)[1]
         if name.startswith(_REVERSE):
             raise SpecError(file, key, f"a name without {_REVERSE!r}, which means reversed", repr(name))
-        check_name(file, key, "a name that nothing else that joins nodes has", name, owner)
+        check_unique_name(file, key, "a name that no other edge, affinity, densification or PageRank has", name, owner)
 
 
 def _check_fan_outs(spec: Spec, file: str) -> None:
@@ -59,7 +59,7 @@ def _check_fan_outs(spec: Spec, file: str) -> None:
     if len(hops) > 1:
         raise SpecError(file, "edges.*.fan_out", "the same number of hops for all edges", str(sorted(hops)))
     (expected,) = hops
-    for key, part in _walked(spec):
+    for key, part in _sampled(spec):
         for field in ("fan_out", "reverse_fan_out"):
             numbers = getattr(part, field)
             if numbers is not None and len(numbers) != expected:
@@ -100,7 +100,7 @@ def _check_affinity(spec: Spec, file: str, key: str, affinity: Affinity) -> None
 
 
 def _vectors(spec: Spec) -> dict[str, dict[str, None]]:
-    """By node type: its vector features, in order."""
+    """Vector features by node type, in order."""
     return {
         name: {feature.name: None for view in node.views.values() for feature in view.typed if feature.kind == "vector"}
         for name, node in spec.nodes.items()
@@ -129,18 +129,18 @@ def _check_densification(
 def _check_pagerank(spec: Spec, file: str, key: str, rank: PageRank, known: dict[str, tuple[str, str]]) -> None:
     for end in ("source", "target"):
         _check_node(spec, file, f"{key}.{end}", getattr(rank, end))
-    walked = list(known) if rank.edges is None else rank.edges
-    for place, name in enumerate(walked):
+    followed = list(known) if rank.edges is None else rank.edges
+    for place, name in enumerate(followed):
         if name not in known:
             expected = f"an edge, affinity or densification ({', '.join(sorted(known))})"
             raise SpecError(file, f"{key}.edges.{place}", expected, repr(name))
-    beside: dict[str, set[str]] = {}
-    for one, other in {known[name] for name in walked}:
-        beside.setdefault(one, set()).add(other)
-        beside.setdefault(other, set()).add(one)
+    adjacent: dict[str, set[str]] = {}
+    for one, other in {known[name] for name in followed}:
+        adjacent.setdefault(one, set()).add(other)
+        adjacent.setdefault(other, set()).add(one)
     reached, waiting = {rank.source}, [rank.source]
     while waiting:
-        grown = beside.get(waiting.pop(), set()) - reached
+        grown = adjacent.get(waiting.pop(), set()) - reached
         reached |= grown
         waiting += grown
     if rank.target not in reached:

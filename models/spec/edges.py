@@ -1,68 +1,93 @@
-"""What joins nodes: edges of event tables, and what is derived from them (affinity, densification, PageRank)."""
+"""What connects nodes: edges of event tables, and what is derived from them (affinity, densification, PageRank)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from models.spec.part import LONGEST, Filter, Name, Strict, listed_once
+from models.spec.base import Days, Filter, Name, StrictModel, check_unique_values
 
-FanOut = list[int]
-_MOST = 200
-"""Neighbours of one type at one hop, at most."""
+MOST_NEIGHBORS = 200
+"""Largest fan-out of an edge type at one hop."""
+FanOut = Annotated[list[Annotated[int, Field(ge=0, le=MOST_NEIGHBORS)]], Field(min_length=1)]
+"""Neighbors per hop."""
+Percentile = Annotated[float, Field(ge=0, le=100)]
 
 
-class Walked(Strict):
-    """How a tree takes the edges of one type: how many at each hop, how old, and which."""
+class NeighborSampling(StrictModel):
+    """How neighbors are sampled over the edges of one type: how many at each hop, how old, and which."""
 
-    fan_out: FanOut = Field(default=[8, 4], description="neighbours per hop; 0 = not walked at that hop")
-    reverse_fan_out: FanOut | None = Field(default=None, description="of the reverse direction; none = fan_out")
-    window_days: int | None = Field(
-        default=None, gt=0, le=LONGEST, description="older edges are not seen; none = no limit"
+    fan_out: FanOut = Field(
+        default=[8, 4],
+        description="Neighbors per hop, from source to target; one number per hop, and all edge types have as many "
+        "hops. 0 = not sampled at that hop. More neighbors cost time and memory in training and serving.",
+        examples=[[10, 1]],
+    )
+    reverse_fan_out: FanOut | None = Field(
+        default=None,
+        description="Neighbors per hop, from target to source. None = the same as `fan_out`.",
+        examples=[[0, 2]],
+    )
+    window_days: Days | None = Field(
+        default=None, description="Edges older than this many days are not visible. None = no limit.", examples=[90]
     )
     strategy: Literal["most_recent", "uniform", "weighted"] = Field(
         default="most_recent",
-        description="which visible edges a tree takes: the latest, any, or any in proportion to weight",
+        description="Which of the visible edges are sampled: the latest, any with equal chances, or any in proportion "
+        "to their weight.",
+        examples=["weighted"],
     )
 
-    @field_validator("fan_out", "reverse_fan_out")
-    @classmethod
-    def _fan_outs(cls, value: FanOut | None) -> FanOut | None:
-        if value is not None and (not value or any(not 0 <= n <= _MOST for n in value)):
-            raise ValueError(f"expected one number from 0 to {_MOST} per hop; found {value}")
-        return value
+
+class EdgeEnd(StrictModel):
+    """One end of an edge."""
+
+    node: str = Field(description="Node type.")
+    column: Name = Field(description="Column of the edge's table that holds the node's key.")
 
 
-class EdgeEnd(Strict):
-    """One end of an edge: the node type and the column of the edge's table that holds its key."""
+class Edge(NeighborSampling):
+    """One edge type: rows of an event table, visible strictly after ``time``, sampled in both directions."""
 
-    node: str
-    column: Name
-
-
-class Edge(Walked):
-    """One edge type: rows of an event table, visible strictly after ``time``. Edges are walked both ways."""
-
-    table: Name
-    source: EdgeEnd
-    target: EdgeEnd
-    time: Name
-    kind: Literal["engagement", "affinity", "intrinsic"]
-    domain: str = Field(description="family of surfaces; `domains` chooses among them (intrinsic is always in)")
-    filter: Filter = Field(default={})
-    weight: Name | None = Field(default=None, description="column with a positive weight; none = 1")
+    table: Name = Field(description="Canonical table of the adapter; each row that the filter keeps is one edge.")
+    source: EdgeEnd = Field(description="Where the edge begins, such as the member who acted.")
+    target: EdgeEnd = Field(description="Where the edge ends, such as the post that was acted on.")
+    time: Name = Field(
+        description="Column with the time at which everything about the edge is known. It is the settled time if the "
+        "edge depends on an outcome."
+    )
+    kind: Literal["engagement", "affinity", "intrinsic"] = Field(
+        description="engagement: an action; those of the member also form the activity sequence. affinity: a "
+        "lasting relation, only sampled as neighbors. intrinsic: what belongs together, visible whatever `domains` is."
+    )
+    domain: str = Field(
+        description="Family of surfaces that the edge comes from. `domains` and `home_domain` choose among them; "
+        "intrinsic edges stay."
+    )
+    filter: Filter = Field(
+        default={},
+        description="Only rows with these values become edges: column -> values. Rows with a missing value are left "
+        "out. Empty = all rows.",
+    )
+    weight: Name | None = Field(
+        default=None,
+        description="Column with a positive weight. `strategy: weighted` samples by it, and the model reads it. "
+        "None = every edge weighs 1.",
+    )
     attributes: dict[Name, Literal["number", "category"]] = Field(
         default={},
-        description="columns that say more about an edge (where, how long), each a number or a category; they are seen "
-        "with the edge, so the time is the one at which all of them are known",
+        description="Columns that say more about an edge, such as where and how long: column -> number or category. "
+        "The model reads them with the edge, so all of them must be known at `time`.",
     )
     weigh_by: Literal["common_neighbours"] | None = Field(
         default=None,
-        description="weights out of the graph itself, for edges within one node type: how many neighbours both ends "
-        "share before the edge's time, common / sqrt(degree x degree)",
+        description="Computes the weight from the graph, for edges within one node type: common / sqrt(degree x "
+        "degree), where common counts the neighbors that both ends share before the edge's time. Not together with "
+        "`weight`. None = off.",
+        examples=["common_neighbours"],
     )
 
     @model_validator(mode="after")
-    def _weighed_once(self) -> "Edge":
+    def _check_weight(self) -> "Edge":
         if self.weigh_by is None:
             return self
         if self.weight is not None:
@@ -73,69 +98,128 @@ class Edge(Walked):
         return self
 
 
-class Affinity(Walked):
-    """Edges viewer -> creator that come true when a viewer has engaged with a creator's content often enough.
+class Affinity(NeighborSampling):
+    """Derived edges viewer -> creator: the viewer engaged with the creator's content often enough.
 
     An engagement counts from the moment at which it and the creation are both known. The edge's time is the moment at
     which the count of the trailing window reaches ``at_least`` (again, if it fell below in between); its weight is that
     count.
     """
 
-    engagement: str = Field(description="edge from the viewer to what was engaged with")
-    creation: str = Field(description="edge that joins what was engaged with and its creator, in either direction")
-    at_least: int = Field(default=3, ge=1, description="engagements in the trailing window that make the edge true")
-    within_days: int = Field(gt=0, le=LONGEST, description="length of the trailing window")
+    engagement: str = Field(
+        description="Edge of kind engagement, from the viewer to the content.", examples=["reacted"]
+    )
+    creation: str = Field(
+        description="Edge between the content and its creator, in either direction.", examples=["written_by"]
+    )
+    at_least: int = Field(
+        default=3,
+        ge=1,
+        description="Engagements within the trailing window that create the edge. Higher gives fewer, stronger edges.",
+        examples=[2],
+    )
+    within_days: Days = Field(description="Length of the trailing window in days.", examples=[28])
     domain: str | None = Field(
-        default=None, description="off where `domains` leaves it, the engagement or the creation out; none = the "
-        "engagement's"
-    )  # fmt: skip
+        default=None,
+        description="Domain of the derived edge. The affinity is off where `domains` excludes it, the engagement or "
+        "the creation. None = the engagement's domain.",
+        examples=["feed"],
+    )
 
 
-class Densification(Walked):
-    """Edges from nodes with few edges to the nodes with many that are closest in content (LiGNN, arXiv 2402.11139).
+class Densification(NeighborSampling):
+    """Derived edges from nodes with few edges to similar nodes with many (LiGNN, arXiv 2402.11139).
 
-    Degrees are counted before the train window and vectors are each node's first, so nothing that a seed has yet to see
-    chooses the edges. They are intrinsic edges: visible whatever `domains` says, from when both nodes existed.
+    Degrees are counted before the train window and vectors are each node's first, so a seed's future never chooses its
+    edges. They are intrinsic edges: visible whatever `domains` is, from when both nodes existed.
     """
 
-    node: str
-    feature: str = Field(description="a vector feature of the node: closeness is its cosine, and the edge's weight")
-    degree_of: str | None = Field(
-        default=None, description="edge at the node that is counted; none = all engagement edges that leave it"
+    node: str = Field(description="Node type whose nodes are connected with each other.", examples=["member"])
+    feature: str = Field(
+        description="A vector feature of the node. Similarity is its cosine, which is also the edge's weight.",
+        examples=["profile_vector"],
     )
-    neighbours: int = Field(default=50, ge=1, le=1000, description="edges of a node with few, at most")
-    low_percentile: float = Field(default=30, ge=0, le=100, description="at or below it a node has few edges")
-    high_percentile: float = Field(default=90, ge=0, le=100, description="at or above it a node has many")
-    domain: str | None = Field(default=None, description="none = `home_domain`")
+    degree_of: str | None = Field(
+        default=None,
+        description="Edge that is counted as the node's degree. None = all engagement edges that start at the node.",
+        examples=["reacted"],
+    )
+    neighbours: int = Field(
+        default=50,
+        ge=1,
+        le=1000,
+        description="Largest number of edges that a node with few gets, to the most similar ones.",
+        examples=[20],
+    )
+    low_percentile: Percentile = Field(
+        default=30,
+        description="Percentile of the degree up to which a node has few edges. Higher adds edges to more nodes.",
+        examples=[20],
+    )
+    high_percentile: Percentile = Field(
+        default=90,
+        description="Percentile of the degree from which a node has many edges; above `low_percentile`. Lower offers "
+        "more nodes as neighbors.",
+        examples=[80],
+    )
+    domain: str | None = Field(
+        default=None, description="Domain of the derived edge. None = `home_domain`.", examples=["network"]
+    )
 
     @model_validator(mode="after")
-    def _low_below_high(self) -> "Densification":
+    def _check_percentiles(self) -> "Densification":
         if self.low_percentile >= self.high_percentile:
             expected = f"less than high_percentile ({self.high_percentile:g})"
             raise ValueError(f"low_percentile: expected {expected}; found {self.low_percentile:g}")
         return self
 
 
-class PageRank(Strict):
-    """Neighbours that are not joined by an edge: the nodes with the highest personalised PageRank as of the seed."""
+class PageRank(StrictModel):
+    """Neighbors beyond direct edges: the nodes with the highest personalized PageRank as of the seed."""
 
-    source: str = Field(description="node type from which the walk begins, at the first hop")
-    target: str = Field(description="node type of the neighbours")
+    source: str = Field(description="Node type of the seed, at the first hop.", examples=["member"])
+    target: str = Field(description="Node type of the neighbors.", examples=["post"])
     edges: list[Name] | None = Field(
-        default=None, min_length=1, description="edges that are walked, each both ways (also derived ones); none = all"
+        default=None,
+        min_length=1,
+        description="Edge types that are followed, in both directions; derived ones too. None = all.",
+        examples=[["reacted", "connected"]],
     )
-    fan_out: int = Field(default=8, ge=1, le=_MOST, description="neighbours")
+    fan_out: int = Field(
+        default=8, ge=1, le=MOST_NEIGHBORS, description="Number of neighbors with the highest score.", examples=[10]
+    )
     method: Literal["walk", "push"] = Field(
-        default="walk", description="short random walks (2 hops, fast), or forward push (any number of hops)"
+        default="walk",
+        description="walk: short random walks, fast. push: forward push over any number of hops, finer and slower.",
+        examples=["push"],
     )
-    restart: float = Field(default=0.25, gt=0, lt=1, description="probability of going back to the seed at a step")
-    walks: int = Field(default=100, ge=1, le=10_000, description="walk: how many are begun at a seed")
-    steps: int = Field(default=2, ge=1, le=20, description="walk: edges that one takes at most")
+    restart: float = Field(
+        default=0.25,
+        gt=0,
+        lt=1,
+        description="Probability of returning to the seed at a step. Higher stays closer to the seed.",
+        examples=[0.5],
+    )
+    walks: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="For walk: number of walks that start at a seed. More are more exact and slower.",
+        examples=[200],
+    )
+    steps: int = Field(
+        default=2, ge=1, le=20, description="For walk: largest number of edges of one walk.", examples=[3]
+    )
     epsilon: float = Field(
-        default=1e-4, gt=0, lt=1, description="push: goes on while a residual is above it times the node's degree"
+        default=1e-4,
+        gt=0,
+        lt=1,
+        description="For push: a node is expanded while its residual is at least this times its degree. Smaller is "
+        "more exact and slower: about 1 / (restart x epsilon) edges for each seed.",
+        examples=[0.001],
     )
 
     @field_validator("edges")
     @classmethod
-    def _listed_once(cls, value: list[str] | None) -> list[str] | None:
-        return None if value is None else listed_once(value)
+    def _check_unique(cls, value: list[str] | None) -> list[str] | None:
+        return None if value is None else check_unique_values(value)

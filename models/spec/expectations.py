@@ -1,65 +1,78 @@
-"""What a view's values must keep to before they reach the online store."""
+"""Expectations: what a view's values must satisfy before they are written to the online store."""
 
 from collections.abc import Mapping
 
 from pydantic import Field, model_validator
 
+from models.spec.base import LONGEST_DAYS, Name, StrictModel
 from models.spec.errors import SpecError
-from models.spec.part import LONGEST, Name, Strict
 
 NUMBER = "number"
 COMPARED = (NUMBER, "category")
-"""The kinds of features whose distribution can drift; of a vector or a text only nulls are counted."""
+"""Kinds of features whose drift is measured; of vectors and texts only nulls are counted."""
 
 
-class Expectation(Strict):
-    """What one feature must keep to, over the newest row of every key; what is not named is not judged."""
+class Expectation(StrictModel):
+    """Bounds of one feature over the newest row of every key; a bound that is not given is not checked."""
 
-    nulls: float | None = Field(default=None, ge=0, le=1, description="share of keys without a value, at most")
-    min: float | None = Field(default=None, description="smallest value of a number")
-    max: float | None = Field(default=None, description="largest value of a number")
+    nulls: float | None = Field(
+        default=None, ge=0, le=1, description="Largest share of keys without a value. 0 = every key needs one."
+    )
+    min: float | None = Field(
+        default=None, description="Smallest value, in the feature's unit. Only for features of type number."
+    )
+    max: float | None = Field(
+        default=None, description="Largest value, in the feature's unit. Only for features of type number."
+    )
     drift: float | None = Field(
         default=None,
         gt=0,
-        description="distance from the last good materialisation, at most: numbers by the population stability index "
-        "(PSI; .1 is little, .25 is much), categories by the total variation of their shares (0 to 1); missing and "
-        "infinite values count as values, and a distance that chance alone makes is 0",
+        description="Largest distance from the last materialization that passed. Numbers: population stability index "
+        "(PSI; 0.1 is little, 0.25 is much). Categories: total variation distance of the shares, 0 to 1. Missing and "
+        "infinite values count as values; a distance within chance counts as 0.",
     )
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Expectation":
+    def _check_order(self) -> "Expectation":
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"expected min of at most max ({self.max}); found {self.min}")
         return self
 
 
-class Fresh(Strict):
-    """A part whose rows must not be old when they are written online."""
+class FreshView(StrictModel):
+    """A view whose newest row must be recent when the view is written online."""
 
     fresh_within_days: float | None = Field(
-        default=None, gt=0, le=LONGEST, description="age of the view's newest row when it is written online, at most"
+        default=None,
+        gt=0,
+        le=LONGEST_DAYS,
+        description="Largest age in days of the view's newest row at the time of writing it online. A view whose "
+        "newest row is older is not written. None = not checked.",
+        examples=[7],
     )
 
 
-class Expected(Fresh):
-    """A part whose values are judged before they are written online."""
+class CheckedView(FreshView):
+    """A view whose values are checked before they are written online."""
 
     expectations: dict[Name, Expectation] = Field(
-        default={}, description="feature -> what it must keep to; a view that fails is not written, the last good stays"
+        default={},
+        description="Feature -> its bounds. A view that breaks one is not written: the online store keeps the last "
+        "good values.",
     )
 
 
-def check_expectations(part: Expected, kinds: Mapping[str, str], key: str, file: str) -> None:
-    """Every expectation is on a feature that is there, and of a kind that it can judge; ``kinds``: name -> kind.
+def check_expectations(view: CheckedView, kinds: Mapping[str, str], key: str, file: str) -> None:
+    """Check that every expectation is on a feature of the view, of a kind that has such a bound.
 
-    Raises SpecError.
+    ``kinds``: feature -> kind. Raises SpecError.
     """
-    for name, expectation in part.expectations.items():
+    for name, expectation in view.expectations.items():
         where = f"{key}.expectations.{name}"
         if name not in kinds:
             raise SpecError(file, where, f"a feature of the view ({', '.join(kinds)})", repr(name))
         for bound in ("min", "max"):
             if getattr(expectation, bound) is not None and kinds[name] != NUMBER:
-                raise SpecError(file, f"{where}.{bound}", "a number, which alone has a range", f"a {kinds[name]}")
+                raise SpecError(file, f"{where}.{bound}", "a number, the only kind with a range", f"a {kinds[name]}")
         if expectation.drift is not None and kinds[name] not in COMPARED:
             raise SpecError(file, f"{where}.drift", "a number or a category", f"a {kinds[name]}")

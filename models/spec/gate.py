@@ -1,79 +1,137 @@
-"""What the promotion gate asks of a candidate before it may serve."""
+"""Bounds of the promotion gate."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
-from models.spec.part import Name, Strict
+from models.spec.base import Allowed, Name, StrictModel
 
 _LOWEST, _HIGHEST = 1e-3, 1e3
 
 
-def _range(value: list[float] | None) -> list[float] | None:
-    if value is not None and not (len(value) == 2 and _LOWEST <= value[0] <= 1 <= value[1] <= _HIGHEST):
-        raise ValueError(f"expected two numbers around 1, such as [0.8, 1.25]; found {value}")
+def _check_ratios(value: list[float]) -> list[float]:
+    if not (len(value) == 2 and _LOWEST <= value[0] <= 1 <= value[1] <= _HIGHEST):
+        raise ValueError(
+            f"expected two numbers around 1, such as [0.8, 1.25], from {_LOWEST:g} to {_HIGHEST:g}; found {value}"
+        )
     return value
 
 
-class TaskBounds(Strict):
-    """Bounds of one task, each in place of the gate's own where it is given."""
+Ratios = Annotated[
+    list[float],
+    AfterValidator(_check_ratios),
+    Allowed(f"two numbers: {_LOWEST:g} to 1, then 1 to {_HIGHEST:,g}"),
+]
+"""Lowest and highest allowed ratio."""
+AucLoss = Annotated[float, Field(ge=0, lt=0.5)]
+"""A difference of two AUCs."""
+CalibrationError = Annotated[float, Field(gt=0, le=1)]
+"""An expected calibration error."""
 
-    margin: float | None = Field(default=None, ge=0, lt=0.5, description="of a task that is not the primary one")
-    ece: float | None = Field(default=None, gt=0, le=1)
-    mean_ratio: list[float] | None = None
 
-    @field_validator("mean_ratio")
-    @classmethod
-    def _around_one(cls, value: list[float] | None) -> list[float] | None:
-        return _range(value)
+class TaskBounds(StrictModel):
+    """Bounds of one task; each replaces the gate's bound for that task."""
+
+    margin: AucLoss | None = Field(
+        default=None,
+        description="Largest AUC loss of this task, which must not be the primary one. None = `gate.other_margin`.",
+        examples=[0.02],
+    )
+    ece: CalibrationError | None = Field(
+        default=None,
+        description="Largest expected calibration error of this task. None = `gate.ece`.",
+        examples=[0.1],
+    )
+    mean_ratio: Ratios | None = Field(
+        default=None,
+        description="Lowest and highest ratio of predicted to observed positives of this task. None = "
+        "`gate.mean_ratio`.",
+        examples=[[0.7, 1.4]],
+    )
 
 
-class Gate(Strict):
-    """When a candidate may serve: not worse than what served before, above the floor, calibrated, on every task."""
+class Gate(StrictModel):
+    """When a candidate may serve: not worse than earlier versions, above the floor, and calibrated on every task."""
 
-    margin: float = Field(default=0.002, ge=0, lt=0.5, description="AUC of the primary task that may be lost, at most")
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    bootstraps: int = Field(default=200, ge=50, le=10_000)
-    floor: Literal["trees"] = "trees"
-    floor_margin: float = Field(
+    margin: AucLoss = Field(
+        default=0.002,
+        description="Largest AUC loss of the primary task, against the champion and each version of `best_of`. The "
+        "candidate is held where the one-sided lower bound of the difference is below minus this. Smaller is stricter.",
+        examples=[0.001],
+    )
+    confidence: float = Field(
+        default=0.95,
+        gt=0.5,
+        lt=1,
+        description="Confidence of the gate's bounds on differences and calibration, a probability. A higher value "
+        "needs more evidence that the primary task is not worse (stricter), and more evidence that another task or "
+        "the calibration is (more lenient).",
+        examples=[0.9],
+    )
+    bootstraps: int = Field(
+        default=200,
+        ge=50,
+        le=10_000,
+        description="Bootstrap draws of members behind every interval. More draws give steadier bounds and take "
+        "proportionally longer.",
+        examples=[1000],
+    )
+    floor: Literal["trees"] = Field(
+        default="trees",
+        description="Baseline that a candidate must not be below: gradient-boosted trees on counters and context.",
+    )
+    floor_margin: AucLoss = Field(
         default=0.0,
-        ge=0,
-        lt=0.5,
-        description="AUC of the primary task that a candidate may be below the floor, at most",
+        description="How far the candidate's AUC of the primary task may be below the floor's. 0 = not at all.",
+        examples=[0.005],
     )
     best_of: int = Field(
         default=5,
         ge=1,
         le=20,
-        description="promoted versions that a candidate is compared with: the champion, the best so far, the latest; "
-        "1 = the champion alone, against which small losses add up",
+        description="Number of promoted versions that a candidate is compared with: the champion, the best so far, "
+        "then the latest. 1 = only the champion, against which small losses add up over promotions.",
+        examples=[3],
     )
-    other_margin: float = Field(default=0.01, ge=0, lt=0.5, description="AUC that any other task may lose, at most")
-    ece: float = Field(default=0.05, gt=0, le=1, description="expected calibration error, at most")
-    mean_ratio: list[float] = Field(
-        default=[0.8, 1.25], description="sum of the probabilities over sum of the labels: lowest, highest"
+    other_margin: AucLoss = Field(
+        default=0.01,
+        description="Largest AUC loss of a task that is not the primary one. The candidate is held where the "
+        "one-sided upper bound of the difference is below minus this.",
+        examples=[0.02],
     )
-    surface_ratio: list[float] = Field(
-        default=[0.5, 2.0], description="the same of the primary task on every surface alone"
+    ece: CalibrationError = Field(
+        default=0.05,
+        description="Largest expected calibration error of a task, beyond what chance explains. Smaller is stricter.",
+        examples=[0.03],
     )
-    tasks: dict[Name, TaskBounds] = Field(default={}, description="bounds of single tasks")
-
-    @field_validator("mean_ratio", "surface_ratio")
-    @classmethod
-    def _around_one(cls, value: list[float] | None) -> list[float] | None:
-        return _range(value)
+    mean_ratio: Ratios = Field(
+        default=[0.8, 1.25],
+        description="Lowest and highest sum of the probabilities divided by the sum of the labels, for every task. "
+        "The candidate is held where the whole interval is outside.",
+        examples=[[0.9, 1.1]],
+    )
+    surface_ratio: Ratios = Field(
+        default=[0.5, 2.0],
+        description="The same ratio of the primary task on each surface by itself.",
+        examples=[[0.7, 1.4]],
+    )
+    tasks: dict[Name, TaskBounds] = Field(
+        default={},
+        description="Task -> bounds that replace those above for that task.",
+        examples=[{"engage": {"margin": 0.02}}],
+    )
 
     def ece_of(self, task: str) -> float:
-        """The bound of a task's expected calibration error."""
+        """The largest expected calibration error of a task."""
         own = self.tasks[task].ece if task in self.tasks else None
         return self.ece if own is None else own
 
     def ratio_of(self, task: str) -> list[float]:
-        """The bounds of a task's mean ratio: lowest, highest."""
+        """The lowest and highest mean ratio of a task."""
         own = self.tasks[task].mean_ratio if task in self.tasks else None
         return own or self.mean_ratio
 
     def margin_of(self, task: str) -> float:
-        """What a task that is not the primary one may lose."""
+        """The largest AUC loss of a task that is not the primary one."""
         own = self.tasks[task].margin if task in self.tasks else None
         return self.other_margin if own is None else own

@@ -1,12 +1,12 @@
-"""Reading a spec: YAML -> ``Spec``, with errors that name file, key, expected and found."""
+"""Loading a spec from YAML or JSON, with errors that name file, key, what was expected and what was found."""
 
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from models.documents import DOCUMENT, DocumentError, document_text
+from models.spec.base import display
 from models.spec.errors import SpecError
-from models.spec.part import shown
 from models.spec.references import check_references
 from models.spec.schema import Spec
 from models.training.bounds import out_of_bounds
@@ -33,18 +33,18 @@ def parse_spec(text: str, file: str = "(spec)") -> Spec:
     try:
         spec = Spec.model_validate(document)
     except ValidationError as error:
-        raise _first(error, file) from None
+        raise _spec_error(error, file) from None
     for key, expected, found in out_of_bounds(spec.model, spec.training):
         raise SpecError(file, key, expected, found)
     check_references(spec, file)
     return spec
 
 
-def _first(error: ValidationError, file: str) -> SpecError:
-    """The first of pydantic's findings, in our words."""
+def _spec_error(error: ValidationError, file: str) -> SpecError:
+    """Convert the first of pydantic's errors."""
     finding = error.errors()[0]
-    key = ".".join(str(part) for part in finding["loc"] if part != "[key]") or "(document)"
-    found = shown(finding.get("input"))
+    key = ".".join(str(part) for part in finding["loc"] if part != "[key]") or DOCUMENT
+    found = display(finding.get("input"))
     if finding["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return SpecError(file, key, "a key that the schema knows", f"unknown key {str(finding['loc'][-1])!r}")
     if finding["type"] in ("missing", "missing_argument"):

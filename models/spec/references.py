@@ -1,20 +1,20 @@
-"""What one part of a spec says about another must hold."""
+"""Check of references between the parts of a spec."""
 
 from collections.abc import Iterator
 
+from models.spec.base import Filter, check_unique_name
 from models.spec.column_names import check_column_names
 from models.spec.counter_references import check_counters
 from models.spec.derived_references import check_derived
 from models.spec.edges import Edge
 from models.spec.errors import SpecError
 from models.spec.expectations import check_expectations
-from models.spec.part import Filter, check_name
 from models.spec.schema import Spec
 from models.spec.serving_references import check_serving
 
 
 def check_references(spec: Spec, file: str) -> None:
-    """Check every part against the others. Raises SpecError."""
+    """Check every reference from one part to another. Raises SpecError."""
     declared = ", ".join(sorted(spec.nodes))
 
     def node(key: str, name: str) -> None:
@@ -27,7 +27,9 @@ def check_references(spec: Spec, file: str) -> None:
         _check_settled(spec, file, name, edge)
         owners: dict[str, str] = {}
         for attribute in edge.attributes:
-            check_name(file, f"edges.{name}.attributes.{attribute}", "a name of its own", attribute, owners)
+            check_unique_name(
+                file, f"edges.{name}.attributes.{attribute}", "a name that no other attribute has", attribute, owners
+            )
     check_derived(spec, file)
     for role, column in spec.node_columns():
         node(f"impressions.{role}.node", column.node)
@@ -49,18 +51,22 @@ def check_references(spec: Spec, file: str) -> None:
 
 
 def _check_keys(spec: Spec, file: str) -> None:
-    """Features are joined by the name of the key column: each node's is its own, and so is the surface's."""
-    shown = spec.impressions
-    if shown.item.node == shown.member.node:
-        raise SpecError(file, "impressions.item.node", "another node type than the member's", repr(shown.item.node))
+    """Features are joined on the name of the key column, so every node type and the surface need different ones."""
+    impressions = spec.impressions
+    if impressions.item.node == impressions.member.node:
+        raise SpecError(
+            file, "impressions.item.node", "another node type than the member's", repr(impressions.item.node)
+        )
     for name in spec.nodes:
-        if name.lower() in ("surface", shown.surface.lower()):
+        if name.lower() in ("surface", impressions.surface.lower()):
             raise SpecError(file, f"nodes.{name}", "a name other than the surface's", repr(name))
-    owners = {shown.surface.lower(): "impressions.surface"}
+    owners = {impressions.surface.lower(): "impressions.surface"}
     for name, node in spec.nodes.items():
         other = owners.setdefault(node.key.lower(), f"nodes.{name}.key")
         if other != f"nodes.{name}.key":
-            raise SpecError(file, f"nodes.{name}.key", "a key column of its own", f"{node.key!r}, also at {other}")
+            raise SpecError(
+                file, f"nodes.{name}.key", "a key column that no other key uses", f"{node.key!r}, also at {other}"
+            )
 
 
 def filters(spec: Spec) -> Iterator[tuple[str, str, Filter]]:
@@ -74,25 +80,25 @@ def filters(spec: Spec) -> Iterator[tuple[str, str, Filter]]:
 
 
 def _check_surfaces(spec: Spec, file: str) -> None:
-    shown = spec.impressions
-    surfaces = set(shown.surfaces)
+    impressions = spec.impressions
+    surfaces = set(impressions.surfaces)
     for key, table, kept in filters(spec):
-        for value in kept.get(shown.surface, []) if table == shown.table else []:
+        for value in kept.get(impressions.surface, []) if table == impressions.table else []:
             if value not in surfaces:
-                expected = f"one of impressions.surfaces ({', '.join(shown.surfaces)})"
-                raise SpecError(file, f"{key}.{shown.surface}", expected, repr(value))
+                expected = f"one of impressions.surfaces ({', '.join(impressions.surfaces)})"
+                raise SpecError(file, f"{key}.{impressions.surface}", expected, repr(value))
 
 
 def _check_settled(spec: Spec, file: str, name: str, edge: Edge) -> None:
     """An edge that depends on an outcome becomes visible when the outcome settles, not when the item was shown."""
-    shown = spec.impressions
-    named = {*edge.filter, edge.weight or "", *edge.attributes} if edge.table == shown.table else set()
-    used = sorted(named & set(shown.outcomes))
-    if used and edge.time != shown.settled:
+    impressions = spec.impressions
+    named = {*edge.filter, edge.weight or "", *edge.attributes} if edge.table == impressions.table else set()
+    used = sorted(named & set(impressions.outcomes))
+    if used and edge.time != impressions.settled:
         raise SpecError(
             file,
             f"edges.{name}.time",
-            f"{shown.settled!r}, since the edge depends on the outcome {used[0]!r}",
+            f"{impressions.settled!r}, since the edge depends on the outcome {used[0]!r}",
             repr(edge.time),
         )
 
@@ -104,15 +110,22 @@ def _check_tasks(spec: Spec, file: str) -> None:
         raise SpecError(file, "tasks", "exactly one task with `primary: true`", str(primary))
     names: dict[str, str] = {}
     for name, task in spec.tasks.items():
-        check_name(file, f"tasks.{name}", "a name that no other task has", name, names)
+        check_unique_name(file, f"tasks.{name}", "a name that no other task has", name, names)
         if task.label not in spec.impressions.outcomes:
             raise SpecError(file, f"tasks.{name}.label", f"one of impressions.outcomes ({outcomes})", repr(task.label))
-    shown = spec.impressions
-    columns = {shown.key, shown.time, shown.settled, shown.surface, shown.member.column, shown.item.column}
-    for name in shown.context:
+    impressions = spec.impressions
+    columns = {
+        impressions.key,
+        impressions.time,
+        impressions.settled,
+        impressions.surface,
+        impressions.member.column,
+        impressions.item.column,
+    }
+    for name in impressions.context:
         if name in columns:
-            raise SpecError(file, f"impressions.context.{name}", "a column with no other part", f"the column {name!r}")
-        if name in shown.outcomes:
+            raise SpecError(file, f"impressions.context.{name}", "a column with no other use", f"the column {name!r}")
+        if name in impressions.outcomes:
             raise SpecError(
                 file, f"impressions.context.{name}", "a column known at request time", f"the outcome {name!r}"
             )
@@ -124,7 +137,7 @@ def _check_gate(spec: Spec, file: str) -> None:
             raise SpecError(file, f"gate.tasks.{name}", f"one of the tasks ({', '.join(spec.tasks)})", repr(name))
         if spec.tasks[name].primary and bounds.margin is not None:
             raise SpecError(
-                file, f"gate.tasks.{name}.margin", "the primary task's margin at gate.margin", str(bounds.margin)
+                file, f"gate.tasks.{name}.margin", "the primary task's margin as gate.margin", str(bounds.margin)
             )
 
 
@@ -136,21 +149,21 @@ def _check_expectations(spec: Spec, file: str) -> None:
 
 
 def _check_names(spec: Spec, file: str) -> None:
-    """Feature and view names are flat in Feast: none may stand twice; none may be an outcome."""
+    """Feature and view names are flat in Feast: each must be unique, and no feature may be an outcome."""
     owner: dict[str, str] = {}
     views: dict[str, str] = {}
     nodes: dict[str, str] = {}
     for node_name, node in spec.nodes.items():
-        check_name(file, f"nodes.{node_name}", "a name that no other node type has", node_name, nodes)
+        check_unique_name(file, f"nodes.{node_name}", "a name that no other node type has", node_name, nodes)
         for view_name, view in node.views.items():
             key = f"nodes.{node_name}.views.{view_name}"
-            check_name(file, key, "a view name of its own", view_name, views)
+            check_unique_name(file, key, "a view name that no other view has", view_name, views)
             for feature in view.features:
                 where = f"{key}.features.{feature}"
                 if feature in (node.key, view.time, view.created):
                     raise SpecError(file, where, "a column that is not the key or a time", repr(feature))
                 if feature in spec.impressions.outcomes:
                     raise SpecError(file, where, "a feature known before the outcome", f"the outcome {feature!r}")
-                check_name(file, where, "a feature name of its own", feature, owner)
+                check_unique_name(file, where, "a feature name that no other feature has", feature, owner)
     for name in spec.counters:
-        check_name(file, f"counters.{name}", "a name that no view has", name, views)
+        check_unique_name(file, f"counters.{name}", "a name that no view has", name, views)

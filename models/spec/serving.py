@@ -1,33 +1,47 @@
-"""Business rules of serving: what is done to the scores, and to the order, of a slate before it is answered."""
+"""Business rules that serving applies to the scores and the order of a slate."""
 
 from pydantic import Field
 
-from models.spec.part import Strict
+from models.spec.base import StrictModel
 
 
-class FrequencyCap(Strict):
-    """How many items a member may be shown within a counter's window: the ranking beyond it is marked as capped."""
+class FrequencyCap(StrictModel):
+    """Limits how many items a member is shown within a counter's window; items ranked beyond it are marked capped."""
 
-    counter: str = Field(description="a counter keyed by the member, alone or with the surface; its exposures count")
-    most: int = Field(gt=0, description="exposures within the counter's window")
-
-
-class SeenDiscount(Strict):
-    """What becomes, before the ranking, of an item that one of the member's last activities leads to, by any edge."""
-
-    factor: float = Field(gt=0, lt=1, description="of the primary task's probability that is left to rank by")
+    counter: str = Field(
+        description="A counter keyed by member, or by member and surface. Its exposures are what is limited."
+    )
+    most: int = Field(
+        gt=0, description="Exposures allowed within the counter's window. Smaller marks more of a slate as capped."
+    )
 
 
-class Diversity(Strict):
-    """How many items of one creator stand in a row of the ranking before another creator's go first."""
+class SeenDiscount(StrictModel):
+    """Lowers the ranking score of an item that is in the member's last activities, through an edge of any type."""
 
-    creation: str = Field(description="the intrinsic edge between the item and its creator")
-    most: int = Field(gt=0, description="items of one creator; further ones follow after all others")
+    factor: float = Field(
+        gt=0,
+        lt=1,
+        description="Multiplies the primary task's probability before ranking. Smaller ranks seen items lower.",
+    )
 
 
-class Serving(Strict):
-    """Business rules, each off where it is not given. Probabilities are answered as they were predicted."""
+class Diversity(StrictModel):
+    """Limits how many items of one creator are ranked before items of other creators."""
 
-    frequency_cap: FrequencyCap | None = None
-    seen_discount: SeenDiscount | None = None
-    diversity: Diversity | None = None
+    creation: str = Field(description="The intrinsic edge between the item and its creator.")
+    most: int = Field(gt=0, description="Items of one creator; further ones are ranked behind all others.")
+
+
+class Serving(StrictModel):
+    """Business rules; a rule that is not given is off. They change the ranking, never the probabilities."""
+
+    frequency_cap: FrequencyCap | None = Field(
+        default=None, description="Marks items beyond what a member may be shown in a period. None = no limit."
+    )
+    seen_discount: SeenDiscount | None = Field(
+        default=None, description="Ranks items lower that the member already acted on. None = no discount."
+    )
+    diversity: Diversity | None = Field(
+        default=None, description="Limits the items of one creator at the top of a slate. None = no limit."
+    )

@@ -1,14 +1,14 @@
-"""What the business rules say about counters and edges must hold."""
+"""Check of the counters and edges that business rules refer to."""
 
 from models.spec.errors import SpecError
 from models.spec.schema import Spec
 
 
 def check_serving(spec: Spec, file: str) -> None:
-    """Check the rules that name other parts. Raises SpecError."""
+    """Check the counter of the frequency cap and the edge of the diversity rule. Raises SpecError."""
     cap, diversity = spec.serving.frequency_cap, spec.serving.diversity
     if cap is not None:
-        counters = [name for name, counter in spec.counters.items() if _of_member(counter.keys)]
+        counters = [name for name, counter in spec.counters.items() if _is_by_member(counter.keys)]
         if cap.counter not in counters:
             expected = f"a counter keyed by member, alone or with surface ({', '.join(counters) or 'there is none'})"
             raise SpecError(file, "serving.frequency_cap.counter", expected, repr(cap.counter))
@@ -24,5 +24,5 @@ def check_serving(spec: Spec, file: str) -> None:
             raise SpecError(file, "serving.diversity.creation", expected, repr(diversity.creation))
 
 
-def _of_member(keys: list[str]) -> bool:
+def _is_by_member(keys: list[str]) -> bool:
     return "member" in keys and set(keys) <= {"member", "surface"}

@@ -1,4 +1,4 @@
-"""The windows of a spec: whole days in a row, from midnight to midnight."""
+"""Windows of a spec: consecutive ranges of whole days, from midnight to midnight."""
 
 import re
 from contextlib import suppress
@@ -7,32 +7,36 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from models.spec.part import LONGEST, Strict, shown
+from models.spec.base import Allowed, Days, StrictModel, display
 
 _FIRST, _END = date(2000, 1, 1), date(2200, 1, 1)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def _day(value: Any) -> date:
-    """A date, also as the text that JSON has for it; a number or a moment is none."""
+def _parse_day(value: Any) -> date:
+    """A date, or its ISO text as in JSON. Numbers and datetimes are rejected."""
     day = value
     if isinstance(value, str) and _DATE.fullmatch(value):
         with suppress(ValueError):  # such as a 13th month
             day = date.fromisoformat(value)
     if type(day) is not date or not _FIRST <= day < _END:
-        raise ValueError(f"expected a date such as 2026-01-31, from {_FIRST} and before {_END}; found {shown(value)}")
+        raise ValueError(f"expected a date such as 2026-01-31, from {_FIRST} and before {_END}; found {display(value)}")
     return day
 
 
-Day = Annotated[date, BeforeValidator(_day)]
+Day = Annotated[date, BeforeValidator(_parse_day), Allowed(f"from {_FIRST}, before {_END}")]
 WINDOW_ORDER = ("graph", "train", "validate", "gate", "test")
 
 
-class Window(Strict):
-    """One window of whole days, directly after another."""
+class Window(StrictModel):
+    """One window of whole days."""
 
-    days: int = Field(gt=0, le=LONGEST)
-    after: str | None = None
+    days: Days = Field(description="Length in days.")
+    after: str | None = Field(
+        default=None,
+        description="The window that this one directly follows. It only documents the order: any other than graph, "
+        "train, validate, gate, test is an error. None = the previous one in that order.",
+    )
 
 
 class Span(NamedTuple):
@@ -42,25 +46,40 @@ class Span(NamedTuple):
     end: int
 
 
-class Windows(Strict):
-    """The windows in a row: graph, train, validate, gate, test (35, 14, 7 days as in arXiv 2506.12700, then ours)."""
+class Windows(StrictModel):
+    """Consecutive windows: graph, train, validate (35, 14, 7 days as in arXiv 2506.12700), then gate and test."""
 
-    start: Day
-    graph: Window = Window(days=35)
-    train: Window = Window(days=14, after="graph")
-    validate_: Window = Field(default=Window(days=7, after="train"), alias="validate")
-    gate: Window = Window(days=3, after="validate")
-    test: Window = Window(days=3, after="gate")
+    start: Day = Field(description="First day of the graph window; it begins at midnight in `timezone`.")
+    graph: Window = Field(
+        default=Window(days=35),
+        description="History only: its events become edges and counters, its impressions are not trained on. Longer "
+        "gives richer neighborhoods and larger graphs.",
+    )
+    train: Window = Field(
+        default=Window(days=14, after="graph"), description="Impressions that the model is fitted on."
+    )
+    validate_: Window = Field(
+        default=Window(days=7, after="train"),
+        alias="validate",
+        description="Impressions that choose the number of epochs and calibrate the probabilities; the final fit "
+        "trains on them too.",
+    )
+    gate: Window = Field(
+        default=Window(days=3, after="validate"),
+        description="Impressions on which the gate compares a candidate with earlier versions.",
+    )
+    test: Window = Field(
+        default=Window(days=3, after="gate"), description="Impressions that are reported and decide nothing."
+    )
 
     def window(self, name: str) -> Window:
-        """The window of that name."""
+        """The window of that name. Raises AttributeError for any other name."""
         return self.validate_ if name == "validate" else getattr(self, name)
 
     @model_validator(mode="after")
-    def _in_a_row(self) -> "Windows":
+    def _check_order(self) -> "Windows":
         previous: dict[str, str | None] = {}
-        for name in WINDOW_ORDER:
-            position = WINDOW_ORDER.index(name)
+        for position, name in enumerate(WINDOW_ORDER):
             default = WINDOW_ORDER[position - 1] if position else None
             previous[name] = self.window(name).after or default
         for name, after in previous.items():

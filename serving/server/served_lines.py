@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from models.columns import FEATURES, PROBABILITIES, OfCandidates, OfSlate
+from models.columns import FEATURES, PROBABILITIES, CandidateFields, SlateFields
 from serving.ranking.slate import Slate, is_column
 
 
@@ -21,7 +21,7 @@ def impressions(slate: Slate, moment: int, number: int, model: str) -> bytes:
     if not slate.items:
         return b""
     columns = {name: values for name, values in slate.features.items() if is_column(values)}
-    once = OfSlate(
+    once = SlateFields(
         served=moment,
         request=slate.request_id,
         slate=number,
@@ -34,7 +34,7 @@ def impressions(slate: Slate, moment: int, number: int, model: str) -> bytes:
         model_version=slate.model_version,
         fallback=slate.fallback,
     )
-    ranked = OfCandidates(
+    ranked = CandidateFields(
         rank=range(len(slate.items)),
         item=slate.items,
         cold=slate.cold,

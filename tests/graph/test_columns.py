@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models.graph.columns import describe, encode
 from models.graph.hashing import hash_keys
 from models.graph.text import TEXT_SIZE, bag_of_words
-from models.spec.schema import parse_feature
+from models.spec.nodes import parse_feature
 
 
 def test_hashes_never_change() -> None:

@@ -6,12 +6,15 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from models.columns import REQUEST, SERVED, TABLE
+from models.columns import REQUEST_TENSORS, SERVED_COLUMNS, TABLE_COLUMNS
 from models.spec import SpecError, parse_spec
 from tests.spec.small import GOOD, changed, check_mistake, put
 
 PROFILE = "nodes.member.views.profile.features"
-OWN = sorted(SERVED.union(REQUEST) | {"probability_click", "probability_", "Position", "SCORE", "Probability_Click"})
+OWN = sorted(
+    SERVED_COLUMNS.union(REQUEST_TENSORS)
+    | {"probability_click", "probability_", "Position", "SCORE", "Probability_Click"}
+)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -33,10 +36,10 @@ def test_a_column_of_the_served_log_or_of_a_request_is_refused(name: str) -> Non
 def test_every_column_of_the_log_is_reserved() -> None:
     from models.served import COLUMNS
 
-    assert set(COLUMNS) <= SERVED
+    assert set(COLUMNS) <= SERVED_COLUMNS
 
 
-@pytest.mark.parametrize("name", sorted([*TABLE, "Window", "FROZEN_TIME"]))
+@pytest.mark.parametrize("name", sorted([*TABLE_COLUMNS, "Window", "FROZEN_TIME"]))
 def test_a_column_of_our_own_tables_is_refused(name: str) -> None:
     for key in ("impressions.context", PROFILE):
         if name != "valid_from" or key != PROFILE:  # there it is the view's own time
@@ -56,30 +59,90 @@ def two_tasks(*names: str) -> Callable[[dict], object]:
 
 TWICE = [
     (two_tasks("click", "Click"), "tasks.click", "no other task has, upper or lower case alike", "tasks.Click"),
-    (put("impressions.context.Hour", "number"), "impressions.context.hour", "of its own", "impressions.context.Hour"),
-    (put("impressions.context.CLICKED", "number"), "impressions.context.CLICKED", "of its own", "outcomes.0"),
+    (
+        put("impressions.context.Hour", "number"),
+        "impressions.context.hour",
+        "that no other key uses",
+        "impressions.context.Hour",
+    ),
+    (
+        put("impressions.context.CLICKED", "number"),
+        "impressions.context.CLICKED",
+        "that no other key uses",
+        "outcomes.0",
+    ),
     (put("impressions.context.surface_", "number"), None, "", ""),
-    (put("impressions.outcomes", ["clicked", "Clicked"]), "impressions.outcomes.1", "of its own", "outcomes.0"),
-    (put("impressions.outcomes", ["clicked", "settled_Time"]), "outcomes.1", "of its own", "impressions.settled"),
-    (put("impressions.outcomes", ["clicked", "settled_time"]), "outcomes.1", "of its own", "impressions.settled"),
-    (put("impressions.key", "Time"), "impressions.time", "of its own", "impressions.key"),
-    (put("impressions.member.column", "Post_id"), "impressions.item.column", "of its own", "impressions.member.column"),
-    (put("impressions.context.age", "number"), f"{PROFILE}.age", "of its own", "impressions.context.age"),
-    (put("impressions.context.AGE", "number"), f"{PROFILE}.age", "of its own", "impressions.context.AGE"),
-    (put(f"{PROFILE}.Clicked", "number"), f"{PROFILE}.Clicked", "of its own", "impressions.outcomes.0"),
-    (put(f"{PROFILE}.impression_id", "number"), f"{PROFILE}.impression_id", "of its own", "impressions.key"),
-    (put(f"{PROFILE}.Member_Id", "number"), f"{PROFILE}.Member_Id", "of its own", "impressions.member.column"),
-    (put(f"{PROFILE}.by_post_exposures", "number"), "counters.by_post", "of its own", "'by_post_exposures', also at"),
-    (put(f"{PROFILE}.By_Post_Shown", "number"), "counters.by_post", "of its own", "'by_post_shown', also at"),
+    (
+        put("impressions.outcomes", ["clicked", "Clicked"]),
+        "impressions.outcomes.1",
+        "that no other key uses",
+        "outcomes.0",
+    ),
+    (
+        put("impressions.outcomes", ["clicked", "settled_Time"]),
+        "outcomes.1",
+        "that no other key uses",
+        "impressions.settled",
+    ),
+    (
+        put("impressions.outcomes", ["clicked", "settled_time"]),
+        "outcomes.1",
+        "that no other key uses",
+        "impressions.settled",
+    ),
+    (put("impressions.key", "Time"), "impressions.time", "that no other key uses", "impressions.key"),
+    (
+        put("impressions.member.column", "Post_id"),
+        "impressions.item.column",
+        "that no other key uses",
+        "impressions.member.column",
+    ),
+    (put("impressions.context.age", "number"), f"{PROFILE}.age", "that no other key uses", "impressions.context.age"),
+    (put("impressions.context.AGE", "number"), f"{PROFILE}.age", "that no other key uses", "impressions.context.AGE"),
+    (put(f"{PROFILE}.Clicked", "number"), f"{PROFILE}.Clicked", "that no other key uses", "impressions.outcomes.0"),
+    (
+        put(f"{PROFILE}.impression_id", "number"),
+        f"{PROFILE}.impression_id",
+        "that no other key uses",
+        "impressions.key",
+    ),
+    (
+        put(f"{PROFILE}.Member_Id", "number"),
+        f"{PROFILE}.Member_Id",
+        "that no other key uses",
+        "impressions.member.column",
+    ),
+    (
+        put(f"{PROFILE}.by_post_exposures", "number"),
+        "counters.by_post",
+        "that no other key uses",
+        "'by_post_exposures', also at",
+    ),
+    (
+        put(f"{PROFILE}.By_Post_Shown", "number"),
+        "counters.by_post",
+        "that no other key uses",
+        "'by_post_shown', also at",
+    ),
     (
         put("counters.probability", {"keys": ["item"]}),
         "counters.probability",
         "requests and the served",
         "probability_",
     ),
-    (put("tasks.click.filter", {"Hour": [1]}), "tasks.click.filter.Hour", "of its own", "impressions.context.hour"),
-    (put("tasks.click.filter", {"age": [1]}), "tasks.click.filter.age", "of its own", f"{PROFILE}.age"),
-    (put("nodes.author", {"key": "POST_ID"}), "nodes.post.key", "a key column of its own", "nodes.author.key"),
+    (
+        put("tasks.click.filter", {"Hour": [1]}),
+        "tasks.click.filter.Hour",
+        "that no other key uses",
+        "impressions.context.hour",
+    ),
+    (put("tasks.click.filter", {"age": [1]}), "tasks.click.filter.age", "that no other key uses", f"{PROFILE}.age"),
+    (
+        put("nodes.author", {"key": "POST_ID"}),
+        "nodes.post.key",
+        "a key column that no other key uses",
+        "nodes.author.key",
+    ),
     (put("nodes.Surface", {"key": "place"}), "nodes.Surface", "other than the surface's", "'Surface'"),
 ]
 

@@ -24,7 +24,7 @@ def test_expectations_are_read() -> None:
     ("change", "key", "expected", "found"),
     [
         (_expect("agee", nulls=0.1), f"{VIEW}.expectations.agee", "a feature of the view (age, job, text)", "'agee'"),
-        (_expect("job", min=0), f"{VIEW}.expectations.job.min", "a number, which alone has a range", "a category"),
+        (_expect("job", min=0), f"{VIEW}.expectations.job.min", "a number, the only kind with a range", "a category"),
         (_expect("text", drift=0.1), f"{VIEW}.expectations.text.drift", "a number or a category", "a vector"),
         (_expect("age", nulls=1.5), f"{VIEW}.expectations.age.nulls", "less than or equal to 1", "1.5"),
         (_expect("age", drift=0), f"{VIEW}.expectations.age.drift", "greater than 0", "0"),

@@ -25,9 +25,9 @@ DAY = 86_400_000_000
 @pytest.mark.parametrize(
     ("text", "key", "found"),
     [
-        ("name: a\nname: b\n", "(document)", "'name' stands twice"),
-        ('{"name": "a", "name": "b"}', "(document)", "'name' stands twice"),
-        ("nodes:\n  member: {key: a}\n  member: {key: b}\n", "(document)", "'member' stands twice"),
+        ("name: a\nname: b\n", "(document)", "'name'"),
+        ('{"name": "a", "name": "b"}', "(document)", "'name'"),
+        ("nodes:\n  member: {key: a}\n  member: {key: b}\n", "(document)", "'member' is given twice"),
         ("name: [", "(document)", "expected"),
         ("- a list", "(document)", "list"),
         ("", "(document)", "NoneType"),
@@ -69,7 +69,7 @@ edges:
         ("engagement", "feed"),
         ("engagement", "mail"),
     ]
-    with pytest.raises(SpecError, match=r"'domain' stands twice"):
+    with pytest.raises(SpecError, match=r"'domain' is given twice"):
         parse_spec(edges.replace("domain: mail", "domain: mail, domain: feed") + rest)
 
 

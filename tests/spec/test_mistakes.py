@@ -36,7 +36,7 @@ MISTAKES = [
     (put("edges.clicked.attributes", {"how": "text"}), "edges.clicked.attributes.how", "'number' or", "'text'"),
     (
         put("edges.clicked.attributes", {"hour": "number", "Hour": "category"}),
-        *("edges.clicked.attributes.hour", "a name of its own", "edges.clicked.attributes.Hour"),
+        *("edges.clicked.attributes.hour", "a name that no other attribute has", "edges.clicked.attributes.Hour"),
     ),
     (put("gate", {"tasks": {"clack": {}}}), "gate.tasks.clack", "one of the tasks (click)", "'clack'"),
     (put("gate", {"tasks": {"click": {"margin": 0.1}}}), "gate.tasks.click.margin", "gate.margin", "0.1"),
@@ -59,10 +59,10 @@ MISTAKES = [
     (
         put("impressions.context.settled_time", "number"),
         "impressions.context.settled_time",
-        "no other part",
+        "no other use",
         "settled_time",
     ),
-    (put("impressions.context.hour", "vector[2]"), "impressions.context.hour", "number or category", "'vector[2]'"),
+    (put("impressions.context.hour", "vector[2]"), "impressions.context.hour", "'number' or 'category'", "'vector[2]'"),
     (put("impressions.surfaces", ["feed", "feed"]), "impressions.surfaces", "every value once", "'feed' twice"),
     (
         put("nodes.member.views.profile.features.clicked", "number"),
@@ -78,11 +78,11 @@ MISTAKES = [
     ),
     (
         put("nodes.post.views", {"profile": {"table": "posts", "features": {"length": "number"}}}),
-        *("nodes.post.views.profile", "a view name of its own", "nodes.member.views.profile"),
+        *("nodes.post.views.profile", "a view name that no other view has", "nodes.member.views.profile"),
     ),
     (
         put("nodes.post.views", {"content": {"table": "posts", "features": {"age": "number"}}}),
-        *("nodes.post.views.content.features.age", "a feature name of its own", "profile.features.age"),
+        *("nodes.post.views.content.features.age", "a feature name that no other feature has", "profile.features.age"),
     ),
     (put("counters.profile", {"keys": ["item"]}), "counters.profile", "a name that no view has", "views.profile"),
     (put("counters.by_post.keys", ["post"]), "counters.by_post.keys.0", "a category feature of the item", "'post'"),
@@ -100,7 +100,7 @@ MISTAKES = [
     (put("measures", {"click": {"column": "seconds"}}), "measures.click", "no task has", "tasks.click"),
     (put("measures", {"play": {"column": "hour"}}), "measures.play.column", "impressions.outcomes", "'hour'"),
     (put("measures", {"play": {"column": "seconds", "scale": 0}}), "measures.play.scale", "greater than 0", "0"),
-    (put("edges.clicked.fan_out", []), "edges.clicked.fan_out", "one number from 0 to 200 per hop", "[]"),
+    (put("edges.clicked.fan_out", []), "edges.clicked.fan_out", "at least 1", "[]"),
     (put("edges.clicked.reverse_fan_out", [1]), "edges.clicked.reverse_fan_out", "2 hops", "[1]"),
     (
         put("edges.seen", {**GOOD["edges"]["clicked"], "fan_out": [2]}),
@@ -130,18 +130,26 @@ MISTAKES = [
     (put("tasks.x" + 60 * "y" + "z", {"label": "clicked"}), "tasks.xy", "at most 61", "yz'"),
     (
         put("edges.Clicked", GOOD["edges"]["clicked"]),
-        *("edges.clicked", "a name that nothing else that joins nodes has, upper or lower case alike"),
+        *(
+            "edges.clicked",
+            "a name that no other edge, affinity, densification or PageRank has, upper or lower case alike",
+        ),
         "also at edges.Clicked",
     ),
     (put("nodes.Member", {"key": "other"}), "nodes.member", "no other node type has", "also at nodes.Member"),
     (
         put("nodes.post.views", {"content": {"table": "posts", "features": {"Age": "number"}}}),
-        *("nodes.post.views.content.features.Age", "a feature name of its own", "profile.features.age"),
+        *("nodes.post.views.content.features.Age", "a feature name that no other feature has", "profile.features.age"),
     ),
     (put("counters.Profile", {"keys": ["item"]}), "counters.Profile", "a name that no view has", "views.profile"),
     (put("edges.rev_clicked", GOOD["edges"]["clicked"]), "edges.rev_clicked", "without 'rev_'", "'rev_clicked'"),
-    (put("nodes.author", {"key": "post_id"}), "nodes.post.key", "a key column of its own", "nodes.author.key"),
-    (put("nodes.place", {"key": "surface"}), "nodes.place.key", "of its own", "impressions.surface"),
+    (
+        put("nodes.author", {"key": "post_id"}),
+        "nodes.post.key",
+        "a key column that no other key uses",
+        "nodes.author.key",
+    ),
+    (put("nodes.place", {"key": "surface"}), "nodes.place.key", "no other key uses", "impressions.surface"),
     (put("nodes.surface", {"key": "place"}), "nodes.surface", "other than the surface's", "'surface'"),
     (put("impressions.item.node", "member"), "impressions.item.node", "another node type", "'member'"),
     (put("edges.clicked.filter", {"surface": ["fax"]}), "edges.clicked.filter.surface", "(feed, mail)", "'fax'"),

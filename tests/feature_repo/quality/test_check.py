@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from feature_repo.quality import check, profile
 from feature_repo.quality.profile import FEWEST_ROWS
-from models.spec.expectations import Expectation, Expected
+from models.spec.expectations import CheckedView, Expectation
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 UNTIL = int(NOW.timestamp()) * 1_000_000
@@ -30,7 +30,7 @@ def _table(score: list[float | None], country: list[str | None] | None = None) -
 def _found(
     table: pa.Table, previous: pa.Table | None = None, fresh: float | None = None, **features: dict
 ) -> list[str]:
-    expected = Expected(
+    expected = CheckedView(
         expectations={name: Expectation(**parts) for name, parts in features.items()}, fresh_within_days=fresh
     )
     before = None if previous is None else profile(previous, list(features))
@@ -108,7 +108,7 @@ def test_a_column_that_dies_is_refused(before: list[float | None], now: list[flo
 
 
 def test_a_profile_that_cannot_be_read_is_none() -> None:
-    table, expected = _table([1.0] * 100), Expected(expectations={"score": Expectation(drift=0.1)})
+    table, expected = _table([1.0] * 100), CheckedView(expectations={"score": Expectation(drift=0.1)})
     older = {"score": {"rows": 100, "missing": 0.0, "edges": [0.0], "shares": [0.0, 1.0]}}
     for previous in (older, {"score": None}, {"score": {"kind": "number"}}, {}):
         assert check("profile", expected, table, "time", previous, UNTIL) == []

@@ -1,0 +1,82 @@
+"""Impressions of a spec: the table of what was shown, and the tasks that are predicted from it."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from models.spec.base import Filter, Name, StrictModel, check_unique_values
+from models.spec.nodes import Feature
+
+
+class Column(StrictModel):
+    """A column of the impressions that holds the key of a node."""
+
+    node: str = Field(description="Node type.")
+    column: Name = Field(description="Column of the impressions' table with the node's key.")
+
+
+class Impressions(StrictModel):
+    """The table of what was shown: to whom, what, where, when, and the outcome."""
+
+    table: Name = Field(default="impressions", description="Canonical table of the adapter; one row per impression.")
+    key: Name = Field(default="impression_id", description="Column that identifies an impression.")
+    time: Name = Field(
+        default="time", description="Column with the time at which the item was shown. Features are as of this time."
+    )
+    settled: Name = Field(
+        default="settled_time",
+        description="Column with the time at which the outcome was known, never before `time`. Outcomes count from "
+        "then on.",
+    )
+    member: Column = Field(description="Who saw it.")
+    item: Column = Field(description="What was shown: the candidate that is ranked. Another node type than member.")
+    surface: Name = Field(default="surface", description="Text column with one of `surfaces`.")
+    surfaces: list[str] = Field(
+        min_length=1, description="All surfaces on which items are shown. A row or a request with another is an error."
+    )
+    context: dict[Name, Literal["number", "category"]] = Field(
+        default={},
+        description="Columns known at request time: column -> number or category. They are features, and a request "
+        "may carry them.",
+    )
+    outcomes: list[Name] = Field(
+        min_length=1,
+        description="Columns known only once settled. Labels and measures are among them; none may be a feature.",
+    )
+
+    @field_validator("surfaces", "outcomes")
+    @classmethod
+    def _check_unique(cls, value: list[str]) -> list[str]:
+        return check_unique_values(value)
+
+    @property
+    def typed_context(self) -> list[Feature]:
+        """The context columns as features."""
+        return [Feature(name, kind, 1) for name, kind in self.context.items()]
+
+
+class Task(StrictModel):
+    """One prediction target: an outcome column that holds 0 or 1."""
+
+    label: str = Field(description="One of `impressions.outcomes`, with 0 or 1.")
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        description="Weight of the task's loss in training. Larger favors this task over the others.",
+    )
+    primary: bool = Field(
+        default=False, description="Slates are ranked by this task's probability. Exactly one task is primary."
+    )
+    filter: Filter = Field(
+        default={},
+        description="Rows on which the task is defined: column -> values. The loss and the metrics leave the others "
+        "out. Empty = all rows.",
+        examples=[{"surface": ["notification"]}],
+    )
+
+
+class Oracle(StrictModel):
+    """Only for simulated data: the true probability of the primary label, which only evaluation reads."""
+
+    table: Name = Field(description="Canonical table with the impressions' key column.")
+    probability: Name = Field(description="Column with the true probability, 0 to 1.")
