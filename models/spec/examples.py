@@ -39,8 +39,8 @@ def examples() -> Examples:
     found: Examples = {}
     for name in ("professional", "kuairand"):
         document = read_document((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
-        for key, value in _given(Spec, document):
-            found.setdefault(key, value)
+        for place, value in _given(Spec, document):
+            found.setdefault(place, value)
     for part in parts():
         for key, value in _written(part):
             found.setdefault((part, key), value)
@@ -112,7 +112,7 @@ def _given(part: type, document: Mapping[str, Any]) -> Iterator[tuple[tuple[type
 
 
 def _written(part: type) -> Iterator[tuple[str, Any]]:
-    """The examples of a part's fields: another choice than the default where there are two or three."""
+    """The examples beside a part's fields; of a switch or a choice, another value than the default."""
     if issubclass(part, BaseModel):
         for name, field in part.model_fields.items():
             if field.examples:
