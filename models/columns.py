@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class SlateFields(NamedTuple):
-    """Fields of the slate in a line of the served log (written by ``serving.server.served_lines``, read by ``models.served``)."""
+    """Fields of the slate in a line of the served log, which ``serving.server.served_lines`` writes."""
 
     served: int
     request: str
