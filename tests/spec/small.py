@@ -1,4 +1,4 @@
-"""A small good spec, and what can be changed in it."""
+"""A small valid spec, and changes to it."""
 
 import copy
 from collections.abc import Callable

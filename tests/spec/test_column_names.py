@@ -1,4 +1,4 @@
-"""Columns that a spec names meet ours in flat tables, and one another: none takes the place of another."""
+"""Column names of a spec share flat tables with each other and with ours: a name that is taken is an error."""
 
 import copy
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from models.spec import SpecError, parse_spec
 from tests.spec.small import GOOD, changed, check_mistake, put
 
 PROFILE = "nodes.member.views.profile.features"
-OWN = sorted(
+RESERVED = sorted(
     SERVED_COLUMNS.union(REQUEST_TENSORS)
     | {"probability_click", "probability_", "Position", "SCORE", "Probability_Click"}
 )
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("name", RESERVED)
 def test_a_column_of_the_served_log_or_of_a_request_is_refused(name: str) -> None:
     said = "a name that requests and the served log do not use (adjustments, as_of, capped"
     renamed = {"time": "shown", "surface": "where"}  # else they are the impressions' own
@@ -157,11 +157,27 @@ def test_a_name_that_another_column_has(
         check_mistake(change, key, expected, found)
 
 
-BAD = ["", "a.b", 'a"b', "a'b", "a\nb", "a b", "1a", "_a", "a" * 62, "а", "clickеd", "é", "a\u200b", "a;--", "{{a}}"]
+BAD_NAMES = [
+    "",
+    "a.b",
+    'a"b',
+    "a'b",
+    "a\nb",
+    "a b",
+    "1a",
+    "_a",
+    "a" * 62,
+    "а",
+    "clickеd",
+    "é",
+    "a\u200b",
+    "a;--",
+    "{{a}}",
+]
 
 
-@pytest.mark.parametrize("name", BAD, ids=[repr(name)[:20] for name in BAD])
-def test_a_name_that_no_engine_should_meet(name: str) -> None:
+@pytest.mark.parametrize("name", BAD_NAMES, ids=[repr(name)[:20] for name in BAD_NAMES])
+def test_a_name_that_is_unsafe_in_an_engine(name: str) -> None:
     for key in ("impressions.time", "impressions.key", "nodes.post.key", "edges.clicked.time", "impressions.table"):
         check_mistake(
             put(key, name), key, "a name of at most 61 letters, digits and _, a letter first", repr(name)[:50]
@@ -173,7 +189,7 @@ def test_a_name_that_no_engine_should_meet(name: str) -> None:
     check_mistake(put("impressions.outcomes", ["clicked", name]), "impressions.outcomes.1", "a name", repr(name)[:50])
 
 
-def test_one_column_may_play_several_parts() -> None:
+def test_a_filter_may_use_columns_of_the_impressions() -> None:
     spec = parse_spec(changed(put("tasks.click.filter", {"surface": ["feed"], "hour": [1], "seconds": [0]})))
     assert spec.impressions.settled == "settled_time"
     parse_spec(changed(put("impressions.context", {})))

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from models.spec import parse_spec
+from models.spec.derived_references import ends
+from models.spec.edges import NeighborSampling
 from tests.spec.small import changed, check_mistake, put
 
 MADE_BY = {
@@ -86,7 +88,36 @@ def test_a_mistake_is_named(change: Callable[[dict], object], key: str, expected
     check_mistake(change, key, expected, found)
 
 
-def test_derived_parts_and_their_way_through_json() -> None:
+def test_only_engagements_count_as_a_degree_by_default() -> None:
+    def change(document: dict) -> None:
+        derived("densification.alike", DENSE)(document)
+        document |= {"affinities": {}, "pageranks": {}}
+        document["edges"]["clicked"]["kind"] = "affinity"
+
+    check_mistake(change, "alike.degree_of", "begins or ends at 'member'", "no engagement edge leaves it")
+
+
+def test_pagerank_follows_edges_in_both_directions() -> None:
+    spec = parse_spec(changed(derived("pageranks.near", {"source": "author", "target": "member", "edges": ["fan"]})))
+    assert spec.pageranks["near"].source == "author"
+
+
+@pytest.mark.parametrize(("source", "target"), [("post", "author"), ("author", "post")])
+def test_the_creator_is_the_other_end_than_the_content(source: str, target: str) -> None:
+    def change(document: dict) -> None:
+        derived("pageranks", {})(document)
+        nodes = {"source": source, "target": target}
+        document["edges"]["made_by"] |= {end: {"node": node, "column": f"{node}_id"} for end, node in nodes.items()}
+
+    assert ends(parse_spec(changed(change)))["fan"] == ("member", "author")
+
+
+def test_default_fan_outs() -> None:
+    assert NeighborSampling().fan_out == [8, 4]
+    assert NeighborSampling().reverse_fan_out is None
+
+
+def test_derived_parts_survive_json() -> None:
     spec = parse_spec(changed(derived("pageranks.near.edges", ["fan", "made_by"])))
     assert (spec.affinities["fan"].at_least, spec.affinities["fan"].strategy) == (3, "most_recent")
     dense = spec.densification["alike"]

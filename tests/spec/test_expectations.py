@@ -1,4 +1,4 @@
-"""Mistakes in expectations name their key."""
+"""Expectations of a view: bounds of its features, each for the kinds that have it."""
 
 from collections.abc import Callable
 
@@ -25,6 +25,7 @@ def test_expectations_are_read() -> None:
     [
         (_expect("agee", nulls=0.1), f"{VIEW}.expectations.agee", "a feature of the view (age, job, text)", "'agee'"),
         (_expect("job", min=0), f"{VIEW}.expectations.job.min", "a number, the only kind with a range", "a category"),
+        (_expect("job", max=0), f"{VIEW}.expectations.job.max", "a number, the only kind with a range", "a category"),
         (_expect("text", drift=0.1), f"{VIEW}.expectations.text.drift", "a number or a category", "a vector"),
         (_expect("age", nulls=1.5), f"{VIEW}.expectations.age.nulls", "less than or equal to 1", "1.5"),
         (_expect("age", drift=0), f"{VIEW}.expectations.age.drift", "greater than 0", "0"),
@@ -39,3 +40,9 @@ def test_a_mistake_names_its_key(change: Callable[[dict], object], key: str, exp
     assert error.value.key == key
     assert expected in error.value.expected
     assert found in error.value.found
+
+
+def test_bounds_that_just_hold() -> None:
+    parse_spec(changed(_expect("age", nulls=1, min=3, max=3)))
+    parse_spec(changed(_expect("job", nulls=0, drift=0.001)))
+    parse_spec(changed(_expect("text", nulls=0)))

@@ -1,4 +1,4 @@
-"""Every mistake in a spec ends in one error that names the file, the key, what was expected and what was found."""
+"""A mistake in a spec is one error that names the file, the key, what was expected and what was found."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A value of another type than the schema's is refused, not turned into it; also where YAML would do so by itself."""
+"""A value of another type than the schema's is an error, never converted; also where YAML would convert it."""
 
 from collections.abc import Callable
 from datetime import date
@@ -79,7 +79,7 @@ def test_a_mistake_is_named(change: Callable[[dict], object], key: str, expected
         ("2026-01-01", "2026-01-01 12:00:00", "windows.start"),
     ],
 )
-def test_what_yaml_turns_into_something_else_is_named(old: str, new: str, key: str) -> None:
+def test_what_yaml_would_convert_is_named(old: str, new: str, key: str) -> None:
     text = yaml.safe_dump({**GOOD, "windows": {**GOOD["windows"], "train": {"days": 14}}})
     parse_spec(text)
     assert old in text
