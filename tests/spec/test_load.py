@@ -16,7 +16,7 @@ from models.spec import Spec, SpecError, check_columns, load_spec, parse_spec
 from models.spec.schema import WINDOW_ORDER
 from models.training.bounds import TRAINING
 from models.training.config import TrainingConfig
-from tests.spec.small import COLUMNS, GOOD, changed
+from tests.spec.small import COLUMNS, GOOD, changed, put
 
 DAY = 86_400_000_000
 
@@ -75,6 +75,17 @@ edges:
 @pytest.mark.parametrize(("config", "bounds"), [(ModelConfig, MODEL), (TrainingConfig, TRAINING)])
 def test_every_number_of_model_and_training_has_bounds(config: type, bounds: dict[str, Bound]) -> None:
     assert {field.name for field in dataclasses.fields(config)} == set(bounds)
+
+
+def test_the_primary_task_need_not_be_the_first() -> None:
+    tasks = {"again": {"label": "clicked"}, "best": {"label": "clicked", "primary": True}}
+    assert parse_spec(changed(put("tasks", tasks))).primary_task == "best"
+
+
+def test_a_key_in_an_error_is_the_path_in_the_file() -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(changed(put("nodes.1st", {"key": "first"})))
+    assert caught.value.key == "nodes.1st"
 
 
 def test_a_good_spec_survives_json() -> None:

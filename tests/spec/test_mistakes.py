@@ -33,6 +33,10 @@ MISTAKES = [
         lambda d: d["edges"]["clicked"].update(filter={}, time="time", attributes={"seconds": "number"}),
         *("edges.clicked.time", "'settled_time', since the edge depends on the outcome 'seconds'", "'time'"),
     ),
+    (
+        lambda d: d["edges"]["clicked"].update(filter={}, time="time", weight="seconds"),
+        *("edges.clicked.time", "'settled_time', since the edge depends on the outcome 'seconds'", "'time'"),
+    ),
     (put("edges.clicked.attributes", {"how": "text"}), "edges.clicked.attributes.how", "'number' or", "'text'"),
     (
         put("edges.clicked.attributes", {"hour": "number", "Hour": "category"}),
@@ -151,6 +155,15 @@ MISTAKES = [
     ),
     (put("nodes.place", {"key": "surface"}), "nodes.place.key", "no other key uses", "impressions.surface"),
     (put("nodes.surface", {"key": "place"}), "nodes.surface", "other than the surface's", "'surface'"),
+    (
+        lambda d: d["nodes"]["member"]["views"]["profile"].update(created="job"),
+        *("profile.features.job", "not the key or a time", "'job'"),
+    ),
+    (put("nodes.member.views.profile.features.age", "vector[2]x"), "profile.features", "vector[n]", "'vector[2]x'"),
+    (
+        lambda d: (d["impressions"].update(surface="place"), d["nodes"].update(Place={"key": "place_id"})),
+        *("nodes.Place", "other than the surface's", "'Place'"),
+    ),
     (put("impressions.item.node", "member"), "impressions.item.node", "another node type", "'member'"),
     (put("edges.clicked.filter", {"surface": ["fax"]}), "edges.clicked.filter.surface", "(feed, mail)", "'fax'"),
     (put("tasks.click.filter", {"surface": [1]}), "tasks.click.filter.surface", "(feed, mail)", "1"),
