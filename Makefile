@@ -8,6 +8,8 @@ STATE ?= $(if $(filter configs/professional.yaml,$(SPEC)),state,state/$(basename
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.installed
+PYTEST := $(PY) -m pytest --durations=40
+WORKERS ?= 2
 
 # Nothing phones home.
 export FEAST_USAGE := False
@@ -16,7 +18,7 @@ export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
-.PHONY: help setup java redis load chromium demo compare test lint bench faults verify-real clean
+.PHONY: help setup java redis load chromium demo compare test fuzz mutants house docs lint bench faults verify-real clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -31,28 +33,41 @@ $(READY): pyproject.toml constraints.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt -e ".[dev]"
 	@touch $@
 
-java: ## what Spark runs on, from the distribution's packages where it is missing
-	@command -v java >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends default-jre-headless; }
+java: ## system package: Java, for Spark and TorchServe
+redis: ## system package: Redis, the online store of a cluster
+load: ## system packages: wrk and h2load, which load the endpoint in the benchmarks
+chromium: ## system package: Chromium, which the tests of the page at /ui drive
+java redis load chromium:
+	@.ci/packages $@
 
-redis: ## the online store of a cluster, from the distribution's packages where it is missing
-	@command -v redis-server >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends redis-server; }
-
-load: ## what asks the endpoint under load (wrk, h2load), from the distribution's packages where it is missing
-	@command -v wrk >/dev/null && command -v h2load >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk nghttp2-client; }
-
-chromium: ## what the tests of the page at /ui drive, from the distribution's packages where it is missing
-	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
-
-demo: $(READY) ## the whole road: SPEC=configs/... DATA=folder STATE=folder
+demo: $(READY) ## the whole pipeline: SPEC=configs/... DATA=folder STATE=folder
 	@$(PY) -m pipelines local --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
 compare: $(READY) ## single-domain against cross-domain, with the difference's interval
 	@$(PY) -m pipelines local --pipeline comparison --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
-test: $(READY) java redis chromium ## the test suite
-	@$(PY) -m pytest -m "not real_logs"
+test: $(READY) ## the test suite: two workers, then the tests that are sensitive to load; JUnit files in build/tests
+	@.ci/packages java redis chromium
+	@status=0; \
+	OMP_NUM_THREADS=1 $(PYTEST) -m "not real_logs and not serial" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+		--junitxml=build/tests/parallel.xml || status=$$?; \
+	$(PYTEST) -m "serial and not real_logs" --junitxml=build/tests/serial.xml || status=$$?; \
+	exit $$status
 
-faults: $(READY) redis chromium ## every fault that was found in use, tried again from the outside: held or broken
+fuzz: $(READY) ## property tests and fuzzers with fresh examples, ten times as many; the seed is printed, SEED=N repeats it
+	@HYPOTHESIS_PROFILE=nightly $(if $(SEED),FUZZ_SEED=$(SEED)) $(PYTEST) -m "fuzz and not real_logs" 
+
+mutants: $(READY) ## mutation tests of the core modules: SAMPLE=N a module, SEED=N, ONLY=name (tests/mutants.toml)
+	@$(PY) -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
+house: $(READY) ## the limits on files, functions and imports: every breach, one per line
+	@$(PY) -m tests.house
+
+docs: $(READY) ## the API reference, from the docstrings, into build/docs
+	@$(PY) -m tests.reference build/docs
+
+faults: $(READY) ## every fault that was found in use, tried again from the outside: held or broken
+	@.ci/packages redis chromium
 	@$(PY) -m benchmarks.faults
 
 verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pure
@@ -64,7 +79,8 @@ lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
-bench: $(READY) redis load ## every benchmark (each prints a table and a last line of JSON); retrieved_trees: DATA=folder
+bench: $(READY) ## every benchmark (each prints a table and a last line of JSON); retrieved_trees: DATA=folder
+	@.ci/packages redis load
 	@for name in $$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//'); do \
 		options=; if [ $$name = retrieved_trees ]; then [ -n "$(DATA)" ] || continue; options="--data $(DATA)"; fi; \
 		echo "== $$name"; $(PY) -m benchmarks.$$name $$options || exit 1; done

@@ -1,4 +1,4 @@
-"""The tiny professional network that many tests share."""
+"""The tiny professional network that many tests share, and the order of the parallel run."""
 
 from pathlib import Path
 
@@ -7,8 +7,31 @@ import yaml
 
 from feature_repo.sources import ingest
 from models.spec import Spec, parse_spec
+from tests import fuzzing
 
 PROFESSIONAL = Path(__file__).parent.parent / "configs" / "professional.yaml"
+
+fuzzing.load_profile()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Prepare the property tests; on a worker of ``-n``, put the files that take longest first (marker ``long``)."""
+    for item in items:
+        fuzzing.prepare(item)
+    if not hasattr(config, "workerinput"):
+        return
+    seconds: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("long")
+        seconds[item.path] = max(seconds.get(item.path, 0.0), mark.args[0] if mark else 0.0)
+    items.sort(key=lambda item: -seconds[item.path])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the seed that fresh examples were drawn from."""
+    if fuzzing.NIGHTLY:
+        terminalreporter.write_line(f"fuzz seed: {fuzzing.SEED} (make fuzz SEED={fuzzing.SEED} repeats it)")
 
 
 @pytest.fixture(scope="session")

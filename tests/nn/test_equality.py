@@ -17,6 +17,7 @@ from models.graph.tree import Tree
 from models.nn.aggregation import BranchAttention
 from models.nn.edges import EDGE_FEATURES, edge_features
 from models.nn.sage import TreeSage
+from tests.fuzzing import seeds
 
 WIDTH = 16
 
@@ -62,7 +63,7 @@ def hetero_conv(sage: TreeSage, graph: TemporalGraph, layer: int) -> HeteroConv:
 
 
 @pytest.mark.parametrize("node", ["member", "item"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_tree_sage_is_hetero_conv_of_sage_conv(seed: int, node: str) -> None:
     torch.manual_seed(seed)
     graph, tree, edges = sampled(seed, node)
@@ -113,7 +114,7 @@ class PlainAttention(MessagePassing):
 
 
 @pytest.mark.parametrize(("asked", "tokens"), [(True, 3), (True, 1), (False, 1)])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_branch_attention_is_message_passing(seed: int, asked: bool, tokens: int) -> None:
     torch.manual_seed(seed)
     graph, tree, edges = sampled(seed, "member")
