@@ -13,6 +13,8 @@ import torch
 from models import spinning
 from models.spinning import Contention, SpareThreads, giving_way, waited
 
+pytestmark = pytest.mark.serial
+
 IDLE = """
 import json, threading, time, torch
 from models.spinning import SpareThreads

@@ -20,6 +20,8 @@ from models.spec import Spec
 from serving.deployment import endpoint
 from serving.versions.registry import Registry, model_name
 
+pytestmark = pytest.mark.long(240)
+
 STATIONS = (
     "ingest", "materialize", "retrieve", "build graph", "train", "evaluate", "register", "monitor", "push embeddings",
     "deploy",

@@ -24,6 +24,8 @@ from tests.feature_repo.redis_server import running_redis
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
 
+pytestmark = pytest.mark.serial
+
 ROOT = Path(__file__).resolve().parents[3]
 AHEAD = (time.time_ns() // 1_000_000_000 + 3_600) * product.SECOND
 """An hour ahead of the clock."""

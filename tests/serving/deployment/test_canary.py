@@ -29,6 +29,8 @@ from tests.serving.server.test_grpc import request
 from tests.serving.stubbed import living
 from tests.serving.world import CONFIG, World
 
+pytestmark = pytest.mark.serial
+
 BACK_WITHIN = 30.0
 """Seconds; docs/operations.md promises it."""
 

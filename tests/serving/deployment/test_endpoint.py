@@ -21,6 +21,8 @@ from tests.serving.running import awaited
 from tests.serving.stubbed import STUB, FakeRegistry, kinds, living, of
 from tests.serving.world import World
 
+pytestmark = pytest.mark.serial
+
 Up = Callable[..., Endpoint]
 
 

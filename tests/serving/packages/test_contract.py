@@ -16,6 +16,8 @@ from tests.serving.packages.conftest import Made
 from tests.serving.running import awaited
 from tests.serving.world import World
 
+pytestmark = pytest.mark.serial
+
 JSON = "application/json"
 MOMENT = "2026-01-20T09:00:00Z"
 

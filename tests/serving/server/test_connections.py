@@ -13,6 +13,8 @@ import pytest
 from serving.server import connections
 from tests.serving.running import awaited
 
+pytestmark = pytest.mark.serial
+
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n"
 

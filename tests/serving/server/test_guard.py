@@ -5,9 +5,13 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from serving.server.drain import Drain
 from serving.server.guard import RequestGuard
 from serving.settings.limits import Limits
+
+pytestmark = pytest.mark.serial
 
 WHOLE = {"type": "http.request", "body": b"{}", "more_body": False}
 

@@ -22,6 +22,8 @@ from tests.serving.running import Running, awaited, broken_store, logged, runnin
 from tests.serving.server.test_grpc import request
 from tests.serving.world import World
 
+pytestmark = pytest.mark.serial
+
 TOKEN = "a-token-of-some-length"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 SECRET = "marker-of-a-payload"

@@ -21,6 +21,8 @@ from tests.serving.requests import v1
 from tests.serving.running import Running, awaited, running
 from tests.serving.world import World
 
+pytestmark = pytest.mark.serial
+
 LIMITS = Limits(concurrent=2, waiting=2, wait_seconds=5, store_seconds=0.3)
 CROWD, EACH = 8, 5
 
