@@ -1,13 +1,15 @@
 """The tiny professional network that many tests share, and the order of the parallel run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from feature_repo.sources import ingest
-from models.spec import Spec, parse_spec
 from tests import fuzzing
+
+if TYPE_CHECKING:  # imported where it is used: most test files need neither the spec nor the adapters
+    from models.spec import Spec
 
 PROFESSIONAL = Path(__file__).parent.parent / "configs" / "professional.yaml"
 
@@ -35,8 +37,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_spec() -> Spec:
+def tiny_spec() -> "Spec":
     """The default spec with a tiny world (6 thousand impressions) and a model that trains in seconds."""
+    from models.spec import parse_spec
+
     document = yaml.safe_load(PROFESSIONAL.read_text(encoding="utf-8"))
     document["source"]["options"]["size"] = "tiny"
     document["model"] = {"width": 16, "graph_tokens": 2, "activities": 8}
@@ -45,8 +49,10 @@ def tiny_spec() -> Spec:
 
 
 @pytest.fixture(scope="session")
-def tiny_tables(tiny_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_tables(tiny_spec: "Spec", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tiny world's canonical tables. Shared: read only."""
+    from feature_repo.sources import ingest
+
     folder = tmp_path_factory.mktemp("tiny") / "tables"
     ingest(tiny_spec, None, folder)
     return folder

@@ -7,6 +7,7 @@ working tree is only read. A mutant is killed when a test fails or the tests tak
 import argparse
 import compileall
 import contextlib
+import itertools
 import os
 import py_compile
 import queue
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.mutations import Mutant, mutants
+from tests.mutations import Mutant, mutant, places
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "mutants.toml"
@@ -162,7 +163,7 @@ def measure(runner: Runner, target: Target, chosen: Sequence[Mutant], slack: flo
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the share killed of each target, the survivors as diffs, and the share of all."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("--sample", type=int, default=40, help="mutants of a target, drawn at random (40; 0 = all)")
+    parser.add_argument("--sample", type=int, default=40, help="mutants of each target, drawn at random (40; 0 = all)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the sample (0)")
     parser.add_argument("--only", action="append", default=[], help="a target of tests/mutants.toml; may be repeated")
     given = parser.parse_args(arguments)
@@ -173,15 +174,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         runner = Runner(Path(folder))
         for target in rows:
-            every = list(mutants(ROOT, target.modules, table["operators"]))
-            chosen = every
-            if given.sample and given.sample < len(every):
-                chosen = random.Random(f"{given.seed} {target.name}").sample(every, given.sample)
+            every = list(places(ROOT, target.modules, table["operators"]))
+            random.Random(f"{given.seed} {target.name}").shuffle(every)
+            drawn = filter(None, (mutant(ROOT, place) for place in every))
+            chosen = list(itertools.islice(drawn, given.sample or None))
             alive = measure(runner, target, chosen)
             killed, tried = killed + len(chosen) - len(alive), tried + len(chosen)
-            print(_line(target.name, len(chosen) - len(alive), len(chosen)), f"of {len(every)}", flush=True)
-            for mutant in alive:
-                print(mutant.diff(), flush=True)
+            print(_line(target.name, len(chosen) - len(alive), len(chosen)), f"of {len(every)} places", flush=True)
+            for survivor in alive:
+                print(survivor.diff(), flush=True)
     print(_line("all", killed, tried))
     return 0
 

@@ -44,7 +44,6 @@ class _RemoveStatement(Operator):
         node.children[0] = parso_tree.Keyword("pass", first.start_pos, first.get_first_leaf().prefix)
         return node
 
-
     @classmethod
     def examples(cls) -> tuple[()]:
         """None: `tests/test_mutants.py` has them."""
@@ -72,19 +71,36 @@ class RemoveRaise(_RemoveStatement):
 OWN = {"RemoveCall": RemoveCall, "RemoveRaise": RemoveRaise}
 
 
-def mutants(root: Path, modules: Sequence[str], operators: Sequence[str]) -> Iterator[Mutant]:
-    """Every mutant of the modules that compiles; annotations are left alone."""
+class Place(NamedTuple):
+    """A place that an operator can change."""
+
+    module: str
+    operator: str
+    occurrence: int
+
+
+def places(root: Path, modules: Sequence[str], operators: Sequence[str]) -> Iterator[Place]:
+    """Every place in the modules that an operator can change; annotations are left alone."""
     for module in modules:
-        before = (root / module).read_text(encoding="utf-8")
-        tree, inert = get_ast(before), _annotations(before)
+        code = (root / module).read_text(encoding="utf-8")
+        nodes, inert = list(ast_nodes(get_ast(code))), _annotations(code)
         for name in operators:
-            operator = OWN[name]() if name in OWN else cosmic_ray.plugins.get_operator(f"core/{name}")()
-            places = [place for node in ast_nodes(tree) for place in operator.mutation_positions(node)]
-            for occurrence, (start, end) in enumerate(places):
+            operator = _operator(name)
+            found = (place for node in nodes for place in operator.mutation_positions(node))
+            for occurrence, (start, end) in enumerate(found):
                 if not any(first <= start and end <= last for first, last in inert):
-                    after = mutate_code(before, operator, occurrence)
-                    if after not in (None, before) and _compiles(after):
-                        yield Mutant(module, name, occurrence, before, after)
+                    yield Place(module, name, occurrence)
+
+
+def mutant(root: Path, place: Place) -> Mutant | None:
+    """The module with that place changed; None where the result does not compile."""
+    before = (root / place.module).read_text(encoding="utf-8")
+    after = mutate_code(before, _operator(place.operator), place.occurrence)
+    return Mutant(*place, before, after) if after not in (None, before) and _compiles(after) else None
+
+
+def _operator(name: str) -> Operator:
+    return OWN[name]() if name in OWN else cosmic_ray.plugins.get_operator(f"core/{name}")()
 
 
 def _annotations(code: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:

@@ -7,7 +7,7 @@ import pytest
 
 from tests import mutants
 from tests.mutants import TABLE, Runner, Target, measure, ranked, targets
-from tests.mutations import Mutant
+from tests.mutations import Mutant, mutant, places
 
 CODE = '''"""A module."""
 Number = int | None
@@ -23,7 +23,7 @@ def double(x: int | None, check: "int | str" = 1) -> int | None:
 
 def found(tmp_path: Path, *operators: str) -> list[Mutant]:
     (tmp_path / "code.py").write_text(CODE, encoding="utf-8")
-    return list(mutants.mutants(tmp_path, ["code.py"], operators))
+    return [one for place in places(tmp_path, ["code.py"], operators) if (one := mutant(tmp_path, place))]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_mutant_changes_one_place(tmp_path: Path, operator: str, lines: list[s
 def test_the_table_names_operators_of_the_tool_and_files_that_exist() -> None:
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     assert all(target.modules and target.tests for target in targets(table, mutants.ROOT))
-    assert list(mutants.mutants(mutants.ROOT, ["models/metrics.py"], table["operators"]))
+    assert list(places(mutants.ROOT, ["models/metrics.py"], table["operators"]))
 
 
 def test_unknown_names_and_globs_without_a_file_are_refused(tmp_path: Path) -> None:
