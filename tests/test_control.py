@@ -6,6 +6,7 @@ has a standard error of about 1 / sqrt(3 n), here .003: .01 is three of them.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,34 +23,25 @@ from models.graph.store import TemporalGraph
 from models.training.artifact import load_model
 from models.training.predict import predict
 from models.training.train import train
+from tests.factories import specs
 from tests.feature_repo import tiny
 
-OUTCOMES = """\
-edges:
-  clicked: &outcome
-    table: impressions
-    source: {node: member, column: member}
-    target: {node: post, column: post_id}
-    time: settled_time
-    kind: engagement
-    domain: feed
-    filter: {click: [1]}
-    fan_out: [4, 0]
-  skipped:
-    <<: *outcome
-    filter: {click: [0]}
-"""
-SPEC = tiny.TEXT[: tiny.TEXT.index("counters:")].replace("edges:\n", OUTCOMES) + """
-counters:
-  member_counts: {keys: [member]}
-  member_surface_counts: {keys: [member, surface]}
-  member_lately: {keys: [member], window: 1d, last: 3}
-  post_counts: {keys: [item]}
-windows: {start: 2026-01-01, graph: {days: 2}, train: {days: 3}, validate: {days: 1}, gate: {days: 1}, test: {days: 7}}
-home_domain: feed
-model: {width: 16, graph_tokens: 1, activities: 8, layers: 1, heads: 2, head_width: 16}
-training: {epochs: 1, batch_size: 512, learning_rate: 0.01}
-"""  # fmt: skip
+_EDGES = {
+    name: specs.edge("impressions", tiny.MEMBER, tiny.POST, filter={"click": [clicked]}, fan_out=[4, 0])
+    for name, clicked in (("clicked", 1), ("skipped", 0))
+}
+PARTS: dict[str, Any] = {
+    "edges": {**_EDGES, **tiny.DOCUMENT["edges"]},
+    "counters": {
+        "member_counts": {"keys": ["member"]},
+        "member_surface_counts": {"keys": ["member", "surface"]},
+        "member_lately": {"keys": ["member"], "window": "1d", "last": 3},
+        "post_counts": {"keys": ["item"]},
+    },
+    "windows": specs.windows(train=3, test=7),
+    "model": {"width": 16, "graph_tokens": 1, "activities": 8, "layers": 1, "heads": 2, "head_width": 16},
+    "training": {"epochs": 1, "batch_size": 512, "learning_rate": 0.01},
+}
 EACH, POSTS, DAYS = 60, 400, 14
 
 
@@ -89,7 +81,7 @@ class Scored:
     """The test rows of a log in both states, and scores of trees and of a small ranker, fitted on the train window."""
 
     def __init__(self, folder: Path, log: pd.DataFrame) -> None:
-        spec, training = tiny.tiny_spec(SPEC), folder / "training"
+        spec, training = tiny.tiny_spec(**PARTS), folder / "training"
         tables = tiny.tables(spec, folder / "tables")
         tiny.write(tables, "impressions", log)
         count(spec, tables, tables)

@@ -9,12 +9,13 @@ from models.features import (
     online_views,
     training_columns,
 )
-from tests.feature_repo.tiny import TEXT, tiny_spec
+from tests.factories import specs
+from tests.feature_repo import tiny
+from tests.feature_repo.tiny import tiny_spec
 
 
 def test_a_counters_columns_are_exposures_and_one_rate_a_task() -> None:
-    spec = tiny_spec(TEXT.replace("  click: {label: click, primary: true}", "  click: {label: click, primary: true}\n"
-                                  "  open: {label: click}"))  # fmt: skip
+    spec = tiny_spec(tasks={"click": {"label": "click", "primary": True}, "open": {"label": "click"}})
     assert counter_columns(spec, "member_counts") == [
         "member_counts_exposures",
         "member_counts_click_rate",
@@ -63,6 +64,5 @@ def test_online_views_leave_out_other_nodes() -> None:
 
 
 def test_a_spec_without_counters_and_context_has_no_impression_features() -> None:
-    text = TEXT[: TEXT.index("counters:")] + TEXT[TEXT.index("windows:") :]
-    spec = tiny_spec(text.replace("  context: {place: number, device: category}\n", ""))
+    spec = tiny_spec(counters={}, impressions=specs.impressions(tiny.MEMBER, tiny.POST))
     assert impression_features(spec) == []

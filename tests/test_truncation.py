@@ -27,55 +27,49 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.training.batches import Batches
 from models.training.slices import one_each
+from tests.factories import specs
 from tests.feature_repo import tiny
 
-SPEC = tiny.TEXT.replace("  click: {label: click, primary: true}\n", """\
-  click: {label: click, primary: true}
-measures:
-  dwelt: {column: dwell, scale: 20}
-""").replace("outcomes: [click]", "outcomes: [click, dwell]").replace("edges:\n", """\
-edges:
-  clicked: &outcome
-    table: impressions
-    source: {node: member, column: member}
-    target: {node: post, column: post_id}
-    time: settled_time
-    kind: engagement
-    domain: feed
-    filter: {click: [1]}
-    attributes: {surface: category, dwell: number}
-    fan_out: [3, 2]
-  skipped:
-    <<: *outcome
-    filter: {click: [0]}
-  made_by:
-    table: makers
-    source: {node: post, column: post_id}
-    target: {node: company, column: company_id}
-    time: time
-    kind: intrinsic
-    domain: feed
-    fan_out: [2, 2]
-  knows:
-    table: connections
-    source: {node: member, column: member_id}
-    target: {node: member, column: friend_id}
-    time: time
-    kind: affinity
-    domain: feed
-    weigh_by: common_neighbours
-    fan_out: [2, 2]
-""").replace("counters:\n", """\
-affinities:
-  fan_of: {engagement: liked, creation: made_by, at_least: 2, within_days: 3, fan_out: [2, 1]}
-densification:
-  alike: {node: post, feature: embedding, degree_of: liked, fan_out: [2, 1]}
-counters:
-  lately: {keys: [member], window: 1d, last: 2, recency: true}
-  by_topic: {keys: [member, topic], last: 1}
-  post_lately: {keys: [item], window: 6h, recency: true}
-  by_surface: {keys: [surface], window: 2d}
-""") + "training: {member_lag_days: 2}\n"  # fmt: skip
+MADE = ("company", "company_id")
+
+
+def parts(settled: str = "settled_time") -> dict[str, Any]:
+    """The tiny product with every kind of edge and counter; outcomes are known at the column ``settled``."""
+    outcome = {"time": settled, "fan_out": [3, 2]}
+    seen = specs.edge("impressions", tiny.MEMBER, tiny.POST, filter={"click": [1]}, **outcome)
+    member, friend = ("member", "member_id"), ("member", "friend_id")
+    attributes = {"surface": "category", "dwell": "number"}
+    return {
+        "measures": {"dwelt": {"column": "dwell", "scale": 20}},
+        "impressions": {
+            **tiny.DOCUMENT["impressions"],
+            "outcomes": ["click", "dwell"],
+            **({} if settled == "settled_time" else {"settled": settled}),
+        },
+        "edges": {
+            "clicked": {**seen, "attributes": attributes},
+            "skipped": {**seen, "attributes": attributes, "filter": {"click": [0]}},
+            "made_by": specs.edge("makers", tiny.POST, MADE, kind="intrinsic", fan_out=[2, 2]),
+            "knows": specs.edge(
+                "connections", member, friend, kind="affinity", weigh_by="common_neighbours", fan_out=[2, 2]
+            ),
+            **tiny.DOCUMENT["edges"],
+        },
+        "affinities": {
+            "fan_of": {"engagement": "liked", "creation": "made_by", "at_least": 2, "within_days": 3, "fan_out": [2, 1]}
+        },
+        "densification": {"alike": {"node": "post", "feature": "embedding", "degree_of": "liked", "fan_out": [2, 1]}},
+        "counters": {
+            "lately": {"keys": ["member"], "window": "1d", "last": 2, "recency": True},
+            "by_topic": {"keys": ["member", "topic"], "last": 1},
+            "post_lately": {"keys": ["item"], "window": "6h", "recency": True},
+            "by_surface": {"keys": ["surface"], "window": "2d"},
+            **tiny.DOCUMENT["counters"],
+        },
+        "training": {"member_lag_days": 2},
+    }
+
+
 SLOT = pd.Timedelta(hours=3)
 SLOTS = tiny.DAYS * 8
 TIMES = {
@@ -166,8 +160,8 @@ def turned(log: Log, moment: pd.Timestamp, last: int) -> Log:
 class Road:
     """From tables to what the model gets."""
 
-    def __init__(self, folder: Path, text: str = SPEC) -> None:
-        self.folder, self.spec = folder, tiny.tiny_spec(text)
+    def __init__(self, folder: Path, settled: str = "settled_time") -> None:
+        self.folder, self.spec = folder, tiny.tiny_spec(**parts(settled))
         self.store: Any = open_store(tiny.CONFIG, folder / "state")
         self._write(LOG)
         apply(self.store, self.spec, folder / "tables", folder / "state")
@@ -270,7 +264,7 @@ def microseconds(moment: pd.Timestamp) -> int:
 
 def asked() -> tuple[list[int], list[int]]:
     """The rows of the training set by their keys, in order of time, and those whose member liked at the same moment."""
-    start = pd.Timestamp(tiny.tiny_spec(SPEC).span("train").start, unit="us", tz="UTC")
+    start = pd.Timestamp(tiny.tiny_spec(**parts()).span("train").start, unit="us", tz="UTC")
     shown = LOG["impressions"][LOG["impressions"]["time"] >= start]
     tied = shown.merge(LOG["likes"], left_on=["member", "time"], right_on=["member_id", "time"])
     return shown["impression_id"].tolist(), tied["impression_id"].drop_duplicates().tolist()
@@ -328,6 +322,5 @@ def test_what_is_of_the_moment_itself_is_found(
 
 def test_outcomes_seen_before_they_settle_are_found(tmp_path: Path) -> None:
     """Edges and counters that know an outcome as soon as the impression is shown: the tests above would see it."""
-    text = SPEC.replace("settled_time", "time").replace("impressions:\n", "impressions:\n  settled: time\n")
-    names = found(Road(tmp_path, text), turned)
+    names = found(Road(tmp_path, settled="time"), turned)
     assert {"numbers", "frozen_numbers", "as_of: activities edge", "as_of: item rev_clicked attributes"} <= names

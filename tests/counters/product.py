@@ -1,56 +1,47 @@
 """A product with every kind of counter, and its counters counted by hand."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from models.counters.plan import PANES, CounterPlan, RatePlan, plan_of
-from models.spec import Spec, parse_spec
+from models.spec import Spec
+from tests.factories import specs
 
 MINUTE = 60_000_000
-SPEC = """
-name: counted
-source: {adapter: fake}
-nodes:
-  member: {key: member_id}
-  post:
-    key: post_key
-    key_type: string
-    views: {content: {table: posts, created: written, ttl_days: 1, features: {topic: category}}}
-edges:
-  clicked: {table: impressions, source: {node: member, column: member}, target: {node: post, column: post},
-            time: settled_time, kind: engagement, domain: feed, filter: {click: [1]}}
-impressions:
-  member: {node: member, column: member}
-  item: {node: post, column: post}
-  surfaces: [feed, mail]
-  context: {}
-  outcomes: [click, percent]
-tasks:
-  click: {label: click, primary: true}
-  mail: {label: click, filter: {surface: [mail]}}
-measures:
-  share: {column: percent, scale: 4}
-counters:
-  plain: {keys: [member], smoothing: 3}
-  by_surface: {keys: [item, surface], filter: {surface: [feed]}, rates: [click], recency: true, last: 2}
-  recent: {keys: [member], window: 16m, last: 3, recency: true}
-  lately: {keys: [surface], window: 48m, rates: []}
-  by_topic: {keys: [member, topic], rates: [share, mail]}
-windows: {start: 2026-01-01, graph: {days: 2}, train: {days: 2}, validate: {days: 1}, gate: {days: 1}, test: {days: 1}}
-home_domain: feed
-"""
+MEMBER, POST = ("member", "member"), ("post", "post")
+_CONTENT = {"table": "posts", "created": "written", "ttl_days": 1, "features": {"topic": "category"}}
+DOCUMENT = specs.document(
+    name="counted",
+    source={"adapter": "fake"},
+    nodes={
+        "member": {"key": "member_id"},
+        "post": {"key": "post_key", "key_type": "string", "views": {"content": _CONTENT}},
+    },
+    edges={"clicked": specs.edge("impressions", MEMBER, POST, filter={"click": [1]})},
+    impressions=specs.impressions(MEMBER, POST, surfaces=["feed", "mail"], outcomes=["click", "percent"]),
+    tasks={
+        "click": {"label": "click", "primary": True},
+        "mail": {"label": "click", "filter": {"surface": ["mail"]}},
+    },
+    measures={"share": {"column": "percent", "scale": 4}},
+    counters={
+        "plain": {"keys": ["member"], "smoothing": 3},
+        "by_surface": {
+            **{"keys": ["item", "surface"], "filter": {"surface": ["feed"]}},
+            **{"rates": ["click"], "recency": True, "last": 2},
+        },
+        "recent": {"keys": ["member"], "window": "16m", "last": 3, "recency": True},
+        "lately": {"keys": ["surface"], "window": "48m", "rates": []},
+        "by_topic": {"keys": ["member", "topic"], "rates": ["share", "mail"]},
+    },
+)
 
 
 def product(**counters: dict[str, Any]) -> Spec:
     """The product's spec, with these counters in place of its own where there are some."""
-    spec = parse_spec(SPEC)
-    if not counters:
-        return spec
-    document = json.loads(spec.model_dump_json(by_alias=True))
-    return parse_spec(json.dumps({**document, "counters": counters}))
+    return specs.spec_of({**DOCUMENT, "counters": counters} if counters else DOCUMENT)
 
 
 class Impression(NamedTuple):

@@ -19,9 +19,9 @@ class World(NamedTuple):
     state: Path
 
 
-def open_world(folder: Path, text: str = tiny.TEXT) -> World:
-    """The tiny product, applied to a state folder of its own."""
-    spec = tiny.tiny_spec(text)
+def open_world(folder: Path, **parts: Any) -> World:
+    """The tiny product, its spec with these parts, applied to a state folder of its own."""
+    spec = tiny.tiny_spec(**parts)
     tables, state = tiny.tables(spec, folder / "tables"), folder / "state"
     store = open_store(tiny.CONFIG, state)
     apply(store, spec, tables, state)

@@ -1,5 +1,6 @@
 """A small product on packed stores: a dated view, one that expires, one without a created time. For materialisation."""
 
+import copy
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,8 @@ import yaml
 from feature_repo.apply import apply
 from feature_repo.materialise import Materialised, materialize
 from feature_repo.store import open_store
-from models.spec import Spec, parse_spec
+from models.spec import Spec
+from tests.factories import specs
 from tests.feature_repo import tiny
 
 START, HOUR, DAY = tiny.START, timedelta(hours=1), tiny.DAY
@@ -75,14 +77,13 @@ class Kept(NamedTuple):
 
 def kept_spec(**views: dict[str, Any]) -> Spec:
     """The product's spec; parts of views can be added or replaced by view name."""
-    document = yaml.safe_load(tiny.TEXT)
-    document["counters"] = {}
+    document = copy.deepcopy({**tiny.DOCUMENT, "counters": {}})
     profile = {"table": "profile", "created": "written", "features": {"points": "number", "country": "category"}}
     member = {"profile": profile, "streaks": {"table": "streaks", "ttl_days": 3, "features": {"streak": "number"}}}
     posts = {"table": "posts", "features": {"visits": "number"}}
     document["nodes"]["member"]["views"] = {name: {**view, **views.get(name, {})} for name, view in member.items()}
     document["nodes"]["post"]["views"] = {"posts": {**posts, **views.get("posts", {})}}
-    return parse_spec(yaml.safe_dump(document))
+    return specs.spec_of(document)
 
 
 def write(tables: Path, view: str, *rows: tuple[Any, ...]) -> None:

@@ -35,10 +35,8 @@ def test_applying_again_changes_nothing(own_world: World) -> None:
 
 
 def test_what_the_spec_no_longer_has_is_deleted(own_world: World) -> None:
-    text = tiny.TEXT.replace("  post_counts: {keys: [item]}\n", "").replace(
-        "  member_surface_counts: {keys: [member, surface]}\n", ""
-    )
-    apply(own_world.store, tiny.tiny_spec(text), own_world.tables, own_world.state)
+    spec = tiny.tiny_spec(counters={"member_counts": {"keys": ["member"]}})
+    apply(own_world.store, spec, own_world.tables, own_world.state)
     assert "post_counts" not in {view.name for view in own_world.store.list_feature_views()}
     assert "post_counts" not in {source.name for source in own_world.store.list_data_sources()}
     assert "surface" not in {entity.name for entity in own_world.store.list_entities()}
@@ -48,7 +46,7 @@ def test_another_product_starts_with_empty_views(own_world: World, tmp_path: Pat
     materialize(own_world.store, own_world.spec)
     push(own_world.store, own_world.spec, tiny.vectors(tmp_path / "vectors"), "1", own_world.state)
     assert None not in _online(own_world, "member_profile", "seniority", _members())
-    apply(own_world.store, tiny.tiny_spec(tiny.TEXT.replace("name: tiny", "name: other")), *own_world[2:])
+    apply(own_world.store, tiny.tiny_spec(name="other"), *own_world[2:])
     assert _online(own_world, "member_profile", "seniority", _members()) == [None] * len(tiny.MEMBERS)
     assert pq.read_metadata(pushed_folder(own_world.state) / "member_vectors_blue.parquet").num_rows == 0
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from feature_repo.applied import write_applied
+from tests.factories import specs
 from tests.feature_repo import tiny
 
 FEAST = Path(sys.executable).parent / "feast"
@@ -65,7 +66,7 @@ def test_spec_and_tables_are_named_together(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_environment_names_another_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "tiny.yaml").write_text(tiny.TEXT)
+    (tmp_path / "tiny.yaml").write_text(specs.text_of(tiny.DOCUMENT))
     monkeypatch.setenv("HELIOGRAPH_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("HELIOGRAPH_SPEC", str(tmp_path / "tiny.yaml"))
     monkeypatch.setenv("HELIOGRAPH_TABLES", str(tiny.tables(tiny.tiny_spec(), tmp_path / "tables")))

@@ -7,23 +7,22 @@ import pytest
 from feature_repo.definitions import build
 from feature_repo.errors import DefinitionError
 from tests.feature_repo import tiny
-from tests.feature_repo.tiny import CONFIG, TEXT, tiny_spec
+from tests.feature_repo.tiny import CONFIG, tiny_spec
 
-COUNTED = TEXT.replace(
-    "  post_counts:", "  by_topic: {keys: [member, topic], window: 1h, last: 2, recency: true}\n  post_counts:"
-)
+BY_TOPIC = {"keys": ["member", "topic"], "window": "1h", "last": 2, "recency": True}
+COUNTED = {**tiny.DOCUMENT["counters"], "by_topic": BY_TOPIC}
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The events' types are read from their tables."""
-    return tiny.tables(tiny_spec(COUNTED), tmp_path_factory.mktemp("tables"))
+    return tiny.tables(tiny_spec(counters=COUNTED), tmp_path_factory.mktemp("tables"))
 
 
-def _built(tables: Path, text: str = TEXT) -> dict[str, Any]:
+def _built(tables: Path, **parts: Any) -> dict[str, Any]:
     from feast import FeatureView
 
-    objects = build(tiny_spec(text), tables, Path("pushed"))
+    objects = build(tiny_spec(**parts), tables, Path("pushed"))
     return {item.name: item for item in objects if isinstance(item, FeatureView)}
 
 
@@ -67,7 +66,7 @@ def test_types_follow_the_spec(tables: Path) -> None:
 def test_lists_of_state_and_keys_that_are_features_of_the_item(tables: Path) -> None:
     from feast.types import Array, Int64, String
 
-    (view,) = (built for name, built in _built(tables, COUNTED).items() if name == "by_topic")
+    (view,) = (built for name, built in _built(tables, counters=COUNTED).items() if name == "by_topic")
     assert {field.name: field.dtype for field in view.entity_columns} == {"member_id": Int64, "topic": String}
     types = {field.name: field.dtype for field in view.features}
     assert types["by_topic_shown_last"] == Int64
@@ -85,24 +84,25 @@ def test_times_and_ttl_follow_the_spec(tables: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "message"),
+    ("view", "feature", "message"),
     [
-        ("size: number", "size_y: number", "'size_y'"),
-        ("size: number", "rn: number", "'rn'"),
-        ("size: number", "Event_Timestamp: number", "'Event_Timestamp'"),
-        ("size: number", "Size_Y: number", "'Size_Y'"),
-        ("size: number", "member_tokens: number", "'member_tokens'.*no pushed vector"),
-        ("size: number", "as_Of2: number, recent_Keys: number", "'recent_Keys'.*no pushed vector"),
-        ("company_profile:", "member_vectors_blue:", "view 'member_vectors_blue'"),
-        ("company_profile:", "Item_Vectors_Green:", "view 'Item_Vectors_Green'"),
-        ("company_profile:", "recent_activities:", "view 'recent_activities'"),
-        ("company_profile:", "Events_impressions:", "view 'Events_impressions'"),
+        ("company_profile", "size_y", "'size_y'"),
+        ("company_profile", "rn", "'rn'"),
+        ("company_profile", "Event_Timestamp", "'Event_Timestamp'"),
+        ("company_profile", "Size_Y", "'Size_Y'"),
+        ("company_profile", "member_tokens", "'member_tokens'.*no pushed vector"),
+        ("company_profile", "recent_Keys", "'recent_Keys'.*no pushed vector"),
+        ("member_vectors_blue", "size", "view 'member_vectors_blue'"),
+        ("Item_Vectors_Green", "size", "view 'Item_Vectors_Green'"),
+        ("recent_activities", "size", "view 'recent_activities'"),
+        ("Events_impressions", "size", "view 'Events_impressions'"),
     ],
 )
-def test_names_that_collide_in_feast_are_errors(old: str, new: str, message: str) -> None:
-    assert old in TEXT
+def test_names_that_collide_in_feast_are_errors(view: str, feature: str, message: str) -> None:
+    company = {"key": "company_id", "views": {view: {"table": "companies", "features": {feature: "number"}}}}
+    spec = tiny_spec(nodes={**tiny.DOCUMENT["nodes"], "company": company})
     with pytest.raises(DefinitionError, match=message):
-        build(tiny_spec(TEXT.replace(old, new)), Path("tables"), Path("pushed"))
+        build(spec, Path("tables"), Path("pushed"))
 
 
 def test_the_stock_command_imports_features_alone() -> None:

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from feature_repo.frozen import frozen_time
 from models.spec.schema import WINDOW_ORDER
-from tests.feature_repo.tiny import TEXT, tiny_spec
+from tests.feature_repo.tiny import tiny_spec
 
 DAY = 86_400_000_000
-SPEC = tiny_spec(TEXT + "training: {member_lag_days: 3}\n")
+SPEC = tiny_spec(training={"member_lag_days": 3})
 START, TRAIN = SPEC.span("graph").start, SPEC.span("train")
 
 
@@ -63,7 +63,7 @@ def test_a_rows_moment_is_never_after_it_and_depends_on_no_other_row(rows: list[
 
 
 def test_without_a_lag_rows_to_train_on_are_frozen_at_their_own_time() -> None:
-    spec = tiny_spec(TEXT + "training: {member_lag_days: 0}\n")
+    spec = tiny_spec(training={"member_lag_days": 0})
     time = np.arange(TRAIN.start, TRAIN.start + 5)
     found = frozen_time(spec, pa.array(range(5)), time, np.full(5, "train", dtype=object))
     assert found.tolist() == time.tolist()

@@ -40,13 +40,12 @@ STORES = {
     "sqlite": "feature_repo.stores.online.PackedSqliteOnlineStore",
     "redis": "feature_repo.stores.online.PackedRedisOnlineStore",
 }
-COUNTERS = """
-counters:
-  member_counts: {keys: [member], recency: true, last: 2}
-  member_surface_counts: {keys: [member, surface], window: 16m, rates: []}
-  pair_counts: {keys: [member, item], smoothing: 2}
-  topic_counts: {keys: [topic], window: 1d}
-"""
+COUNTERS = {
+    "member_counts": {"keys": ["member"], "recency": True, "last": 2},
+    "member_surface_counts": {"keys": ["member", "surface"], "window": "16m", "rates": []},
+    "pair_counts": {"keys": ["member", "item"], "smoothing": 2},
+    "topic_counts": {"keys": ["topic"], "window": "1d"},
+}
 TIME, NUMBER = pa.timestamp("us", "UTC"), pa.float64()
 KINDS: dict[str, dict[str, pa.DataType]] = {
     "member_profiles": {
@@ -253,8 +252,7 @@ def _repeated(values: list[Any]) -> list[Any]:
 
 
 def _open(folder: Path, online: Mapping[str, str]) -> Product:
-    document = yaml.safe_load(tiny.TEXT)
-    spec = tiny.tiny_spec(yaml.safe_dump(document | yaml.safe_load(COUNTERS)))
+    spec = tiny.tiny_spec(counters=COUNTERS)
     config = folder / "feature_store.yaml"
     config.write_text(yaml.safe_dump(yaml.safe_load(tiny.CONFIG.read_text()) | {"online_store": dict(online)}))
     tables, state = tiny.tables(spec, folder / "tables"), folder / "state"

@@ -18,7 +18,6 @@ from feature_repo.versions import node_versions
 from models.features import counter_columns, training_columns
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world
-from tests.feature_repo.tiny import TEXT
 
 EPOCH = pd.Timestamp(0, tz="UTC")
 ORIGIN = tiny.microseconds(tiny.START)
@@ -125,10 +124,8 @@ def test_counters_hold_what_was_strictly_before(training_set: tuple[World, Path,
 
 def test_a_counter_by_a_feature_of_the_item(tmp_path: Path) -> None:
     """The item's feature is looked up first; a post without a version has no topic, and its counter no row."""
-    text = TEXT.replace(
-        "  post_counts:", "  by_topic: {keys: [member, topic], window: 2d, last: 1, recency: true}\n  post_counts:"
-    )
-    world = open_world(tmp_path, text)
+    by_topic = {"keys": ["member", "topic"], "window": "2d", "last": 1, "recency": True}
+    world = open_world(tmp_path, counters={**tiny.DOCUMENT["counters"], "by_topic": by_topic})
     posts = pd.read_parquet(world.tables / "posts.parquet")
     tiny.write(world.tables, "posts", posts[posts["post_id"] != "p3"].assign(topic=["same", "same"]))
     count(world.spec, world.tables, world.tables)

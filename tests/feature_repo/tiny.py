@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,66 +10,50 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.counters import count
-from models.spec import Spec, parse_spec
+from models.spec import Spec
+from tests.factories import specs
 
 CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
-TEXT = """
-name: tiny
-source: {adapter: professional}
-nodes:
-  member:
-    key: member_id
-    views:
-      member_profile:
-        table: member_profiles
-        created: written
-        features: {seniority: number, country: category}
-      member_recent:
-        table: member_recent
-        ttl_days: 3
-        features: {streak: number}
-  post:
-    key: post_id
-    key_type: string
-    views:
-      post_content:
-        table: posts
-        features: {topic: category, title: text, embedding: "vector[3]"}
-  company:
-    key: company_id
-    views:
-      company_profile:
-        table: companies
-        features: {size: number}
-edges:
-  liked:
-    table: likes
-    source: {node: member, column: member_id}
-    target: {node: post, column: post_id}
-    time: time
-    kind: engagement
-    domain: feed
-impressions:
-  member: {node: member, column: member}
-  item: {node: post, column: post_id}
-  surfaces: [feed, email]
-  context: {place: number, device: category}
-  outcomes: [click]
-tasks:
-  click: {label: click, primary: true}
-counters:
-  member_counts: {keys: [member]}
-  member_surface_counts: {keys: [member, surface]}
-  post_counts: {keys: [item]}
-windows:
-  start: 2026-01-01
-  graph: {days: 2}
-  train: {days: 4}
-  validate: {days: 2}
-  gate: {days: 1}
-  test: {days: 1}
-home_domain: feed
-"""
+MEMBER, POST = ("member", "member"), ("post", "post_id")
+DOCUMENT = specs.document(
+    name="tiny",
+    source={"adapter": "professional"},
+    nodes={
+        "member": {
+            "key": "member_id",
+            "views": {
+                "member_profile": {
+                    "table": "member_profiles",
+                    "created": "written",
+                    "features": {"seniority": "number", "country": "category"},
+                },
+                "member_recent": {"table": "member_recent", "ttl_days": 3, "features": {"streak": "number"}},
+            },
+        },
+        "post": {
+            "key": "post_id",
+            "key_type": "string",
+            "views": {
+                "post_content": {
+                    "table": "posts",
+                    "features": {"topic": "category", "title": "text", "embedding": "vector[3]"},
+                },
+            },
+        },
+        "company": {
+            "key": "company_id",
+            "views": {"company_profile": {"table": "companies", "features": {"size": "number"}}},
+        },
+    },
+    edges={"liked": specs.edge("likes", ("member", "member_id"), POST)},
+    impressions=specs.impressions(MEMBER, POST, context={"place": "number", "device": "category"}),
+    counters={
+        "member_counts": {"keys": ["member"]},
+        "member_surface_counts": {"keys": ["member", "surface"]},
+        "post_counts": {"keys": ["item"]},
+    },
+    windows=specs.windows(train=4, validate=2),
+)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 DAYS = 10
@@ -76,9 +61,9 @@ MEMBERS, POSTS, COMPANIES = range(1, 6), ["p1", "p2", "p3"], (7, 8)
 SURFACES = ("feed", "email")
 
 
-def tiny_spec(text: str = TEXT) -> Spec:
-    """The tiny product's spec."""
-    return parse_spec(text, "tiny.yaml")
+def tiny_spec(**parts: Any) -> Spec:
+    """The tiny product's spec; ``parts`` replace its top-level keys."""
+    return specs.spec_of({**DOCUMENT, **parts}, "tiny.yaml")
 
 
 def microseconds(moment: datetime) -> int:

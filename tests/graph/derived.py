@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
-import yaml
 
 from models.graph.engine import Connection, Engine
 from models.graph.engines.duckdb import DuckDB
-from models.spec import Spec, parse_spec
-from tests.graph.product import SPEC
+from models.spec import Spec
+from tests.factories import specs
+from tests.graph.product import DOCUMENT
 
 Event = tuple[int, int, int]
 """Source, target, time."""
@@ -22,7 +22,7 @@ Event = tuple[int, int, int]
 
 def document() -> dict[str, Any]:
     """The tiny product with a creation edge, an edge among members and every derived part."""
-    spec = yaml.safe_load(SPEC)
+    spec = DOCUMENT
     walked = {"kind": "intrinsic", "time": "time", "fan_out": [2, 0]}
     item, creator = {"node": "item", "column": "item_id"}, {"node": "creator", "column": "creator_id"}
     member = {"node": "member", "column": "member_id"}
@@ -55,7 +55,7 @@ def document() -> dict[str, Any]:
 
 def spec(**changes: Any) -> Spec:
     """The spec with some of its keys replaced."""
-    return parse_spec(yaml.safe_dump({**document(), **changes}, sort_keys=False))
+    return specs.spec_of({**document(), **changes})
 
 
 @dataclass

@@ -7,61 +7,52 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from models.spec import Spec, parse_spec
+from models.spec import Spec
+from tests.factories import specs
 
 HOUR = 3_600_000_000
-SPEC = """
-name: tiny
-timezone: Europe/Berlin
-source: {adapter: none}
-nodes:
-  member:
-    key: member_id
-    views:
-      profile: {table: profiles, features: {age: number, industry: category}}
-  item:
-    key: item_id
-    key_type: string
-    id_buckets: 8
-    views:
-      content: {table: contents, features: {title: text, topics: "vector[2]"}}
-  creator: {key: creator_id}
-edges:
-  clicked:
-    table: impressions
-    source: {node: member, column: member_id}
-    target: {node: item, column: item_id}
-    time: settled_time
-    kind: engagement
-    domain: push
-    filter: {clicked: [1]}
-    weight: worth
-    attributes: {surface: category, dwelt: number}
-    fan_out: [3, 2]
-  follows:
-    table: follows
-    source: {node: member, column: member_id}
-    target: {node: creator, column: creator_id}
-    time: time
-    kind: affinity
-    domain: feed
-    fan_out: [2, 0]
-    reverse_fan_out: [0, 2]
-    window_days: 2
-impressions:
-  member: {node: member, column: member_id}
-  item: {node: item, column: item_id}
-  surfaces: [push, email]
-  context: {hour_slot: category}
-  outcomes: [clicked, dwelt]
-tasks:
-  click: {label: clicked, primary: true}
-  dwell: {label: dwelt, filter: {clicked: [1], surface: [push]}}
-counters:
-  all: {keys: [member]}
-windows: {start: 2026-01-01, graph: {days: 2}, train: {days: 2}, validate: {days: 1}, gate: {days: 1}, test: {days: 1}}
-home_domain: push
-"""
+MEMBER, ITEM, CREATOR = ("member", "member_id"), ("item", "item_id"), ("creator", "creator_id")
+DOCUMENT = specs.document(
+    name="tiny",
+    timezone="Europe/Berlin",
+    nodes={
+        "member": {
+            "key": "member_id",
+            "views": {"profile": {"table": "profiles", "features": {"age": "number", "industry": "category"}}},
+        },
+        "item": {
+            "key": "item_id",
+            "key_type": "string",
+            "id_buckets": 8,
+            "views": {"content": {"table": "contents", "features": {"title": "text", "topics": "vector[2]"}}},
+        },
+        "creator": {"key": "creator_id"},
+    },
+    edges={
+        "clicked": specs.edge(
+            "impressions",
+            MEMBER,
+            ITEM,
+            domain="push",
+            filter={"clicked": [1]},
+            weight="worth",
+            attributes={"surface": "category", "dwelt": "number"},
+            fan_out=[3, 2],
+        ),
+        "follows": specs.edge(
+            "follows", MEMBER, CREATOR, kind="affinity", fan_out=[2, 0], reverse_fan_out=[0, 2], window_days=2
+        ),
+    },
+    impressions=specs.impressions(
+        MEMBER, ITEM, surfaces=["push", "email"], context={"hour_slot": "category"}, outcomes=["clicked", "dwelt"]
+    ),
+    tasks={
+        "click": {"label": "clicked", "primary": True},
+        "dwell": {"label": "dwelt", "filter": {"clicked": [1], "surface": ["push"]}},
+    },
+    counters={"all": {"keys": ["member"]}},
+    home_domain="push",
+)
 TIME = pa.timestamp("us", tz="UTC")
 TYPES: dict[str, dict[str, pa.DataType]] = {
     "impressions": {
@@ -90,7 +81,7 @@ COUNTERS = {name: pa.float32() for name in ("all_exposures", "all_click_rate", "
 
 @cache
 def spec() -> Spec:
-    return parse_spec(SPEC)
+    return specs.spec_of(DOCUMENT)
 
 
 START = spec().span("graph").start

@@ -3,38 +3,31 @@
 import numpy as np
 import pandas as pd
 
-from models.spec import Spec, parse_spec
+from models.spec import Spec
+from tests.factories import specs
 
-SPEC = """
-name: small
-source: {adapter: hand}
-nodes:
-  member: {key: member_id}
-  item: {key: item_id, views: {items: {table: items, features: {quality: number}}}}
-edges:
-  clicked:
-    {table: impressions, source: {node: member, column: member}, target: {node: item, column: item},
-     time: settled_time, kind: engagement, domain: notification}
-impressions:
-  member: {node: member, column: member}
-  item: {node: item, column: item}
-  surfaces: [notification, feed]
-  context: {hour: number, kind: category}
-  outcomes: [clicked, liked]
-tasks:
-  click: {label: clicked, primary: true}
-  like: {label: liked}
-counters:
-  member_total: {keys: [member]}
-windows: {start: 2026-01-01, graph: {days: 2}, train: {days: 2}, validate: {days: 1}, gate: {days: 1}, test: {days: 1}}
-home_domain: notification
-gate: {margin: 0.01, bootstraps: 100}
-oracle: {table: truth, probability: chance}
-"""
+DOCUMENT = specs.document(
+    source={"adapter": "hand"},
+    nodes={
+        "member": {"key": "member_id"},
+        "item": {"key": "item_id", "views": {"items": {"table": "items", "features": {"quality": "number"}}}},
+    },
+    edges={"clicked": specs.edge("impressions", specs.MEMBER, specs.ITEM, domain="notification")},
+    impressions=specs.impressions(
+        surfaces=["notification", "feed"],
+        context={"hour": "number", "kind": "category"},
+        outcomes=["clicked", "liked"],
+    ),
+    tasks={"click": {"label": "clicked", "primary": True}, "like": {"label": "liked"}},
+    counters={"member_total": {"keys": ["member"]}},
+    home_domain="notification",
+    gate={"margin": 0.01, "bootstraps": 100},
+    oracle={"table": "truth", "probability": "chance"},
+)
 
 
 def small_spec() -> Spec:
-    return parse_spec(SPEC, "small.yaml")
+    return specs.spec_of(DOCUMENT)
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:

@@ -11,43 +11,37 @@ from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
-from models.spec import Spec, parse_spec
+from models.spec import Spec
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration
 from monitoring.comparison import compare_models
 from monitoring.documents import read_json
 from monitoring.errors import EvaluationError
 from monitoring.evaluation import evaluate, roc_points
+from tests.factories import specs
 
-SPEC = """
-name: fake
-source: {adapter: hand}
-nodes: {member: {key: member_id}, item: {key: item_id}}
-edges:
-  clicked:
-    {table: impressions, source: {node: member, column: member}, target: {node: item, column: item},
-     time: settled_time, kind: engagement, domain: notification}
-impressions:
-  member: {node: member, column: member}
-  item: {node: item, column: item}
-  surfaces: [email, push]
-  context: {member_rate: number, item_rate: number, device: category}
-  outcomes: [clicked, dwelt]
-tasks:
-  click: {label: clicked, primary: true}
-  dwell: {label: dwelt}
-windows: {start: 2023-11-14, graph: {days: 10}, train: {days: 6}, validate: {days: 2}, gate: {days: 2}, test: {days: 2}}
-home_domain: notification
-gate: {bootstraps: 50}
-oracle: {table: truth, probability: chance}
-"""
+DOCUMENT = specs.document(
+    name="fake",
+    source={"adapter": "hand"},
+    edges={"clicked": specs.edge("impressions", specs.MEMBER, specs.ITEM, domain="notification")},
+    impressions=specs.impressions(
+        surfaces=["email", "push"],
+        context={"member_rate": "number", "item_rate": "number", "device": "category"},
+        outcomes=["clicked", "dwelt"],
+    ),
+    tasks={"click": {"label": "clicked", "primary": True}, "dwell": {"label": "dwelt"}},
+    windows=specs.windows("2023-11-14", graph=10, train=6, validate=2, gate=2, test=2),
+    home_domain="notification",
+    gate={"bootstraps": 50},
+    oracle={"table": "truth", "probability": "chance"},
+)
 
 
 class Road:
     """A fake graph with the training set, the tables and two models that go with it, in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.spec: Spec = parse_spec(SPEC, "fake.yaml")
+        self.spec: Spec = specs.spec_of(DOCUMENT, "fake.yaml")
         self.folder = folder
         graph = fake_graph(members=40, items=30, impressions=1500)
         graph.save(folder / "graph")

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,55 +26,42 @@ from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
-from models.spec import Spec, parse_spec
+from models.spec import Spec
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
 from serving.versions.bundle import write_bundle
 from serving.versions.prior import Prior
 from serving.versions.registry import Registry, model_name
+from tests.factories import specs
 
 CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
 DAY = 86_400_000_000
-TEXT = """
-name: tiny_world
-timezone: Africa/Cairo
-source: {adapter: professional}
-nodes:
-  member: {key: member_id}
-  item: {key: item_id}
-  creator: {key: creator_id, key_type: string}
-edges:
-  clicked:
-    table: impressions
-    source: {node: member, column: member}
-    target: {node: item, column: item}
-    time: settled_time
-    kind: engagement
-    domain: notification
-impressions:
-  member: {node: member, column: member}
-  item: {node: item, column: item}
-  surfaces: [email, push]
-  context: {place: number, device: category}
-  outcomes: [click, dwell]
-tasks:
-  click: {label: click, primary: true}
-  dwell: {label: dwell}
-counters:
-  member_counts: {keys: [member]}
-  item_counts: {keys: [item]}
-  member_surface_counts: {keys: [member, surface]}
-  pair_counts: {keys: [member, item]}
-windows:
-  start: 2026-01-01
-  graph: {days: 10}
-  train: {days: 6}
-  validate: {days: 2}
-  gate: {days: 1}
-  test: {days: 1}
-home_domain: notification
-"""
+DOCUMENT = specs.document(
+    name="tiny_world",
+    timezone="Africa/Cairo",
+    source={"adapter": "professional"},
+    nodes={
+        "member": {"key": "member_id"},
+        "item": {"key": "item_id"},
+        "creator": {"key": "creator_id", "key_type": "string"},
+    },
+    edges={"clicked": specs.edge("impressions", specs.MEMBER, specs.ITEM, domain="notification")},
+    impressions=specs.impressions(
+        surfaces=["email", "push"],
+        context={"place": "number", "device": "category"},
+        outcomes=["click", "dwell"],
+    ),
+    tasks={"click": {"label": "click", "primary": True}, "dwell": {"label": "dwell"}},
+    counters={
+        "member_counts": {"keys": ["member"]},
+        "item_counts": {"keys": ["item"]},
+        "member_surface_counts": {"keys": ["member", "surface"]},
+        "pair_counts": {"keys": ["member", "item"]},
+    },
+    windows=specs.windows(graph=10, train=6, validate=2),
+    home_domain="notification",
+)
 MEMBERS, ITEMS = 12, 9
 _MOMENT = pa.timestamp("us", tz="UTC")
 _IMPRESSIONS = pa.schema(
@@ -115,9 +103,14 @@ class World:
         return self.graph.keys(node).to_pylist()
 
 
+def world_spec(**parts: Any) -> Spec:
+    """The product's spec; ``parts`` replace its top-level keys."""
+    return specs.spec_of({**DOCUMENT, **parts}, "tiny_world.yaml")
+
+
 def build_world(folder: Path) -> World:
     """Build it in ``folder``; version 1 of the model is the champion."""
-    spec = parse_spec(TEXT, "tiny_world.yaml")
+    spec = world_spec()
     graph = tiny_graph(spec)
     as_of = graph.schema.window("test").end
     model = tiny_model(graph)

@@ -2,46 +2,27 @@
 
 import copy
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 import yaml
 
 from models.spec import SpecError, parse_spec
+from tests.factories import specs
 
-GOOD = yaml.safe_load(
-    """
-name: small
-timezone: Asia/Shanghai
-source: {adapter: fake, options: {rate: 0.00001, size: 3}}
-nodes:
-  member:
-    key: member_id
-    views: {profile: {table: members, features: {age: number, job: category, text: "vector[4]"}}}
-  post:
-    key: post_id
-edges:
-  clicked:
-    table: impressions
-    source: {node: member, column: member_id}
-    target: {node: post, column: post_id}
-    time: settled_time
-    kind: engagement
-    domain: feed
-    filter: {clicked: [1]}
-    fan_out: [2, 1]
-impressions:
-  member: {node: member, column: member_id}
-  item: {node: post, column: post_id}
-  surfaces: [feed, mail]
-  context: {hour: number}
-  outcomes: [clicked, seconds]
-tasks:
-  click: {label: clicked, primary: true}
-counters:
-  by_post: {keys: [item]}
-windows: {start: 2026-01-01}
-home_domain: feed
-"""
+MEMBER, POST = ("member", "member_id"), ("post", "post_id")
+_PROFILE = {"table": "members", "features": {"age": "number", "job": "category", "text": "vector[4]"}}
+GOOD = specs.document(
+    timezone="Asia/Shanghai",
+    source={"adapter": "fake", "options": {"rate": 0.00001, "size": 3}},
+    nodes={"member": {"key": "member_id", "views": {"profile": _PROFILE}}, "post": {"key": "post_id"}},
+    edges={"clicked": specs.edge("impressions", MEMBER, POST, filter={"clicked": [1]}, fan_out=[2, 1])},
+    impressions=specs.impressions(
+        MEMBER, POST, surfaces=["feed", "mail"], context={"hour": "number"}, outcomes=["clicked", "seconds"]
+    ),
+    tasks={"click": {"label": "clicked", "primary": True}},
+    counters={"by_post": {"keys": ["item"]}},
+    windows={"start": date(2026, 1, 1)},
 )
 COLUMNS = {
     "impressions": (

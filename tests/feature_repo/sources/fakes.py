@@ -11,52 +11,49 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.spec import Spec, parse_spec
+from models.spec import Spec
+from tests.factories import specs
 
-SPEC = """
-name: small
-timezone: Asia/Shanghai
-source: {adapter: fake, options: {size: 3}}
-nodes:
-  member:
-    key: member_id
-    views: {profile: {table: members, features: {age: number, job: category, taste: "vector[2]"}}}
-  post: {key: post_id, key_type: string}
-edges:
-  clicked:
-    table: impressions
-    source: {node: member, column: member_id}
-    target: {node: post, column: post_id}
-    time: settled_time
-    kind: engagement
-    domain: feed
-    filter: {clicked: [1]}
-    fan_out: [2, 1]
-  follows:
-    table: follows
-    source: {node: member, column: member_id}
-    target: {node: member, column: followed_id}
-    time: time
-    kind: affinity
-    domain: feed
-    filter: {kind: [follow]}
-    weight: strength
-    fan_out: [2, 1]
-impressions:
-  member: {node: member, column: member_id}
-  item: {node: post, column: post_id}
-  surfaces: [feed, mail]
-  context: {hour: number}
-  outcomes: [clicked, seconds]
-tasks:
-  click: {label: clicked, primary: true}
-  mail_click: {label: clicked, filter: {surface: [mail]}}
-counters:
-  by_member: {keys: [member], smoothing: 2}
-  by_post: {keys: [item, surface], window: 2d, filter: {surface: [feed, mail]}}
-windows: {start: 2026-01-01, graph: {days: 2}, train: {days: 2}, validate: {days: 1}, gate: {days: 1}, test: {days: 1}}
-home_domain: feed
-"""
+MEMBER, POST = ("member", "member_id"), ("post", "post_id")
+DOCUMENT = specs.document(
+    timezone="Asia/Shanghai",
+    source={"adapter": "fake", "options": {"size": 3}},
+    nodes={
+        "member": {
+            "key": "member_id",
+            "views": {
+                "profile": {
+                    "table": "members",
+                    "features": {"age": "number", "job": "category", "taste": "vector[2]"},
+                }
+            },
+        },
+        "post": {"key": "post_id", "key_type": "string"},
+    },
+    edges={
+        "clicked": specs.edge("impressions", MEMBER, POST, filter={"clicked": [1]}, fan_out=[2, 1]),
+        "follows": specs.edge(
+            "follows",
+            MEMBER,
+            ("member", "followed_id"),
+            kind="affinity",
+            filter={"kind": ["follow"]},
+            weight="strength",
+            fan_out=[2, 1],
+        ),
+    },
+    impressions=specs.impressions(
+        MEMBER, POST, surfaces=["feed", "mail"], context={"hour": "number"}, outcomes=["clicked", "seconds"]
+    ),
+    tasks={
+        "click": {"label": "clicked", "primary": True},
+        "mail_click": {"label": "clicked", "filter": {"surface": ["mail"]}},
+    },
+    counters={
+        "by_member": {"keys": ["member"], "smoothing": 2},
+        "by_post": {"keys": ["item", "surface"], "window": "2d", "filter": {"surface": ["feed", "mail"]}},
+    },
+)
 TABLES = {
     "impressions": (
         *("impression_id", "time", "settled_time", "member_id", "post_id", "surface", "hour", "clicked", "seconds"),
@@ -67,7 +64,7 @@ TABLES = {
 
 
 def small_spec() -> Spec:
-    return parse_spec(SPEC)
+    return specs.spec_of(DOCUMENT)
 
 
 def instants(text: list[str]) -> pd.Series:

@@ -14,63 +14,45 @@ from feature_repo.stream.events import events_of_row
 from feature_repo.stream.plan import TAG, EventPlan, read_plan
 from models.counters.fold import Settled, Shown, fold, initial
 from models.counters.plan import plans
-from models.spec import Spec, parse_spec
+from models.spec import Spec
+from tests.factories import specs
 from tests.feature_repo import tiny
 
-TEXT = """
-name: stream
-source: {adapter: professional}
-nodes:
-  member:
-    key: member_id
-    views:
-      member_profile: {table: members, features: {country: category}}
-  post:
-    key: post_id
-    key_type: string
-    views:
-      post_content: {table: posts, features: {topic: category, title: text}}
-edges:
-  liked:
-    table: likes
-    source: {node: member, column: member_id}
-    target: {node: post, column: post_id}
-    time: time
-    kind: engagement
-    domain: feed
-  clicked:
-    table: impressions
-    source: {node: member, column: member}
-    target: {node: post, column: post_id}
-    time: settled_time
-    kind: engagement
-    domain: feed
-    filter: {click: [1]}
-impressions:
-  member: {node: member, column: member}
-  item: {node: post, column: post_id}
-  surfaces: [feed, email]
-  context: {device: category}
-  outcomes: [click, percent]
-tasks:
-  click: {label: click, primary: true, filter: {surface: [feed]}}
-measures:
-  share: {column: percent, scale: 100}
-counters:
-  member_counts: {keys: [member], recency: true, last: 2}
-  member_surface_counts: {keys: [member, surface], window: 160s, filter: {device: [phone]}}
-  post_counts: {keys: [item], rates: [], window: 16s}
-  topic_counts: {keys: [topic], last: 3, rates: [share]}
-windows:
-  start: 2026-01-01
-  graph: {days: 2}
-  train: {days: 4}
-  validate: {days: 2}
-  gate: {days: 1}
-  test: {days: 1}
-model: {activities: 3}
-home_domain: feed
-"""
+MEMBER, POST = ("member", "member"), ("post", "post_id")
+DOCUMENT = specs.document(
+    name="stream",
+    source={"adapter": "professional"},
+    nodes={
+        "member": {
+            "key": "member_id",
+            "views": {"member_profile": {"table": "members", "features": {"country": "category"}}},
+        },
+        "post": {
+            "key": "post_id",
+            "key_type": "string",
+            "views": {"post_content": {"table": "posts", "features": {"topic": "category", "title": "text"}}},
+        },
+    },
+    edges={
+        "liked": specs.edge("likes", ("member", "member_id"), POST),
+        "clicked": specs.edge("impressions", MEMBER, POST, filter={"click": [1]}),
+    },
+    impressions=specs.impressions(MEMBER, POST, context={"device": "category"}, outcomes=["click", "percent"]),
+    tasks={"click": {"label": "click", "primary": True, "filter": {"surface": ["feed"]}}},
+    measures={"share": {"column": "percent", "scale": 100}},
+    counters={
+        "member_counts": {"keys": ["member"], "recency": True, "last": 2},
+        "member_surface_counts": {
+            "keys": ["member", "surface"],
+            "window": "160s",
+            "filter": {"device": ["phone"]},
+        },
+        "post_counts": {"keys": ["item"], "rates": [], "window": "16s"},
+        "topic_counts": {"keys": ["topic"], "last": 3, "rates": ["share"]},
+    },
+    windows=specs.windows(train=4, validate=2),
+    model={"activities": 3},
+)
 TOPICS = {"p1": "sport", "p2": "music", "p3": None}
 SECOND = 1_000_000
 START = tiny.microseconds(tiny.START) + 5 * 86_400 * SECOND
@@ -78,7 +60,7 @@ START = tiny.microseconds(tiny.START) + 5 * 86_400 * SECOND
 
 def spec_of() -> Spec:
     """The product's spec."""
-    return parse_spec(TEXT, "stream.yaml")
+    return specs.spec_of(DOCUMENT, "stream.yaml")
 
 
 def impression(

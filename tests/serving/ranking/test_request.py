@@ -5,14 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.columns import REQUEST_TENSORS
-from models.spec import parse_spec
 from serving.errors import RequestError
 from serving.ranking.request import RankingRequest, RequestParser
 from serving.server.tensors import TensorNames
 from serving.settings.limits import Limits
-from tests.serving.world import TEXT
+from tests.serving.world import world_spec
 
-SPEC = parse_spec(TEXT)
+SPEC = world_spec()
 PARSER = RequestParser(SPEC, Limits(items=3, instances=2, text=8))
 
 
@@ -99,7 +98,7 @@ def test_whatever_comes_is_a_request_or_refused(member: Any, items: Any, context
 
 
 def test_every_tensor_beside_the_context_is_a_name_that_no_context_column_may_have() -> None:
-    spec = parse_spec(TEXT)
+    spec = world_spec()
     assert tuple(sorted(TensorNames(spec).inputs().keys() - spec.impressions.context.keys())) == tuple(
         sorted(REQUEST_TENSORS)
     )

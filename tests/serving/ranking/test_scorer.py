@@ -10,15 +10,13 @@ from models.nn.clock import local_clock
 from models.nn.config import ModelConfig
 from models.nn.encoded import encode_graph
 from models.nn.model import Ranker
-from models.spec import parse_spec
 from models.training.artifact import save_model
 from models.training.batches import activity_age
 from models.training.errors import ArtifactError
 from serving.ranking.scorer import Scorer, SlateInputs
-from tests.serving.world import MEMBERS, SIZES, tiny_graph, tiny_model
-from tests.serving.world import TEXT as SPEC_TEXT
+from tests.serving.world import MEMBERS, SIZES, tiny_graph, tiny_model, world_spec
 
-SPEC = parse_spec(SPEC_TEXT)
+SPEC = world_spec()
 GRAPH = tiny_graph(SPEC)
 MODEL = tiny_model(GRAPH)
 AS_OF = GRAPH.schema.window("test").end

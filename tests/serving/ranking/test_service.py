@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from models.counters.ragged import Ragged
-from models.spec import parse_spec
 from models.spec.serving import Diversity, FrequencyCap, SeenDiscount, Serving
 from models.training.artifact import save_model
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
@@ -15,9 +14,9 @@ from serving.ranking.scorer import Scorer
 from serving.ranking.service import RankingService
 from serving.ranking.slate import Slate
 from serving.versions.prior import Prior
-from tests.serving.world import TEXT, tiny_graph, tiny_model
+from tests.serving.world import tiny_graph, tiny_model, world_spec
 
-SPEC = parse_spec(TEXT)
+SPEC = world_spec()
 REQUEST = RankingRequest(1, (10, 11, 12), "push", 1_768_892_400_000_000, {"device": "phone"})
 
 

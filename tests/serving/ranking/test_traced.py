@@ -8,11 +8,10 @@ from torch import Tensor
 
 from models.graph.sample import Sampler
 from models.nn.encoded import encode_graph
-from models.spec import parse_spec
 from serving.ranking.traced import traced
-from tests.serving.world import ITEMS, MEMBERS, TEXT, tiny_graph, tiny_model
+from tests.serving.world import ITEMS, MEMBERS, tiny_graph, tiny_model, world_spec
 
-GRAPH = tiny_graph(parse_spec(TEXT))
+GRAPH = tiny_graph(world_spec())
 MODEL = tiny_model(GRAPH)
 RANKER = MODEL.ranker
 

@@ -7,11 +7,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from models.spec import parse_spec
 from serving.server.ui import page
 from serving.settings.limits import Limits
 from serving.settings.settings import Settings
-from tests.serving.world import TEXT
+from tests.serving.world import world_spec
 
 
 def test_who_comes_while_others_wait_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +26,7 @@ def test_who_comes_while_others_wait_is_told_to_come_back(monkeypatch: pytest.Mo
     limits = Limits(wait_seconds=20)
     settings = Settings("a", "1", bundle="", store_config="", served="", port=0, grpc_port=0, limits=limits)
     app = FastAPI()
-    page.mount(app, parse_spec(TEXT), settings)
+    page.mount(app, world_spec(), settings)
 
     async def steps() -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a") as client:

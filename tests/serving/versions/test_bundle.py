@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from models.spec import parse_spec
 from models.training.artifact import load_model, save_model
 from serving.errors import RegistryError
 from serving.versions import bundle as module
 from serving.versions.bundle import read_bundle, read_spec, verify_bundle, write_bundle
-from tests.serving.world import TEXT, tiny_graph, tiny_model
+from tests.serving.world import tiny_graph, tiny_model, world_spec
 
-SPEC = parse_spec(TEXT)
+SPEC = world_spec()
 METRICS = {"test": {"click": {"auc": {"value": 0.71, "low": 0.7, "high": 0.72}}, "rows": 120}}
 DATA = {"tables": "aa11", "graph": "bb22"}
 

@@ -1,14 +1,16 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.spec import parse_spec
 from serving.versions.prior import Prior
-from tests.serving.world import TEXT
+from tests.serving.world import world_spec
 
-SPEC = parse_spec(TEXT.replace("dwell: {label: dwell}", "dwell: {label: dwell, filter: {click: [1]}}"))
+SPEC = world_spec(
+    tasks={"click": {"label": "click", "primary": True}, "dwell": {"label": "dwell", "filter": {"click": [1]}}}
+)
 
 
 def training_set(folder: Path, rows: list[tuple[int, str, int, int | None]]) -> Path:
@@ -35,10 +37,9 @@ def test_nothing_shown_is_no_error(tmp_path: Path) -> None:
     assert Prior.empty(SPEC).probabilities([])["click"].tolist() == []
 
 
-@pytest.mark.parametrize("text", [TEXT, TEXT.replace("item: {key: item_id}", "item: {key: item_id, key_type: string}")])
-def test_it_is_read_back_as_it_was(tmp_path: Path, text: str) -> None:
-    spec = parse_spec(text)
-    items = [3, 1] if spec.nodes["item"].key_type == "int" else ["c", "a"]
+@pytest.mark.parametrize(("key_type", "items"), [("int", [3, 1]), ("string", ["c", "a"])])
+def test_it_is_read_back_as_it_was(tmp_path: Path, key_type: str, items: list[Any]) -> None:
+    spec = world_spec(nodes={"member": {"key": "member_id"}, "item": {"key": "item_id", "key_type": key_type}})
     rates = {"click": np.array([0.3, 0.1]), "dwell": np.array([0.2, 0.4])}
     prior = Prior(items, rates, {"click": 0.5, "dwell": 0.6})
     prior.write(tmp_path / "popularity.parquet", spec)

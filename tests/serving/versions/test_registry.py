@@ -9,10 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from models.addresses import sqlite_address
-from models.spec import parse_spec
 from serving.errors import RegistryError
 from serving.versions.registry import BEST, Registry, model_name
-from tests.serving.world import TEXT, World
+from tests.serving.world import World, world_spec
 
 
 @pytest.fixture
@@ -100,7 +99,7 @@ def test_what_is_not_there_is_said(registry: Registry, world: World, tmp_path: P
 
 
 def test_names_come_from_the_spec_and_nothing_phones_home(registry: Registry, world: World) -> None:
-    assert model_name(parse_spec(TEXT)) == "heliograph-tiny-world" == world.name
+    assert model_name(world_spec()) == "heliograph-tiny-world" == world.name
     assert registry.champion(world.name) == world.version
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
