@@ -169,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     rows = targets(table, ROOT, given.only)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the copies and the tests that run go with it
     print(f"sample {given.sample or 'all'}, seed {given.seed}", flush=True)
     killed = tried = 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
