@@ -26,6 +26,8 @@ from models.training.train import train
 from tests.factories import specs
 from tests.feature_repo import tiny
 
+pytestmark = pytest.mark.long(40)
+
 _EDGES = {
     name: specs.edge("impressions", tiny.MEMBER, tiny.POST, filter={"click": [clicked]}, fan_out=[4, 0])
     for name, clicked in (("clicked", 1), ("skipped", 0))

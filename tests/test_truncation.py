@@ -30,6 +30,8 @@ from models.training.slices import one_each
 from tests.feature_repo import tiny
 from tests.history import LOG, Change, Log, cut, parts, turned
 
+pytestmark = pytest.mark.long(25)
+
 
 class Road:
     """From tables to what the model gets."""

@@ -10,6 +10,8 @@ from benchmarks.examples import NOT_EXAMPLES, Example, ExampleError, Place, exam
 from benchmarks.faults.professional import example_place
 from benchmarks.served_world import ROOT
 
+pytestmark = pytest.mark.long(90)
+
 FOUND = [example for page in pages() for example in examples(page) if example.language not in NOT_EXAMPLES]
 SLOW = "Spark("
 

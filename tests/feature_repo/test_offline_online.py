@@ -36,6 +36,8 @@ from models.spec import Spec
 from tests.feature_repo import tiny
 from tests.feature_repo.redis_server import running_redis
 
+pytestmark = pytest.mark.long(30)
+
 STORES = {
     "sqlite": "feature_repo.stores.online.PackedSqliteOnlineStore",
     "redis": "feature_repo.stores.online.PackedRedisOnlineStore",

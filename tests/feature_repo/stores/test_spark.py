@@ -21,7 +21,7 @@ from feature_repo.stores.offline.spark import SparkFileOfflineStore
 from feature_repo.stores.offline.spark_source import address
 from tests.feature_repo.spark_session import spark_defaults
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long(25)]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TTL = timedelta(days=3)
 MICROSECOND = timedelta(microseconds=1)

@@ -20,6 +20,8 @@ from tests.serving.requests import v1, v2
 from tests.serving.server.test_grpc import request
 from tests.serving.world import World
 
+pytestmark = pytest.mark.long(25)
+
 JSON_TYPE, BINARY_TYPE = "application/json", "application/octet-stream"
 SECONDS = 10.0
 """An answer that takes longer counts as none."""

@@ -17,6 +17,8 @@ from serving.settings.limits import Limits
 from tests.serving.running import Running, awaited, broken_store, logged, running
 from tests.serving.world import World
 
+pytestmark = pytest.mark.long(25)
+
 TOKEN = "sesame-of-thirty-two-characters."
 MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script>'
 
