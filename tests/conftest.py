@@ -21,6 +21,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Prepare the property tests; on a worker of ``-n``, put the files that take longest first (marker ``long``)."""
     for item in items:
         fuzzing.prepare(item)
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: expected a name that is the same on every worker. Give it ids=")
     if not hasattr(config, "workerinput"):
         return
     seconds: dict[Path, float] = {}

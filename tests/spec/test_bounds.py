@@ -51,7 +51,11 @@ DERIVED = [
 CASES = [*((put, *case) for case in BOUNDS), *((derived, *case) for case in DERIVED)]
 
 
-@pytest.mark.parametrize(("change", "key", "least", "below", "most", "above"), CASES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("change", "key", "least", "below", "most", "above"),
+    CASES,
+    ids=lambda value: getattr(value, "__name__", str(value)[:40]),
+)
 def test_a_bound(change: Any, key: str, least: Any, below: Any, most: Any, above: Any) -> None:
     parse_spec(changed(change(key, least)))
     check_mistake(change(key, below), key, "", "")

@@ -93,7 +93,11 @@ def test_an_unsigned_version_is_signed_later(
     assert read_bundle(registry.download("later", version, folder)).signature
 
 
-@pytest.mark.parametrize("bad", ["x", "AAAA", SECRET + "A", SECRET[:-4] + "\u00e9\u00e9\u00e9\u00e9"])
+@pytest.mark.parametrize(
+    "bad",
+    ["x", "AAAA", SECRET + "A", SECRET[:-4] + "\u00e9\u00e9\u00e9\u00e9"],
+    ids=["x", "short", "long", "not ASCII"],
+)
 def test_a_key_that_is_none_is_named_and_not_repeated(bad: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in (SIGNING_KEY, VERIFY_KEY):
         monkeypatch.setenv(variable, bad)
