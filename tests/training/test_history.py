@@ -11,7 +11,7 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.training.errors import NoHistoryError
 from models.training.history import history_of
-from models.training.train import train
+from models.training.train import Scope, train
 from tests.training.small import MODEL, TRAINING, small_graph
 
 
@@ -85,7 +85,7 @@ def test_it_moves_the_weights_and_a_run_cut_off_ends_the_same(tmp_path: Path) ->
     graph, config = one_domain(), replace(TRAINING, history_events=100, epochs=2)
 
     def weights(name: str, config: object, **how: object) -> bytes:
-        folder = train(graph, MODEL, config, tmp_path / name, device="cpu", fixed_epochs=2, **how)  # type: ignore[arg-type]
+        folder = train(graph, MODEL, config, tmp_path / name, scope=Scope(epochs=2), device="cpu", **how)  # type: ignore[arg-type]
         return (folder / "model.safetensors").read_bytes()
 
     whole = weights("whole", config)

@@ -22,7 +22,7 @@ from models.training.config import TrainingConfig
 from models.training.distributed import Ranks
 from models.training.recorder import Backward, Recorder, recordable
 from models.training.slices import Slices, cut, one_each
-from models.training.step import gradient
+from models.training.step import Step
 from tests.graph.worlds import varied
 from tests.training.test_step import STILL
 
@@ -34,8 +34,8 @@ EVERYTHING = replace(STILL, long_term=2, experts=2, task_weighting="uncertainty"
 class Direct(Recorder):
     """Runs what a GPU would record."""
 
-    def run(self, backward: Backward, slices: Slices, seen: Tensor, defined: Tensor) -> Tensor:
-        return backward(slices, seen, defined)
+    def run(self, backward: Backward, slices: Slices, member_states: Tensor, defined: Tensor) -> Tensor:
+        return backward(slices, member_states, defined)
 
 
 def ready(device: str = "cpu") -> tuple[Ranker, EncodedGraph]:
@@ -46,10 +46,10 @@ def ready(device: str = "cpu") -> tuple[Ranker, EncodedGraph]:
 
 
 def gradients(
-    ranker: Ranker, encoded: EncodedGraph, slices: Slices, seen: Tensor, how: Recorder | None
+    ranker: Ranker, encoded: EncodedGraph, slices: Slices, member_states: Tensor, recorder: Recorder | None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     batches = Batches(encoded, EVERYTHING.activities)
-    loss = gradient(ranker, encoded, batches, slices, seen, 1, TrainingConfig(), Ranks(), how)
+    loss = Step(ranker, batches, TrainingConfig(), Ranks(), recorder).gradient(slices, member_states, draw=1)
     return loss.clone(), {name: p.grad.clone() for name, p in ranker.named_parameters() if p.grad is not None}
 
 
@@ -80,7 +80,7 @@ def test_what_is_recorded_has_the_gradients_of_the_step(monkeypatch: pytest.Monk
     (ranker, encoded), seen = ready(), torch.arange(32) % 3
     slices = one_each(GRAPH.seeds.rows("train")[:32])
     expected = gradients(ranker, encoded, slices, seen, None)
-    monkeypatch.setattr(activity, "fill_where_seen", activity.fill_without_waiting)
+    monkeypatch.setattr(activity, "fill_rows", activity.fill_without_sync)
     assert_equal(gradients(ranker, encoded, slices, seen, Direct([], size=32)), expected)
 
 
@@ -90,7 +90,7 @@ def test_what_is_recorded_asks_for_no_value(waits: bool, monkeypatch: pytest.Mon
     things = *ready(), one_each(GRAPH.seeds.rows("train")[:32]), torch.arange(32) % 3
     gradients(*things, Direct([], size=32))  # warm, as before a recording
     if not waits:
-        monkeypatch.setattr(activity, "fill_where_seen", activity.fill_without_waiting)
+        monkeypatch.setattr(activity, "fill_rows", activity.fill_without_sync)
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # nobody looks at values then
     monkeypatch.setattr(step, "_on_device", step._on_device.__wrapped__)
     valueless = FakeTensorMode()

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.training import train as training
 from models.training.artifact import load_model
 from models.training.embed import embed
 from models.training.fit import fit
 from models.training.predict import predict
 from models.training.schedule import NeighbourSchedule, advance, begin, cap
-from models.training.train import train
+from models.training.train import Scope, TrainingRun, train
 from tests.training.small import MODEL, TRAINING, small_graph
 from tests.training.test_train import files, stop_after
 
@@ -50,7 +49,7 @@ def test_the_graph_s_own_fan_outs_are_never_exceeded() -> None:
 @pytest.fixture
 def flat(monkeypatch: pytest.MonkeyPatch) -> None:
     """A validation AUC that depends on the limit alone: it rises with each one, then stops."""
-    monkeypatch.setattr(training, "_validate", lambda _, __, limit, ___: {"validate_auc_click": 0.5 + limit / 100})
+    monkeypatch.setattr(TrainingRun, "_validate", lambda _, limit: {"click": 0.5 + limit / 100})
 
 
 @pytest.mark.usefixtures("flat")
@@ -80,7 +79,7 @@ def test_the_final_fit_replays_the_limits_that_selection_found(tmp_path: Path) -
 
 
 def test_scores_and_vectors_use_the_limit_of_the_artifact(tmp_path: Path) -> None:
-    model = load_model(train(GRAPH, MODEL, TRAINING, tmp_path / "m", device="cpu", fixed_epochs=1, limits=[1]))
+    model = load_model(train(GRAPH, MODEL, TRAINING, tmp_path / "m", scope=Scope(epochs=1, limits=(1,)), device="cpu"))
     assert model.limit == 1
     narrow = tuple(replace(edge, fan_out=tuple(min(1, one) for one in edge.fan_out)) for edge in GRAPH.schema.edges)
     graph = replace(GRAPH, schema=replace(GRAPH.schema, edges=narrow))

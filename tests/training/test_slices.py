@@ -14,7 +14,7 @@ from models.graph.tree import Branch
 from models.nn.aggregation import walk
 from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
-from models.training.batches import FRESH, FROZEN, STALE, Batch, Batches, random_state
+from models.training.batches import FRESH, FROZEN, STALE, Batch, Batches, draw_member_states
 from models.training.slices import Slices, cut, one_each
 from tests.training.small import small_graph
 
@@ -156,7 +156,7 @@ def test_each_slice_sees_its_member_in_the_state_drawn_for_it(size: int, seed: i
     """Fresh: as of its earliest seed. Stale: as of that seed's earlier moment. Frozen: the counters as well."""
     rows, seeds = GRAPH.seeds.rows("train"), GRAPH.seeds
     slices = all_slices(rows, size, 48.0)
-    drawn = random_state(len(slices), "mixed", torch.device("cpu"), torch.Generator().manual_seed(seed))
+    drawn = draw_member_states(len(slices), "mixed", torch.device("cpu"), torch.Generator().manual_seed(seed))
     assert set(drawn.tolist()) == {FRESH, STALE, FROZEN}
     makes = batches(GRAPH)
     mixed = makes.make(slices, drawn)

@@ -9,19 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.nn.config import ModelConfig
-from models.training import train as training
 from models.training.artifact import load_model
 from models.training.errors import CheckpointError, DivergedError, NoSeedsError
 from models.training.labels import labelled
 from models.training.predict import predict
 from models.training.step import multi_task_loss
-from models.training.train import train
+from models.training.train import Log, Scope, TrainingRun, train
 from tests.training.small import MODEL, TRAINING, small_graph
 
 GRAPH = small_graph()
 
 
-def stop_after(epoch: int) -> training.Log:
+def stop_after(epoch: int) -> Log:
     def log(metrics: dict[str, float], now: int) -> None:
         if now == epoch:
             raise InterruptedError
@@ -50,11 +49,11 @@ def test_the_same_seed_gives_the_same_model_and_metrics_and_another_seed_another
     assert files(one)["model.safetensors"] != files(other)["model.safetensors"]
 
 
-def test_training_leaves_the_random_state_as_it_was(tmp_path: Path) -> None:
+def test_training_leaves_the_draw_member_states_as_it_was(tmp_path: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(3)
     torch.manual_seed(3)
-    train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", fixed_epochs=1)
+    train(GRAPH, MODEL, TRAINING, tmp_path / "model", scope=Scope(epochs=1), device="cpu")
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -99,18 +98,18 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "checkpoint" / "epoch_0001" / "weights.safetensors").write_bytes(b"no tensors")
     with pytest.raises(CheckpointError, match="epoch_0001: expected a whole checkpoint"):
         train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu")
-    train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", resume=False, fixed_epochs=1)
+    train(GRAPH, MODEL, TRAINING, tmp_path / "model", scope=Scope(epochs=1), device="cpu")
 
 
 def test_the_best_epoch_is_kept_and_training_stops_without_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aucs = iter([0.6, 0.7, 0.65, 0.64, 0.9])
-    monkeypatch.setattr(training, "_validate", lambda *_: {"validate_auc_click": next(aucs)})
+    monkeypatch.setattr(TrainingRun, "_validate", lambda *_: {"click": next(aucs)})
     config = replace(TRAINING, epochs=5, patience=1)
     stopped = load_model(train(GRAPH, MODEL, config, tmp_path / "stopped", device="cpu"))
     assert (stopped.training["epochs"], stopped.training["epochs_run"]) == (2, 4)
-    fixed = load_model(train(GRAPH, MODEL, config, tmp_path / "fixed", device="cpu", fixed_epochs=2))
+    fixed = load_model(train(GRAPH, MODEL, config, tmp_path / "fixed", scope=Scope(epochs=2), device="cpu"))
     rows = GRAPH.seeds.rows("test")
     np.testing.assert_array_equal(
         predict(stopped, GRAPH, rows, calibrated=False), predict(fixed, GRAPH, rows, calibrated=False)
@@ -145,7 +144,7 @@ def test_undefined_labels_do_not_count() -> None:
 def test_windows_without_labels_are_refused(tmp_path: Path) -> None:
     seeds = replace(GRAPH.seeds, labels=torch.full_like(GRAPH.seeds.labels, float("nan")))
     with pytest.raises(NoSeedsError, match="windows train, validate: expected one or more with a label"):
-        train(replace(GRAPH, seeds=seeds), MODEL, TRAINING, tmp_path / "model", windows=("train", "validate"))
+        train(replace(GRAPH, seeds=seeds), MODEL, TRAINING, tmp_path / "model", scope=Scope(("train", "validate")))
     assert not (tmp_path / "model").exists()
 
 
