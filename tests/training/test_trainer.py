@@ -16,11 +16,12 @@ from models.training import trainer as module
 from models.training.batches import FRESH, FROZEN, STALE, draw_member_states
 from models.training.config import TrainingConfig
 from models.training.errors import DivergedError
-from models.training.slices import Slices
+from models.training.slices import Slices, one_each
 from models.training.trainer import Trainer, epoch_seed, follow, learning_rate_share, seeded
 from tests.training.small import small_graph
 
 CONFIG = TrainingConfig(epochs=2, batch_size=32, learning_rate=0.1, weight_decay=0.2, warmup=0.25, gradient_norm=1.0)
+SLICES, FRESH_STATES = one_each(torch.arange(2)), torch.zeros(2, dtype=torch.int64)
 
 
 class TinyRanker(nn.Linear):
@@ -94,8 +95,10 @@ def epochs(
 
 @pytest.mark.parametrize(
     ("progress", "warmup", "share"),
-    [(0.0, 0.25, 0.001 / 0.251), (0.125, 0.25, 0.126 / 0.251), (0.25, 0.25, 1.0), (0.625, 0.25, 0.5), (1.0, 0.25, 0.0)]
-    + [(0.0, 0.0, 1.0), (0.5, 0.0, 0.5), (1.5, 0.25, 0.0)],
+    [
+        *((0.0, 0.25, 0.001 / 0.251), (0.125, 0.25, 0.126 / 0.251), (0.25, 0.25, 1.0), (0.625, 0.25, 0.5)),
+        *((1.0, 0.25, 0.0), (0.0, 0.0, 1.0), (0.5, 0.0, 0.5), (1.5, 0.25, 0.0)),
+    ],
 )
 def test_the_learning_rate_rises_and_falls_linearly(progress: float, warmup: float, share: float) -> None:
     assert learning_rate_share(progress, warmup) == pytest.approx(share)
@@ -141,7 +144,7 @@ def test_batches_have_the_limit_and_length_of_the_training(
 
 
 def test_weights_follow_adamw_with_clipped_gradients() -> None:
-    """Loshchilov, Hutter 2019, algorithm 2, over all weights and biases; gradients of a norm above 1 are scaled to 1."""
+    """Loshchilov, Hutter 2019, algorithm 2, over weights and biases; gradients of a norm above 1 are scaled to it."""
     gradients = np.array([[6.0, 0.0, 8.0], [0.3, 0.4, 0.0], [-3.0, 0.0, 4.0]])
     theta, m, v = np.array([0.5, -1.0, 2.0]), np.zeros(3), np.zeros(3)
     ranker = TinyRanker()
@@ -152,7 +155,7 @@ def test_weights_follow_adamw_with_clipped_gradients() -> None:
         m, v = 0.9 * m + 0.1 * clipped, 0.999 * v + 0.001 * clipped**2
         adapted = m / (1 - 0.9 ** (number + 1)) / (np.sqrt(v / (1 - 0.999 ** (number + 1))) + 1e-8)
         theta = theta - 0.1 * (0.2 * theta + adapted)
-        assert trainer._update(step, None, None, number) == 1.0  # type: ignore[arg-type]
+        assert trainer._update(step, SLICES, FRESH_STATES, number) == 1.0  # type: ignore[arg-type]
         found = torch.cat([ranker.weight.flatten(), ranker.bias]).detach().numpy()
         np.testing.assert_allclose(found, theta, rtol=1e-5, atol=1e-6)
 
@@ -176,7 +179,7 @@ def test_the_average_is_moved_by_every_step() -> None:
     step.gradients = iter([[1.0, 1.0, 1.0]] * 2)
     expected = average.weight.detach().clone()
     for number, decay in enumerate((1 / 10, 2 / 11)):
-        trainer._update(step, None, None, number)  # type: ignore[arg-type]
+        trainer._update(step, SLICES, FRESH_STATES, number)  # type: ignore[arg-type]
         expected = decay * expected + (1 - decay) * ranker.weight.detach()
         torch.testing.assert_close(average.weight, expected)
 
