@@ -11,16 +11,16 @@ from tests.nn.batches import World
 @pytest.mark.parametrize("parent_query", [True, False])
 def test_masked_places_have_no_effect(parent_query: bool) -> None:
     attention = BranchAttention(width=8, tokens=2 if parent_query else 1, parent_query=parent_query)
-    parent, neighbour = torch.randn(6, 8), torch.randn(6, 4, 8)
+    parent, neighbor = torch.randn(6, 8), torch.randn(6, 4, 8)
     mask = torch.tensor([[True, True, False, False]]).expand(6, -1)
-    delta, weight = torch.rand(6, 4) * 1e5 * mask, torch.rand(6, 4) * mask
+    ago, weight = torch.randint(10**11, (6, 4)) * mask, torch.rand(6, 4) * mask
     zeros = torch.zeros(6, 4, dtype=torch.int64)
-    edge = edge_features(Branch(zeros, mask, delta, weight, zeros, zeros))
+    edge = edge_features(Branch(zeros, mask, -ago, weight, zeros, zeros))
     assert (edge[:, 2:] == 0).all()
-    full = attention(parent, neighbour, mask, edge)
-    cut = attention(parent, neighbour[:, :2], mask[:, :2], edge[:, :2])
+    full = attention(parent, neighbor, mask, edge)
+    cut = attention(parent, neighbor[:, :2], mask[:, :2], edge[:, :2])
     torch.testing.assert_close(full, cut)
-    alone = attention(parent, neighbour, torch.zeros_like(mask), edge)
+    alone = attention(parent, neighbor, torch.zeros_like(mask), edge)
     assert (alone == 0).all()
 
 
@@ -35,10 +35,10 @@ def test_the_empty_place_tells_one_neighbor_from_many() -> None:
 
 def test_the_mean_is_taken_over_unmasked_neighbors() -> None:
     mean = BranchMean(width=4, edge=EDGE_FEATURES)
-    neighbour, edge = torch.randn(2, 3, 4), torch.randn(2, 3, EDGE_FEATURES)
+    neighbor, edge = torch.randn(2, 3, 4), torch.randn(2, 3, EDGE_FEATURES)
     mask = torch.tensor([[True, False, True], [False, False, False]])
-    values = torch.cat([neighbour, edge], dim=2)[0, [0, 2]].mean(dim=0)
-    found = mean(torch.randn(2, 4), neighbour, mask, edge)
+    values = torch.cat([neighbor, edge], dim=2)[0, [0, 2]].mean(dim=0)
+    found = mean(torch.randn(2, 4), neighbor, mask, edge)
     torch.testing.assert_close(found[0, 0], values @ mean.out.weight.T)
     assert not found[1].any()
 

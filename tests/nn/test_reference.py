@@ -17,6 +17,7 @@ from models.nn.long_term import LongTerm
 from models.nn.matching import Matching
 from models.nn.sequence import Block, SequenceDecoder
 from models.nn.start import CommonSpace, PassThrough
+from models.time_units import DAY
 from tests.nn.batches import CONFIG, World, decoder_inputs
 
 B, C, H, N, W = 3, 4, CONFIG.graph_tokens, CONFIG.activities, CONFIG.width
@@ -173,11 +174,11 @@ def test_ages_are_windows_rhythms_and_a_logarithm() -> None:
 
 def test_edge_features_are_presence_age_its_square_and_weight() -> None:
     mask = torch.tensor([[True, True, False]])
-    delta, weight = torch.tensor([[0.0, 86_400.0, 0.0]]), torch.tensor([[1.0, -2.0, 0.0]])
+    ago, weight = torch.tensor([[0, DAY, 0]]), torch.tensor([[1.0, -2.0, 0.0]])
     zeros = torch.zeros(1, 3, dtype=torch.int64)
     age = 2 * math.log1p(86_400) / math.log1p(30 * 86_400) - 1
     expected = torch.tensor([[[1, -1, 1, math.log(2)], [1, age, age**2, 0], [0, 0, 0, 0]]])
-    torch.testing.assert_close(edge_features(Branch(zeros, mask, delta, weight, zeros, zeros)), expected)
+    torch.testing.assert_close(edge_features(Branch(zeros, mask, -ago, weight, zeros, zeros)), expected)
 
 
 def test_attributes_are_a_rectified_linear_map(world: World) -> None:

@@ -28,7 +28,7 @@ def run(config: TrainingConfig, scope: Scope = EARLY_STOPPING) -> TrainingRun:
 
 
 def artifact(folder: Path, config: TrainingConfig, **given: Any) -> dict[str, Any]:
-    """What the artifact of a training says about it."""
+    """``training.json`` of a training."""
     return load_model(train(small_graph(), MODEL, config, folder / "model", device="cpu", **given)).training
 
 

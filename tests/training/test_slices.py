@@ -175,7 +175,7 @@ def test_each_slice_sees_its_member_in_the_state_drawn_for_it(size: int, seed: i
 
 
 def test_masking_a_state_of_the_latest_seed_would_tell_the_outcome() -> None:
-    """Why a slice is read as of its earliest seed: how many places are masked says whether the seed was clicked."""
+    """Why a slice is read as of its earliest seed: the number of masked places would predict the click."""
     graph = fake_graph(members=200, items=60, impressions=12_000)
     seeds, rows = graph.seeds, graph.seeds.rows("train")
     slices = cut(rows, seeds.member[rows], seeds.time[rows], size=4, hours=48.0)

@@ -61,8 +61,8 @@ def test_the_gradient_of_the_parts_is_that_of_the_whole(accumulate: int) -> None
         torch.testing.assert_close(found[name], value, atol=1e-6, rtol=0)
 
 
-def test_so_it_is_with_the_long_term_loss_and_learned_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where both look for negatives among the same rows: those of a part."""
+def test_parts_add_up_with_the_long_term_loss_and_learned_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If both take their negatives from the same rows, those of a part."""
     graph, model = small_graph(), replace(STILL, long_term=2, task_weighting="uncertainty", experts=2)
     half = len(ready(graph)[2]) // 2
     monkeypatch.setattr(long_term, "_NEGATIVES", half)
