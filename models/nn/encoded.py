@@ -84,7 +84,7 @@ class EncodedGraph:
         rows, encoded = self.graph.nodes[node], self.nodes[node]
         if encoded.one_version:  # version i belongs to node i: no search needed
             known = timeline.is_before(rows.version_time[index.clamp(min=0)], time)
-            version = torch.where(known & (index >= 0), index, -1)
+            version = torch.where(known, index, -1)
         else:
             version = as_of_version(rows, index, time)
         before_first = len(rows.version_time) + index

@@ -35,12 +35,13 @@ def test_the_empty_place_tells_one_neighbor_from_many() -> None:
 
 def test_the_mean_is_taken_over_unmasked_neighbors() -> None:
     mean = BranchMean(width=4, edge=EDGE_FEATURES)
-    neighbor, edge = torch.randn(2, 3, 4), torch.randn(2, 3, EDGE_FEATURES)
-    mask = torch.tensor([[True, False, True], [False, False, False]])
-    values = torch.cat([neighbor, edge], dim=2)[0, [0, 2]].mean(dim=0)
-    found = mean(torch.randn(2, 4), neighbor, mask, edge)
-    torch.testing.assert_close(found[0, 0], values @ mean.out.weight.T)
-    assert not found[1].any()
+    neighbor, edge = torch.randn(3, 3, 4), torch.randn(3, 3, EDGE_FEATURES)
+    mask = torch.tensor([[True, False, True], [False, False, True], [False, False, False]])
+    values = torch.cat([neighbor, edge], dim=2)
+    found = mean(torch.randn(3, 4), neighbor, mask, edge)
+    torch.testing.assert_close(found[0, 0], values[0, [0, 2]].mean(dim=0) @ mean.out.weight.T)
+    torch.testing.assert_close(found[1, 0], values[1, 2] @ mean.out.weight.T)
+    assert not found[2].any()
 
 
 def test_walk_yields_each_branch_before_those_below_it(world: World) -> None:

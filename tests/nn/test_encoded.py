@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.graph.fakes import START
 from models.graph.sample import as_of_version
-from models.nn.encoded import encode_graph
+from models.nn.encoded import encode_graph, unknown_node
 from models.time_units import DAY
 from tests.nn.batches import World
 
@@ -49,6 +49,8 @@ def test_a_state_before_the_first_version_has_only_the_key(world: World) -> None
     member, nodes = world.encoded.nodes["member"], world.graph.nodes["member"]
     versions = len(nodes.version_time)
     assert (member.numbers[versions:] == member.numbers[-1]).all()
+    unknown = unknown_node(world.ranker.encoding.nodes["member"])
+    assert torch.equal(member.numbers[-1:], unknown.numbers)
     assert (member.categories[versions:] == 0).all()
     assert (member.id_hash[versions:-1] == nodes.id_hash).all()
     assert member.id_hash[-1] == -1

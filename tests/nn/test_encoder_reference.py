@@ -11,6 +11,7 @@ from torch import Tensor
 from models.graph.sample import Sampler
 from models.graph.tree import Branch
 from models.nn.cross import CrossNetwork
+from models.nn.encoded import encode_graph
 from models.nn.encoding import FeatureEncoding
 from models.nn.model import Ranker
 from models.nn.scaling import Scale, scale_numbers
@@ -46,7 +47,8 @@ def test_a_tree_is_folded_from_its_leaves(world: World) -> None:
 def test_an_activity_is_its_target_with_neighbors_its_action_and_its_attributes(world: World) -> None:
     graph, encoded, ranker = world
     encoder, rows = ranker.activities, graph.seeds.rows("test")[:12]
-    _, activities = member_side(graph, rows)
+    _, activities = member_side(graph, rows, count=25)
+    assert not activities.mask.all()
     found, table = ranker.activity_tokens(encoded, activities, graph.seeds.time[rows]), ranker.input_table(encoded)
     sampler = Sampler(replace(graph, schema=encoder.around), hops=1)
     for row, place in activities.mask.nonzero().tolist():
@@ -63,6 +65,18 @@ def test_an_activity_is_its_target_with_neighbors_its_action_and_its_attributes(
             expected = expected + encoder.said(attributes)
         torch.testing.assert_close(found[row, place], expected)
     assert not found[~activities.mask].any()
+
+
+@torch.inference_mode()
+def test_a_graph_may_list_its_activity_edges_in_another_order(world: World) -> None:
+    graph, encoded, ranker = world
+    schema = replace(graph.schema, activity_edges=graph.schema.activity_edges[::-1])
+    other, rows = replace(graph, schema=schema), graph.seeds.rows("test")
+    found = [
+        ranker.activity_tokens(e, member_side(g, rows)[1], g.seeds.time[rows])
+        for g, e in ((graph, encoded), (other, encode_graph(ranker.encoding, graph.schema, other)))
+    ]
+    torch.testing.assert_close(found[0].sum(dim=1), found[1].sum(dim=1))  # ties of time may change their order
 
 
 def test_actions_and_attributes_start_beside_the_content(world: World) -> None:
@@ -85,7 +99,7 @@ def test_a_cross_network_starts_near_the_identity() -> None:
     [
         ("height", [1.0, 2.0, 4.0], [1.0, 2.0, 4.0]),
         ("all_exposures", [0.0, 3.0, 8.0], [0.0, math.log(4), math.log(9)]),
-        ("click_rate", [0.0, 0.5, 1.0], [math.log(1e-4 / (1 - 1e-4)), 0.0, math.log((1 - 1e-4) / 1e-4)]),
+        ("click_rate", [0.0, 0.5, 0.9], [math.log(1e-4 / (1 - 1e-4)), 0.0, math.log(9)]),
     ],
 )
 def test_a_number_is_shaped_centered_and_divided_by_its_deviation(

@@ -17,21 +17,27 @@ def test_json_and_back_is_the_same_encoding(world: World) -> None:
     assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
 
 
-def test_nothing_after_the_end_of_training_is_fitted_on(world: World) -> None:
-    graph, encoding = world.graph, world.ranker.encoding
-    until = graph.schema.window("train").end
-    seeds, member = graph.seeds, graph.nodes["member"]
+@pytest.mark.parametrize("moment", ["window", "version", "seed", "edge"])
+def test_nothing_at_or_after_the_end_of_training_is_fitted_on(world: World, moment: str) -> None:
+    graph = world.graph
+    seeds, member, clicked = graph.seeds, graph.nodes["member"], graph.edges["clicked"]
+    until = {
+        "window": graph.schema.window("train").end,
+        "version": int(member.version_time.median()),
+        "seed": int(seeds.time.median()),
+        "edge": int(clicked.time.median()),
+    }[moment]
+
+    def changed(numbers: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        return torch.where((time >= until).unsqueeze(1), 99.0, numbers)
+
     later = replace(
         graph,
-        seeds=replace(seeds, numbers=torch.where((seeds.time >= until).unsqueeze(1), 99.0, seeds.numbers)),
-        nodes={
-            **graph.nodes,
-            "member": replace(
-                member, numbers=torch.where((member.version_time >= until).unsqueeze(1), 99.0, member.numbers)
-            ),
-        },
+        seeds=replace(seeds, numbers=changed(seeds.numbers, seeds.time)),
+        nodes={**graph.nodes, "member": replace(member, numbers=changed(member.numbers, member.version_time))},
+        edges={**graph.edges, "clicked": replace(clicked, numbers=changed(clicked.numbers, clicked.time))},
     )
-    assert Encoding.fit(later, until) == encoding
+    assert Encoding.fit(later, until) == Encoding.fit(graph, until)
 
 
 def test_values_that_training_never_saw_have_code_zero(world: World) -> None:

@@ -55,3 +55,16 @@ def test_predicted_activities_are_not_seen(layers: int) -> None:
     *before, plain = seen
     for output, same in zip(before, (False, True, True, False), strict=True):
         assert torch.allclose(output, plain) == same
+
+
+@torch.inference_mode()
+def test_negatives_come_from_256_rows_at_a_time() -> None:
+    torch.manual_seed(0)
+    module, output, activities = LongTerm(PREDICTS), torch.randn(257, W), torch.randn(257, N, W)
+    mask = torch.ones(257, N, dtype=torch.bool)
+
+    def part(start: int, end: int) -> torch.Tensor:
+        return module(output[start:end], activities[start:end], mask[start:end])
+
+    torch.testing.assert_close(part(0, 257), part(0, 256) + part(256, 257))
+    assert part(0, 256) > part(0, 128) + part(128, 256)
