@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from models.nn.encoded import EncodedGraph, encode_graph
+from models.nn.model import Ranker
 from models.training import train as module
 from models.training.artifact import load_model
 from models.training.calibration import Calibration
+from models.training.checkpoint import Checkpoints
 from models.training.config import TrainedState, TrainingConfig
 from models.training.labels import known
 from models.training.predict import score_rows
@@ -58,6 +60,25 @@ def test_the_calibration_is_fitted_on_the_best_weights(tmp_path: Path, monkeypat
     logits = score_rows(model.ranker, encoded, rows)
     assert model.calibration == Calibration.fit(model.tasks, logits, graph.seeds.labels[rows].numpy())
     assert model.training["epochs"] == 1
+
+
+def test_the_average_begins_at_the_pre_trained_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @torch.no_grad()
+    def pretrain(ranker: Ranker, *_: Any) -> None:
+        for parameter in ranker.parameters():
+            parameter += 1.0
+
+    monkeypatch.setattr(module, "pretrain", pretrain)
+    training = run(replace(TRAINING, history_events=5))
+    training._start(Checkpoints(tmp_path / "checkpoint", "run"))
+    assert all(map(torch.equal, training.average.parameters(), training.trainer.ranker.parameters()))
+
+
+def test_the_limit_of_the_artifact_is_that_of_its_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aucs = iter([0.6, 0.5])
+    monkeypatch.setattr(TrainingRun, "_validate", lambda *_: {"click": next(aucs)})
+    training = artifact(tmp_path, replace(TRAINING, epochs=2), scope=Scope(limits=(1, 3)))
+    assert (training["limits"], training["epochs"], training["limit"]) == ([1, 3], 1, 1)
 
 
 @pytest.mark.parametrize(
