@@ -12,7 +12,6 @@ from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.time_units import HOUR
 from models.training.batches import Batches, activity_age
-from models.training.calibration import fit_platt
 from models.training.distributed import Ranks
 from models.training.errors import DivergedError, ProcessError
 from models.training.history import history_of
@@ -102,20 +101,6 @@ def test_a_logit_that_is_not_a_number_ends_validation() -> None:
     with pytest.raises(DivergedError, match="found NaN in 1 of 2 rows"):
         task_aucs(["click"], labels, logits)
     assert task_aucs(["click"], labels, np.array([[0.3], [0.1]])) == {"click": 1.0}
-
-
-def test_platt_s_loss_is_stationary_at_the_fit() -> None:
-    """Platt 1999: the mean log loss of targets (n1 + 1) / (n1 + 2) and 1 / (n0 + 2) has no slope left."""
-    random = np.random.default_rng(0)
-    logits, labels = random.normal(1.0, 2.0, 60), (random.random(60) < 0.3).astype(float)
-    found, positive = fit_platt(logits, labels), labels.sum()
-    target = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (60 - positive + 2))
-    residual = 1 / (1 + np.exp(-(found.scale * logits + found.shift))) - target
-    if found.scale > 1e-3:
-        assert abs((residual * logits).sum()) < 1e-6
-    assert abs(residual.sum()) < 1e-6 or found.scale == 1e-3
-    better = fit_platt(labels * 2 + random.normal(size=60), labels)
-    assert better.scale > 0.1
 
 
 @pytest.mark.parametrize("first", [1.0, 3.0])
