@@ -62,6 +62,14 @@ def test_slices_are_runs_of_one_member_bounded_in_number_and_time(rows: list[int
     assert len(taken.parts(3)) == 3
 
 
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_slice_is_full_at_its_size(size: int) -> None:
+    rows = small_graph().seeds.rows("train")
+    slices = as_lists(all_slices(rows, size, hours=1e300))
+    assert slices == by_hand(rows.tolist(), size, hours=1e300)
+    assert max(map(len, slices)) == size
+
+
 def test_unknown_members_share_no_state() -> None:
     rows, unknown = torch.arange(6), torch.full((6,), -1)
     assert len(cut(rows, unknown, torch.zeros(6, dtype=torch.int64), 4, 24.0)) == 6
