@@ -77,19 +77,19 @@ def work() -> None:
     from models.nn.encoding import Encoding
     from models.nn.model import Ranker
     from models.training.config import TrainingConfig
-    from models.training.epoch import new_optimiser, run_epoch
-    from models.training.train import labelled
+    from models.training.labels import labelled
+    from models.training.trainer import Trainer
 
     graph, config = fake_graph(_MEMBERS, _ITEMS, impressions=_IMPRESSIONS), TrainingConfig()
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
     encoded = encode_graph(encoding, graph.schema, graph)
     torch.manual_seed(0)
     ranker = Ranker(ModelConfig(), graph.schema, encoding)
-    optimiser, rows = new_optimiser(ranker, config), labelled(graph, ["train"])
+    trainer, rows = Trainer(ranker, config), labelled(graph, ["train"])
     rows = rows[: 4 * config.batch_size]
 
     def epoch() -> None:
-        run_epoch(ranker, None, encoded, optimiser, rows, 0, config, None)
+        trainer.run_epoch(encoded, rows, epoch=0)
 
     epoch()
     print("ready", flush=True)

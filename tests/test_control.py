@@ -22,7 +22,7 @@ from models.graph.build import build_graph
 from models.graph.store import TemporalGraph
 from models.training.artifact import load_model
 from models.training.predict import predict
-from models.training.train import train
+from models.training.train import Scope, train
 from tests.factories import specs
 from tests.feature_repo import tiny
 
@@ -96,7 +96,9 @@ class Scored:
         self.scores = {("trees", state): trees.predict(rows)["click"] for state, rows in self.rows.items()}
         build_graph(spec, tables, training, folder / "graph")
         graph = TemporalGraph.load(folder / "graph")
-        model = load_model(train(graph, spec.model, spec.training, folder / "model", device="cpu", fixed_epochs=1))
+        model = load_model(
+            train(graph, spec.model, spec.training, folder / "model", scope=Scope(epochs=1), device="cpu")
+        )
         test = graph.seeds.rows("test")
         place = pd.Index(graph.seeds.keys.take(test.numpy()).to_numpy()).get_indexer(
             self.rows["as_of"]["impression_id"]

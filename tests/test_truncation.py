@@ -121,7 +121,7 @@ def node_inputs(
 ) -> Iterator[tuple[str, Tensor]]:
     """Key and features of nodes as of ``time``; zeros where masked."""
     inputs = encoded.nodes[node]
-    state = encoded.state(node, torch.where(mask, index, -1), time) - inputs.first
+    state = encoded.node_state(node, torch.where(mask, index, -1), time) - inputs.first
     yield "key", inputs.id_hash[state] * mask
     yield "features", inputs.numbers[state] * mask.unsqueeze(-1)
     yield "categories", inputs.categories[state] * mask.unsqueeze(-1)

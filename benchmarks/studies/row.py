@@ -9,7 +9,7 @@ from benchmarks.studies.errors import StudyError
 from models.files import sha256_of_json
 from models.nn.config import ModelConfig
 from models.training.__main__ import read
-from models.training.batches import State
+from models.training.batches import MemberState
 from models.training.bounds import out_of_bounds
 from models.training.config import TrainedState, TrainingConfig
 
@@ -21,7 +21,7 @@ FITS: dict[TrainedState, str] = {"mixed": "one fit", "as_of": "as-of fit", "froz
 class Seen:
     """How a row is scored: the member state, and the age of both sides' tokens."""
 
-    state: State = "as_of"
+    state: MemberState = "as_of"
     age: int = 0
     """Seconds."""
 

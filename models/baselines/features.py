@@ -41,8 +41,8 @@ class Features(nn.Module):
                 self.hour(batch.hour),
                 self.weekday(batch.weekday),
                 age_features(batch.state_age),
-                self.member(encoded.nodes[member], encoded.state(member, batch.member.index, batch.member.time)),
-                self.item(encoded.nodes[item], encoded.state(item, batch.item.index, batch.item.time)),
+                self.member(encoded.nodes[member], encoded.node_state(member, batch.member.index, batch.member.time)),
+                self.item(encoded.nodes[item], encoded.node_state(item, batch.item.index, batch.item.time)),
             ],
             dim=1,
         )

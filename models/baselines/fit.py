@@ -22,14 +22,14 @@ from models.baselines.sage import SageRanker
 from models.baselines.transformer import TransformerRanker
 from models.baselines.tuned_trees import fit_trees
 from models.graph.store import TemporalGraph
-from models.training.batches import State
+from models.training.batches import MemberState
 from models.training.config import TrainingConfig
 
 
 class Baseline(Protocol):
     """A fitted baseline."""
 
-    def predict(self, graph: TemporalGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
+    def predict(self, graph: TemporalGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
         """Calibrated probabilities (n, tasks) float64 of the seeds ``rows`` (n,) int64.
 
         ``state``: as_of = everything strictly before the seed; frozen = what moves with the member's own outcomes as of

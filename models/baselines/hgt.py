@@ -56,7 +56,7 @@ class HgtRanker(nn.Module):
         x = {}
         for node, index in around.node.items():
             if len(index):
-                state = encoded.state(node, index, time[around.batch[node]]) - encoded.nodes[node].first
+                state = encoded.node_state(node, index, time[around.batch[node]]) - encoded.nodes[node].first
                 x[node] = nn.functional.embedding(state, table[node])
         edges = {name: torch.stack([around.row[name], around.col[name]]) for name in self.edges}
         edges = {name: index for name, index in edges.items() if name[0] in x and name[2] in x}

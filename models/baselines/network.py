@@ -20,15 +20,15 @@ from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.spinning import giving_way
-from models.training.batches import Batch, Batches, State, random_state
+from models.training.batches import Batch, Batches, MemberState, draw_member_states
 from models.training.calibration import Calibration
 from models.training.config import TrainingConfig
-from models.training.epoch import seeded
 from models.training.errors import DivergedError
 from models.training.labels import known, labelled
 from models.training.predict import task_aucs
 from models.training.slices import one_each
 from models.training.step import multi_task_loss
+from models.training.trainer import seeded
 
 _SCORED_AT_ONCE = 2048
 
@@ -59,7 +59,7 @@ class FittedNetwork:
     training: dict[str, Any] = field(default_factory=dict)
     """Epochs, seconds and, epoch by epoch of the first fit, loss and validation AUC by task."""
 
-    def predict(self, graph: TemporalGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
+    def predict(self, graph: TemporalGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
         """Calibrated probabilities (n, tasks) float64 of the seeds ``rows`` (n,). Raises EncodingError."""
         encoded = encode_graph(self.encoding, self.schema, graph.to(self.device))
         return self.calibration.apply(_score(self.network, encoded, rows.to(self.device), state))
@@ -137,7 +137,7 @@ def _epoch(
         for step, part in enumerate(steps):
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * _schedule((epoch + step / len(steps)) / config.epochs, config)
-            batch = batches.make(one_each(part), random_state(len(part), config.state, device))
+            batch = batches.make(one_each(part), draw_member_states(len(part), config.state, device))
             loss = multi_task_loss(network(encoded, batch), seeds.labels[part], weights)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -160,7 +160,7 @@ def _schedule(progress: float, config: TrainingConfig) -> float:
 
 
 @torch.inference_mode()
-def _score(network: nn.Module, encoded: EncodedGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
+def _score(network: nn.Module, encoded: EncodedGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
     """Logits (n, tasks) float32 of the seeds ``rows`` (n,), in evaluation mode."""
     network.eval()
     batches = _batches(network, encoded)
@@ -168,7 +168,7 @@ def _score(network: nn.Module, encoded: EncodedGraph, rows: Tensor, state: State
     return torch.cat(parts).cpu().numpy()
 
 
-def _validate(network: nn.Module, encoded: EncodedGraph, state: State) -> dict[str, float]:
+def _validate(network: nn.Module, encoded: EncodedGraph, state: MemberState) -> dict[str, float]:
     """Validation AUC by task; NaN where a task has one class only."""
     rows = known(encoded.graph, ("validate",))
     tasks = [task.name for task in encoded.graph.schema.seeds.tasks]
@@ -176,7 +176,7 @@ def _validate(network: nn.Module, encoded: EncodedGraph, state: State) -> dict[s
     return {f"validate_auc_{task}": auc for task, auc in aucs.items()}
 
 
-def _judged(config: TrainingConfig) -> State:
+def _judged(config: TrainingConfig) -> MemberState:
     """The state in which a fit is validated: the one that it is made for."""
     return "frozen" if config.state == "frozen" else "as_of"
 

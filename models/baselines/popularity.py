@@ -10,7 +10,7 @@ from models import metrics
 from models.graph.csr import csr_offsets
 from models.graph.store import TemporalGraph
 from models.graph.timeline import Timeline
-from models.training.batches import State
+from models.training.batches import MemberState
 from models.training.calibration import Calibration
 from models.training.config import TrainingConfig
 from models.training.labels import known
@@ -26,7 +26,7 @@ class Popularity:
     """Per task: pseudo-outcomes at the overall rate, of those tried the best AUC on validate."""
     calibration: Calibration
 
-    def predict(self, graph: TemporalGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
+    def predict(self, graph: TemporalGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
         """Calibrated probabilities (n, tasks) float64; the same in both states, since no member is in it."""
         graph, rows = graph.to("cpu"), rows.cpu()
         weights = self.smoothing.values()

@@ -73,7 +73,7 @@ def of_states(encoded: EncodedGraph, tree: Tree) -> Tree:
     targets = encoded.graph.schema.targets
 
     def state(node: str, index: Tensor, time: Tensor) -> Tensor:
-        return encoded.state(node, index, time) - encoded.nodes[node].first
+        return encoded.node_state(node, index, time) - encoded.nodes[node].first
 
     def below(branches: dict[str, Branch]) -> dict[str, Branch]:
         return {

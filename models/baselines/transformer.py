@@ -43,8 +43,8 @@ class TransformerRanker(nn.Module):
     def forward(self, encoded: EncodedGraph, batch: Batch) -> Tensor:
         """Logits (B, T). The member's own token begins the sequence, so that nobody has nothing to look at."""
         table = torch.cat(list(self.inputs(encoded).values()))
-        member = table[encoded.state(self.member, batch.member.index, batch.member.time)]
-        item = table[encoded.state(self.item, batch.item.index, batch.item.time)]
+        member = table[encoded.node_state(self.member, batch.member.index, batch.member.time)]
+        item = table[encoded.node_state(self.item, batch.item.index, batch.item.time)]
         activities, mask = batch.activities, batch.activities.mask
         acted = self.actions(encoded, activities, batch.member_time, lambda state: functional.embedding(state, table))
         acted = acted + self.age(age_features(batch.age))

@@ -15,7 +15,7 @@ from torch import Tensor
 from models import metrics
 from models.baselines.table import Table, table_of
 from models.graph.store import TemporalGraph
-from models.training.batches import FRESH, FROZEN, State, random_state
+from models.training.batches import FRESH, FROZEN, MemberState, draw_member_states
 from models.training.calibration import Platt, fit_platt
 from models.training.config import TrainingConfig
 from models.training.labels import known, labelled
@@ -77,7 +77,7 @@ class TunedTrees:
 
     tasks: dict[str, TreesOfTask]
 
-    def predict(self, graph: TemporalGraph, rows: Tensor, state: State = "as_of") -> np.ndarray:
+    def predict(self, graph: TemporalGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
         """Calibrated probabilities (n, tasks) float64 of the seeds ``rows`` (n,) of the graph it was fitted on."""
         seen = torch.full((len(rows),), FROZEN if state == "frozen" else FRESH)
         values = table_of(graph.to("cpu"), rows.cpu(), seen).values.numpy()
@@ -97,7 +97,7 @@ def fit_trees(
     both, validate = labelled(graph, ("train", "validate")), known(graph, ("validate",))
     train = torch.isin(both, labelled(graph, ("train",)))
     generator = torch.Generator().manual_seed(training.seed)
-    drawn = random_state(len(both), training.state, torch.device("cpu"), generator)
+    drawn = draw_member_states(len(both), training.state, torch.device("cpu"), generator)
     table = table_of(graph, both, drawn)
     judged_in = FROZEN if training.state == "frozen" else FRESH  # the state that the fit is made for
     judge = table_of(graph, validate, torch.full((len(validate),), judged_in))

@@ -1,1 +1,1 @@
-"""The model: node inputs, aggregation over trees, a transformer over the member's activities, a head per task."""
+"""The model: node encoders, graph aggregation, a transformer over the member's activities, a head per task."""

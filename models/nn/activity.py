@@ -1,4 +1,4 @@
-"""The member's activities as tokens: what was acted on, what it belongs to, and which action it was."""
+"""Activity tokens: what a member acted on, the item's neighbors, and which action it was."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,20 +16,20 @@ from models.nn.config import ModelConfig
 from models.nn.edges import ATTRIBUTES, AttributeEncoder, EdgeEncoder, attributes_of
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
-from models.nn.passing import pass_through
+from models.nn.start import PassThrough, reset_children
 
 LookUp = Callable[[Tensor], Tensor]
-"""(n,) node states -> (n, w): their inputs."""
+"""(n,) node states -> (n, w) node inputs."""
 Content = Callable[[Tensor, Tensor], Tensor]
-"""Nodes of one type (n,), -1 = unknown, and moments (n,) -> (n, w): what they were then."""
+"""Nodes of one type (n,), -1 = unknown, and times (n,) -> (n, w) content as of those times."""
 
 
 class ActivityEncoder(nn.Module):
-    """Content and action of each activity and what its edge says (where, how long), not its time.
+    """Encodes each activity's target, action and edge attributes, but not its time.
 
-    An activity's target is the root of a small tree of its own: one hop along the intrinsic edges that leave it, with
-    their first fan-out (a post and its creator, a job and its company). Item-side neighbours in the sequence are worth
-    more than the mask or the positions (LiGNN, arXiv 2402.11139).
+    A target is the root of a small tree: one hop along its outgoing intrinsic edges, with their first fan-out (a post
+    and its creator, a job and its company). Item-side neighbors in the sequence gain more than the mask or the
+    positions (LiGNN, arXiv 2402.11139).
     """
 
     def __init__(self, config: ModelConfig, schema: GraphSchema, encoding: Encoding) -> None:
@@ -56,37 +56,46 @@ class ActivityEncoder(nn.Module):
         of_type = [[self.targets[name] == node for name in self.edges] for node in self.acted_on]
         of_type_shape = len(self.acted_on), len(self.edges)
         self.register_buffer("of_type", torch.tensor(of_type, dtype=torch.bool).view(of_type_shape), persistent=False)
-        self.content = pass_through(nn.Linear(config.width, config.width))
+        self.content = PassThrough(config.width, config.width)
         self.action = nn.Embedding(max(len(self.edges), 1), config.width)
         attributes = {name: attributes_of(config, encoding, name) for name in self.edges}
         self.attributes = nn.ModuleDict({name: AttributeEncoder(a) for name, a in attributes.items() if a})
         self.said = nn.Linear(ATTRIBUTES, config.width, bias=False) if self.attributes else None
-        with torch.no_grad():  # beside the content, not across it: dot products of content start out undisturbed
-            self.action.weight[:, : config.width // 2] = 0.0
-            if self.said:
-                self.said.weight[: config.width // 2] = 0.0
+        self._separate()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        reset_children(self)
+        self._separate()
+
+    @torch.no_grad()
+    def _separate(self) -> None:
+        """Start action and attributes on separate halves of the width: dot products of content stay undisturbed."""
+        self.action.weight[:, : self.width // 2] = 0.0
+        if self.said:
+            self.said.weight[: self.width // 2] = 0.0
 
     def forward(self, encoded: EncodedGraph, activities: Activities, time: Tensor, look_up: LookUp) -> Tensor:
-        """(B, N, w), 0 where masked; ``time`` (B,): as of when; ``look_up``: (n,) node states -> (n, w) inputs."""
+        """(B, N, w), 0 where masked. ``time`` (B,) int64: as of when; ``look_up``: (n,) node states -> (n, w)."""
         batch, count = activities.edge.shape
         edge = activities.edge.flatten()
         if len(encoded.activity_edge):
             edge = encoded.activity_edge[edge]
         moment, target = time.repeat_interleave(count), activities.target.flatten()
         tokens = torch.zeros(batch * count, self.width, device=time.device)
-        fill = fill_without_waiting if time.is_cuda else fill_where_seen
+        fill = fill_without_sync if time.is_cuda else fill_rows
         for place, node in enumerate(self.acted_on):
-            seen = self.of_type[place][edge] & activities.mask.flatten()
-            tokens = fill(tokens, seen, target, moment, partial(self._content, encoded, node, look_up))
+            chosen = self.of_type[place][edge] & activities.mask.flatten()
+            tokens = fill(tokens, chosen, target, moment, partial(self._content, encoded, node, look_up))
         tokens = self.content(tokens) + self.action(edge)
         if self.said:
             tokens = tokens + self.said(self._attributes(encoded, edge, activities.row.flatten()))
         tokens = tokens.unflatten(0, (batch, count))
-        # Place 0 stands in where there is no activity: nothing may speak there.
+        # Masked places hold edge and row 0: their tokens must not reach anything.
         return tokens * activities.mask.unsqueeze(-1)
 
     def _attributes(self, encoded: EncodedGraph, edge: Tensor, row: Tensor) -> Tensor:
-        """(n, ATTRIBUTES): what edges say; ``edge`` (n,) is the position of their type in ``self.edges``."""
+        """(n, ATTRIBUTES) encoded attributes; ``edge`` (n,): the position of the edge type in ``self.edges``."""
         total = torch.zeros(len(edge), ATTRIBUTES, device=edge.device)
         for name, encoder in self.attributes.items():
             own = edge == self.edges.index(name)
@@ -94,26 +103,29 @@ class ActivityEncoder(nn.Module):
         return total
 
     def _content(self, encoded: EncodedGraph, node: str, look_up: LookUp, index: Tensor, time: Tensor) -> Tensor:
-        """(n, w): nodes of one type with what they belong to, strictly before ``time`` (n,)."""
+        """(n, w): nodes of one type and their neighbors, strictly before ``time`` (n,)."""
         tree = Sampler(replace(encoded.graph, schema=self.around), hops=1).tree(node, index, time)
-        states = [encoded.state(node, index, time)]
-        states += [encoded.state(self.targets[name], b.index, b.time) for name, b in tree.branches.items()]
+        states = [encoded.node_state(node, index, time)]
+        states += [encoded.node_state(self.targets[name], b.index, b.time) for name, b in tree.branches.items()]
         found = look_up(torch.cat([state.flatten() for state in states]))
         root, *parts = found.split([state.numel() for state in states])
         content = root
         for (name, branch), part in zip(tree.branches.items(), parts, strict=True):
             neighbour = part.unflatten(0, branch.index.shape)
-            said = self.around_edges[name](branch, encoded.edges[name])
-            content = content + self.attention[name](root, neighbour, branch.mask, said).squeeze(1)
+            edges = self.around_edges[name](branch, encoded.edges[name])
+            content = content + self.attention[name](root, neighbour, branch.mask, edges).squeeze(1)
         return content
 
 
-def fill_where_seen(tokens: Tensor, seen: Tensor, target: Tensor, time: Tensor, content: Content) -> Tensor:
-    """``tokens`` (n, w) with the content of ``target`` (n,) as of ``time`` (n,) in the rows ``seen`` (n,) bool."""
-    rows = torch.nonzero(seen).flatten()
+def fill_rows(tokens: Tensor, chosen: Tensor, target: Tensor, time: Tensor, content: Content) -> Tensor:
+    """``tokens`` (n, w) with the content of ``target`` (n,) as of ``time`` (n,) in the rows ``chosen`` (n,) bool."""
+    rows = torch.nonzero(chosen).flatten()
     return tokens.index_copy(0, rows, content(target[rows], time[rows]))
 
 
-def fill_without_waiting(tokens: Tensor, seen: Tensor, target: Tensor, time: Tensor, content: Content) -> Tensor:
-    """The same, computed in every row, the unknown node in those not seen: a GPU need not tell how many are."""
-    return torch.where(seen.unsqueeze(1), content(torch.where(seen, target, -1), time), tokens)
+def fill_without_sync(tokens: Tensor, chosen: Tensor, target: Tensor, time: Tensor, content: Content) -> Tensor:
+    """As ``fill_rows``, but computed for all rows, with the unknown node in those not chosen.
+
+    No size depends on a value, so a GPU need not report how many rows are chosen.
+    """
+    return torch.where(chosen.unsqueeze(1), content(torch.where(chosen, target, -1), time), tokens)

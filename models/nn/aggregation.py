@@ -1,8 +1,8 @@
 """Heterogeneous attention over trees of fixed fan-out, from the leaves up (LiGNN, arXiv 2402.11139).
 
-Every edge type has its own bilinear form between parent and neighbour: its query absorbs the key's projection, since
-q . (K x) = (K' q) . x, and its output absorbs the value's. A place then costs one gather and two dot products, which is
-what a CPU can afford, and nothing is lost against separate keys and values per edge type.
+Every edge type has its own bilinear form between parent and neighbor: the query absorbs the key's projection, since
+q . (K x) = (K' q) . x, and the output map absorbs the value's. A place then costs one gather and two dot products,
+which a CPU can afford, and is as expressive as separate keys and values per edge type.
 """
 
 import math
@@ -19,39 +19,44 @@ from models.nn.dropout import Dropout
 from models.nn.edges import EDGE_FEATURES, EdgeEncoder, attributes_of
 from models.nn.encoded import EncodedEdges
 from models.nn.encoding import Encoding
-from models.nn.passing import pass_through
+from models.nn.start import PassThrough, reset_children
 
 
 def walk(branches: dict[str, Branch]) -> Iterator[tuple[str, Branch]]:
-    """Every branch of a tree with the name of its edge type, each before the branches below it."""
+    """Every branch of a tree with the name of its edge type; a branch comes before those below it."""
     for edge, branch in branches.items():
         yield edge, branch
         yield from walk(branch.branches)
 
 
 class BranchAttention(nn.Module):
-    """Attention over the neighbours along one edge type.
+    """Attention over the neighbors along one edge type.
 
-    At the root each of the ``tokens`` is a query of the root's own. Further out (``asked`` False) there are too many
-    parents for that on a CPU: one learned query serves them all. Beside the neighbours there is a place that holds
-    nothing, with a learned score: a parent without neighbours gets zeros, and how much falls on it tells one neighbour
+    With ``parent_query`` (at the root) each of the ``tokens`` has a query computed from the parent. Further out there
+    are too many parents for that on a CPU: one learned query serves them all. Beside the neighbors there is an empty
+    place with a learned score: a parent without neighbors gets zeros, and the empty place's share tells one neighbor
     from many.
     """
 
-    def __init__(self, width: int, tokens: int = 1, asked: bool = False, edge: int = EDGE_FEATURES) -> None:
-        """``edge``: numbers that an edge itself says; they have a part in scores and in values."""
+    def __init__(self, width: int, tokens: int = 1, parent_query: bool = False, edge: int = EDGE_FEATURES) -> None:
+        """``edge``: features of an edge; they enter scores and values."""
         super().__init__()
         self.tokens, self.scale = tokens, 1 / math.sqrt(width)
-        self.query = nn.Linear(width, tokens * width) if asked else nn.Linear(width, tokens, bias=False)
-        self.asked = asked
+        self.query = nn.Linear(width, tokens * width) if parent_query else nn.Linear(width, tokens, bias=False)
+        self.parent_query = parent_query
         self.score = nn.Linear(edge, tokens, bias=False)
         self.nothing = nn.Parameter(torch.zeros(tokens, 1))
-        self.out = pass_through(nn.Linear(width + edge, width, bias=False), share=0.5)
+        self.out = PassThrough(width + edge, width, bias=False, share=0.5)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew; the empty place's score starts at 0."""
+        reset_children(self)
+        nn.init.zeros_(self.nothing)
 
     def forward(self, parent: Tensor, neighbour: Tensor, mask: Tensor, edge: Tensor) -> Tensor:
-        """``parent`` (parents, width), ``neighbour`` (parents, fan_out, width), ``mask`` (parents, fan_out), ``edge``
-        (parents, fan_out, what an edge says) -> (parents, tokens, width)."""
-        if self.asked:
+        """``parent`` (parents, width), ``neighbour`` (parents, fan_out, width), ``mask`` (parents, fan_out) bool,
+        ``edge`` (parents, fan_out, edge features) -> (parents, tokens, width)."""
+        if self.parent_query:
             query = (self.query(parent) * self.scale).unflatten(1, (self.tokens, -1))
             score = torch.bmm(query, neighbour.transpose(1, 2))  # (parents, tokens, fan_out)
         else:
@@ -63,22 +68,22 @@ class BranchAttention(nn.Module):
 
 
 class BranchMean(nn.Module):
-    """The mean over the neighbours along one edge type: what is left when attention is switched off."""
+    """The mean over the neighbors along one edge type: replaces ``BranchAttention`` where attention is off."""
 
     def __init__(self, width: int, edge: int) -> None:
         super().__init__()
-        self.out = pass_through(nn.Linear(width + edge, width, bias=False), share=0.5)
+        self.out = PassThrough(width + edge, width, bias=False, share=0.5)
 
     def forward(self, parent: Tensor, neighbour: Tensor, mask: Tensor, edge: Tensor) -> Tensor:
-        """(parents, 1, width), the same for every token; arguments as ``BranchAttention`` has them."""
+        """(parents, 1, width), the same for every token; arguments as in ``BranchAttention``."""
         share = (mask / mask.sum(dim=1, keepdim=True).clamp(min=1)).unsqueeze(1)
         return self.out(torch.cat([_mix(share, neighbour), _mix(share, edge)], dim=-1))
 
 
-def branch_message(config: ModelConfig, edge: int, tokens: int = 1, asked: bool = False) -> nn.Module:
-    """What turns a branch into a message: attention or, where it is switched off, the mean."""
+def branch_message(config: ModelConfig, edge: int, tokens: int = 1, parent_query: bool = False) -> nn.Module:
+    """The module that turns a branch into a message to its parents: attention, or the mean where it is off."""
     if config.attention:
-        return BranchAttention(config.width, tokens, asked, edge)
+        return BranchAttention(config.width, tokens, parent_query, edge)
     return BranchMean(config.width, edge)
 
 
@@ -92,7 +97,7 @@ def _mix(share: Tensor, value: Tensor) -> Tensor:
 class Aggregation(nn.Module):
     """One side's encoder: folds a tree, hop by hop from the leaves, into ``graph_tokens`` tokens at its root.
 
-    ``roots``: the node types it may begin at: one, or both where the sides share their weights.
+    ``roots``: the node types of its roots: one, or both where the sides share their weights.
     """
 
     def __init__(self, config: ModelConfig, schema: GraphSchema, encoding: Encoding, *roots: str) -> None:
@@ -100,7 +105,7 @@ class Aggregation(nn.Module):
         self.width = config.width
         self.attention = nn.ModuleDict()
         self.edges = nn.ModuleDict()
-        """By name of the branch, whatever the hop."""
+        """By name of the edge type, for all hops."""
         self.norms = nn.ModuleDict()
         types = set(roots)
         for hop in range(schema.hops):
@@ -111,15 +116,16 @@ class Aggregation(nn.Module):
                 for edge in edges:
                     if edge.name not in self.edges:
                         self.edges[edge.name] = EdgeEncoder(attributes_of(config, encoding, edge.name))
-                    said = cast(EdgeEncoder, self.edges[edge.name]).width
-                    self.attention[_key(hop, edge.name)] = branch_message(config, said, tokens, asked=hop == 0)
+                    features = cast(EdgeEncoder, self.edges[edge.name]).width
+                    message = branch_message(config, features, tokens, parent_query=hop == 0)
+                    self.attention[_key(hop, edge.name)] = message
                 if edges and hop:
                     self.norms[_key(hop, node)] = nn.LayerNorm(config.width)
                 reached |= {edge.target for edge in edges}
             types = reached
         self.targets = schema.targets
         self.dropout = Dropout(config.dropout)
-        self.widen = pass_through(nn.Linear(config.width, config.graph_tokens * config.width))
+        self.widen = PassThrough(config.width, config.graph_tokens * config.width)
         self.feed = nn.Sequential(
             nn.LayerNorm(config.width),
             nn.Linear(config.width, 2 * config.width),
@@ -138,7 +144,7 @@ class Aggregation(nn.Module):
     ) -> Tensor:
         """``root`` (batch, width) -> (batch, H, width).
 
-        ``inputs`` (parents, fan_out, width) in ``walk``'s order; ``edges``: those of ``EncodedGraph``.
+        ``inputs``: (parents, fan_out, width) of every branch, in ``walk``'s order; ``edges``: ``EncodedGraph.edges``.
         """
         tokens = self.widen(root).unflatten(1, (-1, self.width))
         for name, branch in branches.items():
@@ -155,7 +161,7 @@ class Aggregation(nn.Module):
         inputs: Iterator[Tensor],
         edges: Mapping[str, EncodedEdges],
     ) -> Tensor:
-        """What a branch says to its parents, (parents, tokens, width)."""
+        """A branch's message to its parents, (parents, tokens, width); ``parent`` (parents, width)."""
         neighbour = next(inputs)
         if branch.branches:
             places = neighbour.reshape(-1, self.width)
@@ -164,8 +170,8 @@ class Aggregation(nn.Module):
                 below = below + self._message(hop + 1, name, places, deeper, inputs, edges).squeeze(1)
             norm = self.norms[_key(hop + 1, self.targets[edge])]
             neighbour = norm(places + nn.functional.relu(below)).view_as(neighbour)
-        said = self.edges[edge](branch, edges.get(edge))
-        return self.attention[_key(hop, edge)](parent, neighbour, branch.mask, said)
+        features = self.edges[edge](branch, edges.get(edge))
+        return self.attention[_key(hop, edge)](parent, neighbour, branch.mask, features)
 
 
 def _key(hop: int, name: str) -> str:

@@ -1,4 +1,4 @@
-"""What the keys of ``ModelConfig`` may be. It is a plain dataclass, read without pydantic: the bounds stand here."""
+"""Bounds of the keys of ``ModelConfig``, which is a plain dataclass so that it can be read without pydantic."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, get_args
@@ -8,14 +8,14 @@ from models.nn.errors import ConfigError
 
 
 class Bound(NamedTuple):
-    """What a value must be, in words and as a test; not-a-number passes none."""
+    """A condition on a value, in words and as a test; NaN passes none."""
 
     words: str
     holds: Callable[[Any], bool]
 
 
 def whole(least: int, most: int) -> Bound:
-    """Whole numbers from ``least`` to ``most``; true and false are none."""
+    """Whole numbers from ``least`` to ``most``, without true and false."""
     return Bound(f"a whole number, {least} to {most}", lambda value: type(value) is int and least <= value <= most)
 
 
@@ -40,7 +40,7 @@ MODEL: dict[str, Bound] = {
 
 
 def broken(part: str, config: Any, bounds: Mapping[str, Bound]) -> Iterator[tuple[str, str, str]]:
-    """Every key of a dataclass whose value is out of ``bounds``: (key, expected, found), keys as ``part.key``."""
+    """Yield (key, expected, found) for every value of a dataclass that is out of ``bounds``; keys as ``part.key``."""
     for name, bound in bounds.items():
         value = getattr(config, name)
         if not _holds(bound, value):
@@ -48,7 +48,7 @@ def broken(part: str, config: Any, bounds: Mapping[str, Bound]) -> Iterator[tupl
 
 
 def broken_in_model(config: ModelConfig) -> Iterator[tuple[str, str, str]]:
-    """Every key of a ModelConfig that cannot be used, alone or beside another: (key, expected, found)."""
+    """Yield (key, expected, found) for every key of a ModelConfig that is invalid, alone or beside another."""
     found = list(broken("model", config, MODEL))
     yield from found
     if not found and config.width % config.heads:
@@ -58,15 +58,15 @@ def broken_in_model(config: ModelConfig) -> Iterator[tuple[str, str, str]]:
 
 
 def check(config: ModelConfig) -> None:
-    """Raise ConfigError for the first key that cannot be used."""
+    """Raise ConfigError for the first invalid key."""
     for key, expected, found in broken_in_model(config):
         raise ConfigError(f"{key}: expected {expected}; found {found}")
 
 
 def _holds(bound: Bound, value: Any) -> bool:
-    if isinstance(value, bool) and bound is not SWITCH:  # to Python true is 1
+    if isinstance(value, bool) and bound is not SWITCH:  # True == 1 in Python
         return False
     try:
         return bound.holds(value)
-    except TypeError:  # no number at all
+    except TypeError:  # not a number at all
         return False

@@ -1,4 +1,4 @@
-"""What is known of the impression itself: its features (counters, context), surface, local hour and weekday."""
+"""The impression's features: counters, context, surface, local hour and weekday, age of the member's state."""
 
 import torch
 from torch import Tensor, nn
@@ -9,23 +9,24 @@ from models.nn.cross import CrossNetwork
 from models.nn.dropout import Dropout
 from models.nn.encoders import CategoryEmbedding
 from models.nn.encoding import Encoding
+from models.nn.inputs import DecoderInputs
 
 HOURS, WEEKDAYS = 24, 7
 SURFACE_WIDTH, HOUR_WIDTH, WEEKDAY_WIDTH = 8, 8, 4
 MOMENT_WIDTH = SURFACE_WIDTH + HOUR_WIDTH + WEEKDAY_WIDTH + AGE_FEATURES
 _REACH = 2.5
-"""Deviations to either side of the mean that the pieces cover."""
+"""The pieces cover this many deviations on either side of the mean."""
 
 
 class Context(nn.Module):
-    """And how old the member's state is: without that, no recent activity could mean a quiet day or an old state.
+    """Encodes the impression's features twice: early, for the candidate's tokens, and late, for the heads.
 
-    It is read twice: early, where the transformer looks at a candidate, and late, beside what came out of it, where a
-    cross network has multiplied the features (DCNv2; late fusion as in Feed SR, arXiv 2602.12354).
+    Late, a cross network has multiplied the features (DCNv2; late fusion as in Feed SR, arXiv 2602.12354). The age of
+    the member's state is one of them: without it, no recent activity could mean a quiet day or an old state.
     """
 
     def __init__(self, config: ModelConfig, encoding: Encoding, profiles: int = 0) -> None:
-        """``profiles``: columns of the member's and the item's own features."""
+        """``profiles``: columns of the member's and the item's features (``Profile``)."""
         super().__init__()
         self.counters = config.counters
         self.categories = CategoryEmbedding(encoding.impression.vocabularies if config.counters else ())
@@ -35,7 +36,7 @@ class Context(nn.Module):
         inputs = numbers + profiles + self.categories.width + MOMENT_WIDTH
         self.pieces = config.pieces
         self.crossed = inputs
-        """Columns of what comes out of the cross network."""
+        """Columns of the cross network's output."""
         self.cross = CrossNetwork(inputs, config.cross_layers)
         self.early, self.late = (
             nn.Sequential(
@@ -47,35 +48,28 @@ class Context(nn.Module):
             for _ in range(2)
         )
 
-    def forward(
-        self,
-        numbers: Tensor,
-        categories: Tensor,
-        surface: Tensor,
-        hour: Tensor,
-        weekday: Tensor,
-        state_age: Tensor,
-        profiles: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Early and late, (B, C, w) each, and what came out of the cross network, (B, C, ``crossed``).
+    def forward(self, inputs: DecoderInputs, profiles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Early and late encoding, (B, C, w) each, and the cross network's output, (B, C, ``crossed``).
 
-        ``numbers`` (B, C, F), ``categories`` (B, C, K), the others (B,), surface -1 = unknown. ``profiles`` (B, C,
-        columns): the member's and the item's own features (``Profile``).
+        ``profiles`` (B, C, columns): the member's and the item's features (``Profile``).
         """
-        clock = [self.surface(surface + 1), self.hour(hour), self.weekday(weekday)]
-        moment = torch.cat([*clock, age_features(state_age)], dim=-1)  # (B, MOMENT_WIDTH)
-        moment = moment.unsqueeze(1).expand(-1, numbers.shape[1], -1)
-        features = torch.cat([numbers, profiles], dim=-1) if self.counters else profiles
-        codes = [self.categories(categories)] if self.counters else []
-        inputs = torch.cat([features, *codes, moment], dim=-1)
+        clock = [self.surface(inputs.surface + 1), self.hour(inputs.hour), self.weekday(inputs.weekday)]
+        moment = torch.cat([*clock, age_features(inputs.state_age)], dim=-1)  # (B, MOMENT_WIDTH)
+        moment = moment.unsqueeze(1).expand(-1, profiles.shape[1], -1)
+        features = torch.cat([inputs.numbers, profiles], dim=-1) if self.counters else profiles
+        codes = [self.categories(inputs.categories)] if self.counters else []
+        columns = torch.cat([features, *codes, moment], dim=-1)
         cut = pieces(features, self.pieces)
-        crossed = self.cross(inputs)
-        early, late = self.early(torch.cat([inputs, cut], dim=-1)), self.late(torch.cat([crossed, cut], dim=-1))
+        crossed = self.cross(columns)
+        early, late = self.early(torch.cat([columns, cut], dim=-1)), self.late(torch.cat([crossed, cut], dim=-1))
         return early, late, crossed
 
 
 def pieces(numbers: Tensor, count: int) -> Tensor:
-    """(..., n) scaled numbers -> (..., n * count): how far each reaches into each of ``count`` pieces of +-_REACH."""
+    """Piecewise linear encoding (Gorishniy et al. 2022): (..., n) scaled numbers -> (..., n * count), each 0 to 1.
+
+    How far a number reaches into each of ``count`` equal pieces of -2.5 to 2.5.
+    """
     if not count:
         return numbers[..., :0]
     size = 2 * _REACH / count

@@ -1,24 +1,35 @@
-"""The cross network of DCNv2 (Wang et al. 2021, section 3.2): products of features, of a bounded degree."""
+"""The cross network of DCNv2 (Wang et al. 2021, section 3.2): products of features up to a fixed degree."""
 
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from models.nn.start import reset_children
+
 _RANK = 32
 
 
 class CrossNetwork(nn.Module):
-    """x_{l+1} = x_0 * (U V x_l + b) + x_l, with U V of low rank: degree ``layers`` + 1 after so many layers."""
+    """x_{l+1} = x_0 * (U V x_l + b) + x_l, with U V of low rank: polynomials of degree ``layers`` + 1."""
 
     def __init__(self, inputs: int, layers: int) -> None:
         super().__init__()
         rank = min(_RANK, max(inputs, 1))
         self.narrow = nn.ModuleList(nn.Linear(inputs, rank, bias=False) for _ in range(layers))
         self.widen = nn.ModuleList(nn.Linear(rank, inputs) for _ in range(layers))
-        with torch.no_grad():
-            for layer in self.widen:  # begins near the identity
-                cast(nn.Linear, layer).weight *= 0.1
+        self._shrink()
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        reset_children(self)
+        self._shrink()
+
+    @torch.no_grad()
+    def _shrink(self) -> None:
+        """Start near the identity."""
+        for layer in self.widen:
+            cast(nn.Linear, layer).weight *= 0.1
 
     def forward(self, first: Tensor) -> Tensor:
         """(..., inputs) -> (..., inputs)."""

@@ -1,4 +1,4 @@
-"""What an edge itself says: that it is there, how old it is, how much it weighs, and its attributes."""
+"""Edge features: presence, age, weight and attributes of an edge."""
 
 import math
 
@@ -13,9 +13,9 @@ from models.nn.encoders import CategoryEmbedding
 from models.nn.encoding import Encoding, FeatureEncoding
 
 EDGE_FEATURES = 4
-"""What every edge says: 1, logarithm of its age, the same squared, logarithm of its weight."""
+"""Features of every edge: 1, logarithm of its age, the same squared, logarithm of its weight."""
 ATTRIBUTES = 8
-"""Width to which the attributes of an edge are brought."""
+"""Width of an edge's encoded attributes."""
 _MONTH = math.log1p(30 * 86_400)
 
 
@@ -26,13 +26,13 @@ def edge_features(branch: Branch) -> Tensor:
 
 
 def attributes_of(config: ModelConfig, encoding: Encoding, edge: str) -> FeatureEncoding | None:
-    """The attributes that the model reads of an edge type, or of a PageRank; None where there are none."""
+    """The attributes of an edge type that the model reads; None where there are none, as for a PageRank."""
     found = encoding.edge(edge) if config.edge_attributes else None
     return found if found and (found.numbers or found.categories) else None
 
 
 class AttributeEncoder(nn.Module):
-    """A small learned map of one edge type's attributes; the rectifier lets it tell ranges of a number apart."""
+    """A linear map of one edge type's attributes with ReLU, so that it can tell ranges of a number apart."""
 
     def __init__(self, features: FeatureEncoding) -> None:
         super().__init__()
@@ -40,13 +40,13 @@ class AttributeEncoder(nn.Module):
         self.map = nn.Linear(features.dense_width + self.categories.width, ATTRIBUTES)
 
     def forward(self, edges: EncodedEdges, row: Tensor) -> Tensor:
-        """(..., ATTRIBUTES) of the rows (...) int64."""
+        """(..., ATTRIBUTES) float32 of the rows ``row`` (...) int64."""
         numbers = functional.embedding(row, edges.numbers)
         return self.map(torch.cat([numbers, self.categories(edges.categories[row])], dim=-1)).relu()
 
 
 class EdgeEncoder(nn.Module):
-    """All that the edges of one type say; ``width`` numbers each."""
+    """All features of the edges of one type, ``width`` numbers each."""
 
     def __init__(self, features: FeatureEncoding | None) -> None:
         super().__init__()
@@ -54,8 +54,8 @@ class EdgeEncoder(nn.Module):
         self.width = EDGE_FEATURES + (ATTRIBUTES if features else 0)
 
     def forward(self, branch: Branch, edges: EncodedEdges | None) -> Tensor:
-        """(parents, fan_out, width); zeros where masked. ``edges``: those of the branch's type; None of a PageRank."""
-        said = edge_features(branch)
+        """(parents, fan_out, width); zeros where masked. ``edges``: those of the branch's type; None for a PageRank."""
+        features = edge_features(branch)
         if self.attributes is None or edges is None:
-            return said
-        return torch.cat([said, self.attributes(edges, branch.row) * branch.mask.unsqueeze(-1)], dim=-1)
+            return features
+        return torch.cat([features, self.attributes(edges, branch.row) * branch.mask.unsqueeze(-1)], dim=-1)

@@ -1,4 +1,4 @@
-"""``EncodedGraph``: a graph as one model sees it. Any graph of the model's schema will do."""
+"""``EncodedGraph``: any graph of the model's schema, scaled and mapped to codes for one model."""
 
 from dataclasses import dataclass, replace
 
@@ -16,8 +16,10 @@ from models.nn.scaling import scale_numbers
 
 @dataclass
 class EncodedNodes:
-    """One node type's inputs by STATE. The states are: every version in order, then every node before its first
-    version, then the unknown node. All three tensors have one row per state, or none where no feature exists."""
+    """One node type's inputs, one row per node state.
+
+    The states are: every version in order, then every node before its first version, then the unknown node.
+    """
 
     numbers: Tensor
     """(states, dense width) float32: scaled numbers and missing flags, then scaled vectors."""
@@ -26,7 +28,7 @@ class EncodedNodes:
     id_hash: Tensor
     """(states,) int64; -1 for the unknown node."""
     first: int
-    """The place of this type's first state among the states of all types."""
+    """Row of this type's first state among the states of all types."""
     one_version: bool = False
     """Whether every node has exactly one version."""
 
@@ -36,8 +38,10 @@ class EncodedNodes:
 
 @dataclass
 class EncodedEdges:
-    """The attributes of one direction of an edge type by row of its ``EdgeTensors``; one blank row where it has none,
-    so that a masked place may look at row 0."""
+    """The attributes of one direction of an edge type, by row of its ``EdgeTensors``.
+
+    An empty edge type has one blank row, since masked places read row 0.
+    """
 
     numbers: Tensor
     """(rows, dense width) float32: scaled numbers and missing flags."""
@@ -60,26 +64,27 @@ class EncodedGraph:
     frozen_numbers: Tensor
     """(seeds, dense width) float32: as of each seed's ``frozen_time``."""
     frozen_categories: Tensor
-    """(seeds, categories) int64, likewise."""
+    """(seeds, categories) int64, as of each seed's ``frozen_time``."""
     surface: Tensor
-    """(seeds,) int64: position in the model's surfaces; -1 where it does not know the surface."""
+    """(seeds,) int64: position in the model's surfaces; -1 = unknown to the model."""
     activity_edge: Tensor
     """(activity edges of the graph,) int64: position in the model's activity edges."""
 
     @property
     def states(self) -> int:
-        """How many node states there are, over all types."""
+        """Number of node states over all types."""
         return sum(len(nodes) for nodes in self.nodes.values())
 
-    def state(self, node: str, index: Tensor, time: Tensor) -> Tensor:
-        """The state of nodes strictly before ``time``, among the states of all types; index -1 = the unknown node.
+    def node_state(self, node: str, index: Tensor, time: Tensor) -> Tensor:
+        """The row, among the states of all types, of each node's state strictly before ``time``.
 
-        ``index`` int64 of any shape, ``time`` broadcastable to it; answer of ``index``'s shape.
+        ``index`` int64 of any shape, -1 = the unknown node; ``time`` int64, broadcastable to it. Returns int64 of
+        ``index``'s shape.
         """
         rows, encoded = self.graph.nodes[node], self.nodes[node]
-        if encoded.one_version:  # version i is node i's: no search
+        if encoded.one_version:  # version i belongs to node i: no search needed
             known = timeline.is_before(rows.version_time[index.clamp(min=0)], time)
-            version = torch.where(known & (index >= 0), index, -1)
+            version = torch.where(known, index, -1)
         else:
             version = as_of_version(rows, index, time)
         before_first = len(rows.version_time) + index
@@ -87,7 +92,7 @@ class EncodedGraph:
         return encoded.first + torch.where(index >= 0, state, len(encoded) - 1)
 
     def to(self, device: torch.device | str) -> "EncodedGraph":
-        """The same on that device."""
+        """A copy on that device."""
         tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
         nodes = {name: moved(nodes, device) for name, nodes in self.nodes.items()}
         edges = {name: moved(edges, device) for name, edges in self.edges.items()}
@@ -95,7 +100,10 @@ class EncodedGraph:
 
 
 def encode_graph(encoding: Encoding, schema: GraphSchema, graph: TemporalGraph) -> EncodedGraph:
-    """Scale and map a graph's features for a model of that encoding and schema. Raises EncodingError."""
+    """Scale and map a graph's features for a model of that encoding and schema.
+
+    Raises EncodingError if the graph lacks what the model was trained on.
+    """
     check_schema(schema, graph.schema)
     nodes, first = {}, 0
     for node in schema.nodes:
@@ -118,12 +126,12 @@ def encode_graph(encoding: Encoding, schema: GraphSchema, graph: TemporalGraph) 
     )
 
 
-def unknown_node(features: FeatureEncoding) -> EncodedNodes:
-    """The one state of a node of which nothing is known: every number missing, vectors at their mean, no key."""
-    numbers = torch.zeros(1, features.dense_width + len(features.vector_means))
+def unknown_node(features: FeatureEncoding, device: torch.device | None = None) -> EncodedNodes:
+    """The one state of an unknown node: every number missing, vectors at their mean, no key."""
+    numbers = torch.zeros(1, features.dense_width + len(features.vector_means), device=device)
     numbers[:, len(features.numbers) : features.dense_width] = 1.0
-    categories = torch.zeros(1, len(features.categories), dtype=torch.int64)
-    return EncodedNodes(numbers, categories, id_hash=torch.tensor([-1]), first=0)
+    categories = torch.zeros(1, len(features.categories), dtype=torch.int64, device=device)
+    return EncodedNodes(numbers, categories, id_hash=torch.tensor([-1], device=device), first=0)
 
 
 def _encode_edges(encoding: Encoding, graph: TemporalGraph, name: str) -> EncodedEdges:

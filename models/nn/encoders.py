@@ -1,4 +1,4 @@
-"""A node's own input: numbers, categories, vectors and a hashed ID embedding become one vector of the model's width."""
+"""Node inputs: numbers, categories, vectors and a hashed ID embedding, as one vector of the model's width."""
 
 import torch
 from torch import Tensor, nn
@@ -7,13 +7,15 @@ from models.graph.schema import NodeType
 from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedNodes
 from models.nn.encoding import FeatureEncoding
-from models.nn.passing import common_space
+from models.nn.start import CommonSpace, reset_children
 
 _CATEGORY_WIDTH = 16
+_COLD, _UNKNOWN = 0.1, 0.02
+"""Deviations at which the cold ID embedding and the unknown node's vector start."""
 
 
 class CategoryEmbedding(nn.Module):
-    """Embeddings of several categories, side by side. Code 0, missing or unknown, is learned as well."""
+    """Embeddings of several categories, concatenated. Code 0 (missing or unknown) is learned as well."""
 
     def __init__(self, vocabularies: tuple[tuple[str, ...], ...], width: int = _CATEGORY_WIDTH) -> None:
         super().__init__()
@@ -30,19 +32,24 @@ class CategoryEmbedding(nn.Module):
 class IdEmbedding(nn.Module):
     """A hashed embedding of the node's key, on top of a learned cold one.
 
-    A bucket starts at zero and stays there until training meets it: a node that was never seen IS cold. Bucket 0
-    belongs to the unknown node (hash -1) and, in training, to a random share of all nodes (``dropout``).
+    A bucket is zero until training sees it, so a node that was never seen has the cold embedding. Bucket 0 belongs to
+    the unknown node (hash -1) and, in training, to a random share of all nodes (``dropout``).
     """
 
     def __init__(self, buckets: int, width: int, dropout: float) -> None:
         super().__init__()
         self.buckets, self.dropout = buckets, dropout
-        self.cold = nn.Parameter(torch.randn(width) * 0.1)
+        self.cold = nn.Parameter(torch.randn(width) * _COLD)
         self.table = nn.Embedding(buckets + 1, width, padding_idx=0)
         nn.init.zeros_(self.table.weight)
 
+    def reset_parameters(self) -> None:
+        """Draw the cold embedding anew and empty the buckets."""
+        nn.init.normal_(self.cold, std=_COLD)
+        nn.init.zeros_(self.table.weight)
+
     def forward(self, id_hash: Tensor) -> Tensor:
-        """(n,) int64 -> (n, width)."""
+        """(n,) int64 hashes, -1 = unknown -> (n, width)."""
         bucket = torch.where(id_hash >= 0, id_hash % max(self.buckets, 1) + 1, 0)
         if not self.buckets:
             bucket = torch.zeros_like(bucket)
@@ -52,10 +59,10 @@ class IdEmbedding(nn.Module):
 
 
 class NodeEncoder(nn.Module):
-    """Input of one node type: an MLP over numbers and categories, the vectors, the ID embedding, normalised.
+    """Input of one node type: the layer-normalized sum of an MLP over numbers and categories, vectors and ID embedding.
 
-    Vectors of one size are taken for one space (the same text model, say) and start out in a common one, also across
-    node types; training may move them apart.
+    Vectors of one size are assumed to share one space (the same text model, say): they start in a common one, also
+    across node types, and training may move them apart.
     """
 
     def __init__(self, config: ModelConfig, node: NodeType, features: FeatureEncoding) -> None:
@@ -66,10 +73,15 @@ class NodeEncoder(nn.Module):
         layers = nn.Sequential(nn.Linear(max(self.dense, 1), 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
         self.features = layers if self.dense else None
         self.sizes = [column.size for column in node.features if column.kind == "vector"]
-        self.vectors = nn.ModuleList(common_space(nn.Linear(size, width)) for size in self.sizes)
+        self.vectors = nn.ModuleList(CommonSpace(size, width) for size in self.sizes)
         self.identity = IdEmbedding(node.id_buckets if config.id_embeddings else 0, width, config.id_dropout)
-        self.unknown = nn.Parameter(torch.randn(width) * 0.02)
+        self.unknown = nn.Parameter(torch.randn(width) * _UNKNOWN)
         self.norm = nn.LayerNorm(width)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        reset_children(self)
+        nn.init.normal_(self.unknown, std=_UNKNOWN)
 
     def forward(self, nodes: EncodedNodes, rows: Tensor | None = None) -> Tensor:
         """(n, width): the inputs of the states ``rows`` (n,) within the type; None = of all states, in order."""

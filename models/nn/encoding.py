@@ -1,7 +1,7 @@
-"""``Encoding``: scales and vocabularies fitted on what training may see; the same for training, batch and serving.
+"""``Encoding``: scales and vocabularies fitted on training data, used alike by training, batch scoring and serving.
 
-A graph has a vocabulary of its own (all values in the data); a model keeps the values that it was trained on, and every
-other value has code 0, as a missing one has.
+A graph's vocabulary holds all values in the data; a model's holds those it was trained on. Every other value has code
+0, like a missing one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,22 +24,22 @@ Columns = Mapping[str, "np.ndarray | float | str | None"]
 
 @dataclass(frozen=True)
 class FeatureEncoding:
-    """Scales and vocabularies of one group of features: those of a node type, of an edge type, or of impressions."""
+    """Scales and vocabularies of the features of a node type, an edge type, or impressions."""
 
     numbers: tuple[Scale, ...]
     categories: tuple[str, ...]
     """Names, in the order of the schema."""
     vocabularies: tuple[tuple[str, ...], ...]
-    """Per category: value at position c has code c + 1."""
+    """Per category: the value at position c has code c + 1."""
     vector_means: tuple[float, ...]
-    """Per component of the vectors, side by side."""
+    """Per component of the concatenated vectors."""
     vector_deviations: tuple[float, ...]
 
     @classmethod
     def fit(
         cls, columns: Sequence[FeatureColumn], numbers: Tensor, categories: Tensor, vectors: Tensor
     ) -> "FeatureEncoding":
-        """Fit on rows: ``numbers`` (rows, n), ``categories`` (rows, c) graph codes, ``vectors`` (rows, v)."""
+        """Fit on ``numbers`` (rows, n), NaN = missing, ``categories`` (rows, c) graph codes, ``vectors`` (rows, v)."""
         of_numbers = [column for column in columns if column.kind == "number"]
         of_categories = [column for column in columns if column.kind == "category"]
         rows = vectors.double()
@@ -58,16 +58,16 @@ class FeatureEncoding:
 
     @property
     def dense_width(self) -> int:
-        """Columns of the scaled numbers: value and missing flag of each."""
+        """Columns of the scaled numbers: a value and a missing flag for each."""
         return 2 * len(self.numbers)
 
     @cached_property
     def codes(self) -> list[dict[str, int]]:
-        """Per category: the code of every value that the model knows."""
+        """Per category: the code of every value in the model's vocabulary."""
         return [{value: code for code, value in enumerate(values, start=1)} for values in self.vocabularies]
 
     def map_categories(self, columns: Sequence[FeatureColumn], codes: Tensor) -> Tensor:
-        """(rows, c) codes of a graph's vocabulary -> codes of the model's; 0 where it does not know the value."""
+        """(rows, c) int64 graph codes -> (rows, c) model codes; 0 for a value that the model does not know."""
         mapped = torch.zeros_like(codes)
         for place, known in enumerate(self.codes):
             column = next(column for column in columns if column.name == self.categories[place])
@@ -76,12 +76,12 @@ class FeatureEncoding:
         return mapped
 
     def scale_vectors(self, vectors: Tensor) -> Tensor:
-        """(rows, v) -> (rows, v), each component scaled."""
+        """(rows, v) float32 -> (rows, v), each component scaled and clamped."""
         means, deviations = vectors.new_tensor(self.vector_means), vectors.new_tensor(self.vector_deviations)
         return ((vectors - means) / deviations).clamp(-LIMIT, LIMIT)
 
     def check(self, owner: str, columns: Sequence[FeatureColumn]) -> None:
-        """Raise EncodingError unless the graph's columns are those of the model, in the same order."""
+        """Raise EncodingError unless the graph's columns are the model's, in the same order."""
         expected = [f"{scale.name} (number)" for scale in self.numbers]
         expected += [f"{name} (category)" for name in self.categories]
         found = [f"{c.name} ({c.kind})" for kind in ("number", "category") for c in columns if c.kind == kind]
@@ -106,18 +106,18 @@ class FeatureEncoding:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Everything that turns raw features into the model's inputs."""
+    """All scales and vocabularies that turn raw features into the model's inputs."""
 
     nodes: dict[str, FeatureEncoding]
     edges: dict[str, FeatureEncoding]
-    """Attributes by name of the edge type, not of its reverse, which has the same."""
+    """Attributes by name of the edge type; a reverse edge type has the same."""
     impression: FeatureEncoding
     surfaces: tuple[str, ...]
     activity_edges: tuple[str, ...]
 
     @classmethod
     def fit(cls, graph: TemporalGraph, until: int) -> "Encoding":
-        """Fit on what was there before ``until`` (microseconds UTC): node versions, edges, seeds that were shown."""
+        """Fit on node versions, edges and seeds strictly before ``until`` (microseconds UTC)."""
         nodes = {}
         for node in graph.schema.nodes:
             rows = graph.nodes[node.name]
@@ -128,10 +128,10 @@ class Encoding:
         edges = {}
         for edge in graph.schema.edges:
             if not edge.name.startswith(REVERSE):
-                said = graph.edges[edge.name]
-                numbers, categories = said.numbers, said.categories
-                if edge.attributes:  # else nothing is read, and there may be very many
-                    seen = said.time < until
+                tensors = graph.edges[edge.name]
+                numbers, categories = tensors.numbers, tensors.categories
+                if edge.attributes:  # without attributes the rows, often very many, need no filter
+                    seen = tensors.time < until
                     numbers, categories = numbers[seen], categories[seen]
                 edges[edge.name] = FeatureEncoding.fit(edge.attributes, numbers, categories, numbers[:, :0])
         seeds, schema = graph.seeds, graph.schema.seeds
@@ -146,7 +146,7 @@ class Encoding:
         )
 
     def edge(self, name: str) -> FeatureEncoding | None:
-        """The attributes of an edge type in either direction; None of a PageRank."""
+        """The attributes of an edge type in either direction; None for a PageRank."""
         return self.edges.get(name.removeprefix(REVERSE))
 
     def to_json(self) -> dict[str, Any]:
@@ -165,11 +165,11 @@ class Encoding:
         )
 
     def encode_impressions(self, slates: Sequence[Columns], rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """The decoder's inputs of S slates, up to ``rows`` impressions each, from their raw columns by name.
+        """Encode the raw columns, by name, of S slates with up to ``rows`` impressions each.
 
-        A column holds a value for each impression, (rows of the slate,), or one, plain or (1,), for all of them; None,
-        NaN or absent = missing. Answer: (S, rows, dense width) float32 and (S, rows, categories) int64. Raises
-        EncodingError for a number that is none.
+        A column holds a value per impression, (rows of the slate,), or one, plain or (1,), for all of them; None, NaN
+        or absent = missing. Returns numbers (S, rows, dense width) float32 and categories (S, rows, categories) int64.
+        Raises EncodingError for a number that is not one.
         """
         encoding = self.impression
         numbers = np.full((len(slates), rows, len(encoding.numbers)), np.nan, np.float32)
@@ -184,15 +184,15 @@ class Encoding:
         return scaled.reshape(len(slates), rows, encoding.dense_width), codes
 
     def surface_code(self, surface: str) -> int:
-        """The position of a surface, -1 where the model does not know it."""
+        """The position of a surface; -1 = unknown to the model."""
         return self.surfaces.index(surface) if surface in self.surfaces else -1
 
 
 def check_schema(schema: GraphSchema, found: GraphSchema) -> None:
-    """Raise EncodingError unless a graph of schema ``found`` has the node types, edges and tasks of the model's."""
+    """Raise EncodingError unless ``found`` has the node types, edge types and tasks of the model's ``schema``."""
     for thing, expected, there in (
         ("node types", [node.name for node in schema.nodes], [node.name for node in found.nodes]),
-        ("edge types and the hops they are walked at", _walks(schema), _walks(found)),
+        ("edge types and the hops they are sampled at", _hops(schema), _hops(found)),
         ("tasks", [task.name for task in schema.seeds.tasks], [task.name for task in found.seeds.tasks]),
     ):
         if sorted(expected) != sorted(there):
@@ -202,12 +202,12 @@ def check_schema(schema: GraphSchema, found: GraphSchema) -> None:
             )
 
 
-def _walks(schema: GraphSchema) -> list[str]:
+def _hops(schema: GraphSchema) -> list[str]:
     return [f"{b.name} {[hop for hop, fan_out in enumerate(b.fan_out) if fan_out]}" for b in schema.branches]
 
 
 def _fill(column: np.ndarray, values: np.ndarray) -> None:
-    """Write the values into a column (rows,): one for all, or as many as there are."""
+    """Write ``values`` into a column (rows,): one for all rows, or one each for the first rows."""
     column[: len(values) if len(values) > 1 else None] = values
 
 

@@ -1,4 +1,4 @@
-"""What the tasks share: one bottom, or a mixture of experts with a gate per task (MMoE)."""
+"""Layers that the tasks share: one bottom, or a mixture of experts with a gate per task (MMoE)."""
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ def bottom(inputs: int, width: int, dropout: float) -> nn.Sequential:
 
 
 class Experts(nn.Module):
-    """Multi-gate mixture of experts (Ma et al. 2018): each task mixes the experts by a softmax gate of its own."""
+    """Multi-gate mixture of experts (Ma et al. 2018): a softmax gate per task mixes the experts."""
 
     def __init__(self, inputs: int, width: int, experts: int, tasks: int, dropout: float) -> None:
         super().__init__()

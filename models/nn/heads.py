@@ -1,16 +1,17 @@
-"""From what the transformer says about a candidate to one logit per task."""
+"""Task heads: from the transformer's output for a candidate to one logit per task."""
 
 import torch
 from torch import Tensor, nn
 
 from models.nn.config import ModelConfig
 from models.nn.experts import Experts, bottom
+from models.nn.start import reset_children
 
 
 class TaskHeads(nn.Module):
-    """What the tasks share, then one linear head per task; matches and crossed features also reach the tasks directly.
+    """A shared bottom or experts, then one linear head per task; matches and crossed features also reach it directly.
 
-    (The cross network and the deep one stand side by side, Wang et al. 2021, figure 1b.)
+    Cross network and deep network run in parallel (Wang et al. 2021, figure 1b).
     """
 
     def __init__(self, config: ModelConfig, matches: int, crossed: int, tasks: int) -> None:
@@ -26,6 +27,11 @@ class TaskHeads(nn.Module):
         self.direct = nn.Linear(matches + crossed, tasks, bias=False)
         nn.init.zeros_(self.direct.weight)
 
+    def reset_parameters(self) -> None:
+        """Draw all weights anew; the direct path starts at 0."""
+        reset_children(self)
+        nn.init.zeros_(self.direct.weight)
+
     def forward(self, summary: Tensor, tokens: Tensor, matches: Tensor, context: Tensor, crossed: Tensor) -> Tensor:
         """Logits (B, C, tasks).
 
@@ -36,7 +42,7 @@ class TaskHeads(nn.Module):
         summary = summary.unsqueeze(1).expand(-1, candidate.shape[1], -1)
         products = candidate.repeat(1, 1, 2) * summary
         shared = self.bottom(torch.cat([candidate, summary, products, matches, context], dim=-1))
-        if isinstance(self.bottom, Experts):  # (B, C, tasks, width): each task has a mixture of its own
+        if isinstance(self.bottom, Experts):  # (B, C, tasks, width): one mixture per task
             logits = (shared * self.tasks.weight).sum(dim=-1) + self.tasks.bias
         else:
             logits = self.tasks(shared)

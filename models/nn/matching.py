@@ -1,11 +1,11 @@
-"""How well a candidate fits what the member did: counted softly by what was done and how long ago."""
+"""Soft counts of how well a candidate matches the member's activities, by action and age."""
 
 import torch
 from torch import Tensor, nn
 
 from models.nn.age import RHYTHMS, WINDOWS
 from models.nn.config import ModelConfig
-from models.nn.passing import pass_through
+from models.nn.start import PassThrough
 
 _ACTIONS = 6
 
@@ -13,21 +13,21 @@ _ACTIONS = 6
 class Matching(nn.Module):
     """Dot products of the candidate with the member's activities and graph tokens, beside the transformer.
 
-    Softmax attention averages, and so forgets HOW MANY activities there were. Here learned gates look at what was done,
-    fixed windows at how long ago, and for each pair of them two sums are kept: how much there was (many deliveries in
-    the last day), and how well the candidate fits it (as in pointwise attention, Zhai et al. 2024). A third one says
-    whether this is the hour and the weekday at which the member does such things.
+    Softmax attention averages, and so loses the number of activities. Here learned gates select actions and fixed
+    windows select ages; each pair of them gives two sums: the number of activities (many deliveries in the last day)
+    and how well the candidate matches them (pointwise attention, Zhai et al. 2024). Each gate also gives two rhythms:
+    whether the member usually acts at this hour and on this weekday.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.gates = nn.Linear(config.width, _ACTIONS)
-        self.query = pass_through(nn.Linear(config.width, config.width))
+        self.query = PassThrough(config.width, config.width)
         self.outputs = _ACTIONS * (2 * WINDOWS + RHYTHMS) + config.graph_tokens**2
 
     def forward(self, member: Tensor, activities: Tensor, age: Tensor, mask: Tensor, item: Tensor) -> Tensor:
-        """(B, C, outputs) of ``member`` (B, H, w), ``activities`` (B, N, w), ``age`` (B, N, features) as
-        ``age_features`` gives it, ``mask`` (B, N), ``item`` (B, C, H, w)."""
+        """(B, C, outputs). ``member`` (B, H, w), ``activities`` (B, N, w), ``age`` (B, N, AGE_FEATURES) as
+        ``age_features`` returns it, ``mask`` (B, N) bool, ``item`` (B, C, H, w)."""
         slate, width = item.shape[1], item.shape[-1]
         action = self.gates(activities).sigmoid() * mask.unsqueeze(-1)  # (B, N, actions)
         gate = (action.unsqueeze(-1) * age[..., :WINDOWS].unsqueeze(-2)).flatten(2)  # (B, N, actions * windows)

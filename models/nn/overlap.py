@@ -1,9 +1,9 @@
-"""What a member's and an item's neighbourhoods have in common, counted exactly.
+"""Exact counts of the nodes that a member's and an item's neighborhoods share.
 
-Pooled tokens blur identities: whether THIS creator is among those a member follows is lost in the mean of ten. So each
-side also carries the hashed keys of the nodes that its tree holds, path by path, and the decoder counts how many keys
-of a member's path stand on an item's path: common neighbours by metapath (Sun et al. 2011, PathSim; Chamberlain et al.
-2023, subgraph sketches for link prediction). Nothing is learned by heart, and a new node counts from its first edge.
+Pooled tokens blur identities: whether a member follows this very creator is lost in the mean of ten. So each side also
+carries the hashed keys of its tree's nodes, path by path, and the decoder counts the keys of a member's path that are
+on an item's path: common neighbors by metapath (Sun et al. 2011, PathSim; Chamberlain et al. 2023, subgraph sketches
+for link prediction). No weights: a new node counts from its first edge.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ from models.graph.store import TemporalGraph
 from models.graph.tree import Branch, Tree
 
 MOST = 32
-"""Places of one path that are kept: the most recent parents' most recent neighbours."""
+"""Places kept per path: the most recent parents' most recent neighbors."""
 _CODES = 2**24 - 1
-"""Whole numbers up to 2^24 are exact in float32, so that keys travel in the same arrays as tokens."""
+"""Whole numbers up to 2^24 are exact in float32, so keys fit in the same arrays as tokens."""
 
 
 @dataclass(frozen=True)
 class Path:
-    """Branches from the root, the node type they lead to, and the places that are kept."""
+    """Edge types from the root, the node type they lead to, and the number of places kept."""
 
     edges: tuple[str, ...]
     node: str
@@ -34,7 +34,7 @@ class Path:
 
 
 def paths(schema: GraphSchema, root: str) -> list[Path]:
-    """Every path of the trees of that root, the empty one first."""
+    """Every path of the trees of that root type, the empty one first."""
 
     def further(node: str, edges: tuple[str, ...], places: int) -> Iterator[Path]:
         yield Path(edges, node, min(places, MOST))
@@ -45,7 +45,7 @@ def paths(schema: GraphSchema, root: str) -> list[Path]:
 
 
 class Overlap(nn.Module):
-    """Keys of both sides as rows of the tokens' width, and the counts of what they share. It has no weights."""
+    """Packs both sides' keys as rows of the tokens' width, and counts the keys they share. It has no weights."""
 
     def __init__(self, schema: GraphSchema, width: int) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Overlap(nn.Module):
         self.register_buffer("pair", pair, persistent=False)
 
     def keys(self, graph: TemporalGraph, tree: Tree, side: list[Path]) -> Tensor:
-        """(B, rows, w) float32: whole numbers, 0 where there is no node."""
+        """(B, rows, w) float32 keys, whole numbers; 0 where there is no node. ``side``: ``member`` or ``item``."""
         nodes, batch = self.nodes(tree, side), len(tree.index)
         parts = [
             (graph.nodes[path.node].id_hash[part.clamp(min=0)] % _CODES + 1) * (part >= 0)
@@ -82,16 +82,16 @@ class Overlap(nn.Module):
         return functional.pad(flat, (0, self.rows * self.width - flat.shape[1])).view(batch, self.rows, self.width)
 
     def nodes(self, tree: Tree, side: list[Path]) -> Tensor:
-        """(B, places) int64: the node at every place of the paths of that side, one after the other; -1 where none."""
+        """(B, places) int64: the node at every place of a side's paths, path by path; -1 where there is none."""
         parts = [functional.pad(self._path(tree, path), (0, path.places), value=-1)[:, : path.places] for path in side]
         return torch.cat(parts, dim=1) if parts else tree.index.new_zeros(len(tree.index), 0)
 
     def forward(self, member: Tensor, item: Tensor) -> Tensor:
-        """``member`` (B, rows, w), ``item`` (B, C, rows, w) -> (B, C, pairs) float32: log1p of the keys in common."""
-        # A comparison is a row, so that whole rows are copied, compared and added.
+        """``member`` (B, rows, w), ``item`` (B, C, rows, w) -> (B, C, pairs) float32: log1p of the shared keys."""
+        # One row per comparison, so that whole rows are copied, compared and added.
         one = member.flatten(1).T.index_select(0, self.one)  # (comparisons, B)
         other = item.flatten(2).permute(2, 0, 1).contiguous().index_select(0, self.other)  # (comparisons, B, C)
-        # 0 is no key: nothing equals NaN.
+        # 0 is no key: NaN equals nothing.
         same = one.where(one > 0, torch.nan).unsqueeze(2) == other
         counts = other.new_zeros(len(self.pairs), *item.shape[:2]).index_add(0, self.pair, same.to(other.dtype))
         return counts.permute(1, 2, 0).log1p()
@@ -109,7 +109,7 @@ class Overlap(nn.Module):
 
 
 def _comparisons(member: list[Path], item: list[Path], pairs: list[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor]:
-    """Which place of the member's keys is compared with which of the item's, and for which pair."""
+    """(comparisons,) int64 each: place of the member's key, place of the item's key, and the pair they count for."""
     places = [_places(side) for side in (member, item)]
     compared = [product(places[0][one], places[1][other]) for one, other in pairs]
     flat = torch.tensor(list(chain.from_iterable(compared)), dtype=torch.int64).view(-1, 2)
@@ -118,6 +118,6 @@ def _comparisons(member: list[Path], item: list[Path], pairs: list[tuple[int, in
 
 
 def _places(side: list[Path]) -> list[range]:
-    """By path: its places among the side's."""
+    """The range of places of each path."""
     ends = list(accumulate(path.places for path in side))
     return [range(end - path.places, end) for path, end in zip(side, ends, strict=True)]

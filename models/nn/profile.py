@@ -1,8 +1,8 @@
-"""A node's own features, as they are, beside its tokens.
+"""Profiles: a node's plain features beside its tokens.
 
-Tokens are normalised and mixed; how often exactly a member watched to the end is blurred in them. Numbers and category
-codes of member and item therefore travel along as rows of the tokens' width, and meet the counters in the cross
-network.
+Tokens are normalized and mixed, which blurs how often exactly a member watched to the end. So the numbers and category
+codes of member and item are stored beside the tokens, as rows of the same width, and the cross network multiplies them
+with the counters.
 """
 
 import torch
@@ -17,7 +17,10 @@ _CATEGORY_WIDTH = 8
 
 
 class Profile(nn.Module):
-    """Numbers and categories of one node type as rows of tokens, and back. Its only weights embed the categories."""
+    """Packs numbers and categories of one node type as rows of the tokens' width, and reads them back.
+
+    Its only weights embed the categories.
+    """
 
     def __init__(self, features: FeatureEncoding, width: int, on: bool = True) -> None:
         super().__init__()
@@ -29,12 +32,15 @@ class Profile(nn.Module):
         sizes = [len(values) for values in features.vocabularies] if on else []
         self.register_buffer("last_codes", torch.tensor(sizes, dtype=torch.int64), persistent=False)
         self.rows = -(-(self.numbers + self.codes) // width)
-        """Rows of the tokens' width."""
+        """Rows of the tokens' width; 0 where switched off."""
         self.outputs = self.numbers + self.categories.width
-        """Columns of what is read from them."""
+        """Columns of ``forward``."""
 
     def pack(self, nodes: EncodedNodes, state: Tensor) -> Tensor:
-        """(B, rows, w) float32: the features of node states (B,) within their type; codes are whole numbers."""
+        """(B, rows, w) float32: features of the node states ``state`` (B,) int64, counted within their type.
+
+        Category codes are whole numbers.
+        """
         if not self.rows:
             return torch.zeros(len(state), 0, self.width, device=state.device)
         numbers, codes = nodes.numbers[state, : self.numbers], nodes.categories[state, : self.codes].float()
@@ -43,8 +49,8 @@ class Profile(nn.Module):
         return padded.view(len(state), self.rows, self.width)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """(..., rows, w) -> (..., outputs): numbers, then the embedded categories."""
+        """(..., rows, w) float32 -> (..., outputs): numbers, then the embedded categories."""
         flat = rows.flatten(-2)
-        # Rows come out of a store: a code that is none must not end a request.
+        # Rows come from a store: an invalid code must not fail a request.
         codes = flat[..., self.numbers : self.numbers + self.codes].long().clamp(min=0).minimum(self.last_codes)
         return torch.cat([flat[..., : self.numbers], self.categories(codes)], dim=-1)

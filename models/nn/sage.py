@@ -1,7 +1,7 @@
 """GraphSAGE (Hamilton, Ying, Leskovec 2017) on trees of fixed fan-out: mean aggregation, one weight per edge type.
 
-The encoder of the baseline without time (``models.baselines.sage``) and of ``benchmarks.training_throughput``; the
-``Ranker`` has its own. On the same tree it equals PyG's ``HeteroConv`` of ``SAGEConv``.
+The encoder of the baseline without time (``models.baselines.sage``) and of ``benchmarks.training_throughput``, not of
+the ``Ranker``. On the same tree it equals PyG's ``HeteroConv`` of ``SAGEConv``.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ from models.nn.gather import mean_of_rows
 
 
 class TreeSage(nn.Module):
-    """Each round: a linear map of a node's own state plus one of the mean neighbour per edge type, then ReLU.
+    """Each layer: a linear map of a node's own state plus one of the mean neighbor per edge type, then ReLU.
 
-    After round l a node knows l hops. The last round, at the seeds alone, has no ReLU.
+    After layer l a node has seen l hops. The last layer, at the seeds alone, has no ReLU.
     """
 
     def __init__(self, schema: GraphSchema, sizes: Mapping[str, int], width: int, layers: int = 2) -> None:
@@ -47,10 +47,10 @@ class TreeSage(nn.Module):
         return self._state(self.layers, tree.node, tree.index.clamp(min=0), tree.branches, tables)
 
     def _state(
-        self, rounds: int, node: str, index: Tensor, branches: Mapping[str, Branch], tables: Mapping[str, Tensor]
+        self, layers: int, node: str, index: Tensor, branches: Mapping[str, Branch], tables: Mapping[str, Tensor]
     ) -> Tensor:
-        """(nodes, width): the state of the nodes ``index`` (nodes,) after so many rounds."""
-        layer = rounds - 1
+        """(nodes, width): the state of the nodes ``index`` (nodes,) int64 after the first ``layers`` layers."""
+        layer = layers - 1
         own = self._map(self.own, layer, node)
         states = [self._state(layer, node, index, branches, tables) if layer else tables[node][index]]
         weights = [own.weight]
@@ -65,7 +65,7 @@ class TreeSage(nn.Module):
             weights.append(self._map(self.neighbour, layer, name).weight)
         # One product over all edge types: the sum of their maps.
         state = functional.linear(torch.cat(states, dim=1), torch.cat(weights, dim=1), own.bias)
-        return state if rounds == self.layers else functional.relu(state)
+        return state if layers == self.layers else functional.relu(state)
 
     @staticmethod
     def _map(maps: nn.ModuleList, layer: int, name: str) -> nn.Linear:
@@ -73,6 +73,6 @@ class TreeSage(nn.Module):
 
 
 def mean_of_states(states: Tensor, mask: Tensor) -> Tensor:
-    """(parents, fan_out, width), (parents, fan_out) -> (parents, width): the mean of the unmasked; zeros for none."""
+    """(parents, fan_out, width), mask (parents, fan_out) bool -> (parents, width) mean; zeros where all are masked."""
     total = (states * mask.unsqueeze(-1)).sum(dim=1, dtype=torch.float32)
     return (total / mask.sum(dim=1, keepdim=True).clamp(min=1)).to(states.dtype)

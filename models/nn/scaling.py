@@ -1,4 +1,4 @@
-"""Numbers as a network wants them: one robust scale per column, fitted once and kept with the model."""
+"""Robust scaling of numbers: one scale per column, fitted once and stored with the model."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ _SMALLEST_RATE = 1e-4
 
 @dataclass(frozen=True)
 class Scale:
-    """How one column of numbers is scaled: shape first, then mean and deviation."""
+    """Scale of one column of numbers: its shape (plain, log or logit) is applied first, then mean and deviation."""
 
     name: str
     shape: Literal["plain", "log", "logit"]
@@ -24,8 +24,8 @@ class Scale:
     def fit(cls, name: str, values: Tensor) -> "Scale":
         """The scale of ``values`` (rows,) float32, NaN where missing.
 
-        Rates are spread by the logit; exposures and other heavy-tailed columns (none below 0, deviation above the
-        mean) are tamed by log1p.
+        Rates (named ``*_rate``, within 0 to 1) get the logit; exposures and other heavy-tailed columns (none below 0,
+        deviation above the mean) get log1p; infinities are ignored.
         """
         values = values[torch.isfinite(values)].double()
         if not len(values):
@@ -42,9 +42,9 @@ class Scale:
 
 
 def scale_numbers(scales: tuple[Scale, ...], values: Tensor) -> Tensor:
-    """(rows, n) float32, NaN where missing -> (rows, 2n) float32: scaled values (0 = missing), then 1 where missing.
+    """(rows, n) float32, NaN where missing -> (rows, 2n) float32: scaled values (0 = missing), then missing flags.
 
-    Scaled values lie within +-LIMIT deviations.
+    Scaled values are clamped to +-LIMIT deviations.
     """
     if not scales:
         return values.new_zeros(len(values), 0)

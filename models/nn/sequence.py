@@ -1,8 +1,8 @@
 """The decoder's transformer: H graph tokens and N activities, then the candidates, under a prefix-causal mask.
 
-The H tokens see each other; activity i sees them and the activities up to itself (LiGNN, arXiv 2402.11139). The
-tokens of a candidate see the whole prefix and each other, never another candidate: a slate of C equals C slates of
-one, and the prefix is computed once.
+The H tokens attend to each other; activity i attends to them and to the activities up to itself (LiGNN, arXiv
+2402.11139). The tokens of a candidate attend to the whole prefix and to each other, never to another candidate: a slate
+of C equals C slates of one, and the prefix is computed once.
 """
 
 from typing import cast
@@ -13,12 +13,17 @@ from torch.nn import functional
 
 from models.nn.config import ModelConfig
 from models.nn.dropout import Dropout
+from models.nn.start import reset_children
+
+_POSITION = 0.02
+"""Deviation at which learned positions start."""
 
 
 def prefix_mask(graph_tokens: int, activity_mask: Tensor, causal: bool = True) -> Tensor:
-    """(batch, 1, P, P) bool, P = graph_tokens + N: True where the row's token may see the column's.
+    """(batch, 1, P, P) bool, P = graph_tokens + N: True where the row's token attends to the column's.
 
-    ``activity_mask`` (batch, N) bool: False for padding, which nobody sees. Not ``causal``: all see all others.
+    ``activity_mask`` (batch, N) bool: False for padding, which no token attends to. Without ``causal`` every token
+    attends to all others.
     """
     batch, activities = activity_mask.shape
     length = graph_tokens + activities
@@ -29,7 +34,7 @@ def prefix_mask(graph_tokens: int, activity_mask: Tensor, causal: bool = True) -
 
 
 def visible_prefix(graph_tokens: int, activity_mask: Tensor) -> Tensor:
-    """(batch, P) bool: the graph tokens and the activities that are no padding."""
+    """``activity_mask`` (batch, N) bool -> (batch, P) bool: True for graph tokens and activities, False for padding."""
     return functional.pad(activity_mask, (graph_tokens, 0), value=True)
 
 
@@ -54,20 +59,24 @@ class Block(nn.Module):
         return self._split(key), self._split(value)
 
     def forward(self, tokens: Tensor, keys: tuple[Tensor, Tensor], mask: Tensor) -> Tensor:
-        """``tokens`` (batch, length, width) look at ``keys``; ``mask`` broadcasts to (batch, heads, length, keys)."""
+        """``tokens`` (batch, length, width) attend to ``keys``: keys and values, each (batch, heads, n, depth).
+
+        ``mask`` bool, broadcastable to (batch, heads, length, n). Returns the shape of ``tokens``.
+        """
         query = self._split(self.query(self.norm(tokens)))
-        seen = functional.scaled_dot_product_attention(query, *keys, attn_mask=mask)
-        return self._onward(tokens, seen)
+        return self._finish(tokens, functional.scaled_dot_product_attention(query, *keys, attn_mask=mask))
 
     def beside(self, tokens: Tensor, prefix: tuple[Tensor, Tensor], seen: Tensor) -> Tensor:
-        """``tokens`` (B * C, H, width) look at the keys of their row's prefix, B of them, as far as they are ``seen``
-        (B, P), and at their own."""
-        own, batch = self.keys(tokens), seen.shape[0]  # as a tracer sees it too, which len is not
+        """``tokens`` (B * C, H, width) attend to their row's prefix and to each other -> (B * C, H, width).
+
+        ``prefix``: its keys and values, (B, heads, P, depth) each; ``seen`` (B, P) bool: False for padding.
+        """
+        own, batch = self.keys(tokens), seen.shape[0]  # len() would be a constant in a trace
         if tokens.shape[0] == batch:
             both = [torch.cat(pair, dim=2) for pair in zip(prefix, own, strict=True)]
             mask = functional.pad(seen, (0, tokens.shape[1]), value=True)[:, None, None, :]
             return self(tokens, (both[0], both[1]), mask)
-        # The candidates of a slate share the prefix: it is not copied for each. The sums are the same.
+        # The candidates of a slate share the prefix without a copy for each; the result is the same.
         query = self._split(self.query(self.norm(tokens)))  # (B * C, heads, H, depth)
         heads, length, depth = query.shape[1:]
         query = query / depth**0.5
@@ -79,11 +88,11 @@ class Block(nn.Module):
         far, near = weights.split([far.shape[-1], length], dim=-1)
         found = (far @ prefix[1]).unflatten(2, (-1, length)).transpose(1, 2).flatten(0, 1)  # (B * C, heads, H, depth)
         near = near.unflatten(2, (-1, length)).transpose(1, 2).flatten(0, 1)  # (B * C, heads, H, H)
-        return self._onward(tokens, found + near @ own[1])
+        return self._finish(tokens, found + near @ own[1])
 
-    def _onward(self, tokens: Tensor, seen: Tensor) -> Tensor:
-        """``seen`` (batch, heads, length, depth): what the tokens found."""
-        tokens = tokens + self.dropout(self.out(seen.transpose(1, 2).flatten(2)))
+    def _finish(self, tokens: Tensor, mixed: Tensor) -> Tensor:
+        """Output map, residuals and feed-forward; ``mixed`` (batch, heads, length, depth): the attention's output."""
+        tokens = tokens + self.dropout(self.out(mixed.transpose(1, 2).flatten(2)))
         return tokens + self.dropout(self.feed(self.feed_norm(tokens)))
 
     def _split(self, tokens: Tensor) -> Tensor:
@@ -91,7 +100,7 @@ class Block(nn.Module):
 
 
 class SequenceDecoder(nn.Module):
-    """Reads the prefix once, then every candidate on its own."""
+    """Runs the prefix once and every candidate against it, independently of the others."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -102,11 +111,17 @@ class SequenceDecoder(nn.Module):
         self.candidate_position = _positions(config, config.graph_tokens)
         self.norm = nn.LayerNorm(config.width)
 
-    def forward(self, member: Tensor, activities: Tensor, mask: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-        """``member`` (B, H, w), ``activities`` (B, N, w) with their age, ``mask`` (B, N), ``candidates`` (B, C, H, w).
+    def reset_parameters(self) -> None:
+        """Draw all weights anew; positions that are switched off stay 0."""
+        reset_children(self)
+        for positions in (self.activity_position, self.member_position, self.candidate_position):
+            nn.init.normal_(positions, std=_POSITION * positions.requires_grad)
 
-        Answer: the member's summary (B, 2 w), of graph tokens and of the last activity, and what
-        became of the candidates' tokens (B, C, H, w).
+    def forward(self, member: Tensor, activities: Tensor, mask: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        """``member`` (B, H, w), ``activities`` (B, N, w) with age, ``mask`` (B, N) bool, ``candidates`` (B, C, H, w).
+
+        Returns the member's summary (B, 2 w), the outputs' mean at the graph tokens and the one at the last activity,
+        and the candidates' outputs (B, C, H, w).
         """
         batch, slate = candidates.shape[:2]
         prefix, seen_by_prefix = self._prefix(member, activities, mask)  # (B, P, w)
@@ -124,13 +139,14 @@ class SequenceDecoder(nn.Module):
         return summary, tokens.unflatten(0, (batch, slate))
 
     def last_output(self, activities: Tensor, mask: Tensor) -> Tensor:
-        """(B, w): the output at the last of the first M activities (B, M, w), which has seen these and nothing else.
+        """(B, w): the output at the last of the M ``activities`` (B, M, w), a function of these alone.
 
-        Not the graph tokens: they were read after all N activities, and hold them.
+        ``mask`` (B, M) bool: False for padding. Graph tokens are left out: they are as of a time after all N
+        activities, and contain them.
         """
         tokens = activities + self.activity_position[: activities.shape[1]]
         own = torch.eye(activities.shape[1], dtype=torch.bool, device=mask.device)
-        seen = prefix_mask(0, mask) | own  # padding sees itself, so that it sees something
+        seen = prefix_mask(0, mask) | own  # padding attends to itself: a softmax needs one place
         *layers, top = self._layers
         for block in layers:
             tokens = block(tokens, block.keys(tokens), seen)
@@ -141,16 +157,17 @@ class SequenceDecoder(nn.Module):
         return cast("list[Block]", list(self.blocks))
 
     def _prefix(self, member: Tensor, activities: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The prefix (B, P, w) and which of its tokens see which (B, 1, P, P)."""
+        """The prefix (B, P, w) and its mask (B, 1, P, P)."""
         prefix = torch.cat([member + self.member_position, activities + self.activity_position], dim=1)
         return prefix, prefix_mask(self.graph_tokens, mask, self.causal)
 
     def _read(self, prefix: Tensor, along: int) -> Tensor:
-        """What is read of the last layer: the graph tokens and the last activity, which has seen everything."""
+        """The places whose output the summary reads: the graph tokens and the last activity."""
         last = prefix.shape[along] - 1
         return torch.cat([prefix.narrow(along, 0, self.graph_tokens), prefix.narrow(along, last, 1)], dim=along)
 
 
 def _positions(config: ModelConfig, places: int) -> Tensor:
-    """(places, w): learned; zeros that stay zeros where positions are switched off."""
-    return nn.Parameter(torch.randn(places, config.width) * (0.02 * config.positions), requires_grad=config.positions)
+    """(places, w): learned; constant zeros where positions are switched off."""
+    start = torch.randn(places, config.width) * (_POSITION * config.positions)
+    return nn.Parameter(start, requires_grad=config.positions)

@@ -1,1 +1,1 @@
-"""Training, the model artifact, prediction and embedding: torch, numpy, pyarrow and safetensors only."""
+"""Training, the model artifact, prediction and embedding; needs torch, numpy, pyarrow and safetensors only."""

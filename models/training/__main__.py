@@ -1,4 +1,4 @@
-"""``python -m models.training --graph FOLDER --out FOLDER``: fit one model, with ``torchrun`` on several devices."""
+"""``python -m models.training --graph FOLDER --out FOLDER``: fit one model, under ``torchrun`` on several devices."""
 
 import sys
 from argparse import ArgumentParser
@@ -23,47 +23,45 @@ Config = TypeVar("Config", ModelConfig, TrainingConfig)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0, or 1 after an error that says what to do."""
+    """Run the command; returns 0, or 1 after printing an error that says what to do."""
     parser = ArgumentParser(
         prog="python -m models.training",
         description="Fit a model on a stored graph. On N devices: torchrun --nproc-per-node N -m models.training ...",
     )
     parser.add_argument("--graph", type=Path, required=True, help="folder of the graph")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model artifact; replaced if it is there")
-    parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: as it is")
-    parser.add_argument("--training", default="{}", help="TrainingConfig, likewise")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model artifact; replaced if it exists")
+    parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: all defaults")
+    parser.add_argument("--training", default="{}", help="TrainingConfig: a JSON file, or JSON itself")
     parser.add_argument("--checkpoint", type=Path, help="folder of the progress; default: `checkpoint` beside --out")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where there is one")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA if available")
     chosen = parser.parse_args(arguments)
     try:
         model, training = read(chosen.model, ModelConfig), read(chosen.training, TrainingConfig)
         for key, expected, wrong in out_of_bounds(model, training):
             raise ConfigError(f"{key}: expected {expected}; found {wrong}")
         with process_group(chosen.device) as device:
-            together = ranks()
+            leads, processes = ranks().leads, ranks().size
             graph = TemporalGraph.load(chosen.graph)
-            if together.leads:
-                print(f"{together.size} process(es) on {device.type}, {len(graph.seeds):,} seeds", flush=True)
-            found = fit(
-                graph, model, training, chosen.out, device, _print if together.leads else None, chosen.checkpoint
-            )
+            if leads:
+                print(f"{processes} process(es) on {device.type}, {len(graph.seeds):,} seeds", flush=True)
+            found = fit(graph, model, training, chosen.out, device, _print if leads else None, chosen.checkpoint)
     except (TrainingError, ConfigError, GraphError) as error:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:
-        said = system_error(error)
-        if said is None:
+        message = system_error(error)
+        if message is None:
             raise
-        print(said, file=sys.stderr)
+        print(message, file=sys.stderr)
         return 1
-    if together.leads:
+    if leads:
         print(f"{found['epochs']} epochs in {found['seconds']:.0f} s: {chosen.out}")
         print("Next: models.training.predict scores seeds with it, models.training.embed writes its vectors")
     return 0
 
 
 def read(text: str, kind: type[Config]) -> Config:
-    """A configuration from a JSON file or from JSON itself. Raises ConfigError."""
+    """A configuration from a JSON file or from JSON itself. Raises ConfigError for other text and unknown keys."""
     try:
         document = read_json(text if text.lstrip().startswith("{") else document_text(Path(text), "JSON"))
     except ValueError as error:

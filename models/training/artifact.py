@@ -1,4 +1,4 @@
-"""The model artifact: a folder of safetensors and JSON with a digest for every file. No pickle anywhere."""
+"""The model artifact: a folder of safetensors and JSON files with a digest of each. No pickle."""
 
 import json
 from collections.abc import Mapping
@@ -28,33 +28,33 @@ _FILES = ("model.safetensors", "model.json", "calibration.json", "training.json"
 
 @dataclass
 class Model:
-    """A trained model with everything that it needs beside the graph."""
+    """A trained model with all that it needs beside a graph."""
 
     ranker: Ranker
     encoding: Encoding
     schema: GraphSchema
     calibration: Calibration
     training: dict[str, Any]
-    """What it was trained on and how: config, windows, epochs, validation AUC by epoch."""
+    """How it was trained: config, windows, epochs, validation AUC by epoch."""
 
     @property
     def tasks(self) -> list[str]:
-        """The tasks, in the order of the logits' columns."""
+        """The tasks' names, in the order of the logits' columns."""
         return [task.name for task in self.schema.seeds.tasks]
 
     @property
     def limit(self) -> int | None:
-        """The largest fan-out it was selected with, and so the one it scores and embeds with; None = the schema's."""
+        """The largest fan-out of its best epoch, with which it also scores and embeds; None = the schema's."""
         return self.training.get("limit")
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.ranker.parameters()).device
 
 
 def save_model(model: Model, folder: Path) -> Path:
-    """Write the artifact folder, wholly or not at all; one that stands there is replaced."""
+    """Write the artifact folder atomically, replacing an older one; returns ``folder``."""
     weights = {name: value.detach().cpu().contiguous() for name, value in model.ranker.state_dict().items()}
     with replaced_folder(folder) as new:
         (new / "model.safetensors").write_bytes(safetensors.torch.save(weights))
@@ -74,9 +74,10 @@ def save_model(model: Model, folder: Path) -> Path:
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
-    """Read and verify an artifact folder; the model is in evaluation mode. Raises ArtifactError.
+    """Read and verify an artifact folder; the model is in evaluation mode.
 
-    Every file is read once: what is verified is what is parsed.
+    Every file is read once: the bytes that are verified are the bytes that are parsed. Raises ArtifactError if a file
+    is missing, changed or of another format.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
@@ -89,9 +90,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
 
 
 def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device | str = "cpu") -> Model:
-    """The model in an artifact's files that were read already, verified here; ``folder`` is where they were, for
-    errors. Raises ArtifactError.
-    """
+    """Verify and parse the content of an artifact's files; ``folder`` is named in errors. Raises ArtifactError."""
     files = _verified(contents, folder)
     document = json.loads(files["model.json"])
     config = ModelConfig(**document["config"])
@@ -112,7 +111,7 @@ def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device |
 
 
 def _verified(contents: Mapping[str, bytes], folder: Path) -> dict[str, bytes]:
-    """The content of every file that a model is made of, checked against the manifest."""
+    """The content of every file of a model, checked against the manifest's digests."""
     manifest = folder / MANIFEST
     try:
         document = json_object(contents[MANIFEST], manifest)

@@ -1,4 +1,4 @@
-"""From rows of seeds to what the model takes: trees, activities, the impression's features, labels."""
+"""Batches: from rows of seeds to the model's inputs (trees, activities, impression features) and labels."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -10,39 +10,40 @@ from models.graph.sample import Sampler
 from models.graph.tree import Activities, Tree
 from models.nn.clock import local_clock
 from models.nn.encoded import EncodedGraph
+from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
+from models.time_units import SECOND
 from models.training.config import TrainedState
 from models.training.slices import Slices
 
-State = Literal["as_of", "frozen"]
+MemberState = Literal["as_of", "frozen"]
 FRESH, STALE, FROZEN = range(3)
-"""How a seed sees its member: as of itself; tokens and activities as of ``frozen_time``, counters as of itself; all as
-of ``frozen_time``."""
-_SECOND = 1_000_000
+"""The member state of a seed. FRESH: as of the seed. STALE: tokens and activities as of ``frozen_time``, counters as of
+the seed. FROZEN: all as of ``frozen_time``."""
 
 
 @dataclass
 class Batch:
-    """A batch of B seeds, one candidate each, with S member states: one per slice of seeds."""
+    """A batch of B seeds, one candidate each, with S member states, one per slice of seeds."""
 
     member: Tree
     """S trees, as of ``member_time``."""
     item: Tree
-    """As of the seeds' own time, less ``lag``."""
+    """B trees, as of the seeds' times less ``lag``."""
     activities: Activities
-    """S times the member's last activities, as of ``member_time``."""
+    """The last N activities of S members, as of ``member_time``."""
     member_time: Tensor
-    """(S,) int64: as of when the member's side is read."""
+    """(S,) int64: the time as of which the member side is read."""
     slice: Tensor | None
-    """(B,) int64: the member state of each seed; None where every seed has its own, S = B."""
+    """(B,) int64: row of each seed's member state; None where every seed has its own, S = B."""
     age: Tensor
     """(B, N) float32 seconds from each activity to the SEED's time; 0 where masked."""
     numbers: Tensor
     """(B, 1, F) float32: the impressions' features as ``Encoding`` gives them."""
     categories: Tensor
-    """(B, 1, K) int64."""
+    """(B, 1, K) int64 category codes."""
     surface: Tensor
-    """(B,) int64; -1 where the model does not know it."""
+    """(B,) int64; -1 = unknown to the model."""
     hour: Tensor
     """(B,) int64 local hour, 0 to 23."""
     weekday: Tensor
@@ -50,7 +51,7 @@ class Batch:
     state_age: Tensor
     """(B,) float32 seconds from the seed's ``member_time`` to its own time."""
     labels: Tensor
-    """(B, T) float32; NaN where masked."""
+    """(B, T) float32; NaN where undefined."""
 
 
 class Batches:
@@ -64,32 +65,33 @@ class Batches:
         seed: int = 0,
         hops: int | None = None,
     ) -> None:
-        """``activities``: N, how many of the member's last activities a batch holds, 0 or more; ``limit``: the largest
-        fan-out, ``hops``: how far trees reach, None = as the schema says; ``seed``: of the sampler's random
-        strategies."""
+        """``activities``: N, the number of a member's last activities in a batch, 0 or more; ``limit``: the largest
+        fan-out; ``seed``: of the sampler's random strategies; ``hops``: depth of trees. None = as in the schema.
+        """
         self.encoded, self.activities = encoded, activities
         self.sampler = Sampler(encoded.graph, hops=hops, limit=limit, seed=seed)
 
-    def make(self, slices: Slices, seen: Tensor | State = "as_of", lag: int = 0, draw: int = 0) -> Batch:
-        """The batch of the seeds of S ``slices``, each with one state of its member as of the slice's earliest seed.
+    def make(self, slices: Slices, member_states: Tensor | MemberState = "as_of", lag: int = 0, draw: int = 0) -> Batch:
+        """The batch of the seeds of S ``slices``; a slice shares one member state, as of its earliest seed.
 
-        ``seen``: (S,) int64 out of FRESH, STALE and FROZEN, or one word for all: as_of = FRESH, frozen = FROZEN.
-        ``lag``: microseconds, 0 or more, by which tokens and activities of BOTH sides are older still, as where they
-        were pushed that long ago. ``draw``: another one, another answer of the sampler's random strategies.
+        ``member_states``: (S,) int64 out of FRESH, STALE and FROZEN, or one for all: as_of = FRESH, frozen = FROZEN.
+        ``lag``: microseconds, 0 or more, by which tokens and activities of BOTH sides are older, as if pushed that long
+        ago. ``draw``: number of the draw of the sampler's random strategies.
         """
         graph, seeds = self.encoded.graph, self.encoded.graph.seeds
         rows, first = slices.rows, slices.first
         of = slices.of if len(first) < len(rows) else None
         time, item = seeds.time[rows], seeds.item[rows]
-        if isinstance(seen, str):
-            seen = torch.full_like(first, FROZEN if seen == "frozen" else FRESH)
-        member_time = torch.where(seen == FRESH, seeds.time[first], seeds.frozen_time[first]) - lag
-        frozen = _spread(seen == FROZEN, of).unsqueeze(1)
+        if isinstance(member_states, str):
+            member_states = torch.full_like(first, FROZEN if member_states == "frozen" else FRESH)
+        member_time = torch.where(member_states == FRESH, seeds.time[first], seeds.frozen_time[first]) - lag
+        frozen = _spread(member_states == FROZEN, of).unsqueeze(1)
         schema, member = graph.schema.seeds, seeds.member[first]
         activities = last_activities(self.sampler, member, member_time, self.activities)
         aged = replace(activities, time=_spread(activities.time, of), mask=_spread(activities.mask, of))
-        numbers = _where(frozen, self.encoded.frozen_numbers, self.encoded.impression_numbers, rows)
-        categories = _where(frozen, self.encoded.frozen_categories, self.encoded.impression_categories, rows)
+        encoded = self.encoded
+        numbers = torch.where(frozen, encoded.frozen_numbers[rows], encoded.impression_numbers[rows])
+        categories = torch.where(frozen, encoded.frozen_categories[rows], encoded.impression_categories[rows])
         hour, weekday = local_clock(time, schema.timezone_offset)
         return Batch(
             member=self.sampler.tree(schema.member, member, member_time, draw),
@@ -100,16 +102,16 @@ class Batches:
             age=activity_age(aged, time),
             numbers=numbers.unsqueeze(1),
             categories=categories.unsqueeze(1),
-            surface=self.encoded.surface[rows],
+            surface=encoded.surface[rows],
             hour=hour,
             weekday=weekday,
-            state_age=(time - _spread(member_time, of)).float() / _SECOND,
+            state_age=(time - _spread(member_time, of)).float() / SECOND,
             labels=seeds.labels[rows],
         )
 
 
 def last_activities(sampler: Sampler, member: Tensor, time: Tensor, count: int) -> Activities:
-    """The last ``count`` activities of ``member`` (batch,) strictly before ``time`` (batch,); 0 = none."""
+    """The last ``count`` activities of ``member`` (batch,) strictly before ``time`` (batch,), int64; 0 = no columns."""
     if count:
         return sampler.activities(member, time, count)
     none = time.new_zeros(len(time), 0)
@@ -118,13 +120,13 @@ def last_activities(sampler: Sampler, member: Tensor, time: Tensor, count: int) 
 
 def activity_age(activities: Activities, time: Tensor) -> Tensor:
     """(batch, N) float32 seconds from each activity to ``time`` (batch,); 0 where masked."""
-    return (time.unsqueeze(1) - activities.time).float() / _SECOND * activities.mask
+    return (time.unsqueeze(1) - activities.time).float() / SECOND * activities.mask
 
 
-def random_state(
+def draw_member_states(
     count: int, state: TrainedState, device: torch.device, generator: torch.Generator | None = None
 ) -> Tensor:
-    """(count,) int64: how each slice of a training batch sees its member; ``TrainingConfig.state`` says the shares."""
+    """(count,) int64 out of FRESH, STALE and FROZEN, one per slice, in the shares of ``TrainingConfig.state``."""
     if state != "mixed":
         return torch.full((count,), FROZEN if state == "frozen" else FRESH, device=device)
     chance = torch.rand(count, device=device, generator=generator)
@@ -133,7 +135,7 @@ def random_state(
 
 @dataclass
 class Tokens:
-    """What the encoders make of a batch, one row per seed."""
+    """The encoders' output for a batch, one row per seed."""
 
     member: Tensor
     """(B, H, w)."""
@@ -146,7 +148,7 @@ class Tokens:
 
 
 def encode(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | None = None) -> Tokens:
-    """The tokens of a batch."""
+    """The tokens of a batch; ``table``: ``Ranker.input_table``, (states, w)."""
     activities = ranker.activity_tokens(encoded, batch.activities, batch.member_time, table)
     return Tokens(
         member=_spread(ranker.member_tokens(encoded, batch.member, table), batch.slice),
@@ -158,31 +160,28 @@ def encode(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | 
 
 def decode(ranker: Ranker, batch: Batch, tokens: Tokens) -> Tensor:
     """Logits (B, T) of a batch, from its tokens."""
-    return ranker.decode(
-        tokens.member,
-        tokens.activities,
-        batch.age,
-        tokens.mask,
-        tokens.item.unsqueeze(1),
-        batch.numbers,
-        batch.categories,
-        batch.surface,
-        batch.hour,
-        batch.weekday,
-        batch.state_age,
-    ).squeeze(1)
+    inputs = DecoderInputs(
+        member_tokens=tokens.member,
+        activity_tokens=tokens.activities,
+        activity_age=batch.age,
+        activity_mask=tokens.mask,
+        item_tokens=tokens.item.unsqueeze(1),
+        numbers=batch.numbers,
+        categories=batch.categories,
+        surface=batch.surface,
+        hour=batch.hour,
+        weekday=batch.weekday,
+        state_age=batch.state_age,
+    )
+    logits: Tensor = ranker(inputs)
+    return logits.squeeze(1)
 
 
 def score(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | None = None) -> Tensor:
-    """Logits (B, T) of a batch, encoder and decoder in one go."""
+    """Logits (B, T) of a batch, by encoder and decoder; ``table``: ``Ranker.input_table``, (states, w)."""
     return decode(ranker, batch, encode(ranker, encoded, batch, table))
 
 
 def _spread(states: Tensor, slice_of: Tensor | None) -> Tensor:
     """(S, ...) member states -> (B, ...), one per seed."""
     return states if slice_of is None else states[slice_of]
-
-
-def _where(frozen: Tensor, held_back: Tensor, fresh: Tensor, rows: Tensor) -> Tensor:
-    """(B, columns): the frozen rows' values, (B, 1) bool, out of ``held_back``, the others' out of ``fresh``."""
-    return torch.where(frozen, held_back[rows], fresh[rows])

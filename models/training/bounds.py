@@ -1,4 +1,4 @@
-"""What the keys of ``TrainingConfig`` may be, and the check of a whole configuration."""
+"""Bounds of the keys of ``TrainingConfig``, and the check of a whole configuration."""
 
 from collections.abc import Iterator
 from typing import get_args
@@ -33,6 +33,6 @@ TRAINING: dict[str, Bound] = {
 
 
 def out_of_bounds(model: ModelConfig, training: TrainingConfig) -> Iterator[tuple[str, str, str]]:
-    """Every key that cannot be used: (key, expected, found)."""
+    """Yield (key, expected, found) for every invalid key of the two configurations."""
     yield from broken_in_model(model)
     yield from broken("training", training, TRAINING)

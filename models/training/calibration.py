@@ -1,8 +1,8 @@
 """Platt scaling: probability = sigmoid(scale * logit + shift), one pair per task (Platt 1999).
 
-Two numbers, and no more: networks that were trained on log loss are off by a scale and a shift above all (Guo et al.
-2017), ranking stays as it is, and a validation window is small. Of a model that needs no calibration, fitted on 27,000
-simulated rows, they move probabilities by .003 on average; isotonic regression moves them by .007.
+Two numbers suffice: networks trained on log loss are mostly off by a scale and a shift (Guo et al. 2017), the ranking
+stays as it is, and a validation window is small. Fitted on 27,000 simulated rows of a calibrated model, they move
+probabilities by .003 on average; isotonic regression moves them by .007.
 """
 
 from dataclasses import asdict, dataclass
@@ -16,28 +16,28 @@ _SMALLEST_SCALE = 1e-3
 
 @dataclass(frozen=True)
 class Platt:
-    """One task's calibration. ``scale`` is above 0, so that it never changes an order."""
+    """One task's calibration. ``scale`` is above 0, so it never changes a ranking."""
 
     scale: float = 1.0
     shift: float = 0.0
 
     def apply(self, logits: np.ndarray) -> np.ndarray:
-        """Probabilities of logits, any shape, float64."""
+        """Logits of any shape -> probabilities of the same shape, float64."""
         return 1 / (1 + np.exp(-np.clip(self.scale * logits.astype(np.float64) + self.shift, -60, 60)))
 
 
 def fit_platt(logits: np.ndarray, labels: np.ndarray) -> Platt:
-    """Fit on rows (n,) by Newton's method; NaN labels are left out. With one class only, nothing is changed."""
+    """Fit on ``logits`` and ``labels`` (n,), NaN = undefined, by Newton's method; the identity for one class."""
     defined = ~np.isnan(labels)
     x, y = logits[defined].astype(np.float64), labels[defined].astype(np.float64)
     positive, negative = float(y.sum()), float((1 - y).sum())
     if not positive or not negative:
         return Platt()
-    # Platt's targets: a little inside 0 and 1, so that separable rows do not send the scale to infinity.
+    # Platt's targets: a little inside 0 and 1, so that the scale stays finite on separable rows.
     target = np.where(y > 0, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    centre, spread = float(x.mean()), float(x.std()) or 1.0
-    design = np.stack([(x - centre) / spread, np.ones_like(x)], axis=1)
-    weights = np.array([0.0, np.log(positive / negative)])  # from "the logits say nothing": there Newton is safe
+    center, spread = float(x.mean()), float(x.std()) or 1.0
+    design = np.stack([(x - center) / spread, np.ones_like(x)], axis=1)
+    weights = np.array([0.0, np.log(positive / negative)])  # start without the logits, where Newton's method is safe
     loss = _loss(design @ weights, target)
     for _ in range(_STEPS):
         chance = Platt().apply(design @ weights)
@@ -49,8 +49,8 @@ def fit_platt(logits: np.ndarray, labels: np.ndarray) -> Platt:
         weights, loss = weights - step, min(loss, found)
         if np.abs(step).max() < 1e-10:
             break
-    weights = np.array([weights[0] / spread, weights[1] - weights[0] * centre / spread])
-    if weights[0] < _SMALLEST_SCALE:  # the logits say nothing: keep their order, give everyone about the base rate
+    weights = np.array([weights[0] / spread, weights[1] - weights[0] * center / spread])
+    if weights[0] < _SMALLEST_SCALE:  # uninformative logits: keep their order, at about the base rate
         return Platt(_SMALLEST_SCALE, float(np.log(positive / negative) - _SMALLEST_SCALE * x.mean()))
     return Platt(float(weights[0]), float(weights[1]))
 
@@ -62,18 +62,18 @@ def _loss(logits: np.ndarray, target: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """One Platt pair per task, by the task's name, in the order of the logits' columns."""
+    """A ``Platt`` per task, by the task's name, in the order of the logits' columns."""
 
     tasks: dict[str, Platt]
 
     @classmethod
     def none(cls, tasks: list[str]) -> "Calibration":
-        """A calibration that changes nothing."""
+        """The identity."""
         return cls({task: Platt() for task in tasks})
 
     @classmethod
     def fit(cls, tasks: list[str], logits: np.ndarray, labels: np.ndarray) -> "Calibration":
-        """Fit every task on ``logits`` and ``labels`` (n, tasks)."""
+        """Fit every task on ``logits`` and ``labels`` (n, tasks), NaN = undefined."""
         return cls({task: fit_platt(logits[:, place], labels[:, place]) for place, task in enumerate(tasks)})
 
     def apply(self, logits: np.ndarray) -> np.ndarray:
@@ -82,7 +82,7 @@ class Calibration:
         return np.stack(columns, axis=-1)
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON document; a list, since the order of the tasks is that of the logits."""
+        """As a JSON document; the tasks are a list, since their order is that of the logits."""
         return {"method": "platt", "tasks": [{"task": task, **asdict(platt)} for task, platt in self.tasks.items()]}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Checkpoints: one complete folder per epoch, from which training goes on to the same result as without a break."""
+"""Checkpoints: one complete folder per epoch, from which training continues to the same result as without a break."""
 
 import json
 import shutil
@@ -19,23 +19,23 @@ from models.training.schedule import NeighbourSchedule
 
 @dataclass
 class Progress:
-    """Where training stands after an epoch. Orders and dropout are seeded per epoch: no random state is kept."""
+    """Progress of a training after an epoch. Order and dropout are seeded per epoch, so no random state is stored."""
 
     epoch: int = 0
-    """Epochs done."""
+    """Completed epochs."""
     best_epoch: int = 0
     """The epoch (from 1) with the best validation AUC; 0 before the first."""
     best_auc: float = float("-inf")
     history: list[dict[str, float]] = field(default_factory=list)
     """One entry per epoch: loss and validation metrics."""
     limits: list[int | None] = field(default_factory=list)
-    """The largest fan-out of each epoch; None = as the schema says."""
+    """The largest fan-out of each epoch; None = as in the schema."""
     neighbours: NeighbourSchedule | None = None
-    """Where the adaptive schedule stands; None = there is none."""
+    """The adaptive schedule's current value; None = no such schedule."""
 
     @property
     def waited(self) -> int:
-        """Epochs since the last good one: the best, or one after which trees grew."""
+        """Epochs since the best one, or since the last one after which trees grew, whichever is later."""
         grew = [epoch for epoch in range(1, len(self.limits)) if self.limits[epoch] != self.limits[epoch - 1]]
         if self.neighbours and self.limits and self.neighbours.limit != self.limits[-1]:
             grew.append(self.epoch)
@@ -46,7 +46,7 @@ class Checkpoints:
     """The checkpoints of one run, in one folder."""
 
     def __init__(self, folder: Path, run: str) -> None:
-        """``run``: what the run is (a digest of graph and configuration); another run's checkpoints are not its own."""
+        """``run``: digest of graph and configuration; checkpoints of other runs are ignored."""
         self.folder, self.run = folder, run
 
     def save(
@@ -54,7 +54,7 @@ class Checkpoints:
         progress: Progress,
         ranker: nn.Module,
         average: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer,
         best: dict[str, Tensor],
     ) -> None:
         """Write the epoch's folder, then remove the older ones."""
@@ -63,18 +63,18 @@ class Checkpoints:
             safetensors.torch.save_file(_flat(ranker.state_dict()), new / "weights.safetensors")
             safetensors.torch.save_file(_flat(average.state_dict()), new / "average.safetensors")
             safetensors.torch.save_file(_flat(best), new / "best.safetensors")
-            safetensors.torch.save_file(_optimiser_tensors(optimiser), new / "optimiser.safetensors")
+            safetensors.torch.save_file(_optimizer_tensors(optimizer), new / "optimiser.safetensors")
             write_json(new / "progress.json", {"run": self.run, **asdict(progress)})
         for old in self._folders():
             if old != target:
                 shutil.rmtree(old)
 
     def load(
-        self, ranker: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
+        self, ranker: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
     ) -> tuple[Progress, dict[str, Tensor]] | None:
-        """Bring model, average and optimiser to the last checkpoint; answer how far it had come and the best weights.
+        """Load model, average and optimizer from the last checkpoint; returns its progress and best weights.
 
-        None where there is no checkpoint, or only those of another run. Raises CheckpointError where it is damaged.
+        None if there is no checkpoint of this run. Raises CheckpointError if it is damaged.
         """
         folders = self._folders()
         if not folders:
@@ -86,7 +86,7 @@ class Checkpoints:
                 return None
             ranker.load_state_dict(safetensors.torch.load_file(last / "weights.safetensors"))
             average.load_state_dict(safetensors.torch.load_file(last / "average.safetensors"))
-            _restore(optimiser, safetensors.torch.load_file(last / "optimiser.safetensors"))
+            _restore(optimizer, safetensors.torch.load_file(last / "optimiser.safetensors"))
             schedule = document.pop("neighbours")
             progress = Progress(**document, neighbours=NeighbourSchedule(**schedule) if schedule else None)
             return progress, safetensors.torch.load_file(last / "best.safetensors")
@@ -94,7 +94,7 @@ class Checkpoints:
             raise CheckpointError(f"{last}: expected a whole checkpoint; found {error}: delete it") from error
 
     def clear(self) -> None:
-        """Remove them all."""
+        """Remove all checkpoints."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _folders(self) -> list[Path]:
@@ -102,18 +102,18 @@ class Checkpoints:
 
 
 def _flat(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous copies on the CPU, as safetensors wants them."""
+    """Contiguous copies on the CPU, which safetensors requires."""
     return {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
 
 
-def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = optimiser.state_dict()["state"]
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
     return _flat({f"{place}.{name}": value for place, entry in state.items() for name, value in entry.items()})
 
 
-def _restore(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def _restore(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         place, name = key.split(".", 1)
         state.setdefault(int(place), {})[name] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

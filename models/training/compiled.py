@@ -1,4 +1,4 @@
-"""torch.compile for training: the ranker's decoder, the part that is arithmetic on tensors and nothing else."""
+"""``torch.compile`` of the ranker's decoder, the part that is tensor arithmetic alone."""
 
 import os
 import shutil
@@ -12,8 +12,8 @@ from models.training.errors import CompilerError
 def compile_ranker(ranker: Ranker, device: torch.device) -> None:
     """Compile the decoder in place, for batches of any size; weights and their names stay as they are.
 
-    The encoders stay as they are: they choose rows by value and walk trees of many shapes, so that compiling them broke
-    into pieces that were compiled again and again. Raises CompilerError.
+    The encoders are not compiled: they choose rows by value and traverse trees of many shapes, which breaks the graph
+    into pieces that are compiled again and again. Raises CompilerError if a CPU has no C++ compiler.
     """
     compiler = os.environ.get("CXX", "g++")
     if device.type == "cpu" and shutil.which(compiler) is None:
@@ -21,4 +21,4 @@ def compile_ranker(ranker: Ranker, device: torch.device) -> None:
             f"training.compile: expected a C++ compiler; found no {compiler!r} on the PATH: install g++, set CXX, or "
             "set compile to false"
         )
-    ranker.decode = torch.compile(ranker.decode, dynamic=True)  # type: ignore[method-assign]
+    ranker.forward = torch.compile(ranker.forward, dynamic=True)  # type: ignore[method-assign]

@@ -1,13 +1,13 @@
-"""Data parallel training: N processes with the whole graph each, one part of every step's seeds each.
+"""Data parallel training: N processes, each with the whole graph and one part of every step's seeds.
 
-``torchrun --nproc-per-node N -m models.training ...`` starts them; gloo joins CPUs, NCCL joins GPUs. All processes draw
-the same order of seeds and so the same global batches; each loss is divided by what the GLOBAL batch holds, so the
-sum of the processes' gradients is the gradient of one process with the whole batch. It travels once per step, as one
-flat tensor; weights then stay equal by themselves.
+``torchrun --nproc-per-node N -m models.training ...`` starts them, with gloo on CPUs and NCCL on GPUs. All processes
+draw the same order of seeds, hence the same global batches. Each loss is divided by the GLOBAL batch's number of
+labels, so the sum of the processes' gradients is the gradient of one process with the whole batch. It is exchanged
+once per step as one flat tensor, after which the weights are equal without further synchronization.
 
-Process 0 alone validates and writes; the others wait for it, ``WAIT`` at most. A process that dies ends the training:
-its peers' next exchange fails (gloo sees the closed connection, NCCL's watchdog aborts after ``WAIT``), and torchrun
-stops them as soon as it sees the death. Checkpoints and the artifact lie in folders that all processes must see.
+Process 0 alone validates and writes; the others wait for it, ``WAIT`` at most. If a process dies, training ends: its
+peers' next exchange fails (gloo sees the closed connection, NCCL's watchdog aborts after ``WAIT``), and torchrun stops
+them once it notices. Checkpoints and the artifact are in folders that all processes must see.
 """
 
 import os
@@ -23,12 +23,12 @@ from torch.nn import Parameter
 from models.training.errors import ProcessError
 
 WAIT = timedelta(minutes=30)
-"""How long a process waits for another one at most: longer than process 0 takes to validate."""
+"""Maximum wait for another process: longer than process 0 takes to validate."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those of one training; alone by default."""
+    """This process among those of one training; by default the only one."""
 
     rank: int = 0
     size: int = 1
@@ -39,9 +39,9 @@ class Ranks:
         return self.rank == 0
 
     def sum_gradients(self, parameters: Sequence[Parameter], loss: Tensor) -> Tensor:
-        """Make every ``grad`` the sum over all processes, in one exchange; answer the sum of the losses ().
+        """Set every ``grad`` to the sum over all processes, in one exchange; returns the sum of the losses ().
 
-        A parameter that no process's seeds reached keeps None: the optimiser leaves it alone, as with one process.
+        A parameter without a gradient in every process keeps None: the optimizer skips it, as with one process.
         """
         if self.size == 1:
             return loss
@@ -50,12 +50,12 @@ class Ranks:
         flat = torch.cat([*(gradient.flatten() for gradient in gradients), reached, loss.view(1)])
         distributed.all_reduce(flat)
         *parts, reached, loss = flat.split([*(p.numel() for p in parameters), len(parameters), 1])
-        for parameter, part, met in zip(parameters, parts, (reached > 0).tolist(), strict=True):
-            parameter.grad = part.view_as(parameter) if met else None
+        for parameter, part, used in zip(parameters, parts, (reached > 0).tolist(), strict=True):
+            parameter.grad = part.view_as(parameter) if used else None
         return loss.squeeze(0)
 
     def share(self, values: dict[str, float], device: torch.device) -> dict[str, float]:
-        """Process 0's values, in every process; the keys are the same in all."""
+        """Process 0's values, in every process; all have the same keys."""
         if self.size == 1:
             return values
         numbers = torch.tensor(list(values.values()), dtype=torch.float64, device=device)
@@ -63,7 +63,7 @@ class Ranks:
         return dict(zip(values, numbers.tolist(), strict=True))
 
     def agree(self, what: str, value: float, device: torch.device) -> None:
-        """Until all processes are here, with one value. Raises ProcessError in those that found another one."""
+        """Wait for all processes and compare their values. Raises ProcessError where one differs from process 0's."""
         first = self.share({what: float(value)}, device)[what]
         if first != value:
             raise ProcessError(
@@ -73,13 +73,13 @@ class Ranks:
         self.wait()
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
         if self.size > 1:
             distributed.barrier()
 
 
 def ranks() -> Ranks:
-    """Where this process stands; alone outside of ``process_group``."""
+    """This process's rank; the only one outside ``process_group``."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return Ranks()
     return Ranks(distributed.get_rank(), distributed.get_world_size())
@@ -87,9 +87,9 @@ def ranks() -> Ranks:
 
 @contextmanager
 def process_group(device: str | None = None, wait: timedelta = WAIT) -> Iterator[torch.device]:
-    """Join the processes that torchrun started (none without torchrun); the device of this one.
+    """Join the processes that torchrun started, if any; yields this process's device.
 
-    ``device`` (cpu or cuda) None = CUDA where there is one; with torchrun each process takes one GPU of its host.
+    ``device`` (cpu or cuda) None = CUDA if available; under torchrun each process takes one GPU of its host.
     """
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if "WORLD_SIZE" not in os.environ:

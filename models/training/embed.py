@@ -1,10 +1,8 @@
-"""Embedding: the tokens of every member and every item as of a moment, as the online store holds them."""
+"""Embedding: the tokens of every member and item as of a time, in the form of the online store."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import torch
@@ -14,23 +12,24 @@ from models.files import replaced_folder, sha256_of_file
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
+from models.time_units import moment
 from models.training.artifact import Model
 from models.training.batches import last_activities
 from models.training.files import write_json
-from models.training.names import activity_names, newest_neighbours, place_names
+from models.training.names import activity_names, lists_of, newest_neighbours, place_names
 
 _BATCH = 2048
 
 
 @torch.inference_mode()
 def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path, creation: str | None = None) -> dict[str, Any]:
-    """Write the vectors folder (docs/architecture.md): state strictly before ``as_of``, microseconds UTC.
+    """Write the vectors folder (docs/architecture.md): everything strictly before ``as_of``, microseconds UTC.
 
     ``member.parquet``: key, member_tokens (H * width), activity_tokens (N * width), activity_times (N; oldest first, 0
     = no activity), activity_edges and activity_keys (N; "" = no activity), as_of; empty lists where the ranker reads no
-    activities. ``item.parquet``: key, item_tokens (H * width), item_creator (its last neighbour along the edge type
-    ``creation``), item_neighbours (JSON: the keys at the places of its overlap), as_of. Answer: the manifest written
-    beside.
+    activities. ``item.parquet``: key, item_tokens (H * width), item_creator (its last neighbor along the edge type
+    ``creation``), item_neighbours (JSON: the keys at the places of its overlap), as_of. Returns the manifest, which is
+    written beside them.
     """
     graph = graph.to(model.device)
     encoded = encode_graph(model.encoding, model.schema, graph)
@@ -98,13 +97,11 @@ def _gather(columns: dict[str, list[pa.Array]], **parts: pa.Array) -> None:
 
 
 def _lists(values: Tensor) -> pa.ListArray:
-    """(nodes, ...) as one flat list a node."""
+    """(nodes, ...) as one flat list per node."""
     flat = values.flatten(1).cpu().numpy()
-    offsets = np.arange(len(flat) + 1, dtype=np.int32) * flat.shape[1]
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat.ravel()))
+    return lists_of(pa.array(flat.ravel()), *flat.shape)
 
 
 def _table(keys: pa.Array, columns: dict[str, pa.Array], as_of: int) -> pa.Table:
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=as_of)
-    moments = pa.array([moment] * len(keys), type=pa.timestamp("us", tz="UTC"))
+    moments = pa.array([moment(as_of)] * len(keys), type=pa.timestamp("us", tz="UTC"))
     return pa.table({"key": keys, **columns, "as_of": moments})

@@ -1,16 +1,16 @@
-"""Errors of training and of what it leaves behind."""
+"""Errors of training and of model artifacts."""
 
 
 class TrainingError(ValueError):
-    """Base of the errors of training; the message says the thing, what was expected, what was found and what to do."""
+    """Base of the errors of training; messages name the thing, the expectation, what was found and what to do."""
 
 
 class NoSeedsError(TrainingError):
-    """Raised when the windows to train on hold no seed with a label."""
+    """Raised when the windows to train on have no seed with a label."""
 
 
 class NoHistoryError(TrainingError):
-    """Raised when training is to begin with the history and the graph holds none to learn from."""
+    """Raised when pre-training is configured and the graph has no history to learn from."""
 
 
 class DivergedError(TrainingError):
@@ -18,16 +18,16 @@ class DivergedError(TrainingError):
 
 
 class CompilerError(TrainingError):
-    """Raised when training is to be compiled and there is no compiler."""
+    """Raised when compilation is configured and there is no compiler."""
 
 
 class ProcessError(TrainingError):
-    """Raised when the processes of one training do not stand at the same place."""
+    """Raised when the processes of one training do not agree on its progress."""
 
 
 class CheckpointError(TrainingError):
-    """Raised when a checkpoint of this very run is there but cannot be read."""
+    """Raised when a checkpoint of this run exists but cannot be read."""
 
 
 class ArtifactError(TrainingError):
-    """Raised when a model's folder is missing, incomplete, damaged or of another format; the message says which."""
+    """Raised when a model's folder is missing, incomplete, damaged or of another format."""

@@ -1,4 +1,4 @@
-"""The whole fit: length and calibration from a model of the train window alone, then one on train and validate."""
+"""The whole fit: a model on the train window sets epochs and calibration, then one on train and validate."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from models.training.artifact import load_model, save_model
 from models.training.config import TrainingConfig
 from models.training.distributed import ranks
 from models.training.errors import ArtifactError
-from models.training.train import Log, fingerprint, train
+from models.training.train import Log, Scope, fingerprint, train
 
 
 def fit(
@@ -26,40 +26,32 @@ def fit(
     log: Log | None = None,
     checkpoint: Path | None = None,
 ) -> dict[str, Any]:
-    """Write the model artifact ``folder`` and answer a summary: epochs, seconds, validation AUC by task and epoch.
+    """Write the model artifact ``folder``; returns a summary: epochs, seconds, validation AUC by task and epoch.
 
-    ``checkpoint`` (None = ``checkpoint`` beside ``folder``) keeps both halves' progress: an interrupted fit goes on.
-    Inside of ``process_group`` every process calls it. Raises what ``train`` raises.
+    ``checkpoint`` (None = ``checkpoint`` beside ``folder``) keeps the progress of both trainings, so that an
+    interrupted fit continues. Inside ``process_group`` every process calls this. Raises what ``train`` raises.
     """
-    started, together = perf_counter(), ranks()
+    started, processes = perf_counter(), ranks()
     keep = checkpoint or folder.parent / "checkpoint"
     selection = keep / "selection"
     if not _trained(selection, fingerprint(graph, model_config, training_config)):
-        train(graph, model_config, training_config, selection, device, log=log, checkpoint=keep / "train")
+        train(graph, model_config, training_config, selection, device=device, log=log, checkpoint=keep / "train")
     selected = load_model(selection)
     selecting = perf_counter() - started
     epochs = selected.training["epochs"]
-    train(
-        graph,
-        model_config,
-        training_config,
-        folder,
-        device,
-        fixed_epochs=epochs,
-        windows=("train", "validate"),
-        checkpoint=keep / "final",
-        limits=selected.training["limits"][:epochs] if training_config.adaptive_neighbours else None,
-    )
-    if together.leads:
+    limits = tuple(selected.training["limits"][:epochs]) if training_config.adaptive_neighbours else None
+    scope = Scope(("train", "validate"), epochs, limits)
+    train(graph, model_config, training_config, folder, scope, device, checkpoint=keep / "final")
+    if processes.leads:
         final = load_model(folder)
         training = {**final.training, "selection": selected.training}
         save_model(replace(final, calibration=selected.calibration, training=training), folder)
         rmtree(keep)
-    together.wait()
+    processes.wait()
     final = load_model(folder)
-    best = selected.training["history"][selected.training["epochs"] - 1]
+    best = selected.training["history"][epochs - 1]
     return {
-        "epochs": selected.training["epochs"],
+        "epochs": epochs,
         "epochs_run": selected.training["epochs_run"],
         **{name: value for name, value in best.items() if name.startswith("validate_")},
         "history": selected.training["history"],
@@ -70,7 +62,7 @@ def fit(
 
 
 def _trained(folder: Path, run: str) -> bool:
-    """Whether the first half of this very fit is done."""
+    """Whether the first training of this same fit is done."""
     try:
         return load_model(folder).training["run"] == run
     except ArtifactError:

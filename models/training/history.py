@@ -1,9 +1,9 @@
-"""Pre-training on what members did before the train window: each event foretold from the events before it.
+"""Pre-training on engagements before the train window: predict each one's action from the events before it.
 
-An engagement of a member with an item is taken as if it were an impression of that moment: tree, sequence and item are
-read strictly before it, and what is to be told is which of the domain's actions it was (watched or skipped, say). What
-an impression carries beside its two nodes (counters, context, surface) is missing here. The heads of the actions are
-thrown away; encoders, transformer and matching stay, and begin the training of the tasks.
+An engagement of a member with an item is treated as an impression at its time: tree, sequence and item are read
+strictly before it, and the label is which of the domain's actions it was (watched or skipped, say). The impression's
+other features (counters, context, surface) are missing here. The heads of the actions are thrown away; encoders,
+transformer and matching keep their weights for the training of the tasks.
 """
 
 from dataclasses import replace
@@ -21,35 +21,38 @@ from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.nn.scaling import scale_numbers
 from models.training.config import TrainingConfig
-from models.training.epoch import new_optimiser, run_epoch, seeded
 from models.training.errors import NoHistoryError
+from models.training.trainer import Trainer, seeded
 
 
 def pretrain(ranker: Ranker, encoded: EncodedGraph, config: TrainingConfig) -> dict[str, float]:
-    """Train ``ranker`` in place on ``config.history_events`` events; answer loss and speed. Raises NoHistoryError."""
+    """Train ``ranker`` in place on ``config.history_events`` events; returns train_loss and seeds_per_second.
+
+    Raises NoHistoryError if there is no event to learn from.
+    """
     history = history_of(encoded, ranker.encoding, config.history_events, config.seed)
     rows = torch.arange(len(history.graph.seeds), device=history.graph.device)
     with seeded(config.seed, rows.device):
-        of_actions = ranker.new_heads(len(history.graph.schema.seeds.tasks)).to(rows.device)
-    heads, ranker.heads = ranker.heads, of_actions
-    spread, ranker.task_spread = ranker.task_spread, None  # the actions have no weights to learn
+        action_heads = ranker.new_heads(len(history.graph.schema.seeds.tasks)).to(rows.device)
+    heads, ranker.heads = ranker.heads, action_heads
+    spread, ranker.task_spread = ranker.task_spread, None  # the actions have fixed weights
     once = replace(config, epochs=1, state="as_of")
     try:
-        return run_epoch(ranker, None, history, new_optimiser(ranker, once), rows, 0, once, None, "history")
+        return Trainer(ranker, once).run_epoch(history, rows, epoch=0, name="history")
     finally:
         ranker.heads, ranker.task_spread = heads, spread
 
 
 def history_of(encoded: EncodedGraph, encoding: Encoding, count: int, seed: int = 0) -> EncodedGraph:
-    """The same graph with ``count`` events before the train window as its seeds, one task for each action.
+    """The same graph with ``count`` events before the train window as its seeds and one task per action.
 
-    Where there are fewer, some come twice. An action is told from those of its own domain alone: the others' labels are
-    NaN. Raises NoHistoryError where no domain has two actions of members with items.
+    Where there are fewer events, some come twice. Labels are 1 for the event's action, 0 for the other actions of its
+    domain, NaN for those of other domains. Raises NoHistoryError if no domain has two actions of members with items.
     """
     graph = encoded.graph
     actions = _actions(graph.schema)
     until = graph.schema.window("train").start
-    events = _both_begun(actions, [_events(graph, edge.name, until) for edge in actions])
+    events = _after_first_of_all(actions, [_events(graph, edge.name, until) for edge in actions])
     sizes = [len(member) for member, _, _ in events]
     if not sum(sizes):
         raise NoHistoryError(
@@ -58,7 +61,7 @@ def history_of(encoded: EncodedGraph, encoding: Encoding, count: int, seed: int 
         )
     chosen = _draw(sum(sizes), count, seed).to(graph.device)
     member, item, time = (torch.cat(column)[chosen] for column in zip(*events, strict=True))
-    action = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes)).to(graph.device)[chosen]
+    action = torch.repeat_interleave(torch.tensor(sizes, device=graph.device))[chosen]
     domain = [edge.domain for edge in actions]
     rivals = torch.tensor([[one == other for other in domain] for one in domain], device=graph.device)
     is_own = torch.eye(len(actions), device=graph.device)[action]
@@ -108,12 +111,12 @@ def _events(graph: TemporalGraph, edge: str, until: int) -> tuple[Tensor, Tensor
     return member[early], edges.target[early].long(), edges.time[early]
 
 
-def _both_begun(
+def _after_first_of_all(
     actions: list[EdgeType], events: list[tuple[Tensor, Tensor, Tensor]]
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """The events of a member after it had done all of the domain's actions for the first time.
+    """The events of a member after its first event of every action of the domain.
 
-    Logs of different actions seldom begin on one day, and while a member has only one of them there is nothing to tell.
+    Logs of different actions seldom begin on one day, and while a member has only one action there is nothing to learn.
     """
     members = max((int(member.max()) + 1 for member, _, _ in events if len(member)), default=0)
     first = [
@@ -129,13 +132,13 @@ def _both_begun(
 
 
 def _draw(of: int, count: int, seed: int) -> Tensor:
-    """(count,) int64 out of ``of``: each once before any twice. On the CPU, so that every device draws the same."""
-    generator = torch.Generator().manual_seed(seed)
-    rounds = [torch.randperm(of, generator=generator) for _ in range(-(-count // of))]
+    """(count,) int64 below ``of``: each once before any twice. On the CPU, so that every device draws the same."""
+    generator = torch.Generator("cpu").manual_seed(seed)
+    rounds = [torch.randperm(of, generator=generator, device="cpu") for _ in range(-(-count // of))]
     return torch.cat(rounds)[:count]
 
 
 def _missing(values: Tensor, count: int) -> Tensor:
-    """(count, columns) that say nothing, without the memory: NaN numbers, categories of code 0."""
-    nothing = torch.nan if values.is_floating_point() else 0
-    return values.new_full((1, values.shape[1]), nothing).expand(count, -1)
+    """(count, columns) missing values, expanded without memory: NaN for numbers, code 0 for categories."""
+    missing = torch.nan if values.is_floating_point() else 0
+    return values.new_full((1, values.shape[1]), missing).expand(count, -1)

@@ -1,11 +1,11 @@
-"""Which labels a fit may read: those that were known before its windows ended. Nothing else decides it.
+"""Labels that a fit may read: those known before its windows ended. This module alone decides it for seeds.
 
-A window's last rows settle after its end, in the days that are kept for judging the fit. Training, early stopping, the
-choice among trials and calibration all take their rows from here; for frames there is ``models.filters.settled``.
+A window's last rows settle after its end, in the days kept for evaluating the fit. Training, early stopping, the choice
+among trials and calibration all take their rows from here; for frames there is ``models.filters.settled``.
 
-A click settles in minutes, the absence of one only when its time has passed: of the rows shown just before the end,
-mostly clicks would be known, and a model calibrated on them would promise too many. So the rows that judge a model are
-cut by when they were shown as well: as long before the end as outcomes take to settle.
+A click settles in minutes, its absence only when its time has passed: of the rows shown just before the end, mostly
+clicks would be known, and a model calibrated on them would predict too many. So the rows that choose and calibrate a
+model also have to be shown early enough: as long before the end as outcomes take to settle.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from models.training.errors import NoSeedsError
 
 
 def known(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
-    """(n,) int64: the seeds of the windows by which a model is chosen and calibrated.
+    """(n,) int64: the seeds of the windows with which a model is chosen and calibrated.
 
-    Those that were shown and had settled in time before the last of the windows ended.
+    They settled before the last of the windows ended, and were shown at least the settling delay before that.
     """
     rows, end = _settled(graph, windows)
     train = graph.seeds.rows("train")
@@ -32,7 +32,7 @@ def known(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
 def labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
     """(n,) int64: the seeds to train on: settled before the last of the windows ended, with a label for any task.
 
-    Raises NoSeedsError where there is none.
+    Raises NoSeedsError if there is none.
     """
     rows, _ = _settled(graph, windows)
     rows = rows[~torch.isnan(graph.seeds.labels[rows]).all(dim=1)]
@@ -45,7 +45,7 @@ def labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
 
 
 def _settled(graph: TemporalGraph, windows: Sequence[str]) -> tuple[Tensor, int]:
-    """The seeds of the windows whose outcome had settled before the last of the windows ended, and that end."""
+    """(n,) int64: the seeds of the windows that settled before the last of the windows ended; and that end."""
     rows = torch.cat([graph.seeds.rows(window) for window in windows])
     end = max(graph.schema.window(window).end for window in windows)
     return rows[graph.seeds.settled[rows] < end], end

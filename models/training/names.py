@@ -1,6 +1,6 @@
-"""Names beside the vectors: what a member's activities were, whose an item is, and who stands around it.
+"""Names beside the vectors: the members' activities, the items' creators and neighbors.
 
-The model does not read them. Business rules and explanations do, so that both work on what the online store holds.
+The model does not read them; business rules and explanations do, from the online store.
 """
 
 import json
@@ -20,7 +20,7 @@ from models.training.errors import TrainingError
 
 
 def activity_names(graph: TemporalGraph, activities: Activities) -> tuple[pa.ListArray, pa.ListArray]:
-    """Of each activity (B, N): the name of its edge type, and the key of its target as text; "" where masked."""
+    """The edge type's name and the target's key, as text, of each activity, (B,) lists of N; "" where masked."""
     schema = graph.schema
     edge, target, mask = (part.cpu() for part in (activities.edge, activities.target, activities.mask))
     place = (edge + 1) * mask
@@ -30,14 +30,14 @@ def activity_names(graph: TemporalGraph, activities: Activities) -> tuple[pa.Lis
     for node in dict.fromkeys(nodes[1:]):
         here = torch.tensor([each == node for each in nodes])[place]
         keys.append(_keys(graph, node, target.where(here, -1).flatten()))
-    # Each activity has a key in one of them at most: the one that is not "".
-    return _lists(edges, *place.shape), _lists(compute.max_element_wise(*keys), *place.shape)
+    # At most one of them holds a key for an activity, the others "".
+    return lists_of(edges, *place.shape), lists_of(compute.max_element_wise(*keys), *place.shape)
 
 
 def newest_neighbours(graph: TemporalGraph, node: str, edge: str | None, as_of: int) -> pa.Array:
-    """The key, as text, of every node's last neighbour along that edge type, in either direction, before ``as_of``.
+    """(nodes,) the key, as text, of every node's last neighbor along ``edge``, in either direction, before ``as_of``.
 
-    "" where there is none, or where ``edge`` is None. Raises TrainingError for an edge type that does not begin there.
+    "" if there is none, or if ``edge`` is None. Raises TrainingError if ``node`` is at neither end of ``edge``.
     """
     count = graph.schema.node(node).count
     if edge is None:
@@ -45,18 +45,18 @@ def newest_neighbours(graph: TemporalGraph, node: str, edge: str | None, as_of: 
     found = [each for each in graph.schema.edges if each.name in (edge, REVERSE + edge) and each.source == node]
     if not found:
         raise TrainingError(f"edge type {edge}: expected one with {node} at one end; found none. Build the graph again")
-    said, nodes = graph.edges[found[0].name], torch.arange(count, device=graph.device)
-    end = said.timeline.end(nodes, torch.full_like(nodes, as_of))
-    there = end > said.offsets[nodes]
+    edges, nodes = graph.edges[found[0].name], torch.arange(count, device=graph.device)
+    end = edges.timeline.end(nodes, torch.full_like(nodes, as_of))
+    exists = end > edges.offsets[nodes]
     newest = torch.full_like(nodes, -1)
-    newest[there] = said.target[end[there] - 1].long()
+    newest[exists] = edges.target[end[exists] - 1].long()
     return _keys(graph, found[0].target, newest)
 
 
 def place_names(graph: TemporalGraph, paths: Sequence[Path], nodes: Tensor) -> pa.Array:
-    """The keys at the places of an item's overlap, as a JSON list a row; "" where there is none.
+    """(B,) the keys at the places of an item's overlap, as one JSON list per row; "" at an empty place.
 
-    ``nodes`` (B, places): as ``Overlap.nodes`` gives them. One text a row: a store hands it out unread.
+    ``nodes`` (B, places) int64, as ``Overlap.nodes`` returns them. JSON, so that a store returns it unparsed.
     """
     names = [np.empty((len(nodes), 0), object)]
     for path, part in zip(paths, nodes.split([path.places for path in paths], dim=1), strict=True):
@@ -66,12 +66,12 @@ def place_names(graph: TemporalGraph, paths: Sequence[Path], nodes: Tensor) -> p
 
 
 def _keys(graph: TemporalGraph, node: str, places: Tensor) -> pa.StringArray:
-    """The keys at ``places`` (n,) of that node type as text; "" where a place is negative."""
+    """(n,) the keys of the nodes ``places`` (n,) as text; "" where negative."""
     index = places.cpu().numpy()
     return graph.keys(node).take(pa.array(index, mask=index < 0)).cast(pa.string()).fill_null("")
 
 
-def _lists(names: pa.Array, rows: int, length: int) -> pa.ListArray:
-    """As many lists of that length."""
-    offsets = torch.arange(rows + 1, dtype=torch.int32) * length
-    return pa.ListArray.from_arrays(pa.array(offsets.numpy()), names)
+def lists_of(values: pa.Array, rows: int, length: int) -> pa.ListArray:
+    """(rows * length,) -> (rows,) lists of ``length`` values."""
+    offsets = np.arange(rows + 1, dtype=np.int32) * length
+    return pa.ListArray.from_arrays(pa.array(offsets), values)

@@ -11,7 +11,7 @@ from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.model import Ranker
 from models.training.artifact import Model
-from models.training.batches import Batches, State, score
+from models.training.batches import Batches, MemberState, score
 from models.training.calibration import Calibration
 from models.training.errors import DivergedError
 from models.training.slices import one_each
@@ -20,14 +20,18 @@ _BATCH = 2048
 
 
 def predict(
-    model: Model, graph: TemporalGraph, rows: Tensor, state: State = "as_of", calibrated: bool = True, lag: int = 0
+    model: Model,
+    graph: TemporalGraph,
+    rows: Tensor,
+    state: MemberState = "as_of",
+    calibrated: bool = True,
+    lag: int = 0,
 ) -> np.ndarray:
-    """Probabilities (n, tasks) float64 of seeds ``rows`` (n,) of any graph of the model's schema.
+    """Probabilities (n, tasks) float64 of the seeds ``rows`` (n,) int64 of any graph of the model's schema.
 
-    ``state``: as_of = everything strictly before the seed; frozen = the member's side as of ``frozen_time``, the start
-    of the seed's window, as one ranking request sees it. ``lag``: microseconds by which the tokens of both sides are
-    older still. Not calibrated: the sigmoid of the logits. Raises EncodingError where the graph is not of the model's
-    schema.
+    ``state``: as_of = everything strictly before the seed; frozen = the member side as of ``frozen_time``, the start of
+    the seed's window, like one ranking request. ``lag``: microseconds by which the tokens of both sides are older.
+    Without ``calibrated``: the sigmoid of the logits. Raises EncodingError if the graph is not of the model's schema.
     """
     encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
     logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.limit, lag)
@@ -40,13 +44,13 @@ def score_rows(
     ranker: Ranker,
     encoded: EncodedGraph,
     rows: Tensor,
-    state: State = "as_of",
+    state: MemberState = "as_of",
     limit: int | None = None,
     lag: int = 0,
 ) -> np.ndarray:
-    """Logits (n, tasks) float32 of seeds, in evaluation mode; the ranker is left in the mode it had.
+    """Logits (n, tasks) float32 of the seeds ``rows`` (n,) int64, in evaluation mode; restores the ranker's mode.
 
-    ``limit``: the largest fan-out; None = as the schema says. ``lag`` as ``predict`` has it.
+    ``limit``: the largest fan-out; None = as in the schema. ``state`` and ``lag`` as in ``predict``.
     """
     mode = ranker.training
     ranker.eval()
@@ -59,7 +63,10 @@ def score_rows(
 
 
 def task_aucs(tasks: Sequence[str], labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    """AUC per task, of (rows, tasks) arrays; NaN where a task has one class only. Raises DivergedError."""
+    """AUC per task of ``labels`` and ``logits`` (rows, tasks); NaN where a task has one class only.
+
+    Raises DivergedError if a logit is NaN.
+    """
     missing = int(np.isnan(logits).any(axis=1).sum())
     if missing:
         raise DivergedError(

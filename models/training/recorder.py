@@ -1,7 +1,7 @@
-"""A step recorded as one CUDA graph: a GPU then runs its thousands of small kernels without waiting for the CPU.
+"""CUDA graph of a training step: a GPU replays its thousands of small kernels without waiting for the CPU.
 
-Measured on an H100 (professional.yaml, batch 2048): launched one by one, a step is 6,700 kernels and takes 190 ms, of
-which the GPU works 22.
+Measured on an H100 (professional.yaml, batch 2048): launched one by one, a step's 6,700 kernels take 190 ms, of which
+the GPU works 22.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,50 +16,56 @@ from models.training.slices import Slices
 _WARM_UP = 2
 
 Backward = Callable[[Slices, Tensor, Tensor], Tensor]
-"""Slices, how each sees its member, defined rows by task -> the loss (), after its gradients were added to ``grad``."""
+"""(slices, member states (slices,), defined labels (tasks,)) -> loss (), after adding its gradients to ``grad``."""
 
 
 def recordable(schema: GraphSchema, device: torch.device) -> bool:
-    """Whether a step's kernels are the same for any seeds: on a GPU, without random choices, which differ by step."""
+    """Whether a step's kernels are the same for any seeds: on a GPU, without random strategies and PageRanks."""
     return device.type == "cuda" and not schema.pageranks and all(e.strategy == "most_recent" for e in schema.edges)
 
 
 class Recorder:
-    """Records the first batch of full size and replays it, with their own seeds, for all others of that size."""
+    """Records the step of the first full batch and replays it for all full batches, with their seeds."""
 
     def __init__(self, parameters: Sequence[Parameter], size: int) -> None:
-        """``size``: seeds of a full batch, each a slice of its own."""
+        """``size``: seeds of a full batch, one per slice."""
         self.parameters, self.size = parameters, size
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def fits(self, slices: Slices) -> bool:
-        """Whether this is a full batch of seeds that share no state."""
+        """Whether this is a full batch with one seed per slice."""
         return len(slices) == len(slices.rows) == self.size
 
-    def run(self, backward: Backward, slices: Slices, seen: Tensor, defined: Tensor) -> Tensor:
-        """The loss (); every ``grad`` is set. ``backward`` is the same but for its arguments in every call."""
+    def run(self, backward: Backward, slices: Slices, member_states: Tensor, defined: Tensor) -> Tensor:
+        """The loss (); sets every ``grad``. ``backward`` must do the same computation in every call.
+
+        ``member_states`` (slices,) int64; ``defined`` (tasks,) int64.
+        """
         if self._graph is None:
-            self._record(backward, slices, seen, defined)
+            self._record(backward, slices, member_states, defined)
         assert self._graph is not None
-        for buffer, value in zip((self._slices.rows, *self._others), (slices.rows, seen, defined), strict=True):
+        for buffer, value in zip(
+            (self._slices.rows, *self._others), (slices.rows, member_states, defined), strict=True
+        ):
             buffer.copy_(value)
         self._graph.replay()
         for parameter, gradient in zip(self.parameters, self._gradients, strict=True):
             parameter.grad = gradient
         return self._loss
 
-    def _record(self, backward: Backward, slices: Slices, seen: Tensor, defined: Tensor) -> None:
-        # What is recorded reads these very tensors at every replay.
+    def _record(self, backward: Backward, slices: Slices, member_states: Tensor, defined: Tensor) -> None:
+        device = member_states.device
+        # Every replay reads its inputs from these tensors.
         self._slices = Slices(slices.rows.clone(), slices.offsets.clone())
-        self._others = seen.clone(), defined.clone()
-        # A first run compiles and reserves what must not be recorded. Random numbers go on as if nothing had been.
-        with torch.random.fork_rng(devices=[seen.device]):
-            stream = torch.cuda.Stream(seen.device)
-            stream.wait_stream(torch.cuda.current_stream(seen.device))
+        self._others = member_states.clone(), defined.clone()
+        # Warm-up runs compile kernels and reserve memory, which must not be recorded. The random state is restored.
+        with torch.random.fork_rng(devices=[device]):
+            stream = torch.cuda.Stream(device)
+            stream.wait_stream(torch.cuda.current_stream(device))
             with torch.cuda.stream(stream):
                 for _ in range(_WARM_UP):
                     backward(self._slices, *self._others)
-            torch.cuda.current_stream(seen.device).wait_stream(stream)
+            torch.cuda.current_stream(device).wait_stream(stream)
             for parameter in self.parameters:
                 parameter.grad = None
             self._graph = torch.cuda.CUDAGraph()

@@ -1,11 +1,10 @@
-"""Grouping and slicing: seeds of one member close in time share one state of that member (LiGNN, arXiv 2402.11139).
+"""Grouping and slicing: seeds of one member close in time share one member state (LiGNN, arXiv 2402.11139).
 
-A slice's state is read as of its EARLIEST seed: strictly before each of its seeds, so nothing that happens between them
-can reach one of them. Reading it as of the latest seed and masking what a seed may not see would still tell it how much
-happened after it: a tree has room for so many neighbours, and each later edge (the seed's own click among them) takes
-the place of an older one. What a slice sees is a function of the past of all its seeds alone.
+A slice's state is as of its EARLIEST seed, strictly before each of its seeds, so no event between them can leak into
+one. Reading it as of the latest seed and masking later events would leak how many there were: a tree has a fixed number
+of places, and each later edge (the seed's own click among them) takes the place of an older one.
 
-It is also what serving does: one stored state of a member answers several requests, and the decoder is told its age.
+Serving does the same: one stored member state serves several requests, and the decoder gets its age.
 """
 
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ import torch
 from torch import Tensor
 
 from models.graph.timeline import LATEST, Timeline
-
-_HOUR = 3_600_000_000
+from models.time_units import HOUR
 
 
 @dataclass(frozen=True)
@@ -23,15 +21,15 @@ class Slices:
     """S slices of n seeds."""
 
     rows: Tensor
-    """(n,) int64: the seeds, slice by slice, each slice in order of time."""
+    """(n,) int64: the seeds, slice by slice, by time within a slice."""
     offsets: Tensor
-    """(S + 1,) int64: where each slice begins in ``rows``."""
+    """(S + 1,) int64: the start of each slice in ``rows``, and n."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def take(self, chosen: Tensor) -> "Slices":
-        """The slices ``chosen`` (k,), in that order."""
+        """The slices ``chosen`` (k,) int64, in that order."""
         sizes = self.offsets.diff()[chosen]
         offsets = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
         shift = (self.offsets[:-1][chosen] - offsets[:-1]).repeat_interleave(sizes)
@@ -48,16 +46,16 @@ class Slices:
         return torch.repeat_interleave(self.offsets.diff())
 
     def batches(self, size: int) -> list["Slices"]:
-        """Whole slices in order, about ``size`` seeds each: the slices that begin within the same ``size`` rows."""
+        """Runs of whole slices of about ``size`` seeds: those that start within the same ``size`` rows."""
         begins = torch.arange(0, len(self.rows) + size, size, device=self.rows.device)
         return [run for run in self._runs(torch.searchsorted(self.offsets[:-1].contiguous(), begins)) if len(run)]
 
     def parts(self, count: int) -> list["Slices"]:
-        """``count`` disjoint runs of slices, of equal numbers as far as can be; empty where there are too few."""
+        """``count`` disjoint runs of slices of nearly equal length; some are empty if there are too few slices."""
         return self._runs(torch.arange(count + 1, device=self.rows.device) * len(self) // count)
 
     def _runs(self, bounds: Tensor) -> list["Slices"]:
-        """The slices between each of ``bounds`` and the next."""
+        """The runs of slices between consecutive ``bounds`` (k + 1,)."""
         at, rows = bounds.tolist(), self.offsets[bounds].tolist()
         return [
             Slices(self.rows[rows[i] : rows[i + 1]], self.offsets[at[i] : at[i + 1] + 1] - rows[i])
@@ -66,15 +64,15 @@ class Slices:
 
 
 def one_each(rows: Tensor) -> Slices:
-    """Every seed a slice of its own, in the order given."""
+    """One slice per seed of ``rows`` (n,) int64, in the order given."""
     return Slices(rows, torch.arange(len(rows) + 1, device=rows.device))
 
 
 def cut(rows: Tensor, member: Tensor, time: Tensor, size: int, hours: float) -> Slices:
     """Group the seeds ``rows`` (n,) by member, order them by (time, row) and cut every group into slices.
 
-    ``member``, ``time`` (n,) int64: each seed's own. A slice holds at most ``size`` seeds that lie at most ``hours``
-    apart. An unknown member (-1) shares with nobody.
+    ``member``, ``time`` (n,) int64 of each seed. A slice has at most ``size`` seeds, at most ``hours`` apart. Seeds of
+    an unknown member (-1) are not grouped.
     """
     if size <= 1 or not len(rows):
         return one_each(rows)
@@ -88,9 +86,9 @@ def cut(rows: Tensor, member: Tensor, time: Tensor, size: int, hours: float) -> 
     group = alone.cumsum(0) - 1
     place = torch.arange(len(rows) + 1, device=rows.device)
     offsets = torch.cat([alone.nonzero().flatten(), place[-1:]])
-    # Where a slice that begins at a seed would end. Following that from each group's start gives the slices; by
-    # doubling the jumps it takes as many rounds as the longest chain has binary digits.
-    reach = Timeline(offsets, time).end(group, time + round(min(hours * _HOUR, LATEST - 2)) + 1)
+    # ``jump``: the end of a slice that starts at each seed. Following it from each group's start gives the slices; with
+    # the jumps doubled each round, that takes as many rounds as the longest chain has binary digits.
+    reach = Timeline(offsets, time).end(group, time + round(min(hours * HOUR, LATEST - 2)) + 1)
     jump = torch.cat([torch.minimum(place[:-1] + size, reach), place[-1:]])
     begins = torch.zeros(len(rows) + 1, dtype=torch.bool, device=rows.device)
     begins[offsets] = True

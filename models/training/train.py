@@ -1,36 +1,50 @@
 """The training loop: epochs over the seeds, early stopping on the validation window, checkpoints, the artifact."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.files import sha256_of_json
 from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
-from models.nn.encoded import EncodedGraph, encode_graph
+from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spinning import giving_way
 from models.training.artifact import Model, save_model
-from models.training.batches import State
+from models.training.batches import MemberState
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
 from models.training.compiled import compile_ranker
 from models.training.config import TrainingConfig
 from models.training.distributed import ranks
-from models.training.epoch import new_optimiser, run_epoch, seeded
 from models.training.history import pretrain
 from models.training.labels import known, labelled
 from models.training.predict import score_rows, task_aucs
 from models.training.schedule import advance, begin
+from models.training.trainer import Trainer, seeded
 
 Log = Callable[[dict[str, float], int], None]
-"""Called with metrics and the number of the epoch."""
+"""Called after each epoch with its metrics and its number, from 1."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a training covers, beside the configurations."""
+
+    windows: tuple[str, ...] = ("train",)
+    """The windows whose seeds are trained on."""
+    epochs: int | None = None
+    """How many epochs to run; None = until early stopping on the validation window."""
+    limits: tuple[int, ...] | None = None
+    """The largest fan-out of each epoch, as another training's adaptive schedule found them. Without them and without
+    early stopping, trees are as in the schema."""
 
 
 @giving_way()
@@ -39,143 +53,179 @@ def train(
     model_config: ModelConfig,
     training_config: TrainingConfig,
     folder: Path,
+    scope: Scope = Scope(),
     device: torch.device | str | None = None,
-    resume: bool = True,
     log: Log | None = None,
-    fixed_epochs: int | None = None,
-    windows: Sequence[str] = ("train",),
     checkpoint: Path | None = None,
-    limits: Sequence[int] | None = None,
 ) -> Path:
-    """Train on the seeds of ``windows`` and write the model artifact ``folder``; answer that folder.
+    """Train on the seeds of ``scope.windows`` and write the model artifact ``folder``; returns ``folder``.
 
-    Unless ``fixed_epochs`` says how many epochs to run, the validation AUC of the primary task stops training and picks
-    the epoch; the artifact's calibration is then fitted on the validation window: on labels known before it ended, as
-    everywhere (``models.training.labels``). ``device`` None = CUDA where there is
-    one. ``checkpoint`` (None = ``checkpoint`` beside ``folder``) holds one checkpoint, removed at the end; with
-    ``resume`` an interrupted run of the same graph and configuration goes on from it, to the same result. ``limits``:
-    the largest fan-out of each epoch, as another training's adaptive schedule found them; an adaptive schedule needs
-    them or the validation: with ``fixed_epochs`` alone trees are as the schema says.
+    Unless ``scope.epochs`` is given, the validation AUC of the primary task stops training and picks the epoch, and the
+    artifact's calibration is fitted on the validation window, on the labels that ``models.training.labels.known``
+    allows. ``device`` None = CUDA if available. ``checkpoint`` (None = ``checkpoint`` beside ``folder``) holds one
+    checkpoint, removed at the end: an interrupted run of the same graph and configuration continues from it, to the
+    same result.
 
-    Inside of ``process_group`` every process calls this, with equal arguments and folders that all see.
+    Inside ``process_group`` every process calls this with equal arguments, and with folders that all of them see.
 
     Raises NoSeedsError, NoHistoryError, DivergedError, CheckpointError, ConfigError, CompilerError, ProcessError.
     """
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    graph = graph.to(chosen)
-    rows = labelled(graph, windows)
-    tasks = [task.name for task in graph.schema.seeds.tasks]
-    state: State = "frozen" if training_config.state == "frozen" else "as_of"  # judged in the state it is made for
-    encoding = Encoding.fit(graph, until=max(graph.schema.window(window).end for window in windows))
-    encoded = encode_graph(encoding, graph.schema, graph)
-    with seeded(training_config.seed, chosen):
-        ranker = Ranker(model_config, graph.schema, encoding).to(chosen)
-    optimiser = new_optimiser(ranker, training_config)
-    average = deepcopy(ranker)  # the moving average of the weights: what is validated and kept
-    if training_config.compile:
-        compile_ranker(ranker, chosen)
+    run = TrainingRun(graph.to(chosen), model_config, training_config, scope)
+    return run.execute(folder, Checkpoints(checkpoint or folder.parent / "checkpoint", run.fingerprint), log)
 
-    run = fingerprint(graph, model_config, training_config, windows, fixed_epochs, limits)
-    together = ranks()
-    checkpoints = Checkpoints(checkpoint or folder.parent / "checkpoint", run)
-    progress, best = Progress(), {name: value.clone() for name, value in average.state_dict().items()}
-    if training_config.adaptive_neighbours and fixed_epochs is None and limits is None:
-        progress.neighbours = begin(training_config, graph.schema)
-    found = checkpoints.load(ranker, average, optimiser) if resume else None
-    if found:
-        progress, best = found[0], {name: value.to(chosen) for name, value in found[1].items()}
-    together.agree("epochs done", progress.epoch, chosen)
-    if not found:
-        if together.leads:
+
+class TrainingRun:
+    """One training of one model: its weights, its progress, and the best weights so far."""
+
+    def __init__(
+        self, graph: TemporalGraph, model_config: ModelConfig, training_config: TrainingConfig, scope: Scope
+    ) -> None:
+        """The run is on the device of ``graph``. Raises NoSeedsError, ConfigError, CompilerError."""
+        self.graph, self.config, self.scope = graph, training_config, scope
+        self.rows = labelled(graph, scope.windows)
+        self.encoding = Encoding.fit(graph, until=max(graph.schema.window(window).end for window in scope.windows))
+        self.encoded = encode_graph(self.encoding, graph.schema, graph)
+        with seeded(training_config.seed, graph.device):
+            ranker = Ranker(model_config, graph.schema, self.encoding).to(graph.device)
+        self.average = deepcopy(ranker)
+        """The moving average of the weights: what is validated and kept."""
+        self.trainer = Trainer(ranker, training_config, self.average)
+        if training_config.compile:
+            compile_ranker(ranker, graph.device)
+        self.progress, self.best = Progress(), self._weights()
+        if training_config.adaptive_neighbours and scope.epochs is None and scope.limits is None:
+            self.progress.neighbours = begin(training_config, graph.schema)
+        self.fingerprint = fingerprint(graph, model_config, training_config, scope)
+        self.processes = ranks()
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks' names, in the order of the logits' columns."""
+        return [task.name for task in self.graph.schema.seeds.tasks]
+
+    @property
+    def judged_state(self) -> MemberState:
+        """The member state of validation and calibration: the one that the model is trained for."""
+        return "frozen" if self.config.state == "frozen" else "as_of"
+
+    def execute(self, folder: Path, checkpoints: Checkpoints, log: Log | None = None) -> Path:
+        """Run all epochs that are left and write the artifact ``folder``; returns it. Raises as ``train``."""
+        self._start(checkpoints)
+        while not self._finished():
+            metrics = self._run_epoch()
+            if self.processes.leads:
+                trainer = self.trainer
+                checkpoints.save(self.progress, trainer.ranker, self.average, trainer.optimizer, self.best)
+                if log:
+                    log(metrics, self.progress.epoch)
+        self.average.load_state_dict(self.best)
+        if self.processes.leads:
+            save_model(self._model(), folder)
             checkpoints.clear()
-        if training_config.history_events:
-            pretrain(ranker, encoded, training_config)
-            average.load_state_dict(ranker.state_dict())
+        self.processes.wait()
+        return folder
 
-    while not _finished(progress, training_config, fixed_epochs):
-        limit = limits[progress.epoch] if limits else progress.neighbours.limit if progress.neighbours else None
-        metrics = run_epoch(ranker, average, encoded, optimiser, rows, progress.epoch, training_config, limit)
+    def _start(self, checkpoints: Checkpoints) -> None:
+        """Continue from the checkpoint, or begin: with pre-training, where it is configured."""
+        trainer, device = self.trainer, self.graph.device
+        found = checkpoints.load(trainer.ranker, self.average, trainer.optimizer)
+        if found:
+            self.progress = found[0]
+            self.best = {name: value.to(device) for name, value in found[1].items()}
+        self.processes.agree("epochs done", self.progress.epoch, device)
+        if not found:
+            if self.processes.leads:
+                checkpoints.clear()
+            if self.config.history_events:
+                pretrain(trainer.ranker, self.encoded, self.config)
+                self.average.load_state_dict(trainer.ranker.state_dict())
+
+    def _finished(self) -> bool:
+        if self.scope.epochs is not None:
+            return self.progress.epoch >= self.scope.epochs
+        return self.progress.epoch >= self.config.epochs or self.progress.waited > self.config.patience
+
+    def _run_epoch(self) -> dict[str, float]:
+        progress, scope = self.progress, self.scope
+        limit = progress.neighbours.limit if progress.neighbours else None
+        if scope.limits:
+            limit = scope.limits[progress.epoch]
+        metrics = self.trainer.run_epoch(self.encoded, self.rows, progress.epoch, limit)
         progress.epoch += 1
         progress.limits.append(limit)
         if limit is not None:
             metrics["neighbours"] = float(limit)
-        if fixed_epochs is None:
-            unknown = {f"validate_auc_{task}": math.nan for task in tasks}
-            metrics |= together.share(_validate(average, encoded, limit, state) if together.leads else unknown, chosen)
-        auc = metrics.get(f"validate_auc_{_primary(graph)}", float("nan"))
-        # Where the validation window cannot judge (no seeds, one class), the last epoch is the best.
-        if fixed_epochs is not None or math.isnan(auc) or auc > progress.best_auc:
-            progress.best_epoch, progress.best_auc = progress.epoch, auc if not math.isnan(auc) else progress.best_auc
-            best = {name: value.clone() for name, value in average.state_dict().items()}
-        if progress.neighbours:
-            progress.neighbours = advance(progress.neighbours, auc, training_config, graph.schema)
+        if scope.epochs is None:
+            found = self._validate(limit) if self.processes.leads else dict.fromkeys(self.tasks, math.nan)
+            found = {f"validate_auc_{task}": auc for task, auc in found.items()}
+            metrics |= self.processes.share(found, self.graph.device)
+        primary = next(task.name for task in self.graph.schema.seeds.tasks if task.primary)
+        self._judge(metrics.get(f"validate_auc_{primary}", math.nan))
         progress.history.append({name: value for name, value in metrics.items() if name != "seeds_per_second"})
-        if together.leads:
-            checkpoints.save(progress, ranker, average, optimiser, best)
-            if log:
-                log(metrics, progress.epoch)
+        return metrics
 
-    average.load_state_dict(best)
-    if together.leads:
+    def _judge(self, auc: float) -> None:
+        """Keep the weights if they are the best so far; an epoch without a validation AUC is the best so far."""
+        progress = self.progress
+        if self.scope.epochs is not None or math.isnan(auc) or auc > progress.best_auc:
+            progress.best_epoch = progress.epoch
+            progress.best_auc = progress.best_auc if math.isnan(auc) else auc
+            self.best = self._weights()
+        if progress.neighbours:
+            progress.neighbours = advance(progress.neighbours, auc, self.config, self.graph.schema)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.clone() for name, value in self.average.state_dict().items()}
+
+    def _scored(self, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and labels, (n, tasks) each, of the validation window's known rows."""
+        rows = known(self.graph, ("validate",))
+        logits = score_rows(self.average, self.encoded, rows, self.judged_state, limit)
+        return logits, self.graph.seeds.labels[rows].cpu().numpy()
+
+    def _validate(self, limit: int | None) -> dict[str, float]:
+        """The validation AUC by task, NaN where there is none."""
+        logits, labels = self._scored(limit)
+        return task_aucs(self.tasks, labels, logits)
+
+    def _model(self) -> Model:
+        """The artifact's model: the best weights, calibrated."""
+        progress = self.progress
         limit = progress.limits[progress.best_epoch - 1] if progress.best_epoch else None
-        calibration = Calibration.none(tasks)
-        if fixed_epochs is None:
-            validate = known(graph, ("validate",))
-            logits = score_rows(average, encoded, validate, state, limit)
-            calibration = Calibration.fit(tasks, logits, graph.seeds.labels[validate].cpu().numpy())
+        calibration = Calibration.none(self.tasks)
+        if self.scope.epochs is None:
+            calibration = Calibration.fit(self.tasks, *self._scored(limit))
         training = {
-            "config": asdict(training_config),
-            "windows": list(windows),
+            "config": asdict(self.config),
+            "windows": list(self.scope.windows),
             "epochs": progress.best_epoch,
             "epochs_run": progress.epoch,
-            "seeds": len(rows),
+            "seeds": len(self.rows),
             "history": progress.history,
             "limit": limit,
             "limits": progress.limits,
-            "run": run,
+            "run": self.fingerprint,
         }
-        save_model(Model(average.eval(), encoding, graph.schema, calibration, training), folder)
-        checkpoints.clear()
-    together.wait()
-    return folder
-
-
-def _validate(ranker: Ranker, encoded: EncodedGraph, limit: int | None, state: State) -> dict[str, float]:
-    rows = known(encoded.graph, ("validate",))
-    labels = encoded.graph.seeds.labels[rows].cpu().numpy()
-    tasks = [task.name for task in encoded.graph.schema.seeds.tasks]
-    aucs = task_aucs(tasks, labels, score_rows(ranker, encoded, rows, state, limit))
-    return {f"validate_auc_{task}": auc for task, auc in aucs.items()}
-
-
-def _finished(progress: Progress, config: TrainingConfig, fixed_epochs: int | None) -> bool:
-    if fixed_epochs is not None:
-        return progress.epoch >= fixed_epochs
-    return progress.epoch >= config.epochs or progress.waited > config.patience
-
-
-def _primary(graph: TemporalGraph) -> str:
-    return next(task.name for task in graph.schema.seeds.tasks if task.primary)
+        return Model(self.average.eval(), self.encoding, self.graph.schema, calibration, training)
 
 
 def fingerprint(
     graph: TemporalGraph,
-    model: ModelConfig,
-    training: TrainingConfig,
-    windows: Sequence[str] = ("train",),
-    fixed_epochs: int | None = None,
-    limits: Sequence[int] | None = None,
+    model_config: ModelConfig,
+    training_config: TrainingConfig,
+    scope: Scope = Scope(),
 ) -> str:
-    """A digest of everything that decides a run's result: same digest, same model."""
+    """A digest of everything that decides a training's result: same digest, same model."""
     seeds = [len(graph.seeds), np.float64(graph.seeds.time.double().sum().item()).hex()]
     return sha256_of_json(
         {
             "graph": [graph.manifest.get("digest"), *seeds],
-            "model": asdict(model),
-            "training": asdict(training),
-            "windows": list(windows),
-            "epochs": fixed_epochs,
-            "limits": limits,
+            "model": asdict(model_config),
+            "training": asdict(training_config),
+            "windows": list(scope.windows),
+            "epochs": scope.epochs,
+            "limits": scope.limits,
             "processes": ranks().size,
         }
     )

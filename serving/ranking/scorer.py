@@ -11,6 +11,7 @@ from torch import Tensor
 from models.features import impression_features
 from models.graph.schema import FeatureColumn, SeedSchema
 from models.nn.clock import local_clock
+from models.nn.inputs import DecoderInputs
 from models.sealed import SealError, plain_files, read_plain
 from models.spec import Spec, parse_spec
 from models.time_units import SECOND
@@ -99,7 +100,7 @@ class Scorer:
             logits = self._decode(*arguments).numpy()
         return [rows[: len(slate)] for rows, slate in zip(logits, slates, strict=True)]
 
-    def arguments(self, slates: Sequence[SlateInputs]) -> list[Tensor]:
+    def arguments(self, slates: Sequence[SlateInputs]) -> DecoderInputs:
         """Build the decoder's inputs for S slates; shorter slates are padded with cold items."""
         encoding, zone = self._model.encoding, self._model.schema.seeds.timezone_offset
         longest = max(map(len, slates))
@@ -107,19 +108,19 @@ class Scorer:
         activities = [self._activities(slate) for slate in slates]
         numbers, categories = encoding.encode_impressions([slate.features for slate in slates], longest)
         hour, weekday = local_clock(torch.from_numpy(times), zone)
-        return [
-            self._stack([self._member(slate) for slate in slates]),
-            self._stack([tokens for tokens, _, _ in activities]),
-            torch.from_numpy(np.stack([age for _, age, _ in activities])),
-            torch.from_numpy(np.stack([seen for _, _, seen in activities])),
-            self._stack([self._items(slate, longest) for slate in slates]),  # (S, C, H, w)
-            torch.from_numpy(numbers),
-            torch.from_numpy(categories),
-            torch.tensor([encoding.surface_code(slate.surface) for slate in slates]),
-            hour,
-            weekday,
-            torch.tensor([_age(slate) for slate in slates]),
-        ]
+        return DecoderInputs(
+            member_tokens=self._stack([self._member(slate) for slate in slates]),
+            activity_tokens=self._stack([tokens for tokens, _, _ in activities]),
+            activity_age=torch.from_numpy(np.stack([age for _, age, _ in activities])),
+            activity_mask=torch.from_numpy(np.stack([seen for _, _, seen in activities])),
+            item_tokens=self._stack([self._items(slate, longest) for slate in slates]),  # (S, C, H, w)
+            numbers=torch.from_numpy(numbers),
+            categories=torch.from_numpy(categories),
+            surface=torch.tensor([encoding.surface_code(slate.surface) for slate in slates]),
+            hour=hour,
+            weekday=weekday,
+            state_age=torch.tensor([_age(slate) for slate in slates]),
+        )
 
     def _cold(self, candidates: int) -> SlateInputs:
         """A slate of unknown keys."""

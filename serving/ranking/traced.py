@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
 
 _RUNS = 3
@@ -18,7 +19,7 @@ _RUNS = 3
 
 
 def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
-    """``ranker.decode`` for slates of any number and size, to 1e-6.
+    """The ranker's decoder for slates of any number and size, to 1e-6.
 
     ``example``: its arguments for two slates of several items.
     """
@@ -54,4 +55,5 @@ class _Decoder(nn.Module):
         self.ranker = ranker
 
     def forward(self, *arguments: Tensor) -> Tensor:
-        return self.ranker.decode(*arguments)
+        logits: Tensor = self.ranker(DecoderInputs(*arguments))
+        return logits

@@ -16,7 +16,7 @@ from models.graph.store import TemporalGraph
 from models.graph.tensors import EdgeTensors
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
-from models.training.batches import Batch, Batches, State
+from models.training.batches import Batch, Batches, MemberState
 from models.training.config import TrainingConfig
 from models.training.slices import one_each
 
@@ -47,12 +47,12 @@ def untrained(name: str, graph: TemporalGraph) -> tuple[nn.Module, Encoding]:
     return network, encoding
 
 
-def batch_of(encoded: EncodedGraph, network: nn.Module, rows: Tensor, state: State = "as_of") -> Batch:
+def batch_of(encoded: EncodedGraph, network: nn.Module, rows: Tensor, state: MemberState = "as_of") -> Batch:
     return Batches(encoded, int(network.activities), hops=0).make(one_each(rows), state)  # type: ignore[arg-type]
 
 
 @torch.inference_mode()
-def logits(network: nn.Module, encoding: Encoding, graph: TemporalGraph, rows: Tensor, state: State) -> Tensor:
+def logits(network: nn.Module, encoding: Encoding, graph: TemporalGraph, rows: Tensor, state: MemberState) -> Tensor:
     encoded = encode_graph(encoding, graph.schema, graph)
     found = network(encoded, batch_of(encoded, network, rows, state))
     assert isinstance(found, Tensor)

@@ -1,4 +1,4 @@
-"""The same bits on every device at hand: trees of every strategy and PageRank, activities, versions."""
+"""The same bits on every device of the machine: trees of every strategy and PageRank, activities, versions."""
 
 import pytest
 import torch
@@ -22,6 +22,20 @@ def test_trees_are_the_same_bits(device: str, node: str) -> None:
         assert name == again
         for field in ("index", "mask", "edge_time", "weight", "delta", "row"):
             assert torch.equal(getattr(found, field).cpu(), getattr(expected, field)), (name, field)
+
+
+@pytest.mark.parametrize("node", ["member", "item"])
+def test_no_tensor_is_created_on_the_default_device(node: str) -> None:
+    """The graph is on the CPU, the default device is "meta": tensors there have no values, and mixing the two fails."""
+    graph = varied(fake_graph())
+    index, time = getattr(graph.seeds, node)[:20], graph.seeds.time[:20]
+    with torch.device("meta"):
+        sampler = Sampler(graph, seed=5)
+        branches = [branch for _, branch in walk(sampler.tree(node, index, time, draw=2).branches)]
+        activities = sampler.activities(graph.seeds.member[:20], time, 7)
+        version = as_of_version(graph.nodes["member"], graph.seeds.member[:20], time)
+    tensors = [value for made in (*branches, activities) for value in vars(made).values() if torch.is_tensor(value)]
+    assert {tensor.device.type for tensor in (*tensors, version)} == {"cpu"}
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.nn.activity import Content, fill_where_seen, fill_without_waiting
+from models.nn.activity import Content, fill_rows, fill_without_sync
 
 Fill = Callable[[Tensor, Tensor, Tensor, Tensor, Content], Tensor]
 
@@ -13,7 +13,7 @@ def content(index: Tensor, time: Tensor) -> Tensor:
     return torch.stack([index, time, index * time], dim=1).float()
 
 
-@pytest.mark.parametrize("fill", [fill_where_seen, fill_without_waiting])
+@pytest.mark.parametrize("fill", [fill_rows, fill_without_sync])
 @pytest.mark.parametrize("seen", [[True, False, True, False], [False] * 4])
 def test_rows_that_are_seen_are_filled_in_and_the_others_stay(fill: Fill, seen: list[bool]) -> None:
     """Those of another type of node are there already, and their targets are no nodes of this one."""

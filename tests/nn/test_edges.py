@@ -1,4 +1,4 @@
-"""What edges say: fitted before the end of training, seen with the edge and never before it, in trees and sequence."""
+"""Edge attributes: fitted before the end of training, visible with the edge and never before it."""
 
 import json
 from collections.abc import Callable
@@ -19,21 +19,21 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.errors import EncodingError
 from models.nn.model import Ranker
-from tests.nn.batches import CONFIG, ready
-
-GRAPH, ENCODED, RANKER = ready()
-UNTIL = GRAPH.schema.window("train").end
+from tests.nn.batches import CONFIG, World, ready
 
 
-def saying(change: Callable[[EdgeTensors], EdgeTensors]) -> TemporalGraph:
+def with_clicks(graph: TemporalGraph, change: Callable[[EdgeTensors], EdgeTensors]) -> TemporalGraph:
     """The graph with other clicks, in both directions."""
-    return replace(
-        GRAPH, edges={**GRAPH.edges, **{name: change(GRAPH.edges[name]) for name in ("clicked", "rev_clicked")}}
-    )
+    changed = {name: change(graph.edges[name]) for name in ("clicked", "rev_clicked")}
+    return replace(graph, edges={**graph.edges, **changed})
+
+
+def until(graph: TemporalGraph) -> int:
+    return graph.schema.window("train").end
 
 
 def other_where(rows: Callable[[Tensor], Tensor]) -> Callable[[EdgeTensors], EdgeTensors]:
-    """Other attributes where ``rows`` of the times (edges,) says so."""
+    """Other attributes in the rows that ``rows`` chooses by time: (edges,) int64 -> (edges,) bool."""
 
     def change(edges: EdgeTensors) -> EdgeTensors:
         there = rows(edges.time).unsqueeze(1)
@@ -43,11 +43,11 @@ def other_where(rows: Callable[[Tensor], Tensor]) -> Callable[[EdgeTensors], Edg
     return change
 
 
-def encoded(graph: TemporalGraph) -> EncodedGraph:
-    return encode_graph(RANKER.encoding, graph.schema, graph)
+def encoded(world: World, graph: TemporalGraph) -> EncodedGraph:
+    return encode_graph(world.ranker.encoding, graph.schema, graph)
 
 
-def tokens(of: EncodedGraph, rows: Tensor, ranker: Ranker = RANKER) -> list[Tensor]:
+def tokens(of: EncodedGraph, rows: Tensor, ranker: Ranker) -> list[Tensor]:
     """Member, item and activity tokens of seeds."""
     sampler, seeds = Sampler(of.graph), of.graph.seeds
     member, item, time = seeds.member[rows], seeds.item[rows], seeds.time[rows]
@@ -59,120 +59,108 @@ def tokens(of: EncodedGraph, rows: Tensor, ranker: Ranker = RANKER) -> list[Tens
         ]
 
 
-def test_scales_are_those_of_the_time_before_the_end_of_training() -> None:
-    later = saying(other_where(lambda time: time >= UNTIL))
-    assert Encoding.fit(later, UNTIL) == RANKER.encoding
-    earlier = saying(other_where(lambda time: time < UNTIL))
-    assert Encoding.fit(earlier, UNTIL).edges["clicked"] != RANKER.encoding.edges["clicked"]
-    assert list(RANKER.encoding.edges) == ["clicked", "liked", "follows", "authored"]
-    assert Encoding.from_json(json.loads(json.dumps(RANKER.encoding.to_json()))) == RANKER.encoding
+def test_scales_are_those_of_the_time_before_the_end_of_training(world: World) -> None:
+    later = with_clicks(world.graph, other_where(lambda time: time >= until(world.graph)))
+    assert Encoding.fit(later, until(world.graph)) == world.ranker.encoding
+    earlier = with_clicks(world.graph, other_where(lambda time: time < until(world.graph)))
+    assert Encoding.fit(earlier, until(world.graph)).edges["clicked"] != world.ranker.encoding.edges["clicked"]
+    assert list(world.ranker.encoding.edges) == ["clicked", "liked", "follows", "authored"]
+    assert Encoding.from_json(json.loads(json.dumps(world.ranker.encoding.to_json()))) == world.ranker.encoding
 
 
-def test_both_directions_are_encoded_alike() -> None:
+def test_both_directions_are_encoded_alike(world: World) -> None:
     found = {}
     for name in ("clicked", "rev_clicked"):
-        edges, said = GRAPH.edges[name], ENCODED.edges[name]
+        edges, attributes = world.graph.edges[name], world.encoded.edges[name]
         ends = torch.stack([torch.repeat_interleave(edges.offsets.diff()), edges.target.long()])
         ends = ends if name == "clicked" else ends.flip(0)
-        rows = torch.cat([ends.T.float(), edges.time[:, None].float(), said.numbers, said.categories.float()], dim=1)
+        values = attributes.numbers, attributes.categories.float()
+        rows = torch.cat([ends.T.float(), edges.time[:, None].float(), *values], dim=1)
         found[name] = sorted(rows.tolist())
     assert found["clicked"] == found["rev_clicked"]
-    assert ENCODED.edges["liked"].numbers.shape == (len(GRAPH.edges["liked"].time), 0)
+    assert world.encoded.edges["liked"].numbers.shape == (len(world.graph.edges["liked"].time), 0)
 
 
 @pytest.mark.parametrize("attributes", [True, False])
-def test_tokens_depend_on_what_edges_say_unless_switched_off(attributes: bool) -> None:
+def test_tokens_depend_on_attributes_unless_switched_off(world: World, attributes: bool) -> None:
     ranker = ready(replace(CONFIG, edge_attributes=attributes))[2]
-    rows = GRAPH.seeds.rows("test")
-    other = encoded(saying(other_where(lambda time: time < UNTIL)))
-    for one, two in zip(tokens(ENCODED, rows, ranker), tokens(other, rows, ranker), strict=True):
+    rows = world.graph.seeds.rows("test")
+    other = encoded(world, with_clicks(world.graph, other_where(lambda time: time < until(world.graph))))
+    for one, two in zip(tokens(world.encoded, rows, ranker), tokens(other, rows, ranker), strict=True):
         assert torch.equal(one, two) != attributes
 
 
-@given(st.integers(0, len(GRAPH.seeds) - 1))
+@given(st.integers(0, 10**6))
 @settings(max_examples=30, deadline=None)
-def test_what_an_edge_says_is_not_seen_before_the_edge(row: int) -> None:
-    """Every click at or after a seed says something else, ties included: the seed's tokens stay the same bits."""
-    moment = int(GRAPH.seeds.time[row])
-    later = encoded(saying(other_where(lambda time: time >= moment)))
+def test_attributes_are_not_seen_before_their_edge(world: World, row: int) -> None:
+    """Other attributes of every click at or after a seed, ties included, leave the seed's tokens bit for bit."""
+    row %= len(world.graph.seeds)
+    moment = int(world.graph.seeds.time[row])
+    later = encoded(world, with_clicks(world.graph, other_where(lambda time: time >= moment)))
     rows = torch.tensor([row])
-    assert all(map(torch.equal, tokens(ENCODED, rows), tokens(later, rows)))
+    assert all(map(torch.equal, tokens(world.encoded, rows, world.ranker), tokens(later, rows, world.ranker)))
 
 
-def test_masked_places_say_nothing_and_an_empty_edge_type_is_legal() -> None:
-    none = GRAPH.edges["clicked"].time[:0]
-    bare = saying(
+def test_masked_places_have_zero_features_and_an_edge_type_may_be_empty(world: World) -> None:
+    none = world.graph.edges["clicked"].time[:0]
+    bare = with_clicks(
+        world.graph,
         lambda edges: EdgeTensors(
             torch.zeros_like(edges.offsets), none.int(), none, none.float(), edges.numbers[:0], edges.categories[:0]
-        )
+        ),
     )
-    there = encoded(bare)
-    seeds = GRAPH.seeds
+    there = encoded(world, bare)
+    seeds = world.graph.seeds
     branch = Sampler(bare).tree("member", seeds.member[:5], seeds.time[:5]).branches["clicked"]
-    encoder = RANKER.member_side.edges["clicked"]
+    encoder = world.ranker.member_side.edges["clicked"]
     assert isinstance(encoder, EdgeEncoder)
-    said = encoder(branch, there.edges["clicked"])
-    assert said.shape == (5, 4, EDGE_FEATURES + ATTRIBUTES)
-    assert not said.any()
-    assert all(found.isfinite().all() for found in tokens(there, torch.arange(5)))
-    assert Encoding.fit(bare, UNTIL).edges["clicked"].vocabularies == ((),)
+    features = encoder(branch, there.edges["clicked"])
+    assert features.shape == (5, 4, EDGE_FEATURES + ATTRIBUTES)
+    assert not features.any()
+    assert all(found.isfinite().all() for found in tokens(there, torch.arange(5), world.ranker))
+    assert Encoding.fit(bare, until(world.graph)).edges["clicked"].vocabularies == ((),)
 
 
-def test_values_that_training_never_saw_are_missing() -> None:
+def test_values_that_training_never_saw_are_missing(world: World) -> None:
     schema = replace(
-        GRAPH.schema,
+        world.graph.schema,
         edges=tuple(
             replace(e, attributes=(e.attributes[0], replace(e.attributes[1], vocabulary=("fax", "push"))))
             if e.attributes
             else e
-            for e in GRAPH.schema.edges
+            for e in world.graph.schema.edges
         ),
     )
-    found = encoded(replace(GRAPH, schema=schema)).edges["clicked"].categories
-    codes = GRAPH.edges["clicked"].categories
+    found = encoded(world, replace(world.graph, schema=schema)).edges["clicked"].categories
+    codes = world.graph.edges["clicked"].categories
     assert torch.equal(found, torch.where(codes == 2, 2, 0).int())
 
 
-def test_a_graph_with_other_attributes_is_refused() -> None:
-    schema = replace(GRAPH.schema, edges=tuple(replace(e, attributes=e.attributes[1:]) for e in GRAPH.schema.edges))
-    graph = replace(saying(lambda e: replace(e, numbers=e.numbers[:, :0])), schema=schema)
+def test_a_graph_with_other_attributes_is_refused(world: World) -> None:
+    schema = replace(
+        world.graph.schema, edges=tuple(replace(e, attributes=e.attributes[1:]) for e in world.graph.schema.edges)
+    )
+    graph = replace(with_clicks(world.graph, lambda e: replace(e, numbers=e.numbers[:, :0])), schema=schema)
     with pytest.raises(EncodingError, match=r"features of edge type clicked: expected .*seconds.*found \['surface"):
-        encode_graph(RANKER.encoding, GRAPH.schema, graph)
+        encode_graph(world.ranker.encoding, world.graph.schema, graph)
 
 
-def test_rows_of_the_sequence_are_looked_up_by_edge_type() -> None:
-    """A click's token moves with what that very click says, and no other token does."""
-    rows = GRAPH.seeds.rows("test")
-    member, time = GRAPH.seeds.member[rows], GRAPH.seeds.time[rows]
-    activities = Sampler(GRAPH).activities(member, time, CONFIG.activities)
-    clicks = activities.mask & (activities.edge == GRAPH.schema.activity_edges.index("clicked"))
+def test_rows_of_the_sequence_are_looked_up_by_edge_type(world: World) -> None:
+    """A click's token changes with the attributes of that very click, and no other token does."""
+    rows = world.graph.seeds.rows("test")
+    member, time = world.graph.seeds.member[rows], world.graph.seeds.time[rows]
+    activities = Sampler(world.graph).activities(member, time, CONFIG.activities)
+    clicks = activities.mask & (activities.edge == world.graph.schema.activity_edges.index("clicked"))
     row = int(activities.row[clicks][0])
-    said = ENCODED.edges["clicked"]
-    numbers = said.numbers.clone()
+    clicked = world.encoded.edges["clicked"]
+    numbers = clicked.numbers.clone()
     numbers[row] += 3.0
-    other = replace(ENCODED, edges={**ENCODED.edges, "clicked": replace(said, numbers=numbers)})
+    other = replace(world.encoded, edges={**world.encoded.edges, "clicked": replace(clicked, numbers=numbers)})
     with torch.no_grad():
-        one, two = (RANKER.activity_tokens(e, activities, time) for e in (ENCODED, other))
+        one, two = (world.ranker.activity_tokens(e, activities, time) for e in (world.encoded, other))
     moved = (one != two).any(dim=2)
     assert moved.any()
     assert torch.equal(moved, clicks & (activities.row == row))
-
-
-def test_the_device_can_be_chosen() -> None:
-    there = ENCODED.to("cpu")
-    assert torch.equal(there.edges["clicked"].numbers, ENCODED.edges["clicked"].numbers)
-
-
-def test_without_attention_a_message_is_the_mean() -> None:
-    from models.nn.aggregation import BranchMean
-
-    mean = BranchMean(width=4, edge=2)
-    neighbour, edge = torch.randn(2, 3, 4), torch.randn(2, 3, 2)
-    mask = torch.tensor([[True, False, True], [False] * 3])
-    found = mean(torch.randn(2, 4), neighbour, mask, edge)
-    both = torch.cat([neighbour, edge], dim=2)[0]
-    torch.testing.assert_close(found[0, 0], mean.out((both[0] + both[2]) / 2))
-    assert not found[1].any()
 
 
 def off(**switches: bool) -> tuple[EncodedGraph, Ranker]:
@@ -181,21 +169,21 @@ def off(**switches: bool) -> tuple[EncodedGraph, Ranker]:
     return of, ranker
 
 
-def test_without_item_neighbours_the_sequence_sees_the_item_alone() -> None:
+def test_without_item_neighbours_the_sequence_sees_the_item_alone(world: World) -> None:
     """Of what was acted on, the intrinsic edges that leave it (an item's creator) are not read."""
-    rows = GRAPH.seeds.rows("test")
+    rows = world.graph.seeds.rows("test")
     bare = {
         name: replace(edges, time=edges.time + 10**15) if name.endswith("authored") else edges
-        for name, edges in GRAPH.edges.items()
+        for name, edges in world.graph.edges.items()
     }
-    later = encoded(replace(GRAPH, edges=bare))
+    later = encoded(world, replace(world.graph, edges=bare))
     for neighbours in (True, False):
         of, ranker = off(item_neighbours=neighbours)
         one, two = (tokens(e, rows, ranker)[2] for e in (of, later))
         assert torch.equal(one, two) != neighbours
 
 
-def test_without_id_embeddings_keys_say_nothing() -> None:
+def test_without_id_embeddings_keys_have_no_effect(world: World) -> None:
     for ids in (True, False):
         of, ranker = off(id_embeddings=ids)
         nodes = {n: replace(x, id_hash=torch.where(x.id_hash < 0, -1, x.id_hash + 1)) for n, x in of.nodes.items()}

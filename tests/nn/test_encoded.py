@@ -1,33 +1,31 @@
+from dataclasses import replace
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.graph.fakes import DAY, START
-from tests.nn.batches import ready
-
-GRAPH, ENCODED, _ = ready()
+from models.graph.fakes import START
+from models.graph.sample import as_of_version
+from models.nn.encoded import encode_graph, unknown_node
+from models.time_units import DAY
+from tests.nn.batches import World
 
 
 @given(st.integers(-1, 11), st.integers(-8 * 24, 25 * 24))
 @settings(max_examples=150, deadline=None)
-def test_the_state_is_the_last_version_strictly_before(member: int, hour: int) -> None:
+def test_the_state_is_the_last_version_strictly_before(world: World, member: int, hour: int) -> None:
     time = START + hour * DAY // 24
-    rows = GRAPH.nodes["member"]
+    rows = world.graph.nodes["member"]
     start, end = rows.version_offsets[member : member + 2].tolist() if member >= 0 else (0, 0)
     earlier = [row for row in range(start, end) if rows.version_time[row] < time]
     versions, nodes = len(rows.version_time), len(rows.id_hash)
     expected = versions + nodes if member < 0 else earlier[-1] if earlier else versions + member
-    found = ENCODED.state("member", torch.tensor([member]), torch.tensor([time]))
-    assert found.tolist() == [ENCODED.nodes["member"].first + expected]
+    found = world.encoded.node_state("member", torch.tensor([member]), torch.tensor([time]))
+    assert found.tolist() == [world.encoded.nodes["member"].first + expected]
 
 
-def test_a_type_with_one_version_a_node_needs_no_search() -> None:
-    from dataclasses import replace
-
-    from models.graph.sample import as_of_version
-    from models.nn.encoded import encode_graph
-
-    rows = GRAPH.nodes["member"]
+def test_a_type_with_one_version_a_node_needs_no_search(world: World) -> None:
+    rows = world.graph.nodes["member"]
     count = len(rows.id_hash)
     single = replace(
         rows,
@@ -37,21 +35,22 @@ def test_a_type_with_one_version_a_node_needs_no_search() -> None:
         categories=rows.categories[:1].expand(count, -1),
         vectors=rows.vectors[:1].expand(count, -1),
     )
-    graph = replace(GRAPH, nodes={**GRAPH.nodes, "member": single})
-    _, _, ranker = ready()
-    encoded = encode_graph(ranker.encoding, graph.schema, graph)
+    graph = replace(world.graph, nodes={**world.graph.nodes, "member": single})
+    encoded = encode_graph(world.ranker.encoding, graph.schema, graph)
     assert encoded.nodes["member"].one_version
     index = torch.arange(-1, count).repeat(4)
     time = rows.version_time[0] + torch.arange(4).repeat_interleave(count + 1) * DAY
     version = as_of_version(single, index, time)
-    found = encoded.state("member", index, time) - encoded.nodes["member"].first
+    found = encoded.node_state("member", index, time) - encoded.nodes["member"].first
     assert (found == torch.where(version >= 0, version, torch.where(index >= 0, count + index, 2 * count))).all()
 
 
-def test_a_state_before_the_first_version_knows_only_the_key() -> None:
-    member = ENCODED.nodes["member"]
-    versions = len(GRAPH.nodes["member"].version_time)
+def test_a_state_before_the_first_version_has_only_the_key(world: World) -> None:
+    member, nodes = world.encoded.nodes["member"], world.graph.nodes["member"]
+    versions = len(nodes.version_time)
     assert (member.numbers[versions:] == member.numbers[-1]).all()
+    unknown = unknown_node(world.ranker.encoding.nodes["member"])
+    assert torch.equal(member.numbers[-1:], unknown.numbers)
     assert (member.categories[versions:] == 0).all()
-    assert (member.id_hash[versions:-1] == GRAPH.nodes["member"].id_hash).all()
+    assert (member.id_hash[versions:-1] == nodes.id_hash).all()
     assert member.id_hash[-1] == -1

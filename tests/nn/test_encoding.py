@@ -5,39 +5,45 @@ import numpy as np
 import pytest
 import torch
 
-from models.graph.fakes import fake_graph
 from models.graph.store import TemporalGraph
 from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
 from models.nn.errors import EncodingError
-
-GRAPH = fake_graph(members=12, items=16)
-ENCODING = Encoding.fit(GRAPH, GRAPH.schema.window("train").end)
+from tests.nn.batches import World
 
 
-def test_json_and_back_is_the_same_encoding() -> None:
-    assert Encoding.from_json(json.loads(json.dumps(ENCODING.to_json()))) == ENCODING
+def test_json_and_back_is_the_same_encoding(world: World) -> None:
+    encoding = world.ranker.encoding
+    assert Encoding.from_json(json.loads(json.dumps(encoding.to_json()))) == encoding
 
 
-def test_nothing_after_the_end_of_training_is_fitted_on() -> None:
-    until = GRAPH.schema.window("train").end
-    seeds, member = GRAPH.seeds, GRAPH.nodes["member"]
+@pytest.mark.parametrize("moment", ["window", "version", "seed", "edge"])
+def test_nothing_at_or_after_the_end_of_training_is_fitted_on(world: World, moment: str) -> None:
+    graph = world.graph
+    seeds, member, clicked = graph.seeds, graph.nodes["member"], graph.edges["clicked"]
+    until = {
+        "window": graph.schema.window("train").end,
+        "version": int(member.version_time.median()),
+        "seed": int(seeds.time.median()),
+        "edge": int(clicked.time.median()),
+    }[moment]
+
+    def changed(numbers: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        return torch.where((time >= until).unsqueeze(1), 99.0, numbers)
+
     later = replace(
-        GRAPH,
-        seeds=replace(seeds, numbers=torch.where((seeds.time >= until).unsqueeze(1), 99.0, seeds.numbers)),
-        nodes={
-            **GRAPH.nodes,
-            "member": replace(
-                member, numbers=torch.where((member.version_time >= until).unsqueeze(1), 99.0, member.numbers)
-            ),
-        },
+        graph,
+        seeds=replace(seeds, numbers=changed(seeds.numbers, seeds.time)),
+        nodes={**graph.nodes, "member": replace(member, numbers=changed(member.numbers, member.version_time))},
+        edges={**graph.edges, "clicked": replace(clicked, numbers=changed(clicked.numbers, clicked.time))},
     )
-    assert Encoding.fit(later, until) == ENCODING
+    assert Encoding.fit(later, until) == Encoding.fit(graph, until)
 
 
-def test_values_that_training_never_saw_have_code_zero() -> None:
-    features = GRAPH.schema.node("item").features
-    narrow = replace(ENCODING.nodes["item"], vocabularies=(("text",),))
+def test_values_that_training_never_saw_have_code_zero(world: World) -> None:
+    graph, encoding = world.graph, world.ranker.encoding
+    features = graph.schema.node("item").features
+    narrow = replace(encoding.nodes["item"], vocabularies=(("text",),))
     # The graph's vocabulary is image, text, video.
     assert narrow.map_categories(features, torch.tensor([[0], [1], [2], [3]])).flatten().tolist() == [0, 0, 1, 0]
 
@@ -52,51 +58,56 @@ def columns(graph: TemporalGraph, rows: torch.Tensor) -> dict[str, np.ndarray]:
     }
 
 
-def test_a_slate_is_encoded_as_the_graphs_seeds_were() -> None:
-    rows = GRAPH.seeds.rows("test")
-    encoded = encode_graph(ENCODING, GRAPH.schema, GRAPH)
+def test_a_slate_is_encoded_as_the_graphs_seeds_were(world: World) -> None:
+    graph, encoding = world.graph, world.ranker.encoding
+    rows = graph.seeds.rows("test")
+    encoded = encode_graph(encoding, graph.schema, graph)
     few = rows[:2]
-    numbers, categories = ENCODING.encode_impressions([columns(GRAPH, rows), columns(GRAPH, few)], len(rows))
+    numbers, categories = encoding.encode_impressions([columns(graph, rows), columns(graph, few)], len(rows))
     for place, seeds in enumerate((rows, few)):
         shown = slice(len(seeds))
         np.testing.assert_array_equal(numbers[place, shown], encoded.impression_numbers[seeds].numpy())
         np.testing.assert_array_equal(categories[place, shown], encoded.impression_categories[seeds].numpy())
-    assert [part.shape for part in ENCODING.encode_impressions([], 3)] == [(0, 3, 4), (0, 3, 1)]
-    assert [part.shape for part in ENCODING.encode_impressions([{}], 0)] == [(1, 0, 4), (1, 0, 1)]
+    assert [part.shape for part in encoding.encode_impressions([], 3)] == [(0, 3, 4), (0, 3, 1)]
+    assert [part.shape for part in encoding.encode_impressions([{}], 0)] == [(1, 0, 4), (1, 0, 1)]
 
 
-def test_one_value_holds_for_all_impressions() -> None:
-    expected = ENCODING.encode_impressions(
+def test_one_value_holds_for_all_impressions(world: World) -> None:
+    encoding = world.ranker.encoding
+    expected = encoding.encode_impressions(
         [{"member_rate": np.full(3, 0.25), "device": np.full(3, "phone", object)}], 3
     )
     for rate in (0.25, np.array([0.25])):
         for found, each in zip(
-            ENCODING.encode_impressions([{"member_rate": rate, "device": "phone"}], 3), expected, strict=True
+            encoding.encode_impressions([{"member_rate": rate, "device": "phone"}], 3), expected, strict=True
         ):
             np.testing.assert_array_equal(found, each)
 
 
-def test_a_request_may_leave_out_everything_but_not_send_words_as_numbers() -> None:
-    numbers, categories = ENCODING.encode_impressions([{"device": "toaster"}], 1)
+def test_a_request_may_leave_out_everything_but_not_send_words_as_numbers(world: World) -> None:
+    encoding = world.ranker.encoding
+    numbers, categories = encoding.encode_impressions([{"device": "toaster"}], 1)
     assert numbers.tolist() == [[[0.0, 0.0, 1.0, 1.0]]]
     assert categories.tolist() == [[[0]]]
     with pytest.raises(EncodingError, match="member_rate: expected a number"):
-        ENCODING.encode_impressions([{"member_rate": "often"}], 1)
+        encoding.encode_impressions([{"member_rate": "often"}], 1)
 
 
-def test_surfaces_are_coded_by_name() -> None:
-    assert [ENCODING.surface_code(name) for name in ("email", "push", "fax")] == [0, 1, -1]
-    schema = replace(GRAPH.schema, seeds=replace(GRAPH.schema.seeds, surfaces=("push", "fax")))
-    found = encode_graph(ENCODING, GRAPH.schema, replace(GRAPH, schema=schema))
-    assert (found.surface == torch.where(GRAPH.seeds.surface == 0, 1, -1)).all()
+def test_surfaces_are_coded_by_name(world: World) -> None:
+    graph, encoding = world.graph, world.ranker.encoding
+    assert [encoding.surface_code(name) for name in ("email", "push", "fax")] == [0, 1, -1]
+    schema = replace(graph.schema, seeds=replace(graph.schema.seeds, surfaces=("push", "fax")))
+    found = encode_graph(encoding, graph.schema, replace(graph, schema=schema))
+    assert (found.surface == torch.where(graph.seeds.surface == 0, 1, -1)).all()
 
 
-def test_a_graph_of_another_product_is_refused() -> None:
-    fewer = replace(GRAPH.schema, edges=GRAPH.schema.edges[:-1])
+def test_a_graph_of_another_product_is_refused(world: World) -> None:
+    graph, encoding = world.graph, world.ranker.encoding
+    fewer = replace(graph.schema, edges=graph.schema.edges[:-1])
     with pytest.raises(EncodingError, match="edge types"):
-        encode_graph(ENCODING, GRAPH.schema, replace(GRAPH, schema=fewer))
-    member = GRAPH.schema.node("member")
+        encode_graph(encoding, graph.schema, replace(graph, schema=fewer))
+    member = graph.schema.node("member")
     renamed = replace(member, features=(replace(member.features[0], name="age"), *member.features[1:]))
-    schema = replace(GRAPH.schema, nodes=(renamed, *GRAPH.schema.nodes[1:]))
+    schema = replace(graph.schema, nodes=(renamed, *graph.schema.nodes[1:]))
     with pytest.raises(EncodingError, match=r"features of node type member: expected .*seniority.*found .*age"):
-        encode_graph(ENCODING, GRAPH.schema, replace(GRAPH, schema=schema))
+        encode_graph(encoding, graph.schema, replace(graph, schema=schema))

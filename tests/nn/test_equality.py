@@ -1,4 +1,4 @@
-"""The layers on trees say what PyTorch Geometric's plain formulations say on the same trees as edges."""
+"""The layers on trees equal PyTorch Geometric's plain formulations on the same trees as lists of edges."""
 
 from collections.abc import Sequence
 
@@ -48,7 +48,7 @@ def sampled(seed: int, node: str) -> tuple[TemporalGraph, Tree, Subgraph]:
 
 
 def hetero_conv(sage: TreeSage, graph: TemporalGraph, layer: int) -> HeteroConv:
-    """PyG's layer with the same weights: of a node type's own map, each of its edge types' root weights is a share."""
+    """PyG's layer with the same weights; a node type's own map is split evenly over its edge types' root weights."""
     convolutions = {}
     for edge in graph.schema.edges:
         neighbour, own = sage.neighbour[layer][edge.name], sage.own[layer][edge.source]
@@ -86,7 +86,10 @@ def test_tree_sage_is_hetero_conv_of_sage_conv(seed: int, node: str) -> None:
 
 
 class PlainAttention(MessagePassing):
-    """``BranchAttention`` over a list of edges: softmax over a parent's edges and one place that holds nothing."""
+    """``BranchAttention`` over a list of edges: softmax over a parent's edges and one empty place.
+
+    Scaled dot products as in Vaswani et al. 2017, section 3.2.1: the scale is 1 / sqrt(width).
+    """
 
     def __init__(self, attention: BranchAttention) -> None:
         super().__init__(aggr="add", node_dim=0)
@@ -96,8 +99,8 @@ class PlainAttention(MessagePassing):
         """(neighbours, width), (parents, width), (2, edges), (edges, EDGE_FEATURES) -> (parents, tokens, width)."""
         own, tokens = self.attention, self.attention.tokens
         source, target = edge_index
-        if own.asked:
-            query = own.query(parent).view(len(parent), tokens, -1)[target] * own.scale
+        if own.parent_query:
+            query = own.query(parent).view(len(parent), tokens, -1)[target] / WIDTH**0.5
             score = (query * neighbour[source].unsqueeze(1)).sum(dim=2)
         else:
             score = own.query(neighbour[source])
@@ -113,16 +116,16 @@ class PlainAttention(MessagePassing):
         return share.unsqueeze(2) * torch.cat([x_j, edge], dim=1).unsqueeze(1)
 
 
-@pytest.mark.parametrize(("asked", "tokens"), [(True, 3), (True, 1), (False, 1)])
+@pytest.mark.parametrize(("parent_query", "tokens"), [(True, 3), (True, 1), (False, 1)])
 @pytest.mark.parametrize("seed", seeds(3))
-def test_branch_attention_is_message_passing(seed: int, asked: bool, tokens: int) -> None:
+def test_branch_attention_is_message_passing(seed: int, parent_query: bool, tokens: int) -> None:
     torch.manual_seed(seed)
     graph, tree, edges = sampled(seed, "member")
-    attention = BranchAttention(WIDTH, tokens, asked)
+    attention = BranchAttention(WIDTH, tokens, parent_query)
     for parameter in attention.parameters():
         nn.init.normal_(parameter, std=0.3)
     branch, key = tree.branches["clicked"], message_type(graph.schema, "clicked")
-    # Every parent's own state, and every place's: a node has another state at every place of the tree.
+    # A state for every parent and for every place: a node has another state at every place of the tree.
     parent = torch.randn(len(edges.node["member"]), WIDTH, requires_grad=True)
     state = torch.randn(len(edges.node["item"]), WIDTH, requires_grad=True)
     count = edges.edges_per_hop[key][0]
@@ -130,7 +133,7 @@ def test_branch_attention_is_message_passing(seed: int, asked: bool, tokens: int
 
     batch = len(tree.index)
     dense = torch.zeros(*branch.mask.shape, WIDTH).masked_scatter(branch.mask.unsqueeze(2), state[row])
-    dense = torch.where(branch.mask.unsqueeze(2), dense, torch.randn_like(dense))  # what is masked may be anything
+    dense = torch.where(branch.mask.unsqueeze(2), dense, torch.randn_like(dense))  # masked places may hold anything
     found = attention(parent[:batch], dense, branch.mask, edge_features(branch))
     features = edge_features(branch)[branch.mask]
     assert features.shape == (count, EDGE_FEATURES)

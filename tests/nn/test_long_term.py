@@ -7,17 +7,17 @@ from models.nn.long_term import LongTerm
 from tests.nn.batches import CONFIG, ready
 
 N, W = CONFIG.activities, CONFIG.width
-FORETELLS = replace(CONFIG, long_term=2)
+PREDICTS = replace(CONFIG, long_term=2)
 
 
 def loss(mask: torch.Tensor, activities: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
     torch.manual_seed(0)
-    return LongTerm(FORETELLS)(output, activities, mask)
+    return LongTerm(PREDICTS)(output, activities, mask)
 
 
-def test_it_is_low_where_the_next_activities_are_foretold() -> None:
+def test_the_loss_is_low_for_the_right_activities() -> None:
     torch.manual_seed(0)
-    module, activities = LongTerm(FORETELLS), torch.randn(6, N, W)
+    module, activities = LongTerm(PREDICTS), torch.randn(6, N, W)
     with torch.no_grad():
         module.foretell.weight.copy_(torch.eye(W).repeat(2, 1))
         module.foretell.bias.zero_()
@@ -27,7 +27,7 @@ def test_it_is_low_where_the_next_activities_are_foretold() -> None:
     assert module(activities[:, -1], activities, mask) / 6 < 0.1 < blind / 6
 
 
-def test_padding_is_neither_foretold_nor_a_negative() -> None:
+def test_padding_is_neither_predicted_nor_a_negative() -> None:
     output, activities = torch.randn(4, W), torch.randn(4, N, W)
     mask = torch.ones(4, N, dtype=torch.bool)
     mask[3] = False
@@ -39,9 +39,9 @@ def test_padding_is_neither_foretold_nor_a_negative() -> None:
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_what_is_foretold_is_not_seen(layers: int) -> None:
-    """Where the mask is not causal neither: of the ranker's output, only the truth depends on the last activities."""
-    *_, ranker = ready(replace(FORETELLS, layers=layers, prefix_causal=False))
+def test_predicted_activities_are_not_seen(layers: int) -> None:
+    """Without a causal mask, too: the output does not depend on the last activities."""
+    *_, ranker = ready(replace(PREDICTS, layers=layers, prefix_causal=False))
     assert ranker.sequence is not None
     seen: list[torch.Tensor] = []
     ranker.sequence.norm.register_forward_hook(lambda _, __, output: seen.append(output))
@@ -55,3 +55,16 @@ def test_what_is_foretold_is_not_seen(layers: int) -> None:
     *before, plain = seen
     for output, same in zip(before, (False, True, True, False), strict=True):
         assert torch.allclose(output, plain) == same
+
+
+@torch.inference_mode()
+def test_negatives_come_from_256_rows_at_a_time() -> None:
+    torch.manual_seed(0)
+    module, output, activities = LongTerm(PREDICTS), torch.randn(257, W), torch.randn(257, N, W)
+    mask = torch.ones(257, N, dtype=torch.bool)
+
+    def part(start: int, end: int) -> torch.Tensor:
+        return module(output[start:end], activities[start:end], mask[start:end])
+
+    torch.testing.assert_close(part(0, 257), part(0, 256) + part(256, 257))
+    assert part(0, 256) > part(0, 128) + part(128, 256)

@@ -3,7 +3,7 @@ import math
 from models.graph.sample import Sampler
 from models.graph.tree import Branch, Tree
 from models.nn.overlap import Overlap, paths
-from tests.nn.batches import ready
+from tests.nn.batches import World
 
 
 def nodes_on(tree: Tree, edges: tuple[str, ...], row: int) -> list[int]:
@@ -20,8 +20,8 @@ def nodes_on(tree: Tree, edges: tuple[str, ...], row: int) -> list[int]:
     return [int(index[place]) for place in places if mask[place]]
 
 
-def test_counts_are_those_of_the_two_trees() -> None:
-    graph, _, _ = ready()
+def test_counts_are_those_of_the_two_trees(world: World) -> None:
+    graph = world.graph
     overlap = Overlap(graph.schema, width=8)
     sampler, seeds = Sampler(graph), graph.seeds
     rows = graph.seeds.rows("test")[:20]
@@ -42,14 +42,14 @@ def test_counts_are_those_of_the_two_trees() -> None:
     assert some > 0
 
 
-def test_an_unknown_node_has_nothing_in_common() -> None:
-    _, _, ranker = ready()
+def test_an_unknown_node_shares_nothing(world: World) -> None:
+    ranker = world.ranker
     tokens = ranker.cold_member_tokens()[ranker.config.graph_tokens :].unsqueeze(0)
     assert (ranker.overlap(tokens, tokens.unsqueeze(1)) == 0).all()
 
 
-def test_every_path_ends_where_its_edges_lead() -> None:
-    graph, _, _ = ready()
+def test_every_path_ends_where_its_edges_lead(world: World) -> None:
+    graph = world.graph
     for path in paths(graph.schema, "member"):
         node = "member"
         for edge in path.edges:

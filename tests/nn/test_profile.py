@@ -2,13 +2,11 @@ import torch
 
 from models.nn.encoded import unknown_node
 from models.nn.profile import Profile
-from tests.nn.batches import ready
-
-GRAPH, ENCODED, RANKER = ready()
+from tests.nn.batches import World
 
 
-def test_what_is_packed_is_read_again() -> None:
-    nodes, features = ENCODED.nodes["member"], RANKER.encoding.nodes["member"]
+def test_packed_features_are_read_back(world: World) -> None:
+    nodes, features = world.encoded.nodes["member"], world.ranker.encoding.nodes["member"]
     profile = Profile(features, width=8)
     state = torch.tensor([0, 3, len(nodes) - 1])
     rows = profile.pack(nodes, state)
@@ -19,8 +17,8 @@ def test_what_is_packed_is_read_again() -> None:
     torch.testing.assert_close(found[:, profile.numbers :], profile.categories(nodes.categories[state]))
 
 
-def test_an_unknown_node_says_that_all_is_missing() -> None:
-    features = RANKER.encoding.nodes["member"]
+def test_of_an_unknown_node_everything_is_missing(world: World) -> None:
+    features = world.ranker.encoding.nodes["member"]
     profile = Profile(features, width=8)
     found = profile(profile.pack(unknown_node(features), torch.zeros(1, dtype=torch.int64)))
     known = len(features.numbers)
@@ -28,13 +26,13 @@ def test_an_unknown_node_says_that_all_is_missing() -> None:
     assert found[0, known : 2 * known].eq(1).all()
 
 
-def test_switched_off_there_is_nothing() -> None:
-    profile = Profile(RANKER.encoding.nodes["member"], width=8, on=False)
-    assert profile.pack(ENCODED.nodes["member"], torch.tensor([0, 1])).shape == (2, 0, 8)
+def test_switched_off_it_has_no_rows(world: World) -> None:
+    profile = Profile(world.ranker.encoding.nodes["member"], width=8, on=False)
+    assert profile.pack(world.encoded.nodes["member"], torch.tensor([0, 1])).shape == (2, 0, 8)
     assert profile(torch.zeros(2, 0, 8)).shape == (2, 0)
 
 
-def test_a_code_that_is_none_is_read_as_one_that_is() -> None:
-    profile = Profile(RANKER.encoding.nodes["member"], width=8)
+def test_an_invalid_code_is_read_as_a_valid_one(world: World) -> None:
+    profile = Profile(world.ranker.encoding.nodes["member"], width=8)
     for strange in (-5.0, 1e9):
         assert profile(torch.full((2, profile.rows, 8), strange)).isfinite().all()

@@ -20,6 +20,19 @@ def test_a_known_distortion_is_undone(scale: float, shift: float, seed: int) -> 
     assert metrics.ece(labels, found.apply(truth / scale + shift)) < 0.02
 
 
+def test_the_fit_minimizes_the_log_loss_of_platt_s_targets() -> None:
+    """Platt 1999: targets (n1 + 1) / (n1 + 2) and 1 / (n0 + 2); at the minimum the loss has no slope."""
+    random = np.random.default_rng(0)
+    logits = random.normal(1.0, 2.0, 60)
+    labels = (random.random(60) < 1 / (1 + np.exp(-logits))).astype(float)
+    found, positive = fit_platt(logits, labels), labels.sum()
+    target = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (60 - positive + 2))
+    residual = 1 / (1 + np.exp(-(found.scale * logits + found.shift))) - target
+    assert found.scale > 0.1
+    assert abs(residual.sum()) < 1e-6
+    assert abs((residual * logits).sum()) < 1e-6
+
+
 @pytest.mark.parametrize("labels", [[], [1.0, 1.0], [float("nan")] * 3])
 def test_with_one_class_nothing_is_changed(labels: list[float]) -> None:
     assert fit_platt(np.zeros(len(labels)), np.array(labels)) == Platt()

@@ -8,7 +8,7 @@ from models.training.__main__ import main
 
 
 @pytest.mark.parametrize(
-    ("option", "text", "told"),
+    ("option", "text", "message"),
     [
         ("--training", '{"precision": "bf16"}', "training.precision: expected float32 or bfloat16; found 'bf16'"),
         ("--training", '{"batch_size": 0}', "training.batch_size: expected a whole number, 1 to 100000; found 0"),
@@ -20,10 +20,10 @@ from models.training.__main__ import main
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(
-    tmp_path: Path, option: str, text: str, told: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, option: str, text: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--graph", str(tmp_path), "--out", str(tmp_path / "model"), option, text]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_list_is_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,7 +54,7 @@ def test_two_processes_train_the_model_of_one_also_after_one_of_them_was_killed(
     assert_equal(tmp_path / "model", train(small_graph(), STILL, CONFIG, tmp_path / "one", device="cpu"))
 
 
-def test_so_they_do_with_a_second_loss_learned_weights_and_pre_training(tmp_path: Path) -> None:
+def test_two_processes_with_a_second_loss_learned_weights_and_pre_training(tmp_path: Path) -> None:
     """One process takes the parts one after the other: the long-term loss finds its negatives within a part."""
     found = torchrun("-m", "tests.training.worker", str(tmp_path), "learns more")
     assert found.returncode == 0, found.stderr

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.graph.store import TemporalGraph
+from models.time_units import HOUR
 from models.training import embed as embedding
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
@@ -18,9 +19,11 @@ from tests.nn.batches import CONFIG, ready
 from tests.nn.test_switches import SWITCHES
 from tests.training.small import MODEL, small_graph, small_model
 
-GRAPH = small_graph()
-AS_OF = GRAPH.schema.window("test").start
-LAG = 3 * 3_600_000_000
+LAG = 3 * HOUR
+
+
+def as_of() -> int:
+    return small_graph().schema.window("test").start
 
 
 def column(path: Path, name: str) -> torch.Tensor:
@@ -54,9 +57,9 @@ def test_pushed_tokens_are_served_as_the_training_path_predicts(change: dict[str
     graph, _, ranker = ready(replace(CONFIG, **change))
     calibration = Calibration({"click": Platt(1.3, -0.4), "dwell": Platt(0.8, 0.1)})
     model = Model(ranker, ranker.encoding, graph.schema, calibration, training={})
-    as_of, rows = graph.schema.window("test").start, graph.seeds.rows("test")
-    asked = replace(graph, seeds=replace(graph.seeds, time=torch.full_like(graph.seeds.time, as_of + LAG)))
-    manifest = embed(model, graph, as_of, tmp_path / "vectors")
+    moment, rows = graph.schema.window("test").start, graph.seeds.rows("test")
+    requests = replace(graph, seeds=replace(graph.seeds, time=torch.full_like(graph.seeds.time, moment + LAG)))
+    manifest = embed(model, graph, moment, tmp_path / "vectors")
     assert manifest["tokens"] == {"member": ranker.rows[0], "item": ranker.rows[1]}
     assert manifest["activities"] == (CONFIG.activities if change.get("sequence", True) else 0)
     members, items = (parquet.read_table(tmp_path / "vectors" / f"{side}.parquet") for side in ("member", "item"))
@@ -68,33 +71,33 @@ def test_pushed_tokens_are_served_as_the_training_path_predicts(change: dict[str
         slate = scorer.score(
             SlateInputs(
                 **{name: values[member].copy() for name, values in pushed.items()},
-                as_of=as_of,
+                as_of=moment,
                 item_tokens=of_items[[max(item, 0)]],
                 item_known=np.array([item >= 0]),
                 features=raw_features(graph, row),
                 surface=graph.schema.seeds.surfaces[int(graph.seeds.surface[row])],
-                time=as_of + LAG,
+                time=moment + LAG,
             )
         )
         found.append([slate[task][0] for task in model.tasks])
-    np.testing.assert_allclose(found, predict(model, asked, rows, lag=LAG), atol=1e-6, rtol=0)
+    np.testing.assert_allclose(found, predict(model, requests, rows, lag=LAG), atol=1e-6, rtol=0)
 
 
 def test_the_folder_holds_every_key_and_the_moment(tmp_path: Path) -> None:
-    embed(small_model(tmp_path, GRAPH), GRAPH, AS_OF, tmp_path / "vectors")
+    embed(small_model(tmp_path, small_graph()), small_graph(), as_of(), tmp_path / "vectors")
     for name in ("member", "item"):
         table = parquet.read_table(tmp_path / "vectors" / f"{name}.parquet")
-        assert table["key"].combine_chunks().equals(GRAPH.keys(name))
-        assert set(table["as_of"].cast("int64").to_pylist()) == {AS_OF}
+        assert table["key"].combine_chunks().equals(small_graph().keys(name))
+        assert set(table["as_of"].cast("int64").to_pylist()) == {as_of()}
     times = column(tmp_path / "vectors" / "member.parquet", "activity_times")
-    assert times.shape == (GRAPH.schema.node("member").count, MODEL.activities)
-    assert times.max() < AS_OF
+    assert times.shape == (small_graph().schema.node("member").count, MODEL.activities)
+    assert times.max() < as_of()
     assert (times[-1] == 0).all()  # the last member never did anything
 
 
 def test_nothing_is_left_where_embedding_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = small_model(tmp_path, GRAPH)
-    embed(model, GRAPH, AS_OF, tmp_path / "vectors")
+    model = small_model(tmp_path, small_graph())
+    embed(model, small_graph(), as_of(), tmp_path / "vectors")
     before = {path.name: path.read_bytes() for path in (tmp_path / "vectors").iterdir()}
 
     def fail(*_: object) -> None:
@@ -102,6 +105,6 @@ def test_nothing_is_left_where_embedding_fails(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(embedding, "write_json", fail)
     with pytest.raises(OSError, match="disk full"):
-        embed(model, GRAPH, AS_OF + 1, tmp_path / "vectors")
+        embed(model, small_graph(), as_of() + 1, tmp_path / "vectors")
     assert {path.name: path.read_bytes() for path in (tmp_path / "vectors").iterdir()} == before
     assert {path.name for path in tmp_path.iterdir()} == {"model", "vectors"}

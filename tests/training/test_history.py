@@ -1,4 +1,4 @@
-"""Pre-training on the history: what it is asked, what it may see, and that a run that was cut off ends the same."""
+"""Pre-training: which events it predicts, what it may see, and that an interrupted run ends the same."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +11,12 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.training.errors import NoHistoryError
 from models.training.history import history_of
-from models.training.train import train
+from models.training.train import Scope, train
 from tests.training.small import MODEL, TRAINING, small_graph
 
 
 def one_domain() -> TemporalGraph:
-    """The fake graph with its two kinds of engagement in one domain: each may be told from the other."""
+    """The fake graph with its two kinds of engagement in one domain."""
     graph = small_graph()
     edges = tuple(replace(edge, domain="feed") for edge in graph.schema.edges)
     return replace(graph, schema=replace(graph.schema, edges=edges))
@@ -43,7 +43,7 @@ def expected(graph: TemporalGraph) -> dict[str, list[tuple[int, int, int]]]:
     return {name: sorted(row for row in rows if row[2] > begun[row[0]]) for name, rows in events.items()}
 
 
-def test_every_event_after_both_actions_began_is_asked_once_as_what_it_was() -> None:
+def test_every_event_after_the_first_of_both_actions_is_predicted_once() -> None:
     graph = one_domain()
     events = expected(graph)
     found = history_of(*encoded(graph), count=sum(map(len, events.values())))
@@ -52,12 +52,12 @@ def test_every_event_after_both_actions_began_is_asked_once_as_what_it_was() -> 
     assert (seeds.labels.sum(dim=1) == 1).all()
     for place, name in enumerate(("clicked", "liked")):
         own = seeds.labels[:, place] == 1
-        asked = zip(seeds.member[own].tolist(), seeds.item[own].tolist(), seeds.time[own].tolist(), strict=True)
-        assert sorted(asked) == events[name]
+        found_events = zip(seeds.member[own].tolist(), seeds.item[own].tolist(), seeds.time[own].tolist(), strict=True)
+        assert sorted(found_events) == events[name]
         assert events[name]
 
 
-def test_nothing_of_the_impression_is_known() -> None:
+def test_the_features_of_the_impression_are_missing() -> None:
     graph = one_domain()
     found = history_of(*encoded(graph), count=5)
     scaled = found.impression_numbers
@@ -68,12 +68,12 @@ def test_nothing_of_the_impression_is_known() -> None:
     assert found.surface.eq(-1).all()
 
 
-def test_an_action_is_told_from_those_of_its_own_domain() -> None:
+def test_actions_alone_in_their_domain_are_refused() -> None:
     with pytest.raises(NoHistoryError, match="expected engagements of members with items before the train window"):
         history_of(*encoded(small_graph()), count=5)
 
 
-def test_more_than_there_are_come_twice_and_the_seed_decides_the_draw() -> None:
+def test_more_events_than_there_are_come_twice_and_the_seed_decides_the_draw() -> None:
     graph = one_domain()
     total = len(history_of(*encoded(graph), count=400).graph.seeds)
     assert total == 400
@@ -81,19 +81,19 @@ def test_more_than_there_are_come_twice_and_the_seed_decides_the_draw() -> None:
     assert one == again != other
 
 
-def test_it_moves_the_weights_and_a_run_cut_off_ends_the_same(tmp_path: Path) -> None:
+def test_it_changes_the_weights_and_an_interrupted_run_ends_the_same(tmp_path: Path) -> None:
     graph, config = one_domain(), replace(TRAINING, history_events=100, epochs=2)
 
     def weights(name: str, config: object, **how: object) -> bytes:
-        folder = train(graph, MODEL, config, tmp_path / name, device="cpu", fixed_epochs=2, **how)  # type: ignore[arg-type]
+        folder = train(graph, MODEL, config, tmp_path / name, scope=Scope(epochs=2), device="cpu", **how)  # type: ignore[arg-type]
         return (folder / "model.safetensors").read_bytes()
 
     whole = weights("whole", config)
     assert whole != weights("without", replace(config, history_events=0))
 
-    def cut_off(metrics: dict[str, float], epoch: int) -> None:
+    def interrupt(metrics: dict[str, float], epoch: int) -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        weights("again", config, log=cut_off, checkpoint=tmp_path / "kept")
+        weights("again", config, log=interrupt, checkpoint=tmp_path / "kept")
     assert weights("again", config, checkpoint=tmp_path / "kept") == whole

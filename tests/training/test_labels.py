@@ -1,6 +1,7 @@
 """No fit reads a label before it was known: what settles after its windows' end changes nothing, bit for bit."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from models import filters
 from models.baselines.fit import BASELINES, fit_baseline
 from models.baselines.trees import fit_floor
 from models.graph.store import TemporalGraph
+from models.time_units import HOUR
 from models.training.config import TrainingConfig
 from models.training.fit import fit
 from models.training.labels import known
@@ -23,16 +25,21 @@ from tests.baselines.test_trees import SPEC, frame
 from tests.training.small import MODEL, TRAINING, small_graph
 from tests.training.test_train import files
 
-HOUR = 3_600_000_000
-GRAPH = small.small_graph()
-END = GRAPH.schema.window("validate").end
+
+@cache
+def baseline_graph() -> TemporalGraph:
+    return small.small_graph()
+
+
+def end() -> int:
+    return small_graph().schema.window("validate").end
 
 
 def settling_late(graph: TemporalGraph, hours: int = 30) -> TemporalGraph:
     """The outcomes of the last hours of validate settle in the gate window, and some do so at its very start."""
     seeds = graph.seeds
-    late = (seeds.time > END - hours * HOUR) & (seeds.time < END)
-    settled = torch.where(late, END + (torch.arange(len(seeds)) % 3) * HOUR, seeds.settled)
+    late = (seeds.time > end() - hours * HOUR) & (seeds.time < end())
+    settled = torch.where(late, end() + (torch.arange(len(seeds)) % 3) * HOUR, seeds.settled)
     return replace(graph, seeds=replace(seeds, settled=settled))
 
 
@@ -46,36 +53,39 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_label_that_settles_in_the_gate_window_changes_no_bit_of_the_ranker(kind: str, tmp_path: Path) -> None:
     graph = settling_late(small_graph())
-    for name, given_graph in (("whole", graph), ("ended", small.ended_at(graph, END))):
+    for name, given_graph in (("whole", graph), ("ended", small.ended_at(graph, end()))):
         fit(given_graph, MODEL, KINDS[kind], tmp_path / name, device="cpu")
     assert files(tmp_path / "whole") == files(tmp_path / "ended")
 
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_label_that_settles_in_the_gate_window_changes_no_baseline(name: str) -> None:
-    graph, config = settling_late(GRAPH), TrainingConfig(epochs=3, patience=3, batch_size=64, learning_rate=0.02)
+    graph, config = (
+        settling_late(baseline_graph()),
+        TrainingConfig(epochs=3, patience=3, batch_size=64, learning_rate=0.02),
+    )
     rows = graph.seeds.rows("test")
-    whole, ended = (fit_baseline(name, g, config, "cpu") for g in (graph, small.ended_at(graph, END)))
+    whole, ended = (fit_baseline(name, g, config, "cpu") for g in (graph, small.ended_at(graph, end())))
     np.testing.assert_array_equal(whole.predict(graph, rows), ended.predict(graph, rows))
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(-3, 3), st.sampled_from(["train", "validate"]))
 def test_a_label_is_known_strictly_before_the_end(hours: int, window: str) -> None:
-    end, first = GRAPH.schema.window(window).end, GRAPH.seeds.rows(window)[0]
-    settled = GRAPH.seeds.settled.clone()
-    settled[first] = end + hours * HOUR
-    found = known(replace(GRAPH, seeds=replace(GRAPH.seeds, settled=settled)), (window,))
+    ended, first = baseline_graph().schema.window(window).end, baseline_graph().seeds.rows(window)[0]
+    settled = baseline_graph().seeds.settled.clone()
+    settled[first] = ended + hours * HOUR
+    found = known(replace(baseline_graph(), seeds=replace(baseline_graph().seeds, settled=settled)), (window,))
     assert (first in found) == (hours < 0)
 
 
 @pytest.mark.parametrize("window", ["train", "validate"])
 def test_clicks_that_settle_early_are_not_known_more_often(window: str) -> None:
-    day, seeds = 24 * HOUR, GRAPH.seeds
+    day, seeds = 24 * HOUR, baseline_graph().seeds
     settled = seeds.time + torch.where(seeds.labels[:, 0] == 1, HOUR // 60, day)
-    graph = replace(GRAPH, seeds=replace(seeds, settled=settled))
+    graph = replace(baseline_graph(), seeds=replace(seeds, settled=settled))
     rows = seeds.rows(window)
-    expected = rows[seeds.time[rows] < GRAPH.schema.window(window).end - day]
+    expected = rows[seeds.time[rows] < baseline_graph().schema.window(window).end - day]
     assert len(expected) < len(rows)
     assert known(graph, (window,)).tolist() == expected.tolist()
 

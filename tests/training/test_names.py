@@ -1,4 +1,5 @@
 import json
+from functools import cache
 
 import pyarrow as pa
 import pytest
@@ -8,66 +9,74 @@ from models.graph.fakes import fake_graph
 from models.graph.hashing import hash_keys
 from models.graph.sample import Sampler
 from models.graph.schema import REVERSE
+from models.graph.store import TemporalGraph
 from models.nn.overlap import Overlap
 from models.training.errors import TrainingError
 from models.training.names import activity_names, newest_neighbours, place_names
 
-GRAPH = fake_graph(members=9, items=7, seed=2)
-AS_OF = GRAPH.schema.window("test").start
+
+@cache
+def graph() -> TemporalGraph:
+    return fake_graph(members=9, items=7, seed=2)
+
+
+def as_of() -> int:
+    return graph().schema.window("test").start
 
 
 def of(node: str) -> tuple[torch.Tensor, torch.Tensor]:
-    index = torch.arange(GRAPH.schema.node(node).count)
-    return index, torch.full_like(index, AS_OF)
+    index = torch.arange(graph().schema.node(node).count)
+    return index, torch.full_like(index, as_of())
 
 
-def test_activities_are_called_by_their_edge_and_by_the_key_of_what_was_acted_on() -> None:
-    activities = Sampler(GRAPH).activities(*of("member"), 4)
-    edges, keys = (column.to_pylist() for column in activity_names(GRAPH, activities))
+def test_activities_have_the_name_of_their_edge_and_the_key_of_their_target() -> None:
+    activities = Sampler(graph()).activities(*of("member"), 4)
+    edges, keys = (column.to_pylist() for column in activity_names(graph(), activities))
     named = 0
     for member, place in torch.cartesian_prod(torch.arange(9), torch.arange(4)).tolist():
         if not activities.mask[member, place]:
             assert (edges[member][place], keys[member][place]) == ("", "")
             continue
-        name = GRAPH.schema.activity_edges[activities.edge[member, place]]
-        target = GRAPH.keys(GRAPH.schema.targets[name])[int(activities.target[member, place])].as_py()
+        name = graph().schema.activity_edges[activities.edge[member, place]]
+        target = graph().keys(graph().schema.targets[name])[int(activities.target[member, place])].as_py()
         assert (edges[member][place], keys[member][place]) == (name, str(target))
         named += 1
     assert 0 < named < 36
 
 
 @pytest.mark.parametrize("edge", ["authored", "clicked"])
-@pytest.mark.parametrize("as_of", [AS_OF, -(2**60)])
-def test_the_newest_neighbour_is_the_last_one_strictly_before(edge: str, as_of: int) -> None:
-    said, keys = GRAPH.edges[REVERSE + edge], GRAPH.keys(GRAPH.schema.targets[REVERSE + edge]).to_pylist()
+@pytest.mark.parametrize("early", [False, True])
+def test_the_newest_neighbor_is_the_last_one_strictly_before(edge: str, early: bool) -> None:
+    moment = -(2**60) if early else as_of()
+    edges, keys = graph().edges[REVERSE + edge], graph().keys(graph().schema.targets[REVERSE + edge]).to_pylist()
     expected = []
-    for item in range(GRAPH.schema.node("item").count):
-        rows = [row for row in range(said.offsets[item], said.offsets[item + 1]) if said.time[row] < as_of]
-        expected.append(str(keys[said.target[rows[-1]]]) if rows else "")
-    assert newest_neighbours(GRAPH, "item", edge, as_of).to_pylist() == expected
-    assert set(expected) > {""} or as_of < 0
+    for item in range(graph().schema.node("item").count):
+        rows = [row for row in range(edges.offsets[item], edges.offsets[item + 1]) if edges.time[row] < moment]
+        expected.append(str(keys[edges.target[rows[-1]]]) if rows else "")
+    assert newest_neighbours(graph(), "item", edge, moment).to_pylist() == expected
+    assert set(expected) > {""} or early
 
 
-def test_without_an_edge_type_nobody_has_a_neighbour() -> None:
-    assert newest_neighbours(GRAPH, "item", None, AS_OF).to_pylist() == [""] * GRAPH.schema.node("item").count
+def test_without_an_edge_type_there_is_no_neighbor() -> None:
+    assert newest_neighbours(graph(), "item", None, as_of()).to_pylist() == [""] * graph().schema.node("item").count
     with pytest.raises(TrainingError, match="edge type drew: expected one with item at one end"):
-        newest_neighbours(GRAPH, "item", "drew", AS_OF)
+        newest_neighbours(graph(), "item", "drew", as_of())
 
 
-def test_places_are_called_by_the_keys_that_their_codes_are_hashed_from() -> None:
-    overlap = Overlap(GRAPH.schema, width=8)
-    tree = Sampler(GRAPH).tree("item", *of("item"))
-    names = place_names(GRAPH, overlap.item, overlap.nodes(tree, overlap.item)).to_pylist()
-    codes = overlap.keys(GRAPH, tree, overlap.item).flatten(1)
+def test_places_have_the_keys_that_their_codes_are_hashed_from() -> None:
+    overlap = Overlap(graph().schema, width=8)
+    tree = Sampler(graph()).tree("item", *of("item"))
+    names = place_names(graph(), overlap.item, overlap.nodes(tree, overlap.item)).to_pylist()
+    codes = overlap.keys(graph(), tree, overlap.item).flatten(1)
     kinds = [path.node for path in overlap.item for _ in range(path.places)]
-    met = 0
+    named = 0
     for text, row in zip(names, codes, strict=True):
         for name, node, code in zip(json.loads(text), kinds, row.tolist(), strict=False):
-            key = pa.array([name or 0 if node == "creator" else int(name or 0)]).cast(GRAPH.keys(node).type)
+            key = pa.array([name or 0 if node == "creator" else int(name or 0)]).cast(graph().keys(node).type)
             assert code == (hash_keys(key)[0] % (2**24 - 1) + 1 if name else 0)
-            met += bool(name)
-    assert met
+            named += bool(name)
+    assert named
 
 
 def test_a_model_without_a_graph_has_no_places() -> None:
-    assert place_names(GRAPH, [], torch.zeros(2, 0, dtype=torch.int64)).to_pylist() == ["[]", "[]"]
+    assert place_names(graph(), [], torch.zeros(2, 0, dtype=torch.int64)).to_pylist() == ["[]", "[]"]

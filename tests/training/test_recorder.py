@@ -1,10 +1,11 @@
-"""What may be recorded, and that a replay gives the gradients of the step itself, on every GPU at hand.
+"""Which steps are recorded, and that a replay gives the step's gradients, on every GPU of the machine.
 
-Without a GPU: that what would be recorded has the step's gradients, and never has to know a value.
+Without a GPU: the recorded code has the step's gradients and depends on no value.
 """
 
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeCopyMode, FakeTensorMode
 
 from models.graph.fakes import fake_graph
+from models.graph.store import TemporalGraph
 from models.nn import activity
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
@@ -22,34 +24,38 @@ from models.training.config import TrainingConfig
 from models.training.distributed import Ranks
 from models.training.recorder import Backward, Recorder, recordable
 from models.training.slices import Slices, cut, one_each
-from models.training.step import gradient
+from models.training.step import Step
 from tests.graph.worlds import varied
 from tests.training.test_step import STILL
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-GRAPH = fake_graph()
 EVERYTHING = replace(STILL, long_term=2, experts=2, task_weighting="uncertainty")
 
 
-class Direct(Recorder):
-    """Runs what a GPU would record."""
+@cache
+def graph() -> TemporalGraph:
+    return fake_graph()
 
-    def run(self, backward: Backward, slices: Slices, seen: Tensor, defined: Tensor) -> Tensor:
-        return backward(slices, seen, defined)
+
+class WithoutRecording(Recorder):
+    """Runs each step at once, by the code that a GPU records."""
+
+    def run(self, backward: Backward, slices: Slices, member_states: Tensor, defined: Tensor) -> Tensor:
+        return backward(slices, member_states, defined)
 
 
 def ready(device: str = "cpu") -> tuple[Ranker, EncodedGraph]:
-    graph = GRAPH.to(device)
-    encoding = Encoding.fit(graph, graph.schema.window("train").end)
+    there = graph().to(device)
+    encoding = Encoding.fit(there, there.schema.window("train").end)
     torch.manual_seed(0)
-    return Ranker(EVERYTHING, graph.schema, encoding).to(device), encode_graph(encoding, graph.schema, graph)
+    return Ranker(EVERYTHING, there.schema, encoding).to(device), encode_graph(encoding, there.schema, there)
 
 
 def gradients(
-    ranker: Ranker, encoded: EncodedGraph, slices: Slices, seen: Tensor, how: Recorder | None
+    ranker: Ranker, encoded: EncodedGraph, slices: Slices, member_states: Tensor, recorder: Recorder | None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     batches = Batches(encoded, EVERYTHING.activities)
-    loss = gradient(ranker, encoded, batches, slices, seen, 1, TrainingConfig(), Ranks(), how)
+    loss = Step(ranker, batches, TrainingConfig(), Ranks(), recorder).gradient(slices, member_states, draw=1)
     return loss.clone(), {name: p.grad.clone() for name, p in ranker.named_parameters() if p.grad is not None}
 
 
@@ -62,10 +68,10 @@ def assert_equal(found: tuple[Tensor, dict[str, Tensor]], expected: tuple[Tensor
 
 def test_only_steps_that_are_the_same_for_any_seeds_are_recorded() -> None:
     gpu = torch.device("cuda")
-    assert recordable(GRAPH.schema, gpu)
-    assert not recordable(GRAPH.schema, torch.device("cpu"))
-    assert not recordable(varied(GRAPH, pageranks=()).schema, gpu)
-    assert not recordable(varied(GRAPH, strategies=("most_recent",)).schema, gpu)
+    assert recordable(graph().schema, gpu)
+    assert not recordable(graph().schema, torch.device("cpu"))
+    assert not recordable(varied(graph(), pageranks=()).schema, gpu)
+    assert not recordable(varied(graph(), strategies=("most_recent",)).schema, gpu)
 
 
 def test_full_batches_of_single_seeds_fit() -> None:
@@ -76,38 +82,38 @@ def test_full_batches_of_single_seeds_fit() -> None:
     assert not recorder.fits(cut(rows, torch.zeros(8), torch.zeros(8), size=2, hours=1.0))
 
 
-def test_what_is_recorded_has_the_gradients_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recorded_code_has_the_gradients_of_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
     (ranker, encoded), seen = ready(), torch.arange(32) % 3
-    slices = one_each(GRAPH.seeds.rows("train")[:32])
+    slices = one_each(graph().seeds.rows("train")[:32])
     expected = gradients(ranker, encoded, slices, seen, None)
-    monkeypatch.setattr(activity, "fill_where_seen", activity.fill_without_waiting)
-    assert_equal(gradients(ranker, encoded, slices, seen, Direct([], size=32)), expected)
+    monkeypatch.setattr(activity, "fill_rows", activity.fill_without_sync)
+    assert_equal(gradients(ranker, encoded, slices, seen, WithoutRecording([], size=32)), expected)
 
 
-@pytest.mark.parametrize("waits", [False, True])
-def test_what_is_recorded_asks_for_no_value(waits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run on tensors without values: nothing may depend on one, be it a choice or a size."""
-    things = *ready(), one_each(GRAPH.seeds.rows("train")[:32]), torch.arange(32) % 3
-    gradients(*things, Direct([], size=32))  # warm, as before a recording
-    if not waits:
-        monkeypatch.setattr(activity, "fill_where_seen", activity.fill_without_waiting)
-    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # nobody looks at values then
+@pytest.mark.parametrize("syncs", [False, True])
+def test_the_recorded_code_depends_on_no_value(syncs: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run on tensors without values: no branch and no size may depend on one."""
+    things = *ready(), one_each(graph().seeds.rows("train")[:32]), torch.arange(32) % 3
+    gradients(*things, WithoutRecording([], size=32))  # warm, as before a recording
+    if not syncs:
+        monkeypatch.setattr(activity, "fill_rows", activity.fill_without_sync)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)  # no check of values then
     monkeypatch.setattr(step, "_on_device", step._on_device.__wrapped__)
     valueless = FakeTensorMode()
     with FakeCopyMode(valueless):
         things = deepcopy(things)
     with valueless:
-        if waits:  # the control: the CPU's own way to fill in activities is told how many there are
+        if syncs:  # the control: ``fill_rows`` depends on the number of rows
             with pytest.raises(DynamicOutputShapeException):
-                gradients(*things, Direct([], size=32))
+                gradients(*things, WithoutRecording([], size=32))
         else:
-            assert gradients(*things, Direct([], size=32))[0].shape == ()
+            assert gradients(*things, WithoutRecording([], size=32))[0].shape == ()
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_replayed_gradients_are_those_of_the_step(device: str) -> None:
     ranker, encoded = ready(device)
-    recorder = Recorder(list(ranker.parameters()), size=32) if device == "cuda" else Direct([], size=32)
+    recorder = Recorder(list(ranker.parameters()), size=32) if device == "cuda" else WithoutRecording([], size=32)
     seen = torch.arange(32, device=device) % 3
     for part in encoded.graph.seeds.rows("train")[:96].split(32):
         expected, found = (gradients(ranker, encoded, one_each(part), seen, how) for how in (None, recorder))

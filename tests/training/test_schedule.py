@@ -6,17 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.training import train as training
 from models.training.artifact import load_model
 from models.training.embed import embed
 from models.training.fit import fit
 from models.training.predict import predict
 from models.training.schedule import NeighbourSchedule, advance, begin, cap
-from models.training.train import train
+from models.training.train import Scope, TrainingRun, train
 from tests.training.small import MODEL, TRAINING, small_graph
 from tests.training.test_train import files, stop_after
 
-GRAPH = small_graph()
 ADAPTIVE = replace(TRAINING, epochs=4, adaptive_neighbours=True, first_neighbours=1, neighbour_stride=2)
 
 
@@ -39,40 +37,40 @@ def test_neighbours_grow_only_when_the_auc_stops_rising() -> None:
 
 
 def test_the_graph_s_own_fan_outs_are_never_exceeded() -> None:
-    assert cap(ADAPTIVE, GRAPH.schema) == 4
-    assert begin(replace(ADAPTIVE, first_neighbours=9), GRAPH.schema).limit == 4
-    now = begin(ADAPTIVE, GRAPH.schema)
+    assert cap(ADAPTIVE, small_graph().schema) == 4
+    assert begin(replace(ADAPTIVE, first_neighbours=9), small_graph().schema).limit == 4
+    now = begin(ADAPTIVE, small_graph().schema)
     for _ in range(5):
-        now = advance(now, 0.5, ADAPTIVE, GRAPH.schema)
+        now = advance(now, 0.5, ADAPTIVE, small_graph().schema)
     assert now.limit == 4
 
 
 @pytest.fixture
 def flat(monkeypatch: pytest.MonkeyPatch) -> None:
     """A validation AUC that depends on the limit alone: it rises with each one, then stops."""
-    monkeypatch.setattr(training, "_validate", lambda _, __, limit, ___: {"validate_auc_click": 0.5 + limit / 100})
+    monkeypatch.setattr(TrainingRun, "_validate", lambda _, limit: {"click": 0.5 + limit / 100})
 
 
 @pytest.mark.usefixtures("flat")
 def test_training_goes_on_with_more_neighbours_and_the_artifact_says_how_many(tmp_path: Path) -> None:
     config = replace(ADAPTIVE, epochs=8, patience=1)
-    model = load_model(train(GRAPH, MODEL, config, tmp_path / "model", device="cpu"))
+    model = load_model(train(small_graph(), MODEL, config, tmp_path / "model", device="cpu"))
     assert model.training["limits"] == [1, 1, 3, 3, 4, 4, 4]
     assert (model.training["epochs"], model.limit) == (5, 4)
     assert [entry["neighbours"] for entry in model.training["history"]] == model.training["limits"]
 
 
 @pytest.mark.usefixtures("flat")
-def test_an_interrupted_schedule_goes_on_where_it_stood(tmp_path: Path) -> None:
-    whole = train(GRAPH, MODEL, ADAPTIVE, tmp_path / "whole", device="cpu")
+def test_an_interrupted_schedule_continues(tmp_path: Path) -> None:
+    whole = train(small_graph(), MODEL, ADAPTIVE, tmp_path / "whole", device="cpu")
     for epoch in (1, 3):
         with pytest.raises(InterruptedError):
-            train(GRAPH, MODEL, ADAPTIVE, tmp_path / "broken", device="cpu", log=stop_after(epoch))
-    assert files(train(GRAPH, MODEL, ADAPTIVE, tmp_path / "broken", device="cpu")) == files(whole)
+            train(small_graph(), MODEL, ADAPTIVE, tmp_path / "broken", device="cpu", log=stop_after(epoch))
+    assert files(train(small_graph(), MODEL, ADAPTIVE, tmp_path / "broken", device="cpu")) == files(whole)
 
 
 def test_the_final_fit_replays_the_limits_that_selection_found(tmp_path: Path) -> None:
-    fit(GRAPH, MODEL, ADAPTIVE, tmp_path / "model", device="cpu")
+    fit(small_graph(), MODEL, ADAPTIVE, tmp_path / "model", device="cpu")
     model = load_model(tmp_path / "model")
     epochs, selection = model.training["epochs"], model.training["selection"]
     assert model.training["limits"] == selection["limits"][:epochs]
@@ -80,16 +78,20 @@ def test_the_final_fit_replays_the_limits_that_selection_found(tmp_path: Path) -
 
 
 def test_scores_and_vectors_use_the_limit_of_the_artifact(tmp_path: Path) -> None:
-    model = load_model(train(GRAPH, MODEL, TRAINING, tmp_path / "m", device="cpu", fixed_epochs=1, limits=[1]))
+    model = load_model(
+        train(small_graph(), MODEL, TRAINING, tmp_path / "m", scope=Scope(epochs=1, limits=(1,)), device="cpu")
+    )
     assert model.limit == 1
-    narrow = tuple(replace(edge, fan_out=tuple(min(1, one) for one in edge.fan_out)) for edge in GRAPH.schema.edges)
-    graph = replace(GRAPH, schema=replace(GRAPH.schema, edges=narrow))
-    rows, as_of = GRAPH.seeds.rows("test"), GRAPH.schema.window("test").start
-    found = predict(model, GRAPH, rows)
+    narrow = tuple(
+        replace(edge, fan_out=tuple(min(1, one) for one in edge.fan_out)) for edge in small_graph().schema.edges
+    )
+    graph = replace(small_graph(), schema=replace(small_graph().schema, edges=narrow))
+    rows, as_of = small_graph().seeds.rows("test"), small_graph().schema.window("test").start
+    found = predict(model, small_graph(), rows)
     np.testing.assert_array_equal(found, predict(model, graph, rows))
-    digests = [embed(model, one, as_of, tmp_path / "vectors")["files"] for one in (GRAPH, graph)]
+    digests = [embed(model, one, as_of, tmp_path / "vectors")["files"] for one in (small_graph(), graph)]
     assert digests[0] == digests[1]
     model.training["limit"] = None
-    assert not np.array_equal(found, predict(model, GRAPH, rows))
-    assert embed(model, GRAPH, as_of, tmp_path / "vectors")["files"] != digests[0]
+    assert not np.array_equal(found, predict(model, small_graph(), rows))
+    assert embed(model, small_graph(), as_of, tmp_path / "vectors")["files"] != digests[0]
     assert torch.isfinite(torch.from_numpy(found)).all()

@@ -14,25 +14,24 @@ from models.graph.tree import Branch
 from models.nn.aggregation import walk
 from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
-from models.training.batches import FRESH, FROZEN, STALE, Batch, Batches, random_state
+from models.time_units import HOUR
+from models.training.batches import FRESH, FROZEN, STALE, Batch, Batches, draw_member_states
 from models.training.slices import Slices, cut, one_each
 from tests.training.small import small_graph
 
-GRAPH = small_graph()  # times fall on whole hours: seeds and edges of the same moment abound
-HOUR = 3_600_000_000
-ENCODING = Encoding.fit(GRAPH, GRAPH.schema.window("train").end)
-
 
 def batches(graph: TemporalGraph) -> Batches:
-    return Batches(encode_graph(ENCODING, graph.schema, graph), activities=5)
+    """Times fall on whole hours: many seeds and edges have the same time."""
+    encoding = Encoding.fit(small_graph(), small_graph().schema.window("train").end)
+    return Batches(encode_graph(encoding, graph.schema, graph), activities=5)
 
 
 def all_slices(rows: Tensor, size: int, hours: float) -> Slices:
-    return cut(rows, GRAPH.seeds.member[rows], GRAPH.seeds.time[rows], size, hours)
+    return cut(rows, small_graph().seeds.member[rows], small_graph().seeds.time[rows], size, hours)
 
 
 def by_hand(rows: list[int], size: int, hours: float) -> list[list[int]]:
-    seeds, found = GRAPH.seeds, list[list[int]]()
+    seeds, found = small_graph().seeds, list[list[int]]()
     for row in sorted(rows, key=lambda row: (int(seeds.member[row]), int(seeds.time[row]), row)):
         last = found[-1] if found else []
         same = bool(last) and seeds.member[last[0]] == seeds.member[row] and seeds.member[row] >= 0
@@ -47,7 +46,7 @@ def as_lists(slices: Slices) -> list[list[int]]:
     return [part.tolist() for part in slices.rows.split(slices.offsets.diff().tolist())]
 
 
-CHOSEN = st.lists(st.integers(0, len(GRAPH.seeds) - 1), unique=True, max_size=80)
+CHOSEN = st.deferred(lambda: st.lists(st.integers(0, len(small_graph().seeds) - 1), unique=True, max_size=80))
 
 
 @settings(max_examples=60, deadline=None)
@@ -63,7 +62,15 @@ def test_slices_are_runs_of_one_member_bounded_in_number_and_time(rows: list[int
     assert len(taken.parts(3)) == 3
 
 
-def test_unknown_members_share_with_nobody() -> None:
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_slice_is_full_at_its_size(size: int) -> None:
+    rows = small_graph().seeds.rows("train")
+    slices = as_lists(all_slices(rows, size, hours=1e300))
+    assert slices == by_hand(rows.tolist(), size, hours=1e300)
+    assert max(map(len, slices)) == size
+
+
+def test_unknown_members_share_no_state() -> None:
     rows, unknown = torch.arange(6), torch.full((6,), -1)
     assert len(cut(rows, unknown, torch.zeros(6, dtype=torch.int64), 4, 24.0)) == 6
 
@@ -75,10 +82,10 @@ def test_without_slices_batches_are_cut_in_order() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.integers(0, len(GRAPH.seeds) - 1), unique=True, min_size=1, max_size=40), st.integers(1, 5))
+@given(CHOSEN.filter(len), st.integers(1, 5))
 def test_a_shared_state_is_strictly_before_every_seed_of_its_slice(rows: list[int], size: int) -> None:
     slices = all_slices(torch.tensor(rows), size, 48.0)
-    check_states(GRAPH, slices)
+    check_states(small_graph(), slices)
 
 
 def check_states(graph: TemporalGraph, slices: Slices) -> None:
@@ -110,22 +117,22 @@ def states(batch: Batch) -> list[Tensor]:
 
 def test_what_happens_after_the_earliest_seed_reaches_no_seed_of_the_slice() -> None:
     """Neither what happened nor HOW MUCH of it: places of a full tree must not give way to later edges."""
-    rows = GRAPH.seeds.rows("train")
+    rows = small_graph().seeds.rows("train")
     slices = all_slices(rows, 4, 48.0)
     longest = int(slices.offsets.diff().argmax())
     slices = slices.take(torch.tensor([longest]))
-    start = int(GRAPH.seeds.time[slices.first])
+    start = int(small_graph().seeds.time[slices.first])
     edges = {}
-    for name, edge in GRAPH.edges.items():
+    for name, edge in small_graph().edges.items():
         owner, kept = torch.repeat_interleave(edge.offsets.diff()), edge.time < start
         offsets = torch.bincount(owner[kept], minlength=len(edge.offsets) - 1).cumsum(0)
         offsets = torch.cat([offsets.new_zeros(1), offsets])
         edges[name] = replace(
             edge, offsets=offsets, target=edge.target[kept], time=edge.time[kept], weight=edge.weight[kept]
         )
-    before = replace(GRAPH, edges=edges)
-    assert sum(len(edge.time) for edge in edges.values()) < sum(len(edge.time) for edge in GRAPH.edges.values())
-    whole, past = states(batches(GRAPH).make(slices)), states(batches(before).make(slices))
+    before = replace(small_graph(), edges=edges)
+    assert sum(len(edge.time) for edge in edges.values()) < sum(len(edge.time) for edge in small_graph().edges.values())
+    whole, past = states(batches(small_graph()).make(slices)), states(batches(before).make(slices))
     assert all(torch.equal(a, b) for a, b in zip(whole, past, strict=True))
 
 
@@ -133,19 +140,19 @@ def test_equal_times_taken_for_earlier_ones_are_found(monkeypatch: pytest.Monkey
     """The control: with <= in place of < the property above does not hold."""
     monkeypatch.setattr("models.graph.timeline.is_before", lambda moment, time: moment <= time)
     with pytest.raises(AssertionError):
-        check_states(small_graph(), all_slices(GRAPH.seeds.rows("train"), 4, 48.0))
+        check_states(small_graph(), all_slices(small_graph().seeds.rows("train"), 4, 48.0))
 
 
-def test_a_slice_asks_once_and_every_seed_keeps_its_own_side() -> None:
-    rows = GRAPH.seeds.rows("train")
+def test_a_slice_has_one_member_state_and_every_seed_its_own_item() -> None:
+    rows = small_graph().seeds.rows("train")
     slices = all_slices(rows, 4, 48.0)
-    batch, alone = batches(GRAPH).make(slices), batches(GRAPH).make(one_each(slices.rows))
+    batch, alone = batches(small_graph()).make(slices), batches(small_graph()).make(one_each(slices.rows))
     assert len(batch.member.index) == len(slices) < len(rows) == len(batch.item.index)
     for name in ("numbers", "categories", "surface", "hour", "weekday", "labels"):
         assert torch.equal(getattr(batch, name).nan_to_num(), getattr(alone, name).nan_to_num())
     assert torch.equal(batch.item.index, alone.item.index)
     assert torch.equal(batch.item.time, alone.item.time)
-    late = batches(GRAPH).make(slices, lag=HOUR)
+    late = batches(small_graph()).make(slices, lag=HOUR)
     assert torch.equal(late.member_time, batch.member_time - HOUR)
     torch.testing.assert_close(late.state_age, batch.state_age + 3600)
 
@@ -154,11 +161,11 @@ def test_a_slice_asks_once_and_every_seed_keeps_its_own_side() -> None:
 @given(st.integers(1, 5), st.integers(0, 2**16))
 def test_each_slice_sees_its_member_in_the_state_drawn_for_it(size: int, seed: int) -> None:
     """Fresh: as of its earliest seed. Stale: as of that seed's earlier moment. Frozen: the counters as well."""
-    rows, seeds = GRAPH.seeds.rows("train"), GRAPH.seeds
+    rows, seeds = small_graph().seeds.rows("train"), small_graph().seeds
     slices = all_slices(rows, size, 48.0)
-    drawn = random_state(len(slices), "mixed", torch.device("cpu"), torch.Generator().manual_seed(seed))
+    drawn = draw_member_states(len(slices), "mixed", torch.device("cpu"), torch.Generator().manual_seed(seed))
     assert set(drawn.tolist()) == {FRESH, STALE, FROZEN}
-    makes = batches(GRAPH)
+    makes = batches(small_graph())
     mixed = makes.make(slices, drawn)
     of_state = {state: makes.make(slices, torch.full_like(drawn, state)) for state in (FRESH, STALE, FROZEN)}
     for state, alone in of_state.items():
@@ -176,7 +183,7 @@ def test_each_slice_sees_its_member_in_the_state_drawn_for_it(size: int, seed: i
 
 
 def test_masking_a_state_of_the_latest_seed_would_tell_the_outcome() -> None:
-    """Why a slice is read as of its earliest seed: how many places are masked says whether the seed was clicked."""
+    """Why a slice is read as of its earliest seed: the number of masked places would predict the click."""
     graph = fake_graph(members=200, items=60, impressions=12_000)
     seeds, rows = graph.seeds, graph.seeds.rows("train")
     slices = cut(rows, seeds.member[rows], seeds.time[rows], size=4, hours=48.0)

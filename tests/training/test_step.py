@@ -18,8 +18,8 @@ from models.training.config import Precision
 from models.training.distributed import Ranks
 from models.training.errors import CompilerError
 from models.training.slices import Slices, cut
-from models.training.step import gradient
-from models.training.train import train
+from models.training.step import Step
+from models.training.train import Scope, train
 from tests.training.small import MODEL, TRAINING, small_graph
 
 STILL = replace(MODEL, dropout=0.0, id_dropout=0.0)
@@ -42,10 +42,10 @@ def gradients(
     model: ModelConfig = STILL,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     ranker, encoded, slices = ready(graph, model)
-    seen = torch.arange(len(slices)) % 3
+    member_states = torch.arange(len(slices)) % 3
     batches = Batches(encoded, STILL.activities)
     config = replace(TRAINING, accumulate=accumulate, precision=precision)
-    loss = gradient(ranker, encoded, batches, slices, seen, 1, config, ranks or Ranks())
+    loss = Step(ranker, batches, config, ranks or Ranks()).gradient(slices, member_states, draw=1)
     return loss, {name: p.grad for name, p in ranker.named_parameters() if p.grad is not None}
 
 
@@ -61,8 +61,8 @@ def test_the_gradient_of_the_parts_is_that_of_the_whole(accumulate: int) -> None
         torch.testing.assert_close(found[name], value, atol=1e-6, rtol=0)
 
 
-def test_so_it_is_with_the_long_term_loss_and_learned_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where both look for negatives among the same rows: those of a part."""
+def test_parts_add_up_with_the_long_term_loss_and_learned_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If both take their negatives from the same rows, those of a part."""
     graph, model = small_graph(), replace(STILL, long_term=2, task_weighting="uncertainty", experts=2)
     half = len(ready(graph)[2]) // 2
     monkeypatch.setattr(long_term, "_NEGATIVES", half)
@@ -88,7 +88,7 @@ def test_bfloat16_computes_float32_gradients_near_those_of_float32() -> None:
 
 def test_a_model_trained_in_bfloat16_is_stored_in_float32(tmp_path: Path) -> None:
     config = replace(TRAINING, precision="bfloat16")
-    model = load_model(train(small_graph(), MODEL, config, tmp_path / "model", device="cpu", fixed_epochs=1))
+    model = load_model(train(small_graph(), MODEL, config, tmp_path / "model", scope=Scope(epochs=1), device="cpu"))
     assert {value.dtype for value in model.ranker.parameters()} == {torch.float32}
 
 
@@ -103,7 +103,7 @@ def test_a_compiled_decoder_gives_the_same_model(tmp_path: Path, monkeypatch: py
     weights = []
     for changes in ({}, {"compile": True}):
         config = replace(TRAINING, batch_size=200, **changes)
-        model = load_model(train(small_graph(), STILL, config, tmp_path / "model", device="cpu", fixed_epochs=1))
+        model = load_model(train(small_graph(), STILL, config, tmp_path / "model", scope=Scope(epochs=1), device="cpu"))
         weights.append(model.ranker.state_dict())
     assert traced == [1]
     for name, value in weights[0].items():

@@ -8,7 +8,7 @@ from models.graph.schema import PageRank
 from models.nn.encoding import check_schema
 from models.nn.errors import EncodingError
 from models.training.artifact import load_model
-from models.training.train import train
+from models.training.train import Scope, train
 from tests.graph.worlds import varied
 from tests.training.small import MODEL, TRAINING, small_graph
 
@@ -23,7 +23,7 @@ def test_a_ranker_trains_on_every_strategy_and_pagerank(tmp_path: Path) -> None:
     """PageRank branches have weights of their own, these learn, and the same run gives the same bytes."""
     graph = varied(small_graph(), pageranks=PAGERANKS)
     for name, epochs in (("one", 1), ("again", 1), ("two", 2)):
-        train(graph, MODEL, TRAINING, tmp_path / name, device="cpu", fixed_epochs=epochs)
+        train(graph, MODEL, TRAINING, tmp_path / name, scope=Scope(epochs=epochs), device="cpu")
     one, again = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "again"))
     assert one == again
     before, after = (load_model(tmp_path / name).ranker.state_dict() for name in ("one", "two"))

@@ -9,19 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.nn.config import ModelConfig
-from models.training import train as training
 from models.training.artifact import load_model
 from models.training.errors import CheckpointError, DivergedError, NoSeedsError
 from models.training.labels import labelled
 from models.training.predict import predict
 from models.training.step import multi_task_loss
-from models.training.train import train
+from models.training.train import Log, Scope, TrainingRun, train
 from tests.training.small import MODEL, TRAINING, small_graph
 
-GRAPH = small_graph()
 
-
-def stop_after(epoch: int) -> training.Log:
+def stop_after(epoch: int) -> Log:
     def log(metrics: dict[str, float], now: int) -> None:
         if now == epoch:
             raise InterruptedError
@@ -42,7 +39,7 @@ def test_the_same_seed_gives_the_same_model_and_metrics_and_another_seed_another
     tmp_path: Path, config: ModelConfig
 ) -> None:
     one, two, other = (
-        train(GRAPH, config, replace(TRAINING, averaging=0.99, seed=seed), tmp_path / name, device="cpu")
+        train(small_graph(), config, replace(TRAINING, averaging=0.99, seed=seed), tmp_path / name, device="cpu")
         for name, seed in (("one", 7), ("two", 7), ("other", 8))
     )
     assert files(one) == files(two)
@@ -50,11 +47,11 @@ def test_the_same_seed_gives_the_same_model_and_metrics_and_another_seed_another
     assert files(one)["model.safetensors"] != files(other)["model.safetensors"]
 
 
-def test_training_leaves_the_random_state_as_it_was(tmp_path: Path) -> None:
+def test_training_leaves_the_draw_member_states_as_it_was(tmp_path: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(3)
     torch.manual_seed(3)
-    train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", fixed_epochs=1)
+    train(small_graph(), MODEL, TRAINING, tmp_path / "model", scope=Scope(epochs=1), device="cpu")
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -73,47 +70,47 @@ def test_an_interrupted_run_ends_like_one_without_a_break(
     tmp_path: Path, model: ModelConfig, changes: dict[str, Any]
 ) -> None:
     config = replace(TRAINING, **changes)
-    whole = train(GRAPH, model, config, tmp_path / "whole", device="cpu")
+    whole = train(small_graph(), model, config, tmp_path / "whole", device="cpu")
     for epoch in (1, 2):
         with pytest.raises(InterruptedError):
-            train(GRAPH, model, config, tmp_path / "broken", device="cpu", log=stop_after(epoch))
+            train(small_graph(), model, config, tmp_path / "broken", device="cpu", log=stop_after(epoch))
         assert not (tmp_path / "broken").exists()
         assert (tmp_path / "checkpoint").exists()
-    broken = train(GRAPH, model, config, tmp_path / "broken", device="cpu")
+    broken = train(small_graph(), model, config, tmp_path / "broken", device="cpu")
     assert files(broken) == files(whole)
     assert not (tmp_path / "checkpoint").exists()
 
 
 def test_a_checkpoint_of_another_run_is_not_continued(tmp_path: Path) -> None:
     with pytest.raises(InterruptedError):
-        train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", log=stop_after(1))
+        train(small_graph(), MODEL, TRAINING, tmp_path / "model", device="cpu", log=stop_after(1))
     other = replace(TRAINING, seed=8)
     epochs: list[int] = []
-    train(GRAPH, MODEL, other, tmp_path / "model", device="cpu", log=lambda _, epoch: epochs.append(epoch))
+    train(small_graph(), MODEL, other, tmp_path / "model", device="cpu", log=lambda _, epoch: epochs.append(epoch))
     assert epochs[0] == 1
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(InterruptedError):
-        train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", log=stop_after(1))
+        train(small_graph(), MODEL, TRAINING, tmp_path / "model", device="cpu", log=stop_after(1))
     (tmp_path / "checkpoint" / "epoch_0001" / "weights.safetensors").write_bytes(b"no tensors")
     with pytest.raises(CheckpointError, match="epoch_0001: expected a whole checkpoint"):
-        train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu")
-    train(GRAPH, MODEL, TRAINING, tmp_path / "model", device="cpu", resume=False, fixed_epochs=1)
+        train(small_graph(), MODEL, TRAINING, tmp_path / "model", device="cpu")
+    train(small_graph(), MODEL, TRAINING, tmp_path / "model", scope=Scope(epochs=1), device="cpu")
 
 
 def test_the_best_epoch_is_kept_and_training_stops_without_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aucs = iter([0.6, 0.7, 0.65, 0.64, 0.9])
-    monkeypatch.setattr(training, "_validate", lambda *_: {"validate_auc_click": next(aucs)})
+    monkeypatch.setattr(TrainingRun, "_validate", lambda *_: {"click": next(aucs)})
     config = replace(TRAINING, epochs=5, patience=1)
-    stopped = load_model(train(GRAPH, MODEL, config, tmp_path / "stopped", device="cpu"))
+    stopped = load_model(train(small_graph(), MODEL, config, tmp_path / "stopped", device="cpu"))
     assert (stopped.training["epochs"], stopped.training["epochs_run"]) == (2, 4)
-    fixed = load_model(train(GRAPH, MODEL, config, tmp_path / "fixed", device="cpu", fixed_epochs=2))
-    rows = GRAPH.seeds.rows("test")
+    fixed = load_model(train(small_graph(), MODEL, config, tmp_path / "fixed", scope=Scope(epochs=2), device="cpu"))
+    rows = small_graph().seeds.rows("test")
     np.testing.assert_array_equal(
-        predict(stopped, GRAPH, rows, calibrated=False), predict(fixed, GRAPH, rows, calibrated=False)
+        predict(stopped, small_graph(), rows, calibrated=False), predict(fixed, small_graph(), rows, calibrated=False)
     )
 
 
@@ -143,23 +140,25 @@ def test_undefined_labels_do_not_count() -> None:
 
 
 def test_windows_without_labels_are_refused(tmp_path: Path) -> None:
-    seeds = replace(GRAPH.seeds, labels=torch.full_like(GRAPH.seeds.labels, float("nan")))
+    seeds = replace(small_graph().seeds, labels=torch.full_like(small_graph().seeds.labels, float("nan")))
     with pytest.raises(NoSeedsError, match="windows train, validate: expected one or more with a label"):
-        train(replace(GRAPH, seeds=seeds), MODEL, TRAINING, tmp_path / "model", windows=("train", "validate"))
+        train(
+            replace(small_graph(), seeds=seeds), MODEL, TRAINING, tmp_path / "model", scope=Scope(("train", "validate"))
+        )
     assert not (tmp_path / "model").exists()
 
 
 def test_without_a_validation_window_the_last_epoch_is_kept(tmp_path: Path) -> None:
-    seeds = GRAPH.seeds
+    seeds = small_graph().seeds
     window = torch.where(seeds.window == seeds.windows.index("validate"), seeds.windows.index("gate"), seeds.window)
-    graph = replace(GRAPH, seeds=replace(seeds, window=window))
+    graph = replace(small_graph(), seeds=replace(seeds, window=window))
     model = load_model(train(graph, MODEL, replace(TRAINING, epochs=2), tmp_path / "model", device="cpu"))
     assert model.training["epochs"] == 2
 
 
 def test_a_loss_that_is_no_number_stops_training(tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match=r"expected a finite number; found .*learning_rate"):
-        train(GRAPH, MODEL, replace(TRAINING, learning_rate=float("inf")), tmp_path / "model", device="cpu")
+        train(small_graph(), MODEL, replace(TRAINING, learning_rate=float("inf")), tmp_path / "model", device="cpu")
 
 
 @given(st.lists(st.integers(-2, 2), min_size=1, max_size=30))

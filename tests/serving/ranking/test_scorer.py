@@ -9,6 +9,7 @@ from models.graph.sample import Sampler
 from models.nn.clock import local_clock
 from models.nn.config import ModelConfig
 from models.nn.encoded import encode_graph
+from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
 from models.training.artifact import save_model
 from models.training.batches import activity_age
@@ -59,18 +60,20 @@ def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: in
     hour, weekday = local_clock(torch.tensor([time]), MODEL.schema.seeds.timezone_offset)
     config = MODEL.ranker.config
     with torch.no_grad():
-        logits = MODEL.ranker.decode(
-            torch.from_numpy(given.member_tokens).view(1, -1, config.width),
-            torch.from_numpy(given.activity_tokens).view(1, config.activities, -1),
-            activity_age(activities, torch.tensor([time])),
-            activities.mask,
-            torch.from_numpy(given.item_tokens).view(1, len(items), -1, config.width),
-            torch.from_numpy(numbers),
-            torch.from_numpy(categories),
-            torch.tensor([MODEL.encoding.surface_code("push")]),
-            hour,
-            weekday,
-            torch.tensor([(time - AS_OF) / 1e6]),
+        logits = MODEL.ranker(
+            DecoderInputs(
+                member_tokens=torch.from_numpy(given.member_tokens).view(1, -1, config.width),
+                activity_tokens=torch.from_numpy(given.activity_tokens).view(1, config.activities, -1),
+                activity_age=activity_age(activities, torch.tensor([time])),
+                activity_mask=activities.mask,
+                item_tokens=torch.from_numpy(given.item_tokens).view(1, len(items), -1, config.width),
+                numbers=torch.from_numpy(numbers),
+                categories=torch.from_numpy(categories),
+                surface=torch.tensor([MODEL.encoding.surface_code("push")]),
+                hour=hour,
+                weekday=weekday,
+                state_age=torch.tensor([(time - AS_OF) / 1e6]),
+            )
         )[0]
     expected = MODEL.calibration.apply(logits.double().numpy())
     found = scorer.score(given)
@@ -105,7 +108,7 @@ def test_a_model_without_an_ingredient_is_served_as_it_was_trained(tmp_path: Pat
             time=AS_OF,
         )
         with torch.no_grad():
-            expected = model.ranker.decode(*scorer.arguments([slate]))[0]
+            expected = model.ranker(scorer.arguments([slate]))[0]
         np.testing.assert_allclose(scorer.logits(slate), expected, rtol=0, atol=1e-6)
 
 

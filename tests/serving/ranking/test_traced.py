@@ -8,6 +8,7 @@ from torch import Tensor
 
 from models.graph.sample import Sampler
 from models.nn.encoded import encode_graph
+from models.nn.inputs import DecoderInputs
 from serving.ranking.traced import traced
 from tests.serving.world import ITEMS, MEMBERS, tiny_graph, tiny_model, world_spec
 
@@ -16,7 +17,7 @@ MODEL = tiny_model(GRAPH)
 RANKER = MODEL.ranker
 
 
-def slates(number: int, candidates: int, seen: float) -> list[Tensor]:
+def slates(number: int, candidates: int, seen: float) -> DecoderInputs:
     """Inputs of the decoder: known and unknown members and items, and partly masked activities."""
     dice = torch.Generator().manual_seed(100 * number + candidates)
     encoded, sampler = encode_graph(MODEL.encoding, MODEL.schema, GRAPH), Sampler(GRAPH)
@@ -33,7 +34,7 @@ def slates(number: int, candidates: int, seen: float) -> list[Tensor]:
     numbers, categories = MODEL.encoding.encode_impressions(columns, candidates)
     with torch.no_grad():
         tokens = RANKER.item_tokens(encoded, sampler.tree("item", items.clamp(min=-1), times))
-        return [
+        return DecoderInputs(
             RANKER.member_tokens(encoded, sampler.tree("member", members.clamp(min=-1), times[:number])),
             RANKER.activity_tokens(encoded, activities, times[:number]) * mask.unsqueeze(-1),
             some(1_000_000, *mask.shape).float() * mask,
@@ -45,7 +46,7 @@ def slates(number: int, candidates: int, seen: float) -> list[Tensor]:
             some(24, number),
             some(7, number),
             some(1_000_000, number).float(),
-        ]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,6 @@ def test_slates_of_any_number_and_size_are_decoded_alike(
 ) -> None:
     given = slates(number, candidates, seen)
     with torch.inference_mode():
-        expected, found = RANKER.decode(*given), trace(*given)
+        expected, found = RANKER(given), trace(*given)
     assert expected.shape == (number, candidates, len(RANKER.schema.seeds.tasks))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
