@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from models.settling import settling_delay
 from models.spec.schema import WINDOW_ORDER, Filter, Spec, Value
+from models.sql import identifier
 
 Kind = Literal["text", "whole", "fraction", "other", "unknown"]
 _INT64 = np.iinfo(np.int64)
@@ -54,7 +55,7 @@ def condition(kept: Filter, types: Mapping[str, pa.DataType], relation: str = "r
         if not usable:
             parts.append("false")
             continue
-        name = f'{relation}."{column.replace(chr(34), chr(34) * 2)}"'
+        name = identifier(column, relation)
         place = "CAST(? AS FLOAT)" if pa.types.is_float32(types[column]) else "?"
         if pa.types.is_boolean(types[column]):
             name = f"CAST({name} AS TINYINT)"

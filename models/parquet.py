@@ -4,6 +4,8 @@ import glob
 from collections.abc import Iterable
 from pathlib import Path
 
+from models.sql import literal
+
 ROW_NUMBER = "file_row_number"
 """DuckDB's name for a row's place in its file, from 0. A file must have no column of that name."""
 
@@ -17,9 +19,9 @@ def parquet_source(path: Path, row_number: bool = False) -> str:
 
     Folders named ``key=value`` are no columns, and brackets or stars in the path are no pattern.
     """
-    name = glob.escape(str(Path(path).absolute())).replace("'", "''")
+    name = literal(glob.escape(str(Path(path).absolute())))
     options = f"hive_partitioning = false, union_by_name = false, filename = false, {ROW_NUMBER} = {row_number}"
-    return f"read_parquet('{name}', {options})"
+    return f"read_parquet({name}, {options})"
 
 
 def check_column_names(path: Path | str, names: Iterable[str]) -> None:

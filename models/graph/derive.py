@@ -12,12 +12,13 @@ import pyarrow.parquet as parquet
 from models.graph.affinity import affinity
 from models.graph.columns import describe, encode
 from models.graph.densify import Nodes, densify
-from models.graph.engine import Connection, quoted
+from models.graph.engine import Connection
 from models.graph.neighbours import common_neighbours
+from models.graph.relations import attribute_column
 from models.graph.schema import PageRank, Strategy
-from models.graph.sql import attribute_column
 from models.spec import Affinity, Densification, Spec
 from models.spec.derived_references import ends
+from models.sql import identifier
 
 _DAY = 86_400_000_000
 
@@ -139,7 +140,7 @@ def _first_vectors(connection: Connection, spec: Spec, dense: Densification, bef
         for feature in view.typed
         if feature.name == dense.feature
     )
-    column = quoted(f"feature_{feature.name}")
+    column = identifier(f"feature_{feature.name}")
     table = connection.fetch(
         f"SELECT node, time, vector FROM (SELECT node, time, {column} AS vector, "
         f'row_number() OVER (PARTITION BY node ORDER BY time) AS place FROM "version_{dense.node}" '

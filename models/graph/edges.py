@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from models.graph.columns import describe, encode
 from models.graph.csr import add_rows, offsets_of
+from models.graph.relations import EdgeCount, Relations, attribute_column
 from models.graph.schema import FeatureColumn
-from models.graph.sql import EdgeCount, Relations, attribute_column
 from models.graph.writer import Shape, TensorFile
 from models.spec import Feature
 

@@ -48,8 +48,3 @@ class Engine(Protocol):
 
     def connect(self, scratch: Path) -> AbstractContextManager[Connection]:
         """Open a connection that may fill the folder ``scratch``, which exists and which the caller removes."""
-
-
-def quoted(identifier: str) -> str:
-    """The identifier as SQL, whatever its characters."""
-    return '"' + identifier.replace('"', '""') + '"'

@@ -6,7 +6,7 @@ neighbours is expanded, these are joined with the other's, and nothing but a cou
 
 from collections.abc import Sequence
 
-from models.graph.engine import quoted
+from models.sql import identifier
 
 
 def common_neighbours(edge: str, others: Sequence[str] = ()) -> str:
@@ -17,7 +17,7 @@ def common_neighbours(edge: str, others: Sequence[str] = ()) -> str:
     Both are those of the edge's own moment: they count edges STRICTLY before its time, so no weight knows of anything
     later. Neighbours are distinct, in either direction; nobody is a neighbour of oneself. 0 where nothing is common.
     """
-    along = "".join(f", edge.{quoted(column)} AS {quoted(column)}" for column in others)
+    along = "".join(f", edge.{identifier(column)} AS {identifier(column)}" for column in others)
     return f"""
         WITH pairs AS (
             SELECT least(source, target) AS one, greatest(source, target) AS other, min(time) AS time

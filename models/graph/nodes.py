@@ -12,8 +12,8 @@ from models.graph.columns import describe, encode
 from models.graph.csr import add_rows, offsets_of
 from models.graph.errors import GraphInputError
 from models.graph.hashing import hash_keys
+from models.graph.relations import Relations
 from models.graph.schema import NodeType
-from models.graph.sql import Relations
 from models.graph.writer import Shape, TensorFile
 from models.spec import Spec
 

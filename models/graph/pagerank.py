@@ -1,6 +1,6 @@
 """Neighbours without an edge: the nodes with the highest personalised PageRank (PPR), as of each seed.
 
-Edges are walked in both directions, only those visible to the SEED: strictly before its time, within their windows.
+Edges are graph in both directions, only those visible to the SEED: strictly before its time, within their windows.
 The answer to a question is the same in any batch, in any order, on any device.
 """
 
@@ -8,25 +8,25 @@ import torch
 from torch import Tensor
 
 from models.graph.chance import Draw
+from models.graph.pagerank_graph import PageRankGraph, Scores
 from models.graph.push import push
 from models.graph.random_walk import random_walk
 from models.graph.tree import Branch
-from models.graph.walked import Scores, Walked
 
 _SEEDS_AT_ONCE = 256
 """Bounds the memory of a push: about this many times 1 / (restart * epsilon) edges at most."""
 
 
-def pagerank(walked: Walked, fan_out: int, index: Tensor, known: Tensor, time: Tensor, draw: Draw) -> Branch:
+def pagerank(graph: PageRankGraph, fan_out: int, index: Tensor, known: Tensor, time: Tensor, draw: Draw) -> Branch:
     """The ``fan_out`` nodes of the best score for each of ``index`` (batch,), best first, ties by the smaller index.
 
     ``known`` (batch,): False = no such node; ``time`` (batch,). The branch's ``weight`` is the score; its ``edge_time``
     that of the latest edge by which the node was reached. The seed's own node is left out.
     """
-    if walked.rank.method == "walk":
-        return _best(random_walk(walked, index, known, draw.of(index, time)), fan_out, time)
+    if graph.rank.method == "walk":
+        return _best(random_walk(graph, index, known, draw.of(index, time)), fan_out, time)
     parts = zip(*(part.split(_SEEDS_AT_ONCE) for part in (index, known, time)), strict=True)
-    branches = [_best(push(walked, *part), fan_out, part[2]) for part in parts]
+    branches = [_best(push(graph, *part), fan_out, part[2]) for part in parts]
     return Branch(
         index=torch.cat([branch.index for branch in branches]),
         mask=torch.cat([branch.mask for branch in branches]),

@@ -4,38 +4,38 @@ import torch
 from torch import Tensor
 
 from models.graph.chance import NUMBERS, Chance
+from models.graph.pagerank_graph import Direction, PageRankGraph, Scores
 from models.graph.tensors import pick
 from models.graph.timeline import LATEST
-from models.graph.walked import Direction, Scores, Walked
 
 
-def random_walk(walked: Walked, index: Tensor, known: Tensor, chance: Chance) -> Scores:
+def random_walk(graph: PageRankGraph, index: Tensor, known: Tensor, chance: Chance) -> Scores:
     """From each of ``index`` (batch,) ``walks`` walks begin, of at most ``steps`` edges; ``known`` (batch,).
 
     A step takes any visible edge of its node with equal chances. After it the walk goes back to the seed with
     probability ``restart``, that is, it is over. A node's score is its visits' share of all visits.
     """
-    rank, time = walked.rank, chance.time
+    rank, time = graph.rank, chance.time
     restart = min(round(rank.restart * NUMBERS), NUMBERS - 1)
-    node, kind, going = index, torch.full_like(index, walked.source), known
-    kinds = {walked.source}  # where a walk can be at this step
+    node, kind, going = index, torch.full_like(index, graph.source), known
+    kinds = {graph.source}  # where a walk can be at this step
     nodes, moments, visits, hits = [], [], [], []
     for step in range(rank.steps):
         choice, luck = chance.numbers(2 * rank.walks, begin=2 * rank.walks * step).split(rank.walks)  # (walks, batch)
         if step:
             going = going & (luck >= restart)
-        directions = [direction for direction in walked.directions if direction.source in kinds]
+        directions = [direction for direction in graph.directions if direction.source in kinds]
         kinds = {direction.target for direction in directions}
         node, kind, moment, moved = _step(directions, node, kind, time, choice)
         going = going & moved
         nodes.append(node)
         moments.append(moment)
         visits.append(going)
-        hits.append(going & (kind == walked.target))
+        hits.append(going & (kind == graph.target))
     hit, node = torch.stack(hits), torch.stack(nodes)  # (steps, walks, batch)
-    if walked.source == walked.target:
+    if graph.source == graph.target:
         hit = hit & (node != index)
-    size = max(walked.counts[walked.target], 1)
+    size = max(graph.counts[graph.target], 1)
     key = torch.arange(len(index), device=index.device) * size + node
     found, place, count = key[hit].unique(return_inverse=True, return_counts=True)
     latest = torch.full_like(found, -LATEST).scatter_reduce(0, place, torch.stack(moments)[hit], "amax")

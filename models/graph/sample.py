@@ -18,13 +18,13 @@ from torch.cuda import is_current_stream_capturing
 from models.graph.chance import Draw
 from models.graph.errors import QueryError
 from models.graph.pagerank import pagerank
+from models.graph.pagerank_graph import PageRankGraph
 from models.graph.schema import EdgeType
 from models.graph.store import TemporalGraph
 from models.graph.strategies import CHOOSE
 from models.graph.tensors import EdgeTensors, NodeTensors, pick
 from models.graph.timeline import LATEST
 from models.graph.tree import Activities, Branch, Tree
-from models.graph.walked import Walked
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Sampler:
         self.hops = graph.schema.hops if hops is None else min(hops, graph.schema.hops)
         self.limit, self.seed = limit, seed
         self._places = {branch.name: place for place, branch in enumerate(self.schema.branches)}
-        self._walked = {rank.name: Walked(graph, rank) for rank in self.schema.pageranks}
+        self._pagerank_graphs = {rank.name: PageRankGraph(graph, rank) for rank in self.schema.pageranks}
 
     def tree(self, node: str, index: Tensor, time: Tensor, draw: int = 0) -> Tree:
         """The neighbourhood of ``index`` (batch,) int64, -1 = unknown, as of ``time`` (batch,) int64 microseconds.
@@ -120,8 +120,8 @@ class Sampler:
             for edge in self.schema.branches_from(node, hop):
                 fan_out = edge.fan_out[hop] if self.limit is None else min(self.limit, edge.fan_out[hop])
                 chance = Draw(self.seed, draw, hop, self._places[edge.name])
-                if edge.name in self._walked:
-                    whole = pagerank(self._walked[edge.name], fan_out, index, mask, time, chance)
+                if edge.name in self._pagerank_graphs:
+                    whole = pagerank(self._pagerank_graphs[edge.name], fan_out, index, mask, time, chance)
                 else:
                     whole = neighbours(self.graph.edges[edge.name], edge, fan_out, index, mask, time, chance)
                 for parents, branch in zip(group, _split(whole, sizes), strict=True):

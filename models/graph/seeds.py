@@ -9,8 +9,8 @@ from torch import Tensor
 from models.features import FROZEN_TIME, impression_features
 from models.graph.columns import describe, encode
 from models.graph.errors import GraphInputError
+from models.graph.relations import Relations
 from models.graph.schema import FeatureColumn, WindowSpan
-from models.graph.sql import Relations
 from models.graph.tensors import Seeds
 from models.spec import Spec
 from models.spec.schema import WINDOW_ORDER

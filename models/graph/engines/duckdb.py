@@ -10,9 +10,10 @@ import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
 
 from models.cpus import usable_cpus
-from models.graph.engine import Values, quoted
+from models.graph.engine import Values
 from models.graph.errors import EngineError, StatementError
 from models.parquet import parquet_source
+from models.sql import identifier
 
 _SHARE = 0.5
 _CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -52,17 +53,17 @@ class DuckDBConnection:
         """Make a Parquet file a relation."""
         source = parquet_source(path, row_number=True)
         with _told():
-            self._connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM {source}")
+            self._connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM {source}")
 
     def create(self, name: str, statement: str, values: Values = ()) -> None:
         """Materialise a SELECT."""
         with _told():
-            self._connection.execute(f"CREATE TABLE {quoted(name)} AS {statement}", list(values))
+            self._connection.execute(f"CREATE TABLE {identifier(name)} AS {statement}", list(values))
 
     def drop(self, name: str) -> None:
         """Forget a created relation."""
         with _told():
-            self._connection.execute(f"DROP TABLE {quoted(name)}")
+            self._connection.execute(f"DROP TABLE {identifier(name)}")
 
     def fetch(self, statement: str, values: Values = ()) -> pa.Table:
         """The whole answer."""

@@ -20,6 +20,7 @@ from sqlglot.tokens import TokenType
 
 from models.graph.engine import Values
 from models.graph.errors import EngineError, StatementError
+from models.sql import literal, spark_identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -108,18 +109,20 @@ class SparkConnection:
         """Make a Parquet file a relation."""
         with _told():
             rows = self._read(path)
-            rows.selectExpr("*", "_metadata.row_index AS file_row_number").createOrReplaceTempView(_view(name))
+            rows.selectExpr("*", "_metadata.row_index AS file_row_number").createOrReplaceTempView(
+                spark_identifier(name)
+            )
 
     def create(self, name: str, statement: str, values: Values = ()) -> None:
         """Materialise a SELECT."""
         with _told():
             self._answer(statement, values).write.parquet(_place(self._scratch / name))
-            self._read(self._scratch / name).createOrReplaceTempView(_view(name))
+            self._read(self._scratch / name).createOrReplaceTempView(spark_identifier(name))
 
     def drop(self, name: str) -> None:
         """Forget a created relation."""
         with _told():
-            self._session.sql(f"DROP VIEW {_view(name)}")
+            self._session.sql(f"DROP VIEW {spark_identifier(name)}")
         shutil.rmtree(self._scratch / name)
 
     def fetch(self, statement: str, values: Values = ()) -> pa.Table:
@@ -167,7 +170,7 @@ def _filled(statement: str, values: Values) -> str:
 
 def _literal(value: str | int | float | bool) -> str:
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
+        return literal(value)
     if isinstance(value, float):  # through text, so that every bit is kept
         return f"CAST('{value!r}' AS DOUBLE)"
     return str(value)
@@ -184,10 +187,6 @@ def _place(path: Path) -> str:
 def _pattern(path: Path) -> str:
     """The path as Spark reads it: a pattern, in which special characters stand behind a backslash."""
     return re.sub(r"([*?\[\]{}\\])", r"\\\1", _place(path))
-
-
-def _view(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
 
 
 @contextmanager

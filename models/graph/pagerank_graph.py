@@ -26,7 +26,7 @@ class Direction:
         return first, end - first
 
 
-class Walked:
+class PageRankGraph:
     """The directions that one PageRank walks. Nodes of all types are numbered in a row, type by type."""
 
     def __init__(self, graph: TemporalGraph, rank: PageRank) -> None:

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from models.features import FROZEN_TIME, VALID_FROM, node_features
 from models.filters import condition
-from models.graph.engine import Connection, Values, quoted
+from models.graph.engine import Connection, Values
 from models.graph.errors import GraphInputError, StatementError
 from models.graph.files import check_keys, column_types
 from models.spec import Edge, Spec
+from models.sql import identifier
 
 _KEY_TYPES = {"int": "BIGINT", "string": "VARCHAR"}
 _ARROW_KEY_TYPES = {"int": pa.int64(), "string": pa.string()}
@@ -47,7 +48,7 @@ class Relations:
         """
         key_type = self.spec.nodes[node].key_type
         named = " UNION ALL ".join(
-            f"SELECT {self._key(node, quoted(column))} AS key FROM {self._file(path)}"
+            f"SELECT {self._key(node, identifier(column))} AS key FROM {self._file(path)}"
             for path, column in self._key_columns(node)
         ) or f"SELECT CAST(NULL AS {_KEY_TYPES[key_type]}) AS key"  # fmt: skip
         relation = f"node_{node}"
@@ -56,7 +57,7 @@ class Relations:
             "SELECT key, row_number() OVER (ORDER BY key) - 1 AS index "
             f"FROM (SELECT DISTINCT key FROM ({named}) AS named WHERE key IS NOT NULL) AS keys",
         )
-        keys = self._fetch(f"SELECT key FROM {quoted(relation)} ORDER BY index")["key"]
+        keys = self._fetch(f"SELECT key FROM {identifier(relation)} ORDER BY index")["key"]
         return keys.cast(_ARROW_KEY_TYPES[key_type]).combine_chunks()
 
     def select_edges(self, name: str, edge: Edge) -> dict[str, int]:
@@ -70,18 +71,18 @@ class Relations:
         used = [*edge.filter, *([edge.weight] if edge.weight else []), *edge.attributes]
         types = column_types(path, [edge.source.column, edge.target.column, edge.time, *used])
         kept, values = condition(edge.filter, types)
-        attributes = {attribute_column(name): f"rows.{quoted(name)}" for name in edge.attributes}
+        attributes = {attribute_column(name): f"rows.{identifier(name)}" for name in edge.attributes}
         selected, repeated = f"selected_{name}", f"repeated_{name}"
         self._create(
             selected,
             "SELECT CAST(source.index AS INTEGER) AS source, CAST(target.index AS INTEGER) AS target, "
-            f"epoch_us(rows.{quoted(edge.time)}) AS time, rows.file_row_number AS row, "
-            f"{_float(f'rows.{quoted(edge.weight)}' if edge.weight else '1')} AS weight"
-            + "".join(f", {value} AS {quoted(column)}" for column, value in attributes.items())
+            f"epoch_us(rows.{identifier(edge.time)}) AS time, rows.file_row_number AS row, "
+            f"{_float(f'rows.{identifier(edge.weight)}' if edge.weight else '1')} AS weight"
+            + "".join(f", {value} AS {identifier(column)}" for column, value in attributes.items())
             + f" FROM (SELECT * FROM {self._file(path)} AS rows WHERE {kept}) AS rows "
             + " ".join(
-                f"LEFT JOIN {quoted('node_' + end.node)} AS {role} "
-                f"ON {role}.key = {self._key(end.node, f'rows.{quoted(end.column)}')}"
+                f"LEFT JOIN {identifier('node_' + end.node)} AS {role} "
+                f"ON {role}.key = {self._key(end.node, f'rows.{identifier(end.column)}')}"
                 for role, end in (("source", edge.source), ("target", edge.target))
             ),
             values,
@@ -89,17 +90,17 @@ class Relations:
         # Grouping is the dearest step of a build; to keep only the few groups of several rows halves it.
         self._create(
             repeated,
-            f"SELECT source, target, time, min(row) AS row FROM {quoted(selected)} WHERE {_GOOD} "
+            f"SELECT source, target, time, min(row) AS row FROM {identifier(selected)} WHERE {_GOOD} "
             "GROUP BY source, target, time HAVING count(*) > 1",
         )
         columns = ", ".join(
-            f"one.{quoted(column)} AS {quoted(column)}"
+            f"one.{identifier(column)} AS {identifier(column)}"
             for column in ("source", "target", "time", "row", "weight", *attributes)
         )
         self._create(
             f"edge_{name}",
-            f"SELECT {columns} FROM (SELECT * FROM {quoted(selected)} WHERE {_GOOD}) AS one "
-            f"LEFT JOIN {quoted(repeated)} AS first "
+            f"SELECT {columns} FROM (SELECT * FROM {identifier(selected)} WHERE {_GOOD}) AS one "
+            f"LEFT JOIN {identifier(repeated)} AS first "
             "ON one.source = first.source AND one.target = first.target AND one.time = first.time "
             "WHERE first.row IS NULL OR first.row = one.row",
         )
@@ -107,7 +108,7 @@ class Relations:
         dropped = self._row(
             f"SELECT count(*) FILTER (WHERE {no_key}) AS null_key, "
             f"count(*) FILTER (WHERE NOT ({no_key}) AND time IS NULL) AS null_time, "
-            f"count(*) FILTER (WHERE {_GOOD}) AS duplicate, count(*) AS bad_weight FROM {quoted(selected)}"
+            f"count(*) FILTER (WHERE {_GOOD}) AS duplicate, count(*) AS bad_weight FROM {identifier(selected)}"
         )
         dropped["bad_weight"] -= dropped["null_key"] + dropped["null_time"] + dropped["duplicate"]
         dropped["duplicate"] -= self.count_edges(name).rows
@@ -118,14 +119,14 @@ class Relations:
     def count_edges(self, name: str) -> EdgeCount:
         """How large ``edge_<name>`` is."""
         row = self._row(
-            f"SELECT count(*) AS edges, count(*) FILTER (WHERE weight <> 1) AS weighted FROM {quoted('edge_' + name)}"
+            f"SELECT count(*) AS edges, count(*) FILTER (WHERE weight <> 1) AS weighted FROM {identifier('edge_' + name)}"
         )
         return EdgeCount(row["edges"], row["weighted"] > 0)
 
     def attribute_values(self, name: str, attribute: str) -> pa.ChunkedArray:
         """The distinct values of an attribute in ``edge_<name>``."""
-        column = quoted(attribute_column(attribute))
-        return self._fetch(f"SELECT DISTINCT {column} AS value FROM {quoted('edge_' + name)}")["value"]
+        column = identifier(attribute_column(attribute))
+        return self._fetch(f"SELECT DISTINCT {column} AS value FROM {identifier('edge_' + name)}")["value"]
 
     def edge_rows(self, name: str, reverse: bool, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """One direction of ``edge_<name>``: owner, neighbour, time and other ``columns``, by (owner, time, row).
@@ -133,10 +134,10 @@ class Relations:
         The owner is the edge type's source; of the reverse direction, its target.
         """
         owner, neighbour = ("target", "source") if reverse else ("source", "target")
-        others = "".join(f", {quoted(column)}" for column in columns)
+        others = "".join(f", {identifier(column)}" for column in columns)
         return self._stream(
             f"SELECT owner, neighbour, time{others} FROM (SELECT {owner} AS owner, {neighbour} AS neighbour, time, "
-            f"row{others} FROM {quoted('edge_' + name)}) AS directed ORDER BY owner, time, row"
+            f"row{others} FROM {identifier('edge_' + name)}) AS directed ORDER BY owner, time, row"
         )
 
     def select_versions(self, node: str) -> tuple[int, dict[str, int]]:
@@ -151,21 +152,21 @@ class Relations:
             return 0, {}
         path, key = self.training_set / f"versions_{node}.parquet", self.spec.nodes[node].key
         column_types(path, [key, VALID_FROM, *names])
-        file, valid_from = self._file(path), quoted(VALID_FROM)
-        features = ", ".join(f"rows.{quoted(name)} AS {quoted('feature_' + name)}" for name in names)
-        outer = ", ".join(quoted(f"feature_{name}") for name in names)
+        file, valid_from = self._file(path), identifier(VALID_FROM)
+        features = ", ".join(f"rows.{identifier(name)} AS {identifier('feature_' + name)}" for name in names)
+        outer = ", ".join(identifier(f"feature_{name}") for name in names)
         self._create(
             f"version_{node}",
             f"SELECT node, time, {outer} FROM (SELECT *, row_number() OVER (PARTITION BY node, time ORDER BY row DESC) "
             "AS place FROM (SELECT numbered.index AS node, "
             f"epoch_us(rows.{valid_from}) AS time, rows.file_row_number AS row, {features} FROM {file} AS rows "
-            f"JOIN {quoted('node_' + node)} AS numbered ON numbered.key = {self._key(node, f'rows.{quoted(key)}')} "
+            f"JOIN {identifier('node_' + node)} AS numbered ON numbered.key = {self._key(node, f'rows.{identifier(key)}')} "
             f"WHERE rows.{valid_from} IS NOT NULL) AS known) AS placed WHERE place = 1",
         )
         ((kept, rows, bad),) = (
             self._row(
-                f"SELECT (SELECT count(*) FROM {quoted('version_' + node)}) AS kept, count(*) AS rows, "
-                f"count(*) FILTER (WHERE {quoted(key)} IS NULL OR {valid_from} IS NULL) AS bad FROM {file}"
+                f"SELECT (SELECT count(*) FROM {identifier('version_' + node)}) AS kept, count(*) AS rows, "
+                f"count(*) FILTER (WHERE {identifier(key)} IS NULL OR {valid_from} IS NULL) AS bad FROM {file}"
             ).values(),
         )
         return kept, {"null_key_or_time": bad, "superseded": rows - bad - kept}
@@ -176,8 +177,8 @@ class Relations:
 
     def feature_values(self, node: str, feature: str) -> pa.ChunkedArray:
         """The distinct values of a feature in a node type's versions."""
-        column = quoted(f"feature_{feature}")
-        return self._fetch(f"SELECT DISTINCT {column} AS value FROM {quoted('version_' + node)}")["value"]
+        column = identifier(f"feature_{feature}")
+        return self._fetch(f"SELECT DISTINCT {column} AS value FROM {identifier('version_' + node)}")["value"]
 
     def seeds(self, features: Sequence[str]) -> pa.Table:
         """The training set's impressions without the graph window, in order of (time, key).
@@ -190,24 +191,24 @@ class Relations:
         needed = [shown.key, shown.time, shown.settled, shown.surface, "window", *(e.column for e in ends.values())]
         used = [column for task in self.spec.tasks.values() for column in (task.label, *task.filter)]
         types = column_types(path, [*needed, *features, *used])
-        columns, values = [f"rows.{quoted(name)} AS {quoted('feature_' + name)}" for name in features], []
+        columns, values = [f"rows.{identifier(name)} AS {identifier('feature_' + name)}" for name in features], []
         for name, task in self.spec.tasks.items():
             kept, kept_values = condition(task.filter, types)
             columns.append(
-                f"CASE WHEN {kept} THEN CAST(rows.{quoted(task.label)} AS FLOAT) END AS {quoted('label_' + name)}"
+                f"CASE WHEN {kept} THEN CAST(rows.{identifier(task.label)} AS FLOAT) END AS {identifier('label_' + name)}"
             )
             values += kept_values
         joins = " ".join(
-            f"LEFT JOIN {quoted('node_' + end.node)} AS {role} "
-            f"ON {role}.key = {self._key(end.node, f'rows.{quoted(end.column)}')}"
+            f"LEFT JOIN {identifier('node_' + end.node)} AS {role} "
+            f"ON {role}.key = {self._key(end.node, f'rows.{identifier(end.column)}')}"
             for role, end in ends.items()
         )
         return self._fetch(
-            f"SELECT rows.{quoted(shown.key)} AS key, coalesce(member.index, -1) AS member, "
-            f'coalesce(item.index, -1) AS item, rows.{quoted(shown.surface)} AS surface, rows."window" AS "window", '
-            f"epoch_us(rows.{quoted(shown.time)}) AS time, epoch_us(rows.{quoted(shown.settled)}) AS settled, "
+            f"SELECT rows.{identifier(shown.key)} AS key, coalesce(member.index, -1) AS member, "
+            f'coalesce(item.index, -1) AS item, rows.{identifier(shown.surface)} AS surface, rows."window" AS "window", '
+            f"epoch_us(rows.{identifier(shown.time)}) AS time, epoch_us(rows.{identifier(shown.settled)}) AS settled, "
             f"{', '.join(columns)} FROM {self._file(path)} AS rows {joins} WHERE rows.\"window\" <> 'graph' "
-            f"ORDER BY rows.{quoted(shown.time)}, rows.{quoted(shown.key)}",
+            f"ORDER BY rows.{identifier(shown.time)}, rows.{identifier(shown.key)}",
             values,
         )
 
@@ -215,9 +216,9 @@ class Relations:
         """The training set's frozen rows: key, ``frozen_time`` (microseconds), then ``feature_<name>``."""
         key, path = self.spec.impressions.key, self.training_set / "frozen.parquet"
         column_types(path, [key, FROZEN_TIME, *features])
-        columns = "".join(f", rows.{quoted(name)} AS {quoted('feature_' + name)}" for name in features)
+        columns = "".join(f", rows.{identifier(name)} AS {identifier('feature_' + name)}" for name in features)
         return self._fetch(
-            f"SELECT rows.{quoted(key)} AS key, epoch_us(rows.{quoted(FROZEN_TIME)}) AS {quoted(FROZEN_TIME)}"
+            f"SELECT rows.{identifier(key)} AS key, epoch_us(rows.{identifier(FROZEN_TIME)}) AS {identifier(FROZEN_TIME)}"
             f"{columns} FROM {self._file(path)} AS rows"
         )
 
@@ -241,7 +242,7 @@ class Relations:
     def _versions(self, node: str) -> str:
         if not self._feature_names(node):
             return "SELECT CAST(0 AS BIGINT) AS node, CAST(0 AS BIGINT) AS time WHERE false"
-        return f"SELECT * FROM {quoted('version_' + node)} ORDER BY node, time"
+        return f"SELECT * FROM {identifier('version_' + node)} ORDER BY node, time"
 
     def _key(self, node: str, column: str) -> str:
         return f"CAST({column} AS {_KEY_TYPES[self.spec.nodes[node].key_type]})"
@@ -255,7 +256,7 @@ class Relations:
             except StatementError as error:
                 raise self._misfit(error) from error
             self._registered[path] = name
-        return quoted(self._registered[path])
+        return identifier(self._registered[path])
 
     def _create(self, name: str, statement: str, values: Values = ()) -> None:
         try:
