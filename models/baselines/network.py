@@ -19,7 +19,7 @@ from models.graph.schema import GraphSchema
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
-from models.spinning import giving_way
+from models.spinning import limited_spinning
 from models.training.batches import Batch, Batches, State, random_state
 from models.training.calibration import Calibration
 from models.training.config import TrainingConfig
@@ -65,7 +65,7 @@ class FittedNetwork:
         return self.calibration.apply(_score(self.network, encoded, rows.to(self.device), state))
 
 
-@giving_way()
+@limited_spinning()
 def fit_network(make: Make, graph: TemporalGraph, config: TrainingConfig, device: torch.device) -> FittedNetwork:
     """Fit what ``make`` makes. Raises NoSeedsError, DivergedError."""
     started, graph = perf_counter(), graph.to(device)

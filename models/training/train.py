@@ -15,7 +15,7 @@ from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
-from models.spinning import giving_way
+from models.spinning import limited_spinning
 from models.training.artifact import Model, save_model
 from models.training.batches import State
 from models.training.calibration import Calibration
@@ -33,7 +33,7 @@ Log = Callable[[dict[str, float], int], None]
 """Called with metrics and the number of the epoch."""
 
 
-@giving_way()
+@limited_spinning()
 def train(
     graph: TemporalGraph,
     model_config: ModelConfig,
