@@ -57,7 +57,7 @@ class UserBootstrap:
         """(users, n) float32: how often each user is in each draw."""
 
     def point(self, metric: Metric, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None = None) -> float:
-        """The metric over the rows of ``part`` (rows,) bool (None = all) that have a label; NaN as in ``metrics``.
+        """The metric over the rows of ``part`` (rows,) bool (None = all) with a label; NaN as in ``metrics``.
 
         ``labels`` and ``scores`` (rows,), in the order of ``groups``. Raises ValueError for other lengths.
         """
@@ -99,7 +99,7 @@ class UserBootstrap:
         return _gaps(self, self._rows(labels, scores, None))
 
     def columns(self, user: np.ndarray, *values: np.ndarray) -> np.ndarray:
-        """The sum of each array of ``values`` (entries,) in each draw, (len(values), n) float64; ``user`` (entries,)."""
+        """The sum of each of ``values`` (entries,) in each draw, (len(values), n) float64; ``user`` (entries,)."""
         cell = np.repeat(np.arange(len(values)), len(user))
         return self.sums(cell, np.tile(user, len(values)), np.concatenate(values), len(values))
 
@@ -115,7 +115,7 @@ class UserBootstrap:
 
 
 def interval(draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """The central interval that holds ``confidence`` of the ``draws`` (n,), NaN left out; (NaN, NaN) if all are NaN."""
+    """The central interval with ``confidence`` of ``draws`` (n,), NaN left out; (NaN, NaN) if all are NaN."""
     if np.isnan(draws).all():
         return float("nan"), float("nan")
     low, high = np.nanquantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])

@@ -78,7 +78,7 @@ def keyed_by_member(counter: Counter) -> bool:
 
 
 def member_state_columns(spec: Spec) -> list[str]:
-    """The columns that the frozen state freezes: outcome columns of counters keyed by the member, and member features."""
+    """The columns of the frozen state: outcome columns of counters keyed by the member, and member features."""
     counted = [
         column
         for name, counter in spec.counters.items()

@@ -18,7 +18,7 @@ _NAN = float("nan")
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve: the probability that a positive row scores above a negative one; ties count one half."""
+    """Area under the ROC curve: the chance that a positive row scores above a negative one; ties count one half."""
     labels, scores = defined(labels, scores)
     if _unknown(scores):
         return _NAN

@@ -30,8 +30,8 @@ def check_column_names(path: Path | str, names: Iterable[str]) -> None:
     for name in names:
         if name.lower() == ROW_NUMBER:
             raise ColumnNamesError(
-                f"{path}: expected columns other than {ROW_NUMBER!r}, the position of a row in its file; found {name!r}. "
-                "Rename it"
+                f"{path}: expected columns other than {ROW_NUMBER!r}, the position of a row in its file; found "
+                f"{name!r}. Rename it"
             )
         if name.lower() in seen:
             raise ColumnNamesError(

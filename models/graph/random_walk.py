@@ -1,4 +1,4 @@
-"""Personalised PageRank by short random walks (Eksombatchai et al. 2018, Pixie; "2-hop PPR" of LiGNN, 2402.11139)."""
+"""Personalized PageRank by short random walks (Eksombatchai et al. 2018, Pixie; "2-hop PPR" of LiGNN, 2402.11139)."""
 
 import torch
 from torch import Tensor
@@ -10,15 +10,16 @@ from models.graph.timeline import LATEST
 
 
 def random_walk(graph: PageRankGraph, index: Tensor, known: Tensor, chance: Chance) -> Scores:
-    """From each of ``index`` (batch,) ``walks`` walks begin, of at most ``steps`` edges; ``known`` (batch,).
+    """The scores of each seed from ``walks`` random walks of at most ``steps`` edges.
 
-    A step takes any visible edge of its node with equal chances. After it the walk goes back to the seed with
-    probability ``restart``, that is, it is over. A node's score is its visits' share of all visits.
+    ``index`` (batch,) int64, ``known`` (batch,) bool: False = no such node; ``chance`` holds the seeds' times. A step
+    follows a uniformly random visible edge. After each step the walk ends with probability ``restart``. A node's score
+    is its share of all visits.
     """
     rank, time = graph.rank, chance.time
     restart = min(round(rank.restart * NUMBERS), NUMBERS - 1)
     node, kind, going = index, torch.full_like(index, graph.source), known
-    kinds = {graph.source}  # where a walk can be at this step
+    kinds = {graph.source}  # node types that a walk can be at in this step
     nodes, moments, visits, hits = [], [], [], []
     for step in range(rank.steps):
         choice, luck = chance.numbers(2 * rank.walks, begin=2 * rank.walks * step).split(rank.walks)  # (walks, batch)
@@ -45,9 +46,9 @@ def random_walk(graph: PageRankGraph, index: Tensor, known: Tensor, chance: Chan
 def _step(
     directions: list[Direction], node: Tensor, kind: Tensor, time: Tensor, choice: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Every walk goes along one of its node's visible edges: node, its type, the edge's time, whether there is one.
+    """One step of every walk: the node reached, its type, the edge's time, and whether there was a visible edge.
 
-    ``node`` and ``kind`` (walks, batch), or (batch,) where all walks stand at the seed; ``choice`` (walks, batch).
+    ``node`` and ``kind`` (walks, batch), or (batch,) while all walks are at the seed; ``choice`` (walks, batch).
     """
     ranges = []
     for direction in directions:
