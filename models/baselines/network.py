@@ -153,7 +153,7 @@ def _epoch(
 
 
 def _schedule(progress: float, config: TrainingConfig) -> float:
-    """The learning rate as a share of its peak, as in ``models.training``: linear warm-up, then linear decay to zero."""
+    """The learning rate as a share of its peak, as in ``models.training``: linear warm-up, linear decay to zero."""
     if progress < config.warmup:
         return (progress + 1e-3) / (config.warmup + 1e-3)
     return max(0.0, (1 - progress) / (1 - config.warmup))

@@ -81,8 +81,8 @@ def _counts(graph: TemporalGraph, task: int, rows: Tensor) -> _Counts:
 def _before(
     owner: Tensor, owners: int, labels: Tensor, settled: Tensor, queries: Tensor, time: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The number of labeled rows of the owners ``queries`` (n,) that settled strictly before ``time`` (n,), and the number
-    of positive ones among them, float64 each."""
+    """The numbers (n,) float64 of labeled rows and of positive ones that settled strictly before ``time`` (n,), for each
+    owner in ``queries`` (n,)."""
     known = torch.nonzero(~torch.isnan(labels)).flatten()
     known = known[settled[known].argsort(stable=True)]
     known = known[owner[known].argsort(stable=True)]

@@ -72,7 +72,7 @@ def start_of_day(time: Tensor, offset: int) -> Tensor:
 
 
 def of_states(encoded: EncodedGraph, tree: Tree) -> Tree:
-    """The tree with states of ``EncodedNodes`` (numbered within their type) instead of nodes, also for unknown nodes."""
+    """The tree with states of ``EncodedNodes`` (numbered within their type) instead of nodes, known or not."""
     targets = encoded.graph.schema.targets
 
     def state(node: str, index: Tensor, time: Tensor) -> Tensor:

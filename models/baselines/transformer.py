@@ -21,7 +21,7 @@ SIZES = ModelConfig(width=64, activities=50, layers=2, heads=4, dropout=0.1, hea
 
 
 class TransformerRanker(nn.Module):
-    """A token per activity: the target node (features and hashed id), the action, the edge's attributes, and its age."""
+    """A token per activity: the target node (features, hashed id), the action, the edge's attributes, and its age."""
 
     activities = SIZES.activities
 

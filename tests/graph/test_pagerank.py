@@ -60,12 +60,12 @@ def test_a_seed_too_busy_for_epsilon_reaches_its_neighbours() -> None:
 def test_scores_of_a_push_are_the_reference_to_the_last_unit() -> None:
     graph, seeds, time = worlds(4), torch.arange(6), torch.full((6,), END)
     scores = push_of(PageRankGraph(graph, PUSH), seeds, seeds >= 0, time)
-    found = zip(scores.seed.tolist(), scores.node.tolist(), scores.score.tolist(), strict=True)
+    found = zip(scores.seed.tolist(), scores.node.tolist(), scores.score.tolist(), scores.moment.tolist(), strict=True)
     expected = []
     for seed in seeds.tolist():
-        score, _, _ = push(graph, PUSH, ("member", seed), END)
+        score, latest, _ = push(graph, PUSH, ("member", seed), END)
         nodes = sorted(node for kind, node in score if kind == "member" and node != seed)
-        expected += [(seed, node, score["member", node]) for node in nodes]
+        expected += [(seed, node, score["member", node], latest["member", node]) for node in nodes]
     assert list(found) == expected
 
 

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models.files import replaced_folder, sha256_of_file, sha256_of_json
+from models.graph import store
 from models.graph.errors import GraphFormatError
 from models.graph.fakes import DAY, START, fake_graph
 from models.graph.schema import FeatureColumn, GraphSchema, PageRank
@@ -22,6 +23,20 @@ from models.graph.tensors import tensors_of
 def folder(tmp_path: Path) -> Path:
     fake_graph(members=5, items=6).save(tmp_path / "graph")
     return tmp_path / "graph"
+
+
+def test_a_file_that_is_replaced_while_it_is_loaded_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def replaced_after_hashing(*hashed: object) -> object:
+        path = folder / "seeds.safetensors"
+        copy = path.with_suffix(".copy")
+        copy.write_bytes(path.read_bytes())
+        copy.replace(path)
+        return schema_of(*hashed)
+
+    schema_of = store._schema
+    monkeypatch.setattr(store, "_schema", replaced_after_hashing)
+    with pytest.raises(GraphFormatError, match=r"seeds\.safetensors: .*found it changed"):
+        TemporalGraph.load(folder)
 
 
 def test_what_was_stored_is_loaded(folder: Path) -> None:
@@ -245,7 +260,10 @@ def edge(**change: object) -> Callable[[dict], None]:
             lambda schema: [one.update(attributes=[vars(VECTOR)]) for one in schema["edges"][:2]],
             r"edge 'clicked': expected attributes that are vectors \[\]; found \['v'\]",
         ),
-        (lambda schema: schema["edges"].append(schema["edges"][0]), r"branches: expected each name once; found \['clicked'\]"),
+        (
+            lambda schema: schema["edges"].append(schema["edges"][0]),
+            r"branches: expected each name once; found \['clicked'\]",
+        ),
         (lambda schema: schema["edges"].pop(1), "edge 'clicked': expected its other direction"),
         (lambda schema: schema["edges"].pop(0), "activity_edges: expected one of .*; found 'clicked'"),
         (lambda schema: schema["edges"].pop(4), "edge 'rev_follows': expected its other direction"),
