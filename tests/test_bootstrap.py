@@ -187,3 +187,9 @@ def test_paired_draws_see_which_score_is_better(metric: Metric, better: int) -> 
 def test_no_draw_with_both_classes_has_no_interval() -> None:
     assert np.isnan(interval(UserBootstrap(np.zeros(3), 5).draws("auc", np.ones(3), np.ones(3)))).all()
     assert np.isnan(interval(np.empty(0))).all()
+
+
+def test_auc_draws_count_more_than_2_to_the_24_rows_exactly() -> None:
+    labels, scores = np.array([0.0, 1.0, 0.0]), np.array([0.1, 0.2, 0.3])
+    weights = np.array([[2.0**24], [1.0], [1.0]], dtype=np.float32)
+    assert auc_draws.auc_draws(labels, scores, np.arange(3), weights)[0] == 2**24 / (2**24 + 1)
