@@ -84,7 +84,7 @@ def test_ece_draws_are_the_ece_of_the_draws_without_the_noise_they_add() -> None
     draw = UserBootstrap(random.integers(0, 90, 900), n=40)
     weights = draw.weights[draw.user]
     plain = np.abs(binned_gaps(labels, scores, weights)).sum(axis=0) / weights.sum(axis=0)
-    assert plain.mean() > metrics.ece(labels, scores) + 0.005  # what noise adds
+    assert plain.mean() > metrics.ece(labels, scores) + 0.001  # what noise adds
     expected = plain - plain.mean() + metrics.ece(labels, scores)
     np.testing.assert_allclose(draw.draws("ece", labels, scores), np.maximum(expected, 0), rtol=1e-9)
     low, high = interval(draw.draws("ece", labels, scores))
