@@ -81,7 +81,7 @@ def _counts(graph: TemporalGraph, task: int, rows: Tensor) -> _Counts:
 def _before(
     owner: Tensor, owners: int, labels: Tensor, settled: Tensor, queries: Tensor, time: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The numbers (n,) float64 of labeled rows and of positive ones that settled strictly before ``time`` (n,), for each
+    """The numbers (n,) float64 of labeled and of positive rows that settled strictly before ``time`` (n,), for each
     owner in ``queries`` (n,)."""
     known = torch.nonzero(~torch.isnan(labels)).flatten()
     known = known[settled[known].argsort(stable=True)]
