@@ -17,6 +17,7 @@ from models.graph.engine import Connection, Values
 from models.graph.errors import GraphInputError, StatementError
 from models.graph.files import check_keys, column_types
 from models.spec import Edge, Spec
+from models.spec.edges import EdgeEnd
 from models.spec.schema import Column
 from models.sql import identifier
 
@@ -233,7 +234,7 @@ class Relations:
     def _feature_names(self, node: str) -> list[str]:
         return [feature.name for feature in node_features(self.spec, node)]
 
-    def _join_nodes(self, ends: Mapping[str, Column]) -> str:
+    def _join_nodes(self, ends: Mapping[str, EdgeEnd | Column]) -> str:
         """Joins of ``rows`` with the numbered nodes at each end, by the name of the end."""
         return " ".join(
             f"LEFT JOIN {identifier('node_' + end.node)} AS {name} "
