@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from time import perf_counter
 
 from models.cpus import usable_cpus
-from models.spinning import giving_way
+from models.spinning import limited_spinning
 
 FAIR = 0.6
 """Bar: share of the fair share reached next to one busy process."""
@@ -95,7 +95,7 @@ def work() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         kind, seconds = line.split()
-        with giving_way() if kind == "ours" else nullcontext():
+        with limited_spinning() if kind == "ours" else nullcontext():
             started, seeds = perf_counter(), 0
             while perf_counter() - started < float(seconds):
                 epoch()

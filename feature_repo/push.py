@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from feature_repo.applied import pushed_folder
 from feature_repo.errors import PushError
 from feature_repo.pushed import PUSHED_AT, TIMESTAMP, vector_schema, vectors_file, version_in, write_pushed
-from models.clock import bound, latest, said
+from models.clock import bound, latest, readable
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, vector_view
 from models.spec import Spec
 
@@ -134,5 +134,5 @@ def _cast(column: pa.ChunkedArray, name: str, field: pa.Field, file: Path) -> pa
     if field.name == PUSHED_AT:
         last = pc.max(cast.cast(pa.int64())).as_py()
         if last is not None and last > latest():
-            raise PushError(f"{file}: expected {bound()} in {name}; found {said(last)}")
+            raise PushError(f"{file}: expected {bound()} in {name}; found {readable(last)}")
     return cast

@@ -1,5 +1,8 @@
-"""The spec, the temporal graph, the model and its training. Imports none of kfp, feast, mlflow, kserve, evidently."""
+"""Core library: the spec, the temporal graph, the model, its training and its metrics.
+
+Imports none of kfp, feast, mlflow, kserve and evidently.
+"""
 
 from models.cpus import settle_threads
 
-settle_threads()  # before anything loads torch
+settle_threads()  # before torch is loaded

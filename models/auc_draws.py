@@ -1,9 +1,9 @@
-"""AUC in every draw of a bootstrap, exactly: every row is ranked by its own score, and ties count one half.
+"""AUC in every bootstrap draw, computed exactly: each row is ranked by its own score, and ties count one half.
 
-AUC is a count of pairs: of a positive row and a negative row below it. Rows are put in order of score, and neighbours
-that no pair can tell apart form a cell: rows of equal scores, or a run of negative rows and the run of positive rows
-after it. A cell's weight in a draw is a sum over its rows, so all draws are one sparse product; what remains is a
-running sum over the cells. It is taken a piece at a time, so that memory does not grow with the rows.
+AUC counts the pairs of a positive row and a negative row with a lower score. Rows are sorted by score, and adjacent
+rows that no pair distinguishes form a cell: rows of equal scores, or a run of negative rows with the run of positive
+rows after it. A cell's weight in a draw is a sum over its rows, so one sparse product gives the weights in all draws;
+a running sum over the cells remains. Cells are processed in chunks, so memory does not grow with the number of rows.
 """
 
 from typing import NamedTuple
@@ -11,29 +11,29 @@ from typing import NamedTuple
 import numpy as np
 
 _BLOCK = 16
-"""Cells whose pairs among each other are one small matrix product."""
+"""Cells per block: the pairs within a block are counted by one small matrix product."""
 _AT_ONCE = 1 << 21
-"""Numbers of one class that are held at once: cells times draws."""
+"""Weights of one class that are held in memory at once: cells times draws."""
 _EXACT = 1 << 24
-"""Below this float32 holds every whole number."""
+"""float32 represents every whole number below this."""
 
 
 class _Cells(NamedTuple):
-    """Rows in order of score. The number of cells is a multiple of ``_BLOCK``: the last ones may be empty."""
+    """Rows sorted by score, in cells. The number of cells is a multiple of ``_BLOCK``: the last ones may be empty."""
 
     users: tuple[np.ndarray, np.ndarray]
-    """Of the negative and of the positive rows: each row's user."""
+    """(rows of the class,) int64: each row's user; first the negative rows, then the positive ones."""
     starts: tuple[np.ndarray, np.ndarray]
-    """(cells + 1,) of both: where each cell's rows begin."""
+    """(cells + 1,) int64 for each class: where the rows of each cell begin."""
     own: np.ndarray
-    """(cells,): what a pair inside of the cell counts: 1, or one half where its scores are equal."""
+    """(cells,) float32: what a pair within the cell counts: 1, or 0.5 where its scores are equal."""
 
 
 def auc_draws(labels: np.ndarray, scores: np.ndarray, user: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(n,) float64: AUC in each draw; NaN where a draw lacks a class.
+    """The AUC in each of n draws, (n,) float64; NaN where a draw lacks a class.
 
-    ``labels`` 0 or 1, ``scores`` and ``user`` (rows,) without NaN; ``weights`` (users, n) float32: how often each user
-    came up in each draw.
+    ``labels`` (rows,) 0 or 1, ``scores`` (rows,) without NaN, ``user`` (rows,) int64, positions in ``weights``;
+    ``weights`` (users, n) float32: how often each user was drawn.
     """
     cells, draws = _cells(labels > 0, scores, user), weights.shape[1]
     drawn = np.bincount(user, minlength=len(weights)).astype(np.float32) @ weights
@@ -62,7 +62,7 @@ def _cells(positive: np.ndarray, scores: np.ndarray, user: np.ndarray) -> _Cells
     tie = np.cumsum(np.r_[False, scores[1:] != scores[:-1]][: len(order)])
     rows, hits = np.bincount(tie), np.bincount(tie, weights=positive)
     mixed = (hits > 0) & (hits < rows)
-    falls = np.r_[False, (hits[1:] == 0) & (hits[:-1] > 0)][: len(rows)]  # from a positive row to a negative one
+    falls = np.r_[False, (hits[1:] == 0) & (hits[:-1] > 0)][: len(rows)]  # a negative tie after a positive one
     cell_of_tie = np.cumsum(falls | mixed | np.r_[False, mixed[:-1]][: len(rows)])
     cell = cell_of_tie[tie]
     count = -(-(int(cell[-1]) + 1 if len(cell) else 0) // _BLOCK) * _BLOCK
@@ -74,7 +74,7 @@ def _cells(positive: np.ndarray, scores: np.ndarray, user: np.ndarray) -> _Cells
 
 
 def _weights(cells: _Cells, side: int, chosen: slice, weights: np.ndarray, kind: type) -> np.ndarray:
-    """(blocks, _BLOCK, n): the rows of one class in each of the chosen cells, each as often as its user was drawn."""
+    """(blocks, _BLOCK, n): how many rows of one class each chosen cell has in each draw."""
     from scipy.sparse import csr_matrix
 
     starts = cells.starts[side][chosen.start : chosen.stop + 1]
@@ -86,7 +86,7 @@ def _weights(cells: _Cells, side: int, chosen: slice, weights: np.ndarray, kind:
 
 
 def _triangles(own: np.ndarray, kind: type) -> np.ndarray:
-    """(blocks or 1, _BLOCK, _BLOCK): what a positive row of one cell scores against a negative one of another."""
+    """(blocks or 1, _BLOCK, _BLOCK): what a pair of a positive row in one cell and a negative row in another counts."""
     below: np.ndarray = np.tril(np.ones((1, _BLOCK, _BLOCK), dtype=kind))
     if (own == 1).all():
         return below

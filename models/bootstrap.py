@@ -1,6 +1,6 @@
-"""Errors of ranking metrics: users, not rows, are drawn again, the same draws for every model, seed and metric.
+"""Bootstrap of ranking metrics: users, not rows, are resampled, with the same draws for every model, seed and metric.
 
-Every metric here is a function of sums over rows, each row counted as often as its user was drawn; so all draws of a
+Every metric here is a function of sums over rows, each row counted as often as its user was drawn, so all draws of a
 metric are one product of a sparse matrix (what a row adds to which sum) with the users' weights. Because the draws are
 shared, the difference of two models' draws is the paired difference.
 """
@@ -16,10 +16,10 @@ from models.auc_draws import auc_draws
 
 Metric = Literal["auc", "gauc", "ndcg", "log_loss", "normalised_entropy", "ece"]
 NDCG_AT = 5
-"""Places of a slate that NDCG looks at."""
+"""NDCG is computed over this many top places of a slate."""
 _ECE_BINS = 15
 _AT_ONCE = 1 << 22
-"""Weights that are held as float64 at once: users times draws."""
+"""Weights that are held in memory as float64 at once: users times draws."""
 
 POINT: dict[Metric, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
     "auc": lambda labels, scores, groups: metrics.auc(labels, scores),
@@ -29,21 +29,23 @@ POINT: dict[Metric, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
     "normalised_entropy": lambda labels, scores, groups: metrics.normalised_entropy(labels, scores),
     "ece": lambda labels, scores, groups: metrics.ece(labels, scores, _ECE_BINS),
 }
-"""The metric itself, of labels, scores and groups."""
+"""By name: the metric as a function of labels, scores and groups, each (rows,)."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows that a metric is taken over."""
+    """The rows that a metric is computed over."""
 
     labels: np.ndarray
+    """(rows,) float64: 0 or 1."""
     scores: np.ndarray
+    """(rows,)."""
     user: np.ndarray
     """(rows,) int64: position of each row's user among all users that are drawn."""
 
 
 class UserBootstrap:
-    """``n`` draws, with replacement, of the users that ``groups`` (rows,) names; deterministic by ``seed``."""
+    """``n`` draws with replacement of the users in ``groups`` (rows,); the same ``seed`` gives the same draws."""
 
     def __init__(self, groups: np.ndarray, n: int = 1000, seed: int = 0) -> None:
         self.user = metrics.group_places(groups)
@@ -52,20 +54,23 @@ class UserBootstrap:
         for place in range(len(drawn)):
             drawn[place] = np.bincount(generator.integers(0, count, count), minlength=count)
         self.weights = drawn.T.copy()
-        """(users, n) float32: how often each user comes up in each draw."""
+        """(users, n) float32: how often each user is in each draw."""
 
     def point(self, metric: Metric, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None = None) -> float:
-        """The metric over the rows of ``part`` (rows,) bool (None = all) that have a label; NaN as in ``metrics``."""
+        """The metric over the rows of ``part`` (rows,) bool (None = all) with a label; NaN as in ``metrics``.
+
+        ``labels`` and ``scores`` (rows,), in the order of ``groups``. Raises ValueError for other lengths.
+        """
         rows = self._rows(labels, scores, part)
         return POINT[metric](rows.labels, rows.scores, rows.user)
 
     def draws(
         self, metric: Metric, labels: np.ndarray, scores: np.ndarray, part: np.ndarray | None = None
     ) -> np.ndarray:
-        """(n,) float64: the metric in each draw; NaN where it is not defined there, or not of the rows themselves.
+        """The metric in each draw, (n,) float64; NaN where it is undefined in the draw, everywhere if a score is NaN.
 
-        AUC is exact, whatever the scores are like (``models.auc_draws``). ECE keeps the bins of the rows as they are,
-        and its draws are moved to lie around its value: they would all lie above it.
+        AUC is exact for any scores (``models.auc_draws``). ECE uses the bins of the original rows in every draw, and
+        its draws are shifted so that their mean is its value: resampling noise would put nearly all of them above it.
         """
         rows = self._rows(labels, scores, part)
         if np.isnan(rows.scores).any():
@@ -74,7 +79,10 @@ class UserBootstrap:
             return _DRAWS[metric](self, rows)
 
     def sums(self, cell: np.ndarray, user: np.ndarray, value: np.ndarray, cells: int) -> np.ndarray:
-        """(cells, n) float64: in each draw, the ``value`` of the entries of each cell, each times its user's weight."""
+        """Weighted sums by cell in each draw, (cells, n) float64.
+
+        ``cell``, ``user`` and ``value`` (entries,): each entry adds its value times its user's weight to its cell.
+        """
         from scipy.sparse import csr_matrix
 
         users, draws = self.weights.shape
@@ -84,14 +92,14 @@ class UserBootstrap:
         return np.concatenate(parts, axis=1) if parts else np.zeros((cells, 0))
 
     def gaps(self, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """(bins, n + 1): by bins of equally many rows in order of score, the sum of label minus probability.
+        """The sum of label minus probability in each bin of ``metrics.ece``, (bins, n + 1) float64.
 
-        In the rows themselves first, then in each draw. The bins are those of ``metrics.ece``, for rows with a label.
+        The first column is that of the original rows, the others of the draws. Rows without a label are left out.
         """
         return _gaps(self, self._rows(labels, scores, None))
 
     def columns(self, user: np.ndarray, *values: np.ndarray) -> np.ndarray:
-        """(len(values), n): the sum of each array of ``values`` (entries,) in each draw."""
+        """The sum of each of ``values`` (entries,) in each draw, (len(values), n) float64; ``user`` (entries,)."""
         cell = np.repeat(np.arange(len(values)), len(user))
         return self.sums(cell, np.tile(user, len(values)), np.concatenate(values), len(values))
 
@@ -102,12 +110,12 @@ class UserBootstrap:
         if part is not None:
             labels, scores, user = labels[part], scores[part], user[part]
         labels, scores, user = metrics.defined(labels, scores, groups=user)
-        order = np.lexsort((labels, scores, user))  # a sum of floats depends on the order of its parts
+        order = np.lexsort((labels, scores, user))  # a sum of floats depends on the order of its terms
         return Rows(labels[order], scores[order], user[order])
 
 
 def interval(draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """The middle ``confidence`` of the draws in which the metric is defined; NaN where it is in none."""
+    """The central interval with ``confidence`` of ``draws`` (n,), NaN left out; (NaN, NaN) if all are NaN."""
     if np.isnan(draws).all():
         return float("nan"), float("nan")
     low, high = np.nanquantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
@@ -159,7 +167,7 @@ def _ece(draw: UserBootstrap, rows: Rows) -> np.ndarray:
     gaps = _gaps(draw, rows)[:, 1:]
     (count,) = draw.columns(rows.user, np.ones(len(rows.user)))
     found = np.abs(gaps).sum(axis=0) / count
-    # Noise adds to every |gap|, in a draw twice as much as in the rows themselves: take the draws' own share off.
+    # Noise inflates every |gap|, in a draw about twice as much as in the original rows: subtract the excess.
     return np.maximum(found - (np.nanmean(found) - value), 0.0)
 
 

@@ -1,6 +1,6 @@
-"""The clock, and how far ahead of it a time may lie. Every time that enters the product is compared with ``latest``.
+"""The clock, and how far in the future a time may be: every incoming time is compared with ``latest``.
 
-One row of the future would be the newest of its key for years: nothing that comes after it would be seen.
+A row dated years ahead would stay the newest of its key for years and hide every later row.
 """
 
 import os
@@ -8,10 +8,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
+from models.time_units import MICROSECOND, duration, microseconds
+from models.time_units import moment as datetime_of
+
 TOLERANCE = timedelta(minutes=10)
-"""How far ahead of this machine's clock another machine's may be."""
+"""How far another machine's clock may be ahead of this one's."""
 VARIABLE = "HELIOGRAPH_CLOCK_TOLERANCE"
-"""Its name in the environment: another tolerance, such as ``400d`` for the replay of a simulated future."""
+"""The environment variable that sets another tolerance, such as ``400d`` to replay a simulated future."""
 
 
 class ClockError(ValueError):
@@ -19,45 +22,44 @@ class ClockError(ValueError):
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST, _LAST = ((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1) for year in (1, 9999))
+_FIRST, _LAST = (microseconds(datetime(year, 1, 1, tzinfo=UTC)) for year in (1, 9999))
 
 
 def latest() -> int:
-    """The latest time that may enter now, microseconds UTC: the clock plus the tolerance. Raises ClockError."""
+    """The latest time that is accepted now, microseconds UTC: the clock plus the tolerance. Raises ClockError."""
     return time.time_ns() // 1_000 + tolerance()
 
 
 def tolerance() -> int:
-    """The tolerance in microseconds: ``TOLERANCE``, or what the environment says. Raises ClockError."""
+    """The tolerance in microseconds: ``TOLERANCE``, or the environment's. Raises ClockError if that cannot be read."""
     return _tolerance(os.environ.get(VARIABLE))
 
 
 def length_of(text: str) -> timedelta:
-    """A length such as 90s, 30m, 6h or 1d. Raises ValueError."""
+    """Parse a duration such as 90s, 30m, 6h or 1d. Raises ValueError."""
     if not text[:-1].isdecimal() or text[-1] not in _UNITS or len(text) > 6:
         raise ValueError(f"expected a length such as 90s, 30m, 6h or 1d; found {text!r}")
     return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
-def said(moment: int) -> str:
-    """Microseconds UTC as ISO-8601 to the second; as a number where dates do not go so far."""
+def readable(moment: int) -> str:
+    """Microseconds UTC as ISO-8601 to the second, or as a number outside the years 1 to 9998."""
     if not _FIRST <= moment <= _LAST:
         return f"{moment} microseconds UTC"
-    return (_EPOCH + timedelta(microseconds=moment)).isoformat(timespec="seconds")
+    return datetime_of(moment).isoformat(timespec="seconds")
 
 
 def bound() -> str:
-    """What is expected of a time, in words."""
-    length = timedelta(microseconds=tolerance())
-    return f"a time up to {said(latest())} (this machine's clock plus {length}, see {VARIABLE})"
+    """The accepted range of times in words, for error messages."""
+    length = tolerance() * MICROSECOND
+    return f"a time up to {readable(latest())} (this machine's clock plus {length}, see {VARIABLE})"
 
 
 @lru_cache(maxsize=8)
 def _tolerance(text: str | None) -> int:
     if not text:
-        return TOLERANCE // timedelta(microseconds=1)
+        return duration(TOLERANCE)
     try:
-        return length_of(text) // timedelta(microseconds=1)
+        return duration(length_of(text))
     except ValueError as error:
         raise ClockError(f"{VARIABLE}: {error}") from None

@@ -1,6 +1,6 @@
-"""How many CPUs this process may use, and OpenMP threads that follow it.
+"""How many CPUs this process may use, and as many OpenMP threads.
 
-Imports the standard library only, so that ``models/__init__.py`` can call ``settle_threads`` before torch is loaded.
+Imports only the standard library, so that ``models/__init__.py`` can call ``settle_threads`` before torch is loaded.
 """
 
 import math
@@ -13,22 +13,22 @@ _ROOT = Path("/")
 
 
 def usable_cpus(root: Path = _ROOT) -> int:
-    """CPUs that this process may use: its affinity, cut to the CPU quota of its control groups (rounded up); >= 1.
+    """CPUs that this process may use: its affinity, limited by the CPU quota of its control groups (rounded up); >= 1.
 
-    ``root`` is where ``proc`` and ``sys`` lie. Control groups of both versions are read, with all their parents.
+    ``root`` holds ``proc`` and ``sys``. Control groups of versions 1 and 2 are read, with all their parents.
     """
     allowed = len(os.sched_getaffinity(0))
     return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(root))]))
 
 
 def settle_threads() -> None:
-    """Set OpenMP's number of threads in the environment, for this process and those that it starts, where none is set.
+    """Set OMP_NUM_THREADS for this process and its children, unless it is set already.
 
-    libgomp reads it when it is loaded. Where torch is loaded already, it is told.
+    libgomp reads it on loading; if torch is loaded already, its number of threads is set too.
     """
     cpus = usable_cpus()
     if "OMP_NUM_THREADS" in os.environ or cpus >= len(os.sched_getaffinity(0)):
-        return  # OpenMP follows the affinity by itself
+        return  # OpenMP respects the affinity by itself
     os.environ["OMP_NUM_THREADS"] = str(cpus)
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(min(cpus, torch.get_num_threads()))
@@ -47,7 +47,7 @@ def _quotas(root: Path) -> Iterator[float]:
             continue
         for mount in mounts:
             folder = root / mount / group.strip("/")
-            # A container sees its own group at the mount's top, while the path may be the host's.
+            # A container sees its own group at the top of the mount, while the path may be the host's.
             for place in [folder, *folder.parents]:
                 if not place.is_relative_to(root / mount):
                     break
@@ -65,7 +65,7 @@ def _quota_v1(folder: Path) -> float | None:
 
 
 def _share(quota: str, period: str) -> float | None:
-    """CPUs; None where there is no limit (``max``, -1) or nothing that could be read."""
+    """CPUs; None where there is no limit (``max``, -1) or the files are missing."""
     try:
         found = int(quota) / int(period)
     except (ValueError, ZeroDivisionError):

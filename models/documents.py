@@ -1,5 +1,6 @@
-"""Documents that a person writes: JSON without a key twice, and a bound on everything. ``models.yaml_documents`` reads
-YAML as well.
+"""JSON documents written by people: duplicate keys are refused, and length, size and depth are limited.
+
+``models.yaml_documents`` reads YAML with the same limits.
 """
 
 import json
@@ -9,13 +10,13 @@ from typing import Any
 MOST_CHARACTERS = 4 << 20
 MOST_VALUES = 50_000
 DEEPEST = 32
-"""Lists and mappings within one another."""
+"""Nesting of lists and mappings."""
 DOCUMENT = "(document)"
-"""The key of an error that is of no one value."""
+"""The key of an error that concerns the document as a whole."""
 
 
 class DocumentError(ValueError):
-    """Raised where a document cannot be read; says which value, what was expected and what was found."""
+    """Raised if a document cannot be read; names the value, what was expected and what was found."""
 
     def __init__(self, key: str, expected: str, found: str) -> None:
         self.key, self.expected, self.found = key, expected, found
@@ -23,7 +24,7 @@ class DocumentError(ValueError):
 
 
 def document_text(path: Path, kind: str) -> str:
-    """The text of a file, which holds a ``kind`` ("a spec in YAML"). Raises DocumentError."""
+    """The text of a file; ``kind`` ("a spec in YAML") describes it in errors. Raises DocumentError."""
     try:
         if not path.is_file():
             raise DocumentError("(file)", kind, "a folder" if path.is_dir() else "no such file")
@@ -37,9 +38,9 @@ def document_text(path: Path, kind: str) -> str:
 
 
 def read_json(text: str) -> Any:
-    """What a text in JSON says: dict, list, str, int, float, bool or None.
+    """Parse JSON into dict, list, str, int, float, bool or None.
 
-    Raises JSONDecodeError where it is no JSON, DocumentError where it is not to be used.
+    Raises JSONDecodeError if the text is not JSON, DocumentError if it breaks a limit or repeats a key.
     """
     check_length(text)
     try:
@@ -55,7 +56,7 @@ def read_json(text: str) -> Any:
 
 
 def check_length(text: str, most: int = MOST_CHARACTERS) -> None:
-    """Raises DocumentError for a text that is too long."""
+    """Raise DocumentError for a text of more than ``most`` characters."""
     if len(text) > most:
         raise DocumentError(DOCUMENT, f"at most {most} characters", str(len(text)))
 
@@ -85,19 +86,19 @@ def _check_size(document: Any) -> None:
 
 
 def _check_texts(texts: list[str]) -> None:
-    """Half of a pair of UTF-16 is no text, and could not be written."""
+    """Lone UTF-16 surrogates are refused: they could not be written as UTF-8."""
     for text in texts:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise DocumentError(DOCUMENT, "text", f"half of a pair of UTF-16 in {text!r:.80}") from None
+            raise DocumentError(DOCUMENT, "text", f"a lone UTF-16 surrogate in {text!r:.80}") from None
 
 
 def too_many(most: int = MOST_VALUES) -> DocumentError:
-    """The error of a document of too many values."""
-    return DocumentError(DOCUMENT, f"at most {most} values, with what aliases stand for", "more")
+    """The error for a document of more than ``most`` values."""
+    return DocumentError(DOCUMENT, f"at most {most} values, with aliases expanded", "more")
 
 
 def too_deep() -> DocumentError:
-    """The error of lists and mappings too deep in one another."""
+    """The error for lists and mappings that are nested too deeply."""
     return DocumentError(DOCUMENT, f"lists and mappings at most {DEEPEST} deep", "deeper ones")

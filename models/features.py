@@ -1,4 +1,4 @@
-"""The names of a spec's features, in one place: Feast, graph, serving and monitoring read their columns here."""
+"""Names and order of a spec's features: the columns that Feast, graph, serving and monitoring share."""
 
 from models.columns import FROZEN_TIME as FROZEN_TIME
 from models.columns import VALID_FROM as VALID_FROM
@@ -10,16 +10,16 @@ from models.spec.counters import ROLES
 MEMBER_VECTORS = "member_vectors"
 ITEM_VECTORS = "item_vectors"
 SLOTS = ("blue", "green")
-"""Vectors of two model versions lie side by side: of the one that serves, and of the one that is tried or is next."""
+"""Vectors of two model versions are stored at once: of the serving one, and of a canary or the next one."""
 
 
 def vector_view(kind: str, slot: str) -> str:
-    """The pushed view of ``MEMBER_VECTORS`` or ``ITEM_VECTORS`` in a slot."""
+    """The name of the pushed view of ``MEMBER_VECTORS`` or ``ITEM_VECTORS`` in a slot."""
     return f"{kind}_{slot}"
 
 
 def counter_keys(spec: Spec, counter: str) -> list[str]:
-    """The key columns of a counter's view: of member and item their node's key, else the surface or item feature."""
+    """The key columns of a counter's view: the node's key for member and item, else the surface or item feature."""
     return list(plan_of(spec, counter).keys)
 
 
@@ -37,7 +37,7 @@ def attribute_keys(spec: Spec) -> dict[str, str]:
 
 
 def counter_views(spec: Spec) -> list[str]:
-    """The counters' views: one a counter, then ``overall`` where any of them rates."""
+    """The counters' views: one per counter, then ``overall`` if any counter has rates."""
     return list(plans(spec))
 
 
@@ -47,7 +47,7 @@ def counter_table(counter: str) -> str:
 
 
 def impression_features(spec: Spec) -> list[Feature]:
-    """The features of an impression that the decoder and the floor read: all counter columns, then the context."""
+    """The features of an impression that the decoder and the floor use: all counter columns, then the context."""
     counted = [Feature(column, "number", 1) for counter in spec.counters for column in counter_columns(spec, counter)]
     return counted + spec.impressions.typed_context
 
@@ -58,7 +58,7 @@ def node_features(spec: Spec, node: str) -> list[Feature]:
 
 
 def edge_attributes(edge: Edge) -> list[Feature]:
-    """What an edge of that type says beside its time and weight, in the order of the spec."""
+    """The attributes of an edge type as features, in the order of the spec."""
     return [Feature(name, kind, 1) for name, kind in edge.attributes.items()]
 
 
@@ -73,12 +73,12 @@ def item_features(spec: Spec) -> list[Feature]:
 
 
 def keyed_by_member(counter: Counter) -> bool:
-    """Whether the counter moves with one member's own outcomes."""
+    """Whether the counter depends on one member's own outcomes."""
     return "member" in counter.keys
 
 
 def member_state_columns(spec: Spec) -> list[str]:
-    """What ``frozen`` holds back: what moves with outcomes in counters keyed by the member, and the member's views."""
+    """The columns of the frozen state: outcome columns of counters keyed by the member, and member features."""
     counted = [
         column
         for name, counter in spec.counters.items()
@@ -91,13 +91,13 @@ def member_state_columns(spec: Spec) -> list[str]:
 def online_views(spec: Spec) -> list[str]:
     """The views that are materialised into the online store: those of member and item, then the counters'.
 
-    The pushed views (``member_vectors``, ``item_vectors``, of each slot) are online too, and written by ``push``.
+    The pushed views (``member_vectors`` and ``item_vectors`` in each slot) are online too, but ``push`` writes them.
     """
     views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
     return views + counter_views(spec)
 
 
 def training_columns(spec: Spec) -> list[Feature]:
-    """Every as-of feature of a training set's row: the counters' columns, the member's, then the item's features."""
+    """The as-of features of a training row: the counters' columns, then member features, then item features."""
     counted = [Feature(column, "number", 1) for counter in spec.counters for column in counter_columns(spec, counter)]
     return counted + member_features(spec) + item_features(spec)

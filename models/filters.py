@@ -1,7 +1,7 @@
-"""A spec's ``filter``, defined once: as a mask of a frame, as a condition in SQL, and as what a column can hold.
+"""A spec's ``filter`` applied to rows: as a mask of a frame, as an SQL condition, and checked against column types.
 
-All columns of a filter must have one of their values. Types are strict: text equals text alone; ``true`` and ``false``
-equal 1 and 0; a fraction is rounded to the column's own precision first. A missing value is never kept.
+A row is kept if every column of the filter has one of the listed values. Types are strict: text equals only text;
+``true`` and ``false`` equal 1 and 0; a fraction is rounded to the column's precision first. Missing values never match.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,14 @@ import pyarrow as pa
 from models.settling import settling_delay
 from models.spec.base import Filter, Value
 from models.spec.schema import WINDOW_ORDER, Spec
+from models.sql import identifier
 
 Kind = Literal["text", "whole", "fraction", "other", "unknown"]
 _INT64 = np.iinfo(np.int64)
 
 
 def mask(frame: pd.DataFrame, kept: Filter) -> np.ndarray:
-    """Which rows of the frame the filter keeps: (rows,) bool."""
+    """Which rows of the frame the filter keeps, (rows,) bool."""
     result = np.ones(len(frame), dtype=bool)
     for column, values in kept.items():
         result &= _is_one_of(frame[column], values)
@@ -28,15 +29,15 @@ def mask(frame: pd.DataFrame, kept: Filter) -> np.ndarray:
 
 
 def settled(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
-    """Which rows of a training set a fit may read the outcome of, (rows,) bool.
+    """Which rows of a training set have outcomes that a fit may use, (rows,) bool.
 
-    Those that were shown and had settled in time before their own window ended, as ``models.training.labels`` has it
-    for graphs. A frame without the settled time was chosen so by its maker: all.
+    A row qualifies if its outcome was settled before its window ended and if it was shown at least the settling delay
+    before that, as in ``models.training.labels`` for graphs. Without a column of settled times all rows qualify.
     """
     if spec.impressions.settled not in frame:
         return np.ones(len(frame), dtype=bool)
     ends = np.array([*(spec.span(name).end for name in WINDOW_ORDER), "NaT"], dtype="datetime64[us]")
-    own = pd.Categorical(frame["window"], categories=list(WINDOW_ORDER)).codes  # -1 of a row in no window
+    own = pd.Categorical(frame["window"], categories=list(WINDOW_ORDER)).codes  # -1 for a row in no window
     shown, known = (
         pd.to_datetime(frame[name], utc=True).to_numpy(dtype="datetime64[us]")
         for name in (spec.impressions.time, spec.impressions.settled)
@@ -47,7 +48,7 @@ def settled(spec: Spec, frame: pd.DataFrame) -> np.ndarray:
 
 
 def condition(kept: Filter, types: Mapping[str, pa.DataType], relation: str = "rows") -> tuple[str, list[Any]]:
-    """The filter as a condition in DuckDB's SQL on the columns of ``relation``, and the values of its places."""
+    """The filter as a DuckDB SQL condition on the columns of ``relation``, and the values of its ``?`` placeholders."""
     parts: list[str] = []
     values: list[Any] = []
     for column, wanted in kept.items():
@@ -55,7 +56,7 @@ def condition(kept: Filter, types: Mapping[str, pa.DataType], relation: str = "r
         if not usable:
             parts.append("false")
             continue
-        name = f'{relation}."{column.replace(chr(34), chr(34) * 2)}"'
+        name = identifier(column, relation)
         place = "CAST(? AS FLOAT)" if pa.types.is_float32(types[column]) else "?"
         if pa.types.is_boolean(types[column]):
             name = f"CAST({name} AS TINYINT)"
@@ -65,7 +66,7 @@ def condition(kept: Filter, types: Mapping[str, pa.DataType], relation: str = "r
 
 
 def impossible(frame: pd.DataFrame, kept: Filter) -> Iterator[tuple[str, Value, str]]:
-    """Values that can never occur in their column: (column, value, what the column holds)."""
+    """Filter values that can never occur in their column: (column, value, what the column holds)."""
     words = {"text": "text", "whole": "whole numbers", "fraction": "numbers", "other": "neither text nor numbers"}
     for column, values in kept.items():
         kind = _pandas_kind(frame[column])
@@ -91,7 +92,7 @@ def _is_one_of(column: pd.Series, values: list[Value]) -> np.ndarray:
 
 
 def _usable(values: list[Value], kind: Kind) -> list[Any]:
-    """The values that a column of that kind can hold, as that kind."""
+    """The values that a column of that kind can hold, converted to it."""
     if kind == "text":
         return [value for value in values if isinstance(value, str)]
     numbers = [value for value in values if not isinstance(value, str)] if kind in ("whole", "fraction") else []

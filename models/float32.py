@@ -1,6 +1,6 @@
-"""Whether numbers survive as float32, in which features, weights and attributes are stored, served and read.
+"""Whether numbers survive as float32, the type of stored, served and trained features, weights and attributes.
 
-float32 holds 24 bits: whole numbers up to 2^24 exactly, seconds since 1970 in steps of 128.
+float32 has 24 bits of mantissa: whole numbers are exact up to 2^24, seconds since 1970 come in steps of 128.
 """
 
 from typing import NamedTuple
@@ -8,44 +8,43 @@ from typing import NamedTuple
 import numpy as np
 
 _WHOLE = 2.0**53
-"""Whole numbers above it are measurements: not even float64 tells neighbours apart."""
+"""Larger whole numbers count as measurements: not even float64 distinguishes neighbors."""
 _NOISE = 2.0**-44
-"""Values that differ by less than this share of themselves are one value, computed in two ways."""
+"""Values with a smaller relative difference count as one value that was computed in two ways."""
 _STEPS = 50
-"""Values of one power of two that span fewer steps of float32 have lost more than 1 % of their spread."""
+"""Values within one power of two that span fewer steps of float32 have lost more than 1 % of their spread."""
 _MANY = 1024
-"""Where so many different values of one power of two remain, the column still says what it said."""
+"""If this many distinct values remain within one power of two, the column is still informative."""
 _SOME, _SHARE = 2, 0.1
-"""So many values of one size, and so much of all different values, say something: fewer are a rounding elsewhere."""
+"""A group matters from this many values within one power of two, and this share of all distinct values, on."""
 _EXACT = 2**24
-"""Whole numbers up to it are float32's own."""
+"""float32 represents whole numbers exactly up to this."""
 _SMALLEST = float(np.finfo(np.float32).smallest_normal)
 _DIGITS = 24
 
 ADVICE = (
-    "Change it where it is made: subtract an offset, use a coarser unit (hours instead of seconds), a logarithm, or "
+    "Change it at its source: subtract an offset, use a coarser unit (hours instead of seconds), a logarithm, or "
     "make it a category"
 )
 
 
 class Loss(NamedTuple):
-    """What float32 would make of a column."""
+    """What a column would lose as float32."""
 
     row: int
-    """Where an example stands."""
+    """The row of an example."""
     found: str
-    """The example, and what would become of it."""
+    """The example and its value as float32, in words."""
 
 
 def loss(values: np.ndarray, rows: np.ndarray | None = None) -> Loss | None:
-    """What float32 would lose of ``values`` (rows,), real numbers, NaN = missing; None where they survive.
+    """What ``values`` (rows,), real numbers with NaN = missing, would lose as float32; None if they survive.
 
-    ``rows`` (rows,) integers: the numbers by which the answer names the rows; None = positions.
+    ``rows`` (rows,) integers: row numbers for the message; None = positions.
 
-    Lost is: a number that becomes infinite; a whole number up to 2^53 that changes; numbers within one power of two of
-    which at least half become equal to others, or that span fewer than 50 steps of float32, where they are a tenth of
-    the column's different values; a column that is all so small that it becomes 0 or loses digits. Infinities are not
-    judged.
+    A loss is: a number that becomes infinite; a whole number up to 2^53 that changes; numbers within one power of two
+    of which at least half become equal to others, or that span fewer than 50 steps of float32, if they make up a tenth
+    of the column's distinct values; a column so small that it becomes 0 or loses digits. Infinities are ignored.
     """
     if values.dtype.kind == "b" or values.dtype in (np.float32, np.float16):
         return None
@@ -71,7 +70,7 @@ def loss(values: np.ndarray, rows: np.ndarray | None = None) -> Loss | None:
 
 
 def survives(value: float) -> bool:
-    """Whether one number does. By itself a number too small for float32 is 0, as in a column that holds larger ones."""
+    """Whether one number survives. A number too small for float32 counts as 0 and survives."""
     return -_EXACT <= value <= _EXACT or loss(np.array([value], np.float64)) is None
 
 
@@ -81,7 +80,7 @@ def _lost(values: np.ndarray, rows: np.ndarray, where: np.ndarray, becomes: str)
 
 
 def _joined(exact: np.ndarray, rows: np.ndarray) -> Loss | None:
-    """Different values that become one, or nearly so, within a power of two: there all steps of float32 are equal."""
+    """Distinct values that become equal, or nearly so, within a power of two, where float32 has equal steps."""
     values = np.unique(exact[np.isfinite(exact) & (np.abs(exact) >= _SMALLEST)])
     values = values[np.diff(values, prepend=-np.inf) > np.abs(values) * _NOISE]
     if not len(values):
@@ -112,7 +111,7 @@ def _joined(exact: np.ndarray, rows: np.ndarray) -> Loss | None:
 
 
 def _vanishing(exact: np.ndarray, rows: np.ndarray, kept: np.ndarray, changed: np.ndarray) -> Loss | None:
-    """Numbers below the normal range of float32, in a column that holds none that would make them nothing."""
+    """Numbers below the normal range of float32, in a column without much larger ones."""
     tiny = changed & (np.abs(exact) < _SMALLEST)
     if tiny.any() and np.nanmax(np.abs(exact[np.isfinite(exact)])) < _SMALLEST * 2.0**_DIGITS:
         row = int(np.flatnonzero(tiny)[0])

@@ -1,12 +1,12 @@
-"""How a ranking is measured, in numpy: AUC, GAUC, NDCG, log loss, normalised entropy, ECE (intervals: ``bootstrap``).
+"""Ranking metrics in numpy: AUC, GAUC, NDCG, log loss, normalized entropy and ECE (intervals: ``models.bootstrap``).
 
-Every function takes flat arrays, one entry a row: ``labels`` 0 or 1 (bool, integer or float; a row whose label is NaN
-is left out: the task is not defined there), ``scores`` (higher = more likely; probabilities where the metric says so),
-``groups`` (the user of each row, of any type). The order of the rows changes no figure.
+Every function takes flat arrays (rows,): ``labels`` 0 or 1 (bool, integer or float; a row with a NaN label is left out:
+the task is undefined there), ``scores`` (higher = more likely) or ``probabilities``, and ``groups`` (the user of each
+row, of any type). The order of the rows changes no result, not even its last bit.
 
-A metric is NaN where it is not defined: no rows, one class only, a score that is NaN in a row with a label, or of a
-metric of probabilities one outside 0 to 1. A ranking may hold infinite scores. What is no such array raises
-ValueError: unequal lengths, more than one dimension, labels that are neither 0, 1 nor NaN, scores that are no numbers.
+A metric is NaN where it is undefined: no rows, only one class, a NaN score in a row with a label, or a probability
+outside 0 to 1. Ranking metrics accept infinite scores. Raises ValueError for unequal lengths, more than one dimension,
+labels other than 0, 1 and NaN, and scores that are not numbers.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> float:
-    """AUC within each group that has both classes, averaged with the number of the group's rows as weight."""
+    """AUC within each group that has both classes, averaged with the groups' numbers of rows as weights."""
     labels, scores, groups = defined(labels, scores, groups=groups)
     if _unknown(scores):
         return _NAN
@@ -40,7 +40,7 @@ def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> float:
 
 
 def ndcg(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
-    """NDCG at ``k`` with gain = label, averaged over groups with a positive; tied rows share the mean gain."""
+    """NDCG at ``k`` with gain = label, averaged over groups with a positive; tied rows share their mean gain."""
     labels, scores, groups = defined(labels, scores, groups=groups)
     if k < 1:
         raise ValueError(f"k: expected 1 or more places; found {k}")
@@ -51,14 +51,14 @@ def ndcg(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int = 10
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean negative log likelihood in nats; probabilities are kept 1e-7 away from 0 and 1."""
+    """Mean negative log likelihood in nats; probabilities are clipped to 1e-7 from 0 and 1."""
     labels, probabilities = defined(labels, probabilities)
-    # Summed in order of size: a sum of floats depends on the order of its parts.
+    # Summed in order of size: a sum of floats depends on the order of its terms.
     return float(np.sort(losses(labels, probabilities)).mean()) if len(labels) else _NAN
 
 
 def normalised_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Log loss over that of always saying the base rate (He et al. 2014): below 1 is better than knowing nothing."""
+    """Log loss divided by that of the base rate (He et al. 2014): below 1 is better than a constant prediction."""
     labels, probabilities = defined(labels, probabilities)
     if not len(labels) or labels.min() == labels.max():
         return _NAN
@@ -66,9 +66,9 @@ def normalised_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def ece(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error: |mean label - mean probability| over bins of equally many rows, in order of score.
+    """Expected calibration error: mean |mean label - mean probability| over bins of equally many rows by score.
 
-    Rows of one score are alike: where they lie in several bins, each of these holds its share of all of them.
+    Rows of one score are interchangeable: if they span several bins, each bin gets its share of all of them.
     """
     labels, probabilities = defined(labels, probabilities)
     if not len(labels) or _no_probability(probabilities).any():
@@ -80,10 +80,11 @@ def ece(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
 
 
 def score_bins(rows: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Bins of equally many rows in order of score, for ``rows`` (distinct scores,): how many rows each score has.
+    """Bins of equally many rows by ascending score, for ``rows`` (distinct scores,): how many rows each score has.
 
-    Returns the part that each distinct score belongs to, and the share of each part that each bin holds: (bins, parts)
-    float64. A part is a bin's own scores, or one score whose rows lie in several bins. At most as many bins as rows.
+    Returns the part of each distinct score, (distinct scores,) int64, and each bin's share of each part, (bins, parts)
+    float64. A part is all scores within one bin, or one score whose rows span several bins. There are at most as many
+    bins as rows. Raises ValueError if ``bins`` is below 1.
     """
     if bins < 1:
         raise ValueError(f"bins: expected 1 or more; found {bins}")
@@ -101,7 +102,10 @@ def score_bins(rows: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def group_aucs(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """AUC, size and position (among the sorted groups) of every group that has both classes; nothing is NaN."""
+    """AUC, size and position among the sorted groups, (groups,) each, of every group with both classes.
+
+    Takes arrays (rows,) as ``defined`` returns them, without NaN.
+    """
     group = group_places(groups)
     order = np.lexsort((scores, group))
     group, scores, labels = group[order], scores[order], labels[order]
@@ -121,17 +125,23 @@ def group_aucs(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> tu
 
 
 def group_ndcgs(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """NDCG at ``k`` and position (among the sorted groups) of every group with a positive; nothing is NaN."""
+    """NDCG at ``k`` and position among the sorted groups, (groups,) each, of every group with a positive.
+
+    Takes arrays (rows,) as ``defined`` returns them, without NaN.
+    """
     if not labels.any():
         return np.empty(0), np.empty(0, dtype=np.int64)
-    group, rank = group_places(groups), np.unique(scores, return_inverse=True)[1]  # of ranks every type has a negative
+    group, rank = (
+        group_places(groups),
+        np.unique(scores, return_inverse=True)[1],
+    )  # ranks can be negated, unsigned scores cannot
     reached = _discounted(group, rank, _mean_of_ties(labels, rank, group), k)
     ideal = _discounted(group, labels, labels, k)
     return reached[ideal > 0] / ideal[ideal > 0], np.flatnonzero(ideal > 0)
 
 
 def group_places(groups: np.ndarray) -> np.ndarray:
-    """(rows,) int64: the position of each row's group among the sorted groups; what has no group is one of its own."""
+    """The position of each row's group among the sorted groups, (rows,) int64; rows without a group form one."""
     groups = np.asarray(groups)
     if groups.ndim != 1:
         raise ValueError(f"groups: expected one value a row; found an array of {groups.shape}")
@@ -141,14 +151,17 @@ def group_places(groups: np.ndarray) -> np.ndarray:
     distinct: list[Any] = [group for group in set(known) if group is not None]
     try:
         distinct.sort()
-    except TypeError:  # of types that have no order between them
+    except TypeError:  # mixed types without a common order
         distinct.sort(key=lambda group: (type(group).__name__, repr(group)))
     place = {group: position for position, group in enumerate([*distinct, None])}
     return np.fromiter((place[group] for group in known), np.int64, len(known))
 
 
 def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(rows,) float64: negative log likelihood of each row in nats, kept 1e-7 away from 0 and 1; NaN outside 0 to 1."""
+    """The negative log likelihood of each row in nats, (rows,) float64; NaN for probabilities outside 0 to 1.
+
+    Probabilities are clipped to 1e-7 from 0 and 1.
+    """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     clipped = np.clip(probabilities, _SMALLEST, 1 - _SMALLEST)
     found = -(labels * np.log(clipped) + (1 - labels) * np.log1p(-clipped))
@@ -156,9 +169,9 @@ def losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def defined(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
-    """Labels as float64, scores in their own type, and groups where they are given: the rows with a label.
+    """The rows with a label: labels as float64, scores in their own type, and groups if given, (rows,) each.
 
-    Raises ValueError for what is no label, no number, not flat or not of one length.
+    Raises ValueError for labels other than 0, 1 and NaN, scores that are not numbers, and other shapes.
     """
     labels, scores = _numbers(labels, "labels").astype(np.float64), _numbers(scores, "scores")
     columns = [scores] if groups is None else [scores, np.asarray(groups)]
@@ -173,13 +186,13 @@ def defined(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray | None = 
 
 
 def _mean_of_ties(labels: np.ndarray, rank: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Each row's label averaged over the rows of its group that share its score: no credit for the order of ties."""
+    """Each row's label averaged over the rows of its group with the same score: the order of ties earns nothing."""
     block = np.unique(group * (rank.max() + 1) + rank, return_inverse=True)[1]
     return (np.bincount(block, weights=labels) / np.bincount(block))[block]
 
 
 def _discounted(group: np.ndarray, scores: np.ndarray, gains: np.ndarray, k: int) -> np.ndarray:
-    """Discounted cumulative gain at k of every group, rows taken from the highest score down."""
+    """Discounted cumulative gain at k of every group, (groups,); rows in descending order of score."""
     order = np.lexsort((-scores, group))
     starts = np.r_[0, np.cumsum(np.bincount(group))[:-1]]
     place = np.arange(len(group)) - starts[group[order]]
@@ -194,7 +207,7 @@ def _numbers(values: Any, name: str) -> np.ndarray:
         try:
             found = found.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{name}: expected numbers; found what is none: {error}") from None
+            raise ValueError(f"{name}: expected numbers; found something else: {error}") from None
     if found.dtype.kind not in "biuf":
         raise ValueError(f"{name}: expected numbers; found {found.dtype}")
     return found
@@ -205,7 +218,7 @@ def _unknown(scores: np.ndarray) -> bool:
 
 
 def _no_probability(scores: np.ndarray) -> np.ndarray:
-    """(rows,) bool: what is no number from 0 to 1, NaN among it."""
+    """(rows,) bool: what is outside 0 to 1, or NaN."""
     return ~((scores >= 0) & (scores <= 1))
 
 

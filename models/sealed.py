@@ -1,4 +1,4 @@
-"""Files that a manifest names: plain files of its own folder, read without following a link out of it."""
+"""Verified files of a manifest: plain files in its folder, opened without following links out of it."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 
 class SealError(ValueError):
-    """Raised for a manifest that cannot be trusted, and for what is no plain file of its folder."""
+    """Raised for a manifest that cannot be trusted, and for anything but a plain file in its folder."""
 
 
 class Identity(NamedTuple):
-    """Which file it is, and when it was changed last: its owner cannot set ``changed``."""
+    """Which file it is and when it last changed; not even its owner can set ``changed``."""
 
     device: int
     number: int
@@ -25,18 +25,18 @@ class Identity(NamedTuple):
 
 
 def stated_files(manifest: Mapping[str, Any], place: Path) -> dict[str, str]:
-    """The entry ``files`` of a manifest: SHA-256 by relative name. Raises SealError.
+    """The entry ``files`` of a manifest: SHA-256 in hex by relative name. Raises SealError.
 
-    A name is refused that is not plain: absolute, with ``..``, ``.``, ``//``, a backslash, a colon or a control
-    character, not in Unicode's form NFC, or the same as another but for case.
+    Only plain names are accepted: not absolute, without ``..``, ``.``, ``//``, backslash, colon or control character,
+    in Unicode form NFC, and different from each other in more than case.
     """
     files = manifest.get("files")
     if not isinstance(files, dict):
         raise SealError(f"{place}: expected the digests of the files; found none")
-    met: dict[str, str] = {}
+    by_folded: dict[str, str] = {}
     for name, digest in files.items():
         check_name(name, place)
-        if met.setdefault(name.casefold(), name) != name:
+        if by_folded.setdefault(name.casefold(), name) != name:
             raise SealError(f"{place}: expected names that differ by more than case; found {name!r:.80}")
         if not (isinstance(digest, str) and len(digest) == 64 and set(digest) <= set("0123456789abcdef")):
             raise SealError(f"{place}: expected a SHA-256 in hex for {name!r:.80}; found {digest!r:.80}")
@@ -44,7 +44,7 @@ def stated_files(manifest: Mapping[str, Any], place: Path) -> dict[str, str]:
 
 
 def check_name(name: str, place: Path) -> None:
-    """Raise SealError for a name that does not stand for one plain file below a folder."""
+    """Raise SealError for a name that is not that of a plain file below a folder (see ``stated_files``)."""
     plain = (
         not any(part in ("", ".", "..") or part != part.strip() for part in name.split("/"))
         and not set(name) & set("\\:")
@@ -56,7 +56,7 @@ def check_name(name: str, place: Path) -> None:
 
 
 def json_object(raw: bytes, place: Path) -> dict[str, Any]:
-    """A manifest's JSON object. Raises SealError, also where a key stands in it twice."""
+    """Parse a manifest's JSON object. Raises SealError, also for a repeated key."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -76,9 +76,9 @@ def json_object(raw: bytes, place: Path) -> dict[str, Any]:
 
 
 def open_plain(folder: Path, name: str) -> BinaryIO:
-    """Open the plain file ``name`` below a folder. Raises SealError for links, devices, folders, and what is not there.
+    """Open the plain file ``name`` below a folder. Raises SealError for links, devices, folders and missing files.
 
-    The folder itself may be reached through a link: it is the caller's word.
+    The folder itself may be reached through a link: the caller vouches for it.
     """
     check_name(name, folder)
     *parents, last = name.split("/")
@@ -90,11 +90,11 @@ def open_plain(folder: Path, name: str) -> BinaryIO:
             os.close(at)
             at = below
         kind = os.stat(last, dir_fd=at, follow_symlinks=False).st_mode
-        if not stat.S_ISREG(kind):  # looked at first: opening a device may already do something
+        if not stat.S_ISREG(kind):  # checked before opening: opening a device may have effects
             raise SealError(f"{folder / name}: expected a plain file; found {_KINDS.get(stat.S_IFMT(kind), 'another')}")
         descriptor = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise SealError(f"{folder / name}: expected a plain file; found that it was exchanged")
+            raise SealError(f"{folder / name}: expected a plain file; found that it was replaced")
         stream, descriptor = os.fdopen(descriptor, "rb"), -1
         return stream
     except FileNotFoundError:
@@ -102,9 +102,9 @@ def open_plain(folder: Path, name: str) -> BinaryIO:
     except OSError as error:
         raise SealError(f"{folder / name}: expected a plain file of this folder; found: {error.strerror}") from None
     finally:
-        for one in (at, descriptor):
-            if one >= 0:
-                os.close(one)
+        for opened in (at, descriptor):
+            if opened >= 0:
+                os.close(opened)
 
 
 _KINDS = {
@@ -124,7 +124,7 @@ def read_plain(folder: Path, name: str) -> bytes:
 
 
 def hash_plain(folder: Path, name: str) -> tuple[str, Identity]:
-    """SHA-256 in hex of a plain file, and which one it was. Raises SealError."""
+    """SHA-256 in hex of a plain file, and its identity. Raises SealError, also if it changes while it is read."""
     with open_plain(folder, name) as stream:
         before = _identity(os.fstat(stream.fileno()))
         digest = file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
@@ -134,7 +134,7 @@ def hash_plain(folder: Path, name: str) -> tuple[str, Identity]:
 
 
 def check_same(folder: Path, files: Mapping[str, Identity]) -> None:
-    """Raise SealError where a file is another, or was written to, since it was hashed."""
+    """Raise SealError if a file was replaced or written to since it was hashed."""
     for name, identity in files.items():
         with open_plain(folder, name) as stream:
             if _identity(os.fstat(stream.fileno())) != identity:
@@ -142,7 +142,7 @@ def check_same(folder: Path, files: Mapping[str, Identity]) -> None:
 
 
 def plain_files(folder: Path) -> list[str]:
-    """Every file below a folder, relative, sorted. Raises SealError for all that is neither file nor folder."""
+    """The relative names of all files below a folder, sorted. Raises SealError for links, devices and the like."""
     found = []
     for place, folders, files in os.walk(folder, onerror=_raise):
         for name in [*folders, *files]:

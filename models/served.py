@@ -1,7 +1,6 @@
-"""Reading the served log that the endpoint writes: JSON lines, one impression each (``serving.server.served_log``)."""
+"""Reader of the served log, JSON lines with one impression each, written by ``serving.server.served_log``."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,40 +8,41 @@ import orjson
 
 from models.columns import COLUMN_OF, FEATURES, PROBABILITIES, PROBABILITY, CandidateFields, SlateFields
 from models.spec import Spec
+from models.time_units import moment
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SAME = tuple(name for name in SlateFields._fields if name != "slate")
-"""Fields that are columns as they are, the same for a whole slate."""
+"""Fields of the slate that become columns under their own names."""
 _RANKED = {name: COLUMN_OF.get(name, name) for name in CandidateFields._fields}
-"""Fields of the candidate, and the columns that they become."""
+"""Fields of a candidate, and the columns they become."""
 _LATER = {"adjustments"}
-"""Fields that the lines of an older release do not have: null."""
-_LATEST = 253_402_300_799_000_000  # the end of the year 9999, as far as dates go
+"""Fields that lines of older releases lack: null."""
+_LATEST = 253_402_300_799_000_000  # the end of the year 9999, the last that datetime supports
 _NEEDED = {"served", "request", "slate", *_RANKED.keys() - _LATER, PROBABILITIES, FEATURES}
 COLUMNS = ("slate", *_SAME, *_RANKED.values())
-"""Columns that every frame has; ``probability_<task>`` and the decoder's features follow."""
+"""Columns of every frame; ``probability_<task>`` and the decoder's features follow."""
 
 
 def model_name(spec: Spec) -> str:
-    """The registered model's name: also in the endpoint's addresses, and in each line of the served log."""
+    """The registered model's name, also used in the endpoint's URLs and in each line of the served log."""
     return f"heliograph-{spec.name.replace('_', '-')}"
 
 
 def read(folder: Path, since: int | None = None, model: str | None = None) -> "pd.DataFrame":
     """All served candidates in ``folder``, one row each, in order of serving.
 
-    ``slate`` numbers the ranked slates; ``position`` is the rank, from 0; ``as_of`` is when the features were judged;
-    ``score`` is what was ranked by, ``adjustments`` the rules behind it (a list as in the answer; null where the log is
-    older); times are int64 microseconds UTC; features that were missing are null. ``since`` (microseconds UTC) leaves
-    out what was served earlier, ``model`` what another registered model served. A torn line (of a server that was
-    killed) is left out. No folder, or an empty one, gives an empty frame with ``COLUMNS``.
+    ``slate`` numbers the ranked slates; ``position`` is the rank, from 0; ``as_of`` is the time as of which features
+    were read; ``score`` is what was ranked by, ``adjustments`` the rules applied to it (a list as in the response; null
+    in older logs); times are int64 microseconds UTC; missing features are null. ``since`` (microseconds UTC) skips
+    candidates served earlier, ``model`` those of other registered models. An incomplete line (of a killed server) is
+    skipped. A missing or empty folder gives an empty frame with ``COLUMNS``.
     """
     import pandas as pd
 
-    # A file is named after the day (UTC) on which its slates were served.
-    first = "" if since is None else datetime.fromtimestamp(min(since, _LATEST) / 1_000_000, tz=UTC).date().isoformat()
+    # Files are named by the day (UTC) on which their slates were served.
+    first = "" if since is None else moment(min(since, _LATEST)).date().isoformat()
     files = [path for path in sorted(folder.glob("*.jsonl")) if path.name[:10] >= first]
     rows = [
         _row(line)
@@ -53,7 +53,7 @@ def read(folder: Path, since: int | None = None, model: str | None = None) -> "p
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
     frame = pd.DataFrame(rows).sort_values("served", kind="stable", ignore_index=True)
-    # An id that a caller gives twice is still two requests.
+    # A request id that a client uses twice is still two requests.
     frame["slate"] = frame.groupby(["served", "request", "slate"], sort=False, dropna=False).ngroup()
     return frame
 
@@ -76,5 +76,5 @@ def _row(line: dict[str, Any]) -> dict[str, Any]:
         **{column: line.get(name) for name, column in _RANKED.items()},
         **{f"{PROBABILITY}{task}": value for task, value in line[PROBABILITIES].items()},
     }
-    # A spec has no such features; the lines of an older release may.
+    # Features named like a column: impossible in a current spec, possible in logs of older releases.
     return own | {name: value for name, value in line[FEATURES].items() if name not in own}

@@ -1,11 +1,11 @@
-"""OpenMP threads that give way: an idle one looks for work while cores are free, and sleeps where others need them.
+"""Limits the busy-waiting of idle OpenMP threads while other processes need the cores.
 
-Between two parallel parts of a training step a thread of libgomp, which torch's wheels for Linux bring, spins for some
-milliseconds before it sleeps. Where cores are free nothing is faster. Beside another busy process it burns the time
-that the thread it waits for needs, and two thirds of the speed are lost (``python -m benchmarks.contention``). libgomp
-itself spins for a moment only while a process has more OpenMP threads than CPUs (GCC's manual of libgomp,
-"GOMP_SPINCOUNT"). So a thread of ours watches how long threads of this process wait for a core, and adds OpenMP threads
-that do nothing while they wait for long. No result depends on it: the same threads compute the same parts.
+Between two parallel regions of a training step, a thread of libgomp (part of torch's Linux wheels) spins for some
+milliseconds before it sleeps. That is fastest on free cores. Next to another busy process it takes CPU time from the
+thread it waits for, and two thirds of the speed are lost (``python -m benchmarks.contention``). libgomp spins only
+briefly while a process has more OpenMP threads than CPUs (libgomp manual, "GOMP_SPINCOUNT"). So a monitor thread
+measures how long the threads of this process wait for a core, and while that is long it adds idle OpenMP threads.
+Results do not depend on it: the same threads compute the same parts.
 """
 
 import os
@@ -18,33 +18,36 @@ from time import perf_counter
 import torch
 
 _SECONDS = 0.2
-"""Between two looks."""
+"""Time between two measurements."""
 _CONTENDED = 0.2
-"""Seconds that threads waited for a core, per second. A busy process beside two threads makes .3 to 1.1, none up to
-.1."""
+"""Seconds that threads waited for a core, per second: .3 to 1.1 for two threads next to a busy process, up to .1
+without one."""
 _CALM = 5
-"""Looks in a row at less before threads spin again."""
+"""Measurements below the threshold in a row before threads spin again."""
 _TASKS = Path("/proc/self/task")
 
 
 @contextmanager
-def giving_way() -> Iterator[None]:
-    """Watch inside the block. Does nothing for one thread, or where the kernel does not say how long threads wait."""
-    if torch.get_num_threads() == 1 or not waited():
+def limited_spinning() -> Iterator[None]:
+    """Limit spinning inside the block.
+
+    Does nothing with one OpenMP thread, or if the kernel does not report how long threads wait.
+    """
+    if torch.get_num_threads() == 1 or not core_wait_seconds():
         yield
         return
     ended = threading.Event()
-    watch = threading.Thread(target=_watch, args=(ended,), name="giving_way", daemon=True)
-    watch.start()
+    monitor = threading.Thread(target=_monitor, args=(ended,), name="limited_spinning", daemon=True)
+    monitor.start()
     try:
         yield
     finally:
         ended.set()
-        watch.join()
+        monitor.join()
 
 
-def waited(tasks: Path = _TASKS) -> float:
-    """Seconds that the threads of this process were ready and waited for a core; 0 where nothing says it."""
+def core_wait_seconds(tasks: Path = _TASKS) -> float:
+    """Seconds that the threads of this process have waited for a core while ready to run; 0 if unknown."""
     total = 0
     for task in os.listdir(tasks) if os.path.isdir(tasks) else ():
         try:
@@ -56,13 +59,13 @@ def waited(tasks: Path = _TASKS) -> float:
 
 
 class SpareThreads:
-    """OpenMP threads that do nothing. While there are any, libgomp has more threads than CPUs."""
+    """Idle OpenMP threads: while they exist, libgomp has more threads than CPUs and spins only briefly."""
 
     def __init__(self) -> None:
         self._release: threading.Event | None = None
 
     def set(self, present: bool) -> None:
-        """Start them, or end them; nothing where it is so already."""
+        """Start the threads or end them; does nothing if they are in that state already."""
         if present and self._release is None:
             self._release, ready = threading.Event(), threading.Event()
             self._thread = threading.Thread(target=_hold, args=(ready, self._release), name="spare", daemon=True)
@@ -75,33 +78,35 @@ class SpareThreads:
 
 
 class Contention:
-    """Whether others need the cores, look by look."""
+    """Whether other processes need the cores, measured periodically."""
 
-    def __init__(self, waited: Callable[[], float] = waited, clock: Callable[[], float] = perf_counter) -> None:
-        self._waited, self._clock = waited, clock
-        self._before, self._then, self._calm = waited(), clock(), _CALM
+    def __init__(
+        self, wait_seconds: Callable[[], float] = core_wait_seconds, clock: Callable[[], float] = perf_counter
+    ) -> None:
+        self._wait_seconds, self._clock = wait_seconds, clock
+        self._before, self._then, self._calm = wait_seconds(), clock(), _CALM
 
-    def look(self) -> bool:
-        """True from a look at which threads had waited for long until ``_CALM`` looks in a row at which they had not.
+    def measure(self) -> bool:
+        """True from a measurement of long waits until ``_CALM`` measurements in a row have found none.
 
-        A thread that ended takes its seconds with it: the sum may fall, which counts as no waiting.
+        The seconds of a thread that has ended are gone: the sum may fall, which counts as no waiting.
         """
         before, then = self._before, self._then
-        self._before, self._then = self._waited(), self._clock()
+        self._before, self._then = self._wait_seconds(), self._clock()
         contended = self._before - before > _CONTENDED * (self._then - then)
         self._calm = 0 if contended else self._calm + 1
         return self._calm < _CALM
 
 
-def _watch(ended: threading.Event) -> None:
+def _monitor(ended: threading.Event) -> None:
     contention, spare = Contention(), SpareThreads()
     while not ended.wait(_SECONDS):
-        spare.set(contention.look())
+        spare.set(contention.measure())
     spare.set(False)
 
 
 def _hold(ready: threading.Event, release: threading.Event) -> None:
-    """A first parallel part gives this thread OpenMP threads of its own; they end with it."""
+    """A first parallel region gives this thread OpenMP threads of its own, which end with it."""
     torch.ones(1 << 20).add_(1)
     ready.set()
     release.wait()

@@ -1,16 +1,16 @@
-"""What the system refused (a full disk, a path that may not be written) as one sentence, whoever ran into it."""
+"""Errors of the operating system (full disk, no permission) as one-line messages, whichever library raised them."""
 
 import errno
 
 _ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _SIGNS = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded")
-"""How libraries that do not raise OSError say that there is no room."""
+"""How libraries that do not raise OSError report a full disk."""
 _DATABASE = ("unable to open database file", "disk I/O error", "attempt to write a readonly database")
 
 
 def system_error(error: BaseException) -> str | None:
-    """One line for an error of the system, or for one that was raised from it; None for every other error."""
+    """One line for an error of the operating system, or one that was raised from it; None for any other error."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ConnectionError | TimeoutError):
@@ -28,7 +28,7 @@ def system_error(error: BaseException) -> str | None:
 
 
 def one_line(error: BaseException) -> str:
-    """Any error in one line of at most 400 characters, the system's in its own words."""
+    """Any error in one line of at most 400 characters, errors of the system as ``system_error`` puts them."""
     return " ".join((system_error(error) or str(error) or type(error).__name__).split())[:400]
 
 

@@ -71,12 +71,70 @@ def test_pieces_and_precisions_give_the_same_auc(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(UserBootstrap(groups, 30).draws("auc", labels, scores), whole, rtol=1e-12)
 
 
-def test_ece_lies_around_its_value_and_never_below_zero() -> None:
+def binned_gaps(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(bins, n): the sum of label minus score over 15 bins of equally many rows by score, rows times their weights."""
+    parts = np.array_split(np.argsort(scores), 15)
+    return np.array([((labels - scores)[part, None] * weights[part]).sum(axis=0) for part in parts])
+
+
+def test_ece_draws_are_the_ece_of_the_draws_without_the_noise_they_add() -> None:
+    random = np.random.default_rng(4)
+    scores = random.permutation(np.linspace(0.05, 0.85, 900))
+    labels = (random.random(900) < scores + 0.1).astype(float)
+    draw = UserBootstrap(random.integers(0, 90, 900), n=40)
+    weights = draw.weights[draw.user]
+    plain = np.abs(binned_gaps(labels, scores, weights)).sum(axis=0) / weights.sum(axis=0)
+    assert plain.mean() > metrics.ece(labels, scores) + 0.001  # what noise adds
+    expected = plain - plain.mean() + metrics.ece(labels, scores)
+    np.testing.assert_allclose(draw.draws("ece", labels, scores), np.maximum(expected, 0), rtol=1e-9)
+    low, high = interval(draw.draws("ece", labels, scores))
+    assert low < 0.1 < high  # the gap that labels were made with
+
+
+def test_ece_draws_of_calibrated_scores_are_never_below_zero() -> None:
     labels, scores, groups = sample(rows=6000, users=600)
-    draw = UserBootstrap(groups, n=200)
-    found = draw.draws("ece", labels, np.clip(scores + 0.1, 0, 1))
-    assert found.mean() == pytest.approx(draw.point("ece", labels, np.clip(scores + 0.1, 0, 1)), abs=1e-6)
-    assert (draw.draws("ece", labels, scores) >= 0).all()
+    found = UserBootstrap(groups, n=200).draws("ece", labels, scores)
+    assert found.min() >= 0
+    assert found.max() > 0
+
+
+def test_gaps_are_sums_by_bin_of_the_rows_and_of_every_draw() -> None:
+    random = np.random.default_rng(6)
+    scores, labels = random.permutation(np.linspace(0, 1, 200)), random.integers(0, 2, 200).astype(float)
+    draw = UserBootstrap(random.integers(0, 20, 200), n=3)
+    weights = np.column_stack([np.ones(200), draw.weights[draw.user]])
+    np.testing.assert_allclose(draw.gaps(labels, scores), binned_gaps(labels, scores, weights), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "expected"), [(0.95, (25.0, 975.0)), (0.9, (50.0, 950.0)), (0.5, (250.0, 750.0))]
+)
+def test_an_interval_leaves_out_equal_tails(confidence: float, expected: tuple[float, float]) -> None:
+    draws = np.random.default_rng(0).permutation(np.arange(1001.0))
+    assert interval(draws, confidence) == pytest.approx(expected)
+    assert interval(np.r_[draws, np.full(50, np.nan)], confidence) == pytest.approx(expected)
+
+
+def test_an_interval_is_of_95_percent() -> None:
+    draws = np.arange(1001.0)
+    assert interval(draws) == interval(draws, 0.95) != interval(draws, 0.9)
+
+
+def test_about_37_percent_of_the_users_are_in_no_draw() -> None:
+    weights = UserBootstrap(np.arange(2000), 20).weights
+    assert (weights.sum(axis=0) == 2000).all()
+    assert (weights == 0).mean() == pytest.approx(np.exp(-1), abs=0.01)
+
+
+def test_auc_draws_count_weighted_pairs() -> None:
+    random = np.random.default_rng(3)
+    labels, scores = random.integers(0, 2, 80), random.integers(0, 12, 80) / 12
+    user, weights = random.integers(0, 9, 80), random.integers(0, 4, (9, 6)).astype(np.float32)
+    row = weights[user]
+    pairs = (labels[:, None] == 1) & (labels == 0)
+    order = np.where(scores[:, None] == scores, 0.5, scores[:, None] > scores) * pairs
+    expected = np.einsum("id,jd,ij->d", row, row, order) / np.einsum("id,jd,ij->d", row, row, pairs)
+    np.testing.assert_allclose(auc_draws.auc_draws(labels, scores, user, weights), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -129,3 +187,9 @@ def test_paired_draws_see_which_score_is_better(metric: Metric, better: int) -> 
 def test_no_draw_with_both_classes_has_no_interval() -> None:
     assert np.isnan(interval(UserBootstrap(np.zeros(3), 5).draws("auc", np.ones(3), np.ones(3)))).all()
     assert np.isnan(interval(np.empty(0))).all()
+
+
+def test_auc_draws_count_more_than_2_to_the_24_rows_exactly() -> None:
+    labels, scores = np.array([0.0, 1.0, 0.0]), np.array([0.1, 0.2, 0.3])
+    weights = np.array([[2.0**24], [1.0], [1.0]], dtype=np.float32)
+    assert auc_draws.auc_draws(labels, scores, np.arange(3), weights)[0] == 2**24 / (2**24 + 1)

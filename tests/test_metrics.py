@@ -45,10 +45,40 @@ def test_log_loss_and_normalised_entropy() -> None:
     assert metrics.normalised_entropy(labels, np.full(len(labels), labels.mean())) == pytest.approx(1.0)
 
 
-def test_ece_is_the_gap_that_a_constant_shift_makes() -> None:
-    labels = np.tile([0.0, 1.0], 500)
-    assert metrics.ece(labels, np.full(1000, 0.5)) == pytest.approx(0.0, abs=0.02)
-    assert metrics.ece(labels, np.full(1000, 0.8)) == pytest.approx(0.3, abs=0.02)
+def test_auc_is_the_share_of_pairs_in_order() -> None:
+    labels, scores, _ = sample(rows=300)
+    above = scores[labels == 1][:, None] - scores[labels == 0][None, :]
+    assert metrics.auc(labels, scores) == pytest.approx(((above > 0) + 0.5 * (above == 0)).mean(), abs=1e-12)
+
+
+def test_normalised_entropy_is_the_loss_over_the_entropy_of_the_base_rate() -> None:
+    labels, scores, _ = sample()
+    p, rate = np.clip(scores, 1e-7, 1 - 1e-7), labels.mean()
+    loss = -np.mean(labels * np.log(p) + (1 - labels) * np.log(1 - p))
+    entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+    assert metrics.normalised_entropy(labels, scores) == pytest.approx(loss / entropy, rel=1e-9)
+
+
+@pytest.mark.parametrize("bins", [1, 7, 15])
+def test_ece_is_the_mean_gap_of_bins_of_sorted_scores(bins: int) -> None:
+    """Naeini et al. 2015 with bins of equally many rows: sum of |rows in bin * (mean label - mean score)| / rows."""
+    generator = np.random.default_rng(2)
+    scores = generator.permutation(np.linspace(0.01, 0.99, 1001))
+    labels = (generator.random(1001) < scores**2).astype(float)
+    parts = np.array_split(np.argsort(scores), bins)
+    expected = sum(abs(labels[part].mean() - scores[part].mean()) * len(part) for part in parts) / 1001
+    assert metrics.ece(labels, scores, bins) == pytest.approx(expected, rel=1e-12)
+
+
+def test_ece_sees_gaps_that_cancel_over_all_rows() -> None:
+    labels, scores = np.repeat([0.0, 1.0], 500), np.repeat([0.3, 0.7], 500)
+    assert metrics.ece(labels, scores, 2) == pytest.approx(0.3, abs=1e-12)
+    assert metrics.ece(labels, scores, 1) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_log_loss_clips_probabilities_to_1e_7() -> None:
+    assert metrics.log_loss(np.array([1.0]), np.array([0.0])) == pytest.approx(-np.log(1e-7))
+    assert metrics.log_loss(np.array([0.0]), np.array([1.0])) == pytest.approx(-np.log(1e-7))
 
 
 def test_labels_shuffled_within_users_give_a_gauc_of_one_half() -> None:

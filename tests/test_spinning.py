@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models import spinning
-from models.spinning import Contention, SpareThreads, giving_way, waited
+from models.spinning import Contention, SpareThreads, core_wait_seconds, limited_spinning
 
 pytestmark = pytest.mark.serial
 
@@ -42,14 +42,14 @@ def test_long_waits_are_contention_until_they_have_been_absent_for_a_while() -> 
     seconds = iter([0.0, 0.01, 0.05, 0.06, *[0.061] * 20])
     clock = iter(0.1 * look for look in range(24))
     contention = Contention(lambda: next(seconds), lambda: next(clock))
-    assert [contention.look() for _ in range(10)] == [False, True, *[True] * 4, *[False] * 4]
+    assert [contention.measure() for _ in range(10)] == [False, True, *[True] * 4, *[False] * 4]
 
 
 def test_a_thread_that_ends_is_no_contention() -> None:
     seconds, clock = iter([9.0, 0.5, 0.5]), iter([0.0, 0.1, 0.2])
     contention = Contention(lambda: next(seconds), lambda: next(clock))
-    assert not contention.look()
-    assert not contention.look()
+    assert not contention.measure()
+    assert not contention.measure()
 
 
 def test_the_kernel_says_how_long_threads_waited(tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_the_kernel_says_how_long_threads_waited(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "schedstat").write_text(text)
     (tmp_path / "5").mkdir()
-    assert waited(tmp_path) == 2.5
-    assert waited(tmp_path / "none") == 0
-    assert waited() > 0
+    assert core_wait_seconds(tmp_path) == 2.5
+    assert core_wait_seconds(tmp_path / "none") == 0
+    assert core_wait_seconds() > 0
 
 
 @pytest.mark.parametrize(("threads", "seconds", "watched"), [(2, 1.0, True), (1, 1.0, False), (2, 0.0, False)])
@@ -67,18 +67,18 @@ def test_it_is_watched_where_it_can_matter_and_only_inside_of_the_block(
     monkeypatch: pytest.MonkeyPatch, threads: int, seconds: float, watched: bool
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    monkeypatch.setattr(spinning, "waited", lambda: seconds)
+    monkeypatch.setattr(spinning, "core_wait_seconds", lambda: seconds)
     names: set[str] = set()
 
-    @giving_way()
+    @limited_spinning()
     def failing() -> None:
         names.update(thread.name for thread in threading.enumerate())
         raise ValueError("inside")
 
     with pytest.raises(ValueError, match="inside"):
         failing()
-    assert watched == ("giving_way" in names)
-    assert "giving_way" not in {thread.name for thread in threading.enumerate()}
+    assert watched == ("limited_spinning" in names)
+    assert "limited_spinning" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_spare_threads_end() -> None:

@@ -1,7 +1,7 @@
-"""No input of a row knows what came later: the log is cut at a moment, or outcomes still open then are turned over.
+"""No input of a row depends on later events: the log is cut at a moment, or outcomes still open then are flipped.
 
-Through the whole road: tables, counters, feature store, retrieval, graph, and the batch that the model gets. Scales and
-vocabularies are fitted once, on the whole log. Moments lie on a coarse grid, so that ties at the moment are the rule.
+Covers tables, counters, feature store, retrieval, graph, and the batch that the model gets. Scales and vocabularies are
+fitted once, on the whole log. Times are on a coarse grid, so that there are ties at every moment.
 """
 
 from collections.abc import Iterator
@@ -22,19 +22,19 @@ from feature_repo.retrieve import retrieve
 from feature_repo.store import open_store
 from models.graph.build import build_graph
 from models.graph.store import TemporalGraph
-from models.graph.tree import Branch, Tree
-from models.nn.encoded import EncodedGraph, encode_graph
+from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
 from models.training.batches import Batches
 from models.training.slices import one_each
 from tests.feature_repo import tiny
 from tests.history import LOG, Change, Log, cut, parts, turned
+from tests.model_inputs import end_inputs, equal, tree_inputs
 
 pytestmark = pytest.mark.long(25)
 
 
-class Road:
-    """From tables to what the model gets."""
+class Pipeline:
+    """From tables to the inputs of the model."""
 
     def __init__(self, folder: Path, settled: str = "settled_time") -> None:
         self.folder, self.spec = folder, tiny.tiny_spec(**parts(settled))
@@ -88,57 +88,11 @@ class Road:
                     yield f"{state}: activities {edge} {name}", value
 
 
-def tree_inputs(encoded: EncodedGraph, tree: Tree) -> Iterator[tuple[str, Tensor]]:
-    """The seeds' own inputs, then those of every place of the tree."""
-    yield from node_inputs(encoded, tree.node, tree.index, tree.time, tree.index >= -1)
-    levels = [("", tree.branches)]
-    while levels:
-        above, branches = levels.pop()
-        for edge, branch in branches.items():
-            for name, value in branch_inputs(encoded, edge, branch):
-                yield f"{above}{edge} {name}", value
-            levels.append((f"{above}{edge} / ", branch.branches))
-
-
-def branch_inputs(encoded: EncodedGraph, edge: str, branch: Branch) -> Iterator[tuple[str, Tensor]]:
-    for name in ("mask", "edge_time", "weight", "delta"):
-        yield name, getattr(branch, name)
-    yield from end_inputs(encoded, edge, branch.index, branch.row, branch.time, branch.mask)
-
-
-def end_inputs(
-    encoded: EncodedGraph, edge: str, index: Tensor, row: Tensor, time: Tensor, mask: Tensor
-) -> Iterator[tuple[str, Tensor]]:
-    """What an edge says, and the node that it leads to as of ``time``; zeros where masked."""
-    said = encoded.edges[edge]
-    yield "attributes", (said.numbers[row * mask] * mask.unsqueeze(-1))
-    yield "attribute categories", (said.categories[row * mask] * mask.unsqueeze(-1))
-    yield from node_inputs(encoded, encoded.graph.schema.edge(edge).target, index, time, mask)
-
-
-def node_inputs(
-    encoded: EncodedGraph, node: str, index: Tensor, time: Tensor, mask: Tensor
-) -> Iterator[tuple[str, Tensor]]:
-    """Key and features of nodes as of ``time``; zeros where masked."""
-    inputs = encoded.nodes[node]
-    state = encoded.node_state(node, torch.where(mask, index, -1), time) - inputs.first
-    yield "key", inputs.id_hash[state] * mask
-    yield "features", inputs.numbers[state] * mask.unsqueeze(-1)
-    yield "categories", inputs.categories[state] * mask.unsqueeze(-1)
-
-
-def equal(one: Tensor, other: Tensor) -> bool:
-    """Equal, but for the last bits of scaled numbers: a logarithm's depend on how many are taken at once."""
-    if one.is_floating_point():
-        return torch.allclose(one, other, rtol=0, atol=1e-6, equal_nan=True)
-    return torch.equal(one, other)
-
-
 def microseconds(moment: pd.Timestamp) -> int:
     return tiny.microseconds(moment.to_pydatetime())
 
 
-def asked() -> tuple[list[int], list[int]]:
+def shown_and_tied() -> tuple[list[int], list[int]]:
     """The rows of the training set by their keys, in order of time, and those whose member liked at the same moment."""
     start = pd.Timestamp(tiny.tiny_spec(**parts()).span("train").start, unit="us", tz="UTC")
     shown = LOG["impressions"][LOG["impressions"]["time"] >= start]
@@ -146,7 +100,7 @@ def asked() -> tuple[list[int], list[int]]:
     return shown["impression_id"].tolist(), tied["impression_id"].drop_duplicates().tolist()
 
 
-ASKED, TIED = asked()
+SHOWN, TIED = shown_and_tied()
 
 
 def time_of(key: int) -> pd.Timestamp:
@@ -155,25 +109,25 @@ def time_of(key: int) -> pd.Timestamp:
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
-    return Road(tmp_path_factory.mktemp("road"))
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return Pipeline(tmp_path_factory.mktemp("pipeline"))
 
 
 @settings(max_examples=3, deadline=None, phases=[Phase.generate])  # a smaller key is no simpler
-@given(key=st.sampled_from(ASKED) | st.sampled_from(TIED))
-def test_what_is_cut_off_changes_no_input_of_an_earlier_row(road: Road, key: int) -> None:
-    assert road.changed(cut(LOG, time_of(key), key), time_of(key)) == []
+@given(key=st.sampled_from(SHOWN) | st.sampled_from(TIED))
+def test_what_is_cut_off_changes_no_input_of_an_earlier_row(pipeline: Pipeline, key: int) -> None:
+    assert pipeline.changed(cut(LOG, time_of(key), key), time_of(key)) == []
 
 
 @settings(max_examples=3, deadline=None, phases=[Phase.generate])  # a smaller key is no simpler
-@given(key=st.sampled_from(ASKED) | st.sampled_from(TIED))
-def test_outcomes_that_have_not_settled_change_no_input(road: Road, key: int) -> None:
-    assert road.changed(turned(LOG, time_of(key), key), time_of(key)) == []
+@given(key=st.sampled_from(SHOWN) | st.sampled_from(TIED))
+def test_outcomes_that_have_not_settled_change_no_input(pipeline: Pipeline, key: int) -> None:
+    assert pipeline.changed(turned(LOG, time_of(key), key), time_of(key)) == []
 
 
-def found(road: Road, change: Change) -> set[str]:
+def found(pipeline: Pipeline, change: Change) -> set[str]:
     """The inputs that a change gives away, at a few moments with ties."""
-    return {name for key in TIED[:2] for name in road.changed(change(LOG, time_of(key), key), time_of(key))}
+    return {name for key in TIED[:2] for name in pipeline.changed(change(LOG, time_of(key), key), time_of(key))}
 
 
 @pytest.mark.parametrize(
@@ -188,15 +142,15 @@ def found(road: Road, change: Change) -> set[str]:
     ],
 )
 def test_what_is_of_the_moment_itself_is_found(
-    road: Road, monkeypatch: pytest.MonkeyPatch, place: str, leaking: Any, told: set[str]
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, place: str, leaking: Any, told: set[str]
 ) -> None:
     """Visibility up to and including the moment: the tests above would see it."""
     monkeypatch.setattr(place, leaking)
-    monkeypatch.setattr(road, "whole", road.graph(LOG))
-    assert told <= found(road, cut)
+    monkeypatch.setattr(pipeline, "whole", pipeline.graph(LOG))
+    assert told <= found(pipeline, cut)
 
 
 def test_outcomes_seen_before_they_settle_are_found(tmp_path: Path) -> None:
     """Edges and counters that know an outcome as soon as the impression is shown: the tests above would see it."""
-    names = found(Road(tmp_path, settled="time"), turned)
+    names = found(Pipeline(tmp_path, settled="time"), turned)
     assert {"numbers", "frozen_numbers", "as_of: activities edge", "as_of: item rev_clicked attributes"} <= names

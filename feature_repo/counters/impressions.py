@@ -6,12 +6,12 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from feature_repo.counters.words import identifier
 from models.counters.plan import CounterPlan, RatePlan
 from models.features import attribute_keys
 from models.filters import condition
 from models.parquet import ROW_NUMBER, check_column_names, parquet_source
 from models.spec import Spec, View
+from models.sql import identifier
 
 SHOWN = "shown"
 """The table: id, time, settled (int64 microseconds), then the columns below."""

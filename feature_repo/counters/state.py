@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from feature_repo.counters.impressions import SHOWN, kept_column, key_column, rate_column
-from feature_repo.counters.words import identifier
 from models.counters.columns import state_columns_of
 from models.counters.plan import PANES, CounterPlan
 from models.features import VALID_FROM
+from models.sql import identifier
 
 
 def statement(plan: CounterPlan) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from feature_repo.errors import SourceError
 from feature_repo.sources.schemas import EARLIEST, LATEST
-from models.clock import VARIABLE, bound, latest, said
+from models.clock import VARIABLE, bound, latest, readable
 
 REASON = "reason"
 """The column of a file of rows that were put aside which says why."""
@@ -69,7 +69,7 @@ def impossible(rows: int, times: Mapping[str, np.ndarray], end: int) -> np.ndarr
         there = moments != _NONE
         for bad, words in ((moments > end, "ahead of the clock"), (moments < _EARLIEST, f"before {EARLIEST.date()}")):
             for place in np.flatnonzero(bad & there & (reasons == "")):
-                reasons[place] = f"{name} {said(int(moments[place]))} is {words}"
+                reasons[place] = f"{name} {readable(int(moments[place]))} is {words}"
     return reasons
 
 
@@ -97,6 +97,6 @@ def _check_wholly_ahead(table: str, times: Mapping[str, np.ndarray], end: int) -
         if len(ahead) and ahead.max() < _LATEST:
             raise SourceError(
                 f"table {table}, column {column}: expected {bound()}; found all {len(moments)} rows with times that "
-                f"cannot be, such as {said(int(ahead[0]))}. Check the unit and the zone of the times, and this "
+                f"cannot be, such as {readable(int(ahead[0]))}. Check the unit and the zone of the times, and this "
                 f"machine's clock; to replay a simulated future set {VARIABLE}, such as 400d"
             )

@@ -12,6 +12,7 @@ from feature_repo.stream.plan import ActivityEdge
 from models.filters import condition
 from models.parquet import check_column_names, parquet_source
 from models.spec import Spec
+from models.sql import identifier, literal
 
 
 def recent(spec: Spec, tables: Path, until: int) -> pa.Table:
@@ -59,13 +60,12 @@ def _activities(spec: Spec, path: Path, edge: ActivityEdge) -> tuple[str, list[A
         f"WHERE {kept} AND {_of(edge.member)} IS NOT NULL AND {_of(edge.target)} IS NOT NULL "
         f"AND epoch_us({_of(edge.time)}) < ?"
     )
-    name = edge.name.replace("'", "''")
     return (
         f"(SELECT member, time, {edge.place} AS place, "
         "row_number() OVER (PARTITION BY member, time ORDER BY target, id) AS rank, "
-        f"'{name}' AS edge, CAST(target AS VARCHAR) AS key FROM ({distinct}))"
+        f"{literal(edge.name)} AS edge, CAST(target AS VARCHAR) AS key FROM ({distinct}))"
     ), values
 
 
 def _of(column: str) -> str:
-    return 'rows."' + column.replace('"', '""') + '"'
+    return identifier(column, "rows")

@@ -14,8 +14,8 @@ _WIDTH, _DROPOUT = 128, 0.1
 
 
 class CrossRanker(nn.Module):
-    """The parallel structure (figure 1b): cross layers x_{l+1} = x_0 * (W x_l + b) + x_l with full matrices, beside a
-    deep network; one linear layer reads both."""
+    """The parallel structure (figure 1b): cross layers x_{l+1} = x_0 * (W x_l + b) + x_l with full matrices, and a deep
+    network in parallel; one linear layer combines both."""
 
     activities = 1
 

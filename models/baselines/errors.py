@@ -2,8 +2,8 @@
 
 
 class FloorError(ValueError):
-    """Raised when the rows of a training set cannot be fitted or scored: a column or a window is missing."""
+    """Raised if the rows of a training set cannot be fitted or scored: a column or a window is missing."""
 
 
 class BaselineError(ValueError):
-    """Raised when there is no baseline of that name."""
+    """Raised for an unknown name of a baseline."""

@@ -1,4 +1,4 @@
-"""What all networks among the baselines read: the impression, and what is known of its member and its item."""
+"""Input features of all baseline networks: those of the impression, its member and its item."""
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ _ID_WIDTH = 16
 
 
 class Features(nn.Module):
-    """The features of impression, member and item side by side, categories and IDs as embeddings."""
+    """Concatenated features of impression, member and item, with embeddings of categories and ids."""
 
     def __init__(self, schema: GraphSchema, encoding: Encoding) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Features(nn.Module):
         self.width = own + self.member.width + self.item.width
 
     def forward(self, encoded: EncodedGraph, batch: Batch) -> Tensor:
-        """(B, width)."""
+        """Feature vectors (B, width) of the batch's impressions."""
         member, item = self.names
         return torch.cat(
             [
@@ -49,7 +49,7 @@ class Features(nn.Module):
 
 
 class _NodeFeatures(nn.Module):
-    """One side's own features, and an ID embedding where the spec has buckets for it."""
+    """A node's own features, and an id embedding if the spec has buckets for it."""
 
     def __init__(self, node: NodeType, features: FeatureEncoding) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class _NodeFeatures(nn.Module):
         self.width += _ID_WIDTH if self.identity else 0
 
     def forward(self, nodes: EncodedNodes, state: Tensor) -> Tensor:
-        """(B, width) of states (B,) among those of all types."""
+        """Feature vectors (B, width) of states (B,), numbered over all node types."""
         row = state - nodes.first
         parts = [nodes.numbers[row], self.categories(nodes.categories[row])]
         if self.identity is not None:
@@ -68,7 +68,7 @@ class _NodeFeatures(nn.Module):
 
 
 class NodeInputs(nn.Module):
-    """The input vector of every node, of whatever type: its features and its hashed ID."""
+    """Input vectors of all nodes from their features and hashed ids."""
 
     def __init__(self, sizes: ModelConfig, schema: GraphSchema, encoding: Encoding) -> None:
         super().__init__()
@@ -77,12 +77,12 @@ class NodeInputs(nn.Module):
         )
 
     def forward(self, encoded: EncodedGraph) -> dict[str, Tensor]:
-        """By node type: (states, w), one row per state of ``EncodedNodes``."""
+        """Input vectors (states, w) by node type, one row per state of ``EncodedNodes``."""
         return {node: self.encoders[node](nodes) for node, nodes in encoded.nodes.items()}
 
 
 def perceptron(inputs: int, outputs: int, width: int, dropout: float) -> nn.Sequential:
-    """Two hidden layers."""
+    """Two hidden layers of ``2 * width`` and ``width`` units: (B, inputs) -> (B, outputs)."""
     return nn.Sequential(
         nn.Linear(inputs, 2 * width),
         nn.ReLU(),

@@ -1,8 +1,8 @@
-"""``fit_baseline``: every baseline by its name, out of a graph alone, with one way to predict.
+"""Fits any baseline by name from a graph, with one interface for predictions.
 
-All see what the store knows of an impression (counters and context, surface, hour), of its member and of its item, in
-the state that ``TrainingConfig.state`` names; the length of training and the calibration come from a fit on the train
-window that is judged on validate, the weights from a fit on both, as ``models.training.fit`` does it.
+All baselines use the stored features of an impression (counters and context, surface, hour), of its member and of its
+item, in the state that ``TrainingConfig.state`` names. The length of training and the calibration come from a fit on
+the train window, evaluated on validate; the weights come from a fit on both, as in ``models.training.fit``.
 """
 
 from collections.abc import Callable
@@ -32,8 +32,8 @@ class Baseline(Protocol):
     def predict(self, graph: TemporalGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
         """Calibrated probabilities (n, tasks) float64 of the seeds ``rows`` (n,) int64.
 
-        ``state``: as_of = everything strictly before the seed; frozen = what moves with the member's own outcomes as of
-        ``Seeds.frozen_time``.
+        ``state``: as_of = everything strictly before the seed; frozen = what depends on the member's own outcomes is as
+        of ``Seeds.frozen_time``.
         """
         ...
 
@@ -47,7 +47,7 @@ _FITS: dict[str, Callable[[TemporalGraph, TrainingConfig, torch.device], Baselin
     "hgt": partial(fit_network, HgtRanker),
 }
 BASELINES = tuple(_FITS)
-"""The names that ``fit_baseline`` knows."""
+"""The names of all baselines."""
 
 
 def fit_baseline(
@@ -55,8 +55,8 @@ def fit_baseline(
 ) -> Baseline:
     """Fit a baseline on the windows train and validate.
 
-    ``training.seed`` decides everything random. ``device`` (networks only) None = CUDA where there is one; popularity
-    and trees are fitted on the CPU. Raises BaselineError, NoSeedsError, DivergedError.
+    ``training.seed`` determines everything random. ``device`` (networks only) None = CUDA if available; popularity and
+    trees are fitted on the CPU. Raises BaselineError, NoSeedsError, DivergedError.
     """
     if name not in _FITS:
         raise BaselineError(f"baseline: expected one of {', '.join(BASELINES)}; found {name!r}")

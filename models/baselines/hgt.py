@@ -1,10 +1,10 @@
-"""The Heterogeneous Graph Transformer (Hu et al. 2020): PyG's ``HGTConv`` on what our sampler takes out of the graph.
+"""The Heterogeneous Graph Transformer (Hu et al. 2020): PyG's ``HGTConv`` on subgraphs of our temporal sampler.
 
-Every seed has a disjoint subgraph of its own, with nothing at or after its time (frozen: the member's side nothing at
-or after ``frozen_time``): not its own outcome, no later edge, no later feature version. The layers themselves know no
-time: PyG's operator has none of the paper's relative temporal encoding. Fan-outs are the schema's, 8 at most.
+Every seed has a disjoint subgraph with nothing at or after its time (in the frozen state, the member's side has nothing
+at or after ``frozen_time``): not its own outcome, no later edge, no later feature version. The layers do not use time:
+PyG's operator lacks the paper's relative temporal encoding. Fan-outs are the schema's, at most 8.
 
-On a GPU sums over edges are taken in any order: two fits of one seed agree to rounding there, to the bit on a CPU.
+On a GPU the order of sums over edges varies: two fits with one seed agree up to rounding there, bit by bit on a CPU.
 """
 
 from dataclasses import replace
@@ -28,7 +28,7 @@ _MOST_NEIGHBOURS = 8
 
 
 class HgtRanker(nn.Module):
-    """Two HGT layers over the neighbourhoods of member and item, then a perceptron that also reads all features."""
+    """Two HGT layers over the neighborhoods of member and item, then a perceptron on their output and all features."""
 
     activities = 1
 
@@ -41,7 +41,7 @@ class HgtRanker(nn.Module):
         self.edges = [message_type(schema, edge.name) for edge in schema.edges]
         metadata = [node.name for node in schema.nodes], self.edges
         layers = (HGTConv(SIZES.width, SIZES.width, metadata, SIZES.heads) for _ in range(SIZES.layers))
-        # No walk, no layer: the subgraph is then the root alone.
+        # Without hops there are no layers: the subgraph is only the root.
         self.layers = nn.ModuleList(layers if self.edges and schema.hops else ())
         self.head = perceptron(
             3 * SIZES.width + self.features.width, len(schema.seeds.tasks), SIZES.head_width, SIZES.dropout
@@ -64,17 +64,19 @@ class HgtRanker(nn.Module):
             if not edges:
                 break
             x, edges, _ = trim_to_layer(place, around.nodes_per_hop, around.edges_per_hop, x, edges)
-            with batch.item.index.device:  # where the operator makes its own indices, else it makes them on the CPU
+            with batch.item.index.device:  # HGTConv creates indices on the default device
                 found = layer(x, edges)
-            # What no edge leads to keeps its state.
+            # Nodes of types without incoming edges keep their vectors.
             x = x | {node: state for node, state in found.items() if state is not None}
         member, item = self.roots(x, batch)
         return cast(Tensor, self.head(torch.cat([member, item, member * item, self.features(encoded, batch)], dim=1)))
 
     @staticmethod
     def subgraph(encoded: EncodedGraph, batch: Batch) -> tuple[Subgraph, Tensor]:
-        """The neighbourhoods of the members, numbered 0 to B - 1, and of the items, B to 2 B - 1, and the moment
-        (2 B,) int64 of each: nothing in it is at or after that."""
+        """The neighborhoods of the members, numbered 0 to B - 1, and of the items, B to 2 B - 1, and their times.
+
+        A neighborhood contains nothing at or after its time, (2 B,) int64 microseconds.
+        """
         schema = replace(encoded.graph.schema, pageranks=())
         sampler = Sampler(replace(encoded.graph, schema=schema), hops=SIZES.layers, limit=_MOST_NEIGHBOURS)
         number = torch.arange(2 * len(batch.item.index), device=batch.item.index.device)
@@ -84,7 +86,7 @@ class HgtRanker(nn.Module):
 
     @staticmethod
     def roots(x: dict[str, Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
-        """(B, w) of the members and of the items: they come first among the nodes of their types."""
+        """The vectors (B, w) of the members and of the items, which come first among the nodes of their types."""
         count, member, item = len(batch.item.index), batch.member.node, batch.item.node
         if not count:
             nothing = batch.numbers.new_zeros(0, SIZES.width)

@@ -1,8 +1,8 @@
-"""How every network among the baselines is fitted: one small loop.
+"""Training loop of the baseline networks.
 
-The number of epochs and the calibration come from a fit on the train window, judged on validate; the weights from a
-fit on both with that many epochs. Of ``TrainingConfig`` it reads epochs, patience, batch_size, learning_rate,
-weight_decay, warmup, gradient_norm, state and seed; it computes in float32.
+The number of epochs and the calibration come from a fit on the train window, evaluated on validate; the weights come
+from a fit on both with that number of epochs. It uses epochs, patience, batch_size, learning_rate, weight_decay,
+warmup, gradient_norm, state and seed of ``TrainingConfig``, and computes in float32.
 """
 
 import math
@@ -19,7 +19,7 @@ from models.graph.schema import GraphSchema
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
-from models.spinning import giving_way
+from models.spinning import limited_spinning
 from models.training.batches import Batch, Batches, MemberState, draw_member_states
 from models.training.calibration import Calibration
 from models.training.config import TrainingConfig
@@ -34,13 +34,13 @@ _SCORED_AT_ONCE = 2048
 
 
 class Network(Protocol):
-    """A ``torch.nn.Module`` from a batch to one logit per task."""
+    """A ``torch.nn.Module`` that maps a batch to one logit per task."""
 
     activities: int
-    """How many of the member's last activities its batches hold, 1 or more."""
+    """The number of the member's last activities in its batches, 1 or more."""
 
     def __call__(self, encoded: EncodedGraph, batch: Batch) -> Tensor:
-        """Logits (B, T). The batch's trees are roots alone: a network samples its own around them."""
+        """Logits (B, T). The batch's trees have only roots: a network samples its own neighborhoods."""
         ...
 
 
@@ -49,7 +49,7 @@ Make = Callable[[GraphSchema, Encoding], nn.Module]
 
 @dataclass
 class FittedNetwork:
-    """A trained network with what turns a graph into its inputs and its logits into probabilities."""
+    """A trained network with the encoding of its inputs and the calibration of its logits."""
 
     network: nn.Module
     encoding: Encoding
@@ -57,7 +57,7 @@ class FittedNetwork:
     calibration: Calibration
     device: torch.device
     training: dict[str, Any] = field(default_factory=dict)
-    """Epochs, seconds and, epoch by epoch of the first fit, loss and validation AUC by task."""
+    """Epochs, seconds and ``history``: loss and validation AUC by task of each epoch of the first fit."""
 
     def predict(self, graph: TemporalGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
         """Calibrated probabilities (n, tasks) float64 of the seeds ``rows`` (n,). Raises EncodingError."""
@@ -65,14 +65,14 @@ class FittedNetwork:
         return self.calibration.apply(_score(self.network, encoded, rows.to(self.device), state))
 
 
-@giving_way()
+@limited_spinning()
 def fit_network(make: Make, graph: TemporalGraph, config: TrainingConfig, device: torch.device) -> FittedNetwork:
-    """Fit what ``make`` makes. Raises NoSeedsError, DivergedError."""
+    """Fit the network that ``make`` creates. Raises NoSeedsError, DivergedError."""
     started, graph = perf_counter(), graph.to(device)
     tasks = [task.name for task in graph.schema.seeds.tasks]
     first = _train(make, graph, config, ("train",))
     validate = known(graph, ("validate",))
-    logits = _score(first.network, first.encoded, validate, _judged(config))
+    logits = _score(first.network, first.encoded, validate, _validation_state(config))
     calibration = Calibration.fit(tasks, logits, graph.seeds.labels[validate].cpu().numpy())
     final = _train(make, graph, config, ("train", "validate"), epochs=first.epochs)
     training = {"epochs": first.epochs, "history": first.history, "seconds": perf_counter() - started}
@@ -91,25 +91,25 @@ class _Trained:
 def _train(
     make: Make, graph: TemporalGraph, config: TrainingConfig, windows: Sequence[str], epochs: int | None = None
 ) -> _Trained:
-    """Train on the labelled seeds of the windows; ``epochs`` None = validate says after how many it was best.
+    """Train on the labeled seeds of the windows; ``epochs`` None = keep the best epoch on validate.
 
-    The learning rate falls to zero over ``config.epochs``, also where training stops earlier.
+    The learning rate decays to zero over ``config.epochs``, also if training stops earlier.
     """
     rows = labelled(graph, windows)
     encoding = Encoding.fit(graph, until=max(graph.schema.window(window).end for window in windows))
     encoded = encode_graph(encoding, graph.schema, graph)
     with seeded(config.seed, graph.device):
         network = make(graph.schema, encoding).to(graph.device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     history: list[dict[str, float]] = []
     best, best_auc, best_epoch = _weights(network), -math.inf, 0
     while len(history) < (epochs if epochs is not None else config.epochs):
-        metric = _epoch(network, encoded, optimiser, rows, len(history), config)
+        metric = _epoch(network, encoded, optimizer, rows, len(history), config)
         if epochs is None:
-            metric |= _validate(network, encoded, _judged(config))
+            metric |= _validate(network, encoded, _validation_state(config))
         history.append(metric)
         auc = metric.get("validate_auc_" + _primary(graph.schema), math.nan)
-        # Where the validation window cannot judge (no seeds, one class), the last epoch is the best.
+        # Without a validation AUC (no seeds, one class), the last epoch is the best.
         if math.isnan(auc) or auc > best_auc:
             best, best_epoch = _weights(network), len(history)
             best_auc = best_auc if math.isnan(auc) else auc
@@ -122,12 +122,12 @@ def _train(
 def _epoch(
     network: nn.Module,
     encoded: EncodedGraph,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     rows: Tensor,
     epoch: int,
     config: TrainingConfig,
 ) -> dict[str, float]:
-    """One pass over the seeds ``rows`` (n,) in random order; answer its mean loss."""
+    """One pass over the seeds ``rows`` (n,) in random order; returns its mean loss."""
     network.train()
     seeds, device, total = encoded.graph.seeds, rows.device, 0.0
     batches = _batches(network, encoded)
@@ -135,14 +135,14 @@ def _epoch(
     with seeded(config.seed + 1_000_003 * (epoch + 1), device):
         steps = rows[torch.randperm(len(rows), device=device)].split(config.batch_size)
         for step, part in enumerate(steps):
-            for group in optimiser.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * _schedule((epoch + step / len(steps)) / config.epochs, config)
             batch = batches.make(one_each(part), draw_member_states(len(part), config.state, device))
             loss = multi_task_loss(network(encoded, batch), seeds.labels[part], weights)
-            optimiser.zero_grad(set_to_none=True)
+            optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), config.gradient_norm)
-            optimiser.step()
+            optimizer.step()
             total += loss.item() * len(part)
             if not math.isfinite(total):
                 raise DivergedError(
@@ -153,7 +153,7 @@ def _epoch(
 
 
 def _schedule(progress: float, config: TrainingConfig) -> float:
-    """Share of the peak learning rate, as in ``models.training``: a linear rise, then a linear fall to zero."""
+    """The learning rate as a share of its peak, as in ``models.training``: linear warm-up, linear decay to zero."""
     if progress < config.warmup:
         return (progress + 1e-3) / (config.warmup + 1e-3)
     return max(0.0, (1 - progress) / (1 - config.warmup))
@@ -176,8 +176,8 @@ def _validate(network: nn.Module, encoded: EncodedGraph, state: MemberState) -> 
     return {f"validate_auc_{task}": auc for task, auc in aucs.items()}
 
 
-def _judged(config: TrainingConfig) -> MemberState:
-    """The state in which a fit is validated: the one that it is made for."""
+def _validation_state(config: TrainingConfig) -> MemberState:
+    """The state in which a fit is validated: the one it is trained for."""
     return "frozen" if config.state == "frozen" else "as_of"
 
 

@@ -1,4 +1,4 @@
-"""Popularity: how often the item was clicked (watched, liked) by anybody so far, smoothed; nothing of the member."""
+"""Popularity baseline: the smoothed rate of positive outcomes of the item so far, independent of the member."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ _SMOOTHINGS = (1.0, 5.0, 20.0, 100.0, 500.0)
 
 @dataclass
 class Popularity:
-    """The item's rate among the seeds whose outcome has settled strictly before."""
+    """Predicts from the item's rate among seeds whose outcome settled strictly before the prediction's time."""
 
     smoothing: dict[str, float]
-    """Per task: pseudo-outcomes at the overall rate, of those tried the best AUC on validate."""
+    """By task: number of pseudo-outcomes at the overall rate, chosen by AUC on validate."""
     calibration: Calibration
 
     def predict(self, graph: TemporalGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
-        """Calibrated probabilities (n, tasks) float64; the same in both states, since no member is in it."""
+        """Calibrated probabilities (n, tasks) float64 of the seeds ``rows`` (n,); ``state`` makes no difference."""
         graph, rows = graph.to("cpu"), rows.cpu()
         weights = self.smoothing.values()
         logits = [_counts(graph, place, rows).logits(weight) for place, weight in enumerate(weights)]
@@ -35,7 +35,7 @@ class Popularity:
 
 
 def fit_popularity(graph: TemporalGraph, training: TrainingConfig, device: torch.device) -> Popularity:
-    """Choose the smoothing and fit the calibration on validate; nothing here is random, or on the device."""
+    """Choose the smoothing and fit the calibration on validate, without randomness and on the CPU."""
     graph = graph.to("cpu")
     rows, tasks = known(graph, ("validate",)), [task.name for task in graph.schema.seeds.tasks]
     labels = graph.seeds.labels[rows].numpy()
@@ -51,16 +51,17 @@ def fit_popularity(graph: TemporalGraph, training: TrainingConfig, device: torch
 
 @dataclass
 class _Counts:
-    """What had become of one task, strictly before each of n rows, (n,) float64 each."""
+    """Outcomes of one task that settled strictly before each of n rows, (n,) float64 each."""
 
     shown: Tensor
-    """Rows of the item on which the task was defined."""
+    """Number of the item's rows on which the task was defined."""
     positive: Tensor
+    """Number of positive ones among them."""
     overall: Tensor
     """The rate over all items."""
 
     def logits(self, smoothing: float) -> np.ndarray:
-        """(n,) float64: logit of the item's smoothed rate."""
+        """The logit of the item's smoothed rate, (n,) float64."""
         rate = (self.positive + smoothing * self.overall) / (self.shown + smoothing)
         return torch.logit(rate).numpy()
 
@@ -71,21 +72,21 @@ def _counts(graph: TemporalGraph, task: int, rows: Tensor) -> _Counts:
     everybody = torch.zeros_like(seeds.item)
     shown, positive = _before(everybody, 1, labels, settled, everybody[rows], time)
     overall = (positive + 0.5) / (shown + 1)
-    # The unknown item stands after the last known one, and owns nothing.
+    # Unknown items get the index after the last known one, which has no rows.
     owner = torch.where(seeds.item >= 0, seeds.item, items)
     labels = torch.where(seeds.item >= 0, labels, torch.nan)
     return _Counts(*_before(owner, items + 1, labels, settled, owner[rows], time), overall)
 
 
 def _before(
-    owner: Tensor, owners: int, labels: Tensor, settled: Tensor, asked: Tensor, time: Tensor
+    owner: Tensor, owners: int, labels: Tensor, settled: Tensor, queries: Tensor, time: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """How many labelled rows of the owners ``asked`` (n,) had settled strictly before ``time`` (n,), and how many of
-    them were positive, float64 each."""
+    """The numbers (n,) float64 of labeled and of positive rows that settled strictly before ``time`` (n,), for each
+    owner in ``queries`` (n,)."""
     known = torch.nonzero(~torch.isnan(labels)).flatten()
     known = known[settled[known].argsort(stable=True)]
     known = known[owner[known].argsort(stable=True)]
     offsets = csr_offsets(owner[known].numpy(), owners)
     sums = torch.nn.functional.pad(labels[known].double().cumsum(0), (1, 0))
-    first, end = offsets[asked], Timeline(offsets, settled[known]).end(asked, time)
+    first, end = offsets[queries], Timeline(offsets, settled[known]).end(queries, time)
     return (end - first).double(), sums[end] - sums[first]

@@ -1,12 +1,12 @@
-"""GraphSAGE without time (Hamilton, Ying, Leskovec 2017): uniform neighbours out of a static graph, their mean.
+"""GraphSAGE without time (Hamilton, Ying, Leskovec 2017): the mean of uniformly sampled neighbors in a static graph.
 
-THE STATIC GRAPH AND LEAKS. A graph of all edges would hold the very click that is to be predicted, and with it the
-label. The graph that a row sees is therefore a snapshot taken at the start of the row's own day where the product
-lives, as a system would have it that rebuilds its graph every night: no edge at or after that midnight, in no hop, and
-no feature version either. That holds for training rows, validation rows and test rows alike, so that no row meets its
-own outcome (settled after the row, hence after the midnight), nor that of any other row of its day; and training sees
-the same kind of graph as evaluation. In the frozen state the member's side is a snapshot at ``frozen_time`` where that
-is earlier. Within a snapshot nothing tells old from new: neighbours are drawn uniformly and edges carry no age.
+THE STATIC GRAPH AND LEAKS. A graph of all edges would contain the very click to be predicted, and with it the label.
+Each row therefore sees a snapshot as of the start of its own day in the product's time zone, like a system that
+rebuilds its graph every night: at no hop an edge or a feature version at or after that midnight. That holds for
+training, validation and test rows alike, so that no row sees its own outcome (settled after the row, hence after
+midnight), nor that of any other row of its day, and training sees the same kind of graph as evaluation. In the frozen
+state the member's side is a snapshot as of ``frozen_time`` if that is earlier. Within a snapshot old and new edges are
+alike: neighbors are sampled uniformly and edges have no age.
 """
 
 from dataclasses import replace
@@ -22,15 +22,15 @@ from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
 from models.nn.sage import TreeSage
+from models.time_units import DAY
 from models.training.batches import Batch
 
 SIZES = ModelConfig(width=64, dropout=0.1, head_width=64)
 _HOPS = 2
-_DAY = 86_400_000_000
 
 
 class SageRanker(nn.Module):
-    """Two rounds of mean aggregation around member and item, then a perceptron that also reads all features."""
+    """Two layers of mean aggregation around member and item, then a perceptron on their output and all features."""
 
     activities = 1
 
@@ -46,14 +46,14 @@ class SageRanker(nn.Module):
         )
 
     def forward(self, encoded: EncodedGraph, batch: Batch) -> Tensor:
-        """Logits (B, T). In training the neighbours of a snapshot are drawn anew for every batch."""
+        """Logits (B, T). In training, every batch samples neighbors of its snapshots anew."""
         table = self.inputs(encoded)
         draw = int(torch.randint(2**31, ())) if self.training else 0
         member, item = (self.sage(of_states(encoded, tree), table) for tree in self.trees(encoded, batch, draw))
         return self.head(torch.cat([member, item, member * item, self.features(encoded, batch)], dim=1))
 
     def trees(self, encoded: EncodedGraph, batch: Batch, draw: int = 0) -> tuple[Tree, Tree]:
-        """Member's and item's neighbourhoods in the snapshot of each seed."""
+        """The neighborhoods of member and item in each seed's snapshot."""
         midnight = start_of_day(batch.item.time, self.schema.seeds.timezone_offset)
         graph = replace(encoded.graph, schema=_static(encoded.graph.schema))
         sampler = Sampler(graph, hops=_HOPS)
@@ -64,12 +64,15 @@ class SageRanker(nn.Module):
 
 
 def start_of_day(time: Tensor, offset: int) -> Tensor:
-    """The local midnight at or before moments, int64 microseconds UTC; ``offset`` microseconds to local time."""
-    return (time + offset) // _DAY * _DAY - offset
+    """The last local midnight at or before ``time``, int64 microseconds UTC of any shape.
+
+    ``offset``: microseconds to add to UTC to get local time.
+    """
+    return (time + offset) // DAY * DAY - offset
 
 
 def of_states(encoded: EncodedGraph, tree: Tree) -> Tree:
-    """The tree with states of ``EncodedNodes``, numbered within their type, instead of nodes: the unknown one too."""
+    """The tree with states of ``EncodedNodes`` (numbered within their type) instead of nodes, known or not."""
     targets = encoded.graph.schema.targets
 
     def state(node: str, index: Tensor, time: Tensor) -> Tensor:
@@ -85,5 +88,5 @@ def of_states(encoded: EncodedGraph, tree: Tree) -> Tree:
 
 
 def _static(schema: GraphSchema) -> GraphSchema:
-    """Uniform neighbours, whatever the spec says: a graph without time knows no latest ones. No PageRanks."""
+    """The schema with uniform sampling (a graph without time has no latest edges) and without PageRanks."""
     return replace(schema, edges=tuple(replace(edge, strategy="uniform") for edge in schema.edges), pageranks=())

@@ -1,4 +1,4 @@
-"""Seeds as one table of columns, as trees want them: the features that the networks read, unscaled."""
+"""Seeds as one table for tree models, with the same features as the networks, unscaled."""
 
 from dataclasses import dataclass
 
@@ -10,27 +10,26 @@ from models.graph.schema import FeatureColumn
 from models.graph.store import TemporalGraph
 from models.graph.tensors import NodeTensors
 from models.nn.clock import local_clock
+from models.time_units import HOUR
 from models.training.batches import FRESH, FROZEN
-
-_HOUR = 3_600_000_000
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of n seeds."""
+    """The columns of n seeds."""
 
     values: Tensor
-    """(n, columns) float32; NaN where a number is missing, code 0 where a category is."""
+    """(n, columns) float32; missing numbers are NaN, missing categories code 0."""
     names: tuple[str, ...]
     categories: tuple[int, ...]
-    """Which columns are categories."""
+    """Positions of the category columns."""
 
 
 def table_of(graph: TemporalGraph, rows: Tensor, seen: Tensor) -> Table:
-    """The seeds ``rows`` (n,): impression's features, the member's and the item's, surface, hour, age of the state.
+    """The table of seeds ``rows`` (n,): features of impression, member and item, surface, hour, age of the state.
 
-    ``seen`` (n,) int64 out of FRESH, STALE and FROZEN of ``models.training.batches``, with the same meaning: the
-    member's features as of the seed or as of ``frozen_time``, and counters as of the seed or all as of then.
+    ``seen`` (n,) int64 is FRESH, STALE or FROZEN of ``models.training.batches``: whether the member's features are as
+    of the seed (FRESH) or ``frozen_time``, and counters as of the seed (FRESH, STALE) or ``frozen_time``.
     """
     seeds, schema = graph.seeds, graph.schema.seeds
     time, frozen = seeds.time[rows], (seen == FROZEN).unsqueeze(1)
@@ -51,7 +50,7 @@ def table_of(graph: TemporalGraph, rows: Tensor, seen: Tensor) -> Table:
             coded += names if kind == "category" else []
     hour, _ = local_clock(time, schema.timezone_offset)
     columns |= {"surface of the seed": seeds.surface[rows].float(), "local hour": hour.float()}
-    columns["hours since the member's state"] = ((time - member_time).double() / _HOUR).float()
+    columns["hours since the member's state"] = ((time - member_time).double() / HOUR).float()
     order = list(columns)
     places = tuple(order.index(name) for name in [*coded, "surface of the seed"])
     return Table(torch.stack(list(columns.values()), dim=1), tuple(order), places)
@@ -59,7 +58,7 @@ def table_of(graph: TemporalGraph, rows: Tensor, seen: Tensor) -> Table:
 
 def _features(node: NodeTensors, version: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Numbers, categories and vectors of versions (n,), -1 = none: NaN, code 0, NaN."""
-    if not len(node.version_time):  # a row that stands in for all
+    if not len(node.version_time):  # one dummy row to index
         version = torch.full_like(version, -1)
         numbers, categories, vectors = (
             values.new_zeros(1, values.shape[1]) for values in (node.numbers, node.categories, node.vectors)
@@ -75,7 +74,7 @@ def _features(node: NodeTensors, version: Tensor) -> tuple[Tensor, Tensor, Tenso
 
 
 def _names(prefix: str, features: tuple[FeatureColumn, ...], kind: str) -> list[str]:
-    """The columns of the features of that kind; a vector has one a component."""
+    """The column names of the features of that kind; a vector has one per component."""
     own = [feature for feature in features if feature.kind == kind]
     if kind == "vector":
         return [f"{prefix}{feature.name} {part}" for feature in own for part in range(feature.size)]

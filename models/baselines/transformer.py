@@ -1,7 +1,7 @@
-"""A plain sequence transformer, no graph: the member's last activities, then the candidate, under a causal mask.
+"""A sequence transformer without a graph: the member's last activities, then the candidate, under a causal mask.
 
-In the manner of SASRec (Kang, McAuley 2018: causal, pre-norm) and BST (Chen et al. 2019: the candidate ends the
-sequence, time gaps are its positions, other features join before the last layers).
+It follows SASRec (Kang, McAuley 2018: causal, pre-norm) and BST (Chen et al. 2019: the candidate ends the sequence,
+time gaps encode positions, other features join before the last layers).
 """
 
 import torch
@@ -21,7 +21,7 @@ SIZES = ModelConfig(width=64, activities=50, layers=2, heads=4, dropout=0.1, hea
 
 
 class TransformerRanker(nn.Module):
-    """Each activity is what was acted on (features and hashed ID), the action, what its edge says, and its age."""
+    """A token per activity: the target node (features, hashed id), the action, the edge's attributes, and its age."""
 
     activities = SIZES.activities
 
@@ -41,7 +41,7 @@ class TransformerRanker(nn.Module):
         self.head = perceptron(width + self.features.width, len(schema.seeds.tasks), SIZES.head_width, SIZES.dropout)
 
     def forward(self, encoded: EncodedGraph, batch: Batch) -> Tensor:
-        """Logits (B, T). The member's own token begins the sequence, so that nobody has nothing to look at."""
+        """Logits (B, T). The member's own token starts the sequence, so that it is never empty."""
         table = torch.cat(list(self.inputs(encoded).values()))
         member = table[encoded.node_state(self.member, batch.member.index, batch.member.time)]
         item = table[encoded.node_state(self.item, batch.item.index, batch.item.time)]

@@ -1,4 +1,4 @@
-"""The floor: one LightGBM per task on the features of the impression alone (counters, context), no graph."""
+"""The gate's floor: one LightGBM per task on the features of the impression (counters, context), without a graph."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -37,20 +37,20 @@ _PARAMETERS = {
 
 @dataclass
 class Floor:
-    """Fitted trees, one model per task; a task whose training rows are all of one class has its rate instead."""
+    """Fitted trees, one model per task; a task with training rows of one class only has its rate instead."""
 
     spec: Spec
     vocabularies: dict[str, tuple[str, ...]]
     models: dict[str, "lightgbm.Booster | float"]
 
     def predict(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Probabilities (rows,) float64 by task, of rows with the columns of a training set. Raises FloorError."""
+        """Probabilities (rows,) float64 by task, for rows with the columns of a training set. Raises FloorError."""
         inputs = _inputs(self.spec, frame, self.vocabularies)
         return {task: _probabilities(model, inputs) for task, model in self.models.items()}
 
 
 def fit_floor(frame: pd.DataFrame, spec: Spec, seed: int = 7, threads: int | None = None) -> Floor:
-    """Fit on the rows whose ``window`` is train, stopping early on those of validate; the same seed, the same trees.
+    """Fit on the rows whose ``window`` is train, with early stopping on validate; the same seed gives the same trees.
 
     ``frame`` has the columns of a training set (docs/architecture.md); ``threads`` None = all cores. Raises FloorError.
     """
@@ -61,7 +61,7 @@ def fit_floor(frame: pd.DataFrame, spec: Spec, seed: int = 7, threads: int | Non
     train = frame[frame["window"] == "train"]
     vocabularies = {name: _vocabulary(train[name]) for name in _categories(spec) if name in train}
     inputs = _inputs(spec, frame, vocabularies)
-    # Rows and columns are drawn by these seeds alone; `deterministic` keeps the number of threads out of the sums.
+    # The seed alone determines sampled rows and columns; `deterministic` makes sums independent of threads.
     parameters = {**_PARAMETERS, "seed": seed, "num_threads": threads or usable_cpus()}
     models: dict[str, Any] = {}
     for name in spec.tasks:
@@ -72,16 +72,16 @@ def fit_floor(frame: pd.DataFrame, spec: Spec, seed: int = 7, threads: int | Non
             models[name] = float(labels[rows].mean()) if rows.any() else 0.0
             continue
         fitted = lightgbm.Dataset(inputs[rows], labels[rows], categorical_feature=_categories(spec))
-        judges, callbacks = [], []
+        validation, callbacks = [], []
         if held.any() and np.ptp(labels[held]) > 0:
-            judges = [lightgbm.Dataset(inputs[held], labels[held], reference=fitted)]
+            validation = [lightgbm.Dataset(inputs[held], labels[held], reference=fitted)]
             callbacks = [lightgbm.early_stopping(_PATIENCE, verbose=False)]
-        models[name] = lightgbm.train(parameters, fitted, _ROUNDS, valid_sets=judges, callbacks=callbacks)
+        models[name] = lightgbm.train(parameters, fitted, _ROUNDS, valid_sets=validation, callbacks=callbacks)
     return Floor(spec, vocabularies, models)
 
 
 def _probabilities(model: "lightgbm.Booster | float", inputs: pd.DataFrame) -> np.ndarray:
-    if isinstance(model, float) or inputs.empty:  # LightGBM refuses to score nothing
+    if isinstance(model, float) or inputs.empty:  # LightGBM refuses to score no rows
         return np.full(len(inputs), model if isinstance(model, float) else 0.0)
     return np.asarray(model.predict(inputs, num_iteration=model.best_iteration), dtype=np.float64)
 
@@ -96,7 +96,7 @@ def _vocabulary(column: pd.Series) -> tuple[str, ...]:
 
 
 def _inputs(spec: Spec, frame: pd.DataFrame, vocabularies: dict[str, tuple[str, ...]]) -> pd.DataFrame:
-    """Features, surface and local hour; categories as codes of the training rows' values, -1 = missing or unknown."""
+    """Features, surface and local hour; categories as codes in the training vocabulary, -1 = missing or unknown."""
     features = impression_features(spec)
     needed = [feature.name for feature in features] + [spec.impressions.surface, spec.impressions.time]
     missing = [name for name in needed if name not in frame]
@@ -113,7 +113,7 @@ def _inputs(spec: Spec, frame: pd.DataFrame, vocabularies: dict[str, tuple[str, 
 
 
 def _labels(spec: Spec, frame: pd.DataFrame, name: str) -> np.ndarray:
-    """(rows,) float64: 0 or 1, NaN where the task is not defined, or was not known when the window ended."""
+    """Labels (rows,) float64, 0 or 1; NaN where the task is undefined or had not settled in time."""
     task = spec.tasks[name]
     labels = frame[task.label].to_numpy(dtype=np.float64, na_value=np.nan).copy()
     labels[~mask(frame, task.filter) | ~settled(spec, frame)] = np.nan

@@ -1,8 +1,8 @@
-"""Gradient-boosted trees as one tunes them: LightGBM, one model a task, parameters and rounds found on validate.
+"""Tuned gradient-boosted trees: one LightGBM model per task, with parameters and rounds chosen on validate.
 
-A short random search (Bergstra, Bengio 2012) around what served well: one trial by hand, then others at random, each
-fitted on train and stopped early on validate; the best one's parameters and rounds are fitted again on both
-windows. The calibration is that of the best trial on validate.
+A short random search (Bergstra, Bengio 2012): one set of parameters chosen by hand, then random ones, each fitted on
+train and stopped early on validate. The best parameters and rounds are fitted again on both windows. The calibration
+is that of the best trial on validate.
 """
 
 from dataclasses import dataclass, field
@@ -35,8 +35,8 @@ _FIXED = {
     "deterministic": True,
     "force_row_wise": True,
 }
-# Many columns say nearly the same: a split shall not always take the same one. That few are offered to a tree, and
-# that many small steps are taken, is worth more than everything else below.
+# Many columns are nearly redundant, and splits should not always use the same one. Few columns per tree and many small
+# steps matter more than all other parameters below.
 _BY_HAND = {
     "learning_rate": 0.03,
     "num_leaves": 31,
@@ -59,7 +59,7 @@ _CHOICES = {
 
 @dataclass
 class TreesOfTask:
-    """One task: its booster (None where the training rows are of one class only) and its calibration."""
+    """One task: its booster (None if the training rows have only one class) and its calibration."""
 
     booster: "lightgbm.Booster | None"
     platt: Platt
@@ -67,7 +67,7 @@ class TreesOfTask:
     """Parameters, rounds and validation AUC, best first."""
 
     def predict(self, values: np.ndarray) -> np.ndarray:
-        """(n,) float64 calibrated probabilities of rows (n, columns)."""
+        """Calibrated probabilities (n,) float64 of rows (n, columns)."""
         return self.platt.apply(_logits(self.booster, values))
 
 
@@ -87,11 +87,11 @@ class TunedTrees:
 def fit_trees(
     graph: TemporalGraph, training: TrainingConfig, device: torch.device | None = None, trials: int = TRIALS
 ) -> TunedTrees:
-    """Search, then fit on train and validate; the same ``training.seed``, the same trees.
+    """Search, then fit on train and validate; the same ``training.seed`` gives the same trees.
 
-    ``training.state`` says which state of its member a training row shows (mixed: half of the rows fresh, a quarter
-    each with the member's features, and with its counters too, as of ``frozen_time``). ``trials``: how many sets of
-    parameters are tried for each task. Raises NoSeedsError.
+    ``training.state`` is the state of the member in training rows (mixed: half of the rows fresh, a quarter with the
+    member's features and another quarter with its counters too as of ``frozen_time``). ``trials``: sets of parameters
+    to try per task. Fitted on the CPU, whatever ``device`` is. Raises NoSeedsError.
     """
     graph = graph.to("cpu")
     both, validate = labelled(graph, ("train", "validate")), known(graph, ("validate",))
@@ -99,20 +99,22 @@ def fit_trees(
     generator = torch.Generator().manual_seed(training.seed)
     drawn = draw_member_states(len(both), training.state, torch.device("cpu"), generator)
     table = table_of(graph, both, drawn)
-    judged_in = FROZEN if training.state == "frozen" else FRESH  # the state that the fit is made for
-    judge = table_of(graph, validate, torch.full((len(validate),), judged_in))
+    validation_state = FROZEN if training.state == "frozen" else FRESH  # the state the fit is trained for
+    validation = table_of(graph, validate, torch.full((len(validate),), validation_state))
     fitted = {}
     for place, task in enumerate(graph.schema.seeds.tasks):
         labels, all_rows = graph.seeds.labels[both, place], torch.ones_like(train)
-        judged = _Rows.of(judge, graph.seeds.labels[validate, place], torch.ones(len(validate), dtype=torch.bool))
-        search = _Search(_Rows.of(table, labels, train), judged, training.seed)
+        held_out = _Rows.of(
+            validation, graph.seeds.labels[validate, place], torch.ones(len(validate), dtype=torch.bool)
+        )
+        search = _Search(_Rows.of(table, labels, train), held_out, training.seed)
         fitted[task.name] = search.fit(_Rows.of(table, labels, all_rows), trials)
     return TunedTrees(fitted)
 
 
 @dataclass
 class _Rows:
-    """The rows of a table on which a task is defined."""
+    """The rows of a table on which a task is defined: values (n, columns), labels (n,)."""
 
     values: np.ndarray
     labels: np.ndarray
@@ -120,20 +122,20 @@ class _Rows:
 
     @classmethod
     def of(cls, table: Table, labels: Tensor, chosen: Tensor) -> "_Rows":
-        """``labels`` (n,) of all rows, NaN where undefined; ``chosen`` (n,) bool."""
+        """``labels`` (rows,) with NaN = undefined; ``chosen`` (rows,) bool: which rows may be used."""
         rows = chosen & ~torch.isnan(labels)
         return cls(table.values[rows].numpy(), labels[rows].double().numpy(), list(table.categories))
 
     @property
     def both_classes(self) -> bool:
-        """Whether there is anything to learn, or to judge by."""
+        """Whether there is anything to learn, or to validate with."""
         return bool(len(self.labels)) and bool(np.ptp(self.labels) > 0)
 
     def dataset(self, reference: "lightgbm.Dataset | None" = None) -> "lightgbm.Dataset":
-        """For LightGBM, once: its bins depend on the parameters that it is trained with.
+        """A new LightGBM dataset; its bins depend on the parameters it is trained with, so use it once.
 
-        Category columns are declared as such. Their codes are the graph's: 0 (missing) is a value of its own, and one
-        that no training row had falls to the side of a split that its set of values does not name.
+        Category columns are declared as such, with the graph's codes: 0 (missing) is a separate value, and a code that
+        no training row had goes to the side of a split that does not list it.
         """
         import lightgbm
 
@@ -145,21 +147,21 @@ class _Search:
     """The search for one task's parameters."""
 
     learn: _Rows
-    judge: _Rows
+    validation: _Rows
     seed: int
 
     def fit(self, both: _Rows, trials: int) -> TreesOfTask:
-        """The best trial's parameters, fitted on ``both``."""
+        """Fit the best trial's parameters on ``both`` windows."""
         import lightgbm
 
         if not both.both_classes or not self.learn.both_classes:
             rate = (both.labels.sum() + 0.5) / (len(both.labels) + 1)
             return TreesOfTask(None, Platt(1.0, float(np.log(rate / (1 - rate)))))
         found = [self._try(parameters) for parameters in self._parameters(trials)]
-        # The first of equals: Python's sort keeps their order.
+        # Of equal trials the first wins: the sort is stable.
         found.sort(key=lambda trial: -np.nan_to_num(trial["validate_auc"]))
         best = found[0]
-        platt = fit_platt(best.pop("logits"), self.judge.labels)
+        platt = fit_platt(best.pop("logits"), self.validation.labels)
         for trial in found[1:]:
             trial.pop("logits")
         booster = lightgbm.train(self._all(best["parameters"]), both.dataset(), best["rounds"])
@@ -174,32 +176,32 @@ class _Search:
         return [_BY_HAND, *drawn]
 
     def _try(self, parameters: dict[str, float]) -> dict[str, Any]:
-        """One trial: fitted on train, stopped where validate was best (where it cannot judge: after 100 rounds)."""
+        """One trial: fitted on train with early stopping on validate (100 rounds if validate lacks a class)."""
         import lightgbm
 
         learn = self.learn.dataset()
         given, rounds = self._all(parameters), 100
-        judges, callbacks = [], []
-        if self.judge.both_classes:
-            rounds, judges = _ROUNDS, [self.judge.dataset(learn)]
+        datasets, callbacks = [], []
+        if self.validation.both_classes:
+            rounds, datasets = _ROUNDS, [self.validation.dataset(learn)]
             callbacks = [lightgbm.early_stopping(_PATIENCE, verbose=False)]
-        booster = lightgbm.train(given, learn, rounds, valid_sets=judges, callbacks=callbacks)
+        booster = lightgbm.train(given, learn, rounds, valid_sets=datasets, callbacks=callbacks)
         booster.best_iteration = booster.best_iteration if booster.best_iteration > 0 else rounds
-        logits = _logits(booster, self.judge.values)
+        logits = _logits(booster, self.validation.values)
         return {
             "parameters": parameters,
             "rounds": booster.best_iteration,
-            "validate_auc": metrics.auc(self.judge.labels, logits),
+            "validate_auc": metrics.auc(self.validation.labels, logits),
             "logits": logits,
         }
 
     def _all(self, parameters: dict[str, float]) -> dict[str, Any]:
-        # Rows and columns are drawn by this seed; `deterministic` keeps the number of threads out of the sums.
+        # This seed determines sampled rows and columns; `deterministic` makes sums independent of threads.
         return {**_FIXED, **parameters, "seed": self.seed}
 
 
 def _logits(booster: "lightgbm.Booster | None", values: np.ndarray) -> np.ndarray:
-    """(n,) float64; zeros without a booster."""
-    if booster is None or not len(values):  # LightGBM refuses to score nothing
+    """Logits (n,) float64 of rows (n, columns); zeros without a booster."""
+    if booster is None or not len(values):  # LightGBM refuses to score no rows
         return np.zeros(len(values))
     return np.asarray(booster.predict(values, raw_score=True), dtype=np.float64)

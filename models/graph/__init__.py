@@ -1,1 +1,1 @@
-"""The temporal graph: build, store, sample. Nothing at or after a seed's time is ever visible to it."""
+"""The temporal graph: build, store, sample. A seed never sees anything at or after its own time."""

@@ -1,19 +1,21 @@
-"""Affinity as a statement: edges viewer -> creator that come true by engagements within a trailing window.
+"""SQL of affinity edges: viewer -> creator, created by engagements within a trailing window.
 
-Written in DuckDB's dialect, in the subset that Spark shares. Out of core: one join and two running sums.
+Written in the subset of DuckDB's dialect that Spark shares (``models.graph.engine``). Runs out of core: one join and
+two running sums.
 """
 
 
 def affinity(engagement: str, creation: str, *, created_first: bool, within: int, at_least: int, apart: bool) -> str:
-    """SELECT the edges source (viewer), target (creator), time, row, weight, of relations ``edge_<name>``.
+    """The SELECT of edges source (viewer), target (creator), time, row, weight from relations ``edge_<name>``.
 
-    ``engagement`` leads from a viewer to content; ``creation`` joins content and creator, content at its source if
-    ``created_first``. ``within``: microseconds; ``apart``: nobody has affinity to oneself (where both are of one type).
+    Edge type ``engagement`` leads from a viewer to content; ``creation`` connects content and creator, with the content
+    as its source if ``created_first``. ``within`` is in microseconds. ``apart`` excludes edges of a node to itself
+    (for viewers and creators of one node type).
 
-    An engagement counts from the later of its own time and that of the (first) creation edge: from then on all its
-    evidence is known. An edge comes true at a moment if ``at_least`` engagements lie in [moment - within, moment] and
-    fewer did a microsecond before, when the window was [moment - 1 - within, moment - 1]; its weight is their number.
-    So an edge rests on nothing later than its own time, and edges are visible strictly after theirs.
+    An engagement counts from the later of its own time and that of the first creation edge: from then on all of its
+    evidence is known. An edge is created at a moment if at least ``at_least`` engagements are in [moment - within,
+    moment] and fewer were in the window a microsecond before, [moment - 1 - within, moment - 1]; its weight is their
+    number. So an edge depends on nothing later than its own time, and it is visible strictly after that.
     """
     content, creator = ("source", "target") if created_first else ("target", "source")
     window = "PARTITION BY viewer, creator ORDER BY time RANGE BETWEEN"

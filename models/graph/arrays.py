@@ -1,4 +1,4 @@
-"""Edges out of plain arrays, for graphs that are made in memory: checked, sorted, both directions."""
+"""Edges from plain arrays, for graphs made in memory: checked, sorted, in both directions."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from models.graph.timeline import LATEST
 
 Array = np.ndarray | Tensor
 _MOST = 2**31
-"""Nodes of one type are numbered in int32."""
+"""Node indices are int32."""
 
 
 def edges_from_arrays(
@@ -28,11 +28,11 @@ def edges_from_arrays(
     """One edge type in both directions: source -> target, and target -> source.
 
     ``source``, ``target`` (rows,) integers below ``sources`` and ``targets``, the numbers of nodes; ``time`` (rows,)
-    integers, microseconds; ``weight`` (rows,), above 0, kept as float32; None = every edge weighs 1. ``numbers``
-    (rows, n), NaN = missing, kept as float32 and refused where they do not survive it (``models.float32``), and
-    ``categories`` (rows, c) integers, codes from 1, 0 = missing: attributes; None = none of them.
-    NumPy arrays or tensors, in any order; what is the same in source, target and time is one edge, its first row. Each
-    node's rows come in order of time, then of row. Raises GraphInputError.
+    integers, microseconds; ``weight`` (rows,), above 0, stored as float32; None = every edge has weight 1. Attributes:
+    ``numbers`` (rows, n), NaN = missing, stored as float32 and refused if they do not survive that
+    (``models.float32``), and ``categories`` (rows, c) integers, codes from 1, 0 = missing; None = no such attributes.
+    NumPy arrays or tensors, in any order. Of rows with equal source, target and time only the first becomes an edge.
+    Each node's edges are sorted by time, then by row. Raises GraphInputError.
     """
     for name, nodes in (("sources", sources), ("targets", targets)):
         if isinstance(nodes, bool) or not isinstance(nodes, int | np.integer) or not 0 <= nodes < _MOST:
@@ -68,12 +68,12 @@ def edges_from_arrays(
 
 
 def _order(owner: Tensor, time: Tensor, owners: int) -> tuple[Tensor, Tensor]:
-    """The rows in order of (owner, time, row), and (rows - 1,) which are equal in owner and time to the one before."""
+    """The rows sorted by (owner, time, row), and (rows - 1,) bool: equal in owner and time to the row before."""
     if not len(time):
         return torch.zeros_like(owner), torch.zeros_like(owner, dtype=torch.bool)
     earliest = int(time.min())
     span = int(time.max()) - earliest + 1
-    if owners * span < 2**63:  # both fit into one number: half of the time
+    if owners * span < 2**63:  # both fit into one int64: twice as fast
         key, order = (owner * span + (time - earliest)).sort(stable=True)
         return order, key[1:] == key[:-1]
     order = time.sort(stable=True).indices
@@ -84,12 +84,12 @@ def _order(owner: Tensor, time: Tensor, owners: int) -> tuple[Tensor, Tensor]:
 
 
 def _repeated(order: Tensor, tied: Tensor, target: Tensor) -> Tensor:
-    """Which rows repeat an earlier row's source, time and target; ``order`` and ``tied`` as ``_order`` gives them."""
+    """Which rows repeat an earlier row's source, time and target; ``order`` and ``tied`` as from ``_order``."""
     if not bool(tied.any()):
         return order[:0]
     nothing = tied.new_zeros(1)
     run = torch.cat([nothing, ~tied]).cumsum(0)
-    # Only what is tied at all is sorted by target: as a rule a small part.
+    # Only ties are sorted by target: usually a small part of the rows.
     place = (torch.cat([nothing, tied]) | torch.cat([tied, nothing])).nonzero().flatten()
     place = place[target[order[place]].sort(stable=True).indices]
     place = place[run[place].sort(stable=True).indices]
@@ -141,8 +141,8 @@ def _attributes(numbers: Array | None, categories: Array | None, time: Tensor) -
 
 
 def _check_numbers(what: str, values: Tensor) -> None:
-    """Refuse infinities, and what does not survive as float32."""
-    short = values.is_floating_point() and values.itemsize < 4  # some of them NumPy does not know
+    """Refuse infinities and numbers that do not survive as float32."""
+    short = values.is_floating_point() and values.itemsize < 4  # NumPy lacks some of these types
     numbers = (values.float() if short else values).cpu().numpy()
     infinite = np.flatnonzero(np.isinf(numbers))
     if infinite.size:
@@ -156,7 +156,7 @@ def _check_numbers(what: str, values: Tensor) -> None:
 
 
 def _tensor(name: str, array: Array, expected: str, rows: int | None = None) -> Tensor:
-    """As a tensor of one dimension, or with ``rows`` of two; memory is shared where it can be."""
+    """As a tensor of one dimension, or of two if ``rows`` is given; memory is shared where possible."""
     if isinstance(array, np.ndarray):
         if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
             raise _wrong_type(name, expected, array.dtype)

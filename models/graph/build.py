@@ -1,11 +1,11 @@
-"""From canonical tables and a training set to a stored ``TemporalGraph``, which need not fit into memory."""
+"""Builds a stored ``TemporalGraph`` from canonical tables and a training set, with bounded memory."""
 
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,93 +18,122 @@ from models.graph.engines.duckdb import DuckDB
 from models.graph.errors import EngineError
 from models.graph.inputs import check_inputs
 from models.graph.nodes import write_nodes
+from models.graph.relations import Relations
 from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema, NodeType, SeedSchema, TaskColumn
 from models.graph.seeds import build_seeds, window_spans
-from models.graph.sql import Relations
 from models.graph.store import edge_file, keys_file, node_file, seal, write_keys, write_seeds
 from models.spec import Edge, Spec
+from models.time_units import DAY, duration, moment
 
 _log = logging.getLogger(__name__)
-_DAY = 86_400_000_000
 
 
 def build_graph(
     spec: Spec, tables: Path, training_set: Path, folder: Path, engine: Engine | None = None
 ) -> dict[str, Any]:
-    """Build the graph of a product into ``folder`` (whole or not at all) and return its manifest.
+    """Build the graph of a product into ``folder`` (atomically) and return its manifest.
 
-    ``tables``: the canonical tables; ``training_set``: what retrieval wrote (docs/architecture.md, section 2);
-    ``engine``: what runs the statements, DuckDB in the process by default. Nodes' keys and seeds are held in memory;
-    edges and versions are not. The same input gives the same digest on every engine, but for derived weights, which may
-    differ in their last bits. Raises GraphInputError, or EngineError where memory or disk does not suffice.
+    ``tables``: the canonical tables; ``training_set``: the output of retrieval (docs/architecture.md, section 2);
+    ``engine``: what runs the statements, by default DuckDB in this process. Node keys and seeds are held in memory,
+    edges and versions are not. The same input gives the same digest on every engine, except for derived weights, whose
+    last bits may differ. Raises GraphInputError, or EngineError if memory or disk is full.
     """
     started, folder = time.monotonic(), Path(folder)
-    dropped: dict[str, dict[str, dict[str, int]]] = {"edges": {}, "versions": {}}
-    counts: dict[str, dict[str, int]] = {"nodes": {}, "versions": {}, "edges": {}, "seeds": {}}
+    tables, training_set = Path(tables), Path(training_set)
     engine = engine or DuckDB()
-    derived = derived_edges(spec)
     with (
-        _writing(folder),
+        _write_errors(folder),
         replaced_folder(folder) as fresh,
         _scratch_folder(folder) as scratch,
         engine.connect(scratch) as connection,
     ):
-        relations = Relations(spec, Path(tables), Path(training_set), connection, scratch)
-        check_inputs(spec, Path(tables), Path(training_set))
-        node_types = []
-        for name in spec.nodes:
-            with _timed(f"node {name}") as told:
-                keys = relations.number_nodes(name)
-                written = write_nodes(node_file(fresh, name), spec, relations, name, keys)
-                write_keys(keys_file(fresh, name), keys)
-                node_types.append(written.node_type)
-                counts["nodes"][name], counts["versions"][name] = len(keys), written.versions
-                dropped["versions"][name] = written.dropped
-                told.append(f"{len(keys)} keys, {written.versions} versions")
-        for name, edge in spec.active_edges().items():
-            with _timed(f"edge {name}") as told:
-                dropped["edges"][name] = relations.select_edges(name, edge)
-                if edge.weigh_by == "common_neighbours":
-                    weigh_by_common_neighbours(relations, name, list(edge.attributes))
-                told.append("rows selected")
-        for name in derived:
-            with _timed(f"edge {name}") as told:
-                dropped["edges"][name] = derive(relations, spec, name)
-                told.append("rows derived")
-        attributes: dict[str, tuple[FeatureColumn, ...]] = {}
-        for name, ends in _ends(spec, derived).items():
-            size = relations.count_edges(name)
-            said = [] if name in derived else edge_attributes(spec.edges[name])
-            attributes[name] = describe_attributes(relations, name, said)
-            for direction, source in ((name, ends[0]), (REVERSE + name, ends[1])):
-                with _timed(f"edge {direction}") as told:
-                    path, sources = edge_file(fresh, direction), counts["nodes"][source]
-                    write_edges(path, relations, name, direction != name, size, said, attributes[name], sources)
-                    counts["edges"][direction] = size.rows
-                    told.append(f"{size.rows} rows written")
-            connection.drop(f"edge_{name}")
-        seeds, seed_features = build_seeds(spec, relations)
-        write_seeds(fresh, seeds)
-        counts["seeds"] = {window: len(seeds.rows(window)) for window in seeds.windows}
-        schema = _schema(spec, tuple(node_types), derived, attributes, seed_features)
-        manifest = seal(fresh, schema, counts, {"dropped": dropped})
-    _tell_dropped(dropped["edges"])
-    forward = [rows for name, rows in counts["edges"].items() if not name.startswith(REVERSE)]
-    _log.info(
-        "%d nodes of %d types, %d edges of %d types, %d seeds in %.1f s",
-        sum(counts["nodes"].values()),
-        len(counts["nodes"]),
-        sum(forward),
-        len(forward),
-        len(seeds),
-        time.monotonic() - started,
-    )
+        relations = Relations(spec, tables, training_set, connection, scratch)
+        check_inputs(spec, tables, training_set)
+        build = _Build(spec, relations, fresh, derived_edges(spec))
+        for node in spec.nodes:
+            build.write_node_type(node)
+        for edge in spec.active_edges():
+            build.select_edges(edge)
+        for edge in build.derived:
+            build.derive_edges(edge)
+        for edge in _ends(spec, build.derived):
+            build.write_edge_type(edge)
+        seed_features = build.write_seeds()
+        schema = _schema(spec, tuple(build.node_types), build.derived, build.attributes, seed_features)
+        manifest = seal(fresh, schema, build.counts, {"dropped": build.dropped})
+    _log_totals(build.counts, build.dropped["edges"], time.monotonic() - started)
     return manifest
 
 
+@dataclass
+class _Build:
+    """The stages of a build, in order, and what they have written so far."""
+
+    spec: Spec
+    relations: Relations
+    folder: Path
+    derived: dict[str, DerivedEdge]
+    node_types: list[NodeType] = field(default_factory=list)
+    attributes: dict[str, tuple[FeatureColumn, ...]] = field(default_factory=dict)
+    """By edge type."""
+    counts: dict[str, dict[str, int]] = field(
+        default_factory=lambda: {"nodes": {}, "versions": {}, "edges": {}, "seeds": {}}
+    )
+    dropped: dict[str, dict[str, dict[str, int]]] = field(default_factory=lambda: {"edges": {}, "versions": {}})
+    """Rows that were left out, by type and reason."""
+
+    def write_node_type(self, name: str) -> None:
+        """Number the nodes and write their keys and versions."""
+        with _timed(f"node {name}") as messages:
+            keys = self.relations.number_nodes(name)
+            written = write_nodes(node_file(self.folder, name), self.spec, self.relations, name, keys)
+            write_keys(keys_file(self.folder, name), keys)
+            self.node_types.append(written.node_type)
+            self.counts["nodes"][name], self.counts["versions"][name] = len(keys), written.versions
+            self.dropped["versions"][name] = written.dropped
+            messages.append(f"{len(keys)} keys, {written.versions} versions")
+
+    def select_edges(self, name: str) -> None:
+        """Create the relation of an edge type that is read from a table."""
+        edge = self.spec.edges[name]
+        with _timed(f"edge {name}") as messages:
+            self.dropped["edges"][name] = self.relations.select_edges(name, edge)
+            if edge.weigh_by == "common_neighbours":
+                weigh_by_common_neighbours(self.relations, name, list(edge.attributes))
+            messages.append("rows selected")
+
+    def derive_edges(self, name: str) -> None:
+        """Create the relation of a derived edge type; those of all selected edge types must exist."""
+        with _timed(f"edge {name}") as messages:
+            self.dropped["edges"][name] = derive(self.relations, self.spec, name)
+            messages.append("rows derived")
+
+    def write_edge_type(self, name: str) -> None:
+        """Write both directions of an edge type and drop its relation."""
+        source, target = _ends(self.spec, self.derived)[name]
+        size = self.relations.count_edges(name)
+        features = [] if name in self.derived else edge_attributes(self.spec.edges[name])
+        self.attributes[name] = describe_attributes(self.relations, name, features)
+        for direction, owner in ((name, source), (REVERSE + name, target)):
+            with _timed(f"edge {direction}") as messages:
+                path, owners = edge_file(self.folder, direction), self.counts["nodes"][owner]
+                reverse = direction != name
+                write_edges(path, self.relations, name, reverse, size, features, self.attributes[name], owners)
+                self.counts["edges"][direction] = size.rows
+                messages.append(f"{size.rows} rows written")
+        self.relations.connection.drop(f"edge_{name}")
+
+    def write_seeds(self) -> tuple[FeatureColumn, ...]:
+        """Write the seeds; returns the schema of their features."""
+        seeds, features = build_seeds(self.spec, self.relations)
+        write_seeds(self.folder, seeds)
+        self.counts["seeds"] = {window: len(seeds.rows(window)) for window in seeds.windows}
+        return features
+
+
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """What the system refuses to write as an EngineError."""
+def _write_errors(folder: Path) -> Iterator[None]:
+    """Raise EngineError for errors of the operating system."""
     try:
         yield
     except OSError as error:
@@ -116,7 +145,7 @@ def _writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _scratch_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder beside the graph, for what does not fit into memory; removed at the end, whatever happens."""
+    """An empty folder beside the graph for what does not fit into memory; removed at the end in any case."""
     scratch = folder.absolute().with_name(f".{folder.name}.scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
@@ -128,23 +157,35 @@ def _scratch_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _timed(stage: str) -> Iterator[list[str]]:
-    """Log a stage with what it appended to the yielded list and its seconds."""
-    started, told = time.monotonic(), list[str]()
-    yield told
-    _log.info("%s: %s in %.1f s", stage, ", ".join(told), time.monotonic() - started)
+    """Log a stage with the messages that it appended to the yielded list, and its seconds."""
+    started, messages = time.monotonic(), list[str]()
+    yield messages
+    _log.info("%s: %s in %.1f s", stage, ", ".join(messages), time.monotonic() - started)
 
 
-def _tell_dropped(edges: dict[str, dict[str, int]]) -> None:
-    for name, reasons in edges.items():
+def _log_totals(
+    counts: Mapping[str, Mapping[str, int]], dropped_edges: Mapping[str, Mapping[str, int]], seconds: float
+) -> None:
+    for name, reasons in dropped_edges.items():
         for reason, rows in reasons.items():
             if rows:
                 _log.info("edge %s: dropped %d rows: %s", name, rows, reason.replace("_", " "))
+    forward = [rows for name, rows in counts["edges"].items() if not name.startswith(REVERSE)]
+    _log.info(
+        "%d nodes of %d types, %d edges of %d types, %d seeds in %.1f s",
+        sum(counts["nodes"].values()),
+        len(counts["nodes"]),
+        sum(forward),
+        len(forward),
+        sum(counts["seeds"].values()),
+        seconds,
+    )
 
 
 def _ends(spec: Spec, derived: dict[str, DerivedEdge]) -> dict[str, tuple[str, str]]:
-    """The node types of both ends of every edge type."""
-    given = {name: (edge.source.node, edge.target.node) for name, edge in spec.active_edges().items()}
-    return {**given, **{name: (edge.source, edge.target) for name, edge in derived.items()}}
+    """The node types of both ends of every edge type, selected ones first."""
+    selected = {name: (edge.source.node, edge.target.node) for name, edge in spec.active_edges().items()}
+    return {**selected, **{name: (edge.source, edge.target) for name, edge in derived.items()}}
 
 
 def _schema(
@@ -155,20 +196,20 @@ def _schema(
     seed_features: tuple[FeatureColumn, ...],
 ) -> GraphSchema:
     member, shown = spec.impressions.member.node, spec.impressions
-    ends, given = _ends(spec, derived), spec.active_edges()
-    walked: dict[str, Edge | DerivedEdge] = {**given, **derived}
+    ends, selected = _ends(spec, derived), spec.active_edges()
+    edges: dict[str, Edge | DerivedEdge] = {**selected, **derived}
     windows = window_spans(spec)
     train = next(window for window in windows if window.name == "train")
-    offset = datetime.fromtimestamp(train.start / 1_000_000, spec.zone).utcoffset()
+    offset = moment(train.start).astimezone(spec.zone).utcoffset()
     return GraphSchema(
         nodes=nodes,
         edges=tuple(
             direction
-            for name, edge in walked.items()
+            for name, edge in edges.items()
             for direction in _directions(name, edge, *ends[name], attributes[name])
         ),
         activity_edges=tuple(
-            name for name, edge in given.items() if edge.kind == "engagement" and edge.source.node == member
+            name for name, edge in selected.items() if edge.kind == "engagement" and edge.source.node == member
         ),
         seeds=SeedSchema(
             member=member,
@@ -176,7 +217,7 @@ def _schema(
             surfaces=tuple(shown.surfaces),
             features=seed_features,
             tasks=tuple(TaskColumn(name, task.weight, task.primary) for name, task in spec.tasks.items()),
-            timezone_offset=int(offset.total_seconds() * 1_000_000) if offset else 0,
+            timezone_offset=duration(offset) if offset else 0,
             windows=windows,
         ),
         pageranks=pageranks(spec),
@@ -186,7 +227,7 @@ def _schema(
 def _directions(
     name: str, edge: Edge | DerivedEdge, source: str, target: str, attributes: tuple[FeatureColumn, ...]
 ) -> tuple[EdgeType, EdgeType]:
-    window = edge.window_days * _DAY if edge.window_days else None
+    window = edge.window_days * DAY if edge.window_days else None
     forward, back = tuple(edge.fan_out), tuple(edge.reverse_fan_out or edge.fan_out)
     return (
         EdgeType(name, source, target, edge.kind, edge.domain, forward, window, edge.strategy, attributes),

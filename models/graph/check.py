@@ -1,7 +1,7 @@
-"""What a digest cannot say of a stored graph: that its schema holds, and its tensors fit it and each other.
+"""Consistency checks of a loaded graph: the schema is valid, and tensors fit it and each other.
 
-Digests find damage; these checks find a writer's mistake, which would otherwise show as a wrong neighbour. They read
-what the digests have just read: a second over 100 million edges, against some seconds of hashing.
+Digests detect damaged files; these checks detect bugs of a writer, which would otherwise give wrong neighbors. They
+read what was just hashed: one second for 100 million edges, next to some seconds of hashing.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -14,9 +14,10 @@ from models.graph.errors import GraphFormatError
 from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema
 from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, tensors_of
 from models.graph.timeline import LATEST
+from models.time_units import DAY
 
 _PIECE = 1 << 24
-_DAY = 86_400_000_000
+"""Rows that are checked at once: bounds the memory."""
 _FLOATS = {"weight", "numbers", "vectors", "labels", "frozen_numbers"}
 
 
@@ -27,9 +28,10 @@ def check(
     seeds: Seeds,
     keys: Mapping[str, pa.Array],
 ) -> None:
-    """Raise GraphFormatError where the schema contradicts itself, or a tensor the schema.
+    """Raise GraphFormatError if the schema is inconsistent or a tensor does not fit it.
 
-    Of a tensor: its type or shape, an offset, a target, a code, the order of times, a number that none may be.
+    ``nodes``, ``edges`` and ``keys`` are by the name of the node or edge type. Checks of a tensor: type, shape,
+    offsets, targets, category codes, order of times, and infinite or otherwise invalid numbers.
     """
     _check_schema(schema)
     count = {node.name: node.count for node in schema.nodes}
@@ -42,7 +44,7 @@ def check(
 
 
 def _check_schema(schema: GraphSchema) -> None:
-    """Names and numbers. A PageRank's branch is named like an edge type, so no name may stand twice among both."""
+    """Names and numbers of the schema. PageRanks and edge types are both branches: their names must be distinct."""
     nodes, edges = {node.name for node in schema.nodes}, {edge.name: edge for edge in schema.edges}
     _check_once("node types", [node.name for node in schema.nodes])
     _check_once("branches", [branch.name for branch in schema.branches])
@@ -52,13 +54,13 @@ def _check_schema(schema: GraphSchema) -> None:
         what, name = f"edge {edge.name!r}", edge.name
         _check_known(what, (edge.source, edge.target), nodes)
         other = edges.get(name.removeprefix(REVERSE) if name.startswith(REVERSE) else REVERSE + name)
-        turned = other is not None and (other.source, other.target) == (edge.target, edge.source)
-        _require(turned, what, "its other direction, between the same node types")
+        mirrored = other is not None and (other.source, other.target) == (edge.target, edge.source)
+        _require(mirrored, what, "its other direction, between the same node types")
         _require(other is not None and other.attributes == edge.attributes, what, "the other direction's attributes")
         vectors = [column.name for column in edge.attributes if column.kind == "vector"]
         _expect(what, "attributes that are vectors", vectors, [])
         _require(min(edge.fan_out, default=0) >= 0, what, "fan-outs of 0 or more")
-        # A longer one would reach beyond the first moment of int64 and wrap around.
+        # A longer window would underflow int64.
         _require(edge.window is None or _is_whole(edge.window, 0, LATEST), what, "a window of 0 or more, to 2^62")
     _check_windows(schema)
     for rank in schema.pageranks:
@@ -71,7 +73,7 @@ def _check_schema(schema: GraphSchema) -> None:
 
 
 def _check_windows(schema: GraphSchema) -> None:
-    """Windows stand in order: each begins where the one before has ended, or later."""
+    """Windows are in order: each starts at or after the end of the one before."""
     end = -LATEST
     _check_once("windows", [window.name for window in schema.seeds.windows])
     for window in schema.seeds.windows:
@@ -81,7 +83,7 @@ def _check_windows(schema: GraphSchema) -> None:
         _require(window.start <= window.end, what, f"an end not before its start {window.start}", window.end)
         _require(window.start >= end, what, f"a start not before {end}, the end of the one before", window.start)
         end = window.end
-    _require(_is_whole(schema.seeds.timezone_offset, -_DAY, _DAY), "timezone_offset", "microseconds within a day")
+    _require(_is_whole(schema.seeds.timezone_offset, -DAY, DAY), "timezone_offset", "microseconds within a day")
     for task in schema.seeds.tasks:
         _require(0 <= task.weight < float("inf"), f"task {task.name!r}", "a finite weight of 0 or more", task.weight)
 
@@ -92,7 +94,7 @@ def _is_whole(value: object, low: int, high: int) -> bool:
 
 def _check_once(what: str, names: list[str]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
-    _expect(what, "names that stand twice", repeated, [])
+    _require(not repeated, what, "each name once", f"{repeated} repeated")
 
 
 def _check_known(what: str, named: Iterable[str], known: Collection[str]) -> None:
@@ -114,7 +116,7 @@ def _check_node(what: str, count: int, features: tuple[FeatureColumn, ...], node
 
 
 def _check_codes(what: str, features: tuple[FeatureColumn, ...], categories: Tensor, name: str = "codes") -> None:
-    """Codes of each category: positions in its vocabulary from 1; 0 = missing."""
+    """Category codes are positions in the vocabulary from 1; 0 = missing."""
     for place, column in enumerate([feature for feature in features if feature.kind == "category"]):
         _check_range(what, f"{name} of {column.name!r}", categories[:, place], 0, len(column.vocabulary) + 1)
 
@@ -170,7 +172,7 @@ def _check_seeds(schema: GraphSchema, count: Mapping[str, int], seeds: Seeds) ->
 
 
 def _check_seed_values(schema: GraphSchema, seeds: Seeds) -> None:
-    """Labels, features and moments of each seed; the first seed that breaks one is named."""
+    """Labels, features and times of each seed; the error names the first invalid seed."""
     labels = seeds.labels
     _check_each("labels of 0 or 1, or NaN where undefined", (labels == 0) | (labels == 1) | labels.isnan(), labels)
     for name in ("numbers", "frozen_numbers"):
@@ -188,14 +190,14 @@ def _check_seed_values(schema: GraphSchema, seeds: Seeds) -> None:
 
 
 def _check_each(expected: str, good: Tensor, values: Tensor) -> None:
-    """Raise GraphFormatError where a seed is not good; ``good`` and ``values`` (seeds,) or (seeds, columns)."""
+    """Raise GraphFormatError for the first seed that is not ``good``; both (seeds,) or (seeds, columns)."""
     if len(wrong := (~good).nonzero()):
         found = f"{values[tuple(wrong[0])].item()} at seed {int(wrong[0][0])} and {len(wrong) - 1} more"
         raise GraphFormatError(f"seeds: expected {expected}; found {found}")
 
 
 def _check_rows(what: str, offsets: Tensor, time: Tensor, owners: int) -> None:
-    """The rows of each owner: where they begin, and that their times ascend."""
+    """Offsets are valid, and times ascend within the rows of each owner."""
     _expect(what, "offsets of shape", tuple(offsets.shape), (owners + 1,))
     _expect(what, "the first and last offset", (int(offsets[0]), int(offsets[-1])), (0, len(time)))
     _require(bool((offsets.diff() >= 0).all()), what, "ascending offsets")
@@ -236,6 +238,6 @@ def _expect(what: str, name: str, found: object, expected: object) -> None:
         raise GraphFormatError(f"{what}: expected {name} {expected}; found {found}")
 
 
-def _require(holds: bool, what: str, expected: str, found: object = "others") -> None:
+def _require(holds: bool, what: str, expected: str, found: object = "something else") -> None:
     if not holds:
         raise GraphFormatError(f"{what}: expected {expected}; found {found}")

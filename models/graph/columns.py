@@ -1,4 +1,4 @@
-"""Columns of a table as tensors: numbers, category codes and vectors, each kind side by side in schema order."""
+"""Encodes table columns as tensors: numbers, category codes and vectors, each kind in schema order."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from models.spec import Feature
 
 
 class Encoded(NamedTuple):
-    """Features of some rows."""
+    """The features of a number of rows."""
 
     numbers: Tensor
     """(rows, numbers) float32; NaN where missing."""
@@ -27,7 +27,7 @@ class Encoded(NamedTuple):
 
 
 def describe(features: Sequence[Feature], columns: Iterable[dict[str, pa.ChunkedArray]]) -> tuple[FeatureColumn, ...]:
-    """The schema of ``features``; a vocabulary holds every value that ``columns`` (one dict a table) hold, sorted."""
+    """The schema of ``features``. Vocabularies hold the sorted distinct values in ``columns`` (one dict per table)."""
     tables = list(columns)
     described = []
     for feature in features:
@@ -44,7 +44,10 @@ def describe(features: Sequence[Feature], columns: Iterable[dict[str, pa.Chunked
 def encode(
     features: Sequence[Feature], described: Sequence[FeatureColumn], columns: dict[str, pa.ChunkedArray], rows: int
 ) -> Encoded:
-    """The columns (one per feature, by name) as tensors. Raises GraphInputError."""
+    """Encode ``columns`` (one per feature, by name) of ``rows`` rows as tensors.
+
+    ``described``: the schema of the features, from ``describe``. Raises GraphInputError for values of another type.
+    """
     parts: dict[str, list[np.ndarray]] = {"number": [], "category": [], "vector": []}
     for feature, column in zip(features, described, strict=True):
         values = columns[feature.name]

@@ -1,4 +1,4 @@
-"""What a graph holds beyond the rows of event tables: affinities, densification, weights and PageRanks of the spec."""
+"""Derived parts of a graph: affinity and densification edges, common-neighbor weights, and PageRanks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ import pyarrow.parquet as parquet
 from models.graph.affinity import affinity
 from models.graph.columns import describe, encode
 from models.graph.densify import Nodes, densify
-from models.graph.engine import Connection, quoted
+from models.graph.engine import Connection
 from models.graph.neighbours import common_neighbours
+from models.graph.relations import attribute_column
 from models.graph.schema import PageRank, Strategy
-from models.graph.sql import attribute_column
 from models.spec import Affinity, Densification, Spec
 from models.spec.derived_references import ends
+from models.sql import identifier
+from models.time_units import DAY
 
-_DAY = 86_400_000_000
 
-
-class Relations(Protocol):
-    """What deriving needs of a build: its relations ``edge_<name>`` and ``version_<node>``, and room for files."""
+class Workspace(Protocol):
+    """The relations ``edge_<name>`` and ``version_<node>`` of a build, and a folder for files."""
 
     connection: Connection
     scratch: Path
-    """A folder for files that live no longer than the build."""
+    """A folder for temporary files, removed after the build."""
 
 
 @dataclass(frozen=True)
 class DerivedEdge:
-    """An edge type that no table holds; fields as in ``models.spec.Edge``, ends as node types."""
+    """An edge type that is not read from a table; fields as in ``models.spec.Edge``, with node types as ends."""
 
     source: str
     target: str
@@ -45,45 +45,50 @@ class DerivedEdge:
 
 
 def derived_edges(spec: Spec) -> dict[str, DerivedEdge]:
-    """The derived edge types that the chosen domains leave visible: affinities, then densifications.
+    """The derived edge types that are active in the chosen domains: affinities, then densifications.
 
-    An affinity is off where its domain is, or its engagement, or its creation. A densification is content, so it is
-    always in, unless the edge that it counts is off.
+    An affinity is off if its domain, its engagement edge type or its creation edge type is off. A densification is
+    content-based and always on, unless the edge type whose degree it counts is off.
     """
     active, between = spec.active_edges(), ends(spec)
     found = {}
-    for name, one in spec.affinities.items():
-        domain = one.domain or spec.edges[one.engagement].domain
-        if {one.engagement, one.creation} <= set(active) and (spec.domains is None or domain in spec.domains):
-            found[name] = _derived(one, *between[name], "affinity", domain)
+    for name, part in spec.affinities.items():
+        domain = part.domain or spec.edges[part.engagement].domain
+        if {part.engagement, part.creation} <= set(active) and (spec.domains is None or domain in spec.domains):
+            found[name] = _derived(part, *between[name], "affinity", domain)
     for name, dense in spec.densification.items():
         if dense.degree_of is None or dense.degree_of in active:
             found[name] = _derived(dense, *between[name], "intrinsic", dense.domain or spec.home_domain)
     return found
 
 
-def derive(relations: Relations, spec: Spec, name: str) -> dict[str, int]:
-    """Make relation ``edge_<name>`` (source, target, time, row, weight) of a derived edge type out of the others.
+def derive(workspace: Workspace, spec: Spec, name: str) -> dict[str, int]:
+    """Create relation ``edge_<name>`` (source, target, time, row, weight) of a derived edge type from other relations.
 
-    Returns how many nodes were left out, by reason. Raises GraphInputError where vectors are not what the spec says.
+    Returns the number of nodes that were left out, by reason. Raises GraphInputError if vectors do not fit the spec.
     """
     if name in spec.affinities:
-        _derive_affinity(relations.connection, spec, name)
+        _derive_affinity(workspace.connection, spec, name)
         return {}
-    return _derive_densification(relations, spec, name)
+    return _derive_densification(workspace, spec, name)
 
 
-def weigh_by_common_neighbours(relations: Relations, name: str, attributes: Sequence[str] = ()) -> None:
-    """Replace the weights of ``edge_<name>``: how much its two ends have in common before the edge's own time."""
-    connection = relations.connection
-    connection.create(f"weighed_{name}", common_neighbours(name, [attribute_column(one) for one in attributes]))
+def weigh_by_common_neighbours(workspace: Workspace, name: str, attributes: Sequence[str] = ()) -> None:
+    """Replace the weights of ``edge_<name>`` by the similarity of the ends' neighborhoods before the edge's time.
+
+    ``attributes``: the names of the edge type's attributes, which are kept.
+    """
+    connection = workspace.connection
+    connection.create(
+        f"weighed_{name}", common_neighbours(name, [attribute_column(attribute) for attribute in attributes])
+    )
     connection.drop(f"edge_{name}")
     connection.create(f"edge_{name}", f'SELECT * FROM "weighed_{name}"')
     connection.drop(f"weighed_{name}")
 
 
 def pageranks(spec: Spec) -> tuple[PageRank, ...]:
-    """The spec's PageRanks over the edge types that are active; one with none left to walk is off."""
+    """The spec's PageRanks over active edge types; a PageRank without any is off."""
     active = [*spec.active_edges(), *derived_edges(spec)]
     found = []
     for name, rank in spec.pageranks.items():
@@ -107,19 +112,19 @@ def _derive_affinity(connection: Connection, spec: Spec, name: str) -> None:
         part.engagement,
         part.creation,
         created_first=spec.edges[part.creation].source.node == spec.edges[part.engagement].target.node,
-        within=part.within_days * _DAY,
+        within=part.within_days * DAY,
         at_least=part.at_least,
         apart=viewer == creator,
     )
     connection.create(f"edge_{name}", statement)
 
 
-def _derive_densification(relations: Relations, spec: Spec, name: str) -> dict[str, int]:
-    connection, dense, before = relations.connection, spec.densification[name], spec.span("train").start
+def _derive_densification(workspace: Workspace, spec: Spec, name: str) -> dict[str, int]:
+    connection, dense, before = workspace.connection, spec.densification[name], spec.span("train").start
     nodes = _first_vectors(connection, spec, dense, before)
     found = densify(nodes, before, dense)
     rows = {**vars(found), "row": np.arange(len(found.source), dtype=np.int64)}
-    path = relations.scratch / f"densification_{name}.parquet"
+    path = workspace.scratch / f"densification_{name}.parquet"
     parquet.write_table(pa.table(rows), path)
     connection.register(f"densification_{name}", path)
     connection.create(
@@ -132,14 +137,14 @@ def _derive_densification(relations: Relations, spec: Spec, name: str) -> dict[s
 
 
 def _first_vectors(connection: Connection, spec: Spec, dense: Densification, before: int) -> Nodes:
-    """The nodes that ever have a vector, each with its first one."""
+    """The nodes that ever have a vector, each with its first one and its degree before ``before``."""
     (feature,) = (
         feature
         for view in spec.nodes[dense.node].views.values()
         for feature in view.typed
         if feature.name == dense.feature
     )
-    column = quoted(f"feature_{feature.name}")
+    column = identifier(f"feature_{feature.name}")
     table = connection.fetch(
         f"SELECT node, time, vector FROM (SELECT node, time, {column} AS vector, "
         f'row_number() OVER (PARTITION BY node ORDER BY time) AS place FROM "version_{dense.node}" '
@@ -152,7 +157,7 @@ def _first_vectors(connection: Connection, spec: Spec, dense: Densification, bef
 
 
 def _degrees(connection: Connection, spec: Spec, dense: Densification, before: int, index: np.ndarray) -> np.ndarray:
-    """(nodes,) int64: the edges of each node of ``index`` (ascending) before a moment."""
+    """The number of edges before ``before`` of each node of ``index`` (nodes,), ascending: (nodes,) int64."""
     counted = {
         name: "source" if edge.source.node == dense.node else "target"
         for name, edge in spec.active_edges().items()

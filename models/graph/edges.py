@@ -1,4 +1,4 @@
-"""Writing one direction of an edge type: rows stream from the engine into a file, never held together in memory."""
+"""Writes one direction of an edge type: rows stream from the engine into a file, so memory stays bounded."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,14 +10,14 @@ from tqdm import tqdm
 
 from models.graph.columns import describe, encode
 from models.graph.csr import add_rows, offsets_of
+from models.graph.relations import EdgeCount, Relations, attribute_column
 from models.graph.schema import FeatureColumn
-from models.graph.sql import EdgeCount, Relations, attribute_column
 from models.graph.writer import Shape, TensorFile
 from models.spec import Feature
 
 
 def describe_attributes(relations: Relations, name: str, features: Sequence[Feature]) -> tuple[FeatureColumn, ...]:
-    """The schema of an edge type's attributes; vocabularies hold every value in its relation."""
+    """The schema of an edge type's attributes; vocabularies hold all values in its relation."""
     values = {f.name: relations.attribute_values(name, f.name) for f in features if f.kind == "category"}
     return describe(features, [values])
 
@@ -32,10 +32,10 @@ def write_edges(
     attributes: Sequence[FeatureColumn],
     sources: int,
 ) -> None:
-    """Write the ``EdgeTensors`` group of one direction of relation ``edge_<name>``.
+    """Write the ``EdgeTensors`` of one direction of relation ``edge_<name>`` to a safetensors file.
 
-    ``features``: the attributes as the spec has them, ``attributes``: as ``describe_attributes`` does; ``sources``: how
-    many nodes the direction's source type has. Raises GraphInputError.
+    ``features``: the attributes in the spec, ``attributes``: their schema (``describe_attributes``); ``sources``: the
+    number of nodes of the direction's source type. Raises GraphInputError.
     """
     kinds = [column.kind for column in attributes]
     shapes = {

@@ -1,4 +1,4 @@
-"""A tiny made-up graph in memory, for tests: ties in time, isolated and unknown nodes, masked labels, a weak signal."""
+"""A tiny made-up graph in memory for tests, with ties in time, isolated and unknown nodes, and undefined labels."""
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +19,12 @@ from models.graph.schema import (
 )
 from models.graph.store import TemporalGraph
 from models.graph.tensors import EdgeTensors, NodeTensors, Seeds
+from models.time_units import DAY as DAY
+from models.time_units import HOUR as HOUR
+from models.time_units import SECOND
 
-HOUR = 3_600_000_000
-DAY = 24 * HOUR
-START = 1_700_000_000_000_000 // DAY * DAY
+START = 1_700_000_000 * SECOND // DAY * DAY
+"""The start of the graph window."""
 _DAYS = {"graph": 10, "train": 6, "validate": 2, "gate": 2, "test": 2}
 _MEMBER_FEATURES = (
     FeatureColumn("seniority", "number"),
@@ -47,10 +49,11 @@ _SEED_FEATURES = (
 
 
 def fake_graph(members: int = 40, items: int = 60, seed: int = 0, impressions: int | None = None) -> TemporalGraph:
-    """A graph of members, items and creators (items // 4 + 1) over 22 days; times fall on whole hours, so ties abound.
+    """A graph of members, items and items // 4 + 1 creators over 22 days, with times at whole hours and so many ties.
 
-    The last member and the last item have no edges; every 25th impression's item is unknown (-1). A click is likelier
-    where the signs of the member's ``seniority`` and the item's ``length`` agree. Deterministic by ``seed``.
+    The last member and the last item have no edges; the item of every 25th impression is unknown (-1). Clicks are more
+    likely if the member's ``seniority`` and the item's ``length`` have the same sign. The same ``seed`` gives the same
+    graph. ``impressions`` None = 25 per member.
     """
     random = np.random.default_rng(seed)
     creators, count = items // 4 + 1, impressions or 25 * members
@@ -64,35 +67,7 @@ def fake_graph(members: int = 40, items: int = 60, seed: int = 0, impressions: i
     probability = 1 / (1 + np.exp(0.5 - 2.5 * np.sign(taste[who] * content[what])))
     click = random.random(count) < probability
 
-    def moments(size: int) -> np.ndarray:
-        return random.integers(START // HOUR, end // HOUR, size) * HOUR
-
-    liked, followed = 8 * members, 3 * members
-    ends = {
-        "clicked": (who[click], what[click], settled[click]),
-        "liked": (
-            random.integers(0, max(members - 1, 1), liked),
-            random.integers(0, max(items - 1, 1), liked),
-            moments(liked),
-        ),
-        "follows": (
-            random.integers(0, max(members - 1, 1), followed),
-            random.integers(0, creators, followed),
-            moments(followed),
-        ),
-        "authored": (np.arange(items - 1) % creators, np.arange(items - 1), moments(items - 1) // DAY * DAY - 5 * DAY),
-    }
-    edges: dict[str, EdgeTensors] = {}
-    for name, (source, target, time) in ends.items():
-        weight = random.random(len(time)).astype(np.float32) + 0.5
-        edge = schema.edge(name)
-        sources, targets = schema.node(edge.source).count, schema.node(edge.target).count
-        # Drawn by a generator of their own: what is drawn below stays what it was.
-        said = _attributes(edge.attributes, len(time), np.random.default_rng(seed + 1))
-        edges[name], edges[REVERSE + name] = edges_from_arrays(
-            source, target, time, weight, sources=sources, targets=targets, numbers=said[0], categories=said[1]
-        )
-
+    edges = _edges(schema, (who[click], what[click], settled[click]), random, seed)
     node_keys = {
         "member": pa.array(np.arange(members) * 7 + 3),
         "item": pa.array(np.arange(items) * 5 + 1),
@@ -120,9 +95,9 @@ def _schema(members: int, items: int, creators: int) -> GraphSchema:
         ("follows", "member", "creator", "affinity", "feed", None),
         ("authored", "creator", "item", "intrinsic", "network", None),
     ):
-        said = _CLICK_ATTRIBUTES if name == "clicked" else ()
+        attributes = _CLICK_ATTRIBUTES if name == "clicked" else ()
         for direction, ends, fan_out in ((name, (source, target), (4, 2)), (REVERSE + name, (target, source), (3, 2))):
-            edges.append(EdgeType(direction, *ends, kind, domain, fan_out, window, attributes=said))  # type: ignore[arg-type]
+            edges.append(EdgeType(direction, *ends, kind, domain, fan_out, window, attributes=attributes))  # type: ignore[arg-type]
     windows, start = [], START
     for name, days in _DAYS.items():
         windows.append(WindowSpan(name, start, start + days * DAY))
@@ -147,10 +122,48 @@ def _schema(members: int, items: int, creators: int) -> GraphSchema:
     )
 
 
+def _edges(
+    schema: GraphSchema, clicked: tuple[np.ndarray, np.ndarray, np.ndarray], random: np.random.Generator, seed: int
+) -> dict[str, EdgeTensors]:
+    """All edge types in both directions; ``clicked``: members, items and times (clicks,) int64 of the clicks."""
+    members, items, creators = (schema.node(name).count for name in ("member", "item", "creator"))
+    end = schema.seeds.windows[-1].end
+
+    def times(size: int) -> np.ndarray:
+        return random.integers(START // HOUR, end // HOUR, size) * HOUR
+
+    liked, followed = 8 * members, 3 * members
+    ends = {
+        "clicked": clicked,
+        "liked": (
+            random.integers(0, max(members - 1, 1), liked),
+            random.integers(0, max(items - 1, 1), liked),
+            times(liked),
+        ),
+        "follows": (
+            random.integers(0, max(members - 1, 1), followed),
+            random.integers(0, creators, followed),
+            times(followed),
+        ),
+        "authored": (np.arange(items - 1) % creators, np.arange(items - 1), times(items - 1) // DAY * DAY - 5 * DAY),
+    }
+    edges: dict[str, EdgeTensors] = {}
+    for name, (source, target, time) in ends.items():
+        weight = random.random(len(time)).astype(np.float32) + 0.5
+        edge = schema.edge(name)
+        sources, targets = schema.node(edge.source).count, schema.node(edge.target).count
+        # A separate generator: attributes were added later, and the other draws must stay as they were.
+        numbers, categories = _attributes(edge.attributes, len(time), np.random.default_rng(seed + 1))
+        edges[name], edges[REVERSE + name] = edges_from_arrays(
+            source, target, time, weight, sources=sources, targets=targets, numbers=numbers, categories=categories
+        )
+    return edges
+
+
 def _attributes(
     columns: tuple[FeatureColumn, ...], rows: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers (rows, n), a tenth of them missing, and category codes (rows, c)."""
+    """Numbers (rows, n) float64, a tenth of them missing, and category codes (rows, c) int64."""
     numbers = random.exponential(30.0, (rows, sum(column.kind == "number" for column in columns)))
     numbers[random.random(numbers.shape) < 0.1] = np.nan
     sizes = [len(column.vocabulary) + 1 for column in columns if column.kind == "category"]
@@ -160,7 +173,7 @@ def _attributes(
 def _nodes(
     keys: pa.Array, features: tuple[FeatureColumn, ...], signal: np.ndarray, random: np.random.Generator
 ) -> NodeTensors:
-    """No version at all for every tenth node, one to three for the others; the first number is the signal."""
+    """Every tenth node has no version, the others one to three; the first number is ``signal`` (nodes,)."""
     count = len(keys)
     versions = (
         np.where(np.arange(count) % 10 == 9, 0, random.integers(1, 4, count)) if features else np.zeros(count, int)
@@ -229,9 +242,9 @@ def _seeds(
 def _frozen(
     schema: GraphSchema, window: np.ndarray, shown: np.ndarray, numbers: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The earlier moment of each seed (rows,), and its numbers (rows, 2) with the member's rate of that moment.
+    """The frozen time of each seed (rows,), and its numbers (rows, 2) with the member's rate as of then.
 
-    Train: one to 24 hours before the seed, whole hours. Later windows: their start.
+    Train: one to 24 whole hours before the seed. Later windows: their start.
     """
     train = window == schema.seeds.windows.index(schema.window("train"))
     starts = np.array([span.start for span in schema.seeds.windows])

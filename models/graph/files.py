@@ -1,4 +1,4 @@
-"""What a build reads, looked at before any statement runs: files, columns, their types, and the range of times."""
+"""Checks of a build's Parquet files before any statement runs: columns, their types, and the range of values."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,14 @@ from models.float32 import ADVICE, loss
 from models.graph.errors import GraphInputError
 from models.graph.timeline import LATEST
 from models.parquet import ColumnNamesError, check_column_names
+from models.time_units import SECOND
 
-_MICROSECONDS = {"s": 1_000_000, "ms": 1000, "us": 1}
+_MICROSECONDS = {"s": SECOND, "ms": SECOND // 1000, "us": 1}
 _SPEC = "Fix the spec or the adapter"
 
 
 def column_types(path: Path, needed: Sequence[str]) -> dict[str, pa.DataType]:
-    """The types of a file's columns, all ``needed`` ones among them. Raises GraphInputError."""
+    """The types of a file's columns. Raises GraphInputError if the file or a ``needed`` column is missing."""
     if not path.is_file():
         raise GraphInputError(f"{path}: expected this file; found none. Run the steps before (ingest, retrieve) again")
     try:
@@ -43,7 +44,7 @@ def column_types(path: Path, needed: Sequence[str]) -> dict[str, pa.DataType]:
 
 
 def check_keys(path: Path, column: str, key_type: str) -> None:
-    """Refuse a column that cannot hold keys of that type, ``int`` or ``string``. Raises GraphInputError."""
+    """Raise GraphInputError for a column that cannot hold keys of type ``key_type``, ``int`` or ``string``."""
     found = column_types(path, [column])[column]
     value = found.value_type if pa.types.is_dictionary(found) else found
     whole = pa.types.is_integer(value) or pa.types.is_null(value)
@@ -54,10 +55,9 @@ def check_keys(path: Path, column: str, key_type: str) -> None:
 
 
 def check_times(path: Path, columns: Sequence[str]) -> None:
-    """Refuse columns that do not hold timestamps, or hold one that is no moment in int64 microseconds.
+    """Raise GraphInputError for columns without timestamps, or with one that int64 microseconds cannot hold.
 
-    Nanoseconds are refused too: rounded, two moments could become one, and what was before would be seen no more.
-    Raises GraphInputError.
+    Nanoseconds are refused too: rounding could make two times equal, and the earlier row would become invisible.
     """
     for column, found in column_types(path, columns).items():
         if column not in columns:
@@ -76,9 +76,9 @@ def check_times(path: Path, columns: Sequence[str]) -> None:
 
 
 def check_numbers(path: Path, columns: Sequence[str]) -> None:
-    """Refuse columns of numbers or of vectors that hold anything else, or numbers that float32 would change.
+    """Raise GraphInputError for number or vector columns of another type, or whose numbers do not survive as float32.
 
-    A part of the file at a time is read, and only of columns that are not float32 already. Raises GraphInputError.
+    Reads one row group at a time, and only columns that are not float32 already.
     """
     for column, found in column_types(path, columns).items():
         if column not in columns:
@@ -106,7 +106,7 @@ def _check_survival(what: str, values: pa.Array, begin: int) -> None:
 
 
 def _bounds(path: Path, column: str) -> list[int]:
-    """The lowest and the highest values of each part of the file, in the column's unit; out of its statistics."""
+    """The lowest and highest value of each row group, in the column's unit, from its statistics if it has any."""
     found: list[int] = []
     with parquet.ParquetFile(path) as file:
         leaves = [file.schema.column(place).path for place in range(len(file.schema))]

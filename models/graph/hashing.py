@@ -1,4 +1,4 @@
-"""Stable hashes of keys: the same key has the same hash in every graph, process and machine."""
+"""Stable hashes of keys: equal in every graph, process and machine."""
 
 from hashlib import blake2b
 
@@ -14,7 +14,7 @@ def hash_text(text: str) -> int:
 
 
 def hash_integers(values: np.ndarray) -> np.ndarray:
-    """(n,) int64 -> (n,) int64 of 63 bits: the finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
+    """63-bit hashes of integers, (n,) int64 -> (n,) int64: the finalizer of SplitMix64 (Steele, Lea, Flood 2014)."""
     mixed = values.astype(np.int64).view(np.uint64)
     with np.errstate(over="ignore"):
         mixed = mixed + np.uint64(0x9E3779B97F4A7C15)
@@ -25,7 +25,7 @@ def hash_integers(values: np.ndarray) -> np.ndarray:
 
 
 def hash_keys(keys: pa.Array) -> np.ndarray:
-    """(n,) int64 of 63 bits: the hash of each key, whatever its place; keys are integers or strings."""
+    """63-bit hashes of ``keys`` (n,), integers or strings: (n,) int64."""
     if pa.types.is_integer(keys.type):
         return hash_integers(keys.to_numpy(zero_copy_only=False))
     return np.fromiter((hash_text(key) for key in keys.to_pylist()), dtype=np.int64, count=len(keys))

@@ -1,4 +1,4 @@
-"""The graph as PyTorch Geometric's ``HeteroData``, for models, loaders and explainers from elsewhere."""
+"""The graph as PyTorch Geometric ``HeteroData``, for other models, loaders and explainers."""
 
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
 
 EdgeName = tuple[str, str, str]
-"""PyG's name of an edge type: (source, name, target); messages flow from source to target."""
+"""PyG's name of an edge type, (source, name, target); messages flow from source to target."""
 
 
 def to_hetero_data(graph: TemporalGraph, as_of: int | None = None) -> "HeteroData":
-    """What is visible at ``as_of`` (microseconds; None = everything), as one static graph.
+    """What is visible at ``as_of`` (microseconds UTC; None = everything) as one static graph.
 
     Nodes: ``num_nodes``, ``id_hash`` and the features of the last version (``read_features``). Edges (source, name,
     target): ``edge_index`` (2, edges), ``time``, ``weight``, and ``e_id``: the edge's row in ``graph.edges[name]``.
@@ -39,9 +39,9 @@ def to_hetero_data(graph: TemporalGraph, as_of: int | None = None) -> "HeteroDat
 
 
 def to_structure(graph: TemporalGraph) -> "HeteroData":
-    """All nodes and edges, and no feature of a node: these depend on the moment that asks (``as_of_features``).
+    """All nodes and edges, without node features, which depend on the seed's time (``pyg.as_of_features``).
 
-    Edge i of a type is row i of ``graph.edges``. Types of PageRank branches are there without edges.
+    Edge i of a type is row i of ``graph.edges``. The edge types of PageRank branches are included without edges.
     """
     from torch_geometric.data import HeteroData  # seconds to import
 
@@ -63,7 +63,7 @@ def to_structure(graph: TemporalGraph) -> "HeteroData":
 
 
 def message_type(schema: GraphSchema, branch: str) -> EdgeName:
-    """The edge type along which a branch's neighbours speak to their parent: that of its edges, walked backwards."""
+    """The edge type of messages from a branch's neighbors to their parents: the reverse of the branch's edge type."""
     for rank in schema.pageranks:
         if rank.name == branch:
             return rank.target, rank.name, rank.source
@@ -72,16 +72,16 @@ def message_type(schema: GraphSchema, branch: str) -> EdgeName:
 
 
 def reverse_of(name: str) -> str:
-    """The name of the edge type that walks this one backwards."""
+    """The name of the reverse of an edge type."""
     return name.removeprefix(REVERSE) if name.startswith(REVERSE) else REVERSE + name
 
 
 def read_features(node: NodeTensors, row: Tensor) -> dict[str, Tensor]:
-    """The features that versions hold; ``row`` (nodes,) int64, -1 where there is none.
+    """The features of versions; ``row`` (nodes,) int64, -1 = no version.
 
-    ``numbers`` (NaN = missing), ``categories`` (codes, 0 = missing) and ``vectors`` as in ``NodeTensors``; ``x``
-    (nodes, 2 * numbers + sizes + 1) float32 for models that want one table: numbers with 0 where missing, 1 per missing
-    number, vectors, and 1 where there is a version. Categories are left to an embedding.
+    Returns ``numbers`` (NaN = missing), ``categories`` (codes, 0 = missing) and ``vectors`` as in ``NodeTensors``, and
+    ``x`` (nodes, 2 * numbers + vector sizes + 1) float32 for models with one input table: numbers (0 where missing),
+    1 for each missing number, vectors, and 1 if there is a version. Categories are left to an embedding.
     """
     seen = row >= 0
     numbers = node.numbers.new_full((len(row), node.numbers.shape[1]), torch.nan)

@@ -1,4 +1,4 @@
-"""The files of a build, as the spec names them, looked at before an engine meets them."""
+"""Checks of all files of a build, as named by the spec, before an engine reads them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +9,10 @@ from models.spec import Feature, Spec
 
 
 def check_inputs(spec: Spec, tables: Path, training_set: Path) -> None:
-    """Refuse times that are none (engines differ in what they make of such), and numbers that are none in a graph.
+    """Raise GraphInputError for columns of times and numbers that a graph cannot hold.
 
-    A graph holds numbers as float32; what that would change is refused. Raises GraphInputError.
+    Engines differ in how they treat invalid times. A graph stores numbers as float32: numbers that do not survive that
+    are refused.
     """
     shown = spec.impressions
     for edge in spec.active_edges().values():

@@ -1,4 +1,4 @@
-"""Random nodes for negative sampling: only such as exist before the moment that asks."""
+"""Random nodes for negative sampling, only among those that exist before the pair's time."""
 
 from functools import cached_property
 
@@ -11,9 +11,9 @@ from models.graph.timeline import LATEST, Timeline
 
 
 class Existence:
-    """The nodes of one type in the order in which they came to be.
+    """The nodes of one type by the time since which they exist.
 
-    A node exists strictly after its first version's time; one without versions exists always: nothing says otherwise.
+    A node exists strictly after the time of its first version; a node without versions exists always.
     """
 
     def __init__(self, name: str, node: NodeTensors) -> None:
@@ -21,7 +21,7 @@ class Existence:
 
     @cached_property
     def _order(self) -> tuple[Tensor, Timeline]:
-        """(nodes,) in order of their first time, and that time."""
+        """The nodes (nodes,) sorted by the time of their first version, and those times."""
         first, count = self.node.version_offsets[:-1], self.node.version_offsets.diff()
         time = torch.full_like(first, -LATEST)
         time[count > 0] = self.node.version_time[first[count > 0]]
@@ -29,10 +29,10 @@ class Existence:
         return node, Timeline(torch.tensor([0, len(node)], device=time.device), time)
 
     def draw(self, time: Tensor, weight: Tensor | None = None) -> Tensor:
-        """(n,) int64 microseconds -> (n,) int64: one node for each, with replacement, by PyTorch's own generator.
+        """Draw one existing node for each ``time`` (n,) int64 microseconds: (n,) int64, with replacement.
 
-        ``weight`` (nodes,): chances in proportion to it; None = equal ones. Raises QueryError where no node exists yet
-        (or none of a weight above 0).
+        ``weight`` (nodes,): probabilities are proportional to it; None = uniform. Uses PyTorch's global generator.
+        Raises QueryError if no node (of a weight above 0) exists at a time.
         """
         node, timeline = self._order
         if weight is not None and (weight.shape != node.shape or bool((weight < 0).any())):

@@ -1,23 +1,22 @@
-"""Common neighbours as a statement: how close the two ends of an edge within one node type are (LiGNN).
+"""SQL of common-neighbor weights: the similarity of the two ends of an edge within one node type (LiGNN, 2402.11139).
 
-Written in DuckDB's dialect, in the subset that Spark shares. Out of core: of an edge's two ends the one with fewer
-neighbours is expanded, these are joined with the other's, and nothing but a count is kept.
+Written in the subset of DuckDB's dialect that Spark shares (``models.graph.engine``). Runs out of core: the end with
+fewer neighbors is expanded and joined with the other end's neighbors, and only counts are kept.
 """
 
 from collections.abc import Sequence
 
-from models.graph.engine import quoted
+from models.sql import identifier
 
 
 def common_neighbours(edge: str, others: Sequence[str] = ()) -> str:
-    """SELECT source, target, time, row of ``edge_<edge>`` with weight = common / (sqrt(degree) * sqrt(degree)).
+    """The SELECT of source, target, time, row of ``edge_<edge>`` with a new weight, and the columns ``others``.
 
-    ``others``: columns that come along.
-
-    Both are those of the edge's own moment: they count edges STRICTLY before its time, so no weight knows of anything
-    later. Neighbours are distinct, in either direction; nobody is a neighbour of oneself. 0 where nothing is common.
+    The weight is common neighbors / (sqrt(degree of one end) * sqrt(degree of the other)); 0 without common neighbors.
+    Both counts use only edges STRICTLY before the edge's own time, so no weight depends on anything later. Neighbors
+    are counted once, in either direction; a node is no neighbor of itself.
     """
-    along = "".join(f", edge.{quoted(column)} AS {quoted(column)}" for column in others)
+    along = "".join(f", edge.{identifier(column)} AS {identifier(column)}" for column in others)
     return f"""
         WITH pairs AS (
             SELECT least(source, target) AS one, greatest(source, target) AS other, min(time) AS time
@@ -25,27 +24,27 @@ def common_neighbours(edge: str, others: Sequence[str] = ()) -> str:
         ), adjacent AS (
             SELECT one AS node, other AS neighbour, time FROM pairs
             UNION ALL SELECT other AS node, one AS neighbour, time FROM pairs
-        ), asked AS (
+        ), queried AS (
             SELECT DISTINCT least(source, target) AS one, greatest(source, target) AS other, time FROM "edge_{edge}"
         ), changes AS (
             SELECT node, time, CAST(sum(gained) AS BIGINT) AS gained FROM (
                 SELECT node, time, 1 AS gained FROM adjacent
-                UNION ALL SELECT one AS node, time, 0 AS gained FROM asked
-                UNION ALL SELECT other AS node, time, 0 AS gained FROM asked
+                UNION ALL SELECT one AS node, time, 0 AS gained FROM queried
+                UNION ALL SELECT other AS node, time, 0 AS gained FROM queried
             ) AS moments GROUP BY node, time
         ), degrees AS (
             SELECT node, time, CAST(sum(gained) OVER (
                 PARTITION BY node ORDER BY time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ) AS BIGINT) AS degree FROM changes
         ), measured AS (
-            SELECT asked.one, asked.other, asked.time,
-                CASE WHEN of_one.degree <= of_other.degree THEN asked.one ELSE asked.other END AS fewer,
-                CASE WHEN of_one.degree <= of_other.degree THEN asked.other ELSE asked.one END AS more,
+            SELECT queried.one, queried.other, queried.time,
+                CASE WHEN of_one.degree <= of_other.degree THEN queried.one ELSE queried.other END AS fewer,
+                CASE WHEN of_one.degree <= of_other.degree THEN queried.other ELSE queried.one END AS more,
                 sqrt(CAST(of_one.degree AS DOUBLE)) * sqrt(CAST(of_other.degree AS DOUBLE)) AS scale
-            FROM asked
-            JOIN degrees AS of_one ON of_one.node = asked.one AND of_one.time = asked.time AND of_one.degree > 0
+            FROM queried
+            JOIN degrees AS of_one ON of_one.node = queried.one AND of_one.time = queried.time AND of_one.degree > 0
             JOIN degrees AS of_other
-                ON of_other.node = asked.other AND of_other.time = asked.time AND of_other.degree > 0
+                ON of_other.node = queried.other AND of_other.time = queried.time AND of_other.degree > 0
         ), weighed AS (
             SELECT measured.one, measured.other, measured.time, CAST(count(*) AS DOUBLE) / min(measured.scale) AS weight
             FROM measured

@@ -1,4 +1,4 @@
-"""Writing a node type: its versions stream from the engine into a file, never held together in memory."""
+"""Writes a node type: its versions stream from the engine into a file, so memory stays bounded."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,25 +12,25 @@ from models.graph.columns import describe, encode
 from models.graph.csr import add_rows, offsets_of
 from models.graph.errors import GraphInputError
 from models.graph.hashing import hash_keys
+from models.graph.relations import Relations
 from models.graph.schema import NodeType
-from models.graph.sql import Relations
 from models.graph.writer import Shape, TensorFile
 from models.spec import Spec
 
 _INT32 = 2**31 - 1
 
 
-class Written(NamedTuple):
-    """What was written of a node type."""
+class WrittenNodes(NamedTuple):
+    """A written node type."""
 
     node_type: NodeType
     versions: int
     dropped: dict[str, int]
-    """Rows of versions, by reason."""
+    """Number of dropped version rows, by reason."""
 
 
-def write_nodes(path: Path, spec: Spec, relations: Relations, name: str, keys: pa.Array) -> Written:
-    """Write a node type's ``NodeTensors`` group. Raises GraphInputError."""
+def write_nodes(path: Path, spec: Spec, relations: Relations, name: str, keys: pa.Array) -> WrittenNodes:
+    """Write the ``NodeTensors`` of a node type with ``keys`` (nodes,) to a safetensors file. Raises GraphInputError."""
     if len(keys) > _INT32:
         raise GraphInputError(f"node {name!r}: expected at most {_INT32} keys; found {len(keys)}. Split the type")
     rows, dropped = relations.select_versions(name)
@@ -58,4 +58,4 @@ def write_nodes(path: Path, spec: Spec, relations: Relations, name: str, keys: p
             for kind, tensor in encode(features, described, columns, len(table))._asdict().items():
                 file.append(kind, tensor.numpy())
         file.append("version_offsets", offsets_of(counts))
-    return Written(NodeType(name, len(keys), described, spec.nodes[name].id_buckets), rows, dropped)
+    return WrittenNodes(NodeType(name, len(keys), described, spec.nodes[name].id_buckets), rows, dropped)

@@ -1,32 +1,33 @@
-"""Neighbours without an edge: the nodes with the highest personalised PageRank (PPR), as of each seed.
+"""Branches of a tree by personalized PageRank (PPR): the nodes with the highest score as of each seed.
 
-Edges are walked in both directions, only those visible to the SEED: strictly before its time, within their windows.
-The answer to a question is the same in any batch, in any order, on any device.
+Walks follow edges in both directions, only those visible to the SEED: strictly before its time, within their windows.
+The result for a seed is the same in any batch, in any order, on any device.
 """
 
 import torch
 from torch import Tensor
 
 from models.graph.chance import Draw
+from models.graph.pagerank_graph import PageRankGraph, Scores
 from models.graph.push import push
 from models.graph.random_walk import random_walk
 from models.graph.tree import Branch
-from models.graph.walked import Scores, Walked
 
 _SEEDS_AT_ONCE = 256
-"""Bounds the memory of a push: about this many times 1 / (restart * epsilon) edges at most."""
+"""Bounds the memory of a push to about this many times 1 / (restart * epsilon) edges."""
 
 
-def pagerank(walked: Walked, fan_out: int, index: Tensor, known: Tensor, time: Tensor, draw: Draw) -> Branch:
-    """The ``fan_out`` nodes of the best score for each of ``index`` (batch,), best first, ties by the smaller index.
+def pagerank(graph: PageRankGraph, fan_out: int, index: Tensor, known: Tensor, time: Tensor, draw: Draw) -> Branch:
+    """The ``fan_out`` nodes with the highest score for each seed, best first, ties by the smaller index.
 
-    ``known`` (batch,): False = no such node; ``time`` (batch,). The branch's ``weight`` is the score; its ``edge_time``
-    that of the latest edge by which the node was reached. The seed's own node is left out.
+    ``index`` (batch,) int64, ``known`` (batch,) bool: False = no such node, ``time`` (batch,) int64 microseconds. The
+    branch's ``weight`` is the score, its ``edge_time`` that of the latest edge by which the node was reached. The
+    seed's own node is left out.
     """
-    if walked.rank.method == "walk":
-        return _best(random_walk(walked, index, known, draw.of(index, time)), fan_out, time)
+    if graph.rank.method == "walk":
+        return _best(random_walk(graph, index, known, draw.of(index, time)), fan_out, time)
     parts = zip(*(part.split(_SEEDS_AT_ONCE) for part in (index, known, time)), strict=True)
-    branches = [_best(push(walked, *part), fan_out, part[2]) for part in parts]
+    branches = [_best(push(graph, *part), fan_out, part[2]) for part in parts]
     return Branch(
         index=torch.cat([branch.index for branch in branches]),
         mask=torch.cat([branch.mask for branch in branches]),
@@ -38,21 +39,21 @@ def pagerank(walked: Walked, fan_out: int, index: Tensor, known: Tensor, time: T
 
 
 def _best(scores: Scores, fan_out: int, time: Tensor) -> Branch:
-    """The best of each seed as a branch; ``time`` (batch,)."""
+    """The best nodes of each seed as a branch; ``time`` (batch,)."""
     order = scores.score.sort(descending=True, stable=True).indices
     order = order[scores.seed[order].sort(stable=True).indices]
     seed = scores.seed[order]
     place = torch.arange(len(seed), device=seed.device) - torch.searchsorted(seed, seed)
     order, seed, place = (part[place < fan_out] for part in (order, seed, place))
 
-    def laid_out(values: Tensor) -> Tensor:
+    def by_seed(values: Tensor) -> Tensor:
         return values.new_zeros(len(time), fan_out).index_put((seed, place), values)
 
     return Branch(
-        index=laid_out(scores.node[order]),
-        mask=laid_out(torch.ones_like(seed, dtype=torch.bool)),
-        edge_time=laid_out(scores.moment[order]),
-        weight=laid_out((scores.score[order].double() / scores.whole[seed].double()).float()),
+        index=by_seed(scores.node[order]),
+        mask=by_seed(torch.ones_like(seed, dtype=torch.bool)),
+        edge_time=by_seed(scores.moment[order]),
+        weight=by_seed((scores.score[order].double() / scores.whole[seed].double()).float()),
         time=time.unsqueeze(1).expand(-1, fan_out),
         row=time.new_zeros(len(time), fan_out),
     )

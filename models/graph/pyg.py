@@ -1,7 +1,7 @@
-"""PyTorch Geometric on the temporal graph: its loaders, and with them its models, need no compiled extension.
+"""PyTorch Geometric loaders on the temporal graph; PyG's models work on them without compiled extensions.
 
 ``node_loader`` and ``link_loader`` build PyG's own ``NodeLoader`` and ``LinkLoader``. Every batch holds one tree per
-seed with nothing at or after the seed's time, in its edges and in its nodes' features.
+seed; neither its edges nor its node features contain anything at or after the seed's time.
 """
 
 import math
@@ -30,15 +30,15 @@ class TreeSampler:
     """PyG's ``BaseSampler`` over a ``Sampler``: disjoint, temporal, deterministic.
 
     A branch along (member, clicked, item) becomes edges of (item, rev_clicked, member): PyG's messages flow from source
-    to target. The same node at two places of a tree is two nodes. ``edge`` holds rows of ``graph.edges``, which are
-    the edges of ``to_structure`` and ``to_hetero_data``; PageRank branches are no stored edges and have none.
+    to target. A node at two places of a tree becomes two nodes. ``edge`` holds rows of ``graph.edges``, the edge ids of
+    ``to_structure`` and ``to_hetero_data``; PageRank branches have no stored edges and so no ids.
     """
 
     edge_permutation = None
 
     def __init__(self, sampler: Sampler, draw: int = 0) -> None:
-        """``draw``: another one, other answers of the random strategies; set it from epoch to epoch."""
-        from torch_geometric.sampler import BaseSampler  # seconds to import, hence no base class
+        """``draw``: selects what the random strategies draw; change it from epoch to epoch."""
+        from torch_geometric.sampler import BaseSampler  # takes seconds to import, so it is no base class
 
         BaseSampler.register(TreeSampler)
         self.sampler, self.draw = sampler, draw
@@ -55,9 +55,9 @@ class TreeSampler:
     def sample_from_edges(
         self, index: "EdgeSamplerInput", neg_sampling: "NegativeSampling | None" = None
     ) -> "HeteroSamplerOutput":
-        """Two trees per pair as of its time: one of its source, one of its target, under the pair's number.
+        """Two trees per pair as of its time, one of its source and one of its target, with the pair's number.
 
-        Negatives exist before the time of the positive pair whose number and time they share. Raises QueryError.
+        Negatives get the number and time of a positive pair, and exist before that time. Raises QueryError.
         """
         device, time = self.sampler.graph.device, self._times(index.time)
         source_type, _, target_type = index.input_type
@@ -84,7 +84,7 @@ class TreeSampler:
         return out
 
     def _sample(self, seeds: list[tuple[str, Tensor, Tensor, Tensor]]) -> "HeteroSamplerOutput":
-        """Trees of (node type, nodes, times, numbers), side by side."""
+        """The trees of (node type, nodes, times, seed numbers) as one disjoint subgraph."""
         from torch_geometric.sampler import HeteroSamplerOutput
 
         trees: list[tuple[Tree, Tensor]] = []
@@ -115,10 +115,10 @@ class TreeSampler:
 
 
 def as_of_features(graph: TemporalGraph) -> Callable[["HeteroData"], "HeteroData"]:
-    """A transform for PyG's loaders: every node's features as of its own seed.
+    """A transform for PyG's loaders that adds every node's features as of its own seed.
 
-    Each node gets what ``read_features`` reads of its last version strictly before its seed's time; each edge gets
-    ``delta``: seconds from the edge to its seed's time, float32. What the batch held under these names is replaced.
+    Each node gets the ``read_features`` of its last version strictly before its seed's time; each edge gets ``delta``:
+    seconds from the edge to its seed's time, float32. Existing values under these names are replaced.
     """
     return partial(_fill, graph)
 
@@ -201,7 +201,7 @@ def _fill(graph: TemporalGraph, data: "HeteroData") -> "HeteroData":
 
 
 def _seed_time(data: "HeteroData") -> Tensor:
-    """(seeds,) the moment of every number in ``batch``, from where PyG's loaders put it."""
+    """The time of every seed number in ``batch``, (seeds,), from where PyG's loaders store it."""
     for store in data.node_stores:
         if "seed_time" in store:
             return store.seed_time

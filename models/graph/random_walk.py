@@ -1,41 +1,42 @@
-"""Personalised PageRank by short random walks (Eksombatchai et al. 2018, Pixie; "2-hop PPR" of LiGNN, 2402.11139)."""
+"""Personalized PageRank by short random walks (Eksombatchai et al. 2018, Pixie; "2-hop PPR" of LiGNN, 2402.11139)."""
 
 import torch
 from torch import Tensor
 
 from models.graph.chance import NUMBERS, Chance
+from models.graph.pagerank_graph import Direction, PageRankGraph, Scores
 from models.graph.tensors import pick
 from models.graph.timeline import LATEST
-from models.graph.walked import Direction, Scores, Walked
 
 
-def random_walk(walked: Walked, index: Tensor, known: Tensor, chance: Chance) -> Scores:
-    """From each of ``index`` (batch,) ``walks`` walks begin, of at most ``steps`` edges; ``known`` (batch,).
+def random_walk(graph: PageRankGraph, index: Tensor, known: Tensor, chance: Chance) -> Scores:
+    """The scores of each seed from ``walks`` random walks of at most ``steps`` edges.
 
-    A step takes any visible edge of its node with equal chances. After it the walk goes back to the seed with
-    probability ``restart``, that is, it is over. A node's score is its visits' share of all visits.
+    ``index`` (batch,) int64, ``known`` (batch,) bool: False = no such node; ``chance`` holds the seeds' times. A step
+    follows a uniformly random visible edge. After each step the walk ends with probability ``restart``. A node's score
+    is its share of all visits.
     """
-    rank, time = walked.rank, chance.time
+    rank, time = graph.rank, chance.time
     restart = min(round(rank.restart * NUMBERS), NUMBERS - 1)
-    node, kind, going = index, torch.full_like(index, walked.source), known
-    kinds = {walked.source}  # where a walk can be at this step
+    node, kind, going = index, torch.full_like(index, graph.source), known
+    kinds = {graph.source}  # node types that a walk can be at in this step
     nodes, moments, visits, hits = [], [], [], []
     for step in range(rank.steps):
         choice, luck = chance.numbers(2 * rank.walks, begin=2 * rank.walks * step).split(rank.walks)  # (walks, batch)
         if step:
             going = going & (luck >= restart)
-        directions = [direction for direction in walked.directions if direction.source in kinds]
+        directions = [direction for direction in graph.directions if direction.source in kinds]
         kinds = {direction.target for direction in directions}
         node, kind, moment, moved = _step(directions, node, kind, time, choice)
         going = going & moved
         nodes.append(node)
         moments.append(moment)
         visits.append(going)
-        hits.append(going & (kind == walked.target))
+        hits.append(going & (kind == graph.target))
     hit, node = torch.stack(hits), torch.stack(nodes)  # (steps, walks, batch)
-    if walked.source == walked.target:
+    if graph.source == graph.target:
         hit = hit & (node != index)
-    size = max(walked.counts[walked.target], 1)
+    size = max(graph.counts[graph.target], 1)
     key = torch.arange(len(index), device=index.device) * size + node
     found, place, count = key[hit].unique(return_inverse=True, return_counts=True)
     latest = torch.full_like(found, -LATEST).scatter_reduce(0, place, torch.stack(moments)[hit], "amax")
@@ -45,9 +46,9 @@ def random_walk(walked: Walked, index: Tensor, known: Tensor, chance: Chance) ->
 def _step(
     directions: list[Direction], node: Tensor, kind: Tensor, time: Tensor, choice: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Every walk goes along one of its node's visible edges: node, its type, the edge's time, whether there is one.
+    """One step of every walk: the node reached, its type, the edge's time, and whether there was a visible edge.
 
-    ``node`` and ``kind`` (walks, batch), or (batch,) where all walks stand at the seed; ``choice`` (walks, batch).
+    ``node`` and ``kind`` (walks, batch), or (batch,) while all walks are at the seed; ``choice`` (walks, batch).
     """
     ranges = []
     for direction in directions:

@@ -1,12 +1,12 @@
-"""The sampler: neighbours strictly before the seed's time, as trees of fixed fan-out.
+"""Temporal neighbor sampling: trees of fixed fan-out with only what is strictly before the seed's time.
 
-Everything a tree holds, at every depth, is older than the SEED's time. There is no relabelling and no scatter; an
-unknown node (index -1) and a node without edges have empty branches. Any moment will do, also a negative one (before
-1970); before all data everything is empty, and a window of zero is always empty. The random strategies are functions
-of (seed, draw, node, time): the same question has the same answer in any batch, in any order, on any device.
+Everything in a tree, at every depth, is older than the SEED's time. There is no relabeling and no scatter; an unknown
+node (index -1) and a node without edges have empty branches. Any time is allowed, also a negative one (before 1970);
+before all data everything is empty, and a window of zero is always empty. The random strategies are functions of
+(seed, draw, node, time): a query has the same result in any batch, in any order, on any device.
 
-For pairs (a member and an item, the two ends of an edge that is to be predicted) ask for two trees: the sides may be
-read as of different times.
+For pairs (a member and an item, or the two ends of an edge to predict) sample two trees: the sides may be read as of
+different times.
 """
 
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from torch.cuda import is_current_stream_capturing
 from models.graph.chance import Draw
 from models.graph.errors import QueryError
 from models.graph.pagerank import pagerank
+from models.graph.pagerank_graph import PageRankGraph
 from models.graph.schema import EdgeType
 from models.graph.store import TemporalGraph
 from models.graph.strategies import CHOOSE
 from models.graph.tensors import EdgeTensors, NodeTensors, pick
 from models.graph.timeline import LATEST
 from models.graph.tree import Activities, Branch, Tree
-from models.graph.walked import Walked
 
 
 @dataclass
 class _Parents:
-    """The nodes of one branch (or the seeds), about to get branches of their own."""
+    """The nodes of one branch (or the seeds) that get branches of their own next."""
 
     node: str
     index: Tensor  # (parents,) 0 where masked
@@ -42,10 +42,10 @@ class Sampler:
     """Samples trees and activities from a graph, on the graph's device."""
 
     def __init__(self, graph: TemporalGraph, hops: int | None = None, limit: int | None = None, seed: int = 0) -> None:
-        """``hops``: how far trees reach; ``limit``: the largest fan-out; None = as the schema says.
+        """``hops``: the depth of trees; ``limit``: the largest fan-out; None = as in the schema.
 
-        ``seed`` (int64) decides what the random strategies draw. Raises QueryError, also for a PageRank over types that
-        the graph lacks.
+        ``seed`` (int64) determines what the random strategies draw. Raises QueryError, also for a PageRank over types
+        that the graph lacks.
         """
         for name, value, least in (("hops", hops, 0), ("limit", limit, 0), ("seed", seed, -(2**63))):
             if value is not None and not least <= value < 2**63:
@@ -55,12 +55,12 @@ class Sampler:
         self.hops = graph.schema.hops if hops is None else min(hops, graph.schema.hops)
         self.limit, self.seed = limit, seed
         self._places = {branch.name: place for place, branch in enumerate(self.schema.branches)}
-        self._walked = {rank.name: Walked(graph, rank) for rank in self.schema.pageranks}
+        self._pagerank_graphs = {rank.name: PageRankGraph(graph, rank) for rank in self.schema.pageranks}
 
     def tree(self, node: str, index: Tensor, time: Tensor, draw: int = 0) -> Tree:
         """The neighbourhood of ``index`` (batch,) int64, -1 = unknown, as of ``time`` (batch,) int64 microseconds.
 
-        Another ``draw``, another answer of the random strategies. Raises QueryError.
+        Another ``draw`` gives another sample of the random strategies. Raises QueryError.
         """
         self._check(node, index, time)
         tree = Tree(node=node, index=index, time=time, branches={})
@@ -72,9 +72,7 @@ class Sampler:
     def activities(self, member: Tensor, time: Tensor, count: int) -> Activities:
         """The last ``count`` activities of ``member`` (batch,) strictly before ``time`` (batch,), oldest first.
 
-        Activities are all engagement edges that leave the member, in order of (time, edge type, row).
-
-        Raises QueryError.
+        Activities are all engagement edges that leave the member, sorted by (time, edge type, row). Raises QueryError.
         """
         self._check(self.schema.seeds.member, member, time)
         if count < 1:
@@ -96,7 +94,7 @@ class Sampler:
             moment.append(pick(edges.time, row))
         seen = torch.cat(mask, dim=1)  # (batch, edge types * count)
         key = torch.cat(moment, dim=1).masked_fill(~seen, -LATEST)
-        # Stable: what is equal in time keeps the order of edge types and rows. What is masked comes first.
+        # Stable: ties in time keep the order of edge types and rows. Masked places come first.
         last = key.sort(dim=1, stable=True).indices[:, -count:]
         seen = seen.gather(1, last)
         return Activities(
@@ -108,10 +106,10 @@ class Sampler:
         )
 
     def _grow(self, level: list[_Parents], hop: int, draw: int) -> list[_Parents]:
-        """Give every node of a level its branches; the places of these branches are the next level."""
+        """Add the branches of every node of a level; the places of these branches are the next level."""
         grown = []
         for node in dict.fromkeys(parents.node for parents in level):
-            # All parents of one type are asked at once: one search per edge type and hop, however wide the tree.
+            # All parents of one type are searched at once: one search per edge type and hop, however wide the tree.
             group = [parents for parents in level if parents.node == node]
             sizes = [len(parents.index) for parents in group]
             index = torch.cat([parents.index for parents in group])
@@ -120,8 +118,8 @@ class Sampler:
             for edge in self.schema.branches_from(node, hop):
                 fan_out = edge.fan_out[hop] if self.limit is None else min(self.limit, edge.fan_out[hop])
                 chance = Draw(self.seed, draw, hop, self._places[edge.name])
-                if edge.name in self._walked:
-                    whole = pagerank(self._walked[edge.name], fan_out, index, mask, time, chance)
+                if edge.name in self._pagerank_graphs:
+                    whole = pagerank(self._pagerank_graphs[edge.name], fan_out, index, mask, time, chance)
                 else:
                     whole = neighbours(self.graph.edges[edge.name], edge, fan_out, index, mask, time, chance)
                 for parents, branch in zip(group, _split(whole, sizes), strict=True):
@@ -146,9 +144,11 @@ class Sampler:
         if len(index) != len(time):
             raise QueryError(f"time: expected one per index, {len(index)}; found {len(time)}")
         if not len(index) or torch.compiler.is_compiling() or (time.is_cuda and is_current_stream_capturing()):
-            return  # values cannot be looked at while work is being recorded
+            return  # values cannot be read while a CUDA graph or torch.compile records
         count = self.schema.node(node).count
-        bounds = torch.stack([index.min(), index.max(), time.min(), time.max()]).tolist()  # one wait for the device
+        bounds = torch.stack(
+            [index.min(), index.max(), time.min(), time.max()]
+        ).tolist()  # one synchronization with the device
         if not (bounds[0] >= -1 and bounds[1] < count):
             raise QueryError(
                 f"index: expected -1 (unknown) to {count - 1}, the graph holds {count} nodes of type {node!r}; "
@@ -161,9 +161,9 @@ class Sampler:
 
 
 def as_of_version(node: NodeTensors, index: Tensor, time: Tensor) -> Tensor:
-    """The row of each node's last version strictly before ``time``; -1 where there is none or the index is -1.
+    """The row of each node's last version strictly before ``time``; -1 if there is none or the index is -1.
 
-    ``index`` int64 of any shape; ``time`` int64, broadcastable to it. Answer: int64 of ``index``'s shape.
+    ``index`` int64 of any shape; ``time`` int64 microseconds, broadcastable to it. Returns int64 of ``index``'s shape.
     """
     if not len(node.version_time):
         return torch.full_like(index, -1)
@@ -178,7 +178,7 @@ def neighbours(
 ) -> Branch:
     """Up to ``fan_out`` edges of every parent strictly before its seed's time, chosen by the edge type's strategy.
 
-    ``index``, ``known`` (False = no such node), ``time`` (parents,).
+    ``index`` (parents,) int64, ``known`` (parents,) bool: False = no such node, ``time`` (parents,) int64 microseconds.
     """
     repeated = time.unsqueeze(1).expand(-1, fan_out)
     if not len(edges.time):
@@ -199,7 +199,7 @@ def neighbours(
 
 
 def _split(whole: Branch, sizes: list[int]) -> list[Branch]:
-    """The branch cut back into its parents' groups; views, no copies."""
+    """Split a branch into those of its groups of parents; views, no copies."""
     if len(sizes) == 1:
         return [whole]
     fields = (whole.index, whole.mask, whole.edge_time, whole.weight, whole.time, whole.row)

@@ -1,14 +1,14 @@
-"""What a graph holds, as plain dataclasses that travel as JSON: the model and the sampler need no spec beside it."""
+"""Schema of a graph as dataclasses stored as JSON: model and sampler need no spec besides it."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 REVERSE = "rev_"
-"""Prefix of the edge type that walks another one backwards."""
+"""Prefix of the reverse of an edge type."""
 
 Strategy = Literal["most_recent", "uniform", "weighted"]
-"""Which of a node's visible edges are taken: the latest, any with equal chances, or any in proportion to weight; never
-one twice."""
+"""Which of a node's visible edges are sampled: the latest, uniformly random ones, or random ones in proportion to
+weight; always without replacement."""
 
 
 @dataclass(frozen=True)
@@ -43,37 +43,37 @@ class EdgeType:
     fan_out: tuple[int, ...]
     window: int | None = None
     strategy: Strategy = "most_recent"
-    """Which of the visible edges a tree takes."""
+    """Which of the visible edges a tree samples."""
     attributes: tuple[FeatureColumn, ...] = ()
-    """What each edge says beside its time and weight: numbers and categories; the same in both directions."""
+    """Numbers and categories of each edge besides its time and weight; the same in both directions."""
 
 
 @dataclass(frozen=True)
 class PageRank:
-    """A branch that holds no stored edges: the nodes of one type with the highest personalised PageRank as of a seed.
+    """A branch without stored edges: the nodes of one type with the highest personalized PageRank as of a seed.
 
-    It grows from nodes of type ``source`` at the first hop, over ``edges`` in both directions.
+    It starts at nodes of type ``source`` at the first hop and follows ``edges`` in both directions.
     """
 
     name: str
     source: str
     target: str
     edges: tuple[str, ...]
-    """Names of edge types that are walked, each with its reverse."""
+    """Names of the edge types to follow, each with its reverse."""
     fan_out: int
     method: Literal["walk", "push"]
     """walk: short random walks from the seed (2-hop PPR); push: forward push (multi-hop PPR)."""
     restart: float = 0.25
-    """Probability of going back to the seed at a step (alpha)."""
+    """Probability of returning to the seed at a step (alpha)."""
     walks: int = 100
-    """walk: how many walks are begun at a seed."""
+    """walk: number of walks from a seed."""
     steps: int = 2
-    """walk: edges a walk takes at most."""
+    """walk: most edges of a walk."""
     epsilon: float = 1e-4
     """push: a node is pushed while its residual is at least this times its number of visible edges."""
 
     def as_edge(self) -> EdgeType:
-        """As the model sees it: an edge type of one hop whose weights are the scores."""
+        """The PageRank as an edge type of one hop with the scores as weights, as the model sees it."""
         return EdgeType(self.name, self.source, self.target, "affinity", domain="", fan_out=(self.fan_out,))
 
 
@@ -97,7 +97,7 @@ class WindowSpan:
 
 @dataclass(frozen=True)
 class SeedSchema:
-    """What a seed carries beside its two nodes: surface, features of the impression (counters, context), labels."""
+    """A seed's columns besides its two nodes: surface, features of the impression (counters, context), labels."""
 
     member: str
     item: str
@@ -107,12 +107,12 @@ class SeedSchema:
     timezone_offset: int
     """Microseconds to add to UTC to get the product's local time (at the start of the train window)."""
     windows: tuple[WindowSpan, ...]
-    """All windows in order (graph, train, validate, gate, test); there are seeds for all but the first."""
+    """All windows in order (graph, train, validate, gate, test); all but the first have seeds."""
 
 
 @dataclass(frozen=True)
 class GraphSchema:
-    """The whole of it."""
+    """The schema of a whole graph."""
 
     nodes: tuple[NodeType, ...]
     edges: tuple[EdgeType, ...]
@@ -135,21 +135,21 @@ class GraphSchema:
 
     @property
     def branches(self) -> tuple[EdgeType, ...]:
-        """What a tree's branches are named after: the edge types, then each PageRank as an edge type of one hop."""
+        """All branches that a tree can have: the edge types, then each PageRank as an edge type of one hop."""
         return self.edges + tuple(rank.as_edge() for rank in self.pageranks)
 
     @property
     def targets(self) -> dict[str, str]:
-        """By name of the branch: the node type that it leads to."""
+        """By name of the branch: the node type it leads to."""
         return {branch.name: branch.target for branch in self.branches}
 
     @property
     def hops(self) -> int:
-        """How many hops the widest walk takes."""
+        """The depth of the deepest tree."""
         return max((len(branch.fan_out) for branch in self.branches), default=0)
 
     def branches_from(self, node: str, hop: int) -> tuple[EdgeType, ...]:
-        """The branches that a tree has at a node of that type at that hop (0 = at the seed)."""
+        """The branches of a tree at a node of that type at that hop (0 = at the seed)."""
         return tuple(b for b in self.branches if b.source == node and hop < len(b.fan_out) and b.fan_out[hop] > 0)
 
     def to_json(self) -> dict[str, Any]:
@@ -158,7 +158,7 @@ class GraphSchema:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "GraphSchema":
-        """Back from JSON."""
+        """Read ``to_json``'s document. Raises KeyError, TypeError or ValueError for another one."""
         seeds = document["seeds"]
         return cls(
             nodes=tuple(NodeType(**{**node, "features": _columns(node["features"])}) for node in document["nodes"]),

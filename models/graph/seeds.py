@@ -1,4 +1,4 @@
-"""Seeds out of the training set: one per impression of the windows train, validate, gate and test."""
+"""Seeds from the training set: one per impression of the windows train, validate, gate and test."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,22 +9,22 @@ from torch import Tensor
 from models.features import FROZEN_TIME, impression_features
 from models.graph.columns import describe, encode
 from models.graph.errors import GraphInputError
+from models.graph.relations import Relations
 from models.graph.schema import FeatureColumn, WindowSpan
-from models.graph.sql import Relations
 from models.graph.tensors import Seeds
 from models.spec import Spec
 from models.spec.schema import WINDOW_ORDER
 
 
 def window_spans(spec: Spec) -> tuple[WindowSpan, ...]:
-    """All windows of the spec with their bounds."""
+    """All windows of the spec with their bounds, microseconds UTC."""
     return tuple(WindowSpan(name, *spec.span(name)) for name in WINDOW_ORDER)
 
 
 def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureColumn, ...]]:
-    """The seeds, ordered by (time, key), and the schema of their features. Raises GraphInputError.
+    """The seeds, sorted by (time, key), and the schema of their features. Raises GraphInputError.
 
-    A label is NaN where the task's filter leaves the row out, or where the outcome itself is null.
+    A label is NaN if the task's filter excludes the row, or if the outcome itself is null.
     """
     features = impression_features(spec)
     names = [feature.name for feature in features]
@@ -66,7 +66,7 @@ def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureC
 
 
 def _check_moments(spec: Spec, time: np.ndarray, settled: np.ndarray, window: np.ndarray) -> None:
-    """Refuse outcomes that are known before they are asked for, and rows in another window than their time's."""
+    """Refuse outcomes that settled before the impression, and rows whose time is outside their window."""
     if early := int((settled < time).sum()):
         raise GraphInputError(
             f"impressions.parquet: expected {spec.impressions.settled} at or after {spec.impressions.time}; found "
@@ -94,7 +94,7 @@ def _integers(table: pa.Table, column: str) -> np.ndarray:
 
 
 def _positions(values: pa.ChunkedArray, known: list[str], what: str) -> np.ndarray:
-    """(rows,) int64: the position of each value among the known ones."""
+    """The position of each value in ``known``, (rows,) int64."""
     positions = {value: place for place, value in enumerate(known)}
     unknown = sorted(map(str, set(values.unique().to_pylist()) - set(known)))
     if unknown:
@@ -116,7 +116,7 @@ def _labels(spec: Spec, shown: pa.Table) -> Tensor:
 
 
 def _frozen_rows(keys: pa.Array, frozen_keys: pa.ChunkedArray) -> np.ndarray:
-    """(rows,) int64: where each impression stands in ``frozen``."""
+    """The row of each impression in ``frozen``, (rows,) int64."""
     place = compute.index_in(keys, value_set=frozen_keys.combine_chunks()).fill_null(-1).to_numpy()
     if missing := int((place < 0).sum()):
         raise GraphInputError(

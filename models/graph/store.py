@@ -1,6 +1,6 @@
-"""``TemporalGraph``: the whole graph in memory, and as a folder of safetensors files with a manifest.
+"""``TemporalGraph``: a graph in memory, and as a folder of safetensors files with a manifest.
 
-The manifest holds the schema, counts and the SHA-256 of every file. Tensors are memory-mapped when loaded.
+The manifest holds the schema, counts and the SHA-256 of every file. Loaded tensors are memory-mapped.
 """
 
 import json
@@ -31,7 +31,7 @@ Group = TypeVar("Group")
 
 @dataclass
 class TemporalGraph:
-    """A temporal graph: edges, node versions, activities and seeds, described by a schema."""
+    """A temporal graph: edges, node versions and seeds, described by a schema."""
 
     schema: GraphSchema
     edges: dict[str, EdgeTensors]
@@ -41,7 +41,7 @@ class TemporalGraph:
     node_keys: dict[str, pa.Array]
     """By node type: the keys in node order."""
     manifest: dict[str, Any] = field(default_factory=dict)
-    """As stored: schema, counts, dropped rows, digests; empty for a graph that was never stored."""
+    """The stored manifest: schema, counts, dropped rows, digests; empty for a graph that was never stored."""
 
     @property
     def device(self) -> torch.device:
@@ -53,7 +53,7 @@ class TemporalGraph:
         return self.node_keys[node]
 
     def find(self, node: str, keys: pa.Array) -> Tensor:
-        """(len(keys),) int64: the index of each key; -1 where the graph does not hold it."""
+        """The index of each key, (len(keys),) int64; -1 for keys that are not in the graph."""
         known = self.node_keys[node]
         found = compute.index_in(keys.cast(known.type), value_set=known).fill_null(-1)
         return torch.from_numpy(found.to_numpy(zero_copy_only=False).astype("int64")).to(self.device)
@@ -70,7 +70,7 @@ class TemporalGraph:
         )
 
     def counts(self) -> dict[str, Any]:
-        """How much there is of everything."""
+        """The numbers of nodes, versions and edges by type, and of seeds by window."""
         return {
             "nodes": {node.name: node.count for node in self.schema.nodes},
             "versions": {name: len(node.version_time) for name, node in self.nodes.items()},
@@ -79,7 +79,7 @@ class TemporalGraph:
         }
 
     def save(self, folder: Path, extra: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Write the graph to ``folder``, as a whole or not at all; ``extra`` joins the manifest, which is returned."""
+        """Write the graph to ``folder`` atomically; return its manifest, with ``extra`` in it."""
         with replaced_folder(folder) as fresh:
             for name, edge in self.edges.items():
                 write_tensors(edge_file(fresh, name), tensors_of(edge))
@@ -93,8 +93,8 @@ class TemporalGraph:
     def load(cls, folder: Path | str, device: torch.device | str = "cpu") -> "TemporalGraph":
         """Read a stored graph; on the CPU its tensors are memory-mapped. Raises GraphFormatError.
 
-        Every file is hashed first and looked at again once it is open: what was exchanged or written to meanwhile is
-        refused. What is written into a mapped file later is not noticed.
+        Every file is hashed first and compared again after it was opened: a file that was replaced or written to in
+        between is refused. Later writes to a mapped file are not noticed.
         """
         folder = Path(folder)
         manifest, hashed = _verified_manifest(folder)
@@ -134,22 +134,22 @@ class TemporalGraph:
 
 
 def edge_file(folder: Path, edge: str) -> Path:
-    """Where the tensors of an edge type are."""
+    """The path of an edge type's tensors."""
     return folder / f"edges_{edge}.safetensors"
 
 
 def node_file(folder: Path, node: str) -> Path:
-    """Where the tensors of a node type are."""
+    """The path of a node type's tensors."""
     return folder / f"nodes_{node}.safetensors"
 
 
 def keys_file(folder: Path, node: str) -> Path:
-    """Where the keys of a node type are."""
+    """The path of a node type's keys."""
     return folder / f"keys_{node}.parquet"
 
 
 def write_keys(path: Path, keys: pa.Array) -> None:
-    """Write keys in their order."""
+    """Write keys in their order to a Parquet file."""
     parquet.write_table(pa.table({"key": keys}), path, compression="zstd")
 
 
@@ -160,7 +160,7 @@ def write_seeds(folder: Path, seeds: Seeds) -> None:
 
 
 def seal(folder: Path, schema: GraphSchema, counts: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """Write the manifest over all that the folder holds; returns it."""
+    """Write and return the manifest of all files in the folder; its ``digest`` covers everything else in it."""
     manifest = {
         "format": FORMAT,
         "schema": schema.to_json(),
@@ -174,7 +174,7 @@ def seal(folder: Path, schema: GraphSchema, counts: dict[str, Any], extra: dict[
 
 
 def _verified_manifest(folder: Path) -> tuple[dict[str, Any], dict[str, Identity]]:
-    """The manifest, after every file that it lists was found whole; and which files those were."""
+    """The manifest and the identities of its files, after the SHA-256 of each was verified."""
     path = folder / MANIFEST
     if not path.is_file():
         raise GraphFormatError(f"{path}: expected the manifest of a stored graph; found no such file. {_AGAIN}")
@@ -197,7 +197,7 @@ def _verified_manifest(folder: Path) -> tuple[dict[str, Any], dict[str, Identity
 
 
 def _manifest(raw: bytes, path: Path) -> dict[str, Any]:
-    """A JSON object with all that a graph's manifest holds."""
+    """Parse a graph's manifest."""
     try:
         manifest = json_object(raw, path)
     except SealError as error:
@@ -209,7 +209,7 @@ def _manifest(raw: bytes, path: Path) -> dict[str, Any]:
 
 
 def _check_stated(folder: Path, schema: GraphSchema, hashed: dict[str, Identity]) -> None:
-    """Nothing is read that the manifest does not list."""
+    """Raise GraphFormatError if the manifest does not list a file that is about to be read."""
     edges = [edge_file(folder, edge.name) for edge in schema.edges]
     nodes = [file(folder, node.name) for node in schema.nodes for file in (node_file, keys_file)]
     for path in (*edges, *nodes, folder / "seeds.safetensors", folder / "seeds_keys.parquet"):
@@ -227,7 +227,7 @@ def _schema(folder: Path, manifest: dict[str, Any]) -> GraphSchema:
 def _read_group(kind: type[Group], path: Path, others: dict[str, Any]) -> Group:
     names = {column.name for column in fields(kind)} - set(others)  # type: ignore[arg-type]
     try:
-        with safe_open(path, framework="pt") as file:  # maps the file, copies nothing
+        with safe_open(path, framework="pt") as file:  # maps the file without copying
             found = set(file.keys())
             if found != names:
                 raise GraphFormatError(f"{path}: expected tensors {sorted(names)}; found {sorted(found)}. {_AGAIN}")

@@ -1,6 +1,7 @@
-"""Which of a node's visible edges a tree takes: rows of the CSR, chosen out of each parent's visible range.
+"""Sampling strategies: which CSR rows of each parent's visible range a tree takes.
 
-The first k places of a larger fan-out are the choice for a fan-out of k, whatever the strategy.
+The first k places of a larger fan-out equal the sample of fan-out k, for every strategy. All strategies take ``first``
+and ``end`` (parents,) int64, the visible rows [first, end), and return rows (parents, fan_out) int64 and their mask.
 """
 
 from collections.abc import Callable
@@ -13,27 +14,27 @@ from models.graph.schema import Strategy
 from models.graph.tensors import EdgeTensors, pick
 
 _LAST = 1 << 20
-"""The random numbers from here on choose among edges that weigh 0; no fan-out reaches it."""
+"""Random numbers from this position on choose among edges of weight 0; no fan-out reaches it."""
 
 
 def most_recent(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chance: Chance) -> tuple[Tensor, Tensor]:
-    """The latest rows of each range [first, end), latest first: row and mask, (parents, fan_out)."""
+    """The latest rows of each range, latest first."""
     row = end.unsqueeze(1) - torch.arange(1, fan_out + 1, device=end.device)
     return row, row >= first.unsqueeze(1)
 
 
 def uniform(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chance: Chance) -> tuple[Tensor, Tensor]:
-    """Any rows of each range [first, end), all with equal chances, in order of drawing: row and mask."""
+    """Uniformly random rows of each range without replacement, in the order of drawing."""
     return _successive(None, first, end, fan_out, chance)
 
 
 def weighted(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chance: Chance) -> tuple[Tensor, Tensor]:
-    """Rows drawn in proportion to weight out of those not drawn yet: row and mask, (parents, fan_out).
+    """Random rows of each range without replacement, in proportion to weight, in the order of drawing.
 
     The distribution of Gumbel top-k and of Efraimidis and Spirakis 2006, at a cost that hardly grows with the degree.
-    An alias table would be wrong: what is visible, and so every chance, changes with the seed's time. Weights count in
-    steps of 2^-20, at least one; what weighs 0 is drawn after all others, with equal chances. Raises GraphInputError
-    for weights that are negative, not finite or sum up to too much.
+    An alias table would be wrong: what is visible, and so every probability, changes with the seed's time. Weights are
+    rounded to steps of 2^-20, at least one; edges of weight 0 are drawn after all others, uniformly. Raises
+    GraphInputError for weights that are negative, not finite or have too large a sum.
     """
     if not len(edges.weight):
         return uniform(edges, first, end, fan_out, chance)
@@ -41,7 +42,7 @@ def weighted(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chanc
     if edges.cumulative_zeros is None:
         return row, mask
     last, there = _successive(edges.cumulative_zeros, first, end, fan_out, chance, number=_LAST)
-    place = torch.arange(fan_out, device=row.device) - mask.sum(dim=1, keepdim=True)  # among those that weigh 0
+    place = torch.arange(fan_out, device=row.device) - mask.sum(dim=1, keepdim=True)  # among the rows of weight 0
     own = place.clamp(min=0)
     return torch.where(mask, row, last.gather(1, own)), mask | ((place >= 0) & there.gather(1, own))
 
@@ -49,15 +50,18 @@ def weighted(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chanc
 def _successive(
     cumulative: Tensor | None, first: Tensor, end: Tensor, fan_out: int, chance: Chance, number: int = 0
 ) -> tuple[Tensor, Tensor]:
-    """Draw ``fan_out`` times from what remains of each range, as if the drawn rows' weights were cut out of a ruler.
+    """Draw ``fan_out`` rows of each range without replacement: a drawn row's interval is removed from the range.
 
-    ``cumulative`` (rows + 1,) int64: the weight before each row; None = every row weighs 1. ``number``: the first
-    random number that is taken.
+    ``cumulative`` (rows + 1,) int64: the total weight before each row; None = every row has weight 1. ``number``: the
+    position of the first random number to use.
     """
     begin = first if cumulative is None else pick(cumulative, first)
-    left = (end if cumulative is None else pick(cumulative, end)) - begin  # (parents,) the ruler's length
+    left = (end if cumulative is None else pick(cumulative, end)) - begin  # (parents,) the total weight that is left
     numbers = chance.numbers(fan_out, number)
-    cut, width = torch.zeros_like(numbers), torch.zeros_like(numbers)  # (fan_out, parents) where, and how much
+    cut, width = (
+        torch.zeros_like(numbers),
+        torch.zeros_like(numbers),
+    )  # (fan_out, parents) start and length of removed intervals
     row, mask = torch.zeros_like(numbers), torch.zeros_like(numbers, dtype=torch.bool)
     for place in range(fan_out):
         mask[place] = left > 0
@@ -68,7 +72,7 @@ def _successive(
         if cumulative is None:
             row[place], start, width[place] = at, at, left > 0
         else:
-            # The last of equal ones is the row that weighs; where none does at all it would lie behind the last row.
+            # The last of equal values is the row with a weight; without any it would be behind the last row.
             row[place] = (torch.searchsorted(cumulative, at, right=True) - 1).clamp(max=len(cumulative) - 2)
             start = pick(cumulative, row[place])
             width[place] = (pick(cumulative, row[place] + 1) - start) * (left > 0)

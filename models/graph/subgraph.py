@@ -1,4 +1,4 @@
-"""Trees as nodes and edges: what PyTorch Geometric calls a disjoint subgraph, with ids of the stored edges."""
+"""Trees as nodes and edges, a disjoint subgraph in the sense of PyTorch Geometric, with ids of the stored edges."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,54 +14,54 @@ from models.graph.tree import Branch, Tree
 
 
 class EdgeRows:
-    """Finds the row of a stored edge by its source, target and time, which no two edges of a type share."""
+    """Finds the row of a stored edge by its source, target and time, which are unique within an edge type."""
 
     def __init__(self, edges: EdgeTensors, targets: int) -> None:
-        """``targets``: how many nodes the target's type has. Holds 16 bytes an edge."""
+        """``targets``: the number of nodes of the target's type. Needs 16 bytes per edge."""
         self.edges, self.targets = edges, targets
         source = torch.repeat_interleave(edges.offsets.diff())
         self.keys, self.rows = self._key(source, edges.target.long(), edges.time).sort()
 
     def find(self, source: Tensor, target: Tensor, time: Tensor) -> Tensor:
-        """(edges,) int64 each, of stored edges -> (edges,) int64."""
+        """The rows (edges,) int64 of stored edges, given as (edges,) int64 each."""
         return self.rows[torch.searchsorted(self.keys, self._key(source, target, time))]
 
     def _key(self, source: Tensor, target: Tensor, time: Tensor) -> Tensor:
-        """Edges of one source and time lie side by side: the row of the first and the target tell one from another."""
+        """A unique number per edge. Edges of one source and time are adjacent: the first one's row and the target."""
         return self.edges.timeline.end(source, time) * self.targets + target
 
 
 def edge_rows(graph: TemporalGraph) -> dict[str, EdgeRows]:
-    """By name of the edge type."""
+    """An ``EdgeRows`` for each edge type, by name."""
     schema = graph.schema
     return {edge.name: EdgeRows(graph.edges[edge.name], schema.node(edge.target).count) for edge in schema.edges}
 
 
 @dataclass
 class Subgraph:
-    """Nodes and edges by type. Every place of a tree is a node of its own: one that two branches reach is there twice.
+    """Nodes and edges by type. Every place of a tree is a separate node, also if two branches reach the same node.
 
-    Seeds come first, in the order of the trees, then hop by hop, so that PyG's ``trim_to_layer`` works.
+    Seeds come first, in the order of the trees, then hop by hop, as PyG's ``trim_to_layer`` expects.
     """
 
     node: dict[str, Tensor]
-    """(nodes,) int64 each."""
+    """(nodes,) int64 each: index in the graph."""
     batch: dict[str, Tensor]
     """(nodes,) int64 each: the number of the node's seed."""
     row: dict[EdgeName, Tensor]
-    """(edges,) int64 each: the neighbour's position among the nodes of its type."""
+    """(edges,) int64 each: the neighbor's position among the nodes of its type."""
     col: dict[EdgeName, Tensor]
     """(edges,) int64 each: the parent's position."""
     edge: dict[EdgeName, Tensor | None]
-    """(edges,) int64 each: the edge's row in ``TemporalGraph.edges``; None for PageRank branches, never stored."""
+    """(edges,) int64 each: the edge's row in ``TemporalGraph.edges``; None for PageRank branches."""
     nodes_per_hop: dict[str, list[int]]
-    """hops + 1 numbers each: seeds, then those of every hop."""
+    """hops + 1 counts each: seeds, then the nodes of every hop."""
     edges_per_hop: dict[EdgeName, list[int]]
-    """hops numbers each."""
+    """hops counts each."""
 
     @classmethod
     def empty(cls, schema: GraphSchema, hops: int, device: torch.device) -> "Subgraph":
-        """Without nodes, with all types."""
+        """All types, without nodes and edges."""
         nothing = torch.empty(0, dtype=torch.int64, device=device)
         nodes = [node.name for node in schema.nodes]
         stored = [message_type(schema, edge.name) for edge in schema.edges]
@@ -77,7 +77,7 @@ class Subgraph:
         )
 
     def add_nodes(self, hop: int, node: str, index: Tensor, batch: Tensor) -> Tensor:
-        """(nodes,) int64: the positions of the added ones among the nodes of their type."""
+        """Add nodes ``index`` (nodes,) with seed numbers ``batch`` (nodes,); return their positions, (nodes,) int64."""
         first = len(self.node[node])
         self.node[node] = torch.cat([self.node[node], index])
         self.batch[node] = torch.cat([self.batch[node], batch])
@@ -85,7 +85,7 @@ class Subgraph:
         return torch.arange(first, first + len(index), device=index.device)
 
     def add_edges(self, hop: int, name: EdgeName, row: Tensor, col: Tensor, edge: Tensor | None) -> None:
-        """Add edges of one type; ``edge`` None where the type is not stored."""
+        """Add edges of one type, (edges,) int64 each; ``edge`` None if the type is not stored."""
         self.row[name] = torch.cat([self.row[name], row])
         self.col[name] = torch.cat([self.col[name], col])
         before = self.edge[name]
@@ -95,7 +95,7 @@ class Subgraph:
 
 @dataclass
 class _Parents:
-    """The places of one branch, or the seeds of one tree; position -1 where masked."""
+    """The places of one branch, or the seeds of one tree; position -1 = masked."""
 
     index: Tensor
     position: Tensor
@@ -106,7 +106,11 @@ class _Parents:
 def subgraph_of(
     schema: GraphSchema, hops: int, rows: Mapping[str, EdgeRows], trees: Sequence[tuple[Tree, Tensor]]
 ) -> Subgraph:
-    """One or more trees of ``hops`` side by side; with each, (batch,) int64: the numbers of its seeds, all known."""
+    """One or more trees of depth ``hops`` as one subgraph.
+
+    Each tree comes with the numbers of its seeds, (batch,) int64; all seeds are known nodes. ``rows`` finds the ids of
+    stored edges; edge types that are not in it get none.
+    """
     found = Subgraph.empty(schema, hops, trees[0][0].index.device)
     level = []
     for tree, batch in trees:

@@ -1,4 +1,4 @@
-"""What a graph holds in memory: tensors in CSR form, grouped by what they describe."""
+"""The tensors of a graph in memory, in CSR form: edges, node versions and seeds."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -13,7 +13,7 @@ from models.graph.errors import GraphInputError
 from models.graph.timeline import Timeline
 
 WEIGHT_STEP = 2.0**-20
-"""Weights count in whole steps of this much where edges are drawn by weight."""
+"""Weights are rounded to multiples of this for weighted sampling."""
 _HEAVIEST = 2.0**62
 _LIGHT = 2.0**-10
 
@@ -22,16 +22,16 @@ Group = TypeVar("Group")
 
 @dataclass
 class EdgeTensors:
-    """One direction of an edge type: CSR by source, each source's rows in order of time (ties: order of the table)."""
+    """One direction of an edge type: CSR by source, each source's rows sorted by time (ties: order of the table)."""
 
     offsets: Tensor
     """(sources + 1,) int64: rows of source i are offsets[i] to offsets[i + 1]."""
     target: Tensor
-    """(rows,) int32: the neighbour."""
+    """(rows,) int32: the neighbor."""
     time: Tensor
-    """(rows,) int64 microseconds: when the edge came true; visible strictly after."""
+    """(rows,) int64 microseconds: time of the edge, visible strictly after it."""
     weight: Tensor
-    """(rows,) float32; (0,) where every edge weighs 1."""
+    """(rows,) float32; (0,) if every edge has weight 1."""
     numbers: Tensor
     """(rows, numbers) float32: attributes of the edge; NaN where missing."""
     categories: Tensor
@@ -39,15 +39,15 @@ class EdgeTensors:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """The rows, searchable by source and moment."""
+        """The rows, searchable by source and time."""
         return Timeline(self.offsets, self.time)
 
     @cached_property
     def cumulative_weight(self) -> Tensor:
-        """(rows + 1,) int64: the weight of all rows before each, in whole steps; none where it is 0, else at least one.
+        """The total weight before each row in whole steps, (rows + 1,) int64; weights above 0 are at least one step.
 
-        A step is ``WEIGHT_STEP``, or where all edges are lighter than 2^-10 that share of the power of two above the
-        heaviest. Raises GraphInputError for weights that are negative, not finite or sum up to too much.
+        A step is ``WEIGHT_STEP``; if all weights are below 2^-10, it is ``WEIGHT_STEP`` times the power of two above
+        the largest. Raises GraphInputError for weights that are negative, not finite or have too large a sum.
         """
         weight = self.weight.double()
         heaviest = float(weight.max()) if len(weight) else 1.0
@@ -65,14 +65,14 @@ class EdgeTensors:
 
     @cached_property
     def cumulative_zeros(self) -> Tensor | None:
-        """(rows + 1,) int64: how many rows before each weigh 0; None where none does."""
+        """The number of rows of weight 0 before each row, (rows + 1,) int64; None if there are none."""
         zero = self.weight == 0
         return torch.nn.functional.pad(zero.long().cumsum(0), (1, 0)) if bool(zero.any()) else None
 
     def visible(self, source: Tensor, time: Tensor, window: int | None) -> tuple[Tensor, Tensor]:
         """The rows [first, end) of ``source`` strictly before ``time`` and no older than ``window`` microseconds.
 
-        ``source`` and ``time`` int64 of shapes that broadcast; both answers int64 of the common shape.
+        ``source`` and ``time`` int64 of shapes that broadcast; returns two int64 tensors of the common shape.
         """
         end = self.timeline.end(source, time)
         return self.offsets[source].expand_as(end) if window is None else self.timeline.end(source, time - window), end
@@ -86,14 +86,14 @@ class EdgeTensors:
 
 @dataclass
 class NodeTensors:
-    """One node type: a stable hash per node and the node's versions, CSR by node in order of time."""
+    """One node type: a stable hash per node, and the nodes' versions, CSR by node, sorted by time."""
 
     id_hash: Tensor
-    """(nodes,) int64, 63 bits: hash of the key, the same in every graph that holds the key."""
+    """(nodes,) int64, 63 bits: hash of the key, the same in every graph with that key."""
     version_offsets: Tensor
     """(nodes + 1,) int64."""
     version_time: Tensor
-    """(versions,) int64 microseconds: valid from; visible strictly after."""
+    """(versions,) int64 microseconds: start of validity, visible strictly after it."""
     numbers: Tensor
     """(versions, numbers) float32; NaN where missing."""
     categories: Tensor
@@ -103,22 +103,22 @@ class NodeTensors:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """The rows, searchable by node and moment."""
+        """The versions, searchable by node and time."""
         return Timeline(self.version_offsets, self.version_time)
 
 
 @dataclass
 class Seeds:
-    """The impressions of the windows train, validate, gate and test, ordered by (time, key)."""
+    """The impressions of the windows train, validate, gate and test, sorted by (time, key)."""
 
     member: Tensor
-    """(n,) int64; -1 where unknown."""
+    """(n,) int64: node index; -1 = unknown."""
     item: Tensor
-    """(n,) int64; -1 where unknown."""
+    """(n,) int64: node index; -1 = unknown."""
     surface: Tensor
     """(n,) int64: position in ``SeedSchema.surfaces``."""
     time: Tensor
-    """(n,) int64 microseconds: when it was shown."""
+    """(n,) int64 microseconds: when the impression was shown."""
     settled: Tensor
     """(n,) int64 microseconds: when its outcome was known."""
     window: Tensor
@@ -128,17 +128,17 @@ class Seeds:
     categories: Tensor
     """(n, categories) int64 codes; 0 where missing."""
     labels: Tensor
-    """(n, tasks) float32: 0 or 1; NaN where the task is not defined on the row."""
+    """(n, tasks) float32: 0 or 1; NaN where the task is undefined."""
     frozen_time: Tensor
-    """(n,) int64: the moment as of which the member's frozen state is read, at most the row's own time: in the train
-    window a random one of the days before, else one microsecond past the start of the row's window (what came true at
-    the start itself counts)."""
+    """(n,) int64 microseconds: as of when the member's frozen state is read, at most the row's own time. In the train
+    window a random time of the days before, else one microsecond past the start of the row's window (so that events at
+    the start itself are visible)."""
     frozen_numbers: Tensor
-    """As ``numbers``, with features keyed by the member as of ``frozen_time``."""
+    """Like ``numbers``, with features keyed by the member as of ``frozen_time``."""
     frozen_categories: Tensor
-    """As ``categories``, likewise."""
+    """Like ``categories``, with features keyed by the member as of ``frozen_time``."""
     keys: pa.Array
-    """(n,) the impressions' keys."""
+    """(n,): the impressions' keys."""
     windows: tuple[str, ...]
     """Names of the windows, in the order of the schema."""
 
@@ -146,17 +146,17 @@ class Seeds:
         return len(self.time)
 
     def rows(self, window: str) -> Tensor:
-        """(rows,) int64: the seeds of that window, in order of time. Raises ValueError for a name that is no window."""
+        """The positions of a window's seeds, (rows,) int64, sorted by time. Raises ValueError for an unknown window."""
         return torch.nonzero(self.window == self.windows.index(window)).flatten()
 
 
 def without_attributes(time: Tensor) -> tuple[Tensor, Tensor]:
-    """The numbers and categories of edges that have none, (rows, 0) each; ``time`` (rows,)."""
+    """Empty numbers and categories, (rows, 0) each, for edges without attributes; ``time`` (rows,)."""
     return time.new_zeros(len(time), 0, dtype=torch.float32), time.new_zeros(len(time), 0, dtype=torch.int32)
 
 
 def pick(values: Tensor, row: Tensor) -> Tensor:
-    """``values[row]`` of a one-dimensional tensor for rows of any shape."""
+    """``values[row]`` of a one-dimensional tensor, for ``row`` int64 of any shape."""
     return values.index_select(0, row.reshape(-1)).view(row.shape)
 
 

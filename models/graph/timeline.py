@@ -1,4 +1,4 @@
-"""Which rows lie strictly before a moment: one binary search for any number of questions."""
+"""Vectorized binary search in CSR rows: which rows are strictly before a time."""
 
 from functools import cache
 from typing import Protocol
@@ -7,21 +7,24 @@ import torch
 from torch import Tensor
 
 LATEST = 2**62
-"""Moments lie strictly between minus this and this, microseconds: 146,000 years each way, so that differences fit."""
+"""Times are strictly between minus this and this, microseconds (146,000 years), so that differences fit into int64."""
 
 _STRIDES = 4
-"""Searches take a multiple of so many strides, so that few kernels serve graphs and edge types of all sizes."""
+"""The number of search steps is a multiple of this, so that few compiled kernels serve all sizes."""
 
 
 def is_before(moment: Tensor, time: Tensor) -> Tensor:
-    """Whether a row of that moment is visible at ``time``: the one comparison behind edges, activities and versions."""
+    """Whether a row at ``moment`` is visible at ``time``, int64 microseconds of shapes that broadcast.
+
+    The only comparison behind the visibility of edges, activities and versions.
+    """
     return moment < time
 
 
 class Timeline:
-    """The rows of a CSR sorted by (owner, time), searchable by owner and moment, with no memory of its own.
+    """CSR rows sorted by (owner, time), searchable by owner and time without any extra memory.
 
-    Pure torch: the search runs where the tensors are. On CUDA it is compiled into one kernel at its first use.
+    The search runs on the tensors' device. On CUDA it is compiled into one kernel at its first use.
     """
 
     def __init__(self, offsets: Tensor, time: Tensor) -> None:
@@ -31,9 +34,9 @@ class Timeline:
         self.steps = -(-longest.bit_length() // _STRIDES) * _STRIDES
 
     def end(self, owner: Tensor, time: Tensor) -> Tensor:
-        """The row after the owner's last one strictly before ``time``; ``offsets[owner]`` where there is none.
+        """The row after the owner's last row strictly before ``time``; ``offsets[owner]`` if there is none.
 
-        ``owner`` and ``time`` int64 of shapes that broadcast; answer int64 of the common shape.
+        ``owner`` and ``time`` int64 of shapes that broadcast; returns int64 of the common shape.
         """
         owner, time = torch.broadcast_tensors(owner, time)
         if not self.steps:
@@ -43,14 +46,14 @@ class Timeline:
 
 
 def _search(offsets: Tensor, moments: Tensor, owner: Tensor, time: Tensor, steps: int) -> Tensor:
-    """Binary search within each owner's rows: strides of 2^(steps-1) down to 1, no branches."""
+    """Branch-free binary search within each owner's rows, with strides from 2^(steps-1) down to 1."""
     first, stop = offsets[owner], offsets[owner + 1]
-    row, at_hand = first, first.clamp(max=len(moments) - 1)
+    row, cached = first, first.clamp(max=len(moments) - 1)
     for step in range(steps - 1, -1, -1):
         after = row + (1 << step)
         inside = after <= stop
-        # Where a stride leaves the owner's rows, read what is in the cache already.
-        moment = moments[torch.where(inside, after - 1, at_hand)]
+        # Where a stride leaves the owner's rows, read a row that is in the cache already.
+        moment = moments[torch.where(inside, after - 1, cached)]
         row = torch.where(inside & is_before(moment, time), after, row)
     return row
 

@@ -1,4 +1,4 @@
-"""What the sampler returns: trees of fixed fan-out as dense tensors, with no relabelling and no scatter."""
+"""Results of the sampler: trees of fixed fan-out and activities as dense tensors."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,18 +11,18 @@ _SECONDS = 1e-6
 
 @dataclass
 class Branch:
-    """The neighbours along one edge type of every node of a level: ``parents`` nodes, ``fan_out`` places each."""
+    """The neighbors of ``parents`` nodes along one edge type, ``fan_out`` places for each."""
 
     index: Tensor
-    """(parents, fan_out) int64: the neighbour; 0 where masked."""
+    """(parents, fan_out) int64: the neighbor; 0 where masked."""
     mask: Tensor
-    """(parents, fan_out) bool: True where there is a neighbour."""
+    """(parents, fan_out) bool: True where there is a neighbor."""
     edge_time: Tensor
     """(parents, fan_out) int64 microseconds: the edge's own time; 0 where masked."""
     weight: Tensor
     """(parents, fan_out) float32: the edge's weight; 0 where masked."""
     time: Tensor
-    """(parents, fan_out) int64: the seed's time, repeated: as of which the neighbour's own features are read."""
+    """(parents, fan_out) int64 microseconds: the seed's time, as of which the neighbor's features are read."""
     row: Tensor
     """(parents, fan_out) int64: the edge's row in its ``EdgeTensors``; 0 where masked, and in PageRank branches."""
     branches: dict[str, "Branch"] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Branch:
     def delta(self) -> Tensor:
         """(parents, fan_out) float32: seconds from the edge to the SEED's time, above 0; 0 where masked."""
         age = (self.time - self.edge_time) * self.mask
-        return (age.double() * _SECONDS).float()  # the same bits on every device, unlike a division
+        return (age.double() * _SECONDS).float()  # a division would differ between devices
 
 
 @dataclass

@@ -1,7 +1,8 @@
-"""A safetensors file filled piece by piece, for tensors that do not fit into memory.
+"""Streaming writer of safetensors files, for tensors that do not fit into memory.
 
-The header comes first, so shapes are given beforehand; then each tensor's bytes go to their place as they come, by
-ordinary writes (a mapped file would count as memory of the process). The bytes are those of ``safetensors.save_file``.
+The header comes first, so shapes must be known in advance. Each tensor's bytes are written to their position as they
+arrive, by ordinary writes (a mapped file would count as memory of the process). The result has the same bytes as that
+of ``safetensors.save_file``.
 """
 
 import json
@@ -18,7 +19,7 @@ _NAMES = {torch.int64: "I64", torch.float32: "F32", torch.int32: "I32"}
 
 
 class Shape(NamedTuple):
-    """What a tensor of the file will be."""
+    """The type and shape of a tensor."""
 
     dtype: torch.dtype
     sizes: tuple[int, ...]
@@ -30,10 +31,10 @@ class Shape(NamedTuple):
 
 
 class TensorFile:
-    """A safetensors file that is being written; a context manager that fails if a tensor was not filled."""
+    """A safetensors file being written: a context manager that raises ValueError if a tensor is incomplete."""
 
     def __init__(self, path: Path, shapes: Mapping[str, Shape]) -> None:
-        """``shapes``: every tensor of the file, of dtype int64, int32 or float32."""
+        """``shapes``: all tensors of the file by name, of dtype int64, int32 or float32."""
         self.path, self._shapes = path, dict(shapes)
         order = sorted(shapes, key=lambda name: (list(_NAMES).index(shapes[name].dtype), name))
         header, self._next, self._end, place = {}, {}, {}, 0
@@ -49,7 +50,7 @@ class TensorFile:
         self._write(len(text).to_bytes(8, "little") + text, 0)
 
     def append(self, name: str, values: np.ndarray) -> None:
-        """The next values of a tensor, in the order of memory. Raises ValueError for another dtype or too many."""
+        """Append values to a tensor in C order. Raises ValueError for another dtype or too many values."""
         expected = torch.empty(0, dtype=self._shapes[name].dtype).numpy().dtype
         if values.dtype != expected or self._next[name] + values.nbytes > self._end[name]:
             raise ValueError(
@@ -67,7 +68,7 @@ class TensorFile:
         os.close(self._file)
         missing = {name: end - self._next[name] for name, end in self._end.items() if self._next[name] < end}
         if missing and kind is None:
-            raise ValueError(f"{self.path}: expected every tensor filled; found bytes missing: {missing}")
+            raise ValueError(f"{self.path}: expected every tensor to be filled; found bytes missing: {missing}")
 
     def _write(self, data: bytes | memoryview, place: int) -> None:
         while data:

@@ -1,4 +1,4 @@
-"""One column: how often each of its values occurs, and the part of that which is worth keeping."""
+"""Profile of one column: how often each value occurs, summarized as JSON."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,44 +8,45 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _VALUES = 200
-"""So many of the most frequent values are kept by name."""
+"""The number of most frequent values that a profile keeps."""
 _BINS = 10
+"""Most bins of a number."""
 _HEAVY = 0.1
-"""A number with this share of the rows fills a bin of its own: the bins divide the others."""
+"""Numbers with at least this share of the rows are left out when the bounds of bins are chosen."""
 _SMALLEST_BIN, _FEWEST_IN_A_BIN = 0.05, 10
-"""Of a bin: share of all rows, and rows, at least."""
+"""The least share of all rows and the least number of rows of a bin."""
 
 
-class Seen(NamedTuple):
-    """The rows of a column, counted; nothing here depends on their order."""
+class ValueCounts(NamedTuple):
+    """The values of a column and how often each occurs, whatever the order of the rows."""
 
     rows: int
     missing: int
     """Null, or NaN in a column of floats."""
     infinite: tuple[int, int]
-    """Minus infinity, infinity."""
+    """Numbers of rows with minus infinity and infinity."""
     numbers: np.ndarray | None
-    """The distinct finite numbers, ascending, in the column's own type (floats as float64); None: not a number."""
+    """The distinct finite numbers, ascending, in the column's type (floats as float64); None for categories."""
     names: list[str]
-    """The distinct values as text, sorted, of what is not a number."""
+    """The distinct values of a category as text, sorted; empty for numbers."""
     counts: np.ndarray
-    """How many rows each of the distinct values has."""
+    """(distinct values,) int64: rows of each distinct value."""
     ends: np.ndarray
-    """How many rows the values up to each have."""
+    """(distinct values,) int64: cumulative sum of ``counts``."""
 
     def up_to(self, bound: float, below: bool = False) -> int:
-        """How many rows are finite numbers of at most ``bound`` (``below``: less than it), exactly."""
+        """The exact number of rows with a finite number of at most ``bound`` (``below``: less than it)."""
         assert self.numbers is not None
         place = _place(self.numbers, bound, "left" if below else "right")
         return int(self.ends[place - 1]) if place else 0
 
     def count(self, value: float) -> int:
-        """How many rows are this number, exactly."""
+        """The exact number of rows with this number."""
         return self.up_to(value) - self.up_to(value, below=True)
 
 
-def seen(column: pa.ChunkedArray | pa.Array) -> Seen:
-    """Count the values of a column. Flags and times are counted as numbers, vectors as text."""
+def count_values(column: pa.ChunkedArray | pa.Array) -> ValueCounts:
+    """Count the values of a column (rows,). Booleans and times count as numbers, vectors as text."""
     column = pa.chunked_array([column]) if isinstance(column, pa.Array) else column
     numbers = _numbers(column)
     if numbers is None:
@@ -59,7 +60,7 @@ def seen(column: pa.ChunkedArray | pa.Array) -> Seen:
             by_name[str(value)] = by_name.get(str(value), 0) + count
         names = sorted(by_name)
         kept = np.array([by_name[name] for name in names], dtype=np.int64)
-        return Seen(len(column), column.null_count, (0, 0), None, names, kept, np.cumsum(kept))
+        return ValueCounts(len(column), column.null_count, (0, 0), None, names, kept, np.cumsum(kept))
     missing, infinite = len(column) - len(numbers), (0, 0)
     if numbers.dtype.kind == "f":
         finite = numbers[np.isfinite(numbers)]
@@ -68,25 +69,25 @@ def seen(column: pa.ChunkedArray | pa.Array) -> Seen:
             missing += len(numbers) - len(finite) - sum(infinite)
         numbers = finite + 0.0  # minus zero is zero
     distinct, counts = np.unique(numbers, return_counts=True)
-    return Seen(len(column), missing, infinite, distinct, [], counts, np.cumsum(counts))
+    return ValueCounts(len(column), missing, infinite, distinct, [], counts, np.cumsum(counts))
 
 
 def profile_of(column: pa.ChunkedArray | pa.Array) -> dict[str, Any]:
-    """The spread of a column as strict JSON; counts are of rows, the same in every order of the rows.
+    """The distribution of a column (rows,) as strict JSON; counts are of rows, whatever their order.
 
-    Of every column: ``kind`` (number, category), ``rows``, ``missing``, ``infinite`` ([minus, plus]), ``values`` (the
-    200 most frequent as [value, rows]), ``most`` (rows of the most frequent value that is not among them). Of a number:
-    ``least`` and ``edges``, the upper bounds of bins over all finite values, and ``bins``, their rows. Of a category:
-    ``unseen``, in how many rows of another draw of as many a value would stand that is not among ``values``.
+    For every column: ``kind`` (number, category), ``rows``, ``missing``, ``infinite`` ([minus, plus]), ``values`` (the
+    200 most frequent as [value, rows]), ``most`` (rows of the most frequent value not among them). For a number:
+    ``least`` and ``edges``, the upper bounds of bins over all finite values, and ``bins``, their rows. For a category:
+    ``unseen``, the expected number of rows with a value not in ``values`` in another sample of the same size.
     """
-    found = seen(column)
+    found = count_values(column)
     profile: dict[str, Any] = {"rows": found.rows, "missing": found.missing, "infinite": list(found.infinite)}
-    order = np.argsort(-found.counts, kind="stable")  # values are sorted: of equal counts the smaller comes first
+    order = np.argsort(-found.counts, kind="stable")  # values are sorted: of equal counts the smaller value comes first
     if found.numbers is None:
         kept, left = order[:_VALUES], found.counts[order[_VALUES:]]
         most = int(left.max(initial=0))
         values = [[found.names[place], int(found.counts[place])] for place in kept]
-        # Good and Turing: what was seen k + 1 times tells how often in all what was seen k times will be.
+        # Good-Turing: the rows of values seen k + 1 times estimate the future rows of values seen k times.
         unseen = int(found.counts[found.counts <= most + 1].sum())
         return {"kind": "category", **profile, "values": values, "most": most, "unseen": unseen}
     kept = order[:_VALUES][found.counts[order[:_VALUES]] > 1]
@@ -98,8 +99,8 @@ def profile_of(column: pa.ChunkedArray | pa.Array) -> dict[str, Any]:
     return {"kind": "number", **profile, "values": values, "most": most, "least": least, "edges": edges, "bins": bins}
 
 
-def _edges(found: Seen) -> list[Any]:
-    """Upper bounds of the bins: quantiles of what is not heavy, then the largest value."""
+def _edges(found: ValueCounts) -> list[Any]:
+    """Upper bounds of the bins: quantiles of the values below the share ``_HEAVY``, then the largest value."""
     assert found.numbers is not None
     if not len(found.numbers):
         return []
@@ -112,7 +113,7 @@ def _edges(found: Seen) -> list[Any]:
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray | None:
-    """The values that are not null, as numbers of the column's own type; None where they are none."""
+    """The non-null values as numbers of the column's own type; None for other types."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     kind = column.type
@@ -131,7 +132,7 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray | None:
 
 
 def _place(numbers: np.ndarray, bound: float, side: Any) -> int:
-    """Where ``bound`` belongs among sorted numbers: whole numbers are compared as whole numbers, beyond 2^53 too."""
+    """The position of ``bound`` among sorted numbers; integers are compared as integers, beyond 2^53 too."""
     if numbers.dtype.kind == "f":
         return int(np.searchsorted(numbers, float(bound), side))
     whole = math.floor(bound) if side == "right" else math.ceil(bound)

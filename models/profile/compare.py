@@ -1,8 +1,8 @@
-"""A column against the profile of an earlier one: cells of rows, their distance, and the shares that have changed.
+"""Compares a column with the profile of an earlier one: distance of the distributions, and shares that changed.
 
-Every value that is frequent on either side has a cell of its own, so do no value, both infinities, and what lies below
-or above all that was seen before; the other numbers are binned. Which value is frequent is decided by both sides
-together: a cell that was chosen by one side alone would hold fewer rows on the other by chance.
+Rows are counted in cells on both sides. Missing values, both infinities, values below and above the earlier range, and
+every frequent value are cells; the remaining numbers are binned. Whether a value is frequent depends on both sides: a
+cell chosen by one side only would have fewer rows on the other by chance.
 """
 
 from collections.abc import Mapping
@@ -11,33 +11,33 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from models.profile.column import Seen, seen
+from models.profile.column import ValueCounts, count_values
 
 FEWEST_ROWS = 50
-"""Fewer rows are not compared: their shares are mostly chance."""
+"""Columns with fewer rows are not compared: their shares are mostly noise."""
 PSI, VARIATION = "PSI", "total variation"
 NO_VALUE, MINUS, PLUS = "no value", "minus infinity", "infinity"
 UNUSABLE = (NO_VALUE, MINUS, PLUS)
 RARE = "rare values of before"
-"""Frequent ones among them have gone to cells of their own: alone it says nothing."""
+"""The cell of earlier values without a cell of their own: a change of it is not reported."""
 _CHANCE, _CHANCE_OF_A_CHANGE = 0.001, 0.002
-"""How often a distance, and any change of a share, is found in a column that has not changed, at most."""
+"""Significance levels of the distance and of any changed share: most false alarms per unchanged column."""
 _FEWEST_IN_A_CELL = 2.5
-"""Rows that a cell should hold on the smaller side if nothing had changed; smaller cells are one."""
+"""Least expected rows of a cell on the smaller side; smaller cells are merged."""
 _OWN_SHARE = 0.01
-"""A number has a cell of its own from this mean share of both sides on."""
+"""Least mean share of both sides for a number to be a cell."""
 _RAREST = 1e-4
-"""The PSI's usual floor of a share: an empty cell would make it infinite."""
+"""Floor of a share in the PSI, as usual: an empty cell would make it infinite."""
 _DIGITS = 9
-"""Of a distance: one that is on the bound is not above it by a rounding."""
+"""Decimals of a distance, so that rounding errors do not lift it above a bound."""
 _POINTS, _TIMES = 0.05, 2.0
-"""A share has changed when it is beyond chance by five points of all rows, or has twice or half the odds,"""
+"""A significant change of a share is reported from five percentage points, or twice or half the odds, on."""
 _LEAST_OF_VALUES, _LEAST_OF_UNUSABLE = 0.005, 0.001
-"""and by so much of all rows."""
+"""Least reported change of a share, of ordinary cells and of ``UNUSABLE`` ones."""
 
 
 class Change(NamedTuple):
-    """A share of the rows that is not what it was."""
+    """A share of the rows that has changed."""
 
     what: str
     before: float
@@ -48,28 +48,29 @@ class Change(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What a column has become."""
+    """How a column differs from a profile."""
 
     measure: str
-    """PSI of a number, total variation of a category."""
+    """PSI for a number, total variation for a category."""
     distance: float
-    """0 where chance alone makes it."""
+    """0 if it is not significant."""
     changes: list[Change]
-    """The shares that have changed, the largest change first."""
+    """The shares that changed, largest change first."""
     dying: bool
-    """More rows than before have no value or an infinite one, or a single value is left of several."""
+    """Whether more rows are missing or infinite than before, or ``one_left``."""
     one_left: bool
-    """A single value is left of several."""
+    """Whether a single value is left of several."""
 
 
 class _Cells(NamedTuple):
     measure: str
     names: list[str]
     before: np.ndarray
-    """Rows of each cell, of ``rows_before``."""
+    """(cells,) float64: rows of each cell in the profile, of ``rows_before``."""
     now: np.ndarray
+    """(cells,) float64: rows of each cell in the column, of ``rows_now``."""
     clump: np.ndarray
-    """How many rows of a cell come and go together: a value that was not seen before brings all of its rows."""
+    """(cells,): rows of a cell that come and go together: a new value brings all of its rows at once."""
     rows_before: int
     rows_now: int
 
@@ -77,11 +78,11 @@ class _Cells(NamedTuple):
         return self.before / self.rows_before, self.now / self.rows_now
 
     def few(self) -> np.ndarray:
-        """Which cells would hold too few rows on the smaller side, if nothing had changed."""
+        """Cells with too few expected rows on the smaller side, (cells,) bool."""
         return _is_few(self.before + self.now, self.rows_before, self.rows_now)
 
     def merged(self) -> "_Cells":
-        """The same with all small cells as one, without empty ones."""
+        """The cells with all small ones merged into one, without empty ones."""
         few = self.few()
         before, now = (np.append(side[~few], side[few].sum()) for side in (self.before, self.now))
         full = (before + now) > 0
@@ -91,35 +92,35 @@ class _Cells(NamedTuple):
 
 
 def distance(before: Mapping[str, Any], column: pa.ChunkedArray | pa.Array) -> float | None:
-    """How far a column is from a profile (``profile_of``): 0 where chance alone makes it; no value is a value.
+    """The distance of a column (rows,) from a profile (``profile_of``); 0 if it is not significant.
 
-    Numbers: the population stability index, sum of (p - q) ln(p / q) over the cells, less what chance adds to it.
-    Categories: the total variation of the shares, sum of |p - q| / 2. None where a side has fewer than 50 rows, or the
-    profile is of another release.
+    Numbers: the population stability index, sum of (p - q) ln(p / q) over the cells, minus its mean under no change.
+    Categories: the total variation of the shares, sum of |p - q| / 2. Missing values count as a value. None if a side
+    has fewer than 50 rows, or the profile is not from this release.
     """
-    cells = _cells(before, seen(column))
+    cells = _cells(before, count_values(column))
     return None if cells is None else _distance(cells)
 
 
 def compare(before: Mapping[str, Any], column: pa.ChunkedArray | pa.Array) -> Comparison | None:
-    """The ``distance`` of a column from a profile, and every share that has changed; None as there."""
-    found = seen(column)
+    """The ``distance`` of a column (rows,) from a profile, and every share that changed; None as for ``distance``."""
+    found = count_values(column)
     cells = _cells(before, found)
     if cells is None:
         return None
-    far, changes = _distance(cells), _changes(cells)
+    value, changes = _distance(cells), _changes(cells)
     worse = any(change.what in UNUSABLE and change.now > change.before for change in changes)
     several = len(before["values"]) + bool(before["most"]) > 1
-    left = len(found.counts) == 1 and several and bool(changes or far)
-    return Comparison(cells.measure, far, changes, worse or left, left)
+    left = len(found.counts) == 1 and several and bool(changes or value)
+    return Comparison(cells.measure, value, changes, worse or left, left)
 
 
-def _cells(before: Mapping[str, Any], found: Seen) -> _Cells | None:
+def _cells(before: Mapping[str, Any], found: ValueCounts) -> _Cells | None:
     try:
         if min(int(before["rows"]), found.rows) < FEWEST_ROWS:
             return None
         return _number_cells(before, found) if before["kind"] == "number" else _category_cells(before, found)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):  # what another release has left
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):  # a profile of another release
         return None
 
 
@@ -132,8 +133,8 @@ def _distance(cells: _Cells) -> float:
     return round(float(np.abs(np.subtract(*merged.shares())).sum() / 2), _DIGITS)
 
 
-def _number_cells(before: Mapping[str, Any], found: Seen) -> _Cells:
-    """Cells of a number: what is unusable, frequent values, and bins without these."""
+def _number_cells(before: Mapping[str, Any], found: ValueCounts) -> _Cells:
+    """Cells of a number: unusable values, frequent values, and bins of the others."""
     rows, size = int(before["rows"]), found.rows
     names, old, new = _unusable(before, found)
     if found.numbers is None:
@@ -159,8 +160,8 @@ def _number_cells(before: Mapping[str, Any], found: Seen) -> _Cells:
     return _made(PSI, [*names, *parts], [*old, *left], [*new, *here], (rows, size))
 
 
-def _category_cells(before: Mapping[str, Any], found: Seen) -> _Cells:
-    """Cells of a category: what is unusable, frequent names, rare ones together, and those that were not kept."""
+def _category_cells(before: Mapping[str, Any], found: ValueCounts) -> _Cells:
+    """Cells of a category: unusable values, frequent names, rare names as one cell, and names not in the profile."""
     rows, size = int(before["rows"]), found.rows
     names, old, new = _unusable(before, found)
     stored = {name: int(count) for name, count in before["values"]}
@@ -173,7 +174,7 @@ def _category_cells(before: Mapping[str, Any], found: Seen) -> _Cells:
         if not _is_few(known + counts[name], rows, size):
             names, old, new = [*names, name], [*old, known], [*new, counts[name]]
             lowest, unseen = lowest - known, unseen - counts[name]
-    # Between what it was and what another draw of the same values would have.
+    # Between the observed rows and those expected in another sample of the same values.
     other = min(max(unseen * rows / size, lowest), max(lowest, before["unseen"]))
     rare = rows - sum(old) - other
     rare_here = 0
@@ -189,33 +190,30 @@ def _category_cells(before: Mapping[str, Any], found: Seen) -> _Cells:
     )
 
 
-def _unusable(before: Mapping[str, Any], found: Seen) -> tuple[list[str], list[float], list[float]]:
+def _unusable(before: Mapping[str, Any], found: ValueCounts) -> tuple[list[str], list[float], list[float]]:
     return list(UNUSABLE), [before["missing"], *before["infinite"]], [found.missing, *found.infinite]
 
 
 def _made(
     measure: str, names: list[str], before: list[float], now: list[float], sizes: tuple[int, int], clump: float = 1.0
 ) -> _Cells:
-    """The cells, of which the last is clumped."""
+    """Cells of which only the last is clumped; ``sizes``: rows before and now."""
     clumps = np.append(np.ones(len(names) - 1), clump)
     return _Cells(measure, names, np.array(before, dtype=np.float64), np.array(now, dtype=np.float64), clumps, *sizes)
 
 
 def _bin(edges: list[float], value: float) -> int:
-    """Place of the bin: 1 is the first, whose upper bound is ``edges[0]``."""
+    """Position of the bin of a value; bin 1 has the upper bound ``edges[0]``."""
     return 1 + sum(edge < value for edge in edges)
 
 
 def _is_few(rows: Any, before: int, now: int) -> Any:
-    """Whether a cell that holds ``rows`` of both sides would hold too few on the smaller side."""
+    """Whether a cell with ``rows`` rows of both sides has too few expected rows on the smaller side."""
     return rows * min(before, now) < _FEWEST_IN_A_CELL * (before + now)
 
 
 def _chance(cells: _Cells) -> float:
-    """How often two draws of the same values differ so much.
-
-    The chi-square test of homogeneity, and an exact one of each cell that is too small for it.
-    """
+    """The p-value of no change: a chi-square test of homogeneity, and an exact binomial test of each small cell."""
     from scipy.special import bdtr, bdtrc, chdtrc
 
     few = cells.few()
@@ -232,14 +230,14 @@ def _chance(cells: _Cells) -> float:
 
 
 def _stability(cells: _Cells) -> float:
-    """The PSI, less its mean where nothing has changed: (cells - 1) (1/n + 1/m)."""
+    """The PSI minus its mean under no change, (cells - 1) (1/n + 1/m)."""
     before, now = (np.maximum(side, _RAREST) for side in cells.shares())
     found = float(np.sum((now - before) * np.log(now / before)))
     return max(0.0, found - (len(before) - 1) * (1 / cells.rows_before + 1 / cells.rows_now))
 
 
 def _changes(cells: _Cells) -> list[Change]:
-    """The cells whose share has changed, by an exact test of each, corrected for how many there are."""
+    """The cells whose share changed, by an exact test of each cell with Bonferroni correction."""
     tests = max(int((cells.before + cells.now > 0).sum()) - 1, 1)
     before, now = cells.shares()
     least = [_LEAST_OF_UNUSABLE if name in UNUSABLE else _LEAST_OF_VALUES for name in cells.names]

@@ -16,7 +16,7 @@ from models.nn.config import ModelConfig
 from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
-from models.spinning import giving_way
+from models.spinning import limited_spinning
 from models.training.artifact import Model, save_model
 from models.training.batches import MemberState
 from models.training.calibration import Calibration
@@ -47,7 +47,7 @@ class Scope:
     early stopping, trees are as in the schema."""
 
 
-@giving_way()
+@limited_spinning()
 def train(
     graph: TemporalGraph,
     model_config: ModelConfig,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.graph.columns import describe, encode
-from models.graph.hashing import hash_keys
+from models.graph.hashing import hash_keys, hash_text
 from models.graph.text import TEXT_SIZE, bag_of_words
 from models.spec.nodes import parse_feature
 
@@ -34,6 +34,17 @@ def test_words_count_and_nothing_else_does() -> None:
     assert np.linalg.norm(bags[:3], axis=1) == pytest.approx([1, 1, 1])
     assert not bags[3:].any()
     assert bag_of_words(pa.array([], pa.string())).shape == (0, TEXT_SIZE)
+
+
+def test_a_word_adds_one_with_its_sign_at_its_hash() -> None:
+    words = [f"word{number}" for number in range(40)]
+    expected = np.zeros((40, TEXT_SIZE))
+    for row, word in enumerate(words):
+        hashed = hash_text(word)
+        expected[row, hashed % TEXT_SIZE] = 1 if (hashed // TEXT_SIZE) % 2 else -1
+    np.testing.assert_array_equal(bag_of_words(pa.array(words)), expected)
+    assert (expected == 1).any()
+    assert (expected == -1).any()
 
 
 def test_missing_values_of_every_kind() -> None:

@@ -53,6 +53,13 @@ def test_only_the_nearest_are_taken() -> None:
     assert [row[:2] for row in rows(nodes(TEN, ANGLES), neighbours=1)] == [(10, 19), (11, 18)]
 
 
+def test_orthogonal_vectors_get_no_edge() -> None:
+    vectors = [[0.0, 1.0]] * 3 + [[1.0, 0.0]] * 7
+    assert rows(nodes(TEN, vectors)) == []
+    vectors[0] = [0.1, 1.0]
+    assert [row[:2] for row in rows(nodes(TEN, vectors))] == [(10, 18), (10, 19)]
+
+
 def test_no_vector_no_edge() -> None:
     without = [*ANGLES[:9], [0, 0]]
     assert [row[:2] for row in rows(nodes(TEN, without))] == [(10, 18), (11, 18)]

@@ -1,5 +1,7 @@
 """Random nodes of the past."""
 
+from functools import cache
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,15 +11,28 @@ from models.graph import timeline
 from models.graph.errors import QueryError
 from models.graph.fakes import DAY, START, fake_graph
 from models.graph.negatives import Existence
+from models.graph.tensors import NodeTensors
 
-NODE = fake_graph().nodes["member"]
-ROWS = NODE.version_offsets.unfold(0, 2, 1).tolist()
-FIRST = [int(NODE.version_time[first]) if first < end else None for first, end in ROWS]
-MOMENT = st.sampled_from([one for one in FIRST if one is not None])
+
+@cache
+def members() -> NodeTensors:
+    """Shared: read only."""
+    return fake_graph().nodes["member"]
+
+
+@cache
+def first_times() -> list[int | None]:
+    """The time of each node's first version; None without versions."""
+    node = members()
+    rows = node.version_offsets.unfold(0, 2, 1).tolist()
+    return [int(node.version_time[first]) if first < end else None for first, end in rows]
+
+
+MOMENT = st.deferred(lambda: st.sampled_from([time for time in first_times() if time is not None]))
 
 
 def exists(node: int, time: int) -> bool:
-    first = FIRST[node]
+    first = first_times()[node]
     return first is None or first < time
 
 
@@ -26,7 +41,7 @@ def exists(node: int, time: int) -> bool:
 def test_drawn_nodes_exist_before_the_moment(times: list[int], by: int, weighted: bool) -> None:
     time = torch.tensor(times, dtype=torch.int64) + by
     weight = torch.arange(40.0) if weighted else None
-    drawn = Existence("member", NODE).draw(time, weight)
+    drawn = Existence("member", members()).draw(time, weight)
     assert drawn.shape == time.shape
     assert all(exists(node, moment) for node, moment in zip(drawn.tolist(), time.tolist(), strict=True))
     assert not weighted or 0 not in drawn.tolist()
@@ -37,7 +52,7 @@ def test_every_existing_node_is_drawn_in_proportion() -> None:
     known = [node for node in range(40) if exists(node, moment)]
     assert 0 < len(known) < 40
     weight = torch.where(torch.arange(40) % 2 == 0, 3.0, 1.0)
-    drawn = Existence("member", NODE).draw(torch.full((40_000,), moment), weight)
+    drawn = Existence("member", members()).draw(torch.full((40_000,), moment), weight)
     share = drawn.bincount(minlength=40) / len(drawn)
     expected = torch.zeros(40)
     expected[known] = weight[known] / weight[known].sum()
@@ -45,11 +60,11 @@ def test_every_existing_node_is_drawn_in_proportion() -> None:
 
 
 def test_a_node_of_that_very_moment_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = max(first for first in FIRST if first is not None)
+    moment = max(first for first in first_times() if first is not None)
     time = torch.full((2_000,), moment)
-    assert all(exists(node, moment) for node in Existence("member", NODE).draw(time).tolist())
+    assert all(exists(node, moment) for node in Existence("member", members()).draw(time).tolist())
     monkeypatch.setattr(timeline, "is_before", lambda moment, time: moment <= time)
-    assert not all(exists(node, moment) for node in Existence("member", NODE).draw(time).tolist())
+    assert not all(exists(node, moment) for node in Existence("member", members()).draw(time).tolist())
 
 
 def test_no_node_to_draw_is_an_error() -> None:

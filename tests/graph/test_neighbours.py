@@ -52,5 +52,12 @@ def test_an_edge_of_the_same_moment_is_not_counted() -> None:
     assert found[0, 1, 2] == found[1, 0, 2] == pytest.approx(1 / 2)
 
 
+@pytest.mark.parametrize(("one", "other"), [(0, 1), (1, 0)])
+def test_both_ends_must_have_met_the_common_neighbour_before(one: int, other: int) -> None:
+    """2 is a neighbor of one end before the edge, of the other end at the very same time."""
+    assert weighed([(one, 3, 0), (other, 2, 0), (one, 2, 1), (0, 1, 1)])[0, 1, 1] == 0
+    assert weighed([(one, 3, 0), (other, 2, 0), (one, 2, 0), (0, 1, 1)])[0, 1, 1] == pytest.approx(1 / sqrt(2))
+
+
 def test_no_edges() -> None:
     assert weighed([]) == {}

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from models.graph.errors import QueryError
 from models.graph.fakes import DAY, HOUR, START, fake_graph
+from models.graph.pagerank_graph import PageRankGraph
 from models.graph.push import WHOLE
 from models.graph.push import push as push_of
 from models.graph.sample import Sampler
 from models.graph.schema import GraphSchema, PageRank
 from models.graph.store import TemporalGraph
 from models.graph.tensors import EdgeTensors, without_attributes
-from models.graph.walked import Walked
 from tests.graph.answers import Numbers
 from tests.graph.ranks import around, exact, push, walk
 from tests.graph.walk import check_tree
@@ -59,13 +59,13 @@ def test_a_seed_too_busy_for_epsilon_reaches_its_neighbours() -> None:
 
 def test_scores_of_a_push_are_the_reference_to_the_last_unit() -> None:
     graph, seeds, time = worlds(4), torch.arange(6), torch.full((6,), END)
-    scores = push_of(Walked(graph, PUSH), seeds, seeds >= 0, time)
-    found = zip(scores.seed.tolist(), scores.node.tolist(), scores.score.tolist(), strict=True)
+    scores = push_of(PageRankGraph(graph, PUSH), seeds, seeds >= 0, time)
+    found = zip(scores.seed.tolist(), scores.node.tolist(), scores.score.tolist(), scores.moment.tolist(), strict=True)
     expected = []
     for seed in seeds.tolist():
-        score, _, _ = push(graph, PUSH, ("member", seed), END)
+        score, latest, _ = push(graph, PUSH, ("member", seed), END)
         nodes = sorted(node for kind, node in score if kind == "member" and node != seed)
-        expected += [(seed, node, score["member", node]) for node in nodes]
+        expected += [(seed, node, score["member", node], latest["member", node]) for node in nodes]
     assert list(found) == expected
 
 

@@ -10,13 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.graph.chance import mixed
+from models.graph.chance import Draw, mixed
 from models.graph.errors import GraphInputError
 from models.graph.fakes import DAY, START, fake_graph
 from models.graph.hashing import hash_integers
 from models.graph.sample import Sampler
 from models.graph.schema import EdgeType, Strategy
 from models.graph.store import TemporalGraph
+from models.graph.strategies import weighted
 from models.graph.tensors import EdgeTensors, without_attributes
 from models.graph.tree import Branch, Tree
 from tests.graph.answers import split_mix
@@ -63,6 +64,22 @@ def one_member(weights: list[float], strategy: Strategy, fan_out: int) -> Tempor
         activity_edges=(),
     )
     return replace(graph, schema=schema, edges={"clicked": edges})
+
+
+def test_weights_are_whole_steps_of_at_least_one() -> None:
+    (edges,) = one_member([1e-9, 0.0, 1.0, 0.5], "weighted", 1).edges.values()
+    assert edges.cumulative_weight.diff().tolist() == [1, 0, 2**20, 2**19]
+    assert edges.cumulative_zeros is not None
+    assert edges.cumulative_zeros.tolist() == [0, 0, 1, 1, 1]
+
+
+def test_edges_of_weight_0_are_drawn_with_random_numbers_of_their_own() -> None:
+    (edges,) = one_member([0.0] * 7, "weighted", 1).edges.values()
+    chance = Draw(seed=1, draw=2, hop=0, place=3).of(torch.arange(50), torch.arange(50))
+    first, end = torch.zeros(50, dtype=torch.int64), torch.full((50,), 7)
+    row, mask = weighted(edges, first, end, 1, chance)
+    assert mask.all()
+    assert torch.equal(row[:, 0], chance.numbers(1, begin=2**20)[0] % 7)
 
 
 def drawn(graph: TemporalGraph, questions: int) -> torch.Tensor:

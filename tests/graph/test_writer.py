@@ -47,7 +47,7 @@ def test_what_is_too_much_too_little_or_of_another_type_is_refused(tmp_path: Pat
         file.append("time", np.zeros(3, np.int32))
     file.append("time", np.zeros(3, np.int64))
     file.append("wide", np.zeros((1, 2), np.float32))
-    with pytest.raises(ValueError, match=r"expected every tensor filled; found bytes missing: .'wide': 8"), file:
+    with pytest.raises(ValueError, match=r"expected every tensor to be filled; found bytes missing: .'wide': 8"), file:
         pass
 
 

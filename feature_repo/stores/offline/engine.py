@@ -10,6 +10,8 @@ from typing import Literal
 
 import duckdb
 
+from models.sql import identifier
+
 Unit = Literal["us", "ns"]
 
 _NANOSECONDS = ("TIMESTAMP_NS", "TIMESTAMPTZ_NS")
@@ -61,19 +63,9 @@ SOURCE = "source"
 """The name under which a statement reads a file: with it before a column, no name of ours hides one."""
 
 
-def name(text: str) -> str:
-    """A column's name in SQL."""
-    return '"' + text.replace('"', '""') + '"'
-
-
 def of_source(column: str) -> str:
     """A column of the file that a statement reads as SOURCE."""
-    return f"{SOURCE}.{name(column)}"
-
-
-def text(value: str) -> str:
-    """A string in SQL."""
-    return "'" + value.replace("'", "''") + "'"
+    return identifier(column, SOURCE)
 
 
 def is_time(kind: str) -> bool:

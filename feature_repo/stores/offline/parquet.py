@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.stores.errors import RetrievalInputError
-from feature_repo.stores.offline.engine import is_time, text
+from feature_repo.stores.offline.engine import is_time
 from feature_repo.stores.offline.location import Location
 from feature_repo.stores.offline.types import are_exact_together
+from models.sql import literal
 
 # The last row wins where times tie: files in the order of their names, rows in their order in the file.
 LAST_ROW = "file_index DESC, file_row_number DESC"
@@ -101,7 +102,7 @@ def parquet_table(connection: duckdb.DuckDBPyConnection, location: Location) -> 
                 f"{file}: expected columns other than {' and '.join(_PLACES)}, which DuckDB adds to a file; found "
                 f"{taken[0]}. Rename it"
             )
-    paths = ", ".join(text(path) for path in location.patterns([*schemas]))
+    paths = ", ".join(literal(path) for path in location.patterns([*schemas]))
     sql = f"read_parquet([{paths}], {_NO_GUESSES}, union_by_name = {len(schemas) > 1})"
     try:
         described = connection.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()

@@ -8,12 +8,13 @@ import pyarrow as pa
 from feast.infra.offline_stores.offline_utils import DEFAULT_ENTITY_DF_EVENT_TIMESTAMP_COL as TIME
 
 from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
-from feature_repo.stores.offline.engine import name, of_source
+from feature_repo.stores.offline.engine import of_source
 from feature_repo.stores.offline.entities import UTC_MICROSECONDS, Entities
 from feature_repo.stores.offline.join import AskedView
 from feature_repo.stores.offline.parquet import ParquetTable, parquet_table
 from feature_repo.stores.offline.pull import Pull
 from feature_repo.stores.offline.types import are_exact_together
+from models.sql import identifier
 
 
 def snapshot_entities(
@@ -65,5 +66,5 @@ def _keys(view: AskedView, table: ParquetTable, keys: list[str], first: int, las
     """SQL for the distinct keys of one view in the range."""
     column_of = {entity_column: column for column, entity_column in view.keys}
     between = Pull(view.location, (), (), view.time, None, first, last).between(table)
-    selected = ", ".join(f"{of_source(column_of[key])} AS {name(key)}" for key in keys)
+    selected = ", ".join(f"{of_source(column_of[key])} AS {identifier(key)}" for key in keys)
     return f"SELECT DISTINCT {selected} FROM {table.sql} AS source WHERE {between}"

@@ -20,6 +20,7 @@ from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import 
 
 from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
 from feature_repo.stores.offline.types import ambiguous, comparable
+from models.sql import spark_identifier
 
 
 class ParquetSource(SparkSource):
@@ -143,4 +144,4 @@ def _quoted(column: str) -> str:
     """A column's name; Feast has Spark read a quoted one as a pattern, so a plain one stays plain."""
     if column.isidentifier():
         return column
-    return "`" + column.replace("`", "``") + "`"
+    return spark_identifier(column)

@@ -22,7 +22,7 @@ from feature_repo.stores.online.layout import layout_of
 from feature_repo.stores.online.packed import pack, unpack
 from feature_repo.stores.online.protos import CREATED, EVENT, datetime_of, events_of, key_values, table_of, values_of
 from feature_repo.stores.online.rows import RowStore
-from models.clock import bound, latest, said
+from models.clock import bound, latest, readable
 
 STREAM = "heliograph.stream"
 """A view with this tag has its rows applied to everything that they move before they are written."""
@@ -160,6 +160,6 @@ def _check_clock(view: str, columns: pa.Table) -> None:
         ahead = np.flatnonzero(moments > end)
         if len(ahead):
             raise RefusedRowsError(
-                f"{view}, row {ahead[0] + 1}, {name}: expected {bound()}; found {said(int(moments[ahead[0]]))} "
+                f"{view}, row {ahead[0] + 1}, {name}: expected {bound()}; found {readable(int(moments[ahead[0]]))} "
                 f"({len(ahead)} of {len(moments)} rows)"
             )

@@ -1,1 +1,1 @@
-"""The engines that run the relational part: DuckDB in the process, Spark on one machine or a cluster."""
+"""SQL engines of a graph build: DuckDB in the process, Spark on one machine or a cluster."""

@@ -1,4 +1,4 @@
-"""DuckDB in the process: the default engine. What outgrows its memory goes to the scratch folder."""
+"""DuckDB in the process, the default engine. It spills to the scratch folder when memory is full."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +10,16 @@ import psutil  # type: ignore[import-untyped]
 import pyarrow as pa
 
 from models.cpus import usable_cpus
-from models.graph.engine import Values, quoted
+from models.graph.engine import Values
 from models.graph.errors import EngineError, StatementError
 from models.parquet import parquet_source
+from models.sql import identifier
 
 _SHARE = 0.5
+"""Share of the available memory that DuckDB may use by default."""
 _CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _BATCH = 1_000_000
+"""Rows of a streamed batch."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,9 @@ class DuckDB:
     """The engine; ``connect`` opens a database in memory that spills into the scratch folder."""
 
     memory_limit: int | None = None
-    """Bytes that DuckDB may hold; by default half of what the machine or its control group has."""
+    """Bytes; by default half of the memory of the machine or its control group."""
     threads: int | None = None
-    """By default as many as the process has CPUs: its affinity, within its control group's quota."""
+    """By default the CPUs that the process may use (``models.cpus``)."""
 
     @contextmanager
     def connect(self, scratch: Path) -> Iterator["DuckDBConnection"]:
@@ -35,8 +38,8 @@ class DuckDB:
             "memory_limit": f"{self.memory_limit or int(_SHARE * available_memory())}B",
             "threads": self.threads or usable_cpus(),
             "temp_directory": str(scratch),
-            "preserve_insertion_order": False,  # what must be ordered says so; keeping it costs memory
-            "autoinstall_known_extensions": False,  # nothing is fetched from elsewhere
+            "preserve_insertion_order": False,  # results that need an order have ORDER BY; keeping it costs memory
+            "autoinstall_known_extensions": False,  # no downloads
         }
         with duckdb.connect(config=settings) as connection:
             yield DuckDBConnection(connection)
@@ -49,34 +52,34 @@ class DuckDBConnection:
         self._connection = connection
 
     def register(self, name: str, path: Path) -> None:
-        """Make a Parquet file a relation."""
+        """See ``Connection.register``."""
         source = parquet_source(path, row_number=True)
-        with _told():
-            self._connection.execute(f"CREATE VIEW {quoted(name)} AS SELECT * FROM {source}")
+        with _translated_errors():
+            self._connection.execute(f"CREATE VIEW {identifier(name)} AS SELECT * FROM {source}")
 
     def create(self, name: str, statement: str, values: Values = ()) -> None:
-        """Materialise a SELECT."""
-        with _told():
-            self._connection.execute(f"CREATE TABLE {quoted(name)} AS {statement}", list(values))
+        """See ``Connection.create``."""
+        with _translated_errors():
+            self._connection.execute(f"CREATE TABLE {identifier(name)} AS {statement}", list(values))
 
     def drop(self, name: str) -> None:
-        """Forget a created relation."""
-        with _told():
-            self._connection.execute(f"DROP TABLE {quoted(name)}")
+        """See ``Connection.drop``."""
+        with _translated_errors():
+            self._connection.execute(f"DROP TABLE {identifier(name)}")
 
     def fetch(self, statement: str, values: Values = ()) -> pa.Table:
-        """The whole answer."""
-        with _told():
+        """See ``Connection.fetch``."""
+        with _translated_errors():
             return self._connection.sql(statement, params=list(values)).to_arrow_table()
 
     def stream(self, statement: str, values: Values = ()) -> Iterator[pa.RecordBatch]:
-        """The answer piece by piece."""
-        with _told():
+        """See ``Connection.stream``."""
+        with _translated_errors():
             yield from self._connection.sql(statement, params=list(values)).to_arrow_reader(_BATCH)
 
 
 def available_memory() -> int:
-    """Bytes: what the machine has, or its control group (a container) if that is less."""
+    """Bytes of memory of the machine, or of its control group (a container) if that has less."""
     limits = [psutil.virtual_memory().total]
     for path in _CGROUPS:
         if path.is_file() and (text := path.read_text(encoding="ascii").strip()).isdigit():
@@ -85,8 +88,8 @@ def available_memory() -> int:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """DuckDB's errors as ours."""
+def _translated_errors() -> Iterator[None]:
+    """Raise EngineError or StatementError for DuckDB's errors."""
     try:
         yield
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:

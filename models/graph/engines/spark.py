@@ -1,7 +1,7 @@
-"""Spark, in local mode or on a cluster: the same statements, carried over by sqlglot.
+"""Spark, in local mode or on a cluster: the same statements, translated by sqlglot.
 
-Created relations and ordered answers are Parquet in the scratch folder; on a cluster the tables and the place of the
-graph must therefore lie on a file system that the executors share.
+Created relations and streamed results are Parquet files in the scratch folder, so on a cluster the tables and the
+graph's parent folder must be on a file system that all executors share.
 """
 
 import re
@@ -20,6 +20,7 @@ from sqlglot.tokens import TokenType
 
 from models.graph.engine import Values
 from models.graph.errors import EngineError, StatementError
+from models.sql import literal, spark_identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -37,35 +38,35 @@ _NO_ROOM = ("OutOfMemory", "No space left on device", "GC overhead limit", "Java
 
 @dataclass(frozen=True)
 class Spark:
-    """The engine. Without a session it takes the one that runs in the process, which it leaves running.
+    """The engine. Without ``session`` it uses the process's active session, and leaves it running.
 
-    Where none runs, one is started at ``master`` and stopped at the end.
+    If there is none, one is started at ``master`` and stopped at the end.
     """
 
     session: "SparkSession | None" = None
     master: str = "local[*]"
     options: Mapping[str, str] = field(default_factory=dict)
-    """More configuration of a session that is started here, such as ``spark.driver.memory``."""
+    """Additional configuration of a session started here, such as ``spark.driver.memory``."""
 
     @contextmanager
     def connect(self, scratch: Path) -> Iterator["SparkConnection"]:
-        """Open the connection (see ``Engine``): a session of its own, so that a given one stays as it was."""
+        """Open the connection (see ``Engine``) as a separate session, so that a given one is not changed."""
         running = self.session or _running()
         session = running or start(self.master, scratch, self.options)
         try:
-            with _told():
+            with _translated_errors():
                 own = session.newSession()
                 for name, value in _SETTINGS.items():
                     own.conf.set(name, value)
             yield SparkConnection(own, scratch)
         finally:
             if running is None:
-                with _told():
+                with _translated_errors():
                     session.stop()
 
 
 def start(master: str, scratch: Path, options: Mapping[str, str]) -> "SparkSession":
-    """A quiet session without a page of its own: few shuffle partitions, every file under ``scratch``."""
+    """A quiet session without web UI, with few shuffle partitions and all files under ``scratch``."""
     from pyspark.sql import SparkSession
 
     settings = {
@@ -78,7 +79,7 @@ def start(master: str, scratch: Path, options: Mapping[str, str]) -> "SparkSessi
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.local.dir": str(scratch / "local"),
     }
-    if not master.startswith("local"):  # executors elsewhere must reach the driver, and need their own number of parts
+    if not master.startswith("local"):  # remote executors must reach the driver, and need more partitions
         for name in ("spark.driver.host", "spark.driver.bindAddress", "spark.sql.shuffle.partitions"):
             del settings[name]
     builder = SparkSession.builder.master(master).appName("heliograph")
@@ -88,7 +89,7 @@ def start(master: str, scratch: Path, options: Mapping[str, str]) -> "SparkSessi
 
 
 def _running() -> "SparkSession | None":
-    """The session that the process has already, such as a notebook's."""
+    """The active session of the process, such as a notebook's."""
     from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
@@ -105,33 +106,35 @@ class SparkConnection:
         self._session, self._scratch = session, scratch
 
     def register(self, name: str, path: Path) -> None:
-        """Make a Parquet file a relation."""
-        with _told():
+        """See ``Connection.register``."""
+        with _translated_errors():
             rows = self._read(path)
-            rows.selectExpr("*", "_metadata.row_index AS file_row_number").createOrReplaceTempView(_view(name))
+            rows.selectExpr("*", "_metadata.row_index AS file_row_number").createOrReplaceTempView(
+                spark_identifier(name)
+            )
 
     def create(self, name: str, statement: str, values: Values = ()) -> None:
-        """Materialise a SELECT."""
-        with _told():
-            self._answer(statement, values).write.parquet(_place(self._scratch / name))
-            self._read(self._scratch / name).createOrReplaceTempView(_view(name))
+        """See ``Connection.create``."""
+        with _translated_errors():
+            self._run(statement, values).write.parquet(_place(self._scratch / name))
+            self._read(self._scratch / name).createOrReplaceTempView(spark_identifier(name))
 
     def drop(self, name: str) -> None:
-        """Forget a created relation."""
-        with _told():
-            self._session.sql(f"DROP VIEW {_view(name)}")
+        """See ``Connection.drop``."""
+        with _translated_errors():
+            self._session.sql(f"DROP VIEW {spark_identifier(name)}")
         shutil.rmtree(self._scratch / name)
 
     def fetch(self, statement: str, values: Values = ()) -> pa.Table:
-        """The whole answer."""
-        with _told():
-            return self._answer(statement, values).toArrow()
+        """See ``Connection.fetch``."""
+        with _translated_errors():
+            return self._run(statement, values).toArrow()
 
     def stream(self, statement: str, values: Values = ()) -> Iterator[pa.RecordBatch]:
-        """The answer piece by piece: written in order by the executors, read back in the order of the parts."""
+        """See ``Connection.stream``; executors write the result in order, and it is read back part by part."""
         folder = self._scratch / "stream"
-        with _told():
-            self._answer(statement, values).write.parquet(_place(folder))
+        with _translated_errors():
+            self._run(statement, values).write.parquet(_place(folder))
         try:
             for part in sorted(folder.glob("part-*.parquet")):
                 with parquet.ParquetFile(part) as file:
@@ -140,15 +143,15 @@ class SparkConnection:
             shutil.rmtree(folder)
 
     def _read(self, path: Path) -> "DataFrame":
-        """A file or folder: its own columns alone (folders named ``key=value`` are none), and its path no pattern."""
+        """A file or folder: only its own columns (none from folders named ``key=value``), its path not as a pattern."""
         return self._session.read.option("recursiveFileLookup", "true").parquet(_pattern(path))
 
-    def _answer(self, statement: str, values: Values) -> "DataFrame":
+    def _run(self, statement: str, values: Values) -> "DataFrame":
         return self._session.sql(transpiled(statement, values))
 
 
 def transpiled(statement: str, values: Values = ()) -> str:
-    """A statement of DuckDB's dialect, its values put in, as Spark's SQL."""
+    """Translate a statement of DuckDB's dialect to Spark SQL, with ``values`` in place of its ``?``."""
     tree = sqlglot.parse_one(_filled(statement, values), dialect="duckdb")
     for call in list(tree.find_all(expressions.Anonymous)):
         if call.name.lower() == "epoch_us":
@@ -167,32 +170,28 @@ def _filled(statement: str, values: Values) -> str:
 
 def _literal(value: str | int | float | bool) -> str:
     if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    if isinstance(value, float):  # through text, so that every bit is kept
+        return literal(value)
+    if isinstance(value, float):  # as text, so that every bit is kept
         return f"CAST('{value!r}' AS DOUBLE)"
     return str(value)
 
 
 def _place(path: Path) -> str:
-    """The path as Spark writes to it: an address, so that its own default file system does not matter.
+    """The path as a URL for Spark's writer, so that its default file system does not matter.
 
-    Spark takes an address literally: nothing in it is percent-encoded.
+    Spark takes the URL literally: nothing in it is percent-encoded.
     """
     return f"file://{Path(path).absolute()}"
 
 
 def _pattern(path: Path) -> str:
-    """The path as Spark reads it: a pattern, in which special characters stand behind a backslash."""
+    """The path as a pattern for Spark's reader, with special characters escaped by a backslash."""
     return re.sub(r"([*?\[\]{}\\])", r"\\\1", _place(path))
 
 
-def _view(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
-
-
 @contextmanager
-def _told() -> Iterator[None]:
-    """Spark's errors as ours."""
+def _translated_errors() -> Iterator[None]:
+    """Raise EngineError or StatementError for Spark's errors."""
     from py4j.protocol import Py4JError, Py4JJavaError
     from pyspark.errors import PySparkException
 
@@ -200,14 +199,14 @@ def _told() -> Iterator[None]:
         yield
     except (PySparkException, Py4JJavaError) as error:
         text = str(error)
-        told = text.split("\n\tat ")[0]
+        message = text.split("\n\tat ")[0]
         if any(sign in text for sign in _NO_ROOM):
             raise EngineError(
-                f"Spark: expected room in memory and in its local folders; found {told}. "
+                f"Spark: expected room in memory and in its local folders; found {message}. "
                 "Give it more memory (spark.driver.memory, spark.executor.memory) or free the disk"
             ) from error
-        raise StatementError(told) from error
-    except (Py4JError, ConnectionError) as error:  # nothing that Java threw: there is no Java any more
+        raise StatementError(message) from error
+    except (Py4JError, ConnectionError) as error:  # not thrown by Java: the Java process is gone
         raise EngineError(
             f"Spark: expected a running Java process; found {error!r}. See its log, often it had too little memory"
         ) from error

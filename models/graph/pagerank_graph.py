@@ -1,4 +1,4 @@
-"""The part of a graph that a personalised PageRank (PPR) walks, and the scores that come of it."""
+"""The edges that a personalized PageRank (PPR) follows, and the scores it gives."""
 
 from dataclasses import dataclass
 
@@ -12,25 +12,30 @@ from models.graph.tensors import EdgeTensors
 
 @dataclass(frozen=True)
 class Direction:
-    """One direction of a walked edge type."""
+    """One direction of an edge type that the PageRank follows."""
 
     edges: EdgeTensors
     window: int | None
+    """Microseconds; None = no limit."""
     source: int
-    """Position of the node type."""
+    """Position of the source's node type in the schema."""
     target: int
+    """Position of the target's node type."""
 
     def visible(self, node: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-        """The first visible row and the number of visible rows of each node as of each time, shapes that broadcast."""
+        """The first visible row and the number of visible rows of each node as of each time, int64.
+
+        ``node`` and ``time`` int64 of shapes that broadcast.
+        """
         first, end = self.edges.visible(node, time, self.window)
         return first, end - first
 
 
-class Walked:
-    """The directions that one PageRank walks. Nodes of all types are numbered in a row, type by type."""
+class PageRankGraph:
+    """The edges that one PageRank follows. Nodes of all types share one numbering, type by type."""
 
     def __init__(self, graph: TemporalGraph, rank: PageRank) -> None:
-        """Raises QueryError where the graph lacks a type that the PageRank names."""
+        """Raises QueryError if the graph lacks a node or edge type of the PageRank."""
         schema = graph.schema
         names = [node.name for node in schema.nodes]
         both = [name for base in rank.edges for name in (base, REVERSE + base)]
@@ -47,26 +52,27 @@ class Walked:
         self.first = [sum(self.counts[:kind]) for kind in range(len(names))]
         """By node type: the number of its first node."""
         self.nodes = sum(self.counts)
+        """Nodes of all types."""
 
     def of_type(self, number: Tensor, kind: int) -> Tensor:
-        """Whether the nodes of those numbers are of that type."""
+        """Whether nodes ``number`` (any shape) of the shared numbering are of the node type at position ``kind``."""
         return (number >= self.first[kind]) & (number < self.first[kind] + self.counts[kind])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The scored nodes of the target type, in order of (seed, node); whole numbers, so that sums are exact."""
+    """The scored nodes of the target type, sorted by (seed, node). Scores are integers, so that sums are exact."""
 
     seed: Tensor
     """(n,) int64: position in the batch."""
     node: Tensor
-    """(n,) int64: numbered within its type."""
+    """(n,) int64: index within its type."""
     score: Tensor
     """(n,) int64, above 0."""
     moment: Tensor
     """(n,) int64 microseconds: the latest time of an edge by which the node was reached."""
     whole: Tensor
-    """(batch,) int64: what a seed's scores are shares of."""
+    """(batch,) int64: the score that equals probability 1, by seed."""
 
 
 def _check(rank: PageRank, thing: str, named: list[str], known: list[str]) -> None:
