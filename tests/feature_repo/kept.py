@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from feature_repo.apply import apply
-from feature_repo.materialise import Materialised, materialize
+from feature_repo.materialise import MaterializeResult, materialize
 from feature_repo.store import open_store
 from models.spec import Spec, parse_spec
 from tests.feature_repo import tiny
@@ -40,16 +40,16 @@ class Kept(NamedTuple):
 
     def dump(self) -> dict[str, dict[bytes, bytes]]:
         """Every packed row, by view and key."""
+        from feature_repo.packed.keys import view_prefix
         from feature_repo.stores.online.bulk import rows_of
-        from feature_repo.stores.online.keys import view_prefix
 
         rows = rows_of(self.store)
         return {view: dict(rows.dump(view_prefix(self.store.project, view))) for view in WRITTEN}
 
     def clear(self) -> None:
         """Empty the online store, as if nothing had ever been written."""
+        from feature_repo.packed.keys import view_prefix
         from feature_repo.stores.online.bulk import rows_of
-        from feature_repo.stores.online.keys import view_prefix
 
         for view in WRITTEN:
             rows_of(self.store).delete(view_prefix(self.store.project, view))
@@ -63,7 +63,7 @@ class Kept(NamedTuple):
         """Replace a view's table."""
         write(self.tables, view, *rows)
 
-    def run(self, until: int = END, **options: Any) -> Materialised:
+    def run(self, until: int = END, **options: Any) -> MaterializeResult:
         """Materialise what a request at ``until`` may see."""
         return materialize(self.store, self.spec, until, state=self.state, **options)
 

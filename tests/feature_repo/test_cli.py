@@ -60,7 +60,7 @@ def test_without_anything_ingested_there_is_one_line_with_the_next_step(
 
 def test_spec_and_tables_are_named_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELIOGRAPH_SPEC", str(tmp_path / "tiny.yaml"))
-    with pytest.raises(SystemExit, match="set HELIOGRAPH_TABLES too"):
+    with pytest.raises(SystemExit, match="Set HELIOGRAPH_TABLES too"):
         runpy.run_path(str(FEATURES))
 
 

@@ -10,11 +10,11 @@ from feast.infra.online_stores.helpers import get_online_store_from_config
 
 from feature_repo.apply import apply
 from feature_repo.as_of import features_as_of
-from feature_repo.errors import NotAppliedError
 from feature_repo.materialise import materialize
+from feature_repo.packed.keys import view_prefix
 from feature_repo.retrieve import retrieve
 from feature_repo.store import open_store, write_resolved
-from feature_repo.stores.online.keys import view_prefix
+from feature_repo.views.errors import NotAppliedError
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world
 from tests.feature_repo.redis_server import redis_server

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from feature_repo.definitions import build
-from feature_repo.errors import DefinitionError
+from feature_repo.views.errors import DefinitionError
 from tests.feature_repo import tiny
 from tests.feature_repo.tiny import CONFIG, TEXT, tiny_spec
 
@@ -91,8 +91,8 @@ def test_times_and_ttl_follow_the_spec(tables: Path) -> None:
         ("size: number", "rn: number", "'rn'"),
         ("size: number", "Event_Timestamp: number", "'Event_Timestamp'"),
         ("size: number", "Size_Y: number", "'Size_Y'"),
-        ("size: number", "member_tokens: number", "'member_tokens'.*no pushed vector"),
-        ("size: number", "as_Of2: number, recent_Keys: number", "'recent_Keys'.*no pushed vector"),
+        ("size: number", "member_tokens: number", "'member_tokens'.*no column of pushed vectors"),
+        ("size: number", "as_Of2: number, recent_Keys: number", "'recent_Keys'.*no column of pushed vectors"),
         ("company_profile:", "member_vectors_blue:", "view 'member_vectors_blue'"),
         ("company_profile:", "Item_Vectors_Green:", "view 'Item_Vectors_Green'"),
         ("company_profile:", "recent_activities:", "view 'recent_activities'"),

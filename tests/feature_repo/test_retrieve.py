@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feature_repo.as_of import features_as_of
+from feature_repo.as_of import RetrievalError, features_as_of
+from feature_repo.as_of.versions import node_versions
 from feature_repo.counters import count
-from feature_repo.errors import NotAppliedError, RetrievalError
 from feature_repo.retrieve import retrieve
-from feature_repo.versions import node_versions
+from feature_repo.views.errors import NotAppliedError
 from models.features import counter_columns, training_columns
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world

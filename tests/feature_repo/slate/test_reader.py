@@ -17,7 +17,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from feature_repo.slate import SlateFeatureError, SlateKeyError, SlateReader, SlateRows, SlateUnavailableError, Status
-from feature_repo.slate.answer import judge
+from feature_repo.slate.rows import row_status
 from feature_repo.stores.errors import UnsupportedError
 from tests.feature_repo.redis_server import redis_address, redis_server
 from tests.feature_repo.slate.world import CANDIDATE_KEYS, DERIVED, FEATURES, START, World, open_world
@@ -160,7 +160,7 @@ def test_a_store_that_is_not_there(sqlite: World, tmp_path: Path, caplog: pytest
     assert len(caplog.records) == 2, "one line as it goes, one as it comes back"
 
     file.unlink()
-    with pytest.raises(SlateUnavailableError, match=r"online store: expected an answer; found .*online\.db"):
+    with pytest.raises(SlateUnavailableError, match=r"online store: expected a response; found .*online\.db"):
         with_reader(lambda reader: reader.read(SHARED, CANDIDATES), world, fallback="error")
 
 
@@ -209,14 +209,14 @@ def test_a_redis_that_is_late(tmp_path: Path) -> None:
     with silent_server() as address:
         world = open_world(tmp_path, "redis", address)
         assert missing(with_reader(lambda reader: reader.read(SHARED, CANDIDATES, START), world, deadline=0.02))
-        with pytest.raises(SlateUnavailableError, match=r"no answer within 0\.02 s"):
+        with pytest.raises(SlateUnavailableError, match=r"no response within 0\.02 s"):
             with_reader(lambda reader: reader.read(SHARED, CANDIDATES), world, deadline=0.02, fallback="error")
 
 
 def test_a_late_read_of_sqlite_frees_its_thread(sqlite: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from feature_repo.slate import sqlite as access
+    from feature_repo.slate import sqlite as client
 
-    entered, got = threading.Event(), access._get
+    entered, got = threading.Event(), client._get
 
     def slow(connection: Any, keys: Any) -> Any:
         entered.set()
@@ -224,10 +224,10 @@ def test_a_late_read_of_sqlite_frees_its_thread(sqlite: World, monkeypatch: pyte
         return connection.execute(endless).fetchone()
 
     async def late(reader: SlateReader) -> None:
-        monkeypatch.setattr(access, "_get", slow)
+        monkeypatch.setattr(client, "_get", slow)
         assert missing(await reader.read(SHARED, CANDIDATES, START))
         assert entered.is_set()
-        monkeypatch.setattr(access, "_get", got)
+        monkeypatch.setattr(client, "_get", got)
         reader._deadline = 5.0
         assert (await reader.read(SHARED, CANDIDATES, START)).candidates["score"].tolist() == [3.5]
 
@@ -263,5 +263,5 @@ def test_one_round_trip(tmp_path: Path, redis_address: str, derived: bool) -> No
 
 def test_now_is_when_the_rows_have_come_and_clocks_may_differ() -> None:
     found, times = np.array([True, True, True]), np.array([100, 130, 161])
-    assert judge(found, times, 50, 120, 120 + 40).tolist() == [Status.PRESENT, Status.PRESENT, Status.AFTER_AS_OF]
-    assert judge(found, times, 50, 120, 120).tolist() == [Status.PRESENT, Status.AFTER_AS_OF, Status.AFTER_AS_OF]
+    assert row_status(found, times, 50, 120, 120 + 40).tolist() == [Status.PRESENT, Status.PRESENT, Status.AFTER_AS_OF]
+    assert row_status(found, times, 50, 120, 120).tolist() == [Status.PRESENT, Status.AFTER_AS_OF, Status.AFTER_AS_OF]

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.stores.online.keys import row_key
-from feature_repo.stores.online.layout import layout_of
-from feature_repo.stores.online.packed import FLAG_BATCH, pack
-from feature_repo.stores.online.rows import RowStore
-from feature_repo.stores.online.sqlite import SqliteRows
+from feature_repo.packed.keys import row_key
+from feature_repo.packed.layout import layout_of
+from feature_repo.packed.pack import FLAG_BATCH, pack
+from feature_repo.packed.rows import RowStore
+from feature_repo.packed.sqlite import SqliteRows
 from feature_repo.stream.apply import apply_events
 from feature_repo.stream.errors import StreamError
-from feature_repo.stream.layouts import Row, layout, read_rows, write_rows
+from feature_repo.stream.packed_rows import Row, layout, read_rows, write_rows
 from feature_repo.stream.plan import read_plan
 from feature_repo.stream.rebase import rebase
 from models.spec import Spec

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 import urllib3
 
-from feature_repo.pushed import EDGES, KEYS, RECENT, TIMES
+from feature_repo.packed.keys import row_key
+from feature_repo.packed.layout import layout_of
 from feature_repo.stores.online.bulk import rows_of
-from feature_repo.stores.online.keys import row_key
-from feature_repo.stores.online.layout import layout_of
-from feature_repo.stream.layouts import read_rows
+from feature_repo.stream.packed_rows import read_rows
+from feature_repo.views.pushed import EDGES, KEYS, RECENT, TIMES
 from tests.feature_repo.redis_server import running_redis
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
