@@ -13,10 +13,11 @@ from feature_repo.apply import apply
 from feature_repo.materialise import MaterializeResult, materialize
 from feature_repo.store import open_store
 from models.spec import Spec, parse_spec
+from models.time_units import microseconds
 from tests.feature_repo import tiny
 
 START, HOUR, DAY = tiny.START, timedelta(hours=1), tiny.DAY
-END = tiny.microseconds(START + 4.5 * DAY)
+END = microseconds(START + 4.5 * DAY)
 """Nothing has expired, and not all has happened."""
 VIEWS = ("profile", "streaks", "posts")
 WRITTEN = (*VIEWS, "recent_activities")
@@ -108,7 +109,7 @@ def moment(day: float) -> datetime:
 
 def at(day: float) -> int:
     """The same in microseconds UTC."""
-    return tiny.microseconds(moment(day))
+    return microseconds(moment(day))
 
 
 def open_kept(folder: Path, spec: Spec | None = None, online: dict[str, Any] | None = None) -> Kept:

@@ -12,10 +12,11 @@ from tests.feature_repo import tiny
 
 FEAST = Path(sys.executable).parent / "feast"
 FEATURES = tiny.CONFIG.parent / "features.py"
+ROOT = tiny.CONFIG.parents[1]
 
 
 def _feast(folder: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(folder.parent), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{folder.parent}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
     for name in ("HELIOGRAPH_STATE", "HELIOGRAPH_SPEC", "HELIOGRAPH_TABLES"):
         environment.pop(name, None)
     done = subprocess.run(

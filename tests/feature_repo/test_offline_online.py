@@ -34,6 +34,7 @@ from models.counters.plan import OVERALL
 from models.features import attribute_keys, online_views
 from models.spec import Spec
 from models.spec.counter_plans import counter_plans
+from models.time_units import microseconds
 from tests.feature_repo import tiny
 from tests.feature_repo.redis_server import running_redis
 
@@ -79,7 +80,7 @@ KINDS: dict[str, dict[str, pa.DataType]] = {
 }
 """The columns of the tables and their Arrow types, empty or not."""
 MEMBERS, POSTS, SURFACES, TOPICS = [1, 2, 99], ["p1", "p2", "none"], ["feed", "email"], ["x", "ü"]
-ORIGIN = tiny.microseconds(tiny.START)
+ORIGIN = microseconds(tiny.START)
 MINUTE = 60_000_000
 TTL = timedelta(days=3) // timedelta(microseconds=1)
 # Few distinct moments, microseconds, panes or exactly one TTL apart: ties and expiries are the rule.

@@ -7,6 +7,7 @@ import pytest
 from feature_repo.applied import pushed_folder
 from feature_repo.push import PushError, check_pushed, push, pushed_until, slot_of
 from feature_repo.views.pushed import write_pushed
+from models.time_units import microseconds
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
 
@@ -73,7 +74,7 @@ def test_a_new_version_never_takes_the_place_of_the_one_that_serves(own_world: W
     check_pushed(state, "4")
     with pytest.raises(PushError, match=r"expected those of version 2; found 4 \(blue\), 3 \(green\)"):
         check_pushed(state, "2")
-    assert pushed_until(state, "4") == tiny.microseconds(tiny.START + 8 * tiny.DAY)
+    assert pushed_until(state, "4") == microseconds(tiny.START + 8 * tiny.DAY)
     assert pushed_until(state, "2") == 0
 
 

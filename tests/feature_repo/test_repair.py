@@ -22,6 +22,7 @@ from feature_repo.stream.push import plan_of_table, push_rows
 from feature_repo.views.pushed import RECENT
 from models import clock
 from models.spec.counter_plans import counter_plans
+from models.time_units import SECOND
 from tests.feature_repo.redis_server import running_redis
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
@@ -97,7 +98,7 @@ def test_the_next_push_heals_what_an_earlier_release_wrote(world: World, monkeyp
     assert after["overall"] == before["overall"]
     assert after["member_counts"] == before["member_counts"]
     assert after[RECENT] == before[RECENT]
-    settled = {**_bad(), "settled_time": product.START + 20 * product.SECOND}
+    settled = {**_bad(), "settled_time": product.START + 20 * SECOND}
     _push(world, [settled])  # mended by its sender, it counts
     overall = _held(world)["overall"]
     assert [row[1]["overall_settled"] for row in overall.values()] == [7]
@@ -158,8 +159,8 @@ def test_the_tolerance_is_the_border(world: World, monkeypatch: pytest.MonkeyPat
     now = time.time_ns() // 1_000
     plan = plan_of_table(world.store, "impressions")
     row = product.shown_only(product.impression(1, 1, "p1", 0, None))
-    push_rows(world.store, plan, [{**row, "time": now + 9 * 60 * product.SECOND}])
-    late = {**row, "impression_id": 2, "time": now + 11 * 60 * product.SECOND}
+    push_rows(world.store, plan, [{**row, "time": now + 9 * 60 * SECOND}])
+    late = {**row, "impression_id": 2, "time": now + 11 * 60 * SECOND}
     with pytest.raises(ValueError, match="column time: expected a time up to"):
         push_rows(world.store, plan, [late])
     monkeypatch.setenv(clock.VARIABLE, "soon")

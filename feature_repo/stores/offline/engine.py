@@ -88,7 +88,7 @@ def unit_of(*kinds: str) -> Unit:
     return "ns" if any(kind in _NANOSECONDS for kind in kinds) else "us"
 
 
-def moment(column: str, unit: Unit) -> str:
+def source_time(column: str, unit: Unit) -> str:
     """A time column of SOURCE as int64 since 1970 UTC; a time without a zone is UTC."""
     return f"epoch_{unit}({of_source(column)})"
 

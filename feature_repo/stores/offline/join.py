@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from feature_repo.stores.errors import RetrievalInputError
-from feature_repo.stores.offline.engine import Unit, moment, near, of_source, unit_of
+from feature_repo.stores.offline.engine import Unit, near, of_source, source_time, unit_of
 from feature_repo.stores.offline.entities import Entities
 from feature_repo.stores.offline.keys import check_key
 from feature_repo.stores.offline.parquet import LAST_ROW, ParquetTable, parquet_table
@@ -55,7 +55,7 @@ def _found_versions(view: RequestedView, table: ParquetTable, unit: Unit, first:
     keys = [f"k{position}" for position in range(len(view.keys))]
     earliest = first - view.ttl if first is not None and view.ttl is not None else None
     versions = f"""
-        SELECT {_columns(view)} {moment(view.time, unit)} AS t, {_created(view, unit)} AS created,
+        SELECT {_columns(view)} {source_time(view.time, unit)} AS t, {_created(view, unit)} AS created,
                source.file_index AS file, source.file_row_number AS number
         FROM {table.sql} AS source WHERE {near(view.time, table.kinds[view.time], earliest, last)}"""
     if keys:  # leave out versions of other keys before the sort
@@ -95,7 +95,7 @@ def _features(view: RequestedView, table: ParquetTable, unit: Unit) -> str:
     read = [f"{of_source(column)} AS {alias}" for alias, (column, _) in zip(features, view.features, strict=True)]
     return f"""
         SELECT {", ".join(["found.row", *features])}
-        FROM (SELECT {_columns(view)} {moment(view.time, unit)} AS t, {_created(view, unit)} AS created,
+        FROM (SELECT {_columns(view)} {source_time(view.time, unit)} AS t, {_created(view, unit)} AS created,
                      source.file_index, source.file_row_number, {", ".join(read)}
               FROM {table.sql} AS source) versions
         JOIN found ON {" AND ".join(same)}
@@ -107,7 +107,7 @@ def _columns(view: RequestedView) -> str:
 
 
 def _created(view: RequestedView, unit: Unit) -> str:
-    return moment(view.created, unit) if view.created else "NULL::BIGINT"
+    return source_time(view.created, unit) if view.created else "NULL::BIGINT"
 
 
 def _in_order(features: pa.Table, rows: int) -> pa.Table:

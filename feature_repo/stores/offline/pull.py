@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 
 from feature_repo.stores.errors import RetrievalInputError
-from feature_repo.stores.offline.engine import Unit, moment, near, of_source, unit_of
+from feature_repo.stores.offline.engine import Unit, near, of_source, source_time, unit_of
 from feature_repo.stores.offline.location import Location
 from feature_repo.stores.offline.parquet import LAST_ROW, ParquetTable, parquet_table
 
@@ -37,9 +37,9 @@ class Pull:
         scale = 1000 if unit == "ns" else 1
         conditions = [near(self.time, kind, self.first, self.last)]
         if self.first is not None:
-            conditions.append(f"{moment(self.time, unit)} >= {self.first * scale}")
+            conditions.append(f"{source_time(self.time, unit)} >= {self.first * scale}")
         if self.last is not None:
-            conditions.append(f"{moment(self.time, unit)} <= {self.last * scale}")
+            conditions.append(f"{source_time(self.time, unit)} <= {self.last * scale}")
         return " AND ".join(conditions)
 
 
@@ -55,8 +55,8 @@ def versions(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
     table = pull.table(connection)
     _check_keys(connection, pull, table)
     unit = unit_of(table.kinds[pull.time], *([table.kinds[pull.created]] if pull.created else []))
-    identity = [*map(of_source, pull.keys), moment(pull.time, unit)]
-    identity += [moment(pull.created, unit)] if pull.created else []
+    identity = [*map(of_source, pull.keys), source_time(pull.time, unit)]
+    identity += [source_time(pull.created, unit)] if pull.created else []
     return connection.sql(
         f"""
         SELECT {_list(pull.columns)} FROM {table.sql} AS source WHERE {pull.between(table)}
@@ -77,9 +77,11 @@ def latest_rows(connection: duckdb.DuckDBPyConnection, pull: Pull) -> pa.Table:
     keys = [of_source(key) for key in pull.keys]
     numbered = [f"k{position}" for position in range(len(keys))]
     named = "".join(f"{key} AS {number}, " for key, number in zip(keys, numbered, strict=True))
-    newest = f"SELECT {named}max({moment(pull.time, unit)}) AS t FROM {table.sql} AS source WHERE {pull.between(table)}"
+    newest = (
+        f"SELECT {named}max({source_time(pull.time, unit)}) AS t FROM {table.sql} AS source WHERE {pull.between(table)}"
+    )
     newest += f" GROUP BY {', '.join(keys)}" if keys else ""
-    same = [f"newest.t = {moment(pull.time, unit)}"]
+    same = [f"newest.t = {source_time(pull.time, unit)}"]
     same += [f"newest.{number} IS NOT DISTINCT FROM {key}" for key, number in zip(keys, numbered, strict=True)]
     last = f"QUALIFY row_number() OVER ({_partition(keys)} ORDER BY {_created(pull, unit)}{LAST_ROW}) = 1"
     return connection.sql(
@@ -111,7 +113,7 @@ def _partition(columns: Sequence[str]) -> str:
 
 def _created(pull: Pull, unit: Unit) -> str:
     """Sort order of created times, last first."""
-    return f"{moment(pull.created, unit)} DESC NULLS LAST, " if pull.created else ""
+    return f"{source_time(pull.created, unit)} DESC NULLS LAST, " if pull.created else ""
 
 
 def _list(columns: Sequence[str]) -> str:

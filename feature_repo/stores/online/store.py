@@ -29,7 +29,7 @@ from models.clock import bound, latest, said
 from models.time_units import moment
 
 Data = list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]]
-Answer = list[tuple[datetime | None, dict[str, Value] | None]]
+ReadResult = list[tuple[datetime | None, dict[str, Value] | None]]
 
 
 class RefusedRowsError(RowInputError, FeastError):
@@ -103,7 +103,7 @@ class PackedOnlineStore(OnlineStore):
         table: FeatureView,
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
-    ) -> Answer:
+    ) -> ReadResult:
         """Read rows in the order of their keys; (None, None) for a missing one."""
         layout = layout_of(table)
         keys = [row_key(config.project, table.name, key_values(layout, key)) for key in entity_keys]
@@ -121,7 +121,7 @@ class PackedOnlineStore(OnlineStore):
         table: FeatureView,
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
-    ) -> Answer:
+    ) -> ReadResult:
         """The same in a thread."""
         return await asyncio.to_thread(self.online_read, config, table, entity_keys, requested_features)
 

@@ -53,7 +53,7 @@ def with_reader(work: Callable[[SlateReader], Awaitable[Any]], world: World, **s
     [
         (["item_stats"], "'view:feature'"),
         (["item_stats@v2:score"], "current version"),
-        (["nothing:score"], "'nothing': expected one that was applied"),
+        (["nothing:score"], "'nothing': expected an applied view"),
         (["item_stats:nothing"], "'item_stats:nothing': expected one of fresh, score, tag, vector"),
     ],
 )
@@ -65,11 +65,11 @@ def test_features_that_do_not_exist(sqlite: World, features: list[str], message:
 @pytest.mark.parametrize(
     ("candidates", "derived", "message"),
     [
-        (["item"], {}, "key 'item': expected a key of the views asked for"),
+        (["item"], {}, "key 'item': expected a key of the requested views"),
         (["item_id"], {"tag": "item_stats:score"}, "expected a feature of the key's type, string; found float32"),
         (["item_id"], {"tag": "item_stats:nothing"}, "found no such feature"),
-        (["item_id", "tag"], {"tag": "item_stats:tag"}, "key 'tag': expected it given or derived"),
-        (["item_id"], {"colour": "item_stats:tag"}, "key 'colour': expected a key of the views"),
+        (["item_id", "tag"], {"tag": "item_stats:tag"}, "key 'tag': expected it either given or derived"),
+        (["item_id"], {"colour": "item_stats:tag"}, "key 'colour': expected a key of the requested views"),
     ],
 )
 def test_keys_that_do_not_fit(sqlite: World, candidates: list[str], derived: dict[str, str], message: str) -> None:
@@ -88,7 +88,7 @@ def test_keys_that_do_not_fit(sqlite: World, candidates: list[str], derived: dic
         ({"member_id": 2**63}, {"item_id": ["a"]}, "expected int64; found 9223372036854775808"),
         ({"member_id": None}, {"item_id": ["a"]}, r"found None \(NoneType\)"),
         ({"member_id": 1}, {"item_id": ["a", 2]}, r"key 'item_id': expected string; found 2 \(int\)"),
-        ({"member_id": 1}, {"item_id": "ab"}, "expected a sequence of string, one a candidate; found 'ab'"),
+        ({"member_id": 1}, {"item_id": "ab"}, "expected a sequence of string, one per candidate; found 'ab'"),
         ({"member_id": 1}, {"item_id": ["a"] * 2_001}, "candidates: expected at most 2000; found 2001"),
     ],
 )

@@ -15,6 +15,7 @@ from feature_repo.views.pushed import EDGES, KEYS, TIMES
 from models.counters.fold import Settled, Shown, fold, initial
 from models.spec import Spec, parse_spec
 from models.spec.counter_plans import counter_plans
+from models.time_units import DAY, SECOND, microseconds
 from tests.feature_repo import tiny
 
 TEXT = """
@@ -72,8 +73,7 @@ model: {activities: 3}
 home_domain: feed
 """
 TOPICS = {"p1": "sport", "p2": "music", "p3": None}
-SECOND = 1_000_000
-START = tiny.microseconds(tiny.START) + 5 * 86_400 * SECOND
+START = microseconds(tiny.START) + 5 * DAY
 
 
 def spec_of() -> Spec:

@@ -15,6 +15,7 @@ from feature_repo.stream.recent import recent
 from feature_repo.views.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES, recent_schema
 from models.features import VALID_FROM, counter_table
 from models.spec.counter_plans import counter_plans
+from models.time_units import SECOND
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.test_apply import Product, Pushed
 
@@ -77,9 +78,9 @@ def test_the_stream_ends_where_the_batch_does(
 
 def test_only_what_is_strictly_before_is_recent(tiny_product: Product, tmp_path: Path) -> None:
     _write(tmp_path, [("likes", product.like(1, post, time)) for post, time in (("p2", 5), ("p1", 5), ("p3", 6))])
-    at = product.START + 6 * product.SECOND
+    at = product.START + 6 * SECOND
     (row,) = recent(tiny_product.spec, tmp_path, at).to_pylist()
-    assert (row[EDGES], row[KEYS], row[TIMES]) == (["liked"] * 2, ["p1", "p2"], [at - product.SECOND] * 2)
+    assert (row[EDGES], row[KEYS], row[TIMES]) == (["liked"] * 2, ["p1", "p2"], [at - SECOND] * 2)
     assert recent(tiny_product.spec, tmp_path, at + 1)[KEYS].to_pylist() == [["p1", "p2", "p3"]]
 
 
