@@ -83,18 +83,18 @@ def spec_of() -> Spec:
 
 def impression(
     number: int, member: int, post: str, shown: int, settled: int | None, click: int = 0, percent: int = 0,
-    surface: str = "feed", device: str = "phone",
+    seen: tuple[str, str] = ("feed", "phone"),
 ) -> dict[str, Any]:  # fmt: skip
-    """A row of the impressions: times are seconds since START; without a settled time there are no outcomes."""
+    """A row of the impressions. Times are seconds since START; ``seen``: surface, device. Unsettled: no outcomes."""
     done = settled is not None
     return {
         "impression_id": 2**53 + number,
         "member": member,
         "post_id": post,
-        "surface": surface,
+        "surface": seen[0],
         "time": START + shown * SECOND,
         "settled_time": START + settled * SECOND if settled is not None else None,
-        "device": device,
+        "device": seen[1],
         "click": click if done else None,
         "percent": percent if done else None,
     }

@@ -106,7 +106,7 @@ def histories(draw: st.DrawFn, most: int = 10) -> list[Pushed]:
         settled = draw(st.none() | st.integers(time, time + 60))
         row = product.impression(
             number, member, post, time, settled, draw(st.integers(0, 1)), draw(st.integers(0, 100)),
-            draw(st.sampled_from(["feed", "email"])), draw(st.sampled_from(["phone", "web"])),
+            (draw(st.sampled_from(["feed", "email"])), draw(st.sampled_from(["phone", "web"]))),
         )  # fmt: skip
         if settled is None or draw(st.booleans()):
             found.append(("impressions", product.shown_only(row)))

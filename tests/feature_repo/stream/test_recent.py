@@ -37,7 +37,7 @@ def _history(chance: random.Random, count: int) -> list[Pushed]:
             continue
         settled, surface = time + chance.randrange(0, 30, 5), chance.choice(["feed", "email"])
         row = product.impression(
-            number, member, post, time, settled, chance.randrange(2), chance.randrange(101), surface
+            number, member, post, time, settled, chance.randrange(2), chance.randrange(101), (surface, "phone")
         )
         found.append(("impressions", row))
     return found

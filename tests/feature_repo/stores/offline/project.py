@@ -33,11 +33,26 @@ def project(folder: Path, store_type: str, **settings: Any) -> FeatureStore:
     store = FeatureStore(config=config)
     key = Entity(name="key", join_keys=["key"], value_type=ValueType.INT64)
     name = Entity(name="name", join_keys=["name"], value_type=ValueType.STRING)
+    views = _views(folder, key, name)
 
+    @on_demand_feature_view(
+        sources=[views[0], RequestSource(name="asked", schema=[Field(name="factor", dtype=Float64)])],
+        schema=[Field(name="scaled", dtype=Float64)],
+    )
+    def scaling(inputs: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"scaled": inputs["value"].astype("float64") * inputs["factor"]})
+
+    mapped = views[0].with_name("other").with_join_key_map({"key": "other_key"})
+    service = FeatureService(name="all", features=[mapped, *views[1:], scaling])
+    store.apply([key, name, *views, scaling, service])
+    return store
+
+
+def _views(folder: Path, key: Entity, name: Entity) -> list[FeatureView]:
     def source(file: str, **more: Any) -> FileSource:
         return FileSource(name=file, path=str(folder / f"{file}.parquet"), timestamp_field="at", **more)
 
-    views = [
+    return [
         FeatureView(
             name="plain",
             entities=[key],
@@ -69,18 +84,6 @@ def project(folder: Path, store_type: str, **settings: Any) -> FeatureStore:
             source=source("named"),
         ),
     ]
-
-    @on_demand_feature_view(
-        sources=[views[0], RequestSource(name="asked", schema=[Field(name="factor", dtype=Float64)])],
-        schema=[Field(name="scaled", dtype=Float64)],
-    )
-    def scaling(inputs: pd.DataFrame) -> pd.DataFrame:
-        return pd.DataFrame({"scaled": inputs["value"].astype("float64") * inputs["factor"]})
-
-    mapped = views[0].with_name("other").with_join_key_map({"key": "other_key"})
-    service = FeatureService(name="all", features=[mapped, *views[1:], scaling])
-    store.apply([key, name, *views, scaling, service])
-    return store
 
 
 def write(folder: Path, file: str, columns: dict[str, Any], **types: pa.DataType) -> None:
