@@ -31,7 +31,7 @@ from feature_repo.sources.kuairand_history import (
 )
 from feature_repo.sources.quarantine import copy_quarantine, microseconds_of, quarantine_by
 from models.spec import Spec
-from models.spec.schema import Value
+from models.spec.base import Value
 
 TIMEZONE = "Asia/Shanghai"
 BEFORE_EVERYTHING = pd.Timestamp("2022-04-01", tz=TIMEZONE).tz_convert("UTC")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from feature_repo.sources.errors import SourceError
 from models.spec import Spec
-from models.spec.schema import Value
+from models.spec.base import Value
 from models.time_units import DAY
 
 TABLES: dict[str, tuple[str, ...]] = {
