@@ -71,7 +71,8 @@ def test_a_view_that_stopped_is_refused(own: Kept) -> None:
     own.run(at(6))
     assert [str(f) for f in own.run(at(7) + 1).refused["posts"]] == [
         "view posts: expected a row of the last 2 days before 2026-01-08T00:00:00.000001+00:00; found "
-        "2026-01-06T00:00:00+00:00 as the newest. See why the table stopped, or change the view's `fresh_within_days`"
+        "2026-01-06T00:00:00+00:00 as the newest. Find out why the table stopped, or change the view's "
+        "`fresh_within_days`"
     ]
 
 
