@@ -106,3 +106,30 @@ def test_one_row_is_as_many() -> None:
         )
         for column, values in alone.items():
             assert values.tobytes() == together[column][row : row + 1].tobytes()
+
+
+def test_an_exposure_later_than_the_read_is_zero_seconds_old() -> None:
+    """Clocks of servers differ."""
+    plan = plan_of("by_surface")
+    state = {**empty_state(plan, 2), "by_surface_shown": np.array([1, 1]), "by_surface_shown_last": np.array([9, 2])}
+    found = derive(plan, state, OVERALL_STATE, np.array([5, 2 + 1_000_000]))
+    np.testing.assert_allclose(found["by_surface_recency"], np.log1p([0.0, 1.0]), rtol=1e-6)
+
+
+def test_outcomes_from_the_end_and_undefined_ones() -> None:
+    plan = plan_of("by_surface")
+    state = {**empty_state(plan, 3), "by_surface_click_last": Ragged.of([[1, 0], [-1], []])}
+    found = derive(plan, state, OVERALL_STATE, np.full(3, 5))
+    np.testing.assert_array_equal(found["by_surface_last1_click"], [0, np.nan, np.nan])
+    np.testing.assert_array_equal(found["by_surface_last2_click"], [1, np.nan, np.nan])
+
+
+def test_one_settled_impression_is_an_overall_rate() -> None:
+    overall = {**OVERALL_STATE, "overall_settled": np.array([1]), "overall_click_sum": np.array([1])}
+    found = derive(plan_of("plain"), empty_state(plan_of("plain"), 1), overall, np.array([5]))
+    assert found["plain_click_rate"].tolist() == [1.0]
+
+
+def test_a_plan_without_a_window_has_no_panes() -> None:
+    with pytest.raises(ValueError, match="counter plain: expected a window; found none"):
+        _ = plan_of("plain").pane
