@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -196,16 +195,6 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
         counted(spec, shown, tmp_path)
         written.append({path.name: path.read_bytes() for path in tmp_path.glob("counter_*.parquet")})
     assert written[0] == written[1]
-
-
-def test_a_row_has_its_outcomes_once_it_has_settled() -> None:
-    plan = counter_plans(product())["plain"]
-    row = {"impression_id": 1, "time": 1, "settled_time": None, "surface": "feed", "click": None, "percent": None}
-    assert events_of(plan, row, "time", "settled_time", "impression_id") == [Shown(1)]
-    for wrong in (None, 5, -1, 0.5):
-        settled = {**row, "settled_time": 2, "click": 1, "percent": wrong}
-        with pytest.raises(ValueError, match=r"percent: expected a whole number from 0 to 4; found"):
-            events_of(plan, settled, "time", "settled_time", "impression_id")
 
 
 def test_counts_do_not_depend_on_what_tasks_and_measures_are_called(tmp_path: Path) -> None:
