@@ -13,8 +13,9 @@ import numpy as np
 from models.counters.columns import state_columns
 from models.counters.derive import derive
 from models.counters.ragged import Ragged
-from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, counter_views, vector_view
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, vector_view
 from models.spec import Spec
+from models.spec.counter_plans import counter_plans
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import RankingRequest, RequestParser
 from serving.ranking.scorer import Scorer
@@ -68,7 +69,8 @@ class FeastReader:
         self._spec, shown = spec, spec.impressions
         self._member, self._item = spec.nodes[shown.member.node].key, spec.nodes[shown.item.node].key
         self._store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
-        counted = [f"{view}:{column}" for view in counter_views(spec) for column in state_columns(spec, view)]
+        self._plans = counter_plans(spec)
+        counted = [f"{view}:{column}" for view, plan in self._plans.items() for column in state_columns(plan)]
         self._features = [f"{vector_view(MEMBER_VECTORS, SLOTS[0])}:{name}" for name in _MEMBER]
         self._features += [f"{vector_view(ITEM_VECTORS, SLOTS[0])}:{name}" for name in _ITEM] + counted
 
@@ -84,9 +86,9 @@ class FeastReader:
             state = {
                 column: _column(answer[column], kind)
                 for view in (counter, "overall")
-                for column, kind in state_columns(self._spec, view).items()
+                for column, kind in state_columns(self._plans[view]).items()
             }
-            found |= derive(self._spec, counter, state, state, as_of)
+            found |= derive(self._plans[counter], state, state, as_of)
         version = answer["member_model_version"][0]
         place = list(response.proto.metadata.feature_names.val).index("member_model_version")
         moment = response.proto.results[place].event_timestamps[0].ToMicroseconds()

@@ -1,1 +1,1 @@
-"""Data: adapters that write the canonical tables, counters, and the Feast repository on top of them."""
+"""Data side: adapters that write canonical tables, counters, and the Feast repository over them."""

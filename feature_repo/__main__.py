@@ -1,4 +1,4 @@
-"""``python -m feature_repo materialize`` and ``push``: what a running feature store is told."""
+"""Command line: ``python -m feature_repo materialize``, ``push`` and ``repair``."""
 
 import sys
 

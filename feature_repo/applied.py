@@ -1,11 +1,12 @@
-"""Which spec and tables the embedded store stands on: `state/feast/applied.json`."""
+"""The note of what was applied last, spec and tables: `state/feast/applied.json`."""
 
 import json
 import os
 from pathlib import Path
 from typing import NamedTuple
 
-from feature_repo.errors import NotAppliedError
+from feature_repo.views.errors import NotAppliedError
+from models.files import write_text
 from models.spec import Spec, load_spec, parse_spec
 
 _DEFAULT_STATE = Path(__file__).resolve().parent.parent / "state"
@@ -20,12 +21,12 @@ class Applied(NamedTuple):
 
 
 def applied_file(state: Path) -> Path:
-    """Where a state folder notes what was applied."""
+    """Path of the note within a state folder."""
     return state / "feast" / "applied.json"
 
 
 def pushed_folder(state: Path) -> Path:
-    """Where a state folder keeps the pushed views' files."""
+    """Folder of the pushed views' files within a state folder."""
     return state / "feast" / "pushed"
 
 
@@ -38,25 +39,21 @@ def read_applied(state: Path) -> Applied | None:
 
 
 def write_applied(spec: Spec, tables: Path, state: Path) -> None:
-    """Note what was applied, in one step."""
+    """Note what was applied, atomically."""
     document = {"spec": spec.model_dump_json(by_alias=True), "tables": str(tables.resolve())}
-    file = applied_file(state)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    partial.replace(file)
+    write_text(applied_file(state), json.dumps(document, indent=2) + "\n")
 
 
 def current() -> Applied:
-    """What the environment names, or else what was applied last.
+    """What the environment names (HELIOGRAPH_SPEC and HELIOGRAPH_TABLES), or else what was applied last.
 
-    Raises NotAppliedError, with the next step, where neither is there.
+    Raises NotAppliedError, with the next step, if there is neither.
     """
     state = Path(os.environ.get("HELIOGRAPH_STATE", _DEFAULT_STATE))
     spec, tables = os.environ.get("HELIOGRAPH_SPEC"), os.environ.get("HELIOGRAPH_TABLES")
     if bool(spec) != bool(tables):
         missing = "HELIOGRAPH_TABLES" if spec else "HELIOGRAPH_SPEC"
-        raise NotAppliedError(f"expected HELIOGRAPH_SPEC and HELIOGRAPH_TABLES together; set {missing} too")
+        raise NotAppliedError(f"expected both HELIOGRAPH_SPEC and HELIOGRAPH_TABLES; found one. Set {missing} too")
     if spec and tables:
         return Applied(load_spec(spec), Path(tables), pushed_folder(state))
     applied = read_applied(state)

@@ -1,4 +1,4 @@
-"""Definitions into the registry."""
+"""Apply definitions to Feast's registry."""
 
 import logging
 import shutil
@@ -10,21 +10,23 @@ import pyarrow.parquet as pq
 
 from feature_repo.applied import pushed_folder, read_applied, write_applied
 from feature_repo.definitions import build
-from feature_repo.errors import DefinitionError, NotAppliedError
-from feature_repo.pushed import RECENT, prepare
+from feature_repo.packed.keys import view_prefix
+from feature_repo.packed.layout import layout_of
 from feature_repo.quality import forget
 from feature_repo.stream.plan import TAG, read_plan
+from feature_repo.views.errors import DefinitionError, NotAppliedError
+from feature_repo.views.pushed import RECENT, prepare
 from models.spec import Spec, SpecError
 
 _log = logging.getLogger(__name__)
 
 
 def apply(store: Any, spec: Spec, tables: Path, state: Path) -> None:
-    """Register the spec's definitions and delete those that it no longer has; note spec and tables for the stock CLI.
+    """Register the spec's definitions, delete obsolete ones, and note spec and tables for the stock CLI.
 
-    Another product, or another source of the same one, starts with empty views: its keys mean other things. So does a
-    view whose columns, counter or activities' edges have changed; the next materialise fills it.
-    Raises NotAppliedError if a table is missing, DefinitionError if a view's rows are ambiguous.
+    Another product, or another source of the same one, starts with empty views, since its keys mean something else. So
+    does a view whose columns, counter or activity edges have changed; the next materialize run fills it. Raises
+    NotAppliedError if a table is missing, DefinitionError if a view's rows are ambiguous.
     """
     pushed = pushed_folder(state)
     objects = build(spec, tables, pushed)
@@ -32,7 +34,7 @@ def apply(store: Any, spec: Spec, tables: Path, state: Path) -> None:
         if view.stream_source is None:
             _check_rows(view)
     if _other_product(spec, state):
-        forget(state)  # first: after a kill in between, views are written anew
+        forget(state)  # before the deletion: a kill in between then leads to a full write
         store.apply([], objects_to_delete=_registered(store), partial=False)
         shutil.rmtree(pushed, ignore_errors=True)
     prepare(spec, pushed)
@@ -45,7 +47,7 @@ def apply(store: Any, spec: Spec, tables: Path, state: Path) -> None:
 
 
 def _other_product(spec: Spec, state: Path) -> bool:
-    """Whether the state folder serves something else so far (or something that this release cannot read)."""
+    """Whether the state folder holds another product or source, or one that this release cannot read."""
     try:
         previous = read_applied(state)
     except SpecError:
@@ -60,7 +62,7 @@ def _views(objects: list[Any]) -> list[Any]:
 
 
 def _check_rows(view: Any) -> None:
-    """A view's file is there, and no two rows of a key are equal in time (and created time): one is the newest."""
+    """The view's file exists, and no two rows of a key share their event (and created) time."""
     source = view.batch_source
     if not Path(source.path).is_file():
         raise NotAppliedError(
@@ -70,16 +72,16 @@ def _check_rows(view: Any) -> None:
     if source.created_timestamp_column:
         columns.append(source.created_timestamp_column)
     table = pq.read_table(source.path, columns=columns)
-    twice = table.num_rows - _distinct(table, columns)
-    if twice:
+    duplicates = table.num_rows - _distinct(table, columns)
+    if duplicates:
         raise DefinitionError(
-            f"view {view.name}: expected rows that differ in {', '.join(columns)}; found {twice} that do not. Name a "
-            "`created` column in the spec that tells them apart, or keep one of them in the adapter"
+            f"view {view.name}: expected rows that differ in {', '.join(columns)}; found {duplicates} that do not. "
+            "Name a `created` column in the spec that tells them apart, or keep one of them in the adapter"
         )
 
 
 def _registered(store: Any) -> list[Any]:
-    """Everything that the registry holds, but Feast's own placeholder entity."""
+    """Everything in the registry except Feast's placeholder entity."""
     from feast.feature_view import DUMMY_ENTITY_NAME
 
     entities = [entity for entity in store.list_entities() if entity.name != DUMMY_ENTITY_NAME]
@@ -87,7 +89,7 @@ def _registered(store: Any) -> list[Any]:
 
 
 def _stale(store: Any, objects: list[Any]) -> list[Any]:
-    """What the registry holds and the new definitions do not."""
+    """What is in the registry but not in the new definitions."""
     from feast import Entity, FeatureView
 
     views = _views(objects)
@@ -97,35 +99,32 @@ def _stale(store: Any, objects: list[Any]) -> list[Any]:
 
 
 def _changed(store: Any, objects: list[Any]) -> list[str]:
-    """Views whose rows online mean something else from now on: other columns, counters or activities' edges."""
-    from feature_repo.stores.online.layout import layout_of
-
+    """Views whose online rows change their meaning: other columns, counters or activity edges."""
     old, new = ({view.name: view for view in views} for views in (store.list_feature_views(), _views(objects)))
     both = [name for name in new if name in old]
     changed = {name for name in both if layout_of(old[name]).digest != layout_of(new[name]).digest}
-    before, after = _meanings(old), _meanings(new)
+    before, after = _stream_contents(old), _stream_contents(new)
     changed |= {name for name in both if name in before and name in after and before[name] != after[name]}
     return sorted(changed)
 
 
-def _meanings(views: dict[str, Any]) -> dict[str, Any]:
-    """What the stream's plans say of the views that they move, by view."""
-    found: dict[str, Any] = {}
+def _stream_contents(views: dict[str, Any]) -> dict[str, Any]:
+    """What the event plans say about the views that the stream writes, by view."""
+    contents: dict[str, Any] = {}
     for plan in (read_plan(view.tags[TAG]) for view in views.values() if TAG in view.tags):
-        found[RECENT] = (plan.edges, plan.last)
+        contents[RECENT] = (plan.edges, plan.last)
         if plan.impressions:
-            found |= {counter.name: counter for counter in plan.impressions.counters}
-    return found
+            contents |= {counter.name: counter for counter in plan.impressions.counters}
+    return contents
 
 
 def _clear(store: Any, views: list[str]) -> None:
-    """Delete the rows of views, and what the stream remembers beside them; the next materialise writes them anew."""
+    """Delete the rows of views and their event logs; the next materialize run writes them again."""
     from feature_repo.stores.online.bulk import rows_of
-    from feature_repo.stores.online.keys import view_prefix
 
     for view in views:
         rows = rows_of(store).delete(view_prefix(store.project, view))
-        _log.info("view %s has changed: %d rows deleted online; materialise writes it anew", view, rows)
+        _log.info("view %s has changed: %d rows deleted online; materialize writes it again", view, rows)
 
 
 def _join_keys(view: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""The commands of ``python -m feature_repo``: one function each."""
+"""Commands of ``python -m feature_repo``."""
 
 import argparse
 import logging
@@ -8,36 +8,44 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from feature_repo.applied import Applied, applied_file, read_applied
-from feature_repo.errors import NotAppliedError, QualityError, SourceError, TableError
-from feature_repo.stores.errors import ConflictError, RetrievalInputError, RowInputError, UnsupportedError
-from feature_repo.stream.errors import StreamError
-from models.clock import ClockError, length_of
-from models.spec import SpecError
+from feature_repo.views.errors import NotAppliedError
+from models.clock import length_of
 from models.system import system_error
+from models.time_units import microseconds
 
-_KNOWN: tuple[type[Exception], ...] = (
-    *(ClockError, NotAppliedError, QualityError, SourceError, SpecError, StreamError, TableError),
-    *(ConflictError, RetrievalInputError, RowInputError, UnsupportedError),
-    UnicodeError,
-)
-"""What a command ends with a line for; so it does for the system's and Redis's own errors."""
 CONFIG = Path(__file__).resolve().parent / "feature_store.yaml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, or 1 after a line that says what was wrong."""
+    """Run one command; return the exit status: 0, or 1 after a line that says what went wrong."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         return int(options.run(options))
     except Exception as error:
-        from redis.exceptions import RedisError
-
-        said = str(error) if isinstance(error, (*_KNOWN, RedisError)) else system_error(error)
-        if said is None:
+        message = str(error) if isinstance(error, _expected_errors()) else system_error(error)
+        if message is None:
             raise
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return 1
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Errors that end a command with one line instead of a traceback, besides those of the system."""
+    from redis.exceptions import RedisError
+
+    from feature_repo.quality import QualityError
+    from feature_repo.sources.errors import SourceError, TableError
+    from feature_repo.stores.errors import ConflictError, RetrievalInputError, RowInputError, UnsupportedError
+    from feature_repo.stream.errors import StreamError
+    from models.clock import ClockError
+    from models.spec import SpecError
+
+    return (
+        *(ClockError, NotAppliedError, QualityError, SourceError, SpecError, StreamError, TableError),
+        *(ConflictError, RetrievalInputError, RowInputError, UnsupportedError),
+        *(RedisError, UnicodeError),
+    )
 
 
 def _push(options: argparse.Namespace) -> int:
@@ -80,24 +88,24 @@ def _repair(options: argparse.Namespace) -> int:
         return 0
     width = max(map(len, found))
     for view, done in found.items():
-        print(f"{view:<{width}}  {done.mended:>12,} rows mended  {done.removed:>12,} removed")
+        print(f"{view:<{width}}  {done.repaired:>12,} rows repaired  {done.removed:>12,} removed")
     removed = sum(done.removed for done in found.values())
-    print(f"{sum(done.mended for done in found.values()):,} rows mended, {removed:,} removed. ", end="")
+    print(f"{sum(done.repaired for done in found.values()):,} rows repaired, {removed:,} removed. ", end="")
     print("Now run materialize" + (" (vectors: the pipeline `refresh`)." if removed else "."))
     return 0
 
 
-def _moment(text: str) -> int:
-    """Microseconds UTC of a moment in ISO-8601; one without a zone is UTC."""
-    moment = datetime.fromisoformat(text)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if not 1970 <= moment.year < 2200:
-        raise argparse.ArgumentTypeError(f"expected a moment from 1970 to 2199; found {text!r}")
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+def _time(text: str) -> int:
+    """Microseconds UTC of a time in ISO-8601; without a zone it is UTC."""
+    time = datetime.fromisoformat(text)
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if not 1970 <= time.year < 2200:
+        raise argparse.ArgumentTypeError(f"expected a time from 1970 to 2199; found {text!r}")
+    return microseconds(time)
 
 
-def _length(text: str) -> timedelta:
-    """A length such as 90s, 30m, 6h or 1d."""
+def _duration(text: str) -> timedelta:
+    """A duration such as 90s, 30m, 6h or 1d."""
     try:
         return length_of(text)
     except ValueError as error:
@@ -114,24 +122,28 @@ def _applied(state: Path) -> Applied:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m feature_repo", description="A state folder's feature store.")
+    parser = argparse.ArgumentParser(prog="python -m feature_repo", description="The feature store of a state folder.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    latest = commands.add_parser("materialize", help="newest values of every online view, past the quality gate")
+    latest = commands.add_parser(
+        "materialize", help="write the newest values of every online view, past the quality gate"
+    )
     _common(latest)
-    latest.add_argument("--until", type=_moment, help="moment in ISO-8601, exclusive (default: after the last row)")
+    latest.add_argument("--until", type=_time, help="time in ISO-8601, exclusive (default: after the last row)")
     latest.add_argument("--since-last", action="store_true", help="write only what arrived since the last run")
-    latest.add_argument("--overlap", type=_length, default="1d", help="how late rows may arrive (default: 1d)")
+    latest.add_argument("--overlap", type=_duration, default="1d", help="how late rows may arrive (default: 1d)")
     latest.set_defaults(run=_materialize)
 
-    mend = commands.add_parser("repair", help="take rows ahead of the clock out of the online store")
-    _common(mend)
-    mend.set_defaults(run=_repair)
+    fix = commands.add_parser("repair", help="remove rows ahead of the clock from the online store")
+    _common(fix)
+    fix.set_defaults(run=_repair)
 
-    push = commands.add_parser("push", help="push rows of an event table: counters and last activities move at once")
+    push = commands.add_parser("push", help="push rows of an event table: updates counters and last activities at once")
     _common(push)
     push.add_argument("--table", required=True, help="event table of the spec, such as impressions")
-    push.add_argument("--file", required=True, help="rows as .json, .jsonl or .csv; - = JSON lines from standard input")
+    push.add_argument(
+        "--file", required=True, help="rows as .json, .jsonl or .csv; - reads JSON lines from standard input"
+    )
     push.set_defaults(run=_push)
     return parser
 

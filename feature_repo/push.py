@@ -1,4 +1,4 @@
-"""Vectors of members and items into the pushed views: of two versions side by side, each in a slot."""
+"""Push vectors of members and items into the vector views. Two versions fit side by side, one per slot."""
 
 import logging
 import time
@@ -12,8 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.applied import pushed_folder
-from feature_repo.errors import PushError
-from feature_repo.pushed import PUSHED_AT, TIMESTAMP, vector_schema, vectors_file, version_in, write_pushed
+from feature_repo.packed.keys import row_keys
+from feature_repo.packed.layout import layout_of
+from feature_repo.packed.pack import pack
+from feature_repo.views.pushed import PUSHED_AT, vector_schema, vectors_file, version_in, write_pushed
+from feature_repo.views.times import TIMESTAMP, column_microseconds
 from models.clock import bound, latest, readable
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, vector_view
 from models.spec import Spec
@@ -21,17 +24,21 @@ from models.spec import Spec
 _log = logging.getLogger(__name__)
 _FILES = {MEMBER_VECTORS: "member.parquet", ITEM_VECTORS: "item.parquet"}
 _CHUNK = 1_000
-"""Rows that are replaced at once."""
+"""Rows replaced in one atomic change."""
+
+
+class PushError(ValueError):
+    """Raised when vectors cannot be pushed: a file or column is missing, a key is duplicated, or no slot is free."""
 
 
 def push(
     store: Any, spec: Spec, vectors: Path, version: str, state: Path, served: Collection[str] = ()
 ) -> dict[str, int]:
-    """Push a folder of vectors (``member.parquet``, ``item.parquet``) as those of model ``version``; rows per view.
+    """Push a folder of vectors (``member.parquet``, ``item.parquet``) for model ``version``; return the rows per view.
 
-    They go where that version's vectors are, else where those of no version that is ``served`` are. A view's Parquet
-    file under ``state`` is replaced in one step, then the online store is written; pushing the same folder again
-    changes nothing. Raises PushError before anything is written if a file cannot be used, or no slot is free.
+    They go to the slot that already holds this version, else to a slot whose version is not among ``served``. A view's
+    Parquet file under ``state`` is replaced atomically, then the online store is written. Pushing the same folder again
+    changes nothing. Raises PushError, before anything is written, if a file cannot be used or no slot is free.
     """
     tables = {kind: _read(spec, vectors / file, kind, version) for kind, file in _FILES.items()}
     slot = _slot_for(pushed_folder(state), version, served)
@@ -41,12 +48,12 @@ def push(
 
 
 def slot_of(state: Path, version: str) -> str | None:
-    """The slot that holds the vectors of a version, whole; None where they were not pushed, or others since."""
+    """The slot with all vectors of a version; None if they were never pushed or have been replaced."""
     return next((slot for slot in SLOTS if version_in(pushed_folder(state), slot) == version), None)
 
 
 def check_pushed(state: Path, version: str) -> None:
-    """Raise PushError where the vectors of a version are not in the store: it would answer everybody cold."""
+    """Raise PushError if the vectors of a version are not in the store: it would treat every member as new."""
     if slot_of(state, version) is None:
         found = {slot: version_in(pushed_folder(state), slot) or "none" for slot in SLOTS}
         raise PushError(
@@ -56,52 +63,49 @@ def check_pushed(state: Path, version: str) -> None:
 
 
 def pushed_until(state: Path, version: str) -> int:
-    """The moment that a version's vectors hold for, microseconds UTC: later requests see them. 0 if there are none."""
+    """The time up to which a version's vectors know events, microseconds UTC; later requests see them. 0 if none."""
     slot = slot_of(state, version)
     if slot is None:
         return 0
     files = [vectors_file(pushed_folder(state), kind, slot) for kind in _FILES]
-    moments = [pq.read_table(file, columns=[PUSHED_AT])[PUSHED_AT].cast(pa.int64()) for file in files]
-    return max(pc.max(column).as_py() or 0 for column in moments)
+    times = [column_microseconds(pq.read_table(file, columns=[PUSHED_AT])[PUSHED_AT]) for file in files]
+    return max(pc.max(column).as_py() or 0 for column in times)
 
 
 def _slot_for(pushed: Path, version: str, served: Collection[str]) -> str:
-    """The slot to push a version to: its own, else an empty one, else one that does not serve."""
+    """The slot for a version: its own, else an empty one, else one that is not serving."""
     held = {slot: version_in(pushed, slot) for slot in SLOTS}
     if version in held.values():
         return next(slot for slot in SLOTS if held[slot] == version)
     free = [slot for slot in SLOTS if held[slot] not in served]
     if not free:
         raise PushError(
-            f"vectors: expected a slot for version {version}; found all taken by versions that serve "
+            f"vectors: expected a free slot for version {version}; found all taken by serving versions "
             f"({', '.join(str(one) for one in held.values())}). Promote the canary or roll it back first"
         )
     return min(free, key=lambda slot: held[slot] is not None)
 
 
 def _write(store: Any, view: str, table: pa.Table, state: Path) -> None:
-    """A view's rows into its file, then into the online store: also over rows that hold for a later moment."""
+    """Write a view's rows to its file, then to the online store, where they replace even rows of a later time."""
     from feature_repo.stores.online.bulk import rows_of
-    from feature_repo.stores.online.keys import row_keys
-    from feature_repo.stores.online.layout import layout_of
-    from feature_repo.stores.online.packed import pack
 
     started = time.monotonic()
     write_pushed(table, pushed_folder(state), view)
     layout, rows = layout_of(store.get_feature_view(view)), rows_of(store)
     for start in range(0, table.num_rows, _CHUNK):
         some = table.slice(start, _CHUNK)
-        rows.change(row_keys(store.project, layout, some), partial(_instead, pack(layout, some, PUSHED_AT)))
+        rows.change(row_keys(store.project, layout, some), partial(_replacement, pack(layout, some, PUSHED_AT)))
     _log.info("pushed %s: %d rows in %.1f s", view, table.num_rows, time.monotonic() - started)
 
 
-def _instead(packed: list[bytes], stored: list[bytes | None]) -> list[bytes | None]:
-    """The new rows, whatever is stored."""
+def _replacement(packed: list[bytes], stored: list[bytes | None]) -> list[bytes | None]:
+    """The new rows, regardless of the stored ones."""
     return [*packed]
 
 
 def _read(spec: Spec, file: Path, kind: str, version: str) -> pa.Table:
-    """A file of vectors in the schema of its views."""
+    """Read a file of vectors in the schema of its views."""
     if not file.is_file():
         raise PushError(f"{file}: expected {kind}; found no such file. Run the embed step first")
     table = pq.read_table(file)
@@ -116,23 +120,22 @@ def _read(spec: Spec, file: Path, kind: str, version: str) -> pa.Table:
             raise PushError(f"{file}: expected column {name}; found {', '.join(table.column_names)}")
         columns[field.name] = _cast(table[name], name, field, file)
     result = pa.table(columns, schema=schema)
-    twice = result.num_rows - len(pc.unique(result.column(0)))
-    if twice:
-        raise PushError(f"{file}: expected one row per key; found {twice} keys that stand again")
+    duplicates = result.num_rows - len(pc.unique(result.column(0)))
+    if duplicates:
+        raise PushError(f"{file}: expected one row per key; found {duplicates} duplicate keys")
     return result
 
 
 def _cast(column: pa.ChunkedArray, name: str, field: pa.Field, file: Path) -> pa.ChunkedArray:
-    """A column in its view's type; a moment may be int64 microseconds or a timestamp. Nulls are errors."""
+    """A column in its view's type; a time may be int64 microseconds or a timestamp. Raises PushError for nulls."""
     if column.null_count:
         raise PushError(f"{file}: expected no nulls in {name}; found {column.null_count}")
     try:
-        # int64 are microseconds
         cast = column.cast(TIMESTAMP if field.name == PUSHED_AT else field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise PushError(f"{file}: expected {field.type} in {name}; found {column.type}") from error
     if field.name == PUSHED_AT:
-        last = pc.max(cast.cast(pa.int64())).as_py()
+        last = pc.max(column_microseconds(cast)).as_py()
         if last is not None and last > latest():
             raise PushError(f"{file}: expected {bound()} in {name}; found {readable(last)}")
     return cast

@@ -1,4 +1,4 @@
-"""The training set: what was known at each impression, and the versions of every node, both out of Feast."""
+"""Training set out of Feast: every impression with its features as of its time, and the versions of every node."""
 
 import json
 import logging
@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.as_of import features_as_of
-from feature_repo.counters.as_of import counters_as_of
-from feature_repo.errors import NotAppliedError, RetrievalError
+from feature_repo.as_of import RetrievalError, features_as_of
+from feature_repo.as_of.counters import counters_as_of
+from feature_repo.as_of.versions import node_versions
 from feature_repo.frozen import frozen_time
-from feature_repo.versions import node_versions
+from feature_repo.views.errors import NotAppliedError
+from feature_repo.views.times import TIMESTAMP, column_microseconds
 from models.columns import WINDOW
 from models.features import (
     FROZEN_TIME,
@@ -31,18 +32,17 @@ from models.spec.schema import WINDOW_ORDER
 
 _log = logging.getLogger(__name__)
 _SEED_WINDOWS = WINDOW_ORDER[1:]
-TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
 def retrieve(store: Any, spec: Spec, tables: Path, folder: Path) -> dict[str, Any]:
-    """Write the training set to ``folder`` and return its manifest.
+    """Write the training set to ``folder``, replacing it atomically, and return its manifest.
 
-    ``impressions.parquet``: the rows of the windows train, validate, gate and test in the order of their keys, with the
-    table's own columns of the spec, ``window``, and every feature as of the row's time. ``frozen.parquet``: the same
-    rows and columns, with the member's views and outcomes as they were strictly before ``frozen_time``, a column more.
-    ``versions_<node>.parquet``: the node's key, ``valid_from`` and its features. Times are UTC microseconds. All of it
-    is written beside the folder and renamed. Raises NotAppliedError if the store stands on other tables, RetrievalError
-    if a key is null.
+    ``impressions.parquet``: the rows of the windows train, validate, gate and test, ordered by key, with the table's
+    columns that the spec names, ``window``, and every feature as of the row's time. ``frozen.parquet``: the same rows
+    and columns with the member's views and outcomes strictly before the additional column ``frozen_time``.
+    ``versions_<node>.parquet``: the node's key, ``valid_from`` and its features. Times are microseconds UTC.
+
+    Raises NotAppliedError if the store was applied with other tables, RetrievalError if a key is null.
     """
     _check_applied(store, spec, tables)
     with replaced_folder(folder) as fresh:
@@ -57,7 +57,7 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path) -> dict[str, An
 
 
 def _check_applied(store: Any, spec: Spec, tables: Path) -> None:
-    """The store's file sources are the tables that were asked for."""
+    """Check that the store's file sources are in ``tables``."""
     expected = str(tables.resolve())
     found = {view.name: str(Path(view.batch_source.path).parent) for view in store.list_feature_views()}
     for view in [*counter_views(spec), *(view for node in spec.nodes.values() for view in node.views)]:
@@ -69,22 +69,22 @@ def _check_applied(store: Any, spec: Spec, tables: Path) -> None:
 
 
 def _impressions(spec: Spec, tables: Path) -> pa.Table:
-    """The impressions of the seed windows, by key, with the columns that the spec names and ``window``."""
+    """Impressions of the seed windows, ordered by key, with the columns that the spec names and ``window``."""
     shown = spec.impressions
     filtered = [column for task in spec.tasks.values() for column in task.filter]
     filtered += [column for counter in spec.counters.values() for column in counter.filter]
-    named = [shown.key, shown.member.column, shown.item.column, shown.surface, shown.time, shown.settled]
-    columns = list(dict.fromkeys([*named, *shown.context, *shown.outcomes, *filtered]))
+    required = [shown.key, shown.member.column, shown.item.column, shown.surface, shown.time, shown.settled]
+    columns = list(dict.fromkeys([*required, *shown.context, *shown.outcomes, *filtered]))
     table = pq.read_table(tables / f"{shown.table}.parquet", columns=columns).sort_by(shown.key)
     for name in (shown.time, shown.settled):
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(TIMESTAMP))
-    window = _window_of(spec, _microseconds(table[shown.time]))
+    window = _window_of(spec, _times(table[shown.time]))
     table = table.append_column(WINDOW, pa.array(np.array(["", *_SEED_WINDOWS])[window + 1]))
     return table.filter(pa.array(window >= 0))
 
 
 def _window_of(spec: Spec, times: np.ndarray) -> np.ndarray:
-    """The position of each time's window in the seed windows; -1 outside them: (rows,) int64."""
+    """Index of each time's window among the seed windows, -1 outside them: (rows,) int64."""
     spans = [spec.span(window) for window in _SEED_WINDOWS]
     bounds = np.array([span.start for span in spans] + [spans[-1].end])
     position = np.searchsorted(bounds, times, side="right") - 1
@@ -92,13 +92,13 @@ def _window_of(spec: Spec, times: np.ndarray) -> np.ndarray:
 
 
 def _as_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
-    """The rows with every feature of the training set as of their own times."""
+    """The rows with every feature of the training set as of the row's time."""
     started = time.monotonic()
-    times = _microseconds(rows[spec.impressions.time])
+    times = _times(rows[spec.impressions.time])
     views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
     keys = _keys(spec, rows)
     found = features_as_of(store, keys, times, views)
-    # Counters may be keyed by what the item's views have just said.
+    # Counters may be keyed by the item features just retrieved.
     keys |= {feature: found[feature].to_pandas().to_numpy() for feature in attribute_keys(spec)}
     found |= counters_as_of(store, spec, keys, times, list(spec.counters))
     for feature in training_columns(spec):
@@ -108,31 +108,31 @@ def _as_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
 
 
 def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
-    """The rows again, with what is known of the member's tastes held at an earlier moment, ``frozen_time``.
+    """The rows with the member's state as of ``frozen_time``.
 
-    Held: the member's views, and what moves with outcomes in counters keyed by the member. Exposures go on, as they do
-    for a request.
+    Frozen are the member's views and the outcome features of counters keyed by the member. Exposures stay as of the
+    row's time, as in a ranking request.
     """
     shown = spec.impressions
-    times, window = _microseconds(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
-    held = frozen_time(spec, as_of[shown.key].combine_chunks(), times, window)
+    times, window = _times(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
+    frozen = frozen_time(spec, as_of[shown.key].combine_chunks(), times, window)
     keys = _keys(spec, as_of) | {key: as_of[key].to_pandas().to_numpy() for key in attribute_keys(spec)}
-    found = features_as_of(store, keys, held, list(spec.nodes[spec.impressions.member.node].views))
+    found = features_as_of(store, keys, frozen, list(spec.nodes[spec.impressions.member.node].views))
     counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter) and counter.rates != []]
-    found |= counters_as_of(store, spec, keys, held, counters)
+    found |= counters_as_of(store, spec, keys, frozen, counters)
     rows = as_of
     for name in member_state_columns(spec):
         rows = rows.set_column(rows.schema.get_field_index(name), name, found[name])
-    return rows.append_column(FROZEN_TIME, pa.array(held, pa.int64()).cast(TIMESTAMP))
+    return rows.append_column(FROZEN_TIME, pa.array(frozen, pa.int64()).cast(TIMESTAMP))
 
 
 def _keys(spec: Spec, rows: pa.Table) -> dict[str, np.ndarray]:
-    """The join keys of member, item and surface by name: (rows,) each."""
+    """Join keys of member, item and surface by name: (rows,) each."""
     shown = spec.impressions
     columns = {spec.nodes[column.node].key: column.column for _, column in spec.node_columns()}
     columns[shown.surface] = shown.surface
     for column in columns.values():
-        if rows[column].null_count:  # numpy would turn the column's integers into floats
+        if rows[column].null_count:  # numpy would convert the column's integers to floats
             raise RetrievalError(
                 f"{shown.table}.{column}: expected a key in every row; found {rows[column].null_count} "
                 "nulls. Ingest again"
@@ -140,9 +140,9 @@ def _keys(spec: Spec, rows: pa.Table) -> dict[str, np.ndarray]:
     return {key: rows[column].to_numpy() for key, column in columns.items()}
 
 
-def _microseconds(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of times as (rows,) int64 microseconds."""
-    return column.cast(TIMESTAMP).cast(pa.int64()).to_numpy()
+def _times(column: pa.ChunkedArray) -> np.ndarray:
+    """A time column as (rows,) int64 microseconds UTC."""
+    return column_microseconds(column).to_numpy()
 
 
 def _write(folder: Path, name: str, table: pa.Table) -> None:

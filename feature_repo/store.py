@@ -1,4 +1,4 @@
-"""Opening Feast's store. Feast 0.67 has no usage statistics (the code is gone), so there is nothing to switch off."""
+"""Open Feast's store. Feast 0.67 sends no usage statistics, so there is nothing to switch off."""
 
 import contextlib
 import os
@@ -10,22 +10,23 @@ from typing import Any
 
 import yaml
 
-from feature_repo.errors import NotAppliedError
+from feature_repo.views.errors import NotAppliedError
 from models.addresses import sqlite_address, sqlite_file
 from models.documents import DocumentError, document_text
+from models.files import replaced_file
 from models.yaml_documents import read_document
 
 
 def open_store(config: Path, state: Path | None = None) -> Any:
-    """The ``feast.FeatureStore`` of a feature_store.yaml.
+    """Open the ``feast.FeatureStore`` of a feature_store.yaml.
 
-    ``state`` puts the embedded registry and online store into that folder instead of the one in the file; services
-    reached by address (a cluster's configuration) stay as they are. Raises NotAppliedError if ``config`` is no file, or
-    names a variable that the environment does not have.
+    ``state`` moves the embedded registry and online store into that folder; services with an address (a cluster's
+    configuration) are unchanged. Raises NotAppliedError if ``config`` is not a file, or names a variable that is not in
+    the environment.
     """
     from feast import FeatureStore, RepoConfig
 
-    # Ibis warns at every query that DuckDB 2.0 renamed a method: nothing that a reader of a step's log could change.
+    # Ibis warns on every query that DuckDB 2.0 renamed a method; users cannot change that.
     warnings.filterwarnings("ignore", message="fetch_arrow_table", category=DeprecationWarning)
     settings = RepoConfig(**_settings(config, state))
     settings.repo_path = config.parent.resolve()
@@ -35,20 +36,18 @@ def open_store(config: Path, state: Path | None = None) -> Any:
 def write_resolved(config: Path, state: Path) -> Path:
     """Write the settings that ``open_store`` would use to ``state/feast/feature_store.yaml``; return that path.
 
-    The endpoint opens the store with it, from any working folder. Raises NotAppliedError if ``config`` is no file.
+    The endpoint opens the store with it, from any working folder. Raises NotAppliedError if ``config`` is not a file.
     """
     target = state / "feast" / "feature_store.yaml"
     text = yaml.safe_dump(_settings(config, state), sort_keys=False)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.touch(mode=0o600)  # the addresses of services may hold passwords
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(target)
+    with replaced_file(target) as draft:
+        draft.touch(mode=0o600)  # addresses of services may contain passwords
+        draft.write_text(text, encoding="utf-8")
     return target
 
 
 def _settings(config: Path, state: Path | None) -> dict[str, Any]:
-    """A feature_store.yaml with variables filled in and embedded paths made absolute."""
+    """The settings of a feature_store.yaml, with variables filled in and embedded paths absolute."""
     if not config.is_file():
         raise NotAppliedError(f"{config}: expected a feature_store.yaml; found no such file")
     try:
@@ -68,7 +67,7 @@ def _settings(config: Path, state: Path | None) -> dict[str, Any]:
 
 
 def _filled(value: Any) -> Any:
-    """The document with the environment's variables in its texts; what a variable holds is never read as YAML."""
+    """Expand environment variables in all strings. Their values are never parsed as YAML."""
     if isinstance(value, dict):
         return {key: _filled(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -77,25 +76,25 @@ def _filled(value: Any) -> Any:
 
 
 def _embed(document: dict[str, Any], folder: Path | None, beside: Path) -> None:
-    """Absolute paths for the embedded parts, so that a store works from any working folder."""
+    """Make the paths of the embedded registry and online store absolute, so that any working folder will do."""
     registry, online = document["registry"], document["online_store"]
     found = sqlite_file(registry["path"], beside)
     if found is not None:
         file = (folder / "registry.db") if folder else found
         file.parent.mkdir(parents=True, exist_ok=True)
         registry["path"] = sqlite_address(file)
-        _let_readers_read(file)
+        _use_write_ahead_log(file)
     if "path" in online:
         file = (folder / "online.db") if folder else beside / online["path"]
         file.parent.mkdir(parents=True, exist_ok=True)
         online["path"] = str(file.resolve())
-        _let_readers_read(file)
+        _use_write_ahead_log(file)
 
 
-def _let_readers_read(database: Path) -> None:
-    """Switch a database to a write-ahead log, for good: an endpoint reads on while a push or materialise writes.
+def _use_write_ahead_log(database: Path) -> None:
+    """Switch a database permanently to a write-ahead log, so that an endpoint can read during a push or materialize.
 
-    In SQLite's default mode a reader waits for the whole batch, and gives up after five seconds.
+    In SQLite's default mode a reader waits for the whole batch and times out after five seconds.
     """
     connection = sqlite3.connect(database)
     with contextlib.closing(connection):

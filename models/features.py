@@ -3,8 +3,8 @@
 from models.columns import FROZEN_TIME as FROZEN_TIME
 from models.columns import VALID_FROM as VALID_FROM
 from models.counters.columns import feature_columns, outcome_columns
-from models.counters.plan import plan_of, plans
 from models.spec import Counter, Edge, Feature, Spec
+from models.spec.counter_plans import counter_plan, counter_plans
 from models.spec.counters import ROLES
 
 MEMBER_VECTORS = "member_vectors"
@@ -20,12 +20,12 @@ def vector_view(kind: str, slot: str) -> str:
 
 def counter_keys(spec: Spec, counter: str) -> list[str]:
     """The key columns of a counter's view: the node's key for member and item, else the surface or item feature."""
-    return list(plan_of(spec, counter).keys)
+    return list(counter_plan(spec, counter).keys)
 
 
 def counter_columns(spec: Spec, counter: str) -> list[str]:
     """The features of a counter, derived from its view's integers (models/counters)."""
-    return feature_columns(spec, counter)
+    return feature_columns(counter_plan(spec, counter))
 
 
 def attribute_keys(spec: Spec) -> dict[str, str]:
@@ -38,7 +38,7 @@ def attribute_keys(spec: Spec) -> dict[str, str]:
 
 def counter_views(spec: Spec) -> list[str]:
     """The counters' views: one per counter, then ``overall`` if any counter has rates."""
-    return list(plans(spec))
+    return list(counter_plans(spec))
 
 
 def counter_table(counter: str) -> str:
@@ -83,7 +83,7 @@ def member_state_columns(spec: Spec) -> list[str]:
         column
         for name, counter in spec.counters.items()
         if keyed_by_member(counter)
-        for column in outcome_columns(spec, name)
+        for column in outcome_columns(counter_plan(spec, name))
     ]
     return counted + [feature.name for feature in member_features(spec)]
 

@@ -46,8 +46,8 @@ def run_local(
 
 def checked(spec_path: Path) -> Spec:
     """The spec, which an adapter of ours reads. Raises SpecError or RunError."""
-    from feature_repo.errors import SourceError
     from feature_repo.sources import check
+    from feature_repo.sources.errors import SourceError
 
     spec = load_spec(spec_path)
     try:

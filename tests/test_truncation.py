@@ -138,7 +138,7 @@ def found(pipeline: Pipeline, change: Change) -> set[str]:
             lambda moment, time: moment <= time,
             {"as_of: activities time", "as_of: member liked edge_time"},
         ),
-        ("feature_repo.as_of.last_visible", lambda time: time, {"numbers", "as_of: numbers"}),
+        ("feature_repo.as_of.features.last_visible", lambda time: time, {"numbers", "as_of: numbers"}),
     ],
 )
 def test_what_is_of_the_moment_itself_is_found(

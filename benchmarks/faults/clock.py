@@ -81,8 +81,8 @@ def _ingested_without(folder: Path) -> int:
 
 def _poison(world: World) -> None:
     """Overwrite `overall` with a row of 2090, as an earlier release did."""
+    from feature_repo.packed.keys import view_prefix
     from feature_repo.stores.online.bulk import rows_of
-    from feature_repo.stores.online.keys import view_prefix
 
     key = view_prefix(world.store.project, "overall")
     row = world.rows()[key]

@@ -127,18 +127,17 @@ class World:
         from feature_repo.slate import SlateReader
         from models.counters.columns import state_columns
         from models.counters.derive import derive
-        from models.features import counter_views
+        from models.spec.counter_plans import counter_plans
 
-        features = [
-            f"{name}:{column}" for name in counter_views(self.spec) for column in state_columns(self.spec, name)
-        ]
+        plans = counter_plans(self.spec)
+        features = [f"{name}:{column}" for name, plan in plans.items() for column in state_columns(plan)]
 
         async def read() -> list[float]:
             async with SlateReader(self.store, features, ["post_id"], deadline=30.0) as reader:
                 found = []
                 for member in range(4):
                     slate = await reader.read({"member_id": member, "surface": "feed"}, {"post_id": ["p0"]})
-                    columns = derive(self.spec, "by_member", slate.shared, slate.shared, np.array([slate.as_of]))
+                    columns = derive(plans["by_member"], slate.shared, slate.shared, np.array([slate.as_of]))
                     found.append(round(float(columns["by_member_click_rate"][0]), 6))
                 return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from benchmarks.studies.errors import StudyError
-from models.counters.columns import feature_columns_of
+from models.counters.columns import feature_columns
 from models.counters.plan import CounterPlan
 
 Made = TypeVar("Made")
@@ -46,7 +46,7 @@ class Counted:
     def columns(self, key: str) -> set[str]:
         """The features counted by ``key``, alone or combined with another key."""
         plans = [plan for plan in self.counters if key in plan.keys]
-        counters = {column for plan in plans for column in feature_columns_of(plan)}
+        counters = {column for plan in plans for column in feature_columns(plan)}
         return counters | {context.column for context in self.context if key in context.keys}
 
 
@@ -83,9 +83,9 @@ def counted_of(options: Namespace) -> Counted:
 
 def plans_of(spec: Any) -> tuple[CounterPlan, ...]:
     """The plans of a spec's counters, with keys as in the spec."""
-    from models.counters.plan import plan_of
+    from models.spec.counter_plans import counter_plan
 
-    return tuple(replace(plan_of(spec, name), keys=tuple(counter.keys)) for name, counter in spec.counters.items())
+    return tuple(replace(counter_plan(spec, name), keys=tuple(counter.keys)) for name, counter in spec.counters.items())
 
 
 def _made(option: str, make: Callable[[Any], Made], told: list[Any]) -> Iterator[Made]:

@@ -1,4 +1,4 @@
-"""The counters' tables: every counter's state at every moment of change, computed by DuckDB."""
+"""Counter tables: the state of every counter at every change, computed by DuckDB from the canonical tables."""
 
 from feature_repo.counters.batch import count
 

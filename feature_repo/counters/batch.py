@@ -1,4 +1,4 @@
-"""Every counter's table out of the canonical tables."""
+"""Write the table of every counter from the canonical tables."""
 
 import logging
 import time
@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.counters.impressions import load
-from feature_repo.counters.state import statement
-from models.counters.columns import state_columns_of
-from models.counters.plan import CounterPlan, plans
+from feature_repo.counters.state_sql import statement
+from models.counters.columns import state_columns
+from models.counters.plan import CounterPlan
 from models.features import VALID_FROM, counter_table
 from models.spec import Spec
+from models.spec.counter_plans import counter_plans
 
 log = logging.getLogger(__name__)
 _ROWS = 100_000
@@ -22,11 +23,11 @@ _ROWS = 100_000
 def count(spec: Spec, tables: Path, folder: Path) -> dict[str, int]:
     """Write the table of every counter of the spec, and of ``overall``, into ``folder``; return the rows of each table.
 
-    ``tables`` holds the impressions and the item's views as Parquet. A table has the counter's keys, ``valid_from``
-    and its state (int64, list<int64>) as of ``valid_from`` inclusive: one row a key and moment of change, sorted by
+    ``tables`` holds the impressions and the item's views as Parquet. A table has the counter's keys, ``valid_from`` and
+    its state (int64, list<int64>) as of ``valid_from`` inclusive: one row per key and time of change, sorted by
     ``valid_from`` and keys. The same input gives the same bytes.
     """
-    counters = plans(spec)
+    counters = counter_plans(spec)
     rows: dict[str, int] = {}
     if not counters:
         return rows
@@ -41,11 +42,11 @@ def count(spec: Spec, tables: Path, folder: Path) -> dict[str, int]:
 
 
 def _write(connection: duckdb.DuckDBPyConnection, plan: CounterPlan, path: Path) -> int:
-    """Stream one table to its file, so that no counter has to fit in memory as a whole."""
+    """Stream one table to its file: a counter need not fit in memory."""
     reader = connection.sql(statement(plan)).to_arrow_reader(_ROWS)
     kinds = {"int": pa.int64(), "ints": pa.list_(pa.int64())}
     types = {VALID_FROM: pa.timestamp("us", tz="UTC")}
-    types |= {column: kinds[kind] for column, kind in state_columns_of(plan).items()}
+    types |= {column: kinds[kind] for column, kind in state_columns(plan).items()}
     schema = pa.schema([(field.name, types.get(field.name, field.type)) for field in reader.schema])
     rows = 0
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:

@@ -1,4 +1,4 @@
-"""The impressions as the counters see them: keys, two moments, which counters keep a row, and rated outcomes."""
+"""Load the impressions for counting: keys, shown and settled times, which counters keep a row, and outcomes."""
 
 from pathlib import Path
 from typing import Any
@@ -12,28 +12,29 @@ from models.filters import condition
 from models.parquet import ROW_NUMBER, check_column_names, parquet_source
 from models.spec import Spec, View
 from models.sql import identifier
+from models.time_units import DAY
 
 SHOWN = "shown"
-"""The table: id, time, settled (int64 microseconds), then the columns below."""
+"""Name of the table: id, time, settled (int64 microseconds), then the columns below."""
 
 
 def key_column(column: str) -> str:
-    """The column that holds a key, by the impressions' column or the item's feature."""
+    """Column that holds a key, named by the impressions' column or the item feature."""
     return f"key_{column}"
 
 
 def kept_column(counter: str) -> str:
-    """The column that says whether a counter keeps the row."""
+    """Column that says whether a counter's filter keeps the row."""
     return f"kept_{counter}"
 
 
 def rate_column(rate: str) -> str:
-    """The column of a rated outcome: 0 to its scale, -1 where it is not defined."""
+    """Column of a rate's outcome: 0 to its scale, -1 where undefined."""
     return f"rate_{rate}"
 
 
 def load(connection: duckdb.DuckDBPyConnection, spec: Spec, tables: Path, plans: dict[str, CounterPlan]) -> None:
-    """Make the table SHOWN out of the Parquet files of the impressions and of the item's views."""
+    """Create the table SHOWN from the Parquet files of the impressions and of the item's views."""
     shown = spec.impressions
     path = tables / f"{shown.table}.parquet"
     types = _types(path)
@@ -71,7 +72,7 @@ def _outcome(rate: RatePlan, types: dict[str, Any]) -> tuple[str, list[Any]]:
 
 
 def _attributes(spec: Spec, tables: Path, attributes: dict[str, str], path: Path) -> str:
-    """Each impression's id and the item's features as of just before it was shown."""
+    """SQL for each impression's id and the item's features just before it was shown."""
     shown, node = spec.impressions, spec.nodes[spec.impressions.item.node]
     joins = []
     for number, view in enumerate(dict.fromkeys(attributes.values())):
@@ -85,15 +86,15 @@ def _attributes(spec: Spec, tables: Path, attributes: dict[str, str], path: Path
     for feature, view in attributes.items():
         value, ttl = identifier(key_column(feature), places[view]), node.views[view].ttl_days
         if ttl is not None:
-            # Feast's rule at the last visible moment, time - 1 us: a row still holds at exactly its time + TTL.
+            # Feast's rule at the last visible time, time - 1 us: a row is still valid at exactly its time + TTL.
             age = f"epoch_us({_of(shown.time)}) - 1 - {places[view]}.time"
-            value = f"CASE WHEN {age} <= {ttl * 86_400_000_000} THEN {value} END"
+            value = f"CASE WHEN {age} <= {ttl * DAY} THEN {value} END"
         selected.append(f"{value} AS {identifier(key_column(feature))}")
     return f"SELECT {_of(shown.key)} AS id, {', '.join(selected)} FROM {parquet_source(path)} AS rows {' '.join(joins)}"
 
 
 def _versions(tables: Path, view: View, key: str, features: list[str]) -> str:
-    """A view's versions with one row a (key, time): of equal times the one created last, then the file's last."""
+    """SQL for a view's versions, one row per (key, time): of equal times the last created, then the file's last."""
     path = tables / f"{view.table}.parquet"
     _types(path)
     created = f"{_of(view.created)} DESC, " if view.created else ""
@@ -106,7 +107,7 @@ def _versions(tables: Path, view: View, key: str, features: list[str]) -> str:
 
 
 def _types(path: Path) -> dict[str, Any]:
-    """The Arrow types of a file's columns. Raises ColumnNamesError."""
+    """Arrow types of a file's columns. Raises ColumnNamesError for names that SQL cannot tell apart."""
     schema = pq.read_schema(path)
     check_column_names(path, schema.names)
     return {field.name: field.type for field in schema}

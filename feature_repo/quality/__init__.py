@@ -1,7 +1,17 @@
-"""The quality gate before the online store: expectations of the spec, judged on what would be written."""
+"""Quality gate before the online store: the spec's expectations, checked on the rows about to be written."""
 
-from feature_repo.quality.check import Finding, check
+from feature_repo.quality.check import Finding, QualityError, check
+from feature_repo.quality.last_run import LastRun, forget, read_last_run, write_last_run
 from feature_repo.quality.profile import Profile, profile
-from feature_repo.quality.record import Record, forget, read_record, write_record
 
-__all__ = ["Finding", "Profile", "Record", "check", "forget", "profile", "read_record", "write_record"]
+__all__ = [
+    "Finding",
+    "LastRun",
+    "Profile",
+    "QualityError",
+    "check",
+    "forget",
+    "profile",
+    "read_last_run",
+    "write_last_run",
+]

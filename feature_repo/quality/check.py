@@ -1,21 +1,24 @@
-"""Judging a view before it is written."""
+"""Check the rows of a view against the spec's expectations, before they are written."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_repo.quality.profile import Profile, compare, missing, values_of
+from feature_repo.views.times import column_microseconds
 from models.spec.expectations import CheckedView, Expectation
+from models.time_units import duration, iso
 
-_TIMESTAMP = pa.timestamp("us", tz="UTC")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+class QualityError(RuntimeError):
+    """Raised when a view breaks the spec's expectations and has no earlier good values: it stays empty online."""
 
 
 class Finding(NamedTuple):
-    """One expectation that a view does not keep; ``feature`` is None where it is on the view as a whole."""
+    """One broken expectation; ``feature`` is None if it concerns the view as a whole."""
 
     view: str
     feature: str | None
@@ -31,17 +34,17 @@ class Finding(NamedTuple):
 def check(
     view: str, expected: CheckedView, table: pa.Table, time: str, previous: Profile | None, until: int
 ) -> list[Finding]:
-    """What ``table`` (the newest row of every key strictly before ``until``, microseconds UTC) does not keep.
+    """Return the expectations that ``table`` breaks: the newest row of every key strictly before ``until``.
 
-    ``time`` is its time column; ``previous`` the profile of the last good materialisation: without one, with one of
-    another release, or on fewer than 50 rows, drift is not judged; nor is a distance that chance alone makes. A slow
-    drift passes, since each good materialisation is the next one's measure.
+    ``until`` is in microseconds UTC; ``time`` names the time column; ``previous`` is the profile of the last good run.
+    Drift is not checked without one, with one of another release, or on fewer than 50 rows, and a distance within
+    sampling noise passes. Slow drift passes too, since every good run becomes the reference of the next.
     """
     findings = []
     for name, expectation in expected.expectations.items():
         before = previous.get(name) if isinstance(previous, dict) else None
         for part, wanted, found in _broken(expectation, table[name], before):
-            advice = f"Mend the table, or change `{part}` of the feature in the view's `expectations`"
+            advice = f"Fix the table, or change `{part}` of the feature in the view's `expectations`"
             findings.append(Finding(view, name, wanted, found, advice))
     if expected.fresh_within_days is not None:
         findings += _stale(view, expected.fresh_within_days, table[time], until)
@@ -51,7 +54,7 @@ def check(
 def _broken(
     expectation: Expectation, column: pa.ChunkedArray, before: dict[str, Any] | None
 ) -> Iterator[tuple[str, str, str]]:
-    """Key of the expectation, what it wants, what is there."""
+    """(key of the expectation, expected, found) of each broken one."""
     rows = len(column)
     if not rows:
         return
@@ -59,7 +62,7 @@ def _broken(
         share = f"{missing(column) / rows:.4g} ({missing(column):,} of {rows:,} keys)"
         yield "nulls", f"no value for at most {expectation.nulls:g} of the keys", share
     if expectation.min is not None or expectation.max is not None:
-        # A bound is rounded to the column's own type: 0.1 as float32 is not above 0.1.
+        # numpy compares in the column's own type, so 0.1 as float32 is not above a bound of 0.1.
         values = values_of(column)
         if expectation.min is not None and (values < expectation.min).any():
             yield "min", f"values of at least {expectation.min:g}", f"{values.min():g}"
@@ -70,14 +73,16 @@ def _broken(
         if found is not None and found.distance > expectation.drift:
             wanted = f"a {found.measure} of at most {expectation.drift:g} from the last good values"
             yield "drift", wanted, f"{found.distance:.4g}"
-        elif found is not None and found.one_left:  # however rare the others were
+        elif found is not None and found.one_left:  # even if the other values were rare
             yield "drift", "more than one value, as in the last good values", "a single one in every row that has any"
 
 
 def _stale(view: str, days: float, times: pa.ChunkedArray, until: int) -> Iterator[Finding]:
-    newest = pc.max(times.cast(_TIMESTAMP).cast(pa.int64())).as_py()
-    if newest is not None and newest >= until - timedelta(days=days) // timedelta(microseconds=1):
+    newest = pc.max(column_microseconds(times)).as_py()
+    if newest is not None and newest >= until - duration(timedelta(days=days)):
         return
-    found = "no row" if newest is None else f"{(_EPOCH + timedelta(microseconds=newest)).isoformat()} as the newest"
-    expected = f"a row of the last {days:g} days before {(_EPOCH + timedelta(microseconds=until)).isoformat()}"
-    yield Finding(view, None, expected, found, "See why the table stopped, or change the view's `fresh_within_days`")
+    found = "no row" if newest is None else f"{iso(newest)} as the newest"
+    expected = f"a row of the last {days:g} days before {iso(until)}"
+    yield Finding(
+        view, None, expected, found, "Find out why the table stopped, or change the view's `fresh_within_days`"
+    )

@@ -2,12 +2,12 @@
 
 
 class SlateFeatureError(ValueError):
-    """Raised when a reader is asked for features that a slate cannot have: unknown, offline only, or of one name."""
+    """Raised for features that a slate cannot read: unknown, offline only, or with the same name in two views."""
 
 
 class SlateKeyError(ValueError):
-    """Raised when a request's keys are not what the views are keyed by: one is missing, or of a wrong type."""
+    """Raised when a request's keys do not match the views' join keys: one is missing, or of a wrong type."""
 
 
 class SlateUnavailableError(RuntimeError):
-    """Raised when the online store is down or later than the deadline, and ``fallback`` is "error"."""
+    """Raised when the online store is down or exceeds the deadline, and ``fallback`` is "error"."""

@@ -1,87 +1,88 @@
-"""What a reader reads, worked out once: the views behind its features, and where each of their keys comes from."""
+"""Slate plan: the views behind a reader's features and the source of each of their keys, resolved once."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from feature_repo.packed.keys import type_letter, view_prefix
+from feature_repo.packed.layout import HEADER, TIMES_BYTES, WIDTHS, Layout, layout_of
 from feature_repo.slate.errors import SlateFeatureError
-from feature_repo.slate.question import Slot
-from feature_repo.stores.online.keys import before, view_prefix
-from feature_repo.stores.online.layout import HEADER, WIDTHS, Layout, layout_of
+from feature_repo.slate.query import KeyField
 
-_DIGEST_AT = 16
-_EMPTY: dict[str, str | bytes] = {"string": "", "bytes": b""}
+_EXAMPLES: dict[str, str | bytes] = {"string": "", "bytes": b""}
 
 
 @dataclass(frozen=True)
 class ViewRead:
-    """One view, read once a slate or once a candidate."""
+    """One view, read once per slate or once per candidate."""
 
     name: str
-    """As features refer to it: its alias, or its own name."""
+    """Its name in feature references: the alias, or its own name."""
     layout: Layout
     prefix: bytes
-    """What all keys of its rows begin with."""
+    """The prefix of its row keys."""
     keys: tuple[str, ...]
-    """As the request names them, one for each of ``layout.keys``."""
+    """Their names in a request, one for each of ``layout.keys``."""
     features: tuple[str, ...]
-    """Those shown; none of a view that is read for the key in it alone."""
+    """Requested features; empty for a view that is read only for a key."""
     each: bool
-    """Whether its rows go with the candidates; else all share one."""
+    """Whether there is one row per candidate; otherwise all share one."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a derived key stands."""
+    """The feature that holds a derived key."""
 
     view: str
     feature: str
 
 
 @dataclass(frozen=True)
-class Plan:
+class SlatePlan:
     """The reads of one slate."""
 
     direct: tuple[ViewRead, ...]
-    """Those whose keys the request gives."""
-    waiting: tuple[ViewRead, ...]
-    """Those with a key that stands in a row of ``direct``."""
+    """Reads whose keys are in the request."""
+    derived: tuple[ViewRead, ...]
+    """Reads with a key that is a value in a row of ``direct``."""
     sources: Mapping[str, Source]
-    """By derived key."""
-    slots: Mapping[tuple[str, str], Slot]
-    """By waiting view and derived key: where the value stands in the source's row."""
+    """By derived key: the feature that holds it."""
+    key_fields: Mapping[tuple[str, str], KeyField]
+    """By derived view and derived key: the position of the value in the source's row."""
     shared_keys: Mapping[str, str]
-    """Given once: by key the kind of its value."""
+    """Kinds of the keys given once per request."""
     candidate_keys: Mapping[str, str]
-    """Given for every candidate: by key the kind of its values."""
+    """Kinds of the keys given per candidate."""
 
     @property
     def reads(self) -> tuple[ViewRead, ...]:
-        """All of them, in the order asked."""
-        return self.direct + self.waiting
+        """All reads, in the order of the query."""
+        return self.direct + self.derived
 
 
 @dataclass
-class _Asked:
+class _RequestedView:
     stored: str
-    key_names: Mapping[str, str] = field(default_factory=dict)  # by join key: as the request has it, if renamed
+    key_names: Mapping[str, str] = field(default_factory=dict)  # join key -> name in the request, if renamed
     features: list[str] = field(default_factory=list)
 
 
-def plan(store: Any, features: Any, candidate_keys: Collection[str], derived_keys: Mapping[str, str]) -> Plan:
-    """Look every view up in the registry; arguments as of ``SlateReader``.
+def plan_slate(
+    store: Any, features: Any, candidate_keys: Collection[str], derived_keys: Mapping[str, str]
+) -> SlatePlan:
+    """Look up every view in the registry; arguments as for ``SlateReader``.
 
-    Raises SlateFeatureError where a feature is unknown, not online, computed on demand or named as another one, and
-    where a key is in no view or derived from what cannot be one.
+    Raises SlateFeatureError if a feature is unknown, not online, computed on demand, or has the name of another one, or
+    if a key is in no view or derived from an unsuitable feature.
     """
     from feast import FeatureService
 
-    asked = _of_service(store, features) if isinstance(features, FeatureService) else _of_references(features)
+    requested = _of_service(store, features) if isinstance(features, FeatureService) else _of_references(features)
     sources = {key: Source(*_parts(reference)) for key, reference in derived_keys.items()}
     for source in sources.values():
-        asked.setdefault(source.view, _Asked(source.view))
-    layouts = {name: layout_of(_view(store, name, view.stored)) for name, view in asked.items()}
-    keys = {name: _keys(layouts[name], view.key_names) for name, view in asked.items()}
+        requested.setdefault(source.view, _RequestedView(source.view))
+    layouts = {name: layout_of(_view(store, name, view.stored)) for name, view in requested.items()}
+    keys = {name: _keys(layouts[name], view.key_names) for name, view in requested.items()}
     moving = {*candidate_keys}
     moving |= {key for key, source in sources.items() if moving & set(keys[source.view])}
     reads = [
@@ -93,21 +94,21 @@ def plan(store: Any, features: Any, candidate_keys: Collection[str], derived_key
             features=tuple(view.features),
             each=bool(moving & set(keys[name])),
         )
-        for name, view in asked.items()
+        for name, view in requested.items()
     ]
     _check_features(reads)
     kinds = _kinds(reads)
     _check_keys(kinds, [*candidate_keys, *sources])
     _check_sources({read.name: read for read in reads}, sources, kinds)
     given = {key: kind for key, kind in kinds.items() if key not in sources}
-    waiting = tuple(read for read in reads if set(read.keys) & set(sources))
-    return Plan(
-        direct=tuple(read for read in reads if read not in waiting),
-        waiting=waiting,
+    derived = tuple(read for read in reads if set(read.keys) & set(sources))
+    return SlatePlan(
+        direct=tuple(read for read in reads if read not in derived),
+        derived=derived,
         sources=sources,
-        slots={
-            (read.name, key): slot_of(layouts[sources[key].view], sources[key].feature, several=len(read.keys) > 1)
-            for read in waiting
+        key_fields={
+            (read.name, key): key_field(layouts[sources[key].view], sources[key].feature, several=len(read.keys) > 1)
+            for read in derived
             for key in read.keys
             if key in sources
         },
@@ -116,21 +117,21 @@ def plan(store: Any, features: Any, candidate_keys: Collection[str], derived_key
     )
 
 
-def _of_service(store: Any, service: Any) -> dict[str, _Asked]:
+def _of_service(store: Any, service: Any) -> dict[str, _RequestedView]:
     return {
-        projection.name_to_use(): _Asked(
+        projection.name_to_use(): _RequestedView(
             projection.name, projection.join_key_map, [feature.name for feature in projection.features]
         )
         for projection in store.get_feature_service(service.name).feature_view_projections
     }
 
 
-def _of_references(references: Iterable[str]) -> dict[str, _Asked]:
-    asked: dict[str, _Asked] = {}
+def _of_references(references: Iterable[str]) -> dict[str, _RequestedView]:
+    requested: dict[str, _RequestedView] = {}
     for reference in dict.fromkeys(references):
         view, feature = _parts(reference)
-        asked.setdefault(view, _Asked(view)).features.append(feature)
-    return asked
+        requested.setdefault(view, _RequestedView(view)).features.append(feature)
+    return requested
 
 
 def _parts(reference: str) -> tuple[str, str]:
@@ -149,7 +150,7 @@ def _view(store: Any, name: str, stored: str) -> Any:
     try:
         view = store.registry.get_any_feature_view(stored, store.project)
     except FeastObjectNotFoundException as error:
-        raise SlateFeatureError(f"view {name!r}: expected one that was applied; found none of that name") from error
+        raise SlateFeatureError(f"view {name!r}: expected an applied view; found none of that name") from error
     if not isinstance(view, FeatureView):
         found = type(view).__name__
         raise SlateFeatureError(f"view {name!r}: expected a feature view of stored rows; found a {found}")
@@ -163,7 +164,7 @@ def _keys(layout: Layout, names: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _kinds(reads: Iterable[ViewRead]) -> dict[str, str]:
-    """By key the kind of its values; the same in every view."""
+    """Kind of each key, which must be the same in every view."""
     kinds: dict[str, str] = {}
     for read in reads:
         for name, key in zip(read.keys, read.layout.keys, strict=True):
@@ -185,7 +186,7 @@ def _check_features(reads: Iterable[ViewRead]) -> None:
             if owner.setdefault(feature, read.name) != read.name:
                 raise SlateFeatureError(
                     f"feature {feature!r}: expected one view with that name; found {owner[feature]} and {read.name}. "
-                    "Ask for one of them, or read them apart"
+                    "Request one of them, or use two readers"
                 )
 
 
@@ -193,9 +194,9 @@ def _check_keys(kinds: Mapping[str, str], keys: Sequence[str]) -> None:
     for key in keys:
         if key not in kinds:
             known = ", ".join(sorted(kinds))
-            raise SlateFeatureError(f"key {key!r}: expected a key of the views asked for ({known}); found none such")
+            raise SlateFeatureError(f"key {key!r}: expected a key of the requested views ({known}); found none such")
         if keys.count(key) > 1:
-            raise SlateFeatureError(f"key {key!r}: expected it given or derived; found it as both")
+            raise SlateFeatureError(f"key {key!r}: expected it either given or derived; found both")
 
 
 def _check_sources(reads: Mapping[str, ViewRead], sources: Mapping[str, Source], kinds: Mapping[str, str]) -> None:
@@ -206,21 +207,21 @@ def _check_sources(reads: Mapping[str, ViewRead], sources: Mapping[str, Source],
         if found != kinds[key]:
             raise SlateFeatureError(f"{where}: expected a feature of the key's type, {kinds[key]}; found {found}")
         if set(read.keys) & set(sources):
-            raise SlateFeatureError(f"{where}: expected a view that is read by given keys; found one by derived keys")
+            raise SlateFeatureError(f"{where}: expected a view whose keys are given; found one with derived keys")
 
 
-def slot_of(layout: Layout, feature: str, several: bool) -> Slot:
-    """Where a layout has a feature that is a key; ``several`` as of ``key_part``."""
+def key_field(layout: Layout, feature: str, several: bool) -> KeyField:
+    """Position of a feature that is a key of another view; ``several`` as for ``key_part``."""
     field = layout.field(feature)
     place = layout.fields.index(field)
     text = not field.fixed
-    return Slot(
+    return KeyField(
         digest=layout.digest,
-        digest_at=_DIGEST_AT,
+        digest_at=TIMES_BYTES,
         null_byte=HEADER + place // 8,
         null_mask=1 << place % 8,
         at=layout.position(feature),
         size=0 if text else int(WIDTHS[field.kind][-1]),
-        before=before(_EMPTY.get(field.kind, 0)),
+        prefix=type_letter(_EXAMPLES.get(field.kind, 0)),
         framed=text and several,
     )

@@ -1,4 +1,4 @@
-"""Slate reads from Redis: one MGET, or one call of a script where keys stand in other rows."""
+"""Slate queries on Redis: one MGET, or one call of a script if keys are derived from rows."""
 
 from collections.abc import Iterator, Mapping
 from hashlib import sha1
@@ -10,10 +10,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from feature_repo.slate.question import DerivedRows, DownError, Found, Question, Row
+from feature_repo.slate.query import DerivedRows, DownError, KeyFromRow, PackedRow, Query
 
-# KEYS: rows asked for directly. ARGV: derived views, and for each its rows and parts (see ``_arguments``).
-# A dynamic key is fine on one Redis; on a Redis Cluster it would have to lie on the same shard.
+# KEYS: direct rows. ARGV: the number of derived views, then the rows and parts of each (see ``_arguments``).
+# Computed keys work on one Redis server; on a Redis Cluster they would have to be on the same shard.
 _SCRIPT = """
 local AT_ONCE = 4000  -- unpack has a stack of 8000
 local argument = 0
@@ -29,15 +29,15 @@ local function get(keys, rows, places)
   end
 end
 
-local function value(row, slot)
-  if not row or row:sub(slot.digest_at + 1, slot.digest_at + #slot.digest) ~= slot.digest then return false end
-  if bit.band(row:byte(slot.null_byte + 1), slot.null_mask) == 0 then return false end
-  local start, length = slot.at, slot.size
-  if length == 0 then start, length = struct.unpack('<I4I4', row, slot.at + 1) end
+local function value(row, field)
+  if not row or row:sub(field.digest_at + 1, field.digest_at + #field.digest) ~= field.digest then return false end
+  if bit.band(row:byte(field.null_byte + 1), field.null_mask) == 0 then return false end
+  local start, length = field.at, field.size
+  if length == 0 then start, length = struct.unpack('<I4I4', row, field.at + 1) end
   local found = row:sub(start + 1, start + length)
-  if slot.size == 4 then found = found .. string.rep(string.char(found:byte(4) >= 128 and 255 or 0), 4) end
-  if slot.framed == 1 then found = struct.pack('<I4', length) .. found end
-  return slot.before .. found
+  if field.size == 4 then found = found .. string.rep(string.char(found:byte(4) >= 128 and 255 or 0), 4) end
+  if field.framed == 1 then found = struct.pack('<I4', length) .. found end
+  return field.prefix .. found
 end
 
 local rows = {}
@@ -58,10 +58,10 @@ for _ = 1, number() do
       end
     else
       local first, step = number(), number()
-      local slot = {digest = take(), digest_at = number(), null_byte = number(), null_mask = number(),
-                    at = number(), size = number(), before = take(), framed = number()}
+      local field = {digest = take(), digest_at = number(), null_byte = number(), null_mask = number(),
+                    at = number(), size = number(), prefix = take(), framed = number()}
       for i = 1, count do
-        local bytes = keys[i] and value(rows[first + step * (i - 1) + 1], slot)
+        local bytes = keys[i] and value(rows[first + step * (i - 1) + 1], field)
         keys[i] = bytes and keys[i] .. bytes
       end
     end
@@ -83,49 +83,49 @@ _DIGEST = sha1(_SCRIPT.encode()).hexdigest()
 
 
 class _Connection(Connection):
-    """Commands are written by hiredis, as answers are read by it: two hundred keys in a tenth of the time."""
+    """Packs commands with hiredis, which takes a tenth of the time for 200 keys."""
 
     def pack_command(self, *arguments: Any) -> list[bytes]:
-        """A command, whose name may be two words, as the server reads it."""
+        """Encode a command, whose name may be two words, for the server."""
         name, *values = arguments
         return [hiredis.pack_command((*name.split(), *values))]
 
 
 class _SSLConnection(SSLConnection, _Connection):
-    """The same through TLS."""
+    """The same over TLS."""
 
 
-class RedisAccess:
-    """A pool of at most ``pool`` connections, made when they are needed and made again when they break.
+class RedisClient:
+    """A pool of at most ``pool`` connections, opened on demand and reopened when they break.
 
-    Of one event loop: make it and use it inside the same one.
+    Create and use it within one event loop.
     """
 
     def __init__(self, connection: Mapping[str, Any], pool: int) -> None:
-        # One try more, at once: a pooled connection may have died with the last server. What waits is the deadline.
+        # One immediate retry, since a pooled connection may be stale; the reader's deadline bounds the wait.
         settings = {**connection, "retry": Retry(NoBackoff(), 1), "driver_info": None}
         settings["connection_class"] = _SSLConnection if settings.pop("ssl", False) else _Connection
         self._client = Redis.from_pool(BlockingConnectionPool(max_connections=pool, timeout=None, **settings))
 
-    async def fetch(self, question: Question) -> list[Row]:
-        """See ``Access``."""
-        if not question.keys:
+    async def fetch(self, query: Query) -> list[PackedRow]:
+        """See ``QueryClient``."""
+        if not query.keys:
             return []
         try:
-            if not question.derived:
-                return await self._client.mget(question.keys)
-            arguments = [*question.keys, len(question.derived)]
-            for rows in question.derived:
+            if not query.derived:
+                return await self._client.mget(query.keys)
+            arguments = [*query.keys, len(query.derived)]
+            for rows in query.derived:
                 arguments += _arguments(rows)
             try:
-                return await self._client.evalsha(_DIGEST, len(question.keys), *arguments)
-            except NoScriptError:  # a Redis that has not seen it; EVAL keeps it
-                return await self._client.eval(_SCRIPT, len(question.keys), *arguments)
+                return await self._client.evalsha(_DIGEST, len(query.keys), *arguments)
+            except NoScriptError:  # this Redis has not cached the script yet; EVAL caches it
+                return await self._client.eval(_SCRIPT, len(query.keys), *arguments)
         except (RedisError, OSError) as error:
             raise DownError(f"Redis: {error}") from error
 
     async def close(self) -> None:
-        """Give every connection back."""
+        """Close every connection."""
         await self._client.aclose(close_connection_pool=True)
 
 
@@ -134,10 +134,10 @@ def _arguments(rows: DerivedRows) -> Iterator[bytes | str | int]:
     for part in rows.parts:
         if isinstance(part, bytes):
             yield from ("same", part)
-        elif isinstance(part, Found):
-            slot = part.slot
-            yield from ("found", part.first, part.step, slot.digest, slot.digest_at, slot.null_byte, slot.null_mask)
-            yield from (slot.at, slot.size, slot.before, int(slot.framed))
+        elif isinstance(part, KeyFromRow):
+            field = part.field
+            yield from ("found", part.first, part.step, field.digest, field.digest_at, field.null_byte)
+            yield from (field.null_mask, field.at, field.size, field.prefix, int(field.framed))
         else:
             yield "each"
             yield from part

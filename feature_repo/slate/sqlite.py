@@ -1,4 +1,4 @@
-"""Slate reads from SQLite: one hop to a thread that has a read-only connection of its own."""
+"""Slate queries on SQLite, each in a thread with its own read-only connection."""
 
 import asyncio
 import sqlite3
@@ -10,50 +10,50 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
-from feature_repo.slate.question import DownError, Question, Row
-from feature_repo.stores.online.sqlite import TABLE
+from feature_repo.packed.sqlite import TABLE
+from feature_repo.slate.query import DownError, PackedRow, Query
 
-_AT_ONCE = 10_000  # SQLite takes 32,766 variables a statement
-_STEPS = 1_000  # of SQLite's machine, between two looks at whether the reader has given up
+_KEYS = 10_000  # SQLite allows 32,766 variables per statement
+_STEPS = 1_000  # steps of SQLite's virtual machine between two checks for cancellation
 
 
 class _Open(NamedTuple):
     connection: sqlite3.Connection
     file: tuple[int, int]
-    """Device and number of the file behind it: another one may be put in its place."""
+    """Device and inode of the file, which may have been replaced since."""
 
 
-class SqliteAccess:
-    """At most ``pool`` threads and connections, made when they are needed and made again when the file changes."""
+class SqliteClient:
+    """At most ``pool`` threads and connections, opened on demand and reopened when the file is replaced."""
 
     def __init__(self, path: Path, pool: int) -> None:
         self._path = path
         self._threads = ThreadPoolExecutor(pool, thread_name_prefix="slate")
         self._idle: deque[_Open] = deque()
 
-    async def fetch(self, question: Question) -> list[Row]:
-        """See ``Access``. A read that is cancelled stops and frees its thread."""
-        given_up = Event()
+    async def fetch(self, query: Query) -> list[PackedRow]:
+        """See ``QueryClient``. A cancelled query stops and frees its thread."""
+        cancelled = Event()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, question, given_up)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._fetch, query, cancelled)
         except (sqlite3.Error, OSError) as error:
             raise DownError(f"{self._path}: {error}") from error
         finally:
-            given_up.set()
+            cancelled.set()
 
     async def close(self) -> None:
-        """Wait for the reads that go on, then close every connection."""
+        """Wait for running queries, then close every connection."""
         await asyncio.to_thread(self._threads.shutdown)
         while self._idle:
             self._idle.pop().connection.close()
 
-    def _fetch(self, question: Question, given_up: Event) -> list[Row]:
+    def _fetch(self, query: Query, cancelled: Event) -> list[PackedRow]:
         opened = self._take()
         try:
-            opened.connection.set_progress_handler(given_up.is_set, _STEPS)
-            opened.connection.execute("BEGIN")  # one snapshot for both looks
-            rows = _get(opened.connection, question.keys)
-            for derived in question.derived:
+            opened.connection.set_progress_handler(cancelled.is_set, _STEPS)
+            opened.connection.execute("BEGIN")  # one snapshot for direct and derived rows
+            rows = _get(opened.connection, query.keys)
+            for derived in query.derived:
                 rows += _get(opened.connection, derived.keys(rows))
             opened.connection.execute("COMMIT")
         except BaseException:
@@ -79,7 +79,7 @@ class SqliteAccess:
         return sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
 
 
-def _get(connection: sqlite3.Connection, keys: Sequence[bytes | None]) -> list[Row]:
+def _get(connection: sqlite3.Connection, keys: Sequence[bytes | None]) -> list[PackedRow]:
     found: dict[bytes, bytes] = {}
     for some in _chunks(list({key for key in keys if key is not None})):
         marks = ",".join("?" * len(some))
@@ -89,5 +89,5 @@ def _get(connection: sqlite3.Connection, keys: Sequence[bytes | None]) -> list[R
 
 
 def _chunks(keys: list[bytes]) -> Iterator[list[bytes]]:
-    for start in range(0, len(keys), _AT_ONCE):
-        yield keys[start : start + _AT_ONCE]
+    for start in range(0, len(keys), _KEYS):
+        yield keys[start : start + _KEYS]

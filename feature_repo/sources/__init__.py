@@ -1,4 +1,4 @@
-"""Sources: one adapter per data set, and the way from its raw data to validated canonical tables."""
+"""Sources: one adapter per data set, and ingestion of its raw data into validated canonical tables."""
 
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.ingest import ingest

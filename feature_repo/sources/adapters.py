@@ -1,11 +1,11 @@
-"""Finding the adapter that a spec names, and checking the spec against the tables that it writes.
+"""Adapters: find the one that a spec names, and check the spec against the tables that it writes.
 
 An adapter is a module of this package with
 
 - ``TABLES: dict[str, tuple[str, ...]]``: the columns of every table that it writes, constant and cheap to import;
-- optionally ``check_options(options: dict) -> None``: raises SourceError where it cannot read ``source.options``;
-- ``read(spec: Spec, data: Path | None) -> dict[str, pandas.DataFrame]``: the tables. Rows that it leaves out on purpose
-  are counted in ``frame.attrs["dropped"]``, a dict of reason -> rows.
+- optionally ``check_options(options: dict) -> None``: raises SourceError for invalid ``source.options``;
+- ``read(spec: Spec, data: Path | None) -> dict[str, pandas.DataFrame]``: the tables. Rows that it drops on purpose are
+  counted in ``frame.attrs["dropped"]``, a dict of reason -> rows.
 """
 
 import importlib
@@ -17,8 +17,9 @@ from typing import Protocol, cast
 
 import pandas as pd
 
-from feature_repo.definitions import check_names
-from feature_repo.errors import DefinitionError, SourceError
+from feature_repo.sources.errors import SourceError
+from feature_repo.views.errors import DefinitionError
+from feature_repo.views.names import check_names
 from models.columns import DUCKDB_COLUMNS
 from models.features import counter_table, counter_views
 from models.spec import Spec, check_columns
@@ -27,7 +28,7 @@ _PACKAGE = __name__.rpartition(".")[0]
 
 
 class Adapter(Protocol):
-    """What ``adapter`` returns."""
+    """The interface of an adapter module."""
 
     TABLES: dict[str, tuple[str, ...]]
 
@@ -36,7 +37,7 @@ class Adapter(Protocol):
 
 
 def adapter(name: str) -> Adapter:
-    """The adapter of that name. Raises SourceError, which lists those there are."""
+    """The adapter of that name. Raises SourceError, which lists the known ones."""
     module = _module(name) if re.fullmatch(r"[a-z][a-z0-9_]*", name) else None
     if module is None or not _is_adapter(module):
         known = ", ".join(sorted(_known()))
@@ -47,10 +48,10 @@ def adapter(name: str) -> Adapter:
 
 
 def check(spec: Spec, file: str | None = None) -> None:
-    """Check the adapter's name and options, every table and column that the spec names, and the names that Feast needs.
+    """Check the adapter's name and options, every table and column that the spec names, and the names for Feast.
 
     Reads no data. Raises SourceError (no such adapter, bad options or names) or SpecError (no such table or column);
-    ``file`` names the spec in them.
+    ``file`` names the spec in the messages.
     """
     file = file or f"spec {spec.name}"
     source = adapter(spec.source.adapter)
@@ -64,21 +65,20 @@ def check(spec: Spec, file: str | None = None) -> None:
 
 
 def _check_tables(spec: Spec, tables: dict[str, tuple[str, ...]]) -> None:
-    """Tables and columns whose names are their own, for engines that do not tell upper from lower case."""
+    """Check that table and column names are unique, ignoring case as SQL does."""
     counted = {counter_table(name).lower() for name in counter_views(spec)}
-    met: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for table, columns in tables.items():
         if table.lower() in counted:
             raise SourceError(f"table {table!r}: expected a name that no counter's table has; found it. Rename it")
-        if met.setdefault(table.lower(), table) != table:
-            raise SourceError(f"table {table!r}: expected a name of its own; found {met[table.lower()]!r} as well")
+        if seen.setdefault(table.lower(), table) != table:
+            raise SourceError(f"table {table!r}: expected a unique name; found {seen[table.lower()]!r} as well")
         lower = [column.lower() for column in columns]
         for column in columns:
             if lower.count(column.lower()) > 1 or column.lower() in DUCKDB_COLUMNS:
                 raise SourceError(
-                    f"table {table!r}, column {column!r}: expected a name of its own, upper or lower case alike, and "
-                    f"none of {', '.join(DUCKDB_COLUMNS)}, which DuckDB adds to a file; found it. "
-                    "Rename it in the adapter"
+                    f"table {table!r}, column {column!r}: expected a unique name, ignoring case, and none of "
+                    f"{', '.join(DUCKDB_COLUMNS)}, which DuckDB adds to a file; found it. Rename it in the adapter"
                 )
 
 

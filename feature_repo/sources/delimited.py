@@ -1,4 +1,4 @@
-"""CSV files read with the types that the caller names: nothing about them is guessed from their rows."""
+"""Read CSV files with given column types, without inferring any from the rows."""
 
 import csv
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from feature_repo.errors import SourceError
+from feature_repo.sources.errors import SourceError
 from models.parquet import ColumnNamesError, check_column_names
 
 
 def read_delimited(path: Path, types: Mapping[str, pa.DataType], layout: str) -> pa.Table:
-    """The columns of ``types`` of one file: UTF-8, commas, a header, ``"`` as quote, nothing for a missing value.
+    """Read the columns of ``types`` from a file: UTF-8, commas, a header, ``"`` as quote, empty for a missing value.
 
-    Integers are whole numbers in digits and never missing. Other columns of the file are left out. Raises SourceError,
-    which names the data set whose ``layout`` the file should have.
+    Integers are written in digits and never missing. Other columns are skipped. Raises SourceError, which names the
+    data set whose ``layout`` the file should have.
     """
     header = _header(path, layout)
     missing = [column for column in types if column not in header]
@@ -37,12 +37,12 @@ def read_delimited(path: Path, types: Mapping[str, pa.DataType], layout: str) ->
         ) from None
     for place, (name, kind) in enumerate(types.items()):
         if pa.types.is_integer(kind):
-            table = table.set_column(place, name, _whole(table[name], kind, f"{path}, column {name}"))
+            table = table.set_column(place, name, _integers(table[name], kind, f"{path}, column {name}"))
     return table
 
 
-def _whole(column: pa.ChunkedArray, kind: pa.DataType, where: str) -> pa.ChunkedArray:
-    """Text as whole numbers: digits alone, since Arrow would also take 0x10."""
+def _integers(column: pa.ChunkedArray, kind: pa.DataType, where: str) -> pa.ChunkedArray:
+    """Parse text as integers: digits only, since Arrow would also accept 0x10."""
     good = pc.match_substring_regex(column, "^-?[0-9]+$").fill_null(False)
     row = pc.index(good, False).as_py()
     if row < 0:

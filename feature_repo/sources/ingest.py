@@ -1,4 +1,4 @@
-"""Raw data -> canonical tables: read by the spec's adapter, validated, counted, written as a whole or not at all."""
+"""Ingestion: read raw data with the spec's adapter, validate it, add counter tables, write all tables atomically."""
 
 import logging
 from pathlib import Path
@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 
 from feature_repo.counters import count
 from feature_repo.sources.adapters import adapter, check
-from feature_repo.sources.aside import REASON, aside_of
+from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.schemas import VECTOR, arrow_types, order_columns, time_columns
-from feature_repo.sources.tables import described, write_aside, write_manifest, write_table
+from feature_repo.sources.tables import describe, write_manifest, write_quarantine, write_table
 from feature_repo.sources.validate import check_leaks, validate
 from models.features import VALID_FROM
 from models.files import replaced_folder
@@ -25,16 +25,16 @@ def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
     """Write the canonical tables of the spec's source to ``folder`` and return their manifest.
 
     ``data`` is the folder of the raw data (None for simulated worlds). The spec is checked against the adapter's tables
-    before anything is read. A folder that is already there is replaced once the new one is complete. Rows with a time
-    that cannot be are left out of the tables: they stand in ``quarantine/<table>.parquet``, counted in the manifest.
-    Raises SpecError, SourceError; then nothing was written.
+    before any data is read. An existing folder is replaced once the new one is complete. Rows with an impossible time
+    are written to ``quarantine/<table>.parquet`` instead, and counted in the manifest. Raises SpecError or SourceError;
+    then nothing was written.
     """
     check(spec)
     source = adapter(spec.source.adapter)
     check_leaks(spec, source.TABLES)
     log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
     tables, dropped = validate(spec, source.read(spec, data), source.TABLES)
-    aside = {name: aside_of(frame) for name, frame in tables.items()}
+    quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {
         "format": 1,
@@ -46,15 +46,15 @@ def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
     with replaced_folder(folder) as fresh:
         for name, frame in tables.items():
             written = write_table(fresh, name, frame, arrow_types(spec, name))
-            gone = dropped.get(name, {})
+            counts = dropped.get(name, {})
             span = _span(frame, time_columns(spec).get(name, []))
-            manifest["tables"][name] = written | {"duplicates": gone.get("duplicates", 0), "dropped": gone} | span
-            manifest["tables"][name] |= _put_aside(fresh, name, aside[name])
+            manifest["tables"][name] = written | {"duplicates": counts.get("duplicates", 0), "dropped": counts} | span
+            manifest["tables"][name] |= _write_quarantine(fresh, name, quarantined[name])
             log.info("table %s: %d rows", name, len(frame))
         for name in count(spec, fresh, fresh):
             path = fresh / f"{name}.parquet"
             span = _span(pq.read_table(path, columns=[VALID_FROM]).to_pandas(), [VALID_FROM])
-            part = described(fresh, name, pq.read_schema(path))
+            part = describe(fresh, name, pq.read_schema(path))
             manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}} | span
         spans = manifest["tables"].values()
         manifest["first"] = min((part["first"] for part in spans if part["first"]), default=None)
@@ -64,7 +64,7 @@ def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
 
 
 def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The table in canonical types and order: times in microseconds UTC, numbers float32, by (time, key)."""
+    """The table in canonical types and order: times in microseconds UTC, numbers float32, sorted by (time, key)."""
     frame = frame.copy(deep=False)
     frame.attrs = {}
     for column in frame.columns:
@@ -79,12 +79,12 @@ def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values(order, kind="stable", ignore_index=True) if order else frame
 
 
-def _put_aside(folder: Path, name: str, rows: pd.DataFrame | None) -> dict[str, Any]:
-    """Write what a table had to leave out; the manifest's words on it."""
+def _write_quarantine(folder: Path, name: str, rows: pd.DataFrame | None) -> dict[str, Any]:
+    """Write a table's quarantined rows; return their entry in the manifest."""
     if rows is None or rows.empty:
         return {}
-    file = write_aside(folder, name, rows)
-    log.warning("table %s: %d rows put aside in %s, the first: %s", name, len(rows), file, rows[REASON].iloc[0])
+    file = write_quarantine(folder, name, rows)
+    log.warning("table %s: %d rows quarantined in %s, the first: %s", name, len(rows), file, rows[REASON].iloc[0])
     return {"quarantined": {"rows": len(rows), "file": file}}
 
 

@@ -1,13 +1,14 @@
-"""Adapter ``kuairand``: the logs of the Kuaishou app in the layout of KuaiRand-Pure (Gao et al., CIKM 2022).
+"""Adapter ``kuairand``: logs of the Kuaishou app in the layout of KuaiRand-Pure (Gao et al., CIKM 2022).
 
 Reads ``data/`` (or the folder itself): every ``log_*.csv``, ``user_features_pure.csv``,
-``video_features_basic_pure.csv`` and, where present, ``user_history_pure.parquet`` (not official: lists of what was
-watched before the first day).
+``video_features_basic_pure.csv`` and, if present, ``user_history_pure.parquet`` (not official: lists of videos watched
+before the first day).
 
-- A row's ``time_ms`` is the START of a view; its outcome is known once the view, the comments and the profile are left.
+- A row's ``time_ms`` is the START of a view; its outcome is known once the user has left the view, the comments and the
+  profile.
 - The surface is the tab. The duration comes from the video file, not from later log rows.
 - Everything before the spec's first day is history: from the list file if there is one, else from the log itself. Log
-  rows after the lists' last day are added; earlier ones are dropped, since the lists hold them.
+  rows after the lists' last day are added; earlier ones are dropped, since the lists contain them.
 """
 
 from collections.abc import Mapping
@@ -18,9 +19,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from feature_repo.errors import SourceError
-from feature_repo.sources.aside import hand_over, microseconds_of, put_aside_by
 from feature_repo.sources.delimited import read_delimited
+from feature_repo.sources.errors import SourceError
 from feature_repo.sources.kuairand_history import (
     HISTORY_TABLES,
     from_lists,
@@ -29,12 +29,13 @@ from feature_repo.sources.kuairand_history import (
     settled,
     with_log,
 )
+from feature_repo.sources.quarantine import copy_quarantine, microseconds_of, quarantine_by
 from models.spec import Spec
-from models.spec.schema import Value
+from models.spec.base import Value
 
 TIMEZONE = "Asia/Shanghai"
 BEFORE_EVERYTHING = pd.Timestamp("2022-04-01", tz=TIMEZONE).tz_convert("UTC")
-"""From when the undated snapshots of members and videos count as known: before the data set's first day (04-08)."""
+"""Valid-from time of the undated member and video snapshots: before the data set's first day (04-08)."""
 
 OUTCOMES = (
     *("is_click", "long_view", "is_like", "is_follow", "is_comment", "is_forward", "is_hate", "is_profile_enter"),
@@ -42,16 +43,16 @@ OUTCOMES = (
 )
 ENGAGED = ("is_follow", "is_comment", "is_forward", "is_profile_enter")
 WATCHED = ("play_percent", "play_seconds", "left_early")
-"""Outcomes in whole numbers, for counters: 0 to 100 (0 where the duration is unknown), 0 to LONG_PLAY, 0 or 1."""
+"""Integer outcomes for counters: 0 to 100 (0 if the duration is unknown), 0 to LONG_PLAY, 0 or 1."""
 LONG_PLAY = 120
-"""Seconds: from here on a play counts the same, or a few hours-long ones would be all of a member's average."""
+"""Seconds: longer plays are capped, or a few plays of hours would dominate a member's average."""
 EARLY = 3_000
-"""Milliseconds: who leaves before that has seen the cover."""
+"""Milliseconds: who leaves earlier has only seen the cover."""
 MEMBER_CATEGORIES = ("user_active_degree", "is_lowactive_period", "is_live_streamer", "is_video_author")
 MEMBER_COUNTS = ("follow_user_num", "fans_user_num", "friend_user_num", "register_days")
 ONE_HOT = tuple(f"onehot_feat{number}" for number in range(18))
 MANY_VALUED = ("onehot_feat3", "onehot_feat7", "onehot_feat8")
-"""Of ONE_HOT, those with 118 to 1,471 values, most of a few members: kept as numbers, which trees cut into ranges."""
+"""Features of ONE_HOT with 118 to 1,471 values, most of them rare: kept as numbers, which trees split into ranges."""
 VIDEO_CATEGORIES = ("video_type", "upload_type", "music_type")
 
 TABLES: dict[str, tuple[str, ...]] = {
@@ -73,7 +74,7 @@ _LOG = (
     *("time_ms", "user_id", "video_id", "tab", "date", "hourmin", "is_rand", "duration_ms"),
     *OUTCOMES,
 )
-_NUMBERS, _TEXT = pa.float64(), pa.string()  # small whole numbers with gaps come as 1.0
+_NUMBERS, _TEXT = pa.float64(), pa.string()  # small integers with missing values are written as 1.0
 _MEMBERS = {"user_id": pa.int64(), "user_active_degree": _TEXT}
 _MEMBERS |= dict.fromkeys([*MEMBER_CATEGORIES[1:], *MEMBER_COUNTS, *ONE_HOT], _NUMBERS)
 _VIDEOS = {"video_id": pa.int64(), "author_id": pa.int64(), "video_type": _TEXT, "upload_type": _TEXT}
@@ -82,13 +83,13 @@ _HOUR = 3_600_000
 
 
 def check_options(options: Mapping[str, Value]) -> None:
-    """This source has no options. Raises SourceError where there are some."""
+    """Raise SourceError if there are options: this source has none."""
     if options:
         raise SourceError(f"source.options: expected none for kuairand; found {sorted(options)[0]!r}")
 
 
 def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
-    """Every table of TABLES. Raises SourceError where the folder does not hold the layout."""
+    """Read every table of TABLES. Raises SourceError if the folder does not have the layout."""
     folder = _folder(data)
     log, repeated = _read_log(folder)
     members = _read_csv([folder / "user_features_pure.csv"], _MEMBERS)
@@ -99,7 +100,7 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     past = log[before]
     history = with_log(from_lists(lists, start), past) if lists.is_file() else from_log(past)
     impressions = _impressions(log[~before].reset_index(drop=True), videos)
-    hand_over(log, impressions)
+    copy_quarantine(log, impressions)
     impressions.attrs["dropped"] = {"duplicates": repeated} if repeated else {}
     if before.any():
         impressions.attrs["dropped"]["before the first day: history"] = int(before.sum())
@@ -123,7 +124,7 @@ def _folder(data: Path | None) -> Path:
 
 
 def _read_csv(paths: list[Path], types: Mapping[str, pa.DataType]) -> pd.DataFrame:
-    """The columns of CSV files, each exact row once, in order; ``attrs["rows"]`` counts repeated ones too."""
+    """Distinct sorted rows of CSV files; ``attrs["rows"]`` counts duplicates too."""
     tables = [read_delimited(path, types, "KuaiRand-Pure") for path in paths]
     with duckdb.connect() as connection:
         connection.register("rows", pa.concat_tables(tables))
@@ -133,14 +134,14 @@ def _read_csv(paths: list[Path], types: Mapping[str, pa.DataType]) -> pd.DataFra
 
 
 def _read_log(folder: Path) -> tuple[pd.DataFrame, int]:
-    """The log without exact duplicates, sorted by (time, user, video); and how many duplicates there were."""
+    """The log without exact duplicates, sorted by (time, user, video), and the number of duplicates."""
     try:
         log = _read_csv(sorted(folder.glob("log_*.csv")), dict.fromkeys(_LOG, pa.int64()))
     except SourceError as error:
         raise SourceError(f"{folder}/log_*.csv: {error}") from None
     repeated = log.attrs.pop("rows") - len(log)
-    # Before anything is derived: exposures and gaps of other rows are counted from the log's own span of time.
-    possible = put_aside_by(
+    # Before anything is derived, since exposures and gaps of other rows depend on the log's time span.
+    possible = quarantine_by(
         "impressions", log, {"time_ms": microseconds_of(log["time_ms"].to_numpy()), "outcome": settled(log)}
     )
     return possible.reset_index(drop=True), repeated
@@ -171,7 +172,7 @@ def _impressions(log: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _watched(log: pd.DataFrame, videos: pd.DataFrame) -> dict[str, pd.Series]:
-    """The columns of WATCHED; the duration is that of the video file, as every duration here."""
+    """The columns of WATCHED, with the duration of the video file."""
     duration = log["video_id"].map(videos.set_index("video_id")["video_duration"]).astype(float)
     share = (log["play_time_ms"] / duration.where(duration > 0)).clip(0, 1).fillna(0)
     return {
@@ -182,7 +183,7 @@ def _watched(log: pd.DataFrame, videos: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def exposures_before(key: np.ndarray, time: np.ndarray, within: int | None = None) -> np.ndarray:
-    """How many rows of the same key lie strictly before each row's time, at most ``within`` (same unit) earlier.
+    """Count rows of the same key strictly before each row's time, at most ``within`` (same unit) earlier.
 
     key, time: (rows,) int64, in any order -> (rows,) int64.
     """
@@ -193,7 +194,7 @@ def exposures_before(key: np.ndarray, time: np.ndarray, within: int | None = Non
 
 
 def since_last(key: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Time from the last row of the same key strictly before each row: (rows,) float64, NaN for a first row."""
+    """Time since the previous row of the same key: (rows,) float64, NaN for a first row."""
     codes, elapsed, span = _coded(key, time)
     ordered = np.sort(codes * span + elapsed)
     previous = ordered[np.maximum(np.searchsorted(ordered, codes * span + elapsed) - 1, 0)]
@@ -201,7 +202,7 @@ def since_last(key: np.ndarray, time: np.ndarray) -> np.ndarray:
 
 
 def _coded(key: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """(keys as 0..n-1, time from the first, a number above every time): key * span + time sorts by (key, time)."""
+    """(keys as 0..n-1, time since the first, a bound above every time): key * span + time sorts by (key, time)."""
     codes = np.unique(key, return_inverse=True)[1].astype(np.int64)
     elapsed = time - time.min() if len(time) else time
     return codes, elapsed, int(elapsed.max(initial=0)) + 1
@@ -238,7 +239,7 @@ def _tags(videos: pd.DataFrame) -> pd.DataFrame:
 
 
 def _category(values: pd.Series) -> pd.Series:
-    """As strings; whole numbers without a decimal point; missing stays missing."""
+    """Values as strings; integers without a decimal point; missing stays missing."""
     if pd.api.types.is_numeric_dtype(values.dtype):
         values = values.astype("Int64")
     return values.astype("string").astype(object).where(values.notna(), None)

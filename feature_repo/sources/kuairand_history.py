@@ -1,10 +1,10 @@
-"""What KuaiRand's members watched before the first day: edges of a warm graph, and features as of that day.
+"""KuaiRand history before the first day: edges of a warm graph, and features as of that day.
 
 The list file keeps, per member, the last 50 videos of three lists (watched, watched long, liked), oldest first, without
-times. They are laid on one time axis: a member's ``history_len`` views are taken as evenly spaced from the log's first
+times. They are placed on one time axis: a member's ``history_len`` views are assumed evenly spaced from the log's first
 day to the member's last view, and each list ends just before ``last_time_ms``. A long watch or a like is the same event
-as its view: matched from the newest backwards (the lists fit exactly wherever the whole history is kept); what lies
-further back than the 50 views is spread evenly over the time before them.
+as its view, matched from the newest backwards (the lists match exactly if the whole history is kept); events older than
+the 50 views are spread evenly over the time before them.
 """
 
 from pathlib import Path
@@ -15,16 +15,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.errors import SourceError
-from feature_repo.sources.aside import microseconds_of
+from feature_repo.sources.errors import SourceError
+from feature_repo.sources.quarantine import microseconds_of
+from models.time_units import DAY
 
 _LISTS = ("user_id", "history_len", "last_time_ms", "watch_seq", "long_watch_seq", "like_seq")
 _HISTORY_START = int(pd.Timestamp("2022-04-08", tz="Asia/Shanghai").timestamp() * 1e6)
-"""First day of the official logs."""
+"""First day of the official logs, microseconds UTC."""
 _SMOOTHING = 10.0
 """Pseudo-views at the overall rate in the rates of members and videos."""
 _SWEEPS = 6
-"""The two effects of a long watch settle within these."""
+"""Back-fitting sweeps; the effects converge within these."""
 
 HISTORY_TABLES: dict[str, tuple[str, ...]] = {
     "history_watch": ("user_id", "video_id", "time", "long_watched", "liked"),
@@ -43,11 +44,12 @@ HISTORY_TABLES: dict[str, tuple[str, ...]] = {
 
 
 def from_lists(path: Path, until: int) -> pd.DataFrame:
-    """The list file as events: user_id, video_id, time (microseconds UTC), watched, long_watched, liked, history_len.
+    """Read the list file as events, with times in microseconds UTC.
 
-    ``watched`` says that the view is among the last 50, where long watches and likes are known for every view: rates
-    are taken there. ``until`` is the first day's midnight: lists that reach beyond it hold what a model must not know
-    yet, and without times they cannot be cut. Raises SourceError.
+    Columns: user_id, video_id, time, watched, long_watched, liked, history_len, last. ``watched``: the view is one of
+    the last 50, for all of which long watches and likes are known; rates use only those. ``until`` is the first day's
+    midnight. Lists beyond it contain what a model must not know yet and, without times, cannot be cut. Raises
+    SourceError.
     """
     table = pq.read_table(path)
     missing = [name for name in _LISTS if name not in table.column_names]
@@ -82,7 +84,7 @@ def from_lists(path: Path, until: int) -> pd.DataFrame:
 
 
 def from_log(log: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the log before the first day, as the same events at their own times."""
+    """Log rows before the first day, in the same form as ``from_lists``, at their own times."""
     shown = log["time_ms"] * 1000
     return pd.DataFrame(
         {
@@ -99,13 +101,13 @@ def from_log(log: pd.DataFrame) -> pd.DataFrame:
 
 
 def settled(log: pd.DataFrame) -> np.ndarray:
-    """When the outcomes of the log's rows were known, (rows,) int64 microseconds: all that is left after the view."""
+    """When the outcomes of log rows were known: (rows,) int64 microseconds, after view, comments and profile."""
     durations = [log[name].to_numpy() for name in ("play_time_ms", "comment_stay_time", "profile_stay_time")]
     return microseconds_of(log["time_ms"].to_numpy()) + sum(microseconds_of(duration) for duration in durations)
 
 
 def with_log(lists: pd.DataFrame, log: pd.DataFrame) -> pd.DataFrame:
-    """The lists' events, and the log's after the lists' last day (in Beijing), the whole of which the lists hold."""
+    """The lists' events, and the log's after the lists' last day (Beijing time), which the lists cover as a whole."""
     if lists.empty:
         return from_log(log)
     last = pd.Timestamp(int(lists["last"].max()), unit="us", tz="UTC").tz_convert("Asia/Shanghai")
@@ -120,7 +122,7 @@ def with_log(lists: pd.DataFrame, log: pd.DataFrame) -> pd.DataFrame:
 
 
 def _check_end(path: Path, table: pa.Table, until: int) -> None:
-    """No list may hold a view of the windows. Raises SourceError, which names the first member whose list does."""
+    """Raise SourceError, naming the first such member, if a list contains a view within the windows."""
     last = table["last_time_ms"]
     if last.null_count:
         raise SourceError(
@@ -132,13 +134,13 @@ def _check_end(path: Path, table: pa.Table, until: int) -> None:
         raise SourceError(
             f"{path}: expected lists that end before {pd.Timestamp(until, unit='us', tz='UTC')} (spec: "
             f"windows.start); found {len(late)} beyond, the first of user_id {table['user_id'][first].as_py()} until "
-            f"{pd.Timestamp(last[first].as_py(), unit='ms', tz='UTC')}. Set windows.start to a later day, or take the "
-            "file away: the log before the start is the history then"
+            f"{pd.Timestamp(last[first].as_py(), unit='ms', tz='UTC')}. Set windows.start to a later day, or remove "
+            "the file: then the log before the start is the history"
         )
 
 
 def history_tables(events: pd.DataFrame, until: int) -> dict[str, pd.DataFrame]:
-    """The edge tables, and the features of members and videos as of ``until`` (microseconds UTC)."""
+    """Edge tables, and features of members and videos as of ``until`` (microseconds UTC)."""
     events = events[events["time"] < until]
     time = pd.to_datetime(events["time"], unit="us", utc=True).astype("datetime64[us, UTC]")
     edges = events[["user_id", "video_id"]].assign(
@@ -149,7 +151,7 @@ def history_tables(events: pd.DataFrame, until: int) -> dict[str, pd.DataFrame]:
     effects = _effects(events[events["watched"]])
     members, videos = (_counts(events, key).join(effects[key]) for key in ("user_id", "video_id"))
     lengths = events.groupby("user_id")[["history_len", "last"]].max().reindex(members.index)
-    days_away = (until - lengths["last"].to_numpy(dtype=np.int64)) / 86_400e6
+    days_away = (until - lengths["last"].to_numpy(dtype=np.int64)) / DAY
     return {
         "history_watch": edges[events["watched"]].reset_index(drop=True),
         "history_long_watch": edges.loc[events["long_watched"], plain].reset_index(drop=True),
@@ -185,10 +187,10 @@ def history_tables(events: pd.DataFrame, until: int) -> dict[str, pd.DataFrame]:
 
 
 class _Lists(NamedTuple):
-    """One list per member, laid end to end."""
+    """One list per member, concatenated."""
 
     values: np.ndarray
-    owners: np.ndarray  # (values,) int64: whose list, as the member's row
+    owners: np.ndarray  # (values,) int64: the row of the member whose list it is
     lengths: np.ndarray  # (members,) int64
 
     @classmethod
@@ -199,7 +201,7 @@ class _Lists(NamedTuple):
 
 
 def _match(watch: _Lists, some: _Lists) -> np.ndarray:
-    """For each event of ``some`` its place in ``watch``, matched from the newest backwards; -1 = older than those."""
+    """Match each event of ``some`` to a place in ``watch``, from the newest backwards; -1 = older than all of them."""
     watched, wanted = watch.values.tolist(), some.values.tolist()
     places = np.full(len(wanted), -1, dtype=np.int64)
     watch_end = some_end = 0
@@ -218,7 +220,7 @@ def _match(watch: _Lists, some: _Lists) -> np.ndarray:
 
 
 def _counts(events: pd.DataFrame, key: str) -> pd.DataFrame:
-    """By key: watches, long watches and likes (of all lists), and smoothed rates over the views of the watch list."""
+    """By key: counts of watches, long watches and likes, and smoothed rates over the views of the watch list."""
     watched = events[events["watched"]]
     totals = events.groupby(key)[["watched", "long_watched", "liked"]].sum().astype(float)
     known = watched.groupby(key)[["long_watched", "liked"]].sum().reindex(totals.index, fill_value=0).astype(float)
@@ -230,10 +232,10 @@ def _counts(events: pd.DataFrame, key: str) -> pd.DataFrame:
 
 
 def _effects(watched: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """How much more often than others a member watches long (likes), given the videos, and a video, given its members.
+    """Member and video effects on long watches and likes, each adjusted for the other.
 
-    Shares are fitted as overall + member + video, each effect shrunk as by _SMOOTHING views without one: the additive
-    two-way model, by back-fitting (Hastie and Tibshirani, Generalized Additive Models, 1990, section 4.4).
+    Fits rate = overall + member + video by back-fitting (Hastie and Tibshirani, Generalized Additive Models, 1990,
+    section 4.4); each effect is shrunk toward 0 by _SMOOTHING pseudo-views.
     """
     found, codes = {}, {}
     for key in ("user_id", "video_id"):
@@ -241,12 +243,12 @@ def _effects(watched: pd.DataFrame) -> dict[str, pd.DataFrame]:
         found[key] = pd.DataFrame(index=pd.Index(names, name=key))
     for column, name in (("long_watched", "long_watch_effect"), ("liked", "like_effect")):
         value = watched[column].to_numpy(dtype=float)
-        centred = value - value.mean() if len(value) else value
+        centered = value - value.mean() if len(value) else value
         effect = {key: np.zeros(len(frame)) for key, frame in found.items()}
         for _ in range(_SWEEPS):
             for key, other in (("video_id", "user_id"), ("user_id", "video_id")):
-                left = np.bincount(codes[key], centred - effect[other][codes[other]], len(found[key]))
-                effect[key] = left / (np.bincount(codes[key], minlength=len(found[key])) + _SMOOTHING)
+                residual = np.bincount(codes[key], centered - effect[other][codes[other]], len(found[key]))
+                effect[key] = residual / (np.bincount(codes[key], minlength=len(found[key])) + _SMOOTHING)
         for key, frame in found.items():
             frame[name] = effect[key]
     return found

@@ -1,11 +1,11 @@
-"""Numbers that the product would keep otherwise than they came: refused before anything is written."""
+"""Refuse numbers that float32 storage would change, before anything is written."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from feature_repo.errors import SourceError
+from feature_repo.sources.errors import SourceError
 from models.features import edge_attributes
 from models.filters import mask
 from models.float32 import ADVICE, Loss, loss
@@ -13,9 +13,9 @@ from models.spec import Feature, Spec
 
 
 def check_columns(name: str, frame: object) -> None:
-    """A table is a frame whose columns each have a name of their own, a text. Raises SourceError."""
+    """Raise SourceError unless the table is a frame with unique string column names and no complex numbers."""
     if not isinstance(frame, pd.DataFrame):
-        raise SourceError(f"table {name}: expected a pandas DataFrame; found {type(frame).__name__}. Mend the adapter")
+        raise SourceError(f"table {name}: expected a pandas DataFrame; found {type(frame).__name__}. Fix the adapter")
     if repeated := list(dict.fromkeys(frame.columns[frame.columns.duplicated()])):
         raise SourceError(
             f"table {name}: expected each column once; found {repeated[0]!r} {list(frame.columns).count(repeated[0])} "
@@ -23,18 +23,18 @@ def check_columns(name: str, frame: object) -> None:
         )
     for column in frame.columns:
         if not isinstance(column, str):
-            raise SourceError(f"table {name}: expected names of columns as text; found {column!r}. Mend the adapter")
+            raise SourceError(f"table {name}: expected strings as column names; found {column!r}. Fix the adapter")
         if pd.api.types.is_complex_dtype(frame[column].dtype):
             raise SourceError(
                 f"table {name}, column {column}: expected real numbers; found {frame[column].dtype} such as "
-                f"{next(iter(frame[column]), 'no row')}. Write its parts as columns of their own"
+                f"{next(iter(frame[column]), 'no row')}. Write its parts as separate columns"
             )
 
 
 def check_numbers(spec: Spec, name: str, frame: pd.DataFrame) -> None:
-    """Features and attributes must be finite and survive as float32; so must weights be above 0 there.
+    """Raise SourceError unless features and attributes are finite and survive as float32, and weights are above 0.
 
-    ``frame`` has passed its schema: numbers are of a real dtype, vectors flat and of one size. Raises SourceError.
+    ``frame`` has passed its schema: numbers have a real dtype, vectors are flat and of one size.
     """
     for feature in _features(spec, name):
         if feature.kind == "vector":
@@ -96,13 +96,13 @@ def _check_vectors(table: str, feature: Feature, values: pd.Series) -> None:
 
 
 def _rows(values: pd.Series) -> np.ndarray:
-    """(rows,) the numbers of a column's rows: the frame's index, or the positions where that holds no numbers."""
+    """(rows,) row numbers for messages: the frame's index, or positions if the index holds no integers."""
     index = values.index.to_numpy()
     return index if index.dtype.kind == "i" else np.arange(len(index))
 
 
 def plain(values: pd.Series) -> np.ndarray:
-    """(rows,) of a numeric column without nulls: int64, uint64 or float64, whatever pandas keeps it in."""
+    """A numeric column without nulls as (rows,) int64, uint64 or float64, whatever its pandas type."""
     if pd.api.types.is_unsigned_integer_dtype(values.dtype):
         return values.to_numpy(dtype=np.uint64)
     if pd.api.types.is_integer_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):

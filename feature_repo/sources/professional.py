@@ -1,6 +1,6 @@
-"""The simulated professional network as canonical tables (the world itself: ``feature_repo.sources.world``).
+"""Adapter ``professional``: a simulated professional network (``feature_repo.sources.world``) as canonical tables.
 
-Options: ``size`` (tiny, default, large) and ``seed``. The world runs over the spec's windows, whatever their lengths.
+Options: ``size`` (tiny, default, large) and ``seed``. The simulation covers the spec's windows.
 """
 
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from feature_repo.errors import SourceError
+from feature_repo.sources.errors import SourceError
 from models.spec import Spec
-from models.spec.schema import Value
+from models.spec.base import Value
+from models.time_units import DAY
 
 TABLES: dict[str, tuple[str, ...]] = {
     "members": ("member_id", "valid_from", "industry", "seniority", "country", "open_to_work", "profile_vector"),
@@ -32,11 +33,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     "oracle": ("impression_id", "probability"),
 }  # fmt: skip
 
-_DAY = 86_400_000_000
-
 
 def check_options(options: Mapping[str, Value]) -> None:
-    """Raises SourceError for options other than ``size`` and ``seed``, or values that they cannot have."""
+    """Raise SourceError for options other than ``size`` and ``seed``, or invalid values."""
     from feature_repo.sources.world.size import SIZES
 
     unknown = sorted(set(options) - {"size", "seed"})
@@ -50,9 +49,9 @@ def check_options(options: Mapping[str, Value]) -> None:
 
 
 def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
-    """Simulate the world that the spec's options ask for and show of it what a company would have in its tables.
+    """Simulate the world of the spec's options; return what a company would have in its tables.
 
-    Raises SourceError for unknown options, or where a folder of raw data is given: this source needs none.
+    Raises SourceError for unknown options, or if a folder of raw data is given: this source has none.
     """
     from feature_repo.sources.world import SIZES, observe, simulate
 
@@ -63,6 +62,6 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     check_options(spec.source.options)
     size, seed = spec.source.options.get("size", "default"), int(spec.source.options.get("seed", 7))
     start, end = spec.span("graph").start, spec.span("test").end
-    world = simulate(SIZES[str(size)], (end - start) // _DAY, seed)
+    world = simulate(SIZES[str(size)], (end - start) // DAY, seed)
     tables = observe(world, start, seed)
     return {name: tables[name].loc[:, list(columns)] for name, columns in TABLES.items()}

@@ -1,4 +1,4 @@
-"""What the spec says about each canonical table, as pandera schemas."""
+"""Pandera schemas of the canonical tables, derived from the spec."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +15,7 @@ TIME = pa.timestamp("us", tz="UTC")
 VECTOR = pa.list_(pa.float32())
 EARLIEST = pd.Timestamp("2000-01-01", tz="UTC")
 LATEST = pd.Timestamp("2200-01-01", tz="UTC")
-"""A time out of these bounds is a mistake of unit (milliseconds read as microseconds, or the other way)."""
+"""Times out of these bounds have a wrong unit, such as milliseconds read as microseconds."""
 
 _ARROW = {
     "number": pa.float32(),
@@ -41,14 +41,14 @@ def time_columns(spec: Spec) -> dict[str, list[str]]:
 
 
 def order_columns(spec: Spec, table: str) -> list[str]:
-    """The columns by which a table is sorted: its times, then its keys."""
+    """Columns by which a table is sorted: its times, then its keys."""
     keys = [column for name, column, _, _ in _keys(spec) if name == table]
     first = [spec.impressions.key] if table == spec.impressions.table else []
     return list(dict.fromkeys([*time_columns(spec).get(table, []), *first, *keys]))
 
 
 def arrow_types(spec: Spec, table: str) -> dict[str, pa.DataType]:
-    """The Arrow types of the columns that the spec names; other columns keep what they have."""
+    """Arrow types of the columns that the spec names; other columns keep theirs."""
     types = dict.fromkeys(time_columns(spec).get(table, []), TIME)
     types |= {column: _ARROW[kind] for name, column, kind, _ in _keys(spec) if name == table}
     types |= {feature.name: _ARROW[feature.kind] for name, feature in _features(spec) if name == table}
@@ -59,15 +59,15 @@ def arrow_types(spec: Spec, table: str) -> dict[str, pa.DataType]:
 
 
 def key_columns(spec: Spec, table: str) -> set[str]:
-    """The columns of a table that hold keys."""
+    """Key columns of a table."""
     found = {column for name, column, _, _ in _keys(spec) if name == table}
     return found | ({spec.impressions.key} if table == spec.impressions.table else set())
 
 
 def schema(spec: Spec, table: str, columns: Iterable[str], pending: bool = False) -> pandera.DataFrameSchema:
-    """The schema of one table: exactly these columns, and what the spec asks of each.
+    """The schema of one table: exactly these columns, with the spec's requirements for each.
 
-    ``pending``: impressions whose outcomes are not known yet, and need not be there.
+    ``pending``: for impressions whose outcomes are not known yet and may be null.
     """
     columns = list(columns)
     checks: dict[str, list[pandera.Check]] = defaultdict(list)
@@ -96,7 +96,7 @@ def schema(spec: Spec, table: str, columns: Iterable[str], pending: bool = False
         for task in spec.tasks.values():
             checks[task.label].append(_one_of([0, 1]))
         for measure in spec.measures.values():
-            checks[measure.column] += [_typed(_is_whole, "whole numbers"), _between(0, measure.scale)]
+            checks[measure.column] += [_typed(_is_integer, "whole numbers"), _between(0, measure.scale)]
             required.add(measure.column)
         required |= {shown.key, shown.surface, *(task.label for task in spec.tasks.values())}
     if spec.oracle and table == spec.oracle.table:
@@ -116,7 +116,7 @@ def schema(spec: Spec, table: str, columns: Iterable[str], pending: bool = False
 
 
 def _keys(spec: Spec) -> Iterator[tuple[str, str, str, bool]]:
-    """(table, column, key type, whether it must be there in every row) of each node key."""
+    """(table, column, key type, whether it is required in every row) of each node key."""
     for role, column in spec.node_columns():
         del role
         yield spec.impressions.table, column.column, spec.nodes[column.node].key_type, True
@@ -138,7 +138,7 @@ def _features(spec: Spec) -> Iterator[tuple[str, Feature]]:
 
 
 def _row_checks(spec: Spec, table: str, columns: set[str]) -> Iterator[pandera.Check]:
-    """What must hold between the columns of a row, as far as they are there."""
+    """Checks across the columns of a row, as far as they exist."""
     shown = spec.impressions
     if table == shown.table:
         yield pandera.Check(
@@ -195,7 +195,7 @@ def _key_type(kind: str) -> list[pandera.Check]:
 
 
 def _is_trimmed(column: pd.Series) -> pd.Series | bool:
-    """A space more would be another key, and nobody would see it."""
+    """Whether keys have no spaces at their ends: an extra space makes another key, invisibly."""
     if column.empty or not _is_string(column):
         return True
     return (column.str.strip() == column) & (column != "")
@@ -227,7 +227,7 @@ def _is_number(column: pd.Series) -> bool:
     return column.empty or (real and "decimal" not in str(kind))
 
 
-def _is_whole(column: pd.Series) -> bool:
+def _is_integer(column: pd.Series) -> bool:
     return column.empty or pd.api.types.is_integer_dtype(column.dtype)
 
 
@@ -238,7 +238,7 @@ def _is_int64(column: pd.Series) -> bool:
 
 
 def _is_vector(value: object, size: int) -> bool:
-    """Whether a value is a flat vector of finite numbers; a ragged list has no shape, and text and None no number."""
+    """Whether a value is a flat vector of ``size`` finite numbers; false for ragged lists, text and None."""
     if not isinstance(value, (list, tuple, np.ndarray)) or isinstance(value, np.ma.MaskedArray) or len(value) != size:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Canonical tables on disk: one Parquet file a table and a manifest with the digest of each."""
+"""Canonical tables on disk: one Parquet file per table, and a manifest with their digests."""
 
 import json
 from pathlib import Path
@@ -8,48 +8,48 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.errors import TableError
+from feature_repo.sources.errors import TableError
 from models.clock import bound, latest
 from models.files import sha256_of_file
 
 MANIFEST = "manifest.json"
-ASIDE = "quarantine"
-"""The folder of what was put aside, beside the tables."""
+QUARANTINE = "quarantine"
+"""Folder of quarantined rows, beside the tables."""
 
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, pa.DataType]) -> dict[str, Any]:
-    """Write one table and return its part of the manifest: rows, columns (name -> type), sha256. Raises TableError."""
+    """Write one table; return its manifest entry: rows, columns (name -> type), sha256. Raises TableError."""
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         found = " ".join(map(str, error.args))
-        raise TableError(f"table {name}: expected columns of one type each; found {found}. Mend the adapter") from None
+        raise TableError(f"table {name}: expected columns of one type each; found {found}. Fix the adapter") from None
     schema = pa.schema(
         [
             (field.name, types.get(field.name, pa.string() if field.type == pa.null() else field.type))
             for field in table.schema
         ]
     )
-    # An empty column of objects has no type that a cast could start from.
+    # An empty object column has no type to cast from.
     table = table.cast(schema) if len(frame) else schema.empty_table()
     pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
-    return described(folder, name, schema)
+    return describe(folder, name, schema)
 
 
-def write_aside(folder: Path, name: str, frame: pd.DataFrame) -> str:
-    """Write the rows of a table that were put aside, with their reasons; return the file's name within ``folder``."""
-    path = folder / ASIDE / f"{name}.parquet"
+def write_quarantine(folder: Path, name: str, frame: pd.DataFrame) -> str:
+    """Write the quarantined rows of a table with their reasons; return the file's path within ``folder``."""
+    path = folder / QUARANTINE / f"{name}.parquet"
     path.parent.mkdir(exist_ok=True)
     kept = frame.copy()
     for column in frame.columns:
-        if frame[column].dtype == object:  # it may hold anything
+        if frame[column].dtype == object:  # values of any type
             kept[column] = frame[column].astype(str)
     kept.to_parquet(path, index=False)
     return str(path.relative_to(folder))
 
 
-def described(folder: Path, name: str, schema: pa.Schema) -> dict[str, Any]:
-    """The manifest's part of a table that is written: rows, columns (name -> type), sha256."""
+def describe(folder: Path, name: str, schema: pa.Schema) -> dict[str, Any]:
+    """Manifest entry of a written table: rows, columns (name -> type), sha256."""
     path = folder / f"{name}.parquet"
     return {
         "rows": pq.read_metadata(path).num_rows,
@@ -59,13 +59,13 @@ def described(folder: Path, name: str, schema: pa.Schema) -> dict[str, Any]:
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest, last of all."""
+    """Write the manifest, after all tables."""
     text = json.dumps(manifest, indent=2, sort_keys=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder of canonical tables. Raises TableError where it is missing or unreadable."""
+    """Read the manifest of a folder of canonical tables. Raises TableError if it is missing or unreadable."""
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise TableError(f"{path}: expected the manifest of ingested tables; found no such file. Run the ingest step")
@@ -79,24 +79,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def end_of_data(folder: Path) -> int:
-    """The first moment after everything in the tables, in microseconds UTC.
+    """The time just after the last row of all tables, in microseconds UTC.
 
-    Raises TableError, also where they end ahead of the clock: everything that is stamped with that would be unseen.
+    Raises TableError if there is none, or if it is ahead of the clock: everything stamped with it would stay invisible.
     """
     last = read_manifest(folder)["last"]
     if last is None:
         raise TableError(f"{folder}: expected at least one dated row; found none")
-    moment = int(pd.Timestamp(last).as_unit("us").asm8.astype("int64"))  # pandas' own value is in nanoseconds
-    if moment > latest():
+    end = int(pd.Timestamp(last).as_unit("us").asm8.astype("int64"))  # Timestamp.value is in nanoseconds
+    if end > latest():
         raise TableError(
-            f"{folder}: expected the end of the data as {bound()}; found {last}. Run the ingest step again: it puts "
-            "rows aside that are ahead of the clock"
+            f"{folder}: expected the end of the data as {bound()}; found {last}. Run the ingest step again: it "
+            "quarantines rows ahead of the clock"
         )
-    return moment + 1
+    return end + 1
 
 
 def read_table(folder: Path, name: str) -> pd.DataFrame:
-    """One canonical table, its digest checked. Times are ``datetime64[us, UTC]``. Raises TableError."""
+    """Read one canonical table and check its digest. Times are ``datetime64[us, UTC]``. Raises TableError."""
     tables = read_manifest(folder)["tables"]
     if name not in tables:
         raise TableError(f"{folder}: expected one of the tables {', '.join(sorted(tables))}; found {name!r}")

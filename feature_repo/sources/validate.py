@@ -1,4 +1,4 @@
-"""Judging what an adapter read: wrong tables stop the run, repeated and out-of-range rows are dropped and counted."""
+"""Validate an adapter's tables: raise for wrong ones; drop and count duplicates and rows out of range."""
 
 import logging
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 
-from feature_repo.errors import SourceError
-from feature_repo.sources.aside import aside_of, put_aside
+from feature_repo.sources.errors import SourceError
 from feature_repo.sources.numbers import check_columns, check_numbers
+from feature_repo.sources.quarantine import quarantine, quarantined_rows
 from feature_repo.sources.schemas import schema, time_columns
 from models.filters import impossible
 from models.parquet import ColumnNamesError, check_column_names
@@ -25,20 +25,21 @@ _NESTED = (list, tuple, set, dict, np.ndarray)
 DUPLICATES = "duplicates"
 BEFORE = "before the first window"
 IMPOSSIBLE = "times that cannot be: put aside"
+"""Reasons for dropped rows, as written to the manifest."""
 
 
 def validate(
     spec: Spec, tables: Mapping[str, pd.DataFrame], columns: Mapping[str, tuple[str, ...]]
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Dropped]]:
-    """Check every table against the spec and the adapter's own list of columns.
+    """Check every table against the spec and the adapter's list of columns.
 
-    Exact duplicates are dropped, and impressions before the start of the graph window; both are counted. Other rows
-    before it stay, as history. What comes after the test window stays too: it is in no window, but it is new
-    data for the graph and the counters. Rows with a time that cannot be are put aside and counted (see ``aside``).
-    Returns (the tables that are left, by table what was dropped: reason -> rows). Raises SourceError.
+    Drops and counts exact duplicates, and impressions before the graph window. Other rows before it stay as history,
+    and rows after the test window stay too: they are in no window, but new data for the graph and the counters. Rows
+    with an impossible time are quarantined and counted (``sources.quarantine``). Returns the remaining tables, and by
+    table the dropped rows by reason. Raises SourceError.
     """
     if set(tables) != set(columns):
-        raise SourceError(f"expected the tables {_names(columns)}; found {_names(tables)}. Mend the adapter")
+        raise SourceError(f"expected the tables {_names(columns)}; found {_names(tables)}. Fix the adapter")
     check_leaks(spec, columns)
     for name, frame in tables.items():
         check_columns(name, frame)
@@ -50,16 +51,16 @@ def validate(
     dropped: dict[str, Dropped] = {}
     for name, frame in tables.items():
         counts: Dropped = dict(frame.attrs.get("dropped", {}))
-        possible = put_aside(name, frame, time_columns(spec).get(name, []))
+        possible = quarantine(name, frame, time_columns(spec).get(name, []))
         check_rows(schema(spec, name, columns[name]), name, possible)
         check_numbers(spec, name, possible)
         kept = _without_duplicates(possible)
         _add(counts, DUPLICATES, len(possible) - len(kept))
-        aside = aside_of(possible)
-        _add(counts, IMPOSSIBLE, 0 if aside is None else len(aside))
+        quarantined = quarantined_rows(possible)
+        _add(counts, IMPOSSIBLE, 0 if quarantined is None else len(quarantined))
         if name == spec.impressions.table:
             _check_keys(spec, kept)
-            inside = kept[(kept[spec.impressions.time] >= _moment(spec.span(WINDOW_ORDER[0]).start)).to_numpy()]
+            inside = kept[(kept[spec.impressions.time] >= _timestamp(spec.span(WINDOW_ORDER[0]).start)).to_numpy()]
             _add(counts, BEFORE, len(kept) - len(inside))
             kept = inside
         for reason, rows in counts.items():
@@ -72,26 +73,26 @@ def validate(
 
 
 def check_leaks(spec: Spec, columns: Mapping[str, tuple[str, ...]]) -> None:
-    """No table of node features may hold an outcome of the impressions. Raises SourceError."""
+    """Raise SourceError if a table of node features contains an outcome of the impressions."""
     for node in spec.nodes.values():
         for view_name, view in node.views.items():
             leaks = [column for column in columns[view.table] if column in spec.impressions.outcomes]
             if leaks:
                 raise SourceError(
                     f"table {view.table} (view {view_name}): expected features known before the outcome; found the "
-                    f"outcome column {leaks[0]}. Take it out of the table"
+                    f"outcome column {leaks[0]}. Remove it from the table"
                 )
 
 
 def check_rows(expected: pandera.DataFrameSchema, name: str, frame: pd.DataFrame) -> None:
-    """Raise SourceError unless the rows of a table, to ingest or to push, keep its schema (``schemas.schema``).
+    """Raise SourceError unless rows to ingest or push match the table's schema (``schemas.schema``).
 
     The message names the column, what was expected, and the first bad row by the frame's index.
     """
     try:
         expected.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        raise SourceError(_words(name, error.failure_cases, frame)) from None
+        raise SourceError(_message(name, error.failure_cases, frame)) from None
 
 
 def _check_keys(spec: Spec, frame: pd.DataFrame) -> None:
@@ -105,26 +106,24 @@ def _check_keys(spec: Spec, frame: pd.DataFrame) -> None:
 
 
 def _check_filters(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> None:
-    """A value that its column cannot hold would keep no row, in silence."""
+    """Raise SourceError for a filter value that its column cannot hold: it would silently keep no row."""
     for key, table, kept in filters(spec):
         for column, value, holds in impossible(tables[table], kept):
             raise SourceError(f"{key}.{column}: expected values that the column can hold ({holds}); found {value!r}")
 
 
-def _words(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:
-    """The first kind of failure, in one sentence: of the columns, then within a column, then between columns."""
+def _message(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:
+    """The first failure as a sentence: missing or extra columns, then values, then checks across columns."""
     within = cases[cases["schema_context"] == "Column"]
     named = cases[cases["check"].isin(["column_in_schema", "column_in_dataframe"])]
     first = next(part for part in (named, within, cases) if len(part)).iloc[0]
-    alike = cases[(cases["check"] == first["check"]) & (cases["column"].isna() | (cases["column"] == first["column"]))]
+    same = cases[(cases["check"] == first["check"]) & (cases["column"].isna() | (cases["column"] == first["column"]))]
     if first["check"] == "column_in_schema":
-        return (
-            f"table {table}: expected the columns of the adapter's TABLES; found extra {_list(alike['failure_case'])}"
-        )
+        return f"table {table}: expected the columns of the adapter's TABLES; found extra {_list(same['failure_case'])}"
     if first["check"] == "column_in_dataframe":
-        missing = _list(alike["failure_case"])
+        missing = _list(same["failure_case"])
         return f"table {table}: expected the columns of the adapter's TABLES; found none named {missing}"
-    rows = alike["index"].nunique()
+    rows = same["index"].nunique()
     if first["schema_context"] != "Column":
         return f"table {table}: expected {first['check']}; found {rows} rows without, the first at row {first['index']}"
     where = f"table {table}, column {first['column']}"
@@ -138,7 +137,7 @@ def _words(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:
 
 
 def _dtype(column: pd.Series) -> str:
-    """The type of a column; of one that may hold anything, an example of each type in it."""
+    """The dtype of a column; for an object column, an example of each type in it."""
     present = np.flatnonzero(column.notna())
     if column.dtype != object or not present.size:
         return str(column.dtype)
@@ -151,7 +150,7 @@ def _dtype(column: pd.Series) -> str:
 
 def _check_impressions(spec: Spec, frame: pd.DataFrame) -> None:
     shown = spec.impressions
-    start, end = _moment(spec.span(WINDOW_ORDER[0]).start), _moment(spec.span(WINDOW_ORDER[-1]).end)
+    start, end = _timestamp(spec.span(WINDOW_ORDER[0]).start), _timestamp(spec.span(WINDOW_ORDER[-1]).end)
     if not (frame[shown.time] < end).any():
         raise SourceError(
             f"table {shown.table}: expected impressions between {start} and {end} (spec: windows); found none"
@@ -166,7 +165,7 @@ def _check_impressions(spec: Spec, frame: pd.DataFrame) -> None:
 
 
 def _are_equal(one: pd.Series, other: pd.Series) -> bool:
-    """Whether two columns say the same: numbers as numbers, anything else as text."""
+    """Whether two columns are equal: numbers as numbers, anything else as text."""
     if pd.api.types.is_numeric_dtype(one.dtype) and pd.api.types.is_numeric_dtype(other.dtype):
         first, second = (column.to_numpy(dtype=float, na_value=np.nan) for column in (one, other))
         return np.array_equal(first, second, equal_nan=True)
@@ -179,7 +178,7 @@ def _without_duplicates(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _comparable(column: pd.Series) -> pd.Series:
-    """The column with every list, array and dict as a tuple, which can be compared and hashed."""
+    """The column with lists, arrays and dicts as tuples, which can be compared and hashed."""
     if isinstance(column.dtype, pd.ArrowDtype):
         column = column.astype(object)
     if column.dtype != object or not column.map(lambda value: isinstance(value, _NESTED)).any():
@@ -195,7 +194,7 @@ def _frozen(value: Any) -> Any:
     return "nan" if value != value else value
 
 
-def _moment(microseconds: int) -> pd.Timestamp:
+def _timestamp(microseconds: int) -> pd.Timestamp:
     return pd.Timestamp(microseconds, unit="us", tz="UTC")
 
 

@@ -1,1 +1,1 @@
-"""Feast stores of ours, chosen by class name in ``feature_store.yaml``."""
+"""Feast's offline and online stores of Heliograph: ``feature_store.yaml`` names their classes."""

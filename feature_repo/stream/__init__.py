@@ -1,1 +1,1 @@
-"""The stream: pushed rows of event tables move counters and last activities in the online store at once."""
+"""Stream: pushed rows of event tables update counters and last activities in the online store at once."""

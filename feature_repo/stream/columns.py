@@ -1,45 +1,22 @@
-"""Names of the stream's views and columns, and which columns of a table its plan reads."""
+"""Column types of event tables, and filters converted to them."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.errors import DefinitionError, NotAppliedError
-from feature_repo.stream.plan import ActivityEdge, Kind
-from models.spec import Spec
+from feature_repo.stream.plan import Kind
+from feature_repo.views.errors import DefinitionError, NotAppliedError
 from models.spec.base import Value
 
 
-def events_view(table: str) -> str:
-    """The view of an event table."""
-    return f"events_{table}"
-
-
-def activity_edges(spec: Spec) -> dict[str, list[ActivityEdge]]:
-    """The engagement edges that leave the member, in the order of the spec, by table. Filters are the spec's own."""
-    member = spec.impressions.member.node
-    found: dict[str, list[ActivityEdge]] = {}
-    edges = [
-        (name, edge)
-        for name, edge in spec.active_edges().items()
-        if edge.kind == "engagement" and edge.source.node == member
-    ]
-    for place, (name, edge) in enumerate(edges):
-        ends = (edge.source.column, edge.target.column)
-        found.setdefault(edge.table, []).append(ActivityEdge(name, place, *ends, edge.time, edge.filter))
-    return found
-
-
-def edge_names(spec: Spec) -> list[str]:
-    """The names of all those edges, each at its place."""
-    found = {edge.place: edge.name for edges in activity_edges(spec).values() for edge in edges}
-    return [found[place] for place in sorted(found)]
-
-
 def column_kinds(tables: Path, table: str, names: list[str]) -> dict[str, Kind]:
-    """How the stream holds columns of a canonical table. Raises NotAppliedError or DefinitionError."""
+    """Kinds of columns of a canonical table.
+
+    Raises NotAppliedError if the table is missing, DefinitionError if a column is missing or has an unusable type.
+    """
     path = tables / f"{table}.parquet"
     if not path.is_file():
         raise NotAppliedError(f"{path}: expected the event table {table}; found no such file. Ingest first")
@@ -67,20 +44,18 @@ def _kind(type_: pa.DataType, where: str) -> Kind:
 
 
 def typed_filter(kept: Mapping[str, list[Value]], kinds: Mapping[str, Kind]) -> dict[str, list[Value]]:
-    """The filter with its values as their column holds them, so that plain equality is models/filters.py's."""
-    import numpy as np
-
-    found: dict[str, list[Value]] = {}
+    """The filter with its values in their columns' types, so that ``==`` decides as models/filters.py does."""
+    typed: dict[str, list[Value]] = {}
     for column, values in kept.items():
         kind = kinds[column]
         if kind == "text":
-            found[column] = [value for value in values if isinstance(value, str)]
+            typed[column] = [value for value in values if isinstance(value, str)]
             continue
         numbers = [value for value in values if not isinstance(value, str)]
         if kind == "int":
-            found[column] = [int(value) for value in numbers if value == int(value)]
+            typed[column] = [int(value) for value in numbers if value == int(value)]
         elif kind == "time":
-            found[column] = []
+            typed[column] = []
         else:
-            found[column] = [float(np.float32(value)) if kind == "float" else float(value) for value in numbers]
-    return found
+            typed[column] = [float(np.float32(value)) if kind == "float" else float(value) for value in numbers]
+    return typed

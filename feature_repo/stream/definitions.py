@@ -1,4 +1,4 @@
-"""The stream's part of the definitions: one push source an event table, and the view of last activities."""
+"""Feast definitions of the stream: one view and push source per event table, and the view of last activities."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,87 +7,91 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from feature_repo.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES
-from feature_repo.stream.columns import activity_edges, column_kinds, edge_names, events_view, typed_filter
-from feature_repo.stream.plan import TAG, ActivityEdge, EventPlan, ImpressionPlan, Kind
-from models.counters.plan import CounterPlan, RatePlan, plans
+from feature_repo.stream.columns import column_kinds, typed_filter
+from feature_repo.stream.packed_rows import stored_view
+from feature_repo.stream.plan import TAG, EventPlan, ImpressionPlan, Kind
+from feature_repo.views.events import ActivityEdge, activity_edges, edge_names, event_tables, events_view
+from feature_repo.views.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES
+from models.counters.plan import CounterPlan, RatePlan
 from models.features import attribute_keys
 from models.spec import Spec
+from models.spec.counter_plans import counter_plans
 
 
 def build_events(spec: Spec, tables: Path, pushed: Path, objects: list[Any]) -> list[Any]:
-    """The events views with their push sources, and ``recent_activities``.
+    """Build ``recent_activities`` and the events views with their push sources.
 
     ``objects`` are the other definitions: entities, and the views of items and counters that the stream reads and
-    writes. Events views are a way in, not out: they are not online, and the stock `feast materialize` leaves them.
-    Raises NotAppliedError where an event table is missing, DefinitionError where a column's type is of no use.
+    writes. Events views only accept rows; they are not online, and the stock ``feast materialize`` skips them. Raises
+    NotAppliedError if an event table is missing, DefinitionError if a column has an unusable type.
     """
     from feast import Entity, FeatureView
 
     views = {item.name: item for item in objects if isinstance(item, FeatureView)}
     member = next(o for o in objects if isinstance(o, Entity) and o.name == spec.impressions.member.node)
     recent = _recent_view(member, pushed)
-    moved = {RECENT: recent, **{name: views[name] for name in [*plans(spec), *attribute_keys(spec).values()]}}
-    plan_of = {table: _plan(spec, tables, table, moved) for table in event_tables(spec)}
-    return [recent, *(_events_view(plan, member, tables) for plan in plan_of.values())]
+    counters = counter_plans(spec)
+    used = {RECENT: recent, **{name: views[name] for name in [*counters, *attribute_keys(spec).values()]}}
+    plans = [
+        _impressions_plan(spec, tables, used, counters)
+        if table == spec.impressions.table
+        else _edge_table_plan(spec, tables, table, used)
+        for table in event_tables(spec)
+    ]
+    return [recent, *(_events_view(plan, member, tables) for plan in plans)]
 
 
-def event_tables(spec: Spec) -> list[str]:
-    """The tables whose rows can be pushed: the impressions, then those of engagement edges."""
-    return list(dict.fromkeys([spec.impressions.table, *activity_edges(spec)]))
-
-
-def _plan(spec: Spec, tables: Path, table: str, views: Mapping[str, Any]) -> EventPlan:
-    from feature_repo.stream.layouts import stored_view
-
-    shown, edges = spec.impressions, activity_edges(spec)
-    own = edges.get(table, [])
-    impressions = table == shown.table
-    member_column = shown.member.column if impressions else own[0].member
-    required = [member_column]
-    if impressions:
-        required += [shown.key, shown.time, shown.item.column, shown.surface]
-    else:
-        required += [column for edge in own for column in (edge.member, edge.target, edge.time)]
-    read = [*required, *(column for edge in own for column in (edge.member, edge.target, edge.time, *edge.filter))]
-    counters = plans(spec) if impressions else {}
-    attributes = attribute_keys(spec)
-    if impressions:
-        read.append(shown.settled)
-        for counter in counters.values():
-            read += [column for column in counter.columns if column not in attributes]
-            read += [*counter.filter, *(c for rate in counter.rates for c in (rate.column, *rate.filter))]
-    kinds = column_kinds(tables, table, list(dict.fromkeys(read)))
-    used = views if impressions else {RECENT: views[RECENT]}
-    return EventPlan(
-        table=table,
-        time=shown.time if impressions else own[0].time,
-        member_key=spec.nodes[shown.member.node].key,
-        member_column=member_column,
-        columns=kinds,
-        required=tuple(dict.fromkeys(required)),
-        last=spec.model.activities,
-        edges=tuple(edge_names(spec)),
-        activities=tuple(_typed_edge(edge, kinds) for edge in own),
-        impressions=_impressions(spec, kinds, counters, attributes) if impressions else None,
-        views={name: stored_view(view) for name, view in used.items()},
-        known=tuple(pq.read_schema(tables / f"{table}.parquet").names),
-        spec=spec.model_dump_json(by_alias=True),
-    )
-
-
-def _impressions(
-    spec: Spec, kinds: Mapping[str, Kind], counters: Mapping[str, CounterPlan], attributes: Mapping[str, str]
-) -> ImpressionPlan:
+def _impressions_plan(
+    spec: Spec, tables: Path, views: Mapping[str, Any], counters: Mapping[str, CounterPlan]
+) -> EventPlan:
     shown = spec.impressions
-    return ImpressionPlan(
+    attributes = attribute_keys(spec)
+    required = [shown.member.column, shown.key, shown.time, shown.item.column, shown.surface]
+    read = [shown.settled]
+    for counter in counters.values():
+        read += [column for column in counter.columns if column not in attributes]
+        read += [*counter.filter, *(c for rate in counter.rates for c in (rate.column, *rate.filter))]
+    plan = _plan(spec, tables, shown.table, required, read, views)
+    impressions = ImpressionPlan(
         key=shown.key,
         time=shown.time,
         settled=shown.settled,
         member=shown.member.column,
         item=shown.item.column,
-        counters=tuple(_typed_counter(counter, kinds) for counter in counters.values()),
+        counters=tuple(_typed_counter(counter, plan.columns) for counter in counters.values()),
         attributes=attributes,
+    )
+    return replace(plan, time=shown.time, impressions=impressions)
+
+
+def _edge_table_plan(spec: Spec, tables: Path, table: str, views: Mapping[str, Any]) -> EventPlan:
+    edges = activity_edges(spec)[table]
+    required = [edges[0].member, *(column for edge in edges for column in (edge.member, edge.target, edge.time))]
+    plan = _plan(spec, tables, table, required, [], {RECENT: views[RECENT]})
+    return replace(plan, time=edges[0].time)
+
+
+def _plan(
+    spec: Spec, tables: Path, table: str, required: list[str], read: list[str], views: Mapping[str, Any]
+) -> EventPlan:
+    """The plan of any event table, without its event time and impressions; the first required column is the member."""
+    own = activity_edges(spec).get(table, [])
+    activity = [column for edge in own for column in (edge.member, edge.target, edge.time, *edge.filter)]
+    kinds = column_kinds(tables, table, list(dict.fromkeys([*required, *activity, *read])))
+    return EventPlan(
+        table=table,
+        time="",
+        member_key=spec.nodes[spec.impressions.member.node].key,
+        member_column=required[0],
+        columns=kinds,
+        required=tuple(dict.fromkeys(required)),
+        last=spec.model.activities,
+        edges=tuple(edge_names(spec)),
+        activities=tuple(_typed_edge(edge, kinds) for edge in own),
+        impressions=None,
+        views={name: stored_view(view) for name, view in views.items()},
+        known=tuple(pq.read_schema(tables / f"{table}.parquet").names),
+        spec=spec.model_dump_json(by_alias=True),
     )
 
 
@@ -105,7 +109,7 @@ def _events_view(plan: EventPlan, member: Any, tables: Path) -> Any:
     from feast.data_format import ParquetFormat
     from feast.types import Float32, Float64, Int64, String, from_value_type
 
-    # A moment is text: Feast's own timestamps are whole seconds on their way to an online store.
+    # Times are text: Feast rounds its own timestamps to whole seconds on the way to an online store.
     types = {"int": Int64, "float": Float32, "double": Float64, "text": String, "time": String}
     key, column = plan.member_key, plan.member_column
     name = events_view(plan.table)

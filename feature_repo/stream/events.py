@@ -1,4 +1,4 @@
-"""What one row of an event table does: to the member's activities, to the impression's counters."""
+"""Events of one row of an event table: activities of the member, and counter events of an impression."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from typing import Any
 
 from feature_repo.stream.errors import StreamError
 from feature_repo.stream.plan import EventPlan, ImpressionPlan
-from models.counters.fold import Settled, Shown, events_of, keeps
+from models.counters.fold import CounterEvent, Shown, events_of, keeps
 
 SHOWN, SETTLED = -2, -1
-"""Places of an impression's two events, beside those of the edges."""
+"""Places of an impression's two events; activity edges have the places from 0 on."""
 
 Entry = tuple[int, int, int | str, int | str]
-"""An event of a member: (microseconds UTC, place, key of the target, key of the impression or an empty text).
+"""Identity of a member's event: (microseconds UTC, place, target key, impression key or an empty string).
 
-Two entries that are equal are one event. Activities are ordered by them.
+Equal entries are one event. Activities are ordered by their entries.
 """
 
 
@@ -24,12 +24,12 @@ class Change:
 
     view: str
     keys: tuple[int | str, ...]
-    event: Shown | Settled
+    event: CounterEvent
 
 
 @dataclass(frozen=True)
 class MemberEvent:
-    """One event of a member, which counts once, and what it does to counters."""
+    """One event of a member, which counts once, and the counter changes that it causes."""
 
     member: int | str
     entry: Entry
@@ -37,20 +37,20 @@ class MemberEvent:
 
 
 def events_of_row(plan: EventPlan, row: Mapping[str, Any]) -> Iterator[MemberEvent]:
-    """The events of one row, whose times are int microseconds; of an impression, attributes are columns too.
+    """Events of one row. Times are int microseconds; of an impression, item features used as keys are columns too.
 
-    An event whose key or time is null does not exist. Raises StreamError where an outcome is missing or out of range.
+    A null key or time means no event. Raises StreamError if an outcome is missing or out of range.
     """
     identity = row[plan.impressions.key] if plan.impressions else ""
     if plan.impressions:
-        yield from _impression(plan.impressions, row)
+        yield from _impression_events(plan.impressions, row)
     for edge in plan.activities:
         member, target, time = row.get(edge.member), row.get(edge.target), row.get(edge.time)
         if member is not None and target is not None and time is not None and keeps(edge.filter, row):
             yield MemberEvent(member, (time, edge.place, target, identity))
 
 
-def _impression(plan: ImpressionPlan, row: Mapping[str, Any]) -> Iterator[MemberEvent]:
+def _impression_events(plan: ImpressionPlan, row: Mapping[str, Any]) -> Iterator[MemberEvent]:
     shown = MemberEvent(row[plan.member], (row[plan.time], SHOWN, "", row[plan.key]))
     settled_time = row.get(plan.settled)
     settled = None
@@ -74,5 +74,5 @@ def _impression(plan: ImpressionPlan, row: Mapping[str, Any]) -> Iterator[Member
 
 
 def by_name(names: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:
-    """Values of join keys in the order of the keys' names, as rows are addressed."""
+    """Join key values ordered by key name, the order in which packed rows are keyed."""
     return tuple(value for _, value in sorted(zip(names, values, strict=True), key=lambda pair: pair[0]))

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 @dataclass
 class Outcome:
-    """Rows by what they did; a row with a late event is late, else new if any of its events is."""
+    """Row counts. A row with a late event is late; otherwise it is new if any of its events is new."""
 
     rows: int = 0
     new: int = 0
     duplicates: int = 0
-    """Every event of the row was there already."""
+    """All events of the row were already known."""
     late: int = 0
-    """An event of the row was too old to be told from a duplicate, or is in a materialised row already."""
+    """An event of the row is too old to be told from a duplicate, or is already in a materialized row."""
     unused: int = 0
-    """No counter and no edge keeps the row."""
+    """No counter and no activity edge keeps the row."""
 
     def add(self, other: "Outcome") -> None:
-        """Count another outcome into this one."""
+        """Add the counts of another outcome."""
         for name in ("rows", "new", "duplicates", "late", "unused"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -30,7 +30,7 @@ _collected: ContextVar[Outcome | None] = ContextVar("collected", default=None)
 
 @contextmanager
 def collecting() -> Iterator[Outcome]:
-    """Sum up what happens to all rows that this thread pushes inside: Feast's own push returns nothing."""
+    """Sum the outcomes of all rows that this thread pushes within the block: Feast's own push returns nothing."""
     outcome = Outcome()
     token = _collected.set(outcome)
     try:
@@ -40,7 +40,7 @@ def collecting() -> Iterator[Outcome]:
 
 
 def collect(outcome: Outcome) -> None:
-    """Tell whoever collects."""
+    """Add an outcome to the enclosing ``collecting`` block, if there is one."""
     collected = _collected.get()
     if collected is not None:
         collected.add(outcome)

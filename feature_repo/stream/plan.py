@@ -1,4 +1,4 @@
-"""What the online store's writer needs to know about one event table: plain values, as JSON in the view's tags."""
+"""Event plan: how rows of one event table update the online store, as JSON in the tags of the table's view."""
 
 import json
 from collections.abc import Mapping
@@ -6,32 +6,19 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from feature_repo.views.events import ActivityEdge
 from models.counters.plan import CounterPlan
 
 TAG = "heliograph.stream"
-"""The tag of an events view that holds its plan."""
+"""Tag of an event table's view that holds its plan."""
 
 Kind = Literal["int", "float", "double", "text", "time"]
-"""int: 64 bits; float, double: 32 and 64 bits; time: text in ISO-8601, or whole microseconds UTC."""
-
-
-@dataclass(frozen=True)
-class ActivityEdge:
-    """An engagement edge whose rows this table holds: its events make the member's last activities."""
-
-    name: str
-    place: int
-    """Its position in ``EventPlan.edges``."""
-    member: str
-    target: str
-    time: str
-    """Three columns of the table: the member, what was engaged with, the moment."""
-    filter: dict[str, list[Any]]
+"""int: 64 bits; float, double: 32 and 64 bits; time: text in ISO-8601, or integer microseconds UTC."""
 
 
 @dataclass(frozen=True)
 class ImpressionPlan:
-    """What the impressions' table moves besides activities."""
+    """What rows of the impressions table update besides activities."""
 
     key: str
     time: str
@@ -41,7 +28,7 @@ class ImpressionPlan:
     """Five columns of the table."""
     counters: tuple[CounterPlan, ...]
     attributes: Mapping[str, str]
-    """Counter keys that are features of the item: feature -> its view."""
+    """Counter keys that are item features: feature -> its view."""
 
 
 @dataclass(frozen=True)
@@ -50,45 +37,48 @@ class StoredView:
 
     keys: tuple[tuple[str, str], ...]
     fields: tuple[tuple[str, str], ...]
-    """Names and kinds."""
+    """(name, kind) pairs."""
     ttl: int | None
+    """Microseconds; None = no expiry."""
 
 
 @dataclass(frozen=True)
 class EventPlan:
-    """One event table of a spec."""
+    """One event table of a spec. The field names are stored in Feast's registry: do not rename them."""
 
     table: str
     time: str
-    """The column of a row's event time in Feast."""
+    """Column of a row's event time in Feast."""
     member_key: str
-    """The join key of the table's view, and the column behind it:"""
+    """Join key of the table's view."""
     member_column: str
+    """Column of the table behind the join key."""
     columns: Mapping[str, Kind]
     """Every column that is read."""
     required: tuple[str, ...]
-    """Those that no row may lack."""
+    """Columns without nulls."""
     last: int
-    """N: how many activities a member's list holds."""
+    """Length of a member's list of last activities."""
     edges: tuple[str, ...]
-    """Every engagement edge of the spec, also of other tables."""
+    """Every activity edge of the spec, also of other tables, by place."""
     activities: tuple[ActivityEdge, ...]
+    """The activity edges of this table."""
     impressions: ImpressionPlan | None
     views: Mapping[str, StoredView]
-    """The views that are read and written: the last activities, the counters, the item's."""
+    """The views that are read and written: last activities, counters, item views."""
     known: tuple[str, ...] = ()
-    """Every column of the table, read or not."""
+    """Every column of the table."""
     spec: str = ""
-    """The spec as JSON: pushed rows are judged as ingested ones are. Empty: applied by an earlier release."""
+    """The spec as JSON: pushed rows are validated like ingested ones. Empty if applied by an earlier release."""
 
     def to_json(self) -> str:
-        """The text for the view's tag: the same for the same spec and tables."""
+        """JSON for the view's tag. The same spec and tables give the same text."""
         return json.dumps(asdict(self), sort_keys=True)
 
 
 @lru_cache(maxsize=64)
 def read_plan(text: str) -> EventPlan:
-    """What ``to_json`` gave."""
+    """The inverse of ``EventPlan.to_json``."""
     values = json.loads(text)
     shown = values["impressions"]
     if shown is not None:
@@ -97,10 +87,10 @@ def read_plan(text: str) -> EventPlan:
     for name in ("required", "edges", "known"):
         values[name] = tuple(values.get(name, ()))
     values["activities"] = tuple(ActivityEdge(**edge) for edge in values["activities"])
-    values["views"] = {name: _stored(view) for name, view in values["views"].items()}
+    values["views"] = {name: _stored_view(view) for name, view in values["views"].items()}
     return EventPlan(**values)
 
 
-def _stored(values: Mapping[str, Any]) -> StoredView:
+def _stored_view(values: Mapping[str, Any]) -> StoredView:
     keys, fields = (tuple((name, kind) for name, kind in values[part]) for part in ("keys", "fields"))
     return StoredView(keys, fields, values["ttl"])

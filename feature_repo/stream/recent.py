@@ -1,4 +1,4 @@
-"""Every member's last activities out of the canonical tables: what the stream would hold after all of them."""
+"""Last activities of every member from the canonical tables: the batch equivalent of the stream's lists."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.pushed import EDGES, KEYS, PUSHED_AT, TIMES, recent_schema
-from feature_repo.stream.columns import activity_edges
-from feature_repo.stream.plan import ActivityEdge
+from feature_repo.views.events import ActivityEdge, activity_edges
+from feature_repo.views.pushed import EDGES, KEYS, PUSHED_AT, TIMES, recent_schema
 from models.filters import condition
 from models.parquet import check_column_names, parquet_source
 from models.spec import Spec
@@ -16,10 +15,10 @@ from models.sql import identifier, literal
 
 
 def recent(spec: Spec, tables: Path, until: int) -> pa.Table:
-    """The last N activities of each member strictly before ``until`` (microseconds UTC), N being the model's.
+    """The last ``model.activities`` activities of each member strictly before ``until`` (microseconds UTC).
 
-    One row a member that has any, with the columns of ``recent_schema``, by (time of the last activity, member). In a
-    list activities are ordered by (time, edge, key of the target, key of the impression); equal ones are one.
+    One row per member with activities, in ``recent_schema``, sorted by (time of the last activity, member). Within a
+    list activities are ordered by (time, edge, target key, impression key); duplicates are removed.
     """
     import duckdb
 
@@ -43,12 +42,12 @@ def recent(spec: Spec, tables: Path, until: int) -> pa.Table:
     )
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        found = connection.sql(statement, params=values).to_arrow_table()
-    return found.rename_columns(schema.names).cast(schema)
+        table = connection.sql(statement, params=values).to_arrow_table()
+    return table.rename_columns(schema.names).cast(schema)
 
 
 def _activities(spec: Spec, path: Path, edge: ActivityEdge) -> tuple[str, list[Any]]:
-    """One edge's activities before a moment: member, time, place, rank among those of equal time, edge, key."""
+    """SQL for one edge's activities before a time: member, time, place, rank among those of equal time, edge, key."""
     schema = pq.read_schema(path)
     check_column_names(path, schema.names)
     types = {field.name: field.type for field in schema}

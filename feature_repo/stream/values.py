@@ -1,17 +1,17 @@
-"""One value of a pushed row, as its column holds it. What it may be beyond its type, the table's schema says."""
+"""Convert values of pushed rows to their column's type. The table's schema checks everything else."""
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
 from feature_repo.stream.plan import Kind
 from models.float32 import survives
+from models.time_units import microseconds
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
 _EXPECTED: dict[Kind, str] = {
     "int": "a whole number of 64 bits",
@@ -23,14 +23,14 @@ _EXPECTED: dict[Kind, str] = {
 
 
 def expected(kind: Kind) -> str:
-    """What a column of that kind takes, in words."""
+    """What a column of that kind accepts, for error messages."""
     return _EXPECTED[kind]
 
 
 def value_of(kind: Kind, value: Any) -> Any:
     """The value as a Python int, float or str; a time as int microseconds UTC (without a zone it is UTC). None stays.
 
-    Raises ValueError where the column cannot hold it.
+    Raises ValueError if the column cannot hold it.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
@@ -43,7 +43,7 @@ def value_of(kind: Kind, value: Any) -> Any:
     if not isinstance(value, int | float | bool | np.integer | np.floating) or not math.isfinite(value):
         raise ValueError(value)
     if kind == "int":
-        # From 2**53 on a float stands for several whole numbers.
+        # From 2**53 on a float stands for several integers.
         low, high = (-(2**53) + 1, 2**53) if isinstance(value, float | np.floating) else (-(2**63), 2**63)
         if value != int(value) or not low <= value < high:
             raise ValueError(value)
@@ -55,31 +55,25 @@ def value_of(kind: Kind, value: Any) -> Any:
 
 
 def parsed(kind: Kind, text: str) -> Any:
-    """The value that a CSV cell says, for ``value_of``; an empty one says none. Raises ValueError."""
+    """The value of a CSV cell, as input for ``value_of``; None for an empty cell. Raises ValueError."""
     if text == "":
         return None
     if kind in ("text", "time"):
         return text
     if kind == "int" and text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if not (_WHOLE if kind == "int" else _NUMBER).fullmatch(text):  # Python would also take 1_000, " 1" and nan
+    if not (_INTEGER if kind == "int" else _NUMBER).fullmatch(text):  # Python would also accept 1_000, " 1" and nan
         raise ValueError(text)
     return int(text) if kind == "int" else float(text)
 
 
-def moment(microseconds: int) -> datetime:
-    """Microseconds UTC as a datetime."""
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
 def _microseconds(value: Any) -> int:
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     if isinstance(value, datetime):
-        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-        value = (aware - _EPOCH) // timedelta(microseconds=1)
+        value = microseconds(value if value.tzinfo else value.replace(tzinfo=UTC))
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ValueError(value)
     if not -(2**63) < value < 2**63:

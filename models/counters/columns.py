@@ -1,66 +1,40 @@
-"""The names of a counter's columns: of its state in the store, and of the features that follow from it."""
+"""Names of a counter's columns: the state kept in the store, and the features derived from it."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from models.counters.plan import OVERALL, CounterPlan, plan_of
+from models.counters.plan import CounterPlan
 
-if TYPE_CHECKING:
-    from models.spec import Spec
-
-__all__ = [
-    "OVERALL",
-    "columns_of",
-    "feature_columns",
-    "feature_columns_of",
-    "outcome_columns",
-    "state_columns",
-    "state_columns_of",
-]
-
-Kind = Literal["int", "ints"]
+ColumnKind = Literal["int", "ints"]
+"""One int64 per row, or a list of int64."""
 
 
-def state_columns(spec: "Spec", name: str) -> dict[str, Kind]:
-    """The columns of the counter's view, in order: an int64 each, or a list of int64. ``name`` may be ``overall``."""
-    return state_columns_of(plan_of(spec, name))
+def state_columns(plan: CounterPlan) -> dict[str, ColumnKind]:
+    """Columns of the counter's view, in order."""
+    return dict(state_column_pairs(plan))
 
 
-def state_columns_of(plan: CounterPlan) -> dict[str, Kind]:
-    """The same of a plan."""
-    return dict(columns_of(plan))
-
-
-def columns_of(plan: CounterPlan) -> list[tuple[str, Kind]]:
-    """The same as a list, in which a name that the spec should not have let through stands twice."""
+def state_column_pairs(plan: CounterPlan) -> list[tuple[str, ColumnKind]]:
+    """``state_columns`` as a list, which keeps duplicate names for the spec's own checks."""
     name = plan.name
-    found: list[tuple[str, Kind]] = [(f"{name}_{statistic}", "int") for statistic in plan.statistics]
+    pairs: list[tuple[str, ColumnKind]] = [(f"{name}_{statistic}", "int") for statistic in plan.statistics]
     if plan.recency:
-        found.append((f"{name}_shown_last", "int"))
+        pairs.append((f"{name}_shown_last", "int"))
     if plan.last:
-        found += [(f"{name}_{rate.name}_last", "ints") for rate in plan.rates]
+        pairs += [(f"{name}_{rate.name}_last", "ints") for rate in plan.rates]
     if plan.window is not None:
-        found.append((f"{name}_panes", "ints"))
-        found += [(f"{name}_panes_{statistic}", "ints") for statistic in plan.statistics]
-    return found
+        pairs.append((f"{name}_panes", "ints"))
+        pairs += [(f"{name}_panes_{statistic}", "ints") for statistic in plan.statistics]
+    return pairs
 
 
-def feature_columns(spec: "Spec", name: str) -> list[str]:
-    """The features that ``derive`` makes of a counter, in order."""
-    return feature_columns_of(plan_of(spec, name))
-
-
-def feature_columns_of(plan: CounterPlan) -> list[str]:
-    """The same of a plan."""
+def feature_columns(plan: CounterPlan) -> list[str]:
+    """Names of the features that ``derive`` returns, in order."""
     name = plan.name
-    return [f"{name}_exposures", *([f"{name}_recency"] if plan.recency else []), *_outcome_columns(plan)]
+    return [f"{name}_exposures", *([f"{name}_recency"] if plan.recency else []), *outcome_columns(plan)]
 
 
-def outcome_columns(spec: "Spec", name: str) -> list[str]:
-    """Those of them that move with outcomes: rates, then the last outcomes from the newest back."""
-    return _outcome_columns(plan_of(spec, name))
-
-
-def _outcome_columns(plan: CounterPlan) -> list[str]:
+def outcome_columns(plan: CounterPlan) -> list[str]:
+    """The features that depend on outcomes: rates, then the last outcomes, newest first."""
     name = plan.name
     rates = [f"{name}_{rate.name}_rate" for rate in plan.rates]
     return rates + [f"{name}_last{place}_{rate.name}" for rate in plan.rates for place in range(1, plan.last + 1)]

@@ -1,14 +1,14 @@
-"""One event at a time: what the batch computes at once, for a stream. In the order of events the two agree exactly."""
+"""Streaming counters: the state of one key after one more event; in event order it equals the batch exactly."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.counters.columns import state_columns_of
+from models.counters.columns import state_columns
 from models.counters.plan import PANES, CounterPlan
 
-State = dict[str, int | list[int]]
-"""A key's state, by column."""
+CounterState = dict[str, int | list[int]]
+"""State of one key of a counter, by column."""
 
 
 @dataclass(frozen=True)
@@ -21,30 +21,34 @@ class Shown:
 
 @dataclass(frozen=True)
 class Settled:
-    """The outcomes of an impression are known."""
+    """The outcomes of an impression became known."""
 
     time: int
+    """Microseconds UTC."""
     key: int | str
-    """The impression's key: of equal times the larger one is the later."""
+    """The impression's key, which orders events of equal time."""
     outcomes: tuple[int, ...]
-    """One a rate of the plan: 0 to the rate's scale, -1 where it is not defined."""
+    """One per rate of the plan: 0 to the rate's scale, -1 where undefined."""
 
 
-def initial(plan: CounterPlan) -> State:
-    """The state of a key to which nothing has happened."""
-    return {column: 0 if kind == "int" else [] for column, kind in state_columns_of(plan).items()}
+CounterEvent = Shown | Settled
 
 
-def events_of(plan: CounterPlan, row: Mapping[str, Any], time: str, settled: str, key: str) -> list[Shown | Settled]:
-    """What one impression does to the counter: nothing, if its filter leaves the row out.
+def initial(plan: CounterPlan) -> CounterState:
+    """The state of a key without events."""
+    return {column: 0 if kind == "int" else [] for column, kind in state_columns(plan).items()}
 
-    ``row`` holds the impression's columns by name; ``time``, ``settled`` and ``key`` name three of them, and the times
-    are int microseconds. A settled time of None is an outcome that is not yet known. Raises ValueError where a settled
-    row lacks an outcome, or has one outside its scale.
+
+def events_of(plan: CounterPlan, row: Mapping[str, Any], time: str, settled: str, key: str) -> list[CounterEvent]:
+    """The counter's events of one impression; empty if the counter's filter drops the row.
+
+    ``row`` holds the impression's columns by name; ``time``, ``settled`` and ``key`` name three of them. Times are int
+    microseconds UTC; a settled time of None means that the outcomes are not known yet. Raises ValueError if a settled
+    row lacks an outcome or has one outside its scale.
     """
     if not keeps(plan.filter, row):
         return []
-    events: list[Shown | Settled] = [Shown(row[time])] if plan.exposures else []
+    events: list[CounterEvent] = [Shown(row[time])] if plan.exposures else []
     if plan.rates and row.get(settled) is not None:
         outcomes = []
         for rate in plan.rates:
@@ -60,12 +64,12 @@ def events_of(plan: CounterPlan, row: Mapping[str, Any], time: str, settled: str
 
 
 def keeps(kept: Mapping[str, list[Any]], row: Mapping[str, Any]) -> bool:
-    """Whether a filter keeps a row: text equals text alone, and a missing value is never kept (models/filters.py)."""
+    """Whether a filter keeps a row. Missing values are never kept; strings only equal strings (models/filters.py)."""
     return all(row.get(column) is not None and row[column] in values for column, values in kept.items())
 
 
-def fold(plan: CounterPlan, state: Mapping[str, int | list[int]], event: Shown | Settled) -> State:
-    """The state after the event: a new one. Events come in the order of (time, for settled ones the key)."""
+def fold(plan: CounterPlan, state: Mapping[str, int | list[int]], event: CounterEvent) -> CounterState:
+    """Return the state after the event, as a new dict. Events must come ordered by (time, settled: impression key)."""
     after: dict[str, Any] = {**state}
     if plan.window is not None:
         _open_pane(plan, after, event.time)
@@ -87,7 +91,7 @@ def fold(plan: CounterPlan, state: Mapping[str, int | list[int]], event: Shown |
 
 
 def _open_pane(plan: CounterPlan, after: dict[str, Any], time: int) -> None:
-    """Note the counts before the event's pane, and forget the panes that no window reaches from here on."""
+    """Store the counts before the event's pane, and drop panes that no later window reaches."""
     name, pane = plan.name, time // plan.pane
     panes = after[f"{name}_panes"]
     if panes and panes[-1] == pane:

@@ -1,4 +1,4 @@
-"""Rows of different lengths in two arrays."""
+"""Ragged arrays: rows of different lengths in two flat arrays."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Ragged:
     """Row i holds ``values[offsets[i] : offsets[i + 1]]``."""
 
     offsets: np.ndarray
-    """(rows + 1,) int64, not falling; the first need not be 0."""
+    """(rows + 1,) int64, non-decreasing; the first need not be 0."""
     values: np.ndarray
     """(at least the last offset,) of any dtype."""
 
@@ -23,7 +23,7 @@ class Ragged:
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[Any]], dtype: Any = np.int64) -> "Ragged":
-        """The rows of plain Python sequences."""
+        """Build from plain Python sequences."""
         lists = list(rows)
         offsets = np.zeros(len(lists) + 1, np.int64)
         np.cumsum([len(row) for row in lists], out=offsets[1:])
@@ -33,27 +33,27 @@ class Ragged:
         return len(self.offsets) - 1
 
     def __getitem__(self, row: int) -> np.ndarray:
-        """One row: a view of its values."""
+        """One row, as a view of the values: (length,)."""
         place = range(len(self))[row]
         return self.values[self.offsets[place] : self.offsets[place + 1]]
 
     @property
     def starts(self) -> np.ndarray:
-        """(rows,) int64: where each row begins in the values."""
+        """Start of each row in the values: (rows,) int64."""
         return self.offsets[:-1]
 
     @property
     def ends(self) -> np.ndarray:
-        """(rows,) int64: where each row ends in the values, exclusive."""
+        """End of each row in the values, exclusive: (rows,) int64."""
         return self.offsets[1:]
 
     @property
     def lengths(self) -> np.ndarray:
-        """(rows,) int64."""
+        """Length of each row: (rows,) int64."""
         return self.ends - self.starts
 
     def take(self, rows: np.ndarray) -> "Ragged":
-        """The rows at these positions, in their order: ``rows`` is (n,) int64 of 0 and more."""
+        """The rows at positions ``rows``, (n,) int64 >= 0, in their order."""
         lengths = self.lengths[rows]
         offsets = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from models.columns import PROBABILITY, REQUEST_TENSORS, SERVED_COLUMNS, TABLE_COLUMNS, is_served
-from models.counters.columns import OVERALL, columns_of, feature_columns
-from models.counters.plan import plans
+from models.counters.columns import feature_columns, state_column_pairs
+from models.counters.plan import OVERALL
+from models.spec.counter_plans import counter_plans
 from models.spec.errors import SpecError
 from models.spec.schema import Spec
 
@@ -85,7 +86,7 @@ def _features(spec: Spec) -> KeyColumns:
 
 def _counter_columns(spec: Spec) -> KeyColumns:
     """The columns of every counter: those it stores, and the features derived from them."""
-    for name, plan in plans(spec).items():
-        columns = [column for column, _ in columns_of(plan)]
-        columns += feature_columns(spec, name) if name != OVERALL else []
+    for name, plan in counter_plans(spec).items():
+        columns = [column for column, _ in state_column_pairs(plan)]
+        columns += feature_columns(plan) if name != OVERALL else []
         yield from ((f"counters.{name}", column) for column in dict.fromkeys(columns))

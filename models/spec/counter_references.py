@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from models.counters.columns import OVERALL, columns_of, feature_columns
-from models.counters.plan import plans
+from models.counters.columns import feature_columns, state_column_pairs
+from models.counters.plan import OVERALL
 from models.spec.base import check_unique_name
+from models.spec.counter_plans import counter_plans
 from models.spec.counters import ROLES
 from models.spec.errors import SpecError
 from models.spec.schema import Spec
@@ -69,10 +70,10 @@ def _check_columns(spec: Spec, file: str) -> None:
         if spec.counters and view.lower() == OVERALL:
             raise SpecError(file, where, f"a name other than {OVERALL!r}, the view of all counts together", repr(view))
     owners: dict[str, str] = {}
-    for name, plan in plans(spec).items():
-        columns = [column for column, _ in columns_of(plan)]
+    for name, plan in counter_plans(spec).items():
+        columns = [column for column, _ in state_column_pairs(plan)]
         counts = Counter(columns)
-        for column in [*columns, *(feature_columns(spec, name) if name != OVERALL else [])]:
+        for column in [*columns, *(feature_columns(plan) if name != OVERALL else [])]:
             owner = owners.setdefault(column.lower(), name)
             if owner != name or counts[column] > 1:
                 raise SpecError(

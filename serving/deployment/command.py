@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feature_repo.errors import PushError
-from feature_repo.push import check_pushed
+from feature_repo.push import PushError, check_pushed
 from serving.deployment import model_options
 from serving.deployment.cluster import Cluster
 from serving.deployment.embedded import Embedded

@@ -12,11 +12,11 @@ import numpy as np
 
 from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError
 from models.counters.columns import state_columns
-from models.counters.derive import derive_planned
-from models.counters.plan import plan_of
+from models.counters.derive import derive
 from models.counters.ragged import Ragged
-from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, counter_keys, counter_views, vector_view
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, vector_view
 from models.spec import Spec
+from models.spec.counter_plans import counter_plan, counter_plans
 from serving.errors import UnavailableError
 from serving.ranking.request import RankingRequest, is_live
 
@@ -98,7 +98,8 @@ class OnlineReader:
         self._surface_key, self._member_view = shown.surface, vector_view(MEMBER_VECTORS, slot)
         attributes = attribute_keys(spec)
         moving = {self._item_key, *attributes}
-        self._counters = [(plan_of(spec, name), bool(moving & set(counter_keys(spec, name)))) for name in spec.counters]
+        plans = [counter_plan(spec, name) for name in spec.counters]
+        self._counters = [(plan, bool(moving & set(plan.keys))) for plan in plans]
         store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
         self._slate = SlateReader(
             store,
@@ -147,7 +148,7 @@ class OnlineReader:
         for plan, each in self._counters:
             # A missing key reads as 0 or an empty list: nothing has happened to it.
             state, moments = (rows.candidates, count) if each else (rows.shared, 1)
-            found |= derive_planned(plan, state, rows.shared, np.full(moments, rows.as_of + 1))
+            found |= derive(plan, state, rows.shared, np.full(moments, rows.as_of + 1))
         return found
 
 
@@ -158,7 +159,9 @@ def _features(spec: Spec, slot: str) -> list[str]:
         for kind, names in ((MEMBER_VECTORS, _MEMBER_FEATURES), (ITEM_VECTORS, _ITEM_FEATURES))
         for name in names
     ]
-    return vectors + [f"{name}:{column}" for name in counter_views(spec) for column in state_columns(spec, name)]
+    return vectors + [
+        f"{name}:{column}" for name, plan in counter_plans(spec).items() for column in state_columns(plan)
+    ]
 
 
 _MEMBER_FEATURES = (

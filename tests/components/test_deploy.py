@@ -8,8 +8,7 @@ from kfp import dsl
 
 from components.deploy import deploy
 from components.services import Services
-from feature_repo.errors import PushError
-from feature_repo.push import push, slot_of
+from feature_repo.push import PushError, push, slot_of
 from monitoring.ledger import Ledger
 from serving.errors import EndpointError
 from tests.components.specs import artifact

@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.counters.plan import PANES, CounterPlan, RatePlan, plan_of
+from models.counters.plan import PANES, CounterPlan, RatePlan
 from models.spec import Spec
+from models.spec.counter_plans import counter_plan
 from tests.factories import specs
 
 MINUTE = 60_000_000
@@ -60,7 +61,7 @@ class Impression(NamedTuple):
 
 def by_hand(spec: Spec, name: str, rows: Sequence[Impression], key: tuple, at: int) -> dict[str, float]:
     """The counter's features of a key as of a moment, counted one row at a time."""
-    plan = plan_of(spec, name)
+    plan = counter_plan(spec, name)
     own = [row for row in rows if _keeps(plan, row) and tuple(getattr(row, c) for c in plan.columns) == key]
     shown = [row for row in own if row.time < at and _inside(plan, row.time, at)]
     settled = [row for row in own if row.settled_time < at and _inside(plan, row.settled_time, at)]

@@ -11,14 +11,15 @@ import pandas as pd
 import yaml
 
 from feature_repo.apply import apply
-from feature_repo.materialise import Materialised, materialize
+from feature_repo.materialise import MaterializeResult, materialize
 from feature_repo.store import open_store
 from models.spec import Spec
+from models.time_units import microseconds
 from tests.factories import specs
 from tests.feature_repo import tiny
 
 START, HOUR, DAY = tiny.START, timedelta(hours=1), tiny.DAY
-END = tiny.microseconds(START + 4.5 * DAY)
+END = microseconds(START + 4.5 * DAY)
 """Nothing has expired, and not all has happened."""
 VIEWS = ("profile", "streaks", "posts")
 WRITTEN = (*VIEWS, "recent_activities")
@@ -42,16 +43,16 @@ class Kept(NamedTuple):
 
     def dump(self) -> dict[str, dict[bytes, bytes]]:
         """Every packed row, by view and key."""
+        from feature_repo.packed.keys import view_prefix
         from feature_repo.stores.online.bulk import rows_of
-        from feature_repo.stores.online.keys import view_prefix
 
         rows = rows_of(self.store)
         return {view: dict(rows.dump(view_prefix(self.store.project, view))) for view in WRITTEN}
 
     def clear(self) -> None:
         """Empty the online store, as if nothing had ever been written."""
+        from feature_repo.packed.keys import view_prefix
         from feature_repo.stores.online.bulk import rows_of
-        from feature_repo.stores.online.keys import view_prefix
 
         for view in WRITTEN:
             rows_of(self.store).delete(view_prefix(self.store.project, view))
@@ -65,7 +66,7 @@ class Kept(NamedTuple):
         """Replace a view's table."""
         write(self.tables, view, *rows)
 
-    def run(self, until: int = END, **options: Any) -> Materialised:
+    def run(self, until: int = END, **options: Any) -> MaterializeResult:
         """Materialise what a request at ``until`` may see."""
         return materialize(self.store, self.spec, until, state=self.state, **options)
 
@@ -109,7 +110,7 @@ def moment(day: float) -> datetime:
 
 def at(day: float) -> int:
     """The same in microseconds UTC."""
-    return tiny.microseconds(moment(day))
+    return microseconds(moment(day))
 
 
 def open_kept(folder: Path, spec: Spec | None = None, online: dict[str, Any] | None = None) -> Kept:

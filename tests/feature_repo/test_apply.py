@@ -7,12 +7,12 @@ import pytest
 
 from feature_repo.applied import applied_file, pushed_folder
 from feature_repo.apply import apply
-from feature_repo.errors import DefinitionError, NotAppliedError
 from feature_repo.materialise import materialize
+from feature_repo.packed.keys import view_prefix
 from feature_repo.push import push
 from feature_repo.store import open_store
 from feature_repo.stores.online.bulk import rows_of
-from feature_repo.stores.online.keys import view_prefix
+from feature_repo.views.errors import DefinitionError, NotAppliedError
 from models.features import counter_views
 from models.spec import Spec
 from tests.feature_repo import tiny

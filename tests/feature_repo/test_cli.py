@@ -13,10 +13,11 @@ from tests.feature_repo import tiny
 
 FEAST = Path(sys.executable).parent / "feast"
 FEATURES = tiny.CONFIG.parent / "features.py"
+ROOT = tiny.CONFIG.parents[1]
 
 
 def _feast(folder: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(folder.parent), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{folder.parent}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
     for name in ("HELIOGRAPH_STATE", "HELIOGRAPH_SPEC", "HELIOGRAPH_TABLES"):
         environment.pop(name, None)
     done = subprocess.run(
@@ -61,7 +62,7 @@ def test_without_anything_ingested_there_is_one_line_with_the_next_step(
 
 def test_spec_and_tables_are_named_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HELIOGRAPH_SPEC", str(tmp_path / "tiny.yaml"))
-    with pytest.raises(SystemExit, match="set HELIOGRAPH_TABLES too"):
+    with pytest.raises(SystemExit, match="Set HELIOGRAPH_TABLES too"):
         runpy.run_path(str(FEATURES))
 
 

@@ -10,11 +10,12 @@ from feast.infra.online_stores.helpers import get_online_store_from_config
 
 from feature_repo.apply import apply
 from feature_repo.as_of import features_as_of
-from feature_repo.errors import NotAppliedError
 from feature_repo.materialise import materialize
+from feature_repo.packed.keys import view_prefix
 from feature_repo.retrieve import retrieve
 from feature_repo.store import open_store, write_resolved
-from feature_repo.stores.online.keys import view_prefix
+from feature_repo.views.errors import NotAppliedError
+from models.time_units import microseconds
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world
 from tests.feature_repo.redis_server import redis_server
@@ -54,7 +55,7 @@ def test_the_training_set_is_the_same_to_the_byte(worlds: Worlds, tmp_path: Path
 
 @pytest.mark.slow
 def test_the_online_stores_hold_the_same_bytes(worlds: Worlds) -> None:
-    until = tiny.microseconds(tiny.START + 4.5 * tiny.DAY)
+    until = microseconds(tiny.START + 4.5 * tiny.DAY)
     written = [materialize(world.store, world.spec, until) for world in (worlds.one, worlds.cluster)]
     assert written[0] == written[1]
     for view in written[0]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from feature_repo.definitions import build
-from feature_repo.errors import DefinitionError
+from feature_repo.views.errors import DefinitionError
 from tests.feature_repo import tiny
 from tests.feature_repo.tiny import CONFIG, tiny_spec
 
@@ -90,8 +90,8 @@ def test_times_and_ttl_follow_the_spec(tables: Path) -> None:
         ("company_profile", "rn", "'rn'"),
         ("company_profile", "Event_Timestamp", "'Event_Timestamp'"),
         ("company_profile", "Size_Y", "'Size_Y'"),
-        ("company_profile", "member_tokens", "'member_tokens'.*no pushed vector"),
-        ("company_profile", "recent_Keys", "'recent_Keys'.*no pushed vector"),
+        ("company_profile", "member_tokens", "'member_tokens'.*no column of pushed vectors"),
+        ("company_profile", "recent_Keys", "'recent_Keys'.*no column of pushed vectors"),
         ("member_vectors_blue", "size", "view 'member_vectors_blue'"),
         ("Item_Vectors_Green", "size", "view 'Item_Vectors_Green'"),
         ("recent_activities", "size", "view 'recent_activities'"),

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from feature_repo.frozen import frozen_time
 from models.spec.schema import WINDOW_ORDER
+from models.time_units import DAY
 from tests.feature_repo.tiny import tiny_spec
 
-DAY = 86_400_000_000
 SPEC = tiny_spec(training={"member_lag_days": 3})
 START, TRAIN = SPEC.span("graph").start, SPEC.span("train")
 

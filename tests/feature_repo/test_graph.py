@@ -19,9 +19,8 @@ from models.graph.sample import as_of_version
 from models.graph.store import TemporalGraph
 from models.graph.text import bag_of_words
 from models.spec import Spec
+from models.time_units import DAY
 from tests.feature_repo import tiny
-
-DAY = 86_400_000_000
 
 
 class Product(NamedTuple):

@@ -23,16 +23,18 @@ from hypothesis import strategies as st
 
 from feature_repo.apply import apply
 from feature_repo.as_of import arrow_type, features_as_of, join_keys, last_visible
+from feature_repo.as_of.counters import counters_as_of, state_of
 from feature_repo.counters import count
-from feature_repo.counters.as_of import counters_as_of, state_of
 from feature_repo.materialise import materialize
+from feature_repo.packed.keys import view_prefix
 from feature_repo.slate import SlateReader, SlateRows, Status
 from feature_repo.store import open_store
-from feature_repo.stores.online.keys import view_prefix
-from models.counters.columns import OVERALL
 from models.counters.derive import derive
-from models.features import attribute_keys, counter_views, online_views
+from models.counters.plan import OVERALL
+from models.features import attribute_keys, online_views
 from models.spec import Spec
+from models.spec.counter_plans import counter_plans
+from models.time_units import microseconds
 from tests.feature_repo import tiny
 from tests.feature_repo.redis_server import running_redis
 
@@ -79,7 +81,7 @@ KINDS: dict[str, dict[str, pa.DataType]] = {
 }
 """The columns of the tables and their Arrow types, empty or not."""
 MEMBERS, POSTS, SURFACES, TOPICS = [1, 2, 99], ["p1", "p2", "none"], ["feed", "email"], ["x", "ü"]
-ORIGIN = tiny.microseconds(tiny.START)
+ORIGIN = microseconds(tiny.START)
 MINUTE = 60_000_000
 TTL = timedelta(days=3) // timedelta(microseconds=1)
 # Few distinct moments, microseconds, panes or exactly one TTL apart: ties and expiries are the rule.
@@ -197,13 +199,13 @@ def _check_view(world: Product, slates: "_Slates", name: str, until: int) -> Non
 def _check_derived(world: Product, slates: "_Slates", until: int) -> None:
     times = np.full(slates.rows, until)
     trained = counters_as_of(world.store, world.spec, slates.keys, times, list(world.spec.counters))
-    states = {}
-    for name in counter_views(world.spec):
+    states, plans = {}, counter_plans(world.spec)
+    for name in plans:
         fields = world.store.get_feature_view(name).features
         columns = {f.name: pa.chunked_array([pa.array(slates.plain(f.name), arrow_type(f.dtype))]) for f in fields}
-        states[name] = state_of(world.spec, name, columns)
+        states[name] = state_of(plans[name], columns)
     for name in world.spec.counters:
-        for feature, values in derive(world.spec, name, states[name], states[OVERALL], times).items():
+        for feature, values in derive(plans[name], states[name], states[OVERALL], times).items():
             expected = trained[feature].to_numpy(zero_copy_only=False)
             np.testing.assert_array_equal(values, expected.astype(np.float32), err_msg=feature)
 

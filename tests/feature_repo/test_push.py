@@ -5,9 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.applied import pushed_folder
-from feature_repo.errors import PushError
-from feature_repo.push import check_pushed, push, pushed_until, slot_of
-from feature_repo.pushed import write_pushed
+from feature_repo.push import PushError, check_pushed, push, pushed_until, slot_of
+from feature_repo.views.pushed import write_pushed
+from models.time_units import microseconds
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
 
@@ -67,14 +67,14 @@ def test_a_new_version_never_takes_the_place_of_the_one_that_serves(own_world: W
     ]:
         push(store, spec, folder, version, state, [served] if served else [])
         assert _online_versions(own_world) == expected
-    with pytest.raises(PushError, match=r"expected a slot for version 5; found all taken .* \(4, 3\)"):
+    with pytest.raises(PushError, match=r"expected a free slot for version 5; found all taken .* \(4, 3\)"):
         push(store, spec, folder, "5", state, ["3", "4"])
     assert _online_versions(own_world) == {"blue": "4", "green": "3"}
     assert [slot_of(state, version) for version in "1234"] == [None, None, "green", "blue"]
     check_pushed(state, "4")
     with pytest.raises(PushError, match=r"expected those of version 2; found 4 \(blue\), 3 \(green\)"):
         check_pushed(state, "2")
-    assert pushed_until(state, "4") == tiny.microseconds(tiny.START + 8 * tiny.DAY)
+    assert pushed_until(state, "4") == microseconds(tiny.START + 8 * tiny.DAY)
     assert pushed_until(state, "2") == 0
 
 
@@ -137,7 +137,7 @@ def _text(table: pa.Table) -> pa.Table:
     ("change", "message"),
     [
         (_drop, "expected column item_tokens"),
-        (_twice, "found 3 keys that stand again"),
+        (_twice, "found 3 duplicate keys"),
         (_null, "expected no nulls in key"),
         (_text, "expected list<.*> in item_tokens"),
         (_ahead, "expected a time up to .* in as_of; found 1152921504606846976 microseconds"),

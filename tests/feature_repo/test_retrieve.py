@@ -10,17 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feature_repo.as_of import features_as_of
+from feature_repo.as_of import RetrievalError, features_as_of
+from feature_repo.as_of.versions import node_versions
 from feature_repo.counters import count
-from feature_repo.errors import NotAppliedError, RetrievalError
 from feature_repo.retrieve import retrieve
-from feature_repo.versions import node_versions
+from feature_repo.views.errors import NotAppliedError
 from models.features import counter_columns, training_columns
+from models.time_units import microseconds
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world
 
 EPOCH = pd.Timestamp(0, tz="UTC")
-ORIGIN = tiny.microseconds(tiny.START)
+ORIGIN = microseconds(tiny.START)
 TTL = int(timedelta(days=3) / timedelta(microseconds=1))
 # Few distinct moments, microseconds apart or exactly one TTL apart: ties and expiries are the rule.
 MOMENTS = st.sampled_from([0, 1, 2, 3, TTL, TTL + 1, TTL + 2, TTL + 3])

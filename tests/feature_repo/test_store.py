@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from feature_repo.errors import NotAppliedError
 from feature_repo.materialise import materialize
+from feature_repo.packed.sqlite import TABLE
 from feature_repo.store import open_store
-from feature_repo.stores.online.sqlite import TABLE
+from feature_repo.views.errors import NotAppliedError
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
 

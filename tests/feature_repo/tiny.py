@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.counters import count
+from models import time_units
 from models.spec import Spec
+from models.time_units import microseconds
 from tests.factories import specs
 
 CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
@@ -66,11 +68,6 @@ def tiny_spec(**parts: Any) -> Spec:
     return specs.spec_of({**DOCUMENT, **parts}, "tiny.yaml")
 
 
-def microseconds(moment: datetime) -> int:
-    """A moment as int64 microseconds UTC."""
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
-
-
 def write(folder: Path, name: str, frame: pd.DataFrame) -> None:
     """Write one canonical table: times in microseconds UTC, vectors as list<float32>."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -111,8 +108,8 @@ def tables(spec: Spec, folder: Path, seed: int = 0) -> Path:
 
 def impressions(random: np.random.Generator, count: int = 120) -> pd.DataFrame:
     """Impressions over all days, some of them exactly at midnight (where counters change), keys out of time order."""
-    offset = random.integers(0, DAYS * 86_400_000_000, count)
-    offset[::10] -= offset[::10] % 86_400_000_000
+    offset = random.integers(0, DAYS * time_units.DAY, count)
+    offset[::10] -= offset[::10] % time_units.DAY
     shown = pd.to_datetime(microseconds(START) + np.sort(offset), unit="us", utc=True).as_unit("us")
     frame = {
         # Larger than 2**53: a float on the way would change them.

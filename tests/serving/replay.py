@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo.materialise import materialize
+from feature_repo.packed.keys import view_prefix
 from feature_repo.push import push
 from feature_repo.store import open_store
 from feature_repo.stores.online.bulk import rows_of
-from feature_repo.stores.online.keys import view_prefix
 from models.graph.store import TemporalGraph
 from models.spec import Spec
 from models.training.artifact import Model

@@ -18,7 +18,7 @@ from feature_repo.materialise import materialize
 from feature_repo.push import push
 from feature_repo.store import open_store
 from models.addresses import sqlite_address
-from models.counters import plan_of, plans, state_columns
+from models.counters import state_columns
 from models.features import counter_table, impression_features
 from models.graph.fakes import fake_graph
 from models.graph.schema import FeatureColumn
@@ -27,6 +27,7 @@ from models.nn.config import ModelConfig
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spec import Spec
+from models.spec.counter_plans import counter_plan, counter_plans
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
@@ -161,7 +162,7 @@ def tiny_model(graph: TemporalGraph) -> Model:
 
 def fill_store(spec: Spec, graph: TemporalGraph, state: Path, folder: Path, version: str, as_of: int) -> None:
     """Definitions, counters and vectors into a Feast store under ``state``."""
-    for counter in plans(spec):
+    for counter in counter_plans(spec):
         write_counter(spec, graph, counter, folder / "tables", as_of)
     pq.write_table(_IMPRESSIONS.empty_table(), folder / "tables" / "impressions.parquet")
     store = open_store(CONFIG, state)
@@ -181,13 +182,13 @@ def write_counter(spec: Spec, graph: TemporalGraph, counter: str, folder: Path, 
         "item_id": graph.keys("item").to_pylist()[:-1],
         "surface": spec.impressions.surfaces,
     }
-    keys = plan_of(spec, counter).keys
+    keys = counter_plan(spec, counter).keys
     midnights = [datetime.fromtimestamp((as_of - days * DAY) / 1_000_000, tz=UTC) for days in (3, 2)]
     rows = list(product(midnights, *(values[key] for key in keys)))
     frame = pd.DataFrame(rows, columns=["valid_from", *keys])
     frame["valid_from"] = frame["valid_from"].dt.as_unit("us")
     random = np.random.default_rng(len(counter))
-    for column in state_columns(spec, counter):
+    for column in state_columns(counter_plan(spec, counter)):
         most = 20 if column.endswith("_sum") else 50
         frame[column] = random.integers(most - 20, most, len(frame))
     folder.mkdir(parents=True, exist_ok=True)

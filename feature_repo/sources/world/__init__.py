@@ -1,4 +1,4 @@
-"""The simulated professional network: members, content, network, behaviour, notifications and their clicks."""
+"""A simulated professional network: members, content, network, behavior, notifications and their clicks."""
 
 from feature_repo.sources.world.observe import observe
 from feature_repo.sources.world.size import SIZES, WorldSize

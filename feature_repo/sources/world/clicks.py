@@ -1,18 +1,18 @@
-"""The rule of the world: how likely a delivery is clicked, and then engaged with. The only file that knows it."""
+"""Click model of the world: the probability that a delivery is clicked, then engaged with. Nothing else knows it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from feature_repo.sources.world.behaviour import Events
+from feature_repo.sources.world.behavior import Events
 from feature_repo.sources.world.content import Content
 from feature_repo.sources.world.draw import BEGINNING, DAY, HOUR, Floats, Ints, count_between, hour_fit
 from feature_repo.sources.world.members import Members
-from feature_repo.sources.world.network import Network, likeness
+from feature_repo.sources.world.network import Network, similarity
 from feature_repo.sources.world.notifications import KINDS, Deliveries, Notifications
 
 TIMEOUT = 2 * HOUR
-"""A delivery that nobody clicked is settled after that long."""
+"""Seconds after which a delivery without a click is settled."""
 
 _KIND = np.array([0.3, 0.1, -0.25, -0.35])  # by KINDS
 _FORMAT = np.array([0.0, 0.1, 0.0, 0.2])  # by content.FORMATS
@@ -20,7 +20,7 @@ _FORMAT = np.array([0.0, 0.1, 0.0, 0.2])  # by content.FORMATS
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What came of each delivery, and the true probability of a click (the oracle)."""
+    """Outcomes of each delivery, and the true probability of a click (the oracle): (deliveries,) each."""
 
     probability: Floats
     clicked: Ints
@@ -30,7 +30,7 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Signals:
-    """What the probability is made of, one entry a delivery."""
+    """The terms of the probability: (deliveries,) each."""
 
     match: Floats
     affinity: Floats
@@ -46,7 +46,7 @@ class Signals:
 def make_signals(
     members: Members, content: Content, network: Network, feed: Events, notifications: Notifications, sent: Deliveries
 ) -> Signals:
-    """Look up every planted signal, strictly before each delivery."""
+    """Compute every signal strictly before each delivery."""
     member, time, item = sent.member, sent.time, sent.notification
     post, job = notifications.post[item], notifications.job[item]
     is_post = post >= 0
@@ -58,7 +58,7 @@ def make_signals(
         feed.member * creators + content.post_creator[feed.target], feed.time, pair, time - 30 * DAY, time
     )
     return Signals(
-        match=likeness(members.interest(member, time), notifications.direction[item]),
+        match=similarity(members.interest(member, time), notifications.direction[item]),
         affinity=np.where(is_post, 1.1 * (follows > 0) + 0.4 * np.log1p(habit), 0.0),
         proof=np.where(is_post, np.log1p(_connections_engaged(network, feed, member, post, time, content)), 0.0),
         fatigue=np.minimum(count_between(member, time, member, time - DAY, time), 5).astype(np.float64),
@@ -75,7 +75,7 @@ def make_signals(
 def settle(
     rng: np.random.Generator, members: Members, notifications: Notifications, sent: Deliveries, signals: Signals
 ) -> Outcomes:
-    """Draw clicks, engagements and the moments at which they are known."""
+    """Draw clicks, engagements, and the times at which they settle."""
     member, email = sent.member, sent.surface
     kind = notifications.kind[sent.notification]
     logit = (
@@ -99,7 +99,7 @@ def settle(
         -2.0 + 1.8 * signals.match + 0.5 * signals.affinity + 0.8 * signals.seeking + 0.5 * members.propensity[member]
     )
     engaged = clicked & (rng.random(len(logit)) < 1 / (1 + np.exp(-warm)))
-    # A click comes minutes after the delivery; whether it led to more is known when the visit ends.
+    # A click comes minutes after the delivery; whether it led to an engagement is known when the visit ends.
     wait = rng.exponential(np.where(email, 40 * 60, 12 * 60)) + rng.exponential(np.where(engaged, 15 * 60, 4 * 60))
     seconds = np.where(clicked, np.minimum(wait + 20, TIMEOUT), TIMEOUT).astype(np.int64)
     return Outcomes(probability, clicked.astype(np.int64), engaged.astype(np.int64), sent.time + seconds)
@@ -108,7 +108,7 @@ def settle(
 def _connections_engaged(
     network: Network, feed: Events, member: Ints, post: Ints, time: Ints, content: Content
 ) -> Ints:
-    """Social proof: engagements of a member's connections with the mentioned post, strictly before the delivery."""
+    """Social proof: engagements of the member's connections with the post, strictly before the delivery.  (n,)"""
     posts = len(content.post_created)
     mentioned = np.flatnonzero(np.isin(feed.target, post))
     order = np.argsort(network.member, kind="stable")
@@ -120,8 +120,8 @@ def _connections_engaged(
     key = network.connection[row] * posts + feed.target[event]
     known = np.maximum(feed.time[event], network.connected[row])
     wanted = np.isin(key, member * posts + post)
-    asked = np.where(post >= 0, member * posts + post, 0)
-    return count_between(key[wanted], known[wanted], asked, np.full(len(time), BEGINNING), time)
+    requested = np.where(post >= 0, member * posts + post, 0)
+    return count_between(key[wanted], known[wanted], requested, np.full(len(time), BEGINNING), time)
 
 
 __all__ = ["KINDS", "TIMEOUT", "Outcomes", "Signals", "make_signals", "settle"]

@@ -1,4 +1,4 @@
-"""Creators, companies, posts and jobs: what notifications speak of."""
+"""Creators, companies, posts and jobs: what notifications are about."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ TOPICS = 6
 
 @dataclass(frozen=True)
 class Content:
-    """One entry a creator, company, post or job. Posts and jobs stand in the order of their creation."""
+    """One entry per creator, company, post or job. Posts and jobs are sorted by creation time."""
 
     creator_industry: Ints
     creator_direction: Floats  # (creators, dimensions)
@@ -35,7 +35,7 @@ class Content:
 
 
 def make_topics(rng: np.random.Generator, dimensions: int) -> Floats:
-    """Nearly orthogonal directions.  (TOPICS, dimensions)"""
+    """Nearly orthogonal topic directions: (TOPICS, dimensions)."""
     square, _ = np.linalg.qr(rng.standard_normal((dimensions, dimensions)))
     return unit(square[:TOPICS] + 0.1 * rng.standard_normal((TOPICS, dimensions)))
 
@@ -43,11 +43,11 @@ def make_topics(rng: np.random.Generator, dimensions: int) -> Floats:
 def make_content(
     rng: np.random.Generator, topics: Floats, creators: int, companies: int, posts: int, jobs: int, days: int
 ) -> Content:
-    """Draw everything that can be engaged with."""
+    """Draw all content."""
     creator_industry = rng.choice(len(INDUSTRIES), creators)
     creator_direction = _around(rng, topics, creator_industry, 0.3)
     creator_reach = rng.lognormal(0.0, 0.7, creators)
-    standing = rng.standard_normal(creators)
+    creator_quality = rng.standard_normal(creators)
     post_creator = rng.choice(creators, posts, p=creator_reach / creator_reach.sum())
     own = _around(rng, topics, creator_industry[post_creator], 0.35)
     company_industry = rng.choice(len(INDUSTRIES), companies)
@@ -64,7 +64,7 @@ def make_content(
         post_created=np.sort(rng.integers(-4 * DAY, days * DAY, posts)),
         post_direction=unit(0.6 * creator_direction[post_creator] + own),
         post_format=rng.choice(len(FORMATS), posts, p=(0.45, 0.2, 0.2, 0.15)),
-        post_quality=0.6 * standing[post_creator] + 0.8 * rng.standard_normal(posts),
+        post_quality=0.6 * creator_quality[post_creator] + 0.8 * rng.standard_normal(posts),
         job_company=job_company,
         job_created=np.sort(rng.integers(-20 * DAY, days * DAY, jobs)),
         job_direction=unit(
@@ -80,5 +80,5 @@ def _around(rng: np.random.Generator, topics: Floats, industry: Ints, noise: flo
     taste = np.cumsum(industry_taste(topics), axis=1)
     taste /= taste[:, -1:]
     topic = (rng.random((len(industry), 1)) > taste[industry]).sum(axis=1)
-    aside = rng.standard_normal((len(industry), topics.shape[1])) / np.sqrt(topics.shape[1])
-    return unit(topics[topic] + noise * aside)
+    offset = rng.standard_normal((len(industry), topics.shape[1])) / np.sqrt(topics.shape[1])
+    return unit(topics[topic] + noise * offset)

@@ -1,4 +1,4 @@
-"""Small vectorised draws that every part of the world uses."""
+"""Vectorized random draws and lookups shared by all parts of the world."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,41 +8,43 @@ Floats = NDArray[np.float64]
 
 HOUR = 3_600
 DAY = 24 * HOUR
-"""Seconds. Inside the world, times are whole seconds since its first midnight."""
+"""Seconds. Within the simulation, times are integer seconds since its first midnight."""
 
 CHUNK = 100_000
-"""Rows handled at once where candidates are scored: bounds memory in the large world."""
+"""Rows per chunk when scoring candidates; bounds memory in the large world."""
 
 
 def unit(vectors: Floats) -> Floats:
-    """Scale the last axis to length 1."""
+    """Scale (..., d) vectors to length 1 along the last axis."""
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def choose(rng: np.random.Generator, score: Floats) -> Ints:
-    """Pick one column a row with probability softmax(score): the Gumbel trick.  (n, k) -> (n,)"""
+    """Draw one column per row with probability softmax(score), by the Gumbel-max trick.  (n, k) -> (n,)"""
     return np.argmax(score + rng.gumbel(size=score.shape), axis=1)
 
 
 def hour_of(time: Ints) -> Floats:
-    """Hour of the day, UTC, with its fraction."""
+    """Fractional hour of the day, UTC.  (n,) -> (n,)"""
     return (time % DAY) / HOUR
 
 
 def hour_fit(time: Ints, peak: Floats) -> Floats:
-    """1 at a member's peak hour, -1 twelve hours away."""
+    """Fit to a member's peak hour: 1 at the peak, -1 twelve hours away.  (n,), (n,) -> (n,)"""
     return np.cos((hour_of(time) - peak) * (2 * np.pi / 24))
 
 
 def observed(rng: np.random.Generator, latent: Floats, noise: float) -> NDArray[np.float32]:
-    """What the data shows of a latent direction: noise added, unit length, three decimals (so that a last bit of
-    floating point never changes the tables)."""
+    """Noisy observation of latent directions, (n, d) -> (n, d) of unit length.
+
+    Rounded to three decimals, so that the last bits of floating point never change the tables.
+    """
     seen = unit(latent + noise * rng.standard_normal(latent.shape) / np.sqrt(latent.shape[-1]))
     return np.round(seen, 3).astype(np.float32)
 
 
 class Groups:
-    """Rows grouped by a key, in the order of time within each: "a random follower of", "the latest post by"."""
+    """Rows grouped by key and sorted by time, for lookups such as "a random follower of" or "the latest post by"."""
 
     def __init__(self, key: Ints, value: Ints, time: Ints, keys: int) -> None:
         order = np.lexsort((time, key))
@@ -51,11 +53,11 @@ class Groups:
         self._stamp = key[order] * _SPAN + (self.time + _SHIFT)
 
     def before(self, key: Ints, time: Ints) -> Ints:
-        """How many rows of each key lie strictly before a time.  (n,), (n,) -> (n,)"""
+        """Count rows of each key strictly before a time.  (n,), (n,) -> (n,)"""
         return np.searchsorted(self._stamp, key * _SPAN + (time + _SHIFT)) - self.start[key]
 
     def pick(self, rng: np.random.Generator, key: Ints, time: Ints, count: int) -> tuple[Ints, NDArray[np.bool_]]:
-        """Values of random rows strictly before a time (0 where there is none), and where there was one.
+        """Values of random rows strictly before a time (0 if there is none), and whether there is one.
 
         (n,), (n,) -> (n, count), (n,)
         """
@@ -69,13 +71,13 @@ class Groups:
 
 _SHIFT = 2**29
 _SPAN = 2**30
-"""Times fit in [-2^29, 2^29) seconds (17 years), so that key and time make one sortable int64."""
+"""Times are within [-2^29, 2^29) seconds (17 years), so that key and time fit into one sortable int64."""
 BEGINNING = -_SHIFT
-"""Before everything."""
+"""Before all times."""
 
 
-def count_between(key: Ints, time: Ints, asked: Ints, start: Ints, end: Ints) -> Ints:
-    """For each asked key, the rows with that key and start <= time < end.  Keys below 2^33."""
+def count_between(key: Ints, time: Ints, requested: Ints, start: Ints, end: Ints) -> Ints:
+    """Count rows with each requested key and start <= time < end.  (rows,) x 2, (n,) x 3 -> (n,); keys below 2^33."""
     stamp = np.sort(key * _SPAN + (time + _SHIFT))
-    upper = np.searchsorted(stamp, asked * _SPAN + (end + _SHIFT))
-    return upper - np.searchsorted(stamp, asked * _SPAN + (start + _SHIFT))
+    upper = np.searchsorted(stamp, requested * _SPAN + (end + _SHIFT))
+    return upper - np.searchsorted(stamp, requested * _SPAN + (start + _SHIFT))

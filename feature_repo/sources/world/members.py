@@ -1,4 +1,4 @@
-"""Members: who they are (seen), and what drives them (latent): interests, activity, job seeking, active hours."""
+"""Members: observed attributes, and latent interests, activity, job seeking and active hours."""
 
 from dataclasses import dataclass
 
@@ -19,49 +19,49 @@ _COUNTRY_OFFSET = np.array([-6.0, -3.0, 0.0, 1.0, 5.5, 8.0, 9.0, 10.0])  # hours
 DIMENSIONS = 16
 NEVER = 2**28  # seconds
 _INTEREST_STEP = 10 * DAY
-_INTEREST_CHANGE = 0.15  # chance of a new present interest, every ten days
+_INTEREST_CHANGE = 0.15  # probability of a new current interest, every ten days
 _ACTIVITY_STEP = 8 * DAY
 _ACTIVITY_KEPT = 0.6
 
 
 @dataclass(frozen=True)
 class Members:
-    """One entry a member in every array."""
+    """One entry per member in every array."""
 
     industry: Ints
     seniority: Ints  # at joining
     country: Ints
     promoted: Ints  # when seniority rises by one; NEVER for most
-    joined: Ints  # seconds; below 0 for most: before the world begins
+    joined: Ints  # seconds; negative (before the simulation) for most
     interests: Floats  # (members, anchors, DIMENSIONS): directions every ten days
     activity: Floats  # (members, anchors): log activity every eight days
-    seeking_from: Ints  # a spell of looking for a job; empty (from == until) for most
+    seeking_from: Ints  # period of looking for a job; empty (from == until) for most
     seeking_until: Ints
     peak_hour: Floats  # UTC
-    propensity: Floats  # lasting inclination to click
+    propensity: Floats  # constant inclination to click
     email_taste: Floats
-    feed_rate: Floats  # feed engagements a day
+    feed_rate: Floats  # feed engagements per day
     delivery_rate: Floats  # relative
 
     def interest(self, member: Ints, time: Ints) -> Floats:
-        """Directions of interest at that time.  (n,), (n,) -> (n, DIMENSIONS)"""
+        """Interest directions at a time.  (n,), (n,) -> (n, DIMENSIONS)"""
         return unit(_between(self.interests, member, time, _INTEREST_STEP))
 
     def activity_at(self, member: Ints, time: Ints) -> Floats:
-        """Log of how active a member is at that time, against its own mean.  (n,)"""
+        """Log activity at a time, relative to the member's mean.  (n,), (n,) -> (n,)"""
         return _between(self.activity[..., None], member, time, _ACTIVITY_STEP)[:, 0]
 
     def seniority_at(self, member: Ints, time: Ints) -> Ints:
-        """Seniority at that time.  (n,)"""
+        """Seniority at a time.  (n,), (n,) -> (n,)"""
         return self.seniority[member] + (self.promoted[member] <= time)
 
     def seeking(self, member: Ints, time: Ints) -> NDArray[np.bool_]:
-        """Who looks for a job at that time.  (n,)"""
+        """Who is looking for a job at a time.  (n,), (n,) -> (n,) bool"""
         return (self.seeking_from[member] <= time) & (time < self.seeking_until[member])
 
 
 def make_members(rng: np.random.Generator, count: int, days: int, topics: Floats) -> Members:
-    """Draw the members. ``topics`` is (topics, DIMENSIONS); an industry leans to some of them."""
+    """Draw the members. ``topics`` is (topics, DIMENSIONS); every industry prefers some of them."""
     industry = rng.choice(len(INDUSTRIES), count)
     country = rng.choice(len(COUNTRIES), count, p=_COUNTRY_SHARE)
     late = rng.random(count) < 0.15
@@ -70,7 +70,7 @@ def make_members(rng: np.random.Generator, count: int, days: int, topics: Floats
     rises = (rng.random(count) < 0.15) & (seniority < len(SENIORITIES) - 1)
     seeks = rng.random(count) < 0.45
     seeking_from = rng.integers(-15 * DAY, days * DAY, count)
-    spell = np.where(seeks, rng.integers(12 * DAY, 35 * DAY, count), 0)
+    duration = np.where(seeks, rng.integers(12 * DAY, 35 * DAY, count), 0)
     return Members(
         industry=industry,
         seniority=seniority,
@@ -80,7 +80,7 @@ def make_members(rng: np.random.Generator, count: int, days: int, topics: Floats
         interests=_drifting_interests(rng, industry, days, topics),
         activity=_drifting_activity(rng, count, days),
         seeking_from=seeking_from,
-        seeking_until=seeking_from + spell,
+        seeking_until=seeking_from + duration,
         peak_hour=(rng.normal(13.5, 2.5, count) - _COUNTRY_OFFSET[country]) % 24,
         propensity=rng.standard_normal(count),
         email_taste=rng.standard_normal(count),
@@ -90,7 +90,7 @@ def make_members(rng: np.random.Generator, count: int, days: int, topics: Floats
 
 
 def industry_taste(topics: Floats) -> Floats:
-    """How an industry leans: two neighbouring topics.  (industries, topics)"""
+    """Topic preferences of industries, each for two neighboring topics: (industries, topics)."""
     industries, count = len(INDUSTRIES), len(topics)
     taste = np.full((industries, count), 0.02)
     for step, weight in ((0, 0.45), (1, 0.25)):
@@ -99,7 +99,7 @@ def industry_taste(topics: Floats) -> Floats:
 
 
 def _drifting_interests(rng: np.random.Generator, industry: Ints, days: int, topics: Floats) -> Floats:
-    """What industry and lasting taste draw a member to, and a present interest that gives way to another at times."""
+    """A constant part from industry and personal taste, plus a current interest that changes at times."""
     count, anchors = len(industry), days * DAY // _INTEREST_STEP + 2
     lasting = rng.dirichlet(np.full(len(topics), 0.2), count)
     home = unit(0.7 * industry_taste(topics)[industry] @ topics + 0.4 * lasting @ topics)
@@ -121,7 +121,7 @@ def _drifting_activity(rng: np.random.Generator, count: int, days: int) -> Float
 
 
 def _between(anchors: Floats, member: Ints, time: Ints, step: int) -> Floats:
-    """Straight lines between anchors; the first one holds before the world begins."""
+    """Linear interpolation between anchors; before the simulation begins, the first anchor."""
     place = np.maximum(time, 0) / step
     left = np.minimum(place.astype(np.int64), anchors.shape[1] - 2)
     part = (place - left)[:, None]

@@ -1,4 +1,4 @@
-"""Notifications: what they mention, to whom they go, when and on which surface."""
+"""Notifications: their content, audience, delivery times and surfaces."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_repo.sources.world.behaviour import Events
+from feature_repo.sources.world.behavior import Events
 from feature_repo.sources.world.content import Content
 from feature_repo.sources.world.draw import CHUNK, DAY, HOUR, Floats, Groups, Ints, choose, hour_fit
 from feature_repo.sources.world.members import Members
@@ -14,7 +14,7 @@ from feature_repo.sources.world.network import Network
 
 KINDS = ("creator_post", "post_share", "suggested_post", "job_alert")
 _KIND_SHARE = (0.28, 0.26, 0.16, 0.30)
-_TARGETED = np.array([0.9, 0.65, 0.0, 0.0])  # share that goes to followers, or to connections of those who engaged
+_TARGETED = np.array([0.9, 0.65, 0.0, 0.0])  # share sent to followers, or to connections of members who engaged
 _TASTE = 1.2
 _CANDIDATES = 4
 SURFACES = ("notification", "email")
@@ -24,7 +24,7 @@ _LIFE = 4 * DAY
 
 @dataclass(frozen=True)
 class Notifications:
-    """One entry a notification, in the order of creation; ``post`` or ``job`` is -1 where it mentions the other."""
+    """One entry per notification, sorted by creation; ``post`` is -1 for job notifications, ``job`` for others."""
 
     kind: Ints
     created: Ints
@@ -35,7 +35,7 @@ class Notifications:
 
 @dataclass(frozen=True)
 class Deliveries:
-    """One entry a delivery, in the order of time."""
+    """One entry per delivery, sorted by time: (deliveries,) each."""
 
     member: Ints
     notification: Ints
@@ -46,7 +46,7 @@ class Deliveries:
 def make_notifications(
     rng: np.random.Generator, content: Content, feed: Events, count: int, days: int
 ) -> Notifications:
-    """Draw the notifications: of new posts, of posts that others engage with, of new jobs."""
+    """Draw the notifications: about new posts, posts that others engaged with, and new jobs."""
     kind = rng.choice(len(KINDS), count, p=_KIND_SHARE)
     created = np.sort(rng.integers(6 * HOUR, days * DAY - 6 * HOUR, count))
     newest = np.searchsorted(content.post_created, created - HOUR) - 1
@@ -77,7 +77,7 @@ def deliver(
     tries: int,
     days: int,
 ) -> Deliveries:
-    """Choose an audience for every notification, and a moment for every member in it."""
+    """Choose an audience for every notification, and a delivery time for every member in it."""
     item = np.repeat(np.arange(len(notifications.kind)), tries)
     ties = _Ties(
         followers=Groups(network.creator, network.follower, network.followed, len(content.creator_reach)),
@@ -99,7 +99,7 @@ def deliver(
 
 
 class _Ties(NamedTuple):
-    """Through whom a notification finds its audience."""
+    """Relations that determine a notification's audience."""
 
     followers: Groups
     engaged: Groups
@@ -114,7 +114,7 @@ def _audience(
     notifications: Notifications,
     item: Ints,
 ) -> Ints:
-    """One member a delivery, chosen among candidates by delivery rate and by how the content suits.  (n,) -> (n,)"""
+    """One member per delivery, drawn among candidates by delivery rate and interest match.  (n,) -> (n,)"""
     kind, created, post = notifications.kind[item], notifications.created[item], notifications.post[item]
     candidates = rng.integers(0, len(members.joined), (len(item), _CANDIDATES))
     targeted = rng.random(len(item)) < _TARGETED[kind]
@@ -131,13 +131,13 @@ def _audience(
 
     when = np.repeat(created, _CANDIDATES)
     interest = members.interest(candidates.ravel(), when).reshape(*candidates.shape, -1)
-    suits = np.einsum("nkd,nd->nk", interest, notifications.direction[item])
-    score = np.log(members.delivery_rate[candidates]) + _TASTE * suits
+    match = np.einsum("nkd,nd->nk", interest, notifications.direction[item])
+    score = np.log(members.delivery_rate[candidates]) + _TASTE * match
     return candidates[np.arange(len(item)), choose(rng, score)]
 
 
 def _when(rng: np.random.Generator, members: Members, member: Ints, created: Ints) -> Ints:
-    """Some hours after creation; half of the deliveries wait for the better of two moments of the member's day."""
+    """Some hours after creation; half of the deliveries take the better of two times of the member's day.  (n,)"""
     one, other = (
         created + 300 + np.minimum(rng.exponential(20 * HOUR, len(member)), _LIFE).astype(np.int64) for _ in range(2)
     )
@@ -147,7 +147,7 @@ def _when(rng: np.random.Generator, members: Members, member: Ints, created: Int
 
 
 def _first(member: Ints, item: Ints, members: int) -> NDArray[np.bool_]:
-    """True at the first row of each (member, item)."""
+    """True at the first row of each (member, item): (n,) bool."""
     _, first = np.unique(item * members + member, return_index=True)
     kept = np.zeros(len(member), bool)
     kept[first] = True

@@ -1,4 +1,4 @@
-"""What a company would have in its tables: the world's events, and a noisy view of what it is made of."""
+"""Observed tables: the world's events and noisy views of its latent variables, as a company would store them."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,35 +6,43 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from feature_repo.sources.world.behaviour import FEED_ACTIONS, JOB_ACTIONS, Events
-from feature_repo.sources.world.content import COMPANY_SIZES, FORMATS
+from feature_repo.sources.world.behavior import FEED_ACTIONS, JOB_ACTIONS, Events
+from feature_repo.sources.world.content import COMPANY_SIZES, FORMATS, Content
 from feature_repo.sources.world.draw import DAY, Ints, observed
 from feature_repo.sources.world.members import COUNTRIES, INDUSTRIES, SENIORITIES, Members
-from feature_repo.sources.world.notifications import KINDS, SURFACES
+from feature_repo.sources.world.notifications import KINDS, SURFACES, Notifications
 from feature_repo.sources.world.world import World
+from models.time_units import SECOND
 
-_LONG_AGO = -1_000 * DAY  # creators and companies are older than the world
+_LONG_AGO = -1_000 * DAY  # creators and companies are older than the simulation
 _CONTENT_NOISE = 0.15
 _BADGE_SHARE = 0.5  # of those who look for a job
-_PROFILE_NOISE = 1.3  # a profile says less about interests than behaviour does
-_STRENGTH = np.array([0.5, 1.0, 2.0])  # by FEED_ACTIONS: the weight of the edge
+_PROFILE_NOISE = 1.3  # a profile reveals less about interests than behavior does
+_STRENGTH = np.array([0.5, 1.0, 2.0])  # edge weight by FEED_ACTIONS
 Stamp = Callable[[Ints], pd.DatetimeIndex]
+Tables = dict[str, pd.DataFrame]
 
 
-def observe(world: World, start: int, seed: int) -> dict[str, pd.DataFrame]:
-    """Every table of the professional network. ``start`` is the world's first midnight in microseconds UTC."""
+def observe(world: World, start: int, seed: int) -> Tables:
+    """Every table of the professional network. ``start`` is the simulation's first midnight in microseconds UTC."""
 
     def stamp(seconds: Ints) -> pd.DatetimeIndex:
-        return pd.DatetimeIndex((seconds * 1_000_000 + start).astype("datetime64[us]")).tz_localize("UTC")
+        return pd.DatetimeIndex((seconds * SECOND + start).astype("datetime64[us]")).tz_localize("UTC")
 
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-    content, network, notes, sent = world.content, world.network, world.notifications, world.sent
-    creators, companies = np.arange(len(content.creator_reach)), np.arange(len(content.company_size))
-    posts, jobs = np.arange(len(content.post_created)), np.arange(len(content.job_created))
-    of_post, of_job = np.flatnonzero(notes.post >= 0), np.flatnonzero(notes.job >= 0)
-    kinds = _names(KINDS, notes.kind)
     return {
         "members": _profiles(rng, world.members, stamp, int(world.sent.time.max(initial=0))),
+        **_publishers(rng, world.content, stamp),
+        **_posts_and_jobs(rng, world.content, stamp),
+        **_notifications(rng, world.notifications, world.content, stamp),
+        **_engagements(world, stamp),
+        **_impressions(world, stamp),
+    }
+
+
+def _publishers(rng: np.random.Generator, content: Content, stamp: Stamp) -> Tables:
+    creators, companies = np.arange(len(content.creator_reach)), np.arange(len(content.company_size))
+    return {
         "creators": pd.DataFrame(
             {
                 "creator_id": creators,
@@ -52,9 +60,14 @@ def observe(world: World, start: int, seed: int) -> dict[str, pd.DataFrame]:
                 "company_vector": list(observed(rng, content.company_direction, _CONTENT_NOISE)),
             }
         ),
+    }
+
+
+def _posts_and_jobs(rng: np.random.Generator, content: Content, stamp: Stamp) -> Tables:
+    return {
         "posts": pd.DataFrame(
             {
-                "post_id": posts,
+                "post_id": np.arange(len(content.post_created)),
                 "creator_id": content.post_creator,
                 "valid_from": stamp(content.post_created),
                 "post_format": _names(FORMATS, content.post_format),
@@ -63,18 +76,24 @@ def observe(world: World, start: int, seed: int) -> dict[str, pd.DataFrame]:
         ),
         "jobs": pd.DataFrame(
             {
-                "job_id": jobs,
+                "job_id": np.arange(len(content.job_created)),
                 "company_id": content.job_company,
                 "valid_from": stamp(content.job_created),
                 "job_seniority": _names(SENIORITIES, content.job_seniority),
                 "job_vector": list(observed(rng, content.job_direction, _CONTENT_NOISE)),
             }
         ),
+    }
+
+
+def _notifications(rng: np.random.Generator, notes: Notifications, content: Content, stamp: Stamp) -> Tables:
+    of_post, of_job = np.flatnonzero(notes.post >= 0), np.flatnonzero(notes.job >= 0)
+    return {
         "notifications": pd.DataFrame(
             {
                 "notification_id": np.arange(len(notes.kind)),
                 "valid_from": stamp(notes.created),
-                "notification_kind": kinds,
+                "notification_kind": _names(KINDS, notes.kind),
                 "notification_vector": list(observed(rng, notes.direction, _CONTENT_NOISE)),
             }
         ),
@@ -89,6 +108,12 @@ def observe(world: World, start: int, seed: int) -> dict[str, pd.DataFrame]:
         "notification_jobs": pd.DataFrame(
             {"notification_id": of_job, "job_id": notes.job[of_job], "time": stamp(notes.created[of_job])}
         ),
+    }
+
+
+def _engagements(world: World, stamp: Stamp) -> Tables:
+    network = world.network
+    return {
         "feed_events": _events(world.feed, "post_id", FEED_ACTIONS, stamp(world.feed.time)).assign(
             strength=_STRENGTH[world.feed.action]
         ),
@@ -99,6 +124,13 @@ def observe(world: World, start: int, seed: int) -> dict[str, pd.DataFrame]:
         "follows": pd.DataFrame(
             {"member_id": network.follower, "creator_id": network.creator, "time": stamp(network.followed)}
         ),
+    }
+
+
+def _impressions(world: World, stamp: Stamp) -> Tables:
+    """The impressions, and the oracle: the true click probabilities, to six decimals."""
+    sent, outcomes = world.sent, world.outcomes
+    return {
         "impressions": pd.DataFrame(
             {
                 "impression_id": np.arange(len(sent.time)),
@@ -106,20 +138,20 @@ def observe(world: World, start: int, seed: int) -> dict[str, pd.DataFrame]:
                 "notification_id": sent.notification,
                 "surface": _names(SURFACES, sent.surface),
                 "time": stamp(sent.time),
-                "settled_time": stamp(world.outcomes.settled),
-                "channel_kind": kinds[sent.notification],
-                "clicked": world.outcomes.clicked,
-                "engaged": world.outcomes.engaged,
+                "settled_time": stamp(outcomes.settled),
+                "channel_kind": _names(KINDS, world.notifications.kind)[sent.notification],
+                "clicked": outcomes.clicked,
+                "engaged": outcomes.engaged,
             }
         ),
         "oracle": pd.DataFrame(
-            {"impression_id": np.arange(len(sent.time)), "probability": np.round(world.outcomes.probability, 6)}
+            {"impression_id": np.arange(len(sent.time)), "probability": np.round(outcomes.probability, 6)}
         ),
     }
 
 
 def _profiles(rng: np.random.Generator, members: Members, stamp: Stamp, until: int) -> pd.DataFrame:
-    """Versions of each profile: at joining, at a promotion, when the badge "open to work" goes on and off."""
+    """Profile versions: at joining, at a promotion, and when the "open to work" badge is set and removed."""
     count = len(members.joined)
     everyone = np.arange(count)
     vectors = list(observed(rng, members.interests[:, 0], _PROFILE_NOISE))
@@ -146,7 +178,7 @@ def _profiles(rng: np.random.Generator, members: Members, stamp: Stamp, until: i
 
 
 def _events(events: Events, target: str, actions: Sequence[str], time: pd.DatetimeIndex) -> pd.DataFrame:
-    """Rows of engagement, numbered in the order of time."""
+    """Engagement rows, numbered by time."""
     return pd.DataFrame(
         {
             "event_id": np.arange(len(events.time)),
@@ -159,5 +191,5 @@ def _events(events: Events, target: str, actions: Sequence[str], time: pd.Dateti
 
 
 def _names(names: Sequence[str], code: NDArray[np.integer] | NDArray[np.bool_]) -> NDArray[np.object_]:
-    """Codes as the strings they stand for."""
+    """The names of codes: (n,) integers -> (n,) strings."""
     return np.array(names, dtype=object)[code.astype(np.int64)]

@@ -1,11 +1,11 @@
-"""How large a world is. All sizes follow the same rules, so that a result on one says something about the others."""
+"""Sizes of simulated worlds. All follow the same rules, so that results on one size carry over to the others."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class WorldSize:
-    """Counts of what a world of 60 days holds."""
+    """Counts of entities in a world of 60 days."""
 
     members: int
     creators: int
@@ -14,7 +14,7 @@ class WorldSize:
     jobs: int
     notifications: int
     deliveries: int = 54
-    """Deliveries that are tried per notification; some fall to members who had it already or have not joined yet."""
+    """Attempted deliveries per notification; dropped if the member already got it or has not joined yet."""
 
 
 SIZES: dict[str, WorldSize] = {

@@ -1,10 +1,10 @@
-"""The whole world, part by part, each from a random stream of its own, so that a change in one moves no other."""
+"""Simulate the whole world. Each part has its own random stream, so that a change in one leaves the others alone."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from feature_repo.sources.world.behaviour import Events, feed_events, job_events
+from feature_repo.sources.world.behavior import Events, feed_events, job_events
 from feature_repo.sources.world.clicks import Outcomes, Signals, make_signals, settle
 from feature_repo.sources.world.content import Content, make_content, make_topics
 from feature_repo.sources.world.members import DIMENSIONS, Members, make_members
@@ -15,7 +15,7 @@ from feature_repo.sources.world.size import WorldSize
 
 @dataclass(frozen=True)
 class World:
-    """Everything that happened, and why."""
+    """Everything that happened, and the latent variables behind it."""
 
     members: Members
     content: Content

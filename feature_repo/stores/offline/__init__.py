@@ -1,6 +1,6 @@
-"""A Feast offline store over Parquet files that joins as of a moment with DuckDB's ASOF JOIN.
+"""A Feast offline store over Parquet files, with point-in-time joins by DuckDB's ASOF JOIN.
 
-``offline_store: {type: feature_repo.stores.offline.AsOfOfflineStore}`` in ``feature_store.yaml`` chooses it.
+Set ``offline_store: {type: feature_repo.stores.offline.AsOfOfflineStore}`` in ``feature_store.yaml``.
 """
 
 from feature_repo.stores.offline.store import AsOfOfflineStore, AsOfOfflineStoreConfig

@@ -1,4 +1,4 @@
-"""DuckDB within bounds: a connection of its own for every question, and how names, texts and times stand in SQL."""
+"""DuckDB connections with resource bounds, and SQL for names, strings and times."""
 
 import tempfile
 import threading
@@ -11,18 +11,19 @@ from typing import Literal
 import duckdb
 
 from models.sql import identifier
+from models.time_units import SECOND
 
 Unit = Literal["us", "ns"]
 
 _NANOSECONDS = ("TIMESTAMP_NS", "TIMESTAMPTZ_NS")
 _TIMES = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_S", "TIMESTAMP_MS", "DATE", *_NANOSECONDS)
-_LARGEST_NS = 2**63 - 10**9  # the very last ones stand for infinity
-_LARGEST_US = 2**62  # DuckDB's own end of time is a little before 2**63 microseconds
+_LARGEST_NS = 2**63 - 10**9  # the largest values mean infinity
+_LARGEST_US = 2**62  # DuckDB's last timestamp is a little before 2**63 microseconds
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a question may use: DuckDB's memory (``1GB``), threads (None: every core), folder for what does not fit."""
+    """What a query may use: DuckDB's memory (``1GB``), threads (None: all cores), a folder to spill to."""
 
     memory: str
     threads: int | None = None
@@ -31,7 +32,7 @@ class Bounds:
 
 @contextmanager
 def connected(bounds: Bounds, timeout: float | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection in UTC that spills to a folder of its own, removed at the end.
+    """Yield a connection in UTC that spills to its own temporary folder.
 
     Raises TimeoutError if the block's statements take longer than ``timeout`` seconds.
     """
@@ -40,7 +41,7 @@ def connected(bounds: Bounds, timeout: float | None = None) -> Iterator[duckdb.D
             "memory_limit": bounds.memory,
             "temp_directory": spilled,
             "autoinstall_known_extensions": False,
-            "python_enable_replacements": False,  # a name in a query is a table, never a variable of this process
+            "python_enable_replacements": False,  # a name in a query is never a Python variable
         }
         if bounds.threads is not None:
             settings["threads"] = bounds.threads
@@ -53,14 +54,14 @@ def connected(bounds: Bounds, timeout: float | None = None) -> Iterator[duckdb.D
                     timer.start()
                 yield connection
             except duckdb.InterruptException as error:
-                raise TimeoutError(f"offline store: expected an answer within {timeout} s; it took longer") from error
+                raise TimeoutError(f"offline store: expected a result within {timeout} s; it took longer") from error
             finally:
                 if timer is not None:
                     timer.cancel()
 
 
 SOURCE = "source"
-"""The name under which a statement reads a file: with it before a column, no name of ours hides one."""
+"""Alias of the file in a statement; qualifies its columns, so that no alias hides them."""
 
 
 def of_source(column: str) -> str:
@@ -69,22 +70,22 @@ def of_source(column: str) -> str:
 
 
 def is_time(kind: str) -> bool:
-    """Whether a DuckDB type is a moment in time."""
+    """Whether a DuckDB type is a time."""
     return kind in _TIMES
 
 
 def unit_of(*kinds: str) -> Unit:
-    """The unit that holds moments of all these DuckDB types exactly."""
+    """The unit that holds times of all these DuckDB types exactly."""
     return "ns" if any(kind in _NANOSECONDS for kind in kinds) else "us"
 
 
-def moment(column: str, unit: Unit) -> str:
-    """A column of times of SOURCE as int64 since 1970 UTC; a time without zone is UTC."""
+def source_time(column: str, unit: Unit) -> str:
+    """A time column of SOURCE as int64 since 1970 UTC; a time without a zone is UTC."""
     return f"epoch_{unit}({of_source(column)})"
 
 
 def near(column: str, kind: str, first: int | None, last: int | None) -> str:
-    """On SOURCE: lets row groups outside ``first``..``last`` (microseconds) be skipped (a second loose)."""
+    """Condition on SOURCE that lets DuckDB skip row groups outside ``first``..``last`` (microseconds), to a second."""
     literal = {
         "TIMESTAMP": "make_timestamp({us})",
         "TIMESTAMP WITH TIME ZONE": "make_timestamptz({us})",
@@ -94,7 +95,7 @@ def near(column: str, kind: str, first: int | None, last: int | None) -> str:
     conditions = [f"{of_source(column)} IS NOT NULL"]
     for sign, bound in ((">=", first), ("<=", last)):
         if literal is not None and bound is not None:
-            us = bound - 1_000_000 if sign == ">=" else bound + 1_000_000
+            us = bound - SECOND if sign == ">=" else bound + SECOND
             ns = max(-_LARGEST_NS, min(_LARGEST_NS, us * 1000))
             us = max(-_LARGEST_US, min(_LARGEST_US, us))
             conditions.append(f"{of_source(column)} {sign} " + literal.format(us=us, ns=ns))

@@ -1,6 +1,7 @@
-"""Arrow tables as pandas frames in which whole numbers beside nulls stay whole numbers.
+"""Convert Arrow tables to pandas frames with integers kept exact.
 
-pandas turns such a column into float64, where 2**53 + 1 becomes 2**53. It becomes ``Int64`` (``UInt8``, ...) here.
+pandas converts an integer column with nulls to float64, where 2**53 + 1 becomes 2**53. Here it becomes ``Int64``
+(``UInt8``, ...).
 """
 
 import json
@@ -25,17 +26,17 @@ _NULLABLE: dict[pa.DataType, pd.api.extensions.ExtensionDtype] = {
 
 
 class ExactRetrievalJob(RetrievalJob):
-    """Feast's job with ``to_df`` as ``exact_frame`` has it."""
+    """Feast's job with ``to_df`` through ``exact_frame``."""
 
     def to_df(
         self, validation_reference: ValidationReference | None = None, timeout: int | None = None
     ) -> pd.DataFrame:
-        """The answer, on-demand features included, as a frame; whole numbers beside nulls are ``Int64``."""
+        """The result, including on-demand features, as a frame; integer columns with nulls are ``Int64``."""
         return exact_frame(self.to_arrow(validation_reference=validation_reference, timeout=timeout))
 
 
 def exact_frame(table: pa.Table) -> pd.DataFrame:
-    """The table as a frame. A column of whole numbers with nulls is nullable; a null inside a list is None."""
+    """The table as a frame. An integer column with nulls gets a nullable type; a null inside a list is None."""
     exact: dict[int, pd.Series] = {}
     for place, column in enumerate(table.columns):
         if column.null_count and column.type in _NULLABLE:
@@ -49,9 +50,9 @@ def exact_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def noted(table: pa.Table, other_names: Iterable[tuple[str, str]] = ()) -> pa.Table:
-    """The table with a note for ``to_pandas``, which Feast calls itself: whole numbers beside nulls are nullable.
+    """Add pandas metadata so that ``to_pandas``, which Feast calls, gives integer columns with nulls nullable types.
 
-    ``other_names``: (column, name under which Feast may have it then).
+    ``other_names``: (column, another name that Feast may give it before).
     """
     also = [*other_names]
     nullable: dict[str, str] = {}
@@ -70,7 +71,7 @@ def noted(table: pa.Table, other_names: Iterable[tuple[str, str]] = ()) -> pa.Ta
 
 
 def on_demand_names(views: Sequence[OnDemandFeatureView]) -> Iterator[tuple[str, str]]:
-    """The second name under which Feast hands a feature to on-demand views: with its view's name, or without."""
+    """(name, other name) pairs under which Feast may pass a feature to on-demand views: with and without its view."""
     for view in views:
         for projection in view.source_feature_view_projections.values():
             for feature in projection.features:
@@ -79,7 +80,7 @@ def on_demand_names(views: Sequence[OnDemandFeatureView]) -> Iterator[tuple[str,
 
 
 def _has_null_integer(column: pa.ChunkedArray | pa.Array) -> bool:
-    """Whether whole numbers below the first level are null."""
+    """Whether a nested column contains null integers."""
     for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
         if pa.types.is_struct(chunk.type):
             inner = chunk.flatten()

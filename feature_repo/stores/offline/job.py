@@ -1,4 +1,4 @@
-"""What the offline store answers: a question that is run when its answer is asked for."""
+"""Retrieval job of the offline store, which runs when its result is requested."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from feature_repo.stores.offline.write import write_new
 
 
 class AsOfRetrievalJob(ExactRetrievalJob):
-    """Runs ``evaluate(timeout in seconds)`` for every answer; on-demand views are applied by Feast's base class.
+    """Runs ``evaluate(timeout in seconds)`` for every result; Feast's base class applies on-demand views.
 
     ``field_mapping``: the names that Feast gives to columns afterwards.
     """
@@ -46,12 +46,12 @@ class AsOfRetrievalJob(ExactRetrievalJob):
 
     @property
     def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        """The on-demand views that were asked for."""
+        """The requested on-demand views."""
         return self._on_demand
 
     @property
     def metadata(self) -> RetrievalMetadata | None:
-        """Features, keys and the range of moments; None for a pull."""
+        """Features, keys and the range of times; None for a pull."""
         return self._metadata
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
@@ -61,17 +61,17 @@ class AsOfRetrievalJob(ExactRetrievalJob):
         return exact_frame(self._evaluate(timeout))
 
     def persist(self, storage: SavedDatasetStorage, allow_overwrite: bool = False, timeout: int | None = None) -> None:
-        """Write the answer, on-demand features included, to a Parquet file or folder, whole or not at all.
+        """Write the result, including on-demand features, to a Parquet file or folder, atomically.
 
-        Raises feast.errors.SavedDatasetLocationAlreadyExists if something is there and must not be overwritten.
+        Raises feast.errors.SavedDatasetLocationAlreadyExists if the location exists and may not be overwritten.
         """
         location = locate(storage.to_data_source(), self._repo_path)
         write_new(location, lambda: self.to_arrow(timeout=timeout), allow_overwrite)
 
     def to_sql(self) -> str:
-        """Not there: an answer takes several statements and Arrow between them."""
-        raise UnsupportedError("to_sql: an answer is more than one statement. Use to_arrow or to_df")
+        """Unsupported: a result takes several statements with Arrow between them."""
+        raise UnsupportedError("to_sql: a result takes more than one statement. Use to_arrow or to_df")
 
     def to_remote_storage(self) -> list[Any]:
-        """Not there: ``persist`` writes to any file system."""
-        raise UnsupportedError("to_remote_storage: found no staging location here. Use persist with a remote path")
+        """Unsupported: ``persist`` writes to any file system."""
+        raise UnsupportedError("to_remote_storage: this store has no staging location. Use persist with a remote path")

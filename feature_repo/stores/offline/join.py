@@ -1,49 +1,28 @@
-"""The point-in-time join of one view: for every entity row the last row of its keys at or before its moment.
+"""Point-in-time join of one view: for every entity row the last row of its keys at or before its time.
 
-Feast's rule: a row counts from its event time, inclusive, until its event time plus the view's TTL, inclusive. Among
-rows of one key and event time the last wins by (created time, file, row in the file).
+Feast's rule: a row is visible from its event time to its event time plus the view's TTL, both inclusive. Among rows of
+one key and event time, the last by (created time, file, row in the file) wins.
 
-Keys and times alone are joined first, by DuckDB's ASOF JOIN, which sorts two columns and not the features; ties do not
-matter to it, as they share the time that it finds. The features of the found (keys, time) are then read by a hash join,
-where ties come together and are decided.
+DuckDB's ASOF JOIN first joins keys and times only, so that it does not sort the features; ties share the time that it
+finds. A hash join then reads the features of the found (keys, time) and decides ties.
 """
-
-from dataclasses import dataclass
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from feature_repo.stores.errors import RetrievalInputError
-from feature_repo.stores.offline.engine import Unit, moment, near, of_source, unit_of
+from feature_repo.stores.offline.engine import Unit, near, of_source, source_time, unit_of
 from feature_repo.stores.offline.entities import Entities
 from feature_repo.stores.offline.keys import check_key
-from feature_repo.stores.offline.location import Location
 from feature_repo.stores.offline.parquet import LAST_ROW, ParquetTable, parquet_table
+from feature_repo.stores.offline.requested import RequestedView
 
 _MICROSECONDS = {"us": 1, "ns": 1000}
 
 
-@dataclass(frozen=True)
-class AskedView:
-    """A feature view as it is asked for; all names but ``keys``' second and ``features``' second are the files'.
-
-    ``keys``: (column, entity column); ``features``: (column, column of the answer); ``ttl``: microseconds, None: a row
-    counts for ever; ``known_by_then``: only rows whose created time is at or before the entity's moment.
-    """
-
-    name: str
-    location: Location
-    keys: tuple[tuple[str, str], ...]
-    features: tuple[tuple[str, str], ...]
-    time: str
-    created: str | None
-    ttl: int | None
-    known_by_then: bool
-
-
-def features_as_of(connection: duckdb.DuckDBPyConnection, view: AskedView, entities: Entities) -> pa.Table:
-    """The view's features, one row per entity row in their order, null where no row counts.
+def features_as_of(connection: duckdb.DuckDBPyConnection, view: RequestedView, entities: Entities) -> pa.Table:
+    """The view's features, one row per entity row in their order, null if no row is visible.
 
     Raises RetrievalInputError if a column is missing or keys cannot be compared.
     """
@@ -52,44 +31,44 @@ def features_as_of(connection: duckdb.DuckDBPyConnection, view: AskedView, entit
     keys = [column for column, _ in view.keys]
     table.check([column for column, _ in view.features], times, keys)
     unit = unit_of(*(table.kinds[column] for column in times), "TIMESTAMP_NS" if entities.unit == "ns" else "TIMESTAMP")
-    asked = entities.keyed([column for _, column in view.keys], unit)
+    keyed = entities.keyed([column for _, column in view.keys], unit)
     try:
-        connection.register("asked", asked)
+        connection.register("entities", keyed)
     except duckdb.NotImplementedException as error:
         found = ", ".join(f"{key} {entities.table[key].type}" for _, key in view.keys)
         raise RetrievalInputError(
-            f"view {view.name}: expected keys of types that DuckDB has; found {found}. Convert the columns of entity_df"
+            f"view {view.name}: expected keys of types that DuckDB supports; found {found}. Convert them in entity_df"
         ) from error
-    kinds = {column: kind for column, kind, *_ in connection.execute("DESCRIBE asked").fetchall()}
+    kinds = {column: kind for column, kind, *_ in connection.execute("DESCRIBE entities").fetchall()}
     for position, key in enumerate(view.keys):
-        check_key(view.name, table, key, asked[f"k{position}"], kinds[f"k{position}"])
+        check_key(view.name, table, key, keyed[f"k{position}"], kinds[f"k{position}"])
     found = _found_versions(view, table, unit, *entities.span())
     connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {found}")
-    answer = connection.sql(_features(view, table, unit)).to_arrow_table()
+    features = connection.sql(_features(view, table, unit)).to_arrow_table()
     connection.execute("DROP TABLE found")
-    connection.unregister("asked")
-    return _in_order(answer, entities.table.num_rows).rename_columns([column for _, column in view.features])
+    connection.unregister("entities")
+    return _in_order(features, entities.table.num_rows).rename_columns([column for _, column in view.features])
 
 
-def _found_versions(view: AskedView, table: ParquetTable, unit: Unit, first: int | None, last: int | None) -> str:
-    """SQL for (row, k..., t [, file, number]): the time of the version that counts for an entity row, if one does."""
+def _found_versions(view: RequestedView, table: ParquetTable, unit: Unit, first: int | None, last: int | None) -> str:
+    """SQL for (row, k..., t [, file, number]): the time of the version visible to each entity row that has one."""
     keys = [f"k{position}" for position in range(len(view.keys))]
     earliest = first - view.ttl if first is not None and view.ttl is not None else None
     versions = f"""
-        SELECT {_columns(view)} {moment(view.time, unit)} AS t, {_created(view, unit)} AS created,
+        SELECT {_columns(view)} {source_time(view.time, unit)} AS t, {_created(view, unit)} AS created,
                source.file_index AS file, source.file_row_number AS number
         FROM {table.sql} AS source WHERE {near(view.time, table.kinds[view.time], earliest, last)}"""
-    if keys:  # versions of other keys need not be sorted
+    if keys:  # leave out versions of other keys before the sort
         versions += (
-            " AND EXISTS (FROM asked WHERE "
+            " AND EXISTS (FROM entities WHERE "
             + " AND ".join(
-                f"asked.{key} = {of_source(column)}" for key, (column, _) in zip(keys, view.keys, strict=True)
+                f"entities.{key} = {of_source(column)}" for key, (column, _) in zip(keys, view.keys, strict=True)
             )
             + ")"
         )
     exact = ""
     if view.known_by_then and view.created:
-        # A version is known from the later of its two times on; what counts then is the best of all that are known.
+        # A version is known from the later of its two times on; visible is the greatest version known by then.
         partition = f"PARTITION BY {', '.join(keys)}" if keys else ""
         versions = f"""
             SELECT {"".join(f"{key}, " for key in keys)} greatest(t, created) AS t,
@@ -99,15 +78,15 @@ def _found_versions(view: AskedView, table: ParquetTable, unit: Unit, first: int
         time, exact = "versions.best.t", ", versions.best.file AS file, versions.best.number AS number"
     else:
         time = "versions.t"
-    alive = "" if view.ttl is None else f"WHERE asked.t - {view.ttl * _MICROSECONDS[unit]} <= {time}"
-    same = "".join(f"asked.{key} = versions.{key} AND " for key in keys)
+    alive = "" if view.ttl is None else f"WHERE entities.t - {view.ttl * _MICROSECONDS[unit]} <= {time}"
+    same = "".join(f"entities.{key} = versions.{key} AND " for key in keys)
     return f"""
-        SELECT asked.row, {"".join(f"asked.{key}, " for key in keys)} {time} AS t {exact}
-        FROM asked ASOF JOIN ({versions}) versions ON {same} asked.t >= versions.t {alive}"""
+        SELECT entities.row, {"".join(f"entities.{key}, " for key in keys)} {time} AS t {exact}
+        FROM entities ASOF JOIN ({versions}) versions ON {same} entities.t >= versions.t {alive}"""
 
 
-def _features(view: AskedView, table: ParquetTable, unit: Unit) -> str:
-    """SQL for (row, f0, f1, ...): the features of the found versions, the last one where several share their time."""
+def _features(view: RequestedView, table: ParquetTable, unit: Unit) -> str:
+    """SQL for (row, f0, f1, ...): the features of the found versions; of equal times those of the last one."""
     keys = [f"k{position}" for position in range(len(view.keys))]
     features = [f"f{position}" for position in range(len(view.features))]
     same = ["found.t = versions.t", *(f"found.{key} = versions.{key}" for key in keys)]
@@ -116,23 +95,23 @@ def _features(view: AskedView, table: ParquetTable, unit: Unit) -> str:
     read = [f"{of_source(column)} AS {alias}" for alias, (column, _) in zip(features, view.features, strict=True)]
     return f"""
         SELECT {", ".join(["found.row", *features])}
-        FROM (SELECT {_columns(view)} {moment(view.time, unit)} AS t, {_created(view, unit)} AS created,
+        FROM (SELECT {_columns(view)} {source_time(view.time, unit)} AS t, {_created(view, unit)} AS created,
                      source.file_index, source.file_row_number, {", ".join(read)}
               FROM {table.sql} AS source) versions
         JOIN found ON {" AND ".join(same)}
         QUALIFY row_number() OVER (PARTITION BY found.row ORDER BY created DESC NULLS LAST, {LAST_ROW}) = 1"""
 
 
-def _columns(view: AskedView) -> str:
+def _columns(view: RequestedView) -> str:
     return "".join(f"{of_source(column)} AS k{position}, " for position, (column, _) in enumerate(view.keys))
 
 
-def _created(view: AskedView, unit: Unit) -> str:
-    return moment(view.created, unit) if view.created else "NULL::BIGINT"
+def _created(view: RequestedView, unit: Unit) -> str:
+    return source_time(view.created, unit) if view.created else "NULL::BIGINT"
 
 
-def _in_order(answer: pa.Table, rows: int) -> pa.Table:
-    """The features of every entity row, from (row, features) of some rows in any order."""
+def _in_order(features: pa.Table, rows: int) -> pa.Table:
+    """The features of all entity rows, in their order, from (row, features) of some rows in any order."""
     position = np.full(rows, -1, dtype=np.int64)
-    position[answer["row"].to_numpy()] = np.arange(answer.num_rows)
-    return answer.drop_columns(["row"]).take(pa.array(position, mask=position < 0))
+    position[features["row"].to_numpy()] = np.arange(features.num_rows)
+    return features.drop_columns(["row"]).take(pa.array(position, mask=position < 0))

@@ -1,4 +1,4 @@
-"""Where a file source or a destination lies: a local path, or an address of a remote file system."""
+"""Location of a file source or destination: a local path, or an address on a remote file system."""
 
 import glob
 from collections.abc import Sequence
@@ -19,30 +19,30 @@ _PATTERN = "*?["
 
 @dataclass(frozen=True)
 class Location:
-    """``path``: absolute, or with its scheme where ``remote`` (an fsspec file system) holds it."""
+    """``path``: absolute, or with its scheme if it is on ``remote`` (an fsspec file system)."""
 
     path: str
     remote: Any = None
 
     @property
     def one_file(self) -> bool:
-        """Whether the path names a single Parquet file, there or not."""
+        """Whether the path names a single Parquet file, which may not exist."""
         if self.remote is None and Path(self.path).exists():
             return Path(self.path).is_file()
         return self.path.endswith((".parquet", ".pq")) and not self.pattern
 
     @property
     def pattern(self) -> bool:
-        """Whether the path stands for many files by a glob pattern."""
+        """Whether the path is a glob pattern."""
         if not any(character in self.path for character in _PATTERN):
             return False
         return not (Path(self.path).exists() if self.remote is None else self.remote.exists(self.path))
 
     def parts(self) -> list[str]:
-        """The Parquet files in the order of their names, as ``arrow``'s file system names them.
+        """The Parquet files sorted by name, as ``arrow``'s file system names them.
 
-        Of a folder all below it, but for names that begin with a dot or an underscore: drafts, as Arrow and Spark have
-        it. One file is listed whether it is there or not.
+        For a folder, all files below it except names that start with a dot or an underscore: drafts to Arrow and Spark.
+        A single file is listed even if it does not exist.
         """
         if self.remote is None:
             if self.pattern:
@@ -61,12 +61,12 @@ class Location:
         return sorted(name for name in found if not _is_draft(name.removeprefix(path).strip("/").split("/")))
 
     def patterns(self, parts: Sequence[str]) -> list[str]:
-        """The files as DuckDB is to name them: it takes every path for a pattern."""
+        """The files as DuckDB patterns that match only them."""
         named = parts if self.remote is None else [str(self.remote.unstrip_protocol(part)) for part in parts]
         return [glob.escape(path) for path in named]
 
     def arrow(self) -> tuple[arrow_fs.FileSystem, str]:
-        """The same place for pyarrow."""
+        """The location as pyarrow's file system and path."""
         if self.remote is None:
             return arrow_fs.LocalFileSystem(), self.path
         return arrow_fs.PyFileSystem(arrow_fs.FSSpecHandler(self.remote)), self.remote._strip_protocol(self.path)
@@ -99,7 +99,7 @@ def locate(source: DataSource, repo_path: Path | str | None) -> Location:
 
 
 def _s3(source: FileSource) -> Any:
-    """pyarrow's own S3 client with the source's endpoint and credentials, as fsspec knows file systems."""
+    """pyarrow's S3 client with the source's endpoint and credentials, as an fsspec file system."""
     from fsspec.implementations.arrow import ArrowFSWrapper  # type: ignore[import-untyped]
 
     class S3(ArrowFSWrapper):

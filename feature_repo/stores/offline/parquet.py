@@ -1,9 +1,9 @@
-"""A view's Parquet files as DuckDB sees them, with the source's field mapping undone.
+"""A view's Parquet files as a DuckDB table, with the source's field mapping undone.
 
-A value comes out of the file's own columns and from nowhere else. DuckDB would take columns from the names of folders
-(``clicked=0/``), read a name with brackets as a pattern, hold ``ID`` and ``id`` for one column, and promote a column
-that is int64 in one part and double in another to double. The first three are turned off or refused here; the last is
-refused where digits could be lost.
+Values come from the columns of the files only. By default DuckDB adds columns from folder names (``clicked=0/``), reads
+a name with brackets as a pattern, treats ``ID`` and ``id`` as one column, and promotes a column that is int64 in one
+file and double in another to double. The first three are disabled or refused here; the last is refused if digits could
+be lost.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,9 +20,9 @@ from feature_repo.stores.offline.location import Location
 from feature_repo.stores.offline.types import are_exact_together
 from models.sql import literal
 
-# The last row wins where times tie: files in the order of their names, rows in their order in the file.
+# Of equal times the last row wins: files sorted by name, rows in file order.
 LAST_ROW = "file_index DESC, file_row_number DESC"
-_PLACES = ("file_index", "file_row_number")
+_ADDED = ("file_index", "file_row_number")
 _NO_GUESSES = "hive_partitioning = false, filename = false"
 _READERS = 16
 
@@ -31,7 +31,7 @@ _READERS = 16
 class ParquetTable:
     """``sql``: the table expression; ``kinds``: DuckDB's type of every column; ``path``: for messages.
 
-    ``schemas``: the Arrow schema of each part, by its file.
+    ``schemas``: the Arrow schema of each file.
     """
 
     sql: str
@@ -40,10 +40,10 @@ class ParquetTable:
     schemas: Mapping[str, pa.Schema]
 
     def check(self, columns: Iterable[str], times: Iterable[str], keys: Iterable[str] = ()) -> None:
-        """Raise RetrievalInputError unless the columns are there, once each, and of one type in all parts.
+        """Raise RetrievalInputError unless each column exists once, with one type in all files.
 
-        Those of ``times`` must hold times; those and ``keys`` must be in every part, other columns are null where a
-        part lacks them.
+        ``times`` must be time columns; they and ``keys`` must be in every file. Other columns read as null in files
+        without them.
         """
         times, keys = [*times], [*keys]
         for column in dict.fromkeys([*columns, *keys, *times]):
@@ -57,7 +57,7 @@ class ParquetTable:
                 )
 
     def types_of(self, column: str) -> list[pa.DataType]:
-        """The column's Arrow types, of the parts that have it."""
+        """The column's distinct Arrow types over the files that have it."""
         return list(dict.fromkeys(s.field(column).type for s in self.schemas.values() if column in s.names))
 
     def _check_name(self, column: str) -> None:
@@ -91,15 +91,15 @@ class ParquetTable:
 
 
 def parquet_table(connection: duckdb.DuckDBPyConnection, location: Location) -> ParquetTable:
-    """The table at a location. Raises RetrievalInputError if there is no file, or not a Parquet file."""
+    """The table at a location. Raises RetrievalInputError if there is no file, or one that is not Parquet."""
     if location.remote is not None:
         connection.register_filesystem(location.remote)
     schemas = read_schemas(location)
     for file, schema in schemas.items():
-        taken = [name for name in schema.names if name.lower() in _PLACES]
+        taken = [name for name in schema.names if name.lower() in _ADDED]
         if taken:
             raise RetrievalInputError(
-                f"{file}: expected columns other than {' and '.join(_PLACES)}, which DuckDB adds to a file; found "
+                f"{file}: expected columns other than {' and '.join(_ADDED)}, which DuckDB adds to a file; found "
                 f"{taken[0]}. Rename it"
             )
     paths = ", ".join(literal(path) for path in location.patterns([*schemas]))
@@ -112,7 +112,7 @@ def parquet_table(connection: duckdb.DuckDBPyConnection, location: Location) -> 
 
 
 def read_schemas(location: Location) -> dict[str, pa.Schema]:
-    """The Arrow schema of every file at a location. Raises RetrievalInputError if one cannot be read, or none is."""
+    """Arrow schema of every file at a location. Raises RetrievalInputError if there is none, or one is unreadable."""
     try:
         files, parts = location.arrow()[0], location.parts()
         if not parts:

@@ -1,4 +1,4 @@
-"""Entity rows for a question without any: every key that has a row in a range of time, as of its end."""
+"""Entity rows for a request without any: every key with a row in a time range, as of the end of the range."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,19 @@ from feast.infra.offline_stores.offline_utils import DEFAULT_ENTITY_DF_EVENT_TIM
 from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
 from feature_repo.stores.offline.engine import of_source
 from feature_repo.stores.offline.entities import UTC_MICROSECONDS, Entities
-from feature_repo.stores.offline.join import AskedView
 from feature_repo.stores.offline.parquet import ParquetTable, parquet_table
 from feature_repo.stores.offline.pull import Pull
+from feature_repo.stores.offline.requested import RequestedView
 from feature_repo.stores.offline.types import are_exact_together
 from models.sql import identifier
 
 
 def snapshot_entities(
-    connection: duckdb.DuckDBPyConnection, views: Sequence[AskedView], first: int, last: int
+    connection: duckdb.DuckDBPyConnection, views: Sequence[RequestedView], first: int, last: int
 ) -> Entities:
-    """The keys of the views' rows from ``first`` to ``last`` (microseconds, inclusive), sorted, all as of ``last``.
+    """The sorted keys of the views' rows from ``first`` to ``last`` (microseconds UTC, inclusive), all as of ``last``.
 
-    Raises UnsupportedError if the views do not share their keys: no row could stand for all of them.
+    Raises UnsupportedError if the views have different keys, RetrievalInputError if a key has different types.
     """
     keyed = [view for view in views if view.keys]
     keys = list(dict.fromkeys(column for view in keyed for _, column in view.keys))
@@ -30,7 +30,8 @@ def snapshot_entities(
         if {column for _, column in view.keys} != set(keys):
             raise UnsupportedError(
                 f"entity_df=None: expected views of the same keys; found {keys} among them and "
-                f"{[column for _, column in view.keys]} of view {view.name}. Pass an entity_df, or ask view by view"
+                f"{[column for _, column in view.keys]} of view {view.name}. Pass an entity_df, or request one view "
+                "at a time"
             )
     table = pa.table({TIME: pa.array([last], UTC_MICROSECONDS)})
     if keyed:
@@ -45,8 +46,8 @@ def snapshot_entities(
     return Entities(table, TIME, np.full(rows, last), np.zeros(rows, dtype=bool), "us")
 
 
-def _check_types(views: Sequence[AskedView], tables: Sequence[ParquetTable], keys: list[str]) -> None:
-    """A key has one type in all views, or types that hold each other exactly."""
+def _check_types(views: Sequence[RequestedView], tables: Sequence[ParquetTable], keys: list[str]) -> None:
+    """Raise RetrievalInputError unless each key has one type in all views, or types that mix exactly."""
     for key in keys:
         kinds = {
             kind: view.name
@@ -62,8 +63,8 @@ def _check_types(views: Sequence[AskedView], tables: Sequence[ParquetTable], key
             )
 
 
-def _keys(view: AskedView, table: ParquetTable, keys: list[str], first: int, last: int) -> str:
-    """SQL for the distinct keys of one view in the range."""
+def _keys(view: RequestedView, table: ParquetTable, keys: list[str], first: int, last: int) -> str:
+    """SQL for the distinct keys of one view in the time range."""
     column_of = {entity_column: column for column, entity_column in view.keys}
     between = Pull(view.location, (), (), view.time, None, first, last).between(table)
     selected = ", ".join(f"{of_source(column_of[key])} AS {identifier(key)}" for key in keys)

@@ -1,9 +1,9 @@
-"""Feast's Spark offline store over the file sources of an embedded project: the same definitions on a cluster.
+"""Feast's Spark offline store over ``FileSource``s: the definitions of an embedded project, unchanged, on a cluster.
 
-Feast's own store asks for a ``SparkSource`` where every other asks for a ``FileSource``. Here a view's file source
-becomes one at the moment of a query, so that neither definitions nor registry know which engine reads them. Two faults
-of Feast 0.67 are repaired on the way: keys that read the same when written together share their answers, and answers
-pass through pandas, where integers beside nulls turn into floats and NaN into null.
+Feast's own Spark store requires a ``SparkSource``. Here a view's file source is converted at query time, so that
+definitions and registry do not depend on the engine. It also works around two bugs of Feast 0.67: keys whose
+concatenated text is equal share their results, and results pass through pandas, which turns integers with nulls into
+floats and NaN into null.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ _UTC = {"UTC", "Etc/UTC", "GMT", "Z", "+00:00"}
 
 
 class SparkFileOfflineStoreConfig(spark.SparkOfflineStoreConfig):
-    """Feast's settings of its Spark store: ``spark_conf`` (of a session that is started here), ``staging_location``."""
+    """Settings of Feast's Spark store: ``spark_conf`` (for a session started here), ``staging_location``."""
 
     type: StrictStr = "feature_repo.stores.offline.spark.SparkFileOfflineStore"
 
 
 class SparkFileOfflineStore(spark.SparkOfflineStore):
-    """Feast's Spark store that reads ``FileSource`` too.
+    """Feast's Spark store that also reads ``FileSource``.
 
-    It takes the process's Spark session, or starts one from ``spark_conf`` and Spark's own configuration. As in the
-    as-of store the last of a key's rows counts that are equal in event and created time.
+    Uses the process's Spark session, or starts one from ``spark_conf`` and Spark's own configuration. As in the as-of
+    store, of a key's rows with equal event and created time the last one wins.
     """
 
     @staticmethod
@@ -53,9 +53,10 @@ class SparkFileOfflineStore(spark.SparkOfflineStore):
         filter_by_created_timestamp: bool = False,
         **options: Any,
     ) -> RetrievalJob:
-        """Feast's point-in-time join. Raises UnsupportedError for a session that is not in UTC.
+        """Feast's point-in-time join.
 
-        Raises RetrievalInputError for keys that do not compare exactly.
+        Raises UnsupportedError for a session that is not in UTC, RetrievalInputError for keys that do not compare
+        exactly.
         """
         with _session_in_utc(config) as session:
             views = [view_on_spark(view, config) for view in feature_views]
@@ -72,7 +73,7 @@ class SparkFileOfflineStore(spark.SparkOfflineStore):
                 filter_by_created_timestamp,
                 **options,
             )
-        # Feast joins by its keys' texts in one string: (1, 11) is (11, 1). A row of texts tells them apart.
+        # Feast joins on the concatenated text of the keys, where (1, 11) equals (11, 1); a struct keeps them apart.
         job.query = job.query.replace(",CONCAT(", ",STRUCT(")
         return _ArrowJob.of(job)
 
@@ -110,24 +111,24 @@ class SparkFileOfflineStore(spark.SparkOfflineStore):
         """All rows in the closed interval. Raises UnsupportedError for a session that is not in UTC."""
         columns = (join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
         with _session_in_utc(config):
-            # Feast materialises out of these rows where it does not ask for the newest ones.
-            materialised = data_source.timestamp_field == timestamp_field
-            materialised &= not config.materialization_config.pull_latest_features
-            source = source_on_spark(data_source, config, join_key_columns if materialised else None)
+            # With pull_latest_features off, Feast materializes from these rows.
+            materializing = data_source.timestamp_field == timestamp_field
+            materializing &= not config.materialization_config.pull_latest_features
+            source = source_on_spark(data_source, config, join_key_columns if materializing else None)
             job = spark.SparkOfflineStore.pull_all_from_table_or_query(config, source, *columns, start_date, end_date)
         return _ArrowJob.of(job)
 
     @staticmethod
     def offline_write_batch(config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Any) -> None:
-        """Refused: Spark appends to folders, and a file source is one file. Raises UnsupportedError."""
+        """Unsupported: Spark appends to folders, and a file source is one file. Raises UnsupportedError."""
         raise UnsupportedError(
             f"view {feature_view.name}: expected a store that appends to its file; found Spark. "
-            "Write the table anew, or push with the as-of store"
+            "Rewrite the table, or push with the as-of store"
         )
 
 
 class _ArrowJob(ExactRetrievalJob, spark.SparkRetrievalJob):
-    """A Spark answer that reaches Arrow without pandas, and pandas with its whole numbers."""
+    """A Spark result that is converted to Arrow without pandas, and to pandas with exact integers."""
 
     @classmethod
     def of(cls, job: spark.SparkRetrievalJob) -> "_ArrowJob":
@@ -142,16 +143,14 @@ class _ArrowJob(ExactRetrievalJob, spark.SparkRetrievalJob):
 
 @contextlib.contextmanager
 def _session_in_utc(config: RepoConfig) -> Iterator[Any]:
-    """Start or take the session, without what Feast prints and warns of at every question.
+    """Take or start the session, and silence what Feast prints and warns on every query.
 
-    Feast writes moments into its SQL as UTC without saying so: in another zone it would answer with other rows.
+    Feast writes UTC times without a zone into its SQL: a session in another zone would return other rows.
     """
     session = spark.get_spark_session_or_start_new_with_repoconfig(config.offline_store)
     zone = session.conf.get(_ZONE)
     if zone not in _UTC:
-        raise UnsupportedError(
-            f"{_ZONE}: expected UTC; found {zone}. Set it in spark_conf, or on the session that runs already"
-        )
+        raise UnsupportedError(f"{_ZONE}: expected UTC; found {zone}. Set it in spark_conf, or on the running session")
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", message="The spark (offline store|data source)")
         yield session

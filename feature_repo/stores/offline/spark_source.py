@@ -1,7 +1,7 @@
-"""A file source as Spark reads it: the files' own columns alone, of a key's equal times the last row, keys as they are.
+"""File sources for Spark: only the files' own columns, the last row of a key's equal times, keys compared by value.
 
-Left to itself Spark takes columns from the names of folders (``clicked=0/``), a path with brackets for a pattern, and
-compares a text with a number by making a number of it.
+By default Spark adds columns from folder names (``clicked=0/``), reads a path with brackets as a pattern, and compares
+a string with a number by parsing it.
 """
 
 import copy
@@ -24,9 +24,9 @@ from models.sql import spark_identifier
 
 
 class ParquetSource(SparkSource):
-    """Parquet files under Spark.
+    """Parquet files in Spark.
 
-    With ``keys`` (empty: one key) of rows equal in key and times only the last is there.
+    If ``keys`` is not None (empty: one key), only the last of rows with equal keys and times is read.
     """
 
     keys: Sequence[str] | None = None
@@ -37,9 +37,9 @@ class ParquetSource(SparkSource):
             return rows
         from pyspark.sql import Window, functions
 
-        alike = [*self.keys, self.timestamp_field, *filter(None, [self.created_timestamp_column])]
+        identity = [*self.keys, self.timestamp_field, *filter(None, [self.created_timestamp_column])]
         order = [functions.desc("_metadata.file_path"), functions.desc("_metadata.row_index")]
-        place = functions.row_number().over(Window.partitionBy(*map(_quoted, alike)).orderBy(*order))
+        place = functions.row_number().over(Window.partitionBy(*map(_quoted, identity)).orderBy(*order))
         return rows.withColumn(_PLACE, place).where(functions.col(_PLACE) == 1).drop(_PLACE)
 
 
@@ -47,13 +47,13 @@ _PLACE = "place_among_equal_times"
 
 
 def frame_of(session: Any, source: SparkSource) -> Any:
-    """The source's rows, read file by file: folders named ``key=value`` are no columns."""
+    """The source's rows, without columns from folders named ``key=value``."""
     reader = session.read.option("recursiveFileLookup", "true").option("mergeSchema", "true")
     return reader.parquet(source.path)
 
 
 def view_on_spark(view: FeatureView, config: RepoConfig) -> FeatureView:
-    """The view over its source on Spark."""
+    """The view with its source converted for Spark."""
     on_spark = copy.copy(view)
     if view.batch_source is not None:
         on_spark.batch_source = source_on_spark(view.batch_source, config, [column for column, _ in _keys(view)])
@@ -61,7 +61,7 @@ def view_on_spark(view: FeatureView, config: RepoConfig) -> FeatureView:
 
 
 def source_on_spark(source: DataSource, config: RepoConfig, keys: Sequence[str] | None = None) -> DataSource:
-    """A file source as Spark reads it, with ``keys`` as in ``ParquetSource``; any other source as it is."""
+    """A file source converted for Spark, with ``keys`` as in ``ParquetSource``; any other source unchanged."""
     if not isinstance(source, FileSource):
         return source
     if not isinstance(source.file_format, ParquetFormat | None):
@@ -79,9 +79,9 @@ def source_on_spark(source: DataSource, config: RepoConfig, keys: Sequence[str] 
 
 
 def address(path: str) -> str:
-    """A path as Spark's pattern for it alone, so that its default file system does not matter; S3 by Hadoop's name.
+    """A path as a URI that Spark's pattern matching resolves to it alone; S3 by Hadoop's scheme.
 
-    Spark takes an address literally: nothing is percent-encoded. A path that is not there may be a pattern of its own.
+    Spark does not decode percent-encoding. A path that does not exist may be a pattern and stays one.
     """
     path = path.removeprefix("file://")
     if "://" in path:
@@ -99,21 +99,24 @@ def check_keys(session: Any, view: FeatureView, entity_df: Any) -> None:
     found = to_arrow_schema(frame_of(session, view.batch_source).schema, timezone="UTC")
     for column, entity_column in _keys(view):
         if column not in found.names:
-            continue  # Feast says it
-        expected, asked = found.field(column).type, _asked(session, entity_df, entity_column, found.field(column).type)
-        if asked is None:
+            continue  # Feast raises an error
+        expected, given = (
+            found.field(column).type,
+            _entity_keys(session, entity_df, entity_column, found.field(column).type),
+        )
+        if given is None:
             continue
-        if pa.types.is_decimal(expected) and expected.scale == 0 and pa.types.is_integer(asked.type):
+        if pa.types.is_decimal(expected) and expected.scale == 0 and pa.types.is_integer(given.type):
             continue  # Spark's type for uint64
-        if not comparable(expected, asked.type) or ambiguous(asked, expected):
+        if not comparable(expected, given.type) or ambiguous(given, expected):
             raise RetrievalInputError(
                 f"view {view.name}, key {entity_column}: expected keys that {expected} (in {view.batch_source.path}) "
-                f"holds exactly; found {asked.type} in entity_df. Make both int64, or both text, where they are made"
+                f"holds exactly; found {given.type} in entity_df. Make both int64, or both text, where they are made"
             )
 
 
-def _asked(session: Any, entity_df: Any, column: str, expected: pa.DataType) -> pa.ChunkedArray | None:
-    """The values of a key in the question; none of a query, where their type is the files'."""
+def _entity_keys(session: Any, entity_df: Any, column: str, expected: pa.DataType) -> pa.ChunkedArray | None:
+    """Values of a key of ``entity_df``, (rows,). A query's are read only if one side is float."""
     if isinstance(entity_df, pd.DataFrame):
         if column not in entity_df.columns:
             return None
@@ -133,7 +136,7 @@ def _asked(session: Any, entity_df: Any, column: str, expected: pa.DataType) -> 
 
 
 def _keys(view: FeatureView) -> list[tuple[str, str]]:
-    """(column of the files, column of the question) of the view's keys."""
+    """(column of the files, column of entity_df) of the view's keys."""
     mapping = view.batch_source.field_mapping if view.batch_source else {}
     in_file = {renamed: column for column, renamed in mapping.items()}
     keys = [column.name for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
@@ -141,7 +144,7 @@ def _keys(view: FeatureView) -> list[tuple[str, str]]:
 
 
 def _quoted(column: str) -> str:
-    """A column's name; Feast has Spark read a quoted one as a pattern, so a plain one stays plain."""
+    """A column name, quoted only if necessary: Feast makes Spark read a quoted name as a pattern."""
     if column.isidentifier():
         return column
     return spark_identifier(column)

@@ -1,9 +1,9 @@
-"""`AsOfOfflineStore`: Feast's offline store for Parquet files, with point-in-time joins that are fast and bounded."""
+"""`AsOfOfflineStore`: Feast's offline store for Parquet files, with fast point-in-time joins in bounded memory."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pandas as pd
@@ -20,18 +20,17 @@ from feast.utils import compute_non_entity_date_range
 from pydantic import PositiveInt, StrictStr
 
 from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
-from feature_repo.stores.offline.ask import asked_views
 from feature_repo.stores.offline.engine import Bounds, connected
 from feature_repo.stores.offline.entities import Entities, entities_of
 from feature_repo.stores.offline.job import AsOfRetrievalJob
-from feature_repo.stores.offline.join import AskedView, features_as_of
+from feature_repo.stores.offline.join import features_as_of
 from feature_repo.stores.offline.location import locate
 from feature_repo.stores.offline.parquet import read_schemas
 from feature_repo.stores.offline.pull import Pull, all_rows, latest_rows, versions
+from feature_repo.stores.offline.requested import RequestedView, requested_views
 from feature_repo.stores.offline.snapshot import snapshot_entities
 from feature_repo.stores.offline.write import append, log
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from models.time_units import microseconds
 
 
 class AsOfOfflineStoreConfig(FeastConfigBaseModel):
@@ -39,18 +38,18 @@ class AsOfOfflineStoreConfig(FeastConfigBaseModel):
 
     type: StrictStr = "feature_repo.stores.offline.AsOfOfflineStore"
     memory_limit: StrictStr = "1GB"
-    """DuckDB's memory; what does not fit goes to disk. Answers themselves come on top."""
+    """DuckDB's memory; the rest spills to disk. Results themselves need additional memory."""
     threads: PositiveInt | None = None
-    """DuckDB's threads; every core without it."""
+    """DuckDB's threads; None = all cores."""
     temp_folder: Path | None = None
-    """Where memory overflows to; the system's temporary folder without it."""
+    """Folder to spill to; None = the system's temporary folder."""
 
 
 class AsOfOfflineStore(OfflineStore):
     """Feast's point-in-time retrieval over Parquet ``FileSource``s, local or remote, by DuckDB's ASOF JOIN.
 
-    Answers keep the order of the entity rows and are the same from run to run. Rows of one key and event time: the last
-    by (created time, file name, row in the file) wins. What it does not do raises UnsupportedError.
+    Results keep the order of the entity rows and are deterministic. Of rows with one key and event time, the last by
+    (created time, file name, row in the file) wins. Raises UnsupportedError for what it does not support.
     """
 
     supports_filter_by_created_timestamp = True
@@ -68,13 +67,13 @@ class AsOfOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """The features of every entity row as of its moment: event time <= moment <= event time + TTL.
+        """The features of every entity row as of its time: event time <= time <= event time + TTL.
 
         ``entity_df``: a data frame, a SQL query for DuckDB, or None: every key with a row from ``start_date`` to
         ``end_date``, as of ``end_date``. Raises RetrievalInputError if columns are missing, collide or do not compare.
         """
         bounds = _bounds(config)
-        views = asked_views(
+        views = requested_views(
             feature_views, feature_refs, config.repo_path, full_feature_names, filter_by_created_timestamp
         )
         if entity_df is None:
@@ -86,13 +85,13 @@ class AsOfOfflineStore(OfflineStore):
         _check_columns(entities, views)
 
         def evaluate(timeout: float | None) -> pa.Table:
-            answer = entities.table
+            table = entities.table
             with connected(bounds, timeout) as connection:
                 for view in views:
                     features = features_as_of(connection, view, entities)
                     for column in features.column_names:
-                        answer = answer.append_column(column, features[column])
-            return answer
+                        table = table.append_column(column, features[column])
+            return table
 
         first, last = entities.span()
         return AsOfRetrievalJob(
@@ -119,18 +118,9 @@ class AsOfOfflineStore(OfflineStore):
         start_date: datetime | None,
         end_date: datetime | None,
     ) -> RetrievalJob:
-        """The last row of every key whose event time lies in ``start_date``..``end_date``, both inclusive."""
-        return _pull(
-            latest_rows,
-            config,
-            data_source,
-            join_key_columns,
-            feature_name_columns,
-            timestamp_field,
-            created_timestamp_column,
-            start_date,
-            end_date,
-        )
+        """The last row of every key with an event time from ``start_date`` to ``end_date``, both inclusive."""
+        columns = _Columns(join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
+        return _pull(latest_rows, config, data_source, columns, start_date, end_date)
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -143,40 +133,31 @@ class AsOfOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Every row whose event time lies in ``start_date``..``end_date``, both inclusive, in the files' order.
+        """Every row with an event time from ``start_date`` to ``end_date``, both inclusive, in file order.
 
-        Where ``materialization.pull_latest_features`` is off, Feast materialises out of these rows and keeps any one of
-        a key's equal times: of a view's rows that are equal in key, event time and created time only the last, the one
-        that counts, is answered then. A saved data set is answered whole.
+        If ``materialization.pull_latest_features`` is off, Feast materializes from these rows and keeps an arbitrary
+        one of a key's equal times: then only the last of a view's rows with equal key, event and created time is
+        returned. A saved data set is returned whole.
         """
-        materialised = data_source.timestamp_field == timestamp_field
-        materialised &= not config.materialization_config.pull_latest_features
-        return _pull(
-            versions if materialised else all_rows,
-            config,
-            data_source,
-            join_key_columns,
-            feature_name_columns,
-            timestamp_field,
-            created_timestamp_column,
-            start_date,
-            end_date,
-        )
+        materializing = data_source.timestamp_field == timestamp_field
+        materializing &= not config.materialization_config.pull_latest_features
+        columns = _Columns(join_key_columns, feature_name_columns, timestamp_field, created_timestamp_column)
+        return _pull(versions if materializing else all_rows, config, data_source, columns, start_date, end_date)
 
     @staticmethod
     def offline_write_batch(
         config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None
     ) -> None:
-        """Write rows after those of the view's source; the columns are the source's, in their order.
+        """Append rows to the view's source; they must have the source's columns, in their order.
 
-        Raises RetrievalInputError if they are not, UnsupportedError if the source is a pattern.
+        Raises RetrievalInputError if they do not, UnsupportedError if the source is a pattern.
         """
         if feature_view.batch_source is None:
             raise UnsupportedError(
                 f"view {feature_view.name}: expected a batch source; found none. Give it a FileSource"
             )
         location = locate(feature_view.batch_source, config.repo_path)
-        columns = next(iter(read_schemas(location).values())).names  # Feast's own way adds the names of folders
+        columns = next(iter(read_schemas(location).values())).names  # Feast would add columns from folder names
         if columns != table.column_names:
             raise RetrievalInputError(
                 f"view {feature_view.name}: expected the source's columns {columns}; found {table.column_names}. "
@@ -194,7 +175,7 @@ class AsOfOfflineStore(OfflineStore):
         logging_config: LoggingConfig,
         registry: BaseRegistry,
     ) -> None:
-        """Add logged features to the folder of a FileLoggingDestination."""
+        """Append logged features to the folder of a FileLoggingDestination."""
         destination = logging_config.destination
         if not isinstance(destination, FileLoggingDestination):
             raise UnsupportedError(
@@ -203,23 +184,29 @@ class AsOfOfflineStore(OfflineStore):
         log(locate(destination.to_data_source(), config.repo_path), data, destination.partition_by)
 
 
+class _Columns(NamedTuple):
+    """Columns of a pull."""
+
+    keys: list[str]
+    features: list[str]
+    time: str
+    created: str | None
+
+
 def _pull(
     rows: Callable[[duckdb.DuckDBPyConnection, Pull], pa.Table],
     config: RepoConfig,
     source: DataSource,
-    keys: list[str],
-    features: list[str],
-    time: str,
-    created: str | None,
+    columns: _Columns,
     start: datetime | None,
     end: datetime | None,
 ) -> AsOfRetrievalJob:
-    """A job over one source; a view without entities gets Feast's dummy key, which materialising asks for."""
-    columns = [*keys, *features, time, *([created] if created else [])]
+    """A job over one source. A view without entities gets Feast's dummy key, which materialization requires."""
+    keys, features, time, created = columns
     pull = Pull(
         locate(source, config.repo_path),
         tuple(keys),
-        tuple(dict.fromkeys(columns)),
+        tuple(dict.fromkeys([*keys, *features, time, *([created] if created else [])])),
         time,
         created or None,
         None if start is None else _microseconds(start),
@@ -234,8 +221,8 @@ def _pull(
     return AsOfRetrievalJob(evaluate, config.repo_path, field_mapping=dict(source.field_mapping))
 
 
-def _check_columns(entities: Entities, views: list[AskedView]) -> None:
-    """Every key is there, and no feature takes the name of another column."""
+def _check_columns(entities: Entities, views: list[RequestedView]) -> None:
+    """Raise RetrievalInputError if a key is missing, or a feature has the name of another column."""
     present = entities.table.column_names
     for view in views:
         missing = [column for _, column in view.keys if column not in present]
@@ -244,10 +231,10 @@ def _check_columns(entities: Entities, views: list[AskedView]) -> None:
                 f"view {view.name}: expected its keys {missing} in entity_df; found the columns {present}. Add them"
             )
     columns = [*present, *(column for view in views for _, column in view.features)]
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
+    duplicates = sorted({column for column in columns if columns.count(column) > 1})
+    if duplicates:
         raise RetrievalInputError(
-            f"features: expected every column once; found {twice} twice. Drop them from entity_df, or ask with "
+            f"features: expected every column once; found {duplicates} twice. Drop them from entity_df, or use "
             "full_feature_names=True"
         )
 
@@ -257,11 +244,10 @@ def _bounds(config: RepoConfig) -> Bounds:
     return Bounds(settings.memory_limit, settings.threads, settings.temp_folder)
 
 
-def _microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 UTC; a time without zone is the machine's, as with Feast."""
-    since = moment.astimezone(UTC) - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+def _microseconds(time: datetime) -> int:
+    """Microseconds UTC; a time without a zone is in the machine's, as in Feast."""
+    return microseconds(time.astimezone(UTC))
 
 
-def _datetime(moment: int | None) -> datetime | None:
-    return None if moment is None else pd.Timestamp(moment, unit="us", tz="UTC").to_pydatetime()
+def _datetime(time: int | None) -> datetime | None:
+    return None if time is None else pd.Timestamp(time, unit="us", tz="UTC").to_pydatetime()

@@ -1,4 +1,4 @@
-"""Which types meet without losing a digit, and which keys compare exactly."""
+"""Which column types can be combined without losing digits, and which keys compare exactly."""
 
 from collections.abc import Sequence
 
@@ -6,33 +6,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _DIGITS = {16: 11, 32: 24, 64: 53}
-"""Bits of a float -> bits of the whole numbers that it holds exactly."""
+"""Width of a float type -> bits of the integers that it holds exactly."""
 
 
 def are_exact_together(kinds: Sequence[pa.DataType]) -> bool:
-    """Whether a column that has these types in different files is read exactly."""
+    """Whether a column with these types in different files can be read without loss."""
     return all(_exact(one, other) for place, one in enumerate(kinds) for other in kinds[place + 1 :])
 
 
 def ambiguous(column: pa.ChunkedArray, other: pa.DataType) -> bool:
-    """Whether a key column of whole numbers or floats may stand for several keys of the ``other`` type.
+    """Whether a key in the column may equal several keys of the ``other`` type.
 
-    From 2**53 on a double stands for several whole numbers (a float32 from 2**24 on): where one side holds floats, a
-    key so large is refused, whichever side it is on.
+    From 2**53 on (float32: 2**24) a float equals several integers, so if one side is float, larger keys on either side
+    are ambiguous.
     """
     kinds = (column.type, other)
     floats = [kind for kind in kinds if pa.types.is_floating(kind)]
     if len(floats) != 1 or not any(pa.types.is_integer(kind) for kind in kinds):
         return False
-    limit = 2 ** _DIGITS[floats[0].bit_width]
+    exact_below = 2 ** _DIGITS[floats[0].bit_width]
     span = pc.min_max(column.filter(pc.is_finite(column))).as_py() if len(column) else {"min": None, "max": None}
     largest = max((abs(value) for value in span.values() if value is not None), default=0)
     infinite = pa.types.is_floating(column.type) and bool(pc.any(pc.is_inf(column)).as_py())
-    return bool(infinite or largest >= limit)
+    return bool(infinite or largest >= exact_below)
 
 
 def comparable(one: pa.DataType, other: pa.DataType) -> bool:
-    """Whether keys of two types compare by value: numbers with numbers, texts with texts, else equal types alone."""
+    """Whether keys of two types compare by value: numbers with numbers, strings with strings, otherwise equal types."""
     one, other = _plain(one), _plain(other)
     if pa.types.is_null(one) or pa.types.is_null(other):
         return True
@@ -47,7 +47,9 @@ def _exact(one: pa.DataType, other: pa.DataType) -> bool:
     one, other = _plain(one), _plain(other)
     if one == other or pa.types.is_null(one) or pa.types.is_null(other):
         return True
-    if pa.types.is_integer(one) and pa.types.is_integer(other):  # DuckDB has a type for all but uint64 with a sign
+    if pa.types.is_integer(one) and pa.types.is_integer(
+        other
+    ):  # DuckDB has a common type for all but uint64 with a signed one
         unsigned = [pa.types.is_unsigned_integer(kind) for kind in (one, other)]
         wide = any(kind == pa.uint64() for kind in (one, other))
         return unsigned[0] == unsigned[1] or not wide
@@ -56,7 +58,7 @@ def _exact(one: pa.DataType, other: pa.DataType) -> bool:
     for whole, real in ((one, other), (other, one)):
         if pa.types.is_integer(whole) and pa.types.is_floating(real):
             return bool(whole.bit_width < _DIGITS[real.bit_width])
-    if pa.types.is_timestamp(one) and pa.types.is_timestamp(other):  # the finer unit; without zone it is UTC
+    if pa.types.is_timestamp(one) and pa.types.is_timestamp(other):  # read in the finer unit; without a zone it is UTC
         return True
     if _is_list(one) and _is_list(other):
         return _exact(one.value_type, other.value_type)
@@ -64,7 +66,7 @@ def _exact(one: pa.DataType, other: pa.DataType) -> bool:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type as DuckDB has it: no dictionaries, one kind of text, of bytes."""
+    """The type as in DuckDB: no dictionaries, one string type, one bytes type."""
     if pa.types.is_dictionary(kind):
         return _plain(kind.value_type)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):

@@ -1,6 +1,5 @@
-"""Writing Parquet: a new data set, further rows of a source, logged features. A reader sees old or new, never half."""
+"""Write Parquet atomically: a new data set, additional rows of a source, logged features."""
 
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,29 +16,31 @@ from feast.errors import SavedDatasetLocationAlreadyExists
 from feature_repo.stores.errors import RetrievalInputError, UnsupportedError
 from feature_repo.stores.offline.location import Location
 from feature_repo.stores.offline.parquet import read_schemas
+from models.files import replaced_file, replaced_folder
 
 
 def write_new(location: Location, table: Callable[[], pa.Table], overwrite: bool) -> None:
-    """Write a table as a file (``*.parquet``) or as a folder of one file.
+    """Write a table as a file (``*.parquet``) or as a folder with one file.
 
-    Raises SavedDatasetLocationAlreadyExists, before the table is made, if something is there that must stay.
+    Raises SavedDatasetLocationAlreadyExists, before the table is computed, if the location exists and ``overwrite`` is
+    false.
     """
     files, path = location.arrow()
     if not overwrite and files.get_file_info(path).type != arrow_fs.FileType.NotFound:
         raise SavedDatasetLocationAlreadyExists(location=location.path)
     as_file = path.endswith((".parquet", ".pq"))
     rows = table()
-    with _replacing(location) as (files, place):
+    with _replaced(location, folder=not as_file) as (files, place):
         if not as_file:
             files.create_dir(place, recursive=True)
         pq.write_table(rows, place if as_file else f"{place}/part-0.parquet", filesystem=files)
 
 
 def append(location: Location, table: pa.Table) -> None:
-    """Add rows after those that are there: to the end of a file, or as a further file of a folder.
+    """Append rows: to the end of a file, or as another file of a folder.
 
-    The rows take the column types of the file, or of the folder's first one. A file is rewritten row group by row
-    group. Raises UnsupportedError if the location is a pattern.
+    The rows are cast to the column types of the file, or of the folder's first file. A file is rewritten row group by
+    row group. Raises UnsupportedError if the location is a pattern, RetrievalInputError if the cast fails.
     """
     if location.pattern:
         raise UnsupportedError(
@@ -50,7 +51,7 @@ def append(location: Location, table: pa.Table) -> None:
         first = next(iter(read_schemas(location).values()))
         _write_part(location, "", _cast(table, first, location.path))
         return
-    with pq.ParquetFile(path, filesystem=files) as before, _replacing(location) as (files, place):
+    with pq.ParquetFile(path, filesystem=files) as before, _replaced(location) as (files, place):
         rows = _cast(table, before.schema_arrow, location.path)
         with pq.ParquetWriter(place, before.schema_arrow, filesystem=files) as writer:
             for group in range(before.num_row_groups):
@@ -59,9 +60,9 @@ def append(location: Location, table: pa.Table) -> None:
 
 
 def log(location: Location, rows: pa.Table | Path, partition_by: list[str] | None) -> None:
-    """Add logged features, a table or a folder of Parquet files, to the folder of a logging destination.
+    """Append logged features, a table or a folder of Parquet files, to the folder of a logging destination.
 
-    With ``partition_by`` they go into folders ``column=value`` for other readers; the columns stay in the files.
+    With ``partition_by`` they go into folders ``column=value``, as other readers expect; the files keep the columns.
     """
     table = pq.read_table(rows, partitioning=None) if isinstance(rows, Path) else rows
     if not partition_by:
@@ -77,11 +78,11 @@ def log(location: Location, rows: pa.Table | Path, partition_by: list[str] | Non
 
 
 def _write_part(location: Location, below: str, table: pa.Table) -> None:
-    """A further file of a folder, or of a folder below it."""
+    """Write another file into a folder, or into a folder below it."""
     files, path = location.arrow()
     files.create_dir(f"{path}/{below}", recursive=True)
     place = "/".join(part for part in (location.path.rstrip("/"), below, f"{_later()}.parquet") if part)
-    with _replacing(Location(place, location.remote)) as (files, draft):
+    with _replaced(Location(place, location.remote)) as (files, draft):
         pq.write_table(table, draft, filesystem=files)
 
 
@@ -90,29 +91,22 @@ def _folder_name(value: object) -> str:
 
 
 @contextmanager
-def _replacing(location: Location) -> Iterator[tuple[arrow_fs.FileSystem, str]]:
-    """A place beside the location that becomes the location at the end; a remote file is whole when it is closed."""
+def _replaced(location: Location, folder: bool = False) -> Iterator[tuple[arrow_fs.FileSystem, str]]:
+    """Yield a path that replaces the location at the end. On a remote file system it is the location itself.
+
+    A remote file becomes visible when it is closed.
+    """
     files, path = location.arrow()
     if location.remote is not None:
         yield files, path
-        return
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    fresh = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
-    try:
-        yield files, str(fresh)
-        if final.is_dir():  # a folder cannot be renamed over another one
-            aside = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
-            final.rename(aside)
-            fresh.rename(final)
-            shutil.rmtree(aside)
-        else:
-            fresh.replace(final)
-    finally:
-        if fresh.is_dir():
-            shutil.rmtree(fresh)
-        else:
-            fresh.unlink(missing_ok=True)
+    elif folder:
+        with replaced_folder(Path(path)) as draft:
+            yield files, str(draft)
+    else:
+        with replaced_file(Path(path)) as draft:
+            yield files, str(draft)
+            if Path(path).is_dir():  # a file cannot replace a folder
+                Path(path).rename(draft.with_name(f"{draft.name}.previous"))
 
 
 def _cast(table: pa.Table, schema: pa.Schema, path: str) -> pa.Table:
@@ -125,5 +119,5 @@ def _cast(table: pa.Table, schema: pa.Schema, path: str) -> pa.Table:
 
 
 def _later() -> str:
-    """The name of a file that sorts after those written before it: its rows win ties."""
+    """A file name that sorts after those of earlier files, so that its rows win ties."""
     return f"written-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""Online stores for Feast that keep each view's row packed: in SQLite or in Redis."""
+"""Feast online stores that keep one packed row per view and key, in SQLite or in Redis."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The store classes, on first use: who only unpacks rows does without Feast and Redis."""
+    """Import the store classes on first use, so that a SQLite user needs no Redis client."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from feature_repo.stores.online import redis, sqlite
+    if "Redis" in name:
+        from feature_repo.stores.online import redis
 
-    return getattr(redis if "Redis" in name else sqlite, name)
+        return getattr(redis, name)
+    from feature_repo.stores.online import sqlite
+
+    return getattr(sqlite, name)

@@ -1,15 +1,15 @@
-"""Arrow tables into the online store, without a Python object a value."""
+"""Bulk writes: Arrow tables into the online store, without a Python object per value."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 
+from feature_repo.packed.keys import row_keys
+from feature_repo.packed.layout import layout_of
+from feature_repo.packed.pack import pack
+from feature_repo.packed.rows import RowStore
 from feature_repo.stores.errors import UnsupportedError
-from feature_repo.stores.online.keys import row_keys
-from feature_repo.stores.online.layout import layout_of
-from feature_repo.stores.online.packed import pack
-from feature_repo.stores.online.rows import RowStore
 from models.clock import latest
 
 CHUNK = 10_000
@@ -25,12 +25,11 @@ def write_table(
     flags: int = 0,
     progress: Callable[[int], Any] | None = None,
 ) -> int:
-    """Write the rows of a table, which has the view's join keys and features and the named columns of moments.
+    """Write a table with the view's join keys, features and time columns ``event`` and ``created``; return its rows.
 
-    The store is Feast's; ``flags`` as in ``packed``; ``progress`` gets the rows of each chunk once written. Returns how
-    many rows there were: one that is older than the store's counts too. A stored row ahead of the clock is replaced
-    whatever its time. Killed half-way, run it again. Raises
-    RowInputError for a column that does not fit, UnsupportedError for an online store that is not one of ours.
+    ``store`` is a FeatureStore; ``flags`` as in ``packed.pack``; ``progress`` receives the rows of each written chunk.
+    A row older than the stored one is skipped but counted; a stored row ahead of the clock is always replaced. After a
+    kill, run it again. Raises RowInputError for a column that does not fit, UnsupportedError for another online store.
     """
     layout, rows, end = layout_of(view), rows_of(store), latest()
     for start in range(0, table.num_rows, CHUNK):
@@ -43,7 +42,7 @@ def write_table(
 
 
 def rows_of(store: Any) -> RowStore:
-    """The packed rows under a FeatureStore; raises UnsupportedError if its online store is not one of ours."""
+    """The packed rows of a FeatureStore. Raises UnsupportedError if its online store is not one of this package."""
     from feature_repo.stores.online.store import PackedOnlineStore
 
     online = store.provider.online_store

@@ -1,7 +1,7 @@
-"""Feast's values as columns, and back."""
+"""Conversion between Feast's protobuf values and columns."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -19,19 +19,18 @@ from feast.protos.feast.types.Value_pb2 import (
     Value,
 )
 
+from feature_repo.packed.arrow import arrow_type
+from feature_repo.packed.layout import Layout
+from feature_repo.packed.pack import UnpackedRows
 from feature_repo.stores.errors import RowInputError
-from feature_repo.stores.online.arrow import arrow_type
-from feature_repo.stores.online.layout import Layout
-from feature_repo.stores.online.packed import Columns
 from models.counters.ragged import Ragged
+from models.time_units import SECOND, microseconds
 
 EVENT, CREATED = "event time of the row", "created time of the row"
-"""Columns of ``table_of`` beside the fields: no feature is called so."""
+"""Time columns of ``table_of``, whose names no feature can have."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = 1_000_000
 _EXACT = 2**53
-_NULL_SECONDS = -(2**63)  # Feast's: a timestamp that is null inside a value
+_NULL_SECONDS = -(2**63)  # Feast's null timestamp inside a list
 _VALUES = {
     "int64": "int64_val",
     "timestamp": "unix_timestamp_val",
@@ -52,8 +51,6 @@ _LISTS: dict[str, Any] = {
     "string": StringList,
     "bytes": BytesList,
 }
-
-
 _WHOLE = ("int64_val", "int32_val")
 _KEYS = {
     "int64": _WHOLE,
@@ -62,11 +59,11 @@ _KEYS = {
     "string": ("string_val",),
     "bytes": ("bytes_val",),
 }
-"""By kind of a key: the fields of Feast's Value that hold one. A float or a bool would become another's number."""
+"""By key kind: the fields of Feast's Value that may hold it. Floats and bools are refused: they could alias a key."""
 
 
 def key_values(layout: Layout, key: EntityKey) -> list[int | str | bytes]:
-    """An entity key's values in the order of the layout's keys; raises RowInputError for another key or type."""
+    """Values of an entity key in the order of the layout's keys. Raises RowInputError for other keys, types or null."""
     given = dict(zip(key.join_keys, key.entity_values, strict=True))
     given.pop(DUMMY_ENTITY_ID, None)
     if set(given) != {name for name, _ in layout.keys}:
@@ -83,16 +80,16 @@ def key_values(layout: Layout, key: EntityKey) -> list[int | str | bytes]:
             raise RowInputError(f"{layout.view}: expected {kind} as join key {name}; found {found}. Convert it")
         value = getattr(given[name], found)
         if kind == "timestamp" and found == "unix_timestamp_val":
-            value *= _SECOND
+            value *= SECOND
         values.append(value)
     return values
 
 
 def table_of(layout: Layout, data: Sequence[tuple[Any, dict[str, Value], datetime, datetime | None]]) -> pa.Table:
-    """Rows as Feast writes them in columns: the fields, EVENT and CREATED. Raises RowInputError for another type."""
+    """Rows as Feast writes them, as a table of the fields, EVENT and CREATED. Raises RowInputError for a wrong type."""
     columns = {
-        EVENT: pa.array([microseconds(event) for *_, event, _ in data], pa.int64()),
-        CREATED: pa.array([None if made is None else microseconds(made) for *_, made in data], pa.int64()),
+        EVENT: pa.array([_microseconds(event) for *_, event, _ in data], pa.int64()),
+        CREATED: pa.array([None if made is None else _microseconds(made) for *_, made in data], pa.int64()),
     }
     for name, kind in layout.fields:
         values = [_plain(layout, name, kind, row.get(name)) for _, row, *_ in data]
@@ -101,7 +98,7 @@ def table_of(layout: Layout, data: Sequence[tuple[Any, dict[str, Value], datetim
 
 
 def events_of(layout: Layout, view: Any, data: Sequence[Any], columns: pa.Table) -> list[dict[str, Any]]:
-    """The rows by name of their source's columns, with times in int microseconds: keys, features, event time."""
+    """Rows as dicts of their source's columns (keys, features, times), with times as int microseconds UTC."""
     times = {field.name: pa.int64() for field in columns.schema if pa.types.is_timestamp(field.type)}
     plain = pa.table({name: columns[name].cast(times.get(name, columns[name].type)) for name in columns.column_names})
     source = view.batch_source
@@ -115,38 +112,32 @@ def events_of(layout: Layout, view: Any, data: Sequence[Any], columns: pa.Table)
     ]
 
 
-def values_of(kind: str, columns: Columns, name: str) -> list[Value]:
-    """A field's column as Feast's values; a null is an empty one."""
+def values_of(kind: str, columns: UnpackedRows, name: str) -> list[Value]:
+    """A field's column as Feast values; a null becomes an empty Value."""
     valid, column, field = columns.valid[name].tolist(), columns.values[name], proto_field(kind)
     if not isinstance(column, Ragged):
-        plain = [_second(at) for at in column.tolist()] if kind == "timestamp" else column.tolist()
+        plain = [_to_seconds(time) for time in column.tolist()] if kind == "timestamp" else column.tolist()
         return [Value(**{field: value}) if there else Value() for there, value in zip(valid, plain, strict=True)]
     lists, made = column.to_lists(), _LISTS[kind[:-2]]
     if kind == "timestamp[]":
-        lists = [[_second_in_array(at) for at in some] for some in lists]
+        lists = [[_to_seconds_in_list(time) for time in some] for some in lists]
     return [Value(**{field: made(val=some)}) if there else Value() for there, some in zip(valid, lists, strict=True)]
 
 
 def proto_field(kind: str) -> str:
-    """The field of Feast's Value that holds a kind."""
+    """Field of Feast's Value that holds a kind."""
     if kind.endswith("[]"):
         return _VALUES[kind[:-2]].replace("_val", "_list_val")
     return _VALUES[kind]
 
 
-def microseconds(moment: datetime) -> int:
-    """Since 1970; a moment without a zone is UTC, as everywhere in Feast."""
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)
-
-
-def datetime_of(moment: int) -> datetime:
-    """The reverse, in UTC."""
-    return _EPOCH + timedelta(microseconds=moment)
+def _microseconds(time: datetime) -> int:
+    """Microseconds UTC; a time without a zone is UTC, as in Feast."""
+    return microseconds(time if time.tzinfo is not None else time.replace(tzinfo=UTC))
 
 
 def _plain(layout: Layout, name: str, kind: str, value: Value | None) -> Any:
-    """A value as Arrow takes it; raises RowInputError for one of another type."""
+    """A value in the form that Arrow takes. Raises RowInputError for a wrong type."""
     found = None if value is None else value.WhichOneof("val")
     if value is None or found is None:
         return None
@@ -154,22 +145,22 @@ def _plain(layout: Layout, name: str, kind: str, value: Value | None) -> Any:
         raise RowInputError(f"{layout.view}: expected {proto_field(kind)} in {name}; found {found}")
     plain = getattr(value, found)
     if not kind.endswith("[]"):
-        return _micro(plain) if kind == "timestamp" else plain
-    return [_micro(one) for one in plain.val] if kind == "timestamp[]" else list(plain.val)
+        return _from_seconds(plain) if kind == "timestamp" else plain
+    return [_from_seconds(one) for one in plain.val] if kind == "timestamp[]" else list(plain.val)
 
 
-def _micro(seconds: int) -> int:
-    return seconds if seconds == _NULL_SECONDS else seconds * _SECOND
+def _from_seconds(seconds: int) -> int:
+    return seconds if seconds == _NULL_SECONDS else seconds * SECOND
 
 
-def _second(moment: int) -> int:
-    """Feast's timestamps are whole seconds: the one before a moment."""
-    return moment if moment == _NULL_SECONDS else moment // _SECOND
+def _to_seconds(time: int) -> int:
+    """Feast's timestamps are whole seconds, rounded down."""
+    return time if time == _NULL_SECONDS else time // SECOND
 
 
-def _second_in_array(moment: int) -> int:
-    """In arrays Feast takes the one towards 1970."""
-    return moment if moment == _NULL_SECONDS else moment // _SECOND if moment >= 0 else -(-moment // _SECOND)
+def _to_seconds_in_list(time: int) -> int:
+    """In lists Feast rounds toward 1970."""
+    return time if time == _NULL_SECONDS else time // SECOND if time >= 0 else -(-time // SECOND)
 
 
 def _array(layout: Layout, name: str, kind: str, values: list[Any]) -> pa.Array:
@@ -180,14 +171,14 @@ def _array(layout: Layout, name: str, kind: str, values: list[Any]) -> pa.Array:
     if kind == "int64" and may_be_rounded(array):
         raise RowInputError(
             f"{layout.view}: expected whole numbers below 2**53 in {name} where some are null; found larger ones, "
-            "which Feast passes on as floats and so rounds. Write rows with and without nulls apart, or materialize "
+            "which Feast rounds to floats. Write rows with and without nulls separately, or materialize them "
             "with python -m feature_repo materialize"
         )
     return array
 
 
 def may_be_rounded(array: pa.Array) -> bool:
-    """Whether whole numbers may have been floats: beside nulls, from 2**53 on, and none that a float cannot hold."""
+    """Whether integers may have been rounded to floats: some are null, some reach 2**53, and all fit a float."""
     if not array.null_count or array.null_count == len(array):
         return False
     span = pc.min_max(array).as_py()

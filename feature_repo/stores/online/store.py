@@ -1,4 +1,4 @@
-"""Feast's online store over packed rows, wherever they are kept."""
+"""Feast's online store over packed rows, for any ``RowStore``."""
 
 import asyncio
 import threading
@@ -16,35 +16,36 @@ from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from feature_repo.packed.keys import row_key, view_prefix
+from feature_repo.packed.layout import layout_of
+from feature_repo.packed.pack import pack, unpack
+from feature_repo.packed.rows import RowStore
 from feature_repo.stores.errors import RowInputError
-from feature_repo.stores.online.keys import row_key, view_prefix
-from feature_repo.stores.online.layout import layout_of
-from feature_repo.stores.online.packed import pack, unpack
-from feature_repo.stores.online.protos import CREATED, EVENT, datetime_of, events_of, key_values, table_of, values_of
-from feature_repo.stores.online.rows import RowStore
+from feature_repo.stores.online.protos import CREATED, EVENT, events_of, key_values, table_of, values_of
+from feature_repo.stream.apply import apply_events
+from feature_repo.stream.errors import StreamError
+from feature_repo.stream.plan import TAG
 from models.clock import bound, latest, readable
-
-STREAM = "heliograph.stream"
-"""A view with this tag has its rows applied to everything that they move before they are written."""
+from models.time_units import moment
 
 Data = list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]]
-Answer = list[tuple[datetime | None, dict[str, Value] | None]]
+ReadResult = list[tuple[datetime | None, dict[str, Value] | None]]
 
 
 class RefusedRowsError(RowInputError, FeastError):
-    """Raised for rows that cannot be written as they are; Feast's feature server answers 422. Nothing was written."""
+    """Raised for rows that cannot be written; Feast's feature server responds 422. Nothing was written."""
 
     def http_status_code(self) -> int:
-        """Of the feature server's answer."""
+        """HTTP status of the feature server's response."""
         return 422
 
 
 class PackedOnlineStore(OnlineStore):
-    """One packed row an entity and view: one read, one write.
+    """One packed row per entity and view: one read, one write.
 
-    A row is replaced unless it is later by (event time, created time). Values keep the types that the view declares;
-    one of another type is refused with RowInputError, a view with a type that is not packed with UnsupportedError.
-    Rows ahead of the clock (``models.clock``) are refused with RefusedRowsError: they would stay the newest.
+    A row replaces the stored one unless that is later by (event time, created time). Values keep the types that the
+    view declares. Raises RowInputError for a value of another type, UnsupportedError for a view with a type that cannot
+    be packed, and RefusedRowsError for rows ahead of the clock (``models.clock``), which would stay the newest.
     """
 
     def __init__(self) -> None:
@@ -53,10 +54,10 @@ class PackedOnlineStore(OnlineStore):
 
     @abstractmethod
     def connect(self, config: RepoConfig) -> RowStore:
-        """The rows that the configuration names."""
+        """Open the configured row store."""
 
     def rows(self, config: RepoConfig) -> RowStore:
-        """The rows under this store; connected once."""
+        """The row store behind this store; connected once."""
         with self._lock:
             if self._rows is None:
                 self._rows = self.connect(config)
@@ -64,24 +65,24 @@ class PackedOnlineStore(OnlineStore):
 
     @property
     def async_supported(self) -> SupportedAsyncMethods:
-        """Reads and writes go to a thread."""
+        """Reads and writes run in a thread."""
         return SupportedAsyncMethods(read=True, write=True)
 
     def online_write_batch(
         self, config: RepoConfig, table: FeatureView, data: Data, progress: Callable[[int], Any] | None
     ) -> None:
-        """Write rows; ``progress`` gets their number."""
+        """Write rows; rows of a view with a stream plan also update counters and last activities.
+
+        ``progress`` receives the number of rows.
+        """
         layout, rows = layout_of(table), self.rows(config)
         keys = [row_key(config.project, table.name, key_values(layout, key)) for key, *_ in data]
         columns = table_of(layout, data)
         packed = pack(layout, columns, EVENT, CREATED)
-        plan = table.tags.get(STREAM)
+        plan = table.tags.get(TAG)
         if plan is None:
             _check_clock(table.name, columns)
-        else:  # first: a row that it refuses is not written
-            from feature_repo.stream.apply import apply_events
-            from feature_repo.stream.errors import StreamError
-
+        else:  # before the write, so that a refused row is not written
             try:
                 apply_events(rows, config.project, plan, events_of(layout, table, data, columns))
             except StreamError as error:
@@ -102,16 +103,16 @@ class PackedOnlineStore(OnlineStore):
         table: FeatureView,
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
-    ) -> Answer:
-        """The rows in the order of their keys."""
+    ) -> ReadResult:
+        """Read rows in the order of their keys; (None, None) for a missing one."""
         layout = layout_of(table)
         keys = [row_key(config.project, table.name, key_values(layout, key)) for key in entity_keys]
         columns = unpack(layout, self.rows(config).read(keys))
-        asked = [field for field in layout.fields if requested_features is None or field.name in requested_features]
-        values = {field.name: values_of(field.kind, columns, field.name) for field in asked}
+        fields = [field for field in layout.fields if requested_features is None or field.name in requested_features]
+        values = {field.name: values_of(field.kind, columns, field.name) for field in fields}
         return [
-            (datetime_of(moment), {name: column[row] for name, column in values.items()}) if found else (None, None)
-            for row, (moment, found) in enumerate(zip(columns.event_time.tolist(), columns.found.tolist(), strict=True))
+            (moment(time), {name: column[row] for name, column in values.items()}) if found else (None, None)
+            for row, (time, found) in enumerate(zip(columns.event_time.tolist(), columns.found.tolist(), strict=True))
         ]
 
     async def online_read_async(
@@ -120,7 +121,7 @@ class PackedOnlineStore(OnlineStore):
         table: FeatureView,
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
-    ) -> Answer:
+    ) -> ReadResult:
         """The same in a thread."""
         return await asyncio.to_thread(self.online_read, config, table, entity_keys, requested_features)
 
@@ -133,7 +134,7 @@ class PackedOnlineStore(OnlineStore):
         entities_to_keep: Sequence[Entity],
         partial: bool,
     ) -> None:
-        """Delete the rows of dropped views; refuse a view that cannot be packed before it is in use."""
+        """Delete the rows of dropped views. Raises UnsupportedError for a view that cannot be packed."""
         for view in tables_to_keep:
             layout_of(view)
         for view in tables_to_delete:
@@ -145,7 +146,7 @@ class PackedOnlineStore(OnlineStore):
             self.rows(config).delete(view_prefix(config.project, view.name))
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         with self._lock:
             if self._rows is not None:
                 self._rows.close()
@@ -156,10 +157,10 @@ def _check_clock(view: str, columns: pa.Table) -> None:
     """Raise RefusedRowsError for rows whose event or created time is ahead of the clock."""
     end = latest()
     for name in (EVENT, CREATED):
-        moments = columns[name].fill_null(0).to_numpy()
-        ahead = np.flatnonzero(moments > end)
+        times = columns[name].fill_null(0).to_numpy()
+        ahead = np.flatnonzero(times > end)
         if len(ahead):
             raise RefusedRowsError(
-                f"{view}, row {ahead[0] + 1}, {name}: expected {bound()}; found {readable(int(moments[ahead[0]]))} "
-                f"({len(ahead)} of {len(moments)} rows)"
+                f"{view}, row {ahead[0] + 1}, {name}: expected {bound()}; found {readable(int(times[ahead[0]]))} "
+                f"({len(ahead)} of {len(times)} rows)"
             )

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feature_repo.packed.keys import view_prefix
 from feature_repo.slate import SlateReader, SlateRows, Status
 from feature_repo.stores.online.bulk import rows_of
-from feature_repo.stores.online.keys import view_prefix
 from tests.feature_repo.redis_server import running_redis
 from tests.feature_repo.slate.world import (
     CANDIDATE_KEYS,

@@ -17,7 +17,7 @@ from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
 from feature_repo.slate import SlateFeatureError, SlateKeyError, SlateReader, SlateRows, SlateUnavailableError, Status
-from feature_repo.slate.answer import judge
+from feature_repo.slate.rows import row_status
 from feature_repo.stores.errors import UnsupportedError
 from tests.feature_repo.redis_server import redis_address, redis_server
 from tests.feature_repo.slate.world import CANDIDATE_KEYS, DERIVED, FEATURES, START, World, open_world
@@ -53,7 +53,7 @@ def with_reader(work: Callable[[SlateReader], Awaitable[Any]], world: World, **s
     [
         (["item_stats"], "'view:feature'"),
         (["item_stats@v2:score"], "current version"),
-        (["nothing:score"], "'nothing': expected one that was applied"),
+        (["nothing:score"], "'nothing': expected an applied view"),
         (["item_stats:nothing"], "'item_stats:nothing': expected one of fresh, score, tag, vector"),
     ],
 )
@@ -65,11 +65,11 @@ def test_features_that_do_not_exist(sqlite: World, features: list[str], message:
 @pytest.mark.parametrize(
     ("candidates", "derived", "message"),
     [
-        (["item"], {}, "key 'item': expected a key of the views asked for"),
+        (["item"], {}, "key 'item': expected a key of the requested views"),
         (["item_id"], {"tag": "item_stats:score"}, "expected a feature of the key's type, string; found float32"),
         (["item_id"], {"tag": "item_stats:nothing"}, "found no such feature"),
-        (["item_id", "tag"], {"tag": "item_stats:tag"}, "key 'tag': expected it given or derived"),
-        (["item_id"], {"colour": "item_stats:tag"}, "key 'colour': expected a key of the views"),
+        (["item_id", "tag"], {"tag": "item_stats:tag"}, "key 'tag': expected it either given or derived"),
+        (["item_id"], {"colour": "item_stats:tag"}, "key 'colour': expected a key of the requested views"),
     ],
 )
 def test_keys_that_do_not_fit(sqlite: World, candidates: list[str], derived: dict[str, str], message: str) -> None:
@@ -88,7 +88,7 @@ def test_keys_that_do_not_fit(sqlite: World, candidates: list[str], derived: dic
         ({"member_id": 2**63}, {"item_id": ["a"]}, "expected int64; found 9223372036854775808"),
         ({"member_id": None}, {"item_id": ["a"]}, r"found None \(NoneType\)"),
         ({"member_id": 1}, {"item_id": ["a", 2]}, r"key 'item_id': expected string; found 2 \(int\)"),
-        ({"member_id": 1}, {"item_id": "ab"}, "expected a sequence of string, one a candidate; found 'ab'"),
+        ({"member_id": 1}, {"item_id": "ab"}, "expected a sequence of string, one per candidate; found 'ab'"),
         ({"member_id": 1}, {"item_id": ["a"] * 2_001}, "candidates: expected at most 2000; found 2001"),
     ],
 )
@@ -160,7 +160,7 @@ def test_a_store_that_is_not_there(sqlite: World, tmp_path: Path, caplog: pytest
     assert len(caplog.records) == 2, "one line as it goes, one as it comes back"
 
     file.unlink()
-    with pytest.raises(SlateUnavailableError, match=r"online store: expected an answer; found .*online\.db"):
+    with pytest.raises(SlateUnavailableError, match=r"online store: expected a response; found .*online\.db"):
         with_reader(lambda reader: reader.read(SHARED, CANDIDATES), world, fallback="error")
 
 
@@ -209,14 +209,14 @@ def test_a_redis_that_is_late(tmp_path: Path) -> None:
     with silent_server() as address:
         world = open_world(tmp_path, "redis", address)
         assert missing(with_reader(lambda reader: reader.read(SHARED, CANDIDATES, START), world, deadline=0.02))
-        with pytest.raises(SlateUnavailableError, match=r"no answer within 0\.02 s"):
+        with pytest.raises(SlateUnavailableError, match=r"no response within 0\.02 s"):
             with_reader(lambda reader: reader.read(SHARED, CANDIDATES), world, deadline=0.02, fallback="error")
 
 
 def test_a_late_read_of_sqlite_frees_its_thread(sqlite: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from feature_repo.slate import sqlite as access
+    from feature_repo.slate import sqlite as client
 
-    entered, got = threading.Event(), access._get
+    entered, got = threading.Event(), client._get
 
     def slow(connection: Any, keys: Any) -> Any:
         entered.set()
@@ -224,10 +224,10 @@ def test_a_late_read_of_sqlite_frees_its_thread(sqlite: World, monkeypatch: pyte
         return connection.execute(endless).fetchone()
 
     async def late(reader: SlateReader) -> None:
-        monkeypatch.setattr(access, "_get", slow)
+        monkeypatch.setattr(client, "_get", slow)
         assert missing(await reader.read(SHARED, CANDIDATES, START))
         assert entered.is_set()
-        monkeypatch.setattr(access, "_get", got)
+        monkeypatch.setattr(client, "_get", got)
         reader._deadline = 5.0
         assert (await reader.read(SHARED, CANDIDATES, START)).candidates["score"].tolist() == [3.5]
 
@@ -263,5 +263,5 @@ def test_one_round_trip(tmp_path: Path, redis_address: str, derived: bool) -> No
 
 def test_now_is_when_the_rows_have_come_and_clocks_may_differ() -> None:
     found, times = np.array([True, True, True]), np.array([100, 130, 161])
-    assert judge(found, times, 50, 120, 120 + 40).tolist() == [Status.PRESENT, Status.PRESENT, Status.AFTER_AS_OF]
-    assert judge(found, times, 50, 120, 120).tolist() == [Status.PRESENT, Status.AFTER_AS_OF, Status.AFTER_AS_OF]
+    assert row_status(found, times, 50, 120, 120 + 40).tolist() == [Status.PRESENT, Status.PRESENT, Status.AFTER_AS_OF]
+    assert row_status(found, times, 50, 120, 120).tolist() == [Status.PRESENT, Status.AFTER_AS_OF, Status.AFTER_AS_OF]

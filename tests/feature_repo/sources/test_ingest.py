@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from feature_repo.errors import SourceError, TableError
 from feature_repo.sources import adapter, check, end_of_data, ingest, read_manifest, read_table
+from feature_repo.sources.errors import SourceError, TableError
 from models.spec import SpecError, parse_spec
 from tests.feature_repo.sources.fakes import TABLES, install_adapter, instants, small_spec, small_tables
 
@@ -114,10 +114,10 @@ def test_the_spec_is_checked_before_anything_is_read(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("table", "columns", "said"),
     [
-        ("further", ("a", "A"), r"table 'further', column 'a': expected a name of its own, upper or lower case alike"),
+        ("further", ("a", "A"), r"table 'further', column 'a': expected a unique name, ignoring case"),
         ("further", ("File_Row_Number",), r"column 'File_Row_Number': .* which DuckDB adds to a file"),
         ("further", ("filename", "b"), "column 'filename'"),
-        ("Impressions", ("a",), "table 'Impressions': expected a name of its own; found 'impressions' as well"),
+        ("Impressions", ("a",), "table 'Impressions': expected a unique name; found 'impressions' as well"),
         ("counter_{counter}", ("a",), "expected a name that no counter's table has"),
         ("Counter_Overall", ("a",), "expected a name that no counter's table has"),
     ],
@@ -209,7 +209,7 @@ def test_options_and_names_are_checked_early(monkeypatch: pytest.MonkeyPatch) ->
     check(small_spec())
     with pytest.raises(SourceError, match=r"^small.yaml: source.options: expected size 3; found {'size': 4}"):
         check(parse_spec(text.replace('"size":3', '"size":4')), "small.yaml")
-    with pytest.raises(SourceError, match=r"^small.yaml: view 'member_vectors_green': expected a name of its own"):
+    with pytest.raises(SourceError, match=r"^small.yaml: view 'member_vectors_green': expected a unique name"):
         check(parse_spec(text.replace('"profile"', '"member_vectors_green"')), "small.yaml")
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.errors import SourceError
 from feature_repo.sources import check, ingest, read_table
+from feature_repo.sources.errors import SourceError
 from feature_repo.sources.kuairand import TABLES, exposures_before, read, since_last
 from feature_repo.sources.kuairand_history import from_lists
 from models.spec import Spec, load_spec
@@ -260,6 +260,7 @@ def test_the_real_counters_rank_clicks(real_tables: Path, spec: Spec) -> None:
     """The rate of the pair (item, surface) so far, alone, tells clicks apart: a smoke alarm for the counters."""
     from models.counters import OVERALL, derive, state_columns
     from models.metrics import auc
+    from models.spec.counter_plans import counter_plan
 
     shown = read_table(real_tables, "impressions").sort_values("time")
 
@@ -269,10 +270,13 @@ def test_the_real_counters_rank_clicks(real_tables: Path, spec: Spec) -> None:
         joined = pd.merge_asof(
             shown, rows, left_on="time", right_on="valid_from", by=keys or None, allow_exact_matches=False
         )
-        return {name: joined[name].fillna(0).astype("int64").to_numpy() for name in state_columns(spec, counter)}
+        return {
+            name: joined[name].fillna(0).astype("int64").to_numpy()
+            for name in state_columns(counter_plan(spec, counter))
+        }
 
     state, moments = before("item_surface", ["video_id", "surface"]), shown["time"].astype("int64").to_numpy()
-    rates = derive(spec, "item_surface", state, before(OVERALL, []), moments)["item_surface_click_rate"]
+    rates = derive(counter_plan(spec, "item_surface"), state, before(OVERALL, []), moments)["item_surface_click_rate"]
     known = state["item_surface_settled"] > 0
     assert known.mean() > 0.8
     assert auc(shown["is_click"].to_numpy()[known], rates[known]) > 0.65

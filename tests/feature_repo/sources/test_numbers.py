@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from feature_repo.errors import SourceError
 from feature_repo.sources import ingest, read_table
+from feature_repo.sources.errors import SourceError
 from tests.feature_repo.sources.fakes import install_adapter, small_spec, small_tables
 
 UNIX = 1_700_000_000
@@ -94,7 +94,7 @@ def numbered(tables: dict[str, pd.DataFrame]) -> None:
     ("change", "told"),
     [
         (twice, "table members: expected each column once; found 'age' 2 times"),
-        (numbered, "table members: expected names of columns as text; found 5"),
+        (numbered, "table members: expected strings as column names; found 5"),
         (lambda tables: tables.update(members=[1]), "table members: expected a pandas DataFrame; found list"),
     ],
 )

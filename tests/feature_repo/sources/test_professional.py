@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from feature_repo.errors import SourceError
 from feature_repo.sources import professional, read_table
+from feature_repo.sources.errors import SourceError
 from models.metrics import auc
 from models.spec import Spec, SpecError, load_spec, parse_spec
 from tests.conftest import PROFESSIONAL

@@ -6,14 +6,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_repo.as_of.counters import state_of
 from feature_repo.counters import count
-from feature_repo.counters.as_of import state_of
 from models.counters.columns import state_columns
 from models.counters.derive import derive
-from models.counters.plan import plan_of
 from models.features import counter_table
 from models.metrics import auc
 from models.spec import Spec, load_spec
+from models.spec.counter_plans import counter_plan
 from tests.conftest import PROFESSIONAL
 
 
@@ -30,7 +30,7 @@ def with_counters(spec: Spec, tables: dict[str, pd.DataFrame], folder: Path) -> 
     times = frame["time"].astype("datetime64[us, UTC]").astype("int64").to_numpy()
     overall = state_before(spec, "overall", frame, folder)
     for name in spec.counters:
-        features = derive(spec, name, state_before(spec, name, frame, folder), overall, times)
+        features = derive(counter_plan(spec, name), state_before(spec, name, frame, folder), overall, times)
         frame = frame.assign(**features)
     frame["hour"] = frame["time"].dt.hour
     return frame.astype({"surface": "category", "channel_kind": "category"})
@@ -39,13 +39,14 @@ def with_counters(spec: Spec, tables: dict[str, pd.DataFrame], folder: Path) -> 
 def state_before(spec: Spec, name: str, frame: pd.DataFrame, folder: Path) -> dict:
     """A counter's state strictly before each row of a frame that is sorted by time."""
     table = pq.read_table(folder / f"{counter_table(name)}.parquet")
-    keys = list(plan_of(spec, name).keys)
+    plan = counter_plan(spec, name)
+    keys = list(plan.keys)
     moments = table.select(["valid_from", *keys]).to_pandas().assign(place=range(table.num_rows))
     moments["valid_from"] = moments["valid_from"].astype(frame["time"].dtype)
     place = pd.merge_asof(
         frame, moments, left_on="time", right_on="valid_from", by=keys or None, allow_exact_matches=False
     )["place"].astype("Int64")
-    return state_of(spec, name, {c: table[c].take(pa.array(place)) for c in state_columns(spec, name)})
+    return state_of(plan, {c: table[c].take(pa.array(place)) for c in state_columns(plan)})
 
 
 def test_trees_on_home_counters_leave_a_quarter_of_the_way(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.errors import SourceError
+from feature_repo.sources.errors import SourceError
 from feature_repo.sources.validate import check_leaks, validate
 from tests.feature_repo.sources.fakes import TABLES, instants, small_spec, small_tables
 

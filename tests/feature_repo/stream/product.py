@@ -8,13 +8,14 @@ import pandas as pd
 
 from feature_repo.counters import count
 from feature_repo.definitions import build
-from feature_repo.pushed import EDGES, KEYS, TIMES
-from feature_repo.stream.columns import activity_edges, events_view
 from feature_repo.stream.events import events_of_row
 from feature_repo.stream.plan import TAG, EventPlan, read_plan
+from feature_repo.views.events import activity_edges, events_view
+from feature_repo.views.pushed import EDGES, KEYS, TIMES
 from models.counters.fold import Settled, Shown, fold, initial
-from models.counters.plan import plans
 from models.spec import Spec
+from models.spec.counter_plans import counter_plans
+from models.time_units import DAY, SECOND, microseconds
 from tests.factories import specs
 from tests.feature_repo import tiny
 
@@ -54,8 +55,7 @@ DOCUMENT = specs.document(
     model={"activities": 3},
 )
 TOPICS = {"p1": "sport", "p2": "music", "p3": None}
-SECOND = 1_000_000
-START = tiny.microseconds(tiny.START) + 5 * 86_400 * SECOND
+START = microseconds(tiny.START) + 5 * DAY
 
 
 def spec_of() -> Spec:
@@ -151,7 +151,7 @@ def truth(
                 changes.setdefault((moved.view, moved.keys), {})[event.entry] = moved.event
     found: dict[Any, Any] = {}
     for (view, keys), events in changes.items():
-        counter = plans(spec)[view]
+        counter = counter_plans(spec)[view]
         state: Any = initial(counter)
         for _, change in sorted(events.items(), key=lambda pair: pair[0]):
             state = fold(counter, state, change)

@@ -11,17 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.stores.online.keys import row_key
-from feature_repo.stores.online.layout import layout_of
-from feature_repo.stores.online.packed import FLAG_BATCH, pack
-from feature_repo.stores.online.rows import RowStore
-from feature_repo.stores.online.sqlite import SqliteRows
+from feature_repo.packed.keys import row_key
+from feature_repo.packed.layout import layout_of
+from feature_repo.packed.pack import FLAG_BATCH, pack
+from feature_repo.packed.rows import RowStore
+from feature_repo.packed.sqlite import SqliteRows
 from feature_repo.stream.apply import apply_events
 from feature_repo.stream.errors import StreamError
-from feature_repo.stream.layouts import Row, layout, read_rows, write_rows
+from feature_repo.stream.packed_rows import Row, layout, read_rows, write_rows
 from feature_repo.stream.plan import read_plan
 from feature_repo.stream.rebase import rebase
 from models.spec import Spec
+from models.time_units import SECOND
 from tests.feature_repo.stream import product
 
 Pushed = tuple[str, dict[str, Any]]
@@ -130,7 +131,7 @@ def _before(row: Pushed, until: int) -> bool:
 def test_any_order_any_duplication_any_split_and_materialise_in_between(
     tiny_product: Product, history: list[Pushed], chance: random.Random, cuts: list[int], midway: list[int]
 ) -> None:
-    until = [product.START + seconds * product.SECOND for seconds in midway]
+    until = [product.START + seconds * SECOND for seconds in midway]
     pushed = [row for row in history if not (until and _before(row, max(until)) and chance.random() < 0.3)]
     pushed += [row for row in pushed if chance.random() < 0.3]
     chance.shuffle(pushed)
@@ -186,7 +187,7 @@ def test_what_a_member_no_longer_remembers_is_late_and_changes_nothing(
 def test_rows_that_came_from_elsewhere_are_the_base(tiny_product: Product) -> None:
     """Feast's own materialise writes no flag: such a row stands for everything up to its time."""
     history = _impressions(12, random.Random(5))
-    until = product.START + 6 * product.SECOND
+    until = product.START + 6 * SECOND
     rows = tiny_product.rows()
     tiny_product.push(rows, history[:2])
     for (view, keys), (time, state) in tiny_product.expected(history, until).items():

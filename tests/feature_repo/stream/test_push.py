@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from feature_repo.commands import main
-from feature_repo.pushed import EDGES, RECENT
+from feature_repo.views.pushed import EDGES, RECENT
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
 
@@ -35,7 +35,7 @@ def test_a_file_is_pushed_and_what_happened_is_said(
     file.write_text(json.dumps([product.shown_only(row), row, row]))
     assert _push(world, "impressions", file) == 0
     said = capsys.readouterr().out
-    assert said.startswith("pushed impressions: 3 rows, 2 new, 1 duplicates, 0 late. Look at one: feast ")
+    assert said.startswith("pushed impressions: 3 rows, 2 new, 1 duplicates, 0 late. To see one member: feast ")
     assert "-e member_id=1" in said
     assert _online(world, 1) == {
         "member_id": 1, EDGES: ["clicked"], "member_counts_shown": 1, "member_counts_settled": 1,

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import pytest
 import urllib3
 
-from feature_repo.pushed import EDGES, KEYS, RECENT, TIMES
+from feature_repo.packed.keys import row_key
+from feature_repo.packed.layout import layout_of
 from feature_repo.stores.online.bulk import rows_of
-from feature_repo.stores.online.keys import row_key
-from feature_repo.stores.online.layout import layout_of
-from feature_repo.stream.layouts import read_rows
+from feature_repo.stream.packed_rows import read_rows
+from feature_repo.views.pushed import EDGES, KEYS, RECENT, TIMES
+from models.time_units import SECOND
 from tests.feature_repo.redis_server import running_redis
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
@@ -27,7 +28,7 @@ from tests.feature_repo.stream.conftest import World, open_world
 pytestmark = pytest.mark.serial
 
 ROOT = Path(__file__).resolve().parents[3]
-AHEAD = (time.time_ns() // 1_000_000_000 + 3_600) * product.SECOND
+AHEAD = (time.time_ns() // 1_000_000_000 + 3_600) * SECOND
 """An hour ahead of the clock."""
 FEAST = Path(sys.executable).parent / "feast"
 
@@ -162,7 +163,7 @@ def _everything(server: Server) -> int:
         ({"settled_time": product.START}, "expected settled_time not before time"),
         ({"time": AHEAD, "settled_time": None, "click": None, "percent": None}, "column time: expected a time up to"),
         ({"settled_time": AHEAD}, "row 2, column settled_time: expected a time up to"),
-        ({"time": 10 * product.SECOND}, "column time: expected a time up to .* is before 2000-01-01"),
+        ({"time": 10 * SECOND}, "column time: expected a time up to .* is before 2000-01-01"),
     ],
 )
 def test_a_bad_row_is_refused_and_changes_nothing(server: Server, change: dict[str, Any], message: str) -> None:

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from models.counters.derive import derive
-from models.counters.plan import OVERALL, plan_of
+from models.counters.plan import OVERALL
 from models.features import SLOTS, counter_columns, counter_table
 from models.spec import Spec
+from models.spec.counter_plans import counter_plan
 from serving.errors import UnavailableError
 from serving.ranking.reader import OnlineFeatures, OnlineReader
 from serving.ranking.request import RankingRequest
@@ -32,14 +33,14 @@ def counters(state: OnlineFeatures, place: int) -> dict[str, float]:
 def last_state(world: World, counter: str, keys: dict[str, object]) -> dict[str, np.ndarray]:
     """The counter's last row, read from the table."""
     frame = pd.read_parquet(world.state.parent / "tables" / f"{counter_table(counter)}.parquet")
-    for key in plan_of(world.spec, counter).keys:
+    for key in counter_plan(world.spec, counter).keys:
         frame = frame[frame[key] == keys[key]]
     return {name: frame.sort_values("valid_from")[name].tail(1).to_numpy() for name in frame.columns}
 
 
 def last_features(world: World, counter: str, keys: dict[str, object], time: int) -> dict[str, float]:
     state, overall = last_state(world, counter, keys), last_state(world, OVERALL, {})
-    features = derive(world.spec, counter, state, overall, np.array([time]))
+    features = derive(counter_plan(world.spec, counter), state, overall, np.array([time]))
     return {name: float(values[0]) for name, values in features.items()}
 
 

@@ -1,0 +1,66 @@
+"""Counter features strictly before a time: the state out of Feast, through the same ``derive`` as in serving."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_repo.as_of.features import features_as_of
+from models.counters.columns import state_columns
+from models.counters.derive import derive, empty_state
+from models.counters.plan import OVERALL, CounterPlan
+from models.counters.ragged import Ragged
+from models.spec import Spec
+from models.spec.counter_plans import counter_plan
+
+_VIEWS_PER_CALL = 8
+"""Counter state is much larger than the features derived from it: more views at once would need more memory."""
+
+
+def counters_as_of(
+    store: Any, spec: Spec, keys: Mapping[str, np.ndarray], times: np.ndarray, counters: Sequence[str]
+) -> dict[str, pa.ChunkedArray]:
+    """Retrieve the features of ``counters`` strictly before each row's time: (rows,) float32 by column, NaN as null.
+
+    ``keys`` and ``times``, (rows,) each, as for ``features_as_of``.
+    """
+    overall_plan = counter_plan(spec, OVERALL)
+    overall: Mapping[str, np.ndarray | Ragged] = empty_state(overall_plan, len(times))
+    if any(spec.counters[name].rates != [] for name in counters):
+        overall = state_of(overall_plan, features_as_of(store, keys, times, [OVERALL]))
+    features: dict[str, pa.ChunkedArray] = {}
+    for group in _groups([counter_plan(spec, name) for name in counters]):
+        columns = features_as_of(store, keys, times, [plan.name for plan in group])
+        for plan in group:
+            for column, values in derive(plan, state_of(plan, columns), overall, times).items():
+                features[column] = pa.chunked_array([pa.array(values, mask=np.isnan(values))])
+    return features
+
+
+def _groups(plans: Sequence[CounterPlan]) -> list[list[CounterPlan]]:
+    """Counters with the same keys, at most ``_VIEWS_PER_CALL`` in a group."""
+    by_keys: dict[tuple[str, ...], list[CounterPlan]] = {}
+    for plan in plans:
+        by_keys.setdefault(tuple(sorted(plan.keys)), []).append(plan)
+    return [
+        group[first : first + _VIEWS_PER_CALL]
+        for group in by_keys.values()
+        for first in range(0, len(group), _VIEWS_PER_CALL)
+    ]
+
+
+def state_of(plan: CounterPlan, columns: Mapping[str, pa.ChunkedArray]) -> dict[str, np.ndarray | Ragged]:
+    """Counter state from the columns of its view: (rows,) int64 or ragged. Nulls (no row) read as empty."""
+    state: dict[str, np.ndarray | Ragged] = {}
+    for column, kind in state_columns(plan).items():
+        values = columns[column]
+        if kind == "int":
+            state[column] = values.fill_null(0).to_numpy()
+            continue
+        rows = values.combine_chunks()
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum(pc.list_value_length(rows).fill_null(0).to_numpy(), out=offsets[1:])
+        state[column] = Ragged(offsets, rows.flatten().to_numpy())  # flatten leaves nulls out
+    return state

@@ -1,0 +1,94 @@
+"""The newest row of every key of a view, from the configured offline store, and times in a view's file."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.as_of import join_keys, last_visible
+from feature_repo.quality import LastRun
+from feature_repo.views.times import column_microseconds
+from models.time_units import duration, moment
+
+OLDEST = datetime(1678, 1, 1, tzinfo=UTC)
+"""Start of all intervals: the first year in pandas' nanoseconds, through which Feast passes times."""
+
+
+def interval(view: Any, until: int, last: LastRun | None = None) -> tuple[datetime, datetime]:
+    """The closed interval of event times visible at ``until`` (microseconds UTC) and within the view's TTL.
+
+    Rows that had expired by the ``last`` run stay out, so that a run with an earlier ``until`` does not restore them.
+    """
+    end = moment(last_visible(until))
+    if not view.ttl:
+        return OLDEST, end
+    latest = max(until, last.until) if last else until
+    return moment(last_visible(latest)) - view.ttl, end
+
+
+def newest_rows(store: Any, view: Any, start: datetime, end: datetime) -> pa.Table:
+    """Keys, features, event time and created time of the newest row of every key within the closed interval."""
+    from feast.infra.offline_stores.offline_utils import get_offline_store_from_config
+
+    source = view.batch_source
+    job = get_offline_store_from_config(store.config.offline_store).pull_latest_from_table_or_query(
+        config=store.config,
+        data_source=source,
+        join_key_columns=join_keys(view),
+        feature_name_columns=[field.name for field in view.features],
+        timestamp_field=source.timestamp_field,
+        created_timestamp_column=source.created_timestamp_column or None,
+        start_date=start,
+        end_date=end,
+    )
+    return job.to_arrow()
+
+
+def arrived(rows: pa.Table, view: Any, last: LastRun, overlap: timedelta) -> np.ndarray:
+    """Which rows the ``last`` run may not have written: (rows,) bool. ``materialize`` documents what this misses."""
+    source = view.batch_source
+    back = duration(overlap)
+    times = column_microseconds(rows[source.timestamp_field]).to_numpy()
+    if not source.created_timestamp_column or last.created is None:
+        return times >= last.until - back
+    # A row without a created time may have been written at any time.
+    created = column_microseconds(rows[source.created_timestamp_column]).fill_null(np.iinfo(np.int64).max).to_numpy()
+    return (times >= last.until) | (created >= last.created - back)
+
+
+def newest_time(rows: pa.Table, column: str, latest: int) -> int | None:
+    """The last time in a column that is not after ``latest``, in microseconds UTC; None if there is none."""
+    times = column_microseconds(rows[column])
+    return pc.max(times.filter(pc.less_equal(times, latest))).as_py()
+
+
+def rows_ahead(view: Any, latest: int) -> int:
+    """How many rows of a view's file are later than ``latest`` (microseconds UTC); reads only row groups with such."""
+    file = pq.ParquetFile(view.batch_source.path)
+    column = view.batch_source.timestamp_field
+    place = file.schema_arrow.names.index(column)
+    groups = [group for group in range(file.num_row_groups) if _may_be_after(file, group, place, latest)]
+    if not groups:
+        return 0
+    times = column_microseconds(file.read_row_groups(groups, columns=[column])[column])
+    return pc.sum(pc.greater(times, latest)).as_py() or 0
+
+
+def _may_be_after(file: pq.ParquetFile, group: int, place: int, latest: int) -> bool:
+    """False if a row group's statistics rule out any time after ``latest``."""
+    schema = file.schema
+    leaf = next(n for n in range(len(schema)) if schema.column(n).path == file.schema_arrow.names[place])
+    statistics = file.metadata.row_group(group).column(leaf).statistics
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return bool(pc.max(column_microseconds(pa.chunked_array([pa.array([statistics.max])]))).as_py() > latest)
+
+
+def end_of_files(views: list[Any], latest: int) -> int:
+    """Just after the last row of all views' files that is not after ``latest``, in microseconds UTC; 0 without rows."""
+    columns = [(view.batch_source.path, view.batch_source.timestamp_field) for view in views]
+    ends = [newest_time(pq.read_table(path, columns=[column]), column, latest) for path, column in columns]
+    return max((end + 1 for end in ends if end is not None), default=0)

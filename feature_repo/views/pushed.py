@@ -1,0 +1,91 @@
+"""Pushed views and their Parquet files, which always exist so that the stock ``feast materialize`` finds them."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_repo.views.times import TIMESTAMP
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, vector_view
+from models.files import replaced_file
+from models.spec import Spec
+
+PUSHED_AT = "as_of"
+"""Time column of the pushed views: the time up to which the vectors know events."""
+
+VECTOR_COLUMNS: dict[str, dict[str, pa.DataType]] = {
+    MEMBER_VECTORS: {
+        "member_tokens": pa.list_(pa.float32()),
+        "activity_tokens": pa.list_(pa.float32()),
+        "activity_times": pa.list_(pa.int64()),
+        "activity_edges": pa.list_(pa.string()),
+        "activity_keys": pa.list_(pa.string()),
+        "member_model_version": pa.string(),
+    },
+    ITEM_VECTORS: {
+        "item_tokens": pa.list_(pa.float32()),
+        "item_creator": pa.string(),
+        "item_neighbours": pa.string(),
+        "item_model_version": pa.string(),
+    },
+}
+"""Features of the vector views and their types, the same in every slot. ``models.training.embed`` describes them."""
+
+
+RECENT = "recent_activities"
+"""View of a member's last activities, oldest first. Its event time is the time of the last one."""
+EDGES, KEYS, TIMES = "recent_edges", "recent_keys", "recent_times"
+"""Features of RECENT: edge names, target keys as text, times in microseconds UTC."""
+
+
+def vector_key(spec: Spec, kind: str) -> tuple[str, pa.DataType]:
+    """Key column of the views of a kind, and its Arrow type."""
+    column = spec.impressions.member if kind == MEMBER_VECTORS else spec.impressions.item
+    node = spec.nodes[column.node]
+    return node.key, pa.int64() if node.key_type == "int" else pa.string()
+
+
+def vector_schema(spec: Spec, kind: str) -> pa.Schema:
+    """Schema of the files of a kind: key, time, features."""
+    return pa.schema([vector_key(spec, kind), (PUSHED_AT, TIMESTAMP), *VECTOR_COLUMNS[kind].items()])
+
+
+def recent_schema(spec: Spec) -> pa.Schema:
+    """Schema of the file of last activities: key, time, features."""
+    texts = pa.list_(pa.string())
+    lists = [(EDGES, texts), (KEYS, texts), (TIMES, pa.list_(pa.int64()))]
+    return pa.schema([vector_key(spec, MEMBER_VECTORS), (PUSHED_AT, TIMESTAMP), *lists])
+
+
+def write_pushed(table: pa.Table, pushed: Path, view: str) -> None:
+    """Replace a pushed view's file atomically."""
+    with replaced_file(pushed / f"{view}.parquet") as draft:
+        pq.write_table(table, draft)
+
+
+def vectors_file(pushed: Path, kind: str, slot: str) -> Path:
+    """File of a slot's member or item vectors."""
+    return pushed / f"{vector_view(kind, slot)}.parquet"
+
+
+def version_in(pushed: Path, slot: str) -> str | None:
+    """The model version whose vectors a slot holds; None if it is empty or holds vectors of two versions."""
+    versions: set[str] = set()
+    for kind, columns in VECTOR_COLUMNS.items():
+        file = vectors_file(pushed, kind, slot)
+        if not file.is_file():
+            return None
+        (name,) = (name for name in columns if name.endswith("_model_version"))
+        versions |= set(pc.unique(pq.read_table(file, columns=[name])[name]).to_pylist() or [None])
+    return versions.pop() if len(versions) == 1 else None
+
+
+def prepare(spec: Spec, pushed: Path) -> None:
+    """Write an empty file for every pushed view whose file is missing or has another schema."""
+    schemas = {vector_view(kind, slot): vector_schema(spec, kind) for kind in VECTOR_COLUMNS for slot in SLOTS}
+    schemas[RECENT] = recent_schema(spec)
+    for view, schema in schemas.items():
+        file = pushed / f"{view}.parquet"
+        if not file.is_file() or not pq.read_schema(file).equals(schema):
+            write_pushed(schema.empty_table(), pushed, view)

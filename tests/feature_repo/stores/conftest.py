@@ -1,5 +1,0 @@
-"""The redis-server that tests of the stores share."""
-
-from tests.feature_repo.redis_server import redis_address, redis_server
-
-__all__ = ["redis_address", "redis_server"]
