@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from models.files import write_text
 from models.profile import FEWEST_ROWS, compare, profile_of
 from models.spec import Feature
-from monitoring.documents import write_json, write_text
+from monitoring.documents import write_json
 from monitoring.errors import DriftError
 
 PAGE = "drift.html"

@@ -39,7 +39,7 @@ def score_earlier(
         say(f"  version {version}, promoted before: {number} of {len(fetch)}")
         try:
             probabilities = _probabilities(spec, graph, bring(), f"version {version}")
-        except Exception as error:  # one version that is gone or of another schema must not stop the road
+        except Exception as error:  # one version that is gone or of another schema must not stop the run
             skipped[version] = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
             say(f"  version {version} is not compared with: {skipped[version]}")
             continue

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 
 from models.features import impression_features
 from models.spec import Spec
+from models.time_units import iso
 from monitoring.calibration import roc
-from monitoring.documents import iso, write_frame, write_json
+from monitoring.documents import write_frame, write_json
 from monitoring.errors import EvaluationError, SeenError
 from monitoring.measure import measure
 from monitoring.predictions import STATES, WINDOWS

@@ -24,9 +24,10 @@ import numpy as np
 import pandas as pd
 
 from models.spec import Spec
+from models.time_units import iso
 from monitoring.bounds import calibration
 from monitoring.differences import ENOUGH, Differences, Finding, figures
-from monitoring.documents import iso, plain, read_json
+from monitoring.documents import plain, read_json
 from monitoring.predictions import Scored, defined, earlier_versions, version_scorer
 
 MINIMUM_ROWS = 100

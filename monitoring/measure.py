@@ -12,7 +12,8 @@ import pandas as pd
 from models import metrics
 from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
-from monitoring.documents import iso, plain
+from models.time_units import iso
+from monitoring.documents import plain
 from monitoring.predictions import WINDOWS, Scored, defined
 
 SEED = 20_000

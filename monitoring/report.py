@@ -11,15 +11,16 @@ import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.files import write_text
 from models.spec import Spec
+from models.time_units import SECOND, moment
 from monitoring.calibration import reliability, roc
-from monitoring.documents import read_json, write_text
+from monitoring.documents import read_json
 from monitoring.plots import COLOURS, calibration_plot, curve_plot, days_plot, roc_plot, surface_plot
 from monitoring.predictions import SCORERS, defined
 from monitoring.record import LedgerRecord
@@ -232,9 +233,9 @@ def _steps(record: LedgerRecord) -> list[dict[str, Any]]:
 
 
 def _total(record: LedgerRecord) -> float | None:
-    """Seconds from the first step's begin to the last known end."""
-    ends = [step.started / 1e6 + step.seconds for step in record.steps if step.seconds is not None]
-    return max(ends) - min(step.started for step in record.steps) / 1e6 if ends else None
+    """Seconds from the start of the first step to the last known end."""
+    ends = [step.started / SECOND + step.seconds for step in record.steps if step.seconds is not None]
+    return max(ends) - min(step.started for step in record.steps) / SECOND if ends else None
 
 
 def _render(view: dict[str, Any]) -> str:
@@ -251,7 +252,7 @@ def _render(view: dict[str, Any]) -> str:
         "number": _number,
         "percent": _percent,
         "duration": _duration,
-        "moment": _moment,
+        "minute": _minute,
         "pretty": lambda value: json.dumps(value, indent=1, ensure_ascii=False),
     }
     return environment.get_template("report.html").render(view)
@@ -272,5 +273,5 @@ def _duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
-def _moment(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _minute(time: int) -> str:
+    return moment(time).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,6 +1,6 @@
 """One look at a product: have the features drifted since training, and do predictions still match what happens?"""
 
-import os
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -13,15 +13,16 @@ import pyarrow.parquet as pq
 from models import served as served_log
 from models.clock import tolerance
 from models.features import impression_features
+from models.files import replaced_file
 from models.profile import FEWEST_ROWS
 from models.spec import Feature, Spec
-from monitoring.documents import iso, plain
+from models.time_units import DAY, iso
+from monitoring.documents import plain
 from monitoring.drift import PAGE, drift
 from monitoring.traffic import from_predictions, summarise
 
 SERVED_DAYS = 30
 """How far back the served log is looked at."""
-_DAY = 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,9 @@ def watch(
     live = len(log) >= FEWEST_ROWS and all(feature.name in log for feature in features)
     columns = [*features, Feature("surface", "category", 1)]
     current = log if live else rows[rows["window"] == "test"]
-    with tempfile.TemporaryDirectory(dir=_made(page.parent)) as scratch:
+    with tempfile.TemporaryDirectory() as scratch, replaced_file(page) as draft:
         found = drift(rows[rows["window"] == "train"], current, columns, Path(scratch))
-        os.replace(Path(scratch) / PAGE, page)
+        shutil.copyfile(Path(scratch) / PAGE, draft)
     found["current"] = "endpoint" if live else "test window"
     traffic = summarise(from_predictions(spec, _predictions(spec, evaluation), "test"), spec.timezone)
     return Watched(found, traffic, _served(spec, log))
@@ -91,7 +92,7 @@ def watch(
 
 def _log(spec: Spec, folder: Path, now: int) -> pd.DataFrame:
     """What our model served of late; slates from before the spec had its primary task are left out."""
-    log = served_log.read(folder, since=now - SERVED_DAYS * _DAY, model=served_log.model_name(spec))
+    log = served_log.read(folder, since=now - SERVED_DAYS * DAY, model=served_log.model_name(spec))
     log = log[log["served"] <= now + tolerance()]  # of a clock that was ahead: it would be of late for years
     probability = f"probability_{spec.primary_task}"
     return log[log[probability].notna()] if probability in log else log.iloc[:0]
@@ -114,8 +115,3 @@ def _served(spec: Spec, log: pd.DataFrame) -> dict[str, Any]:
         "predicted": float(log[f"probability_{spec.primary_task}"].astype(float).mean()),
         "cold": float(log["item_cold"].astype(bool).mean()),
     }
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -10,7 +10,7 @@ from pipelines.resources import heavy, imported, light, stateful
 
 @dsl.pipeline(name="heliograph-comparison", description="Single-domain against cross-domain.")
 def comparison(spec: str, single_spec: str, product: str, services: dict, data: str = "") -> None:
-    """Addresses; ``single_spec`` is the spec with ``domains`` set to its home domain."""
+    """``spec`` and ``single_spec`` are addresses; ``single_spec`` has ``domains`` set to the home domain."""
     with prepared(spec, product, services, data) as ready:
         models, graphs = {}, {}
         for name, given in (("single", imported(single_spec)), ("cross", ready.spec)):

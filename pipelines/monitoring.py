@@ -10,7 +10,7 @@ from pipelines.resources import heavy, light, stateful
 
 @dsl.pipeline(name="heliograph-monitoring", description="Does the champion still hold?")
 def monitoring(spec: str, product: str, services: dict, data: str = "") -> None:
-    """Nothing is trained, registered or deployed."""
+    """Measure only: nothing is trained, registered or deployed."""
     with prepared(spec, product, services, data, from_champion=True) as ready:
         evaluated = evaluate(
             spec=ready.spec,

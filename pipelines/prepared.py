@@ -43,7 +43,7 @@ def prepared(spec: Any, product: Any, services: Any, data: Any, from_champion: b
     anything else, so that a product without one fails at once.
     """
     exit_task = light(stateful(report(spec=spec, product=product, services=services)))
-    with dsl.ExitHandler(exit_task, name="road"):
+    with dsl.ExitHandler(exit_task, name="pipeline"):
         own = imported(spec)
         best = light(stateful(champion(spec=own, services=services))) if from_champion else None
         ingested = heavy(stateful(ingest(spec=own, services=services, data=data)))

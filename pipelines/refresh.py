@@ -9,7 +9,7 @@ from pipelines.resources import heavy, stateful
 
 @dsl.pipeline(name="heliograph-refresh", description="Re-embed with the champion and push.")
 def refresh(spec: str, product: str, services: dict, data: str = "") -> None:
-    """The model stays; features and vectors move to the newest data."""
+    """Keep the model; bring features and vectors up to the newest data."""
     with prepared(spec, product, services, data, from_champion=True) as ready:
         pushed = push_embeddings(
             spec=ready.spec,

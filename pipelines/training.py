@@ -20,15 +20,15 @@ def training(
     data: str = "",
     accelerator: str = "nvidia.com/gpu",
     accelerator_count: str = "0",
-    node_selector: dict = {},  # noqa: B006 - a KFP parameter's default, never changed
+    node_selector: dict = {},  # noqa: B006 - the default of a KFP parameter, never mutated
     tolerations: list = [],  # noqa: B006
     canary_percent: int = 0,
 ) -> None:
-    """``spec`` is its address, ``product`` its name (``pipelines.catalogue.arguments``).
+    """``spec`` is the spec's address, ``product`` its name (``pipelines.catalogue.arguments``).
 
     ``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train`.
 
-    ``canary_percent``: 0 = a version that passes the gate becomes the champion; 1 to 99 = it gets that share beside it.
+    ``canary_percent``: 0 = a version that passes the gate becomes the champion; 1 to 99 = its share as a canary.
     """
     with prepared(spec, product, services, data) as ready:
         own, tables, training_set, graph = ready.spec, ready.tables, ready.training_set, ready.graph()

@@ -117,4 +117,4 @@ def test_a_canary_needs_a_champion_to_be_beside(
     else:
         assert given == []
         assert [version for _, version in FakeRegistry.promoted] == ["2"]
-        assert f"version 2 answers at {Running.url}" in page
+        assert f"version 2 serves at {Running.url}" in page

@@ -38,7 +38,7 @@ def ended(spec: str, status: dsl.PipelineTaskFinalStatus) -> None:
 @dsl.pipeline(name="copy")
 def copy(spec: str, out: str) -> None:
     """As the real ones hand the spec over."""
-    with dsl.ExitHandler(ended(spec=spec), name="road"):
+    with dsl.ExitHandler(ended(spec=spec), name="pipeline"):
         copied(spec=imported(spec), out=out)
 
 

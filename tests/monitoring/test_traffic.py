@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.time_units import HOUR
 from monitoring.errors import TrafficError
 from monitoring.traffic import from_predictions, from_served, summarise
 from tests.monitoring.fakes import fake_predictions, small_spec
 
 SPEC = small_spec()
 START = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
-HOUR = 3_600_000_000
 
 
 def test_figures_by_day_and_surface_add_up() -> None:

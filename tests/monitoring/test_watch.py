@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.time_units import DAY
 from monitoring.documents import write_frame
 from monitoring.watch import watch
 from tests.monitoring.fakes import fake_predictions, small_spec
@@ -29,7 +30,6 @@ def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 
 MOMENT = 1_767_744_000_000_000
-DAY = 86_400_000_000
 
 
 def slate(number: int, size: int = 10, **changed: Any) -> str:

@@ -1,4 +1,4 @@
-"""The whole road on the tiny world by the real command: killed on the way, run again, refreshed, watched, compared."""
+"""The whole pipeline on the tiny world by the real command: killed on the way, run again, refreshed, watched, compared."""
 
 import json
 import os
@@ -27,7 +27,7 @@ STATIONS = (
 
 
 @dataclass
-class Road:
+class Pipeline:
     """A state folder, and the command over it."""
 
     spec: Spec
@@ -77,35 +77,35 @@ def _components_of(runner: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def road(tiny_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Road]:
-    """A road that was killed at three steps; the next run has to cope."""
+def pipeline(tiny_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A pipeline that was killed at three steps; the next run has to cope."""
     margins = dict.fromkeys(("margin", "floor_margin", "other_margin"), 0.45)
     bounds = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
     lenient = tiny_spec.gate.model_copy(update={**margins, **bounds})
     spec = tiny_spec.model_copy(update={"gate": lenient})
-    road = Road(spec, tmp_path_factory.mktemp("road") / "state")
-    road.kill_at("  table members")
-    road.kill_at("  materialized member_profile")
-    road.kill_at("deploy: started")
-    yield road
-    endpoint.down(road.state)
+    pipeline = Pipeline(spec, tmp_path_factory.mktemp("pipeline") / "state")
+    pipeline.kill_at("  table members")
+    pipeline.kill_at("  materialized member_profile")
+    pipeline.kill_at("deploy: started")
+    yield pipeline
+    endpoint.down(pipeline.state)
 
 
 @pytest.fixture(scope="module")
-def trained(road: Road) -> str:
+def trained(pipeline: Pipeline) -> str:
     """What the first whole run printed."""
-    return road.run("training")
+    return pipeline.run("training")
 
 
-def test_a_killed_run_leaves_nothing_half_written(road: Road) -> None:
-    tables = list(road.state.glob("pipeline/*/ingest/tables"))
+def test_a_killed_run_leaves_nothing_half_written(pipeline: Pipeline) -> None:
+    tables = list(pipeline.state.glob("pipeline/*/ingest/tables"))
     assert tables
     for folder in tables:
         listed = read_manifest(folder)["tables"]
         assert {f"{name}.parquet" for name in listed} | {"manifest.json"} == {p.name for p in folder.iterdir()}
-    name = model_name(road.spec)
-    for version in road.registry.versions(name):
-        road.registry.download(name, version, road.state.parent / f"version-{version}")
+    name = model_name(pipeline.spec)
+    for version in pipeline.registry.versions(name):
+        pipeline.registry.download(name, version, pipeline.state.parent / f"version-{version}")
 
 
 def test_every_station_is_passed(trained: str) -> None:
@@ -115,30 +115,30 @@ def test_every_station_is_passed(trained: str) -> None:
     assert any(line.startswith("Promoted") for line in lines)
 
 
-def test_artifacts_of_killed_runs_are_gone(road: Road, trained: str) -> None:
+def test_artifacts_of_killed_runs_are_gone(pipeline: Pipeline, trained: str) -> None:
     """But those on whose tables the feature store stood when the last run began."""
-    assert len(list(road.state.glob("pipeline/*"))) <= 2
-    assert not [path for path in road.state.glob("pipeline/*/*/*") if path.name.startswith(".")]
+    assert len(list(pipeline.state.glob("pipeline/*"))) <= 2
+    assert not [path for path in pipeline.state.glob("pipeline/*/*/*") if path.name.startswith(".")]
 
 
-def test_a_state_folder_holds_one_product(road: Road, trained: str) -> None:
-    other = Road(road.spec.model_copy(update={"name": "other"}), road.state)
+def test_a_state_folder_holds_one_product(pipeline: Pipeline, trained: str) -> None:
+    other = Pipeline(pipeline.spec.model_copy(update={"name": "other"}), pipeline.state)
     done = subprocess.run(other.command("training"), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "expected the state of other; found that of professional" in done.stderr
 
 
-def test_the_report_tells_the_run(road: Road, trained: str) -> None:
+def test_the_report_tells_the_run(pipeline: Pipeline, trained: str) -> None:
     (line,) = [line for line in trained.splitlines() if line.startswith("Report: ")]
     report = Path(line.removeprefix("Report: "))
     page = report.read_text(encoding="utf-8")
-    assert report.is_relative_to(road.state / "runs")
+    assert report.is_relative_to(pipeline.state / "runs")
     for station in STATIONS:
         assert station in page
     assert (report.parent / "drift.html").is_file()
 
 
-def test_the_printed_curl_line_works(road: Road, trained: str) -> None:
+def test_the_printed_curl_line_works(pipeline: Pipeline, trained: str) -> None:
     (line,) = [line for line in trained.splitlines() if "curl " in line]
     words = shlex.split(line[line.index("curl ") :])
     url = next(word for word in words if word.startswith("http"))
@@ -147,15 +147,15 @@ def test_the_printed_curl_line_works(road: Road, trained: str) -> None:
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         (slate,) = json.loads(answer.read())["predictions"]
-    assert slate["model_version"] == road.registry.champion(model_name(road.spec))
+    assert slate["model_version"] == pipeline.registry.champion(model_name(pipeline.spec))
     assert not slate["member_cold"]
     assert not slate["fallback"]
     assert all(0 < item["probabilities"]["click"] < 1 for item in slate["slate"])
     assert not all(item["cold"] for item in slate["slate"])
 
 
-def test_kfp_artifacts_are_there_to_look_at(road: Road, trained: str) -> None:
-    run = max(road.state.glob("pipeline/*"), key=lambda folder: folder.stat().st_mtime)
+def test_kfp_artifacts_are_there_to_look_at(pipeline: Pipeline, trained: str) -> None:
+    run = max(pipeline.state.glob("pipeline/*"), key=lambda folder: folder.stat().st_mtime)
     outputs = json.loads((run / "evaluate" / "executor_output.json").read_text(encoding="utf-8"))["artifacts"]
     assert outputs["roc"]["artifacts"][0]["metadata"]["confidenceMetrics"]
     assert outputs["metrics"]["artifacts"][0]["metadata"]["auc"] > 0.4
@@ -163,27 +163,27 @@ def test_kfp_artifacts_are_there_to_look_at(road: Road, trained: str) -> None:
         assert (run / page).stat().st_size > 20, page
 
 
-def test_refresh_pushes_the_champions_vectors_again(road: Road, trained: str) -> None:
-    version = road.registry.champion(model_name(road.spec)) or ""
-    slot = slot_of(road.state, version)
-    file = road.state / "feast" / "pushed" / f"member_vectors_{slot}.parquet"
+def test_refresh_pushes_the_champions_vectors_again(pipeline: Pipeline, trained: str) -> None:
+    version = pipeline.registry.champion(model_name(pipeline.spec)) or ""
+    slot = slot_of(pipeline.state, version)
+    file = pipeline.state / "feast" / "pushed" / f"member_vectors_{slot}.parquet"
     before = os.stat(file).st_mtime_ns
-    printed = road.run("refresh")
+    printed = pipeline.run("refresh")
     assert "push embeddings: done" in printed
     assert "train: started" not in printed
-    assert slot_of(road.state, version) == slot
+    assert slot_of(pipeline.state, version) == slot
     assert os.stat(file).st_mtime_ns > before
 
 
-def test_monitoring_watches_the_champion(road: Road, trained: str) -> None:
-    versions = road.registry.versions(model_name(road.spec))
-    printed = road.run("monitoring")
+def test_monitoring_watches_the_champion(pipeline: Pipeline, trained: str) -> None:
+    versions = pipeline.registry.versions(model_name(pipeline.spec))
+    printed = pipeline.run("monitoring")
     assert "monitor: done" in printed
-    assert road.registry.versions(model_name(road.spec)) == versions
+    assert pipeline.registry.versions(model_name(pipeline.spec)) == versions
 
 
-def test_comparison_prints_both_and_the_interval(road: Road) -> None:
-    printed = road.run("comparison")
+def test_comparison_prints_both_and_the_interval(pipeline: Pipeline) -> None:
+    printed = pipeline.run("comparison")
     assert "single-domain" in printed
     assert "cross-domain" in printed
     assert "95% interval" in printed
