@@ -1,4 +1,4 @@
-"""The whole pipeline on the tiny world by the real command: killed on the way, run again, refreshed, watched, compared."""
+"""Pipelines on the tiny world with the real command: killed, run again, refreshed, monitored, compared."""
 
 import json
 import os
@@ -63,7 +63,7 @@ class Pipeline:
 
 
 def _components_of(runner: int) -> list[int]:
-    """Processes that a runner has started, found by the variable that it hands on."""
+    """Processes that a runner has started, found by an environment variable that they inherit."""
     found = []
     for process in Path("/proc").iterdir():
         if process.name.isdigit():
@@ -78,7 +78,7 @@ def _components_of(runner: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def pipeline(tiny_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """A pipeline that was killed at three steps; the next run has to cope."""
+    """A state folder on which the training pipeline was killed at three steps."""
     margins = dict.fromkeys(("margin", "floor_margin", "other_margin"), 0.45)
     bounds = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
     lenient = tiny_spec.gate.model_copy(update={**margins, **bounds})
@@ -93,7 +93,7 @@ def pipeline(tiny_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def trained(pipeline: Pipeline) -> str:
-    """What the first whole run printed."""
+    """Output of the first complete training run."""
     return pipeline.run("training")
 
 
