@@ -1,15 +1,11 @@
-"""Pipelines on the tiny world with the real command: killed, run again, refreshed, monitored, compared."""
+"""Pipelines on the tiny world with the real command: killed, run again, refreshed, monitored."""
 
 import json
 import os
 import shlex
-import signal
 import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,72 +14,19 @@ from feature_repo.push import slot_of
 from feature_repo.sources import read_manifest
 from models.spec import Spec
 from serving.deployment import endpoint
-from serving.versions.registry import Registry, model_name
+from serving.versions.registry import model_name
+from tests.pipelines.pipeline import Pipeline
 
-STATIONS = (
+STEPS = (
     "ingest", "materialize", "retrieve", "build graph", "train", "evaluate", "register", "monitor", "push embeddings",
     "deploy",
 )  # fmt: skip
 
 
-@dataclass
-class Pipeline:
-    """A state folder, and the command over it."""
-
-    spec: Spec
-    state: Path
-
-    def command(self, pipeline: str) -> list[str]:
-        file = self.state.parent / "tiny.json"
-        file.write_text(self.spec.model_dump_json(by_alias=True), encoding="utf-8")
-        arguments = ["--pipeline", pipeline, "--spec", str(file), "--state", str(self.state)]
-        return [sys.executable, "-m", "pipelines", "local", *arguments]
-
-    def run(self, pipeline: str) -> str:
-        done = subprocess.run(self.command(pipeline), capture_output=True, text=True, timeout=600, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def kill_at(self, line: str) -> None:
-        """Start the training pipeline, kill its runner with SIGKILL once ``line`` is printed, await its components."""
-        runner = subprocess.Popen(self.command("training"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert runner.stdout is not None
-        seen = next((printed for printed in runner.stdout if printed.startswith(line)), None)
-        assert seen is not None, f"the run ended before {line!r}"
-        runner.send_signal(signal.SIGKILL)
-        runner.wait()
-        deadline = time.monotonic() + 30
-        while _components_of(runner.pid):
-            assert time.monotonic() < deadline, "components outlived their runner"
-            time.sleep(0.05)
-
-    @property
-    def registry(self) -> Registry:
-        return Registry(f"sqlite:///{self.state}/mlflow/mlflow.db")
-
-
-def _components_of(runner: int) -> list[int]:
-    """Processes that a runner has started, found by an environment variable that they inherit."""
-    found = []
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                environment = (process / "environ").read_bytes()
-            except OSError:
-                continue
-            if f"HELIOGRAPH_RUNNER={runner}\0".encode() in environment + b"\0":
-                found.append(int(process.name))
-    return found
-
-
 @pytest.fixture(scope="module")
-def pipeline(tiny_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+def pipeline(lenient_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """A state folder on which the training pipeline was killed at three steps."""
-    margins = dict.fromkeys(("margin", "floor_margin", "other_margin"), 0.45)
-    bounds = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
-    lenient = tiny_spec.gate.model_copy(update={**margins, **bounds})
-    spec = tiny_spec.model_copy(update={"gate": lenient})
-    pipeline = Pipeline(spec, tmp_path_factory.mktemp("pipeline") / "state")
+    pipeline = Pipeline(lenient_spec, tmp_path_factory.mktemp("pipeline") / "state")
     pipeline.kill_at("  table members")
     pipeline.kill_at("  materialized member_profile")
     pipeline.kill_at("deploy: started")
@@ -108,15 +51,15 @@ def test_a_killed_run_leaves_nothing_half_written(pipeline: Pipeline) -> None:
         pipeline.registry.download(name, version, pipeline.state.parent / f"version-{version}")
 
 
-def test_every_station_is_passed(trained: str) -> None:
+def test_every_step_runs(trained: str) -> None:
     lines = trained.splitlines()
-    for station in STATIONS:
-        assert f"{station}: started" in lines
+    for step in STEPS:
+        assert f"{step}: started" in lines
     assert any(line.startswith("Promoted") for line in lines)
 
 
 def test_artifacts_of_killed_runs_are_gone(pipeline: Pipeline, trained: str) -> None:
-    """But those on whose tables the feature store stood when the last run began."""
+    """Except those with the tables that the feature store used when the last run started."""
     assert len(list(pipeline.state.glob("pipeline/*"))) <= 2
     assert not [path for path in pipeline.state.glob("pipeline/*/*/*") if path.name.startswith(".")]
 
@@ -133,8 +76,8 @@ def test_the_report_tells_the_run(pipeline: Pipeline, trained: str) -> None:
     report = Path(line.removeprefix("Report: "))
     page = report.read_text(encoding="utf-8")
     assert report.is_relative_to(pipeline.state / "runs")
-    for station in STATIONS:
-        assert station in page
+    for step in STEPS:
+        assert step in page
     assert (report.parent / "drift.html").is_file()
 
 
@@ -180,10 +123,3 @@ def test_monitoring_watches_the_champion(pipeline: Pipeline, trained: str) -> No
     printed = pipeline.run("monitoring")
     assert "monitor: done" in printed
     assert pipeline.registry.versions(model_name(pipeline.spec)) == versions
-
-
-def test_comparison_prints_both_and_the_interval(pipeline: Pipeline) -> None:
-    printed = pipeline.run("comparison")
-    assert "single-domain" in printed
-    assert "cross-domain" in printed
-    assert "95% interval" in printed
