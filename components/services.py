@@ -23,7 +23,7 @@ class Services:
 
     @classmethod
     def embedded(cls, run: str, state: Path, feature_store: Path, scratch: bool = False) -> "Services":
-        """All services on this machine, in files under ``state``; ``scratch``: with a feature store apart."""
+        """All services on this machine, in files under ``state``; ``scratch``: separate feature store."""
         state = state.resolve()
         return cls(
             run=run,

@@ -93,9 +93,7 @@ def watch(
 def _log(spec: Spec, folder: Path, now: int) -> pd.DataFrame:
     """Recent rows of our model; slates from before the spec had its primary task are left out."""
     log = served_log.read(folder, since=now - SERVED_DAYS * DAY, model=served_log.model_name(spec))
-    log = log[
-        log["served"] <= now + tolerance()
-    ]  # rows written by a clock that was ahead would count as recent for years
+    log = log[log["served"] <= now + tolerance()]  # rows of a clock that was ahead would be recent for years
     probability = f"probability_{spec.primary_task}"
     return log[log[probability].notna()] if probability in log else log.iloc[:0]
 

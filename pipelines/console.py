@@ -65,7 +65,7 @@ class Console:
             self._log.flush()
 
     def isatty(self) -> bool:
-        """False: no colors and no cursor movements, please."""
+        """False, so that libraries print no colors and no cursor movements."""
         return False
 
     def _line(self, line: str) -> None:

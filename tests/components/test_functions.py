@@ -1,4 +1,4 @@
-"""Components as plain functions: unpack artifacts, make one call, write what a person looks at."""
+"""Components called as plain functions: artifacts in, one call, artifacts and a summary page out."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The register component: what goes into the bundle of a new version."""
+"""The register component: the bundle and the tags of a new version."""
 
 from pathlib import Path
 from typing import Any

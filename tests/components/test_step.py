@@ -1,4 +1,4 @@
-"""What every component does around its one call."""
+"""The frame of every component."""
 
 import hashlib
 import json

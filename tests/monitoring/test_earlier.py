@@ -1,4 +1,4 @@
-"""Versions that were promoted before are scored on the gate window, or named with the reason why not."""
+"""Earlier promoted versions are scored on the gate window, or skipped with a reason."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +7,10 @@ import pandas as pd
 import pytest
 
 from models.graph.fakes import fake_graph
-from models.time_units import HOUR
-from models.training.artifact import load_model
 from monitoring.documents import read_json
 from monitoring.earlier import score_earlier
 from monitoring.gate import judge_folder
-from tests.monitoring.test_evaluation import FakeProduct, save_fresh_model
+from tests.monitoring.test_evaluation import FakeProduct, save_fresh_model, save_late_model
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +48,7 @@ def test_what_cannot_be_scored_is_named_and_skipped(product: FakeProduct, tmp_pa
     tasks = (graph.schema.seeds.tasks[0], replace(graph.schema.seeds.tasks[1], name="share"))
     graph.schema = replace(graph.schema, seeds=replace(graph.schema.seeds, tasks=tasks))
     save_fresh_model(graph, 2, tmp_path / "schema")
-    windows = load_model(product.folder / "model1").schema.seeds.windows
-    graph = fake_graph(members=40, items=30, impressions=1500)
-    late = tuple(replace(w, end=w.end + HOUR) if w.name == "validate" else w for w in windows)
-    graph.schema = replace(graph.schema, seeds=replace(graph.schema.seeds, windows=late))
-    save_fresh_model(graph, 3, tmp_path / "late")
+    save_late_model(tmp_path / "late")
     product.evaluate(champion=product.folder / "model1")
     folder = product.folder / "out"
     fetch = {"2": gone, "3": lambda: tmp_path / "schema", "4": lambda: tmp_path / "late"}

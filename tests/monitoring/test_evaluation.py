@@ -6,12 +6,14 @@ import pandas as pd
 import pytest
 import torch
 
+from models.baselines import trees
 from models.graph.fakes import fake_graph
 from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spec import Spec, parse_spec
+from models.time_units import HOUR
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration
 from monitoring.comparison import compare_models
@@ -104,6 +106,14 @@ def save_fresh_model(graph: TemporalGraph, seed: int, folder: Path) -> None:
     save_model(Model(ranker, encoding, graph.schema, calibration, {}), folder)
 
 
+def save_late_model(folder: Path) -> None:
+    """A model whose validate window ends an hour into the gate window."""
+    graph = fake_graph(members=40, items=30, impressions=1500)
+    late = tuple(replace(w, end=w.end + HOUR) if w.name == "validate" else w for w in graph.schema.seeds.windows)
+    graph.schema = replace(graph.schema, seeds=replace(graph.schema.seeds, windows=late))
+    save_fresh_model(graph, 3, folder)
+
+
 @pytest.fixture(scope="module")
 def product(tmp_path_factory) -> FakeProduct:
     return FakeProduct(tmp_path_factory.mktemp("product"))
@@ -148,6 +158,30 @@ def test_a_champion_of_another_schema_is_left_out_and_named(product: FakeProduct
     results = product.evaluate(champion=tmp_path / "old")
     assert "champion" not in results["gate"]
     assert "share" in read_json(product.folder / "out" / "metrics.json")["champion_unusable"]
+
+
+def test_a_champion_that_was_trained_on_the_gate_window_is_left_out_and_named(
+    product: FakeProduct, tmp_path: Path
+) -> None:
+    save_late_model(tmp_path / "late")
+    results = product.evaluate(champion=tmp_path / "late")
+    assert "champion" not in results["gate"]
+    assert "SeenError" in read_json(product.folder / "out" / "metrics.json")["champion_unusable"]
+
+
+def test_the_floor_is_fitted_on_the_rows_before_the_gate_window(
+    product: FakeProduct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows: list[str] = []
+    fit = trees.fit_floor
+
+    def recorded(frame: pd.DataFrame, spec: Spec) -> object:
+        windows.extend(frame["window"].unique())
+        return fit(frame, spec)
+
+    monkeypatch.setattr(trees, "fit_floor", recorded)
+    product.evaluate()
+    assert sorted(windows) == ["train", "validate"]
 
 
 def test_a_graph_of_other_impressions_is_refused_and_nothing_written(product: FakeProduct, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The compiled pipelines hold what a cluster needs."""
+"""The compiled pipelines have the order, limits and parameters that a cluster needs."""
 
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def test_training_has_every_step_and_deploys_behind_the_gate(tmp_path: Path) -> 
         ("monitoring", "ingest", "champion"),
     ],
 )
-def test_a_task_waits_for_what_it_needs_of_the_services(name: str, task: str, before: str, tmp_path: Path) -> None:
+def test_a_task_waits_for_the_changes_that_it_needs(name: str, task: str, before: str, tmp_path: Path) -> None:
     document, _ = compiled(name, tmp_path)
     assert before in tasks(document)[task]["dependentTasks"]
 
@@ -83,7 +83,7 @@ def test_the_gpu_pool_comes_from_parameters(tmp_path: Path) -> None:
     assert train["tolerations"][0]["tolerationJson"]["componentInputParameter"].endswith("tolerations")
 
 
-def test_a_canary_is_asked_for_by_a_parameter(tmp_path: Path) -> None:
+def test_a_canary_is_a_parameter(tmp_path: Path) -> None:
     document, _ = compiled("training", tmp_path)
     declared = document["root"]["inputDefinitions"]["parameters"]["canary_percent"]
     assert (declared["defaultValue"], declared["parameterType"]) == (0.0, "NUMBER_INTEGER")

@@ -1,4 +1,4 @@
-"""What a person sees of a run, and what the log keeps."""
+"""What a local run shows on the terminal, and what goes to the log."""
 
 from pathlib import Path
 
