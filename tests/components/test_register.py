@@ -85,7 +85,7 @@ def test_the_prior_is_of_the_train_window_whatever_came_later(tmp_path: Path, mo
 def test_the_version_s_tags_tell_the_gate_s_decision_and_the_best_version(
     passes: bool, best: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.registry.Registry", FakeRegistry)
+    monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
     noise = {"candidate": 0.05 if passes else 2.0, "champion": 1.0, "version_3": 0.4, "floor": 2.5}
     metrics = {"champion_version": "4", "earlier": {"scored": ["3"], "skipped": {}, "best": "3"}}
     decision, _ = registered(tmp_path / "run", [], fake_predictions(small_spec(), noise=noise), metrics)

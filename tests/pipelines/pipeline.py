@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.spec import Spec
-from serving.registry import Registry
+from serving.versions.registry import Registry
 
 
 @dataclass
