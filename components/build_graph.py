@@ -1,4 +1,4 @@
-"""Tables and features -> the temporal graph."""
+"""Component: canonical tables and training set -> temporal graph."""
 
 from kfp import dsl
 
@@ -14,7 +14,7 @@ def build_graph(
     graph: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Build the temporal graph of the spec's domains."""
+    """Build the temporal graph over the spec's domains."""
     from pathlib import Path
 
     from components.markdown import table, write

@@ -1,4 +1,4 @@
-"""The registry's champion as a KFP artifact."""
+"""Component: download the registry's champion as a KFP artifact."""
 
 from kfp import dsl
 
@@ -7,7 +7,7 @@ from components.image import component
 
 @component
 def champion(spec: dsl.Input[dsl.Artifact], services: dict, model: dsl.Output[dsl.Model]) -> str:
-    """Download the champion; its version is the output. Fails with the next step where there is none."""
+    """Download the champion's model; return its version. Fails if there is no champion, saying what to do next."""
     from pathlib import Path
 
     from components.step import Step

@@ -1,4 +1,4 @@
-"""Single-domain against cross-domain: the paper's ablation."""
+"""Component: compare a single-domain with a cross-domain model, the ablation of the paper."""
 
 from kfp import dsl
 
@@ -16,7 +16,7 @@ def compare(
     cross_model: dsl.Input[dsl.Model],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Score the test window with both models; print both and the paired interval of the difference."""
+    """Score the test window with both models; print both AUCs and the paired interval of their difference."""
     from pathlib import Path
 
     from components.markdown import write

@@ -1,4 +1,4 @@
-"""A version that passed the gate -> champion at the endpoint, or a canary beside the champion."""
+"""Component: deploy a version that passed the gate, as the champion or as a canary beside it."""
 
 from kfp import dsl
 
@@ -16,9 +16,8 @@ def deploy(
 ) -> None:
     """Start the endpoint on the version, wait until it is healthy, then make the version the champion.
 
-    With ``canary_percent`` (1 to 99) the version gets that share of the traffic instead, and the champion stays; where
-    there is no champion yet, there is nothing to be a canary beside. Where the version does not come up, what was
-    served before goes on, over its own vectors.
+    With ``canary_percent`` (1 to 99) the version gets that share of the traffic and the champion stays; without a
+    champion it is ignored. If the version does not become healthy, the previous one keeps serving, on its own vectors.
     """
     from pathlib import Path
 
@@ -46,9 +45,9 @@ def deploy(
         curl = example_request(step.spec, Path(training_set.path), running, pushed_until(features, version) + 1)
         facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}
         step.ledger.note("endpoint", facts)
-        said = f"version {version} answers at {running.url}"
+        summary = f"version {version} serves at {running.url}"
         if share:
-            said = f"version {version} has {share} % of the traffic at {running.url}"
-            said += "; next: python -m serving status, then promote or rollback"
-        say(f"  {said}")
-        write(endpoint, f"# {name} version {version}", said, f"```\n{curl}\n```")
+            summary = f"version {version} has {share} % of the traffic at {running.url}"
+            summary += "; next: python -m serving status, then promote or rollback"
+        say(f"  {summary}")
+        write(endpoint, f"# {name} version {version}", summary, f"```\n{curl}\n```")

@@ -1,4 +1,4 @@
-"""The candidate against the champion, the floor and (simulated worlds) the ceiling."""
+"""Component: evaluate the candidate beside the champion, the floor and, in simulated worlds, the oracle."""
 
 from kfp import dsl
 
@@ -17,7 +17,7 @@ def evaluate(
     metrics: dsl.Output[dsl.Metrics],
     roc: dsl.Output[dsl.ClassificationMetrics],
 ) -> None:
-    """Score gate and test windows with every scorer, the gate's also with earlier champions; write predictions."""
+    """Score the gate and test windows with every scorer, the gate window also with earlier champions."""
     import tempfile
     from functools import partial
     from pathlib import Path

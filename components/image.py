@@ -1,4 +1,4 @@
-"""The image in which components run: lightweight functions, our packages are already in it."""
+"""The image that components run in: they are lightweight functions, and our packages are installed in it."""
 
 import functools
 import os
@@ -10,4 +10,4 @@ from models import version
 IMAGE = os.environ.get("HELIOGRAPH_IMAGE", version.IMAGE)
 
 component = functools.partial(dsl.component, base_image=IMAGE, install_kfp_package=False)
-"""Decorator of every component. ``HELIOGRAPH_IMAGE`` names another image when the pipeline is compiled."""
+"""Decorator of every component. Set ``HELIOGRAPH_IMAGE`` when compiling to use another image."""

@@ -1,4 +1,4 @@
-"""Raw data -> canonical tables."""
+"""Component: raw data -> canonical tables."""
 
 from kfp import dsl
 
@@ -13,7 +13,7 @@ def ingest(
     tables: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Run the spec's adapter over ``data`` (a folder; empty = none needed), validate, write the canonical tables."""
+    """Read ``data`` (a folder; empty if the adapter needs none) with the spec's adapter; write canonical tables."""
     from pathlib import Path
 
     from components.markdown import table, write

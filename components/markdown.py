@@ -1,4 +1,4 @@
-"""Small Markdown artifacts that KFP shows beside a step."""
+"""Markdown artifacts, which the KFP UI shows beside a step."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
+    """Format a Markdown table."""
     lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
     lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
 def write(artifact: Any, *blocks: str) -> None:
-    """Write blocks of Markdown to a KFP artifact."""
+    """Write blocks of Markdown, separated by blank lines, to a KFP artifact."""
     path = Path(artifact.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Feature definitions -> Feast's registry; latest values -> the online store."""
+"""Component: register feature definitions with Feast; write the latest values to the online store."""
 
 from kfp import dsl
 
@@ -9,9 +9,10 @@ from components.image import component
 def materialize(
     spec: dsl.Input[dsl.Artifact], services: dict, tables: dsl.Input[dsl.Dataset], summary: dsl.Output[dsl.Markdown]
 ) -> None:
-    """Apply the spec's feature definitions and materialise the online views up to the end of the data.
+    """Apply the spec's feature definitions and materialize the online views up to the end of the data.
 
-    A view that the quality gate refuses keeps its last good values, so the run goes on, loudly; one without any fails.
+    A view that the quality gate refuses keeps its last good values: the run warns and continues. It fails if the view
+    has no such values.
     """
     from pathlib import Path
 
@@ -31,7 +32,9 @@ def materialize(
         refused = {view: [str(finding) for finding in findings] for view, findings in done.refused.items()}
         step.ledger.note("online", {"rows": dict(done), "refused": refused})
         for view in refused:
-            say(f"WARNING: view {view} was refused by the quality gate; the endpoint goes on with its last good values")
+            say(
+                f"WARNING: view {view} was refused by the quality gate; the endpoint keeps serving its last good values"
+            )
         rows = [(view, count, "written") for view, count in done.items()]
         rows += [(view, 0, "REFUSED: " + "; ".join(reasons)) for view, reasons in refused.items()]
         write(summary, "# Online views", table(("view", "rows", "result"), rows))

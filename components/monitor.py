@@ -1,4 +1,4 @@
-"""Drift between training and serving, click-through rate and calibration."""
+"""Component: measure drift between training and serving, click-through rate and calibration."""
 
 from kfp import dsl
 
@@ -15,7 +15,7 @@ def monitor(
     metrics: dsl.Output[dsl.Metrics],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Compare the serving window (and what the endpoint served) with the training window."""
+    """Compare served impressions, or the test window if there are too few, with the train window."""
     from pathlib import Path
 
     from components.markdown import write
@@ -23,15 +23,15 @@ def monitor(
     from monitoring.watch import watch
 
     with Step("monitor", spec, services) as step:
-        seen = watch(
+        watched = watch(
             step.spec,
             Path(training_set.path),
             Path(evaluation.path),
             step.services.folder / "endpoint" / "served",
             Path(page.path),
         )
-        step.ledger.note("monitoring", seen.to_json())
+        step.ledger.note("monitoring", watched.to_json())
         step.ledger.artifact(Path(page.path), "drift.html")
-        for name, value in seen.metrics().items():
+        for name, value in watched.metrics().items():
             metrics.log_metric(name, value)
-        write(summary, seen.to_markdown())
+        write(summary, watched.to_markdown())

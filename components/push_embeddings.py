@@ -1,4 +1,4 @@
-"""A model and a graph -> vectors of all members and items in the online store."""
+"""Component: embed all members and items with a model; push their vectors to the online store."""
 
 from kfp import dsl
 
@@ -16,9 +16,9 @@ def push_embeddings(
     vectors: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Embed every member and item as of the end of the data and push the vectors, stamped with the model's version.
+    """Embed every member and item as of the end of the data; push the vectors under the model's version.
 
-    Those of the champion, and of what serves, stay beside them.
+    The vectors of the champion and of every version that serves are kept.
     """
     from pathlib import Path
 

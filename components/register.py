@@ -1,4 +1,4 @@
-"""A trained model -> a version in the registry, and the gate's verdict on it."""
+"""Component: register a trained model as a new version, with the gate's verdict on it."""
 
 from kfp import dsl
 
@@ -17,9 +17,9 @@ def register(
     version: dsl.OutputPath(str),  # type: ignore[valid-type]
     verdict: dsl.Output[dsl.Markdown],
 ) -> str:
-    """Log the version (alias candidate) with everything that explains it; judge it on the gate window.
+    """Judge the model on the gate window; log it as a version (alias candidate) with metrics, verdict and digests.
 
-    The decision is the returned value, since a condition on a named output is not resolved by kfp.local 2.17.
+    Returns the decision, because kfp.local 2.17 does not resolve a condition on a named output.
     """
     import json
     import tempfile
@@ -38,8 +38,8 @@ def register(
         name = model_name(step.spec)
         judged = judge_folder(step.spec, Path(evaluation.path))
         with tempfile.TemporaryDirectory() as scratch:
-            made_from = {"tables": tables, "training_set": training_set, "graph": graph}
-            data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in made_from.items()}
+            inputs = {"tables": tables, "training_set": training_set, "graph": graph}
+            data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in inputs.items()}
             measured = json.loads((Path(evaluation.path) / "metrics.json").read_text(encoding="utf-8"))
             bundle = write_bundle(
                 Path(model.path),

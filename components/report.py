@@ -1,4 +1,4 @@
-"""The exit handler: the run's report, whatever happened."""
+"""Component: the exit handler, which writes the run's report whether or not the run succeeded."""
 
 from kfp import dsl
 
@@ -9,10 +9,10 @@ from components.image import component
 def report(
     spec: str, product: str, services: dict, status: dsl.PipelineTaskFinalStatus, page: dsl.Output[dsl.HTML]
 ) -> None:
-    """Write the report from the run's ledger and say what came out and what to do next.
+    """Write the report from the run's ledger; print the results and what to do next.
 
-    An exit handler takes no artifact: ``spec`` is the address of the spec, looked at where no step has put it into the
-    ledger; ``product`` is its name.
+    An exit handler takes no artifacts: ``spec`` is the spec's address, read only if no step has put the spec into the
+    ledger; ``product`` is the spec's name.
     """
     import json
     import tempfile
@@ -25,15 +25,15 @@ def report(
     from monitoring.ledger import Ledger
     from monitoring.report import summary_lines, write_report
 
-    reached = Services(**services)
-    ledger = Ledger(reached.tracking_uri, reached.run, experiment=product)
+    addresses = Services(**services)
+    ledger = Ledger(addresses.tracking_uri, addresses.run, experiment=product)
     with tempfile.TemporaryDirectory() as scratch:
         record = ledger.read(Path(scratch))
         kept = record.notes.get(SPEC)
         parsed = parse_spec(json.dumps(kept)) if kept else read_spec(dsl.Artifact(uri=spec))
-        index = write_report(parsed, record, reached.report_folder)
+        index = write_report(parsed, record, addresses.report_folder)
         lines = summary_lines(record, index)
-    ledger.artifact(reached.report_folder, "report")
+    ledger.artifact(addresses.report_folder, "report")
     ledger.close(status.state)
     Path(page.path).parent.mkdir(parents=True, exist_ok=True)
     Path(page.path).write_text(index.read_text(encoding="utf-8"), encoding="utf-8")

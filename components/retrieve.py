@@ -1,4 +1,4 @@
-"""Point-in-time features of impressions and versions of node features, out of Feast."""
+"""Component: retrieve the training set from Feast, point-in-time features and versions of node features."""
 
 from kfp import dsl
 
@@ -13,7 +13,7 @@ def retrieve(
     training_set: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Write the training set: every impression's features as of a microsecond before it was shown."""
+    """Write the training set: the features of every impression as of one microsecond before it."""
     from pathlib import Path
 
     from components.markdown import table, write

@@ -1,4 +1,4 @@
-"""Addresses of the services that components reach: one pipeline parameter, the same for every component."""
+"""Addresses of the services that components use: one pipeline parameter, equal for all components."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,22 +8,22 @@ from models.addresses import sqlite_address
 
 @dataclass(frozen=True)
 class Services:
-    """Where Feast, MLflow and the endpoint are. Everything else travels as KFP artifacts and parameters."""
+    """Where Feast, MLflow and the endpoint are. Everything else is a KFP artifact or parameter."""
 
     run: str
-    """Name of this pipeline run: the key of its ledger and of its report."""
+    """Name of this pipeline run, under which its ledger and report are kept."""
     tracking_uri: str
-    """MLflow's address."""
+    """Address of MLflow."""
     feature_store: str
-    """Path of the feature_store.yaml (in the image)."""
+    """Path of feature_store.yaml in the image."""
     state: str
-    """Embedded mode: the folder that holds SQLite files, the endpoint's process file and reports."""
+    """Embedded mode: the folder of SQLite files, the endpoint's process file and reports."""
     features: str
-    """Embedded mode: the folder of Feast's registry and online store; not ``state`` where a pipeline only looks."""
+    """Embedded mode: the folder of Feast's registry and online store; not ``state`` for a read-only pipeline."""
 
     @classmethod
     def embedded(cls, run: str, state: Path, feature_store: Path, scratch: bool = False) -> "Services":
-        """Everything on this machine, in files under ``state``; ``scratch``: leave the served features alone."""
+        """All services on this machine, in files under ``state``; ``scratch``: separate feature store."""
         state = state.resolve()
         return cls(
             run=run,
@@ -34,20 +34,20 @@ class Services:
         )
 
     def to_json(self) -> dict[str, str]:
-        """As the pipeline parameter."""
+        """The value of the pipeline parameter."""
         return asdict(self)
 
     @property
     def folder(self) -> Path:
-        """The embedded state's folder."""
+        """``state`` as a path."""
         return Path(self.state)
 
     @property
     def feature_folder(self) -> Path:
-        """The folder of the embedded feature store."""
+        """``features`` as a path."""
         return Path(self.features)
 
     @property
     def report_folder(self) -> Path:
-        """Where this run's report is written."""
+        """The folder of this run's report."""
         return self.folder / "runs" / self.run / "report"

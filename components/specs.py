@@ -1,23 +1,23 @@
-"""The spec as a file that is named after its digest: a run hands over its address, components read it as an artifact.
+"""Spec files named by their digest: a run gets the file's address, components read it as an artifact.
 
-As a parameter it would be interpreted (``{{$...}}``), and refused where it is long.
+KFP would interpret a spec in a parameter (``{{$...}}``) and refuse a long one.
 """
 
 import hashlib
-import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from models.files import replaced_file
 from models.spec import Spec, SpecError, parse_spec
 
 REMOTE = ("s3://", "gs://", "minio://")
-"""What Kubeflow Pipelines fetches artifacts from; MinIO is written to as S3 (AWS_ENDPOINT_URL says where it is)."""
+"""Schemes that Kubeflow Pipelines reads artifacts from; MinIO is written as S3 at AWS_ENDPOINT_URL."""
 
 
 def write_spec(spec: Spec, folder: str) -> str:
-    """Write the spec to a folder of this machine or an address in ``REMOTE``; returns its own address, which is short.
+    """Write the spec to a local folder or an address in ``REMOTE``; return the file's address.
 
-    The file appears as a whole; one that is there already is what is to be written. Raises OSError.
+    Local files are written atomically; an existing file has the same content. Raises OSError if nothing can be written.
     """
     content = spec.model_dump_json(by_alias=True).encode()
     address = f"{folder.rstrip('/')}/{hashlib.sha256(content).hexdigest()}.json"
@@ -29,17 +29,15 @@ def write_spec(spec: Spec, folder: str) -> str:
             stream.write(content)
         return address
     file = Path(address)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{os.getpid()}.{file.name}")
-    partial.write_bytes(content)
-    partial.replace(file)
+    with replaced_file(file) as draft:
+        draft.write_bytes(content)
     return str(file.absolute())
 
 
 def read_spec(artifact: Any) -> Spec:
-    """The spec in an artifact of KFP (``uri``, and ``path`` on this machine).
+    """Read the spec in a KFP artifact (``uri``, and ``path`` on this machine).
 
-    Raises SpecError, also where the content is not that of the digest in its name.
+    Raises SpecError if it cannot be read, or its digest is not the one in the file's name.
     """
     where, expected = artifact.uri, PurePosixPath(artifact.uri).stem
     try:

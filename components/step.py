@@ -1,4 +1,4 @@
-"""What every component does around its one call: read the spec, write the run's ledger, say what happens."""
+"""The frame of every component: read the spec, record the step in the run's ledger, print progress and failure."""
 
 import logging
 import os
@@ -16,25 +16,23 @@ if TYPE_CHECKING:
     from models.spec import Spec
     from monitoring.ledger import Ledger
 
-SAID = "| "
-"""Prefix of lines meant for the person at the terminal; the rest of a component's output is for the log."""
-SURPRISE = "an error that was not foreseen; the end of the log:"
+LINE_PREFIX = "| "
+"""Prefix of lines that a local run shows on the terminal; a component's other output goes to the log only."""
+UNEXPECTED = "an unexpected error; the end of the log:"
+SPEC = "spec"
+"""Name of the ledger's note that holds the run's spec."""
 _PACKAGES = ("components", "feature_repo", "models", "monitoring", "pipelines", "serving")
 
 
-SPEC = "spec"
-"""The ledger's note of the run's spec."""
-
-
 def say(text: str) -> None:
-    """Print a line for the person at the terminal."""
-    print(f"{SAID}{text}", flush=True)
+    """Print a line that a local run shows on the terminal."""
+    print(f"{LINE_PREFIX}{text}", flush=True)
 
 
 class Step(AbstractContextManager["Step"]):
-    """One component's run: ``spec``, ``ledger`` and ``services`` inside; seconds and failure go to the ledger.
+    """Context of one component's run: gives ``spec``, ``ledger`` and ``services``; records seconds and failure.
 
-    ``spec``: the artifact that holds it (``components.specs``). The ledger keeps it for the report.
+    Takes the artifact that holds the spec (``components.specs``). The ledger keeps the spec for the report.
     """
 
     spec: "Spec"
@@ -61,7 +59,7 @@ class Step(AbstractContextManager["Step"]):
             self._entry = self.ledger.step(self.name)
             self._entry.__enter__()
         except Exception as error:
-            self._say_failed(error)
+            self._print_failure(error)
             raise
         return self
 
@@ -70,27 +68,27 @@ class Step(AbstractContextManager["Step"]):
     ) -> None:
         try:
             self._entry.__exit__(kind, error, trace)
-        except Exception as unwritten:  # the ledger's own
-            self._say_failed(error or unwritten)
+        except Exception as unwritten:  # the ledger cannot be written
+            self._print_failure(error or unwritten)
             raise
         if error is None:
             say(f"{self.name}: done in {time.monotonic() - self._started:.1f} s")
         else:
-            self._say_failed(error)
+            self._print_failure(error)
 
-    def _say_failed(self, error: BaseException) -> None:
-        """What was wrong; of an error that nobody foresaw, the terminal shows the trace too (``SURPRISE``)."""
-        seconds, said = time.monotonic() - self._started, system_error(error)
-        foreseen = said is not None or type(error).__module__.partition(".")[0] in _PACKAGES
-        say(f"{self.name}: FAILED after {seconds:.1f} s: {type(error).__name__}: {said or error}")
-        if not foreseen:
-            say(f"{self.name}: {SURPRISE}")
+    def _print_failure(self, error: BaseException) -> None:
+        """Print the error. If it is neither ours nor the system's, ``UNEXPECTED`` makes the terminal show its trace."""
+        seconds, message = time.monotonic() - self._started, system_error(error)
+        expected = message is not None or type(error).__module__.partition(".")[0] in _PACKAGES
+        say(f"{self.name}: FAILED after {seconds:.1f} s: {type(error).__name__}: {message or error}")
+        if not expected:
+            say(f"{self.name}: {UNEXPECTED}")
 
 
 def _log_to_stdout() -> None:
-    """Our packages' log lines are for the person, others' warnings are for the log file."""
+    """Show log lines of our packages on the terminal; warnings of other libraries go to the log file only."""
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter(f"{SAID}  %(message)s"))
+    handler.setFormatter(logging.Formatter(f"{LINE_PREFIX}  %(message)s"))
     for package in ("feature_repo", "models", "serving", "monitoring"):
         logger = logging.getLogger(package)
         logger.handlers = [handler]
@@ -99,7 +97,7 @@ def _log_to_stdout() -> None:
 
 
 def _end_with_runner() -> None:
-    """A component of a local run ends when the runner is killed: it must not write while the next run does."""
+    """End a component of a local run when its runner is killed, so that it does not write during the next run."""
     runner = os.environ.get("HELIOGRAPH_RUNNER")
     if runner is None:
         return
@@ -107,7 +105,7 @@ def _end_with_runner() -> None:
     def watch() -> None:
         while True:
             try:
-                os.kill(int(runner), 0)  # asks only whether it is there
+                os.kill(int(runner), 0)  # signal 0 only checks that the process exists
             except ProcessLookupError:
                 os._exit(1)
             time.sleep(0.2)

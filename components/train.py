@@ -1,4 +1,4 @@
-"""The temporal graph -> a trained, calibrated model."""
+"""Component: temporal graph -> trained, calibrated model."""
 
 from kfp import dsl
 
@@ -13,7 +13,7 @@ def train(
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
-    """Fit on train with early stopping on validate, then on both; the CPU or, where there is one, the GPU."""
+    """Fit on train with early stopping on validate, then on both; uses a GPU if there is one."""
     from pathlib import Path
 
     from components.step import Step
@@ -22,7 +22,7 @@ def train(
 
     with Step("train", spec, services) as step:
         temporal_graph = TemporalGraph.load(Path(graph.path))
-        # Outside of this run's artifacts: a run that was killed while it trained goes on where it stood.
+        # Outside this run's artifacts, so that the next run resumes a training that was killed.
         checkpoint = step.services.folder / "checkpoints" / step.spec.name
         summary = fit(
             temporal_graph, step.spec.model, step.spec.training, Path(model.path), None, step.ledger.series, checkpoint

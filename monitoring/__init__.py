@@ -1,1 +1,1 @@
-"""Watching a product: evaluation, the promotion gate, drift, CTR and calibration, the run's ledger and report."""
+"""Evaluation, the promotion gate, drift, CTR and calibration monitors, and the ledger and report of a run."""

@@ -1,7 +1,7 @@
-"""Whether probabilities mean what they say: sum of the probabilities over sum of the labels, and ECE, within bounds.
+"""Calibration checks of the gate: the mean ratio (sum of probabilities over sum of labels) and ECE, within bounds.
 
-A bound holds a candidate only where chance does not explain it: the whole interval of the ratio lies outside, or what
-is left of ECE is above the bound when each bin's gap is made smaller by its own error. So small windows hold nothing.
+A bound blocks a candidate only if chance does not explain the violation: the whole interval of the ratio is outside, or
+ECE is above the bound even after each bin's gap is reduced by its own sampling error. So small windows do not block.
 """
 
 from collections.abc import Sequence
@@ -18,26 +18,26 @@ from monitoring.measure import SEED
 from monitoring.predictions import Scored
 
 FEWEST_POSITIVES = 10
-"""Fewer positive labels say nothing about the mean ratio over all rows."""
+"""Fewest positive labels with which the mean ratio over all rows is checked."""
 
 
 def calibration(
     spec: Spec, rows: Scored, task: str, references: Sequence[str] = ()
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """The candidate's calibration on one task: figures, and what they mean for the promotion.
+    """Check the candidate's calibration on one task; return the figures and the findings.
 
-    ``references``: scorers beside the candidate. Of a task that is not the primary one, an ECE above the bound is a
-    reason to hold only where the best reference's is lower by more than the bound. Surfaces have bounds on the primary
-    task; on the others what is outside is said.
+    ``references``: the other scorers. On a task other than the primary one, an ECE above the bound blocks only if the
+    best reference's ECE is lower by more than the bound. A surface blocks on the primary task alone; on other tasks a
+    surface out of bounds is only reported.
     """
     bootstrap = UserBootstrap(rows.members, spec.gate.bootstraps, SEED)
     scores, primary = rows.scores["candidate"], task == spec.primary_task
     found: dict[str, Any] = {"ece": _ece(spec, bootstrap, rows.labels, scores)}
     bound = spec.gate.ece_of(task)
-    excused = not primary and bool(references)
-    before = min((metrics.ece(rows.labels, rows.scores[name]) for name in references), default=0.0) if excused else 0.0
+    compared = not primary and bool(references)
+    best = min((metrics.ece(rows.labels, rows.scores[name]) for name in references), default=0.0)
     findings = []
-    if found["ece"]["low"] > bound and (not excused or found["ece"]["value"] - before > bound):
+    if found["ece"]["low"] > bound and (not compared or found["ece"]["value"] - best > bound):
         findings.append(
             Finding(
                 True,
@@ -46,24 +46,24 @@ def calibration(
             )
         )
     findings += _ratios(spec, bootstrap, rows, task, found)
-    if not any(finding.holds for finding in findings):
+    if not any(finding.blocks for finding in findings):
         ratio = f"the probabilities are {found['ratio']['value']:.3f} times the labels" if "ratio" in found else ""
         ratio = ratio or f"their ratio was not checked: fewer than {FEWEST_POSITIVES} positive labels"
         high = f", above {bound} as a reference's is" if found["ece"]["low"] > bound else ""
-        said = f"{task} calibration passes: expected error {found['ece']['value']:.4f}{high}; {ratio}."
-        findings.append(Finding(False, said))
+        sentence = f"{task} calibration passes: expected error {found['ece']['value']:.4f}{high}; {ratio}."
+        findings.append(Finding(False, sentence))
     return found, findings
 
 
 def _ece(spec: Spec, bootstrap: UserBootstrap, labels: np.ndarray, scores: np.ndarray) -> dict[str, float]:
-    """ECE, and what of it is beyond chance at the gate's confidence, bin by bin."""
+    """ECE, and ``low``: the part of it beyond chance at the gate's confidence, summed over bins."""
     gaps = bootstrap.gaps(labels, scores)
     beyond = np.abs(gaps[:, 0]) - NormalDist().inv_cdf(spec.gate.confidence) * gaps[:, 1:].std(axis=1)
     return {"value": metrics.ece(labels, scores), "low": float(np.maximum(beyond, 0).sum() / max(len(labels), 1))}
 
 
 def _ratios(spec: Spec, bootstrap: UserBootstrap, rows: Scored, task: str, found: dict[str, Any]) -> list[Finding]:
-    """The mean ratio over all rows and by surface; what is found is added to ``found``."""
+    """Check the mean ratio over all rows and by surface; add the ratios to ``found``."""
     gate, scores, findings = spec.gate, rows.scores["candidate"], []
     surface = rows.rows["surface"].to_numpy()
     everywhere = np.ones(len(scores), dtype=bool)
@@ -85,7 +85,7 @@ def _ratios(spec: Spec, bootstrap: UserBootstrap, rows: Scored, task: str, found
         if task == spec.primary_task and (ratio["low"] > highest or ratio["high"] < lowest):
             findings.append(Finding(True, f"{on}; {lowest} to {highest} is allowed (gate.surface_ratio)."))
         elif ratio["low"] > high or ratio["high"] < low:
-            findings.append(Finding(False, f"{on}: outside {low} to {high}, which holds nothing on one surface."))
+            findings.append(Finding(False, f"{on}: outside {low} to {high}, which does not block on one surface."))
     return findings
 
 

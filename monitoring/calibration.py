@@ -1,4 +1,4 @@
-"""Two curves of one scorer, for people to look at: reliability and ROC."""
+"""Curves of one scorer for plots: reliability and ROC."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ from models import metrics
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -> list[dict[str, Any]]:
-    """Mean prediction and observed rate in ``bins`` bins of equally many rows, from low to high; [] without rows.
+    """Mean prediction and observed rate in ``bins`` bins of equally many rows, ordered by prediction.
 
-    ``labels`` and ``probabilities`` are (rows,); rows without a label are left out. Rows of one probability that lie in
-    several bins are shared among them, as in ``models.metrics.ece``. [] where a labelled row has no probability.
+    ``labels`` and ``probabilities`` are (rows,); rows without a label are left out. Rows of equal probability that
+    span several bins are shared among them, as in ``models.metrics.ece``. Returns [] without rows, or if a labeled row
+    has no probability.
     """
     labels, probabilities = metrics.defined(labels, probabilities)
     if np.isnan(probabilities).any() or not len(labels):
@@ -26,10 +27,10 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = 10) -
 
 
 def roc(labels: np.ndarray, scores: np.ndarray, points: int = 101) -> dict[str, list[float]]:
-    """At most ``points`` corners of the ROC curve, from (0, 0) to (1, 1), with the threshold that reaches each.
+    """At most ``points`` corners of the ROC curve, from (0, 0) to (1, 1), with the threshold of each.
 
-    ``labels`` and ``scores`` are (rows,); rows without a label are left out. Empty lists where a class is missing, or a
-    labelled row has no score. Rows of equal score are one step.
+    ``labels`` and ``scores`` are (rows,); rows without a label are left out. Rows of equal score are one step. Returns
+    empty lists if a class is missing or a labeled row has no score.
     """
     labels, scores = metrics.defined(labels, scores)
     scores = scores.astype(np.float64)
@@ -38,7 +39,7 @@ def roc(labels: np.ndarray, scores: np.ndarray, points: int = 101) -> dict[str, 
         return {"false_positive_rate": [], "true_positive_rate": [], "threshold": []}
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
-    last = np.r_[np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1]  # last row of each run of equal scores
+    last = np.r_[np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1]  # last row of each group of equal scores
     true_rate = np.r_[0.0, np.cumsum(labels[order] == 1)[last] / positives]
     false_rate = np.r_[0.0, np.cumsum(labels[order] == 0)[last] / negatives]
     threshold = np.r_[ranked[0], ranked[last]]

@@ -1,4 +1,4 @@
-"""Two models on the same impressions: AUC of both, and what the difference is worth."""
+"""Comparison of two models on the same impressions: AUC of both and a paired interval of the difference."""
 
 from pathlib import Path
 from typing import Any
@@ -15,33 +15,31 @@ from monitoring.evaluation import true_probabilities
 from monitoring.measure import SEED
 from monitoring.predictions import column, defined
 
+NAMES = ("single-domain", "cross-domain")
+CONFIDENCE = 0.95
+
 
 def compare(
     spec: Spec,
     first: pd.DataFrame,
     second: pd.DataFrame,
-    names: tuple[str, str] = ("single-domain", "cross-domain"),
-    task: str | None = None,
     window: str = "test",
     scorer: str = "candidate",
     bootstraps: int = 1000,
-    confidence: float = 0.95,
-    seed: int = SEED,
 ) -> dict[str, Any]:
-    """Compare two predictions (``monitoring.predictions``) of the same impressions, in as-of state.
+    """Compare two predictions (``monitoring.predictions``) of the same impressions on the primary task, as of each one.
 
-    Returns strict JSON: ``task, window, rows, members, confidence, models`` ([{name, auc, low, high, way}] in order),
-    ``oracle`` (AUC or None), ``difference`` ({auc, low, high}: second minus first, two-sided, members drawn again, both
-    models on the same draw) and ``surfaces`` ({surface: {rows, first, second}}). ``task`` defaults to the primary one.
-    Raises PredictionsError if the two do not hold the same impressions, or lack the scorer.
+    Returns strict JSON: ``task, window, rows, members, confidence, models`` ([{name, auc, low, high, way}] in order,
+    ``way`` = (AUC - 0.5) / (oracle's AUC - 0.5)), ``oracle`` (AUC or None), ``difference`` ({auc, low, high}: second
+    minus first, two-sided, from a bootstrap over members with both models on the same draws) and ``surfaces``
+    ({surface: {rows, first, second}}). Raises PredictionsError if the impressions differ or the scorer is missing.
     """
-    task = task or spec.primary_task
     ours, theirs = (
-        _aligned(spec, frame, window, task, scorer, name) for frame, name in zip((first, second), names, strict=True)
+        _aligned(spec, frame, window, scorer, name) for frame, name in zip((first, second), NAMES, strict=True)
     )
     if not ours["key"].equals(theirs["key"]) or not ours["label"].equals(theirs["label"]):
         raise PredictionsError(
-            f"comparison, {window} window: expected the same impressions and labels in {names[0]} and {names[1]}; "
+            f"comparison, {window} window: expected the same impressions and labels in {NAMES[0]} and {NAMES[1]}; "
             f"found {len(ours)} and {len(theirs)} rows, {len(set(ours['key']) & set(theirs['key']))} keys in both. "
             "Evaluate both on one training set"
         )
@@ -49,32 +47,30 @@ def compare(
     scores = [ours["score"].to_numpy(), theirs["score"].to_numpy()]
     ceiling = metrics.auc(labels, ours["oracle"].to_numpy()) if ours["oracle"].notna().all() else float("nan")
     areas = [metrics.auc(labels, score) for score in scores]
-    bootstrap = UserBootstrap(members, bootstraps, seed)
+    bootstrap = UserBootstrap(members, bootstraps, SEED)
     draws = [bootstrap.draws("auc", labels, score) for score in scores]
-    intervals = [interval(drawn) for drawn in draws]
-    low, high = interval(draws[1] - draws[0], confidence)
+    low, high = interval(draws[1] - draws[0], CONFIDENCE)
     return plain(
         {
-            "task": task,
+            "task": spec.primary_task,
             "window": window,
             "rows": len(labels),
             "members": len(np.unique(members)),
-            "confidence": confidence,
+            "confidence": CONFIDENCE,
             "oracle": ceiling,
             "models": [
-                {
-                    "name": name,
-                    "auc": area,
-                    "low": bounds[0],
-                    "high": bounds[1],
-                    "way": (area - 0.5) / (ceiling - 0.5) if ceiling > 0.5 else None,
-                }
-                for name, area, bounds in zip(names, areas, intervals, strict=True)
+                _model(name, area, interval(drawn, CONFIDENCE), ceiling)
+                for name, area, drawn in zip(NAMES, areas, draws, strict=True)
             ],
             "difference": {"auc": areas[1] - areas[0], "low": low, "high": high},
             "surfaces": _surfaces(ours, labels, scores),
         }
     )
+
+
+def _model(name: str, area: float, bounds: tuple[float, float], ceiling: float) -> dict[str, Any]:
+    way = (area - 0.5) / (ceiling - 0.5) if ceiling > 0.5 else None
+    return {"name": name, "auc": area, "low": bounds[0], "high": bounds[1], "way": way}
 
 
 def compare_models(
@@ -84,9 +80,9 @@ def compare_models(
     tables: Path | None = None,
     window: str = "test",
 ) -> dict[str, Any]:
-    """``compare`` for two models, each given as (graph folder, model folder): predicted here, as of each impression.
+    """Score a window with two models, each a (graph folder, model folder), and ``compare`` them.
 
-    ``tables``: the folder of canonical tables, for the oracle of a simulated world; None leaves it out.
+    ``tables``: the folder of canonical tables with the oracle of a simulated world; None leaves the oracle out.
     """
     first, second = (predict_window(spec, *model, window, tables) for model in (single, cross))
     return compare(spec, first, second, window=window)
@@ -95,9 +91,9 @@ def compare_models(
 def predict_window(
     spec: Spec, graph_folder: Path, model_folder: Path, window: str, tables: Path | None = None
 ) -> pd.DataFrame:
-    """The as-of predictions of one window by one model, with the columns that ``compare`` reads.
+    """As-of predictions of one window by one model, with the columns that ``compare`` reads.
 
-    Raises EvaluationError if ``tables`` should hold the oracle and lack it for an impression.
+    Raises EvaluationError if the oracle's table lacks an impression.
     """
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
@@ -114,7 +110,7 @@ def predict_window(
     frame = pd.DataFrame(
         {
             "key": keys,
-            # a member that the graph does not know is known by the impression
+            # a member that is not in the graph is named after the impression
             "member": [
                 f"member {members[m]}" if m >= 0 else f"impression {key}" for m, key in zip(member, keys, strict=True)
             ],
@@ -133,7 +129,7 @@ def predict_window(
 
 
 def table(comparison: dict[str, Any]) -> str:
-    """The comparison as text for a terminal."""
+    """Format the comparison for a terminal."""
     first, second = comparison["models"]
     width = max(len(first["name"]), len(second["name"]), len("surface"), *map(len, comparison["surfaces"] or [""]))
     lines = [
@@ -141,8 +137,8 @@ def table(comparison: dict[str, Any]) -> str:
         f"{comparison['members']} members"
     ]
     for model in (first, second):
-        way = "" if model["way"] is None else f"  {model['way']:6.1%} of the way to the oracle"
-        lines.append(f"  {model['name']:<{width}}  {_number(model['auc'])}  {_interval(model)}{way}")
+        of_oracle = "" if model["way"] is None else f"  {model['way']:6.1%} of the oracle's AUC above 0.5"
+        lines.append(f"  {model['name']:<{width}}  {_number(model['auc'])}  {_interval(model)}{of_oracle}")
     if comparison["oracle"] is not None:
         lines.append(f"  {'oracle':<{width}}  {_number(comparison['oracle'])}")
     difference = comparison["difference"]
@@ -158,8 +154,9 @@ def table(comparison: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _aligned(spec: Spec, frame: pd.DataFrame, window: str, task: str, scorer: str, name: str) -> pd.DataFrame:
-    """key, member, surface, label, score, oracle of the defined rows, in the order of their keys."""
+def _aligned(spec: Spec, frame: pd.DataFrame, window: str, scorer: str, name: str) -> pd.DataFrame:
+    """The labeled rows in order of their keys: key, member, surface, label, score, oracle."""
+    task = spec.primary_task
     rows = defined(spec, frame, window, "as_of", task)
     if scorer not in rows.scores:
         raise PredictionsError(

@@ -1,15 +1,15 @@
-"""AUC of the candidate minus AUC of another scorer, over draws of members with replacement (paired bootstrap).
+"""Paired bootstrap of AUC differences: the candidate minus another scorer, over draws of members with replacement.
 
-What is asked of the difference, and by which statistic:
+Which statistic is compared with which bound:
 
-- primary task, against the champion (or the floor without one) and each earlier version: the one-sided LOWER bound is
-  at least -margin. Each of the tests has to pass, so that together they err no oftener than one of them, and no version
-  is picked as the best by the luck of a window.
-- primary task, against the floor: the difference ITSELF is not below zero, as well.
-- any other task, against all of them: the one-sided UPPER bound is at least -margin. Only a loss that the data shows
-  holds a candidate: of a rare task a gate window is too short to show that nothing was lost.
+- primary task, against the champion (the floor if there is none) and each earlier version: the one-sided LOWER bound
+  must be at least -margin. Every test must pass, so all of them together err no more often than one, and no version is
+  taken for the best by chance.
+- primary task, against the floor: the difference ITSELF must also be at least -floor_margin.
+- every other task, against all of them: the one-sided UPPER bound must be at least -margin. Only a loss that the data
+  shows blocks the promotion, because a gate window is too short to prove that a rare task lost nothing.
 
-A figure that lies outside of its own interval holds: then one of the two is wrong.
+A figure outside its own interval blocks as well: then the figure or the interval is wrong.
 """
 
 from dataclasses import dataclass
@@ -24,21 +24,21 @@ from monitoring.measure import SEED
 from monitoring.predictions import Scored
 
 ENOUGH = 30
-"""Labels of a class below which a task that is not the primary one is not compared."""
+"""Fewest labels of each class with which a task other than the primary one is compared."""
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that the gate found."""
+    """One result of the gate's checks."""
 
-    holds: bool
+    blocks: bool
     """Whether it forbids the promotion."""
     sentence: str
 
 
 class Differences:
-    """The candidate's AUC of one task and what it is worth beside others, all on the same draws."""
+    """AUC of one task, of the candidate and of other scorers, and their differences, all on the same draws."""
 
     def __init__(self, spec: Spec, task: str, rows: Scored) -> None:
         self._gate, self._task, self._rows = spec.gate, task, rows
@@ -47,7 +47,7 @@ class Differences:
         self._areas: dict[str, dict[str, float]] = {}
 
     def area(self, scorer: str) -> dict[str, float]:
-        """AUC of a scorer with its 95 % interval: {auc, low, high}."""
+        """AUC of a scorer with its two-sided 95 % interval: {auc, low, high}."""
         if scorer not in self._areas:
             low, high = interval(self._draws(scorer))
             value = metrics.auc(self._rows.labels, self._rows.scores[scorer])
@@ -55,49 +55,49 @@ class Differences:
         return self._areas[scorer]
 
     def against(self, scorer: str) -> dict[str, float]:
-        """{auc, low, high}: the candidate's AUC minus the scorer's; the bounds are one-sided at the confidence."""
+        """The candidate's AUC minus the scorer's: {auc, low, high}, each bound one-sided at the gate's confidence."""
         differences = self._draws("candidate") - self._draws(scorer)
-        # a draw of members without one of the classes has no AUC, hence no difference
+        # a draw without positive or without negative labels has no AUC, so no difference
         low, high = np.nanquantile(differences, [1 - self._gate.confidence, self._gate.confidence])
         auc = self.area("candidate")["auc"] - self.area(scorer)["auc"]
         return {"auc": auc, "low": float(low), "high": float(high)}
 
     def not_worse(self, scorer: str, name: str) -> Finding:
-        """Whether the lower bound is within the primary task's margin."""
+        """Block if the lower bound of the difference is below minus the primary task's margin."""
         difference, margin = self.against(scorer), self._gate.margin
-        holds = not difference["low"] >= -margin
+        blocks = not difference["low"] >= -margin
         return Finding(
-            holds,
+            blocks,
             f"{self._compared(scorer, name)}, at least {difference['low']:+.4f} with {self._gate.confidence:.0%} "
-            f"confidence, which is {'below' if holds else 'not below'} the margin of {-margin:+.4f}.",
+            f"confidence, which is {'below' if blocks else 'not below'} the margin of {-margin:+.4f}.",
         )
 
     def not_harmed(self, scorer: str, name: str) -> Finding:
-        """Whether the upper bound is within the margin of a task that is not the primary one."""
+        """Block if the upper bound of the difference is below minus the margin of this task, not the primary one."""
         difference, margin = self.against(scorer), self._gate.margin_of(self._task)
-        holds = not difference["high"] >= -margin
+        blocks = not difference["high"] >= -margin
         return Finding(
-            holds,
+            blocks,
             f"{self._compared(scorer, name)}, at most {difference['high']:+.4f} with {self._gate.confidence:.0%} "
-            f"confidence, which is {'below' if holds else 'not below'} the margin of {-margin:+.4f}.",
+            f"confidence, which is {'below' if blocks else 'not below'} the margin of {-margin:+.4f}.",
         )
 
     def above_floor(self) -> Finding:
-        """Whether the candidate is not below the floor, the margin of the champion or not."""
-        below = self._gate.floor_margin
-        holds = not self.against("floor")["auc"] >= -below - _ROUNDING
-        word = "below" if holds else "not below"
-        by = f" by more than {below:g}" if below else ""
-        return Finding(holds, f"{self._compared('floor', 'floor')}: {word} the floor{by}.")
+        """Block if the candidate's AUC is below the floor's by more than ``floor_margin``."""
+        margin = self._gate.floor_margin
+        blocks = not self.against("floor")["auc"] >= -margin - _ROUNDING
+        word = "below" if blocks else "not below"
+        by = f" by more than {margin:g}" if margin else ""
+        return Finding(blocks, f"{self._compared('floor', 'floor')}: {word} the floor{by}.")
 
     def outside_intervals(self, scorers: list[str]) -> list[Finding]:
-        """A finding for each figure that lies outside of its own interval."""
+        """A blocking finding for each figure outside its own interval."""
         figures = {f"AUC of the {scorer}": self.area(scorer) for scorer in ["candidate", *scorers]}
         figures |= {f"difference from the {scorer}": self._whole_interval(scorer) for scorer in scorers}
         return [
             Finding(
                 True,
-                f"The {self._task} {name} is {found['auc']:.4f}, outside of its own interval [{found['low']:.4f}, "
+                f"The {self._task} {name} is {found['auc']:.4f}, outside its own interval [{found['low']:.4f}, "
                 f"{found['high']:.4f}]: the bootstrap does not describe these rows.",
             )
             for name, found in figures.items()
@@ -105,7 +105,7 @@ class Differences:
         ]
 
     def _whole_interval(self, scorer: str) -> dict[str, float]:
-        """The difference with its 95 % interval, whatever confidence the gate asks for."""
+        """The difference with its two-sided 95 % interval, whatever the gate's confidence."""
         low, high = interval(self._draws("candidate") - self._draws(scorer))
         return {"auc": self.against(scorer)["auc"], "low": low, "high": high}
 
@@ -123,7 +123,7 @@ class Differences:
 
 
 def figures(differences: Differences, scorers: dict[str, str]) -> dict[str, Any]:
-    """By name of a scorer: its AUC, and the candidate's difference from it."""
+    """AUC of each scorer and the candidate's difference from it. ``scorers``: by scorer, the key in the result."""
     return {
         name: {**differences.area(scorer), "difference": differences.against(scorer)}
         for scorer, name in scorers.items()

@@ -1,8 +1,7 @@
-"""Drift between two frames of features: judged by the gate's own profiles, drawn by Evidently.
+"""Drift between two frames of features: computed from profiles, plotted by Evidently.
 
-A column is judged by ``models.profile``, the code that the quality gate of ``materialize`` judges by: on all rows, with
-missing and infinite values as values of their own. Evidently's page (HTML, for people) shows that verdict beside the
-distributions of a sample.
+``models.profile``, which the quality gate of ``materialize`` uses too, compares each column on all rows, with missing
+and infinite values as separate values. Evidently's HTML page shows that result beside the distributions of a sample.
 """
 
 import os
@@ -15,40 +14,41 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from models.files import write_text
 from models.profile import FEWEST_ROWS, compare, profile_of
 from models.spec import Feature
-from monitoring.documents import write_json, write_text
+from monitoring.documents import write_json
 from monitoring.errors import DriftError
 
 PAGE = "drift.html"
 SUMMARY = "drift.json"
 DISTANCE = 0.1
-"""A column has drifted from this distance on: PSI of numbers, total variation of categories."""
+"""A column whose distance is larger has drifted: PSI of numbers, total variation of categories."""
 MOST_ROWS = 10_000
-"""Of each frame on Evidently's page."""
+"""Most rows of each frame on Evidently's page."""
 MOST_VALUES = 50
-"""Of a category on Evidently's page: the rarer ones are drawn together (it takes a minute for thousands of values)."""
+"""Most values of a category on Evidently's page; rarer ones become ``OTHER`` (thousands take Evidently a minute)."""
 SEED = 7
 OTHER = "(other)"
 _METHOD = "heliograph"
-_LARGEST_DRAWN = 1e100
-"""Variances of larger numbers are infinite."""
+_LARGEST_PLOTTED = 1e100
+"""Variances of larger numbers overflow."""
 
 
 def drift(reference: pd.DataFrame, current: pd.DataFrame, columns: Sequence[Feature], folder: Path) -> dict[str, Any]:
     """Compare the columns of two frames; write ``drift.html`` and ``drift.json`` to ``folder``; return the summary.
 
-    Only numbers and categories are compared, in all rows. A column has drifted when its distance is above .1 and beyond
-    chance, or when the share of any of its values is: no value, an infinite one, one below or above all that was seen
-    before, a frequent or a new one (by an exact test; five points of all rows, or twice or half the odds).
+    Only numbers and categories are compared, on all rows. A column has drifted if its distance is above 0.1 and beyond
+    chance, or if the share of one of its values has changed: missing, infinite, below or above the reference's range, a
+    frequent or a new value (by an exact test; by five percentage points, or to twice or half the odds).
 
-    The summary: ``status`` (``stable``; ``drifted`` when any column has; ``not_enough_rows`` under 50 rows;
-    ``nothing_to_compare``), ``share`` of drifted columns (None where nothing was compared), ``drifted`` names,
-    ``dying`` names (of these, the columns that lose their values: more rows without a value or with an infinite one, or
-    one value left of several), ``rows``, ``page`` (the HTML's name) and ``columns``: per name ``kind``, ``missing``
-    (shares of rows without a finite value), ``infinite`` (shares), ``drifted`` and, where they exist, ``method``,
-    ``score``, ``threshold``, ``changes`` ([{what, reference, current}]) and ``note``. A column that is empty on one
-    side alone has drifted; one that is empty on both is not compared. Raises DriftError for an absent column.
+    The summary: ``status`` (``stable``; ``drifted`` if any column has; ``not_enough_rows`` under 50 rows;
+    ``nothing_to_compare``), ``share`` of drifted columns (None if nothing was compared), ``drifted`` names, ``dying``
+    names (drifted columns that lose their values: more rows are missing or infinite, or one value of several is left),
+    ``rows``, ``page`` (name of the HTML file) and ``columns``: by name ``kind``, ``missing`` (shares of rows without a
+    finite value), ``infinite`` (shares), ``drifted`` and, where known, ``method``, ``score``, ``threshold``,
+    ``changes`` ([{what, reference, current}]) and ``note``. A column that is empty on one side only has drifted; one
+    that is empty on both is not compared. Raises DriftError for a missing column.
     """
     wanted = [feature for feature in columns if feature.kind in ("number", "category")]
     for side, frame in (("reference", reference), ("current", current)):
@@ -84,7 +84,7 @@ def drift(reference: pd.DataFrame, current: pd.DataFrame, columns: Sequence[Feat
 
 
 def _prepared(frame: pd.DataFrame, columns: Sequence[Feature]) -> dict[str, pa.Array]:
-    """By column: numbers in their own type, categories as text; null where there is none."""
+    """Arrays by column: numbers in their own type, categories as text, null for missing values."""
     return {
         feature.name: _numbers(frame[feature.name]) if feature.kind == "number" else _names(frame[feature.name])
         for feature in columns
@@ -99,15 +99,15 @@ def _numbers(values: pd.Series) -> pa.Array:
 
 
 def _names(values: pd.Series) -> pa.Array:
-    """A category beside a missing value is read as a float: 7.0 is the category 7."""
-    place, distinct = pd.factorize(values)
+    """Categories as text. Pandas reads integers beside missing values as floats: 7.0 is the category 7."""
+    code, distinct = pd.factorize(values)
     whole = (str(int(value)) if isinstance(value, float) and value.is_integer() else str(value) for value in distinct)
     names = np.array([*whole, None], dtype=object)  # -1 is missing
-    return pa.array(names[place], pa.string())
+    return pa.array(names[code], pa.string())
 
 
 def _judged(feature: Feature, before: pa.Array, after: pa.Array) -> dict[str, Any]:
-    """What is known of a column."""
+    """The summary's entry of a column."""
     profiles = {"reference": profile_of(before), "current": profile_of(after)}
     missing = {side: _share(found, found["missing"] + sum(found["infinite"])) for side, found in profiles.items()}
     infinite = {side: _share(found, sum(found["infinite"])) for side, found in profiles.items()}
@@ -120,7 +120,7 @@ def _judged(feature: Feature, before: pa.Array, after: pa.Array) -> dict[str, An
         return found | {"drifted": True, "dying": empty == ["current"], "note": note}
     seen = compare(profiles["reference"], after)
     assert seen is not None  # there are enough rows
-    changes = [{"what": one.what, "reference": one.before, "current": one.now} for one in seen.changes]
+    changes = [{"what": change.what, "reference": change.before, "current": change.now} for change in seen.changes]
     found |= {"method": seen.measure, "score": seen.distance, "threshold": DISTANCE}
     found |= {"drifted": bool(changes) or seen.distance > DISTANCE, "changes": changes, "dying": seen.dying}
     return found | ({"note": str(seen.changes[0])} if changes else {})
@@ -136,7 +136,7 @@ def _evidently(
     wanted: Sequence[Feature],
     judged: Mapping[str, Mapping[str, Any]],
 ) -> str | None:
-    """Evidently's page, with our score and verdict of every column that it can draw; None where it can draw none."""
+    """Evidently's page with our score and verdict of every column that it can plot; None if it can plot none."""
     os.environ["DO_NOT_TRACK"] = "1"  # read by evidently.telemetry when an event would be sent
     os.environ["EVIDENTLY_DISABLE_TELEMETRY"] = "1"  # read by evidently.legacy on import
     from evidently import DataDefinition, Dataset, Report
@@ -152,7 +152,7 @@ def _evidently(
     register_stattest(StatTest(_METHOD, "distance of profiles", kinds, DISTANCE), verdict)
     scored = [feature for feature in wanted if "score" in judged[feature.name]]
     old, new = (_sampled(side, [feature.name for feature in scored]) for side in (before, after))
-    columns = [feature for feature in scored if feature.kind == "category" or _drawable(old, new, feature.name)]
+    columns = [feature for feature in scored if feature.kind == "category" or _plottable(old, new, feature.name)]
     if not columns:
         return None
     names = [feature.name for feature in columns]
@@ -170,19 +170,19 @@ def _evidently(
         return run.get_html_str(as_iframe=False)
 
 
-def _drawable(before: pd.DataFrame, after: pd.DataFrame, name: str) -> bool:
-    """Whether a histogram of the column can be drawn: not of values too far from one another, or too near."""
+def _plottable(before: pd.DataFrame, after: pd.DataFrame, name: str) -> bool:
+    """Whether numpy can make a histogram of the column: not if values are too far apart or too close."""
     sides = before[name].dropna(), after[name].dropna()
     try:
         with np.errstate(all="raise"):
             edges = [np.histogram(side)[1] for side in (*sides, pd.concat(sides))]
     except (ValueError, FloatingPointError):
         return False
-    return bool(np.isfinite(edges).all() and max(np.abs(edge).max() for edge in edges) < _LARGEST_DRAWN)
+    return bool(np.isfinite(edges).all() and max(np.abs(edge).max() for edge in edges) < _LARGEST_PLOTTED)
 
 
 def _sampled(columns: Mapping[str, pa.Array], names: Sequence[str]) -> pd.DataFrame:
-    """A fixed random sample of at most 10 000 rows, in which every column has a value where it has one at all."""
+    """A fixed random sample of at most ``MOST_ROWS`` rows, plus one row for each column that the sample left empty."""
     frame = pd.DataFrame({name: columns[name].to_pandas() for name in names})
     for name in names:
         if not pa.types.is_string(columns[name].type):
@@ -206,13 +206,13 @@ def _fold_rare(before: pd.DataFrame, after: pd.DataFrame, names: list[str]) -> N
 
 
 def _plain_page(summary: dict[str, Any]) -> str:
-    """The page where Evidently has nothing to say: it tells why."""
+    """The page to show instead of Evidently's if it cannot plot anything."""
     rows = summary["rows"]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Drift</title>'
         '<body style="font-family:system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem">'
-        f"<h1>Drift</h1><p>Nothing could be drawn: {rows['reference']} reference and {rows['current']} current rows "
-        f"(at least {FEWEST_ROWS} of each are needed, and a column with values on both sides that can be drawn)."
+        f"<h1>Drift</h1><p>Nothing could be plotted: {rows['reference']} reference and {rows['current']} current rows "
+        f"(at least {FEWEST_ROWS} of each are needed, and a column with values on both sides that can be plotted)."
         "</p></body></html>\n"
     )
 

@@ -1,4 +1,4 @@
-"""Versions that were promoted before, scored on the candidate's gate window: the gate compares with them as well."""
+"""Scores of earlier promoted versions on the candidate's gate window, which the gate compares with as well."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -24,24 +24,24 @@ def score_earlier(
     best: str | None = None,
     say: Callable[[str], None] = _log.info,
 ) -> dict[str, str]:
-    """Add the probabilities of earlier versions to what ``evaluation.evaluate`` wrote to ``folder``.
+    """Add the probabilities of earlier versions to the predictions of ``evaluation.evaluate`` in ``folder``.
 
-    ``fetch``: by version, what brings its model folder; ``best``: the version that was the best so far. A version that
-    cannot be fetched or put through this graph, or that was trained on days of the gate window, is left out: the
-    answer says why, by version, and so do the metrics (``earlier``: scored, skipped, best).
+    ``fetch``: by version, a function that returns its model folder; ``best``: the best version so far. A version is
+    skipped if it cannot be fetched, cannot score this graph, or was trained on days of the gate window. Returns the
+    reason by skipped version; the metrics record it too (``earlier``: scored, skipped, best).
     """
     from models.graph.store import TemporalGraph
 
     predictions = pd.read_parquet(folder / PREDICTIONS)
     graph = TemporalGraph.load(graph_folder) if fetch else None
     scored, skipped = [], {}
-    for number, (version, bring) in enumerate(fetch.items(), start=1):
+    for number, (version, fetch_model) in enumerate(fetch.items(), start=1):
         say(f"  version {version}, promoted before: {number} of {len(fetch)}")
         try:
-            probabilities = _probabilities(spec, graph, bring(), f"version {version}")
-        except Exception as error:  # one version that is gone or of another schema must not stop the road
+            probabilities = _probabilities(spec, graph, fetch_model(), f"version {version}")
+        except Exception as error:  # a version that is gone or has another schema must not stop the run
             skipped[version] = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(".")
-            say(f"  version {version} is not compared with: {skipped[version]}")
+            say(f"  version {version} is skipped: {skipped[version]}")
             continue
         here = (predictions["window"] == "gate") & (predictions["state"] == "as_of")
         keys = predictions["key"].where(here)
@@ -56,7 +56,7 @@ def score_earlier(
 
 
 def _probabilities(spec: Spec, graph: Any, model_folder: Path, name: str) -> dict[str, pd.Series]:
-    """By task: the calibrated probabilities of the gate window in as-of state, by key. Raises SeenError."""
+    """Calibrated as-of probabilities of the gate window by task, indexed by impression key. Raises SeenError."""
     from models.training.artifact import load_model
     from models.training.predict import predict
 

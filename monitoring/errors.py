@@ -2,27 +2,27 @@
 
 
 class MonitoringError(ValueError):
-    """Base of monitoring's errors; the message says the thing, what was expected, what was found and what to do."""
+    """Base of monitoring's errors; a message names what was expected, what was found and what to do."""
 
 
 class EvaluationError(MonitoringError):
-    """Raised when a model cannot be evaluated: graph, training set and tables do not hold the same impressions."""
+    """Raised when a model cannot be evaluated: graph, training set and tables differ in their impressions."""
 
 
 class SeenError(MonitoringError):
-    """Raised when a model was trained on the days on which it is to be judged."""
+    """Raised when a model was trained on the days that it would be judged on."""
 
 
 class PredictionsError(MonitoringError):
-    """Raised when a frame of predictions lacks a column, a window or a scorer that is asked of it."""
+    """Raised when a frame of predictions lacks a required column, window or scorer."""
 
 
 class DriftError(MonitoringError):
-    """Raised when drift is asked on columns that a frame does not have."""
+    """Raised when a frame lacks a column to measure drift of."""
 
 
 class TrafficError(MonitoringError):
-    """Raised when a frame of traffic lacks a column, or its labels or probabilities are no such thing."""
+    """Raised when a frame of traffic lacks a column, or has impossible labels or probabilities."""
 
 
 class LedgerError(MonitoringError):

@@ -1,4 +1,4 @@
-"""Evaluating a candidate: every scorer's probability for every impression of the gate and the test window."""
+"""Evaluation of a candidate: every scorer's probability of every impression in the gate and test windows."""
 
 import logging
 from pathlib import Path
@@ -10,16 +10,17 @@ import pyarrow.parquet as pq
 
 from models.features import impression_features
 from models.spec import Spec
+from models.time_units import iso
 from monitoring.calibration import roc
-from monitoring.documents import iso, write_frame, write_json
+from monitoring.documents import write_frame, write_json
 from monitoring.errors import EvaluationError, SeenError
 from monitoring.measure import measure
-from monitoring.predictions import STATES, WINDOWS
+from monitoring.predictions import MEMBER_STATES, WINDOWS
 
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
 Scores = dict[tuple[str, str], dict[str, np.ndarray]]
-"""By (window, state), then by task: (rows,) probabilities."""
+"""Probabilities (rows,) by (window, member state), then by task."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,17 +34,17 @@ def evaluate(
     folder: Path,
     champion_version: str | None = None,
 ) -> dict[str, Any]:
-    """Score the gate and the test window with candidate, champion and floor; write predictions and metrics.
+    """Score the gate and test windows with candidate, champion and floor; write predictions and metrics.
 
-    ``candidate`` and ``champion`` are model folders; the champion's version goes into the metrics, so that the gate's
-    verdict names whom it compared with. Each row is predicted twice: in as-of state, and with the
-    member's state frozen at the start of its window. The floor is fitted here, on train and validate. Writes
-    ``predictions.parquet`` (columns: ``monitoring.predictions``) and then ``metrics.json`` (``monitoring.measure``) to
-    ``folder``, each whole or not at all; returns ``{window: {scorer: {task: {metric: value}}}}``.
+    ``candidate`` and ``champion`` are model folders. ``champion_version`` goes into the metrics, so that the gate's
+    verdict can name it. Every row is scored twice: as of its own time, and with the member's state frozen at the start
+    of the window. The floor is fitted here, on train and validate. Writes ``predictions.parquet`` (columns:
+    ``monitoring.predictions``) and ``metrics.json`` (``monitoring.measure``) to ``folder``, each atomically. Returns
+    ``{window: {scorer: {task: {metric: value}}}}``.
 
-    A champion that this graph cannot be put through (the spec has changed since) is left out; the reason is kept in
-    the metrics as ``champion_unusable``, and the gate compares with the floor. Raises EvaluationError if graph,
-    training set and tables do not hold the same impressions.
+    A champion that cannot score this graph (the spec has changed) or that was trained on the gate window is left out:
+    the metrics hold the reason as ``champion_unusable``, and the gate compares with the floor. Raises EvaluationError
+    if graph, training set and tables differ in their impressions.
     """
     from models.graph.store import TemporalGraph
     from models.nn.errors import EncodingError
@@ -57,14 +58,18 @@ def evaluate(
     unusable = None
     if champion is not None:
         try:
-            before = load_model(champion)
-            check_unseen(spec, before, "champion")
-            scorers["champion"] = _score(graph, before)
+            served = load_model(champion)
+            check_unseen(spec, served, "champion")
+            scorers["champion"] = _score(graph, served)
         except (EncodingError, ArtifactError, SeenError) as error:
             unusable = f"{type(error).__name__}: {error}".splitlines()[0]
             _log.warning("The champion cannot score this graph and is left out: %s", unusable)
     floor = _floor(spec, as_of)
-    parts = [_part(spec, graph, frames[state], window, state, scorers, floor) for window in WINDOWS for state in STATES]
+    parts = [
+        _predictions(spec, graph, frames[state], window, state, scorers, floor)
+        for window in WINDOWS
+        for state in MEMBER_STATES
+    ]
     predictions = pd.concat(parts, ignore_index=True)
     if spec.oracle:
         predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
@@ -85,7 +90,7 @@ def roc_points(folder: Path, task: str, window: str = "test") -> tuple[list[floa
 
 
 def _read(spec: Spec, path: Path) -> pd.DataFrame:
-    """What evaluation and floor need of a training set's rows, indexed by impression key."""
+    """Read the columns that evaluation and floor need, indexed by impression key."""
     shown = spec.impressions
     columns = [shown.key, shown.member.column, shown.item.column, shown.surface, shown.time, shown.settled, "window"]
     columns += [feature.name for feature in impression_features(spec)] + shown.outcomes
@@ -95,7 +100,7 @@ def _read(spec: Spec, path: Path) -> pd.DataFrame:
 
 
 def _score(graph: Any, model: Any) -> Scores:
-    """The model's calibrated probabilities, rows in the graph's order."""
+    """The model's calibrated probabilities; rows in the order of the graph."""
     import torch
 
     from models.training.predict import predict
@@ -103,7 +108,7 @@ def _score(graph: Any, model: Any) -> Scores:
     rows = [graph.seeds.rows(window) for window in WINDOWS]
     ends = np.cumsum([len(part) for part in rows])[:-1]
     found: Scores = {}
-    for state in STATES:
+    for state in MEMBER_STATES:
         probabilities = np.asarray(predict(model, graph, torch.cat(rows), state=state, calibrated=True))
         for window, part in zip(WINDOWS, np.split(probabilities, ends), strict=True):
             found[window, state] = dict(zip(model.tasks, part.T, strict=True))
@@ -111,24 +116,23 @@ def _score(graph: Any, model: Any) -> Scores:
 
 
 def check_unseen(spec: Spec, model: Any, name: str) -> None:
-    """Raises SeenError where the model's training reaches into the gate window: its score there would be flattered."""
+    """Raise SeenError if the model was trained on days of the gate window: its score there would be too good."""
     start = spec.span("gate").start
     seen = max(window.end for window in model.schema.seeds.windows if window.name in ("train", "validate"))
     if seen > start:
         raise SeenError(
-            f"{name}: expected training to end before the gate window ({iso(start)}); found {iso(seen)}. It is not "
-            "compared with"
+            f"{name}: expected training to end before the gate window ({iso(start)}); found {iso(seen)}. It is skipped"
         )
 
 
 def _floor(spec: Spec, frame: pd.DataFrame) -> Any:
-    """Trees on the rows before the gate window."""
+    """Fit the trees on the rows before the gate window."""
     from models.baselines.trees import fit_floor
 
     return fit_floor(frame[frame["window"].isin(["train", "validate"])], spec)
 
 
-def _part(
+def _predictions(
     spec: Spec,
     graph: Any,
     frame: pd.DataFrame,
@@ -137,7 +141,7 @@ def _part(
     scorers: dict[str, Scores],
     floor: Any,
 ) -> pd.DataFrame:
-    """The predictions of one window in one state."""
+    """The predictions of one window in one member state."""
     shown = spec.impressions
     rows = graph.seeds.rows(window)
     keys = graph.seeds.keys.take(_positions(rows)).to_pandas()
@@ -150,7 +154,7 @@ def _part(
             "Build the graph from this training set"
         )
     chosen = frame.loc[keys]
-    part = pd.DataFrame(
+    predictions = pd.DataFrame(
         {
             "key": chosen[shown.key].to_numpy(),
             "member": chosen[shown.member.column].to_numpy(),
@@ -161,17 +165,17 @@ def _part(
             "state": state,
         }
     )
-    part["time"] = part["time"].dt.tz_localize("UTC")
+    predictions["time"] = predictions["time"].dt.tz_localize("UTC")
     tasks = [task.name for task in graph.schema.seeds.tasks]
     labels = graph.seeds.labels[rows].cpu().numpy()
     for task in spec.tasks:
-        part[f"label_{task}"] = labels[:, tasks.index(task)].astype(np.float64)
+        predictions[f"label_{task}"] = labels[:, tasks.index(task)].astype(np.float64)
     for scorer, scores in scorers.items():
         for task in spec.tasks:
-            part[f"{scorer}_{task}"] = scores[window, state][task].astype(np.float64)
+            predictions[f"{scorer}_{task}"] = scores[window, state][task].astype(np.float64)
     for task, probability in floor.predict(chosen).items():
-        part[f"floor_{task}"] = np.asarray(probability, dtype=np.float64)
-    return part
+        predictions[f"floor_{task}"] = np.asarray(probability, dtype=np.float64)
+    return predictions
 
 
 def _positions(rows: Any) -> Any:
@@ -181,7 +185,7 @@ def _positions(rows: Any) -> Any:
 
 
 def true_probabilities(spec: Spec, tables: Path, keys: pd.Series) -> np.ndarray:
-    """(rows,) the true probability of the primary label. Raises EvaluationError if an impression has none."""
+    """True probabilities (rows,) of the primary label. Raises EvaluationError if an impression has none."""
     assert spec.oracle is not None
     key, probability = spec.impressions.key, spec.oracle.probability
     table = pq.read_table(tables / f"{spec.oracle.table}.parquet", columns=[key, probability]).to_pandas()

@@ -1,18 +1,18 @@
-"""The promotion gate: may the candidate serve?
+"""The promotion gate: decides whether a candidate may serve.
 
-It reads the gate window only (after the training cut-off of every model, never the reported test window) and as-of
-state. It asks five things, each with a bound in the spec (``gate``):
+It reads the gate window only (after the training cut-off of every model, never the reported test window), in as-of
+member state. It makes five checks, with bounds in the spec (``gate``):
 
-- the primary task's AUC is not worse than the champion's (the floor's where no champion could be scored), nor than that
-  of any of the last promoted versions, by more than the margin: small losses do not add up;
-- it is not below the floor (trees on counters and context);
-- no other task's AUC is worse by more than its margin;
-- the probabilities of every task mean what they say (``monitoring.bounds``);
-- no figure lies outside of its own interval.
+- the primary task's AUC is not lower, by more than the margin, than the champion's (the floor's if no champion could be
+  scored) and than that of each of the last promoted versions, so that small losses do not add up;
+- it is not below the floor (trees on counters and context) by more than the floor margin;
+- no other task's AUC is lower by more than its own margin;
+- every task is calibrated (``monitoring.bounds``);
+- no figure is outside its own interval.
 
-``monitoring.differences`` says which statistic is compared. Some findings hold a candidate before anything is compared:
-too few rows or members, one class only, missing or impossible probabilities, constant scores. A task that is not the
-primary one holds nothing for lack of data; the reasons say that it was not judged.
+``monitoring.differences`` documents which statistic is compared. Too few rows or members, a missing class, missing or
+impossible probabilities and constant scores hold a candidate before any comparison. A task other than the primary one
+never holds a candidate for lack of data; the reasons then say that it was not judged.
 """
 
 from collections.abc import Mapping
@@ -24,24 +24,25 @@ import numpy as np
 import pandas as pd
 
 from models.spec import Spec
+from models.time_units import iso
 from monitoring.bounds import calibration
 from monitoring.differences import ENOUGH, Differences, Finding, figures
-from monitoring.documents import iso, plain, read_json
+from monitoring.documents import plain, read_json
 from monitoring.predictions import Scored, defined, earlier_versions, version_scorer
 
 MINIMUM_ROWS = 100
 MINIMUM_OF_A_CLASS = 10
 MINIMUM_MEMBERS = 10
-"""Below this a bootstrap over members says little."""
+"""With fewer members a bootstrap over members says little."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided, and why. Read by registration, deployment and monitoring."""
+    """The gate's decision and its reasons. Read by registration, deployment and monitoring."""
 
     decision: Literal["promote", "hold"]
     reasons: list[str]
-    """Sentences with figures, what holds first; never empty."""
+    """Sentences with figures, blocking ones first; never empty."""
     task: str
     reference: Literal["champion", "floor"]
     margin: float
@@ -49,12 +50,13 @@ class Verdict:
     window: dict[str, Any]
     """start, end (ISO-8601), rows, members, positives."""
     metrics: dict[str, Any]
-    """Of the primary task candidate, reference: {auc, low, high} (95 %); difference: {auc, low, high}, its bounds
-    one-sided; floor and earlier (by version): both of these; tasks (by task): calibration, and the other tasks' AUC."""
+    """Of the primary task: candidate and reference {auc, low, high} (two-sided 95 %), difference {auc, low, high} (each
+    bound one-sided at ``confidence``), floor and earlier (by version) with both. tasks: by task, its calibration, and
+    the AUC of tasks other than the primary one."""
     versions: dict[str, str] = field(default_factory=dict)
-    """By scorer: the version that was judged, as far as the caller knows it."""
+    """Version by scorer, as far as the caller knows it."""
     best: str | None = None
-    """The version to compare with from now on, as the best so far; None = the candidate, once it is promoted."""
+    """The best version so far, to compare later candidates with; None = the candidate itself, once promoted."""
 
     @property
     def promoted(self) -> bool:
@@ -62,38 +64,38 @@ class Verdict:
         return self.decision == "promote"
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON document without NaN."""
+        """Convert to a JSON document without NaN."""
         return plain(asdict(self))
 
 
 def judge(
     spec: Spec, predictions: pd.DataFrame, versions: dict[str, str] | None = None, best: str | None = None
 ) -> Verdict:
-    """Judge the candidate on the gate window. Deterministic: same predictions, same verdict.
+    """Judge the candidate on the gate window. Deterministic: equal predictions give an equal verdict.
 
-    ``predictions`` has the columns of ``monitoring.predictions``; ``best``: the version that was the best so far (the
-    champion where None). Raises PredictionsError for missing columns.
+    ``predictions`` has the columns of ``monitoring.predictions``. ``versions``: version by scorer. ``best``: the best
+    version so far; None = the champion. Raises PredictionsError for a missing column.
     """
     task, span = spec.primary_task, spec.span("gate")
     rows = _with_earlier(predictions, defined(spec, predictions, "gate", "as_of", task), task)
     reference: Literal["champion", "floor"] = "champion" if "champion" in rows.scores else "floor"
     findings = [Finding(True, reason) for reason in _obstacles(rows, reference, task, predictions)]
     found: dict[str, Any] = {}
-    following = None
+    next_best = None
     if not findings:
         champion = (versions or {}).get("champion", "")
-        found, findings, following = _primary(spec, rows, reference, best or champion, champion)
+        found, findings, next_best = _primary(spec, rows, reference, best or champion, champion)
         found["tasks"] = {task: {}}
         found["tasks"][task], more = calibration(spec, rows, task)
         findings += more
     for other in (name for name in spec.tasks if name != task):
-        figures_of_task, more = _other(spec, predictions, other)
-        findings += [finding for finding in more if finding.holds or "candidate" in found]
-        found.setdefault("tasks", {})[other] = figures_of_task
-    held = [finding.sentence for finding in findings if finding.holds]
+        of_task, more = _other(spec, predictions, other)
+        findings += [finding for finding in more if finding.blocks or "candidate" in found]
+        found.setdefault("tasks", {})[other] = of_task
+    blocking = [finding.sentence for finding in findings if finding.blocks]
     return Verdict(
-        decision="hold" if held else "promote",
-        reasons=[*held, *(finding.sentence for finding in findings if not finding.holds)],
+        decision="hold" if blocking else "promote",
+        reasons=[*blocking, *(finding.sentence for finding in findings if not finding.blocks)],
         task=task,
         reference=reference,
         margin=spec.gate.margin,
@@ -107,15 +109,14 @@ def judge(
         },
         metrics=found,
         versions=dict(versions or {}),
-        best=following,
+        best=next_best,
     )
 
 
 def judge_folder(spec: Spec, folder: Path) -> Verdict:
-    """Judge what ``evaluation.evaluate`` wrote to ``folder``, against the versions that were scored there.
+    """Judge the predictions that ``evaluation.evaluate`` and ``earlier.score_earlier`` wrote to ``folder``.
 
-    A champion or an earlier version that could not be scored is named in the reasons; the floor takes the champion's
-    place.
+    The reasons name a champion or earlier version that could not be scored; the floor replaces such a champion.
     """
     predictions = pd.read_parquet(folder / "predictions.parquet")
     measured = read_json(folder / "metrics.json")
@@ -124,11 +125,8 @@ def judge_folder(spec: Spec, folder: Path) -> Verdict:
     versions = {"champion": champion} if champion and not unusable else None
     best, skipped = earlier.get("best"), earlier.get("skipped") or {}
     verdict = judge(spec, predictions, versions, best)
-    notes = [
-        f"Version {version} was promoted before and is not compared with: {reason}."
-        for version, reason in skipped.items()
-    ]
-    if best in skipped:  # what was not compared with cannot have been surpassed
+    notes = [f"Version {version}, promoted before, was not compared: {reason}." for version, reason in skipped.items()]
+    if best in skipped:  # the candidate cannot have surpassed a version that it was not compared with
         verdict = replace(verdict, best=best)
         notes.append(f"Version {best} stays the best so far.")
     if unusable:
@@ -139,37 +137,37 @@ def judge_folder(spec: Spec, folder: Path) -> Verdict:
 def _primary(
     spec: Spec, rows: Scored, reference: str, best: str, champion: str
 ) -> tuple[dict[str, Any], list[Finding], str | None]:
-    """Figures and findings of the primary task, and the best version from now on."""
+    """Figures and findings of the primary task, and the best version after this verdict."""
     differences, task = Differences(spec, spec.primary_task, rows), spec.primary_task
-    whole, broken = _usable(rows, earlier_versions(rows.rows.columns, task), task)
+    usable, unusable = _usable(rows, earlier_versions(rows.rows.columns, task), task)
     findings = [differences.not_worse(reference, reference)]
-    has_floor = "floor" in rows.scores and not _broken(rows.scores["floor"], "floor", task)
+    has_floor = "floor" in rows.scores and not _score_problems(rows.scores["floor"], "floor", task)
     if has_floor:
         above = differences.above_floor()
-        findings += [above] if above.holds or reference != "floor" else []
-    earlier = {version_scorer(version): f"version {version}" for version in whole}
+        findings += [above] if above.blocks or reference != "floor" else []
+    earlier = {version_scorer(version): f"version {version}" for version in usable}
     against = {scorer: differences.not_worse(scorer, name) for scorer, name in earlier.items()}
-    findings += [finding for finding in against.values() if finding.holds]
-    passed = [earlier[scorer] for scorer, finding in against.items() if not finding.holds]
+    findings += [finding for finding in against.values() if finding.blocks]
+    passed = [earlier[scorer] for scorer, finding in against.items() if not finding.blocks]
     if passed:
         findings.append(Finding(False, f"Not worse by more than the margin than {', '.join(passed)} either."))
     scorers = [reference, *earlier, *(["floor"] if has_floor and reference != "floor" else [])]
-    findings += [*differences.outside_intervals(scorers), *broken]
+    findings += [*differences.outside_intervals(scorers), *unusable]
     found: dict[str, Any] = {
         "candidate": differences.area("candidate"),
         "reference": differences.area(reference),
         "difference": differences.against(reference),
         "floor": figures(differences, {"floor": "floor"})["floor"] if has_floor else None,
-        "earlier": figures(differences, {version_scorer(version): version for version in whole}),
+        "earlier": figures(differences, {version_scorer(version): version for version in usable}),
     }
-    of_version = {version: version_scorer(version) for version in whole}
+    of_version = {version: version_scorer(version) for version in usable}
     if champion and reference == "champion":
         of_version[champion] = "champion"
     return found, findings, _best(differences, of_version, best)
 
 
 def _best(differences: Differences, scorers: Mapping[str, str], best: str) -> str | None:
-    """The version to compare with from now on: the best so far, until a candidate is better beyond chance."""
+    """The best version after this verdict: the best so far, or None if the candidate is better beyond chance."""
     if not scorers:
         return None
     if best not in scorers:
@@ -178,16 +176,16 @@ def _best(differences: Differences, scorers: Mapping[str, str], best: str) -> st
 
 
 def _other(spec: Spec, predictions: pd.DataFrame, task: str) -> tuple[dict[str, Any], list[Finding]]:
-    """Figures and findings of a task that is not the primary one."""
+    """Figures and findings of a task other than the primary one."""
     rows = _with_earlier(predictions, defined(spec, predictions, "gate", "as_of", task), task)
-    broken = _unusable(predictions, task)
-    if broken:
-        return {}, [Finding(True, reason) for reason in broken]
-    candidates = [scorer for scorer in ("champion", "floor") if scorer in rows.scores]
-    references = [scorer for scorer in candidates if not _broken(rows.scores[scorer], scorer, task)]
+    problems = _candidate_problems(predictions, task)
+    if problems:
+        return {}, [Finding(True, problem) for problem in problems]
+    known = [scorer for scorer in ("champion", "floor") if scorer in rows.scores]
+    references = [scorer for scorer in known if not _score_problems(rows.scores[scorer], scorer, task)]
     findings = [
-        Finding(False, f"The {scorer} has no usable {task} probabilities: not compared on it.")
-        for scorer in candidates
+        Finding(False, f"The {scorer} has no usable {task} probabilities and was not compared on this task.")
+        for scorer in known
         if scorer not in references
     ]
     found: dict[str, Any] = {}
@@ -202,19 +200,19 @@ def _other(spec: Spec, predictions: pd.DataFrame, task: str) -> tuple[dict[str, 
         sentence = f"{task} was not compared: the gate window holds {positives} positive and "
         sentence += f"{len(rows.labels) - positives} negative labels of {members} members, {ENOUGH} of each are needed."
         return found, [*findings, Finding(False, sentence)]
-    whole, skipped = _usable(rows, earlier_versions(rows.rows.columns, task), task)
+    usable, unusable = _usable(rows, earlier_versions(rows.rows.columns, task), task)
     names: dict[str, str] = {scorer: scorer for scorer in references}
-    names |= {version_scorer(version): f"version {version}" for version in whole}
+    names |= {version_scorer(version): f"version {version}" for version in usable}
     differences = Differences(spec, task, rows)
     compared = {scorer: differences.not_harmed(scorer, name) for scorer, name in names.items()}
-    findings += [compared[scorer] for scorer in names if compared[scorer].holds or scorer == next(iter(names))]
-    findings += [*differences.outside_intervals(list(names)), *skipped]
+    findings += [compared[scorer] for scorer in names if compared[scorer].blocks or scorer == next(iter(names))]
+    findings += [*differences.outside_intervals(list(names)), *unusable]
     areas = {"candidate": differences.area("candidate"), **figures(differences, names)}
     return {**found, **areas}, findings
 
 
 def _with_earlier(predictions: pd.DataFrame, rows: Scored, task: str) -> Scored:
-    """The rows with the scores of the earlier versions beside the others."""
+    """Add the scores of the earlier versions to the rows."""
     earlier = {
         version_scorer(version): rows.rows[f"{version_scorer(version)}_{task}"].to_numpy(dtype=np.float64)
         for version in earlier_versions(predictions.columns, task)
@@ -223,16 +221,17 @@ def _with_earlier(predictions: pd.DataFrame, rows: Scored, task: str) -> Scored:
 
 
 def _usable(rows: Scored, versions: list[str], task: str) -> tuple[list[str], list[Finding]]:
-    """The earlier versions whose probabilities are whole, and what is said of the others."""
+    """The earlier versions with usable probabilities, and findings about the others."""
     problems = {
-        version: _broken(rows.scores[version_scorer(version)], f"version {version}", task) for version in versions
+        version: _score_problems(rows.scores[version_scorer(version)], f"version {version}", task)
+        for version in versions
     }
-    said = [Finding(False, f"{reason} It is not compared with.") for found in problems.values() for reason in found]
-    return [version for version in versions if not problems[version]], said
+    findings = [Finding(False, f"{problem} It was not compared.") for found in problems.values() for problem in found]
+    return [version for version in versions if not problems[version]], findings
 
 
 def _obstacles(rows: Scored, reference: str, task: str, predictions: pd.DataFrame) -> list[str]:
-    """What forbids a comparison, as sentences."""
+    """Why nothing can be compared, as sentences; [] if everything can."""
     found = []
     positives = int(rows.labels.sum())
     negatives = len(rows.labels) - positives
@@ -248,21 +247,25 @@ def _obstacles(rows: Scored, reference: str, task: str, predictions: pd.DataFram
     members = len(np.unique(rows.members))
     if members < MINIMUM_MEMBERS:
         found.append(f"The gate window holds {members} members; at least {MINIMUM_MEMBERS} are needed.")
-    return [*found, *_unusable(predictions, task), *_broken(rows.scores.get(reference), reference, task)]
+    return [
+        *found,
+        *_candidate_problems(predictions, task),
+        *_score_problems(rows.scores.get(reference), reference, task),
+    ]
 
 
-def _unusable(predictions: pd.DataFrame, task: str) -> list[str]:
-    """What is wrong with the candidate's probabilities, in the rows without a label too: these are answered as well."""
+def _candidate_problems(predictions: pd.DataFrame, task: str) -> list[str]:
+    """Problems of the candidate's probabilities, also in rows without a label: they would be served as well."""
     here = (predictions["window"] == "gate") & (predictions["state"] == "as_of")
     name = f"candidate_{task}"
     scores = predictions.loc[here, name].to_numpy(dtype=np.float64) if name in predictions else None
-    found = _broken(scores, "candidate", task)
+    found = _score_problems(scores, "candidate", task)
     if scores is not None and not found and len(scores) > 1 and np.ptp(scores) == 0:
         found.append(f"The candidate's {task} probability is {scores[0]:.4f} in every row: it ranks nothing.")
     return found
 
 
-def _broken(scores: np.ndarray | None, scorer: str, task: str) -> list[str]:
+def _score_problems(scores: np.ndarray | None, scorer: str, task: str) -> list[str]:
     if scores is None:
         return [f"The {scorer} has no {task} probabilities in the predictions."]
     missing = int((~np.isfinite(scores)).sum())

@@ -1,7 +1,7 @@
-"""The run's ledger: what every step of a pipeline run did, kept in MLflow so that pods share it by address.
+"""The ledger of a pipeline run: steps, metrics, notes and artifacts, kept in MLflow so that pods share them by address.
 
-One MLflow run for one pipeline run, in the experiment named after the product. A step is a tag that is written when the
-step begins and again when it ends: a step with a beginning and no end was interrupted (killed with its process).
+A pipeline run is one MLflow run in the experiment named after the product. A step is a tag, written when the step
+starts and again when it ends: a step without an end was interrupted (killed with its process).
 """
 
 import json
@@ -25,31 +25,31 @@ RUN_TAG = "heliograph.run"
 STEP, NOTE, CURVE = "step.", "note.", "curves/"
 LONGEST_ERROR = 500
 LONGEST_TAG = 7_500
-"""Characters; MLflow cuts a tag at 8000."""
+"""In characters; MLflow cuts a tag at 8000."""
 NOTES, IN_FILE = "notes/", "kept in"
 _NAME = re.compile(r"^[A-Za-z0-9_. /-]{1,200}$")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class Ledger:
-    """The ledger of one pipeline run. Any number of processes may open it; steps follow one another."""
+    """The ledger of one pipeline run. Any number of processes may open it; steps run one after another."""
 
     def __init__(self, tracking_uri: str, run: str, experiment: str = "heliograph") -> None:
-        """Open the ledger of ``run``, beginning it if this is the first to ask. Raises LedgerError."""
+        """Open the ledger of ``run``; create it if it does not exist. Raises LedgerError."""
         self.tracking_uri, self.run, self.experiment = tracking_uri, _name("run", run), experiment
         self._client = _client(tracking_uri)
         self._active: set[str] = set()
-        experiment_id = self._ask(lambda: self._experiment())
-        self._run_id = self._ask(lambda: self._found_or_created(experiment_id))
+        experiment_id = self._call(lambda: self._experiment())
+        self._run_id = self._call(lambda: self._found_or_created(experiment_id))
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Record a step: its begin, its seconds, whether it ended well, and the first line of the error if not.
+        """Record a step: its start, duration, status and, if it fails, the first line of the error.
 
-        The error itself goes on. An attempt of the same name that did not end well is replaced, and counted; beside one
-        that did, the step is named ``<name> 2`` and so on (a pipeline may take a step twice).
+        The error is raised again. A step of the same name that did not succeed is replaced and counted as an attempt;
+        if it succeeded, this one is named ``<name> 2`` and so on (a pipeline may run a step twice).
         """
-        step = self._begun(_name("step", name))
+        step = self._started(_name("step", name))
         self._write_step(step)
         self._active.add(step.name)
         began = time.monotonic()
@@ -66,20 +66,20 @@ class Ledger:
             self._active.discard(step.name)
         self._write_step(step.ended("ok", time.monotonic() - began))
 
-    def _begun(self, name: str) -> Step:
-        """The step as it begins."""
+    def _started(self, name: str) -> Step:
+        """The step at its start."""
         tags = self._tags()
         free, number = name, 1
         while STEP + free in tags:
-            before = Step.from_json(free, json.loads(tags[STEP + free]))
-            if before.status != "ok":
-                return Step(free, "running", _now(), attempts=before.attempts + 1)
+            previous = Step.from_json(free, json.loads(tags[STEP + free]))
+            if previous.status != "ok":
+                return Step(free, "running", _now(), attempts=previous.attempts + 1)
             number += 1
             free = f"{name} {number}"
         return Step(free, "running", _now())
 
     def metrics(self, values: Mapping[str, float | None], step: int = 0) -> None:
-        """Keep the run's figures by name; a None is left out."""
+        """Log metrics by name; None is left out."""
         from mlflow.entities import Metric
 
         now = _now() // 1000
@@ -88,55 +88,55 @@ class Ledger:
         ]
         for start in range(0, len(batch), 1000):
             part = batch[start : start + 1000]
-            self._ask(lambda part=part: self._client.log_batch(self._run_id, metrics=part))  # type: ignore[misc]
+            self._call(lambda part=part: self._client.log_batch(self._run_id, metrics=part))  # type: ignore[misc]
 
     def series(self, values: Mapping[str, float | None], step: int) -> None:
-        """Keep one point of each training curve."""
+        """Log one point of each training curve."""
         self.metrics({CURVE + key: value for key, value in values.items()}, step)
 
     def note(self, key: str, value: Any) -> None:
-        """Keep a fact, anything that JSON can hold; a long one is kept as a file."""
+        """Keep a value that JSON can hold; a long one is kept in a file."""
         text = json.dumps(plain(value), allow_nan=False)
         _name("note", key)
         if len(text) <= LONGEST_TAG:
             self._tag(NOTE + key, text)
             return
-        self._ask(lambda: self._client.log_text(self._run_id, text, f"{NOTES}{key}.json"))
+        self._call(lambda: self._client.log_text(self._run_id, text, f"{NOTES}{key}.json"))
         self._tag(NOTE + key, json.dumps({IN_FILE: f"{NOTES}{key}.json"}))
 
     def has(self, key: str) -> bool:
-        """Whether a fact of that name is kept."""
+        """Whether there is a note of that name."""
         return NOTE + key in self._tags()
 
     def artifact(self, path: Path, name: str) -> None:
-        """Keep a copy of the file or folder at ``path`` under ``name`` (``/`` makes folders)."""
+        """Keep a copy of the file or folder at ``path`` as ``name`` (``/`` separates folders). Raises LedgerError."""
         _name("artifact", name)
         if not path.exists():
             raise LedgerError(f"artifact {name!r}: expected a file or folder at {path}; found nothing")
         if path.is_dir():
-            self._ask(lambda: self._client.log_artifacts(self._run_id, str(path), name))
+            self._call(lambda: self._client.log_artifacts(self._run_id, str(path), name))
             return
         folder, _, file = name.rpartition("/")
         with tempfile.TemporaryDirectory() as scratch:
             copy = Path(scratch) / file
             shutil.copyfile(path, copy)
-            self._ask(lambda: self._client.log_artifact(self._run_id, str(copy), folder or None))
+            self._call(lambda: self._client.log_artifact(self._run_id, str(copy), folder or None))
 
     def close(self, state: str | None = None) -> None:
-        """Close the MLflow run: FINISHED if all steps ended well and ``state`` (of KFP) is a success, else FAILED."""
+        """End the MLflow run: FINISHED if all steps succeeded and KFP's final ``state`` is a success, else FAILED."""
         failed = state is not None and state.upper() not in ("SUCCEEDED", "SUCCESS", "FINISHED", "SKIPPED")
         failed = failed or any(step.status in ("failed", "interrupted") for step in self._steps(self._tags()))
-        self._ask(lambda: self._client.set_terminated(self._run_id, "FAILED" if failed else "FINISHED"))
+        self._call(lambda: self._client.set_terminated(self._run_id, "FAILED" if failed else "FINISHED"))
 
     def read(self, download_to: Path) -> LedgerRecord:
-        """Everything the ledger holds; artifacts are copied to ``download_to``.
+        """Read everything in the ledger; copy the artifacts to ``download_to``.
 
-        Read when the run is over: a step that began, has no end and is not open in THIS object counts as interrupted.
+        To be called when the run is over: a step that is running, but not in THIS object, counts as interrupted.
         """
-        run = self._ask(lambda: self._client.get_run(self._run_id))
+        run = self._call(lambda: self._client.get_run(self._run_id))
         curves = {key.removeprefix(CURVE): self._curve(key) for key in run.data.metrics if key.startswith(CURVE)}
         download_to.mkdir(parents=True, exist_ok=True)
-        self._ask(lambda: self._client.download_artifacts(self._run_id, "", str(download_to)))
+        self._call(lambda: self._client.download_artifacts(self._run_id, "", str(download_to)))
         files = {
             path.relative_to(download_to).as_posix(): path for path in sorted(download_to.rglob("*")) if path.is_file()
         }
@@ -155,8 +155,8 @@ class Ledger:
         )
 
     def _curve(self, key: str) -> list[tuple[int, float]]:
-        """(step, value) in order; a step that was recorded again (training went on after a kill) counts once."""
-        history = self._ask(lambda: self._client.get_metric_history(self._run_id, key))
+        """(step, value) in order; only the last value of a step that was logged again after a resumed training."""
+        history = self._call(lambda: self._client.get_metric_history(self._run_id, key))
         return sorted({point.step: point.value for point in sorted(history, key=lambda point: point.timestamp)}.items())
 
     def _steps(self, tags: dict[str, str]) -> list[Step]:
@@ -171,10 +171,10 @@ class Ledger:
         return sorted(found, key=lambda step: (step.started, step.name))
 
     def _tags(self) -> dict[str, str]:
-        return self._ask(lambda: self._client.get_run(self._run_id)).data.tags
+        return self._call(lambda: self._client.get_run(self._run_id)).data.tags
 
     def _tag(self, key: str, value: str) -> None:
-        self._ask(lambda: self._client.set_tag(self._run_id, key, value))
+        self._call(lambda: self._client.set_tag(self._run_id, key, value))
 
     def _write_step(self, step: Step) -> None:
         self._tag(STEP + step.name, json.dumps(step.to_json()))
@@ -193,7 +193,7 @@ class Ledger:
             return found.experiment_id
 
     def _found_or_created(self, experiment_id: str) -> str:
-        """The oldest MLflow run with our tag: two processes that both create one agree on it afterwards."""
+        """The oldest MLflow run with our tag, so that two processes that both create one agree afterwards."""
 
         def oldest() -> str | None:
             found = self._client.search_runs(
@@ -212,15 +212,15 @@ class Ledger:
                 self._client.delete_run(created)
         return known
 
-    def _ask(self, call: Callable[[], Answer]) -> Answer:
-        """Make a call to MLflow; whatever it raises becomes a LedgerError."""
+    def _call(self, call: Callable[[], Result]) -> Result:
+        """Make a call to MLflow; raise LedgerError for any error."""
         try:
             return call()
         except LedgerError:
             raise
         except Exception as error:
             raise LedgerError(
-                f"ledger of run {self.run!r}: expected MLflow at {self.tracking_uri} to answer; found "
+                f"ledger of run {self.run!r}: expected MLflow at {self.tracking_uri} to respond; found "
                 f"{type(error).__name__}: {first_line(error)}. Check the address and that the server is up"
             ) from error
 
@@ -234,7 +234,7 @@ def first_line(error: BaseException) -> str:
 def _client(tracking_uri: str) -> Any:
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-    # MLflow's own default keeps a step waiting for more than four minutes where no server answers
+    # with MLflow's default, a step waits more than four minutes for a server that does not respond
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     for name in ("mlflow.store.db.utils", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -253,13 +253,13 @@ def _client(tracking_uri: str) -> Any:
 
 
 def _artifacts(tracking_uri: str) -> str | None:
-    """Where artifacts lie: beside the database if it is a local file, else where the server says."""
+    """Where to keep artifacts: beside a local database; None = the server decides."""
     database = sqlite_file(tracking_uri)
     return (database.parent / "artifacts").as_uri() if database else None
 
 
 def _noted(tag: str, files: dict[str, Path]) -> Any:
-    """A note's value, from its tag or from the file that the tag names."""
+    """The value of a note, from its tag or the file that the tag names."""
     value = json.loads(tag)
     if isinstance(value, dict) and list(value) == [IN_FILE]:
         return json.loads(files[value[IN_FILE]].read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""The metrics of an evaluation, from its predictions alone.
+"""Metrics of an evaluation, computed from its predictions alone.
 
-AUC, log loss, normalised entropy and ECE are taken from as-of state; GAUC and NDCG from state frozen at the start of
-the window, since within a window a member's own outcomes give away the labels of the member's other rows.
+AUC, log loss, normalized entropy and ECE use as-of member state. GAUC and NDCG use state frozen at the start of the
+window: within a window, a member's earlier outcomes would leak into the order of the member's other rows.
 """
 
 from typing import Any
@@ -12,19 +12,20 @@ import pandas as pd
 from models import metrics
 from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
-from monitoring.documents import iso, plain
+from models.time_units import iso
+from monitoring.documents import plain
 from monitoring.predictions import WINDOWS, Scored, defined
 
 SEED = 20_000
-"""Of every bootstrap in monitoring: one verdict for one set of predictions."""
+"""Seed of every bootstrap in monitoring, so that equal predictions give an equal verdict."""
 
 
 def measure(spec: Spec, predictions: pd.DataFrame) -> dict[str, Any]:
-    """Every metric as strict JSON: ``windows -> <window> -> scores -> <scorer> -> <task> -> {...}``.
+    """Compute all metrics as strict JSON: ``windows -> <window> -> scores -> <scorer> -> <task> -> {...}``.
 
-    ``predictions`` has the columns of ``monitoring.predictions``. A metric that is not defined is None (no rows, one
-    class only, a row without a score). ``way`` is the share of the way from 0.5 to the oracle's AUC;
-    ``auc_low``/``auc_high`` span 95 %.
+    ``predictions`` has the columns of ``monitoring.predictions``. An undefined metric is None (no rows, one class only,
+    a row without a score). ``way`` is (AUC - 0.5) / (oracle's AUC - 0.5); ``auc_low`` and ``auc_high`` are the
+    two-sided 95 % interval.
     """
     return plain(
         {

@@ -1,4 +1,4 @@
-"""The report's plots, as SVG text that stands inline in a page: no fonts, images or scripts from elsewhere."""
+"""Plots of the report as inline SVG, without external fonts, images or scripts."""
 
 import io
 import re
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-COLOURS = {"candidate": "#2456d6", "champion": "#c2620c", "floor": "#7a8599", "oracle": "#12876a"}
-"""One colour a scorer, in every plot and table of the report."""
+COLORS = {"candidate": "#2456d6", "champion": "#c2620c", "floor": "#7a8599", "oracle": "#12876a"}
+"""Color of each scorer in every plot and table of the report."""
 _INK, _GRID = "#3b4453", "#e3e7ee"
 _SETTINGS = {
     "svg.hashsalt": "heliograph",
@@ -32,7 +32,7 @@ _SETTINGS = {
 
 
 def roc_plot(curves: Mapping[str, Mapping[str, Sequence[float]]], name: str) -> str:
-    """The ROC curves by scorer (``calibration.roc``); '' if none has a point. ``name`` is the drawing's id."""
+    """ROC curves by scorer (``calibration.roc``); '' if none has a point. ``name`` prefixes the ids in the SVG."""
     drawn = {scorer: curve for scorer, curve in curves.items() if curve["false_positive_rate"]}
     if not drawn:
         return ""
@@ -43,7 +43,7 @@ def roc_plot(curves: Mapping[str, Mapping[str, Sequence[float]]], name: str) -> 
             axes.plot(
                 curve["false_positive_rate"],
                 curve["true_positive_rate"],
-                color=COLOURS[scorer],
+                color=COLORS[scorer],
                 label=scorer,
                 linestyle="--" if scorer == "oracle" else "-",
             )
@@ -66,7 +66,7 @@ def calibration_plot(curves: Mapping[str, Sequence[Mapping[str, float]]], name: 
         axes.plot([0, edge], [0, edge], color=_GRID, linewidth=1.2)
         for scorer, bins in drawn.items():
             predicted, observed = [part["predicted"] for part in bins], [part["observed"] for part in bins]
-            axes.plot(predicted, observed, color=COLOURS[scorer], label=scorer, marker="o", markersize=4)
+            axes.plot(predicted, observed, color=COLORS[scorer], label=scorer, marker="o", markersize=4)
         axes.set(xlabel="predicted", ylabel="observed", xlim=(0, edge), ylim=(0, edge), aspect="equal")
         axes.legend(loc="upper left")
 
@@ -81,11 +81,11 @@ def surface_plot(areas: Mapping[str, Mapping[str, float | None]], name: str) -> 
     surfaces = list(areas)
 
     def draw(axes: Any) -> None:
-        for scorer in COLOURS:
+        for scorer in COLORS:
             dots = [(areas[s][scorer], row) for row, s in enumerate(surfaces) if areas[s].get(scorer) is not None]
             if dots:
                 x, y = zip(*dots, strict=True)
-                axes.scatter(x, y, color=COLOURS[scorer], label=scorer, s=48, zorder=3)
+                axes.scatter(x, y, color=COLORS[scorer], label=scorer, s=48, zorder=3)
         axes.axvline(0.5, color=_GRID, linewidth=1.2)
         axes.set_yticks(range(len(surfaces)), surfaces)
         axes.set(xlabel="AUC", xlim=(min(0.48, min(known) - 0.02), min(1.01, max(known) + 0.03)))
@@ -103,7 +103,7 @@ def curve_plot(points: Sequence[tuple[int, float]], title: str, name: str) -> st
 
     def draw(axes: Any) -> None:
         steps, values = zip(*finite, strict=True)
-        axes.plot(steps, values, color=COLOURS["candidate"], marker="o" if len(finite) <= 30 else None, markersize=4)
+        axes.plot(steps, values, color=COLORS["candidate"], marker="o" if len(finite) <= 30 else None, markersize=4)
         axes.set_title(title, fontsize=10, loc="left")
         axes.set_xlabel("step")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -112,7 +112,7 @@ def curve_plot(points: Sequence[tuple[int, float]], title: str, name: str) -> st
 
 
 def days_plot(days: Sequence[Mapping[str, Any]], name: str) -> str:
-    """Observed and predicted rate by day (``traffic.summarise``); '' without labelled days."""
+    """Observed and predicted rate by day (``traffic.summarise``); '' without labeled days."""
     known = [day for day in days if day["ctr"] is not None]
     if not known:
         return ""
@@ -123,7 +123,7 @@ def days_plot(days: Sequence[Mapping[str, Any]], name: str) -> str:
         axes.plot(
             place,
             [day["predicted"] for day in known],
-            color=COLOURS["candidate"],
+            color=COLORS["candidate"],
             marker="o",
             markersize=5,
             label="predicted",
@@ -139,7 +139,7 @@ def days_plot(days: Sequence[Mapping[str, Any]], name: str) -> str:
 
 
 def _svg(draw: Any, name: str, inches: tuple[float, float]) -> str:
-    """Draw on one pair of axes and return the ``<svg>`` element; ids are made the drawing's own."""
+    """Draw on one pair of axes; return the ``<svg>`` element with ids prefixed by ``name``."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""What a ledger holds, as plain data: the report is written from it alone."""
+"""The content of a ledger as plain data, from which the report is written."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,22 +16,22 @@ class Step:
     started: int
     """Microseconds UTC."""
     seconds: float | None = None
-    """None while it runs, and for ever if it was interrupted."""
+    """None while it runs and if it was interrupted."""
     error: str | None = None
     """First line of the error that ended it."""
     attempts: int = 1
-    """How often it was begun in this run."""
+    """How often it was started in this run."""
 
     def ended(self, status: Status, seconds: float, error: str | None = None) -> "Step":
-        """The step once it is over."""
+        """A copy that has ended."""
         return replace(self, status=status, seconds=seconds, error=error)
 
     def interrupted(self) -> "Step":
-        """The step, known to have begun and never to have ended."""
+        """A copy that started and never ended."""
         return replace(self, status="interrupted", error="The process ended before the step did.")
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON document, without the name."""
+        """Convert to a JSON document without the name."""
         document: dict[str, Any] = {"status": self.status, "started": self.started, "attempts": self.attempts}
         if self.seconds is not None:
             document["seconds"] = round(self.seconds, 3)
@@ -41,13 +41,13 @@ class Step:
 
     @classmethod
     def from_json(cls, name: str, document: dict[str, Any]) -> "Step":
-        """Back from JSON."""
+        """Read ``to_json``'s document."""
         return cls(name=name, **document)
 
 
 @dataclass(frozen=True)
 class LedgerRecord:
-    """Everything that a run left behind."""
+    """Everything that the ledger holds of a run."""
 
     run: str
     experiment: str
@@ -56,13 +56,13 @@ class LedgerRecord:
     started: int
     """Microseconds UTC."""
     steps: list[Step] = field(default_factory=list)
-    """In the order in which they began."""
+    """In order of their start."""
     metrics: dict[str, float] = field(default_factory=dict)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     """Training curves: (step, value), by name."""
     notes: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, Path] = field(default_factory=dict)
-    """Local copies, by the name under which each was kept."""
+    """Local copies by artifact name."""
 
     @property
     def failure(self) -> Step | None:

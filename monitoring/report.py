@@ -1,8 +1,8 @@
-"""The run's report: one self-contained HTML page, written from the ledger's record alone, whatever happened.
+"""The report of a run: one self-contained HTML page, written from the ledger's record whether or not the run succeeded.
 
-What it reads of the record, each where it is there: the artifacts ``metrics.json``, ``predictions.parquet`` and
-``drift.html``; the notes ``verdict`` (the gate's, with ``version``), ``endpoint`` ({url, version, percent, curl}),
-``monitoring`` (of ``watch``), ``data`` ({table: sha256}), ``graph`` ({part: count}) and ``comparison``.
+It shows, as far as the record has them: the artifacts ``metrics.json``, ``predictions.parquet`` and ``drift.html``; the
+notes ``verdict`` (of the gate, with ``version``), ``endpoint`` ({url, version, percent, curl}), ``monitoring`` (of
+``watch``), ``data`` ({table: sha256}), ``graph`` ({part: count}) and ``comparison``.
 """
 
 import json
@@ -11,16 +11,17 @@ import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.files import write_text
 from models.spec import Spec
+from models.time_units import SECOND, moment
 from monitoring.calibration import reliability, roc
-from monitoring.documents import read_json, write_text
-from monitoring.plots import COLOURS, calibration_plot, curve_plot, days_plot, roc_plot, surface_plot
+from monitoring.documents import read_json
+from monitoring.plots import COLORS, calibration_plot, curve_plot, days_plot, roc_plot, surface_plot
 from monitoring.predictions import SCORERS, defined
 from monitoring.record import LedgerRecord
 
@@ -31,24 +32,23 @@ COLUMNS = (
     (
         "normalised_entropy",
         "norm. entropy",
-        "log loss over that of the base rate; below 1 is better than knowing nothing",
+        "log loss over that of the base rate; below 1 is better than predicting the base rate",
     ),
     ("ece", "ECE", "expected calibration error, as-of state; lower is better"),
     ("gauc", "GAUC", "AUC within a member's rows, state frozen at the window's start"),
     ("ndcg_at_10", "NDCG@10", "within a member's rows, state frozen at the window's start"),
 )
 WINDOW_NOTES = {
-    "test": "Reported. Scored once; no choice was made on it.",
+    "test": "Reported. Scored once; no choice was based on it.",
     "gate": "Decides whether the candidate may serve. After both models' training, before the test window.",
 }
 _log = logging.getLogger(__name__)
 
 
 def write_report(spec: Spec, record: LedgerRecord, folder: Path) -> Path:
-    """Write ``index.html`` (and Evidently's page beside it) to ``folder``; returns the index's path.
+    """Write ``index.html``, and Evidently's page beside it, to ``folder``; return the path of the index.
 
-    Never raises for what a run did not get to: such a section says that it has nothing yet. A document or plot that
-    cannot be read is left out, and said so.
+    A section whose step the run did not reach says so. A document or plot that cannot be read is left out, with a note.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drift_page = record.artifacts.get(DRIFT_PAGE)
@@ -66,7 +66,7 @@ def write_report(spec: Spec, record: LedgerRecord, folder: Path) -> Path:
 
 
 def summary_lines(record: LedgerRecord, index: Path) -> list[str]:
-    """What a terminal says at the end of a run: the metrics, the verdict, the curl line and the report's path."""
+    """The lines that end a run on the terminal: metrics, verdict, curl command and the report's path."""
     problems: list[str] = []
     metrics = _attempt("metrics", lambda: _metrics(record), problems) or {}
     lines = []
@@ -83,12 +83,12 @@ def summary_lines(record: LedgerRecord, index: Path) -> list[str]:
     lines += [headline["title"], *(f"  {reason}" for reason in headline["reasons"])]
     curl = (record.notes.get("endpoint") or {}).get("curl")
     if curl:
-        lines.append(f"Ask the endpoint: {curl}")
+        lines.append(f"Query the endpoint: {curl}")
     return [*lines, f"Report: {index}"]
 
 
 def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, Any]:
-    """Everything that the template shows, as plain data; sections that have nothing are None or empty."""
+    """The template's variables as plain data; None or empty for a section without data."""
     problems: list[str] = []
     metrics = _attempt("metrics.json", lambda: _metrics(record), problems)
     watched = record.notes.get("monitoring") or {}
@@ -104,9 +104,9 @@ def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, A
         "windows": [name for name in ("test", "gate") if metrics],
         "window_notes": WINDOW_NOTES,
         "columns": COLUMNS,
-        "colours": COLOURS,
+        "colors": COLORS,
         "by_scorer": _by_scorer,
-        "ways": _ways(metrics, spec.primary_task),
+        "oracle_shares": _oracle_shares(metrics, spec.primary_task),
         "surfaces": _surfaces(metrics, spec.primary_task),
         "surface_plot": _attempt("plot by surface", lambda: _surface_plot(metrics, spec.primary_task), problems),
         "plots": _attempt("ROC and calibration plots", lambda: _score_plots(spec, record), problems) or {},
@@ -126,7 +126,7 @@ def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, A
 
 
 def _attempt(what: str, make: Callable[[], Any], problems: list[str]) -> Any:
-    """The value, or None with a line in ``problems``: the report of a broken run must still be written."""
+    """Return ``make()``, or None with a line in ``problems``: the report of a broken run must still be written."""
     try:
         return make()
     except Exception as error:
@@ -141,7 +141,7 @@ def _metrics(record: LedgerRecord) -> dict[str, Any] | None:
 
 
 def _headline(record: LedgerRecord) -> dict[str, Any]:
-    """The state of the run in one line: tone is good, held, bad or quiet."""
+    """The outcome of the run: title, reasons, and a tone (good, held, bad or quiet) for its color."""
     verdict, failure = record.notes.get("verdict"), record.failure
     endpoint = record.notes.get("endpoint") or {}
     if failure is not None:
@@ -153,7 +153,7 @@ def _headline(record: LedgerRecord) -> dict[str, Any]:
     version = verdict.get("version", "of this run")
     if verdict["decision"] == "promote":
         percent = endpoint.get("percent", 100)
-        serves = f" and answers at {endpoint['url']}" if endpoint else ""
+        serves = f" and serves at {endpoint['url']}" if endpoint else ""
         reasons = verdict["reasons"]
         if percent < 100:
             serves = f" and has {percent} % of the traffic at {endpoint['url']}"
@@ -170,25 +170,25 @@ def _mlflow_command(tracking_uri: str) -> str:
 
 
 def _by_scorer(metrics: dict[str, Any], window: str, task: str) -> dict[str, dict[str, Any]]:
-    """The metrics of a task in a window by scorer, in the order in which scorers are always shown."""
+    """The metrics of a task in a window by scorer, in the order of ``SCORERS``."""
     scores = metrics["windows"][window]["scores"]
     return {scorer: scores[scorer][task] for scorer in SCORERS if task in scores.get(scorer, {})}
 
 
-def _ways(metrics: dict[str, Any] | None, task: str) -> list[dict[str, Any]]:
-    """Share of the way from 0.5 to the oracle's AUC on the test window, by scorer; [] where there is no oracle."""
+def _oracle_shares(metrics: dict[str, Any] | None, task: str) -> list[dict[str, Any]]:
+    """(AUC - 0.5) / (oracle's AUC - 0.5) on the test window, by scorer; [] without an oracle."""
     if metrics is None:
         return []
     found = _by_scorer(metrics, "test", task)
     return [
-        {"scorer": scorer, "way": scores["way"], "width": min(max(scores["way"], 0.0), 1.0) * 100}
+        {"scorer": scorer, "share": scores["way"], "width": min(max(scores["way"], 0.0), 1.0) * 100}
         for scorer, scores in found.items()
         if scores["way"] is not None and scorer != "oracle"
     ]
 
 
 def _surfaces(metrics: dict[str, Any] | None, task: str) -> dict[str, dict[str, Any]]:
-    """By surface of the test window: rows, positives, and AUC by scorer."""
+    """Rows, positives and AUC by scorer, of each surface of the test window."""
     if metrics is None:
         return {}
     table: dict[str, dict[str, Any]] = {}
@@ -204,7 +204,7 @@ def _surface_plot(metrics: dict[str, Any] | None, task: str) -> str:
 
 
 def _score_plots(spec: Spec, record: LedgerRecord) -> dict[str, str]:
-    """ROC and calibration of the primary task on the test window."""
+    """ROC and calibration plots of the primary task on the test window."""
     import pyarrow.parquet as pq
 
     path = record.artifacts.get("predictions.parquet")
@@ -232,9 +232,9 @@ def _steps(record: LedgerRecord) -> list[dict[str, Any]]:
 
 
 def _total(record: LedgerRecord) -> float | None:
-    """Seconds from the first step's begin to the last known end."""
-    ends = [step.started / 1e6 + step.seconds for step in record.steps if step.seconds is not None]
-    return max(ends) - min(step.started for step in record.steps) / 1e6 if ends else None
+    """Seconds from the start of the first step to the last known end."""
+    ends = [step.started / SECOND + step.seconds for step in record.steps if step.seconds is not None]
+    return max(ends) - min(step.started for step in record.steps) / SECOND if ends else None
 
 
 def _render(view: dict[str, Any]) -> str:
@@ -251,7 +251,7 @@ def _render(view: dict[str, Any]) -> str:
         "number": _number,
         "percent": _percent,
         "duration": _duration,
-        "moment": _moment,
+        "minute": _minute,
         "pretty": lambda value: json.dumps(value, indent=1, ensure_ascii=False),
     }
     return environment.get_template("report.html").render(view)
@@ -272,5 +272,5 @@ def _duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
-def _moment(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _minute(time: int) -> str:
+    return moment(time).strftime("%Y-%m-%d %H:%M UTC")

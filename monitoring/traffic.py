@@ -1,4 +1,4 @@
-"""CTR and calibration of traffic: what was predicted, what was observed, by day and by surface."""
+"""CTR and calibration of traffic: predicted and observed rates by day and by surface."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ COLUMNS = ("time", "surface", "label", "probability")
 
 
 def summarise(frame: pd.DataFrame, zone: str = "UTC") -> dict[str, Any]:
-    """Summarise rows with the columns ``time`` (UTC), ``surface``, ``label`` (0, 1, NaN = not known), ``probability``.
+    """Summarize rows with the columns ``time`` (UTC), ``surface``, ``label`` (0, 1, NaN = unknown), ``probability``.
 
-    Returns strict JSON: ``rows``, ``labelled``, and over the labelled rows ``ctr`` (share of positives), ``predicted``
-    (mean probability), ``ratio`` (predicted / ctr: above 1 promises too much), ``ece`` and ``deciles``; ``days`` (in
-    ``zone``) and ``surfaces`` hold the same figures for their rows. What has no rows is None, or []; so is what is said
-    of probabilities where a labelled row has none. Raises TrafficError for a missing column, a label that is neither 0
-    nor 1, or a probability outside 0 to 1.
+    Returns strict JSON: ``rows``, ``labelled``, and over the labeled rows ``ctr`` (share of positives), ``predicted``
+    (mean probability), ``ratio`` (predicted / ctr: above 1 = too high), ``ece`` and ``deciles``; ``days`` (in the time
+    zone ``zone``) and ``surfaces`` hold the same figures by day and surface. A figure without labeled rows is None or
+    []; so is one that needs probabilities if a labeled row has none. Raises TrafficError for a missing column, a label
+    other than 0 and 1, or a probability outside 0 to 1.
     """
     _check(frame)
     labels, probabilities = frame["label"].to_numpy(dtype=float), frame["probability"].to_numpy(dtype=float)
@@ -38,7 +38,7 @@ def summarise(frame: pd.DataFrame, zone: str = "UTC") -> dict[str, Any]:
 
 
 def from_predictions(spec: Spec, predictions: pd.DataFrame, window: str, scorer: str = "candidate") -> pd.DataFrame:
-    """The as-of rows of a window with the scorer's probability of the primary task, as ``summarise`` reads them."""
+    """The as-of rows of a window with a scorer's probability of the primary task, as input of ``summarise``."""
     task = spec.primary_task
     rows = predictions[(predictions["window"] == window) & (predictions["state"] == "as_of")]
     renamed = {f"label_{task}": "label", column(scorer, task): "probability"}
@@ -46,11 +46,11 @@ def from_predictions(spec: Spec, predictions: pd.DataFrame, window: str, scorer:
 
 
 def from_served(spec: Spec, served: pd.DataFrame, impressions: pd.DataFrame, hours: float = 24) -> pd.DataFrame:
-    """What an endpoint served, with the outcome that followed, as ``summarise`` reads it.
+    """Served candidates with the outcome that followed, as input of ``summarise``.
 
     ``served``: the frame of ``models.served`` (times int64 microseconds). ``impressions``: the canonical table. A
-    served candidate belongs to the first impression of the same member, item and surface at or after it, within
-    ``hours``; one impression answers the last candidate served before it. What was never shown keeps no label.
+    candidate is matched with the first impression of its member, item and surface at or after its time, within
+    ``hours``. An impression gives its label to the last matching candidate only. Other candidates have no label.
     """
     shown = spec.impressions
     primary = spec.tasks[spec.primary_task]
@@ -87,9 +87,7 @@ def _check(frame: pd.DataFrame) -> None:
             raise TrafficError(f"traffic: expected the columns {', '.join(COLUMNS)}; found no {name!r}")
     labels = frame["label"].dropna()
     if not labels.isin([0, 1]).all():
-        raise TrafficError(
-            f"traffic, column label: expected 0, 1 or nothing; found {labels[~labels.isin([0, 1])].iloc[0]}"
-        )
+        raise TrafficError(f"traffic, column label: expected 0, 1 or NaN; found {labels[~labels.isin([0, 1])].iloc[0]}")
     outside = frame["probability"][(frame["probability"] < 0) | (frame["probability"] > 1)]
     if len(outside):
         raise TrafficError(f"traffic, column probability: expected 0 to 1; found {outside.iloc[0]}")

@@ -1,6 +1,6 @@
-"""One look at a product: have the features drifted since training, and do predictions still match what happens?"""
+"""The monitors of a product: drift of its features since training, CTR and calibration of its predictions."""
 
-import os
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -13,34 +13,35 @@ import pyarrow.parquet as pq
 from models import served as served_log
 from models.clock import tolerance
 from models.features import impression_features
+from models.files import replaced_file
 from models.profile import FEWEST_ROWS
 from models.spec import Feature, Spec
-from monitoring.documents import iso, plain
+from models.time_units import DAY, iso
+from monitoring.documents import plain
 from monitoring.drift import PAGE, drift
 from monitoring.traffic import from_predictions, summarise
 
 SERVED_DAYS = 30
-"""How far back the served log is looked at."""
-_DAY = 86_400_000_000
+"""How many days of the served log are read."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What was seen."""
+    """Results of the monitors."""
 
     drift: dict[str, Any]
-    """The summary of ``monitoring.drift``, with ``current``: endpoint (its served log) or test window."""
+    """Summary of ``monitoring.drift``, with ``current``: endpoint (its served log) or test window."""
     traffic: dict[str, Any]
     """``monitoring.traffic.summarise`` of the test window."""
     served: dict[str, Any]
-    """What the endpoint served: rows, slates, first and last (ISO-8601), mean predicted probability, cold share."""
+    """Served log: rows, slates, first and last (ISO-8601), predicted (mean probability), cold (share of items)."""
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON document without NaN."""
+        """Convert to a JSON document without NaN."""
         return plain({"drift": self.drift, "traffic": self.traffic, "served": self.served})
 
     def metrics(self) -> dict[str, float]:
-        """The figures that a person follows over time; what is not known is left out."""
+        """The figures to follow over time; unknown ones are left out."""
         found = {
             "drifted_share": self.drift["share"],
             "dying_columns": None if self.drift["share"] is None else len(self.drift["dying"]),
@@ -53,7 +54,7 @@ class Watched:
         return {name: float(value) for name, value in found.items() if value is not None}
 
     def to_markdown(self) -> str:
-        """A page for KFP's UI."""
+        """Format for KFP's UI."""
         drifted = ", ".join(f"`{name}`" for name in self.drift["drifted"]) or "none"
         dying = ", ".join(f"`{name}`" for name in self.drift["dying"]) or "none"
         figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in self.metrics().items())
@@ -66,12 +67,12 @@ class Watched:
 def watch(
     spec: Spec, training_set: Path, evaluation: Path, served: Path, page: Path, now: int | None = None
 ) -> Watched:
-    """Look at drift, CTR and calibration; write Evidently's page to ``page``.
+    """Measure drift, CTR and calibration; write Evidently's page to ``page``.
 
-    The reference is the train window of ``training_set``. What is compared with it is the served log in the folder
-    ``served`` if it holds at least 50 candidates, else the test window. CTR and calibration come from the predictions
-    in ``evaluation``, as of each impression of the test window. Of the served log, what this product's model served in
-    the last 30 days counts (``now``: microseconds UTC, None = the clock); no log, or an empty one, is no error.
+    Drift compares the train window of ``training_set`` with the served log in the folder ``served`` if that holds at
+    least 50 candidates, else with the test window. CTR and calibration are those of the predictions in ``evaluation``,
+    as of each impression of the test window. Of the served log, only this product's rows of the last 30 days count
+    (``now``: microseconds UTC, None = the clock). The log may be empty or missing.
     """
     features = impression_features(spec)
     names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))
@@ -81,18 +82,18 @@ def watch(
     live = len(log) >= FEWEST_ROWS and all(feature.name in log for feature in features)
     columns = [*features, Feature("surface", "category", 1)]
     current = log if live else rows[rows["window"] == "test"]
-    with tempfile.TemporaryDirectory(dir=_made(page.parent)) as scratch:
+    with tempfile.TemporaryDirectory() as scratch, replaced_file(page) as draft:
         found = drift(rows[rows["window"] == "train"], current, columns, Path(scratch))
-        os.replace(Path(scratch) / PAGE, page)
+        shutil.copyfile(Path(scratch) / PAGE, draft)
     found["current"] = "endpoint" if live else "test window"
     traffic = summarise(from_predictions(spec, _predictions(spec, evaluation), "test"), spec.timezone)
     return Watched(found, traffic, _served(spec, log))
 
 
 def _log(spec: Spec, folder: Path, now: int) -> pd.DataFrame:
-    """What our model served of late; slates from before the spec had its primary task are left out."""
-    log = served_log.read(folder, since=now - SERVED_DAYS * _DAY, model=served_log.model_name(spec))
-    log = log[log["served"] <= now + tolerance()]  # of a clock that was ahead: it would be of late for years
+    """Recent rows of our model; slates from before the spec had its primary task are left out."""
+    log = served_log.read(folder, since=now - SERVED_DAYS * DAY, model=served_log.model_name(spec))
+    log = log[log["served"] <= now + tolerance()]  # rows of a clock that was ahead would be recent for years
     probability = f"probability_{spec.primary_task}"
     return log[log[probability].notna()] if probability in log else log.iloc[:0]
 
@@ -114,8 +115,3 @@ def _served(spec: Spec, log: pd.DataFrame) -> dict[str, Any]:
         "predicted": float(log[f"probability_{spec.primary_task}"].astype(float).mean()),
         "cold": float(log["item_cold"].astype(bool).mean()),
     }
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

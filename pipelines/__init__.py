@@ -1,1 +1,1 @@
-"""The DAGs and the command that runs, compiles and submits them."""
+"""The pipelines, and the command that runs, compiles and submits them."""

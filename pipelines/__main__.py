@@ -19,7 +19,7 @@ from pipelines.submit import submit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
@@ -30,10 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("stopped; run the same command again to start over", file=sys.stderr)
         return 130
     except Exception as error:
-        said = system_error(error)
-        if said is None:
+        message = system_error(error)
+        if message is None:
             raise
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return 1
 
 
@@ -87,8 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     local = commands.add_parser("local", help="run a pipeline on this machine, in subprocesses")
     local.add_argument("--pipeline", choices=PIPELINES, default="training")
     local.add_argument("--spec", type=Path, default=Path("configs/professional.yaml"))
-    local.add_argument("--data", type=Path, help="folder with the raw data, where the adapter needs one")
-    local.add_argument("--state", type=Path, default=Path("state"), help="folder of registry, stores and reports")
+    local.add_argument("--data", type=Path, help="folder with the raw data, if the adapter needs one")
+    local.add_argument("--state", type=Path, default=Path("state"), help="folder of the registry, stores and reports")
     _add_canary(local)
     local.set_defaults(run=_local)
 
@@ -99,44 +99,52 @@ def _parser() -> argparse.ArgumentParser:
     send = commands.add_parser("submit", help="create a run on a Kubeflow Pipelines cluster")
     send.add_argument("--pipeline", choices=PIPELINES, default="training")
     send.add_argument("--spec", type=Path, required=True)
-    send.add_argument("--data", default="", help="address of the raw data that the pods can read")
+    send.add_argument("--data", default="", help="address of the raw data, readable from the pods")
     send.add_argument(
-        "--specs", default="", help="where the spec is put for the pods: s3://, gs:// or minio://bucket/folder"
+        "--specs", default="", help="address to upload the spec to: s3://, gs:// or minio://bucket/folder"
     )
     send.add_argument("--host", required=True, help="address of the Kubeflow Pipelines API")
     send.add_argument("--tracking-uri", required=True, help="address of MLflow")
-    send.add_argument("--feature-store", default="feature_repo/feature_store.cluster.yaml", help="path in the image")
+    send.add_argument(
+        "--feature-store",
+        default="feature_repo/feature_store.cluster.yaml",
+        help="path of feature_store.yaml in the image",
+    )
     send.add_argument("--state", default="state", help="scratch folder in the pods")
     send.add_argument("--experiment", default="heliograph")
     send.add_argument("--run-name")
     send.add_argument("--accelerator", default="nvidia.com/gpu")
     send.add_argument("--accelerator-count", type=int, default=1)
-    send.add_argument("--node-selector", type=_labels, default={}, help="JSON, of the GPU pool")
-    send.add_argument("--tolerations", type=_tolerations, default=[], help="JSON list, of the GPU pool")
+    send.add_argument("--node-selector", type=_labels, default={}, help="node selector of the GPU pool, as JSON")
+    send.add_argument(
+        "--tolerations", type=_tolerations, default=[], help="tolerations of the GPU pool, as a JSON list"
+    )
     _add_canary(send)
     send.set_defaults(run=_submit)
     return parser
 
 
 def _add_canary(command: argparse.ArgumentParser) -> None:
-    summary = "share of the traffic for a version that passes the gate (training only; default: 0 = it is promoted)"
+    summary = "traffic share of a version that passes the gate (training only; default 0: promote it)"
     command.add_argument("--canary-percent", type=_percent, default=0, metavar="0..99", help=summary)
 
 
 def _labels(text: str) -> dict[str, str]:
-    """A node selector: JSON, texts by name."""
+    """Parse a node selector: a JSON object of strings."""
     value = _json(text)
     if not isinstance(value, dict) or not all(isinstance(label, str) for label in value.values()):
-        raise argparse.ArgumentTypeError(f'expected JSON such as {{"pool": "gpu"}}, texts by name; found {text!r:.80}')
+        raise argparse.ArgumentTypeError(
+            f'expected a JSON object of strings such as {{"pool": "gpu"}}; found {text!r:.80}'
+        )
     return value
 
 
 def _tolerations(text: str) -> list[dict[str, Any]]:
-    """Tolerations: JSON, a list of objects."""
+    """Parse tolerations: a JSON list of objects."""
     value = _json(text)
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+    if not isinstance(value, list) or not all(isinstance(toleration, dict) for toleration in value):
         raise argparse.ArgumentTypeError(
-            f'expected JSON such as [{{"key": "gpu", "operator": "Exists"}}], a list of objects; found {text!r:.80}'
+            f'expected a JSON list of objects such as [{{"key": "gpu", "operator": "Exists"}}]; found {text!r:.80}'
         )
     return value
 

@@ -1,21 +1,21 @@
-"""The pipelines by name, compiled."""
+"""The pipelines by name: compiling them, and their arguments."""
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 from components.specs import write_spec
+from models.files import replaced_file
 from models.spec import Spec
 from pipelines.errors import RunError
 
 PIPELINES = ("training", "refresh", "monitoring", "comparison")
-LOOKS_ONLY = ("monitoring", "comparison")
-"""Pipelines that change nothing that is served: they have a feature store of their own."""
+READ_ONLY = ("monitoring", "comparison")
+"""Pipelines that change nothing that serves: they use a scratch feature store."""
 
 
 def compile_pipeline(name: str, path: Path) -> Path:
-    """Compile a pipeline to YAML at ``path`` (written beside, then renamed)."""
+    """Compile a pipeline to YAML, atomically; return ``path``. Raises RunError for an unknown name."""
     from importlib import import_module
 
     from kfp import compiler
@@ -23,19 +23,16 @@ def compile_pipeline(name: str, path: Path) -> Path:
     if name not in PIPELINES:
         raise RunError(f"pipeline: expected one of {', '.join(PIPELINES)}; found {name!r}")
     pipeline = getattr(import_module(f"pipelines.{name}"), name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.stem}.yaml")
-    with warnings.catch_warnings():
+    with replaced_file(path) as draft, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        compiler.Compiler().compile(pipeline, str(partial))
-    partial.replace(path)
+        compiler.Compiler().compile(pipeline, str(draft))
     return path
 
 
 def arguments(name: str, spec: Spec, services: dict[str, str], data: str, specs: str) -> dict[str, Any]:
-    """The arguments that a pipeline takes; the specs themselves are written to the folder or address ``specs``.
+    """Write the pipeline's specs to the folder or address ``specs``; return the pipeline's arguments by name.
 
-    Raises OSError where nothing can be written there.
+    Raises OSError if nothing can be written there.
     """
     values = {"spec": write_spec(spec, specs), "product": spec.name, "services": services, "data": data}
     if name == "comparison":

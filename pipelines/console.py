@@ -1,4 +1,4 @@
-"""What a person sees of a local run: the steps' own lines and progress; everything goes to the log."""
+"""Terminal output of a local run: the steps' own lines and progress bars; the log gets everything."""
 
 import contextlib
 import re
@@ -9,15 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from components.step import SAID, SURPRISE
+from components.step import LINE_PREFIX, UNEXPECTED
 
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _FAILED = re.compile(r": FAILED after [\d.]+ s: ")
 _PROGRESS = re.compile(r"\d+%\|")
 
 
 class Console:
-    """Stands in for stdout and stderr while kfp.local runs: filters for the terminal, writes all to ``log``."""
+    """Replaces stdout and stderr while kfp.local runs: writes everything to ``log`` and a part to the terminal."""
 
     encoding = "utf-8"
 
@@ -29,8 +29,10 @@ class Console:
         self._of_task: deque[str] = deque(maxlen=15)
         self.failed: list[str] = []
         """The last lines of the first task that failed."""
-        self.told = self.surprised = False
-        """Whether a step has said why it failed, and whether nobody foresaw that."""
+        self.explained = False
+        """Whether a step has printed why it failed."""
+        self.unexpected = False
+        """Whether a step failed with an unexpected error, whose trace is in the log."""
 
     def __enter__(self) -> "Console":
         self._streams: tuple[TextIO, TextIO] = (sys.stdout, sys.stderr)
@@ -45,34 +47,34 @@ class Console:
             self._log.close()
 
     def write(self, text: str) -> int:
-        """Take what is printed; act on whole lines."""
+        """Take printed text; handle complete lines."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            self._line(COLOUR.sub("", line))
+            self._line(COLOR.sub("", line))
         return len(text)
 
     def flush(self) -> None:
-        """Write the log through."""
-        self._keep()
+        """Flush the log."""
+        self._log_line()
 
-    def _keep(self, line: str | None = None) -> None:
-        """Into the log; on a full disk the terminal goes on alone."""
+    def _log_line(self, line: str | None = None) -> None:
+        """Write to the log; on a full disk only the terminal gets the output."""
         with contextlib.suppress(OSError):
             if line is not None:
                 self._log.write(line + "\n")
             self._log.flush()
 
     def isatty(self) -> bool:
-        """Colours and cursor movements are not wanted."""
+        """False, so that libraries print no colors and no cursor movements."""
         return False
 
     def _line(self, line: str) -> None:
-        self._keep(line)
+        self._log_line(line)
         text = line.strip()
-        if text.startswith(SAID.strip()):
-            self.told |= _FAILED.search(text) is not None
-            self.surprised |= text.endswith(SURPRISE)
-            print(text[len(SAID) :], file=self._streams[0], flush=True)
+        if text.startswith(LINE_PREFIX.strip()):
+            self.explained |= _FAILED.search(text) is not None
+            self.unexpected |= text.endswith(UNEXPECTED)
+            print(text[len(LINE_PREFIX) :], file=self._streams[0], flush=True)
         elif _PROGRESS.search(text):
             self._progress(text)
         elif "Executing task" in text:
@@ -83,7 +85,7 @@ class Console:
             self._of_task.append(line)
 
     def _progress(self, text: str) -> None:
-        """Progress bars: at most one line in five seconds, and always the last."""
+        """Print a progress bar at most once in five seconds, and always when it ends."""
         now = time.monotonic()
         if now - self._shown_progress >= 5 or "100%|" in text:
             self._shown_progress = now

@@ -1,4 +1,4 @@
-"""Running a compiled pipeline on this machine: kfp.local in subprocesses, SQLite and files under one folder."""
+"""Run a compiled pipeline on this machine: kfp.local in subprocesses, SQLite and files under one folder."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ from typing import Any
 
 from components.services import Services
 from models.spec import Spec, load_spec
-from pipelines.catalogue import LOOKS_ONLY, arguments, compile_pipeline
-from pipelines.console import COLOUR, Console
+from pipelines.catalogue import READ_ONLY, arguments, compile_pipeline
+from pipelines.console import COLOR, Console
 from pipelines.errors import RunError
 from pipelines.lock import state_lock
 from pipelines.parameters import check_parameters
@@ -22,18 +22,21 @@ ROOT = Path(__file__).resolve().parent.parent
 def run_local(
     pipeline: str, spec_path: Path, data: Path | None, state: Path, parameters: dict[str, Any] | None = None
 ) -> Path:
-    """Run ``pipeline`` on the spec; returns the report's path. ``parameters`` are the pipeline's own. Raises SpecError,
-    ParameterError or RunError; writes nothing before spec, data folder and lock are found good."""
-    spec = checked(spec_path)
+    """Run ``pipeline`` on the spec; return the report's path. ``parameters``: the pipeline's further arguments.
+
+    Raises SpecError, ParameterError or RunError. Writes nothing before spec, data folder and product are checked and
+    the lock is taken.
+    """
+    spec = load_checked_spec(spec_path)
     if data is not None and not data.is_dir():
         raise RunError(f"--data: expected a folder with the raw data; found no folder at {data}")
     check_parameters({"state": str(state.resolve()), "data": str(data or "")}, {"state": "--state", "data": "--data"})
     _check_product(state, spec.name)
     with state_lock(state):
-        _forget_old_runs(state)
+        _remove_old_runs(state)
         run = _new_run(state)
         config = ROOT / "feature_repo" / "feature_store.yaml"
-        services = Services.embedded(run, state, config, scratch=pipeline in LOOKS_ONLY)
+        services = Services.embedded(run, state, config, scratch=pipeline in READ_ONLY)
         folder = state.resolve() / "runs" / run
         compiled = compile_pipeline(pipeline, folder / "pipeline.yaml")
         given, specs = str(data.resolve()) if data else "", str(state.resolve() / "specs")
@@ -44,8 +47,8 @@ def run_local(
     return services.report_folder / "index.html"
 
 
-def checked(spec_path: Path) -> Spec:
-    """The spec, which an adapter of ours reads. Raises SpecError or RunError."""
+def load_checked_spec(spec_path: Path) -> Spec:
+    """Load the spec and check it with its adapter. Raises SpecError, or RunError if the adapter refuses it."""
     from feature_repo.sources import check
     from feature_repo.sources.errors import SourceError
 
@@ -58,36 +61,36 @@ def checked(spec_path: Path) -> Spec:
 
 
 def _check_product(state: Path, name: str) -> None:
-    """One state folder holds one product: another one's features and vectors would take the place of its own."""
+    """Refuse a state folder of another product: this one's features and vectors would overwrite the other's."""
     from feature_repo.applied import read_applied
 
     applied = read_applied(state)
     if applied is not None and applied.spec.name != name:
         raise RunError(
-            f"{state}: expected the state of {name}; found that of {applied.spec.name}. Choose a folder of its own, "
+            f"{state}: expected the state of {name}; found that of {applied.spec.name}. Choose another folder, "
             f"for example STATE=state/{name} (python -m pipelines: --state)"
         )
 
 
-def _forget_old_runs(state: Path) -> None:
-    """Remove the artifacts of earlier runs, whole or half-written; what serves now keeps the tables it stands on."""
+def _remove_old_runs(state: Path) -> None:
+    """Remove the artifacts of earlier runs, complete or not, but the tables that applied feature definitions read."""
     from feature_repo.applied import read_applied
 
-    held = [applied.tables for folder in (state, state / "scratch") if (applied := read_applied(folder)) is not None]
+    in_use = [applied.tables for folder in (state, state / "scratch") if (applied := read_applied(folder)) is not None]
     for run in (state / "pipeline").glob("*"):
-        if not any(tables.is_relative_to(run.resolve()) for tables in held):
+        if not any(tables.is_relative_to(run.resolve()) for tables in in_use):
             shutil.rmtree(run)
 
 
 def _new_run(state: Path) -> str:
-    """A run's name: the time, with a number where two runs start within a second."""
+    """Name a run after the time, with a number if two runs start within a second."""
     name = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     taken = {path.name for path in (state / "runs").glob(f"{name}*")}
     return name if name not in taken else f"{name}-{len(taken) + 1}"
 
 
 def _run(compiled: Path, values: dict[str, object], root: Path, log: Path) -> None:
-    """Run the compiled YAML itself, so that what runs here is what a cluster would get."""
+    """Run the compiled YAML, the same that a cluster would get."""
     from kfp import components, local
 
     os.environ["HELIOGRAPH_RUNNER"] = str(os.getpid())
@@ -103,7 +106,7 @@ def _run(compiled: Path, values: dict[str, object], root: Path, log: Path) -> No
         else:
             failure = None
     if failure is not None:
-        if console.surprised or not console.told:
+        if console.unexpected or not console.explained:
             print("\n".join(console.failed), file=sys.stderr)
-        said = COLOUR.sub("", str(failure))
-        raise RunError(f"{said} The whole log: {log}. Mend the cause and run the same command again.") from failure
+        message = COLOR.sub("", str(failure))
+        raise RunError(f"{message} Full log: {log}. Fix the cause and run the same command again.") from failure

@@ -11,7 +11,7 @@ from pipelines.errors import RunError
 
 @contextmanager
 def state_lock(state: Path) -> Iterator[None]:
-    """Hold the folder; the system releases it even if this process is killed. Raises RunError if it is held."""
+    """Lock the state folder; the system unlocks it even if this process is killed. Raises RunError if it is locked."""
     state.mkdir(parents=True, exist_ok=True)
     path = state / "run.lock"
     with path.open("a+", encoding="ascii") as file:

@@ -1,22 +1,22 @@
-"""What may travel as a parameter of Kubeflow Pipelines: texts that nothing on the way interprets, cuts or refuses."""
+"""Checks of pipeline parameters: Kubeflow Pipelines must not interpret, cut or refuse their text."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 _INTERPRETED = ("{{", "/kfp-workspace")
-"""KFP and Argo replace ``{{...}}`` by values of their own, kfp.local the mount of a workspace."""
+"""KFP and Argo replace ``{{...}}``; kfp.local replaces the mount path of a workspace."""
 MOST_CHARACTERS = 8_000
-"""Of all parameters together; KFP takes 10,000."""
+"""Limit for all parameters in total; KFP takes 10,000."""
 
 
 class ParameterError(ValueError):
-    """Raised for a value that would not arrive as it was given; the message names the option."""
+    """Raised for a value that would not reach a component unchanged; the message names the option."""
 
 
 def check_parameters(values: Mapping[str, Any], options: Mapping[str, str]) -> None:
-    """Check every text among the parameters' values; ``options``: by parameter, the option that gave it.
+    """Check every string among the parameters' values. ``options``: the command-line option of each parameter.
 
-    Raises ParameterError.
+    Raises ParameterError if a string would be replaced, is not printable, or all are too long in total.
     """
     length = 0
     for key, text in _texts("", values):
@@ -31,7 +31,7 @@ def check_parameters(values: Mapping[str, Any], options: Mapping[str, str]) -> N
             raise ParameterError(f"{option}: expected a text of printable characters in UTF-8; found {text!r:.120}")
     if length > MOST_CHARACTERS:
         names = ", ".join(dict.fromkeys(options.values()))
-        raise ParameterError(f"{names}: expected at most {MOST_CHARACTERS} characters together; found {length}")
+        raise ParameterError(f"{names}: expected at most {MOST_CHARACTERS} characters in total; found {length}")
 
 
 def _texts(key: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Sending a compiled pipeline to a Kubeflow Pipelines cluster."""
+"""Submit a compiled pipeline to a Kubeflow Pipelines cluster."""
 
 import re
 import tempfile
@@ -10,7 +10,7 @@ from components.specs import REMOTE
 from models.spec import Spec
 from pipelines.catalogue import arguments, compile_pipeline
 from pipelines.errors import SubmitError
-from pipelines.local import checked
+from pipelines.local import load_checked_spec
 from pipelines.parameters import check_parameters
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -20,7 +20,7 @@ _OPTIONS = {
     **{"single_spec": "--specs", "data": "--data", "accelerator": "--accelerator"},
     **{"accelerator_count": "--accelerator-count", "node_selector": "--node-selector", "tolerations": "--tolerations"},
 }
-"""By parameter: the option that says it."""
+"""By parameter: the command-line option that sets it."""
 
 
 def submit(
@@ -33,19 +33,22 @@ def submit(
     specs: str,
     parameters: dict[str, Any] | None = None,
 ) -> str:
-    """Create a run of ``pipeline`` at ``host``; returns its id. ``parameters`` are the pipeline's own, such as the GPU
-    pool's; the spec is written to the address ``specs`` and travels by its name there. Raises SpecError, RunError for
-    a spec that no adapter reads, ParameterError, or SubmitError if the cluster or the store refuses."""
+    """Create a run of ``pipeline`` at ``host``; return its id.
+
+    ``parameters``: the pipeline's further arguments, such as the GPU pool. The spec is uploaded to the address
+    ``specs``. Raises SpecError, RunError if the spec's adapter refuses it, ParameterError, or SubmitError if the
+    cluster or the object store refuses the run.
+    """
     import kfp
     import kfp_server_api
     import urllib3
 
-    spec = checked(spec_path)
+    spec = load_checked_spec(spec_path)
     if not _RUN.fullmatch(services.run):
         raise SubmitError(f"--run-name: expected letters, digits and _ . -, 100 at most; found {services.run!r:.120}")
     given = {"services": services.to_json(), "data": data, "specs": specs, **(parameters or {})}
     check_parameters(given, _OPTIONS | {"specs": "--specs"})
-    values = {**_written(pipeline, spec, services, data, specs), **(parameters or {})}
+    values = {**_upload(pipeline, spec, services, data, specs), **(parameters or {})}
     check_parameters(values, _OPTIONS)
     try:
         client = kfp.Client(host=host)
@@ -56,18 +59,18 @@ def submit(
             )
     except (kfp_server_api.ApiException, urllib3.exceptions.HTTPError, ConnectionError, RuntimeError) as error:
         raise SubmitError(
-            f"{host}: expected a Kubeflow Pipelines API that takes the run; found {type(error).__name__}: {error}. "
+            f"{host}: expected a Kubeflow Pipelines API that accepts the run; found {type(error).__name__}: {error}. "
             "Check --host (for example http://localhost:8888 after a port-forward) and the cluster's log."
         ) from error
     return str(run.run_id)
 
 
-def _written(pipeline: str, spec: Spec, services: Services, data: str, specs: str) -> dict[str, Any]:
-    """The pipeline's arguments, once the spec is in the store."""
+def _upload(pipeline: str, spec: Spec, services: Services, data: str, specs: str) -> dict[str, Any]:
+    """Upload the spec to ``specs``; return the pipeline's arguments."""
     bucket = specs.split("://")[-1].split("/")[0]
     if not specs.startswith(REMOTE) or not bucket or "@" in bucket or any(mark in specs for mark in "?#"):
         raise SubmitError(
-            f"--specs: expected an address that the cluster fetches artifacts from ({', '.join(REMOTE)}) and this "
+            f"--specs: expected an address that the cluster can read artifacts from ({', '.join(REMOTE)}) and this "
             f"machine can write to, such as s3://bucket/specs, without a password; found {specs.split('@')[-1]!r:.120}"
         )
     try:
@@ -75,5 +78,5 @@ def _written(pipeline: str, spec: Spec, services: Services, data: str, specs: st
     except (OSError, ValueError) as error:
         raise SubmitError(
             f"--specs {specs}: expected a place that this machine can write to; found {type(error).__name__}: {error}. "
-            "Check the bucket, and the credentials in the environment (AWS_ENDPOINT_URL for a store that is not AWS)."
+            "Check the bucket and the credentials in the environment (AWS_ENDPOINT_URL for a store other than AWS)."
         ) from error

@@ -99,6 +99,6 @@ def _check_entirely_ahead(table: str, times: Mapping[str, np.ndarray], end: int)
         if len(ahead) and ahead.max() < _LATEST:
             raise SourceError(
                 f"table {table}, column {column}: expected {bound()}; found all {len(values)} rows with impossible "
-                f"times, such as {readable(int(ahead[0]))}. Check the unit and the zone of the times, and this machine's "
-                f"clock; to replay a simulated future set {VARIABLE}, such as 400d"
+                f"times, such as {readable(int(ahead[0]))}. Check the unit and the zone of the times, and this "
+                f"machine's clock; to replay a simulated future set {VARIABLE}, such as 400d"
             )

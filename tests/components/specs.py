@@ -1,4 +1,4 @@
-"""The spec as components take it."""
+"""The spec as a KFP artifact."""
 
 from pathlib import Path
 

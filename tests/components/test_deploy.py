@@ -1,4 +1,4 @@
-"""The deploy component around a store of its own and an endpoint that comes up, or does not."""
+"""The deploy component with a small feature store and a fake endpoint that starts or fails to."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from tests.feature_repo.conftest import World, open_world
 
 
 class FakeRegistry:
-    """Remembers what became the champion."""
+    """Records which versions became the champion."""
 
     promoted: list[tuple[str, str]]
     serves: str | None
@@ -41,7 +41,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def deployed(world: World, version: str, canary_percent: int = 0) -> str:
-    """What a person reads of it."""
+    """Run the component; return its Markdown page."""
     folder = world.state.parent
     deploy.python_func(
         spec=artifact(world.spec, folder),
@@ -116,4 +116,4 @@ def test_a_canary_needs_a_champion_to_be_beside(
     else:
         assert given == []
         assert [version for _, version in FakeRegistry.promoted] == ["2"]
-        assert f"version 2 answers at {Running.url}" in page
+        assert f"version 2 serves at {Running.url}" in page

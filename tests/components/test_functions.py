@@ -1,4 +1,4 @@
-"""Components as plain functions: unpack artifacts, make one call, write what a person looks at."""
+"""Components called as plain functions: artifacts in, one call, artifacts and a summary page out."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_the_report_of_a_run_in_which_nothing_happened(
     status = dsl.PipelineTaskFinalStatus(
         state="FAILED",
         pipeline_job_resource_name="job",
-        pipeline_task_name="road",
+        pipeline_task_name="pipeline",
         error_code=1,
         error_message="a pod was lost",
     )
@@ -66,7 +66,7 @@ def test_the_ledger_keeps_the_report_with_the_page_that_it_links(
     status = dsl.PipelineTaskFinalStatus(
         state="SUCCEEDED",
         pipeline_job_resource_name="job",
-        pipeline_task_name="road",
+        pipeline_task_name="pipeline",
         error_code=None,
         error_message=None,
     )

@@ -1,4 +1,4 @@
-"""A spec on its way to a component: whatever its texts hold arrives as it was, under a real kfp.local."""
+"""A spec reaches a component unchanged, whatever its strings hold, under a real kfp.local."""
 
 import json
 from pathlib import Path
@@ -31,14 +31,14 @@ def copied(spec: dsl.Input[dsl.Artifact], out: str) -> None:
 
 @component
 def ended(spec: str, status: dsl.PipelineTaskFinalStatus) -> None:
-    """Takes its address."""
+    """Take the address of the spec."""
     assert len(spec) < 1000
 
 
 @dsl.pipeline(name="copy")
 def copy(spec: str, out: str) -> None:
-    """As the real ones hand the spec over."""
-    with dsl.ExitHandler(ended(spec=spec), name="road"):
+    """Import the spec as the real pipelines do."""
+    with dsl.ExitHandler(ended(spec=spec), name="pipeline"):
         copied(spec=imported(spec), out=out)
 
 

@@ -1,4 +1,4 @@
-"""What every component does around its one call."""
+"""The frame of every component."""
 
 import hashlib
 import json
@@ -74,7 +74,7 @@ def test_a_trace_is_shown_of_surprises_alone(
     assert said in out
     with Console(tmp_path / "run.log") as console:
         print(out)
-    assert (console.told, console.surprised) == (True, surprised)
+    assert (console.explained, console.unexpected) == (True, surprised)
 
 
 def test_a_spec_that_cannot_be_read_stops_before_anything(services: dict[str, str], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A small spec and hand-made predictions for the tests of monitoring."""
+"""A small spec and simulated predictions for the tests of monitoring."""
 
 import numpy as np
 import pandas as pd
@@ -37,7 +37,7 @@ def sigmoid(values: np.ndarray) -> np.ndarray:
 def fake_predictions(
     spec: Spec, rows: int = 4000, members: int = 300, noise: dict[str, float] | None = None, seed: int = 0
 ) -> pd.DataFrame:
-    """Predictions of ``rows`` impressions a window; each scorer sees the true score through noise of that deviation."""
+    """Predictions of ``rows`` impressions a window; a scorer sees the true logit plus noise of the given deviation."""
     noise = {"candidate": 0.5, "floor": 1.0} if noise is None else noise
     generator = np.random.default_rng(seed)
     parts = []

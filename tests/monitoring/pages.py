@@ -1,4 +1,4 @@
-"""Reading a page as a browser would: is it well formed, what does it say, what does it load from elsewhere?"""
+"""A parser for HTML pages: whether they are well formed, their text and what they load."""
 
 from html.parser import HTMLParser
 
@@ -7,7 +7,7 @@ _REFERENCES = {"src", "href", "xlink:href", "action", "data", "poster", "srcset"
 
 
 class Page(HTMLParser):
-    """A parsed page. ``references`` are the addresses that its tags name; ``text`` is what stands between them."""
+    """A parsed page. ``references``: the addresses in its tags; ``text``: the text between tags."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -45,5 +45,5 @@ class Page(HTMLParser):
 
     @property
     def external(self) -> list[str]:
-        """References that lead away from the page and the files beside it."""
+        """References to other hosts."""
         return [reference for reference in self.references if "//" in reference]

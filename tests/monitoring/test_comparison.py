@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+from models.bootstrap import UserBootstrap
 from monitoring.comparison import compare, table
 from monitoring.errors import PredictionsError
+from monitoring.measure import SEED
+from monitoring.predictions import defined
 from tests.monitoring.fakes import fake_predictions, small_spec
 
 SPEC = small_spec()
@@ -29,6 +32,16 @@ def test_a_model_against_itself_differs_by_nothing_and_the_order_of_rows_does_no
     assert found["difference"] == {"auc": 0.0, "low": 0.0, "high": 0.0}
     assert found["oracle"] is None
     assert "oracle" not in table(found)
+
+
+def test_the_interval_of_the_difference_is_the_middle_95_percent_of_paired_draws() -> None:
+    first, second = (fake_predictions(SPEC, rows=400, noise={"candidate": noise}) for noise in (1.0, 0.5))
+    second["label_click"] = first["label_click"]
+    found = compare(SPEC, first, second, bootstraps=50)["difference"]
+    rows = [defined(SPEC, frame, "test", "as_of", "click") for frame in (first, second)]
+    bootstrap = UserBootstrap(rows[0].members, 50, SEED)
+    one, other = (bootstrap.draws("auc", part.labels, part.scores["candidate"]) for part in rows)
+    assert [found["low"], found["high"]] == pytest.approx(np.quantile(other - one, [0.025, 0.975]))
 
 
 def test_other_impressions_other_labels_and_missing_scorers_are_refused() -> None:

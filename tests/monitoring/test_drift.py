@@ -3,11 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from models.spec import Feature
 from monitoring.documents import read_json
-from monitoring.drift import drift
+from monitoring.drift import MOST_ROWS, MOST_VALUES, OTHER, _fold_rare, _sampled, drift
 from monitoring.errors import DriftError
 from tests.monitoring.pages import Page
 
@@ -62,10 +63,48 @@ def test_the_same_rows_are_stable_and_the_result_is_the_same_twice(tmp_path: Pat
 
 @pytest.mark.parametrize("count", [0, 49])
 def test_too_few_rows_are_a_result_not_an_error(tmp_path: Path, count: int) -> None:
-    found = drift(rows(1000), rows(1000).iloc[:count], COLUMNS, tmp_path)
-    assert found["status"] == "not_enough_rows"
-    assert found["share"] is None
-    assert f"{count} current rows" in (tmp_path / "drift.html").read_text(encoding="utf-8")
+    many, few = rows(1000), rows(1000).iloc[:count]
+    for before, now in ((few, many), (many, few)):
+        found = drift(before, now, COLUMNS, tmp_path)
+        assert found["status"] == "not_enough_rows"
+        assert found["share"] is None
+        assert f"{len(now)} current rows" in (tmp_path / "drift.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("distance", "drifted"), [(0.09, []), (0.11, ["kind"])])
+def test_a_column_drifts_by_its_distance_where_no_single_value_changes_much(
+    tmp_path: Path, distance: float, drifted: list[str]
+) -> None:
+    """Ten categories of 10 %; five become more frequent and five less, together by the distance."""
+    sizes = 10_000 + np.round(np.repeat([1, -1], 5) * distance / 5 * 100_000).astype(int)
+    before, now = (pd.DataFrame({"kind": np.repeat(list("abcdefghij"), size)}) for size in (10_000, sizes))
+    found = drift(before, now, [Feature("kind", "category", 1)], tmp_path)
+    assert found["columns"]["kind"]["score"] == pytest.approx(distance)
+    assert found["columns"]["kind"]["changes"] == []
+    assert found["drifted"] == drifted
+
+
+def test_a_column_that_was_empty_before_drifts_and_is_not_dying(tmp_path: Path) -> None:
+    found = drift(rows(400, shift=1.5), rows(400), [Feature("lost", "category", 1)], tmp_path)
+    assert (found["drifted"], found["dying"]) == (["lost"], [])
+    assert found["columns"]["lost"]["note"] == "no values in the reference rows"
+
+
+def test_evidently_gets_a_sample_that_keeps_a_column_s_only_value() -> None:
+    lonely = np.full(MOST_ROWS + 5000, np.nan)
+    lonely[7] = 3.0
+    columns = {"lonely": pa.array(lonely, from_pandas=True), "full": pa.array(np.arange(len(lonely)))}
+    sample = _sampled(columns, ["lonely", "full"])
+    assert len(sample) == MOST_ROWS + 1
+    assert sample["lonely"].dropna().tolist() == [3.0]
+
+
+def test_evidently_gets_the_most_frequent_values_of_a_category() -> None:
+    before = pd.DataFrame({"id": [f"{value}" for value in range(60) for _ in range(value + 1)]})
+    now = before.copy()
+    _fold_rare(before, now, ["id"])
+    assert set(now["id"]) == {f"{value}" for value in range(60 - MOST_VALUES + 1, 60)} | {OTHER}
+    assert before.equals(now)
 
 
 def test_nothing_to_compare_is_a_result_not_an_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Versions that were promoted before are scored on the gate window, or named with the reason why not."""
+"""Earlier promoted versions are scored on the gate window, or skipped with a reason."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,29 +7,28 @@ import pandas as pd
 import pytest
 
 from models.graph.fakes import fake_graph
-from models.training.artifact import load_model
 from monitoring.documents import read_json
 from monitoring.earlier import score_earlier
 from monitoring.gate import judge_folder
-from tests.monitoring.test_evaluation import Road, save_fresh_model
+from tests.monitoring.test_evaluation import FakeProduct, save_fresh_model, save_late_model
 
 
 @pytest.fixture(scope="module")
-def road(tmp_path_factory: pytest.TempPathFactory) -> Road:
-    return Road(tmp_path_factory.mktemp("road"))
+def product(tmp_path_factory: pytest.TempPathFactory) -> FakeProduct:
+    return FakeProduct(tmp_path_factory.mktemp("product"))
 
 
 def gone() -> Path:
     raise FileNotFoundError("bundle of version 2: expected its artifacts; found none.")
 
 
-def test_an_earlier_version_is_scored_on_the_gate_window_in_as_of_state(road: Road) -> None:
-    road.evaluate(champion=road.folder / "model1")
-    before = pd.read_parquet(road.folder / "out" / "predictions.parquet")
+def test_an_earlier_version_is_scored_on_the_gate_window_in_as_of_state(product: FakeProduct) -> None:
+    product.evaluate(champion=product.folder / "model1")
+    before = pd.read_parquet(product.folder / "out" / "predictions.parquet")
     said: list[str] = []
-    folder, graph = road.folder / "out", road.folder / "graph"
-    fetch = {"6": lambda: road.folder / "model1"}
-    assert score_earlier(road.spec, graph, folder, fetch, "6", said.append) == {}
+    folder, graph = product.folder / "out", product.folder / "graph"
+    fetch = {"6": lambda: product.folder / "model1"}
+    assert score_earlier(product.spec, graph, folder, fetch, "6", said.append) == {}
     found = pd.read_parquet(folder / "predictions.parquet")
     here = (found["window"] == "gate") & (found["state"] == "as_of")
     for task in ("click", "dwell"):
@@ -40,48 +39,44 @@ def test_an_earlier_version_is_scored_on_the_gate_window_in_as_of_state(road: Ro
     pd.testing.assert_frame_equal(found[before.columns], before)
     assert read_json(folder / "metrics.json")["earlier"] == {"scored": ["6"], "skipped": {}, "best": "6"}
     assert said == ["  version 6, promoted before: 1 of 1"]
-    verdict = judge_folder(road.spec, folder)
+    verdict = judge_folder(product.spec, folder)
     assert verdict.metrics["earlier"]["6"]["auc"] == verdict.metrics["reference"]["auc"]
 
 
-def test_what_cannot_be_scored_is_named_and_skipped(road: Road, tmp_path: Path) -> None:
+def test_what_cannot_be_scored_is_named_and_skipped(product: FakeProduct, tmp_path: Path) -> None:
     graph = fake_graph(members=40, items=30, impressions=1500)
     tasks = (graph.schema.seeds.tasks[0], replace(graph.schema.seeds.tasks[1], name="share"))
     graph.schema = replace(graph.schema, seeds=replace(graph.schema.seeds, tasks=tasks))
     save_fresh_model(graph, 2, tmp_path / "schema")
-    windows = load_model(road.folder / "model1").schema.seeds.windows
-    graph = fake_graph(members=40, items=30, impressions=1500)
-    late = tuple(replace(w, end=w.end + 3_600_000_000) if w.name == "validate" else w for w in windows)
-    graph.schema = replace(graph.schema, seeds=replace(graph.schema.seeds, windows=late))
-    save_fresh_model(graph, 3, tmp_path / "late")
-    road.evaluate(champion=road.folder / "model1")
-    folder = road.folder / "out"
+    save_late_model(tmp_path / "late")
+    product.evaluate(champion=product.folder / "model1")
+    folder = product.folder / "out"
     fetch = {"2": gone, "3": lambda: tmp_path / "schema", "4": lambda: tmp_path / "late"}
-    skipped = score_earlier(road.spec, road.folder / "graph", folder, fetch)
+    skipped = score_earlier(product.spec, product.folder / "graph", folder, fetch)
     assert list(skipped) == ["2", "3", "4"]
     assert "expected its artifacts" in skipped["2"]
     assert "share" in skipped["3"]
     assert "version 4: expected training to end before the gate window" in skipped["4"]
     assert not [name for name in pd.read_parquet(folder / "predictions.parquet") if name.startswith("version_")]
-    reasons = judge_folder(road.spec, folder).reasons
+    reasons = judge_folder(product.spec, folder).reasons
     assert [reason[:9] for reason in reasons[-3:]] == ["Version 2", "Version 3", "Version 4"]
 
 
-def test_the_best_version_that_cannot_be_fetched_once_is_not_forgotten(road: Road) -> None:
+def test_the_best_version_that_cannot_be_fetched_once_is_not_forgotten(product: FakeProduct) -> None:
     def gone() -> Path:
         raise FileNotFoundError("no such artifact")
 
-    road.evaluate(champion=road.folder / "model1")
-    folder = road.folder / "out"
-    score_earlier(road.spec, road.folder / "graph", folder, {"3": gone}, "3")
-    verdict = judge_folder(road.spec, folder)
+    product.evaluate(champion=product.folder / "model1")
+    folder = product.folder / "out"
+    score_earlier(product.spec, product.folder / "graph", folder, {"3": gone}, "3")
+    verdict = judge_folder(product.spec, folder)
     assert verdict.best == "3"
     assert "Version 3 stays the best so far." in verdict.reasons
 
 
-def test_the_first_training_has_no_earlier_version(road: Road) -> None:
-    road.evaluate()
-    before = (road.folder / "out" / "predictions.parquet").read_bytes()
-    assert score_earlier(road.spec, road.folder / "graph", road.folder / "out", {}) == {}
-    assert (road.folder / "out" / "predictions.parquet").read_bytes() == before
-    assert judge_folder(road.spec, road.folder / "out").best is None
+def test_the_first_training_has_no_earlier_version(product: FakeProduct) -> None:
+    product.evaluate()
+    before = (product.folder / "out" / "predictions.parquet").read_bytes()
+    assert score_earlier(product.spec, product.folder / "graph", product.folder / "out", {}) == {}
+    assert (product.folder / "out" / "predictions.parquet").read_bytes() == before
+    assert judge_folder(product.spec, product.folder / "out").best is None

@@ -6,12 +6,14 @@ import pandas as pd
 import pytest
 import torch
 
+from models.baselines import trees
 from models.graph.fakes import fake_graph
 from models.graph.store import TemporalGraph
 from models.nn.config import ModelConfig
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spec import Spec
+from models.time_units import HOUR
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration
 from monitoring.comparison import compare_models
@@ -37,7 +39,7 @@ DOCUMENT = specs.document(
 )
 
 
-class Road:
+class FakeProduct:
     """A fake graph with the training set, the tables and two models that go with it, in a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -98,15 +100,23 @@ def save_fresh_model(graph: TemporalGraph, seed: int, folder: Path) -> None:
     save_model(Model(ranker, encoding, graph.schema, calibration, {}), folder)
 
 
+def save_late_model(folder: Path) -> None:
+    """A model whose validate window ends an hour into the gate window."""
+    graph = fake_graph(members=40, items=30, impressions=1500)
+    late = tuple(replace(w, end=w.end + HOUR) if w.name == "validate" else w for w in graph.schema.seeds.windows)
+    graph.schema = replace(graph.schema, seeds=replace(graph.schema.seeds, windows=late))
+    save_fresh_model(graph, 3, folder)
+
+
 @pytest.fixture(scope="module")
-def road(tmp_path_factory) -> Road:
-    return Road(tmp_path_factory.mktemp("road"))
+def product(tmp_path_factory) -> FakeProduct:
+    return FakeProduct(tmp_path_factory.mktemp("product"))
 
 
-def test_every_scorer_predicts_both_windows_in_both_states(road: Road) -> None:
-    results = road.evaluate(champion=road.folder / "model1")
-    predictions = pd.read_parquet(road.folder / "out" / "predictions.parquet")
-    evaluated = road.frame[road.frame["window"].isin(["gate", "test"])]
+def test_every_scorer_predicts_both_windows_in_both_states(product: FakeProduct) -> None:
+    results = product.evaluate(champion=product.folder / "model1")
+    predictions = pd.read_parquet(product.folder / "out" / "predictions.parquet")
+    evaluated = product.frame[product.frame["window"].isin(["gate", "test"])]
     for state in ("as_of", "frozen"):
         rows = predictions[predictions["state"] == state].set_index("key").loc[evaluated["impression_id"]]
         assert rows["member"].tolist() == evaluated["member"].tolist()
@@ -118,70 +128,94 @@ def test_every_scorer_predicts_both_windows_in_both_states(road: Road) -> None:
     assert predictions["label_dwell"].isna().any()
     assert not predictions["candidate_click"].equals(predictions["champion_click"])
     assert results["test"]["oracle"]["click"]["auc"] == 1
-    document = read_json(road.folder / "out" / "metrics.json")
+    document = read_json(product.folder / "out" / "metrics.json")
     assert document["windows"]["gate"]["scores"] == results["gate"]
     assert (document["champion_version"], document["champion_unusable"]) == ("7", None)
-    rates = roc_points(road.folder / "out", "click")
+    rates = roc_points(product.folder / "out", "click")
     assert rates[0][0] == rates[1][0] == 0
-    assert {path.name for path in (road.folder / "out").iterdir()} == {"predictions.parquet", "metrics.json"}
+    assert {path.name for path in (product.folder / "out").iterdir()} == {"predictions.parquet", "metrics.json"}
 
 
-def test_frozen_state_differs_from_as_of_state(road: Road) -> None:
-    road.evaluate()
-    predictions = pd.read_parquet(road.folder / "out" / "predictions.parquet")
+def test_frozen_state_differs_from_as_of_state(product: FakeProduct) -> None:
+    product.evaluate()
+    predictions = pd.read_parquet(product.folder / "out" / "predictions.parquet")
     as_of, frozen = (predictions[predictions["state"] == state] for state in ("as_of", "frozen"))
     assert as_of["key"].tolist() == frozen["key"].tolist()
     assert not np.allclose(as_of["candidate_click"], frozen["candidate_click"])
 
 
-def test_a_champion_of_another_schema_is_left_out_and_named(road: Road, tmp_path: Path) -> None:
+def test_a_champion_of_another_schema_is_left_out_and_named(product: FakeProduct, tmp_path: Path) -> None:
     graph = fake_graph(members=40, items=30, impressions=1500)
     tasks = (graph.schema.seeds.tasks[0], replace(graph.schema.seeds.tasks[1], name="share"))
     graph.schema = replace(graph.schema, seeds=replace(graph.schema.seeds, tasks=tasks))
     save_fresh_model(graph, 2, tmp_path / "old")
-    results = road.evaluate(champion=tmp_path / "old")
+    results = product.evaluate(champion=tmp_path / "old")
     assert "champion" not in results["gate"]
-    assert "share" in read_json(road.folder / "out" / "metrics.json")["champion_unusable"]
+    assert "share" in read_json(product.folder / "out" / "metrics.json")["champion_unusable"]
 
 
-def test_a_graph_of_other_impressions_is_refused_and_nothing_written(road: Road, tmp_path: Path) -> None:
-    last = road.frame["impression_id"] == road.frame.loc[road.frame["window"] == "gate", "impression_id"].max()
-    road.write(road.frame[~last])
+def test_a_champion_that_was_trained_on_the_gate_window_is_left_out_and_named(
+    product: FakeProduct, tmp_path: Path
+) -> None:
+    save_late_model(tmp_path / "late")
+    results = product.evaluate(champion=tmp_path / "late")
+    assert "champion" not in results["gate"]
+    assert "SeenError" in read_json(product.folder / "out" / "metrics.json")["champion_unusable"]
+
+
+def test_the_floor_is_fitted_on_the_rows_before_the_gate_window(
+    product: FakeProduct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows: list[str] = []
+    fit = trees.fit_floor
+
+    def recorded(frame: pd.DataFrame, spec: Spec) -> object:
+        windows.extend(frame["window"].unique())
+        return fit(frame, spec)
+
+    monkeypatch.setattr(trees, "fit_floor", recorded)
+    product.evaluate()
+    assert sorted(windows) == ["train", "validate"]
+
+
+def test_a_graph_of_other_impressions_is_refused_and_nothing_written(product: FakeProduct, tmp_path: Path) -> None:
+    last = product.frame["impression_id"] == product.frame.loc[product.frame["window"] == "gate", "impression_id"].max()
+    product.write(product.frame[~last])
     try:
         with pytest.raises(EvaluationError, match="gate window, as_of state: expected the same impressions"):
             evaluate(
-                road.spec,
-                road.folder / "graph",
-                road.folder / "set",
-                road.folder / "tables",
-                road.folder / "model0",
+                product.spec,
+                product.folder / "graph",
+                product.folder / "set",
+                product.folder / "tables",
+                product.folder / "model0",
                 None,
                 tmp_path / "out",
             )
     finally:
-        road.write(road.frame)
+        product.write(product.frame)
     assert not (tmp_path / "out").exists()
 
 
-def test_an_impression_without_a_true_probability_is_refused(road: Road, tmp_path: Path) -> None:
+def test_an_impression_without_a_true_probability_is_refused(product: FakeProduct, tmp_path: Path) -> None:
     pd.DataFrame({"impression_id": [0], "chance": [0.5]}).to_parquet(tmp_path / "truth.parquet")
     with pytest.raises(EvaluationError, match="found none for"):
         evaluate(
-            road.spec,
-            road.folder / "graph",
-            road.folder / "set",
+            product.spec,
+            product.folder / "graph",
+            product.folder / "set",
             tmp_path,
-            road.folder / "model0",
+            product.folder / "model0",
             None,
             tmp_path / "out",
         )
 
 
-def test_two_models_are_compared_with_the_oracle(road: Road) -> None:
-    first, second = ((road.folder / "graph", road.folder / f"model{seed}") for seed in (0, 1))
-    found = compare_models(road.spec, first, second, road.folder / "tables")
+def test_two_models_are_compared_with_the_oracle(product: FakeProduct) -> None:
+    first, second = ((product.folder / "graph", product.folder / f"model{seed}") for seed in (0, 1))
+    found = compare_models(product.spec, first, second, product.folder / "tables")
     assert found["oracle"] == 1
     assert all(model["way"] == pytest.approx(2 * model["auc"] - 1) for model in found["models"])
-    without = compare_models(road.spec, first, second)
+    without = compare_models(product.spec, first, second)
     assert without["oracle"] is None
     assert without["difference"] == found["difference"]

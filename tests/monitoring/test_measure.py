@@ -41,6 +41,14 @@ def test_ranking_within_members_is_read_from_the_frozen_state_alone() -> None:
     }
 
 
+def test_ndcg_is_at_ten_in_frozen_state() -> None:
+    predictions = fake_predictions(SPEC, rows=1000, members=30)
+    found = measure(SPEC, predictions)["windows"]["test"]["scores"]["candidate"]["click"]["ndcg_at_10"]
+    rows = predictions[(predictions["window"] == "test") & (predictions["state"] == "frozen")]
+    labels, scores, members = (rows[name].to_numpy() for name in ("label_click", "candidate_click", "member"))
+    assert found == metrics.ndcg(labels, scores, members, k=10) != metrics.ndcg(labels, scores, members, k=5)
+
+
 def test_what_is_not_defined_is_none_and_the_document_is_strict_json() -> None:
     one_class = fake_predictions(SPEC, rows=200).assign(label_click=1.0)
     one_class.loc[0, "candidate_click"] = np.nan

@@ -86,7 +86,7 @@ def written(record: LedgerRecord, folder: Path) -> Page:
 
 def test_a_whole_run_shows_everything_and_loads_nothing(whole: LedgerRecord, tmp_path: Path) -> None:
     page = written(whole, tmp_path)
-    assert "Promoted: version 3 passed the gate and answers at http://127.0.0.1:8080" in page.text
+    assert "Promoted: version 3 passed the gate and serves at http://127.0.0.1:8080" in page.text
     assert CURL in page.text
     assert f"--backend-store-uri {ADDRESS}" in page.text
     assert "Nothing yet" not in page.text
@@ -122,7 +122,7 @@ def test_an_interrupted_run_names_the_step(tmp_path: Path) -> None:
 def test_an_empty_record_has_a_report(tmp_path: Path) -> None:
     page = written(EMPTY, tmp_path)
     assert "No verdict in this run" in page.text
-    assert "no step has begun" in page.text
+    assert "no step has started" in page.text
 
 
 def test_a_held_candidate_is_held_in_the_headline_with_the_gate_s_reasons(whole: LedgerRecord, tmp_path: Path) -> None:

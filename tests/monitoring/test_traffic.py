@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.time_units import HOUR
 from monitoring.errors import TrafficError
 from monitoring.traffic import from_predictions, from_served, summarise
 from tests.monitoring.fakes import fake_predictions, small_spec
 
 SPEC = small_spec()
 START = 1_767_225_600_000_000  # 2026-01-01T00:00:00Z
-HOUR = 3_600_000_000
 
 
 def test_figures_by_day_and_surface_add_up() -> None:
@@ -34,6 +34,17 @@ def test_a_model_that_promises_twice_as_much_has_ratio_two() -> None:
     frame = pd.DataFrame({"time": time, "surface": "feed", "label": [1, 0, 0, 0, 0] * 20, "probability": 0.4})
     found = summarise(frame)
     assert found["ratio"] == pytest.approx(2)
+    assert found["ece"] == pytest.approx(0.2)
+
+
+def test_figures_are_of_labelled_rows_and_calibration_is_by_decile() -> None:
+    """Two halves, off by 0.2 in opposite directions; rows without a label would change every figure."""
+    time = pd.to_datetime([START] * 100, unit="us", utc=True)
+    labels, probability = np.repeat([1.0, 0.0], 40), np.repeat([0.8, 0.2], 40)
+    rows = {"label": [*labels, *[np.nan] * 20], "probability": [*probability, *[0.9] * 20]}
+    found = summarise(pd.DataFrame({"time": time, "surface": "feed", **rows}))
+    assert (found["rows"], found["labelled"], found["ctr"]) == (100, 80, 0.5)
+    assert found["predicted"] == pytest.approx(0.5)
     assert found["ece"] == pytest.approx(0.2)
 
 
@@ -91,6 +102,16 @@ def test_served_candidates_meet_the_outcome_that_followed() -> None:
     assert found["label"].isna().tolist() == [True, False, True, True]
     assert found["probability"].tolist() == pytest.approx([0.0, 0.1, 0.2, 0.3])
     assert summarise(found)["labelled"] == 1
+
+
+def test_a_candidate_is_matched_with_a_later_impression_of_its_own_member_item_and_surface() -> None:
+    log = served([START + HOUR] * 4, [7, 7, 7, 7]).assign(
+        member=[1, 2, 1, 1], surface=["feed", "feed", "notification", "feed"], item=[7, 7, 7, 9]
+    )
+    seen = impressions([START, START + 2 * HOUR], [9, 7], [1, 1])
+    found = from_served(SPEC, log, seen)
+    # member 1's item 7 on the feed is shown later; another member, another surface, and an item shown only before
+    assert found.set_index("probability")["label"].dropna().to_dict() == {0.0: 1.0}
 
 
 def test_nothing_served_and_nothing_shown_are_no_error() -> None:

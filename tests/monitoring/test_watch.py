@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.time_units import DAY
 from monitoring.documents import write_frame
 from monitoring.watch import watch
 from tests.monitoring.fakes import fake_predictions, small_spec
@@ -29,7 +30,6 @@ def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 
 MOMENT = 1_767_744_000_000_000
-DAY = 86_400_000_000
 
 
 def slate(number: int, size: int = 10, **changed: Any) -> str:
@@ -78,8 +78,9 @@ def test_what_the_endpoint_served_is_compared_once_there_is_enough(
         {"model": None},
         {"probabilities": {"open": 0.2}},
         {"served": MOMENT - 30 * DAY},
+        {"served": MOMENT + 400 * DAY},
     ],
-    ids=["another product", "a release that logged no name", "another task", "long ago"],
+    ids=["another product", "a release that logged no name", "another task", "long ago", "a clock that was ahead"],
 )
 def test_what_is_not_ours_or_long_ago_is_not_looked_at(
     folders: tuple[Path, Path, Path], tmp_path: Path, changed: dict[str, Any]
@@ -90,6 +91,17 @@ def test_what_is_not_ours_or_long_ago_is_not_looked_at(
     assert seen.drift["current"] == "test window"
     assert seen.served["rows"] == 0
     assert "served_rows" in seen.metrics()
+
+
+def test_a_served_log_of_fewer_than_fifty_candidates_is_reported_but_not_compared(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    lines = [*(slate(number) for number in range(4)), slate(4, size=9)]
+    (folders[2] / "2026-01-07.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    seen = watch(SPEC, *folders, tmp_path / "drift.html", now=MOMENT + DAY)
+    assert (seen.drift["current"], seen.served["rows"]) == ("test window", 49)
+    (folders[2] / "2026-01-07.jsonl").write_text("\n".join([*lines, slate(5, size=1)]), encoding="utf-8")
+    assert watch(SPEC, *folders, tmp_path / "drift.html", now=MOMENT + DAY).drift["current"] == "endpoint"
 
 
 def test_no_folder_of_a_served_log_is_no_error(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:

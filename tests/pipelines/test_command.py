@@ -1,4 +1,4 @@
-"""Bad input to the command: one clear error, nothing written."""
+"""Bad input to the command gives one clear error, and nothing is written."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def test_a_share_reaches_the_training_pipeline_alone(
 
 @pytest.mark.parametrize("option", ["--state", "--data"])
 @pytest.mark.parametrize("name", ["{{$}}", "{{$.pipeline_job_uuid}}", "a\nb"])
-def test_a_path_that_would_be_replaced_on_the_way_is_refused(
+def test_a_path_that_kfp_would_replace_is_refused(
     option: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / name).mkdir()

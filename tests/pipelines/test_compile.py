@@ -1,4 +1,4 @@
-"""The compiled pipelines hold what a cluster needs."""
+"""The compiled pipelines have the order, limits and parameters that a cluster needs."""
 
 from pathlib import Path
 from typing import Any
@@ -31,31 +31,47 @@ def test_kfp_accepts_it(name: str, tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["p.yaml"]
 
 
-def test_training_has_every_station_and_deploys_behind_the_gate(tmp_path: Path) -> None:
+def test_training_has_every_step_and_deploys_behind_the_gate(tmp_path: Path) -> None:
     document, _ = compiled("training", tmp_path)
-    stations = tasks(document)
+    steps = tasks(document)
     assert {
         "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "register", "push-embeddings",
         "deploy", "monitor", "report",
-    } <= set(stations)  # fmt: skip
-    (gate,) = [name for name in stations if name.startswith("condition")]
-    assert "'promote'" in stations[gate]["triggerPolicy"]["condition"]
+    } <= set(steps)  # fmt: skip
+    (gate,) = [name for name in steps if name.startswith("condition")]
+    assert "'promote'" in steps[gate]["triggerPolicy"]["condition"]
     gated = document["components"][f"comp-{gate}"]["dag"]["tasks"]
     assert set(gated) == {"push-embeddings", "deploy"}
-    assert stations["report"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert steps["report"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
 
 
-def test_every_task_is_limited_and_retried_and_state_is_never_cached(tmp_path: Path) -> None:
-    document, _ = compiled("training", tmp_path)
-    for name, task in tasks(document).items():
-        if name.startswith(("condition", "exit-handler", "importer")):
+@pytest.mark.parametrize(
+    ("name", "task", "before"),
+    [
+        *((name, "retrieve", "materialize") for name in PIPELINES),
+        ("training", "deploy", "push-embeddings"),
+        ("training", "monitor", "register"),
+        ("refresh", "ingest", "champion"),
+        ("monitoring", "ingest", "champion"),
+    ],
+)
+def test_a_task_waits_for_the_changes_that_it_needs(name: str, task: str, before: str, tmp_path: Path) -> None:
+    document, _ = compiled(name, tmp_path)
+    assert before in tasks(document)[task]["dependentTasks"]
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_task_is_limited_and_retried_and_state_is_never_cached(name: str, tmp_path: Path) -> None:
+    document, _ = compiled(name, tmp_path)
+    for step, task in tasks(document).items():
+        if step.startswith(("condition", "exit-handler", "importer")):
             continue
-        executor = document["deploymentSpec"]["executors"][f"exec-{name}"]["container"]
-        assert executor["resources"]["resourceMemoryLimit"], name
+        executor = document["deploymentSpec"]["executors"][f"exec-{step}"]["container"]
+        assert executor["resources"]["resourceMemoryLimit"], step
         assert "python" in executor["image"]
-        assert task["retryPolicy"]["maxRetryCount"] == 1, name
-        stateless = name in ("build-graph", "train")
-        assert bool(task["cachingOptions"].get("enableCache")) is stateless, name
+        assert task["retryPolicy"]["maxRetryCount"] == 1, step
+        stateless = step.removesuffix("-2") in ("build-graph", "train")
+        assert bool(task["cachingOptions"].get("enableCache")) is stateless, step
 
 
 def test_the_gpu_pool_comes_from_parameters(tmp_path: Path) -> None:
@@ -67,7 +83,7 @@ def test_the_gpu_pool_comes_from_parameters(tmp_path: Path) -> None:
     assert train["tolerations"][0]["tolerationJson"]["componentInputParameter"].endswith("tolerations")
 
 
-def test_a_canary_is_asked_for_by_a_parameter(tmp_path: Path) -> None:
+def test_a_canary_is_a_parameter(tmp_path: Path) -> None:
     document, _ = compiled("training", tmp_path)
     declared = document["root"]["inputDefinitions"]["parameters"]["canary_percent"]
     assert (declared["defaultValue"], declared["parameterType"]) == (0.0, "NUMBER_INTEGER")

@@ -1,17 +1,17 @@
-"""What a person sees of a run, and what the log keeps."""
+"""What a local run shows on the terminal, and what goes to the log."""
 
 from pathlib import Path
 
 import pytest
 
-from components.step import SAID
+from components.step import LINE_PREFIX
 from pipelines.console import Console
 
 
 def test_steps_speak_and_the_rest_goes_to_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "run.log"
     with Console(log) as console:
-        print(f"    {SAID}train: started")
+        print(f"    {LINE_PREFIX}train: started")
         print("\x1b[35mnoise\x1b[0m of a library")
         print("Executing task 'train'")
         print("half a line", end="")

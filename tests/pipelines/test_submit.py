@@ -20,7 +20,7 @@ SPEC = str(ROOT / "configs" / "professional.yaml")
 
 
 class Recorder(BaseHTTPRequestHandler):
-    """Answers like the Kubeflow Pipelines API and keeps what it was asked."""
+    """Answers like the Kubeflow Pipelines API and records the requests."""
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -68,7 +68,7 @@ def cluster() -> Iterator[ThreadingHTTPServer]:
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """S3 goes through pyarrow's client; here a folder stands in for the bucket's server."""
+    """S3 goes through pyarrow's client; here a folder takes the place of the bucket."""
     import pyarrow.fs as arrow_fs
 
     (tmp_path / "bucket" / "specs").mkdir(parents=True)
@@ -144,7 +144,7 @@ def test_no_cluster_is_told(bucket: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--specs", ""], r"--specs: expected an address that the cluster fetches artifacts from .* found ''"),
+        (["--specs", ""], r"--specs: expected an address that the cluster can read artifacts from .* found ''"),
         (["--specs", "/tmp/specs"], "--specs: expected an address"),
         (["--specs", "s3://"], "--specs: expected an address"),
         (["--specs", "s3://key:secret@bucket/specs"], "without a password; found 'bucket/specs'"),
@@ -152,7 +152,7 @@ def test_no_cluster_is_told(bucket: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--data", "s3://{{$.pipeline_job_uuid}}"], r"--data: expected a text without '\{\{', which is replaced"),
         (["--data", "/kfp-workspace/x"], "--data: expected a text without '/kfp-workspace'"),
         (["--data", "s3://a\nb"], "--data: expected a text of printable characters"),
-        (["--data", "s3://" + "x" * 9000], "expected at most 8000 characters together; found 9"),
+        (["--data", "s3://" + "x" * 9000], "expected at most 8000 characters in total; found 9"),
         (["--data", "s3://\udcff"], "--data: expected a text of printable characters"),
         (["--run-name", "{{workflow.name}}"], "--run-name: expected"),
         (["--run-name", "a'b"], "--run-name: expected letters, digits"),
@@ -176,12 +176,12 @@ def test_what_would_not_arrive_as_it_was_given_is_refused_before_anything_is_sen
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--node-selector", "[]"], "expected JSON such as"),
-        (["--node-selector", '{"a": 1}'], "texts by name"),
+        (["--node-selector", "[]"], "expected a JSON object of strings such as"),
+        (["--node-selector", '{"a": 1}'], "JSON object of strings"),
         (["--node-selector", '{"a": "1", "a": "2"}'], "every key once"),
         (["--node-selector", "pool=gpu"], "expected JSON; found"),
-        (["--tolerations", '{"key": "gpu"}'], "a list of objects"),
-        (["--tolerations", "[1]"], "a list of objects"),
+        (["--tolerations", '{"key": "gpu"}'], "a JSON list of objects"),
+        (["--tolerations", "[1]"], "a JSON list of objects"),
     ],
 )
 def test_json_that_is_not_what_a_cluster_takes_is_refused(
