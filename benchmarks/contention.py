@@ -71,12 +71,12 @@ def work() -> None:
     """Run the training process: read lines of kind and seconds, write lines of seeds per second."""
     import torch
 
+    from models.configs.model import ModelConfig
+    from models.configs.training import TrainingConfig
     from models.graph.fakes import fake_graph
-    from models.nn.config import ModelConfig
     from models.nn.encoded import encode_graph
     from models.nn.encoding import Encoding
     from models.nn.model import Ranker
-    from models.training.config import TrainingConfig
     from models.training.labels import labelled
     from models.training.trainer import Trainer
 

@@ -14,11 +14,11 @@ from benchmarks.faults.fault import Fault, expect
 from models import metrics
 from models.baselines.fit import fit_baseline
 from models.bootstrap import UserBootstrap
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.graph.fakes import HOUR, fake_graph
 from models.graph.store import TemporalGraph
-from models.nn.config import ModelConfig
 from models.spec import Spec, load_spec
-from models.training.config import TrainingConfig
 from models.training.fit import fit
 from monitoring.gate import judge
 

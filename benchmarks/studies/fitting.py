@@ -24,11 +24,11 @@ from benchmarks.studies.changes import validated_longer
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.predictions import Predictions, find, read, write
 from benchmarks.studies.row import Row, Seen
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.cpus import usable_cpus
 from models.graph.store import TemporalGraph
-from models.nn.config import ModelConfig
 from models.training.artifact import load_model
-from models.training.config import TrainingConfig
 from models.training.fit import fit
 from models.training.predict import predict
 

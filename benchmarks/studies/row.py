@@ -6,12 +6,12 @@ from typing import Any
 
 from benchmarks.studies.changes import Change
 from benchmarks.studies.errors import StudyError
+from models.configs.check import out_of_bounds
+from models.configs.model import ModelConfig
+from models.configs.training import TrainedState, TrainingConfig
 from models.files import sha256_of_json
-from models.nn.config import ModelConfig
 from models.training.__main__ import read
 from models.training.batches import MemberState
-from models.training.bounds import out_of_bounds
-from models.training.config import TrainedState, TrainingConfig
 
 FITS: dict[TrainedState, str] = {"mixed": "one fit", "as_of": "as-of fit", "frozen": "frozen fit"}
 """A row's name suffix by the member state of its training rows."""

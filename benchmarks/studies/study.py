@@ -15,13 +15,13 @@ from benchmarks.studies.picture import Panel
 from benchmarks.studies.predictions import find, read
 from benchmarks.studies.report import write_report
 from benchmarks.studies.row import Row
+from models.configs.check import out_of_bounds
+from models.configs.errors import ConfigError
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.graph.errors import GraphError
 from models.graph.store import TemporalGraph
-from models.nn.config import ModelConfig
-from models.nn.errors import ConfigError
 from models.training.__main__ import read as read_config
-from models.training.bounds import out_of_bounds
-from models.training.config import TrainingConfig
 from models.training.errors import TrainingError
 
 ROOT = Path(__file__).resolve().parents[2]

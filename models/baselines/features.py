@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from models.configs.model import ModelConfig
 from models.graph.schema import GraphSchema, NodeType
 from models.nn.age import age_features
-from models.nn.config import ModelConfig
 from models.nn.context import HOUR_WIDTH, HOURS, MOMENT_WIDTH, SURFACE_WIDTH, WEEKDAY_WIDTH, WEEKDAYS
 from models.nn.encoded import EncodedGraph, EncodedNodes
 from models.nn.encoders import CategoryEmbedding, IdEmbedding, NodeEncoder

@@ -21,9 +21,9 @@ from models.baselines.popularity import fit_popularity
 from models.baselines.sage import SageRanker
 from models.baselines.transformer import TransformerRanker
 from models.baselines.tuned_trees import fit_trees
+from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
 from models.training.batches import MemberState
-from models.training.config import TrainingConfig
 
 
 class Baseline(Protocol):

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from models.baselines.features import Features, NodeInputs, perceptron
+from models.configs.model import ModelConfig
 from models.graph.hetero import message_type
 from models.graph.sample import Sampler
 from models.graph.schema import GraphSchema
 from models.graph.subgraph import Subgraph, subgraph_of
-from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
 from models.training.batches import Batch

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from models.baselines.features import Features, NodeInputs, perceptron
+from models.configs.model import ModelConfig
 from models.graph.sample import Sampler
 from models.graph.schema import GraphSchema
 from models.graph.tree import Branch, Tree
-from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
 from models.nn.sage import TreeSage

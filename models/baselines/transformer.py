@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.baselines.features import Features, NodeInputs, perceptron
+from models.configs.model import ModelConfig
 from models.graph.schema import GraphSchema
 from models.nn.activity import ActivityEncoder
 from models.nn.age import AGE_FEATURES, age_features
-from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
 from models.training.batches import Batch

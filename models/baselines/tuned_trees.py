@@ -14,10 +14,10 @@ from torch import Tensor
 
 from models import metrics
 from models.baselines.table import Table, table_of
+from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
 from models.training.batches import FRESH, FROZEN, MemberState, draw_member_states
 from models.training.calibration import Platt, fit_platt
-from models.training.config import TrainingConfig
 from models.training.labels import known, labelled
 
 if TYPE_CHECKING:

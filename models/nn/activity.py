@@ -8,11 +8,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from models.configs.model import ModelConfig
 from models.graph.sample import Sampler
 from models.graph.schema import GraphSchema
 from models.graph.tree import Activities
 from models.nn.aggregation import branch_message
-from models.nn.config import ModelConfig
 from models.nn.edges import ATTRIBUTES, AttributeEncoder, EdgeEncoder, attributes_of
 from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding

@@ -12,9 +12,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from models.configs.model import ModelConfig
 from models.graph.schema import GraphSchema
 from models.graph.tree import Branch
-from models.nn.config import ModelConfig
 from models.nn.dropout import Dropout
 from models.nn.edges import EDGE_FEATURES, EdgeEncoder, attributes_of
 from models.nn.encoded import EncodedEdges

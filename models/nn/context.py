@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from models.configs.model import ModelConfig
 from models.nn.age import AGE_FEATURES, age_features
-from models.nn.config import ModelConfig
 from models.nn.cross import CrossNetwork
 from models.nn.dropout import Dropout
 from models.nn.encoders import CategoryEmbedding

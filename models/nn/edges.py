@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.configs.model import ModelConfig
 from models.graph.tree import Branch
-from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedEdges
 from models.nn.encoders import CategoryEmbedding
 from models.nn.encoding import Encoding, FeatureEncoding

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from models.configs.model import ModelConfig
 from models.graph.schema import NodeType
-from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedNodes
 from models.nn.encoding import FeatureEncoding
 from models.nn.start import CommonSpace, reset_children

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.nn.config import ModelConfig
+from models.configs.model import ModelConfig
 from models.nn.experts import Experts, bottom
 from models.nn.start import reset_children
 

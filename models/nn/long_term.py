@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.nn.config import ModelConfig
+from models.configs.model import ModelConfig
 
 _NEGATIVES = 256
 """Rows per softmax: the right one and its negatives."""

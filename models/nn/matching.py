@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from models.configs.model import ModelConfig
 from models.nn.age import RHYTHMS, WINDOWS
-from models.nn.config import ModelConfig
 from models.nn.start import PassThrough
 
 _ACTIONS = 6

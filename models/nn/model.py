@@ -6,13 +6,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from models.configs.check import check
+from models.configs.model import ModelConfig
 from models.graph.schema import GraphSchema
 from models.graph.tree import Activities, Tree
 from models.nn.activity import ActivityEncoder
 from models.nn.age import AGE_FEATURES, age_features
 from models.nn.aggregation import Aggregation, walk
-from models.nn.bounds import check
-from models.nn.config import ModelConfig
 from models.nn.context import Context
 from models.nn.encoded import EncodedGraph, unknown_node
 from models.nn.encoders import NodeEncoder

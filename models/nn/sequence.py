@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.nn.config import ModelConfig
+from models.configs.model import ModelConfig
 from models.nn.dropout import Dropout
 from models.nn.start import reset_children
 

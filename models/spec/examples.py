@@ -9,10 +9,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.documents import DocumentError
-from models.nn.config import ModelConfig
 from models.spec.schema import Spec
-from models.training.config import TrainingConfig
 from models.yaml_documents import read_document
 
 CONFIGS = Path(__file__).resolve().parent.parent.parent / "configs"

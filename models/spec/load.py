@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from models.configs.check import out_of_bounds
 from models.documents import DOCUMENT, DocumentError, document_text
 from models.spec.base import display
 from models.spec.errors import SpecError
 from models.spec.references import check_references
 from models.spec.schema import Spec
-from models.training.bounds import out_of_bounds
 from models.yaml_documents import read_document
 
 

@@ -11,10 +11,9 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from models.nn.bounds import MODEL
+from models.configs.bounds import bounds_of
 from models.spec.base import Allowed
 from models.spec.examples import Examples, example_text, examples, field_types, parts, parts_of
-from models.training.bounds import TRAINING
 
 _HEAD = """# The spec
 
@@ -85,7 +84,7 @@ def _fields(part: Any) -> dict[str, tuple[str, Any, str]]:
             )
             for name, field in part.model_fields.items()
         }
-    meanings, bounds = _docstrings(part), {**MODEL, **TRAINING}
+    meanings, bounds = _docstrings(part), bounds_of(part)
     return {
         field.name: (
             "" if isinstance(field.default, bool | str) else bounds[field.name].words,

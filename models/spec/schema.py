@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from models.nn.config import ModelConfig
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.spec.base import Allowed, Name, StrictModel, Value, display
 from models.spec.counters import Counter, Measure
 from models.spec.edges import Affinity, Densification, Edge, PageRank
@@ -20,7 +21,6 @@ from models.spec.nodes import Node
 from models.spec.serving import Serving
 from models.spec.windows import WINDOW_ORDER, Span, Windows
 from models.time_units import microseconds
-from models.training.config import TrainingConfig
 
 
 class Source(StrictModel):

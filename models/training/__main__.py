@@ -7,14 +7,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
+from models.configs.check import out_of_bounds
+from models.configs.errors import ConfigError
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.documents import document_text, read_json
 from models.graph.errors import GraphError
 from models.graph.store import TemporalGraph
-from models.nn.config import ModelConfig
-from models.nn.errors import ConfigError
 from models.system import system_error
-from models.training.bounds import out_of_bounds
-from models.training.config import TrainingConfig
 from models.training.distributed import process_group, ranks
 from models.training.errors import TrainingError
 from models.training.fit import fit

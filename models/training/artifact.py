@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
+from models.configs.model import ModelConfig
 from models.files import replaced_folder, sha256_of_file
 from models.graph.schema import GraphSchema
-from models.nn.config import ModelConfig
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.sealed import SealError, json_object, read_plain, stated_files

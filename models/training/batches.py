@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from models.configs.training import TrainedState
 from models.graph.sample import Sampler
 from models.graph.tree import Activities, Tree
 from models.nn.clock import local_clock
@@ -13,7 +14,6 @@ from models.nn.encoded import EncodedGraph
 from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
 from models.time_units import SECOND
-from models.training.config import TrainedState
 from models.training.slices import Slices
 
 MemberState = Literal["as_of", "frozen"]

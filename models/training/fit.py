@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
-from models.nn.config import ModelConfig
 from models.training.artifact import load_model, save_model
-from models.training.config import TrainingConfig
 from models.training.distributed import ranks
 from models.training.errors import ArtifactError
 from models.training.train import Log, Scope, fingerprint, train

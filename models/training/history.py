@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from models.configs.training import TrainingConfig
 from models.graph.schema import EdgeType, GraphSchema, TaskColumn
 from models.graph.store import TemporalGraph
 from models.graph.tensors import Seeds
@@ -20,7 +21,6 @@ from models.nn.encoded import EncodedGraph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.nn.scaling import scale_numbers
-from models.training.config import TrainingConfig
 from models.training.errors import NoHistoryError
 from models.training.trainer import Trainer, seeded
 

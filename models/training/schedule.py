@@ -7,8 +7,8 @@ the tolerance, its decay or how often it is checked: here once per epoch, and ``
 
 from dataclasses import dataclass, replace
 
+from models.configs.training import TrainingConfig
 from models.graph.schema import GraphSchema
-from models.training.config import TrainingConfig
 
 
 @dataclass(frozen=True)

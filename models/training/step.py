@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.configs.training import TrainingConfig
 from models.nn.encoded import EncodedGraph
 from models.nn.model import Ranker
 from models.training.batches import Batch, Batches, Tokens, activity_age, decode, encode
-from models.training.config import TrainingConfig
 from models.training.distributed import Ranks
 from models.training.recorder import Recorder
 from models.training.slices import Slices

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.files import sha256_of_json
 from models.graph.store import TemporalGraph
-from models.nn.config import ModelConfig
 from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
@@ -22,7 +23,6 @@ from models.training.batches import MemberState
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
 from models.training.compiled import compile_ranker
-from models.training.config import TrainingConfig
 from models.training.distributed import ranks
 from models.training.history import pretrain
 from models.training.labels import known, labelled

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from models.configs.training import TrainingConfig
 from models.nn.encoded import EncodedGraph
 from models.nn.model import Ranker
 from models.training.batches import Batches, draw_member_states
-from models.training.config import TrainingConfig
 from models.training.distributed import ranks
 from models.training.errors import DivergedError
 from models.training.recorder import Recorder, recordable

@@ -10,6 +10,7 @@ from models.baselines.dcn import CrossRanker
 from models.baselines.hgt import HgtRanker
 from models.baselines.sage import SageRanker
 from models.baselines.transformer import TransformerRanker
+from models.configs.training import TrainingConfig
 from models.graph.csr import csr_offsets
 from models.graph.fakes import DAY, fake_graph
 from models.graph.store import TemporalGraph
@@ -17,7 +18,6 @@ from models.graph.tensors import EdgeTensors
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.training.batches import Batch, Batches, MemberState
-from models.training.config import TrainingConfig
 from models.training.slices import one_each
 
 TRAINING = TrainingConfig(epochs=1, batch_size=64, learning_rate=0.005)

@@ -7,9 +7,9 @@ import torch
 from models import metrics
 from models.baselines.hgt import HgtRanker
 from models.baselines.network import fit_network
+from models.configs.training import TrainingConfig
 from models.graph.fakes import fake_graph
 from models.nn.encoded import encode_graph
-from models.training.config import TrainingConfig
 from models.training.errors import DivergedError
 from tests.baselines.small import NETWORKS, TRAINING, batch_of, logits, small_graph, untrained
 

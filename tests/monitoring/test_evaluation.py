@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from models.baselines import trees
+from models.configs.model import ModelConfig
 from models.graph.fakes import fake_graph
 from models.graph.store import TemporalGraph
-from models.nn.config import ModelConfig
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spec import Spec

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from models.configs.model import ModelConfig
 from models.graph.fakes import fake_graph
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.graph.tree import Activities, Tree
-from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.inputs import DecoderInputs

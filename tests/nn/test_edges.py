@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from models.configs.model import ModelConfig
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.graph.tensors import EdgeTensors
-from models.nn.config import ModelConfig
 from models.nn.edges import ATTRIBUTES, EDGE_FEATURES, EdgeEncoder
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding

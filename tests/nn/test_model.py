@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.nn.config import ModelConfig
-from models.nn.errors import ConfigError
+from models.configs.errors import ConfigError
+from models.configs.model import ModelConfig
 from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
 from models.training.batches import Batches, score

@@ -18,12 +18,12 @@ from feature_repo.materialise import materialize
 from feature_repo.push import push
 from feature_repo.store import open_store
 from models.addresses import sqlite_address
+from models.configs.model import ModelConfig
 from models.counters import state_columns
 from models.features import counter_table, impression_features
 from models.graph.fakes import fake_graph
 from models.graph.schema import FeatureColumn
 from models.graph.store import TemporalGraph
-from models.nn.config import ModelConfig
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spec import Spec

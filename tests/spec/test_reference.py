@@ -8,16 +8,15 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 
-from models.nn.bounds import MODEL
-from models.nn.config import ModelConfig
+from models.configs.bounds import bounds_of
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.spec import Spec
 from models.spec.base import Days, Name
 from models.spec.edges import Affinity, FanOut
 from models.spec.examples import NUMBERS, example_text, examples, parts
 from models.spec.gate import Ratios
 from models.spec.reference import keys, reference
-from models.training.bounds import TRAINING
-from models.training.config import TrainingConfig
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "spec.md"
 
@@ -67,8 +66,8 @@ def test_every_example_fits_its_key() -> None:
             for name, field in part.model_fields.items():
                 kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
                 TypeAdapter(kind).validate_python(given[part, field.alias or name])  # raises ValidationError
-    for part, bounds in ((ModelConfig, MODEL), (TrainingConfig, TRAINING)):
-        for name, bound in bounds.items():
+    for part in (ModelConfig, TrainingConfig):
+        for name, bound in bounds_of(part).items():
             assert bound.holds(given[part, name]), name
 
 

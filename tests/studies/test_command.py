@@ -12,7 +12,7 @@ import pytest
 from benchmarks.studies import ablation, baselines, tasks
 from benchmarks.studies.study import Study, command, evaluate
 from models.baselines.fit import BASELINES
-from models.nn.config import ModelConfig
+from models.configs.model import ModelConfig
 from tests.studies.small import pretend, setting, stored_graph
 from tests.training.small import MODEL, TRAINING
 

@@ -3,11 +3,11 @@
 from functools import cache
 from pathlib import Path
 
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.graph.fakes import fake_graph
 from models.graph.store import TemporalGraph
-from models.nn.config import ModelConfig
 from models.training.artifact import Model, load_model
-from models.training.config import TrainingConfig
 from models.training.train import Scope, train
 
 MODEL = ModelConfig(width=8, graph_tokens=2, activities=5, layers=1, heads=2, head_width=16)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from models import filters
 from models.baselines.fit import BASELINES, fit_baseline
 from models.baselines.trees import fit_floor
+from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
 from models.time_units import HOUR
-from models.training.config import TrainingConfig
 from models.training.fit import fit
 from models.training.labels import known
 from serving.versions.prior import Prior

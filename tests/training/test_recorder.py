@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import DynamicOutputShapeException, FakeCopyMode, FakeTensorMode
 
+from models.configs.training import TrainingConfig
 from models.graph.fakes import fake_graph
 from models.graph.store import TemporalGraph
 from models.nn import activity
@@ -20,7 +21,6 @@ from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.training import step
 from models.training.batches import Batches
-from models.training.config import TrainingConfig
 from models.training.distributed import Ranks
 from models.training.recorder import Backward, Recorder, recordable
 from models.training.slices import Slices, cut, one_each

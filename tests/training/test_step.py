@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.configs.model import ModelConfig
+from models.configs.training import Precision
 from models.graph.store import TemporalGraph
 from models.nn import long_term
-from models.nn.config import ModelConfig
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.training import compiled
 from models.training.artifact import load_model
 from models.training.batches import Batches
-from models.training.config import Precision
 from models.training.distributed import Ranks
 from models.training.errors import CompilerError
 from models.training.slices import Slices, cut

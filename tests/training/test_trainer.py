@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.configs.training import TrainingConfig
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.training import trainer as module
 from models.training.batches import FRESH, FROZEN, STALE, draw_member_states
-from models.training.config import TrainingConfig
 from models.training.errors import DivergedError
 from models.training.slices import Slices, one_each
 from models.training.trainer import Trainer, epoch_seed, follow, learning_rate_share, seeded

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from models.configs.model import ModelConfig
 from models.graph.sample import Sampler
 from models.nn.clock import local_clock
-from models.nn.config import ModelConfig
 from models.nn.encoded import encode_graph
 from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker

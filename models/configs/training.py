@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from models.configs.bounds import Epochs, Large, NonNegative, Positive, PositiveFloat, Seed, Share
+
 Precision = Literal["float32", "bfloat16"]
 TrainedState = Literal["mixed", "as_of", "frozen"]
 
@@ -13,24 +15,24 @@ class TrainingConfig:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    epochs: int = 4
+    epochs: Positive = 4
     """Maximum number of epochs; early stopping on the validation window picks the number. The learning rate falls to
     zero over this many, even if training stops earlier."""
-    patience: int = 1
+    patience: Epochs = 1
     """Epochs without a better validation AUC of the primary task before training stops."""
-    batch_size: int = 512
+    batch_size: Positive = 512
     """Seeds per optimizer step, over all processes and parts; with slices about as many, in whole slices."""
-    learning_rate: float = 0.003
+    learning_rate: PositiveFloat = 0.003
     """Peak learning rate of AdamW."""
-    weight_decay: float = 0.01
+    weight_decay: NonNegative = 0.01
     """Weight decay of AdamW."""
-    warmup: float = 0.05
+    warmup: Share = 0.05
     """Share of all steps over which the learning rate rises to its peak."""
-    gradient_norm: float = 1.0
+    gradient_norm: PositiveFloat = 1.0
     """Gradients with a larger norm are scaled down to it."""
-    averaging: float = 0.0
+    averaging: Share = 0.0
     """Decay per step of the moving average of the weights, which is validated and kept; 0 = the weights themselves."""
-    member_lag_days: float = 1.0
+    member_lag_days: NonNegative = 1.0
     """Every training row has an earlier time, drawn once, up to this many days back, as of which its member may be read
     instead (``state``). Drawn when features are retrieved: retrieve again after a change."""
     state: TrainedState = "mixed"
@@ -38,13 +40,13 @@ class TrainingConfig:
     activities as of the earlier time, like vectors that are pushed now and then; a quarter with the member's counters
     as of then as well. One model then serves fresh and stale state. as_of: all fresh; frozen: all as of the earlier
     time."""
-    history_events: int = 0
+    history_events: Large = 0
     """Pre-training: the number of engagements of members with items before the train window whose action is predicted
     from what was known before them; drawn at random, each once before any twice. 0 = none."""
-    long_term_weight: float = 0.1
+    long_term_weight: NonNegative = 0.1
     """Weight of the long-term loss (``model.long_term``) beside the tasks'."""
-    seed: int = 7
-    """Seed of initialisation, order, dropout and the random choices of the sampler in training."""
+    seed: Seed = 7
+    """Seed of initialization, order, dropout and the random choices of the sampler in training."""
     precision: Precision = "float32"
     """Data type of encoder and decoder in training; losses, weights, validation and serving stay float32."""
     compile: bool = False
@@ -53,24 +55,24 @@ class TrainingConfig:
     record: bool = True
     """On a GPU, record a step once and replay it (a CUDA graph), unless there are random strategies or PageRanks, seeds
     share slices or steps have several parts."""
-    accumulate: int = 1
+    accumulate: Positive = 1
     """Parts of a process's share of a step, one after the other: the gradient is that of the whole step (except for the
     long-term loss, whose negatives come from the part), the memory that of a part. Processes exchange gradients once
     per step (LiGNN's local gradient aggregation)."""
-    slice: int = 1
+    slice: Positive = 1
     """Maximum number of consecutive seeds of one member that share one member state: its tree, activities and encoding
     are computed once, as of the slice's earliest seed (LiGNN: 4). 1 = every seed has its own."""
-    slice_hours: float = 24.0
+    slice_hours: NonNegative = 24.0
     """Maximum hours from a slice's earliest seed to its latest: the maximum age of a shared state."""
     adaptive_neighbours: bool = False
     """Start with small fan-outs and grow them only when the validation AUC stops rising (LiGNN)."""
-    first_neighbours: int = 2
+    first_neighbours: Positive = 2
     """Adaptive: neighbors per edge type and hop in the first epoch."""
-    neighbour_stride: int = 20
+    neighbour_stride: Positive = 20
     """Adaptive: neighbors added at a time."""
-    most_neighbours: int = 200
+    most_neighbours: Positive = 200
     """Adaptive: maximum number of neighbors; the schema's fan-outs are never exceeded."""
-    neighbour_tolerance: float = 0.002
+    neighbour_tolerance: NonNegative = 0.002
     """Adaptive: the fan-outs grow unless the validation AUC rises by more than this in an epoch."""
-    tolerance_decay: float = 0.5
+    tolerance_decay: Share = 0.5
     """Adaptive: factor of the tolerance each time the fan-outs grow."""

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from models.configs.bounds import Count, Positive, Share
+
 TaskWeighting = Literal["fixed", "uncertainty"]
 
 
@@ -12,32 +14,32 @@ class ModelConfig:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    width: int = 32
+    width: Positive = 32
     """Width of every token; a multiple of ``heads``."""
-    graph_tokens: int = 4
+    graph_tokens: Positive = 4
     """H: tokens into which a node's aggregated neighborhood is widened."""
-    activities: int = 20
+    activities: Positive = 20
     """N: the member's last activities in the sequence; 1 or more."""
-    layers: int = 1
+    layers: Positive = 1
     """Transformer layers."""
-    heads: int = 4
+    heads: Positive = 4
     """Attention heads of the transformer (in the aggregation every graph token is a head of full width)."""
-    head_width: int = 64
+    head_width: Positive = 64
     """Width of the shared bottom of the tasks' heads, or of each expert."""
-    dropout: float = 0.1
+    dropout: Share = 0.1
     """Dropout in the aggregation, the transformer and the heads."""
-    id_dropout: float = 0.1
+    id_dropout: Share = 0.1
     """Share of ID embeddings replaced by the cold one in training, so that the cold embedding is trained."""
-    cross_layers: int = 2
+    cross_layers: Count = 2
     """Layers of the cross network (DCNv2) over the features of impression, member and item; 0 = none."""
-    pieces: int = 0
+    pieces: Count = 0
     """Pieces of the piecewise linear encoding (Gorishniy et al. 2022) of each number of impression, member and item;
     0 = plain numbers."""
-    experts: int = 0
+    experts: Count = 0
     """Experts, mixed by one gate per task (MMoE); 0 = all tasks share one bottom."""
     task_weighting: TaskWeighting = "fixed"
     """fixed: the spec's weights of the tasks' losses; uncertainty: those, scaled by each task's learned noise."""
-    long_term: int = 0
+    long_term: Count = 0
     """N2: how many of the last activities the long-term loss predicts (LiGNN: 10); 0 = no such loss. Needs
     ``sequence``."""
     graph: bool = True
