@@ -91,7 +91,7 @@ class Product:
         async def answer() -> list[dict[str, Any]]:
             runtime = load(settings)
             try:
-                return (await runtime.document({"instances": list(instances)}))["predictions"]
+                return (await runtime.predict({"instances": list(instances)}))["predictions"]
             finally:
                 runtime.close()
 

@@ -162,7 +162,7 @@ def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFi
         return told.out + told.err
 
     assert "version held: expected the gate's verdict" in said("canary", "--version", "held", status=1)
-    verdicts = ["candidate: promote (candidate)", "held: hold", "unjudged: was not asked", "1: promote (champion)"]
+    verdicts = ["candidate: promote (candidate)", "held: hold", "unjudged: not judged", "1: promote (champion)"]
     assert said("versions").splitlines()[1:-1] == [f"version {verdict}" for verdict in verdicts]
     assert "version candidate has 20 % of the traffic" in said("canary", "--percent", "20")
     assert "version candidate: 20 % of the traffic, 0 requests so far" in said("status")

@@ -43,7 +43,7 @@ def expected(world: World, bento: Made) -> dict[str, Any]:
         environment.setenv(STATE, str(world.state))
         runtime = load(settings(bento.folder / "src"))
     try:
-        return asyncio.run(runtime.document(slate(world, explain=True)))["predictions"][0]
+        return asyncio.run(runtime.predict(slate(world, explain=True)))["predictions"][0]
     finally:
         runtime.close()
 

@@ -8,7 +8,7 @@ from models.columns import REQUEST_TENSORS
 from models.spec import parse_spec
 from serving.errors import RequestError
 from serving.ranking.request import RankingRequest, RequestParser
-from serving.server.tensors import TensorNames
+from serving.server.tensors import TensorSchema
 from serving.settings.limits import Limits
 from tests.serving.world import TEXT
 
@@ -100,6 +100,6 @@ def test_whatever_comes_is_a_request_or_refused(member: Any, items: Any, context
 
 def test_every_tensor_beside_the_context_is_a_name_that_no_context_column_may_have() -> None:
     spec = parse_spec(TEXT)
-    assert tuple(sorted(TensorNames(spec).inputs().keys() - spec.impressions.context.keys())) == tuple(
+    assert tuple(sorted(TensorSchema(spec).inputs().keys() - spec.impressions.context.keys())) == tuple(
         sorted(REQUEST_TENSORS)
     )

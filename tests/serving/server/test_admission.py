@@ -12,7 +12,7 @@ async def outcomes(admission: Admission, callers: int, release: asyncio.Event) -
 
     async def one() -> str:
         try:
-            async with admission.place():
+            async with admission.admit():
                 await release.wait()
                 return "in"
         except OverloadedError as error:
@@ -29,7 +29,7 @@ def test_beyond_the_line_requests_are_refused_at_once() -> None:
 
     found = asyncio.run(run())
     assert found.count("in") == 5
-    assert [text for text in found if "in line" in text] == [text for text in found if text != "in"]
+    assert [text for text in found if "waiting requests" in text] == [text for text in found if text != "in"]
 
 
 def test_a_line_that_does_not_move_is_left_in_time() -> None:
@@ -37,7 +37,7 @@ def test_a_line_that_does_not_move_is_left_in_time() -> None:
         admission = Admission(Limits(concurrent=1, waiting=9, wait_seconds=0.02))
         return await outcomes(admission, 2, asyncio.Event())
 
-    assert sorted(asyncio.run(run()))[0] == "expected a turn within 0.02 s; the line is too long"
+    assert sorted(asyncio.run(run()))[0] == "expected to wait at most 0.02 s in the queue; it is too long"
 
 
 def test_places_come_back_whatever_becomes_of_their_holders() -> None:
@@ -45,13 +45,13 @@ def test_places_come_back_whatever_becomes_of_their_holders() -> None:
         admission = Admission(Limits(concurrent=1, waiting=1, wait_seconds=0.01))
         for _ in range(3):
             with pytest.raises(RuntimeError, match="model"):
-                async with admission.place():
+                async with admission.admit():
                     raise RuntimeError("model")
-        async with admission.place():
+        async with admission.admit():
             for _ in range(3):
-                with pytest.raises(OverloadedError, match="turn"):
-                    await admission.place().__aenter__()
-        async with asyncio.timeout(5), admission.place():
+                with pytest.raises(OverloadedError, match="in the queue"):
+                    await admission.admit().__aenter__()
+        async with asyncio.timeout(5), admission.admit():
             pass
 
     asyncio.run(run())

@@ -1,4 +1,4 @@
-"""The checks of a body, without a server."""
+"""Parsing of a body, without a server."""
 
 import json
 from typing import Any
@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.errors import RefusalError
-from serving.server.document import BINARY, JSON, check_document, whole_number
+from serving.server.document import BINARY, JSON, Body, parse_body, whole_number
 from serving.server.tensor_document import check_tensors
 
 
 def refused(body: bytes, kind: str = JSON, length: bytes | None = None) -> str:
     with pytest.raises(RefusalError) as error:
-        check_document(kind, body, length)
+        parse_body(kind, body, length)
     assert error.value.status == 400
     assert 5 < len(error.value.reason) < 400
     return error.value.reason
@@ -46,7 +46,9 @@ def test_a_length_that_is_no_number_up_to_the_bodys_is_refused(length: bytes, ki
 
 
 def test_a_sound_length_is_taken() -> None:
-    assert check_document(BINARY, b"{}\x01\x02", b"2") == {}
+    assert parse_body(BINARY, b"{}\x01\x02", b"2") == Body({}, b"\x01\x02")
+    assert parse_body(JSON, b"{}", b"2") == Body({}, None)
+    assert parse_body("Application/JSON; charset=utf-8", b"{}") == Body({}, None)
     assert whole_number("n", b"0", 0) == 0
     assert "since bytes follow" in refused(b"{}\x01\x02", JSON, b"2")
 
@@ -68,7 +70,7 @@ def test_a_field_that_stands_twice_is_refused(body: bytes) -> None:
 
 
 def test_the_same_field_in_two_objects_is_sound() -> None:
-    assert check_document(JSON, b'{"a": [{"a": 1}, {"a": 1}], "A": 1}') == {"a": [{"a": 1}, {"a": 1}], "A": 1}
+    assert parse_body(JSON, b'{"a": [{"a": 1}, {"a": 1}], "A": 1}').document == {"a": [{"a": 1}, {"a": 1}], "A": 1}
 
 
 class Pairs(list[Any]):
@@ -107,7 +109,7 @@ def test_at_any_depth(value: Any) -> None:
     if twice(value):
         assert "once" in refused(body)
     else:
-        assert check_document(JSON, body) == json.loads(body)
+        assert parse_body(JSON, body).document == json.loads(body)
 
 
 @pytest.mark.parametrize(
@@ -177,15 +179,14 @@ BAD: list[tuple[dict[str, Any], int | None]] = [
 @pytest.mark.parametrize(("request_", "binary"), BAD)
 def test_no_request_of_the_v2_protocol(request_: dict[str, Any], binary: int | None) -> None:
     with pytest.raises(RefusalError) as error:
-        check_tensors(request_, binary)
+        check_tensors(Body(request_, None if binary is None else bytes(binary)))
     assert error.value.status == 400
     assert 5 < len(error.value.reason) < 400
 
 
 def test_requests_of_the_v2_protocol() -> None:
-    check_tensors(document())
-    check_tensors(document(**SIZED), 8)
-    check_tensors({**document(parameters={"content_type": "np"}), "id": "a", "model_name": "m", "outputs": None})
-    check_tensors(
-        {**document(), "parameters": {"binary_data_output": True, "priority": 1}, "outputs": [{"name": "items"}]}
-    )
+    check_tensors(Body(document()))
+    check_tensors(Body(document(**SIZED), bytes(8)))
+    check_tensors(Body({**document(parameters={"content_type": "np"}), "id": "a", "model_name": "m", "outputs": None}))
+    parameters = {"binary_data_output": True, "priority": 1}
+    check_tensors(Body({**document(), "parameters": parameters, "outputs": [{"name": "items"}]}))

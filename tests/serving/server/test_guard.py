@@ -98,7 +98,7 @@ def test_without_the_token_nothing_is_read_or_counted() -> None:
         drain.begin()
         await asyncio.sleep(0.35)  # the time that nobody may have asked in
         await Call().through(guard)
-        assert drain.over()
+        assert drain.finished()
 
     run(steps)
 

@@ -23,24 +23,24 @@ from serving.versions.bundle import read_bundle
 from tests.serving.running import logged
 from tests.serving.world import World
 
-Steps = Callable[[RankingRuntime, "MoodyReader"], Awaitable[None]]
+Steps = Callable[[RankingRuntime, "SwitchableReader"], Awaitable[None]]
 
 
-class MoodyReader:
+class SwitchableReader:
     """The store, which may be down or silent."""
 
     def __init__(self, reader: OnlineReader) -> None:
         self._reader = reader
-        self.mood = "answers"
+        self.mode = "answers"
         self.reads = 0
         self.asked = asyncio.Event()
 
     async def read(self, request: RankingRequest) -> OnlineFeatures:
         self.reads += 1
         self.asked.set()
-        if self.mood == "silent":
+        if self.mode == "silent":
             await asyncio.Future()
-        if self.mood == "down":
+        if self.mode == "down":
             raise UnavailableError("down") from ConnectionRefusedError("nobody")
         return await self._reader.read(request)
 
@@ -66,7 +66,7 @@ def run(world: World, tmp_path: Path) -> Callable[..., None]:
             loaded = load(settings)
             service: RankingService = loaded._service
             loaded.close()
-            reader = MoodyReader(service.reader)  # type: ignore[arg-type]
+            reader = SwitchableReader(service.reader)  # type: ignore[arg-type]
             log = ServedLog(tmp_path / "served", world.name)
             runtime = RankingRuntime(world.name, replace(service, reader=reader), log, Limits(**limits))
             try:
@@ -89,15 +89,15 @@ def test_a_store_that_is_down_is_answered_by_popularity(
 ) -> None:
     items = world.keys("item")[:4]
 
-    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
-        reader.mood = "down"
+    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
+        reader.mode = "down"
         for _ in range(3):
-            (found,) = (await runtime.document(document(world, *reversed(items), -7)))["predictions"]
+            (found,) = (await runtime.predict(document(world, *reversed(items), -7)))["predictions"]
             assert (found["fallback"], found["member_cold"]) == (True, True)
             assert [ranked["item"] for ranked in found["slate"]] == [*items, -7]
             assert found["slate"][4]["probabilities"] == {"click": 0.2, "dwell": 0.1}
-        reader.mood = "answers"
-        (found,) = (await runtime.document(document(world, *items)))["predictions"]
+        reader.mode = "answers"
+        (found,) = (await runtime.predict(document(world, *items)))["predictions"]
         assert (found["fallback"], found["member_cold"]) == (False, False)
 
     run(steps)
@@ -109,26 +109,26 @@ def test_a_store_that_is_down_is_answered_by_popularity(
 
 
 def test_a_deadline_holds_for_all_three_stages_and_gives_the_place_back(run: Callable[..., None], world: World) -> None:
-    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
-        reader.mood = "silent"
+    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
+        reader.mode = "silent"
         with pytest.raises(UnavailableError, match=r"within 0.05 s"):
-            await runtime.document(document(world, 1))
+            await runtime.predict(document(world, 1))
         with pytest.raises(UnavailableError, match=r"within 0.01 s"):
-            await runtime.document(document(world, 1), {"x-request-timeout-ms": "10"})
-        reader.mood = "answers"
+            await runtime.predict(document(world, 1), {"x-request-timeout-ms": "10"})
+        reader.mode = "answers"
         with pytest.raises(RequestError):
-            await runtime.document({"instances": [{}]})
+            await runtime.predict({"instances": [{}]})
 
     run(steps, deadline_seconds=0.05, concurrent=1)
 
 
 def test_beyond_the_line_requests_are_overloaded_and_read_nothing(run: Callable[..., None], world: World) -> None:
-    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
-        reader.mood = "silent"
-        first = asyncio.create_task(runtime.document(document(world, 1)))
+    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
+        reader.mode = "silent"
+        first = asyncio.create_task(runtime.predict(document(world, 1)))
         await reader.asked.wait()
         with pytest.raises(OverloadedError) as refused:
-            await runtime.document(document(world, 1))
+            await runtime.predict(document(world, 1))
         assert (refused.value.retry_after, reader.reads) == (1, 1)
         with pytest.raises(UnavailableError):
             await first
@@ -148,13 +148,13 @@ def test_requests_for_reasons_take_no_place_of_those_that_ask_for_none(
 
     monkeypatch.setattr(RankingService, "explain", held)
 
-    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
+    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
         asked = document(world, 1)
         asked["instances"][0]["explain"] = True
-        reasons = [asyncio.create_task(runtime.document(asked)) for _ in range(5)]
+        reasons = [asyncio.create_task(runtime.predict(asked)) for _ in range(5)]
         await asyncio.to_thread(explaining.wait, 20)
         for _ in range(3):
-            assert (await runtime.document(document(world, 1)))["predictions"]
+            assert (await runtime.predict(document(world, 1)))["predictions"]
         go_on.set()
         found = await asyncio.gather(*reasons, return_exceptions=True)
         assert [type(one) for one in found].count(OverloadedError) == 1  # one at work, three in line
@@ -178,13 +178,13 @@ def test_reasons_are_asked_for_by_one_instance_or_tensor() -> None:
 
 
 def test_it_is_ready_once_the_store_has_answered(run: Callable[..., None], world: World) -> None:
-    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
-        reader.mood = "down"
+    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
+        reader.mode = "down"
         starting = asyncio.create_task(runtime.start())
         await reader.asked.wait()
-        assert (await runtime.document(document(world, 1)))["predictions"][0]["fallback"]
+        assert (await runtime.predict(document(world, 1)))["predictions"][0]["fallback"]
         assert not runtime.ready
-        reader.mood = "answers"
+        reader.mode = "answers"
         await asyncio.wait_for(starting, 20)
         assert runtime.ready
 
@@ -194,11 +194,11 @@ def test_it_is_ready_once_the_store_has_answered(run: Callable[..., None], world
 def test_every_impression_is_a_line_with_its_request(run: Callable[..., None], world: World, tmp_path: Path) -> None:
     items = world.keys("item")[:3]
 
-    async def steps(runtime: RankingRuntime, reader: MoodyReader) -> None:
+    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
         two = {"instances": document(world, *items)["instances"] + document(world, items[0])["instances"]}
-        found = await runtime.document(two, {"x-request-id": "trace-7"})
+        found = await runtime.predict(two, {"x-request-id": "trace-7"})
         assert [slate["request_id"] for slate in found["predictions"]] == ["trace-7"] * 2
-        made = await runtime.document(document(world, items[0]))
+        made = await runtime.predict(document(world, items[0]))
         assert len(made["predictions"][0]["request_id"]) == 36
 
     run(steps)

@@ -216,7 +216,7 @@ def test_a_disk_that_is_full_costs_what_it_had_no_room_for_and_nothing_after_it(
         monkeypatch.undo()
         return Full(path, "ab")
 
-    monkeypatch.setattr("serving.server.served_log._continue", once)
+    monkeypatch.setattr("serving.server.served_log._open_for_append", once)
     log = served(tmp_path, slate(1, 7), slate(2, 8), slate(3, 9), file_bytes=1)
     assert log.dropped == 1
     assert sorted(read(tmp_path)["item"]) == [7, 9]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from serving.server.ui.offers import latest
+from serving.server.ui.offers import latest_slates
 from serving.settings.limits import Limits
 from tests.serving.running import Running, awaited, broken_store, logged, running
 from tests.serving.world import World
@@ -253,7 +253,7 @@ def test_the_page_says_what_it_may_load_and_nothing_else_is_there(server: Runnin
 
 
 def test_the_offers_are_the_last_slates_newest_first_and_a_damaged_log_harms_none(tmp_path: Path) -> None:
-    assert latest(tmp_path / "none", []) == []
+    assert latest_slates(tmp_path / "none", []) == []
     whole = [*lines(1, 10, 5), *lines(2, 20, 6, 5), *lines(1, 30, 7)]
     headless = lines(8, 5, 1, 2)[1:]
     torn = b'{"served": 40, "member": 9, "ite'
@@ -261,7 +261,7 @@ def test_the_offers_are_the_last_slates_newest_first_and_a_damaged_log_harms_non
         b"\n".join([*(json.dumps(one).encode() for one in headless + whole), torn])
     )
     (tmp_path / "2025-01-01.jsonl").symlink_to(tmp_path / "gone")  # as a file that is removed while it is looked at
-    found = latest(tmp_path, ["device"])
+    found = latest_slates(tmp_path, ["device"])
     assert [(one["member"], one["items"]) for one in found] == [("1", ["7"]), ("2", ["6", "5"])]
     assert found[0]["context"] == {"device": "phone"}
     assert [one["time"] for one in found] == [None, None]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from serving.errors import EndpointError
-from serving.settings.token import VARIABLE, authorised, read_token
+from serving.settings.token import VARIABLE, authorized, read_token
 
 TOKEN = "a-token-of-some-length"
 
@@ -35,7 +35,7 @@ def test_a_token_that_protects_nothing_is_an_error_that_does_not_say_it(tmp_path
 
 @pytest.mark.parametrize("header", [f"Bearer {TOKEN}", f"bearer  {TOKEN}", f"Bearer {TOKEN}".encode()])
 def test_the_bearer_of_the_token_may_ask(header: str | bytes) -> None:
-    assert authorised(header, TOKEN)
+    assert authorized(header, TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_the_bearer_of_the_token_may_ask(header: str | bytes) -> None:
     [None, "", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", "Bearer ü", b"Bearer \xff"],
 )
 def test_others_may_not_unless_nobody_is_asked(header: str | bytes | None) -> None:
-    assert not authorised(header, TOKEN)
-    assert authorised(header, None)
+    assert not authorized(header, TOKEN)
+    assert authorized(header, None)
 
 
 def test_a_file_that_others_can_read_is_taken_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

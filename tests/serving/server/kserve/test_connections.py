@@ -1,4 +1,4 @@
-"""uvicorn with our connections, in this process, in front of an application that answers everything."""
+"""uvicorn with bounded connections, in this process, in front of an application that accepts every request."""
 
 import asyncio
 import json
@@ -6,11 +6,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
 
-from serving.server import connections
+from serving.server.kserve import connections
 from tests.serving.running import awaited
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -27,10 +28,10 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     import uvicorn
 
-    monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "_HEADERS_SECONDS", 0.3)
     monkeypatch.setattr(connections, "_REST_SECONDS", 0.2)
-    monkeypatch.setattr(connections, "MOST", 8)
-    protocol: Any = connections.bounded_protocol(0.2)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 8)
+    protocol: Any = partial(connections.BoundedProtocol, body_seconds=0.2, idle={})
     config = uvicorn.Config(application, port=0, http=protocol, ws="none", lifespan="off", log_config=None)
     config.limit_concurrency = 8 + 4
     server = uvicorn.Server(config)
@@ -89,7 +90,7 @@ def test_an_answer_is_sent_with_one_call_so_that_no_kill_leaves_half_of_it() -> 
 
         config = uvicorn.Config(application, ws="none", lifespan="off", log_config=None)
         config.load()
-        protocol = connections.bounded_protocol(1.0)(config, ServerState(), {})
+        protocol = connections.BoundedProtocol(config, ServerState(), {}, body_seconds=1.0, idle={})
         protocol.connection_made(transport := Written())
         protocol.data_received(GET)
         while not transport.calls:
