@@ -17,7 +17,7 @@ ALLOWED = {
     "pipelines": {"pipelines", "components", "feature_repo", "serving", "monitoring", "models"},
 }
 HEAVY_AT_TOP = (ROOT / "feature_repo" / "stores", ROOT / "serving" / "server" / "kserve")
-"""Folders that are imported late: Feast loads the stores by name, the server process imports the other when it starts."""
+"""Imported late: Feast loads the stores by name, the server process imports the other when it starts."""
 HEAVY = {"feast", "evidently", "mlflow", "kserve", "lightgbm", "matplotlib", "torch_geometric", "pyspark"}
 ON_A_GPU_IMAGE = {"torch", "triton", "torch_geometric", "numpy", "pyarrow", "safetensors", "tqdm", "models"}
 

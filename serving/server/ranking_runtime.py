@@ -49,10 +49,10 @@ class PendingSlate:
     """One slate between the stages."""
 
     request: RankingRequest
-    features: OnlineFeatures | None
+    online: OnlineFeatures | None
     """None: the store did not respond in time."""
     inputs: SlateInputs | None
-    """Of the model; None where ``features`` is None."""
+    """Of the model; None where ``online`` is None."""
     logits: np.ndarray | None = None
     """(C, T) float32, once scored."""
     reasons: Reasons | None = None
@@ -171,14 +171,14 @@ class RankingRuntime:
         return self._parser.parse_instance(self.tensors.instance(request))
 
     async def _read_slate(self, request: RankingRequest) -> PendingSlate:
-        features = await self._read_store(request)
-        inputs = None if features is None else self._service.inputs(request, features)
-        return PendingSlate(request, features, inputs)
+        online = await self._read_store(request)
+        inputs = None if online is None else self._service.inputs(request, online)
+        return PendingSlate(request, online, inputs)
 
     async def _read_store(self, request: RankingRequest) -> OnlineFeatures | None:
         """The store's features; None, logged once per outage, if it does not respond in time."""
         try:
-            features = await self._service.reader.read(request)
+            online = await self._service.reader.read(request)
         except UnavailableError as error:
             if self._store_is_up:
                 _logger.warning(
@@ -189,7 +189,7 @@ class RankingRuntime:
         if not self._store_is_up:
             _logger.warning("the online store responds again")
         self._store_is_up = True
-        return features
+        return online
 
     async def _score_slate(self, slate: PendingSlate) -> PendingSlate:
         if slate.inputs is None:
@@ -197,17 +197,17 @@ class RankingRuntime:
         return replace(slate, logits=await self._batching.logits(slate.inputs))
 
     async def _explain_slate(self, slate: PendingSlate) -> PendingSlate:
-        if slate.inputs is None or slate.features is None or not slate.request.explain:
+        if slate.inputs is None or slate.online is None or not slate.request.explain:
             return slate
         loop = asyncio.get_running_loop()
         explain, pause = self._service.explain, self._batching.await_quiet
-        reasons = await loop.run_in_executor(self._explain_thread, explain, slate.inputs, slate.features, pause)
+        reasons = await loop.run_in_executor(self._explain_thread, explain, slate.inputs, slate.online, pause)
         return replace(slate, reasons=reasons)
 
     def _ranked(self, request_id: str, slate: PendingSlate) -> Slate:
-        if slate.features is None or slate.inputs is None or slate.logits is None:
+        if slate.online is None or slate.inputs is None or slate.logits is None:
             return self._service.popular(request_id, slate.request)
-        return self._service.slate(request_id, slate.request, slate.features, slate.inputs, slate.logits, slate.reasons)
+        return self._service.slate(request_id, slate.request, slate.online, slate.inputs, slate.logits, slate.reasons)
 
     def _count(self, slate: Slate) -> None:
         if slate.fallback:

@@ -1,4 +1,4 @@
-"""What is in a package, and what is refused: nothing pickled, nothing that was changed, no archive without a word."""
+"""Contents of packages: nothing pickled, changes are detected, no archive without consent."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ _UNPICKLES = re.compile(r"import (pickle|joblib)|(?<!safetensors\.)torch\.load\(
 
 @pytest.fixture(params=["bentoml", "torchserve"])
 def contents(request: pytest.FixtureRequest, tmp_path: Path, world: World) -> Path:
-    """A copy of a package's own folder, as its server finds it."""
+    """A copy of a package's folder."""
     folder = tmp_path / "contents"
     if request.param == "bentoml":
         shutil.copytree(request.getfixturevalue("bento").folder / "src", folder)
@@ -36,7 +36,7 @@ def contents(request: pytest.FixtureRequest, tmp_path: Path, world: World) -> Pa
 
 @pytest.fixture
 def told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The state folder, as whoever starts a package tells it."""
+    """The state folder in the environment."""
     monkeypatch.setenv(STATE, str(world.state))
 
 
@@ -77,7 +77,7 @@ def _one_more_file(contents: Path) -> None:
 
 
 def _other_manifest(contents: Path) -> None:
-    """The digests of every file still hold; the whole is another."""
+    """Every file has its digest, but the bundle's digest is another."""
     manifest = contents / "bundle" / "bundle.json"
     manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")
 
@@ -116,7 +116,7 @@ def test_an_archive_is_made_only_for_who_knows(world: World, tmp_path: Path) -> 
 
 
 def test_the_warning_is_written_and_tokens_are_asked_for(archive: Made) -> None:
-    assert WARNING in archive.said
+    assert WARNING in archive.output
     assert WARNING in (archive.folder / "WARNING.txt").read_text(encoding="utf-8")
     assert "disable_token_authorization=false\n" in (archive.folder / "config.properties").read_text(encoding="utf-8")
     assert "--disable-token-auth" not in archive.start

@@ -1,3 +1,5 @@
+"""The gRPC protocol of a real server: results as over REST, raw tensors, refused messages."""
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 
 from serving.deployment.endpoint import Endpoint
 from serving.settings.limits import Limits
-from tests.serving.running import awaited, broken_store, logged
+from tests.serving.running import broken_store, logged_lines, wait_until
 from tests.serving.world import World
 
 FIELDS = {"INT64": "int64_contents", "BYTES": "bytes_contents", "FP64": "fp64_contents", "FP32": "fp32_contents"}
@@ -91,12 +93,14 @@ def test_raw_tensors_are_answered_raw(stub: GRPCInferenceServiceStub, world: Wor
 def test_the_metadatas_request_id_is_logged_and_the_bodys_is_answered(
     stub: GRPCInferenceServiceStub, world: World, server_folder: Path, metadata: str, body: str
 ) -> None:
-    """Where one is missing the other stands for it. The log follows the header, as over HTTP; the protocol its id."""
+    """If one is missing the other is used. The log has the header's, as over HTTP; the response the message's."""
     message = request(world, 1)
     message.id = body
     answer = stub.ModelInfer(message, timeout=20, metadata=(("x-request-id", metadata),) if metadata else ())
     assert answer.id == (body or metadata)
-    assert awaited(lambda: (metadata or body) in {line["request"] for line in logged(server_folder / "served")})
+    assert wait_until(
+        lambda: (metadata or body) in {line["request"] for line in logged_lines(server_folder / "served")}
+    )
 
 
 BAD: dict[str, dict[str, Any]] = {
@@ -124,7 +128,7 @@ def test_bad_tensors_are_invalid_arguments(stub: GRPCInferenceServiceStub, world
 
 
 def refused_bytes(channel: grpc.Channel, content: bytes) -> str:
-    """As ``refused``, for what need not be a message."""
+    """As ``refused``, for arbitrary bytes."""
     with pytest.raises(grpc.RpcError) as error:
         channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(content, timeout=20)
     assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT

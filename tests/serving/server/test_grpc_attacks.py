@@ -1,4 +1,4 @@
-"""What one caller can do to the others' gRPC calls: nothing."""
+"""Attacks over gRPC: no client can block or break the calls of others."""
 
 import socket
 import struct
@@ -13,7 +13,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from serving.settings.limits import Limits
-from tests.serving.running import Running, awaited, running
+from tests.serving.running import RunningServer, running_server, wait_until
 from tests.serving.server.test_grpc import request
 from tests.serving.world import World
 
@@ -29,24 +29,24 @@ SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
-def guarded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server that asks for a token, with little room for bodies."""
+def guarded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with a token and room for few bodies."""
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "token").write_text(TOKEN, encoding="utf-8")
-    with running(world, folder, Limits(bodies=20, body_seconds=SECONDS), str(folder / "token")) as server:
-        awaited(lambda: server.probe("/v2/health/ready") == 200)
+    with running_server(world, folder, Limits(bodies=20, body_seconds=SECONDS), str(folder / "token")) as server:
+        wait_until(lambda: server.probe("/v2/health/ready") == 200)
         yield server
 
 
 @pytest.fixture
-def channel(guarded: Running) -> Iterator[grpc.Channel]:
+def channel(guarded: RunningServer) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(guarded.grpc, options=OPTIONS) as channel:
         yield channel
 
 
 @pytest.fixture
-def good(guarded: Running, world: World) -> Iterator[Any]:
-    """A sound call over a connection of its own; how long it took."""
+def good(guarded: RunningServer, world: World) -> Iterator[Any]:
+    """Make a valid call over a new connection; returns its duration."""
     with grpc.insecure_channel(guarded.grpc, options=OPTIONS) as channel:
         stub = GRPCInferenceServiceStub(channel)
 
@@ -60,7 +60,7 @@ def good(guarded: Running, world: World) -> Iterator[Any]:
 
 
 def unfinished(channel: grpc.Channel, method: str = INFER, metadata: Any = BEARER) -> Any:
-    """A call that has begun and whose message does not come."""
+    """A call that has begun and whose message never arrives."""
     ended = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -94,7 +94,7 @@ def test_without_the_token_no_message_is_waited_for(channel: grpc.Channel, metho
         assert call.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_probes_are_open_and_say_nothing_that_was_sent(guarded: Running, channel: grpc.Channel, world: World) -> None:
+def test_probes_are_open_and_repeat_no_input(guarded: RunningServer, channel: grpc.Channel, world: World) -> None:
     stub = GRPCInferenceServiceStub(channel)
     assert stub.ModelReady(protocol.ModelReadyRequest(name=world.name), timeout=20).ready
     for name, code in ((LONG, grpc.StatusCode.INVALID_ARGUMENT), (LONG[:4000], grpc.StatusCode.NOT_FOUND)):
@@ -151,7 +151,7 @@ def header(name: bytes, value: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("path", [b"/\xff\xfe", b"\xff", b"/a\x00b", b"", INFER.encode() + b"\x80"])
-def test_a_path_that_is_no_text_ends_its_call_alone(guarded: Running, good: Any, path: bytes) -> None:
+def test_a_path_that_is_no_text_ends_its_call_alone(guarded: RunningServer, good: Any, path: bytes) -> None:
     pairs = {b":method": b"POST", b":scheme": b"http", b":path": path, b":authority": b"a", b"te": b"trailers"}
     pairs |= {b"content-type": b"application/grpc", b"authorization": BEARER[0][1].encode()}
     headers = b"".join(header(name, value) for name, value in pairs.items())

@@ -1,4 +1,4 @@
-"""The guard without a server: bodies that come slowly, or too many at once."""
+"""The request guard without a server: checks, slow bodies, too many bodies, errors."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ WHOLE = {"type": "http.request", "body": b"{}", "more_body": False}
 
 
 class Call:
-    """One request, its body given or withheld, and what it was answered."""
+    """One request, whose body can be withheld, and its response."""
 
     def __init__(self) -> None:
         self.body: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -37,7 +37,7 @@ class Call:
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answers every request whose body is let through."""
+    """Accepts every request that the guard passes on."""
     if scope["method"] == "POST":
         assert await receive() == WHOLE
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -67,7 +67,7 @@ def test_a_body_that_comes_too_slowly_is_not_waited_for() -> None:
 
 
 def test_beyond_so_many_bodies_at_once_the_slowest_is_told_to_come_back() -> None:
-    """Whoever begins many bodies and ends none keeps nobody out: the newest has room."""
+    """A client who begins many bodies and ends none locks nobody out: the newest has room."""
 
     async def steps(guard: RequestGuard) -> None:
         slowest, slow, quick = Call(), Call(), Call()

@@ -1,4 +1,4 @@
-"""Documents over HTTP, and what no server may stumble over: bytes, content types, sizes, paths."""
+"""The v1 protocol over HTTP, and invalid bytes, content types, sizes, headers and paths."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Bodies on their way in, on an event loop of their own."""
+"""Receiving of bodies: deadline, and room for the newest."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

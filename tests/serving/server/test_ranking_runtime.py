@@ -1,4 +1,4 @@
-"""The three stages without a server: deadlines, the line, the fallback, what is logged and counted."""
+"""The three stages without a server: deadlines, the queues, the fallback, metrics and the served log."""
 
 import asyncio
 import threading
@@ -20,14 +20,14 @@ from serving.server.served_log import ServedLog
 from serving.settings.limits import Limits
 from serving.settings.settings import Settings
 from serving.versions.bundle import read_bundle
-from tests.serving.running import logged
+from tests.serving.running import logged_lines
 from tests.serving.world import World
 
 Steps = Callable[[RankingRuntime, "SwitchableReader"], Awaitable[None]]
 
 
 class SwitchableReader:
-    """The store, which may be down or silent."""
+    """The world's store, which can be switched to be down or silent."""
 
     def __init__(self, reader: OnlineReader) -> None:
         self._reader = reader
@@ -103,7 +103,7 @@ def test_a_store_that_is_down_is_answered_by_popularity(
     run(steps)
     assert [record.levelname for record in caplog.records if record.name == "heliograph"] == ["WARNING"] * 2
     assert "ConnectionRefusedError" in caplog.text
-    lines = logged(tmp_path / "served")
+    lines = logged_lines(tmp_path / "served")
     assert [line["fallback"] for line in lines] == [True] * 15 + [False] * 4
     assert lines[0]["as_of"] == 0 < lines[-1]["as_of"]
 
@@ -202,7 +202,7 @@ def test_every_impression_is_a_line_with_its_request(run: Callable[..., None], w
         assert len(made["predictions"][0]["request_id"]) == 36
 
     run(steps)
-    lines = logged(tmp_path / "served")
+    lines = logged_lines(tmp_path / "served")
     assert [(line["request"], line["slate"], line["rank"]) for line in lines[:4]] == [
         ("trace-7", 0, 0),
         ("trace-7", 0, 1),

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from serving.server.ui.offers import latest_slates
 from serving.settings.limits import Limits
-from tests.serving.running import Running, awaited, broken_store, logged, running
+from tests.serving.running import RunningServer, broken_store, logged_lines, running_server, wait_until
 from tests.serving.world import World
 
 TOKEN = "sesame-of-thirty-two-characters."
@@ -22,8 +22,8 @@ MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script
 
 
 @pytest.fixture(scope="module")
-def server(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(world, tmp_path_factory.mktemp("ui"), Limits(explained=9)) as server:
+def server(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(world, tmp_path_factory.mktemp("ui"), Limits(explained=9)) as server:
         yield server
 
 
@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that must not fail: whatever it throws or logs as an error fails the test."""
+    """A page; anything it throws or logs as an error fails the test."""
     page = browser.new_page()
     failures: list[str] = []
     page.set_default_timeout(15_000)
@@ -48,7 +48,7 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not failures
 
 
-def ask(server: Running, world: World, member: int, items: list[int]) -> Any:
+def ask(server: RunningServer, world: World, member: int, items: list[int]) -> Any:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=world.as_of + 5_000_000)
     context = {"surface": "email", "time": moment.isoformat(), "device": "phone"}
     instance = {"member": member, "items": items, "context": context, "explain": True}
@@ -59,11 +59,11 @@ def ask(server: Running, world: World, member: int, items: list[int]) -> Any:
 
 
 def test_a_member_served_lately_is_picked_and_the_slate_shown_with_its_reasons(
-    server: Running, world: World, page: Page, tmp_path: Path
+    server: RunningServer, world: World, page: Page, tmp_path: Path
 ) -> None:
     member, items = world.keys("member")[2], world.keys("item")[:4]
     answer = ask(server, world, member, items)
-    awaited(lambda: logged(Path(server.settings.served)))
+    wait_until(lambda: logged_lines(Path(server.settings.served)))
     page.goto(f"{server.url}/ui")
     page.select_option("#latest", label=str(member))
     candidates = page.locator("#slate > li")
@@ -86,7 +86,7 @@ def test_a_member_served_lately_is_picked_and_the_slate_shown_with_its_reasons(
     page.screenshot(path=tmp_path / "page.png", full_page=True)  # for a person to look at
 
 
-def test_whoever_is_typed_is_ranked_cold_where_nothing_is_known(server: Running, page: Page) -> None:
+def test_whoever_is_typed_is_ranked_cold_where_nothing_is_known(server: RunningServer, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", "-77")
     page.fill("#items", "-1\n\n -2 \n")
@@ -96,7 +96,7 @@ def test_whoever_is_typed_is_ranked_cold_where_nothing_is_known(server: Running,
     expect(page.locator("#facts")).to_contain_text("nothing known")
 
 
-def test_more_items_than_are_explained_are_ranked_without_reasons(server: Running, world: World, page: Page) -> None:
+def test_too_many_items_to_explain_are_ranked_without_reasons(server: RunningServer, world: World, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
     page.fill("#items", "\n".join(map(str, [*world.keys("item"), -1])))
@@ -106,7 +106,7 @@ def test_more_items_than_are_explained_are_ranked_without_reasons(server: Runnin
     expect(page.locator("#facts")).to_contain_text("of up to 9 items")
 
 
-def test_what_cannot_be_asked_is_said(server: Running, page: Page) -> None:
+def test_what_cannot_be_asked_is_said(server: RunningServer, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", "9007199254740993")  # JavaScript would round it to another member
     page.fill("#items", "1")
@@ -121,7 +121,7 @@ def test_what_cannot_be_asked_is_said(server: Running, page: Page) -> None:
     expect(page.locator("#error")).to_be_hidden()
 
 
-def test_a_slate_by_popularity_says_so(server: Running, world: World, page: Page) -> None:
+def test_a_slate_by_popularity_says_so(server: RunningServer, world: World, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
     page.fill("#items", str(world.keys("item")[0]))
@@ -132,7 +132,7 @@ def test_a_slate_by_popularity_says_so(server: Running, world: World, page: Page
     expect(page.locator("#fallback")).to_be_hidden()
 
 
-def test_a_server_that_is_gone_or_babbles_is_told_in_a_sentence(server: Running, world: World, page: Page) -> None:
+def test_a_server_that_fails_is_reported_in_a_sentence(server: RunningServer, world: World, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
     page.click("#rank")
@@ -146,7 +146,7 @@ def test_a_server_that_is_gone_or_babbles_is_told_in_a_sentence(server: Running,
     expect(page.locator("#error")).to_have_text("The server cannot be reached.")
 
 
-def test_an_answer_to_an_earlier_question_is_not_shown(server: Running, world: World, page: Page) -> None:
+def test_an_answer_to_an_earlier_question_is_not_shown(server: RunningServer, world: World, page: Page) -> None:
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -178,7 +178,7 @@ def test_an_answer_to_an_earlier_question_is_not_shown(server: Running, world: W
     ]
 
 
-def test_in_a_narrow_window_nothing_is_cut_off(server: Running, world: World, page: Page) -> None:
+def test_in_a_narrow_window_nothing_is_cut_off(server: RunningServer, world: World, page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 700})
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
@@ -187,7 +187,7 @@ def test_in_a_narrow_window_nothing_is_cut_off(server: Running, world: World, pa
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_markup_in_a_key_is_shown_as_text(server: Running, page: Page) -> None:
+def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> None:
     """Keys come from a product's tables: nothing in them may become part of the page."""
     reasons = [
         {"kind": "activity", "action": MARKUP, "domain": MARKUP, "node": MARKUP, "key": MARKUP, "effect": 0.1}
@@ -222,7 +222,7 @@ def test_with_a_token_the_page_asks_for_it_and_of_an_empty_log_it_asks_for_a_mem
     world: World, tmp_path: Path, page: Page
 ) -> None:
     (tmp_path / "token").write_text(TOKEN)
-    with running(world, tmp_path, Limits(), token_file=str(tmp_path / "token")) as server:
+    with running_server(world, tmp_path, Limits(), token_file=str(tmp_path / "token")) as server:
         assert httpx.get(f"{server.url}/ui/offers", trust_env=False).status_code == 401
         page.goto(f"{server.url}/ui")
         expect(page.locator("#request")).to_be_hidden()
@@ -240,7 +240,7 @@ def test_with_a_token_the_page_asks_for_it_and_of_an_empty_log_it_asks_for_a_mem
         assert json.loads(kept) == ["", {}, {}]
 
 
-def test_the_page_says_what_it_may_load_and_nothing_else_is_there(server: Running) -> None:
+def test_the_page_says_what_it_may_load_and_nothing_else_is_there(server: RunningServer) -> None:
     with server.client() as client:
         for path in ("/ui", "/ui/", "/ui/static/page.js", "/ui/static/page.css", "/ui/offers"):
             answer = client.get(path)

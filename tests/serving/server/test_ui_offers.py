@@ -1,4 +1,4 @@
-"""The offers of the page take megabytes of log to read: for one caller at a time, and few who wait."""
+"""The page's choices are read from megabytes of log: for one client at a time, while few wait."""
 
 import asyncio
 import threading

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from serving.server.kserve import connections
-from tests.serving.running import awaited
+from tests.serving.running import wait_until
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n"
@@ -38,7 +38,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        awaited(lambda: server.started)
+        wait_until(lambda: server.started)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
@@ -122,7 +122,7 @@ def test_a_head_that_comes_letter_by_letter_is_not_waited_for(port: int) -> None
             except OSError:
                 return True
 
-        awaited(ended, 5)
+        wait_until(ended, 5)
 
 
 def test_the_second_head_on_a_connection_has_its_time_too(port: int) -> None:
