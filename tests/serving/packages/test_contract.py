@@ -140,14 +140,14 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_errors_are_alike(runtime: httpx.Client, world: World, name: str) -> None:
+def test_errors_are_the_same(runtime: httpx.Client, world: World, name: str) -> None:
     body, content_type, reason = REFUSED[name]
     answer = post(runtime, world, body, content_type)
     assert (answer.status_code, answer.json()) == (400, {"error": reason})
 
 
 @pytest.mark.parametrize("given", ["", "Bearer of-another-server"])
-def test_nobody_without_the_token_is_answered(server: str, runtime: httpx.Client, world: World, given: str) -> None:
+def test_without_the_token_requests_are_refused(server: str, runtime: httpx.Client, world: World, given: str) -> None:
     answer = post(runtime, world, slate(world), authorization=given)
     # TorchServe checks its own token, with its own error, before the model.
     assert answer.status_code == (400 if server == "torchserve" else 401)
@@ -173,14 +173,14 @@ def wide(instances: int) -> dict[str, Any]:
     return {"instances": document(items=list(range(MOST)))["instances"] * instances}
 
 
-def test_a_deadline_that_is_not_met(runtime: httpx.Client, world: World) -> None:
+def test_a_missed_deadline_is_503(runtime: httpx.Client, world: World) -> None:
     late = post(runtime, world, wide(Limits().instances), **{"x-request-timeout-ms": "1"})
     reason = "expected store and model to answer within 0.001 s; they did not"
     assert (late.status_code, late.json()) == (503, {"error": reason})
     assert post(runtime, world, document(), **{"x-request-timeout-ms": "20000"}).status_code == 200
 
 
-def test_too_many_requests_are_told_to_come_back(server: str, runtime: httpx.Client, world: World) -> None:
+def test_too_many_requests_get_429(server: str, runtime: httpx.Client, world: World) -> None:
     def crowd() -> list[httpx.Response]:
         with ThreadPoolExecutor(100) as callers:
             return list(callers.map(lambda _: post(runtime, world, wide(2)), range(100)))

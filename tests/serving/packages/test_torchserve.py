@@ -22,7 +22,7 @@ def test_no_other_model_can_be_registered(management: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "Bearer of-another-server"])
-def test_management_asks_for_its_token(management: httpx.Client, given: str) -> None:
+def test_management_requires_its_token(management: httpx.Client, given: str) -> None:
     answer = management.get("/models", headers={"authorization": given})
     assert answer.status_code == 400
     assert "models" not in answer.json()

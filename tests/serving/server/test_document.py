@@ -41,11 +41,11 @@ NO_NUMBERS += ["\u0662".encode(), "\uff12".encode(), b"2,2", b"2\x00", b"true", 
 
 @pytest.mark.parametrize("length", NO_NUMBERS)
 @pytest.mark.parametrize("kind", [JSON, BINARY])
-def test_a_length_that_is_no_number_up_to_the_bodys_is_refused(length: bytes, kind: str) -> None:
+def test_an_invalid_json_length_is_refused(length: bytes, kind: str) -> None:
     assert "inference-header-content-length: expected a whole number from 0 to 2" in refused(b"{}", kind, length)
 
 
-def test_a_sound_length_is_taken() -> None:
+def test_a_valid_length_is_accepted() -> None:
     assert parse_body(BINARY, b"{}\x01\x02", b"2") == Body({}, b"\x01\x02")
     assert parse_body(JSON, b"{}", b"2") == Body({}, None)
     assert parse_body("Application/JSON; charset=utf-8", b"{}") == Body({}, None)
@@ -64,12 +64,12 @@ def test_a_sound_length_is_taken() -> None:
         b'{"' + b"x" * 100_000 + b'": 1, "' + b"x" * 100_000 + b'": 2}',
     ],
 )
-def test_a_field_that_stands_twice_is_refused(body: bytes) -> None:
+def test_a_duplicate_field_is_refused(body: bytes) -> None:
     assert "once" in refused(body)
     assert "once" in refused(body + b"\x01", BINARY, str(len(body)).encode())
 
 
-def test_the_same_field_in_two_objects_is_sound() -> None:
+def test_the_same_field_in_two_objects_is_accepted() -> None:
     assert parse_body(JSON, b'{"a": [{"a": 1}, {"a": 1}], "A": 1}').document == {"a": [{"a": 1}, {"a": 1}], "A": 1}
 
 
@@ -104,7 +104,7 @@ def twice(value: Any) -> bool:
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(value=JSONS)
-def test_at_any_depth(value: Any) -> None:
+def test_duplicate_fields_are_found_at_any_depth(value: Any) -> None:
     body = written(Pairs([("whole", value)])).encode()
     if twice(value):
         assert "once" in refused(body)
@@ -135,7 +135,7 @@ def test_at_any_depth(value: Any) -> None:
         b"",
     ],
 )
-def test_what_readers_of_json_disagree_about_is_refused(body: bytes) -> None:
+def test_json_that_parsers_read_differently_is_refused(body: bytes) -> None:
     refused(body)
 
 
@@ -177,14 +177,14 @@ BAD: list[tuple[dict[str, Any], int | None]] = [
 
 
 @pytest.mark.parametrize(("request_", "binary"), BAD)
-def test_no_request_of_the_v2_protocol(request_: dict[str, Any], binary: int | None) -> None:
+def test_an_invalid_v2_request_is_refused(request_: dict[str, Any], binary: int | None) -> None:
     with pytest.raises(RefusalError) as error:
         check_tensors(Body(request_, None if binary is None else bytes(binary)))
     assert error.value.status == 400
     assert 5 < len(error.value.reason) < 400
 
 
-def test_requests_of_the_v2_protocol() -> None:
+def test_valid_v2_requests_are_accepted() -> None:
     check_tensors(Body(document()))
     check_tensors(Body(document(**SIZED), bytes(8)))
     check_tensors(Body({**document(parameters={"content_type": "np"}), "id": "a", "model_name": "m", "outputs": None}))

@@ -22,7 +22,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_it_ends_once_nobody_has_asked_for_a_moment(clock: Clock) -> None:
+def test_it_finishes_after_a_quiet_time(clock: Clock) -> None:
     drain = Drain(seconds=5)
     clock.now += 3_600
     assert not drain.finished()  # no requests, but the drain has not begun
@@ -38,7 +38,7 @@ def test_it_ends_once_nobody_has_asked_for_a_moment(clock: Clock) -> None:
     assert drain.finished()
 
 
-def test_what_is_at_work_is_waited_for_but_not_for_ever(clock: Clock) -> None:
+def test_requests_in_flight_are_awaited_up_to_the_limit(clock: Clock) -> None:
     drain = Drain(seconds=5)
     drain.begin()
     with drain.request():

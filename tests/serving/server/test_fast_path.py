@@ -30,8 +30,11 @@ async def echo(document: Any, headers: Mapping[str, str]) -> Any:
 async def reverse(request: Any, headers: Mapping[str, str]) -> Any:
     """The items in reverse order, as bytes if the request wants bytes."""
     assert isinstance(request, InferRequest)
-    tensor = request.inputs[0]
-    items = tensor.as_numpy().tolist() if tensor._raw_data is not None else tensor.data
+    items = [
+        item
+        for tensor in request.inputs
+        for item in (tensor.as_numpy().tolist() if tensor._raw_data is not None else tensor.data)
+    ]
     output = InferOutput("items", [len(items)], "INT64", items[::-1])
     return InferResponse("1", request.model_name, [output], use_binary_outputs=bool(request.use_binary_outputs))
 
@@ -81,8 +84,8 @@ def test_v2_tensors_as_bytes_get_tensors_as_bytes() -> None:
     status, headers, content = send({V2: v2_handler(reverse, "a")}, V2, body)
     assert (status, headers[b"content-type"]) == (200, BINARY.encode())
     length = int(headers[JSON_LENGTH.encode()])
-    assert json.loads(content[:length])["outputs"][0]["parameters"] == {"binary_data_size": 16}
-    assert np.frombuffer(content[length:], np.int64).tolist() == [2, 1]
+    assert json.loads(content[:length])["outputs"][0]["parameters"] == {"binary_data_size": 24}
+    assert np.frombuffer(content[length:], np.int64).tolist() == [3, 2, 1]
 
 
 @pytest.mark.parametrize(("path", "method"), [("/v1/models/b:predict", "POST"), (V1, "GET"), ("/v2/a", "POST")])

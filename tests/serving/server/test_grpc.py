@@ -53,7 +53,7 @@ def refused(stub: GRPCInferenceServiceStub, message: protocol.ModelInferRequest,
     return error.value.details()
 
 
-def test_grpc_answers_as_rest_does(stub: GRPCInferenceServiceStub, client: Any, world: World) -> None:
+def test_grpc_returns_what_rest_returns(stub: GRPCInferenceServiceStub, client: Any, world: World) -> None:
     items = world.keys("item")
     answer = stub.ModelInfer(request(world, *items, place=("FP32", [3.0])), timeout=20)
     context = {"surface": "push", "time": "2026-01-20T09:00:00Z", "place": 3}
@@ -69,7 +69,7 @@ def test_grpc_answers_as_rest_does(stub: GRPCInferenceServiceStub, client: Any, 
     assert answer.model_version == world.version
 
 
-def test_raw_tensors_are_answered_raw(stub: GRPCInferenceServiceStub, world: World) -> None:
+def test_raw_tensors_get_raw_tensors(stub: GRPCInferenceServiceStub, world: World) -> None:
     items = np.array(world.keys("item"), np.int64)
     message = protocol.ModelInferRequest(model_name=world.name, id="mine")
     push = len(b"push").to_bytes(4, "little") + b"push"
@@ -90,7 +90,7 @@ def test_raw_tensors_are_answered_raw(stub: GRPCInferenceServiceStub, world: Wor
 
 
 @pytest.mark.parametrize(("metadata", "body"), [("of-metadata", ""), ("", "of-body"), ("of-both", "of-the-other")])
-def test_the_metadatas_request_id_is_logged_and_the_bodys_is_answered(
+def test_the_metadatas_request_id_is_logged_and_the_messages_is_returned(
     stub: GRPCInferenceServiceStub, world: World, server_folder: Path, metadata: str, body: str
 ) -> None:
     """If one is missing the other is used. The log has the header's, as over HTTP; the response the message's."""
@@ -135,7 +135,7 @@ def refused_bytes(channel: grpc.Channel, content: bytes) -> str:
     return error.value.details()
 
 
-def test_a_message_above_the_limit_is_not_parsed_and_one_above_the_bound_is_not_read(
+def test_messages_above_the_limits_are_not_parsed_or_not_read(
     channel: grpc.Channel, stub: GRPCInferenceServiceStub, world: World
 ) -> None:
     limits = Limits()
@@ -148,7 +148,7 @@ def test_a_message_above_the_limit_is_not_parsed_and_one_above_the_bound_is_not_
     assert stub.ModelInfer(request(world, 1), timeout=20).model_version == world.version
 
 
-def test_a_shape_that_lies_is_an_invalid_argument(stub: GRPCInferenceServiceStub, world: World) -> None:
+def test_a_wrong_shape_is_an_invalid_argument(stub: GRPCInferenceServiceStub, world: World) -> None:
     for shape in ([3], [-2], [2**62, 2**62], [1, 1, 2]):
         message = request(world, 1, 6)
         del message.inputs[1].shape[:]
@@ -175,7 +175,7 @@ def test_metadata_names_the_tensors(stub: GRPCInferenceServiceStub, world: World
     assert "probability_click" in {tensor.name for tensor in metadata.outputs}
 
 
-def test_a_store_that_cannot_be_read_is_answered_by_popularity(stub: GRPCInferenceServiceStub, world: World) -> None:
+def test_without_the_store_slates_are_ranked_by_popularity(stub: GRPCInferenceServiceStub, world: World) -> None:
     def fallback() -> list[bool]:
         answer = stub.ModelInfer(request(world, 1, 6), timeout=20)
         return list(next(output for output in answer.outputs if output.name == "fallback").contents.bool_contents)

@@ -72,7 +72,7 @@ def unfinished(channel: grpc.Channel, method: str = INFER, metadata: Any = BEARE
     return call
 
 
-def test_messages_that_never_come_keep_nobody_out(channel: grpc.Channel, good: Any) -> None:
+def test_messages_that_never_arrive_block_nobody(channel: grpc.Channel, good: Any) -> None:
     calls = [unfinished(channel) for _ in range(100)]
     assert max(good() for _ in range(5)) < 1
     ends = {call.code() for call in calls}  # waits for them
@@ -80,7 +80,7 @@ def test_messages_that_never_come_keep_nobody_out(channel: grpc.Channel, good: A
     assert max(good() for _ in range(5)) < 1
 
 
-def test_a_message_that_does_not_come_is_given_up_in_time(channel: grpc.Channel) -> None:
+def test_a_message_that_never_arrives_is_given_up_in_time(channel: grpc.Channel) -> None:
     began = time.monotonic()
     call = unfinished(channel)
     assert (call.code(), f"{SECONDS:g} s" in call.details()) == (grpc.StatusCode.DEADLINE_EXCEEDED, True)
@@ -88,7 +88,7 @@ def test_a_message_that_does_not_come_is_given_up_in_time(channel: grpc.Channel)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_without_the_token_no_message_is_waited_for(channel: grpc.Channel, method: str) -> None:
+def test_without_the_token_no_message_is_awaited(channel: grpc.Channel, method: str) -> None:
     for metadata in ((), (("authorization", "Bearer no"),), (*BEARER, *BEARER)):
         call = unfinished(channel, method, metadata)
         assert call.code() is grpc.StatusCode.UNAUTHENTICATED
@@ -108,7 +108,7 @@ def test_probes_are_open_and_repeat_no_input(guarded: RunningServer, channel: gr
 
 
 @pytest.mark.parametrize("field", ["model_name", "model_version", "id", "tensor", "datatype", "surface", "output"])
-def test_what_was_sent_does_not_come_back_whole(channel: grpc.Channel, world: World, field: str) -> None:
+def test_errors_do_not_repeat_the_whole_input(channel: grpc.Channel, world: World, field: str) -> None:
     message = request(world, 1, 6)
     if field in ("model_name", "model_version", "id"):
         setattr(message, field, LONG)
@@ -126,7 +126,7 @@ def test_what_was_sent_does_not_come_back_whole(channel: grpc.Channel, world: Wo
         assert call.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
 
 
-def test_values_beside_the_datatypes_own_and_metadata_twice_are_refused(channel: grpc.Channel, world: World) -> None:
+def test_values_of_another_datatype_and_duplicate_metadata_are_refused(channel: grpc.Channel, world: World) -> None:
     stub = GRPCInferenceServiceStub(channel)
     message = request(world, 1, 6)
     message.inputs[1].contents.fp64_contents.append(7.0)
@@ -151,7 +151,7 @@ def header(name: bytes, value: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("path", [b"/\xff\xfe", b"\xff", b"/a\x00b", b"", INFER.encode() + b"\x80"])
-def test_a_path_that_is_no_text_ends_its_call_alone(guarded: RunningServer, good: Any, path: bytes) -> None:
+def test_an_invalid_path_ends_only_its_own_call(guarded: RunningServer, good: Any, path: bytes) -> None:
     pairs = {b":method": b"POST", b":scheme": b"http", b":path": path, b":authority": b"a", b"te": b"trailers"}
     pairs |= {b"content-type": b"application/grpc", b"authorization": BEARER[0][1].encode()}
     headers = b"".join(header(name, value) for name, value in pairs.items())

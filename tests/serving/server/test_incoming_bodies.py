@@ -26,14 +26,14 @@ async def at_once() -> bytes:
     return b"whole"
 
 
-def test_a_body_that_comes_is_given() -> None:
+def test_a_body_is_returned() -> None:
     async def steps() -> None:
         assert await IncomingBodies(1, 5).read(at_once()) == b"whole"
 
     run(steps)
 
 
-def test_a_body_that_does_not_come_in_time_is_given_up() -> None:
+def test_a_body_is_given_up_after_the_deadline() -> None:
     async def steps() -> None:
         with pytest.raises(RefusalError, match=r"within 0\.02 s"):
             await IncomingBodies(1, 0.02).read(never())
@@ -41,7 +41,7 @@ def test_a_body_that_does_not_come_in_time_is_given_up() -> None:
     run(steps)
 
 
-def test_however_many_never_come_the_newest_has_room() -> None:
+def test_the_newest_body_has_room_however_many_never_arrive() -> None:
     async def steps() -> None:
         arriving = IncomingBodies(3, 15)
         stuck = []
@@ -56,7 +56,7 @@ def test_however_many_never_come_the_newest_has_room() -> None:
     run(steps)
 
 
-def test_a_caller_who_goes_away_leaves_room() -> None:
+def test_a_client_that_disconnects_makes_room() -> None:
     async def steps() -> None:
         arriving = IncomingBodies(1, 15)
         gone = asyncio.ensure_future(arriving.read(never()))

@@ -52,7 +52,7 @@ class Caller(threading.Thread):
             self.error = error
 
 
-def test_ready_follows_the_store_and_the_end_drops_no_request(world: World, tmp_path: Path) -> None:
+def test_ready_follows_the_store_and_stopping_drops_no_request(world: World, tmp_path: Path) -> None:
     with ExitStack() as outage:
         outage.enter_context(broken_store(world))
         with running_server(world, tmp_path, Limits(wait_seconds=10)) as server, server.client() as client:
@@ -77,7 +77,7 @@ def test_ready_follows_the_store_and_the_end_drops_no_request(world: World, tmp_
             assert len({line["request"] for line in lines}) == answered + 1
 
 
-def test_from_sigterm_on_it_is_not_ready_and_finishes_what_is_in_flight(world: World, tmp_path: Path) -> None:
+def test_after_sigterm_it_is_not_ready_and_finishes_requests_in_flight(world: World, tmp_path: Path) -> None:
     body = json.dumps(v1(world, 1, 6)).encode()
     lines = (f"POST {predict(world)} HTTP/1.1", "host: a", "content-type: application/json")
     head = "".join(f"{line}\r\n" for line in (*lines, f"content-length: {len(body)}", "")).encode()
@@ -121,7 +121,7 @@ def stub(strict: RunningServer) -> Iterator[GRPCInferenceServiceStub]:
         yield GRPCInferenceServiceStub(channel)
 
 
-def test_without_the_token_only_probes_are_answered(
+def test_without_the_token_only_probes_are_open(
     strict: RunningServer, stub: GRPCInferenceServiceStub, world: World
 ) -> None:
     with strict.client() as client:
@@ -153,9 +153,7 @@ def test_a_late_grpc_call_is_unavailable(strict: RunningServer, stub: GRPCInfere
     assert (error.value.code(), "0.001 s" in error.value.details()) == (grpc.StatusCode.UNAVAILABLE, True)
 
 
-def test_beyond_the_line_requests_are_told_to_come_back(
-    strict: RunningServer, stub: GRPCInferenceServiceStub, world: World
-) -> None:
+def test_beyond_the_queue_requests_get_429(strict: RunningServer, stub: GRPCInferenceServiceStub, world: World) -> None:
     heavy = {"instances": v1(world, *range(500))["instances"] * 8}
     done = threading.Event()
 
@@ -185,7 +183,7 @@ def test_beyond_the_line_requests_are_told_to_come_back(
             assert set(answer.json()) == {"error"}
 
 
-def test_nothing_of_a_payload_is_written_to_the_log(strict: RunningServer, world: World, tmp_path: Path) -> None:
+def test_the_log_has_nothing_of_a_payload(strict: RunningServer, world: World, tmp_path: Path) -> None:
     number = 918_273_645_546
     asked: list[tuple[str, Any]] = [
         (predict(world), v1(world, number, device=SECRET)),

@@ -27,7 +27,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 
 @pytest.mark.parametrize("place", [0.1, 0.5, 0.95])
-def test_a_test_impression_asked_again_is_answered_as_it_was_evaluated(product: Product, place: float) -> None:
+def test_a_replayed_test_impression_gets_its_evaluated_probabilities(product: Product, place: float) -> None:
     rows = product.graph.seeds.rows("test")
     row = rows[int(place * len(rows))]
     product.rewind_to(int(product.graph.seeds.time[row]))

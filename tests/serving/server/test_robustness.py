@@ -60,7 +60,7 @@ def slate(client: httpx.Client, world: World) -> dict[str, Any]:
     return found
 
 
-def test_a_store_that_hangs_or_dies_is_done_without_until_it_is_back(
+def test_a_store_that_hangs_or_dies_is_replaced_by_popularity_until_it_is_back(
     server: RunningServer, store: RedisServer, world: World
 ) -> None:
     with server.client() as client:
@@ -83,9 +83,7 @@ def test_a_store_that_hangs_or_dies_is_done_without_until_it_is_back(
             assert not again["member_cold"]
 
 
-def test_more_than_can_be_answered_is_told_to_come_back_and_nobody_afterwards(
-    server: RunningServer, store: RedisServer, world: World
-) -> None:
+def test_overload_gets_429_and_ends_with_the_load(server: RunningServer, store: RedisServer, world: World) -> None:
     """The store hangs, so that every request takes its whole deadline."""
     start = threading.Barrier(CROWD)
 

@@ -12,7 +12,7 @@ from tests.serving.running import broken_store, counter_value, wait_until
 from tests.serving.world import World
 
 
-def test_a_store_that_cannot_be_read_is_answered_by_popularity_and_heals(client: httpx.Client, world: World) -> None:
+def test_without_the_store_slates_are_ranked_by_popularity_until_it_is_back(client: httpx.Client, world: World) -> None:
     items = world.keys("item")[:3]
 
     def answered() -> dict[str, Any]:
@@ -34,7 +34,7 @@ def test_a_store_that_cannot_be_read_is_answered_by_popularity_and_heals(client:
     assert answered()["fallback"] is False
 
 
-def test_the_request_id_comes_back_or_is_made(client: httpx.Client, world: World) -> None:
+def test_the_request_id_is_returned_or_made(client: httpx.Client, world: World) -> None:
     predict, infer = f"/v1/models/{world.name}:predict", f"/v2/models/{world.name}/infer"
     item = world.keys("item")[0]
     answer = client.post(predict, json=v1(world, item), headers={"x-request-id": "trace/1"})
@@ -58,14 +58,14 @@ def test_every_stage_is_timed(client: httpx.Client, world: World) -> None:
     assert [counter_value(client, stage) for stage in stages] == [count + 1 for count in before]
 
 
-def test_a_deadline_that_is_none_is_refused(client: httpx.Client, world: World) -> None:
+def test_an_invalid_deadline_is_refused(client: httpx.Client, world: World) -> None:
     predict, header = f"/v1/models/{world.name}:predict", "x-request-timeout-ms"
     answer = client.post(predict, json=v1(world, 1), headers={header: "soon"})
     assert (answer.status_code, answer.json()["error"].startswith(header)) == (400, True)
     assert client.post(predict, json=v1(world, 1), headers={header: "2000"}).status_code == 200
 
 
-def test_a_deadline_that_has_passed_is_503(client: httpx.Client, world: World) -> None:
+def test_a_missed_deadline_is_503(client: httpx.Client, world: World) -> None:
     heavy = {"instances": v1(world, *range(500))["instances"] * 16}
     header = {"x-request-timeout-ms": "1"}
     answer = client.post(f"/v1/models/{world.name}:predict", json=heavy, headers=header)

@@ -58,7 +58,7 @@ def ask(server: RunningServer, world: World, member: int, items: list[int]) -> A
     return answer.json()["predictions"][0]
 
 
-def test_a_member_served_lately_is_picked_and_the_slate_shown_with_its_reasons(
+def test_a_recent_members_slate_is_shown_with_its_reasons(
     server: RunningServer, world: World, page: Page, tmp_path: Path
 ) -> None:
     member, items = world.keys("member")[2], world.keys("item")[:4]
@@ -86,7 +86,7 @@ def test_a_member_served_lately_is_picked_and_the_slate_shown_with_its_reasons(
     page.screenshot(path=tmp_path / "page.png", full_page=True)  # for a person to look at
 
 
-def test_whoever_is_typed_is_ranked_cold_where_nothing_is_known(server: RunningServer, page: Page) -> None:
+def test_an_unknown_member_is_ranked_cold(server: RunningServer, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", "-77")
     page.fill("#items", "-1\n\n -2 \n")
@@ -106,7 +106,7 @@ def test_too_many_items_to_explain_are_ranked_without_reasons(server: RunningSer
     expect(page.locator("#facts")).to_contain_text("of up to 9 items")
 
 
-def test_what_cannot_be_asked_is_said(server: RunningServer, page: Page) -> None:
+def test_an_invalid_request_is_explained(server: RunningServer, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", "9007199254740993")  # JavaScript would round it to another member
     page.fill("#items", "1")
@@ -121,7 +121,7 @@ def test_what_cannot_be_asked_is_said(server: RunningServer, page: Page) -> None
     expect(page.locator("#error")).to_be_hidden()
 
 
-def test_a_slate_by_popularity_says_so(server: RunningServer, world: World, page: Page) -> None:
+def test_a_slate_by_popularity_is_marked(server: RunningServer, world: World, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
     page.fill("#items", str(world.keys("item")[0]))
@@ -146,7 +146,7 @@ def test_a_server_that_fails_is_reported_in_a_sentence(server: RunningServer, wo
     expect(page.locator("#error")).to_have_text("The server cannot be reached.")
 
 
-def test_an_answer_to_an_earlier_question_is_not_shown(server: RunningServer, world: World, page: Page) -> None:
+def test_a_response_to_an_earlier_request_is_not_shown(server: RunningServer, world: World, page: Page) -> None:
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -178,7 +178,7 @@ def test_an_answer_to_an_earlier_question_is_not_shown(server: RunningServer, wo
     ]
 
 
-def test_in_a_narrow_window_nothing_is_cut_off(server: RunningServer, world: World, page: Page) -> None:
+def test_a_narrow_window_cuts_nothing_off(server: RunningServer, world: World, page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 700})
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
@@ -218,7 +218,7 @@ def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> 
     assert page.title() == "Heliograph: a slate and its reasons"
 
 
-def test_with_a_token_the_page_asks_for_it_and_of_an_empty_log_it_asks_for_a_member(
+def test_the_page_asks_for_the_token_and_with_an_empty_log_for_a_member(
     world: World, tmp_path: Path, page: Page
 ) -> None:
     (tmp_path / "token").write_text(TOKEN)
@@ -240,7 +240,7 @@ def test_with_a_token_the_page_asks_for_it_and_of_an_empty_log_it_asks_for_a_mem
         assert json.loads(kept) == ["", {}, {}]
 
 
-def test_the_page_says_what_it_may_load_and_nothing_else_is_there(server: RunningServer) -> None:
+def test_the_page_has_a_content_security_policy_and_no_other_files(server: RunningServer) -> None:
     with server.client() as client:
         for path in ("/ui", "/ui/", "/ui/static/page.js", "/ui/static/page.css", "/ui/offers"):
             answer = client.get(path)
@@ -252,7 +252,7 @@ def test_the_page_says_what_it_may_load_and_nothing_else_is_there(server: Runnin
         assert client.post("/ui/offers").status_code == 405
 
 
-def test_the_offers_are_the_last_slates_newest_first_and_a_damaged_log_harms_none(tmp_path: Path) -> None:
+def test_the_recent_slates_are_newest_first_whatever_the_logs_damage(tmp_path: Path) -> None:
     assert latest_slates(tmp_path / "none", []) == []
     whole = [*lines(1, 10, 5), *lines(2, 20, 6, 5), *lines(1, 30, 7)]
     headless = lines(8, 5, 1, 2)[1:]

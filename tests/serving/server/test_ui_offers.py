@@ -14,7 +14,7 @@ from serving.settings.settings import Settings
 from tests.serving.world import TEXT
 
 
-def test_who_comes_while_others_wait_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_further_requests_for_the_choices_get_429(monkeypatch: pytest.MonkeyPatch) -> None:
     readers: list[None] = []
     goes_on = threading.Event()
 

@@ -8,7 +8,7 @@ from serving.errors import EndpointError
 from serving.settings.limits import Limits, parse_limits, read_limits
 
 
-def test_what_is_not_named_is_the_default(tmp_path: Path) -> None:
+def test_missing_limits_have_their_defaults(tmp_path: Path) -> None:
     file = tmp_path / "limits.json"
     file.write_text('{"concurrent": 4, "wait_seconds": 1}', encoding="utf-8")
     assert read_limits(file) == Limits(concurrent=4, wait_seconds=1)
@@ -40,7 +40,7 @@ def test_what_is_not_named_is_the_default(tmp_path: Path) -> None:
         ('{"message_bytes": 2147483648}', "above 0 and below 2147483648 as message_bytes; found 2147483648"),
     ],
 )
-def test_a_mistake_is_named(text: str, said: str) -> None:
+def test_an_invalid_limit_is_named(text: str, said: str) -> None:
     with pytest.raises(EndpointError, match=said):
         parse_limits(text, "here")
 
