@@ -175,7 +175,7 @@ def wide(instances: int) -> dict[str, Any]:
 
 def test_a_missed_deadline_is_503(runtime: httpx.Client, world: World) -> None:
     late = post(runtime, world, wide(Limits().instances), **{"x-request-timeout-ms": "1"})
-    reason = "expected store and model to answer within 0.001 s; they did not"
+    reason = "expected store and model to respond within 0.001 s; they did not"
     assert (late.status_code, late.json()) == (503, {"error": reason})
     assert post(runtime, world, document(), **{"x-request-timeout-ms": "20000"}).status_code == 200
 
