@@ -100,7 +100,7 @@ def _check_value(limit: "Field[Any]", value: object, source: str) -> None:
     above, below = limit.metadata["above"], limit.metadata["below"]
     # JSON's true is an int to Python; its NaN and Infinity are floats.
     number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-    if not number or not above < value < below:  # type: ignore[operator]
+    if not number or not above < value < below:
         kind = "a whole number" if whole else "a number"
         most = "" if below == math.inf else f" and below {below}"
         raise EndpointError(f"{source}: expected {kind} above {above}{most} as {limit.name}; found {value!r:.40}.")
