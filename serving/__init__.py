@@ -1,1 +1,1 @@
-"""Serving: the registry of versions, the scorer, the online reader and the KServe endpoint over them."""
+"""Serving: the registry of versions, scoring, online reads and the KServe endpoint around them."""

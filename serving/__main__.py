@@ -1,4 +1,4 @@
-"""``python -m serving``: the endpoint of a state folder, or a cluster's; its versions; packages of them."""
+"""``python -m serving``: the endpoint of this machine or of a cluster, versions of a model, packages of them."""
 
 import argparse
 import sys
@@ -15,12 +15,12 @@ from serving.packages.errors import PackageError
 from serving.versions.signing import SIGNING_KEY, VERIFY_KEY, new_keys
 
 _VERSIONS = 10
-"""So many are listed."""
+"""How many ``versions`` lists."""
 _ERRORS = (DeploymentError, EndpointError, PackageError, RegistryError, UnavailableError, VerdictError)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 1 for a failure, 3 for ``status`` of an endpoint that is not up."""
+    """Run one command; returns 0, 1 for a failure, 3 if ``status`` finds an endpoint that is not up."""
     options = _parser().parse_args(arguments)
     commands = {"up": _up, "down": _down, "status": _status, "versions": _versions, "package": packages.run}
     commands |= {"keys": _keys, "sign": _sign}
@@ -30,36 +30,39 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except Exception as error:
-        said = system_error(error)
-        if said is None:
+        message = system_error(error)
+        if message is None:
             raise
-        print(f"error: {said}", file=sys.stderr)
+        print(f"error: {message}", file=sys.stderr)
         return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m serving", description="Versions of a model, served.")
+    parser = argparse.ArgumentParser(prog="python -m serving", description="Serve versions of a model.")
     commands = parser.add_subparsers(dest="command", required=True)
-    summary = "serve a version, in the place of the one that is served; no request fails"
+    summary = "serve a version in place of the current one, without failing a request"
     up = commands.add_parser("up", help=summary, description=summary)
     model_options.add(up)
     deployment.add_target(up)
     up.add_argument("--version", help="version (default: the champion)")
-    up.add_argument("--port", type=int, help="port of HTTP and gRPC (default: the one that is held, or a free one)")
-    up.add_argument("--host", help="address to listen at (default: the one that is held, or this machine only)")
+    up.add_argument("--port", type=int, help="port of HTTP and gRPC (default: the current one, or a free one)")
+    up.add_argument("--host", help="address to listen at (default: the current one, or this machine only)")
     up.add_argument("--store-config", type=Path, help="feature_store.yaml with absolute paths")
-    up.add_argument("--token-file", help="file with the token that callers must show (default: as held, or none; '')")
+    up.add_argument(
+        "--token-file",
+        help="file with the token that clients must send; '' for none (default: the current one, or none)",
+    )
     deployment.add_limits(up)
     summary = "stop serving on this machine"
     down = commands.add_parser("down", help=summary, description=summary)
     down.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
-    summary = "say which versions are served, and whether they answer"
+    summary = "show which versions are served, and whether they are up"
     status = commands.add_parser("status", help=summary, description=summary)
     model_options.add(status)
     deployment.add_target(status)
-    summary = "list the registered versions, with what the gate said"
+    summary = "list the registered versions with the gate's decisions"
     model_options.add(commands.add_parser("versions", help=summary, description=summary))
-    summary = "print a new pair of keys: the secret one to sign versions with, and the one to verify them with"
+    summary = "print a new pair of keys: a secret key to sign versions, a public key to verify them"
     commands.add_parser("keys", help=summary, description=summary)
     summary = f"sign a registered version with the key of {SIGNING_KEY}"
     sign = commands.add_parser("sign", help=summary, description=summary)
@@ -118,17 +121,20 @@ def _status(options: argparse.Namespace) -> int:
 def _versions(options: argparse.Namespace) -> int:
     registry, name = model_options.find(options)
     roles = {registry.candidate(name): " (candidate)", registry.champion(name): " (champion)"}
-    print(f"{name}: what the gate said, newest first")
+    print(f"{name}: decisions of the gate, newest first")
     for version, decision in islice(registry.decisions(name).items(), _VERSIONS):
-        print(f"version {version}: {decision or 'was not asked'}{roles.get(version, '')}")
-    print("next: python -m serving canary --version V, where the gate said promote")
+        print(f"version {version}: {decision or 'not judged'}{roles.get(version, '')}")
+    print("next: python -m serving canary --version V, for a version with the decision promote")
     return 0
 
 
 def _keys(options: argparse.Namespace) -> int:
     secret, public = new_keys()
     print(f"{SIGNING_KEY}={secret}\n{VERIFY_KEY}={public}")
-    print("next: keep the first where versions are registered, set the second where they are served", file=sys.stderr)
+    print(
+        "next: keep the secret key where versions are registered, set the public one where they are served",
+        file=sys.stderr,
+    )
     return 0
 
 

@@ -1,1 +1,1 @@
-"""Packages of a registered version for other servers than ours: a bento (BentoML) and a .mar (TorchServe)."""
+"""Packages of a registered version for other servers: a bento (BentoML) and a .mar (TorchServe)."""

@@ -1,4 +1,4 @@
-"""``bentoml build``: a version as a bento, a folder that BentoML serves and makes images of."""
+"""Bento of a version: a folder that BentoML serves and builds images from (``bentoml build``)."""
 
 import os
 import shutil
@@ -9,14 +9,14 @@ from pathlib import Path
 
 import yaml
 
+from models.files import new_folder
 from serving.packages.contents import write_contents
 from serving.packages.errors import PackageError
 from serving.packages.requirements import pinned
-from serving.packages.whole import written_whole
 from serving.versions.registry import Registry
 from serving.versions.signing import without_signing_key
 
-# BentoML wants the service at import; ours does nothing then.
+# BentoML imports the service to build it; ours loads nothing then.
 _SERVICE = """from pathlib import Path
 
 from serving.packages.service import ranking_service
@@ -24,17 +24,18 @@ from serving.packages.service import ranking_service
 Ranking = ranking_service(Path(__file__).parent)
 """
 _QUIET = {"BENTOML_DO_NOT_TRACK": "True", "FEAST_USAGE": "False", "FEAST_TELEMETRY": "False"}
-"""In the environment of what BentoML runs, when it builds and when its image serves: nothing phones home."""
+"""Environment of BentoML when it builds and when its image serves: no telemetry."""
 
 
 def build_bento(registry: Registry, name: str, version: str | None, output: Path) -> Path:
     """Build the bento of a registered version (None = the champion) as the folder ``output``, which must not exist.
 
-    Nothing is fetched: the requirements are those installed here. Raises PackageError with BentoML's words.
+    Nothing is downloaded: the requirements are the versions installed here. Raises PackageError with BentoML's output,
+    FileExistsError for an existing folder, and RegistryError for an unknown version.
     """
     requirements = pinned("bentoml")
-    # Built elsewhere: BentoML refuses to read below a folder whose name begins with a dot.
-    with written_whole(output) as draft, tempfile.TemporaryDirectory(prefix="heliograph-bento-") as place:
+    # Built elsewhere: BentoML does not read below a folder whose name begins with a dot, as the draft's does.
+    with new_folder(output) as draft, tempfile.TemporaryDirectory(prefix="heliograph-bento-") as place:
         context, home = Path(place) / "context", Path(place) / "home"
         context.mkdir()
         facts = write_contents(context, registry, name, version)

@@ -1,7 +1,7 @@
-"""What every package holds: our code, the verified bundle, and ``package.json``, which says what they are.
+"""Contents of every package: our code, the verified bundle, and ``package.json`` with name, version and digest.
 
-A package is made for no machine: where its store and its served log are is told by HELIOGRAPH_STATE when it is started,
-and limits other than the defaults by HELIOGRAPH_LIMITS.
+A package is independent of the machine: HELIOGRAPH_STATE names the folder of the store and the served log when it is
+started, HELIOGRAPH_LIMITS limits other than the defaults.
 """
 
 import json
@@ -25,13 +25,13 @@ _CODE = ("serving", "models", "feature_repo")
 
 @dataclass(frozen=True)
 class Facts:
-    """What a package serves."""
+    """The version in a package."""
 
     name: str
     """Model name, as in the endpoint's addresses."""
     version: str
     digest: str
-    """Of the bundle (``serving.versions.bundle.Bundle``)."""
+    """The bundle's (``serving.versions.bundle.Bundle``)."""
 
 
 def write_contents(folder: Path, registry: Registry, name: str, version: str | None) -> Facts:
@@ -46,7 +46,7 @@ def write_contents(folder: Path, registry: Registry, name: str, version: str | N
 
 
 def read_facts(folder: Path) -> Facts:
-    """What the package in ``folder`` serves. Raises PackageError."""
+    """The version in the package in ``folder``. Raises PackageError if ``package.json`` is missing or invalid."""
     path = folder / _FACTS
     try:
         return Facts(**json.loads(path.read_text(encoding="utf-8")))
@@ -57,10 +57,9 @@ def read_facts(folder: Path) -> Facts:
 
 
 def settings(folder: Path) -> Settings:
-    """How the package in ``folder`` is served in this process. Raises PackageError where it was changed, EndpointError
-    where the limits cannot be read.
+    """Settings for serving the package in ``folder`` in this process, without ports: the server around it has them.
 
-    The ports are those of the server around us, which is not told here.
+    Raises PackageError if the package was changed or the state folder is not set, EndpointError for invalid limits.
     """
     facts = read_facts(folder)
     try:

@@ -2,4 +2,4 @@
 
 
 class PackageError(RuntimeError):
-    """Raised when a package cannot be made, or is not what it was when it was made."""
+    """Raised when a package cannot be made, or was changed since."""

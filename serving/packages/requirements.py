@@ -1,4 +1,4 @@
-"""The distributions that a package needs, as they are installed here: what was tested is what is shipped."""
+"""Requirements of a package, pinned to the versions installed here: what was tested is what is shipped."""
 
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
@@ -12,9 +12,9 @@ _OURS = "heliograph"
 
 
 def pinned(server: str) -> list[str]:
-    """``name==version`` of all that heliograph and the server (a distribution) need, sorted; heliograph itself not.
+    """``name==version``, sorted, of everything that heliograph and a server's distribution need, without heliograph.
 
-    Raises PackageError where one of them is not installed.
+    Raises PackageError if one of them is not installed.
     """
     versions: dict[str, str] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
@@ -22,9 +22,9 @@ def pinned(server: str) -> list[str]:
     while waiting:
         wanted = waiting.pop()
         name = canonicalize_name(wanted.name)
-        asked = (name, frozenset(wanted.extras))
-        if asked not in seen:
-            seen.add(asked)
+        requirement = (name, frozenset(wanted.extras))
+        if requirement not in seen:
+            seen.add(requirement)
             versions[name] = _version(wanted)
             waiting.extend(_needs(wanted))
     del versions[_OURS]
@@ -42,7 +42,7 @@ def _version(wanted: Requirement) -> str:
 
 
 def _needs(wanted: Requirement) -> Iterator[Requirement]:
-    """What a distribution with these extras asks for on this platform."""
+    """What a distribution with these extras requires on this platform."""
     for line in distribution(wanted.name).requires or []:
         need = Requirement(line)
         if need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in {"", *wanted.extras}):

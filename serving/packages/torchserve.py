@@ -1,4 +1,4 @@
-"""A version as a .mar for TorchServe, which nobody maintains any more: made only for who says that they know."""
+"""Archive (.mar) of a version for TorchServe, which is unmaintained: made only on explicit consent."""
 
 import os
 import subprocess
@@ -7,21 +7,21 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.files import new_folder
 from serving.packages import handler
 from serving.packages.contents import STATE, write_contents
 from serving.packages.errors import PackageError
 from serving.packages.requirements import pinned
-from serving.packages.whole import written_whole
 from serving.settings.limits import Limits
 from serving.versions.registry import Registry
 from serving.versions.signing import without_signing_key
 
 WARNING = """\
-TorchServe was archived by its maintainers in August 2025: no security patches since, none to come.
-CVE-2023-43654 (code execution through its management API) is the worst that is known. The configuration written here
-keeps that API closed, fetches no models by URL, listens on the loopback interface and asks for a token (TorchServe's
-own, on by default: never start it with --disable-token-auth). Do not make it reachable from a network, and use the
-KServe endpoint or the bento unless TorchServe is what you have."""
+TorchServe was archived by its maintainers in August 2025: there are no more security patches.
+The worst known vulnerability is CVE-2023-43654 (code execution through its management API). The configuration written
+here closes that API, downloads no models by URL, listens on the loopback interface and requires a token (TorchServe's
+own, on by default: never start it with --disable-token-auth). Do not make it reachable from a network, and prefer the
+KServe endpoint or the bento unless you must use TorchServe."""
 PORTS = (8080, 8081, 8082, 7070, 7071)
 """Inference, management and metrics over HTTP; inference and management over gRPC."""
 
@@ -29,10 +29,11 @@ PORTS = (8080, 8081, 8082, 7070, 7071)
 def export_archive(registry: Registry, name: str, version: str | None, output: Path) -> Path:
     """Write ``output`` (which must not exist): NAME.mar, config.properties, requirements.txt, WARNING.txt.
 
-    ``version`` None = the champion. Raises PackageError with the archiver's words.
+    ``version`` None = the champion. Raises PackageError with the archiver's output, FileExistsError for an existing
+    folder, and RegistryError for an unknown version.
     """
     requirements = pinned("torchserve")
-    with written_whole(output) as draft, tempfile.TemporaryDirectory(prefix="heliograph-mar-") as place:
+    with new_folder(output) as draft, tempfile.TemporaryDirectory(prefix="heliograph-mar-") as place:
         contents = Path(place) / "contents"
         contents.mkdir()
         facts = write_contents(contents, registry, name, version)
@@ -45,7 +46,7 @@ def export_archive(registry: Registry, name: str, version: str | None, output: P
 
 
 def start_line(name: str) -> str:
-    """The command that serves the export, in its folder. The token is then in its key_file.json."""
+    """The command that serves the export, to be run in its folder, where TorchServe writes tokens to key_file.json."""
     return (
         f"{STATE}=<state folder> torchserve --start --foreground --no-config-snapshots --ts-config config.properties "
         f"--model-store . --models {name}={name}.mar"
@@ -53,7 +54,7 @@ def start_line(name: str) -> str:
 
 
 def properties(ports: Sequence[int]) -> str:
-    """TorchServe's configuration: tokens asked for, no model but ours, nobody but this machine."""
+    """TorchServe's configuration: tokens required, no other models, reachable from this machine only."""
     inference, management, metrics, grpc_inference, grpc_management = ports
     limits = Limits()
     settings = {
@@ -78,10 +79,10 @@ def properties(ports: Sequence[int]) -> str:
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 
-def _archive(name: str, version: str, contents: Path, made: Path, temporary: Path) -> None:
-    """Run torch-model-archiver; it wants a folder of its own, since it removes what it finds under its model's name."""
+def _archive(name: str, version: str, contents: Path, output: Path, temporary: Path) -> None:
+    """Run torch-model-archiver with its own temporary folder: it removes whatever has the model's name there."""
     command = [sys.executable, "-m", "model_archiver.model_packaging", "--model-name", name, "--version", version]
-    command += ["--handler", handler.__file__, "--extra-files", str(contents), "--export-path", str(made)]
+    command += ["--handler", handler.__file__, "--extra-files", str(contents), "--export-path", str(output)]
     environment = {**without_signing_key(os.environ), "TMPDIR": str(temporary)}
     done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:

@@ -11,8 +11,8 @@ from models.float32 import survives
 from models.spec import Node, Spec
 from models.time_units import SECOND, microseconds
 from serving.errors import RequestError
-from serving.findings import Strict, first
 from serving.settings.limits import Limits
+from serving.validation import StrictModel, first_error
 
 Key = int | str
 _INT64 = 2**63
@@ -49,7 +49,7 @@ class RequestParser:
         instance = _instance_model(spec, self.limits)
         self._instance = instance
         instances = Annotated[list[instance], Field(min_length=1, max_length=self.limits.instances)]  # type: ignore[valid-type]
-        self._document = create_model("Request", __base__=Strict, instances=(instances, ...))
+        self._document = create_model("Request", __base__=StrictModel, instances=(instances, ...))
 
     def parse(self, document: object, now: int | None = None) -> list[RankingRequest]:
         """Parse a v1 document (``{"instances": [...]}``). Raises RequestError.
@@ -59,7 +59,7 @@ class RequestParser:
         try:
             checked = self._document.model_validate(document)
         except ValidationError as error:
-            raise RequestError(first(error)) from None
+            raise RequestError(first_error(error)) from None
         moment = _now() if now is None else now
         requests = [self._request(instance, moment) for instance in checked.instances]  # type: ignore[attr-defined]
         self._check_explained(requests)
@@ -70,7 +70,7 @@ class RequestParser:
         try:
             checked = self._instance.model_validate(instance)
         except ValidationError as error:
-            raise RequestError(first(error)) from None
+            raise RequestError(first_error(error)) from None
         request = self._request(checked, _now() if now is None else now)
         self._check_explained([request])
         return request
@@ -107,12 +107,12 @@ def _instance_model(spec: Spec, limits: Limits) -> type[BaseModel]:
         for feature in spec.impressions.typed_context
     }
     moment = Annotated[datetime | None, BeforeValidator(_moment)]
-    context = create_model("Context", __base__=Strict, surface=(surfaces, ...), time=(moment, None), **columns)
+    context = create_model("Context", __base__=StrictModel, surface=(surfaces, ...), time=(moment, None), **columns)
     item = _key(spec.nodes[spec.impressions.item.node], limits)
     items = Annotated[list[item], Field(min_length=1, max_length=limits.items), AfterValidator(_each_once)]  # type: ignore[valid-type]
     member = _key(spec.nodes[spec.impressions.member.node], limits)
     fields: dict[str, Any] = {"member": (member, ...), "items": (items, ...), "context": (context, ...)}
-    return create_model("Instance", __base__=Strict, **fields, explain=(bool, False))
+    return create_model("Instance", __base__=StrictModel, **fields, explain=(bool, False))
 
 
 def _key(node: Node, limits: Limits) -> Any:

@@ -1,1 +1,1 @@
-"""The server process: KServe's servers around the ranking, protocols, guards, the served log."""
+"""The server process: HTTP and gRPC protocols around the ranking, request guard, admission, served log, page."""

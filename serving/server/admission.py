@@ -1,4 +1,4 @@
-"""The line in front of the model: so many requests at work, so many waiting, none of them for long."""
+"""Admission control: a bounded number of requests is processed, a bounded number waits, none of them for long."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,34 +9,36 @@ from serving.settings.limits import Limits
 
 
 class Admission:
-    """Lets requests in, in the order in which they came. It belongs to one event loop."""
+    """A first-in-first-out queue in front of ``limits.concurrent`` requests. It belongs to one event loop."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._places = asyncio.Semaphore(limits.concurrent)
+        self._free = asyncio.Semaphore(limits.concurrent)
         self._waiting = 0
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Hold a place. Raises OverloadedError where the line is full, or does not move within the limit."""
+    async def admit(self) -> AsyncIterator[None]:
+        """Process one request inside the block. Raises OverloadedError if the queue is full or the wait too long."""
         await self._wait()
         try:
             yield
         finally:
-            self._places.release()
+            self._free.release()
 
     async def _wait(self) -> None:
         limits = self._limits
-        if not self._places.locked():
-            await self._places.acquire()  # at once
+        if not self._free.locked():
+            await self._free.acquire()  # returns at once
             return
         if self._waiting >= limits.waiting:
-            raise OverloadedError(f"expected at most {limits.waiting} requests in line; found more")
+            raise OverloadedError(f"expected at most {limits.waiting} waiting requests; found more")
         self._waiting += 1
         try:
             async with asyncio.timeout(limits.wait_seconds):
-                await self._places.acquire()
+                await self._free.acquire()
         except TimeoutError:
-            raise OverloadedError(f"expected a turn within {limits.wait_seconds:g} s; the line is too long") from None
+            raise OverloadedError(
+                f"expected to wait at most {limits.wait_seconds:g} s in the queue; it is too long"
+            ) from None
         finally:
             self._waiting -= 1

@@ -1,53 +1,62 @@
-"""The checks that every HTTP body with a document goes through, whatever the server."""
+"""Parsing of an HTTP body: once, strictly, the same for every protocol and server."""
 
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from serving.errors import RefusalError
-from serving.shown import shown
+from serving.untrusted import quoted
 
 JSON, BINARY = "application/json", "application/octet-stream"
 JSON_LENGTH = "inference-header-content-length"
-_NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
+"""Header of the v2 protocol's binary form: the length of the JSON part, which the tensors' bytes follow."""
+_WHOLE_NUMBER = re.compile(rb"0|[1-9][0-9]{0,18}")
+
+
+class Body(NamedTuple):
+    """A parsed body."""
+
+    document: dict[str, Any]
+    tensors: bytes | None = None
+    """Bytes after the JSON part; None for a body of JSON only."""
 
 
 def whole_number(name: str, text: bytes, most: int) -> int:
-    """The number that a header gives: ASCII digits alone, no leading zero, at most ``most``. Raises RefusalError."""
-    if not _NUMBER.fullmatch(text) or int(text) > most:
+    """The number in a header: ASCII digits, no leading zero, at most ``most``. Raises RefusalError."""
+    if not _WHOLE_NUMBER.fullmatch(text) or int(text) > most:
         raise RefusalError(
-            400, f"{name}: expected a whole number from 0 to {most}; found {shown(text.decode('latin-1'))}"
+            400, f"{name}: expected a whole number from 0 to {most}; found {quoted(text.decode('latin-1'))}"
         )
     return int(text)
 
 
-def check_document(content_type: str, body: bytes, json_length: bytes | None = None) -> dict[str, Any]:
-    """The JSON object in a body. Raises RefusalError.
+def parse_body(content_type: str, content: bytes, json_length: bytes | None = None) -> Body:
+    """Parse a body whose JSON is an object. Raises RefusalError for any other content.
 
-    ``content_type``: as the header says. ``json_length``: the header of the v2 protocol's binary form, None where that
-    form is not spoken or the header not given; the object is then the body's first so many bytes.
+    ``content_type`` as in the header. ``json_length``: the header ``JSON_LENGTH``; None where it is missing or the
+    protocol has no binary form.
     """
     kind = content_type.split(";")[0].strip().lower()
-    length = len(body) if json_length is None else whole_number(JSON_LENGTH, json_length, len(body))
+    length = len(content) if json_length is None else whole_number(JSON_LENGTH, json_length, len(content))
     if kind != JSON and (kind != BINARY or json_length is None):
-        raise RefusalError(400, f"content-type: expected {JSON}; found {shown(kind) if kind else 'none'}")
-    if kind == JSON and length != len(body):
+        raise RefusalError(400, f"content-type: expected {JSON}; found {quoted(kind) if kind else 'none'}")
+    if kind == JSON and length != len(content):
         raise RefusalError(400, f"content-type: expected {BINARY}, since bytes follow the JSON part; found {JSON}")
-    text = body[:length]
+    text = content[:length]
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise RefusalError(400, f"body: expected JSON in UTF-8; found {str(error)[:100]}") from None
     if not isinstance(document, dict):
         raise RefusalError(400, f"body: expected an object; found {type(document).__name__}")
-    _check_names(text)
-    return document
+    _check_fields(text)
+    return Body(document, content[length:] if kind == BINARY else None)
 
 
-class _TwiceError(ValueError):
-    """A field stands twice in one object."""
+class _DuplicateFieldError(ValueError):
+    """Raised for a field that occurs twice in one object."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -55,19 +64,19 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(fields) == len(pairs):
         return fields
     seen: set[str] = set()
-    raise _TwiceError(next(name for name, _ in pairs if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
+    raise _DuplicateFieldError(next(name for name, _ in pairs if name in seen or seen.add(name)))  # type: ignore[func-returns-value]
 
 
-_TWICE = json.JSONDecoder(object_pairs_hook=_object)
+_FIELDS = json.JSONDecoder(object_pairs_hook=_object)
 
 
-def _check_names(text: bytes) -> None:
-    """Raise RefusalError for an object with a field twice: of two values orjson, as most readers, keeps the last."""
+def _check_fields(text: bytes) -> None:
+    """Raise RefusalError for an object with a field twice: orjson, as most parsers, silently keeps the last value."""
     try:
-        _TWICE.decode(text.decode("utf-8"))
-    except _TwiceError as error:
+        _FIELDS.decode(text.decode("utf-8"))
+    except _DuplicateFieldError as error:
         raise RefusalError(
-            400, f"body: expected each field of an object once; found {shown(str(error))} twice"
+            400, f"body: expected each field of an object once; found {quoted(str(error))} twice"
         ) from None
-    except (ValueError, RecursionError):  # what orjson reads, and Python does not
+    except (ValueError, RecursionError):  # orjson accepts it, Python does not
         raise RefusalError(400, "body: expected numbers of fewer digits and objects less deep; found others") from None

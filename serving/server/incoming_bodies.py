@@ -1,10 +1,10 @@
-"""Bodies on their way in: so many at once, each within its time, and the newest are never the ones without room."""
+"""Receiving of bodies: a bounded number at once, each within a deadline; the newest always has room."""
 
 import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from serving.errors import OverloadedError
+from serving.errors import OverloadedError, RefusalError
 
 _Body = TypeVar("_Body")
 
@@ -12,17 +12,17 @@ _Body = TypeVar("_Body")
 class IncomingBodies:
     """Waits for bodies. It belongs to one event loop.
 
-    A sound body arrives in milliseconds. So where one more comes than there is room for, the one that has been on its
-    way longest is given up: callers who begin and never end cannot keep others out.
+    A normal body arrives in milliseconds. So when one more comes than there is room for, the one that has taken longest
+    is given up: clients who begin bodies and never end them cannot lock others out.
     """
 
     def __init__(self, most: int, seconds: float) -> None:
         self._most, self._seconds = most, seconds
         self._timers: dict[asyncio.Timeout, None] = {}
-        """Of the bodies on their way, the oldest first."""
+        """Of the bodies that are arriving, oldest first."""
 
-    async def whole(self, body: Awaitable[_Body]) -> _Body:
-        """The body. Raises TimeoutError where it does not come in time, OverloadedError where it was given up."""
+    async def read(self, body: Awaitable[_Body]) -> _Body:
+        """Await a body. Raises RefusalError (408) after the deadline, OverloadedError if the body was given up."""
         if len(self._timers) >= self._most:
             self._give_up(next(iter(self._timers)))
         timer = asyncio.timeout(self._seconds)
@@ -32,9 +32,9 @@ class IncomingBodies:
                 return await body
         except TimeoutError:
             if timer in self._timers:
-                raise TimeoutError(f"body: expected all of it within {self._seconds:g} s") from None
+                raise RefusalError(408, f"body: expected all of it within {self._seconds:g} s") from None
             raise OverloadedError(
-                f"expected at most {self._most} bodies at once; found more, this the slowest"
+                f"expected at most {self._most} bodies at once; found more, and this is the slowest"
             ) from None
         finally:
             self._timers.pop(timer, None)

@@ -1,4 +1,4 @@
-"""Everything that answers, into memory: bundle, store, served log. The same for every runtime; knows no server."""
+"""Loading of everything a server needs: bundle, store, served log. Independent of the server around it."""
 
 import logging
 from pathlib import Path
@@ -14,21 +14,21 @@ from serving.versions.signing import check_signature, verify_key
 
 
 def load(settings: Settings) -> RankingRuntime:
-    """Load and warm the model of the settings; ``RankingRuntime.start`` then waits for the store, in the caller's loop.
+    """Load and warm up the model of the settings; then await ``RankingRuntime.start`` in the server's event loop.
 
-    Raises RegistryError for a bundle that is not the one that was put up, or not signed as it must be.
+    Raises RegistryError for a bundle with another digest than the settings', or without a required signature.
     """
-    bundle = verified(settings)  # before anything slow
+    bundle = verified(settings)  # before the slow imports
     import torch
 
     from feature_repo.push import slot_of
     from serving.ranking.reader import OnlineReader
     from serving.ranking.scorer import Scorer
 
-    torch.set_num_threads(1)  # slates are small and come side by side
+    torch.set_num_threads(1)  # slates are small and scored concurrently
     limits, spec = settings.limits, bundle.spec
     store = Path(settings.store_config)
-    # Where nothing was pushed yet every member is answered cold, from whichever slot.
+    # If nothing was pushed yet, every member is cold whatever the slot.
     slot = settings.slot or slot_of(store.parent.parent, settings.version) or SLOTS[0]
     reader = OnlineReader(store, spec, slot, limits.store_seconds)
     scorer, prior = Scorer(bundle.folder, bundle.files), Prior.read(bundle.files[FILE])
@@ -38,10 +38,10 @@ def load(settings: Settings) -> RankingRuntime:
 
 
 def verified(settings: Settings) -> Bundle:
-    """The bundle of the settings, read once; nothing of its folder is looked at after that. Raises RegistryError."""
+    """Read the bundle of the settings once and verify digest and signature. Raises RegistryError if either fails."""
     if not settings.digest:
         logging.getLogger("heliograph").warning(
-            "the settings name no digest: the bundle is checked against its own manifest alone; put it up again"
+            "the settings have no digest: the bundle is checked against its own manifest only; deploy it again"
         )
     bundle = read_bundle(Path(settings.bundle), settings.digest)
     key = verify_key(settings.verify_key)

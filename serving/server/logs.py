@@ -1,4 +1,4 @@
-"""What a server writes to its log: starts, warnings, failures, one line each; nothing of what was asked."""
+"""Logging of a server: starts, warnings and failures, one line each, without any content of a request."""
 
 import logging
 import traceback
@@ -8,11 +8,11 @@ _OWN = "heliograph"
 
 
 def configure_logging() -> None:
-    """Set it up. A refused request is told to its sender only, and a failure names its place, not its message."""
+    """Configure the process's logging. Refused requests are not logged; a failure is logged without its message."""
     from fastapi.exceptions import FastAPIDeprecationWarning
     from kserve.logging import configure_logging as configure
 
-    warnings.simplefilter("ignore", FastAPIDeprecationWarning)  # of KServe's own making
+    warnings.simplefilter("ignore", FastAPIDeprecationWarning)  # raised by KServe's own code
     handler = {"class": "logging.StreamHandler", "formatter": "line", "filters": ["quiet"]}
     configure(
         {
@@ -28,13 +28,12 @@ def configure_logging() -> None:
 
 
 def without_payload(record: logging.LogRecord) -> bool:
-    """Whether to write a record; one of a failure loses its message and values, which may hold what was asked."""
-    from grpc_interceptor.exceptions import GrpcException
-    from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady
+    """Whether to write a record; the message and values of an exception are removed, as they may hold request data."""
+    from serving.server.kserve.errors import response_of
 
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-    if isinstance(error, InvalidInput | ModelNotFound | ModelNotReady | GrpcException):
-        return False  # told to the sender, and counted at /metrics
+    if error is not None and response_of(error) is not None:
+        return False  # the client was told, and /metrics counts it
     if error is not None:
         frames = traceback.extract_tb(error.__traceback__)
         places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))

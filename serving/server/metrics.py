@@ -1,4 +1,4 @@
-"""What the process counts and times, shown at /metrics. Each is made when it is first used, once a process."""
+"""Prometheus metrics of the process, exported at /metrics. Each is created at first use, once per process."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ def stage_seconds() -> "Histogram":
 
 @cache
 def vectors() -> "Counter":
-    """Vectors by fate: used, cold (none there), of_another_version."""
+    """Vectors by fate: used, cold (missing or unusable), of_another_version."""
     from prometheus_client import Counter
 
     return Counter("heliograph_vectors", "Vectors by what became of them", ["fate"])
@@ -27,15 +27,15 @@ def vectors() -> "Counter":
 
 @cache
 def fallbacks() -> "Counter":
-    """Slates ranked by popularity, since the online store did not answer in time."""
+    """Slates ranked by popularity because the online store did not respond in time."""
     from prometheus_client import Counter
 
     return Counter("heliograph_fallbacks", "Slates ranked by popularity, for want of the online store")
 
 
 @cache
-def ahead() -> "Counter":
-    """Rows of the online store that were left out since they lie ahead of the clock."""
+def rows_ahead() -> "Counter":
+    """Rows of the online store that were ignored because their time is ahead of the clock."""
     from prometheus_client import Counter
 
     return Counter("heliograph_rows_ahead", "Rows left out since they lie ahead of the clock")
@@ -43,7 +43,7 @@ def ahead() -> "Counter":
 
 @cache
 def refused() -> "Counter":
-    """Requests by why they were not answered: overloaded (429), late (503)."""
+    """Requests without a result, by reason: overloaded (429), late (503)."""
     from prometheus_client import Counter
 
     return Counter("heliograph_refused", "Requests that were not answered, by reason", ["reason"])
@@ -51,7 +51,7 @@ def refused() -> "Counter":
 
 @cache
 def unlogged() -> "Counter":
-    """Impressions that are missing in the served log, since the disk did not follow."""
+    """Impressions missing in the served log because the disk was too slow or failed."""
     from prometheus_client import Counter
 
     return Counter("heliograph_unlogged", "Impressions missing in the served log")

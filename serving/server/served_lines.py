@@ -1,6 +1,6 @@
-"""A slate as lines of the served log: one JSON object per impression, in ranked order.
+"""Lines of the served log: one JSON object per impression of a slate, in ranked order.
 
-Columns are turned into text whole and then woven into lines; a dictionary an impression would cost three times as much.
+Whole columns are serialized and then joined to lines; one dictionary per impression would take three times as long.
 """
 
 from collections.abc import Iterable
@@ -13,16 +13,17 @@ from models.columns import FEATURES, PROBABILITIES, CandidateFields, SlateFields
 from serving.ranking.slate import Slate, is_column
 
 
-def impressions(slate: Slate, moment: int, number: int, model: str) -> bytes:
-    """``moment``: microseconds UTC at which it was answered; ``number``: its place among the request's slates.
+def impressions(slate: Slate, served: int, number: int, model: str) -> bytes:
+    """The lines of a slate; NaN becomes null.
 
-    NaN is null.
+    ``served``: when it was served, in microseconds UTC; ``number``: the index of the slate in its request; ``model``:
+    the registered model's name.
     """
     if not slate.items:
         return b""
     columns = {name: values for name, values in slate.features.items() if is_column(values)}
-    once = SlateFields(
-        served=moment,
+    of_slate = SlateFields(
+        served=served,
         request=slate.request_id,
         slate=number,
         time=slate.time,
@@ -34,7 +35,7 @@ def impressions(slate: Slate, moment: int, number: int, model: str) -> bytes:
         model_version=slate.model_version,
         fallback=slate.fallback,
     )
-    ranked = CandidateFields(
+    of_candidates = CandidateFields(
         rank=range(len(slate.items)),
         item=slate.items,
         cold=slate.cold,
@@ -45,35 +46,35 @@ def impressions(slate: Slate, moment: int, number: int, model: str) -> bytes:
     shared = {name: _plain(values) for name, values in slate.features.items() if name not in columns}
     line = b",".join(
         [
-            *_fixed(once._asdict()),
-            *map(_open, ranked._fields),
-            _open(PROBABILITIES) % (b"{" + b",".join(map(_open, slate.probabilities)) + b"}"),
-            _open(FEATURES) % (b"{" + b",".join([*_fixed(shared), *map(_open, columns)]) + b"}"),
+            *_constant(of_slate._asdict()),
+            *map(_varying, of_candidates._fields),
+            _varying(PROBABILITIES) % (b"{" + b",".join(map(_varying, slate.probabilities)) + b"}"),
+            _varying(FEATURES) % (b"{" + b",".join([*_constant(shared), *map(_varying, columns)]) + b"}"),
         ]
     )
-    texts = map(_texts, (*ranked, *slate.probabilities.values(), *columns.values()))
+    texts = map(_json_values, (*of_candidates, *slate.probabilities.values(), *columns.values()))
     return b"".join([b"{" + line % row + b"}\n" for row in zip(*texts, strict=True)])
 
 
-def _fixed(values: dict[str, Any]) -> list[bytes]:
-    """The members of an object that all lines have alike, safe in a template; none where there is none."""
+def _constant(values: dict[str, Any]) -> list[bytes]:
+    """JSON members with the same value in every line, escaped for the template; an empty list for no values."""
     return [orjson.dumps(values)[1:-1].replace(b"%", b"%%")] if values else []
 
 
-def _open(name: str) -> bytes:
-    """A member of an object whose value differs from line to line."""
+def _varying(name: str) -> bytes:
+    """Template of a JSON member whose value differs from line to line."""
     return orjson.dumps(name).replace(b"%", b"%%") + b":%b"
 
 
-def _texts(values: Iterable[Any]) -> list[bytes]:
-    """The JSON of every value of a column."""
+def _json_values(values: Iterable[Any]) -> list[bytes]:
+    """Every value of a column as JSON."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         if values.dtype.kind == "f":
-            values = values.astype(np.float64)  # else 0.1 of float32 would not be the number that training knows
+            values = values.astype(np.float64)  # so that 0.1 of float32 is written as the number that training reads
         return orjson.dumps(np.ascontiguousarray(values), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
     return [orjson.dumps(value) for value in values]
 
 
 def _plain(values: Any) -> Any:
-    """(1,) as its value."""
+    """An array of shape (1,) as its value."""
     return values.item() if isinstance(values, np.ndarray) else values

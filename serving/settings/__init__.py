@@ -1,1 +1,1 @@
-"""How a server is configured: settings, limits, the API token, addresses, private files."""
+"""Configuration of a server: settings, limits, the API token, addresses, private files."""

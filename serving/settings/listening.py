@@ -1,4 +1,4 @@
-"""Addresses that a server listens at: whether a port is free, and how the server is reached."""
+"""Addresses a server listens at: free ports, and how to reach the server."""
 
 import socket
 
@@ -19,7 +19,7 @@ def address(host: str, port: int) -> str:
 
 
 def free_port(host: str, port: int = 0) -> int:
-    """A port at which nobody listens: the given one, or any for 0. Raises EndpointError where there is none."""
+    """The given port, or for 0 any port, if nothing listens at it. Raises EndpointError if it is in use."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         if port:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

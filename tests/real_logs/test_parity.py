@@ -18,7 +18,7 @@ from models.training.artifact import load_model
 from models.training.predict import predict
 from serving.versions.registry import Registry, model_name
 from tests.real_logs.run import ROOT, Run
-from tests.serving.replay import LATER, Product
+from tests.serving.replay import VECTOR_AGE, Product
 
 pytestmark = pytest.mark.real_logs
 OTHERS = range(99)
@@ -56,16 +56,16 @@ def test_test_impressions_asked_again_are_answered_as_they_were_evaluated(
     for number, (kind, rows) in enumerate(impressions(product.graph).items()):
         moment = int(product.graph.seeds.time[rows[0]])
         if number % 2:
-            product.go_on(moment)
+            product.materialize_until(moment)
         else:
-            product.go_back(pushed := moment)
-        expected = predict(product.model, product.graph, rows, lag=moment - pushed + LATER)
+            product.rewind_to(pushed := moment)
+        expected = predict(product.model, product.graph, rows, lag=moment - pushed + VECTOR_AGE)
         if moment == pushed:
             evaluated = written.loc[keys.take(rows.numpy()).to_pylist(), [f"candidate_{task}" for task in tasks]]
             np.testing.assert_allclose(evaluated, expected, rtol=0, atol=1e-6, err_msg=kind)
         for row, probabilities in zip(rows.tolist(), expected, strict=True):
             own, *_ = product.instance(row)["items"]
-            for answered in product.ask(product.instance(row), product.instance(row, OTHERS)):
+            for answered in product.predict(product.instance(row), product.instance(row, OTHERS)):
                 assert not answered["member_cold"]
                 assert not answered["fallback"]
                 found = next(each for each in answered["slate"] if each["item"] == own)["probabilities"]

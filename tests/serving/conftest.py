@@ -1,3 +1,5 @@
+"""Session fixtures of serving: one read-only world, one server of it, a client."""
+
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,7 +8,7 @@ import pytest
 
 from serving.deployment.endpoint import Endpoint
 from serving.settings.limits import Limits
-from tests.serving.running import running
+from tests.serving.running import running_server
 from tests.serving.world import World, build_world
 
 
@@ -17,14 +19,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="session")
 def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server below has its log and the served log."""
+    """Folder of the server's log and its served log."""
     return tmp_path_factory.mktemp("server")
 
 
 @pytest.fixture(scope="session")
 def server(world: World, server_folder: Path) -> Iterator[Endpoint]:
-    """A worker as it stands in a pod: without the proxy that a machine of its own has in front."""
-    with running(world, server_folder, Limits()) as found:
+    """A server process without a proxy, as in a pod."""
+    with running_server(world, server_folder, Limits()) as found:
         settings = found.settings
         yield Endpoint(
             name=settings.name,

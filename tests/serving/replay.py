@@ -1,9 +1,8 @@
-"""Replay: the online store as it was at a moment, an impression of then as a request, and the product that answers."""
+"""Replay of impressions: resets the online store to a past time and sends an impression of that time as a request."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,23 @@ from feature_repo.store import open_store
 from feature_repo.stores.online.bulk import rows_of
 from models.graph.store import TemporalGraph
 from models.spec import Spec
+from models.time_units import iso
 from models.training.artifact import Model
 from models.training.embed import embed
 from serving.server.loading import load
 from serving.settings.limits import Limits
 from serving.settings.settings import Settings
 
-LATER = 1
-"""Vectors hold from their moment on, and a request sees what is strictly before its own: they are 1 us older."""
+VECTOR_AGE = 1
+"""Vectors are 1 microsecond older than the request, which sees only what is strictly before it."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """A registered version, the graph that it is evaluated on, and an online store whose content is made anew."""
+    """A registered version, the graph it is evaluated on, and an online store to rewind."""
 
     folder: Path
-    """Holds ``state``, with the applied store, and ``bundle``, the version's; what is made on the way lies beside."""
+    """Holds ``state`` (the applied store) and ``bundle`` (the version's); vectors and served log go here."""
     spec: Spec
     name: str
     version: str
@@ -38,30 +38,30 @@ class Product:
 
     @property
     def state(self) -> Path:
-        """The folder of the store."""
+        """Folder of the store."""
         return self.folder / "state"
 
     @property
     def store_config(self) -> Path:
-        """Its configuration, with absolute paths."""
+        """Configuration of the store, with absolute paths."""
         return self.state / "feast" / "feature_store.yaml"
 
-    def go_back(self, moment: int) -> None:
-        """The online store as it was for a request of that moment, and nothing else in it."""
+    def rewind_to(self, time: int) -> None:
+        """Replace the store's content by what a request at ``time`` would have found."""
         store = open_store(self.store_config, self.state)
         for view in store.list_feature_views():
             rows_of(store).delete(view_prefix(store.project, view.name))
-        self.go_on(moment)
+        self.materialize_until(time)
         vectors = self.folder / "vectors"
-        embed(self.model, self.graph, moment - LATER, vectors)
+        embed(self.model, self.graph, time - VECTOR_AGE, vectors)
         push(store, self.spec, vectors, self.version, self.state)
 
-    def go_on(self, moment: int) -> None:
-        """On to a later moment, up to which nothing was pushed: the vectors grow older."""
-        materialize(open_store(self.store_config, self.state), self.spec, moment)
+    def materialize_until(self, time: int) -> None:
+        """Materialize the counters up to a later time without a push: the vectors grow older."""
+        materialize(open_store(self.store_config, self.state), self.spec, time)
 
     def instance(self, row: int, further: Sequence[int] = ()) -> dict[str, Any]:
-        """A seed as an instance of the v1 protocol; ``further``: items beside its own, by index."""
+        """A seed as an instance of the v1 protocol; ``further``: indices of items beside its own."""
         seeds, schema = self.graph.seeds, self.graph.schema.seeds
         members, items = self.graph.keys(schema.member), self.graph.keys(schema.item)
         shown = [int(seeds.item[row]), *(item for item in further if item != int(seeds.item[row]))]
@@ -75,8 +75,8 @@ class Product:
             },
         }
 
-    def ask(self, *instances: dict[str, Any]) -> list[dict[str, Any]]:
-        """The predictions, by everything that answers but the protocol's server."""
+    def predict(self, *instances: dict[str, Any]) -> list[dict[str, Any]]:
+        """The predictions of the runtime, without a server around it."""
         settings = Settings(
             name=self.name,
             version=self.version,
@@ -88,17 +88,17 @@ class Product:
             limits=Limits(store_seconds=20.0, deadline_seconds=60.0),
         )
 
-        async def answer() -> list[dict[str, Any]]:
+        async def predictions() -> list[dict[str, Any]]:
             runtime = load(settings)
             try:
-                return (await runtime.document({"instances": list(instances)}))["predictions"]
+                return (await runtime.predict({"instances": list(instances)}))["predictions"]
             finally:
                 runtime.close()
 
-        return asyncio.run(answer())
+        return asyncio.run(predictions())
 
     def _context(self, row: int) -> dict[str, float | str]:
-        """What the caller of a request knows: the columns of the seed that are neither counted nor missing."""
+        """The context columns of the seed that are not missing."""
         found: dict[str, float | str] = {}
         features, seeds = self.graph.schema.seeds.features, self.graph.seeds
         for place, feature in enumerate(feature for feature in features if feature.kind == "category"):
@@ -108,7 +108,3 @@ class Product:
             if not seeds.numbers[row, place].isnan():
                 found[feature.name] = float(seeds.numbers[row, place])
         return {name: value for name, value in found.items() if name in self.spec.impressions.context}
-
-
-def iso(moment: int) -> str:
-    return datetime.fromtimestamp(moment // 1_000_000, UTC).replace(microsecond=moment % 1_000_000).isoformat()

@@ -1,4 +1,4 @@
-"""Requests to the world's model, and what may be found in the answers."""
+"""Requests to the world's model in both protocols, and checks of their responses."""
 
 from typing import Any
 
@@ -8,11 +8,13 @@ from tests.serving.world import World
 
 
 def v1(world: World, *items: int, member: int | None = None, **context: Any) -> dict[str, Any]:
+    """A v1 document with one instance."""
     member = world.keys("member")[1] if member is None else member
     return {"instances": [{"member": member, "items": list(items), "context": {"surface": "push", **context}}]}
 
 
 def v2(world: World, *items: int, **tensors: Any) -> dict[str, Any]:
+    """A v2 document; ``tensors``: datatype and data by name."""
     given = {
         "member": ("INT64", [world.keys("member")[1]]),
         "items": ("INT64", list(items)),
@@ -28,11 +30,13 @@ def v2(world: World, *items: int, **tensors: Any) -> dict[str, Any]:
 
 
 def outputs(answer: httpx.Response) -> dict[str, Any]:
+    """The data of the output tensors by name."""
     assert answer.status_code == 200, answer.text
     return {output["name"]: output["data"] for output in answer.json()["outputs"]}
 
 
 def refused(answer: httpx.Response, status: int = 400) -> str:
+    """The error of a refused request, after checks of its form."""
     assert answer.status_code == status, answer.text
     (name,) = answer.json()
     assert name == "error"

@@ -1,4 +1,4 @@
-"""Real server processes with settings of their own, and what can be done to their store."""
+"""Real server processes with any limits, and helpers to probe them, break their store and read what they log."""
 
 import json
 import signal
@@ -15,11 +15,11 @@ from benchmarks.server_process import ServerProcess, server_process
 from serving.settings.limits import Limits
 from tests.serving.world import World
 
-_LONGEST = 90.0
+_TIMEOUT = 90.0
 
 
-class Running(ServerProcess):
-    """A server process that can be asked, and ended."""
+class RunningServer(ServerProcess):
+    """A server process with an HTTP client."""
 
     @property
     def url(self) -> str:
@@ -29,31 +29,31 @@ class Running(ServerProcess):
         return httpx.Client(base_url=self.url, timeout=20, trust_env=False, **arguments)
 
     def probe(self, path: str) -> int | None:
-        """The status of a probe; None while nobody listens."""
+        """Status of a probe; None while the port is closed."""
         try:
             return httpx.get(self.url + path, timeout=5, trust_env=False).status_code
         except httpx.TransportError:
             return None
 
-    def end(self) -> int:
-        """SIGTERM, and the exit status."""
+    def stop(self) -> int:
+        """Send SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(_LONGEST)
+        return self.process.wait(_TIMEOUT)
 
 
 @contextmanager
-def running(world: World, folder: Path, limits: Limits, token_file: str = "") -> Iterator[Running]:
-    """A server of the world's champion, live at the latest when it is given; it is gone afterwards."""
+def running_server(world: World, folder: Path, limits: Limits, token_file: str = "") -> Iterator[RunningServer]:
+    """A server of the world's champion, live inside the block and killed after it."""
     with server_process(world, folder, limits, token_file) as started:
-        server = Running(started.process, started.settings, started.log)
-        awaited(lambda: server.process.poll() is not None or server.probe("/v2/health/live") == 200)
+        server = RunningServer(started.process, started.settings, started.log)
+        wait_until(lambda: server.process.poll() is not None or server.probe("/v2/health/live") == 200)
         ended = server.process.poll()
         assert ended is None, f"status {ended}: {server.log.read_text(encoding='utf-8')}"
         yield server
 
 
-def awaited(condition: Callable[[], Any], seconds: float = _LONGEST) -> Any:
-    """What the condition says once it says something true."""
+def wait_until(condition: Callable[[], Any], seconds: float = _TIMEOUT) -> Any:
+    """Poll the condition; returns its first true value, and fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "the condition did not come true in time"
@@ -63,7 +63,7 @@ def awaited(condition: Callable[[], Any], seconds: float = _LONGEST) -> Any:
 
 @contextmanager
 def broken_store(world: World) -> Iterator[None]:
-    """The online store without its rows, for a while."""
+    """The online store without its rows inside the block."""
     with closing(sqlite3.connect(world.state / "feast" / "online.db", isolation_level=None)) as connection:
         connection.execute("ALTER TABLE rows RENAME TO hidden")
         try:
@@ -72,12 +72,12 @@ def broken_store(world: World) -> Iterator[None]:
             connection.execute("ALTER TABLE hidden RENAME TO rows")
 
 
-def counted(client: httpx.Client, name: str) -> float:
-    """A counter of /metrics, by its name with its labels; 0 where it has not begun."""
+def counter_value(client: httpx.Client, name: str) -> float:
+    """A counter of /metrics by its name with labels; 0 if it is not there yet."""
     lines = [line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines() if line.startswith(name)]
     return float(lines[0][1]) if lines else 0.0
 
 
-def logged(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a served log."""
+def logged_lines(folder: Path) -> list[dict[str, Any]]:
+    """All lines of a served log."""
     return [json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_bytes().splitlines()]

@@ -1,7 +1,7 @@
-"""A stand-in for the server process: as ``serving.server.process`` seen from outside, but up in a moment.
+"""Stub of the server process: the same command line and ports as ``serving.server.process``, but it starts at once.
 
-What it does is decided by the model's version: ``dies`` ends before it has loaded, ``never-healthy`` answers nothing,
-``stubborn`` ignores SIGTERM, anything else serves.
+The model's version sets its behavior: ``dies`` exits before it has loaded, ``never-healthy`` responds to nothing,
+``stubborn`` ignores SIGTERM, any other serves.
 """
 
 import json
@@ -22,7 +22,7 @@ class Ready(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps({"ready": True}).encode())
 
     def log_message(self, *arguments: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""An endpoint whose servers are stand-ins: real supervisor, real proxy, a registry in which every version is."""
+"""An endpoint with stub servers: real supervisor and proxy, a registry that has every version."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ _ZOMBIE = psutil.STATUS_ZOMBIE
 
 
 class FakeRegistry:
-    """Every version is there; its name says how its server behaves, and what the gate said of it."""
+    """A registry that has every version; its name sets how its server behaves and what the gate decided."""
 
     champions: dict[str, str]
 
@@ -51,25 +51,25 @@ class FakeRegistry:
         return folder
 
 
-def living(state: Path) -> list[int]:
-    """Every living process that was started for the state folder, recorded or not."""
+def live_processes(state: Path) -> list[int]:
+    """Ids of all live processes that were started for the state folder, recorded or not."""
     return list(_commands(state))
 
 
-def kinds(state: Path) -> list[str]:
-    """What the living processes are."""
+def live_kinds(state: Path) -> list[str]:
+    """Kinds of the live processes, sorted."""
     lines = _commands(state).values()
     return sorted(next(name for name in ("supervisord", STUB, "envoy") if name in line) for line in lines)
 
 
-def of(state: Path, part: str) -> int:
-    """The process whose command names the part."""
+def process_of(state: Path, part: str) -> int:
+    """Id of the one live process whose command contains ``part``."""
     (found,) = [pid for pid, line in _commands(state).items() if part in line]
     return found
 
 
 def _commands(state: Path) -> dict[int, str]:
-    """By living process its command, looked up once: the next moment it may have ended."""
+    """Command line of each live process by id, read once: a process may end at any moment."""
     found = psutil.process_iter(["cmdline", "status"])
     lines = {one.pid: " ".join(one.info["cmdline"] or []) for one in found if one.info["status"] != _ZOMBIE}
     return {pid: line for pid, line in lines.items() if str(state) in line}

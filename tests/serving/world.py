@@ -1,7 +1,6 @@
-"""A product that can be served: a tiny random model, vectors and counters in a real Feast store, a real registry."""
+"""A tiny product that can be served: a random model in a real registry, vectors and counters in a real Feast store."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spec import Spec
 from models.spec.counter_plans import counter_plan, counter_plans
+from models.time_units import DAY, moment
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
@@ -37,7 +37,6 @@ from serving.versions.registry import Registry, model_name
 from tests.factories import specs
 
 CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
-DAY = 86_400_000_000
 DOCUMENT = specs.document(
     name="tiny_world",
     timezone="Africa/Cairo",
@@ -74,13 +73,13 @@ _IMPRESSIONS = pa.schema(
         "place": pa.float32(),
     }
 )
-# So narrow that the two sides need different numbers of rows for their features.
+# So narrow that members and items need different numbers of rows for their features.
 SIZES = ModelConfig(width=4, graph_tokens=2, activities=4, layers=1, heads=2)
 
 
 @dataclass(frozen=True)
 class World:
-    """Everything that the tests of serving stand on."""
+    """A product: its model, its registered version and its store. Tests must not change it."""
 
     spec: Spec
     graph: TemporalGraph
@@ -90,17 +89,17 @@ class World:
     name: str
     version: str
     as_of: int
-    """The vectors' moment; counters are materialised up to it."""
+    """Time of the vectors (microseconds UTC); counters are materialized up to it."""
     prior: Prior
-    """In the bundle: the later an item's key, the less popular it is."""
+    """The bundle's: item popularity falls in the order of the keys."""
 
     @property
     def store_config(self) -> Path:
-        """The rendered configuration of the feature store."""
+        """Configuration of the feature store, with absolute paths."""
         return self.state / "feast" / "feature_store.yaml"
 
     def keys(self, node: str) -> list[int]:
-        """The keys of members or items."""
+        """Keys of the members or items."""
         return self.graph.keys(node).to_pylist()
 
 
@@ -110,7 +109,7 @@ def world_spec(**parts: Any) -> Spec:
 
 
 def build_world(folder: Path) -> World:
-    """Build it in ``folder``; version 1 of the model is the champion."""
+    """Build a world in ``folder``; version 1 of the model is the champion."""
     spec = world_spec()
     graph = tiny_graph(spec)
     as_of = graph.schema.window("test").end
@@ -132,7 +131,7 @@ def build_world(folder: Path) -> World:
 
 
 def tiny_graph(spec: Spec) -> TemporalGraph:
-    """The fake graph with the spec's impression features in its seeds."""
+    """A fake graph whose seeds have the spec's impression features."""
     graph = fake_graph(members=MEMBERS, items=ITEMS, seed=3)
     features = tuple(
         FeatureColumn(f.name, "number")
@@ -149,7 +148,7 @@ def tiny_graph(spec: Spec) -> TemporalGraph:
 
 
 def tiny_model(graph: TemporalGraph) -> Model:
-    """Random weights, large enough that every input changes the answer."""
+    """A model with random weights, large enough that every input changes the scores."""
     torch.manual_seed(5)
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
     ranker = Ranker(SIZES, graph.schema, encoding).eval()
@@ -161,7 +160,7 @@ def tiny_model(graph: TemporalGraph) -> Model:
 
 
 def fill_store(spec: Spec, graph: TemporalGraph, state: Path, folder: Path, version: str, as_of: int) -> None:
-    """Definitions, counters and vectors into a Feast store under ``state``."""
+    """Apply the definitions, materialize the counters and push the vectors to a Feast store under ``state``."""
     for counter in counter_plans(spec):
         write_counter(spec, graph, counter, folder / "tables", as_of)
     pq.write_table(_IMPRESSIONS.empty_table(), folder / "tables" / "impressions.parquet")
@@ -176,14 +175,14 @@ def fill_store(spec: Spec, graph: TemporalGraph, state: Path, folder: Path, vers
 
 
 def write_counter(spec: Spec, graph: TemporalGraph, counter: str, folder: Path, as_of: int) -> None:
-    """Two midnights of made-up statistics for all keys but the last member and the last item."""
+    """Write random counter states at two midnights for all keys but the last member and the last item."""
     values = {
         "member_id": graph.keys("member").to_pylist()[:-1],
         "item_id": graph.keys("item").to_pylist()[:-1],
         "surface": spec.impressions.surfaces,
     }
     keys = counter_plan(spec, counter).keys
-    midnights = [datetime.fromtimestamp((as_of - days * DAY) / 1_000_000, tz=UTC) for days in (3, 2)]
+    midnights = [moment(as_of - days * DAY) for days in (3, 2)]
     rows = list(product(midnights, *(values[key] for key in keys)))
     frame = pd.DataFrame(rows, columns=["valid_from", *keys])
     frame["valid_from"] = frame["valid_from"].dt.as_unit("us")

@@ -1,4 +1,4 @@
-"""The page at ``/ui``: a person asks for a slate and sees the probabilities and the reasons."""
+"""The page at ``/ui``: request a slate in the browser and see its probabilities and reasons."""
 
 from serving.server.ui.page import mount
 

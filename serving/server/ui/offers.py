@@ -1,7 +1,6 @@
-"""What the page offers to ask for: the fields of a request, the slates served last, and the items shown most."""
+"""Choices on the page: the fields of a request, recently served slates, and popular items."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -9,39 +8,40 @@ from typing import Any
 import orjson
 
 from models.spec import Spec
+from models.time_units import iso
 from serving.ranking.request import Key, is_live
 from serving.settings.settings import Settings
 
 _SLATES = 12
-"""Members that are offered."""
+"""Members with a recent slate."""
 _ITEMS = 20
-"""Items of each."""
+"""Items of each slate, and popular items."""
 _TAIL = 4 << 20
-"""Bytes at the end of the served log that are looked at."""
+"""Bytes at the end of the served log that are read."""
 
 
 def offers(spec: Spec, settings: Settings, popular: Sequence[Key]) -> dict[str, Any]:
-    """The fields of a request to the server; ``popular``: items for who has no slate at hand.
+    """The choices for requests to one server; ``popular``: items to start with when nothing was served yet.
 
     Keys are text, since a browser rounds whole numbers above 2^53.
     """
-    shown, limits = spec.impressions, settings.limits
+    impressions, limits = spec.impressions, settings.limits
     return {
         "name": settings.name,
         "primary": spec.primary_task,
         "tasks": list(spec.tasks),
-        "surfaces": list(shown.surfaces),
-        "context": [{"name": feature.name, "kind": feature.kind} for feature in shown.typed_context],
-        "item_node": shown.item.node,
+        "surfaces": list(impressions.surfaces),
+        "context": [{"name": feature.name, "kind": feature.kind} for feature in impressions.typed_context],
+        "item_node": impressions.item.node,
         "keys": {role: spec.nodes[column.node].key_type for role, column in spec.node_columns()},
         "most": min(limits.items, limits.explained),
-        "latest": latest(Path(settings.served), list(shown.context)),
+        "latest": latest_slates(Path(settings.served), list(impressions.context)),
         "popular": [str(item) for item in popular[:_ITEMS]],
     }
 
 
-def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:
-    """The last slate of each of the members served last, as it was asked for; newest first."""
+def latest_slates(served: Path, context: list[str]) -> list[dict[str, Any]]:
+    """The last slate of each of the members that were served last, as its request; newest first."""
     found: dict[Any, dict[str, Any]] = {}
     for lines in _slates(served):
         if len(found) == _SLATES:
@@ -51,19 +51,18 @@ def latest(served: Path, context: list[str]) -> list[dict[str, Any]]:
         if member not in found:
             given = {name: line["features"].get(name) for name in context}
             live = is_live(line["time"], line["served"])
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=line["time"])
             found[member] = {
                 "member": str(member),
                 "items": [str(ranked["item"]) for ranked in lines[:_ITEMS]],
                 "surface": line["surface"],
-                "time": None if live else moment.isoformat(),
+                "time": None if live else iso(line["time"]),
                 "context": {name: value for name, value in given.items() if value is not None},
             }
     return list(found.values())
 
 
 def _slates(served: Path) -> Iterator[list[dict[str, Any]]]:
-    """The lines of each slate in ranked order, newest slate first; one whose first line is missing is passed over."""
+    """The lines of each slate in ranked order, newest slate first; slates without their first line are skipped."""
     for _, lines in groupby(_lines(served), lambda line: (line["served"], line["request"], line["slate"])):
         ranked = list(lines)[::-1]
         if ranked[0]["rank"] == 0:
@@ -71,8 +70,8 @@ def _slates(served: Path) -> Iterator[list[dict[str, Any]]]:
 
 
 def _lines(served: Path) -> Iterator[dict[str, Any]]:
-    """The lines at the end of the newest file, newest first; what is torn or cut off is passed over."""
-    newest = max(served.glob("*.jsonl"), key=_changed, default=None)
+    """The lines at the end of the newest file, newest first; incomplete lines are skipped."""
+    newest = max(served.glob("*.jsonl"), key=_modified, default=None)
     if newest is None:
         return
     with newest.open("rb") as stream:
@@ -85,8 +84,8 @@ def _lines(served: Path) -> Iterator[dict[str, Any]]:
             continue
 
 
-def _changed(file: Path) -> float:
-    """When; the oldest of all where it is gone meanwhile, as full logs go."""
+def _modified(file: Path) -> float:
+    """Modification time; 0 if the file was removed meanwhile, as the oldest files of the log are."""
     try:
         return file.stat().st_mtime
     except FileNotFoundError:

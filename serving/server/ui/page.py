@@ -1,6 +1,6 @@
-"""The routes of the page: three files that anybody may read, and what it offers, behind the server's token.
+"""Routes of the page: its three files, open to everybody, and its choices, behind the server's token.
 
-The slates themselves are asked for as any caller asks for them: POST /v1/models/<name>:predict.
+The page requests slates as any client does: POST /v1/models/<name>:predict.
 """
 
 import asyncio
@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from models.spec import Spec
-from serving.errors import OverloadedError
+from serving.errors import OverloadedError, error_response
 from serving.ranking.request import Key
 from serving.server.admission import Admission
+from serving.server.document import JSON
 from serving.server.ui.offers import offers
 from serving.settings.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
 _TYPES = {"page.css": "text/css", "page.js": "text/javascript"}
 _WAITING = 3
-"""Who may wait while the offers are read for another."""
+"""Requests that may wait while the choices are read for another."""
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -32,9 +33,9 @@ _HEADERS = {
 
 
 def mount(app: Any, spec: Spec, settings: Settings, popular: Sequence[Key] = ()) -> None:
-    """Register the page of the server of those settings with its FastAPI application.
+    """Add the page's routes to the FastAPI application of a server.
 
-    ``popular``: the items that are offered while nothing was served yet.
+    ``popular``: items to start with while nothing was served yet.
     """
     from fastapi.responses import JSONResponse, Response
 
@@ -49,16 +50,17 @@ def mount(app: Any, spec: Spec, settings: Settings, popular: Sequence[Key] = ())
             return JSONResponse({"error": "expected a file of the page; found none"}, status_code=404)
         return file(name, _TYPES[name])
 
-    # Megabytes of log: one at a time, beside the requests.
-    line = Admission(replace(settings.limits, concurrent=1, waiting=_WAITING))
+    # Reading megabytes of log: one at a time, apart from the predictions.
+    admission = Admission(replace(settings.limits, concurrent=1, waiting=_WAITING))
 
-    async def offered() -> Response:
+    async def choices() -> Response:
         try:
-            async with line.place():
+            async with admission.admit():
                 return JSONResponse(await asyncio.to_thread(offers, spec, settings, popular), headers=_HEADERS)
         except OverloadedError as error:
-            after = {"retry-after": str(error.retry_after)}
-            return JSONResponse({"error": str(error)}, status_code=429, headers=_HEADERS | after)
+            refusal = error_response(error)
+            assert refusal is not None
+            return Response(refusal.content, refusal.status, {**_HEADERS, **refusal.headers}, media_type=JSON)
 
-    for path, handler in (("/ui", page), ("/ui/", page), ("/ui/static/{name}", static), ("/ui/offers", offered)):
+    for path, handler in (("/ui", page), ("/ui/", page), ("/ui/static/{name}", static), ("/ui/offers", choices)):
         app.add_api_route(path, handler, methods=["GET"], include_in_schema=False)

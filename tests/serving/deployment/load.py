@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.serving.running import awaited
+from tests.serving.running import wait_until
 
 _PAUSE = 0.01
 """Seconds between two requests of one caller; there are only two cores."""
@@ -48,11 +48,11 @@ class Load:
     def await_answer(self, version: str) -> None:
         """Wait for a response from that version to a request sent from now on."""
         begun = time.monotonic()
-        awaited(lambda: any(answer.version == version for answer in self.since(begun)))
+        wait_until(lambda: any(answer.version == version for answer in self.since(begun)))
 
     def shares(self, moment: float, least: int = 200) -> dict[str, float]:
         """Each version's share of the responses after a time; waits for that many."""
-        awaited(lambda: len(self.since(moment)) >= least)
+        wait_until(lambda: len(self.since(moment)) >= least)
         found = self.since(moment)
         return {version: count / len(found) for version, count in Counter(one.version for one in found).items()}
 

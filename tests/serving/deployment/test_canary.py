@@ -24,9 +24,9 @@ from serving.errors import RegistryError
 from serving.versions.registry import Registry
 from tests.serving.deployment.load import load
 from tests.serving.requests import v1
-from tests.serving.running import awaited
+from tests.serving.running import wait_until
 from tests.serving.server.test_grpc import request
-from tests.serving.stubbed import living
+from tests.serving.stubbed import live_processes
 from tests.serving.world import CONFIG, World
 
 pytestmark = pytest.mark.serial
@@ -49,7 +49,7 @@ class Site:
         """The process that serves a version."""
         (found,) = [
             pid
-            for pid in living(self.state)
+            for pid in live_processes(self.state)
             if any(f"/servers/{version}-" in part for part in psutil.Process(pid).cmdline())
         ]
         return int(found)
@@ -73,7 +73,7 @@ def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
     served = endpoint.up(state, registry.tracking_uri, world.name, store_config=world.store_config)
     yield Site(state, registry, target, Rollout(target, registry, world.name), served)
     endpoint.down(state)
-    assert living(state) == []
+    assert live_processes(state) == []
 
 
 def test_a_version_takes_its_share_then_everything_and_goes_back_and_no_request_fails(site: Site, world: World) -> None:
@@ -87,9 +87,9 @@ def test_a_version_takes_its_share_then_everything_and_goes_back_and_no_request_
         # The canary is killed: the other version serves the requests in flight and the new ones.
         killed = site.worker("2")
         os.kill(killed, signal.SIGKILL)
-        awaited(lambda: endpoint.status(site.state).state == "unhealthy")
+        wait_until(lambda: endpoint.status(site.state).state == "unhealthy")
         assert callers.shares(time.monotonic(), least=50).keys() >= {"1"}
-        awaited(lambda: endpoint.status(site.state).state == "up")
+        wait_until(lambda: endpoint.status(site.state).state == "up")
         assert site.worker("2") != killed
         site.rollout.promote()
         assert callers.shares(time.monotonic()) == {"2": 1.0}
@@ -119,8 +119,8 @@ def test_the_only_worker_is_killed_and_comes_back(site: Site, world: World) -> N
         callers.shares(0.0, least=20)
         begun = time.monotonic()
         os.kill(site.worker("1"), signal.SIGKILL)
-        awaited(lambda: any(answer.status == 503 for answer in callers.since(begun)))
-        awaited(lambda: callers.answers[-1].status == 200, seconds=BACK_WITHIN)
+        wait_until(lambda: any(answer.status == 503 for answer in callers.since(begun)))
+        wait_until(lambda: callers.answers[-1].status == 200, seconds=BACK_WITHIN)
         back = time.monotonic()
         callers.shares(back, least=50)
         assert [answer for answer in callers.since(back) if answer.status != 200] == []
@@ -134,12 +134,12 @@ def test_a_version_that_was_tampered_with_is_refused_and_nobody_notices(site: Si
     weights = Path(bundle_of(site, world, "3")) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with load(site.endpoint.url, v1(world, 1)) as callers:
-        before = living(site.state)
+        before = live_processes(site.state)
         with pytest.raises(RegistryError, match="expected sha256"):
             site.rollout.canary("3", 10)
         with pytest.raises(RegistryError, match="expected sha256"):
             site.target.up("3", world.store_config, EndpointOptions())
-        assert living(site.state) == before
+        assert live_processes(site.state) == before
         begun = time.monotonic()
         assert callers.shares(begun, least=20) == {"1": 1.0}
     assert callers.failed() == []

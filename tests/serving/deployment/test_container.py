@@ -15,7 +15,7 @@ from serving.server.loading import load
 from serving.settings.limits import Limits
 from serving.settings.listening import free_port
 from serving.versions.registry import SLOT, Registry
-from tests.serving.running import awaited
+from tests.serving.running import wait_until
 from tests.serving.world import World
 
 
@@ -37,7 +37,7 @@ def test_the_version_is_fetched_verified_and_served_until_sigterm(world: World, 
     process = subprocess.Popen([sys.executable, "-m", "serving.deployment.container"], env={**os.environ, **given})
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            awaited(lambda: ready(client))
+            wait_until(lambda: ready(client))
             request = {
                 "member": world.keys("member")[1],
                 "items": world.keys("item")[:2],

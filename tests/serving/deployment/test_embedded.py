@@ -13,7 +13,7 @@ from serving.deployment.errors import DeploymentError
 from serving.deployment.proxy import Proxy
 from serving.errors import EndpointError
 from serving.settings.settings import Settings
-from tests.serving.stubbed import STUB, FakeRegistry, kinds, living
+from tests.serving.stubbed import STUB, FakeRegistry, live_kinds, live_processes
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded
     (tmp_path / "store.yaml").touch()
     yield Embedded(tmp_path, FakeRegistry("nowhere"), "model", seconds=30.0)  # type: ignore[arg-type]
     endpoint.down(tmp_path)
-    assert living(tmp_path) == []
+    assert live_processes(tmp_path) == []
 
 
 def serve(target: Embedded, tmp_path: Path, version: str = "1") -> endpoint.Endpoint:
@@ -38,13 +38,13 @@ def test_out_and_back(target: Embedded, tmp_path: Path) -> None:
     assert (target.traffic(), target.candidate()) == ({"1": 90, "2": 10}, "2")
     target.canary("2", 50)
     assert target.traffic() == {"1": 50, "2": 50}
-    assert kinds(tmp_path) == ["envoy", "supervisord", STUB, STUB]
+    assert live_kinds(tmp_path) == ["envoy", "supervisord", STUB, STUB]
     with pytest.raises(DeploymentError, match="expected a canary of version 3; found 2"):
         target.promote("3")
     target.promote("2")
     target.promote("2")  # done already
     assert target.traffic() == {"2": 100}
-    assert kinds(tmp_path) == ["envoy", "supervisord", STUB]
+    assert live_kinds(tmp_path) == ["envoy", "supervisord", STUB]
     assert target.rollback() == "2"
     found = endpoint.status(tmp_path).endpoint
     assert found is not None
@@ -66,7 +66,7 @@ def test_a_canary_is_taken_back(target: Embedded, tmp_path: Path) -> None:
     serve(target, tmp_path)
     target.canary("2", 99)
     assert target.rollback() == "2"
-    assert (target.traffic(), kinds(tmp_path)) == ({"1": 100}, ["envoy", "supervisord", STUB])
+    assert (target.traffic(), live_kinds(tmp_path)) == ({"1": 100}, ["envoy", "supervisord", STUB])
     with pytest.raises(DeploymentError, match="expected a canary or a previous version"):
         target.rollback()
 
@@ -101,12 +101,12 @@ def test_what_cannot_be_changed_is_said(target: Embedded, tmp_path: Path) -> Non
 @pytest.mark.parametrize("version", ["dies", "never-healthy"])
 def test_a_canary_that_does_not_come_up_changes_nothing(target: Embedded, tmp_path: Path, version: str) -> None:
     served = serve(target, tmp_path)
-    before = living(tmp_path)
+    before = live_processes(tmp_path)
     impatient = Embedded(tmp_path, FakeRegistry("nowhere"), "model", seconds=1.0)  # type: ignore[arg-type]
     with pytest.raises(EndpointError):
         impatient.canary(version, 10)
     assert endpoint.status(tmp_path) == endpoint.Status("up", served)
-    assert living(tmp_path) == before
+    assert live_processes(tmp_path) == before
 
 
 def test_a_proxy_that_does_not_follow_leaves_the_shares_as_they_were(
@@ -124,7 +124,7 @@ def test_a_proxy_that_does_not_follow_leaves_the_shares_as_they_were(
     with pytest.raises(DeploymentError, match="sleeps"):
         target.promote("2")
     assert target.traffic() == {"1": 90, "2": 10}
-    assert kinds(tmp_path) == ["envoy", "supervisord", STUB, STUB]
+    assert live_kinds(tmp_path) == ["envoy", "supervisord", STUB, STUB]
     target.promote("2")
     assert target.traffic() == {"2": 100}
 
@@ -137,7 +137,7 @@ def test_sockets_in_somebody_elses_folder_are_not_used(target: Embedded, tmp_pat
     try:
         with pytest.raises(DeploymentError, match="expected a folder of ours alone"):
             serve(target, tmp_path)
-        assert living(tmp_path) == []
+        assert live_processes(tmp_path) == []
     finally:
         (sockets / "theirs").unlink()
         sockets.rmdir()
@@ -151,7 +151,7 @@ def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFi
     limits.write_text('{"concurent": 4}', encoding="utf-8")
     assert main([*begin, "--limits", str(limits)]) == 1
     assert "found 'concurent'" in capsys.readouterr().err
-    assert living(tmp_path) == []
+    assert live_processes(tmp_path) == []
     assert main(begin) == 0
     capsys.readouterr()
 
@@ -162,7 +162,7 @@ def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFi
         return told.out + told.err
 
     assert "version held: expected the gate's verdict" in said("canary", "--version", "held", status=1)
-    verdicts = ["candidate: promote (candidate)", "held: hold", "unjudged: was not asked", "1: promote (champion)"]
+    verdicts = ["candidate: promote (candidate)", "held: hold", "unjudged: not judged", "1: promote (champion)"]
     assert said("versions").splitlines()[1:-1] == [f"version {verdict}" for verdict in verdicts]
     assert "version candidate has 20 % of the traffic" in said("canary", "--percent", "20")
     assert "version candidate: 20 % of the traffic, 0 requests so far" in said("status")

@@ -17,8 +17,8 @@ from serving.deployment.errors import VerdictError
 from serving.errors import EndpointError, RegistryError
 from serving.settings.limits import Limits
 from serving.settings.settings import Settings
-from tests.serving.running import awaited
-from tests.serving.stubbed import STUB, FakeRegistry, kinds, living, of
+from tests.serving.running import wait_until
+from tests.serving.stubbed import STUB, FakeRegistry, live_kinds, live_processes, process_of
 from tests.serving.world import World
 
 pytestmark = pytest.mark.serial
@@ -46,7 +46,7 @@ def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
 
     yield start
     endpoint.down(tmp_path)
-    assert living(tmp_path) == []
+    assert live_processes(tmp_path) == []
 
 
 def kill(pid: int) -> None:
@@ -62,10 +62,10 @@ def test_up_status_down(up: Up, tmp_path: Path) -> None:
     assert processes.sockets.stat().st_mode & 0o077 == 0
     assert (served.version, served.url) == ("serves", f"http://127.0.0.1:{served.port}/v1/models/model:predict")
     assert endpoint.status(tmp_path) == endpoint.Status("up", served)
-    assert kinds(tmp_path) == ["envoy", "supervisord", STUB]
+    assert live_kinds(tmp_path) == ["envoy", "supervisord", STUB]
     record = json.loads((tmp_path / "endpoint" / "endpoint.json").read_text(encoding="utf-8"))
     assert (record["url"], record["grpc"]) == (served.url, served.grpc)
-    assert {os.getsid(pid) for pid in living(tmp_path)}.isdisjoint({os.getsid(0)})
+    assert {os.getsid(pid) for pid in live_processes(tmp_path)}.isdisjoint({os.getsid(0)})
     assert endpoint.down(tmp_path)
     assert not endpoint.down(tmp_path)
     assert endpoint.status(tmp_path).state == "down"
@@ -83,7 +83,7 @@ def test_up_again_replaces_at_the_same_address(up: Up, tmp_path: Path, keep_port
     second = up("other", first.port if keep_port else None)
     assert (second.url, second.previous) == (first.url, "serves")
     assert endpoint.status(tmp_path).endpoint == second
-    assert kinds(tmp_path) == ["envoy", "supervisord", STUB]
+    assert live_kinds(tmp_path) == ["envoy", "supervisord", STUB]
     assert len(list((tmp_path / "endpoint" / "servers").iterdir())) == 1
     # The bundle of the version before is kept: a rollback needs no registry.
     bundles = sorted(bundle.name for bundle in (tmp_path / "endpoint" / "models").iterdir())
@@ -105,42 +105,42 @@ def test_another_port_is_moved_to(up: Up, tmp_path: Path) -> None:
 )
 def test_a_failed_start_leaves_the_old_server_and_says_why(up: Up, tmp_path: Path, version: str, message: str) -> None:
     first = up()
-    before = living(tmp_path)
+    before = live_processes(tmp_path)
     with pytest.raises(EndpointError, match=message) as error:
         up(version, seconds=1.0)
     assert f"stub of model-{version}" in str(error.value)
     assert "model-serves" not in str(error.value)
     assert endpoint.status(tmp_path) == endpoint.Status("up", first)
-    assert living(tmp_path) == before
+    assert live_processes(tmp_path) == before
 
 
 def test_a_failed_first_start_leaves_nothing(up: Up, tmp_path: Path) -> None:
     with pytest.raises(EndpointError, match="the last words of the stub"):
         up("dies")
     assert endpoint.status(tmp_path).state == "down"
-    assert living(tmp_path) == []
+    assert live_processes(tmp_path) == []
 
 
 @pytest.mark.parametrize("part", ["stub_server", "envoy.json"])
 def test_what_is_killed_is_started_again(up: Up, tmp_path: Path, part: str) -> None:
     served = up()
-    first = of(tmp_path, part)
+    first = process_of(tmp_path, part)
     kill(first)
-    awaited(lambda: kinds(tmp_path) == ["envoy", "supervisord", STUB], seconds=10)
-    awaited(lambda: endpoint.status(tmp_path) == endpoint.Status("up", served), seconds=10)
-    assert of(tmp_path, part) != first
+    wait_until(lambda: live_kinds(tmp_path) == ["envoy", "supervisord", STUB], seconds=10)
+    wait_until(lambda: endpoint.status(tmp_path) == endpoint.Status("up", served), seconds=10)
+    assert process_of(tmp_path, part) != first
 
 
 def test_after_a_killed_keeper_nothing_is_left_behind(up: Up, tmp_path: Path) -> None:
     first = up()
-    kill(of(tmp_path, "supervisor.conf"))
-    assert kinds(tmp_path) == ["envoy", STUB]
+    kill(process_of(tmp_path, "supervisor.conf"))
+    assert live_kinds(tmp_path) == ["envoy", STUB]
     assert endpoint.status(tmp_path).state == "down"
     up(port=first.port)
-    assert kinds(tmp_path) == ["envoy", "supervisord", STUB]
-    kill(of(tmp_path, "supervisor.conf"))
+    assert live_kinds(tmp_path) == ["envoy", "supervisord", STUB]
+    kill(process_of(tmp_path, "supervisor.conf"))
     assert not endpoint.down(tmp_path)
-    assert living(tmp_path) == []
+    assert live_processes(tmp_path) == []
     assert not EndpointProcesses(tmp_path).sockets.exists()
 
 
@@ -148,7 +148,7 @@ def test_a_process_that_is_somebody_elses_is_never_ended(up: Up, tmp_path: Path)
     settings = up().stable.settings
     command = [sys.executable, "-c", "input()", settings]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as foreign:
-        kill(of(tmp_path, "supervisor.conf"))
+        kill(process_of(tmp_path, "supervisor.conf"))
         endpoint.down(tmp_path)
         assert foreign.poll() is None
         foreign.communicate(b"\n")
@@ -167,20 +167,20 @@ def test_a_record_that_is_lost_is_no_obstacle(up: Up, tmp_path: Path) -> None:
     (tmp_path / "endpoint" / "endpoint.json").unlink()
     assert endpoint.status(tmp_path).state == "down"
     assert up(port=first.port).port == first.port
-    assert kinds(tmp_path) == ["envoy", "supervisord", STUB]
+    assert live_kinds(tmp_path) == ["envoy", "supervisord", STUB]
 
 
 def test_a_server_that_ignores_sigterm_is_killed(up: Up, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "_STOP_SECONDS", 1)
     up("stubborn")
     assert endpoint.down(tmp_path)
-    assert living(tmp_path) == []
+    assert live_processes(tmp_path) == []
 
 
 def test_a_taken_port_is_said_before_anything_starts(up: Up, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(EndpointError, match="expected a free one"):
         up(port=taken.getsockname()[1])
-    assert living(tmp_path) == []
+    assert live_processes(tmp_path) == []
 
 
 def test_a_store_that_was_never_applied_is_said(world: World, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_store_that_was_never_applied_is_said(world: World, tmp_path: Path) ->
 
 def test_the_default_is_reached_from_this_machine_only(up: Up, tmp_path: Path) -> None:
     served = up()
-    connections = [found for pid in living(tmp_path) for found in psutil.Process(pid).connections()]
+    connections = [found for pid in live_processes(tmp_path) for found in psutil.Process(pid).connections()]
     listening = {(found.laddr.ip, found.laddr.port) for found in connections if found.status == psutil.CONN_LISTEN}
     ports = (served.port, served.stable.port, served.stable.grpc_port)
     assert listening == {("127.0.0.1", port) for port in ports}
@@ -246,7 +246,7 @@ def test_of_several_models_the_one_that_was_served_last_is_taken(
     with pytest.raises(RegistryError, match="found model, another"):
         model_options.find(options)
     up()
-    kill(of(tmp_path, "supervisor.conf"))
+    kill(process_of(tmp_path, "supervisor.conf"))
     assert model_options.find(options)[1] == "model"
     names[0] = "third"
     with pytest.raises(RegistryError, match="--model"):
@@ -256,7 +256,7 @@ def test_of_several_models_the_one_that_was_served_last_is_taken(
 def test_an_unknown_version_is_said(world: World, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="found '99'"):
         endpoint.up(tmp_path, world.tracking_uri, world.name, "99", world.store_config)
-    assert living(tmp_path) == []
+    assert live_processes(tmp_path) == []
 
 
 def test_a_canary_that_may_not_be_changes_nothing(up: Up, tmp_path: Path) -> None:

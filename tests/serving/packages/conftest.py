@@ -1,3 +1,5 @@
+"""Session fixtures of packages: a bento and an archive of the world's champion, and the servers of both."""
+
 import argparse
 import contextlib
 import io
@@ -11,29 +13,29 @@ import pytest
 from serving.packages import command
 from serving.settings.limits import Limits
 from tests.serving.packages.servers import TOKEN, Starting, bento_server, torchserve_server
-from tests.serving.running import awaited, running
+from tests.serving.running import running_server, wait_until
 from tests.serving.world import World
 
 
 @dataclass(frozen=True)
 class Made:
-    """A package, and what the command printed."""
+    """A package and the command's output."""
 
     folder: Path
-    said: str
+    output: str
 
     @property
     def start(self) -> str:
-        return self.said.splitlines()[-1].partition(": ")[2]
+        return self.output.splitlines()[-1].partition(": ")[2]
 
 
 def package(*arguments: str) -> str:
-    """Run ``python -m serving package``; what it prints."""
+    """Run ``python -m serving package``; returns its output."""
     parser = argparse.ArgumentParser()
     command.add(parser.add_subparsers(dest="command"))
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as output:
         assert command.run(parser.parse_args(["package", *arguments])) == 0
-    return said.getvalue()
+    return output.getvalue()
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +67,11 @@ def bentoml(bento: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture(scope="session")
 def kserve(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of our own server, which is ready, that shows the token."""
+    """A client, with the token, of our own server."""
     folder = tmp_path_factory.mktemp("kserve")
     (folder / "token").write_text(TOKEN, encoding="utf-8")
-    with running(world, folder, Limits(), str(folder / "token")) as server, server.client() as client:
-        awaited(lambda: server.probe("/v2/health/ready") == 200)
+    with running_server(world, folder, Limits(), str(folder / "token")) as server, server.client() as client:
+        wait_until(lambda: server.probe("/v2/health/ready") == 200)
         client.headers["authorization"] = f"Bearer {TOKEN}"
         yield client
 
@@ -78,5 +80,5 @@ def kserve(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[h
 def runtimes(
     torchserve: tuple[Starting, httpx.Client], bentoml: Starting, kserve: httpx.Client
 ) -> dict[str, httpx.Client]:
-    """A client of every server that serves the world's champion; they start side by side."""
+    """A client of each server of the world's champion; they start concurrently."""
     return {"kserve": kserve, "bentoml": bentoml.up(), "torchserve": torchserve[0].up()}

@@ -1,4 +1,4 @@
-"""BentoML and TorchServe, started as the package command says, on free ports of this machine."""
+"""BentoML and TorchServe servers, started with the package command's start line on free ports."""
 
 import json
 import os
@@ -23,14 +23,14 @@ TOKEN = "a-token-for-the-tests"
 
 @dataclass(frozen=True)
 class Starting:
-    """A server that was started; two can start side by side."""
+    """A server that is starting."""
 
     process: "subprocess.Popen[bytes]"
     client: httpx.Client
     ready: Callable[[], bool]
 
     def up(self) -> httpx.Client:
-        """Its client, once it is ready."""
+        """Wait until it is ready; returns its client."""
         deadline = time.monotonic() + SECONDS
         while True:
             with suppress(httpx.TransportError, OSError, ValueError, KeyError):
@@ -43,7 +43,7 @@ class Starting:
 
 @contextmanager
 def bento_server(start: str, folder: Path) -> Iterator[Starting]:
-    """``start``: the line that the command printed; ``folder``: for what BentoML writes. It asks for ``TOKEN``."""
+    """``start``: the line that the command printed; ``folder``: for what BentoML writes. Its token is ``TOKEN``."""
     port = free_port(LOOPBACK)
     line = start.replace("--port 3000", f"--port {port}")
     with _running(line, folder) as process, _client(port) as client:
@@ -53,7 +53,7 @@ def bento_server(start: str, folder: Path) -> Iterator[Starting]:
 
 @contextmanager
 def torchserve_server(export: Path, name: str, state: Path) -> Iterator[tuple[Starting, httpx.Client]]:
-    """The server and a client of its management port; each client shows the token that it needs."""
+    """The server and a client of its management port; each client sends its token."""
     first, second, *others = (free_port(LOOPBACK) for _ in range(5))
     (export / "config.properties").write_text(properties((first, second, *others)), encoding="utf-8")
     line = start_line(name).replace("<state folder>", str(state))
@@ -74,7 +74,7 @@ def _client(port: int) -> httpx.Client:
 
 @contextmanager
 def _running(line: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A shell line with a session, a home and a temporary folder of its own; all its processes end with the block."""
+    """A shell command with its own session, home and temporary folder; all its processes end with the block."""
     temporary = folder / "tmp"
     temporary.mkdir()
     environment = {
@@ -93,7 +93,7 @@ def _running(line: str, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         yield process
     finally:
-        # BentoML's workers have sessions of their own: the tree is walked before its root ends.
+        # BentoML's workers have their own sessions: list the process tree before its root ends.
         leader = psutil.Process(process.pid)
         begun = [leader, *leader.children(recursive=True)]
         for one in begun:

@@ -1,4 +1,4 @@
-"""What a caller may rely on, whichever server stands behind the address: one body, three servers."""
+"""The contract of the v1 protocol, the same for all three servers: KServe, BentoML and TorchServe."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from serving.packages.contents import STATE, settings
 from serving.server.loading import load
 from serving.settings.limits import Limits
 from tests.serving.packages.conftest import Made
-from tests.serving.running import awaited
+from tests.serving.running import wait_until
 from tests.serving.world import World
 
 pytestmark = pytest.mark.serial
@@ -29,7 +29,7 @@ def document(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(params=["kserve", "bentoml", "torchserve"])
 def server(request: pytest.FixtureRequest) -> str:
-    """Which of the three."""
+    """Name of the server."""
     return str(request.param)
 
 
@@ -40,12 +40,12 @@ def runtime(server: str, runtimes: dict[str, httpx.Client]) -> httpx.Client:
 
 @pytest.fixture(scope="module")
 def expected(world: World, bento: Made) -> dict[str, Any]:
-    """The answer to ``slate``, with reasons, without any server."""
+    """The runtime's prediction for ``slate`` with reasons, without a server."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv(STATE, str(world.state))
         runtime = load(settings(bento.folder / "src"))
     try:
-        return asyncio.run(runtime.document(slate(world, explain=True)))["predictions"][0]
+        return asyncio.run(runtime.predict(slate(world, explain=True)))["predictions"][0]
     finally:
         runtime.close()
 
@@ -88,7 +88,7 @@ def test_a_charset_and_several_instances(runtime: httpx.Client, world: World) ->
     answer = post(runtime, world, several, "application/json; charset=utf-8")
     first, second = answer.json()["predictions"]
     assert [ranked["item"] for ranked in first["slate"]] == [ranked["item"] for ranked in second["slate"]]
-    # Slates that are scored together differ by rounding: their scores are the same to 1e-6 (serving.ranking.batching).
+    # Slates scored in one pass differ by rounding: their scores are equal to 1e-6 (serving.ranking.batching).
     for one, other in zip(first["slate"], second["slate"], strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-6)
 
@@ -102,7 +102,7 @@ def test_an_unknown_member_is_cold(runtime: httpx.Client, world: World) -> None:
 def test_the_request_id_comes_back(server: str, runtime: httpx.Client, world: World) -> None:
     answer = post(runtime, world, document(), **{"x-request-id": "from-the-caller-17"})
     assert answer.json()["predictions"][0]["request_id"] == "from-the-caller-17"
-    # TorchServe puts an id of its own in the header; ours is in the document alone there.
+    # TorchServe puts its own id into the header; ours is only in the document.
     assert (answer.headers["x-request-id"] == "from-the-caller-17") == (server != "torchserve")
 
 
@@ -142,16 +142,16 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_errors_are_alike(runtime: httpx.Client, world: World, name: str) -> None:
+def test_errors_are_the_same(runtime: httpx.Client, world: World, name: str) -> None:
     body, content_type, reason = REFUSED[name]
     answer = post(runtime, world, body, content_type)
     assert (answer.status_code, answer.json()) == (400, {"error": reason})
 
 
 @pytest.mark.parametrize("given", ["", "Bearer of-another-server"])
-def test_nobody_without_the_token_is_answered(server: str, runtime: httpx.Client, world: World, given: str) -> None:
+def test_without_the_token_requests_are_refused(server: str, runtime: httpx.Client, world: World, given: str) -> None:
     answer = post(runtime, world, slate(world), authorization=given)
-    # TorchServe checks its own token, in its own words, before it asks the model.
+    # TorchServe checks its own token, with its own error, before the model.
     assert answer.status_code == (400 if server == "torchserve" else 401)
     assert "predictions" not in answer.json()
 
@@ -171,24 +171,24 @@ def test_a_large_body_is_refused(runtime: httpx.Client, world: World) -> None:
 
 
 def wide(instances: int) -> dict[str, Any]:
-    """A document of slates as large as they may be."""
+    """A document of slates of the maximum size."""
     return {"instances": document(items=list(range(MOST)))["instances"] * instances}
 
 
-def test_a_deadline_that_is_not_met(runtime: httpx.Client, world: World) -> None:
+def test_a_missed_deadline_is_503(runtime: httpx.Client, world: World) -> None:
     late = post(runtime, world, wide(Limits().instances), **{"x-request-timeout-ms": "1"})
-    reason = "expected store and model to answer within 0.001 s; they did not"
+    reason = "expected store and model to respond within 0.001 s; they did not"
     assert (late.status_code, late.json()) == (503, {"error": reason})
     assert post(runtime, world, document(), **{"x-request-timeout-ms": "20000"}).status_code == 200
 
 
-def test_too_many_requests_are_told_to_come_back(server: str, runtime: httpx.Client, world: World) -> None:
+def test_too_many_requests_get_429(server: str, runtime: httpx.Client, world: World) -> None:
     def crowd() -> list[httpx.Response]:
         with ThreadPoolExecutor(100) as callers:
             return list(callers.map(lambda _: post(runtime, world, wide(2)), range(100)))
 
-    refused = awaited(lambda: [answer for answer in crowd() if answer.status_code != 200])
-    # TorchServe keeps the line itself, as long as ours, and says in its own words that it is full.
+    refused = wait_until(lambda: [answer for answer in crowd() if answer.status_code != 200])
+    # TorchServe has its own queue, as long as ours, and its own error.
     expected = (503, None, {"code", "type", "message"}) if server == "torchserve" else (429, "1", {"error"})
     for answer in refused:
         assert (answer.status_code, answer.headers.get("retry-after"), set(answer.json())) == expected

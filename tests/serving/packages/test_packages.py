@@ -1,4 +1,4 @@
-"""What is in a package, and what is refused: nothing pickled, nothing that was changed, no archive without a word."""
+"""Contents of packages: nothing pickled, changes are detected, no archive without consent."""
 
 import re
 import shutil
@@ -24,7 +24,7 @@ _UNPICKLES = re.compile(r"import (pickle|joblib)|(?<!safetensors\.)torch\.load\(
 
 @pytest.fixture(params=["bentoml", "torchserve"])
 def contents(request: pytest.FixtureRequest, tmp_path: Path, world: World) -> Path:
-    """A copy of a package's own folder, as its server finds it."""
+    """A copy of a package's folder."""
     folder = tmp_path / "contents"
     if request.param == "bentoml":
         shutil.copytree(request.getfixturevalue("bento").folder / "src", folder)
@@ -36,11 +36,11 @@ def contents(request: pytest.FixtureRequest, tmp_path: Path, world: World) -> Pa
 
 @pytest.fixture
 def told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The state folder, as whoever starts a package tells it."""
+    """The state folder in the environment."""
     monkeypatch.setenv(STATE, str(world.state))
 
 
-def test_nothing_in_it_is_pickled(contents: Path) -> None:
+def test_a_package_has_no_pickle(contents: Path) -> None:
     files = [path for path in contents.rglob("*") if path.is_file()]
     assert (contents / "bundle" / "bundle.json") in files
     assert {path.suffix for path in files} <= DATA | SOURCES
@@ -51,14 +51,14 @@ def test_nothing_in_it_is_pickled(contents: Path) -> None:
 
 
 @pytest.mark.usefixtures("told")
-def test_it_is_what_was_registered(contents: Path, world: World) -> None:
+def test_a_package_has_the_registered_version(contents: Path, world: World) -> None:
     found = settings(contents)
     assert (found.name, found.version) == (world.name, world.version)
     assert (found.store_config, Path(found.bundle)) == (str(world.store_config.resolve()), contents / "bundle")
 
 
 @pytest.mark.usefixtures("told")
-def test_its_limits_are_told_when_it_is_started(contents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_come_from_the_environment(contents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LIMITS, '{"items": 50}')
     assert settings(contents).limits == Limits(items=50)
     monkeypatch.setenv(LIMITS, '{"item": 50}')
@@ -77,7 +77,7 @@ def _one_more_file(contents: Path) -> None:
 
 
 def _other_manifest(contents: Path) -> None:
-    """The digests of every file still hold; the whole is another."""
+    """Every file has its digest, but the bundle's digest is another."""
     manifest = contents / "bundle" / "bundle.json"
     manifest.write_text(manifest.read_text(encoding="utf-8") + "\n", encoding="utf-8")
 
@@ -102,28 +102,28 @@ def test_a_changed_package_is_refused(contents: Path, change: Callable[[Path], N
         settings(contents)
 
 
-def test_the_state_folder_must_be_told(contents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_folder_is_required(contents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(STATE, raising=False)
     with pytest.raises(PackageError, match="expected the state folder"):
         settings(contents)
 
 
-def test_an_archive_is_made_only_for_who_knows(world: World, tmp_path: Path) -> None:
+def test_an_archive_needs_consent(world: World, tmp_path: Path) -> None:
     output = tmp_path / "export"
     with pytest.raises(PackageError, match="was archived by its maintainers"):
         package("torchserve", "--state", str(world.state), "--output", str(output))
     assert not output.exists()
 
 
-def test_the_warning_is_written_and_tokens_are_asked_for(archive: Made) -> None:
-    assert WARNING in archive.said
+def test_the_warning_is_written_and_tokens_are_required(archive: Made) -> None:
+    assert WARNING in archive.output
     assert WARNING in (archive.folder / "WARNING.txt").read_text(encoding="utf-8")
     assert "disable_token_authorization=false\n" in (archive.folder / "config.properties").read_text(encoding="utf-8")
     assert "--disable-token-auth" not in archive.start
 
 
 @pytest.mark.parametrize("kind", [["bentoml"], ["torchserve", "--accept-unmaintained"]])
-def test_no_half_package_is_left(world: World, tmp_path: Path, kind: list[str]) -> None:
+def test_a_failure_leaves_no_partial_package(world: World, tmp_path: Path, kind: list[str]) -> None:
     where = ["--state", str(world.state), "--output"]
     with pytest.raises(RegistryError):
         package(*kind, *where, str(tmp_path / "unknown"), "--version", "99")

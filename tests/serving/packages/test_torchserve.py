@@ -1,4 +1,4 @@
-"""What TorchServe could be made to do by a stranger, and what our configuration of it keeps closed."""
+"""Attacks on TorchServe that our configuration prevents."""
 
 import httpx
 import pytest
@@ -15,14 +15,14 @@ def management(torchserve: tuple[Starting, httpx.Client]) -> httpx.Client:
 
 
 def test_no_other_model_can_be_registered(management: httpx.Client) -> None:
-    """CVE-2023-43654: a model by URL is code of a stranger's."""
+    """CVE-2023-43654: registering a model by URL would run foreign code."""
     answer = management.post("/models", params={"url": "https://127.0.0.1/other.mar"})
     assert answer.status_code == 405, answer.text
     assert len(management.get("/models").json()["models"]) == 1
 
 
 @pytest.mark.parametrize("given", ["", "Bearer of-another-server"])
-def test_management_asks_for_its_token(management: httpx.Client, given: str) -> None:
+def test_management_requires_its_token(management: httpx.Client, given: str) -> None:
     answer = management.get("/models", headers={"authorization": given})
     assert answer.status_code == 400
     assert "models" not in answer.json()

@@ -220,7 +220,7 @@ def test_every_item_is_answered_with_its_own_reasons(
         runtime = RankingRuntime("tiny", service, ServedLog(tmp_path, "tiny"), Limits())
         try:
             if protocol == "v1":
-                ranked = (await runtime.document({"instances": [instance]}))["predictions"][0]["slate"]
+                ranked = (await runtime.predict({"instances": [instance]}))["predictions"][0]["slate"]
                 return {candidate["item"]: candidate["reasons"] for candidate in ranked}
             outputs = {
                 output.name: output.data for output in (await runtime.infer(InferRequest("tiny", tensors))).outputs

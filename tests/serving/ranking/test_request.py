@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from models.columns import REQUEST_TENSORS
 from serving.errors import RequestError
 from serving.ranking.request import RankingRequest, RequestParser
-from serving.server.tensors import TensorNames
+from serving.server.tensors import TensorSchema
 from serving.settings.limits import Limits
 from tests.serving.world import world_spec
 
@@ -99,6 +99,6 @@ def test_whatever_comes_is_a_request_or_refused(member: Any, items: Any, context
 
 def test_every_tensor_beside_the_context_is_a_name_that_no_context_column_may_have() -> None:
     spec = world_spec()
-    assert tuple(sorted(TensorNames(spec).inputs().keys() - spec.impressions.context.keys())) == tuple(
+    assert tuple(sorted(TensorSchema(spec).inputs().keys() - spec.impressions.context.keys())) == tuple(
         sorted(REQUEST_TENSORS)
     )

@@ -1,4 +1,4 @@
-"""The checks of a body, without a server."""
+"""Parsing of a body, without a server."""
 
 import json
 from typing import Any
@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.errors import RefusalError
-from serving.server.document import BINARY, JSON, check_document, whole_number
+from serving.server.document import BINARY, JSON, Body, parse_body, whole_number
 from serving.server.tensor_document import check_tensors
 
 
 def refused(body: bytes, kind: str = JSON, length: bytes | None = None) -> str:
     with pytest.raises(RefusalError) as error:
-        check_document(kind, body, length)
+        parse_body(kind, body, length)
     assert error.value.status == 400
     assert 5 < len(error.value.reason) < 400
     return error.value.reason
@@ -41,12 +41,14 @@ NO_NUMBERS += ["\u0662".encode(), "\uff12".encode(), b"2,2", b"2\x00", b"true", 
 
 @pytest.mark.parametrize("length", NO_NUMBERS)
 @pytest.mark.parametrize("kind", [JSON, BINARY])
-def test_a_length_that_is_no_number_up_to_the_bodys_is_refused(length: bytes, kind: str) -> None:
+def test_an_invalid_json_length_is_refused(length: bytes, kind: str) -> None:
     assert "inference-header-content-length: expected a whole number from 0 to 2" in refused(b"{}", kind, length)
 
 
-def test_a_sound_length_is_taken() -> None:
-    assert check_document(BINARY, b"{}\x01\x02", b"2") == {}
+def test_a_valid_length_is_accepted() -> None:
+    assert parse_body(BINARY, b"{}\x01\x02", b"2") == Body({}, b"\x01\x02")
+    assert parse_body(JSON, b"{}", b"2") == Body({}, None)
+    assert parse_body("Application/JSON; charset=utf-8", b"{}") == Body({}, None)
     assert whole_number("n", b"0", 0) == 0
     assert "since bytes follow" in refused(b"{}\x01\x02", JSON, b"2")
 
@@ -62,13 +64,13 @@ def test_a_sound_length_is_taken() -> None:
         b'{"' + b"x" * 100_000 + b'": 1, "' + b"x" * 100_000 + b'": 2}',
     ],
 )
-def test_a_field_that_stands_twice_is_refused(body: bytes) -> None:
+def test_a_duplicate_field_is_refused(body: bytes) -> None:
     assert "once" in refused(body)
     assert "once" in refused(body + b"\x01", BINARY, str(len(body)).encode())
 
 
-def test_the_same_field_in_two_objects_is_sound() -> None:
-    assert check_document(JSON, b'{"a": [{"a": 1}, {"a": 1}], "A": 1}') == {"a": [{"a": 1}, {"a": 1}], "A": 1}
+def test_the_same_field_in_two_objects_is_accepted() -> None:
+    assert parse_body(JSON, b'{"a": [{"a": 1}, {"a": 1}], "A": 1}').document == {"a": [{"a": 1}, {"a": 1}], "A": 1}
 
 
 class Pairs(list[Any]):
@@ -102,12 +104,12 @@ def twice(value: Any) -> bool:
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(value=JSONS)
-def test_at_any_depth(value: Any) -> None:
+def test_duplicate_fields_are_found_at_any_depth(value: Any) -> None:
     body = written(Pairs([("whole", value)])).encode()
     if twice(value):
         assert "once" in refused(body)
     else:
-        assert check_document(JSON, body) == json.loads(body)
+        assert parse_body(JSON, body).document == json.loads(body)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +135,7 @@ def test_at_any_depth(value: Any) -> None:
         b"",
     ],
 )
-def test_what_readers_of_json_disagree_about_is_refused(body: bytes) -> None:
+def test_json_that_parsers_read_differently_is_refused(body: bytes) -> None:
     refused(body)
 
 
@@ -175,17 +177,16 @@ BAD: list[tuple[dict[str, Any], int | None]] = [
 
 
 @pytest.mark.parametrize(("request_", "binary"), BAD)
-def test_no_request_of_the_v2_protocol(request_: dict[str, Any], binary: int | None) -> None:
+def test_an_invalid_v2_request_is_refused(request_: dict[str, Any], binary: int | None) -> None:
     with pytest.raises(RefusalError) as error:
-        check_tensors(request_, binary)
+        check_tensors(Body(request_, None if binary is None else bytes(binary)))
     assert error.value.status == 400
     assert 5 < len(error.value.reason) < 400
 
 
-def test_requests_of_the_v2_protocol() -> None:
-    check_tensors(document())
-    check_tensors(document(**SIZED), 8)
-    check_tensors({**document(parameters={"content_type": "np"}), "id": "a", "model_name": "m", "outputs": None})
-    check_tensors(
-        {**document(), "parameters": {"binary_data_output": True, "priority": 1}, "outputs": [{"name": "items"}]}
-    )
+def test_valid_v2_requests_are_accepted() -> None:
+    check_tensors(Body(document()))
+    check_tensors(Body(document(**SIZED), bytes(8)))
+    check_tensors(Body({**document(parameters={"content_type": "np"}), "id": "a", "model_name": "m", "outputs": None}))
+    parameters = {"binary_data_output": True, "priority": 1}
+    check_tensors(Body({**document(), "parameters": parameters, "outputs": [{"name": "items"}]}))

@@ -1,4 +1,4 @@
-"""When a server that was told to end may close its ports, by a clock that stands still until it is moved."""
+"""Draining: when the server may stop, on a clock that the test sets."""
 
 import pytest
 
@@ -22,28 +22,28 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_it_ends_once_nobody_has_asked_for_a_moment(clock: Clock) -> None:
+def test_it_finishes_after_a_quiet_time(clock: Clock) -> None:
     drain = Drain(seconds=5)
     clock.now += 3_600
-    assert not drain.over()  # nobody asks, but nobody has said that it shall end
+    assert not drain.finished()  # no requests, but the drain has not begun
     drain.begin()
     assert drain.begun
-    assert not drain.over()
+    assert not drain.finished()
     clock.now += 0.25
     with drain.request():
         pass
     clock.now += 0.25
-    assert not drain.over()
+    assert not drain.finished()
     clock.now += 0.25
-    assert drain.over()
+    assert drain.finished()
 
 
-def test_what_is_at_work_is_waited_for_but_not_for_ever(clock: Clock) -> None:
+def test_requests_in_flight_are_awaited_up_to_the_limit(clock: Clock) -> None:
     drain = Drain(seconds=5)
     drain.begin()
     with drain.request():
         clock.now = BEGUN + 4.9
-        assert not drain.over()
-        drain.begin()  # a second time changes nothing
+        assert not drain.finished()
+        drain.begin()  # has no effect
         clock.now = BEGUN + 5.1
-        assert drain.over()
+        assert drain.finished()

@@ -1,4 +1,4 @@
-"""Whatever is sent, over every protocol: an answer in time, no 500, no traceback; the server stays as it was."""
+"""Fuzzing of every protocol: a response in time, no status 500, no traceback, and the server stays healthy."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.long(25)
 
 JSON_TYPE, BINARY_TYPE = "application/json", "application/octet-stream"
 SECONDS = 10.0
-"""An answer that takes longer counts as none."""
+"""A response that takes longer counts as missing."""
 HOSTILE = settings(
     max_examples=250,
     deadline=None,

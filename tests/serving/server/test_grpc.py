@@ -1,3 +1,5 @@
+"""The gRPC protocol of a real server: results as over REST, raw tensors, refused messages."""
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 
 from serving.deployment.endpoint import Endpoint
 from serving.settings.limits import Limits
-from tests.serving.running import awaited, broken_store, logged
+from tests.serving.running import broken_store, logged_lines, wait_until
 from tests.serving.world import World
 
 FIELDS = {"INT64": "int64_contents", "BYTES": "bytes_contents", "FP64": "fp64_contents", "FP32": "fp32_contents"}
@@ -51,7 +53,7 @@ def refused(stub: GRPCInferenceServiceStub, message: protocol.ModelInferRequest,
     return error.value.details()
 
 
-def test_grpc_answers_as_rest_does(stub: GRPCInferenceServiceStub, client: Any, world: World) -> None:
+def test_grpc_returns_what_rest_returns(stub: GRPCInferenceServiceStub, client: Any, world: World) -> None:
     items = world.keys("item")
     answer = stub.ModelInfer(request(world, *items, place=("FP32", [3.0])), timeout=20)
     context = {"surface": "push", "time": "2026-01-20T09:00:00Z", "place": 3}
@@ -67,7 +69,7 @@ def test_grpc_answers_as_rest_does(stub: GRPCInferenceServiceStub, client: Any, 
     assert answer.model_version == world.version
 
 
-def test_raw_tensors_are_answered_raw(stub: GRPCInferenceServiceStub, world: World) -> None:
+def test_raw_tensors_get_raw_tensors(stub: GRPCInferenceServiceStub, world: World) -> None:
     items = np.array(world.keys("item"), np.int64)
     message = protocol.ModelInferRequest(model_name=world.name, id="mine")
     push = len(b"push").to_bytes(4, "little") + b"push"
@@ -88,15 +90,17 @@ def test_raw_tensors_are_answered_raw(stub: GRPCInferenceServiceStub, world: Wor
 
 
 @pytest.mark.parametrize(("metadata", "body"), [("of-metadata", ""), ("", "of-body"), ("of-both", "of-the-other")])
-def test_the_metadatas_request_id_is_logged_and_the_bodys_is_answered(
+def test_the_metadatas_request_id_is_logged_and_the_messages_is_returned(
     stub: GRPCInferenceServiceStub, world: World, server_folder: Path, metadata: str, body: str
 ) -> None:
-    """Where one is missing the other stands for it. The log follows the header, as over HTTP; the protocol its id."""
+    """If one is missing the other is used. The log has the header's, as over HTTP; the response the message's."""
     message = request(world, 1)
     message.id = body
     answer = stub.ModelInfer(message, timeout=20, metadata=(("x-request-id", metadata),) if metadata else ())
     assert answer.id == (body or metadata)
-    assert awaited(lambda: (metadata or body) in {line["request"] for line in logged(server_folder / "served")})
+    assert wait_until(
+        lambda: (metadata or body) in {line["request"] for line in logged_lines(server_folder / "served")}
+    )
 
 
 BAD: dict[str, dict[str, Any]] = {
@@ -124,14 +128,14 @@ def test_bad_tensors_are_invalid_arguments(stub: GRPCInferenceServiceStub, world
 
 
 def refused_bytes(channel: grpc.Channel, content: bytes) -> str:
-    """As ``refused``, for what need not be a message."""
+    """As ``refused``, for arbitrary bytes."""
     with pytest.raises(grpc.RpcError) as error:
         channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(content, timeout=20)
     assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     return error.value.details()
 
 
-def test_a_message_above_the_limit_is_not_parsed_and_one_above_the_bound_is_not_read(
+def test_messages_above_the_limits_are_not_parsed_or_not_read(
     channel: grpc.Channel, stub: GRPCInferenceServiceStub, world: World
 ) -> None:
     limits = Limits()
@@ -144,7 +148,7 @@ def test_a_message_above_the_limit_is_not_parsed_and_one_above_the_bound_is_not_
     assert stub.ModelInfer(request(world, 1), timeout=20).model_version == world.version
 
 
-def test_a_shape_that_lies_is_an_invalid_argument(stub: GRPCInferenceServiceStub, world: World) -> None:
+def test_a_wrong_shape_is_an_invalid_argument(stub: GRPCInferenceServiceStub, world: World) -> None:
     for shape in ([3], [-2], [2**62, 2**62], [1, 1, 2]):
         message = request(world, 1, 6)
         del message.inputs[1].shape[:]
@@ -171,7 +175,7 @@ def test_metadata_names_the_tensors(stub: GRPCInferenceServiceStub, world: World
     assert "probability_click" in {tensor.name for tensor in metadata.outputs}
 
 
-def test_a_store_that_cannot_be_read_is_answered_by_popularity(stub: GRPCInferenceServiceStub, world: World) -> None:
+def test_without_the_store_slates_are_ranked_by_popularity(stub: GRPCInferenceServiceStub, world: World) -> None:
     def fallback() -> list[bool]:
         answer = stub.ModelInfer(request(world, 1, 6), timeout=20)
         return list(next(output for output in answer.outputs if output.name == "fallback").contents.bool_contents)

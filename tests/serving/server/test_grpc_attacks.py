@@ -1,4 +1,4 @@
-"""What one caller can do to the others' gRPC calls: nothing."""
+"""Attacks over gRPC: no client can block or break the calls of others."""
 
 import socket
 import struct
@@ -13,7 +13,7 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as protocol
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from serving.settings.limits import Limits
-from tests.serving.running import Running, awaited, running
+from tests.serving.running import RunningServer, running_server, wait_until
 from tests.serving.server.test_grpc import request
 from tests.serving.world import World
 
@@ -31,24 +31,24 @@ SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
-def guarded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A server that asks for a token, with little room for bodies."""
+def guarded(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with a token and room for few bodies."""
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "token").write_text(TOKEN, encoding="utf-8")
-    with running(world, folder, Limits(bodies=20, body_seconds=SECONDS), str(folder / "token")) as server:
-        awaited(lambda: server.probe("/v2/health/ready") == 200)
+    with running_server(world, folder, Limits(bodies=20, body_seconds=SECONDS), str(folder / "token")) as server:
+        wait_until(lambda: server.probe("/v2/health/ready") == 200)
         yield server
 
 
 @pytest.fixture
-def channel(guarded: Running) -> Iterator[grpc.Channel]:
+def channel(guarded: RunningServer) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(guarded.grpc, options=OPTIONS) as channel:
         yield channel
 
 
 @pytest.fixture
-def good(guarded: Running, world: World) -> Iterator[Any]:
-    """A sound call over a connection of its own; how long it took."""
+def good(guarded: RunningServer, world: World) -> Iterator[Any]:
+    """Make a valid call over a new connection; returns its duration."""
     with grpc.insecure_channel(guarded.grpc, options=OPTIONS) as channel:
         stub = GRPCInferenceServiceStub(channel)
 
@@ -62,7 +62,7 @@ def good(guarded: Running, world: World) -> Iterator[Any]:
 
 
 def unfinished(channel: grpc.Channel, method: str = INFER, metadata: Any = BEARER) -> Any:
-    """A call that has begun and whose message does not come."""
+    """A call that has begun and whose message never arrives."""
     ended = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -74,7 +74,7 @@ def unfinished(channel: grpc.Channel, method: str = INFER, metadata: Any = BEARE
     return call
 
 
-def test_messages_that_never_come_keep_nobody_out(channel: grpc.Channel, good: Any) -> None:
+def test_messages_that_never_arrive_block_nobody(channel: grpc.Channel, good: Any) -> None:
     calls = [unfinished(channel) for _ in range(100)]
     assert max(good() for _ in range(5)) < 1
     ends = {call.code() for call in calls}  # waits for them
@@ -82,7 +82,7 @@ def test_messages_that_never_come_keep_nobody_out(channel: grpc.Channel, good: A
     assert max(good() for _ in range(5)) < 1
 
 
-def test_a_message_that_does_not_come_is_given_up_in_time(channel: grpc.Channel) -> None:
+def test_a_message_that_never_arrives_is_given_up_in_time(channel: grpc.Channel) -> None:
     began = time.monotonic()
     call = unfinished(channel)
     assert (call.code(), f"{SECONDS:g} s" in call.details()) == (grpc.StatusCode.DEADLINE_EXCEEDED, True)
@@ -90,13 +90,13 @@ def test_a_message_that_does_not_come_is_given_up_in_time(channel: grpc.Channel)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_without_the_token_no_message_is_waited_for(channel: grpc.Channel, method: str) -> None:
+def test_without_the_token_no_message_is_awaited(channel: grpc.Channel, method: str) -> None:
     for metadata in ((), (("authorization", "Bearer no"),), (*BEARER, *BEARER)):
         call = unfinished(channel, method, metadata)
         assert call.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_probes_are_open_and_say_nothing_that_was_sent(guarded: Running, channel: grpc.Channel, world: World) -> None:
+def test_probes_are_open_and_repeat_no_input(guarded: RunningServer, channel: grpc.Channel, world: World) -> None:
     stub = GRPCInferenceServiceStub(channel)
     assert stub.ModelReady(protocol.ModelReadyRequest(name=world.name), timeout=20).ready
     for name, code in ((LONG, grpc.StatusCode.INVALID_ARGUMENT), (LONG[:4000], grpc.StatusCode.NOT_FOUND)):
@@ -110,7 +110,7 @@ def test_probes_are_open_and_say_nothing_that_was_sent(guarded: Running, channel
 
 
 @pytest.mark.parametrize("field", ["model_name", "model_version", "id", "tensor", "datatype", "surface", "output"])
-def test_what_was_sent_does_not_come_back_whole(channel: grpc.Channel, world: World, field: str) -> None:
+def test_errors_do_not_repeat_the_whole_input(channel: grpc.Channel, world: World, field: str) -> None:
     message = request(world, 1, 6)
     if field in ("model_name", "model_version", "id"):
         setattr(message, field, LONG)
@@ -128,7 +128,7 @@ def test_what_was_sent_does_not_come_back_whole(channel: grpc.Channel, world: Wo
         assert call.code() in (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
 
 
-def test_values_beside_the_datatypes_own_and_metadata_twice_are_refused(channel: grpc.Channel, world: World) -> None:
+def test_values_of_another_datatype_and_duplicate_metadata_are_refused(channel: grpc.Channel, world: World) -> None:
     stub = GRPCInferenceServiceStub(channel)
     message = request(world, 1, 6)
     message.inputs[1].contents.fp64_contents.append(7.0)
@@ -153,7 +153,7 @@ def header(name: bytes, value: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("path", [b"/\xff\xfe", b"\xff", b"/a\x00b", b"", INFER.encode() + b"\x80"])
-def test_a_path_that_is_no_text_ends_its_call_alone(guarded: Running, good: Any, path: bytes) -> None:
+def test_an_invalid_path_ends_only_its_own_call(guarded: RunningServer, good: Any, path: bytes) -> None:
     pairs = {b":method": b"POST", b":scheme": b"http", b":path": path, b":authority": b"a", b"te": b"trailers"}
     pairs |= {b"content-type": b"application/grpc", b"authorization": BEARER[0][1].encode()}
     headers = b"".join(header(name, value) for name, value in pairs.items())

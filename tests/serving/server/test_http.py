@@ -1,4 +1,4 @@
-"""Documents over HTTP, and what no server may stumble over: bytes, content types, sizes, paths."""
+"""The v1 protocol over HTTP, and invalid bytes, content types, sizes, headers and paths."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_v1_ranks_a_slate(client: httpx.Client, world: World, predict: str) -> N
     assert set(prediction["slate"][0]["probabilities"]) == {"click", "dwell"}
 
 
-def test_every_part_of_a_request_counts(client: httpx.Client, world: World, predict: str) -> None:
+def test_every_part_of_a_request_changes_the_scores(client: httpx.Client, world: World, predict: str) -> None:
     items, member = world.keys("item"), world.keys("member")[2]
     moment = "2026-01-20T09:00:00Z"
     variants = [
@@ -95,7 +95,7 @@ BYTES = {
 
 @pytest.mark.parametrize("name", BYTES)
 @pytest.mark.parametrize("path", ["/v1/models/{}:predict", "/v2/models/{}/infer"])
-def test_bytes_that_are_no_request_are_refused(client: httpx.Client, world: World, path: str, name: str) -> None:
+def test_invalid_bytes_are_refused(client: httpx.Client, world: World, path: str, name: str) -> None:
     header = {"content-type": "application/json"}
     refused(client.post(path.format(world.name), content=BYTES[name], headers=header))
 
@@ -126,7 +126,7 @@ def test_large_bodies_are_refused_whole_or_in_chunks(client: httpx.Client, predi
 LONG = "x" * 300_000
 
 
-def test_nothing_that_was_sent_comes_back_whole(client: httpx.Client, world: World, predict: str, infer: str) -> None:
+def test_errors_do_not_repeat_long_input(client: httpx.Client, world: World, predict: str, infer: str) -> None:
     whole, tensors = v1(world, 1), v2(world, 1)
     asked = [
         client.post(predict, json={**whole, LONG: 1}),
@@ -161,7 +161,7 @@ def test_nothing_that_was_sent_comes_back_whole(client: httpx.Client, world: Wor
 
 
 @pytest.mark.parametrize("name", ["x%0d%0ainjected:%201", "%1b%5b2J", "%00", "%ff%fe", "%e2%80%ae"])
-def test_what_is_repeated_is_printable(client: httpx.Client, world: World, name: str) -> None:
+def test_repeated_input_is_printable(client: httpx.Client, world: World, name: str) -> None:
     assert refused(client.post(f"/v1/models/{name}:predict", json=v1(world, 1)), 404).isprintable()
 
 
@@ -174,7 +174,7 @@ LENGTHS = [("inference-header-content-length", text) for text in ("", "0" * 5000
 
 
 @pytest.mark.parametrize(("name", "value"), [*HEADERS, *LENGTHS])
-def test_headers_that_are_not_what_they_should_be(client: httpx.Client, world: World, name: str, value: str) -> None:
+def test_invalid_headers_are_refused(client: httpx.Client, world: World, name: str, value: str) -> None:
     infer = client.post(f"/v2/models/{world.name}/infer", json=v2(world, 1), headers={name: value})
     assert name in refused(infer) or (name, value) == LENGTHS[-1]
     if (name, value) in HEADERS:
@@ -184,13 +184,15 @@ def test_headers_that_are_not_what_they_should_be(client: httpx.Client, world: W
 
 
 @pytest.mark.parametrize("name", ["content-type", "content-encoding", "x-request-timeout-ms", "authorization"])
-def test_a_header_that_counts_is_taken_once(client: httpx.Client, world: World, predict: str, name: str) -> None:
+def test_a_duplicate_header_with_an_effect_is_refused(
+    client: httpx.Client, world: World, predict: str, name: str
+) -> None:
     pairs = [("content-type", "application/json"), *[(name, value) for value in ("application/json", "1000")]]
     answer = client.post(predict, content=json.dumps(v1(world, 1)), headers=pairs)
     assert f"{name}: expected this header once" in refused(answer)
 
 
-def test_what_is_not_offered_is_said(client: httpx.Client, world: World) -> None:
+def test_unknown_models_methods_and_paths_are_refused(client: httpx.Client, world: World) -> None:
     document = v1(world, 1)
     refused(client.post("/v1/models/nobody:predict", json=document), 404)
     refused(client.post("/v2/models/nobody/infer", json=v2(world, 1)), 404)

@@ -14,7 +14,7 @@ from tests.serving.world import World
 LIMITS = Limits()
 
 
-def test_v2_answers_as_v1_does(client: httpx.Client, world: World, predict: str, infer: str) -> None:
+def test_v2_returns_what_v1_returns(client: httpx.Client, world: World, predict: str, infer: str) -> None:
     items, moment = world.keys("item"), "2026-01-20T09:00:00Z"
     (expected,) = client.post(predict, json=v1(world, *items, time=moment, device="phone", place=3)).json()[
         "predictions"
@@ -38,7 +38,7 @@ def test_v2_answers_as_v1_does(client: httpx.Client, world: World, predict: str,
     assert sorted(outputs(client.post(infer, json=nested))["items"]) == items
 
 
-def test_v2_says_what_it_takes(client: httpx.Client, world: World) -> None:
+def test_the_metadata_name_the_tensors(client: httpx.Client, world: World) -> None:
     metadata = client.get(f"/v2/models/{world.name}").json()
     assert {tensor["name"] for tensor in metadata["inputs"]} == {
         "member",
@@ -59,7 +59,7 @@ def test_broken_binary_requests_are_refused(client: httpx.Client, infer: str, le
     refused(client.post(infer, content=b"{}", headers=header))
 
 
-def test_binary_tensors_are_answered_in_binary(client: httpx.Client, world: World, infer: str) -> None:
+def test_binary_tensors_get_binary_tensors(client: httpx.Client, world: World, infer: str) -> None:
     items = np.array(world.keys("item"), np.int64)
     document = v2(world, 1)
     document["inputs"][1] = {
@@ -87,7 +87,7 @@ def binary(document: dict[str, Any], tail: bytes = b"") -> dict[str, Any]:
     return {"content": text + tail, "headers": kind}
 
 
-def test_an_output_may_be_asked_for_in_a_form_of_its_own(client: httpx.Client, world: World, infer: str) -> None:
+def test_an_output_can_have_its_own_form(client: httpx.Client, world: World, infer: str) -> None:
     named = [{"name": "items", "parameters": {"binary_data": True}}, {"name": "cold"}]
     answer = client.post(infer, **binary({**v2(world, 1, 6), "outputs": named}))
     first, second = json.loads(answer.content[: int(answer.headers["inference-header-content-length"])])["outputs"]
@@ -110,7 +110,7 @@ def test_bytes_that_belong_to_no_tensor_are_refused(client: httpx.Client, world:
 
 @pytest.mark.parametrize("field", ["id", "inputs", "x" * 500_000])
 @pytest.mark.parametrize("place", ["{model}:predict", "{model}/infer"])
-def test_a_field_twice_is_refused_in_few_words(client: httpx.Client, world: World, place: str, field: str) -> None:
+def test_a_duplicate_field_gets_a_short_error(client: httpx.Client, world: World, place: str, field: str) -> None:
     path = f"/v{1 if 'predict' in place else 2}/models/{place.format(model=world.name)}"
     whole = json.dumps(v1(world, 1) if "predict" in place else v2(world, 1))
     content = f'{{"{field}": 1, "{field}": 1, {whole[1:]}'
@@ -180,7 +180,7 @@ def test_shapes_that_do_not_fit_are_refused(client: httpx.Client, world: World, 
 
 @pytest.mark.parametrize("data", [[[1], [6]], [1, [6]], [[1], 6], [[[1, 6]]], [[1, 6], []]])
 @pytest.mark.parametrize("shape", [[2], [1, 2]])
-def test_lists_that_are_not_the_shape_are_refused(
+def test_nested_lists_that_do_not_match_the_shape_are_refused(
     client: httpx.Client, world: World, infer: str, shape: Any, data: Any
 ) -> None:
     document = v2(world, 1, 6)
@@ -188,7 +188,9 @@ def test_lists_that_are_not_the_shape_are_refused(
     refused(client.post(infer, json=document))
 
 
-def test_parts_of_a_v2_document_that_are_missing_or_doubled(client: httpx.Client, world: World, infer: str) -> None:
+def test_missing_and_duplicate_parts_of_a_v2_document_are_refused(
+    client: httpx.Client, world: World, infer: str
+) -> None:
     whole = v2(world, 1, 6)
     for name in ("name", "datatype", "shape", "data"):
         broken = v2(world, 1, 6)

@@ -1,11 +1,11 @@
-"""Bodies on their way in, on an event loop of their own."""
+"""Receiving of bodies: deadline, and room for the newest."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
 
-from serving.errors import OverloadedError
+from serving.errors import OverloadedError, RefusalError
 from serving.server.incoming_bodies import IncomingBodies
 
 
@@ -26,29 +26,29 @@ async def at_once() -> bytes:
     return b"whole"
 
 
-def test_a_body_that_comes_is_given() -> None:
+def test_a_body_is_returned() -> None:
     async def steps() -> None:
-        assert await IncomingBodies(1, 5).whole(at_once()) == b"whole"
+        assert await IncomingBodies(1, 5).read(at_once()) == b"whole"
 
     run(steps)
 
 
-def test_a_body_that_does_not_come_in_time_is_given_up() -> None:
+def test_a_body_is_given_up_after_the_deadline() -> None:
     async def steps() -> None:
-        with pytest.raises(TimeoutError, match=r"within 0\.02 s"):
-            await IncomingBodies(1, 0.02).whole(never())
+        with pytest.raises(RefusalError, match=r"within 0\.02 s"):
+            await IncomingBodies(1, 0.02).read(never())
 
     run(steps)
 
 
-def test_however_many_never_come_the_newest_has_room() -> None:
+def test_the_newest_body_has_room_however_many_never_arrive() -> None:
     async def steps() -> None:
         arriving = IncomingBodies(3, 15)
         stuck = []
         for _ in range(50):
-            stuck.append(asyncio.ensure_future(arriving.whole(never())))
+            stuck.append(asyncio.ensure_future(arriving.read(never())))
             await asyncio.sleep(0)
-            assert await arriving.whole(at_once()) == b"whole"
+            assert await arriving.read(at_once()) == b"whole"
         found = await asyncio.gather(*stuck[:-2], return_exceptions=True)
         assert {type(outcome) for outcome in found} == {OverloadedError}
         assert not any(task.done() for task in stuck[-2:])
@@ -56,15 +56,15 @@ def test_however_many_never_come_the_newest_has_room() -> None:
     run(steps)
 
 
-def test_a_caller_who_goes_away_leaves_room() -> None:
+def test_a_client_that_disconnects_makes_room() -> None:
     async def steps() -> None:
         arriving = IncomingBodies(1, 15)
-        gone = asyncio.ensure_future(arriving.whole(never()))
+        gone = asyncio.ensure_future(arriving.read(never()))
         await asyncio.sleep(0)
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
-        waiting = asyncio.ensure_future(arriving.whole(never()))
+        waiting = asyncio.ensure_future(arriving.read(never()))
         await asyncio.sleep(0)
         assert not waiting.done()
         waiting.cancel()

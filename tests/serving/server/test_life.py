@@ -1,4 +1,4 @@
-"""A server process from its start to its end: when it is ready, whom it lets in, what it drops, what it writes down."""
+"""A server process from start to stop: readiness, the token, draining, overload, and its log."""
 
 import json
 import signal
@@ -18,7 +18,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 
 from serving.settings.limits import Limits
 from tests.serving.requests import v1, v2
-from tests.serving.running import Running, awaited, broken_store, logged, running
+from tests.serving.running import RunningServer, broken_store, logged_lines, running_server, wait_until
 from tests.serving.server.test_grpc import request
 from tests.serving.world import World
 
@@ -34,9 +34,9 @@ def predict(world: World) -> str:
 
 
 class Caller(threading.Thread):
-    """Asks again and again over one connection, until it is told to go elsewhere."""
+    """Sends requests over one connection until a response closes it."""
 
-    def __init__(self, server: Running, world: World) -> None:
+    def __init__(self, server: RunningServer, world: World) -> None:
         super().__init__()
         self.answers: list[tuple[int, str]] = []
         self.error: Exception | None = None
@@ -54,20 +54,20 @@ class Caller(threading.Thread):
             self.error = error
 
 
-def test_ready_follows_the_store_and_the_end_drops_no_request(world: World, tmp_path: Path) -> None:
+def test_ready_follows_the_store_and_stopping_drops_no_request(world: World, tmp_path: Path) -> None:
     with ExitStack() as outage:
         outage.enter_context(broken_store(world))
-        with running(world, tmp_path, Limits(wait_seconds=10)) as server, server.client() as client:
+        with running_server(world, tmp_path, Limits(wait_seconds=10)) as server, server.client() as client:
             for path in ("/v2/health/ready", f"/v2/models/{world.name}/ready", f"/v1/models/{world.name}"):
                 assert server.probe(path) == 503
             (found,) = client.post(predict(world), json=v1(world, 1)).json()["predictions"]
             assert found["fallback"] is True
             assert server.probe("/v2/health/live") == 200
             outage.close()
-            awaited(lambda: server.probe("/v2/health/ready") == 200)
+            wait_until(lambda: server.probe("/v2/health/ready") == 200)
             callers = [Caller(server, world) for _ in range(6)]
-            awaited(lambda: all(len(caller.answers) > 3 for caller in callers))
-            assert server.end() == 0
+            wait_until(lambda: all(len(caller.answers) > 3 for caller in callers))
+            assert server.stop() == 0
             for caller in callers:
                 caller.join(20)
                 assert caller.error is None
@@ -75,17 +75,17 @@ def test_ready_follows_the_store_and_the_end_drops_no_request(world: World, tmp_
                 assert caller.answers[-1][1] == "close"
             assert server.probe("/v2/health/live") is None
             answered = sum(len(caller.answers) for caller in callers)
-            lines = logged(tmp_path / "served")
+            lines = logged_lines(tmp_path / "served")
             assert len({line["request"] for line in lines}) == answered + 1
 
 
-def test_from_sigterm_on_it_is_not_ready_and_finishes_what_is_in_flight(world: World, tmp_path: Path) -> None:
+def test_after_sigterm_it_is_not_ready_and_finishes_requests_in_flight(world: World, tmp_path: Path) -> None:
     body = json.dumps(v1(world, 1, 6)).encode()
     lines = (f"POST {predict(world)} HTTP/1.1", "host: a", "content-type: application/json")
     head = "".join(f"{line}\r\n" for line in (*lines, f"content-length: {len(body)}", "")).encode()
     wide = request(world, *range(500))
-    with running(world, tmp_path, Limits(drain_seconds=60, wait_seconds=30, deadline_seconds=30)) as server:
-        awaited(lambda: server.probe("/v2/health/ready") == 200)
+    with running_server(world, tmp_path, Limits(drain_seconds=60, wait_seconds=30, deadline_seconds=30)) as server:
+        wait_until(lambda: server.probe("/v2/health/ready") == 200)
         with (
             socket.create_connection(("127.0.0.1", server.settings.port), timeout=20) as slow,
             grpc.insecure_channel(server.grpc, options=[("grpc.enable_http_proxy", 0)]) as channel,
@@ -95,7 +95,7 @@ def test_from_sigterm_on_it_is_not_ready_and_finishes_what_is_in_flight(world: W
             slow.sendall(head + body[:10])
             calls = [stub.ModelInfer.future(wide, timeout=30) for _ in range(30)]
             server.process.send_signal(signal.SIGTERM)
-            awaited(lambda: server.probe("/v2/health/ready") == 503)
+            wait_until(lambda: server.probe("/v2/health/ready") == 503)
             assert server.probe("/v2/health/live") == 200
             assert {call.code() for call in calls} == {grpc.StatusCode.OK}
             assert not stub.ServerReady(protocol.ServerReadyRequest(), timeout=20).ready
@@ -107,24 +107,24 @@ def test_from_sigterm_on_it_is_not_ready_and_finishes_what_is_in_flight(world: W
 
 
 @pytest.fixture(scope="module")
-def strict(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One request at a time, one in line, none without the token."""
+def strict(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One request at a time, one waiting, none without the token."""
     folder = tmp_path_factory.mktemp("strict")
     (folder / "token").write_text(TOKEN, encoding="utf-8")
     limits = Limits(concurrent=1, waiting=1, wait_seconds=0.05)
-    with running(world, folder, limits, str(folder / "token")) as server:
-        awaited(lambda: server.probe("/v2/health/ready") == 200)
+    with running_server(world, folder, limits, str(folder / "token")) as server:
+        wait_until(lambda: server.probe("/v2/health/ready") == 200)
         yield server
 
 
 @pytest.fixture(scope="module")
-def stub(strict: Running) -> Iterator[GRPCInferenceServiceStub]:
+def stub(strict: RunningServer) -> Iterator[GRPCInferenceServiceStub]:
     with grpc.insecure_channel(strict.grpc, options=[("grpc.enable_http_proxy", 0)]) as channel:
         yield GRPCInferenceServiceStub(channel)
 
 
-def test_without_the_token_only_probes_are_answered(
-    strict: Running, stub: GRPCInferenceServiceStub, world: World
+def test_without_the_token_only_probes_are_open(
+    strict: RunningServer, stub: GRPCInferenceServiceStub, world: World
 ) -> None:
     with strict.client() as client:
         for path in ("/", "/v2/health/live", "/v2/health/ready", f"/v2/models/{world.name}/ready"):
@@ -148,16 +148,14 @@ def test_without_the_token_only_probes_are_answered(
     assert TOKEN not in command + settings
 
 
-def test_a_grpc_call_that_is_late_is_unavailable(strict: Running, stub: GRPCInferenceServiceStub, world: World) -> None:
+def test_a_late_grpc_call_is_unavailable(strict: RunningServer, stub: GRPCInferenceServiceStub, world: World) -> None:
     metadata = (*BEARER.items(), ("x-request-timeout-ms", "1"))
     with pytest.raises(grpc.RpcError) as error:
         stub.ModelInfer(request(world, *range(500)), timeout=20, metadata=metadata)
     assert (error.value.code(), "0.001 s" in error.value.details()) == (grpc.StatusCode.UNAVAILABLE, True)
 
 
-def test_beyond_the_line_requests_are_told_to_come_back(
-    strict: Running, stub: GRPCInferenceServiceStub, world: World
-) -> None:
+def test_beyond_the_queue_requests_get_429(strict: RunningServer, stub: GRPCInferenceServiceStub, world: World) -> None:
     heavy = {"instances": v1(world, *range(500))["instances"] * 8}
     done = threading.Event()
 
@@ -175,7 +173,7 @@ def test_beyond_the_line_requests_are_told_to_come_back(
     with ThreadPoolExecutor(5) as callers:
         asked = [callers.submit(ask) for _ in range(5)]
         try:
-            awaited(exhausted)
+            wait_until(exhausted)
             assert strict.probe("/v2/health/ready") == 200
         finally:
             done.set()
@@ -187,7 +185,7 @@ def test_beyond_the_line_requests_are_told_to_come_back(
             assert set(answer.json()) == {"error"}
 
 
-def test_nothing_of_a_payload_is_written_to_the_log(strict: Running, world: World, tmp_path: Path) -> None:
+def test_the_log_has_nothing_of_a_payload(strict: RunningServer, world: World, tmp_path: Path) -> None:
     number = 918_273_645_546
     asked: list[tuple[str, Any]] = [
         (predict(world), v1(world, number, device=SECRET)),

@@ -1,8 +1,7 @@
-"""Training's evaluation and serving are one function: test impressions, asked again of the product that serves.
+"""Parity of training and serving: test impressions, replayed as requests, get the probabilities of the evaluation.
 
-The simulated network, small. What happened before an impression's moment goes into an empty online store (counters
-materialised, vectors embedded and pushed), the impression is asked as a request of that moment, and what is answered is
-what training's evaluation says of the row.
+A small simulated network. The events before an impression go into an empty online store (counters materialized, vectors
+embedded and pushed), and the impression is sent as a request of its time.
 """
 
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from models.graph.store import TemporalGraph
 from models.training.artifact import load_model
 from models.training.predict import predict
 from tests.feature_repo.redis_server import running_redis
-from tests.serving.replay import LATER, Product
+from tests.serving.replay import VECTOR_AGE, Product
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +27,13 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 
 @pytest.mark.parametrize("place", [0.1, 0.5, 0.95])
-def test_a_test_impression_asked_again_is_answered_as_it_was_evaluated(product: Product, place: float) -> None:
+def test_a_replayed_test_impression_gets_its_evaluated_probabilities(product: Product, place: float) -> None:
     rows = product.graph.seeds.rows("test")
     row = rows[int(place * len(rows))]
-    product.go_back(int(product.graph.seeds.time[row]))
-    expected = predict(product.model, product.graph, row.view(1), lag=LATER)[0]
+    product.rewind_to(int(product.graph.seeds.time[row]))
+    expected = predict(product.model, product.graph, row.view(1), lag=VECTOR_AGE)[0]
     others = range(len(product.graph.keys(product.graph.schema.seeds.item)))
-    alone, crowd = product.ask(product.instance(int(row)), product.instance(int(row), others))
+    alone, crowd = product.predict(product.instance(int(row)), product.instance(int(row), others))
     assert not alone["member_cold"]
     assert not alone["fallback"]
     item = product.instance(int(row))["items"][0]

@@ -1,4 +1,4 @@
-"""A real server whose Redis hangs or dies, and which is asked for more than it can answer meanwhile."""
+"""A real server whose Redis hangs or dies, under more load than it can serve."""
 
 import threading
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from feature_repo.push import push
 from feature_repo.store import open_store, write_resolved
 from serving.settings.limits import Limits
 from tests.serving.requests import v1
-from tests.serving.running import Running, awaited, running
+from tests.serving.running import RunningServer, running_server, wait_until
 from tests.serving.world import World
 
 pytestmark = pytest.mark.serial
@@ -35,7 +35,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def server(world: World, store: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def server(world: World, store: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("robustness")
     config = online_on_redis(folder / "feature_store.yaml", store.address)
     held = replace(world, state=folder / "state")
@@ -45,8 +45,8 @@ def server(world: World, store: RedisServer, tmp_path_factory: pytest.TempPathFa
     materialize(feast, world.spec, world.as_of)
     push(feast, world.spec, world.state.parent / "vectors", world.version, held.state)
     store.save()
-    with running(held, folder, LIMITS) as server:
-        awaited(lambda: server.probe("/v2/health/ready") == 200)
+    with running_server(held, folder, LIMITS) as server:
+        wait_until(lambda: server.probe("/v2/health/ready") == 200)
         yield server
 
 
@@ -62,8 +62,8 @@ def slate(client: httpx.Client, world: World) -> dict[str, Any]:
     return found
 
 
-def test_a_store_that_hangs_or_dies_is_done_without_until_it_is_back(
-    server: Running, store: RedisServer, world: World
+def test_a_store_that_hangs_or_dies_is_replaced_by_popularity_until_it_is_back(
+    server: RunningServer, store: RedisServer, world: World
 ) -> None:
     with server.client() as client:
         usual = slate(client, world)
@@ -79,21 +79,19 @@ def test_a_store_that_hangs_or_dies_is_done_without_until_it_is_back(
             assert [ranked["item"] for ranked in found["slate"]] == world.keys("item")  # by popularity
             assert server.probe("/v2/health/ready") == 200
             mend()
-            awaited(lambda: not slate(client, world)["fallback"], 2.0)
+            wait_until(lambda: not slate(client, world)["fallback"], 2.0)
             again = slate(client, world)
             assert {ranked["item"] for ranked in again["slate"]} == {ranked["item"] for ranked in usual["slate"]}
             assert not again["member_cold"]
 
 
-def test_more_than_can_be_answered_is_told_to_come_back_and_nobody_afterwards(
-    server: Running, store: RedisServer, world: World
-) -> None:
-    """The store hangs, so that every request at work takes its whole deadline."""
-    together = threading.Barrier(CROWD)
+def test_overload_gets_429_and_ends_with_the_load(server: RunningServer, store: RedisServer, world: World) -> None:
+    """The store hangs, so that every request takes its whole deadline."""
+    start = threading.Barrier(CROWD)
 
     def caller() -> list[httpx.Response]:
         with server.client() as client:
-            together.wait(20)
+            start.wait(20)
             return [ask(client, world) for _ in range(EACH)]
 
     store.halt()
@@ -111,7 +109,7 @@ def test_more_than_can_be_answered_is_told_to_come_back_and_nobody_afterwards(
             assert answer.headers["retry-after"] == "1"
             assert list(answer.json()) == ["error"]
     with server.client() as client:
-        awaited(lambda: not slate(client, world)["fallback"], 2.0)
+        wait_until(lambda: not slate(client, world)["fallback"], 2.0)
     with ThreadPoolExecutor(LIMITS.concurrent) as pool, server.client() as client:
         answers = list(pool.map(lambda _: ask(client, world), range(20)))
     assert {answer.status_code for answer in answers} == {200}

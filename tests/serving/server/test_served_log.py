@@ -1,3 +1,5 @@
+"""The served log: its lines, its files, and what is dropped and counted."""
+
 import json
 import os
 from dataclasses import replace
@@ -10,8 +12,10 @@ import pandas as pd
 import pytest
 
 from models.served import COLUMNS, read
+from models.time_units import DAY
 from serving.ranking.slate import Slate
 from serving.server.served_log import ServedLog
+from tests.serving.running import wait_until
 
 
 def slate(member: int, *items: int) -> Slate:
@@ -70,7 +74,7 @@ def test_an_impression_is_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("odd", ['},{"rank":0', "a\nb", "\u2028", '"', "\\"])
-def test_whatever_is_in_a_text_a_line_is_an_impression(tmp_path: Path, odd: str) -> None:
+def test_any_text_stays_on_its_line(tmp_path: Path, odd: str) -> None:
     features = {"rank": np.array([1.0, 2.0]), "device": odd}
     served(
         tmp_path, replace(slate(1, 7, 9), items=[odd, odd + "2"], surface=odd, features=features), slate(2), slate(3, 5)
@@ -81,7 +85,7 @@ def test_whatever_is_in_a_text_a_line_is_an_impression(tmp_path: Path, odd: str)
     assert list(frame["rank"])[:2] == [1.0, 2.0]
 
 
-def test_what_is_served_is_read_back(tmp_path: Path) -> None:
+def test_served_slates_are_read_back(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7, 9), slate(9, 5))
     frame = read(tmp_path)
     assert list(frame["item"]) == [7, 9, 5]
@@ -114,7 +118,7 @@ def test_nothing_served_is_an_empty_frame(tmp_path: Path) -> None:
         pd.testing.assert_frame_equal(read(folder), pd.DataFrame(columns=list(COLUMNS)), check_dtype=False)
 
 
-def test_a_torn_line_is_left_out_and_ended(tmp_path: Path) -> None:
+def test_a_partial_line_is_skipped_and_ended(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7))
     (file,) = tmp_path.glob("*.jsonl")
     whole = file.read_text(encoding="utf-8")
@@ -124,7 +128,7 @@ def test_a_torn_line_is_left_out_and_ended(tmp_path: Path) -> None:
     assert list(read(tmp_path)["item"]) == [7, 8]
 
 
-def test_models_of_other_features_stand_side_by_side(tmp_path: Path) -> None:
+def test_models_with_different_features_share_a_log(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7))
     line = json.loads(next(tmp_path.glob("*.jsonl")).read_text(encoding="utf-8"))
     line["features"] = {"other": 1.0}
@@ -147,7 +151,7 @@ def test_a_model_reads_its_own_lines_only(tmp_path: Path) -> None:
     assert list(read(tmp_path)["member"]) == [1, 2, 3]
 
 
-def test_files_of_days_before_are_not_opened(tmp_path: Path) -> None:
+def test_files_of_earlier_days_are_not_opened(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7))
     (file,) = tmp_path.glob("*.jsonl")
     moment = int(read(tmp_path)["served"].iloc[0])
@@ -156,14 +160,14 @@ def test_files_of_days_before_are_not_opened(tmp_path: Path) -> None:
     assert len(read(tmp_path, since=946_684_800_000_000)) == 1
 
 
-def test_full_files_are_continued_and_the_oldest_removed(tmp_path: Path) -> None:
+def test_full_files_are_continued_and_the_oldest_are_removed(tmp_path: Path) -> None:
     served(tmp_path, *[slate(member, 7) for member in range(1, 7)], file_bytes=300, files=3)
     assert len(list(tmp_path.glob("*.jsonl"))) == 3
     assert list(read(tmp_path)["member"])[-1] == 6
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_folder_and_files_are_their_owners_alone(tmp_path: Path, umask: int) -> None:
+def test_folder_and_files_are_private(tmp_path: Path, umask: int) -> None:
     folder = tmp_path / "endpoint" / "served"
     folder.parent.mkdir()
     before = os.umask(umask)
@@ -177,7 +181,7 @@ def test_folder_and_files_are_their_owners_alone(tmp_path: Path, umask: int) -> 
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_log_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
+def test_a_log_of_an_older_release_becomes_private(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7))
     (today,) = tmp_path.glob("*.jsonl")
     old = tmp_path / "2020-01-01.jsonl"
@@ -189,6 +193,31 @@ def test_a_log_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
     assert len(read(tmp_path)) == 3
 
 
+def test_a_line_is_on_disk_before_the_log_is_closed(tmp_path: Path) -> None:
+    log = ServedLog(tmp_path, "heliograph-one")
+    log.write(slate(1, 7))
+    wait_until(lambda: len(read(tmp_path)) == 1, 20)
+    log.close()
+
+
+def test_every_day_has_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ServedLog(tmp_path, "heliograph-one")
+    for day in (0, 0, 1):
+        monkeypatch.setattr("serving.server.served_log.time.time_ns", lambda day=day: day * DAY * 1000)
+        log.write(slate(1, 7))
+    log.close()
+    lines = {file.name: len(file.read_bytes().splitlines()) for file in tmp_path.iterdir()}
+    assert lines == {"1970-01-01.jsonl": 2, "1970-01-02.jsonl": 1}
+
+
+def test_a_file_takes_lines_until_it_is_full(tmp_path: Path) -> None:
+    served(tmp_path, slate(1, 7))
+    (file,) = tmp_path.iterdir()
+    size = file.stat().st_size
+    served(tmp_path, slate(2, 7), slate(3, 7), file_bytes=2 * size)
+    assert sorted(len(file.read_bytes().splitlines()) for file in tmp_path.iterdir()) == [1, 2]
+
+
 def test_a_full_queue_never_waits(tmp_path: Path) -> None:
     log = ServedLog(tmp_path, "heliograph-one", waiting=1)
     for member in range(2000):
@@ -197,15 +226,13 @@ def test_a_full_queue_never_waits(tmp_path: Path) -> None:
     assert log.dropped + len(read(tmp_path)) == 4000
 
 
-def test_a_slate_that_is_no_json_is_counted_and_the_log_goes_on(tmp_path: Path) -> None:
+def test_a_slate_that_is_not_json_is_counted_and_the_log_continues(tmp_path: Path) -> None:
     log = served(tmp_path, replace(slate(1, 7, 8), surface="\ud800"), slate(2, 9))
     assert log.dropped == 2
     assert list(read(tmp_path)["item"]) == [9]
 
 
-def test_a_disk_that_is_full_costs_what_it_had_no_room_for_and_nothing_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_loses_only_the_lines_that_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(FileIO):
         def close(self) -> None:
             if not self.closed:
@@ -216,14 +243,14 @@ def test_a_disk_that_is_full_costs_what_it_had_no_room_for_and_nothing_after_it(
         monkeypatch.undo()
         return Full(path, "ab")
 
-    monkeypatch.setattr("serving.server.served_log._continue", once)
+    monkeypatch.setattr("serving.server.served_log._open_for_append", once)
     log = served(tmp_path, slate(1, 7), slate(2, 8), slate(3, 9), file_bytes=1)
     assert log.dropped == 1
     assert sorted(read(tmp_path)["item"]) == [7, 9]
 
 
 @pytest.mark.parametrize("kind", ["float32", "float64", "int64", "uint8", "bool", "str", "object"])
-def test_an_input_of_any_kind_is_read_back(tmp_path: Path, kind: str) -> None:
+def test_features_of_any_dtype_are_read_back(tmp_path: Path, kind: str) -> None:
     values = np.array([0.1, 1]).astype(kind)
     served(tmp_path, replace(slate(1, 7, 9), features={"100 % {of it}": values}))
     assert list(read(tmp_path)["100 % {of it}"]) == values.tolist()

@@ -1,4 +1,4 @@
-"""What the server does beside the protocols: ids, metrics, the fallback, the served log."""
+"""A real server beside its protocols: request ids, metrics, the fallback, the served log."""
 
 from pathlib import Path
 from typing import Any
@@ -8,18 +8,18 @@ import pandas as pd
 
 from models import served
 from tests.serving.requests import outputs, v1, v2
-from tests.serving.running import awaited, broken_store, counted
+from tests.serving.running import broken_store, counter_value, wait_until
 from tests.serving.world import World
 
 
-def test_a_store_that_cannot_be_read_is_answered_by_popularity_and_heals(client: httpx.Client, world: World) -> None:
+def test_without_the_store_slates_are_ranked_by_popularity_until_it_is_back(client: httpx.Client, world: World) -> None:
     items = world.keys("item")[:3]
 
     def answered() -> dict[str, Any]:
         (prediction,) = client.post(f"/v1/models/{world.name}:predict", json=v1(world, *items)).json()["predictions"]
         return prediction
 
-    before = counted(client, "heliograph_fallbacks_total")
+    before = counter_value(client, "heliograph_fallbacks_total")
     with broken_store(world):
         found = answered()
         assert (found["fallback"], found["member_cold"]) == (True, True)
@@ -29,12 +29,12 @@ def test_a_store_that_cannot_be_read_is_answered_by_popularity_and_heals(client:
         assert clicks == sorted(world.prior.probabilities(items)["click"], reverse=True)
         answer = client.post(f"/v2/models/{world.name}/infer", json=v2(world, *items))
         assert outputs(answer)["fallback"] == [True]
-        assert counted(client, "heliograph_fallbacks_total") == before + 2
+        assert counter_value(client, "heliograph_fallbacks_total") == before + 2
         assert client.get("/v2/health/ready").status_code == 200
     assert answered()["fallback"] is False
 
 
-def test_the_request_id_comes_back_or_is_made(client: httpx.Client, world: World) -> None:
+def test_the_request_id_is_returned_or_made(client: httpx.Client, world: World) -> None:
     predict, infer = f"/v1/models/{world.name}:predict", f"/v2/models/{world.name}/infer"
     item = world.keys("item")[0]
     answer = client.post(predict, json=v1(world, item), headers={"x-request-id": "trace/1"})
@@ -52,25 +52,25 @@ def test_the_request_id_comes_back_or_is_made(client: httpx.Client, world: World
 
 def test_every_stage_is_timed(client: httpx.Client, world: World) -> None:
     stages = [f'heliograph_stage_seconds_count{{stage="{s}"}}' for s in ("preprocess", "predict", "postprocess")]
-    before = [counted(client, stage) for stage in stages]
+    before = [counter_value(client, stage) for stage in stages]
     document = v1(world, *world.keys("item"))
     assert client.post(f"/v1/models/{world.name}:predict", json=document).status_code == 200
-    assert [counted(client, stage) for stage in stages] == [count + 1 for count in before]
+    assert [counter_value(client, stage) for stage in stages] == [count + 1 for count in before]
 
 
-def test_a_deadline_that_is_none_is_refused(client: httpx.Client, world: World) -> None:
+def test_an_invalid_deadline_is_refused(client: httpx.Client, world: World) -> None:
     predict, header = f"/v1/models/{world.name}:predict", "x-request-timeout-ms"
     answer = client.post(predict, json=v1(world, 1), headers={header: "soon"})
     assert (answer.status_code, answer.json()["error"].startswith(header)) == (400, True)
     assert client.post(predict, json=v1(world, 1), headers={header: "2000"}).status_code == 200
 
 
-def test_a_deadline_that_has_passed_is_503(client: httpx.Client, world: World) -> None:
+def test_a_missed_deadline_is_503(client: httpx.Client, world: World) -> None:
     heavy = {"instances": v1(world, *range(500))["instances"] * 16}
     header = {"x-request-timeout-ms": "1"}
     answer = client.post(f"/v1/models/{world.name}:predict", json=heavy, headers=header)
     assert (answer.status_code, "within 0.001 s" in answer.json()["error"]) == (503, True)
-    assert counted(client, 'heliograph_refused_total{reason="late"}') >= 1
+    assert counter_value(client, 'heliograph_refused_total{reason="late"}') >= 1
 
 
 def test_slates_are_counted_and_logged(client: httpx.Client, world: World, server_folder: Path) -> None:
@@ -83,7 +83,7 @@ def test_slates_are_counted_and_logged(client: httpx.Client, world: World, serve
         frame = served.read(server_folder / "served", model=world.name)
         return frame[frame["request"] == "logged"]
 
-    awaited(lambda: len(rows()) == 2)
+    wait_until(lambda: len(rows()) == 2)
     found = rows()
     assert sorted(found["item"]) == sorted(items[:2])
     assert set(found["time"]) == {moment}
@@ -92,4 +92,4 @@ def test_slates_are_counted_and_logged(client: httpx.Client, world: World, serve
     assert set(found["model_version"]) == {world.version}
     assert found["probability_click"].is_monotonic_decreasing
     assert found[["item_counts_click_rate", "member_counts_exposures"]].notna().all(axis=None)
-    assert counted(client, 'heliograph_vectors_total{fate="used"}') > 0
+    assert counter_value(client, 'heliograph_vectors_total{fate="used"}') > 0

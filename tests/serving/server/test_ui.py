@@ -12,9 +12,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
-from serving.server.ui.offers import latest
+from serving.server.ui.offers import latest_slates
 from serving.settings.limits import Limits
-from tests.serving.running import Running, awaited, broken_store, logged, running
+from tests.serving.running import RunningServer, broken_store, logged_lines, running_server, wait_until
 from tests.serving.world import World
 
 pytestmark = pytest.mark.long(25)
@@ -24,8 +24,8 @@ MARKUP = '<img src=x onerror="document.title=1"><script>document.title=2</script
 
 
 @pytest.fixture(scope="module")
-def server(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(world, tmp_path_factory.mktemp("ui"), Limits(explained=9)) as server:
+def server(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(world, tmp_path_factory.mktemp("ui"), Limits(explained=9)) as server:
         yield server
 
 
@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that must not fail: whatever it throws or logs as an error fails the test."""
+    """A page; anything it throws or logs as an error fails the test."""
     page = browser.new_page()
     failures: list[str] = []
     page.set_default_timeout(15_000)
@@ -50,7 +50,7 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not failures
 
 
-def ask(server: Running, world: World, member: int, items: list[int]) -> Any:
+def ask(server: RunningServer, world: World, member: int, items: list[int]) -> Any:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=world.as_of + 5_000_000)
     context = {"surface": "email", "time": moment.isoformat(), "device": "phone"}
     instance = {"member": member, "items": items, "context": context, "explain": True}
@@ -60,12 +60,12 @@ def ask(server: Running, world: World, member: int, items: list[int]) -> Any:
     return answer.json()["predictions"][0]
 
 
-def test_a_member_served_lately_is_picked_and_the_slate_shown_with_its_reasons(
-    server: Running, world: World, page: Page, tmp_path: Path
+def test_a_recent_members_slate_is_shown_with_its_reasons(
+    server: RunningServer, world: World, page: Page, tmp_path: Path
 ) -> None:
     member, items = world.keys("member")[2], world.keys("item")[:4]
     answer = ask(server, world, member, items)
-    awaited(lambda: logged(Path(server.settings.served)))
+    wait_until(lambda: logged_lines(Path(server.settings.served)))
     page.goto(f"{server.url}/ui")
     page.select_option("#latest", label=str(member))
     candidates = page.locator("#slate > li")
@@ -88,7 +88,7 @@ def test_a_member_served_lately_is_picked_and_the_slate_shown_with_its_reasons(
     page.screenshot(path=tmp_path / "page.png", full_page=True)  # for a person to look at
 
 
-def test_whoever_is_typed_is_ranked_cold_where_nothing_is_known(server: Running, page: Page) -> None:
+def test_an_unknown_member_is_ranked_cold(server: RunningServer, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", "-77")
     page.fill("#items", "-1\n\n -2 \n")
@@ -98,7 +98,7 @@ def test_whoever_is_typed_is_ranked_cold_where_nothing_is_known(server: Running,
     expect(page.locator("#facts")).to_contain_text("nothing known")
 
 
-def test_more_items_than_are_explained_are_ranked_without_reasons(server: Running, world: World, page: Page) -> None:
+def test_too_many_items_to_explain_are_ranked_without_reasons(server: RunningServer, world: World, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
     page.fill("#items", "\n".join(map(str, [*world.keys("item"), -1])))
@@ -108,7 +108,7 @@ def test_more_items_than_are_explained_are_ranked_without_reasons(server: Runnin
     expect(page.locator("#facts")).to_contain_text("of up to 9 items")
 
 
-def test_what_cannot_be_asked_is_said(server: Running, page: Page) -> None:
+def test_an_invalid_request_is_explained(server: RunningServer, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", "9007199254740993")  # JavaScript would round it to another member
     page.fill("#items", "1")
@@ -123,7 +123,7 @@ def test_what_cannot_be_asked_is_said(server: Running, page: Page) -> None:
     expect(page.locator("#error")).to_be_hidden()
 
 
-def test_a_slate_by_popularity_says_so(server: Running, world: World, page: Page) -> None:
+def test_a_slate_by_popularity_is_marked(server: RunningServer, world: World, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
     page.fill("#items", str(world.keys("item")[0]))
@@ -134,7 +134,7 @@ def test_a_slate_by_popularity_says_so(server: Running, world: World, page: Page
     expect(page.locator("#fallback")).to_be_hidden()
 
 
-def test_a_server_that_is_gone_or_babbles_is_told_in_a_sentence(server: Running, world: World, page: Page) -> None:
+def test_a_server_that_fails_is_reported_in_a_sentence(server: RunningServer, world: World, page: Page) -> None:
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
     page.click("#rank")
@@ -148,7 +148,7 @@ def test_a_server_that_is_gone_or_babbles_is_told_in_a_sentence(server: Running,
     expect(page.locator("#error")).to_have_text("The server cannot be reached.")
 
 
-def test_an_answer_to_an_earlier_question_is_not_shown(server: Running, world: World, page: Page) -> None:
+def test_a_response_to_an_earlier_request_is_not_shown(server: RunningServer, world: World, page: Page) -> None:
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -180,7 +180,7 @@ def test_an_answer_to_an_earlier_question_is_not_shown(server: Running, world: W
     ]
 
 
-def test_in_a_narrow_window_nothing_is_cut_off(server: Running, world: World, page: Page) -> None:
+def test_a_narrow_window_cuts_nothing_off(server: RunningServer, world: World, page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 700})
     page.goto(f"{server.url}/ui")
     page.fill("#member", str(world.keys("member")[0]))
@@ -189,7 +189,7 @@ def test_in_a_narrow_window_nothing_is_cut_off(server: Running, world: World, pa
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_markup_in_a_key_is_shown_as_text(server: Running, page: Page) -> None:
+def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> None:
     """Keys come from a product's tables: nothing in them may become part of the page."""
     reasons = [
         {"kind": "activity", "action": MARKUP, "domain": MARKUP, "node": MARKUP, "key": MARKUP, "effect": 0.1}
@@ -220,11 +220,11 @@ def test_markup_in_a_key_is_shown_as_text(server: Running, page: Page) -> None:
     assert page.title() == "Heliograph: a slate and its reasons"
 
 
-def test_with_a_token_the_page_asks_for_it_and_of_an_empty_log_it_asks_for_a_member(
+def test_the_page_asks_for_the_token_and_with_an_empty_log_for_a_member(
     world: World, tmp_path: Path, page: Page
 ) -> None:
     (tmp_path / "token").write_text(TOKEN)
-    with running(world, tmp_path, Limits(), token_file=str(tmp_path / "token")) as server:
+    with running_server(world, tmp_path, Limits(), token_file=str(tmp_path / "token")) as server:
         assert httpx.get(f"{server.url}/ui/offers", trust_env=False).status_code == 401
         page.goto(f"{server.url}/ui")
         expect(page.locator("#request")).to_be_hidden()
@@ -242,7 +242,7 @@ def test_with_a_token_the_page_asks_for_it_and_of_an_empty_log_it_asks_for_a_mem
         assert json.loads(kept) == ["", {}, {}]
 
 
-def test_the_page_says_what_it_may_load_and_nothing_else_is_there(server: Running) -> None:
+def test_the_page_has_a_content_security_policy_and_no_other_files(server: RunningServer) -> None:
     with server.client() as client:
         for path in ("/ui", "/ui/", "/ui/static/page.js", "/ui/static/page.css", "/ui/offers"):
             answer = client.get(path)
@@ -254,8 +254,8 @@ def test_the_page_says_what_it_may_load_and_nothing_else_is_there(server: Runnin
         assert client.post("/ui/offers").status_code == 405
 
 
-def test_the_offers_are_the_last_slates_newest_first_and_a_damaged_log_harms_none(tmp_path: Path) -> None:
-    assert latest(tmp_path / "none", []) == []
+def test_the_recent_slates_are_newest_first_whatever_the_logs_damage(tmp_path: Path) -> None:
+    assert latest_slates(tmp_path / "none", []) == []
     whole = [*lines(1, 10, 5), *lines(2, 20, 6, 5), *lines(1, 30, 7)]
     headless = lines(8, 5, 1, 2)[1:]
     torn = b'{"served": 40, "member": 9, "ite'
@@ -263,7 +263,7 @@ def test_the_offers_are_the_last_slates_newest_first_and_a_damaged_log_harms_non
         b"\n".join([*(json.dumps(one).encode() for one in headless + whole), torn])
     )
     (tmp_path / "2025-01-01.jsonl").symlink_to(tmp_path / "gone")  # as a file that is removed while it is looked at
-    found = latest(tmp_path, ["device"])
+    found = latest_slates(tmp_path, ["device"])
     assert [(one["member"], one["items"]) for one in found] == [("1", ["7"]), ("2", ["6", "5"])]
     assert found[0]["context"] == {"device": "phone"}
     assert [one["time"] for one in found] == [None, None]

@@ -1,4 +1,4 @@
-"""The offers of the page take megabytes of log to read: for one caller at a time, and few who wait."""
+"""The page's choices are read from megabytes of log: for one client at a time, while few wait."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from serving.settings.settings import Settings
 from tests.serving.world import world_spec
 
 
-def test_who_comes_while_others_wait_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_further_requests_for_the_choices_get_429(monkeypatch: pytest.MonkeyPatch) -> None:
     readers: list[None] = []
     goes_on = threading.Event()
 

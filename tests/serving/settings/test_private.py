@@ -15,14 +15,14 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_text_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_changes_nothing(tmp_path: Path) -> None:
     write_private(tmp_path / "a", "before")
     with pytest.raises(UnicodeEncodeError):
         write_private(tmp_path / "a", "\ud800")
     assert (tmp_path / "a").read_text(encoding="utf-8") == "before"
 
 
-def test_settings_are_their_owners_alone(tmp_path: Path) -> None:
+def test_settings_are_private(tmp_path: Path) -> None:
     file = tmp_path / "1.json"
     before = os.umask(0)
     try:

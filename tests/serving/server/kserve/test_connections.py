@@ -1,4 +1,4 @@
-"""uvicorn with our connections, in this process, in front of an application that answers everything."""
+"""uvicorn with bounded connections, in this process, in front of an application that accepts every request."""
 
 import asyncio
 import json
@@ -6,12 +6,13 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
 
-from serving.server import connections
-from tests.serving.running import awaited
+from serving.server.kserve import connections
+from tests.serving.running import wait_until
 
 pytestmark = pytest.mark.serial
 
@@ -29,17 +30,17 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     import uvicorn
 
-    monkeypatch.setattr(connections, "_HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "_HEADERS_SECONDS", 0.3)
     monkeypatch.setattr(connections, "_REST_SECONDS", 0.2)
-    monkeypatch.setattr(connections, "MOST", 8)
-    protocol: Any = connections.bounded_protocol(0.2)
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 8)
+    protocol: Any = partial(connections.BoundedProtocol, body_seconds=0.2, idle={})
     config = uvicorn.Config(application, port=0, http=protocol, ws="none", lifespan="off", log_config=None)
     config.limit_concurrency = 8 + 4
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        awaited(lambda: server.started)
+        wait_until(lambda: server.started)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True
@@ -60,7 +61,7 @@ def rest(connection: socket.socket) -> bytes:
         return b""
 
 
-def test_who_asks_in_time_is_answered_on_one_connection(port: int) -> None:
+def test_requests_in_time_share_a_connection(port: int) -> None:
     with connected(port) as connection:
         for _ in range(3):
             connection.sendall(GET)
@@ -84,14 +85,14 @@ class Written(asyncio.Transport):
         return False
 
 
-def test_an_answer_is_sent_with_one_call_so_that_no_kill_leaves_half_of_it() -> None:
+def test_a_response_is_sent_with_one_call() -> None:
     async def answered() -> list[bytes]:
         import uvicorn
         from uvicorn.server import ServerState
 
         config = uvicorn.Config(application, ws="none", lifespan="off", log_config=None)
         config.load()
-        protocol = connections.bounded_protocol(1.0)(config, ServerState(), {})
+        protocol = connections.BoundedProtocol(config, ServerState(), {}, body_seconds=1.0, idle={})
         protocol.connection_made(transport := Written())
         protocol.data_received(GET)
         while not transport.calls:
@@ -105,12 +106,12 @@ def test_an_answer_is_sent_with_one_call_so_that_no_kill_leaves_half_of_it() -> 
 
 
 @pytest.mark.parametrize(("sent", "told"), [(b"", b""), (GET[:9], b"HTTP/1.1 408"), (GET[:-2], b"HTTP/1.1 408")])
-def test_a_head_that_does_not_come_is_not_waited_for(port: int, sent: bytes, told: bytes) -> None:
+def test_headers_that_do_not_arrive_are_given_up(port: int, sent: bytes, told: bytes) -> None:
     with connected(port, sent) as connection:
         assert rest(connection).startswith(told)
 
 
-def test_a_head_that_comes_letter_by_letter_is_not_waited_for(port: int) -> None:
+def test_headers_that_arrive_byte_by_byte_are_given_up(port: int) -> None:
     with connected(port, GET[:4]) as connection:
         connection.setblocking(False)
 
@@ -123,10 +124,10 @@ def test_a_head_that_comes_letter_by_letter_is_not_waited_for(port: int) -> None
             except OSError:
                 return True
 
-        awaited(ended, 5)
+        wait_until(ended, 5)
 
 
-def test_the_second_head_on_a_connection_has_its_time_too(port: int) -> None:
+def test_the_headers_of_a_second_request_have_a_deadline_too(port: int) -> None:
     with connected(port, GET + GET[:9]) as connection:
         answers = rest(connection)
         assert answers.startswith(b"HTTP/1.1 200")
@@ -134,14 +135,14 @@ def test_the_second_head_on_a_connection_has_its_time_too(port: int) -> None:
 
 
 @pytest.mark.parametrize("length", ["+5", "-5", "0x5", "5_0", "5.0", "", "5, 6", "5\r\ncontent-length: 6", "9" * 5000])
-def test_lengths_that_are_no_numbers_are_refused_in_the_form_of_all_answers(port: int, length: str) -> None:
+def test_invalid_lengths_are_refused_with_a_json_error(port: int, length: str) -> None:
     with connected(port, f"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n12345".encode()) as connection:
         answer = rest(connection)
     assert answer.startswith(b"HTTP/1.1 400")
     assert "expected" in json.loads(answer.split(b"\r\n\r\n")[1])["error"]
 
 
-def test_a_head_that_is_too_large_is_refused(port: int) -> None:
+def test_too_large_headers_are_refused(port: int) -> None:
     with connected(port, b"GET / HTTP/1.1\r\nx-a: ") as connection:
         try:
             for _ in range(64):
@@ -151,14 +152,14 @@ def test_a_head_that_is_too_large_is_refused(port: int) -> None:
         assert rest(connection)[:12] in (b"HTTP/1.1 431", b"")
 
 
-def test_a_body_that_does_not_come_ends_the_connection_though_it_was_answered(port: int) -> None:
+def test_a_body_that_never_arrives_ends_the_connection_after_the_response(port: int) -> None:
     with connected(port, POST + b"1") as connection:
         answer = rest(connection)
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"408" not in answer
 
 
-def test_connections_that_ask_nothing_keep_nobody_out(port: int) -> None:
+def test_idle_connections_block_nobody(port: int) -> None:
     with ExitStack() as idle:
         quiet = [idle.enter_context(connected(port, GET[:5])) for _ in range(40)]
         with connected(port, GET) as connection:
