@@ -18,7 +18,10 @@ _NAN = float("nan")
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve: the chance that a positive row scores above a negative one; ties count one half."""
+    """Area under the ROC curve of ``scores`` (rows,): the chance that a positive row scores above a negative one.
+
+    Ties count one half.
+    """
     labels, scores = defined(labels, scores)
     if _unknown(scores):
         return _NAN
@@ -31,7 +34,7 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> float:
-    """AUC within each group that has both classes, averaged with the groups' numbers of rows as weights."""
+    """AUC of ``scores`` (rows,) within each group that has both classes, averaged with the groups' sizes as weights."""
     labels, scores, groups = defined(labels, scores, groups=groups)
     if _unknown(scores):
         return _NAN
@@ -40,7 +43,10 @@ def gauc(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> float:
 
 
 def ndcg(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int = 10) -> float:
-    """NDCG at ``k`` with gain = label, averaged over groups with a positive; tied rows share their mean gain."""
+    """NDCG at ``k`` of ``scores`` (rows,), gain = label, averaged over groups with a positive.
+
+    Tied rows share their mean gain. Raises ValueError if ``k`` is below 1.
+    """
     labels, scores, groups = defined(labels, scores, groups=groups)
     if k < 1:
         raise ValueError(f"k: expected 1 or more places; found {k}")
@@ -51,14 +57,17 @@ def ndcg(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray, k: int = 10
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean negative log likelihood in nats; probabilities are clipped to 1e-7 from 0 and 1."""
+    """Mean negative log likelihood of ``probabilities`` (rows,) in nats; they are clipped to 1e-7 from 0 and 1."""
     labels, probabilities = defined(labels, probabilities)
     # Summed in order of size: a sum of floats depends on the order of its terms.
     return float(np.sort(losses(labels, probabilities)).mean()) if len(labels) else _NAN
 
 
 def normalised_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Log loss divided by that of the base rate (He et al. 2014): below 1 is better than a constant prediction."""
+    """Log loss of ``probabilities`` (rows,) divided by that of the base rate (He et al. 2014).
+
+    Below 1 is better than a constant prediction.
+    """
     labels, probabilities = defined(labels, probabilities)
     if not len(labels) or labels.min() == labels.max():
         return _NAN
@@ -66,7 +75,9 @@ def normalised_entropy(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def ece(labels: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
-    """Expected calibration error: mean |mean label - mean probability| over bins of equally many rows by score.
+    """Expected calibration error of ``probabilities`` (rows,), over bins of equally many rows by score.
+
+    The mean over rows of |mean label - mean probability| of the row's bin.
 
     Rows of one score are interchangeable: if they span several bins, each bin gets its share of all of them.
     """

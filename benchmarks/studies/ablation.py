@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.studies.definition import Study
 from benchmarks.studies.fitting import Setting
 from benchmarks.studies.row import Row
-from benchmarks.studies.study import Study, command
+from benchmarks.studies.study import command
 from models.graph.store import TemporalGraph
 
 FULL = "full model"

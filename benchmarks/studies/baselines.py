@@ -4,10 +4,11 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from benchmarks.studies.breakdown import best, breakdown
+from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
 from benchmarks.studies.row import AS_OF, FITS, FROZEN, Row, trained_as
-from benchmarks.studies.study import Study, command
+from benchmarks.studies.study import command
 from models.graph.store import TemporalGraph
 
 RANKER, TREES, POPULARITY = "Heliograph", "tuned trees", "popularity"

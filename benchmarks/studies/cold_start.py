@@ -7,12 +7,13 @@ from benchmarks.studies import counted
 from benchmarks.studies.ablation import FULL, WITHOUT_GRAPH
 from benchmarks.studies.baselines import TREES
 from benchmarks.studies.cold_items import ColdItems
+from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
 from benchmarks.studies.parts import NOTHING
 from benchmarks.studies.picture import Panel
 from benchmarks.studies.row import Row
-from benchmarks.studies.study import Study, command
+from benchmarks.studies.study import command
 from benchmarks.studies.tables import METRICS, interval, number, table
 from models.graph.store import TemporalGraph
 

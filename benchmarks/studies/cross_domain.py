@@ -7,13 +7,14 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from benchmarks.studies import counted
+from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
 from benchmarks.studies.one_surface import OneSurface
 from benchmarks.studies.parts import NOTHING
 from benchmarks.studies.picture import Panel
 from benchmarks.studies.row import Row, trained_as
-from benchmarks.studies.study import Study, command
+from benchmarks.studies.study import command
 from benchmarks.studies.tables import METRICS, interval, table
 from models.graph.store import TemporalGraph
 

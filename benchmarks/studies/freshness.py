@@ -3,11 +3,12 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
+from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
 from benchmarks.studies.picture import Panel
 from benchmarks.studies.row import AS_OF, FITS, Row, Seen
-from benchmarks.studies.study import Study, command
+from benchmarks.studies.study import command
 from benchmarks.studies.tables import METRICS
 from models.graph.store import TemporalGraph
 

@@ -5,15 +5,13 @@ from argparse import Namespace
 from itertools import product
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import CONFIDENCE, STATE, Estimate, Evaluation
 from benchmarks.studies.picture import Panel, draw
 from benchmarks.studies.tables import METRICS, by_part, differences, intervals, values
 from models.graph.store import TemporalGraph
-
-if TYPE_CHECKING:
-    from benchmarks.studies.study import Study
 
 _FOLDERS = {"graph": "GRAPH", "predictions": None, "out": None, "device": None, "jobs": None, "only": None}
 """Options that affect location and speed, not results."""
@@ -22,7 +20,7 @@ _JSON = ("model", "training", "counters", "context")
 
 
 def write_report(
-    study: "Study", evaluation: Evaluation, absent: list[str], graph: TemporalGraph, options: Namespace
+    study: Study, evaluation: Evaluation, absent: list[str], graph: TemporalGraph, options: Namespace
 ) -> Path:
     """Write the three files into the folder ``options.out``; return the table's path."""
     options.out.mkdir(parents=True, exist_ok=True)
@@ -76,7 +74,7 @@ def _tables(evaluation: Evaluation, reference: str) -> list[str]:
     return parts
 
 
-def _made(study: "Study", evaluation: Evaluation, absent: list[str], graph: TemporalGraph, options: Namespace) -> str:
+def _made(study: Study, evaluation: Evaluation, absent: list[str], graph: TemporalGraph, options: Namespace) -> str:
     notes = [note for line in evaluation.lines.values() for note in line.notes]
 
     def of(key: str) -> str:

@@ -1,17 +1,16 @@
-"""A study and its command: ``fit`` runs on the GPU machine, ``table`` where the results are written."""
+"""The command of a study: ``fit`` runs on the GPU machine, ``table`` where the results are written."""
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from benchmarks.studies.definition import Study
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.evaluation import Evaluation, Line, Truth
 from benchmarks.studies.fitting import Setting, commit_of, fit_rows
-from benchmarks.studies.picture import Panel
 from benchmarks.studies.predictions import find, read
 from benchmarks.studies.report import write_report
 from benchmarks.studies.row import Row
@@ -25,30 +24,6 @@ from models.training.__main__ import read as read_config
 from models.training.errors import TrainingError
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Study:
-    """The definition of one study."""
-
-    name: str
-    title: str
-    about: str
-    """Introduction in Markdown: what is compared and how to read it."""
-    reference: str
-    """The reference line."""
-    rows: Callable[[TemporalGraph, Namespace, Setting], list[Row]]
-    add_options: Callable[[ArgumentParser], None] = lambda parser: None
-    """Adds the study's own options to the command."""
-    lines: Callable[[Row], Mapping[str, dict[str, str] | None]] = lambda row: {row.name: None}
-    """The table's lines for one row, with the states (``Line.of``) that each covers; None = one line of the row's name.
-    Rows with a line of the same name are combined, each for its states."""
-    sections: Callable[[Evaluation, TemporalGraph, Namespace], list[str]] = lambda evaluation, graph, options: []
-    """The study's own tables in Markdown, before the common tables."""
-    panels: Callable[[Evaluation, Namespace], list[Panel]] | None = None
-    """The chart; None = each line's difference to the reference."""
-    tables: bool = True
-    """Whether the common tables are shown: metrics, intervals, differences, parts."""
 
 
 def command(study: Study, arguments: Sequence[str] | None = None) -> int:

@@ -4,11 +4,12 @@ import sys
 from argparse import Namespace
 
 from benchmarks.studies.changes import OneTask
+from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
 from benchmarks.studies.picture import Panel
 from benchmarks.studies.row import Row
-from benchmarks.studies.study import Study, command
+from benchmarks.studies.study import command
 from benchmarks.studies.tables import METRICS, interval, table
 from models.graph.store import TemporalGraph
 

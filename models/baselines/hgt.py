@@ -75,7 +75,7 @@ class HgtRanker(nn.Module):
     def subgraph(encoded: EncodedGraph, batch: Batch) -> tuple[Subgraph, Tensor]:
         """The neighborhoods of the members, numbered 0 to B - 1, and of the items, B to 2 B - 1, and their times.
 
-        A neighborhood contains nothing at or after its time, (2 B,) int64 microseconds.
+        A neighborhood contains nothing at or after its time, (2B,) int64 microseconds.
         """
         schema = replace(encoded.graph.schema, pageranks=())
         sampler = Sampler(replace(encoded.graph, schema=schema), hops=SIZES.layers, limit=_MOST_NEIGHBOURS)

@@ -53,7 +53,7 @@ class TemporalGraph:
         return self.node_keys[node]
 
     def find(self, node: str, keys: pa.Array) -> Tensor:
-        """The index of each key, (len(keys),) int64; -1 for keys that are not in the graph."""
+        """The index of each of K keys, (K,) int64; -1 for keys that are not in the graph."""
         known = self.node_keys[node]
         found = compute.index_in(keys.cast(known.type), value_set=known).fill_null(-1)
         return torch.from_numpy(found.to_numpy(zero_copy_only=False).astype("int64")).to(self.device)

@@ -18,18 +18,18 @@ _LAST = 1 << 20
 
 
 def most_recent(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chance: Chance) -> tuple[Tensor, Tensor]:
-    """The latest rows of each range, latest first."""
+    """The latest rows of each range, latest first: (parents, fan_out) int64, and their mask."""
     row = end.unsqueeze(1) - torch.arange(1, fan_out + 1, device=end.device)
     return row, row >= first.unsqueeze(1)
 
 
 def uniform(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chance: Chance) -> tuple[Tensor, Tensor]:
-    """Uniformly random rows of each range without replacement, in the order of drawing."""
+    """Uniformly random rows of each range without replacement, in the order of drawing: (parents, fan_out)."""
     return _successive(None, first, end, fan_out, chance)
 
 
 def weighted(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chance: Chance) -> tuple[Tensor, Tensor]:
-    """Random rows of each range without replacement, in proportion to weight, in the order of drawing.
+    """Random rows of each range without replacement, in proportion to weight, in order of drawing: (parents, fan_out).
 
     The distribution of Gumbel top-k and of Efraimidis and Spirakis 2006, at a cost that hardly grows with the degree.
     An alias table would be wrong: what is visible, and so every probability, changes with the seed's time. Weights are

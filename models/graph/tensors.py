@@ -161,7 +161,7 @@ def pick(values: Tensor, row: Tensor) -> Tensor:
 
 
 def tensors_of(group: object) -> dict[str, Tensor]:
-    """The tensor fields of one of the groups above, by name."""
+    """The tensor fields, of any shape, of one of the groups above, by name."""
     values = {field.name: getattr(group, field.name) for field in fields(group)}  # type: ignore[arg-type]
     return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 

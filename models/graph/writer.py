@@ -50,7 +50,7 @@ class TensorFile:
         self._write(len(text).to_bytes(8, "little") + text, 0)
 
     def append(self, name: str, values: np.ndarray) -> None:
-        """Append values to a tensor in C order. Raises ValueError for another dtype or too many values."""
+        """Append values of any shape in C order. Raises ValueError for another dtype or too many values."""
         expected = torch.empty(0, dtype=self._shapes[name].dtype).numpy().dtype
         if values.dtype != expected or self._next[name] + values.nbytes > self._end[name]:
             raise ValueError(
@@ -77,7 +77,7 @@ class TensorFile:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors that are in memory to a safetensors file."""
+    """Write tensors of any shape from memory to a safetensors file."""
     shapes = {name: Shape(tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
     with TensorFile(path, shapes) as file:
         for name, tensor in tensors.items():

@@ -124,7 +124,7 @@ def fill_rows(tokens: Tensor, chosen: Tensor, target: Tensor, time: Tensor, cont
 
 
 def fill_without_sync(tokens: Tensor, chosen: Tensor, target: Tensor, time: Tensor, content: Content) -> Tensor:
-    """As ``fill_rows``, but computed for all rows, with the unknown node in those not chosen.
+    """As ``fill_rows``, (n, w), but computed for all rows, with the unknown node in those not chosen.
 
     No size depends on a value, so a GPU need not report how many rows are chosen.
     """

@@ -28,6 +28,6 @@ def mean_of_rows(table: Tensor, index: Tensor, mask: Tensor) -> Tensor:
 
 
 def mean_by_torch(table: Tensor, index: Tensor, mask: Tensor) -> Tensor:
-    """As ``mean_of_rows``, by torch's operators on any device."""
+    """As ``mean_of_rows``, with the same shapes, by torch's operators on any device."""
     total = functional.embedding_bag(index, table, mode="sum", per_sample_weights=mask.to(table.dtype))
     return (total / mask.sum(dim=1, keepdim=True).clamp(min=1)).to(table.dtype)

@@ -57,7 +57,7 @@ class Checkpoints:
         optimizer: torch.optim.Optimizer,
         best: dict[str, Tensor],
     ) -> None:
-        """Write the epoch's folder, then remove the older ones."""
+        """Write the epoch's folder, then remove the older ones. ``best``: weights of any shape by name."""
         target = self.folder / f"epoch_{progress.epoch:04d}"
         with replaced_folder(target) as new:
             safetensors.torch.save_file(_flat(ranker.state_dict()), new / "weights.safetensors")
@@ -74,7 +74,8 @@ class Checkpoints:
     ) -> tuple[Progress, dict[str, Tensor]] | None:
         """Load model, average and optimizer from the last checkpoint; returns its progress and best weights.
 
-        None if there is no checkpoint of this run. Raises CheckpointError if it is damaged.
+        The weights have the shapes of the model. None if there is no checkpoint of this run. Raises CheckpointError if
+        it is damaged.
         """
         folders = self._folders()
         if not folders:

@@ -39,7 +39,7 @@ class Ranks:
         return self.rank == 0
 
     def sum_gradients(self, parameters: Sequence[Parameter], loss: Tensor) -> Tensor:
-        """Set every ``grad`` to the sum over all processes, in one exchange; returns the sum of the losses ().
+        """Set every ``grad`` to the sum over all processes, in one exchange; returns the sum of the scalar losses.
 
         A parameter without a gradient in every process keeps None: the optimizer skips it, as with one process.
         """

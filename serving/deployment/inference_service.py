@@ -12,8 +12,8 @@ from models.version import IMAGE
 from serving.settings.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
-    from kserve import V1beta1InferenceService
-    from kubernetes.client import V1Probe  # type: ignore[import-untyped]
+    from kserve import V1beta1InferenceService, V1beta1PredictorSpec
+    from kubernetes.client import V1Container, V1Probe  # type: ignore[import-untyped]
 
 CONTAINER = "kserve-container"
 """The container name that KServe expects in a custom predictor."""
@@ -58,22 +58,64 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
 
     It is always written, even 100: a patch only changes the fields it names, so an old share would stay.
     """
-    from kserve import V1beta1InferenceService, V1beta1InferenceServiceSpec, V1beta1PredictorSpec, constants
+    from kserve import V1beta1PredictorSpec
+    from kubernetes.client import V1EmptyDirVolumeSource, V1Volume
+
+    limits = deployment.limits or Limits()
+    fewest, most = deployment.replicas
+    predictor = V1beta1PredictorSpec(
+        containers=[_container(deployment, limits)],
+        canary_traffic_percent=canary_percent,
+        min_replicas=fewest,
+        max_replicas=most,
+        scale_metric="concurrency",
+        scale_target=limits.concurrent,
+        timeout=30,  # seconds; Knative gives a terminating pod the same time
+        volumes=[V1Volume(name=name, empty_dir=V1EmptyDirVolumeSource()) for name in ("work", "tmp")],
+    )
+    return _service(deployment, predictor)
+
+
+def share(deployment: Deployment, percent: int) -> "V1beta1InferenceService":
+    """Build a patch that changes the newest revision's share and nothing else."""
+    from kserve import V1beta1PredictorSpec
+
+    return _service(deployment, V1beta1PredictorSpec(canary_traffic_percent=percent))
+
+
+def to_yaml(service: "V1beta1InferenceService") -> str:
+    """Render the manifest for ``kubectl apply -f``."""
+    import yaml
+    from kubernetes.client import ApiClient
+
+    document: str = yaml.safe_dump(ApiClient().sanitize_for_serialization(service), sort_keys=False)
+    return document
+
+
+def _service(deployment: Deployment, predictor: "V1beta1PredictorSpec") -> "V1beta1InferenceService":
+    from kserve import V1beta1InferenceService, V1beta1InferenceServiceSpec, constants
+    from kubernetes.client import V1ObjectMeta
+
+    return V1beta1InferenceService(
+        api_version=constants.KSERVE_V1BETA1,
+        kind=constants.KSERVE_KIND_INFERENCESERVICE,
+        metadata=V1ObjectMeta(name=deployment.name, namespace=deployment.namespace),
+        spec=V1beta1InferenceServiceSpec(predictor=predictor),
+    )
+
+
+def _container(deployment: Deployment, limits: Limits) -> "V1Container":
     from kubernetes.client import (
         V1Container,
         V1ContainerPort,
-        V1EmptyDirVolumeSource,
         V1EnvFromSource,
         V1EnvVar,
-        V1ObjectMeta,
         V1ResourceRequirements,
         V1SecretEnvSource,
         V1SecurityContext,
-        V1Volume,
         V1VolumeMount,
     )
 
-    limits = deployment.limits or Limits()
     named = {name: value for name, value in asdict(limits).items() if value != getattr(Limits, name)}
     variables = {
         "HELIOGRAPH_MODEL": deployment.model,
@@ -85,7 +127,7 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
     if deployment.digest:
         variables[DIGEST] = deployment.digest
     size = {"cpu": deployment.cpu, "memory": deployment.memory}
-    container = V1Container(
+    return V1Container(
         name=CONTAINER,
         image=deployment.image,
         command=["python", "-m", "serving.deployment.container"],
@@ -108,50 +150,6 @@ def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1b
         ),
         volume_mounts=[V1VolumeMount(name="work", mount_path=_WORK), V1VolumeMount(name="tmp", mount_path="/tmp")],
     )
-    fewest, most = deployment.replicas
-    predictor = V1beta1PredictorSpec(
-        containers=[container],
-        canary_traffic_percent=canary_percent,
-        min_replicas=fewest,
-        max_replicas=most,
-        scale_metric="concurrency",
-        scale_target=limits.concurrent,
-        timeout=30,  # seconds; Knative gives a terminating pod the same time
-        volumes=[V1Volume(name=name, empty_dir=V1EmptyDirVolumeSource()) for name in ("work", "tmp")],
-    )
-    return V1beta1InferenceService(
-        api_version=constants.KSERVE_V1BETA1,
-        kind=constants.KSERVE_KIND_INFERENCESERVICE,
-        metadata=V1ObjectMeta(name=deployment.name, namespace=deployment.namespace),
-        spec=V1beta1InferenceServiceSpec(predictor=predictor),
-    )
-
-
-def share(deployment: Deployment, percent: int) -> "V1beta1InferenceService":
-    """Build a patch that changes the newest revision's share and nothing else."""
-    from kserve import (
-        V1beta1InferenceService,
-        V1beta1InferenceServiceSpec,
-        V1beta1PredictorSpec,
-        constants,
-    )
-    from kubernetes.client import V1ObjectMeta
-
-    return V1beta1InferenceService(
-        api_version=constants.KSERVE_V1BETA1,
-        kind=constants.KSERVE_KIND_INFERENCESERVICE,
-        metadata=V1ObjectMeta(name=deployment.name, namespace=deployment.namespace),
-        spec=V1beta1InferenceServiceSpec(predictor=V1beta1PredictorSpec(canary_traffic_percent=percent)),
-    )
-
-
-def to_yaml(service: "V1beta1InferenceService") -> str:
-    """Render the manifest for ``kubectl apply -f``."""
-    import yaml
-    from kubernetes.client import ApiClient
-
-    document: str = yaml.safe_dump(ApiClient().sanitize_for_serialization(service), sort_keys=False)
-    return document
 
 
 def _probe(path: str, every: int, failures: int) -> "V1Probe":

@@ -82,5 +82,5 @@ class Slate:
 
 
 def is_column(values: object) -> TypeGuard[np.ndarray]:
-    """Whether a feature has one value per candidate, rather than one for all."""
+    """Whether a feature has one value per candidate, (C,), rather than one for all."""
     return isinstance(values, np.ndarray) and len(values) > 1

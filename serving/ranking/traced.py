@@ -19,7 +19,7 @@ _RUNS = 3
 
 
 def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
-    """The ranker's decoder for slates of any number and size, to 1e-6.
+    """The ranker's decoder for slates of any number and size, (S, C, T) logits, to 1e-6.
 
     ``example``: its arguments for two slates of several items.
     """

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.studies import ablation, baselines, tasks
-from benchmarks.studies.study import Study, command, evaluate
+from benchmarks.studies.definition import Study
+from benchmarks.studies.study import command, evaluate
 from models.baselines.fit import BASELINES
 from models.configs.model import ModelConfig
 from tests.studies.small import pretend, setting, stored_graph
