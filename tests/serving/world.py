@@ -1,6 +1,7 @@
 """A tiny product that can be served: a random model in a real registry, vectors and counters in a real Feast store."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,18 @@ def build_world(folder: Path) -> World:
     embed(model, graph, as_of, folder / "vectors", creation="authored")
     fill_store(spec, graph, state, folder, version, as_of)
     return World(spec, graph, model, state, tracking_uri, model_name(spec), version, as_of, prior)
+
+
+@cache
+def shared_graph() -> TemporalGraph:
+    """The graph of ``world_spec()``, built once per process. Tests must not change it."""
+    return tiny_graph(world_spec())
+
+
+@cache
+def shared_model() -> Model:
+    """The model of ``shared_graph()``, built once per process. Tests must not change it."""
+    return tiny_model(shared_graph())
 
 
 def tiny_graph(spec: Spec) -> TemporalGraph:

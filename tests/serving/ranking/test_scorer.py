@@ -15,52 +15,59 @@ from models.training.artifact import save_model
 from models.training.batches import activity_age
 from models.training.errors import ArtifactError
 from serving.ranking.scorer import Scorer, SlateInputs
-from tests.serving.world import MEMBERS, SIZES, tiny_graph, tiny_model, world_spec
+from tests.serving.world import MEMBERS, SIZES, shared_graph, shared_model, world_spec
 
 SPEC = world_spec()
-GRAPH = tiny_graph(SPEC)
-MODEL = tiny_model(GRAPH)
-AS_OF = GRAPH.schema.window("test").end
 
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    return Scorer(save_model(MODEL, tmp_path_factory.mktemp("artifact") / "model"))
+    return Scorer(save_model(shared_model(), tmp_path_factory.mktemp("artifact") / "model"))
 
 
-def inputs(member: int, items: list[int], time: int = AS_OF) -> SlateInputs:
-    """The model's inputs for nodes, by index, as of AS_OF; -1 = unknown."""
-    encoded, sampler, at = encode_graph(MODEL.encoding, MODEL.schema, GRAPH), Sampler(GRAPH), torch.tensor([AS_OF])
-    activities = sampler.activities(torch.tensor([member]), at, MODEL.ranker.config.activities)
+def as_of() -> int:
+    return shared_graph().schema.window("test").end
+
+
+def inputs(member: int, items: list[int], time: int | None = None) -> SlateInputs:
+    """The model's inputs for nodes, by index, as of the graph's end; -1 = unknown."""
+    encoded, sampler, at = (
+        encode_graph(shared_model().encoding, shared_model().schema, shared_graph()),
+        Sampler(shared_graph()),
+        torch.tensor([as_of()]),
+    )
+    activities = sampler.activities(torch.tensor([member]), at, shared_model().ranker.config.activities)
     with torch.no_grad():
-        who = MODEL.ranker.member_tokens(encoded, sampler.tree("member", torch.tensor([member]), at))
-        what = [MODEL.ranker.item_tokens(encoded, sampler.tree("item", torch.tensor([item]), at)) for item in items]
-        did = MODEL.ranker.activity_tokens(encoded, activities, at)
+        who = shared_model().ranker.member_tokens(encoded, sampler.tree("member", torch.tensor([member]), at))
+        what = [
+            shared_model().ranker.item_tokens(encoded, sampler.tree("item", torch.tensor([item]), at)) for item in items
+        ]
+        did = shared_model().ranker.activity_tokens(encoded, activities, at)
     return SlateInputs(
         member_tokens=who.numpy().ravel(),
         activity_tokens=did.numpy().ravel(),
         activity_times=(activities.time * activities.mask).numpy().ravel(),
-        as_of=AS_OF,
+        as_of=as_of(),
         item_tokens=np.stack([tokens.numpy().ravel() for tokens in what]),
         item_known=np.ones(len(items), bool),
         features={"member_counts_exposures": np.array([3.0 + item for item in items], np.float32), "device": "phone"},
         surface="push",
-        time=time,
+        time=as_of() if time is None else time,
     )
 
 
 @pytest.mark.parametrize("member", [0, 3, MEMBERS - 1, -1])
 def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: int) -> None:
-    time, items = AS_OF + 5_000_000_000, [0, 4, -1]
+    time, items = as_of() + 5_000_000_000, [0, 4, -1]
     given = inputs(member, items, time)
-    activities = Sampler(GRAPH).activities(
-        torch.tensor([member]), torch.tensor([AS_OF]), MODEL.ranker.config.activities
+    activities = Sampler(shared_graph()).activities(
+        torch.tensor([member]), torch.tensor([as_of()]), shared_model().ranker.config.activities
     )
-    numbers, categories = MODEL.encoding.encode_impressions([given.features], len(items))
-    hour, weekday = local_clock(torch.tensor([time]), MODEL.schema.seeds.timezone_offset)
-    config = MODEL.ranker.config
+    numbers, categories = shared_model().encoding.encode_impressions([given.features], len(items))
+    hour, weekday = local_clock(torch.tensor([time]), shared_model().schema.seeds.timezone_offset)
+    config = shared_model().ranker.config
     with torch.no_grad():
-        logits = MODEL.ranker(
+        logits = shared_model().ranker(
             DecoderInputs(
                 member_tokens=torch.from_numpy(given.member_tokens).view(1, -1, config.width),
                 activity_tokens=torch.from_numpy(given.activity_tokens).view(1, config.activities, -1),
@@ -69,13 +76,13 @@ def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: in
                 item_tokens=torch.from_numpy(given.item_tokens).view(1, len(items), -1, config.width),
                 numbers=torch.from_numpy(numbers),
                 categories=torch.from_numpy(categories),
-                surface=torch.tensor([MODEL.encoding.surface_code("push")]),
+                surface=torch.tensor([shared_model().encoding.surface_code("push")]),
                 hour=hour,
                 weekday=weekday,
-                state_age=torch.tensor([(time - AS_OF) / 1e6]),
+                state_age=torch.tensor([(time - as_of()) / 1e6]),
             )
         )[0]
-    expected = MODEL.calibration.apply(logits.double().numpy())
+    expected = shared_model().calibration.apply(logits.double().numpy())
     found = scorer.score(given)
     assert list(found) == ["click", "dwell"]
     np.testing.assert_allclose(np.stack([found["click"], found["dwell"]], axis=1), expected, atol=1e-6)
@@ -92,20 +99,20 @@ def test_a_slate_scores_as_the_model_does_in_training(scorer: Scorer, member: in
 )
 def test_a_model_without_an_ingredient_is_served_as_it_was_trained(tmp_path: Path, config: ModelConfig) -> None:
     torch.manual_seed(1)
-    model = replace(MODEL, ranker=Ranker(config, MODEL.schema, MODEL.encoding).eval())
+    model = replace(shared_model(), ranker=Ranker(config, shared_model().schema, shared_model().encoding).eval())
     scorer = Scorer(save_model(model, tmp_path / "model"))
     random = np.random.default_rng(0)
     for candidates in (1, 2, 30):
         slate = SlateInputs(
             member_tokens=random.standard_normal(scorer.member_token_size, np.float32),
             activity_tokens=random.standard_normal(scorer.activity_size, np.float32),
-            activity_times=AS_OF - 1 - np.arange(scorer.activities)[::-1],
-            as_of=AS_OF,
+            activity_times=as_of() - 1 - np.arange(scorer.activities)[::-1],
+            as_of=as_of(),
             item_tokens=random.standard_normal((candidates, scorer.item_token_size), np.float32),
             item_known=np.ones(candidates, bool),
             features={"device": "phone"},
             surface="push",
-            time=AS_OF,
+            time=as_of(),
         )
         with torch.no_grad():
             expected = model.ranker(scorer.arguments([slate]))[0]
@@ -127,8 +134,8 @@ def test_unknown_nodes_score_as_the_cold_tokens_do(scorer: Scorer) -> None:
 
 
 def test_how_old_the_members_state_is_counts(scorer: Scorer) -> None:
-    given = inputs(2, [0], AS_OF + 3_600_000_000)
-    older = replace(given, as_of=AS_OF - 86_400_000_000)
+    given = inputs(2, [0], as_of() + 3_600_000_000)
+    older = replace(given, as_of=as_of() - 86_400_000_000)
     assert scorer.score(older)["click"] != scorer.score(given)["click"]
 
 
@@ -154,7 +161,7 @@ def test_activities_at_or_after_the_request_are_not_seen(scorer: Scorer) -> None
 
 
 def test_a_changed_artifact_is_refused(tmp_path: Path) -> None:
-    folder = save_model(MODEL, tmp_path / "model")
+    folder = save_model(shared_model(), tmp_path / "model")
     (folder / "calibration.json").write_text('{"method": "platt", "tasks": []}', encoding="utf-8")
     with pytest.raises(ArtifactError, match="sha256"):
         Scorer(folder)

@@ -14,7 +14,7 @@ from serving.ranking.scorer import Scorer
 from serving.ranking.service import RankingService
 from serving.ranking.slate import Slate
 from serving.versions.prior import Prior
-from tests.serving.world import tiny_graph, tiny_model, world_spec
+from tests.serving.world import shared_model, world_spec
 
 SPEC = world_spec()
 REQUEST = RankingRequest(1, (10, 11, 12), "push", 1_768_892_400_000_000, {"device": "phone"})
@@ -32,7 +32,7 @@ class NoReader:
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    return Scorer(save_model(tiny_model(tiny_graph(SPEC)), tmp_path_factory.mktemp("artifact") / "model"))
+    return Scorer(save_model(shared_model(), tmp_path_factory.mktemp("artifact") / "model"))
 
 
 def texts(*values: str | None) -> np.ndarray:

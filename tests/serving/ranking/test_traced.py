@@ -10,33 +10,32 @@ from models.graph.sample import Sampler
 from models.nn.encoded import encode_graph
 from models.nn.inputs import DecoderInputs
 from serving.ranking.traced import traced
-from tests.serving.world import ITEMS, MEMBERS, tiny_graph, tiny_model, world_spec
-
-GRAPH = tiny_graph(world_spec())
-MODEL = tiny_model(GRAPH)
-RANKER = MODEL.ranker
+from tests.serving.world import ITEMS, MEMBERS, shared_graph, shared_model
 
 
 def slates(number: int, candidates: int, seen: float) -> DecoderInputs:
     """Inputs of the decoder: known and unknown members and items, and partly masked activities."""
     dice = torch.Generator().manual_seed(100 * number + candidates)
-    encoded, sampler = encode_graph(MODEL.encoding, MODEL.schema, GRAPH), Sampler(GRAPH)
+    encoded, sampler = (
+        encode_graph(shared_model().encoding, shared_model().schema, shared_graph()),
+        Sampler(shared_graph()),
+    )
 
     def some(most: int, *shape: int, unknown: int = 0) -> Tensor:
         return torch.randint(-unknown, most, shape, generator=dice)
 
     members, items = some(MEMBERS, number, unknown=MEMBERS), some(ITEMS, number * candidates, unknown=ITEMS)
-    times = torch.full((number * candidates,), GRAPH.schema.window("test").end)
-    activities = sampler.activities(some(MEMBERS, number), times[:number], RANKER.sequence_length)
-    mask = activities.mask & (torch.rand(number, RANKER.sequence_length, generator=dice) < seen)
+    times = torch.full((number * candidates,), shared_graph().schema.window("test").end)
+    activities = sampler.activities(some(MEMBERS, number), times[:number], shared_model().ranker.sequence_length)
+    mask = activities.mask & (torch.rand(number, shared_model().ranker.sequence_length, generator=dice) < seen)
     device, place = [["phone", "desktop", "other"][i] for i in some(3, number)], some(9, number, candidates).float()
     columns = [{"device": d, "place": p.numpy()} for d, p in zip(device, place, strict=True)]
-    numbers, categories = MODEL.encoding.encode_impressions(columns, candidates)
+    numbers, categories = shared_model().encoding.encode_impressions(columns, candidates)
     with torch.no_grad():
-        tokens = RANKER.item_tokens(encoded, sampler.tree("item", items.clamp(min=-1), times))
+        tokens = shared_model().ranker.item_tokens(encoded, sampler.tree("item", items.clamp(min=-1), times))
         return DecoderInputs(
-            RANKER.member_tokens(encoded, sampler.tree("member", members.clamp(min=-1), times[:number])),
-            RANKER.activity_tokens(encoded, activities, times[:number]) * mask.unsqueeze(-1),
+            shared_model().ranker.member_tokens(encoded, sampler.tree("member", members.clamp(min=-1), times[:number])),
+            shared_model().ranker.activity_tokens(encoded, activities, times[:number]) * mask.unsqueeze(-1),
             some(1_000_000, *mask.shape).float() * mask,
             mask,
             tokens.unflatten(0, (number, candidates)),
@@ -52,7 +51,7 @@ def slates(number: int, candidates: int, seen: float) -> DecoderInputs:
 @pytest.fixture(scope="module")
 def trace() -> Callable[..., Tensor]:
     """One trace for all sizes: what torch specializes for one size must not break the next."""
-    return traced(RANKER, slates(2, 3, seen=1.0))
+    return traced(shared_model().ranker, slates(2, 3, seen=1.0))
 
 
 @pytest.mark.parametrize("seen", [0.0, 0.5, 1.0])
@@ -63,6 +62,6 @@ def test_slates_of_any_number_and_size_are_decoded_alike(
 ) -> None:
     given = slates(number, candidates, seen)
     with torch.inference_mode():
-        expected, found = RANKER(given), trace(*given)
-    assert expected.shape == (number, candidates, len(RANKER.schema.seeds.tasks))
+        expected, found = shared_model().ranker(given), trace(*given)
+    assert expected.shape == (number, candidates, len(shared_model().ranker.schema.seeds.tasks))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
