@@ -51,6 +51,7 @@ def test_a_valid_length_is_accepted() -> None:
     assert parse_body("Application/JSON; charset=utf-8", b"{}") == Body({}, None)
     assert whole_number("n", b"0", 0) == 0
     assert "since bytes follow" in refused(b"{}\x01\x02", JSON, b"2")
+    assert "content-type: expected application/json" in refused(b"{}", BINARY)
 
 
 @pytest.mark.parametrize(
