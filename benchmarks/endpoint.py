@@ -198,7 +198,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="seconds instead of a minute")
-    parser.add_argument("--only", choices=["speed", "overload", "faults"], help="one section (overload has speed too)")
+    parser.add_argument("--only", choices=["speed", "overload", "faults"], help="one section (overload includes speed)")
     options = parser.parse_args()
     check_tools()
     seconds, long = (6.0, 10.0) if options.quick else (20.0, 60.0)

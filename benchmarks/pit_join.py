@@ -2,7 +2,7 @@
 
 5 M feature rows (5 thousand keys, 1000 versions each within ``--days``, four float features, sorted by time), 500 k
 entity rows at random times, TTL 30 days. The measured call is ``get_historical_features(...).to_arrow()``, cold, each
-in a process of its own, so that peak memory is that of one retrieval, Python and Feast included. Ours runs twice, and
+in its own process, so that peak memory is that of one retrieval, Python and Feast included. Ours runs twice, and
 both answers must have the same digest; the figure is the slower one. Peer: Feast's own duckdb store, once, in the same
 run; its answer, sorted by row, must have that digest too. At full size and 90 days the peer takes some 16 GB.
 
@@ -104,7 +104,7 @@ def digest(table: pa.Table) -> str:
 
 
 def in_a_process(folder: Path, who: str) -> dict[str, Any]:
-    """What `retrieve` finds in a fresh Python."""
+    """The result of `retrieve` in a new Python process."""
     command = [sys.executable, "-m", "benchmarks.pit_join", "--retrieve", who, "--folder", str(folder)]
     answered = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(answered.stdout.splitlines()[-1])
@@ -113,7 +113,7 @@ def in_a_process(folder: Path, who: str) -> dict[str, Any]:
 def main() -> None:
     """Write the tables, let each retrieve, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows; the versions of a key stay")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows; versions per key stay")
     parser.add_argument("--days", type=int, default=_DAYS, help="days over which the versions of a key are spread")
     parser.add_argument("--without-peer", action="store_true", help="measure ours alone")
     parser.add_argument("--retrieve", choices=_STORES, help=argparse.SUPPRESS)

@@ -1,1 +1,1 @@
-"""One thin KFP component a file: unpack artifacts, call one function of the packages below, log what matters."""
+"""One thin KFP component per file: unpack artifacts, call one function of the packages below, log what matters."""

@@ -1,4 +1,4 @@
-"""Component: deploy a version that passed the gate, as the champion or as a canary beside it."""
+"""Component: deploy a version that passed the gate, as the champion or as a canary next to it."""
 
 from kfp import dsl
 

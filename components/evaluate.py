@@ -1,4 +1,4 @@
-"""Component: evaluate the candidate beside the champion, the floor and, in simulated worlds, the oracle."""
+"""Component: evaluate the candidate along with the champion, the floor and, in simulated worlds, the oracle."""
 
 from kfp import dsl
 

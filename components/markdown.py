@@ -1,4 +1,4 @@
-"""Markdown artifacts, which the KFP UI shows beside a step."""
+"""Markdown artifacts, which the KFP UI shows next to a step."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

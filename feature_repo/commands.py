@@ -17,7 +17,7 @@ CONFIG = Path(__file__).resolve().parent / "feature_store.yaml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status: 0, or 1 after a line that says what went wrong."""
+    """Run one command; return the exit status: 0, or 1 after printing one line with the error."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:

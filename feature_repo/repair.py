@@ -49,7 +49,7 @@ def repair(store: Any, applied: Applied, state: Path) -> dict[str, Repaired]:
     """Repair or remove every row ahead of the clock; return the counts of the views that had some.
 
     A row that the stream wrote is repaired with its event log; other rows are removed. Notes about runs up to a time
-    ahead of the clock are removed too: our last-run files, Feast's intervals, rows of pushed files. Safe to run beside
+    ahead of the clock are removed too: our last-run files, Feast's intervals, rows of pushed files. Safe to run with
     readers and writers, and again.
     """
     found: dict[str, Repaired] = {}

@@ -12,7 +12,7 @@ from typing import Any
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path``, with the same suffix, that replaces it when the block ends without an error.
+    """Yield a path next to ``path``, with the same suffix, that replaces it when the block ends without an error.
 
     Missing parent folders are made. Readers see the old file or the new one, never a part. Of several writers, the last
     one to finish wins.
@@ -51,7 +51,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def replaced_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``folder`` that replaces it when the block ends without an error.
+    """Yield an empty folder next to ``folder`` that replaces it when the block ends without an error.
 
     Leftovers of a killed run are removed first; a run killed between the two renames is rolled back. One writer at a
     time per folder.

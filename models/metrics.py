@@ -188,7 +188,7 @@ def defined(labels: np.ndarray, scores: np.ndarray, groups: np.ndarray | None = 
     columns = [scores] if groups is None else [scores, np.asarray(groups)]
     for column in columns:
         if labels.ndim != 1 or column.shape != labels.shape:
-            raise ValueError(f"expected flat arrays of one length; found {labels.shape} labels beside {column.shape}")
+            raise ValueError(f"expected flat arrays of one length; found {labels.shape} labels and {column.shape}")
     keep = ~np.isnan(labels)
     strange = keep & (labels != 0) & (labels != 1)
     if strange.any():

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 
 class SealError(ValueError):
-    """Raised for a manifest that cannot be trusted, and for anything but a plain file in its folder."""
+    """Raised for a manifest that cannot be trusted, and for anything in its folder that is not a plain file."""
 
 
 class Identity(NamedTuple):

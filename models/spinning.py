@@ -106,7 +106,7 @@ def _monitor(ended: threading.Event) -> None:
 
 
 def _hold(ready: threading.Event, release: threading.Event) -> None:
-    """A first parallel region gives this thread OpenMP threads of its own, which end with it."""
+    """The first parallel region gives this thread its own OpenMP threads, which end with it."""
     torch.ones(1 << 20).add_(1)
     ready.set()
     release.wait()

@@ -93,6 +93,6 @@ def _ratio(
     bootstrap: UserBootstrap, labels: np.ndarray, scores: np.ndarray, part: np.ndarray, confidence: float
 ) -> dict[str, float]:
     predicted, observed = bootstrap.columns(bootstrap.user[part], scores[part], labels[part])
-    # a draw without a positive label has no ratio
+    # a bootstrap draw without a positive label has no ratio
     low, high = interval(predicted / np.where(observed > 0, observed, np.nan), confidence)
     return {"value": float(scores[part].sum() / labels[part].sum()), "low": low, "high": high}

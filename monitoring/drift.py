@@ -1,7 +1,7 @@
 """Drift between two frames of features: computed from profiles, plotted by Evidently.
 
 ``models.profile``, which the quality gate of ``materialize`` uses too, compares each column on all rows, with missing
-and infinite values as separate values. Evidently's HTML page shows that result beside the distributions of a sample.
+and infinite values as separate values. Evidently's HTML page shows that result next to the distributions of a sample.
 """
 
 import os
@@ -99,7 +99,7 @@ def _numbers(values: pd.Series) -> pa.Array:
 
 
 def _names(values: pd.Series) -> pa.Array:
-    """Categories as text. Pandas reads integers beside missing values as floats: 7.0 is the category 7."""
+    """Categories as text. Pandas reads integers with missing values as floats: 7.0 is the category 7."""
     code, distinct = pd.factorize(values)
     whole = (str(int(value)) if isinstance(value, float) and value.is_integer() else str(value) for value in distinct)
     names = np.array([*whole, None], dtype=object)  # -1 is missing

@@ -116,7 +116,7 @@ def _score(graph: Any, model: Any) -> Scores:
 
 
 def check_unseen(spec: Spec, model: Any, name: str) -> None:
-    """Raise SeenError if the model was trained on days of the gate window: its score there would be too good."""
+    """Raise SeenError if the model was trained on days of the gate window: its score there would be inflated."""
     start = spec.span("gate").start
     seen = max(window.end for window in model.schema.seeds.windows if window.name in ("train", "validate"))
     if seen > start:

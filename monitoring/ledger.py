@@ -253,7 +253,7 @@ def _client(tracking_uri: str) -> Any:
 
 
 def _artifacts(tracking_uri: str) -> str | None:
-    """Where to keep artifacts: beside a local database; None = the server decides."""
+    """Where to keep artifacts: next to a local database; None = the server decides."""
     database = sqlite_file(tracking_uri)
     return (database.parent / "artifacts").as_uri() if database else None
 

@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 
 def write_report(spec: Spec, record: LedgerRecord, folder: Path) -> Path:
-    """Write ``index.html``, and Evidently's page beside it, to ``folder``; return the path of the index.
+    """Write ``index.html``, and Evidently's page next to it, to ``folder``; return the path of the index.
 
     A section whose step the run did not reach says so. A document or plot that cannot be read is left out, with a note.
     """
@@ -130,7 +130,7 @@ def _attempt(what: str, make: Callable[[], Any], problems: list[str]) -> Any:
     try:
         return make()
     except Exception as error:
-        _log.warning("The report goes without %s: %s", what, error)
+        _log.warning("The report is written without %s: %s", what, error)
         problems.append(f"{what} could not be shown ({type(error).__name__}: {error})")
         return None
 

@@ -8,7 +8,7 @@ from pipelines.prepared import prepared
 from pipelines.resources import heavy, light, stateful
 
 
-@dsl.pipeline(name="heliograph-monitoring", description="Does the champion still hold?")
+@dsl.pipeline(name="heliograph-monitoring", description="Is the champion still good enough?")
 def monitoring(spec: str, product: str, services: dict, data: str = "") -> None:
     """Measure only: nothing is trained, registered or deployed."""
     with prepared(spec, product, services, data, from_champion=True) as ready:

@@ -72,7 +72,7 @@ class ErrorResponse:
 
 
 FAILED = ErrorResponse(500, "the server failed; its log says where")
-"""The response to an error that nobody expected: its message may hold personal data."""
+"""The response to an unexpected error, whose own message may hold personal data."""
 
 
 def error_response(error: BaseException) -> ErrorResponse | None:

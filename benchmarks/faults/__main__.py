@@ -30,7 +30,7 @@ def tried(fault: Fault) -> bool:
     with tempfile.TemporaryDirectory(prefix="fault_", ignore_cleanup_errors=True) as folder:
         try:
             held, seen = True, fault.check(Path(folder))
-        except Exception as error:  # anything but a return means the fault is there
+        except Exception as error:  # any exception means that the fault is present
             held, seen = False, f"{type(error).__name__}: {error}"
     line = " ".join(seen.split())[:300]
     seconds = time.monotonic() - started
@@ -39,7 +39,7 @@ def tried(fault: Fault) -> bool:
 
 
 def main() -> int:
-    """Run the command line; return 1 where a fault is there."""
+    """Run the command line; return 1 if a fault is present."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--only", type=int, nargs="+", metavar="N", help="the numbers to try (all by default)")
     only = parser.parse_args().only

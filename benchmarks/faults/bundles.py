@@ -193,8 +193,8 @@ def _signed(folder: Path) -> str:
         facts = json.loads((package / "package.json").read_bytes())
         facts["digest"] = sha256((package / "bundle" / "bundle.json").read_bytes()).hexdigest()
         (package / "package.json").write_text(json.dumps(facts), encoding="utf-8")
-        _refused(lambda: load(settings(package)), "a package that was made anew without the key")
-    return "with a key: an unsigned version, a package made anew"
+        _refused(lambda: load(settings(package)), "a package that was rebuilt without the key")
+    return "with a key: an unsigned version, a rebuilt package"
 
 
 @contextmanager
@@ -208,4 +208,4 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
         os.environ.update(kept)
 
 
-FAULTS = (Fault(19, "a worker serves the bundle that was put up, and no other", only_what_was_put_up_is_served),)
+FAULTS = (Fault(19, "a worker serves only the bundle that was deployed", only_what_was_put_up_is_served),)

@@ -48,13 +48,13 @@ def nothing_of_the_future_enters(folder: Path) -> str:
         expect(answer.status_code >= 400, "a profile of 2090 refused over HTTP", answer.text[:200])
     expect(world.rows() == before, "a store that no refused row has changed", "another")
     _poison(world)
-    expect(world.rates() != rates, "a store that is blind by hand", rates)
+    expect(world.rates() != rates, "manually corrupted rows to change the rates", rates)
     status, output = world.command("repair")
     expect(status == 0 and "overall" in output, "`repair` to find the row", output)
-    expect(world.command("materialize")[0] == 0 and world.rates() == rates, "the rates of before", world.rates())
+    expect(world.command("materialize")[0] == 0 and world.rates() == rates, "the earlier rates again", world.rates())
     _poison(world)
-    expect(world.command("materialize")[0] == 0 and world.rates() == rates, "materialize alone to heal", world.rates())
-    return f"{aside} rows put aside at ingest; {2 * len(bad) + 1} pushes refused; a blind store healed twice"
+    expect(world.command("materialize")[0] == 0 and world.rates() == rates, "materialize to repair it", world.rates())
+    return f"{aside} rows quarantined at ingest; {2 * len(bad) + 1} pushes refused; a store repaired twice"
 
 
 def _ingested_without(folder: Path) -> int:
@@ -158,6 +158,6 @@ def push_refuses_what_ingest_refuses(folder: Path) -> str:
 
 
 FAULTS = (
-    Fault(2, "no row of the future enters, and a store that holds one is healed", nothing_of_the_future_enters),
+    Fault(2, "rows with future times are refused, and a store that has one is repaired", nothing_of_the_future_enters),
     Fault(6, "push refuses what ingest refuses", push_refuses_what_ingest_refuses),
 )

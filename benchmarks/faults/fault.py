@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 class Broken(Exception):  # noqa: N818 - the word that the command prints
-    """Raised where the fault is there; the message says what was expected and what was found."""
+    """Raised when the fault is present; the message names what was expected and what was found."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A check writes only to the empty folder that it gets; it returns a summary, or raises where the fault is there.
+    """A check writes only to the empty folder that it gets; it returns a summary, or raises if the fault is present.
 
     A module of this package lists its faults as ``FAULTS``.
     """

@@ -212,7 +212,7 @@ def _last_of_ties(folder: Path) -> str:
 
 
 FAULTS = (
-    Fault(1, "a value comes out of the file's own columns, never out of its path or place", _own_columns),
+    Fault(1, "a value comes from the file's own columns, never from its path", _own_columns),
     Fault(3, "keys of different types compare exactly or are refused, whole numbers stay whole", _exact_keys),
     Fault(12, "stock feast materialize writes the last of a key's equal times", _last_of_ties),
 )

@@ -205,7 +205,7 @@ def every_task_and_its_calibration(folder: Path) -> str:
     expect(
         verdict.promoted and "engage was not compared" in " ".join(verdict.reasons), "no data to hold nothing", "hold"
     )
-    return f"{len(spoiled)} spoiled candidates held, the good one promoted, also where a task has hardly a label"
+    return f"{len(spoiled)} spoiled candidates held, the good one promoted, also where a task has almost no labels"
 
 
 def labels_of_the_gate_window(folder: Path) -> str:
@@ -223,7 +223,7 @@ def labels_of_the_gate_window(folder: Path) -> str:
     model = ModelConfig(width=8, graph_tokens=2, activities=5, layers=1, heads=2, head_width=16)
     kinds = {
         "ranker": replace(config, state="frozen"),
-        "adaptive neighbours": replace(config, adaptive_neighbours=True),
+        "adaptive neighbors": replace(config, adaptive_neighbours=True),
     }
     for kind, given in kinds.items():
         for name, world in worlds.items():
@@ -240,7 +240,7 @@ def labels_of_the_gate_window(folder: Path) -> str:
 
 
 FAULTS = (
-    Fault(13, "the gate's bootstrap ranks rows, whatever the scores are like", ranks_rows),
+    Fault(13, "the gate's bootstrap ranks rows correctly for any scores", ranks_rows),
     Fault(14, "losses within the margin do not add up over promotions", small_losses_do_not_add_up),
     Fault(15, "every task and its calibration are judged, within bounds of the spec", every_task_and_its_calibration),
     Fault(16, "no outcome that settles in the gate window selects, stops or calibrates", labels_of_the_gate_window),

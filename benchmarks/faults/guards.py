@@ -97,7 +97,7 @@ def _beside_long_names(target: Target, port: int) -> int:
         well = Counter(callers.map(lambda _: send(), range(_GOOD)))
         done.set()
         attacking.result()
-    expect(well[False] == 0, f"{_GOOD} sound calls answered beside long names", f"{well[False]} that failed")
+    expect(well[False] == 0, f"{_GOOD} valid calls answered next to long names", f"{well[False]} that failed")
     return well[False]
 
 
@@ -144,7 +144,7 @@ def _beside_unfinished(target: Target) -> float:
             slowest = max(slowest, time.monotonic() - began)
         for call in calls:
             call.cancel()
-    expect(slowest < 2, "sound calls answered within a second each", f"{slowest:.1f} s for two")
+    expect(slowest < 2, "valid calls answered within a second each", f"{slowest:.1f} s for two")
     return slowest
 
 
@@ -202,7 +202,7 @@ def explaining_starves_nobody(folder: Path) -> str:
         files = [target.served, *target.served.iterdir()]
         modes = {stat.S_IMODE(file.stat().st_mode) for file in files}
         expect(modes == {0o600, 0o700}, "a served log for its owner alone", [oct(mode) for mode in modes])
-    return f"{ranked[200]} slates beside {reasoned[200]} with reasons; the served log is its owner's alone"
+    return f"{ranked[200]} slates beside {reasoned[200]} with reasons; the served log is readable by its owner only"
 
 
 def one_meaning_a_request(folder: Path) -> str:
@@ -279,8 +279,8 @@ def _refused(target: Target, change: Callable[[Any], Any]) -> bool:
 
 
 FAULTS = (
-    Fault(17, "no caller keeps others out, and nothing long is repeated", nobody_is_kept_out),
-    Fault(18, "what is no number where one belongs is a 400 with its reason", no_number_is_a_500),
-    Fault(20, "explaining takes no place of ranking, and the served log is private", explaining_starves_nobody),
+    Fault(17, "no caller can lock others out, and long names are not echoed back", nobody_is_kept_out),
+    Fault(18, "a value that is not a number where one is required gets a 400 with the reason", no_number_is_a_500),
+    Fault(20, "explanations do not block ranking, and the served log is private", explaining_starves_nobody),
     Fault(21, "a request that can be read in two ways is refused", one_meaning_a_request),
 )

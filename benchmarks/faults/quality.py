@@ -169,6 +169,6 @@ def _refused(name: str, metric: Callable, labels: np.ndarray, scores: np.ndarray
 
 
 FAULTS = (
-    Fault(4, "a dying column is refused by the quality gate and named by the drift monitor", _dying),
+    Fault(4, "a degenerating column is refused by the quality gate and reported by the drift monitor", _dying),
     Fault(8, "a metric is a number only where it is defined, and no order of rows changes it", _metrics),
 )

@@ -253,6 +253,6 @@ def _models(folder: Path) -> str:
 FAULTS = (
     Fault(5, "a spec names no column that the served log, a request or our own tables have", _names),
     Fault(9, "a value of a spec has one meaning and its own type, and nothing in it expands without end", _values),
-    Fault(10, "a spec of any text and length reaches the steps as it is, other parameters too or not at all", _handed),
+    Fault(10, "any spec reaches the steps unchanged; other parameters do too, or are refused", _handed),
     Fault(11, "every model and version of a registry is seen", _models),
 )

@@ -18,8 +18,8 @@ def _training_beside_one_busy_process(folder: Path) -> str:
     found, cores = measure(rounds=4, seconds=2.0), usable_cpus()
     alone, beside = median(found["ours_alone"]), median(found["ours_beside_one"])
     share = beside / (alone * (cores - 0.5) / cores)
-    expect(share >= FAIR, f"at least {FAIR} of the fair share beside one busy process", f"{share:.2f}")
+    expect(share >= FAIR, f"at least {FAIR} of the fair share next to one busy process", f"{share:.2f}")
     return f"{alone:,.0f} seeds/s alone, {beside:,.0f} beside one busy process: {share:.2f} of the fair share"
 
 
-FAULTS = (Fault(24, "training keeps its share beside a busy process", _training_beside_one_busy_process),)
+FAULTS = (Fault(24, "training keeps its share next to a busy process", _training_beside_one_busy_process),)

@@ -28,7 +28,7 @@ _BUCKETS = 1_000_000
 
 @dataclass(frozen=True)
 class ColdItems:
-    """Make a share of all owners look new: as if nobody had ever seen them or their items.
+    """Make a share of all owners look new: as if no one had ever seen them or their items.
 
     Items and owners lose all behavior, earlier and later, and items all impressions before ``window``. Their IDs become
     IDs that no model has seen, everywhere in the graph. They keep intrinsic edges and the features of their

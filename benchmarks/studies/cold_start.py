@@ -23,10 +23,10 @@ HELD_OUT = ", items held out"
 def add_options(parser: ArgumentParser) -> None:
     """Add the options: whose items are held out, and which features count impressions."""
     kept = ColdItems("")
-    parser.add_argument("--owner", help="node type whose items are made cold (author, say); default: none are")
+    parser.add_argument("--owner", help="node type whose items are made cold (such as author); default: none")
     parser.add_argument("--share", type=float, default=kept.share, help="share of the owners that are held out")
     parser.add_argument(
-        "--history", default=kept.history, help="pattern of item features whose first version tells of behaviour"
+        "--history", default=kept.history, help="pattern of item features whose first version reflects behavior"
     )
     counted.add_options(parser)
 

@@ -31,11 +31,11 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--elsewhere",
         default=kept.elsewhere,
-        help="pattern of impression features that tell of other surfaces, where they cannot be counted on one alone",
+        help="pattern of impression features that reveal other surfaces, where they cannot be counted on one alone",
     )
-    parser.add_argument("--elsewhere-nodes", default=NOTHING, help="pattern of node features that do")
+    parser.add_argument("--elsewhere-nodes", default=NOTHING, help="the same, for node features")
     parser.add_argument(
-        "--alone", default="{}", help="TrainingConfig of the models of one surface: JSON; default: as all"
+        "--alone", default="{}", help="TrainingConfig of the models of one surface: JSON; default: as --training"
     )
     counted.add_options(parser)
 

@@ -188,7 +188,7 @@ def _baseline(
 
     def score(rows: torch.Tensor, seen: Seen) -> np.ndarray:
         if seen.age:
-            raise StudyError(f"baseline {name}: expected to be scored fresh; found tokens {seen.age} s old")
+            raise StudyError(f"baseline {name}: expected to be scored with fresh tokens; found tokens {seen.age} s old")
         return fitted.predict(graph, rows, seen.state)
 
     return score, {}

@@ -32,23 +32,23 @@ def command(study: Study, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--graph", type=Path, required=True, help="folder of the graph")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results", help="folder of the table and picture")
     parser.add_argument("--predictions", type=Path, default=ROOT / "state" / "predictions", help="folder of the fits")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="one fit of every row with each")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="one fit of every row per seed")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    parser.add_argument("--device", nargs="+", default=[device], help="one, or several that take fits in turn")
+    parser.add_argument("--device", nargs="+", default=[device], help="devices; fits are distributed over them")
     parser.add_argument(
-        "--jobs", type=int, help="fits at a time, each in a process of its own; default: as many as devices"
+        "--jobs", type=int, help="fits to run in parallel, each in its own process; default: one per device"
     )
     parser.add_argument("--spec", type=Path, help="a product's YAML: its model and training")
     parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: as it is")
     parser.add_argument("--training", default="{}", help="TrainingConfig, likewise")
     parser.add_argument("--window", default="test", help="the window that is scored: test, or gate while developing")
     parser.add_argument(
-        "--validate-with-gate", action="store_true", help="the gate window validates too, and is learnt from in the end"
+        "--validate-with-gate", action="store_true", help="the gate window validates too, and is finally trained on"
     )
     parser.add_argument("--draws", type=int, default=1000, help="draws of users behind the intervals")
-    parser.add_argument("--commit", help="what the files say of the code; default: what git says")
-    parser.add_argument("--only", choices=("fit", "table"), help="half of the work; default: both")
+    parser.add_argument("--commit", help="commit recorded in the files; default: git's current one")
+    parser.add_argument("--only", choices=("fit", "table"), help="run only this half; default: both")
     study.add_options(parser)
     options = parser.parse_args(arguments)
     try:
@@ -95,7 +95,7 @@ def _configs(options: Namespace) -> tuple[ModelConfig, TrainingConfig]:
     if options.spec is None:
         return read_config(options.model, ModelConfig), read_config(options.training, TrainingConfig)
     if (options.model, options.training) != ("{}", "{}"):
-        raise StudyError("--spec: expected alone; found --model or --training beside it: leave out one of them")
+        raise StudyError("--spec: cannot be combined with --model or --training: leave out one of them")
     from models.spec import SpecError, load_spec  # pydantic, which a GPU machine need not have
 
     try:

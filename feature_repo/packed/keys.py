@@ -74,7 +74,7 @@ def row_keys(project: str, layout: Layout, table: pa.Table) -> list[bytes]:
 
 
 def _check_type(table: pa.Table, key: Key, view: str) -> None:
-    """Raise RowInputError for bools, and for floats that stand for several integers."""
+    """Raise RowInputError for bools, and for floats that could represent several integers."""
     for column in (table[name] for name in table.column_names if name == key.name):
         large = False
         if pa.types.is_floating(column.type):
@@ -83,7 +83,7 @@ def _check_type(table: pa.Table, key: Key, view: str) -> None:
         if pa.types.is_boolean(column.type) or large:
             raise RowInputError(
                 f"{view}: expected {key.kind} as join key {key.name}; found {column.type}"
-                f"{' so large that it stands for several keys' if large else ''}. Write it as {key.kind}"
+                f"{' so large that it could be several keys' if large else ''}. Write it as {key.kind}"
             )
 
 

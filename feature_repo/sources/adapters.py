@@ -1,4 +1,4 @@
-"""Adapters: find the one that a spec names, and check the spec against the tables that it writes.
+"""Adapters: look up the one a spec names, and check the spec against the tables that it writes.
 
 An adapter is a module of this package with
 

@@ -15,7 +15,7 @@ from feature_repo.sources.schemas import EARLIEST, LATEST
 from models.clock import VARIABLE, bound, latest, readable
 
 REASON = "reason"
-"""Column of a quarantine file that says why the row is there."""
+"""Column of a quarantine file with the reason why the row was quarantined."""
 _ATTRIBUTE = "aside"
 _EARLIEST, _LATEST = EARLIEST.value // 1000, LATEST.value // 1000
 _NO_TIME = np.iinfo(np.int64).min

@@ -14,7 +14,7 @@ from models.files import sha256_of_file
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine"
-"""Folder of quarantined rows, beside the tables."""
+"""Folder of quarantined rows, next to the tables."""
 
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, pa.DataType]) -> dict[str, Any]:

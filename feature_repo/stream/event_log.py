@@ -1,4 +1,4 @@
-"""Event log: the newest events of one key, as JSON stored beside its packed row under the row's key with a suffix."""
+"""Event log: the newest events of one key, as JSON stored next to its packed row under the row's key with a suffix."""
 
 import json
 from bisect import insort
@@ -10,7 +10,7 @@ _SUFFIX = b"\xfflog"
 
 
 def log_key(row: bytes) -> bytes:
-    """Key of the event log beside the row with this key."""
+    """Key of the event log that belongs to the row with this key."""
     return row + _SUFFIX
 
 

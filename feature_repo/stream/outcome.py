@@ -15,7 +15,7 @@ class Outcome:
     duplicates: int = 0
     """All events of the row were already known."""
     late: int = 0
-    """An event of the row is too old to be told from a duplicate, or is already in a materialized row."""
+    """An event of the row is too old to be distinguished from a duplicate, or is already in a materialized row."""
     unused: int = 0
     """No counter and no activity edge keeps the row."""
 

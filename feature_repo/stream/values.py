@@ -43,7 +43,7 @@ def value_of(kind: Kind, value: Any) -> Any:
     if not isinstance(value, int | float | bool | np.integer | np.floating) or not math.isfinite(value):
         raise ValueError(value)
     if kind == "int":
-        # From 2**53 on a float stands for several integers.
+        # From 2**53 on, one float represents several integers.
         low, high = (-(2**53) + 1, 2**53) if isinstance(value, float | np.floating) else (-(2**63), 2**63)
         if value != int(value) or not low <= value < high:
             raise ValueError(value)

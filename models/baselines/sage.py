@@ -1,6 +1,6 @@
 """GraphSAGE without time (Hamilton, Ying, Leskovec 2017): the mean of uniformly sampled neighbors in a static graph.
 
-THE STATIC GRAPH AND LEAKS. A graph of all edges would contain the very click to be predicted, and with it the label.
+THE STATIC GRAPH AND LEAKS. A graph of all edges would contain the click to be predicted, and with it the label.
 Each row therefore sees a snapshot as of the start of its own day in the product's time zone, like a system that
 rebuilds its graph every night: at no hop an edge or a feature version at or after that midnight. That holds for
 training, validation and test rows alike, so that no row sees its own outcome (settled after the row, hence after
@@ -46,7 +46,7 @@ class SageRanker(nn.Module):
         )
 
     def forward(self, encoded: EncodedGraph, batch: Batch) -> Tensor:
-        """Logits (B, T). In training, every batch samples neighbors of its snapshots anew."""
+        """Logits (B, T). In training, every batch resamples neighbors of its snapshots."""
         table = self.inputs(encoded)
         draw = int(torch.randint(2**31, ())) if self.training else 0
         member, item = (self.sage(of_states(encoded, tree), table) for tree in self.trees(encoded, batch, draw))

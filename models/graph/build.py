@@ -145,7 +145,7 @@ def _write_errors(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _scratch_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder beside the graph for what does not fit into memory; removed at the end in any case."""
+    """An empty folder next to the graph for what does not fit into memory; always removed at the end."""
     scratch = folder.absolute().with_name(f".{folder.name}.scratch")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)

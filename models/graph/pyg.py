@@ -115,7 +115,7 @@ class TreeSampler:
 
 
 def as_of_features(graph: TemporalGraph) -> Callable[["HeteroData"], "HeteroData"]:
-    """A transform for PyG's loaders that adds every node's features as of its own seed.
+    """A transform for PyG's loaders that adds every node's features as of its seed's time.
 
     Each node gets the ``read_features`` of its last version strictly before its seed's time; each edge gets ``delta``:
     seconds from the edge to its seed's time, float32. Existing values under these names are replaced.

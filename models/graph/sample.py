@@ -58,7 +58,7 @@ class Sampler:
         self._pagerank_graphs = {rank.name: PageRankGraph(graph, rank) for rank in self.schema.pageranks}
 
     def tree(self, node: str, index: Tensor, time: Tensor, draw: int = 0) -> Tree:
-        """The neighbourhood of ``index`` (batch,) int64, -1 = unknown, as of ``time`` (batch,) int64 microseconds.
+        """The neighborhood of ``index`` (batch,) int64, -1 = unknown, as of ``time`` (batch,) int64 microseconds.
 
         Another ``draw`` gives another sample of the random strategies. Raises QueryError.
         """

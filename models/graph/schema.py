@@ -33,7 +33,7 @@ class NodeType:
 
 @dataclass(frozen=True)
 class EdgeType:
-    """One direction of an edge type. ``window`` is in microseconds; ``fan_out`` holds neighbours per hop."""
+    """One direction of an edge type. ``window`` is in microseconds; ``fan_out`` holds neighbors per hop."""
 
     name: str
     source: str

@@ -31,7 +31,7 @@ def uniform(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chance
 def weighted(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chance: Chance) -> tuple[Tensor, Tensor]:
     """Random rows of each range without replacement, in proportion to weight, in order of drawing: (parents, fan_out).
 
-    The distribution of Gumbel top-k and of Efraimidis and Spirakis 2006, at a cost that hardly grows with the degree.
+    The distribution of Gumbel top-k and of Efraimidis and Spirakis 2006, at a cost that barely grows with the degree.
     An alias table would be wrong: what is visible, and so every probability, changes with the seed's time. Weights are
     rounded to steps of 2^-20, at least one; edges of weight 0 are drawn after all others, uniformly. Raises
     GraphInputError for weights that are negative, not finite or have too large a sum.

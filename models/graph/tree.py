@@ -37,7 +37,7 @@ class Branch:
 
 @dataclass
 class Tree:
-    """The neighbourhood of a batch of seeds of one node type."""
+    """The neighborhood of a batch of seeds of one node type."""
 
     node: str
     index: Tensor

@@ -64,7 +64,7 @@ class ActivityEncoder(nn.Module):
         self._separate()
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Reinitialize all weights."""
         reset_children(self)
         self._separate()
 

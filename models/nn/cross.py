@@ -21,7 +21,7 @@ class CrossNetwork(nn.Module):
         self._shrink()
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Reinitialize all weights."""
         reset_children(self)
         self._shrink()
 

@@ -44,7 +44,7 @@ class IdEmbedding(nn.Module):
         nn.init.zeros_(self.table.weight)
 
     def reset_parameters(self) -> None:
-        """Draw the cold embedding anew and empty the buckets."""
+        """Reinitialize the cold embedding and zero the buckets."""
         nn.init.normal_(self.cold, std=_COLD)
         nn.init.zeros_(self.table.weight)
 
@@ -79,7 +79,7 @@ class NodeEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew."""
+        """Reinitialize all weights."""
         reset_children(self)
         nn.init.normal_(self.unknown, std=_UNKNOWN)
 

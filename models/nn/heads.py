@@ -28,7 +28,7 @@ class TaskHeads(nn.Module):
         nn.init.zeros_(self.direct.weight)
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew; the direct path starts at 0."""
+        """Reinitialize all weights; the direct path starts at 0."""
         reset_children(self)
         nn.init.zeros_(self.direct.weight)
 

@@ -11,7 +11,7 @@ _ACTIONS = 6
 
 
 class Matching(nn.Module):
-    """Dot products of the candidate with the member's activities and graph tokens, beside the transformer.
+    """Dot products of the candidate with the member's activities and graph tokens, in parallel to the transformer.
 
     Softmax attention averages, and so loses the number of activities. Here learned gates select actions and fixed
     windows select ages; each pair of them gives two sums: the number of activities (many deliveries in the last day)

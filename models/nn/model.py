@@ -67,7 +67,7 @@ class Ranker(nn.Module):
         """(T,) logarithm of each task's variance (Kendall, Gal, Cipolla 2018); stays 0 where task weights are fixed."""
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew, as the constructor does."""
+        """Reinitialize all weights, as the constructor does."""
         reset_children(self)
         if self.task_spread is not None:
             nn.init.zeros_(self.task_spread)

@@ -1,7 +1,7 @@
-"""Profiles: a node's plain features beside its tokens.
+"""Profiles: a node's plain features, stored next to its tokens.
 
 Tokens are normalized and mixed, which blurs how often exactly a member watched to the end. So the numbers and category
-codes of member and item are stored beside the tokens, as rows of the same width, and the cross network multiplies them
+codes of member and item are stored next to the tokens, as rows of the same width, and the cross network multiplies them
 with the counters.
 """
 

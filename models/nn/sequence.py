@@ -112,7 +112,7 @@ class SequenceDecoder(nn.Module):
         self.norm = nn.LayerNorm(config.width)
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew; positions that are switched off stay 0."""
+        """Reinitialize all weights; positions that are switched off stay 0."""
         reset_children(self)
         for positions in (self.activity_position, self.member_position, self.candidate_position):
             nn.init.normal_(positions, std=_POSITION * positions.requires_grad)

@@ -5,7 +5,7 @@ from torch import nn
 
 
 def reset_children(module: nn.Module) -> None:
-    """Draw the weights of all modules below ``module`` anew, as ``torch_geometric.nn.inits.reset`` does."""
+    """Reinitialize the weights of all modules below ``module``, as ``torch_geometric.nn.inits.reset`` does."""
     for child in module.children():
         if callable(reset := getattr(child, "reset_parameters", None)):
             reset()

@@ -64,8 +64,8 @@ class Gate(StrictModel):
         gt=0.5,
         lt=1,
         description="Confidence of the gate's bounds on differences and calibration, a probability. A higher value "
-        "needs more evidence that the primary task is not worse (stricter), and more evidence that another task or "
-        "the calibration is (more lenient).",
+        "needs more evidence that the primary task is not worse, so the gate is stricter there; for other tasks and "
+        "calibration it needs more evidence that they are worse, so the gate is more lenient there.",
         examples=[0.9],
     )
     bootstraps: int = Field(

@@ -28,7 +28,7 @@ _FILES = ("model.safetensors", "model.json", "calibration.json", "training.json"
 
 @dataclass
 class Model:
-    """A trained model with all that it needs beside a graph."""
+    """A trained model with everything it needs except a graph."""
 
     ranker: Ranker
     encoding: Encoding

@@ -28,7 +28,7 @@ def fit(
 ) -> dict[str, Any]:
     """Write the model artifact ``folder``; returns a summary: epochs, seconds, validation AUC by task and epoch.
 
-    ``checkpoint`` (None = ``checkpoint`` beside ``folder``) keeps the progress of both trainings, so that an
+    ``checkpoint`` (None = ``checkpoint`` next to ``folder``) keeps the progress of both trainings, so that an
     interrupted fit continues. Inside ``process_group`` every process calls this. Raises what ``train`` raises.
     """
     started, processes = perf_counter(), ranks()

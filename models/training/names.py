@@ -1,4 +1,4 @@
-"""Names beside the vectors: the members' activities, the items' creators and neighbors.
+"""Names stored with the vectors: the members' activities, the items' creators and neighbors.
 
 The model does not read them; business rules and explanations do, from the online store.
 """

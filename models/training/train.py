@@ -36,7 +36,7 @@ Log = Callable[[dict[str, float], int], None]
 
 @dataclass(frozen=True)
 class Scope:
-    """What a training covers, beside the configurations."""
+    """What a training run covers, besides the configurations."""
 
     windows: tuple[str, ...] = ("train",)
     """The windows whose seeds are trained on."""
@@ -62,7 +62,7 @@ def train(
 
     Unless ``scope.epochs`` is given, the validation AUC of the primary task stops training and picks the epoch, and the
     artifact's calibration is fitted on the validation window, on the labels that ``models.training.labels.known``
-    allows. ``device`` None = CUDA if available. ``checkpoint`` (None = ``checkpoint`` beside ``folder``) holds one
+    allows. ``device`` None = CUDA if available. ``checkpoint`` (None = ``checkpoint`` next to ``folder``) holds one
     checkpoint, removed at the end: an interrupted run of the same graph and configuration continues from it, to the
     same result.
 
@@ -106,7 +106,7 @@ class TrainingRun:
 
     @property
     def judged_state(self) -> MemberState:
-        """The member state of validation and calibration: the one that the model is trained for."""
+        """The member state for validation and calibration: the one the model is trained for."""
         return "frozen" if self.config.state == "frozen" else "as_of"
 
     def execute(self, folder: Path, checkpoints: Checkpoints, log: Log | None = None) -> Path:

@@ -117,7 +117,7 @@ def _warn_if_cold(state: Path, chosen: Target) -> None:
         try:
             check_pushed(state, version)
         except PushError as error:
-            print(f"note: version {version} answers cold; {error}, then start it again (a canary: rollback, canary)")
+            print(f"note: version {version} scores cold; {error}, then start it again (a canary: rollback, canary)")
 
 
 def _deployment(options: argparse.Namespace, name: str, version: str) -> Deployment:

@@ -47,7 +47,7 @@ class Embedded:
         self._processes, self._registry, self._name, self._seconds = EndpointProcesses(state), registry, name, seconds
 
     def up(self, version: str, store_config: Path, options: EndpointOptions) -> Endpoint:
-        """Serve a version with all traffic. No request fails meanwhile if the address stays the same."""
+        """Serve a version with all traffic. No request fails during the change if the address stays the same."""
         with self._processes.locked() as found:
             current = None if found is None else Settings.read(Path(found.stable.settings))
             token_file = options.token_file

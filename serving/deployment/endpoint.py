@@ -79,7 +79,7 @@ def canary(
     rollout.canary(version, percent)
     changed = EndpointProcesses(state).current()
     if changed is None:
-        raise EndpointError(f"{name}: expected it to be served; found that it was taken down meanwhile. Begin again.")
+        raise EndpointError(f"{name}: expected it to be served; found that it was taken down meanwhile. Start over.")
     return changed
 
 
@@ -114,5 +114,5 @@ def served_versions(state: Path) -> set[str]:
 
 
 def requests(state: Path, endpoint: Endpoint) -> list[tuple[Worker, int]]:
-    """Requests sent to each version since it has a share of the traffic, retries included."""
+    """Requests sent to each version since it started to receive traffic, retries included."""
     return [(one, EndpointProcesses(state).requests(one)) for one in endpoint.workers]

@@ -88,7 +88,7 @@ class EndpointProcesses:
                 shutil.rmtree(bundle, ignore_errors=True)
 
     def requests(self, one: Worker) -> int:
-        """The number of requests sent to a worker since it has a share of the traffic."""
+        """The number of requests sent to a worker since it started to receive traffic."""
         return self._proxy.requests(one)
 
     def stop(self) -> None:

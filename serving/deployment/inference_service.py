@@ -31,7 +31,7 @@ class Deployment:
     """The registered model; also the name of the InferenceService, with dashes."""
     version: str
     image: str = IMAGE
-    """This repository, installed (deploy/Dockerfile)."""
+    """An image with this repository installed (deploy/Dockerfile)."""
     namespace: str = "heliograph"
     tracking_uri: str = "http://mlflow:5000"
     """Address of the registry, an MLflow server."""

@@ -26,7 +26,7 @@ class Host(NamedTuple):
     weight: int
     healthy: bool
     requests: int
-    """Requests since Envoy knows the worker."""
+    """Requests since Envoy first listed the worker."""
 
 
 class Proxy:

@@ -87,8 +87,8 @@ def check_verdict(version: str, bundle: Path, champion: str | None = None) -> No
     verdict = _verdict(json.loads((bundle / "metrics.json").read_text(encoding="utf-8")))
     if verdict is None:
         raise VerdictError(
-            f"version {version}: expected the gate's verdict in its bundle; found none. Register it by the training "
-            "pipeline, which asks the gate."
+            f"version {version}: expected the gate's verdict in its bundle; found none. Register it with the training "
+            "pipeline, which runs the gate."
         )
     if verdict["decision"] != _PASSED:
         reasons = " ".join(str(reason) for reason in verdict.get("reasons", []))

@@ -13,7 +13,7 @@ CLUSTERS = ("http", "grpc")
 """Each worker is one host in both."""
 _TYPES = "type.googleapis.com/envoy"
 _AT_ONCE = 2048
-"""Connections and requests; no fewer than a worker accepts, so that the worker does the refusing."""
+"""Connections and requests; no fewer than a worker accepts, so that it is the worker that rejects requests."""
 _STREAMS = 256
 """Concurrent requests on one HTTP/2 connection, as many as a worker accepts."""
 _METHODS = "/inference\\.GRPCInferenceService/[A-Za-z]+"

@@ -34,10 +34,10 @@ def traced(ranker: Ranker, example: Sequence[Tensor]) -> Callable[..., Tensor]:
 
 
 def _holding(decode: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """``decode``, with its arguments held until its end by a list of torch's own.
+    """``decode``, with its arguments kept alive until it returns by a ``torch.ScriptList``.
 
-    Where nobody but Python holds a tensor any longer, torch asks for the interpreter to say so: once an argument, in
-    the midst of the operations, half a millisecond each while the event loop is busy.
+    When only Python still references a tensor, torch acquires the interpreter lock to record it: once per argument, in
+    the middle of the operations, half a millisecond each while the event loop is busy.
     """
 
     def held(*arguments: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def without_payload(record: logging.LogRecord) -> bool:
 
     error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
     if error is not None and response_of(error) is not None:
-        return False  # the client was told, and /metrics counts it
+        return False  # the client got an error response, and /metrics counts it
     if error is not None:
         frames = traceback.extract_tb(error.__traceback__)
         places = " < ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames))

@@ -19,7 +19,7 @@ def stage_seconds() -> "Histogram":
 
 @cache
 def vectors() -> "Counter":
-    """Vectors by fate: used, cold (missing or unusable), of_another_version."""
+    """Vectors by status: used, cold (missing or unusable), of_another_version."""
     from prometheus_client import Counter
 
     return Counter("heliograph_vectors", "Vectors by what became of them", ["fate"])

@@ -12,7 +12,7 @@ from serving.errors import EndpointError
 LIMITS = "HELIOGRAPH_LIMITS"
 """Environment variable with the limits (JSON) of a server that is not started by ``python -m serving up``."""
 _KILL_SECONDS, _SPARE_SECONDS = 20, 3
-"""A worker that was told to stop is killed after 20 seconds; 3 of them are spare."""
+"""A worker is killed 20 seconds after SIGTERM; 3 of these are a safety margin."""
 
 
 def _limit(default: float, below: float = math.inf) -> Any:

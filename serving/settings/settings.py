@@ -35,7 +35,7 @@ class Settings:
     verify_key: str = ""
     """Public key that verifies the version's signature; the environment's goes first (``serving.versions.signing``)."""
     slot: str = ""
-    """Slot of the version's vectors in the store (``models.features.SLOTS``); "" = looked up beside the store."""
+    """Slot of the version's vectors in the store (``models.features.SLOTS``); "" = looked up next to the store."""
 
     def write(self, path: Path) -> None:
         """Write as JSON, readable by the owner only."""

@@ -13,7 +13,7 @@ _logger = logging.getLogger("heliograph")
 
 
 def read_token(file: str = "") -> str | None:
-    """The token of the environment, else the content of ``file``, else None: the server is open to everybody.
+    """The token of the environment, else the content of ``file``, else None: the server requires no token.
 
     Raises EndpointError for a file that cannot be read or is empty, and for a token shorter than 16 ASCII characters. A
     file that other users of the machine can read is accepted with a warning: a mounted secret may be one.

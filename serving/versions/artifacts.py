@@ -19,5 +19,5 @@ def fetch_artifacts(version: str, uri: str, folder: Path, tracking_uri: str) -> 
     except (MlflowException, OSError) as error:
         raise RegistryError(
             f"{version}: expected its artifacts at {uri}, files and no links; found: {one_line(error)}. "
-            "Put them back as they were, or register it anew."
+            "Put them back as they were, or register it again."
         ) from error

@@ -94,7 +94,7 @@ def read_bundle(folder: Path, digest: str = "") -> Bundle:
         if digest and found != digest:
             raise RegistryError(
                 f"{path}: expected digest {digest[:12]}..., as it was registered; found {found[:12]}... The bundle was "
-                "changed: put the version up again, or register it anew."
+                "changed: start the version again (`up`), or register it again."
             )
         stated = stated_files(json_object(raw, path), path)
         here = [name for name in plain_files(folder) if name not in (MANIFEST, SIGNATURE)]
@@ -109,12 +109,12 @@ def read_bundle(folder: Path, digest: str = "") -> Bundle:
         files = {name: read_plain(folder, name) for name in stated}
         signed = read_plain(folder, SIGNATURE).decode("utf-8", "replace") if (folder / SIGNATURE).exists() else ""
     except SealError as error:
-        raise RegistryError(f"{error}. Register it anew.") from None
+        raise RegistryError(f"{error}. Register it again.") from None
     for name, content in files.items():
         actual = sha256(content).hexdigest()
         if actual != stated[name]:
             raise RegistryError(
-                f"{folder / name}: expected sha256 {stated[name][:12]}...; found {actual[:12]}... Register it anew."
+                f"{folder / name}: expected sha256 {stated[name][:12]}...; found {actual[:12]}... Register it again."
             )
     return Bundle(folder, found, files, signed.strip())
 

@@ -182,7 +182,7 @@ class Registry:
         if digest not in ("", expected):
             raise RegistryError(
                 f"{name} version {version}: expected digest {digest[:12]}..., as it was deployed; found "
-                f"{expected[:12]}... in the registry. Deploy it anew, or find out who changed it."
+                f"{expected[:12]}... in the registry. Deploy it again, or find out who changed it."
             )
         check_signature(name, version, expected, signed, verify_key())
         if not _intact(name, version, folder, expected):
@@ -202,7 +202,7 @@ class Registry:
             if found != expected:
                 raise RegistryError(
                     f"{name} version {version}: expected digest {expected[:12]}...; found {found[:12]}... "
-                    "Its artifacts were changed after registration: register it anew."
+                    "Its artifacts were changed after registration: register it again."
                 )
             if signed:
                 (fetched / SIGNATURE).write_text(signed, encoding="utf-8")

@@ -83,7 +83,7 @@ def check_signature(name: str, version: str, digest: str, signed: str, key: str)
     except (InvalidSignature, binascii.Error, ValueError):
         raise RegistryError(
             f"{name} version {version}: expected a signature of its name, number and digest {digest[:12]}... by the "
-            f"other half of {VERIFY_KEY}; found another. Do not serve it: register it anew, or find out who changed it."
+            f"other half of {VERIFY_KEY}; found another. Do not serve it. Re-register it, or find out who changed it."
         ) from None
 
 

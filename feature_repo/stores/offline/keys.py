@@ -24,6 +24,6 @@ def check_key(view: str, table: ParquetTable, key: tuple[str, str], given: pa.Ch
         if ambiguous(given, kind):
             raise RetrievalInputError(
                 f"view {view}, key {entity_column}: expected keys that {kind} (in {table.path}) and {given.type} (in "
-                "entity_df) both hold exactly; found some so large that a float stands for several of them. Make both "
+                "entity_df) both hold exactly; found some so large that one float equals several. Make both "
                 "int64 where they are made"
             )

@@ -95,7 +95,7 @@ def _translated_errors() -> Iterator[None]:
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         raise EngineError(
             f"DuckDB: expected room in memory and in its scratch folder; found {error}. "
-            "Give it more memory (DuckDB(memory_limit=...)) or free the disk beside the graph"
+            "Give it more memory (DuckDB(memory_limit=...)) or free the disk next to the graph"
         ) from error
     except (duckdb.Error, pa.ArrowException) as error:
         raise StatementError(str(error)) from error

@@ -17,7 +17,7 @@ _HEADERS_SECONDS = 10.0
 _HEADERS_BYTES = 64 << 10
 _PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 _REST_SECONDS = 5.0
-"""Beside the deadline of a body: the rest of a refused one may still be arriving."""
+"""Added to the deadline of a body: the rest of a refused one may still be arriving."""
 
 
 class _CoalescingTransport(asyncio.Transport):

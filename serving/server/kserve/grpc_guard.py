@@ -1,6 +1,6 @@
 """gRPC guard: checks the token, reads the message within a size and a deadline, and maps errors to status codes.
 
-gRPC's own handlers wait for a message without a limit, and count the call meanwhile. This interceptor takes the stream
+gRPC's own handlers wait for a message without a limit, and count the call as active. This interceptor takes the stream
 instead: it checks the token before anything is counted or read, and gives up messages that do not arrive.
 """
 
@@ -18,10 +18,10 @@ from serving.settings.limits import Limits
 from serving.settings.token import check_token
 
 _PROBES = ("ServerLive", "ServerReady", "ModelReady")
-"""Open to everybody, as those of HTTP: they return the health of the server and nothing else."""
+"""Need no token, like the HTTP probes: they return the health of the server and nothing else."""
 _PROBE_BYTES = 4096
 _PROBE_MESSAGES = 16
-"""Messages of probes that are received at once, beside those of other calls."""
+"""Probe messages that are received at once, in addition to those of other calls."""
 _logger = logging.getLogger("heliograph")
 
 

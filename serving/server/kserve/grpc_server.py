@@ -83,7 +83,7 @@ def options(limits: Limits) -> list[tuple[str, int]]:
 
 
 def check_contents(request: Any) -> None:
-    """Raise RequestError if a tensor has values in a field of another datatype than its own: nobody would read them."""
+    """Raise RequestError if a tensor has values in the field of another datatype: they would be ignored."""
     for place, tensor in enumerate(request.inputs):
         found = [field.name for field, _ in tensor.contents.ListFields()]
         field = GRPC_CONTENT_DATATYPE_MAPPINGS.get(tensor.datatype)

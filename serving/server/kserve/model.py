@@ -45,7 +45,7 @@ class RankingModel(Model):
         return await self._runtime.respond(result)
 
     async def start_engine(self) -> None:
-        """Read from the store for the first time; KServe awaits this beside its servers."""
+        """Read from the store for the first time; KServe awaits this while its servers run."""
         await self._runtime.start()
 
     def get_input_types(self) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ _TAIL = 4 << 20
 
 
 def offers(spec: Spec, settings: Settings, popular: Sequence[Key]) -> dict[str, Any]:
-    """The choices for requests to one server; ``popular``: items to start with when nothing was served yet.
+    """The choices for requests to one server; ``popular``: items to start with when nothing has been served yet.
 
     Keys are text, since a browser rounds whole numbers above 2^53.
     """

@@ -1,4 +1,4 @@
-"""Routes of the page: its three files, open to everybody, and its choices, behind the server's token.
+"""Routes of the page: its three files, which need no token, and its choices, which need the server's token.
 
 The page requests slates as any client does: POST /v1/models/<name>:predict.
 """
@@ -35,7 +35,7 @@ _HEADERS = {
 def mount(app: Any, spec: Spec, settings: Settings, popular: Sequence[Key] = ()) -> None:
     """Add the page's routes to the FastAPI application of a server.
 
-    ``popular``: items to start with while nothing was served yet.
+    ``popular``: items to start with while nothing has been served yet.
     """
     from fastapi.responses import JSONResponse, Response
 
