@@ -85,11 +85,11 @@ lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
 
-bench: $(READY) ## every benchmark (each prints a table and a last line of JSON); retrieved_trees: DATA=folder
+bench: $(READY) ## every benchmark (each prints a table and a last line of JSON; fails where a bar does not hold); retrieved_trees: DATA=folder
 	@.ci/packages redis load
-	@for name in $$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//'); do \
+	@status=0; for name in $$(grep -l '__main__' benchmarks/*.py | xargs -n1 basename | sed 's/\.py$$//'); do \
 		options=; if [ $$name = retrieved_trees ]; then [ -n "$(DATA)" ] || continue; options="--data $(DATA)"; fi; \
-		echo "== $$name"; $(PY) -m benchmarks.$$name $$options || exit 1; done
+		echo "== $$name"; $(PY) -m benchmarks.$$name $$options || status=1; done; exit $$status
 
 clean: ## stop the endpoint, remove the environment and what runs made
 	-@[ -x $(PY) ] && $(PY) -m serving down --state $(STATE) 2>/dev/null

@@ -9,7 +9,6 @@ minute and between processes.
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -18,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from time import perf_counter
 
+from benchmarks.table import show
 from models.cpus import usable_cpus
 from models.spinning import limited_spinning
 
@@ -149,12 +149,11 @@ def main() -> int:
         "of_the_fair_share": median["ours_beside_one"] / fair,
         "of_the_defaults_alone": median["ours_alone"] / median["defaults_alone"],
     }
-    bars = {"of_the_fair_share": FAIR, "of_the_defaults_alone": ALONE}
-    for name, bar in bars.items():
-        print(f"{name:<24} {figures[name]:.2f} (at least {bar})")
-    broken = sum(figures[name] < bar for name, bar in bars.items())
-    print(json.dumps({"benchmark": "contention", "cores": cores, **median, **figures, "broken": broken}))
-    return 1 if broken else 0
+    bars = {
+        f"of_the_fair_share_at_least_{FAIR}": figures["of_the_fair_share"] >= FAIR,
+        f"of_the_defaults_alone_at_least_{ALONE}": figures["of_the_defaults_alone"] >= ALONE,
+    }
+    return show("contention", {"cores": cores, **median, **figures}, bars)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ recent [20, 10] neighbors per edge type strictly before the seed (1,860 slots pe
 """
 
 import argparse
+import math
 import os
 import statistics
+import sys
 from collections.abc import Callable
 from time import perf_counter
 
@@ -132,8 +134,8 @@ def _wait(work: Work) -> None:
         torch.distributed.barrier()
 
 
-def main() -> None:
-    """Measure on the best available device."""
+def main() -> int:
+    """Measure on the best available device; return 1 where a bar does not hold."""
     cuda = torch.cuda.is_available()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0 if cuda else 0.02, help="share of the full size")
@@ -154,24 +156,27 @@ def main() -> None:
     drawn = seeds_per_second(work, recorded(torch.compile(work.draw)) if cuda else work.draw, options.steps)
     if ranks > 1:
         torch.distributed.destroy_process_group()
-    if rank == 0:
-        median = statistics.median(found)
-        figures = {
-            "device": torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} CPU threads",
-            "processes": ranks,
-            "batch": options.batch,
-            "scale": options.scale,
-            "seeds_per_second": median,
-            "slowest_repeat": min(found),
-            "fastest_repeat": max(found),
-            "last_loss": loss,
-            "sampling_seeds_per_second": statistics.median(drawn),
-        }
-        if ranks == 1 and not options.no_peer:
-            peer, speed = pyg_seeds_per_second(work.graph, work.tables, WIDTH, options.batch, device)
-            figures |= {"peer": peer, "peer_seeds_per_second": speed, "times_the_peer": median / speed}
-        show("training_throughput", figures)
+    if rank > 0:
+        return 0
+    median = statistics.median(found)
+    figures = {
+        "device": torch.cuda.get_device_name() if cuda else f"{torch.get_num_threads()} CPU threads",
+        "processes": ranks,
+        "batch": options.batch,
+        "scale": options.scale,
+        "seeds_per_second": median,
+        "slowest_repeat": min(found),
+        "fastest_repeat": max(found),
+        "last_loss": loss,
+        "sampling_seeds_per_second": statistics.median(drawn),
+    }
+    bars = {"finite_loss": math.isfinite(loss)}
+    if ranks == 1 and not options.no_peer:
+        peer, speed = pyg_seeds_per_second(work.graph, work.tables, WIDTH, options.batch, device)
+        figures |= {"peer": peer, "peer_seeds_per_second": speed, "times_the_peer": median / speed}
+        bars["faster_than_the_peer"] = median > speed
+    return show("training_throughput", figures, bars)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

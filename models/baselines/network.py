@@ -28,7 +28,7 @@ from models.training.labels import known, labelled
 from models.training.predict import task_aucs
 from models.training.slices import one_each
 from models.training.step import multi_task_loss
-from models.training.trainer import seeded
+from models.training.trainer import learning_rate_share, seeded
 
 _SCORED_AT_ONCE = 2048
 
@@ -136,7 +136,8 @@ def _epoch(
         steps = rows[torch.randperm(len(rows), device=device)].split(config.batch_size)
         for step, part in enumerate(steps):
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * _schedule((epoch + step / len(steps)) / config.epochs, config)
+                progress = (epoch + step / len(steps)) / config.epochs
+                group["lr"] = config.learning_rate * learning_rate_share(progress, config.warmup)
             batch = batches.make(one_each(part), draw_member_states(len(part), config.state, device))
             loss = multi_task_loss(network(encoded, batch), seeds.labels[part], weights)
             optimizer.zero_grad(set_to_none=True)
@@ -150,13 +151,6 @@ def _epoch(
                     f"learning_rate ({config.learning_rate})"
                 )
     return {"train_loss": total / len(rows)}
-
-
-def _schedule(progress: float, config: TrainingConfig) -> float:
-    """The learning rate as a share of its peak, as in ``models.training``: linear warm-up, linear decay to zero."""
-    if progress < config.warmup:
-        return (progress + 1e-3) / (config.warmup + 1e-3)
-    return max(0.0, (1 - progress) / (1 - config.warmup))
 
 
 @torch.inference_mode()

@@ -146,9 +146,8 @@ class Sampler:
         if not len(index) or torch.compiler.is_compiling() or (time.is_cuda and is_current_stream_capturing()):
             return  # values cannot be read while a CUDA graph or torch.compile records
         count = self.schema.node(node).count
-        bounds = torch.stack(
-            [index.min(), index.max(), time.min(), time.max()]
-        ).tolist()  # one synchronization with the device
+        # One synchronization with the device.
+        bounds = torch.stack([index.min(), index.max(), time.min(), time.max()]).tolist()
         if not (bounds[0] >= -1 and bounds[1] < count):
             raise QueryError(
                 f"index: expected -1 (unknown) to {count - 1}, the graph holds {count} nodes of type {node!r}; "

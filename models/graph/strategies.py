@@ -58,10 +58,8 @@ def _successive(
     begin = first if cumulative is None else pick(cumulative, first)
     left = (end if cumulative is None else pick(cumulative, end)) - begin  # (parents,) the total weight that is left
     numbers = chance.numbers(fan_out, number)
-    cut, width = (
-        torch.zeros_like(numbers),
-        torch.zeros_like(numbers),
-    )  # (fan_out, parents) start and length of removed intervals
+    # (fan_out, parents): start and length of the intervals that are removed.
+    cut, width = torch.zeros_like(numbers), torch.zeros_like(numbers)
     row, mask = torch.zeros_like(numbers), torch.zeros_like(numbers, dtype=torch.bool)
     for place in range(fan_out):
         mask[place] = left > 0
