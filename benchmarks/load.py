@@ -47,7 +47,7 @@ def check_tools() -> None:
 def ask(
     world: ServedWorld, address: str, seconds: float, connections: int = 8, pause_ms: float = 0
 ) -> dict[str, float]:
-    """Run wrk; each connection pauses between requests for ``pause`` on average (0 saturates the server).
+    """Run wrk; each connection pauses ``pause_ms`` milliseconds between requests on average (0 saturates the server).
 
     Returns requests, seconds, p50_ms, p99_ms, refused, broken.
     """

@@ -53,7 +53,7 @@ class NumpySampler:
         return np.where(mask, self.target[row], 0).astype(np.int64), mask, age
 
     def tree(self, node: np.ndarray, time: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Both levels; slots below a masked one are undefined."""
+        """Both levels; places below a masked one are undefined."""
         first = self.level(node, time, FAN_OUT[0])
         return [first, self.level(first[0].ravel(), np.repeat(time, FAN_OUT[0]), FAN_OUT[1])]
 

@@ -1,7 +1,7 @@
 """Training throughput (seeds/s) of a two-layer GraphSAGE on temporal trees, end to end: sample, gather, train.
 
 Workload: 1 M members, 0.5 M items, three timed edge types with 20 M edges each, sampled in both directions; the most
-recent [20, 10] neighbors per edge type strictly before the seed (1,860 slots per seed); features and model of width
+recent [20, 10] neighbors per edge type strictly before the seed (1,860 places per seed); features and model of width
 128. On a GPU, features are bfloat16 and a step is one CUDA graph; on a CPU the default is 2 % of the size, batch 512.
 
     python -m benchmarks.training_throughput

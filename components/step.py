@@ -1,4 +1,4 @@
-"""The frame of every component: read the spec, record the step in the run's ledger, print progress and failure."""
+"""The context manager of every component: reads the spec, records the step, prints progress and failure."""
 
 import logging
 import os

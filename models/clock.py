@@ -25,9 +25,14 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _FIRST, _LAST = (microseconds(datetime(year, 1, 1, tzinfo=UTC)) for year in (1, 9999))
 
 
+def now() -> int:
+    """This machine's clock, microseconds UTC."""
+    return time.time_ns() // 1_000
+
+
 def latest() -> int:
     """The latest time that is accepted now, microseconds UTC: the clock plus the tolerance. Raises ClockError."""
-    return time.time_ns() // 1_000 + tolerance()
+    return now() + tolerance()
 
 
 def tolerance() -> int:

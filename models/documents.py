@@ -65,7 +65,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise DocumentError(DOCUMENT, "every key once", f"{key!r:.80} stands twice in one mapping")
+            raise DocumentError(DOCUMENT, "every key once", f"{key!r:.80} is given twice in one mapping")
         found[key] = value
     return found
 

@@ -89,7 +89,7 @@ def member_state_columns(spec: Spec) -> list[str]:
 
 
 def online_views(spec: Spec) -> list[str]:
-    """The views that are materialised into the online store: those of member and item, then the counters'.
+    """The views that are materialized into the online store: those of member and item, then the counters'.
 
     The pushed views (``member_vectors`` and ``item_vectors`` in each slot) are online too, but ``push`` writes them.
     """

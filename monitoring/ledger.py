@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from models import clock
 from models.addresses import sqlite_file
 from monitoring.documents import plain
 from monitoring.errors import LedgerError
@@ -73,16 +74,16 @@ class Ledger:
         while STEP + free in tags:
             previous = Step.from_json(free, json.loads(tags[STEP + free]))
             if previous.status != "ok":
-                return Step(free, "running", _now(), attempts=previous.attempts + 1)
+                return Step(free, "running", clock.now(), attempts=previous.attempts + 1)
             number += 1
             free = f"{name} {number}"
-        return Step(free, "running", _now())
+        return Step(free, "running", clock.now())
 
     def metrics(self, values: Mapping[str, float | None], step: int = 0) -> None:
         """Log metrics by name; None is left out."""
         from mlflow.entities import Metric
 
-        now = _now() // 1000
+        now = clock.now() // 1000
         batch = [
             Metric(_name("metric", key), float(value), now, step) for key, value in values.items() if value is not None
         ]
@@ -270,7 +271,3 @@ def _name(what: str, name: str) -> str:
     if not _NAME.match(name) or ".." in name or name.startswith("/"):
         raise LedgerError(f"{what}: expected letters, digits, space and _ . / -, 200 at most; found {name!r}")
     return name
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 
+from models import clock
 from models import served as served_log
-from models.clock import tolerance
 from models.features import impression_features
 from models.files import replaced_file
 from models.profile import FEWEST_ROWS
@@ -78,7 +77,7 @@ def watch(
     names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))
     rows = pq.read_table(training_set / "impressions.parquet", columns=names).to_pandas()
     rows = rows.rename(columns={spec.impressions.surface: "surface"})
-    log = _log(spec, served, time.time_ns() // 1000 if now is None else now)
+    log = _log(spec, served, clock.now() if now is None else now)
     live = len(log) >= FEWEST_ROWS and all(feature.name in log for feature in features)
     columns = [*features, Feature("surface", "category", 1)]
     current = log if live else rows[rows["window"] == "test"]
@@ -93,7 +92,7 @@ def watch(
 def _log(spec: Spec, folder: Path, now: int) -> pd.DataFrame:
     """Recent rows of our model; slates from before the spec had its primary task are left out."""
     log = served_log.read(folder, since=now - SERVED_DAYS * DAY, model=served_log.model_name(spec))
-    log = log[log["served"] <= now + tolerance()]  # rows of a clock that was ahead would be recent for years
+    log = log[log["served"] <= now + clock.tolerance()]  # rows of a clock that was ahead would be recent for years
     probability = f"probability_{spec.primary_task}"
     return log[log[probability].notna()] if probability in log else log.iloc[:0]
 

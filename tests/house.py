@@ -24,7 +24,7 @@ LAYERS = {
     "tests": {"tests", "benchmarks", "pipelines", "components", "feature_repo", "serving", "monitoring", "models"},
 }
 """What each package may import of ours."""
-SHAPED = ("models", "feature_repo", "serving")
+SHAPED = ("models", "feature_repo", "serving", "monitoring")
 """Packages whose public functions of arrays state shapes."""
 _DIMENSION = r"[\w.]+(?:\s*[-+*/]\s*\w+)*"
 SHAPE = re.compile(rf"\(\s*(?:{_DIMENSION},|{_DIMENSION}(?:,\s*{_DIMENSION})+,?)\s*\)|\bscalars?\b|\bshapes?\b", re.I)

@@ -154,7 +154,7 @@ def push_refuses_what_ingest_refuses(folder: Path) -> str:
     expect(world.rows() == before, "a store that no refused row has changed", "another")
     status, output = world.push("rows.csv", _csv().encode("utf-8-sig"))
     expect(status == 0 and "1 new" in output, "a row behind a byte order mark to count", output)
-    return f"{len(_CSV) + 2} CSV files, {2 * len(bad)} rows refused, nothing changed; a byte order mark is read over"
+    return f"{len(_CSV) + 2} CSV files, {2 * len(bad)} rows refused, nothing changed; a byte order mark is skipped"
 
 
 FAULTS = (

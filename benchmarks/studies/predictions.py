@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from benchmarks.studies.errors import StudyError
+from models.files import replaced_file
 
 _NOTE = b"heliograph"
 
@@ -47,10 +48,9 @@ def write(folder: Path, row: str, digest: str, found: Predictions) -> Path:
     table = pa.table(columns)
     note = {**found.note, "tasks": list(found.tasks), "states": list(found.scores)}
     table = table.replace_schema_metadata({_NOTE: json.dumps(note, sort_keys=True)})
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".fresh")
-    parquet.write_table(table, fresh, compression="zstd", use_dictionary=False)
-    return fresh.replace(path)
+    with replaced_file(path) as draft:
+        parquet.write_table(table, draft, compression="zstd", use_dictionary=False)
+    return path
 
 
 def read(path: Path) -> Predictions:

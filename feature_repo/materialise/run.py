@@ -174,7 +174,7 @@ def _write_recent(run: _Run, view: Any) -> None:
 
 
 def _write(store: Any, spec: Spec, view: Any, rows: pa.Table) -> int:
-    """Write rows from the offline store, also under the events that the stream has pushed since."""
+    """Write rows from the offline store; events that the stream has pushed since are kept."""
     from feature_repo.stores.online.bulk import rows_of, write_table
 
     source = view.batch_source

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -15,7 +14,7 @@ from feature_repo.slate.plan import plan_slate
 from feature_repo.slate.query import DownError, PackedRow, Query, QueryClient
 from feature_repo.slate.query_builder import build_query
 from feature_repo.slate.rows import SlateRows
-from models.clock import tolerance
+from models import clock
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,8 +83,8 @@ class SlateReader:
         """
         query, count = build_query(self._plan, shared, candidates, self._most)
         rows = await self._fetch(query)
-        now = time.time_ns() // 1_000
-        end = now + tolerance()
+        now = clock.now()
+        end = now + clock.tolerance()
         if as_of is not None:
             return decode(self._plan, rows, count, as_of, min(as_of, end), end)
         return decode(self._plan, rows, count, now, end, end)

@@ -24,7 +24,7 @@ Dropped = dict[str, int]
 _NESTED = (list, tuple, set, dict, np.ndarray)
 DUPLICATES = "duplicates"
 BEFORE = "before the first window"
-IMPOSSIBLE = "times that cannot be: put aside"
+IMPOSSIBLE = "impossible times: quarantined"
 """Reasons for dropped rows, as written to the manifest."""
 
 

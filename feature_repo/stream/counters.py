@@ -55,7 +55,7 @@ class CountedKey:
         return True
 
     def rebase(self, batch: Row) -> bool:
-        """Put a batch row under the events since; False if the log no longer holds all of those events.
+        """Make a batch row the base of the events since; False if the log no longer holds all of those events.
 
         A key that never had a batch row always takes it: without one it lacks all history.
         """

@@ -64,7 +64,7 @@ class MemberState:
         return any(known[1:] == event[1:] for known in self.log.events)
 
     def rebase(self, batch: Row) -> bool:
-        """Put a batch row under the events since; False if the log has a later batch row."""
+        """Make a batch row the base of the events since; False if the log has a later batch row."""
         if self.log.batch is not None and batch.time < self.log.batch:
             return False
         self.log.batch = batch.time

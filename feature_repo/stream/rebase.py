@@ -1,4 +1,4 @@
-"""Rebase: put materialized rows under the events that were pushed since, so that neither is lost."""
+"""Rebase: combine materialized rows with the events that were pushed since, so that neither is lost."""
 
 import logging
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _PER_CHANGE = 200
 
 
 def rebase(rows: RowStore, spec: Spec, view: Any, keys: Sequence[bytes], batch: Sequence[bytes]) -> int:
-    """Put packed batch rows under newer pushed events of the same keys; return how many keys were rebased.
+    """Combine packed batch rows with newer pushed events of the same keys; return how many keys were rebased.
 
     Call it before ``write_newest`` of the same rows, which skips rows older than the stream's and may replace a row
     ahead of the clock. Rebasing adds to a stream row what the stream had missed, and removes events ahead of the clock.

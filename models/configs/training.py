@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from models.configs.bounds import Epochs, Large, NonNegative, Positive, PositiveFloat, Seed, Share
+from models.configs.bounds import Count, Large, NonNegative, Positive, PositiveFloat, Seed, Share
 
 Precision = Literal["float32", "bfloat16"]
 TrainedState = Literal["mixed", "as_of", "frozen"]
@@ -18,7 +18,7 @@ class TrainingConfig:
     epochs: Positive = 4
     """Maximum number of epochs; early stopping on the validation window picks the number. The learning rate falls to
     zero over this many, even if training stops earlier."""
-    patience: Epochs = 1
+    patience: Count = 1
     """Epochs without a better validation AUC of the primary task before training stops."""
     batch_size: Positive = 512
     """Seeds per optimizer step, over all processes and parts; with slices about as many, in whole slices."""

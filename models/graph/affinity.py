@@ -4,6 +4,8 @@ Written in the subset of DuckDB's dialect that Spark shares (``models.graph.engi
 two running sums.
 """
 
+from models.sql import identifier
+
 
 def affinity(engagement: str, creation: str, *, created_first: bool, within: int, at_least: int, apart: bool) -> str:
     """The SELECT of edges source (viewer), target (creator), time, row, weight from relations ``edge_<name>``.
@@ -22,11 +24,11 @@ def affinity(engagement: str, creation: str, *, created_first: bool, within: int
     return f"""
         WITH created AS (
             SELECT {content} AS content, {creator} AS creator, min(time) AS time
-            FROM "edge_{creation}" GROUP BY {content}, {creator}
+            FROM {identifier(f"edge_{creation}")} GROUP BY {content}, {creator}
         ), evidence AS (
             SELECT engaged.source AS viewer, created.creator AS creator,
                 greatest(engaged.time, created.time) AS time, count(*) AS engagements
-            FROM "edge_{engagement}" AS engaged JOIN created ON created.content = engaged.target
+            FROM {identifier(f"edge_{engagement}")} AS engaged JOIN created ON created.content = engaged.target
             {"WHERE engaged.source <> created.creator" if apart else ""}
             GROUP BY engaged.source, created.creator, greatest(engaged.time, created.time)
         ), counted AS (

@@ -83,7 +83,7 @@ def weigh_by_common_neighbours(workspace: Workspace, name: str, attributes: Sequ
         f"weighed_{name}", common_neighbours(name, [attribute_column(attribute) for attribute in attributes])
     )
     connection.drop(f"edge_{name}")
-    connection.create(f"edge_{name}", f'SELECT * FROM "weighed_{name}"')
+    connection.create(f"edge_{name}", f"SELECT * FROM {identifier(f'weighed_{name}')}")
     connection.drop(f"weighed_{name}")
 
 
@@ -130,9 +130,9 @@ def _derive_densification(workspace: Workspace, spec: Spec, name: str) -> dict[s
     connection.create(
         f"edge_{name}",
         "SELECT CAST(source AS INTEGER) AS source, CAST(target AS INTEGER) AS target, time, row, weight "
-        f'FROM "densification_{name}"',
+        f"FROM {identifier(f'densification_{name}')}",
     )
-    counted = connection.fetch(f'SELECT count(DISTINCT node) AS nodes FROM "version_{dense.node}"')
+    counted = connection.fetch(f"SELECT count(DISTINCT node) AS nodes FROM {identifier(f'version_{dense.node}')}")
     return {"without_vector": counted["nodes"][0].as_py() - int(nodes.vector.any(axis=1).sum())}
 
 
@@ -147,8 +147,8 @@ def _first_vectors(connection: Connection, spec: Spec, dense: Densification, bef
     column = identifier(f"feature_{feature.name}")
     table = connection.fetch(
         f"SELECT node, time, vector FROM (SELECT node, time, {column} AS vector, "
-        f'row_number() OVER (PARTITION BY node ORDER BY time) AS place FROM "version_{dense.node}" '
-        f"WHERE {column} IS NOT NULL) AS known WHERE place = 1 ORDER BY node"
+        "row_number() OVER (PARTITION BY node ORDER BY time) AS place "
+        f"FROM {identifier(f'version_{dense.node}')} WHERE {column} IS NOT NULL) AS known WHERE place = 1 ORDER BY node"
     )
     columns = {feature.name: table["vector"]}
     vectors = encode([feature], describe([feature], [columns]), columns, len(table)).vectors.numpy()
@@ -167,7 +167,8 @@ def _degrees(connection: Connection, spec: Spec, dense: Densification, before: i
     degree = np.zeros(len(index), np.int64)
     if counted:
         ends_of = " UNION ALL ".join(
-            f'SELECT {end} AS node FROM "edge_{name}" WHERE time < {before}' for name, end in counted.items()
+            f"SELECT {end} AS node FROM {identifier(f'edge_{name}')} WHERE time < {before}"
+            for name, end in counted.items()
         )
         found = connection.fetch(
             f"SELECT node, count(*) AS degree FROM ({ends_of}) AS ends GROUP BY node ORDER BY node"

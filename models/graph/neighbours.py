@@ -17,15 +17,16 @@ def common_neighbours(edge: str, others: Sequence[str] = ()) -> str:
     are counted once, in either direction; a node is no neighbor of itself.
     """
     along = "".join(f", edge.{identifier(column)} AS {identifier(column)}" for column in others)
+    relation = identifier(f"edge_{edge}")
     return f"""
         WITH pairs AS (
             SELECT least(source, target) AS one, greatest(source, target) AS other, min(time) AS time
-            FROM "edge_{edge}" WHERE source <> target GROUP BY least(source, target), greatest(source, target)
+            FROM {relation} WHERE source <> target GROUP BY least(source, target), greatest(source, target)
         ), adjacent AS (
             SELECT one AS node, other AS neighbour, time FROM pairs
             UNION ALL SELECT other AS node, one AS neighbour, time FROM pairs
         ), queried AS (
-            SELECT DISTINCT least(source, target) AS one, greatest(source, target) AS other, time FROM "edge_{edge}"
+            SELECT DISTINCT least(source, target) AS one, greatest(source, target) AS other, time FROM {relation}
         ), changes AS (
             SELECT node, time, CAST(sum(gained) AS BIGINT) AS gained FROM (
                 SELECT node, time, 1 AS gained FROM adjacent
@@ -55,5 +56,5 @@ def common_neighbours(edge: str, others: Sequence[str] = ()) -> str:
         )
         SELECT edge.source, edge.target, edge.time, edge.row,
             CAST(coalesce(weighed.weight, 0) AS FLOAT) AS weight{along}
-        FROM "edge_{edge}" AS edge LEFT JOIN weighed ON weighed.one = least(edge.source, edge.target)
+        FROM {relation} AS edge LEFT JOIN weighed ON weighed.one = least(edge.source, edge.target)
             AND weighed.other = greatest(edge.source, edge.target) AND weighed.time = edge.time"""

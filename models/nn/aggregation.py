@@ -49,7 +49,7 @@ class BranchAttention(nn.Module):
         self.out = PassThrough(width + edge, width, bias=False, share=0.5)
 
     def reset_parameters(self) -> None:
-        """Reinitialize all weights; the empty slot's score starts at 0."""
+        """Reinitialize all weights; the empty place's score starts at 0."""
         reset_children(self)
         nn.init.zeros_(self.nothing)
 

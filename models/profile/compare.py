@@ -70,7 +70,7 @@ class _Cells(NamedTuple):
     now: np.ndarray
     """(cells,) float64: rows of each cell in the column, of ``rows_now``."""
     clump: np.ndarray
-    """(cells,): rows of a cell that come and go together: a new value brings all of its rows at once."""
+    """(cells,): rows of a cell that appear or disappear together, as all rows of a new value do."""
     rows_before: int
     rows_now: int
 

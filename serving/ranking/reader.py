@@ -1,7 +1,6 @@
 """Online reader: fetches a request's vectors and counters from the feature store in one read."""
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError
+from models import clock
 from models.counters.columns import state_columns
 from models.counters.derive import derive
 from models.counters.ragged import Ragged
@@ -51,7 +51,7 @@ class ItemVectors:
     creator: np.ndarray
     """(C,) object: the creator's key as text; "" or None where unknown."""
     neighbours: np.ndarray
-    """(C,) object: JSON list of neighbor keys, in the order of the overlap's slots (``models.training.names``); None
+    """(C,) object: JSON list of neighbor keys, in the order of the overlap's places (``models.training.names``); None
     where there is no vector."""
 
 
@@ -129,7 +129,7 @@ class OnlineReader:
         a key only, so a row pushed while the request is in flight would otherwise hide the one it replaced.
         """
         shared = {self._member_key: request.member, self._surface_key: request.surface}
-        as_of = None if is_live(request.time, time.time_ns() // 1000) else request.time - 1
+        as_of = None if is_live(request.time, clock.now()) else request.time - 1
         try:
             rows = await self._slate.read(shared, {self._item_key: request.items}, as_of)
         except SlateUnavailableError as error:

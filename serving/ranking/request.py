@@ -1,12 +1,12 @@
 """Ranking requests: a member, candidate items and a context, parsed and validated. Invalid ones are refused."""
 
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, create_model
 
+from models import clock
 from models.float32 import survives
 from models.spec import Node, Spec
 from models.time_units import SECOND, microseconds
@@ -60,7 +60,7 @@ class RequestParser:
             checked = self._document.model_validate(document)
         except ValidationError as error:
             raise RequestError(first_error(error)) from None
-        moment = _now() if now is None else now
+        moment = clock.now() if now is None else now
         requests = [self._request(instance, moment) for instance in checked.instances]  # type: ignore[attr-defined]
         self._check_explained(requests)
         return requests
@@ -71,7 +71,7 @@ class RequestParser:
             checked = self._instance.model_validate(instance)
         except ValidationError as error:
             raise RequestError(first_error(error)) from None
-        request = self._request(checked, _now() if now is None else now)
+        request = self._request(checked, clock.now() if now is None else now)
         self._check_explained([request])
         return request
 
@@ -148,7 +148,3 @@ def _each_once(items: list[Key]) -> list[Key]:
     if len(set(items)) < len(items):
         raise ValueError("expected each item once")
     return items
-
-
-def _now() -> int:
-    return time.time_ns() // 1000

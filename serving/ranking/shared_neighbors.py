@@ -1,6 +1,6 @@
 """Shared neighbors: nodes in the sampled neighborhoods of both a member and a candidate, for explanations.
 
-The tokens of both sides contain the hashed keys of their neighbors, slot by slot (``models.nn.overlap``); the model
+The tokens of both sides contain the hashed keys of their neighbors, place by place (``models.nn.overlap``); the model
 counts keys in common. Leaving a neighbor out removes its key from the member's tokens. Its contribution to the pooled
 tokens stays: it cannot be removed after pooling.
 """

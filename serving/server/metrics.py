@@ -22,7 +22,7 @@ def vectors() -> "Counter":
     """Vectors by status: used, cold (missing or unusable), of_another_version."""
     from prometheus_client import Counter
 
-    return Counter("heliograph_vectors", "Vectors by what became of them", ["fate"])
+    return Counter("heliograph_vectors", "Vectors by status", ["fate"])
 
 
 @cache
@@ -30,7 +30,7 @@ def fallbacks() -> "Counter":
     """Slates ranked by popularity because the online store did not respond in time."""
     from prometheus_client import Counter
 
-    return Counter("heliograph_fallbacks", "Slates ranked by popularity, for want of the online store")
+    return Counter("heliograph_fallbacks", "Slates ranked by popularitybecause the online store did not respond")
 
 
 @cache
@@ -38,7 +38,7 @@ def rows_ahead() -> "Counter":
     """Rows of the online store that were ignored because their time is ahead of the clock."""
     from prometheus_client import Counter
 
-    return Counter("heliograph_rows_ahead", "Rows left out since they lie ahead of the clock")
+    return Counter("heliograph_rows_ahead", "Online rows ignored because they are ahead of the clock")
 
 
 @cache
@@ -46,7 +46,7 @@ def refused() -> "Counter":
     """Requests without a result, by reason: overloaded (429), late (503)."""
     from prometheus_client import Counter
 
-    return Counter("heliograph_refused", "Requests that were not answered, by reason", ["reason"])
+    return Counter("heliograph_refused", "Requests without a result, by reason", ["reason"])
 
 
 @cache

@@ -6,10 +6,10 @@
 import os
 import queue
 import threading
-import time
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from models import clock
 from models.time_units import moment
 from serving.ranking.slate import Slate
 from serving.server import metrics
@@ -51,7 +51,7 @@ class ServedLog:
     def write(self, slate: Slate, number: int = 0) -> None:
         """Queue a slate, the ``number``-th of its request; never blocks."""
         try:
-            self._queue.put_nowait(ServedSlate(time.time_ns() // 1000, number, slate))
+            self._queue.put_nowait(ServedSlate(clock.now(), number, slate))
         except queue.Full:
             self._drop(slate)
 

@@ -5,13 +5,13 @@ Tags record which versions were promoted, in which order, and the best version w
 """
 
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.addresses import sqlite_file
+from models.files import replaced_folder
 from models.served import model_name
 from serving.errors import RegistryError
 from serving.versions.artifacts import fetch_artifacts
@@ -194,10 +194,9 @@ class Registry:
     ) -> None:
         """Fetch a version's artifacts, verify them, then replace ``folder`` with them and the signature."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as draft:
             uri = client.get_model_version_download_uri(name, version)
-            fetched = fetch_artifacts(f"{name} version {version}", uri, draft, self.tracking_uri)
+            fetched = fetch_artifacts(f"{name} version {version}", uri, Path(draft), self.tracking_uri)
             found = read_bundle(fetched).digest
             if found != expected:
                 raise RegistryError(
@@ -208,10 +207,8 @@ class Registry:
                 (fetched / SIGNATURE).write_text(signed, encoding="utf-8")
             if folder.is_symlink():
                 folder.unlink()
-            shutil.rmtree(folder, ignore_errors=True)
-            fetched.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            with replaced_folder(folder) as fresh:
+                fetched.replace(fresh)
 
     def _client(self) -> "MlflowClient":
         for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):

@@ -1,4 +1,4 @@
-"""The frame of every component."""
+"""The context manager of every component."""
 
 import hashlib
 import json

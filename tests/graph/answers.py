@@ -1,4 +1,4 @@
-"""What a strategy should choose, for one node, by plain comparison and plain lists."""
+"""The expected choice of a strategy for one node, by plain comparison and lists."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the sampler should answer, one node at a time and by plain comparison."""
+"""The expected result of the sampler, one node at a time, by plain comparison."""
 
 import numpy as np
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Training's evaluation and serving are one function: test impressions of the real logs, asked again of the product.
+"""Parity on the real logs: test impressions sent as requests get the probabilities of the evaluation.
 
 In a store of its own; that of the run is left alone. At every other moment the store is made anew as of that moment.
 Between two of them counters go on and vectors stay, hours to a day old as at any endpoint; evaluation has them as old.

@@ -1,4 +1,4 @@
-"""The whole road on the real logs: the smoke alarms for a broken model or a leak."""
+"""The pipeline on the real logs: metrics that a broken model or a leak would move."""
 
 import json
 from typing import Any

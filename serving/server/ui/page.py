@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.spec import Spec
-from serving.errors import OverloadedError, error_response
+from serving.errors import ErrorResponse, OverloadedError, error_response
 from serving.ranking.request import Key
 from serving.server.admission import Admission
 from serving.server.document import JSON
@@ -47,7 +47,8 @@ def mount(app: Any, spec: Spec, settings: Settings, popular: Sequence[Key] = ())
 
     async def static(name: str) -> Response:
         if name not in _TYPES:
-            return JSONResponse({"error": "expected a file of the page; found none"}, status_code=404)
+            missing = ErrorResponse(404, "expected a file of the page; found none")
+            return Response(missing.content, missing.status, media_type="application/json")
         return file(name, _TYPES[name])
 
     # Reading megabytes of log: one at a time, apart from the predictions.

@@ -1,4 +1,4 @@
-"""A small product on a packed store: views of every way to be keyed, with histories of our own making."""
+"""A small product on a packed store: views with every kind of key, and hand-written histories."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Numbers that would not be what they are once they are stored: refused with table, column and a row."""
+"""Numbers that float32 would change are refused, with table, column and row."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A row whose times cannot be is put aside; the tables are what they would have been without it."""
+"""Rows with impossible times are quarantined; the tables equal those without them."""
 
 import json
 import time
@@ -61,7 +61,7 @@ def test_one_row_changes_no_other(
         name: part["sha256"] for name, part in without["tables"].items()
     }
     part = found["tables"][table]
-    assert part["dropped"] == {"times that cannot be: put aside": 1}
+    assert part["dropped"] == {"impossible times: quarantined": 1}
     assert part["quarantined"] == {"rows": 1, "file": f"quarantine/{table}.parquet"}
     (row,) = pq.read_table(tmp_path / "with" / f"quarantine/{table}.parquet").to_pylist()
     assert row["reason"].endswith(("is ahead of the clock", "is before 2000-01-01"))

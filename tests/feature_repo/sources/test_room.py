@@ -1,4 +1,4 @@
-"""The room that the default world leaves above its floor: counters of the home surfaces do not win it."""
+"""The gap between floor and oracle in the default world: counters of the home surfaces do not close it."""
 
 from pathlib import Path
 

@@ -85,7 +85,7 @@ def without_activity(slate: Slate, reason: Reason) -> SlateInputs:
 
 
 def without_neighbour(slate: Slate, reason: Reason) -> SlateInputs:
-    """The features of a member without the neighbor: its hashed key is in none of its type's slots."""
+    """The features of a member without the neighbor: its hashed key is at none of its type's places."""
     ranker, member = slate.service.scorer.ranker, slate.state.member
     assert member is not None
     node, key = reason.what["node"], reason.what["key"]

@@ -203,7 +203,7 @@ def test_a_line_is_on_disk_before_the_log_is_closed(tmp_path: Path) -> None:
 def test_every_day_has_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = ServedLog(tmp_path, "heliograph-one")
     for day in (0, 0, 1):
-        monkeypatch.setattr("serving.server.served_log.time.time_ns", lambda day=day: day * DAY * 1000)
+        monkeypatch.setattr("models.clock.now", lambda day=day: day * DAY)
         log.write(slate(1, 7))
     log.close()
     lines = {file.name: len(file.read_bytes().splitlines()) for file in tmp_path.iterdir()}

@@ -95,7 +95,7 @@ def test_an_unknown_member_is_ranked_cold(server: RunningServer, page: Page) -> 
     page.click("#rank")
     expect(page.locator("#slate .flag")).to_have_text(["cold", "cold"])
     expect(page.locator("#facts")).to_contain_text("-77 (cold)")
-    expect(page.locator("#facts")).to_contain_text("nothing known")
+    expect(page.locator("#facts")).to_contain_text("no vectors")
 
 
 def test_too_many_items_to_explain_are_ranked_without_reasons(server: RunningServer, world: World, page: Page) -> None:
@@ -233,7 +233,7 @@ def test_the_page_asks_for_the_token_and_with_an_empty_log_for_a_member(
         expect(page.locator("#error")).to_contain_text("expected the token")
         page.fill("#token", TOKEN)
         page.press("#token", "Enter")
-        expect(page.locator("#latest")).to_have_text("nobody yet")
+        expect(page.locator("#latest")).to_have_text("no member yet")
         expect(page.locator("#items")).to_have_value("\n".join(map(str, world.keys("item"))))  # the popular ones first
         page.fill("#member", str(world.keys("member")[0]))
         page.click("#rank")

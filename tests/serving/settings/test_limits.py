@@ -32,7 +32,7 @@ def test_missing_limits_have_their_defaults(tmp_path: Path) -> None:
         ('{"wait_seconds": Infinity}', "found inf"),
         ('{"wait_seconds": true}', "found True"),
         ('{"deadline_seconds": 12, "drain_seconds": 5.5}', "of at most 17 together.* found 12 and 5.5"),
-        ('{"waiting": 1, "waiting": 1000}', "here: expected every key once; found 'waiting' stands twice"),
+        ('{"waiting": 1, "waiting": 1000}', "here: expected every key once; found 'waiting' is given twice"),
         ("[" * 100_000, "here: expected lists and mappings at most 32 deep"),
         ('{"waiting": ' + 5000 * "9" + "}", "here: expected JSON; found Exceeds the limit"),
         (" " * (4 << 20) + "{}", "here: expected at most 4194304 characters; found 4194306"),

@@ -6,8 +6,8 @@ let offered = null;
 let questions = 0;
 
 const flags = {
-  cold: "The online store knows nothing of it",
-  capped: "Beyond the member's frequency cap: not to be sent",
+  cold: "The online store has no usable vector of this item",
+  capped: "Beyond the member's frequency cap: do not show it",
 };
 
 function made(tag, className, ...children) {
@@ -49,7 +49,7 @@ async function open() {
   at("request").hidden = false;
   at("model").textContent = offered.name;
   at("surface").replaceChildren(...offered.surfaces.map((name) => new Option(name)));
-  const nobody = offered.latest.length ? "choose a member" : "nobody yet";
+  const nobody = offered.latest.length ? "choose a member" : "no member yet";
   at("latest").replaceChildren(new Option(nobody, ""), ...offered.latest.map(({ member }, place) => new Option(member, place)));
   at("context").replaceChildren(...offered.context.flatMap(({ name }) => {
     const label = made("label", "", name);
@@ -117,7 +117,7 @@ async function rank(event) {
 // ---- The answer ----
 
 function show(answer, now) {
-  const known = answer.state_as_of ? `${age(answer.state_as_of, now)} old` : "nothing known";
+  const known = answer.state_as_of ? `${age(answer.state_as_of, now)} old` : "no vectors";
   const facts = [
     ["Member", answer.member + (answer.member_cold && !answer.fallback ? " (cold)" : "")],
     ["Model version", answer.model_version],
@@ -133,13 +133,13 @@ function show(answer, now) {
   at("fallback").hidden = !answer.fallback;
   at("legend").hidden = !explained;
   at("legend").textContent =
-    `Ranked by ${offered.primary} times what the product's rules leave of it: the score. The bar of a reason: the percentage points of ` +
-    `${offered.primary} that it adds (green) or takes away (red), found by leaving it out. ← is an edge walked back.`;
+    `Ranked by ${offered.primary} times the factors of the business rules (the score). A reason's bar: the percentage points of ` +
+    `${offered.primary} that the input adds (green) or removes (red), found by leaving it out. ← is an edge in reverse.`;
 }
 
 const families = [
   ["What the member did, and what both sides have in common", ["activity", "neighbour"]],
-  ["Whole parts", ["member", "item", "counter"]],
+  ["Whole inputs", ["member", "item", "counter"]],
 ];
 
 function shown(candidate, place, now) {
@@ -167,11 +167,11 @@ function adjusted({ rule, factor, most }) {
     case "frequency_cap":
       return null; // the flag "capped" says it
     case "seen_discount":
-      return [`seen × ${factor}`, `The member has met it before: its score is ${offered.primary} times ${factor}`];
+      return [`seen × ${factor}`, `The member has acted on it before: its score is ${offered.primary} times ${factor}`];
     case "diversity":
-      return ["diversity", `More than ${most} of its creator: it goes behind those of all others`];
+      return ["diversity", `${most} items of its creator rank higher: it follows after all other items`];
     case "popularity":
-      return ["popularity", "Ranked by how often it was answered: the store was away"];
+      return ["popularity", "Ranked by popularity: the online store did not respond"];
     default:
       return [rule, ""];
   }
@@ -210,14 +210,14 @@ function told(reason, now) {
     case "counter":
       return [`counter ${reason.counter}`, ""];
     default:
-      return [`all that is known of the ${reason.kind}`, reason.kind === "member" ? "profile and neighbourhood" : ""];
+      return [`everything known about the ${reason.kind}`, reason.kind === "member" ? "profile and neighborhood" : ""];
   }
 }
 
 // A path without an edge leads to the member, or to the item, itself.
 function shared({ node, key, member_path: ofMember, item_path: ofItem }) {
-  if (!ofMember.length) return "this member, near the item";
-  if (!ofItem.length) return "this item, near the member";
+  if (!ofMember.length) return "this member, in the item's neighborhood";
+  if (!ofItem.length) return "this item, in the member's neighborhood";
   return `in common: ${node} ${key}`;
 }
 

@@ -1,7 +1,8 @@
-"""Feast is imported in half the time: its classes are left as they are written.
+"""Imports Feast in half the time, without typeguard's run-time checks of its classes.
 
-Feast decorates its classes with typeguard's ``typechecked``, which parses and rewrites each method at import: 2.4 of
-5.2 s, in every process of a pipeline. What it would check are the types of our own calls, which mypy checks.
+Feast decorates its classes with typeguard's ``typechecked``, which parses and rewrites each method at import: nearly
+half of the import's time (``python -X importtime -c "import feast"``), in every process of a pipeline. What it would
+check are the types of our own calls, which mypy checks.
 """
 
 from typing import Any

@@ -4,7 +4,7 @@ import sys
 import pytest
 import typeguard
 
-from feature_repo.feast_import import typechecked
+from feature_repo.import_feast import typechecked
 
 
 def test_feasts_classes_are_left_as_they_are() -> None:
