@@ -43,20 +43,20 @@ class Trainer:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self._answer()
+        self._read_line()
 
     def train(self, kind: str, seconds: float) -> float:
         """Train for at least ``seconds``; return seeds per second."""
         assert self._process.stdin is not None
         print(kind, seconds, file=self._process.stdin, flush=True)
-        return float(self._answer())
+        return float(self._read_line())
 
     def stop(self) -> None:
         """End the process."""
         self._process.kill()
         self._process.communicate()
 
-    def _answer(self) -> str:
+    def _read_line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

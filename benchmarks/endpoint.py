@@ -32,7 +32,7 @@ from typing import Any
 import httpx
 import psutil  # type: ignore[import-untyped]
 
-from benchmarks.load import ask, check_tools, document, flood
+from benchmarks.load import check_tools, closed_loop, document, flood
 from benchmarks.online_read import running_redis
 from benchmarks.served_world import ServedWorld, build
 from benchmarks.server_process import RUNTIME, server_process
@@ -52,13 +52,13 @@ def server(world: ServedWorld, folder: Path, naive: bool = False) -> Iterator[tu
     start = ["-c", _NAIVE] if naive else RUNTIME
     with server_process(world, folder, Limits(), start=start) as started:
         process, ready_at = started.process, f"http://{started.address}/v2/models/{world.name}/ready"
-        waited = came_true(lambda: process.poll() is not None or answers(ready_at), _START_SECONDS)
+        waited = came_true(lambda: process.poll() is not None or responds(ready_at), _START_SECONDS)
         if waited == math.inf or process.poll() is not None:
             raise SystemExit(started.log.read_text(encoding="utf-8"))
         yield started.address, process
 
 
-def answers(url: str) -> bool:
+def responds(url: str) -> bool:
     """Whether a GET returns 200."""
     try:
         return httpx.get(url, timeout=2, trust_env=False).status_code == 200
@@ -78,11 +78,11 @@ def came_true(condition: Callable[[], Any], seconds: float) -> float:
 
 def first_slate(world: ServedWorld, address: str) -> dict[Any, dict[str, float]]:
     """Probabilities by item, requested for a fixed time."""
-    asked: Any = document(world)
-    asked["instances"][0]["context"]["time"] = "2026-11-01T12:00:00+00:00"
-    answer = httpx.post(f"http://{address}/v1/models/{world.name}:predict", json=asked, timeout=60, trust_env=False)
-    answer.raise_for_status()
-    return {each["item"]: each["probabilities"] for each in answer.json()["predictions"][0]["slate"]}
+    request: Any = document(world)
+    request["instances"][0]["context"]["time"] = "2026-11-01T12:00:00+00:00"
+    response = httpx.post(f"http://{address}/v1/models/{world.name}:predict", json=request, timeout=60, trust_env=False)
+    response.raise_for_status()
+    return {each["item"]: each["probabilities"] for each in response.json()["predictions"][0]["slate"]}
 
 
 def agree(ours: dict[Any, dict[str, float]], theirs: dict[Any, dict[str, float]]) -> None:
@@ -97,15 +97,15 @@ def agree(ours: dict[Any, dict[str, float]], theirs: dict[Any, dict[str, float]]
 
 def speed(world: ServedWorld, address: str, process: int, folder: Path, seconds: float) -> dict[str, float]:
     """Measure section 1, speed."""
-    ask(world, address, 3)  # warm
+    closed_loop(world, address, 3)  # warm
     before = _processor_seconds(process)
-    ours = ask(world, address, seconds)
+    ours = closed_loop(world, address, seconds)
     used = _processor_seconds(process) - before
     throughput = ours["requests"] / ours["seconds"]
-    spaced = ask(world, address, seconds, _CONNECTIONS, pause_ms=2e3 * _CONNECTIONS / throughput)
+    spaced = closed_loop(world, address, seconds, _CONNECTIONS, pause_ms=2e3 * _CONNECTIONS / throughput)
     with server(world, folder / "naive", naive=True) as (naive_address, _):
         agree(first_slate(world, address), first_slate(world, naive_address))
-        naive = ask(world, naive_address, max(seconds, 20))
+        naive = closed_loop(world, naive_address, max(seconds, 20))
     naive_throughput = naive["requests"] / naive["seconds"]
     return {
         "p50_ms": ours["p50_ms"],
@@ -161,15 +161,15 @@ def overload(world: ServedWorld, address: str, process: int, rate: float, second
 
 def _in_time(world: ServedWorld, address: str, milliseconds: float = 40.0) -> bool:
     begin = time.perf_counter()
-    answer = httpx.post(
+    response = httpx.post(
         f"http://{address}/v1/models/{world.name}:predict", json=document(world), timeout=30, trust_env=False
     )
-    return answer.status_code == 200 and (time.perf_counter() - begin) * 1e3 < milliseconds
+    return response.status_code == 200 and (time.perf_counter() - begin) * 1e3 < milliseconds
 
 
 def bars(found: Mapping[str, float]) -> dict[str, bool]:
     """Compare the figures with the bars."""
-    asked = {
+    at_most = {
         "p50_ms": 15.0,
         "p99_ms": 40.0,
         "spaced_p50_ms": 15.0,
@@ -185,7 +185,7 @@ def bars(found: Mapping[str, float]) -> dict[str, bool]:
         "worker_killed_503_without_retry_after": 0,
         "worker_killed_recovery_seconds": 30.0,
     }
-    held = {f"{name}_at_most_{most:g}": found[name] <= most for name, most in asked.items() if name in found}
+    held = {f"{name}_at_most_{most:g}": found[name] <= most for name, most in at_most.items() if name in found}
     if "times_naive" in found:
         held["times_naive_at_least_10"] = found["times_naive"] >= 10
     if "tampered_version_refused" in found:

@@ -29,7 +29,7 @@ _BACK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One response as a caller sees it."""
 
     moment: float
@@ -45,7 +45,7 @@ class Caller(threading.Thread):
 
     def __init__(self, world: ServedWorld, address: str) -> None:
         super().__init__()
-        self.answers: list[Answer] = []
+        self.responses: list[Response] = []
         self._url = f"http://{address}/v1/models/{world.name}:predict"
         self._document = document(world)
         self._over = threading.Event()
@@ -56,24 +56,24 @@ class Caller(threading.Thread):
         with httpx.Client(timeout=30, trust_env=False) as client:
             while not self._over.wait(0.02):
                 try:
-                    answer = client.post(self._url, json=self._document)
+                    response = client.post(self._url, json=self._document)
                 except httpx.TransportError:
-                    self.answers.append(Answer(time.monotonic(), 0, False, None))
+                    self.responses.append(Response(time.monotonic(), 0, False, None))
                     continue
-                ranked = answer.status_code == 200
-                fallback = ranked and answer.json()["predictions"][0]["fallback"]
-                after = answer.headers.get("retry-after")
-                self.answers.append(Answer(time.monotonic(), answer.status_code, fallback, after))
+                ranked = response.status_code == 200
+                fallback = ranked and response.json()["predictions"][0]["fallback"]
+                after = response.headers.get("retry-after")
+                self.responses.append(Response(time.monotonic(), response.status_code, fallback, after))
 
-    def await_answer(self, like: Callable[[Answer], bool]) -> float:
+    def await_response(self, like: Callable[[Response], bool]) -> float:
         """Seconds until the next response of that kind. Raises SystemExit where there is none."""
-        begin, known = time.monotonic(), len(self.answers)
+        begin, known = time.monotonic(), len(self.responses)
         while time.monotonic() - begin < _BACK_SECONDS:
-            for answer in self.answers[known:]:
-                if like(answer):
-                    return answer.moment - begin
+            for response in self.responses[known:]:
+                if like(response):
+                    return response.moment - begin
             time.sleep(0.01)
-        raise SystemExit(f"a fault: expected another answer within {_BACK_SECONDS:g} s; found {self.answers[-1]}")
+        raise SystemExit(f"a fault: expected another response within {_BACK_SECONDS:g} s; found {self.responses[-1]}")
 
     def stop(self) -> None:
         """Stop after the current response."""
@@ -104,14 +104,14 @@ def faults(folder: Path, seconds: float) -> dict[str, float]:
 def _without_redis(world: ServedWorld, endpoint: Endpoint, store: RedisServer, seconds: float) -> dict[str, float]:
     with _loaded(world, endpoint, seconds) as (caller, load):
         store.kill()
-        away = caller.await_answer(lambda answer: answer.fallback)
+        away = caller.await_response(lambda response: response.fallback)
         time.sleep(seconds / 3)
         store.start()
-        back = caller.await_answer(lambda answer: answer.status == 200 and not answer.fallback)
+        back = caller.await_response(lambda response: response.status == 200 and not response.fallback)
     return {
         "redis_killed_fallback_seconds": away,
         "redis_killed_recovery_seconds": back,
-        "redis_killed_fallbacks": sum(answer.fallback for answer in caller.answers),
+        "redis_killed_fallbacks": sum(response.fallback for response in caller.responses),
         "redis_killed_not_200": _others(caller, load, 200),
     }
 
@@ -141,13 +141,13 @@ def _without_worker(world: ServedWorld, endpoint: Endpoint, seconds: float) -> d
     )
     with _loaded(world, endpoint, seconds) as (caller, load):
         worker.kill()
-        caller.await_answer(lambda answer: answer.status != 200)
-        back = caller.await_answer(lambda answer: answer.status == 200)
-    away = [answer for answer in caller.answers if answer.status == 503]
+        caller.await_response(lambda response: response.status != 200)
+        back = caller.await_response(lambda response: response.status == 200)
+    away = [response for response in caller.responses if response.status == 503]
     return {
         "worker_killed_recovery_seconds": back,
         "worker_killed_503": len(away),
-        "worker_killed_503_without_retry_after": sum(answer.retry_after is None for answer in away),
+        "worker_killed_503_without_retry_after": sum(response.retry_after is None for response in away),
         "worker_killed_not_200_or_503": _others(caller, load, 200, 503),
     }
 
@@ -166,7 +166,7 @@ def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[
         sending = pool.submit(send)
         caller = Caller(world, address)
         try:
-            caller.await_answer(lambda answer: answer.status == 200)
+            caller.await_response(lambda response: response.status == 200)
             yield caller, load
             time.sleep(max(0.0, begin + seconds / 2 - time.monotonic()))
         finally:
@@ -177,5 +177,5 @@ def _loaded(world: ServedWorld, endpoint: Endpoint, seconds: float) -> Iterator[
 
 def _others(caller: Caller, load: Counter[int], *expected: int) -> int:
     """Responses with any other status, of the load and of the caller."""
-    requests = sum(answer.status not in expected for answer in caller.answers)
+    requests = sum(response.status not in expected for response in caller.responses)
     return requests + sum(count for status, count in load.items() if status not in expected)

@@ -170,10 +170,10 @@ def _json(example: Example, place: Place) -> None:
 
 def _predicted(place: Place, document: object) -> Any:
     path = "/v1/models/heliograph-professional:predict"
-    answer = httpx.post(place.url + path, json=document, timeout=30, trust_env=False)
-    if answer.status_code != 200:
-        raise ExampleError(f"expected 200; found {answer.status_code}: {answer.text[:300]}")
-    return answer.json()
+    response = httpx.post(place.url + path, json=document, timeout=30, trust_env=False)
+    if response.status_code != 200:
+        raise ExampleError(f"expected 200; found {response.status_code}: {response.text[:300]}")
+    return response.json()
 
 
 def _merged(whole: Any, part: Any) -> Any:

@@ -33,8 +33,8 @@ class Flood:
 
     def percentile_ms(self, percent: float) -> float:
         """Percentile of the latency of 200 responses."""
-        answered = self.taken_ms[self.status == 200]
-        return float(np.percentile(answered, percent)) if len(answered) else float("nan")
+        succeeded = self.taken_ms[self.status == 200]
+        return float(np.percentile(succeeded, percent)) if len(succeeded) else float("nan")
 
 
 def check_tools() -> None:
@@ -44,7 +44,7 @@ def check_tools() -> None:
             raise SystemExit(f"{tool}: expected it on the path; found none. Install it (make redis load)")
 
 
-def ask(
+def closed_loop(
     world: ServedWorld, address: str, seconds: float, connections: int = 8, pause_ms: float = 0
 ) -> dict[str, float]:
     """Run wrk; each connection pauses ``pause_ms`` milliseconds between requests on average (0 saturates the server).

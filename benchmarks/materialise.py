@@ -101,8 +101,8 @@ def open_applied(folder: Path, spec: Spec, keys: int, online: dict[str, str], of
 
 def _values(store: Any, key: int) -> list[float]:
     references = [f"profile:{name}" for name in _FEATURES]
-    answer = store.get_online_features(features=references, entity_rows=[{"member_id": key}]).to_dict()
-    return [answer[name][0] for name in _FEATURES]
+    found = store.get_online_features(features=references, entity_rows=[{"member_id": key}]).to_dict()
+    return [found[name][0] for name in _FEATURES]
 
 
 def _newest(folder: Path, key: int, keys: int) -> list[float]:

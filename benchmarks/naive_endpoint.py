@@ -76,24 +76,24 @@ class FeastReader:
 
     def read_now(self, request: RankingRequest) -> OnlineFeatures:
         """Read the request's features."""
-        asked = {self._member: request.member, self._spec.impressions.surface: request.surface}
-        rows = [{**asked, self._item: item} for item in request.items]
+        keys = {self._member: request.member, self._spec.impressions.surface: request.surface}
+        rows = [{**keys, self._item: item} for item in request.items]
         response = self._store.get_online_features(features=self._features, entity_rows=rows)
-        answer = response.to_dict()
+        values = response.to_dict()
         found: dict[str, np.ndarray] = {}
         as_of = np.full(len(rows), request.time)
         for counter in self._spec.counters:
             state = {
-                column: _column(answer[column], kind)
+                column: _column(values[column], kind)
                 for view in (counter, "overall")
                 for column, kind in state_columns(self._plans[view]).items()
             }
             found |= derive(self._plans[counter], state, state, as_of)
-        version = answer["member_model_version"][0]
+        version = values["member_model_version"][0]
         place = list(response.proto.metadata.feature_names.val).index("member_model_version")
         moment = response.proto.results[place].event_timestamps[0].ToMicroseconds()
         return OnlineFeatures(
-            None if version is None else self._vectors(version, answer, moment), self._items(answer), found, moment
+            None if version is None else self._vectors(version, values, moment), self._items(values), found, moment
         )
 
     async def read(self, request: RankingRequest) -> OnlineFeatures:
@@ -103,8 +103,8 @@ class FeastReader:
     async def close(self) -> None:
         """Nothing to release."""
 
-    def _vectors(self, version: str, answer: dict[str, list[Any]], as_of: int) -> MemberVectors:
-        first = {name: answer[name][0] for name in _MEMBER}
+    def _vectors(self, version: str, values: dict[str, list[Any]], as_of: int) -> MemberVectors:
+        first = {name: values[name][0] for name in _MEMBER}
         times = np.array([_microseconds(value) for value in first["activity_times"]], np.int64)
         blank = np.full(len(times), "", object)
         return MemberVectors(
@@ -117,10 +117,10 @@ class FeastReader:
             as_of=as_of,
         )
 
-    def _items(self, answer: dict[str, list[Any]]) -> ItemVectors:
-        blank = np.full(len(answer["item_tokens"]), "", object)
-        tokens = Ragged.of([value or [] for value in answer["item_tokens"]], np.float32)
-        return ItemVectors(np.array(answer["item_model_version"], object), tokens, blank, blank)
+    def _items(self, values: dict[str, list[Any]]) -> ItemVectors:
+        blank = np.full(len(values["item_tokens"]), "", object)
+        tokens = Ragged.of([value or [] for value in values["item_tokens"]], np.float32)
+        return ItemVectors(np.array(values["item_model_version"], object), tokens, blank, blank)
 
 
 def _of(values: Any, one: slice) -> Any:

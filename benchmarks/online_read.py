@@ -102,12 +102,12 @@ def slates(count: int) -> list[tuple[int, list[int]]]:
     ]
 
 
-async def measure(ways: Mapping[str, Read], asked: Sequence[tuple[int, list[int]]]) -> dict[str, np.ndarray]:
+async def measure(readers: Mapping[str, Read], requests: Sequence[tuple[int, list[int]]]) -> dict[str, np.ndarray]:
     """Milliseconds of every read, by reader; readers take turns, and the first reads of a turn are not counted."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for start in range(0, len(asked), _TURN):
-        turn = asked[start : start + _TURN]
-        for name, read in ways.items():
+    taken: dict[str, list[float]] = {name: [] for name in readers}
+    for start in range(0, len(requests), _TURN):
+        turn = requests[start : start + _TURN]
+        for name, read in readers.items():
             for member, items in turn[:_WARM_UP]:
                 await read(member, items)
             for member, items in turn:
@@ -121,15 +121,15 @@ def _entities(member: int, items: Sequence[int]) -> dict[str, list[int]]:
     return {"member_id": [member] * len(items), "item_id": list(items)}
 
 
-async def _compare(ways: Mapping[str, Read], member: int, items: Sequence[int]) -> None:
-    slate = await ways["slate"](member, items)
+async def _compare(readers: Mapping[str, Read], member: int, items: Sequence[int]) -> None:
+    slate = await readers["slate"](member, items)
     for name in ("feast", "feast_async"):
-        answer = (await ways[name](member, items)).to_dict()
+        response = (await readers[name](member, items)).to_dict()
         for feature in _ITEM_FEATURES:
-            np.testing.assert_array_equal(slate.candidates[feature], np.array(answer[feature], np.float32))
+            np.testing.assert_array_equal(slate.candidates[feature], np.array(response[feature], np.float32))
         for feature in _MEMBER_FEATURES:
             np.testing.assert_array_equal(
-                slate.shared[feature][[0] * len(items)], np.array(answer[feature], np.float32)
+                slate.shared[feature][[0] * len(items)], np.array(response[feature], np.float32)
             )
 
 
@@ -154,10 +154,10 @@ async def compared(folder: Path, address: str, reads: int) -> dict[str, float]:
         async def slate(member: int, items: Sequence[int]) -> Any:
             return await reader.read({"member_id": member}, {"item_id": items})
 
-        ways: dict[str, Read] = {"slate": slate, "feast": feast, "feast_async": feast_async}
-        asked = slates(reads)
-        await _compare(ways, *asked[0])
-        taken = await measure(ways, asked)
+        readers: dict[str, Read] = {"slate": slate, "feast": feast, "feast_async": feast_async}
+        requests = slates(reads)
+        await _compare(readers, *requests[0])
+        taken = await measure(readers, requests)
     found: dict[str, float] = {}
     for percent in (50, 99):
         at = {name: float(np.percentile(times, percent)) for name, times in taken.items()}

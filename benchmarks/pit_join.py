@@ -3,8 +3,8 @@
 5 M feature rows (5 thousand keys, 1000 versions each within ``--days``, four float features, sorted by time), 500 k
 entity rows at random times, TTL 30 days. The measured call is ``get_historical_features(...).to_arrow()``, cold, each
 in its own process, so that peak memory is that of one retrieval, Python and Feast included. Ours runs twice, and
-both answers must have the same digest; the figure is the slower one. Peer: Feast's own duckdb store, once, in the same
-run; its answer, sorted by row, must have that digest too. At full size and 90 days the peer takes some 16 GB.
+both results must have the same digest; the figure is the slower one. Peer: Feast's own duckdb store, once, in the same
+run; its result, sorted by row, must have that digest too. At full size and 90 days the peer takes some 16 GB.
 
 The peer joins every version within the TTL before it keeps one, so its time depends on ``--days``; ours does not.
 """
@@ -54,7 +54,7 @@ def write_tables(folder: Path, scale: float, days: int = _DAYS) -> None:
 
 
 def retrieve(folder: Path, store_type: str) -> dict[str, Any]:
-    """One cold retrieval: seconds, peak memory of this process in GB, digest of the answer in order of ``row``, ..."""
+    """One cold retrieval: seconds, peak memory of this process in GB, digest of the result in order of ``row``, ..."""
     from datetime import timedelta
 
     from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
@@ -77,17 +77,17 @@ def retrieve(folder: Path, store_type: str) -> dict[str, Any]:
     entities = pq.read_table(folder / "entities.parquet").to_pandas()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = perf_counter()
-    answer = store.get_historical_features(entities, [f"view:{name}" for name in _FEATURES]).to_arrow()
+    retrieved = store.get_historical_features(entities, [f"view:{name}" for name in _FEATURES]).to_arrow()
     seconds = perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": seconds,
         "peak_gb": peak * 1024 / 1e9,
         "before_gb": before * 1024 / 1e9,
-        "rows": answer.num_rows,
-        "found": answer.num_rows - answer[_FEATURES[0]].null_count,
-        "in_order": answer["row"].equals(pa.chunked_array([np.arange(answer.num_rows)])),
-        "digest": digest(answer.sort_by("row")),
+        "rows": retrieved.num_rows,
+        "found": retrieved.num_rows - retrieved[_FEATURES[0]].null_count,
+        "in_order": retrieved["row"].equals(pa.chunked_array([np.arange(retrieved.num_rows)])),
+        "digest": digest(retrieved.sort_by("row")),
     }
 
 
@@ -106,8 +106,8 @@ def digest(table: pa.Table) -> str:
 def in_a_process(folder: Path, who: str) -> dict[str, Any]:
     """The result of `retrieve` in a new Python process."""
     command = [sys.executable, "-m", "benchmarks.pit_join", "--retrieve", who, "--folder", str(folder)]
-    answered = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(answered.stdout.splitlines()[-1])
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main() -> int:

@@ -24,7 +24,7 @@ class RedisServer:
         command = ["redis-server", "--bind", LOOPBACK, "--port", str(self._port), "--dir", str(self._folder)]
         self._process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
         with redis.Redis(LOOPBACK, self._port) as client:
-            while not _answers(client):
+            while not _responds(client):
                 if self._process.poll() is not None:
                     raise RuntimeError(f"redis-server: expected it to run; it ended with {self._process.returncode}")
                 time.sleep(0.01)
@@ -48,7 +48,7 @@ class RedisServer:
         self._process.wait()
 
 
-def _answers(client: redis.Redis) -> bool:
+def _responds(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
     except redis.RedisError:  # refused, or still loading

@@ -106,15 +106,15 @@ def _timed(figures: dict[str, Any], name: str) -> Iterator[None]:
 def _record_calls(store: Any) -> list[tuple[str, int, float]]:
     """Record every historical retrieval of this store from now on: (views, rows, seconds)."""
     calls: list[tuple[str, int, float]] = []
-    ask = store.get_historical_features
+    retrieve = store.get_historical_features
 
     def timed(**options: Any) -> Any:
         started = perf_counter()
-        job = ask(**options)
-        answer = job.to_arrow()
+        job = retrieve(**options)
+        retrieved = job.to_arrow()
         views = ", ".join(dict.fromkeys(feature.split(":")[0] for feature in options["features"]))
-        calls.append((views, answer.num_rows, perf_counter() - started))
-        job.to_arrow = lambda *_, **__: answer
+        calls.append((views, retrieved.num_rows, perf_counter() - started))
+        job.to_arrow = lambda *_, **__: retrieved
         return job
 
     store.get_historical_features = timed

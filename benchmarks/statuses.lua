@@ -1,4 +1,4 @@
--- wrk: one slate again and again, with a pause; prints how many answers had which status, 0 where there was none.
+-- wrk: one slate again and again, with a pause; prints how many responses had which status, 0 where there was none.
 local workers = {}
 
 function setup(thread)

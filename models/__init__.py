@@ -3,6 +3,6 @@
 Imports none of kfp, feast, mlflow, kserve and evidently.
 """
 
-from models.cpus import settle_threads
+from models.cpus import limit_threads
 
-settle_threads()  # before torch is loaded
+limit_threads()  # before torch is loaded

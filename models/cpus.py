@@ -1,6 +1,6 @@
 """How many CPUs this process may use, and as many OpenMP threads.
 
-Imports only the standard library, so that ``models/__init__.py`` can call ``settle_threads`` before torch is loaded.
+Imports only the standard library, so that ``models/__init__.py`` can call ``limit_threads`` before torch is loaded.
 """
 
 import math
@@ -21,7 +21,7 @@ def usable_cpus(root: Path = _ROOT) -> int:
     return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(root))]))
 
 
-def settle_threads() -> None:
+def limit_threads() -> None:
     """Set OMP_NUM_THREADS for this process and its children, unless it is set already.
 
     libgomp reads it on loading; if torch is loaded already, its number of threads is set too.

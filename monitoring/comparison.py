@@ -69,8 +69,8 @@ def compare(
 
 
 def _model(name: str, area: float, bounds: tuple[float, float], ceiling: float) -> dict[str, Any]:
-    way = (area - 0.5) / (ceiling - 0.5) if ceiling > 0.5 else None
-    return {"name": name, "auc": area, "low": bounds[0], "high": bounds[1], "way": way}
+    share = (area - 0.5) / (ceiling - 0.5) if ceiling > 0.5 else None
+    return {"name": name, "auc": area, "low": bounds[0], "high": bounds[1], "way": share}
 
 
 def compare_models(

@@ -42,8 +42,8 @@ def only_what_was_put_up_is_served(folder: Path) -> str:
     try:
         told = Settings.read(Path(endpoint.stable.settings))
         _restarted(endpoint, Path(told.bundle), made.state / "endpoint" / f"version-{made.version}.log")
-        ways = [*_BUNDLE_HARMS, _restated]
-        for number, harm in enumerate(ways):
+        harms = [*_BUNDLE_HARMS, _restated]
+        for number, harm in enumerate(harms):
             bundle = folder / f"bundle-{number}"
             shutil.copytree(told.bundle, bundle)
             harm(bundle)
@@ -57,7 +57,7 @@ def only_what_was_put_up_is_served(folder: Path) -> str:
             harm(copied)
             _refused(partial(read, copied), f"a {name} with {harm.__name__}")
     signed = _signed(folder)
-    return f"refused: a restarted worker, {len(ways)} changes of a bundle, 8 of models and graphs; {signed}"
+    return f"refused: a restarted worker, {len(harms)} changes of a bundle, 8 of models and graphs; {signed}"
 
 
 def _restarted(endpoint: Endpoint, bundle: Path, log: Path) -> None:

@@ -39,13 +39,15 @@ def nothing_of_the_future_enters(folder: Path) -> str:
         )
     with feature_server(world) as address:
         for change in bad:
-            answer = post(address, row_of(901), row_of(**change))
+            response = post(address, row_of(901), row_of(**change))
             expect(
-                400 <= answer.status_code < 500, f"{change} refused over HTTP", (answer.status_code, answer.text[:200])
+                400 <= response.status_code < 500,
+                f"{change} refused over HTTP",
+                (response.status_code, response.text[:200]),
             )
         profile = {"member_id": 1, "valid_from": sent("time", AHEAD), "age": 31.0}
-        answer = post(address, profile, view="profile", path="write-to-online-store")
-        expect(answer.status_code >= 400, "a profile of 2090 refused over HTTP", answer.text[:200])
+        response = post(address, profile, view="profile", path="write-to-online-store")
+        expect(response.status_code >= 400, "a profile of 2090 refused over HTTP", response.text[:200])
     expect(world.rows() == before, "a store that no refused row has changed", "another")
     _poison(world)
     expect(world.rates() != rates, "manually corrupted rows to change the rates", rates)
@@ -147,9 +149,11 @@ def push_refuses_what_ingest_refuses(folder: Path) -> str:
         expect(status == 1 and "row 2" in output, f"{change} refused with its row", output[-200:])
     with feature_server(world) as address:
         for change in bad:
-            answer = post(address, row_of(902), row_of(**change))
+            response = post(address, row_of(902), row_of(**change))
             expect(
-                400 <= answer.status_code < 500, f"{change} refused over HTTP", (answer.status_code, answer.text[:200])
+                400 <= response.status_code < 500,
+                f"{change} refused over HTTP",
+                (response.status_code, response.text[:200]),
             )
     expect(world.rows() == before, "a store that no refused row has changed", "another")
     status, output = world.push("rows.csv", _csv().encode("utf-8-sig"))

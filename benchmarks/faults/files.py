@@ -70,14 +70,14 @@ def _clicks(store: Any, keys: Any) -> list[Any]:
     return list(_query(store, keys).to_arrow()["clicked"].to_pylist())
 
 
-def _refused(question: Callable[[], Any], what: str) -> None:
+def _refused(query: Callable[[], Any], what: str) -> None:
     """Fail unless the query raises our error: a result is a failure, and so is any other exception."""
     try:
-        answer = question()
+        found = query()
     except ValueError as error:
         expect("expected" in str(error) and "found" in str(error), f"{what}: a refusal in words", error)
         return
-    expect(False, f"{what}: a refusal", answer)
+    expect(False, f"{what}: a refusal", found)
 
 
 def _own_columns(folder: Path) -> str:
@@ -145,9 +145,9 @@ def _exact_keys(folder: Path) -> str:
         ([float(_LARGE)], [_LARGE + 1]),
         (pa.array([2**63], pa.uint64()), [float(2**63)]),
     ]
-    for keys, question in wrong:
+    for keys, queried in wrong:
         _write(file, keys, [1] * len(keys))
-        _refused(lambda question=question: _clicks(store, question), f"{keys!r:.60} against {question!r}")  # type: ignore[misc]
+        _refused(lambda queried=queried: _clicks(store, queried), f"{keys!r:.60} against {queried!r}")  # type: ignore[misc]
     _whole_numbers(store, file)
     file.unlink()
     pairs = [([_LARGE + 1], [3.0]), ([7], ["8"]), ([7], pa.array([2**63], pa.uint64())), ([7], [True])]

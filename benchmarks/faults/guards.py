@@ -64,7 +64,7 @@ def nobody_is_kept_out(folder: Path) -> str:
     with worker(folder, _TOKEN) as target:
         with _proxied(target, folder) as port:
             failed = _beside_long_names(target, port)
-        longest = _longest_answer(target)
+        longest = _longest_response(target)
         slowest = _beside_unfinished(target)
         with _stub(target.grpc_port) as stub:
             for path in (b"/\xff\xfe", b"/a\x00", b""):
@@ -97,11 +97,11 @@ def _beside_long_names(target: Target, port: int) -> int:
         well = Counter(callers.map(lambda _: send(), range(_GOOD)))
         done.set()
         attacking.result()
-    expect(well[False] == 0, f"{_GOOD} valid calls answered next to long names", f"{well[False]} that failed")
+    expect(well[False] == 0, f"{_GOOD} valid calls to succeed next to long names", f"{well[False]} that failed")
     return well[False]
 
 
-def _longest_answer(target: Target) -> int:
+def _longest_response(target: Target) -> int:
     """Request unknown things by a long name, everywhere; return the length of the longest response."""
     import grpc
 
@@ -111,15 +111,15 @@ def _longest_answer(target: Target) -> int:
     documents += [(f"/v1/models/{LONG[:30_000]}:predict", whole), (f"/v2/models/{LONG[:30_000]}/infer", tensors)]
     lengths = []
     with httpx.Client(base_url=f"http://{LOOPBACK}:{target.port}", headers=dict(_BEARER), trust_env=False) as client:
-        answers = [client.post(path, json=document) for path, document in documents]
-        answers.append(client.get(f"/v2/models/{LONG[:30_000]}/ready"))
-        lengths = [len(answer.text) for answer in answers if answer.status_code != 200 or LONG[:1000] in answer.text]
+        responses = [client.post(path, json=document) for path, document in documents]
+        responses.append(client.get(f"/v2/models/{LONG[:30_000]}/ready"))
+        lengths = [len(each.text) for each in responses if each.status_code != 200 or LONG[:1000] in each.text]
     with _stub(target.grpc_port) as stub:
         for field in ("model_name", "model_version", "id"):
             call = stub.ModelInfer.future(target.message(**{field: LONG}), timeout=20, metadata=_BEARER)
             well = call.code() is grpc.StatusCode.OK
             lengths.append(len(call.result().id) if well else len(call.details()))
-    expect(max(lengths) < 1000, "answers that repeat little of what was sent", f"{max(lengths)} characters")
+    expect(max(lengths) < 1000, "responses that repeat little of what was sent", f"{max(lengths)} characters")
     return max(lengths)
 
 
@@ -144,7 +144,7 @@ def _beside_unfinished(target: Target) -> float:
             slowest = max(slowest, time.monotonic() - began)
         for call in calls:
             call.cancel()
-    expect(slowest < 2, "valid calls answered within a second each", f"{slowest:.1f} s for two")
+    expect(slowest < 2, "a response to each valid call within a second", f"{slowest:.1f} s for two")
     return slowest
 
 
@@ -173,8 +173,8 @@ def no_number_is_a_500(folder: Path) -> str:
         for wrong in ("", f"+{len(v1)}", "-1", "0x10", "1_0", "2.0", zeros, nines, f"{len(v1)}\r\ncontent-length: 1"):
             requests.append(sound.replace(length, f"content-length: {wrong}".encode(), 1))
         for number, sent in enumerate(requests):
-            status, answer = exchange(target.port, sent)
-            expect(status == 400 and b"error" in answer, f"400 with a reason of request {number}", answer[:160])
+            status, response = exchange(target.port, sent)
+            expect(status == 400 and b"error" in response, f"400 with a reason of request {number}", response[:160])
     return f"{len(requests)} requests, each 400 with its reason"
 
 
@@ -197,7 +197,7 @@ def explaining_starves_nobody(folder: Path) -> str:
             time.sleep(6)  # measured
             done.set()
             ranked, reasoned = (sum((one.result() for one in them), Counter()) for them in (ranking, explaining))
-        expect(set(ranked) == {200}, "every slate while others ask for reasons", dict(ranked))
+        expect(set(ranked) == {200}, "every slate while others request reasons", dict(ranked))
         expect(reasoned[200] > 0, "reasons as well", dict(reasoned))
         files = [target.served, *target.served.iterdir()]
         modes = {stat.S_IMODE(file.stat().st_mode) for file in files}
@@ -210,8 +210,8 @@ def one_meaning_a_request(folder: Path) -> str:
     with worker(folder) as target:
         requests = [*_documents(target), *_tensors(target)]
         for number, sent in enumerate(requests):
-            status, answer = exchange(target.port, sent)
-            expect(status == 400, f"400 of request {number}, {sent[-90:]!r}", answer[:160])
+            status, response = exchange(target.port, sent)
+            expect(status == 400, f"400 of request {number}, {sent[-90:]!r}", response[:160])
         refused = sum(_refused(target, change) for change in _MESSAGES)
     return f"{len(requests)} requests over HTTP and {refused} over gRPC, each refused"
 

@@ -33,7 +33,7 @@ class Served(NamedTuple):
 
 def _lasting(stack: ExitStack) -> Path:
     """A temporary folder that exists until the process ends."""
-    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="answers_", ignore_cleanup_errors=True)))
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="professional_", ignore_cleanup_errors=True)))
 
 
 @cache

@@ -139,11 +139,11 @@ def _values(folder: Path) -> str:
             [sys.executable, "-c", LOAD, *files], capture_output=True, text=True, timeout=60, check=False
         )
     except subprocess.TimeoutExpired:
-        expect(False, "an answer to every spec within a second", "none after a minute")
+        expect(False, "a result for every spec within a second", "none after a minute")
     lines = done.stdout.splitlines()
     expect(len(lines) == len(files), "an error of each", done.stderr[-200:])
     slowest = max(float(line.split()[0]) if line[0].isdigit() else 99 for line in lines)
-    expect(slowest < 1, "an answer within a second", lines)
+    expect(slowest < 1, "a result within a second", lines)
     from serving.errors import EndpointError
     from serving.settings.limits import parse_limits
 
@@ -151,7 +151,7 @@ def _values(folder: Path) -> str:
         with contextlib.suppress(EndpointError):
             parse_limits(text, "limits")
             expect(False, f"limits {text[:30]} to be refused", "them taken")
-    return f"{len(SURPRISES)} values refused by key; {len(files)} that expand answered within {slowest:.2f} s"
+    return f"{len(SURPRISES)} values refused by key; {len(files)} that expand refused within {slowest:.2f} s"
 
 
 def _run(command: Callable[[list[str]], Any], arguments: list[str]) -> tuple[Any, str]:

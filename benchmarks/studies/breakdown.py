@@ -18,14 +18,14 @@ def breakdown(evaluation: Evaluation, ours: Sequence[str], other: str, task: str
     """One row per breakdown: the value of ``other``, then the paired difference of each of ``ours`` to it."""
     header = ["", "impressions", other, *(f"{name} minus it" for name in ours)]
     body = []
-    for name, at, metric, part in _ways(evaluation, [*ours, other]):
+    for name, at, metric, part in _rows(evaluation, [*ours, other]):
         value = at.metric(other, metric, task, part)
         gaps: list[Estimate] = [at.difference(one, other, metric, task, part) for one in ours]
         body.append([name, f"{value.rows:,}", number(value.value), *(interval(gap, signed=True) for gap in gaps)])
     return table(header, body)
 
 
-def _ways(evaluation: Evaluation, names: Sequence[str]) -> Iterator[tuple[str, Evaluation, Metric, np.ndarray | None]]:
+def _rows(evaluation: Evaluation, names: Sequence[str]) -> Iterator[tuple[str, Evaluation, Metric, np.ndarray | None]]:
     """A row's name, and the lines, metric and impressions that it is computed from."""
     yield "all: AUC", evaluation, "auc", None
     yield "between members: AUC of members' mean scores", evaluation.between_members(names), "auc", None

@@ -200,13 +200,13 @@ def _name(device: str) -> str:
 
 def commit_of(folder: Path) -> str:
     """The commit checked out in ``folder``, with a plus sign where files differ from it."""
-    ask = ["git", "-C", str(folder)]
+    git = ["git", "-C", str(folder)]
     if not which("git"):
         return "unknown"
-    head = subprocess.run([*ask, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
     if head.returncode:
         return "unknown"
-    changed = subprocess.run([*ask, "status", "--porcelain", "-uno"], capture_output=True, text=True)
+    changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True)
     return head.stdout.strip() + ("+" if changed.stdout.strip() else "")
 
 

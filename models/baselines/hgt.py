@@ -78,7 +78,7 @@ class HgtRanker(nn.Module):
         A neighborhood contains nothing at or after its time, (2B,) int64 microseconds.
         """
         schema = replace(encoded.graph.schema, pageranks=())
-        sampler = Sampler(replace(encoded.graph, schema=schema), hops=SIZES.layers, limit=_MOST_NEIGHBOURS)
+        sampler = Sampler(replace(encoded.graph, schema=schema), hops=SIZES.layers, largest_fan_out=_MOST_NEIGHBOURS)
         number = torch.arange(2 * len(batch.item.index), device=batch.item.index.device)
         sides = zip((batch.member, batch.item), number.chunk(2) if len(number) else (number, number), strict=True)
         trees = [(sampler.tree(side.node, side.index, side.time), of) for side, of in sides]

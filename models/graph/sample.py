@@ -41,19 +41,22 @@ class _Parents:
 class Sampler:
     """Samples trees and activities from a graph, on the graph's device."""
 
-    def __init__(self, graph: TemporalGraph, hops: int | None = None, limit: int | None = None, seed: int = 0) -> None:
-        """``hops``: the depth of trees; ``limit``: the largest fan-out; None = as in the schema.
+    def __init__(
+        self, graph: TemporalGraph, hops: int | None = None, largest_fan_out: int | None = None, seed: int = 0
+    ) -> None:
+        """``hops``: the depth of trees; ``largest_fan_out``: in place of larger ones; None = as in the schema.
 
         ``seed`` (int64) determines what the random strategies draw. Raises QueryError, also for a PageRank over types
         that the graph lacks.
         """
-        for name, value, least in (("hops", hops, 0), ("limit", limit, 0), ("seed", seed, -(2**63))):
+        bounded = (("hops", hops, 0), ("largest_fan_out", largest_fan_out, 0), ("seed", seed, -(2**63)))
+        for name, value, least in bounded:
             if value is not None and not least <= value < 2**63:
                 raise QueryError(f"{name}: expected {least} to 2^63 - 1; found {value}")
         self.graph = graph
         self.schema = graph.schema
         self.hops = graph.schema.hops if hops is None else min(hops, graph.schema.hops)
-        self.limit, self.seed = limit, seed
+        self.largest_fan_out, self.seed = largest_fan_out, seed
         self._places = {branch.name: place for place, branch in enumerate(self.schema.branches)}
         self._pagerank_graphs = {rank.name: PageRankGraph(graph, rank) for rank in self.schema.pageranks}
 
@@ -116,7 +119,9 @@ class Sampler:
             mask = torch.cat([parents.mask for parents in group])
             time = torch.cat([parents.time for parents in group])
             for edge in self.schema.branches_from(node, hop):
-                fan_out = edge.fan_out[hop] if self.limit is None else min(self.limit, edge.fan_out[hop])
+                fan_out = edge.fan_out[hop]
+                if self.largest_fan_out is not None:
+                    fan_out = min(self.largest_fan_out, fan_out)
                 chance = Draw(self.seed, draw, hop, self._places[edge.name])
                 if edge.name in self._pagerank_graphs:
                     whole = pagerank(self._pagerank_graphs[edge.name], fan_out, index, mask, time, chance)

@@ -43,7 +43,7 @@ class Model:
         return [task.name for task in self.schema.seeds.tasks]
 
     @property
-    def limit(self) -> int | None:
+    def largest_fan_out(self) -> int | None:
         """The largest fan-out of its best epoch, with which it also scores and embeds; None = the schema's."""
         return self.training.get("limit")
 

@@ -61,15 +61,15 @@ class Batches:
         self,
         encoded: EncodedGraph,
         activities: int,
-        limit: int | None = None,
+        largest_fan_out: int | None = None,
         seed: int = 0,
         hops: int | None = None,
     ) -> None:
-        """``activities``: N, the number of a member's last activities in a batch, 0 or more; ``limit``: the largest
-        fan-out; ``seed``: of the sampler's random strategies; ``hops``: depth of trees. None = as in the schema.
+        """``activities``: N, the number of a member's last activities in a batch, 0 or more; ``seed``: of the
+        sampler's random strategies; ``largest_fan_out`` and ``hops``, the depth of trees: None = as in the schema.
         """
         self.encoded, self.activities = encoded, activities
-        self.sampler = Sampler(encoded.graph, hops=hops, limit=limit, seed=seed)
+        self.sampler = Sampler(encoded.graph, hops=hops, largest_fan_out=largest_fan_out, seed=seed)
 
     def make(self, slices: Slices, member_states: Tensor | MemberState = "as_of", lag: int = 0, draw: int = 0) -> Batch:
         """The batch of the seeds of S ``slices``; a slice shares one member state, as of its earliest seed.

@@ -54,7 +54,7 @@ def embed(model: Model, graph: TemporalGraph, as_of: int, folder: Path, creation
 
 
 def _members(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> dict[str, pa.Array]:
-    sampler, node = Sampler(encoded.graph, model.ranker.hops, model.limit), model.schema.seeds.member
+    sampler, node = Sampler(encoded.graph, model.ranker.hops, model.largest_fan_out), model.schema.seeds.member
     columns: dict[str, list[pa.Array]] = {}
     for index, time in _batches(encoded, node, as_of):
         activities = last_activities(sampler, index, time, model.ranker.sequence_length)
@@ -73,7 +73,7 @@ def _members(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> 
 
 
 def _items(model: Model, encoded: EncodedGraph, as_of: int, table: Tensor) -> dict[str, pa.Array]:
-    sampler, node = Sampler(encoded.graph, model.ranker.hops, model.limit), model.schema.seeds.item
+    sampler, node = Sampler(encoded.graph, model.ranker.hops, model.largest_fan_out), model.schema.seeds.item
     overlap = model.ranker.overlap
     columns: dict[str, list[pa.Array]] = {}
     for index, time in _batches(encoded, node, as_of):

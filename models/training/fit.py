@@ -39,8 +39,8 @@ def fit(
     selected = load_model(selection)
     selecting = perf_counter() - started
     epochs = selected.training["epochs"]
-    limits = tuple(selected.training["limits"][:epochs]) if training_config.adaptive_neighbours else None
-    scope = Scope(("train", "validate"), epochs, limits)
+    largest_fan_outs = tuple(selected.training["limits"][:epochs]) if training_config.adaptive_neighbours else None
+    scope = Scope(("train", "validate"), epochs, largest_fan_outs)
     train(graph, model_config, training_config, folder, scope, device, checkpoint=keep / "final")
     if processes.leads:
         final = load_model(folder)

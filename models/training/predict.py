@@ -34,7 +34,7 @@ def predict(
     Without ``calibrated``: the sigmoid of the logits. Raises EncodingError if the graph is not of the model's schema.
     """
     encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
-    logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.limit, lag)
+    logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.largest_fan_out, lag)
     calibration = model.calibration if calibrated else Calibration.none(model.tasks)
     return calibration.apply(logits)
 
@@ -45,16 +45,16 @@ def score_rows(
     encoded: EncodedGraph,
     rows: Tensor,
     state: MemberState = "as_of",
-    limit: int | None = None,
+    largest_fan_out: int | None = None,
     lag: int = 0,
 ) -> np.ndarray:
     """Logits (n, tasks) float32 of the seeds ``rows`` (n,) int64, in evaluation mode; restores the ranker's mode.
 
-    ``limit``: the largest fan-out; None = as in the schema. ``state`` and ``lag`` as in ``predict``.
+    ``largest_fan_out``: None = as in the schema. ``state`` and ``lag`` as in ``predict``.
     """
     mode = ranker.training
     ranker.eval()
-    batches = Batches(encoded, ranker.sequence_length, limit, hops=ranker.hops)
+    batches = Batches(encoded, ranker.sequence_length, largest_fan_out, hops=ranker.hops)
     table = ranker.input_table(encoded)
     parts = [score(ranker, encoded, batches.make(part, state, lag), table) for part in one_each(rows).batches(_BATCH)]
     ranker.train(mode)

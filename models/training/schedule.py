@@ -15,10 +15,10 @@ from models.graph.schema import GraphSchema
 class NeighbourSchedule:
     """The schedule's current value: replaced after every validation, stored in the checkpoint."""
 
-    limit: int
-    """The largest fan-out of the next epoch."""
+    largest_fan_out: int
+    """That of the next epoch."""
     tolerance: float
-    """``limit`` grows unless the AUC rises by more than this."""
+    """``largest_fan_out`` grows unless the AUC rises by more than this."""
     best: float = float("-inf")
     """The best AUC so far."""
 
@@ -27,9 +27,9 @@ class NeighbourSchedule:
         if auc > self.best + self.tolerance:
             return replace(self, best=auc)
         best = max(self.best, auc) if auc == auc else self.best
-        if self.limit >= most:
+        if self.largest_fan_out >= most:
             return replace(self, best=best)
-        return NeighbourSchedule(min(self.limit + stride, most), self.tolerance * decay, best)
+        return NeighbourSchedule(min(self.largest_fan_out + stride, most), self.tolerance * decay, best)
 
 
 def begin(config: TrainingConfig, schema: GraphSchema) -> NeighbourSchedule:
@@ -43,5 +43,5 @@ def advance(schedule: NeighbourSchedule, auc: float, config: TrainingConfig, sch
 
 
 def cap(config: TrainingConfig, schema: GraphSchema) -> int:
-    """The maximum limit: the configured one, or the schema's largest fan-out if that is smaller."""
+    """The most neighbors of any epoch: the configured number, or the schema's largest fan-out if that is smaller."""
     return min(config.most_neighbours, max((most for branch in schema.branches for most in branch.fan_out), default=1))

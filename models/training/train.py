@@ -42,7 +42,7 @@ class Scope:
     """The windows whose seeds are trained on."""
     epochs: int | None = None
     """How many epochs to run; None = until early stopping on the validation window."""
-    limits: tuple[int, ...] | None = None
+    largest_fan_outs: tuple[int, ...] | None = None
     """The largest fan-out of each epoch, as another training's adaptive schedule found them. Without them and without
     early stopping, trees are as in the schema."""
 
@@ -94,7 +94,7 @@ class TrainingRun:
         if training_config.compile:
             compile_ranker(ranker, graph.device)
         self.progress, self.best = Progress(), self._weights()
-        if training_config.adaptive_neighbours and scope.epochs is None and scope.limits is None:
+        if training_config.adaptive_neighbours and scope.epochs is None and scope.largest_fan_outs is None:
             self.progress.neighbours = begin(training_config, graph.schema)
         self.fingerprint = fingerprint(graph, model_config, training_config, scope)
         self.processes = ranks()
@@ -148,16 +148,16 @@ class TrainingRun:
 
     def _run_epoch(self) -> dict[str, float]:
         progress, scope = self.progress, self.scope
-        limit = progress.neighbours.limit if progress.neighbours else None
-        if scope.limits:
-            limit = scope.limits[progress.epoch]
-        metrics = self.trainer.run_epoch(self.encoded, self.rows, progress.epoch, limit)
+        largest_fan_out = progress.neighbours.largest_fan_out if progress.neighbours else None
+        if scope.largest_fan_outs:
+            largest_fan_out = scope.largest_fan_outs[progress.epoch]
+        metrics = self.trainer.run_epoch(self.encoded, self.rows, progress.epoch, largest_fan_out)
         progress.epoch += 1
-        progress.limits.append(limit)
-        if limit is not None:
-            metrics["neighbours"] = float(limit)
+        progress.largest_fan_outs.append(largest_fan_out)
+        if largest_fan_out is not None:
+            metrics["neighbours"] = float(largest_fan_out)
         if scope.epochs is None:
-            found = self._validate(limit) if self.processes.leads else dict.fromkeys(self.tasks, math.nan)
+            found = self._validate(largest_fan_out) if self.processes.leads else dict.fromkeys(self.tasks, math.nan)
             found = {f"validate_auc_{task}": auc for task, auc in found.items()}
             metrics |= self.processes.share(found, self.graph.device)
         primary = next(task.name for task in self.graph.schema.seeds.tasks if task.primary)
@@ -178,24 +178,24 @@ class TrainingRun:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.average.state_dict().items()}
 
-    def _scored(self, limit: int | None) -> tuple[np.ndarray, np.ndarray]:
+    def _scored(self, largest_fan_out: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Logits and labels, (n, tasks) each, of the validation window's known rows."""
         rows = known(self.graph, ("validate",))
-        logits = score_rows(self.average, self.encoded, rows, self.judged_state, limit)
+        logits = score_rows(self.average, self.encoded, rows, self.judged_state, largest_fan_out)
         return logits, self.graph.seeds.labels[rows].cpu().numpy()
 
-    def _validate(self, limit: int | None) -> dict[str, float]:
+    def _validate(self, largest_fan_out: int | None) -> dict[str, float]:
         """The validation AUC by task, NaN where there is none."""
-        logits, labels = self._scored(limit)
+        logits, labels = self._scored(largest_fan_out)
         return task_aucs(self.tasks, labels, logits)
 
     def _model(self) -> Model:
         """The artifact's model: the best weights, calibrated."""
         progress = self.progress
-        limit = progress.limits[progress.best_epoch - 1] if progress.best_epoch else None
+        largest_fan_out = progress.largest_fan_outs[progress.best_epoch - 1] if progress.best_epoch else None
         calibration = Calibration.none(self.tasks)
         if self.scope.epochs is None:
-            calibration = Calibration.fit(self.tasks, *self._scored(limit))
+            calibration = Calibration.fit(self.tasks, *self._scored(largest_fan_out))
         training = {
             "config": asdict(self.config),
             "windows": list(self.scope.windows),
@@ -203,8 +203,8 @@ class TrainingRun:
             "epochs_run": progress.epoch,
             "seeds": len(self.rows),
             "history": progress.history,
-            "limit": limit,
-            "limits": progress.limits,
+            "limit": largest_fan_out,
+            "limits": progress.largest_fan_outs,
             "run": self.fingerprint,
         }
         return Model(self.average.eval(), self.encoding, self.graph.schema, calibration, training)
@@ -225,7 +225,7 @@ def fingerprint(
             "training": asdict(training_config),
             "windows": list(scope.windows),
             "epochs": scope.epochs,
-            "limits": scope.limits,
+            "limits": scope.largest_fan_outs,
             "processes": ranks().size,
         }
     )

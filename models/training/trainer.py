@@ -33,18 +33,23 @@ class Trainer:
         )
 
     def run_epoch(
-        self, encoded: EncodedGraph, rows: Tensor, epoch: int, limit: int | None = None, name: str | None = None
+        self,
+        encoded: EncodedGraph,
+        rows: Tensor,
+        epoch: int,
+        largest_fan_out: int | None = None,
+        name: str | None = None,
     ) -> dict[str, float]:
         """One pass over the seeds ``rows`` (n,) int64 in random order; returns train_loss and seeds_per_second.
 
-        ``epoch`` counts from 0; ``limit``: the largest fan-out, None = as in the schema; ``name``: on the progress bar.
+        ``epoch`` counts from 0; ``largest_fan_out``: None = as in the schema; ``name``: on the progress bar.
         Raises DivergedError if the loss is not finite.
         """
         self.ranker.train()
         config, processes, device = self.config, ranks(), rows.device
         seed, seeds = epoch_seed(config.seed, epoch), encoded.graph.seeds
         slices = cut(rows, seeds.member[rows], seeds.time[rows], config.slice, config.slice_hours)
-        batches = Batches(encoded, self.ranker.sequence_length, limit, config.seed, self.ranker.hops)
+        batches = Batches(encoded, self.ranker.sequence_length, largest_fan_out, config.seed, self.ranker.hops)
         started, total, done = perf_counter(), 0.0, 0
         with seeded(seed, device), _bar(len(rows), name or f"epoch {epoch + 1}", processes.leads) as bar:
             steps = slices.take(torch.randperm(len(slices), device=device)).batches(config.batch_size)

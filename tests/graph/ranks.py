@@ -7,7 +7,7 @@ import numpy as np
 from models.graph.push import WHOLE
 from models.graph.schema import REVERSE, PageRank
 from models.graph.store import TemporalGraph
-from tests.graph.answers import Neighbour, Numbers, visible
+from tests.graph.expected import Neighbour, Numbers, visible
 
 Node = tuple[str, int]
 Score = dict[Node, int]

@@ -17,7 +17,7 @@ from models.graph.sample import Sampler
 from models.graph.schema import GraphSchema, PageRank
 from models.graph.store import TemporalGraph
 from models.graph.tensors import EdgeTensors, without_attributes
-from tests.graph.answers import Numbers
+from tests.graph.expected import Numbers
 from tests.graph.ranks import around, exact, push, walk
 from tests.graph.walk import check_tree
 from tests.graph.worlds import EDGES, PAGERANKS, PUSH, WALK, only, small_world

@@ -187,7 +187,7 @@ def test_senseless_questions_are_refused(node: str, index: list, time: list, tol
     assert told in str(error.value)
 
 
-@pytest.mark.parametrize("given", [{"hops": -1}, {"limit": -1}, {"seed": 2**63}])
+@pytest.mark.parametrize("given", [{"hops": -1}, {"largest_fan_out": -1}, {"seed": 2**63}])
 def test_senseless_samplers_are_refused(given: dict[str, int]) -> None:
     with pytest.raises(QueryError, match=f"{next(iter(given))}: expected .* found {next(iter(given.values()))}"):
         Sampler(fake_graph(), **given)

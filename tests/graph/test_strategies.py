@@ -20,7 +20,7 @@ from models.graph.store import TemporalGraph
 from models.graph.strategies import weighted
 from models.graph.tensors import EdgeTensors, without_attributes
 from models.graph.tree import Branch, Tree
-from tests.graph.answers import split_mix
+from tests.graph.expected import split_mix
 from tests.graph.test_sample import questions
 from tests.graph.walk import check_tree
 from tests.graph.worlds import small_world, varied
@@ -188,7 +188,7 @@ big = cache(lambda: varied(fake_graph(seed=3)))
 def test_the_first_places_are_the_smaller_draw() -> None:
     graph = big()
     for node, index in (("member", graph.seeds.member[:200]), ("item", graph.seeds.item[:200])):
-        whole, less = (Sampler(graph, 1, limit).tree(node, index, graph.seeds.time[:200]) for limit in (None, 2))
+        whole, less = (Sampler(graph, 1, most).tree(node, index, graph.seeds.time[:200]) for most in (None, 2))
         for name, branch in less.branches.items():
             assert branch.index.shape == (200, 2)
             assert same(held(branch), [part[:, :2] for part in held(whole.branches[name])])

@@ -6,7 +6,7 @@ from torch import Tensor
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.graph.tree import Branch
-from tests.graph.answers import Numbers, chosen, visible
+from tests.graph.expected import Numbers, chosen, visible
 from tests.graph.ranks import best
 
 

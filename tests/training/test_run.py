@@ -41,10 +41,10 @@ def test_a_model_is_validated_and_calibrated_in_the_state_it_is_trained_for(
     """The scores of the validation window, of the epochs and of the calibration, are those of that state."""
     states = []
 
-    def spy(ranker: Any, encoded: EncodedGraph, rows: Tensor, state: Any, limit: Any) -> np.ndarray:
+    def spy(ranker: Any, encoded: EncodedGraph, rows: Tensor, state: Any, largest_fan_out: Any) -> np.ndarray:
         states.append(state)
         assert rows.tolist() == known(encoded.graph, ("validate",)).tolist()
-        return score_rows(ranker, encoded, rows, state, limit)
+        return score_rows(ranker, encoded, rows, state, largest_fan_out)
 
     monkeypatch.setattr(module, "score_rows", spy)
     artifact(tmp_path, replace(TRAINING, state=state, epochs=2))
@@ -77,7 +77,7 @@ def test_the_average_begins_at_the_pre_trained_weights(tmp_path: Path, monkeypat
 def test_the_limit_of_the_artifact_is_that_of_its_best_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     aucs = iter([0.6, 0.5])
     monkeypatch.setattr(TrainingRun, "_validate", lambda *_: {"click": next(aucs)})
-    training = artifact(tmp_path, replace(TRAINING, epochs=2), scope=Scope(limits=(1, 3)))
+    training = artifact(tmp_path, replace(TRAINING, epochs=2), scope=Scope(largest_fan_outs=(1, 3)))
     assert (training["limits"], training["epochs"], training["limit"]) == ([1, 3], 1, 1)
 
 
@@ -99,7 +99,7 @@ def test_early_stopping_waits_for_patience_epochs(aucs: list[float], patience: i
     given = iter(aucs)
     while not training._finished():
         training.progress.epoch += 1
-        training.progress.limits.append(None)
+        training.progress.largest_fan_outs.append(None)
         training._judge(next(given))
     assert (training.progress.best_epoch, training.progress.epoch) == (best, epochs)
 
@@ -117,7 +117,7 @@ def test_the_best_weights_are_a_copy() -> None:
 
 
 def test_a_fixed_number_of_epochs_ignores_the_configured_one(tmp_path: Path) -> None:
-    training = artifact(tmp_path, replace(TRAINING, epochs=1), scope=Scope(epochs=2, limits=(1, 2)))
+    training = artifact(tmp_path, replace(TRAINING, epochs=1), scope=Scope(epochs=2, largest_fan_outs=(1, 2)))
     assert (training["epochs"], training["epochs_run"], training["limits"], training["limit"]) == (2, 2, [1, 2], 2)
     assert not any(name.startswith("validate") for name in training["history"][0])
     assert [entry["neighbours"] for entry in training["history"]] == [1.0, 2.0]
@@ -128,7 +128,7 @@ def test_a_fixed_number_of_epochs_ignores_the_configured_one(tmp_path: Path) -> 
     [
         {"scope": Scope(("train", "validate"))},
         {"scope": Scope(epochs=2)},
-        {"scope": Scope(limits=(1,))},
+        {"scope": Scope(largest_fan_outs=(1,))},
         {"model_config": replace(MODEL, layers=2)},
         {"training_config": replace(TRAINING, seed=8)},
         {"graph": 1},

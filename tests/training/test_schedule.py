@@ -19,10 +19,10 @@ ADAPTIVE = replace(TRAINING, epochs=4, adaptive_neighbours=True, first_neighbour
 
 
 def test_neighbours_grow_only_when_the_auc_stops_rising() -> None:
-    now, seen = NeighbourSchedule(limit=2, tolerance=0.01), []
+    now, seen = NeighbourSchedule(largest_fan_out=2, tolerance=0.01), []
     for auc in (0.60, 0.62, 0.625, 0.628, 0.632, 0.64, 0.60, math.nan, 0.9):
         now = now.after(auc, stride=20, most=50, decay=0.5)
-        seen.append((now.limit, round(now.tolerance, 6), now.best))
+        seen.append((now.largest_fan_out, round(now.tolerance, 6), now.best))
     assert seen == [
         (2, 0.01, 0.60),
         (2, 0.01, 0.62),
@@ -38,17 +38,17 @@ def test_neighbours_grow_only_when_the_auc_stops_rising() -> None:
 
 def test_the_graph_s_own_fan_outs_are_never_exceeded() -> None:
     assert cap(ADAPTIVE, small_graph().schema) == 4
-    assert begin(replace(ADAPTIVE, first_neighbours=9), small_graph().schema).limit == 4
+    assert begin(replace(ADAPTIVE, first_neighbours=9), small_graph().schema).largest_fan_out == 4
     now = begin(ADAPTIVE, small_graph().schema)
     for _ in range(5):
         now = advance(now, 0.5, ADAPTIVE, small_graph().schema)
-    assert now.limit == 4
+    assert now.largest_fan_out == 4
 
 
 @pytest.fixture
 def flat(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A validation AUC that depends on the limit alone: it rises with each one, then stops."""
-    monkeypatch.setattr(TrainingRun, "_validate", lambda _, limit: {"click": 0.5 + limit / 100})
+    """A validation AUC that depends on the largest fan-out alone: it rises with each one, then stops."""
+    monkeypatch.setattr(TrainingRun, "_validate", lambda _, most: {"click": 0.5 + most / 100})
 
 
 @pytest.mark.usefixtures("flat")
@@ -56,7 +56,7 @@ def test_training_goes_on_with_more_neighbours_and_the_artifact_says_how_many(tm
     config = replace(ADAPTIVE, epochs=8, patience=1)
     model = load_model(train(small_graph(), MODEL, config, tmp_path / "model", device="cpu"))
     assert model.training["limits"] == [1, 1, 3, 3, 4, 4, 4]
-    assert (model.training["epochs"], model.limit) == (5, 4)
+    assert (model.training["epochs"], model.largest_fan_out) == (5, 4)
     assert [entry["neighbours"] for entry in model.training["history"]] == model.training["limits"]
 
 
@@ -69,19 +69,21 @@ def test_an_interrupted_schedule_continues(tmp_path: Path) -> None:
     assert files(train(small_graph(), MODEL, ADAPTIVE, tmp_path / "broken", device="cpu")) == files(whole)
 
 
-def test_the_final_fit_replays_the_limits_that_selection_found(tmp_path: Path) -> None:
+def test_the_final_fit_replays_the_fan_outs_that_selection_found(tmp_path: Path) -> None:
     fit(small_graph(), MODEL, ADAPTIVE, tmp_path / "model", device="cpu")
     model = load_model(tmp_path / "model")
     epochs, selection = model.training["epochs"], model.training["selection"]
     assert model.training["limits"] == selection["limits"][:epochs]
-    assert model.limit == selection["limit"] is not None
+    assert model.largest_fan_out == selection["limit"] is not None
 
 
-def test_scores_and_vectors_use_the_limit_of_the_artifact(tmp_path: Path) -> None:
+def test_scores_and_vectors_use_the_largest_fan_out_of_the_artifact(tmp_path: Path) -> None:
     model = load_model(
-        train(small_graph(), MODEL, TRAINING, tmp_path / "m", scope=Scope(epochs=1, limits=(1,)), device="cpu")
+        train(
+            small_graph(), MODEL, TRAINING, tmp_path / "m", scope=Scope(epochs=1, largest_fan_outs=(1,)), device="cpu"
+        )
     )
-    assert model.limit == 1
+    assert model.largest_fan_out == 1
     narrow = tuple(
         replace(edge, fan_out=tuple(min(1, one) for one in edge.fan_out)) for edge in small_graph().schema.edges
     )

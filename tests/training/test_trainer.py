@@ -132,10 +132,10 @@ def test_epochs_have_different_orders_and_noise_and_draws(
     assert epoch_seed(7, 0) != epoch_seed(7, 1) != epoch_seed(8, 0)
 
 
-def test_batches_have_the_limit_and_length_of_the_training(
+def test_batches_have_the_fan_out_and_length_of_the_training(
     encoded: EncodedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches, config, processes, recorder = epochs(encoded, monkeypatch, limit=1)[0].given
+    batches, config, processes, recorder = epochs(encoded, monkeypatch, largest_fan_out=1)[0].given
     assert batches.activities == TinyRanker.sequence_length
     assert (
         batches.sampler.tree("member", torch.tensor([0]), torch.tensor([2**60])).branches["clicked"].mask.shape[1] == 1

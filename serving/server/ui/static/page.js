@@ -1,9 +1,9 @@
-// Asks for a slate with its reasons and shows it. Whatever comes from the server is set as text, never as markup.
+// Requests a slate with its reasons and shows it. Whatever comes from the server is set as text, never as markup.
 
 const at = (id) => document.getElementById(id);
 let token = "";
 let offered = null;
-let questions = 0;
+let requests = 0;
 
 const flags = {
   cold: "The online store has no usable vector of this item",
@@ -17,7 +17,7 @@ function made(tag, className, ...children) {
   return element;
 }
 
-async function asked(path, body) {
+async function requested(path, body) {
   const headers = token ? { authorization: `Bearer ${token}` } : {};
   const options = body ? { method: "POST", body, headers: { ...headers, "content-type": "application/json" } } : { headers };
   const response = await fetch(path, options).catch(() => {
@@ -38,7 +38,7 @@ function complain(error) {
 
 async function open() {
   try {
-    offered = await asked("/ui/offers");
+    offered = await requested("/ui/offers");
     complain(null);
   } catch (error) {
     at("access").hidden = error.status !== 401;
@@ -95,12 +95,12 @@ function instance() {
 async function rank(event) {
   event.preventDefault();
   at("rank").disabled = true;
-  const question = ++questions;
-  const current = () => question === questions;
+  const number = ++requests;
+  const current = () => number === requests;
   try {
     const request = instance();
     const body = JSON.stringify({ instances: [request] });
-    const { predictions } = await asked(`/v1/models/${encodeURIComponent(offered.name)}:predict`, body);
+    const { predictions } = await requested(`/v1/models/${encodeURIComponent(offered.name)}:predict`, body);
     if (!current()) return;
     show(predictions[0], request.context.time ? Date.parse(request.context.time) : Date.now());
     complain(null);
@@ -114,23 +114,23 @@ async function rank(event) {
   }
 }
 
-// ---- The answer ----
+// ---- The response ----
 
-function show(answer, now) {
-  const known = answer.state_as_of ? `${age(answer.state_as_of, now)} old` : "no vectors";
+function show(response, now) {
+  const known = response.state_as_of ? `${age(response.state_as_of, now)} old` : "no vectors";
   const facts = [
-    ["Member", answer.member + (answer.member_cold && !answer.fallback ? " (cold)" : "")],
-    ["Model version", answer.model_version],
-    ["Member's state", answer.fallback ? "not read" : known],
-    ["Request id", answer.request_id],
+    ["Member", response.member + (response.member_cold && !response.fallback ? " (cold)" : "")],
+    ["Model version", response.model_version],
+    ["Member's state", response.fallback ? "not read" : known],
+    ["Request id", response.request_id],
   ];
-  const explained = answer.slate.some(({ reasons }) => reasons);
-  if (!answer.fallback && !explained) facts.push(["Reasons", `of up to ${offered.most} items`]);
+  const explained = response.slate.some(({ reasons }) => reasons);
+  if (!response.fallback && !explained) facts.push(["Reasons", `of up to ${offered.most} items`]);
   at("facts").replaceChildren(...facts.map(([name, value]) => made("div", "", made("dt", "", name), made("dd", "", value))));
-  at("slate").replaceChildren(...answer.slate.map((candidate, place) => shown(candidate, place, now)));
+  at("slate").replaceChildren(...response.slate.map((candidate, place) => shown(candidate, place, now)));
   at("empty").hidden = true;
   at("facts").hidden = false;
-  at("fallback").hidden = !answer.fallback;
+  at("fallback").hidden = !response.fallback;
   at("legend").hidden = !explained;
   at("legend").textContent =
     `Ranked by ${offered.primary} times the factors of the business rules (the score). A reason's bar: the percentage points of ` +
@@ -192,7 +192,7 @@ function chance(task, probability) {
 }
 
 function effect(reason, most, now) {
-  const [what, more] = told(reason, now);
+  const [what, more] = named(reason, now);
   const text = made("span", "text", what, made("small", "", more ? ` ${more}` : ""));
   const half = Math.abs(reason.effect) / most / 2;
   const sign = reason.effect > 0 ? "+" : "−";
@@ -201,7 +201,7 @@ function effect(reason, most, now) {
 }
 
 // What a reason is called: a text, and a quieter one beside it.
-function told(reason, now) {
+function named(reason, now) {
   switch (reason.kind) {
     case "activity":
       return [`${reason.action} ${reason.node} ${reason.key}`, `${reason.domain}, ${age(reason.time, now)} before`];

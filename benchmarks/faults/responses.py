@@ -25,13 +25,13 @@ def an_order_is_explained(folder: Path) -> str:
     moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(world.as_of // 1_000_000 + 1))
     for member in world.members[:_MEMBERS]:
         instance = {"member": member, "items": items, "context": {"surface": "notification", "time": moment}}
-        answer = client.post(f"/v1/models/{world.name}:predict", json={"instances": [instance]})
-        expect(answer.status_code == 200, "200", answer.text[:200])
-        met |= _explained(items, answer.json()["predictions"][0]["slate"], f"v1, member {member}")
+        response = client.post(f"/v1/models/{world.name}:predict", json={"instances": [instance]})
+        expect(response.status_code == 200, "200", response.text[:200])
+        met |= _explained(items, response.json()["predictions"][0]["slate"], f"v1, member {member}")
     expect(met >= {"seen_discount", "diversity", "frequency_cap"}, "every rule of the spec at work", sorted(met))
     document = _tensors(items, moment, world.members[0])
-    answer = client.post(f"/v2/models/{world.name}/infer", json=document)
-    columns = {output["name"]: output["data"] for output in answer.json()["outputs"]}
+    response = client.post(f"/v2/models/{world.name}/infer", json=document)
+    columns = {output["name"]: output["data"] for output in response.json()["outputs"]}
     _explained(items, _candidates(columns), "v2")
     binary = client.post(
         f"/v2/models/{world.name}/infer", json={**document, "parameters": {"binary_data_output": True}}
@@ -117,9 +117,9 @@ def _over_grpc(served: Served, document: dict[str, Any]) -> dict[str, list[Any]]
         else:
             tensor.contents.bytes_contents.extend(text.encode() for text in given["data"])
     with grpc.insecure_channel(served.grpc) as channel:
-        answer = GRPCInferenceServiceStub(channel).ModelInfer(message, timeout=30)
+        response = GRPCInferenceServiceStub(channel).ModelInfer(message, timeout=30)
     fields = {"INT64": "int64_contents", "FP64": "fp64_contents", "BOOL": "bool_contents", "BYTES": "bytes_contents"}
-    return {output.name: list(getattr(output.contents, fields[output.datatype])) for output in answer.outputs}
+    return {output.name: list(getattr(output.contents, fields[output.datatype])) for output in response.outputs}
 
 
 def _logged(folder: Path) -> list[dict[str, Any]]:
@@ -127,5 +127,5 @@ def _logged(folder: Path) -> list[dict[str, Any]]:
 
 
 FAULTS = (
-    Fault(23, "an answer's order is explained by the score and the adjustments that it shows", an_order_is_explained),
+    Fault(23, "a response's order is explained by the score and the adjustments that it shows", an_order_is_explained),
 )

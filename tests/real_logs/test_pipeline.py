@@ -20,7 +20,7 @@ def scores(run: Run) -> dict[str, Any]:
     return document["windows"]["test"]["scores"]["candidate"]
 
 
-def test_the_road_ends_in_time_at_an_endpoint(run: Run) -> None:
+def test_the_pipeline_ends_in_time_at_an_endpoint(run: Run) -> None:
     assert run.seconds < 12 * 60
     assert "Promoted" in run.printed
     assert "curl " in run.printed
