@@ -1,5 +1,8 @@
 """The compiled pipelines have the order, limits and parameters that a cluster needs."""
 
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,39 @@ import yaml
 from pipelines.catalogue import PIPELINES, compile_pipeline
 from pipelines.errors import RunError
 
+Documents = Mapping[str, tuple[dict[str, Any], dict[str, Any]]]
+COMPILE = """
+import sys
+from pathlib import Path
 
-def compiled(name: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    documents = list(yaml.safe_load_all(compile_pipeline(name, folder / f"{name}.yaml").read_text(encoding="utf-8")))
-    return documents[0], documents[1] if len(documents) > 1 else {}
+from kfp import components
+from pipelines.catalogue import PIPELINES, compile_pipeline
+
+for name in PIPELINES:
+    path = compile_pipeline(name, Path(sys.argv[1], f"{name}.yaml"))
+    print(components.load_component_from_file(str(path)).name)
+"""
+"""In a process of its own: KFP walks the stack at every task, which takes seconds where many modules are loaded."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(scope="module")
+def names(folder: Path) -> list[str]:
+    """The names under which KFP loads the compiled pipelines of ``folder``."""
+    done = subprocess.run([sys.executable, "-c", COMPILE, folder], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def compiled(folder: Path, names: list[str]) -> Documents:
+    """The pipeline and the platform document by name; the second is empty where there is none."""
+    documents = {name: list(yaml.safe_load_all((folder / f"{name}.yaml").read_bytes())) for name in PIPELINES}
+    return {name: (found[0], found[1] if len(found) > 1 else {}) for name, found in documents.items()}
 
 
 def tasks(document: dict[str, Any]) -> dict[str, Any]:
@@ -22,17 +54,13 @@ def tasks(document: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", PIPELINES)
-def test_kfp_accepts_it(name: str, tmp_path: Path) -> None:
-    from kfp import components
-
-    path = compile_pipeline(name, tmp_path / "p.yaml")
-    assert components.load_component_from_file(str(path)).name == f"heliograph-{name}"
-    assert [p.name for p in tmp_path.iterdir()] == ["p.yaml"]
+def test_kfp_accepts_them_and_nothing_else_is_written(folder: Path, names: list[str]) -> None:
+    assert names == [f"heliograph-{name}" for name in PIPELINES]
+    assert {path.name for path in folder.iterdir()} == {f"{name}.yaml" for name in PIPELINES}
 
 
-def test_training_has_every_step_and_deploys_behind_the_gate(tmp_path: Path) -> None:
-    document, _ = compiled("training", tmp_path)
+def test_training_has_every_step_and_deploys_behind_the_gate(compiled: Documents) -> None:
+    document, _ = compiled["training"]
     steps = tasks(document)
     assert {
         "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "register", "push-embeddings",
@@ -55,14 +83,14 @@ def test_training_has_every_step_and_deploys_behind_the_gate(tmp_path: Path) -> 
         ("monitoring", "ingest", "champion"),
     ],
 )
-def test_a_task_waits_for_the_changes_that_it_needs(name: str, task: str, before: str, tmp_path: Path) -> None:
-    document, _ = compiled(name, tmp_path)
+def test_a_task_waits_for_the_changes_that_it_needs(name: str, task: str, before: str, compiled: Documents) -> None:
+    document, _ = compiled[name]
     assert before in tasks(document)[task]["dependentTasks"]
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_every_task_is_limited_and_retried_and_state_is_never_cached(name: str, tmp_path: Path) -> None:
-    document, _ = compiled(name, tmp_path)
+def test_every_task_is_limited_and_retried_and_state_is_never_cached(name: str, compiled: Documents) -> None:
+    document, _ = compiled[name]
     for step, task in tasks(document).items():
         if step.startswith(("condition", "exit-handler", "importer")):
             continue
@@ -74,8 +102,8 @@ def test_every_task_is_limited_and_retried_and_state_is_never_cached(name: str, 
         assert bool(task["cachingOptions"].get("enableCache")) is stateless, step
 
 
-def test_the_gpu_pool_comes_from_parameters(tmp_path: Path) -> None:
-    document, platform = compiled("training", tmp_path)
+def test_the_gpu_pool_comes_from_parameters(compiled: Documents) -> None:
+    document, platform = compiled["training"]
     accelerator = document["deploymentSpec"]["executors"]["exec-train"]["container"]["resources"]["accelerator"]
     assert "accelerator_count" in accelerator["resourceCount"]
     train = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train"]
@@ -83,8 +111,8 @@ def test_the_gpu_pool_comes_from_parameters(tmp_path: Path) -> None:
     assert train["tolerations"][0]["tolerationJson"]["componentInputParameter"].endswith("tolerations")
 
 
-def test_a_canary_is_a_parameter(tmp_path: Path) -> None:
-    document, _ = compiled("training", tmp_path)
+def test_a_canary_is_a_parameter(compiled: Documents) -> None:
+    document, _ = compiled["training"]
     declared = document["root"]["inputDefinitions"]["parameters"]["canary_percent"]
     assert (declared["defaultValue"], declared["parameterType"]) == (0.0, "NUMBER_INTEGER")
     given = tasks(document)["deploy"]["inputs"]["parameters"]["canary_percent"]
@@ -98,8 +126,10 @@ def test_an_unknown_pipeline_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_a_step_takes_the_spec_as_an_artifact_and_only_its_address_is_a_parameter(name: str, tmp_path: Path) -> None:
-    document, _ = compiled(name, tmp_path)
+def test_the_spec_is_an_artifact_and_only_its_address_a_parameter(
+    name: str, compiled: Documents
+) -> None:
+    document, _ = compiled[name]
     imported = document["deploymentSpec"]["executors"]["exec-importer"]["importer"]
     assert imported["artifactUri"] == {"runtimeParameter": "uri"}
     for step, task in tasks(document).items():
