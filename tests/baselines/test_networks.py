@@ -1,15 +1,20 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from models import metrics
+from models.baselines import network
+from models.baselines.fit import fit_baseline
 from models.baselines.hgt import HgtRanker
 from models.baselines.network import fit_network
-from models.configs.training import TrainingConfig
+from models.configs.training import TrainedState, TrainingConfig
 from models.graph.fakes import fake_graph
-from models.nn.encoded import encode_graph
+from models.nn.encoded import EncodedGraph, encode_graph
+from models.training.batches import MemberState
 from models.training.errors import DivergedError
 from tests.baselines.small import NETWORKS, TRAINING, batch_of, logits, small_graph, untrained
 
@@ -105,3 +110,19 @@ def test_member_and_item_may_be_of_one_type() -> None:
     found = network.roots({node: index.unsqueeze(1) for node, index in around.node.items()}, batch)
     for side, expected in zip(found, (graph.seeds.member, graph.seeds.item), strict=True):
         assert torch.equal(side.squeeze(1), expected[rows])
+
+
+@pytest.mark.parametrize(("state", "judged"), [("frozen", "frozen"), ("as_of", "as_of"), ("mixed", "as_of")])
+def test_a_network_is_validated_and_calibrated_in_the_state_it_is_trained_for(
+    monkeypatch: pytest.MonkeyPatch, state: TrainedState, judged: str
+) -> None:
+    states, score = [], network._score
+
+    def spy(module: Any, encoded: EncodedGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
+        states.append(state)
+        return score(module, encoded, rows, state)
+
+    monkeypatch.setattr(network, "_score", spy)
+    fit_baseline("dcn", small_graph(), replace(TRAINING, state=state, epochs=1), "cpu")
+    assert len(states) >= 2
+    assert set(states) == {judged}

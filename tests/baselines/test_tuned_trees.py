@@ -1,14 +1,20 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
+from torch import Tensor
 
 from models import metrics
-from models.baselines.table import table_of
+from models.baselines import tuned_trees
+from models.baselines.table import Table, table_of
 from models.baselines.tuned_trees import fit_trees
+from models.configs.training import TrainedState
 from models.graph.fakes import fake_graph
 from models.graph.sample import as_of_version
+from models.graph.store import TemporalGraph
 from models.training.batches import FRESH, FROZEN, STALE
+from models.training.labels import known
 from tests.baselines.small import TRAINING, small_graph
 
 
@@ -62,3 +68,19 @@ def test_a_task_of_one_class_has_its_rate_and_later_labels_are_not_read() -> Non
     np.testing.assert_array_equal(found[:, 0], fit_trees(graph, TRAINING, trials=1).predict(graph, rows)[:, 0])
     assert np.ptp(found[:, 1]) == 0
     assert 0 < found[0, 1] < 0.01
+
+
+@pytest.mark.parametrize(("state", "judged"), [("frozen", FROZEN), ("as_of", FRESH), ("mixed", FRESH)])
+def test_trees_are_validated_in_the_state_they_are_trained_for(
+    monkeypatch: pytest.MonkeyPatch, state: TrainedState, judged: int
+) -> None:
+    graph = small_graph()
+    states: dict[tuple[int, ...], set[int]] = {}
+
+    def spy(graph: TemporalGraph, rows: Tensor, seen: Tensor) -> Table:
+        states[tuple(rows.tolist())] = set(seen.tolist())
+        return table_of(graph, rows, seen)
+
+    monkeypatch.setattr(tuned_trees, "table_of", spy)
+    fit_trees(graph, replace(TRAINING, state=state), trials=1)
+    assert states[tuple(known(graph, ("validate",)).tolist())] == {judged}
