@@ -34,10 +34,10 @@ def serve(settings: Path) -> None:
     import torch
 
     torch.set_num_threads(1)
-    told = Settings.read(settings)
-    spec, scorer = read_spec(Path(told.bundle)), Scorer(Path(told.bundle))
-    reader, parser = FeastReader(Path(told.store_config), spec), RequestParser(spec)
-    service = RankingService(spec, scorer, reader, told.version, Prior.empty(spec))
+    chosen = Settings.read(settings)
+    spec, scorer = read_spec(Path(chosen.bundle)), Scorer(Path(chosen.bundle))
+    reader, parser = FeastReader(Path(chosen.store_config), spec), RequestParser(spec)
+    service = RankingService(spec, scorer, reader, chosen.version, Prior.empty(spec))
 
     class NaiveModel(kserve.Model):
         def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
@@ -55,9 +55,9 @@ def serve(settings: Path) -> None:
                 logits.append(scorer.logits(replace(inputs, item_tokens=tokens, item_known=known, features=features)))
             return service.slate("naive", request, state, inputs, np.concatenate(logits)).to_json()
 
-    model = NaiveModel(told.name)
+    model = NaiveModel(chosen.name)
     model.ready = True
-    kserve.ModelServer(http_port=told.port, enable_grpc=False).start([model])
+    kserve.ModelServer(http_port=chosen.port, enable_grpc=False).start([model])
 
 
 class FeastReader:

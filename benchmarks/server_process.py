@@ -76,10 +76,10 @@ def server_process(
         limits=limits,
         token_file=token_file,
     )
-    told, log = folder / "settings.json", folder / "server.log"
-    settings.write(told)
+    file, log = folder / "settings.json", folder / "server.log"
+    settings.write(file)
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, *start, str(told)], stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([sys.executable, *start, str(file)], stdout=output, stderr=subprocess.STDOUT)
     try:
         yield ServerProcess(process, settings, log)
     finally:

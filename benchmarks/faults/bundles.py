@@ -40,14 +40,14 @@ def only_what_was_put_up_is_served(folder: Path) -> str:
     made = world()
     endpoint = up(made.state, made.tracking_uri, made.name)
     try:
-        told = Settings.read(Path(endpoint.stable.settings))
-        _restarted(endpoint, Path(told.bundle), made.state / "endpoint" / f"version-{made.version}.log")
+        chosen = Settings.read(Path(endpoint.stable.settings))
+        _restarted(endpoint, Path(chosen.bundle), made.state / "endpoint" / f"version-{made.version}.log")
         harms = [*_BUNDLE_HARMS, _restated]
         for number, harm in enumerate(harms):
             bundle = folder / f"bundle-{number}"
-            shutil.copytree(told.bundle, bundle)
+            shutil.copytree(chosen.bundle, bundle)
             harm(bundle)
-            _refused(partial(load, replace(told, bundle=str(bundle))), f"a bundle with {harm.__name__}")
+            _refused(partial(load, replace(chosen, bundle=str(bundle))), f"a bundle with {harm.__name__}")
     finally:
         down(made.state)
     for name, read in (("model", load_model), ("graph", TemporalGraph.load)):

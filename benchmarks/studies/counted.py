@@ -65,8 +65,8 @@ def add_options(parser: ArgumentParser) -> None:
 
 def counted_of(options: Namespace) -> Counted:
     """Read the options. Raises StudyError where neither they nor a spec name the counters."""
-    told = _json("--context", options.context) if options.context is not None else []
-    context = tuple(_made("--context", lambda one: Exposures(**{**one, "keys": tuple(one["keys"])}), told))
+    values = _json("--context", options.context) if options.context is not None else []
+    context = tuple(_made("--context", lambda one: Exposures(**{**one, "keys": tuple(one["keys"])}), values))
     if options.counters is not None:
         return Counted(
             tuple(_made("--counters", CounterPlan.from_dict, _json("--counters", options.counters))), context
@@ -88,8 +88,8 @@ def plans_of(spec: Any) -> tuple[CounterPlan, ...]:
     return tuple(replace(counter_plan(spec, name), keys=tuple(counter.keys)) for name, counter in spec.counters.items())
 
 
-def _made(option: str, make: Callable[[Any], Made], told: list[Any]) -> Iterator[Made]:
-    for one in told:
+def _made(option: str, make: Callable[[Any], Made], values: list[Any]) -> Iterator[Made]:
+    for one in values:
         try:
             yield make(one)
         except (KeyError, TypeError) as error:
