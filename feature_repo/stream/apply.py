@@ -166,10 +166,11 @@ def _attributes(
     known: Mapping[str, Mapping[Any, Row | None]],
     event: Mapping[str, Any],
 ) -> dict[str, Any]:
-    values = {}
+    values: dict[str, Any] = dict.fromkeys(plan.attributes)
     for feature, view in plan.attributes.items():
         row, ttl = known[view][event[plan.item]], layouts[view].ttl
-        age = event[plan.time] - 1 - row.time if row is not None else -1
-        visible = row is not None and age >= 0 and (ttl is None or age <= ttl)
-        values[feature] = row.values[feature] if row is not None and visible else None
+        if row is not None:
+            age = event[plan.time] - 1 - row.time
+            if age >= 0 and (ttl is None or age <= ttl):
+                values[feature] = row.values[feature]
     return values

@@ -133,3 +133,29 @@ def test_one_settled_impression_is_an_overall_rate() -> None:
 def test_a_plan_without_a_window_has_no_panes() -> None:
     with pytest.raises(ValueError, match="counter plain: expected a window; found none"):
         _ = plan_of("plain").pane
+
+
+def test_nothing_is_divided_by_zero() -> None:
+    plan = plan_of("plain")
+    with np.errstate(all="raise"):
+        found = derive(plan, empty_state(plan, 1), empty_state(plan_of(OVERALL), 1), np.array([5]))
+    assert np.isnan(found["plain_mail_rate"]).all()
+
+
+def test_lists_that_begin_in_the_middle_of_their_values() -> None:
+    """Rows of a slice: a window at 48 minutes begins with pane 1."""
+    offsets = np.array([1, 3, 5])
+    state: dict[str, np.ndarray | Ragged] = {
+        "lately_shown": np.array([9, 9]),
+        "lately_panes": Ragged(offsets, np.array([99, 0, 5, 1, 5, 99])),
+        "lately_panes_shown": Ragged(offsets, np.array([0, 2, 6, 3, 7, 0])),
+    }
+    found = derive(plan_of("lately"), state, {}, np.full(2, 48 * MINUTE))
+    assert found["lately_exposures"].tolist() == [3, 6]
+
+
+def test_last_outcomes_are_divided_by_their_scale() -> None:
+    plan = plan_of("recent")
+    state = {**empty_state(plan, 1), "recent_share_last": Ragged.of([[4, 0, 1]])}
+    found = derive(plan, state, OVERALL_STATE, np.array([5]))
+    assert [found[f"recent_last{place}_share"].tolist() for place in (1, 2, 3)] == [[0.25], [0.0], [1.0]]

@@ -1,16 +1,18 @@
 """Events in any order, and events taken back: the state equals that of folding the remaining events in order."""
 
 import random
+from dataclasses import replace
+from itertools import permutations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.counters.fold import CounterEvent, CounterState, Settled, Shown, fold, initial
 from models.counters.insert import insert, remove
-from models.counters.plan import CounterPlan, RatePlan
+from tests.counters import test_fold
 
-RATES = (RatePlan("click", "click", 1, {}), RatePlan("share", "percent", 10, {"surface": ["feed"]}))
-PLAN = CounterPlan("c", ("k",), ("k",), {}, True, RATES, 1.0, 160, True, 0)  # panes of 10
+PLAN = replace(test_fold.PLAN, last=0)
 
 outcomes = st.tuples(st.integers(0, 1), st.integers(-1, 10))
 
@@ -52,3 +54,39 @@ def test_an_exposure_at_the_border_stays() -> None:
     assert (state["c_shown"], state["c_shown_last"]) == (1, 0)  # 156 is gone, and 155 is not among the known events
     state = remove(PLAN, folded([Shown(155)]), [], [], 155)
     assert (state["c_shown"], state["c_shown_last"], state["c_panes"]) == (1, 155, [15])
+
+
+def test_every_order_ends_as_counted_by_hand() -> None:
+    expected = {column: value for column, value in test_fold.STATE.items() if not column.endswith("click_last")}
+    del expected["c_share_last"]
+    for some in permutations(test_fold.EVENTS):
+        state = initial(PLAN)
+        for event in some:
+            state = insert(PLAN, state, event)
+        assert state == expected
+
+
+def test_an_event_has_one_outcome_a_rate() -> None:
+    for outcomes in ((1,), (1, 2, 3)):
+        with pytest.raises(ValueError, match="zip"):
+            insert(PLAN, initial(PLAN), Settled(5, 1, outcomes))
+
+
+def test_a_state_before_1970_keeps_its_last_exposure() -> None:
+    state = insert(PLAN, insert(PLAN, initial(PLAN), Shown(-5)), Shown(-7))
+    assert (state["c_shown"], state["c_shown_last"], state["c_panes"]) == (2, -5, [-1])
+
+
+def test_a_window_is_built_again_from_the_events_that_remain() -> None:
+    kept: list[CounterEvent] = [Shown(5), Settled(15, 1, (1, 4)), Shown(16), Shown(160), Settled(169, 2, (0, -1))]
+    found = remove(PLAN, folded([*kept, Shown(900)]), [Shown(900)], kept, 200)
+    assert found == folded(kept)
+    assert (found["c_panes"], found["c_panes_shown"], found["c_panes_share_sum"]) == ([1, 16], [1, 2], [0, 4])
+    assert remove(PLAN, folded([Shown(900)]), [Shown(900)], [], 200) == initial(PLAN)
+
+
+def test_a_pane_that_has_left_the_window_does_not_come_back() -> None:
+    kept: list[CounterEvent] = [Shown(5), Shown(6), Shown(155)]
+    found = remove(PLAN, folded([*kept, Shown(160)]), [Shown(160)], kept, 159)
+    assert (found["c_shown"], found["c_shown_last"]) == (3, 155)
+    assert (found["c_panes"], found["c_panes_shown"]) == ([15], [2])

@@ -1,4 +1,7 @@
+from dataclasses import FrozenInstanceError
+
 import numpy as np
+import pytest
 
 from models.counters.ragged import Ragged
 
@@ -22,3 +25,17 @@ def test_no_rows_and_empty_rows() -> None:
     assert Ragged.of([]).to_lists() == []
     assert Ragged.empty(2).to_lists() == [[], []]
     assert Ragged.empty(2).take(np.array([], dtype=np.int64)).to_lists() == []
+
+
+def test_an_empty_array_holds_no_values_of_its_type() -> None:
+    empty = Ragged.empty(2, np.float32)
+    assert (empty.values.shape, empty.values.dtype, empty.offsets.tolist()) == ((0,), np.float32, [0, 0, 0])
+    assert (empty.starts.tolist(), empty.ends.tolist()) == ([0, 0], [0, 0])
+
+
+def test_an_array_equals_itself_alone_and_cannot_be_exchanged() -> None:
+    rows = Ragged.of([[1, 2], [3]])
+    assert rows == rows
+    assert rows != Ragged.of([[1, 2], [3]])
+    with pytest.raises(FrozenInstanceError):
+        rows.values = rows.offsets  # type: ignore[misc]

@@ -57,3 +57,16 @@ def test_what_is_ahead_of_the_clock_is_forgotten() -> None:
     assert (log.events, log.batch, log.base, log.dropped) == ([[9, 0], [10, 0]], 10, {"x": [1]}, 10)
     assert log.forget_after(9) == [[10, 0]]
     assert (log.batch, log.base, log.dropped) == (None, {}, None)
+
+
+def test_only_what_the_batch_row_covers_is_no_longer_dropped() -> None:
+    for dropped, left in ((4, None), (5, None), (6, 6)):
+        log = EventLog(dropped=dropped)
+        log.restart(5, {"x": [1]})
+        assert log == EventLog(batch=5, base={"x": [1]}, dropped=left)
+
+
+def test_events_to_keep_stay_even_if_they_are_too_many() -> None:
+    log = log_of([1, 1], [2, 1])
+    log.trim(1, 1, 2)
+    assert (log.events, log.dropped) == ([[1, 1], [2, 1]], None)

@@ -1,11 +1,17 @@
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from feature_repo.commands import main
+from feature_repo.stream.errors import StreamError
+from feature_repo.stream.outcome import Outcome, collect
+from feature_repo.stream.plan import TAG, EventPlan, Kind
+from feature_repo.stream.push import plan_of_table, push_file, push_rows
+from feature_repo.views.errors import NotAppliedError
 from feature_repo.views.pushed import EDGES, RECENT
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
@@ -81,3 +87,73 @@ def test_no_rows_are_said_too(world: World, tmp_path: Path, capsys: pytest.Captu
     file.write_text("[]")
     assert _push(world, "likes", file) == 0
     assert capsys.readouterr().out == "pushed likes: 0 rows, 0 new, 0 duplicates, 0 late.\n"
+
+
+COLUMNS: dict[str, Kind] = {"member": "int", "other": "int", "time": "time", "later": "time", "name": "text"}
+PLAN = EventPlan("t", "time", "member_id", "member", COLUMNS, ("member",), 3, (), (), None, {})
+ROW = {"member": 7, "other": 1, "time": product.START, "later": None, "name": "a"}
+
+
+class Recorder:
+    """A store that keeps the frames, in place of Feast's."""
+
+    def __init__(self, outcome: Outcome | None = None) -> None:
+        self.frames: list[Any] = []
+        self.outcome = outcome or Outcome()
+
+    def push(self, table: str, frame: Any) -> None:
+        assert table == "t"
+        self.frames.append(frame)
+        collect(self.outcome)
+
+    def list_feature_views(self) -> list[Any]:
+        tags: list[dict[str, str]] = [{TAG: PLAN.to_json()}, {}]
+        return [SimpleNamespace(tags=tag, stream_source=SimpleNamespace(name="t")) for tag in tags]
+
+
+@pytest.mark.parametrize(
+    ("values", "parts"),
+    [
+        ([1, None], [[1, None]]),
+        ([2**53 - 1, None, 1 - 2**53], [[2**53 - 1, None, 1 - 2**53]]),
+        ([2**53, 5, -(2**60)], [[2**53, 5, -(2**60)]]),
+        ([2**53, None, 0], [[2**53, 0], [None]]),
+        ([None, -(2**53), None], [[None, None], [-(2**53)]]),
+        ([], []),
+    ],
+)
+def test_large_numbers_never_share_a_frame_with_nulls(values: list[int | None], parts: list[list[int | None]]) -> None:
+    store = Recorder(Outcome(rows=1))
+    outcome = push_rows(store, PLAN, [{**ROW, "other": value} for value in values])
+    assert [frame["other"].tolist() for frame in store.frames] == parts
+    assert outcome == Outcome(rows=len(parts))
+
+
+def test_the_event_time_is_a_time_and_others_are_text() -> None:
+    store = Recorder()
+    push_rows(store, PLAN, [ROW, {**ROW, "later": product.START + 1, "name": None}])
+    (frame,) = store.frames
+    assert list(frame.columns) == list(COLUMNS)
+    assert str(frame["time"].dtype) == "datetime64[us, UTC]"
+    assert frame["time"].astype("int64").tolist() == [product.START] * 2
+    assert frame["later"].tolist() == [None, "2026-01-06T00:00:00.000001+00:00"]
+    assert (frame["name"].tolist(), frame["member"].tolist()) == (["a", None], [7, 7])
+
+
+def test_all_that_can_become_of_rows_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{**ROW, "member": member} for member in (7, 8, 9)]
+    monkeypatch.setattr("feature_repo.stream.push.read_file", lambda plan, file: rows if file == "rows.json" else [])
+    assert push_file(Recorder(Outcome(9, 4, 2, 1, 2)), "t", "rows.json") == (
+        "pushed t: 9 rows, 4 new, 2 duplicates, 1 late, 2 that no counter or edge keeps (materialize adds late rows "
+        "once the tables have them). To see one member: feast get-online-features -f recent_activities:recent_times -e "
+        "member_id=9, with the same configuration."
+    )
+
+
+def test_only_tables_with_a_plan_can_be_pushed() -> None:
+    assert plan_of_table(Recorder(), "t") == PLAN
+    with pytest.raises(StreamError, match=r"^--table: expected one of t; found 'u'$"):
+        plan_of_table(Recorder(), "u")
+    empty = SimpleNamespace(list_feature_views=list)
+    with pytest.raises(NotAppliedError, match=r"event tables; found none\. Apply the tables first"):
+        plan_of_table(empty, "t")

@@ -134,6 +134,14 @@ def test_a_byte_order_mark_is_no_part_of_a_name(plan: EventPlan, tmp_path: Path)
         read_file(plan, str(tmp_path / "rows.csv"))
 
 
+def test_a_csv_may_lack_columns_that_can_be_null(plan: EventPlan, tmp_path: Path) -> None:
+    cells = {name: str(value) for name, value in product.shown_only(_good()).items() if value is not None}
+    del cells["position"]
+    (tmp_path / "rows.csv").write_text(",".join(cells) + "\n" + ",".join(cells.values()) + "\n")
+    row = product.shown_only(product.impression(1, 1, "p1", 10, None))
+    assert read_file(plan, str(tmp_path / "rows.csv")) == [row]
+
+
 def test_truth_is_one(plan: EventPlan, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(_csv(click="True"))
     (row,) = read_file(plan, str(tmp_path / "rows.csv"))

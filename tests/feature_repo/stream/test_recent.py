@@ -14,6 +14,7 @@ from feature_repo.stream.events import by_name
 from feature_repo.stream.recent import recent
 from feature_repo.views.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES, recent_schema
 from models.features import VALID_FROM, counter_table
+from models.parquet import ColumnNamesError
 from models.spec.counter_plans import counter_plans
 from models.time_units import SECOND
 from tests.feature_repo.stream import product
@@ -82,6 +83,21 @@ def test_only_what_is_strictly_before_is_recent(tiny_product: Product, tmp_path:
     (row,) = recent(tiny_product.spec, tmp_path, at).to_pylist()
     assert (row[EDGES], row[KEYS], row[TIMES]) == (["liked"] * 2, ["p1", "p2"], [at - SECOND] * 2)
     assert recent(tiny_product.spec, tmp_path, at + 1)[KEYS].to_pylist() == [["p1", "p2", "p3"]]
+
+
+def test_two_impressions_of_one_moment_are_two_activities(tiny_product: Product, tmp_path: Path) -> None:
+    rows = [product.impression(number, 1, "p1", 5, 6, click=1) for number in (1, 2)]
+    likes = [product.like(1, "p2", 6)] * 2
+    _write(tmp_path, [*(("impressions", row) for row in rows), *(("likes", row) for row in likes)])
+    assert recent(tiny_product.spec, tmp_path, LATEST)[KEYS].to_pylist() == [["p2", "p1", "p1"]]
+
+
+def test_columns_that_sql_cannot_tell_apart_are_named(tiny_product: Product, tmp_path: Path) -> None:
+    _write(tmp_path, [])
+    likes = pq.read_table(tmp_path / "likes.parquet")
+    pq.write_table(likes.append_column("Time", likes["time"]), tmp_path / "likes.parquet")
+    with pytest.raises(ColumnNamesError, match="found 'time' and 'Time'"):
+        recent(tiny_product.spec, tmp_path, LATEST)
 
 
 def test_without_events_nobody_has_activities(tiny_product: Product, tmp_path: Path) -> None:
