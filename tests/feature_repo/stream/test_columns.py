@@ -9,6 +9,7 @@ import pytest
 from feature_repo.stream.columns import column_kinds, typed_filter
 from feature_repo.stream.plan import Kind
 from feature_repo.views.errors import DefinitionError, NotAppliedError
+from models.spec.base import Value
 
 KINDS: dict[str, tuple[pa.DataType, Kind]] = {
     "zoned": (pa.timestamp("us", tz="UTC"), "time"),
@@ -56,7 +57,7 @@ def test_a_missing_table_and_a_missing_column_are_named(tmp_path: Path) -> None:
 
 def test_a_filter_has_the_values_that_its_columns_can_hold() -> None:
     kinds: dict[str, Kind] = {"text": "text", "int": "int", "time": "time", "float": "float", "double": "double"}
-    kept = {name: ["1", 1, 1.5, 0.1, True] for name in kinds}
+    kept: dict[str, list[Value]] = {name: ["1", 1, 1.5, 0.1, True] for name in kinds}
     assert typed_filter(kept, kinds) == {
         "text": ["1"],
         "int": [1, 1],

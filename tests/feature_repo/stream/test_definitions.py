@@ -1,6 +1,7 @@
 """Views and plans of event tables, of a product whose tables have more than one edge; plans as JSON."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     likes = likes.append_column("friend_id", pa.array([], pa.int64())).append_column("shared_time", likes["time"])
     pq.write_table(likes, folder / "likes.parquet")
     nodes, edges = product.DOCUMENT["nodes"], product.DOCUMENT["edges"]
-    document = {**product.DOCUMENT, "nodes": dict(reversed(nodes.items())), "edges": {**edges, "shared": SHARED}}
+    document = {**product.DOCUMENT, "nodes": _turned(nodes), "edges": {**edges, "shared": SHARED}}
     return {item.name: item for item in build(specs.spec_of(document), folder, folder)}
 
 
@@ -61,12 +62,16 @@ def test_events_are_of_the_member_and_only_the_list_is_online(views: dict[str, A
     assert files == {"impressions.parquet", "likes.parquet", f"{RECENT}.parquet"}
 
 
+def _turned(values: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(reversed(list(values.items())))
+
+
 @pytest.mark.parametrize("table", ["impressions", "likes"])
 def test_a_plan_comes_back_from_its_text(views: dict[str, Any], table: str) -> None:
     text = product.plan_text(views, table)
     plan = read_plan(text)
     assert plan.to_json() == text
-    turned = replace(plan, columns=dict(reversed(plan.columns.items())), views=dict(reversed(plan.views.items())))
+    turned = replace(plan, columns=_turned(plan.columns), views=_turned(plan.views))
     assert turned.to_json() == text
     earlier = {name: value for name, value in json.loads(text).items() if name not in ("known", "spec")}
     assert read_plan(json.dumps(earlier)) == replace(plan, known=(), spec="")

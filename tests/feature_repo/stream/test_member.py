@@ -4,6 +4,7 @@ from typing import Any
 
 from feature_repo.packed.pack import FLAG_BATCH
 from feature_repo.stream.event_log import EventLog
+from feature_repo.stream.events import Entry
 from feature_repo.stream.member import MemberState
 from feature_repo.stream.packed_rows import Row
 from feature_repo.views.pushed import EDGES, KEYS, TIMES
@@ -64,7 +65,7 @@ def test_a_batch_row_covers_activities_up_to_its_time_and_no_counts() -> None:
 
 def test_the_log_holds_256_events_and_the_last_activities_among_them() -> None:
     member = read(None, last=2)
-    activities = [(0, 0, "a", ""), (1, 0, "b", ""), (2, 1, "c", 7)]
+    activities: list[Entry] = [(0, 0, "a", ""), (1, 0, "b", ""), (2, 1, "c", 7)]
     for entry in [*activities, *((10 + number, -1, "", number) for number in range(258))]:
         assert member.apply(entry) == "new"
     assert len(member.log.events) == 256
