@@ -57,6 +57,7 @@ class Batching:
 
     async def _run(self) -> None:
         """Score batches until no slate is waiting."""
+        batch: list[_Waiting] = []
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
@@ -72,7 +73,7 @@ class Batching:
         finally:
             self._passes = None
             self._quiet.set()
-            for one in self._waiting:  # only where the event loop or the thread was stopped
+            for one in batch + self._waiting:  # open only where the event loop or the thread was stopped
                 one.logits.cancel()
 
     async def _pass(self, slates: Sequence[SlateInputs]) -> list[np.ndarray | Exception]:

@@ -1,8 +1,9 @@
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -19,11 +20,13 @@ class Watched(Scorer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
+        self.asked = 0
         self.passes: list[int] = []
         self.gate = threading.Event()
         self.gate.set()
 
     def decode(self, arguments: Sequence[Tensor], slates: Sequence[SlateInputs]) -> list[np.ndarray]:
+        self.asked += 1
         assert self.gate.wait(20)
         self.passes.append(len(slates))
         return super().decode(arguments, slates)
@@ -131,3 +134,100 @@ def test_others_wait_until_no_slate_is_in_a_pass_or_for_a_while(folder: Path) ->
         return quiet
 
     assert asyncio.run(ask()) == [True, False, True]
+
+
+async def until(found: Callable[[], bool]) -> None:
+    """Give the event loop to others until something is found."""
+    async with asyncio.timeout(20):
+        while not found():
+            await asyncio.sleep(0)
+
+
+def test_a_batch_holds_three_slates_unless_it_is_told_otherwise(folder: Path) -> None:
+    scorer = Watched(folder)
+
+    async def ask() -> None:
+        batching = Batching(scorer)
+        await asyncio.gather(*map(batching.logits, slates(scorer, [1] * 7)))
+        batching.close()
+
+    asyncio.run(ask())
+    assert scorer.passes == [3, 3, 1]
+
+
+def test_a_slate_given_up_during_its_pass_leaves_the_others_of_its_batch_their_results(folder: Path) -> None:
+    scorer = Watched(folder)
+    first, second = slates(scorer, [2, 3])
+
+    async def ask() -> np.ndarray:
+        scorer.gate.clear()
+        batching = Batching(scorer)
+        given_up, kept = (asyncio.ensure_future(batching.logits(slate)) for slate in (first, second))
+        await until(lambda: scorer.asked > 0)
+        given_up.cancel()
+        await asyncio.sleep(0)
+        scorer.gate.set()
+        found = await asyncio.wait_for(kept, 20)
+        batching.close()
+        return found
+
+    np.testing.assert_allclose(asyncio.run(ask()), scorer.logits(second), atol=1e-6)
+    assert scorer.passes[0] == 2
+
+
+def test_where_the_passes_are_stopped_no_request_waits_on(folder: Path) -> None:
+    scorer = Watched(folder)
+    first, second, later = slates(scorer, [2, 3, 1])
+
+    async def ask() -> np.ndarray:
+        scorer.gate.clear()
+        batching = Batching(scorer, most=1)
+        asked = [asyncio.ensure_future(batching.logits(slate)) for slate in (first, second)]
+        await until(lambda: scorer.asked > 0)
+        assert batching._passes is not None
+        batching._passes.cancel()
+        await asyncio.wait(asked, timeout=5)
+        assert [one.cancelled() for one in asked] == [True, True]
+        assert batching._quiet.is_set()
+        scorer.gate.set()
+        found = await asyncio.wait_for(batching.logits(later), 20)
+        batching.close()
+        return found
+
+    np.testing.assert_allclose(asyncio.run(ask()), scorer.logits(later), atol=1e-6)
+
+
+def test_closing_ends_the_thread_after_its_batch_and_drops_the_next(folder: Path) -> None:
+    scorer = Watched(folder)
+    first, second = slates(scorer, [2, 3])
+
+    async def ask() -> None:
+        scorer.gate.clear()
+        batching = Batching(scorer)
+        asked = asyncio.ensure_future(batching.logits(first))
+        await until(lambda: scorer.asked > 0)
+        assert batching._passes is not None
+        batching._passes.cancel()  # the thread is still in the first pass
+        await asyncio.wait([asked], timeout=5)
+        dropped = asyncio.ensure_future(batching.logits(second))
+        await until(lambda: batching._thread._work_queue.qsize() > 0)
+        closing = asyncio.ensure_future(asyncio.to_thread(batching.close))
+        done, _ = await asyncio.wait([dropped], timeout=5)
+        scorer.gate.set()
+        await closing
+        assert dropped in done
+        assert dropped.cancelled()
+        assert not any(thread.is_alive() for thread in batching._thread._threads)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            await batching.logits(first)
+
+    asyncio.run(ask())
+    assert scorer.passes == [2]
+
+
+def test_others_wait_for_50_ms_at_most(folder: Path) -> None:
+    batching = Batching(Watched(folder))
+    with patch.object(batching._quiet, "wait") as wait:
+        batching.await_quiet()
+    wait.assert_called_once_with(0.05)
+    batching.close()

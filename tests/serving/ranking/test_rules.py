@@ -112,3 +112,23 @@ def test_no_creator_has_more_than_its_share_in_front(slate: Slate, most: int) ->
 
 def test_an_allowance_is_what_is_left_of_the_cap() -> None:
     assert [allowance(shown, 3) for shown in (0, 1, 3, 8)] == [3, 2, 0, 0]
+
+
+def test_all_rules_of_a_slate_by_hand() -> None:
+    rules = Serving(
+        seen_discount=SeenDiscount(factor=0.5),
+        diversity=Diversity(creation="by", most=1),
+        frequency_cap=FrequencyCap(counter="day", most=4),
+    )
+    scores, seen = np.array([0.8, 0.7, 0.6, 0.5, 0.4]), np.array([True, False, False, False, True])
+    found = apply_rules(rules, scores, seen, ["b", "a", "a", "", ""], 1.9)
+    assert found.scores.tolist() == [0.4, 0.7, 0.6, 0.5, 0.2]
+    assert found.order.tolist() == [1, 3, 0, 4, 2]  # the second item of "a" is last
+    assert found.capped.tolist() == [False, False, True, False, True]  # three of five are left
+    discount, moved, cap = (
+        {"rule": "seen_discount", "factor": 0.5},
+        {"rule": "diversity", "most": 1},
+        {"rule": "frequency_cap", "most": 4},
+    )
+    assert found.adjustments == [[discount], [], [moved, cap], [], [discount, cap]]
+    assert beyond(np.array([2, 1, 0]), ["a", "a", "a"], 2).tolist() == [True, False, False]
