@@ -77,8 +77,8 @@ def test_each_activity_before_the_request_is_left_out_newest_first(scorer: Score
     last = {**what, "key": "2", "time": "1970-01-01T00:00:05+00:00"}
     first = {**what, "key": "1", "time": "1970-01-01T00:00:00+00:00"}
     assert [one.what for one in found[:2]] == [[last, last], [first, first]]
-    np.testing.assert_array_equal(found[0].inputs.activity_times, [0, 1, 0, 9_000_000])  # type: ignore[arg-type]
-    np.testing.assert_array_equal(found[1].inputs.activity_times, [0, 0, 5_500_000, 9_000_000])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found[0].inputs.activity_times, [0, 1, 0, 9_000_000])
+    np.testing.assert_array_equal(found[1].inputs.activity_times, [0, 0, 5_500_000, 9_000_000])
 
 
 def test_of_many_activities_the_newest_32_are_left_out(scorer: Scorer, explainer: Explainer) -> None:
