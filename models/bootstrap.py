@@ -148,7 +148,7 @@ def _normalised_entropy(draw: UserBootstrap, rows: Rows) -> np.ndarray:
     total, positive, count = draw.columns(rows.user, metrics.losses(rows.labels, rows.scores), rows.labels, ones)
     rate = positive / count
     entropy = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
-    return np.where((rate > 0) & (rate < 1), total / count / entropy, np.nan)
+    return total / count / entropy  # NaN for one class, whose entropy holds 0 * log(0)
 
 
 def _gaps(draw: UserBootstrap, rows: Rows) -> np.ndarray:

@@ -59,7 +59,7 @@ def _ece(spec: Spec, bootstrap: UserBootstrap, labels: np.ndarray, scores: np.nd
     """ECE, and ``low``: the part of it beyond chance at the gate's confidence, summed over bins."""
     gaps = bootstrap.gaps(labels, scores)
     beyond = np.abs(gaps[:, 0]) - NormalDist().inv_cdf(spec.gate.confidence) * gaps[:, 1:].std(axis=1)
-    return {"value": metrics.ece(labels, scores), "low": float(np.maximum(beyond, 0).sum() / max(len(labels), 1))}
+    return {"value": metrics.ece(labels, scores), "low": float(np.maximum(beyond, 0).sum() / len(labels))}
 
 
 def _ratios(spec: Spec, bootstrap: UserBootstrap, rows: Scored, task: str, found: dict[str, Any]) -> list[Finding]:

@@ -93,7 +93,7 @@ def _prepared(frame: pd.DataFrame, columns: Sequence[Feature]) -> dict[str, pa.A
 
 def _numbers(values: pd.Series) -> pa.Array:
     values = pd.to_numeric(values, errors="coerce")
-    if values.dtype == object or values.dtype.kind not in "biuf":
+    if values.dtype.kind not in "biuf":
         values = values.astype(np.float64)
     return pa.array(values, from_pandas=True)
 
@@ -127,7 +127,7 @@ def _judged(feature: Feature, before: pa.Array, after: pa.Array) -> dict[str, An
 
 
 def _share(profile: Mapping[str, Any], rows: int) -> float:
-    return float(rows / max(profile["rows"], 1))
+    return float(rows / profile["rows"])
 
 
 def _evidently(

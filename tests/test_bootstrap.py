@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import auc_draws, metrics
+from models import auc_draws, bootstrap, metrics
 from models.bootstrap import NDCG_AT, POINT, Metric, UserBootstrap, interval
 
 METRICS: tuple[Metric, ...] = ("auc", "gauc", "ndcg", "log_loss", "normalised_entropy", "ece")
@@ -106,6 +106,15 @@ def test_gaps_are_sums_by_bin_of_the_rows_and_of_every_draw() -> None:
     np.testing.assert_allclose(draw.gaps(labels, scores), binned_gaps(labels, scores, weights), atol=1e-9)
 
 
+def test_gaps_of_tied_scores_are_those_of_the_ece() -> None:
+    random = np.random.default_rng(8)
+    place = random.choice(5, 400, p=[0.5, 0.3, 0.1, 0.06, 0.04])
+    scores = np.array([0.1, 0.2, 0.25, 0.3, 0.9])[place]
+    labels = (random.random(400) < np.array([0.5, 0.0, 0.9, 0.1, 1.0])[place]).astype(float)  # gaps of both signs
+    gaps = UserBootstrap(np.arange(400) % 40, n=2).gaps(labels, scores)[:, 0]
+    assert np.abs(gaps).sum() / 400 == pytest.approx(metrics.ece(labels, scores), rel=1e-9)
+
+
 @pytest.mark.parametrize(
     ("confidence", "expected"), [(0.95, (25.0, 975.0)), (0.9, (50.0, 950.0)), (0.5, (250.0, 750.0))]
 )
@@ -193,3 +202,48 @@ def test_auc_draws_count_more_than_2_to_the_24_rows_exactly() -> None:
     labels, scores = np.array([0.0, 1.0, 0.0]), np.array([0.1, 0.2, 0.3])
     weights = np.array([[2.0**24], [1.0], [1.0]], dtype=np.float32)
     assert auc_draws.auc_draws(labels, scores, np.arange(3), weights)[0] == 2**24 / (2**24 + 1)
+
+
+def test_by_default_there_are_1000_draws_of_as_many_users_as_there_are() -> None:
+    groups = np.array([7, 3, 9, 3])
+    generator = np.random.default_rng(0)
+    expected = [np.bincount(generator.integers(0, 3, 3), minlength=3) for _ in range(1000)]
+    np.testing.assert_array_equal(UserBootstrap(groups).weights, np.transpose(expected))
+    assert UserBootstrap(np.zeros(2), 4).weights.tolist() == [[1.0] * 4]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_without_users_there_are_no_draws(metric: Metric) -> None:
+    nothing, nobody = np.empty(0), UserBootstrap(np.empty(0), 4)
+    assert nobody.weights.shape == (0, 0)
+    assert nobody.draws(metric, nothing, nothing).shape == (0,)
+    assert nobody.columns(nothing.astype(int), nothing, nothing).shape == (2, 0)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("bad", [np.nan, 1.5])
+def test_draws_of_what_is_not_defined_are_nan_one_each(metric: Metric, bad: float) -> None:
+    labels, scores, groups = sample(rows=60, users=5)
+    scores[0] = bad
+    found = UserBootstrap(groups, 7).draws(metric, labels, scores)
+    assert found.shape == (7,)
+    assert np.isnan(found).all() == (np.isnan(bad) or metric in ("log_loss", "normalised_entropy", "ece"))
+
+
+def test_draws_of_one_class_have_no_normalised_entropy() -> None:
+    draw = UserBootstrap(np.arange(2), 20)
+    found = draw.draws("normalised_entropy", np.array([0.0, 1.0]), np.array([0.3, 0.6]))
+    both = (draw.weights == 1).all(axis=0)
+    assert 0 < both.sum() < 20
+    assert (np.isnan(found) == ~both).all()
+
+
+@pytest.mark.parametrize("at_once", [1, 11, 1 << 22])
+def test_sums_in_pieces_are_the_sums(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five users: one draw at a time, two, or all seven."""
+    monkeypatch.setattr(bootstrap, "_AT_ONCE", at_once)
+    draw = UserBootstrap(np.arange(5), 7)
+    value = np.array([0.5, -1.0, 2.0, 4.0, 8.0])
+    found = draw.sums(np.array([0, 1, 0, 2, 0]), np.arange(5), value, 4)
+    weighted = draw.weights.astype(float) * value[:, None]
+    np.testing.assert_allclose(found, [weighted[[0, 2, 4]].sum(0), weighted[1], weighted[3], np.zeros(7)])

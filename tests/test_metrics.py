@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,3 +136,69 @@ def test_metrics_do_not_depend_on_the_order_of_rows(rows: list[tuple[bool, int, 
     for metric in (metrics.gauc, metrics.ndcg):
         np.testing.assert_allclose(metric(labels, scores, groups), metric(*flipped), atol=1e-12)
     np.testing.assert_allclose(metrics.auc(labels, scores), metrics.auc(labels[::-1], scores[::-1]), atol=1e-12)
+
+
+def test_by_default_ece_has_15_bins_and_ndcg_10_places() -> None:
+    labels, scores, groups = sample(rows=300, users=4)
+    assert metrics.ece(labels, scores) == metrics.ece(labels, scores, 15)
+    assert metrics.ece(labels, scores) not in (metrics.ece(labels, scores, 14), metrics.ece(labels, scores, 16))
+    assert metrics.ndcg(labels, scores, groups) == metrics.ndcg(labels, scores, groups, 10)
+
+
+def test_a_score_within_one_bin_is_no_part_of_its_own() -> None:
+    """Seven rows in three bins of 3, 2 and 2: the second score's rows lie in the last two, the others in one each."""
+    part, shares = metrics.score_bins(np.array([3, 3, 1]), 3)
+    assert part.tolist() == [0, 3, 2]
+    np.testing.assert_allclose(shares, [[1, 0, 0, 0], [0, 1, 0, 2 / 3], [0, 0, 1, 1 / 3]])
+    part, shares = metrics.score_bins(np.array([1, 2, 4]), 3)
+    assert part.tolist() == [0, 0, 3]
+    np.testing.assert_allclose(shares, [[1, 0, 0, 0], [0, 1, 0, 0.5], [0, 0, 1, 0.5]])
+    part, shares = metrics.score_bins(np.array([3, 1, 1, 2]), 3)
+    assert (part.tolist(), shares.tolist()) == ([0, 1, 1, 2], np.eye(3).tolist())
+    for rows in ([], [1]):
+        part, shares = metrics.score_bins(np.array(rows, dtype=np.int64), 15)
+        assert (part.tolist(), shares.tolist()) == ([0] * len(rows), [[1.0]])
+
+
+def test_values_come_with_the_places_of_their_groups() -> None:
+    """Of the groups a to d, b has no positive row and d no negative one."""
+    groups = np.array(["d", "c", "a", "b", "c", "a", "b", "a"])
+    labels = np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0])
+    scores = np.array([0.5, 0.9, 0.8, 0.1, 0.2, 0.7, 0.3, 0.1])
+    areas, sizes, places = metrics.group_aucs(labels, scores, groups)
+    assert (areas.tolist(), sizes.tolist(), places.tolist()) == ([0.5, 0.0], [3, 2], [0, 2])
+    values, places = metrics.group_ndcgs(labels, scores, groups, 1)
+    assert (values.tolist(), places.tolist()) == ([1.0, 0.0, 1.0], [0, 2, 3])
+    nothing = np.empty(0)
+    assert [part.shape for part in metrics.group_aucs(nothing, nothing, nothing)] == [(0,)] * 3
+    assert [part.shape for part in metrics.group_ndcgs(np.zeros(2), np.ones(2), np.ones(2), 3)] == [(0,)] * 2
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        (["h", None, "c", "a", "g", "b", "f", "h", "e", "d"], [7, 8, 2, 0, 6, 1, 5, 7, 4, 3]),
+        ([float("nan"), "a", None, pd.NA, float("nan")], [1, 0, 1, 1, 1]),
+        (["z", 2.5, 10, "y", 9, (1,), "x"], [5, 0, 1, 4, 2, 6, 3]),
+        ([3, 1, 2, 1], [2, 0, 1, 0]),
+    ],
+)
+def test_groups_are_numbered_in_order_and_missing_ones_come_last(groups: list[object], expected: list[int]) -> None:
+    """Types without a common order are sorted by the type's name, then as text."""
+    column = np.empty(len(groups), dtype=object)
+    column[:] = groups
+    assert metrics.group_places(column).tolist() == expected
+
+
+def test_the_first_strange_label_is_named() -> None:
+    with pytest.raises(ValueError, match=r"found 2$"):
+        metrics.auc(np.array([0.0, 2.0, np.nan, 3.0]), np.zeros(4))
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [(["0.1", "0.2"], "expected numbers; found object"), ([{}, 1.0], "expected numbers; found something else: ")],
+)
+def test_objects_that_are_no_numbers_are_refused(values: list[object], found: str) -> None:
+    with pytest.raises(ValueError, match=f"^scores: {found}"):
+        metrics.auc(np.array([0.0, 1.0]), np.array(values, dtype=object))

@@ -1,11 +1,13 @@
 """Calibration checks: which bound and which figure each one compares, and when it blocks."""
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from models import metrics
 from models.bootstrap import UserBootstrap, interval
 from models.spec import Spec
 from models.spec.gate import TaskBounds
@@ -127,3 +129,101 @@ def test_the_ece_of_another_task_is_compared_with_the_best_reference(
         rows.scores[f"version_{place}"] = np.full(len(rows.labels), probability)
     _, findings = calibration(spec(**WIDE, ece=0.05), rows, task, [f"version_{n}" for n in range(len(references))])
     assert bool(blocking(findings)) is blocks
+
+
+def test_the_part_of_the_ece_beyond_chance_leaves_out_each_bins_own_error() -> None:
+    rows = scored(120, feed=0.45, email=0.25)
+    gaps = UserBootstrap(rows.members, 100, SEED).gaps(rows.labels, rows.scores["candidate"])
+    error = np.array([np.std(one) for one in gaps[:, 1:]])
+    beyond = [
+        max(abs(gap) - NormalDist().inv_cdf(0.7) * each, 0.0) for gap, each in zip(gaps[:, 0], error, strict=True)
+    ]
+    found, _ = calibration(spec(confidence=0.7), rows, "click")
+    assert 0 < found["ece"]["low"] == pytest.approx(sum(beyond) / 120)
+
+
+def test_a_figure_at_its_bound_does_not_block() -> None:
+    rows = scored(feed=0.5, email=0.4)
+    found, _ = calibration(spec(), rows, "click")
+    ratio, feed, low = found["ratio"], found["surfaces"]["feed"], found["ece"]["low"]
+    assert blocking(calibration(spec(**WIDE, ece=low), rows, "click")[1]) == []
+    for bounds in ([0.001, ratio["low"]], [ratio["high"], 1000.0]):
+        assert blocking(calibration(spec(**{**WIDE, "mean_ratio": bounds}, ece=1.0), rows, "click")[1]) == []
+    for bounds in ([0.001, feed["low"]], [feed["high"], 1000.0]):
+        within = {"mean_ratio": [0.001, 1000.0], "surface_ratio": bounds}
+        assert blocking(calibration(spec(**within, ece=1.0), rows, "click")[1]) == []
+        own = {"tasks": {"like": TaskBounds().model_copy(update={"mean_ratio": bounds})}}
+        sentences = [finding.sentence for finding in calibration(spec(ece=1.0, **own), rows, "like")[1]]
+        assert not any("on feed" in sentence for sentence in sentences)
+
+
+def test_an_ece_that_exceeds_the_best_references_by_just_the_bound_does_not_block() -> None:
+    rows = scored(20_000, feed=0.4, email=0.4)
+    rows.scores["champion"] = np.full(len(rows.labels), 0.36)
+    apart = metrics.ece(rows.labels, rows.scores["candidate"]) - metrics.ece(rows.labels, rows.scores["champion"])
+    found, findings = calibration(spec(**WIDE, ece=apart), rows, "like", ["champion"])
+    assert found["ece"]["low"] > apart == pytest.approx(0.04)
+    assert [finding.sentence for finding in findings] == [
+        f"like calibration passes: expected error 0.1000, above {apart} as a reference's is; the probabilities are "
+        "1.333 times the labels."
+    ]
+
+
+def test_what_passes_is_said_in_a_sentence() -> None:
+    rows = scored(positives=9, feed=0.0045, email=0.0045)
+    assert [(finding.blocks, finding.sentence) for finding in calibration(spec(), rows, "click")[1]] == [
+        (
+            False,
+            "click calibration passes: expected error 0.0000; their ratio was not checked: fewer than 10 positive "
+            "labels.",
+        )
+    ]
+    found, findings = calibration(spec(**WIDE), scored(), "click")
+    at_the_bound = calibration(spec(**WIDE, ece=found["ece"]["low"]), scored(), "click")[1]
+    for (sentence,) in ([one.sentence for one in findings], [one.sentence for one in at_the_bound]):
+        assert sentence.endswith(
+            f"expected error {found['ece']['value']:.4f}; the probabilities are 1.000 times the labels."
+        )
+
+
+def test_what_blocks_is_said_in_a_sentence() -> None:
+    rows = scored(feed=0.9, email=0.9)
+    found, findings = calibration(spec(ece=0.05), rows, "click")
+    whole, feed = found["ratio"], found["surfaces"]["feed"]
+    assert blocking(findings) == [finding.sentence for finding in findings]
+    assert findings[0].sentence == (
+        f"click calibration: the expected calibration error is 0.6000, at least {found['ece']['low']:.4f} beyond "
+        "chance; at most 0.05 is allowed (gate.ece)."
+    )
+    assert findings[1].sentence == (
+        f"click calibration: the probabilities are 3.000 times the labels [{whole['low']:.3f}, {whole['high']:.3f}]; "
+        "0.8 to 1.25 is allowed (gate.mean_ratio)."
+    )
+    assert findings[3].sentence == (
+        f"click calibration on feed: the probabilities are {feed['value']:.3f} times the labels [{feed['low']:.3f}, "
+        f"{feed['high']:.3f}]; 0.5 to 2.0 is allowed (gate.surface_ratio)."
+    )
+    assert len(findings) == 4
+
+
+def test_a_surface_with_few_labels_hides_no_other() -> None:
+    rows = scored()
+    feed = (rows.rows["surface"] == "feed").to_numpy()
+    found, _ = calibration(spec(), rows._replace(labels=np.where(feed, rows.labels, 0.0)), "click")
+    assert spec().impressions.surfaces == ["notification", "feed"]
+    assert list(found["surfaces"]) == ["feed"]
+
+
+def test_a_draw_with_a_single_positive_label_has_a_ratio() -> None:
+    rows = scored(positives=10)
+    labels = np.zeros(2000)
+    labels[np.arange(10) * 200] = 1.0  # all of member 0
+    labels[0], labels[1] = 0.0, 1.0  # but one of member 1
+    rows = rows._replace(labels=labels)
+    bootstrap = UserBootstrap(rows.members, 100, SEED)
+    positives = 9 * bootstrap.weights[0] + bootstrap.weights[1]
+    assert 1 in positives
+    predicted = 0.3 * 10 * bootstrap.weights.sum(axis=0)
+    found, _ = calibration(spec(confidence=0.9), rows, "click")
+    expected = interval(predicted[positives > 0] / positives[positives > 0], 0.9)
+    assert (found["ratio"]["low"], found["ratio"]["high"]) == pytest.approx(expected)

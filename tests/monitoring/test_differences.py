@@ -94,3 +94,37 @@ def test_a_figure_outside_its_own_interval_blocks() -> None:
     near_the_edge = np.linspace(-0.1, 0.9, 61)  # 0 is within 95 % of these draws, not within the gate's 60 %
     assert outside(near_the_edge, near_the_edge) == []
     assert outside(near_the_edge, np.zeros(61)) == []
+
+
+def test_a_figure_at_the_edge_of_its_interval_is_inside() -> None:
+    found = Differences(SPEC, "click", scored())
+    areas = [metrics.auc(scored().labels, scored().scores[name]) for name in ("candidate", "floor")]
+    for beyond, outside in ((0.0, False), (5e-10, False), (-5e-10, False), (2e-9, True), (-2e-9, True)):
+        found._drawn = {"candidate": np.full(9, areas[0] + beyond), "floor": np.full(9, areas[1] + beyond)}
+        found._areas = {}
+        sentences = [finding.sentence for finding in found.outside_intervals(["floor"])]
+        assert len(sentences) == (2 if outside else 0)
+        if outside:
+            assert sentences[0] == (
+                f"The click AUC of the candidate is {areas[0]:.4f}, outside its own interval [{areas[0] + beyond:.4f}, "
+                f"{areas[0] + beyond:.4f}]: the bootstrap does not describe these rows."
+            )
+
+
+@pytest.mark.parametrize("worse", [False, True])
+def test_every_comparison_is_said_in_a_sentence(worse: bool) -> None:
+    bound, word = (-0.2, "below") if worse else (0.0123, "not below")
+    found = Given("like", bound, bound, bound)
+    areas = [metrics.auc(scored().labels, scored().scores[name]) for name in ("candidate", "floor")]
+    compared = (
+        f"like AUC {areas[0]:.4f} against {areas[1]:.4f} of the trees: a difference of {areas[0] - areas[1]:+.4f}"
+    )
+    assert found.not_worse("floor", "trees").sentence == (
+        f"{compared}, at least {bound:+.4f} with 60% confidence, which is {word} the margin of -0.0100."
+    )
+    assert found.not_harmed("floor", "trees").sentence == (
+        f"{compared}, at most {bound:+.4f} with 60% confidence, which is {word} the margin of -0.0500."
+    )
+    assert found.above_floor().sentence == f"{compared.replace('trees', 'floor')}: {word} the floor by more than 0.02."
+    found._gate = SPEC.gate.model_copy(update={"floor_margin": 0.0})
+    assert found.above_floor().sentence.endswith(f": {word} the floor.")

@@ -1,14 +1,17 @@
+import importlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from models.profile import FEWEST_ROWS
 from models.spec import Feature
 from monitoring.documents import read_json
-from monitoring.drift import MOST_ROWS, MOST_VALUES, OTHER, _fold_rare, _sampled, drift
+from monitoring.drift import MOST_ROWS, MOST_VALUES, OTHER, _fold_rare, _plottable, _sampled, drift
 from monitoring.errors import DriftError
 from tests.monitoring.pages import Page
 
@@ -189,3 +192,106 @@ def test_an_absent_column_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DriftError, match="current frame: expected the column 'rate'"):
         drift(rows(100), rows(100).drop(columns="rate"), COLUMNS, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_fewest_rows_are_enough_and_the_first_absent_column_is_named(tmp_path: Path) -> None:
+    frame = rows(FEWEST_ROWS)
+    assert drift(frame, frame, COLUMNS[:3], tmp_path)["status"] == "stable"
+    with pytest.raises(DriftError, match=r"reference frame: expected the column 'rate'; found kind$"):
+        drift(frame[["kind"]], frame, COLUMNS[:3], tmp_path)
+
+
+def test_a_column_that_is_empty_now_is_dying_and_the_first_change_is_noted(tmp_path: Path) -> None:
+    lost = drift(rows(400), rows(400, shift=1.5), [Feature("lost", "category", 1)], tmp_path)
+    assert lost["dying"] == ["lost"]
+    before = pd.DataFrame({"kind": np.repeat(["a", "b", "c"], [400, 300, 300])})
+    found = drift(before, before.replace({"a": "b", "b": "d"}), [Feature("kind", "category", 1)], tmp_path)
+    changes, note = found["columns"]["kind"]["changes"], found["columns"]["kind"]["note"]
+    assert len(changes) > 1
+    assert changes[0]["what"] in note
+    assert changes[-1]["what"] not in note
+
+
+def test_numbers_among_objects_are_numbers(tmp_path: Path) -> None:
+    objects = pd.Series([True, None] * 200, dtype=object)
+    found = drift(
+        pd.DataFrame({"flag": objects}),
+        pd.DataFrame({"flag": pd.Series([1.0, np.nan] * 200)}),
+        [Feature("flag", "number", 1)],
+        tmp_path,
+    )
+    assert (found["status"], found["columns"]["flag"]["missing"]) == ("stable", {"reference": 0.5, "current": 0.5})
+
+
+def test_the_page_is_evidentlys_where_it_can_plot(tmp_path: Path) -> None:
+    ids = pd.DataFrame({"id": [f"value {number:04}" for number in range(1000)]}).iloc[[*range(1000), *[1, 2, 3] * 9]]
+    drift(ids, ids, [Feature("id", "category", 1)], tmp_path)
+    page = (tmp_path / "drift.html").read_text(encoding="utf-8")
+    assert "Nothing could be plotted" not in page
+    assert "<iframe" not in page
+    assert OTHER in page
+    assert "value 0002" in page
+    assert "value 0900" not in page
+    nothing = pd.DataFrame({"id": [None] * 100})
+    drift(nothing, nothing, [Feature("id", "category", 1)], tmp_path)
+    assert "Nothing could be plotted: 100 reference" in (tmp_path / "drift.html").read_text(encoding="utf-8")
+
+
+def test_evidently_is_told_the_kinds_and_that_one_column_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, dict[str, object]] = {}
+    for name in ("evidently.DataDefinition", "evidently.presets.DataDriftPreset", "evidently.Report"):
+        module, made = name.rsplit(".", 1)
+        real = getattr(importlib.import_module(module), made)
+
+        def recorded(*given: object, real: Any = real, made: str = made, **named: object) -> Any:
+            told[made] = named
+            return real(*given, **named)
+
+        monkeypatch.setattr(name, recorded)
+    drift(rows(100), rows(100), [COLUMNS[0], *COLUMNS[2:4]], tmp_path)
+    assert told["DataDefinition"] == {"numerical_columns": ["rate", "constant"], "categorical_columns": ["kind"]}
+    assert told["DataDriftPreset"]["columns"] == ["rate", "kind", "constant"]
+    assert told["DataDriftPreset"]["drift_share"] == 1 / 6
+    assert told["Report"] == {"include_tests": True}
+
+
+@pytest.mark.parametrize(
+    ("values", "plotted"),
+    [
+        ([0.0, 9e99], True),
+        ([0.0, 1e100], False),
+        ([-2e100, 0.0], False),
+        ([1e308, -1e308], False),
+        ([1.0, np.nan, 2.0], True),
+    ],
+)
+def test_what_a_histogram_can_show_is_plotted(values: list[float], plotted: bool) -> None:
+    frame, plain = pd.DataFrame({"x": values}), pd.DataFrame({"x": [0.0, 1.0]})
+    assert _plottable(frame, plain, "x") is plotted
+    assert _plottable(plain, frame, "x") is plotted
+
+
+def test_a_sample_has_the_columns_alone_and_no_infinities() -> None:
+    values = np.arange(MOST_ROWS + 1.0)
+    values[:2] = [-np.inf, np.inf]
+    names = np.array(["a", "b"])[np.arange(len(values)) % 2]
+    few, many = ({"x": pa.array(values[:end]), "kind": pa.array(names[:end])} for end in (MOST_ROWS, MOST_ROWS + 1))
+    kept = _sampled(few, ["x", "kind"])
+    assert kept["x"].isna().sum() == 2
+    np.testing.assert_array_equal(kept["x"][2:], values[2:MOST_ROWS])
+    drawn = _sampled(many, ["x", "kind"])
+    assert (list(drawn), len(drawn), list(drawn.index)) == (["x", "kind"], MOST_ROWS, list(range(MOST_ROWS)))
+    assert not np.isinf(drawn["x"]).any()
+
+
+def test_as_many_values_as_are_shown_stay_and_missing_ones_stay_missing() -> None:
+    few = pd.DataFrame({"id": [*map(str, range(MOST_VALUES)), None]})
+    kept = few.copy()
+    _fold_rare(few, kept, ["id"])
+    assert few.equals(kept)
+    many = pd.DataFrame({"id": [*map(str, range(MOST_VALUES + 1)), None]})
+    _fold_rare(few, many, ["id"])
+    assert many["id"].isna().tolist() == [False] * (MOST_VALUES + 1) + [True]
+    assert (many["id"] == OTHER).sum() == 2

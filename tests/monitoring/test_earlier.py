@@ -3,10 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from models.graph.fakes import fake_graph
+from models.graph.store import TemporalGraph
+from models.training.artifact import load_model
+from models.training.predict import predict
 from monitoring.documents import read_json
 from monitoring.earlier import score_earlier
 from monitoring.gate import judge_folder
@@ -41,6 +45,7 @@ def test_an_earlier_version_is_scored_on_the_gate_window_in_as_of_state(product:
     assert said == ["  version 6, promoted before: 1 of 1"]
     verdict = judge_folder(product.spec, folder)
     assert verdict.metrics["earlier"]["6"]["auc"] == verdict.metrics["reference"]["auc"]
+    assert verdict.versions == {"champion": "7"}
 
 
 def test_what_cannot_be_scored_is_named_and_skipped(product: FakeProduct, tmp_path: Path) -> None:
@@ -80,3 +85,43 @@ def test_the_first_training_has_no_earlier_version(product: FakeProduct) -> None
     assert score_earlier(product.spec, product.folder / "graph", product.folder / "out", {}) == {}
     assert (product.folder / "out" / "predictions.parquet").read_bytes() == before
     assert judge_folder(product.spec, product.folder / "out").best is None
+
+
+def test_what_is_skipped_is_said_in_a_line_and_the_next_one_is_scored(product: FakeProduct) -> None:
+    def broken() -> Path:
+        raise OSError("the first line.\nthe second line")
+
+    product.evaluate(champion=product.folder / "model1")
+    folder, said = product.folder / "out", list[str]()
+    fetch = {"5": broken, "4": lambda: product.folder / "model0"}
+    assert score_earlier(product.spec, product.folder / "graph", folder, fetch, say=said.append) == {
+        "5": "OSError: the first line"
+    }
+    assert said == [
+        "  version 5, promoted before: 1 of 2",
+        "  version 5 is skipped: OSError: the first line",
+        "  version 4, promoted before: 2 of 2",
+    ]
+    found = pd.read_parquet(folder / "predictions.parquet")
+    here = (found["window"] == "gate") & (found["state"] == "as_of")
+    assert found.loc[here, "version_4_click"].equals(found.loc[here, "candidate_click"].rename("version_4_click"))
+    assert read_json(folder / "metrics.json")["earlier"] == {
+        "scored": ["4"],
+        "skipped": {"5": "OSError: the first line"},
+        "best": None,
+    }
+
+
+def test_probabilities_of_an_earlier_version_are_calibrated(product: FakeProduct) -> None:
+    """Platt scaling of model1, by its formula."""
+    model, graph = load_model(product.folder / "model1"), TemporalGraph.load(product.folder / "graph")
+    rows = graph.seeds.rows("gate")
+    chance = predict(model, graph, rows, state="as_of", calibrated=False)
+    expected = 1 / (1 + np.exp(0.5 - 1.5 * np.log(chance / (1 - chance))))
+    by_key = pd.DataFrame(expected, index=graph.seeds.keys.take(rows.numpy()).to_pandas())
+    product.evaluate()
+    folder = product.folder / "out"
+    score_earlier(product.spec, product.folder / "graph", folder, {"6": lambda: product.folder / "model1"})
+    found = pd.read_parquet(folder / "predictions.parquet").query("window == 'gate' and state == 'as_of'")
+    for place, task in enumerate(("click", "dwell")):
+        assert found[f"version_6_{task}"].tolist() == pytest.approx(by_key.loc[found["key"], place].tolist())

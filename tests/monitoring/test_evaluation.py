@@ -15,7 +15,7 @@ from models.nn.model import Ranker
 from models.spec import Spec
 from models.time_units import HOUR
 from models.training.artifact import Model, save_model
-from models.training.calibration import Calibration
+from models.training.calibration import Calibration, Platt
 from monitoring.comparison import compare_models
 from monitoring.documents import read_json
 from monitoring.errors import EvaluationError
@@ -53,8 +53,8 @@ class FakeProduct:
         chance = np.clip(0.2 + 0.6 * self.frame["clicked"], 0, 1)
         truth = pd.DataFrame({"impression_id": self.frame["impression_id"], "chance": chance})
         truth.to_parquet(folder / "tables" / "truth.parquet")
-        for seed in (0, 1):
-            save_fresh_model(graph, seed, folder / f"model{seed}")
+        save_fresh_model(graph, 0, folder / "model0")
+        save_fresh_model(graph, 1, folder / "model1", Platt(1.5, -0.5))
 
     def write(self, frame: pd.DataFrame) -> None:
         (self.folder / "set").mkdir(exist_ok=True)
@@ -92,11 +92,11 @@ def training_rows(graph: TemporalGraph) -> pd.DataFrame:
     return frame.sort_values("impression_id", ignore_index=True)
 
 
-def save_fresh_model(graph: TemporalGraph, seed: int, folder: Path) -> None:
+def save_fresh_model(graph: TemporalGraph, seed: int, folder: Path, platt: Platt | None = None) -> None:
     torch.manual_seed(seed)
     encoding = Encoding.fit(graph, until=int(graph.seeds.time.max()))
     ranker = Ranker(ModelConfig(width=8, heads=2, activities=4), graph.schema, encoding).eval()
-    calibration = Calibration.none([task.name for task in graph.schema.seeds.tasks])
+    calibration = Calibration({task.name: platt or Platt() for task in graph.schema.seeds.tasks})
     save_model(Model(ranker, encoding, graph.schema, calibration, {}), folder)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.bootstrap import UserBootstrap
 from monitoring.gate import Verdict, judge
 from tests.monitoring.fakes import fake_predictions, sigmoid, small_spec
 
@@ -113,3 +114,101 @@ def test_what_blocks_on_another_task_is_told_beside_what_keeps_the_primary_one_f
     assert len(reasons) == 2
     assert "click" in reasons[0]
     assert "like" in reasons[1]
+
+
+NOISE = {"candidate": 0.3, "champion": 0.5, "version_3": 0.6, "floor": 2.0}
+WIDE = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
+
+
+def test_each_reference_is_named_once_where_nothing_blocks() -> None:
+    reasons = judged(fake_predictions(SPEC, noise=NOISE), **WIDE).reasons
+    assert "of the champion" in reasons[0]
+    assert reasons[1].endswith("not below the floor.")
+    assert reasons[2] == "Not worse by more than the margin than version 3 either."
+    assert sum("of the floor" in reason for reason in reasons if reason.startswith("click AUC")) == 1
+    assert sum(reason.startswith("like AUC") for reason in reasons) == 1
+    first = judged(fake_predictions(SPEC, noise={"candidate": 0.3, "floor": 2.0}), **WIDE).reasons
+    assert sum(reason.startswith("click AUC") for reason in first) == 1
+    assert not any("either" in reason for reason in first)
+
+
+def test_figures_are_kept_of_every_scorer() -> None:
+    found = judged(fake_predictions(SPEC, noise=NOISE), **WIDE).metrics
+    areas = [found[name]["auc"] for name in ("candidate", "reference", "floor")]
+    assert areas == sorted(areas, reverse=True)
+    assert found["floor"]["difference"]["auc"] == pytest.approx(areas[0] - areas[2])
+    assert list(found["earlier"]) == ["3"]
+
+
+def test_a_broken_floor_or_version_holds_nothing_beside_a_champion() -> None:
+    predictions = with_likes(fake_predictions(SPEC, noise=NOISE), **dict.fromkeys(NOISE, 0.1))
+    for scorer, name in (("floor", "floor"), ("version_3", "version 3")):
+        broken = predictions.assign(**{f"{scorer}_click": np.nan, f"{scorer}_like": np.nan})
+        verdict = judged(broken, **WIDE)
+        assert verdict.promoted
+        assert (verdict.metrics["floor"] is None) is (scorer == "floor")
+        assert any(f"The {name}" in reason and "not compared" in reason for reason in verdict.reasons)
+
+
+def test_the_floors_own_interval_counts_beside_a_champion(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions = fake_predictions(SPEC, noise={"candidate": 0.3, "champion": 0.5, "floor": 2.0})
+    here = (predictions["window"] == "gate") & (predictions["state"] == "as_of")
+    floor, drawn = predictions.loc[here, "floor_click"].to_numpy(), UserBootstrap.draws
+
+    def draws(self: UserBootstrap, metric: Any, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        return drawn(self, metric, labels, scores) + (0.3 if np.array_equal(scores, floor) else 0.0)
+
+    monkeypatch.setattr(UserBootstrap, "draws", draws)
+    outside = [reason for reason in judged(predictions, **WIDE).reasons if "its own interval" in reason]
+    assert [reason.split(" is ")[0] for reason in outside] == [
+        "The click AUC of the floor",
+        "The click difference from the floor",
+    ]
+
+
+def test_a_candidate_that_equals_the_best_version_does_not_surpass_it() -> None:
+    predictions = fake_predictions(SPEC, noise=NOISE)
+    same = predictions.assign(champion_click=predictions["candidate_click"])
+    assert judged(same, "4", "4").best == "4"
+    alone = same.drop(columns=["version_3_click", "version_3_like"])
+    assert judged(alone, "4").best == "4"
+    assert judged(alone, "").best is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "members", "checked"), [(100, 10, True), (99, 10, False), (100, 9, False), (101, 11, True)]
+)
+def test_calibration_of_another_task_needs_a_hundred_rows_and_ten_members(
+    rows: int, members: int, checked: bool
+) -> None:
+    predictions = fake_predictions(SPEC, rows=rows)
+    count = np.arange(len(predictions)) % rows
+    likes = (count < 20).astype(float)
+    verdict = judged(predictions.assign(label_like=likes, member=count % members))
+    assert ("ece" in verdict.metrics["tasks"]["like"]) is checked
+    expected = f"like was not compared: the gate window holds 20 positive and {rows - 20} negative labels of {members} "
+    assert not checked or f"{expected}members, 30 of each are needed." in verdict.reasons
+
+
+@pytest.mark.parametrize(("members", "compared"), [(9, False), (10, True)])
+def test_another_task_is_compared_with_ten_members(members: int, compared: bool) -> None:
+    predictions = with_likes(fake_predictions(SPEC, rows=1000), candidate=1.0, floor=1.0)
+    predictions["member"] = np.arange(len(predictions)) % members
+    assert ("candidate" in judged(predictions).metrics["tasks"]["like"]) is compared
+
+
+def test_0_and_1_are_probabilities() -> None:
+    predictions = fake_predictions(SPEC, noise=NOISE)
+    predictions.loc[:1, "candidate_click"] = [0.0, 1.0]
+    assert judged(predictions, **WIDE).promoted
+
+
+def test_one_row_is_not_called_constant_and_two_are() -> None:
+    predictions = fake_predictions(SPEC, rows=2).assign(candidate_click=0.25)
+    constant = "The candidate's click probability is 0.2500 in every row: it ranks nothing."
+    assert constant in judged(predictions).reasons
+    assert constant not in judged(predictions.drop_duplicates(["window", "state"])).reasons
+    outside = judged(fake_predictions(SPEC, rows=500).assign(candidate_click=1.5)).reasons
+    assert [reason for reason in outside if reason.startswith("The candidate's click")] == [
+        "The candidate's click probability is outside 0 to 1 in 500 of 500 rows."
+    ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from kserve import KServeClient
@@ -155,3 +156,85 @@ def test_a_version_that_does_not_become_ready_is_told(cluster: Cluster, server: 
     server.never_ready = True
     with pytest.raises(DeploymentError, match="expected the service to become ready"):
         cluster.apply()
+
+
+def test_shares_from_1_to_99_are_canaries_and_hold_the_place(cluster: Cluster, server: RecordingCluster) -> None:
+    cluster.apply()
+    with pytest.raises(DeploymentError, match="expected a canary; found a version with 100 %"):
+        cluster.candidate()
+    for percent in (1, 99):
+        cluster.canary("2", percent)
+        assert (cluster.candidate(), cluster.traffic()["revision-" + str(len(server.written()))]) == ("2", percent)
+        with pytest.raises(DeploymentError, match=f"found version 2 with {percent} %"):
+            cluster.canary("3", 5)
+    cluster.rollback()
+    cluster.canary("2", 5)  # its pods have ended: it is deployed anew
+    cluster.rollback()
+    cluster.canary("3", 5)
+    assert [row[2:] for row in sent(server)[-4:]] == [(None, 0), ("2", 5), (None, 0), ("3", 5)]
+
+
+def test_a_service_without_a_share_has_all_traffic_and_a_sidecar_is_allowed(
+    cluster: Cluster, server: RecordingCluster
+) -> None:
+    cluster.apply()
+    assert server.service is not None
+    predictor = server.service["spec"]["predictor"]
+    del predictor["canaryTrafficPercent"]
+    predictor["containers"].append({"name": "sidecar"})
+    server.service["status"]["components"]["predictor"]["traffic"].append({"revisionName": "revision-0"})
+    cluster.promote("1")
+    with pytest.raises(DeploymentError, match="version 1: expected another than the one that is served"):
+        cluster.canary("1", 10)
+    assert len(server.written()) == 1
+    assert cluster.traffic() == {"revision-1": 100, "revision-0": 0}
+
+
+class FakeClient:
+    """A client with no service that records its waits; every ``get`` fails as KServe's does, with that status."""
+
+    def __init__(self, status: int = 404, ready: str = "") -> None:
+        self.status, self.ready = status, ready
+        self.waits: list[dict[str, Any]] = []
+
+    def get(self, name: str, namespace: str) -> dict[str, Any]:
+        try:
+            cause = OSError(name)
+            cause.status, cause.reason = self.status, "Because"  # type: ignore[attr-defined]
+            raise cause
+        except OSError:
+            raise RuntimeError("a long response")  # noqa: B904
+
+    def create(self, service: object, namespace: str) -> dict[str, Any]:
+        return {}
+
+    def wait_isvc_ready(self, name: str, **options: Any) -> None:
+        self.waits.append({"name": name, **options})
+        if self.ready:
+            raise RuntimeError(self.ready)
+
+
+def test_ten_minutes_are_waited_for_the_first_generation() -> None:
+    waits = []
+    for seconds in ({}, {"ready_seconds": 1.5}, {"ready_seconds": 0}):
+        client = FakeClient()
+        Cluster(client, ONE, **seconds).apply()  # type: ignore[arg-type]
+        waits += client.waits
+    assert waits == [
+        {
+            "name": "tiny-world-ranker",
+            "namespace": "heliograph",
+            "timeout_seconds": seconds,
+            "polling_interval": interval,
+            "expected_generation": 1,
+        }
+        for seconds, interval in ((600.0, 2.0), (1.5, 1.5))
+    ]
+
+
+def test_a_cluster_that_does_not_answer_is_said_in_short() -> None:
+    with pytest.raises(DeploymentError, match=r"^cluster: expected it to take the change; found 403 Because$"):
+        Cluster(FakeClient(403), ONE).traffic()  # type: ignore[arg-type]
+    with pytest.raises(DeploymentError) as error:
+        Cluster(FakeClient(ready="a \n b " * 100), ONE).apply()  # type: ignore[arg-type]
+    assert str(error.value) == "cluster: expected the service to become ready; found " + ("a b " * 100)[:300]

@@ -1,5 +1,6 @@
 """``python -m serving`` for a cluster: the registry and the limits of its pods."""
 
+import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,16 @@ import kserve
 import pytest
 import yaml
 
+from feature_repo.push import PushError
+from models.version import IMAGE
 from serving.__main__ import main
+from serving.deployment import command, model_options
+from serving.deployment.cluster import Cluster
+from serving.deployment.embedded import Embedded
+from serving.deployment.errors import DeploymentError
 from serving.versions.registry import Registry
 from tests.serving.deployment.cluster_server import RecordingCluster, recording_cluster
+from tests.serving.stubbed import FakeRegistry
 
 SERVER = "https://mlflow.example:5000"
 ONE = ["--model", "tiny", "--version", "1"]
@@ -83,3 +91,98 @@ def test_the_limits_reach_the_container(
     assert main(up) == 1
     assert "expected a whole number above 0 as items; found '50'" in capsys.readouterr().err
     assert len(server.written()) == 1
+
+
+MODEL: dict[str, object] = {"state": Path("state"), "model": None, "tracking_uri": None}
+TARGET = {"target": "embedded", "namespace": "heliograph", "image": IMAGE}
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("canary", {"percent": 10, "version": None}),
+        ("promote", {"version": None}),
+        ("rollback", {}),
+        ("manifest", {"limits": None, "version": None}),
+    ],
+)
+def test_every_command_has_its_options_and_defaults(name: str, more: dict[str, object]) -> None:
+    parser = argparse.ArgumentParser()
+    command.add(parser.add_subparsers(dest="command"))
+    assert vars(parser.parse_args([name])) == {"command": name, **MODEL, **TARGET, **more}
+
+
+class FakeTarget:
+    """A target with a canary of version 2."""
+
+    def __init__(self, state: Path, registry: object, name: str) -> None:
+        assert (state, name) == (Path("state"), "model")
+
+    def canary(self, version: str, percent: int) -> None:
+        """Do nothing."""
+
+    def candidate(self) -> str:
+        return "2"
+
+    def promote(self, version: str) -> None:
+        """Do nothing."""
+
+    def rollback(self) -> str:
+        return "2"
+
+    def traffic(self) -> dict[str, int]:
+        return {"1": 90, "2": 10}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            ["canary", "--version", "2"],
+            "canary: version 2 has 10 % of the traffic\nnext: python -m serving status; then",
+        ),
+        (
+            ["promote"],
+            "promote: version 2 has all traffic, and is the champion\nnext: python -m serving status; rollback,",
+        ),
+        (["rollback"], "rollback: version 2 has no traffic any more\nnext: python -m serving status; the next version"),
+    ],
+)
+@pytest.mark.parametrize("where", ["embedded", "cluster"])
+def test_a_change_is_said_with_the_next_step_and_what_scores_cold_here(
+    where: str, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check(state: Path, version: str) -> None:
+        if version == "2":
+            raise PushError("its vectors are away")
+
+    monkeypatch.setattr(command, "Embedded", FakeTarget)
+    monkeypatch.setattr(command, "cluster", lambda options, *named: FakeTarget(options.state, *named[:2]))
+    monkeypatch.setattr(command, "check_pushed", check)
+    monkeypatch.setattr(model_options, "Registry", FakeRegistry)
+    monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
+    assert main([*arguments, "--tracking-uri", "nowhere", "--target", where]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(said)
+    notes = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert len(notes) == (1 if where == "embedded" else 0)
+    assert all(note.startswith("note: version 2 scores cold; its vectors are away") for note in notes)
+
+
+def test_the_target_is_the_one_that_is_named(server: RecordingCluster) -> None:
+    options = argparse.Namespace(target="cluster", state=Path("state"), tracking_uri=SERVER, image="", namespace="here")
+    assert isinstance(command.target(options, Registry(SERVER), "tiny"), Cluster)
+    options.target = "embedded"
+    assert isinstance(command.target(options, Registry(SERVER), "tiny"), Embedded)
+
+
+def test_a_cluster_that_cannot_be_found_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise RuntimeError("no\n kubeconfig " * 40)
+
+    monkeypatch.setattr(kserve, "KServeClient", refuse)
+    options = argparse.Namespace(tracking_uri=SERVER, image="", namespace="here")
+    with pytest.raises(DeploymentError) as error:
+        command.cluster(options, Registry(SERVER), "tiny", "1")
+    found = ("no kubeconfig " * 40)[:200]
+    assert str(error.value) == f"cluster: expected a kubeconfig that can be used; found {found}. Set KUBECONFIG."

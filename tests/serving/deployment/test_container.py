@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serving.deployment import container
 from serving.deployment.container import settings_of
 from serving.errors import EndpointError, RegistryError
 from serving.server.loading import load
@@ -97,3 +98,23 @@ def test_what_is_missing_or_wrong_is_named(
 ) -> None:
     with pytest.raises(error, match=reason):
         settings_of(environment(world, tmp_path, **changes))
+
+
+@pytest.mark.parametrize(("port", "allowed"), [("0", False), ("1", True), ("65535", True), ("65536", False)])
+def test_a_port_is_from_1_to_65535(world: World, tmp_path: Path, port: str, allowed: bool) -> None:
+    given = environment(world, tmp_path, PORT=port)
+    if allowed:
+        assert settings_of(given).port == int(port)
+    else:
+        with pytest.raises(EndpointError, match=f"PORT: expected a whole number, 1 to 65535; found '{port}'"):
+            settings_of(given)
+
+
+def test_what_cannot_be_served_is_said_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("HELIOGRAPH_MODEL", raising=False)
+    assert container.main() == 1
+    assert capsys.readouterr().err.startswith(
+        "error: HELIOGRAPH_MODEL: expected a value in the environment; found none"
+    )

@@ -10,10 +10,11 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from serving.deployment import endpoint, model_options, processes, supervisor
+from serving.deployment import endpoint, model_options, processes, supervisor, worker
 from serving.deployment.endpoint import Endpoint
 from serving.deployment.endpoint_processes import EndpointProcesses
 from serving.deployment.errors import VerdictError
+from serving.deployment.record import Worker
 from serving.errors import EndpointError, RegistryError
 from serving.settings.limits import Limits
 from serving.settings.settings import Settings
@@ -268,3 +269,19 @@ def test_a_canary_that_may_not_be_changes_nothing(up: Up, tmp_path: Path) -> Non
     with pytest.raises(EndpointError, match="expected the champion, version 1, to be served; found version 3"):
         canary(tmp_path, "2")
     assert endpoint.status(tmp_path) == endpoint.Status("up", served)
+
+
+@pytest.mark.parametrize(("away", "state"), [(None, "up"), (81, "unhealthy"), (91, "unhealthy"), (80, "unhealthy")])
+def test_an_endpoint_is_up_if_every_worker_and_the_proxy_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: int | None, state: str
+) -> None:
+    workers = Worker("1", "", 81, 82, 90), Worker("2", "", 91, 92, 10)
+    served = Endpoint("model", "1", "0.0.0.0", 80, 80, "", workers)
+    monkeypatch.setattr(EndpointProcesses, "current", lambda self: served)
+    monkeypatch.setattr(EndpointProcesses, "requests", lambda self, one: one.port)
+    monkeypatch.setattr(worker, "healthy", lambda name, host, port, grpc: (host, port != away) == ("127.0.0.1", True))
+    assert endpoint.status(tmp_path) == endpoint.Status(state, served)  # type: ignore[arg-type]
+    assert endpoint.served_versions(tmp_path) == {"1", "2"}
+    assert endpoint.requests(tmp_path, served) == [(workers[0], 81), (workers[1], 91)]
+    monkeypatch.setattr(EndpointProcesses, "current", lambda self: None)
+    assert endpoint.served_versions(tmp_path) == set()

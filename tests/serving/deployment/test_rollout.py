@@ -69,6 +69,23 @@ def test_a_promotion_that_was_cut_off_is_finished(
     assert FakeRegistry.champions == {"model": "2"}
 
 
+def test_the_registry_is_changed_only_after_the_target(
+    rollout: Rollout, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout.canary("2", 10)
+    champions: list[object] = []
+
+    def promote(version: str) -> None:
+        champions.append(dict(FakeRegistry.champions))
+        raise DeploymentError("the target sleeps")
+
+    monkeypatch.setattr(target, "promote", promote)
+    with pytest.raises(DeploymentError, match="sleeps"):
+        rollout.promote()
+    assert champions == [{"model": "1"}]
+    assert FakeRegistry.champions == {"model": "1"}
+
+
 def test_the_candidate_is_taken_where_no_version_is_named(rollout: Rollout, target: FakeTarget) -> None:
     assert rollout.canary(None, 50) == "candidate"
 
@@ -117,6 +134,7 @@ def test_back_is_always_possible(rollout: Rollout, target: FakeTarget) -> None:
 
 @pytest.mark.parametrize("gate", [None, {}, {"decision": 1}, "promote", ["promote"]])
 def test_what_is_no_verdict_lets_nothing_out(tmp_path: Path, gate: object) -> None:
-    (tmp_path / "metrics.json").write_text(json.dumps({"gate": gate}), encoding="utf-8")
-    with pytest.raises(VerdictError, match="expected the gate's verdict in its bundle; found none"):
-        check_verdict("1", tmp_path)
+    for document in ({"gate": gate}, [gate]):
+        (tmp_path / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
+        with pytest.raises(VerdictError, match="expected the gate's verdict in its bundle; found none"):
+            check_verdict("1", tmp_path)

@@ -13,7 +13,8 @@ import pytest
 
 from serving.deployment.proxy import Proxy
 from serving.deployment.record import Worker
-from serving.deployment.routing import bootstrap
+from serving.deployment.routing import bootstrap, endpoints, port_of
+from serving.settings.limits import Limits
 from serving.settings.listening import free_port
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
@@ -83,3 +84,50 @@ def test_whatever_never_ends_is_ended(tmp_path: Path) -> None:
     for bound in ("request_headers_timeout", "request_timeout", "stream_idle_timeout", "idle_timeout"):
         assert f'"{bound}": "' in text
     assert '"max_concurrent_streams": 256' in text
+
+
+def test_limits_retries_and_headers_are_as_intended(tmp_path: Path) -> None:
+    document = bootstrap("127.0.0.1", 1, tmp_path / "a.sock", tmp_path)
+    assert document["admin"]["address"]["pipe"]["mode"] == 0o600
+    (monitor,) = document["overload_manager"]["resource_monitors"]
+    (listener,), clusters = (document["static_resources"][part] for part in ("listeners", "clusters"))
+    for cluster in clusters:
+        assert cluster["common_lb_config"] == {"healthy_panic_threshold": {"value": 0}}
+        assert cluster["ignore_health_on_host_removal"] is True
+        (check,) = cluster["health_checks"]
+        assert (check["unhealthy_threshold"], check["healthy_threshold"]) == (3, 1)
+        (most,) = cluster["circuit_breakers"]["thresholds"]
+        assert {monitor["typed_config"]["max_active_downstream_connections"], *most.values()} == {2048}
+    connections = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    assert [connections[name] for name in ("generate_request_id", "preserve_external_request_id")] == [False, True]
+    assert connections["use_remote_address"] is True
+    assert connections["http2_protocol_options"] == {
+        "max_concurrent_streams": Limits().bodies,
+        "initial_stream_window_size": 65536,
+        "initial_connection_window_size": 1048576,
+    }
+    assert connections["http_filters"][0]["typed_config"]["suppress_envoy_headers"] is True
+    routes = connections["route_config"]["virtual_hosts"][0]["routes"]
+    assert routes[1]["direct_response"] == {"status": 404}
+    for route in (routes[0], routes[2]):
+        policy = route["route"]["retry_policy"]
+        assert (policy["num_retries"], policy["host_selection_retry_max_attempts"]) == (2, 5)
+    (away,) = connections["local_reply_config"]["mappers"]
+    assert away["filter"]["status_code_filter"]["comparison"]["value"]["default_value"] == 503
+    assert away["headers_to_add"] == [{"header": {"key": "retry-after", "value": "1"}}]
+
+
+def test_a_worker_is_one_host_of_two_ports_with_its_share() -> None:
+    worker = Worker("1", "", 81, 82, 30)
+    for cluster, port, version in (("http", 81, "http_protocol_options"), ("grpc", 82, "http2_protocol_options")):
+        assert port_of(worker, cluster) == port
+        (found,) = endpoints(cluster, [worker])["resources"]
+        (host,) = found["endpoints"][0]["lb_endpoints"]
+        assert (found["cluster_name"], host["load_balancing_weight"]) == (cluster, 30)
+        assert host["endpoint"]["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": port}
+        assert host["endpoint"]["health_check_config"] == {"port_value": 81}
+        document = bootstrap("127.0.0.1", 1, Path("a.sock"), Path("here"))
+        (described,) = [one for one in document["static_resources"]["clusters"] if one["name"] == cluster]
+        (options,) = described["typed_extension_protocol_options"].values()
+        assert options["explicit_http_config"] == {version: {}}
+        assert described["eds_cluster_config"]["eds_config"]["path_config_source"]["path"] == f"here/{cluster}.json"
