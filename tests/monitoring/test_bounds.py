@@ -151,7 +151,8 @@ def test_a_figure_at_its_bound_does_not_block() -> None:
         assert blocking(calibration(spec(**{**WIDE, "mean_ratio": bounds}, ece=1.0), rows, "click")[1]) == []
     for bounds in ([0.001, feed["low"]], [feed["high"], 1000.0]):
         within = {"mean_ratio": [0.001, 1000.0], "surface_ratio": bounds}
-        assert blocking(calibration(spec(**within, ece=1.0), rows, "click")[1]) == []
+        blocked = blocking(calibration(spec(**within, ece=1.0), rows, "click")[1])
+        assert not any("on feed" in sentence for sentence in blocked)
         own = {"tasks": {"like": TaskBounds().model_copy(update={"mean_ratio": bounds})}}
         sentences = [finding.sentence for finding in calibration(spec(ece=1.0, **own), rows, "like")[1]]
         assert not any("on feed" in sentence for sentence in sentences)

@@ -206,10 +206,8 @@ def test_a_column_that_is_empty_now_is_dying_and_the_first_change_is_noted(tmp_p
     assert lost["dying"] == ["lost"]
     before = pd.DataFrame({"kind": np.repeat(["a", "b", "c"], [400, 300, 300])})
     found = drift(before, before.replace({"a": "b", "b": "d"}), [Feature("kind", "category", 1)], tmp_path)
-    changes, note = found["columns"]["kind"]["changes"], found["columns"]["kind"]["note"]
-    assert len(changes) > 1
-    assert changes[0]["what"] in note
-    assert changes[-1]["what"] not in note
+    assert len(found["columns"]["kind"]["changes"]) > 1
+    assert found["columns"]["kind"]["note"] == "a: 40.00% of the rows before, 0.00% now"
 
 
 def test_numbers_among_objects_are_numbers(tmp_path: Path) -> None:
