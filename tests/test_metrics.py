@@ -149,10 +149,10 @@ def test_a_score_within_one_bin_is_no_part_of_its_own() -> None:
     """Seven rows in three bins of 3, 2 and 2: the second score's rows lie in the last two, the others in one each."""
     part, shares = metrics.score_bins(np.array([3, 3, 1]), 3)
     assert part.tolist() == [0, 3, 2]
-    np.testing.assert_allclose(shares, [[1, 0, 0, 0], [0, 1, 0, 2 / 3], [0, 0, 1, 1 / 3]])
+    np.testing.assert_allclose(shares, np.array([[1, 0, 0, 0], [0, 1, 0, 2 / 3], [0, 0, 1, 1 / 3]]))
     part, shares = metrics.score_bins(np.array([1, 2, 4]), 3)
     assert part.tolist() == [0, 0, 3]
-    np.testing.assert_allclose(shares, [[1, 0, 0, 0], [0, 1, 0, 0.5], [0, 0, 1, 0.5]])
+    np.testing.assert_allclose(shares, np.array([[1, 0, 0, 0], [0, 1, 0, 0.5], [0, 0, 1, 0.5]]))
     part, shares = metrics.score_bins(np.array([3, 1, 1, 2]), 3)
     assert (part.tolist(), shares.tolist()) == ([0, 1, 1, 2], np.eye(3).tolist())
     for rows in ([], [1]):

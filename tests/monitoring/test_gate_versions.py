@@ -117,7 +117,7 @@ def test_what_blocks_on_another_task_is_told_beside_what_keeps_the_primary_one_f
 
 
 NOISE = {"candidate": 0.3, "champion": 0.5, "version_3": 0.6, "floor": 2.0}
-WIDE = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
+WIDE: dict[str, Any] = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
 
 
 def test_each_reference_is_named_once_where_nothing_blocks() -> None:

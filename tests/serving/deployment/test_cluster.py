@@ -218,7 +218,7 @@ def test_ten_minutes_are_waited_for_the_first_generation() -> None:
     waits = []
     for seconds in ({}, {"ready_seconds": 1.5}, {"ready_seconds": 0}):
         client = FakeClient()
-        Cluster(client, ONE, **seconds).apply()  # type: ignore[arg-type]
+        Cluster(client, ONE, **seconds).apply()
         waits += client.waits
     assert waits == [
         {
@@ -234,7 +234,7 @@ def test_ten_minutes_are_waited_for_the_first_generation() -> None:
 
 def test_a_cluster_that_does_not_answer_is_said_in_short() -> None:
     with pytest.raises(DeploymentError, match=r"^cluster: expected it to take the change; found 403 Because$"):
-        Cluster(FakeClient(403), ONE).traffic()  # type: ignore[arg-type]
+        Cluster(FakeClient(403), ONE).traffic()
     with pytest.raises(DeploymentError) as error:
-        Cluster(FakeClient(ready="a \n b " * 100), ONE).apply()  # type: ignore[arg-type]
+        Cluster(FakeClient(ready="a \n b " * 100), ONE).apply()
     assert str(error.value) == "cluster: expected the service to become ready; found " + ("a b " * 100)[:300]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from serving.deployment import embedded
+from serving.deployment import embedded, endpoint
 from serving.deployment.embedded import Embedded, EndpointOptions, _previous
 from serving.deployment.errors import DeploymentError
 from serving.deployment.record import Endpoint, Worker
-from serving.errors import RegistryError
+from serving.errors import EndpointError, RegistryError
 from serving.settings.settings import Settings
 from tests.serving.stubbed import FakeRegistry
 
@@ -237,3 +237,14 @@ def test_the_version_before_is_that_of_the_same_model(name: str, version: str, e
     served = Endpoint("model", "1", "127.0.0.1", 80, 80, "", (), previous="0")
     assert _previous(served, name, version) == expected
     assert _previous(None, name, version) is None
+
+
+def test_a_canary_of_what_is_taken_down_meanwhile_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker("1", "", 81, 82, 100)
+    found = [Endpoint("model", "1", "127.0.0.1", 80, 80, "", (worker,)), None]
+    monkeypatch.setattr(endpoint, "Registry", FakeRegistry)
+    monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
+    monkeypatch.setattr(endpoint.Rollout, "canary", lambda self, version, percent: version)
+    monkeypatch.setattr(endpoint.EndpointProcesses, "current", lambda self: found.pop(0))
+    with pytest.raises(EndpointError, match="model: expected it to be served; found that it was taken down meanwhile"):
+        endpoint.canary(tmp_path, "nowhere", "model", "2", 10)
