@@ -40,7 +40,7 @@ class Chance:
     time: Tensor
     """(parents,) int64 microseconds."""
 
-    def numbers(self, count: int, begin: int = 0) -> Tensor:
+    def numbers(self, count: int, begin: int) -> Tensor:
         """Random numbers ``begin`` to ``begin + count - 1`` of each parent, (count, parents) int64 in [0, 2^63)."""
         mixing = self.index + (self.draw.place << 32) + (self.draw.hop << 48)
         for part in (self.time, self.draw.seed, self.draw.draw):

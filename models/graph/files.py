@@ -115,7 +115,7 @@ def _bounds(path: Path, column: str) -> list[int]:
             about = file.metadata.row_group(part).column(place).statistics
             if about is not None and about.has_min_max:
                 found += (about.min_raw, about.max_raw)
-            elif about is None or about.null_count != file.metadata.row_group(part).num_rows:
+            else:
                 values = file.read_row_group(part, [column])[column].cast(pa.int64())
                 found += [value for value in compute.min_max(values).as_py().values() if value is not None]
     return found

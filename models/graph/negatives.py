@@ -47,7 +47,7 @@ class Existence:
         if bool((total <= 0).any()):
             raise QueryError(
                 f"negatives: expected nodes of type {self.name!r} before each pair's time; found none before "
-                f"{int(time[total <= 0].min())}. Leave out the earliest pairs"
+                f"{int(time.min())}. Leave out the earliest pairs"
             )
         chance = torch.rand(len(time), dtype=torch.float64).to(node.device) * total
         return node[torch.searchsorted(below, chance, right=True).sub(1).minimum(existing - 1)]

@@ -31,7 +31,7 @@ def push(graph: PageRankGraph, index: Tensor, known: Tensor, time: Tensor) -> Sc
     moment, degree = torch.full_like(key, -LATEST), _degree(graph, key, time)
     pushed = (degree > 0).nonzero().flatten()  # the seed is pushed whatever its degree, to reach its neighbors
     while len(pushed):
-        kept = (residual[pushed].double() * rank.restart).long()
+        kept = (residual[pushed].double() * rank.restart).long().clamp(min=1)  # else a last unit would go round forever
         share = (residual[pushed] - kept) // degree[pushed]
         score[pushed] += kept
         residual[pushed] -= kept + share * degree[pushed]  # the remainder of the division stays

@@ -81,7 +81,7 @@ class Sampler:
         if count < 1:
             raise QueryError(f"activities: expected a count of 1 or more; found {count}")
         empty = torch.zeros(len(member), count, dtype=torch.int64, device=member.device)
-        edge, target, rows, moment, mask = [empty], [empty], [empty], [empty], [empty > 0]
+        edge, target, rows, moment, mask = [empty], [empty], [empty], [empty], [empty.bool()]
         back = torch.arange(count, 0, -1, device=member.device)
         for place, name in enumerate(self.schema.activity_edges):
             edges = self.graph.edges[name]
@@ -129,7 +129,7 @@ class Sampler:
                     whole = neighbours(self.graph.edges[edge.name], edge, fan_out, index, mask, time, chance)
                 for parents, branch in zip(group, _split(whole, sizes), strict=True):
                     parents.branches[edge.name] = branch
-                    if hop + 1 < self.hops and self.schema.branches_from(edge.target, hop + 1):
+                    if self.schema.branches_from(edge.target, hop + 1):
                         index_below, mask_below = branch.index.flatten(), branch.mask.flatten()
                         time_below = branch.time.flatten()
                         grown.append(_Parents(edge.target, index_below, mask_below, time_below, branch.branches))
@@ -187,7 +187,7 @@ def neighbours(
     repeated = time.unsqueeze(1).expand(-1, fan_out)
     if not len(edges.time):
         nothing = torch.zeros(len(index), fan_out, dtype=torch.int64, device=index.device)
-        return Branch(nothing, nothing > 0, nothing, nothing.float(), repeated, nothing)
+        return Branch(nothing, nothing.bool(), nothing, nothing.float(), repeated, nothing)
     first, end = edges.visible(index, time, edge.window)
     first = torch.where(known, first, end)
     row, mask = CHOOSE[edge.strategy](edges, first, end, fan_out, chance.of(index, time))
@@ -204,8 +204,6 @@ def neighbours(
 
 def _split(whole: Branch, sizes: list[int]) -> list[Branch]:
     """Split a branch into those of its groups of parents; views, no copies."""
-    if len(sizes) == 1:
-        return [whole]
     fields = (whole.index, whole.mask, whole.edge_time, whole.weight, whole.time, whole.row)
     parts = (tensor.split(sizes) for tensor in fields)
     return [Branch(*part) for part in zip(*parts, strict=True)]

@@ -44,7 +44,7 @@ def weighted(edges: EdgeTensors, first: Tensor, end: Tensor, fan_out: int, chanc
     last, there = _successive(edges.cumulative_zeros, first, end, fan_out, chance, number=_LAST)
     place = torch.arange(fan_out, device=row.device) - mask.sum(dim=1, keepdim=True)  # among the rows of weight 0
     own = place.clamp(min=0)
-    return torch.where(mask, row, last.gather(1, own)), mask | ((place >= 0) & there.gather(1, own))
+    return torch.where(mask, row, last.gather(1, own)), mask | there.gather(1, own)
 
 
 def _successive(
@@ -68,7 +68,7 @@ def _successive(
         before = (width[:place] * passed).sum(dim=0)
         at = torch.where(left > 0, begin + point + before, 0)
         if cumulative is None:
-            row[place], start, width[place] = at, at, left > 0
+            row[place], start, width[place] = at, at, 1
         else:
             # The last of equal values is the row with a weight; without any it would be behind the last row.
             row[place] = (torch.searchsorted(cumulative, at, right=True) - 1).clamp(max=len(cumulative) - 2)

@@ -95,7 +95,7 @@ class Subgraph:
 
 @dataclass
 class _Parents:
-    """The places of one branch, or the seeds of one tree; position -1 = masked."""
+    """The places of one branch, or the seeds of one tree; position 0 where masked."""
 
     index: Tensor
     position: Tensor
@@ -137,7 +137,7 @@ def _grow(
     found.add_edges(hop, name, position, parents.position[parent], edge)
     return _Parents(
         index=branch.index.flatten(),
-        position=torch.full_like(branch.index, -1).masked_scatter(branch.mask, position).flatten(),
+        position=torch.zeros_like(branch.index).masked_scatter(branch.mask, position).flatten(),
         batch=parents.batch.repeat_interleave(branch.index.shape[1]),
         branches=branch.branches,
     )

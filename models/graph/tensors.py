@@ -51,9 +51,9 @@ class EdgeTensors:
         """
         weight = self.weight.double()
         heaviest = float(weight.max()) if len(weight) else 1.0
-        step = WEIGHT_STEP * (math.ldexp(1.0, math.frexp(heaviest)[1]) if 0 < heaviest < _LIGHT else 1.0)
+        step = WEIGHT_STEP * (math.ldexp(1.0, math.frexp(heaviest)[1]) if heaviest < _LIGHT else 1.0)
         steps = (weight / step).round().clamp(min=1)
-        total = float(steps.sum()) if len(steps) else 0.0
+        total = float(steps.sum())
         if not total < _HEAVIEST:
             raise GraphInputError(
                 f"weights: expected finite numbers that sum up to less than 2^42 over an edge type; found a sum of "

@@ -108,7 +108,9 @@ GOOD: dict[str, Any] = {"source": [0, 1], "target": [1, 0], "time": [5, 6], "wei
         ("source", np.array([-1, 0]), "source: expected 0 to 1, as sources is 2; found -1 to 0. Number the nodes"),
         ("source", np.array([0, 2]), "source: expected 0 to 1, .*; found 0 to 2"),
         ("source", np.array([False, True]), "source: expected integers .*; found bool"),
-        ("source", torch.tensor([False, True]), "source: expected integers .*; found torch.bool"),
+        ("source", torch.tensor([False, True]), r"source: expected integers .*; found torch\.bool\. Convert"),
+        ("time", torch.tensor([1j, 1j]), "time: expected integers .*; found torch.complex64"),
+        ("weight", torch.tensor([True, True]), "weight: expected real numbers .*; found torch.bool"),
         ("source", np.array([[0], [1]]), r"source: expected one dimension, \(rows,\); found shape \(2, 1\)"),
         ("target", np.array([0, 3]), "target: expected 0 to 2, as targets is 3; found 0 to 3"),
         ("target", np.array([0.0, 1.0], np.float32), "target: expected integers .*; found torch.float32"),
@@ -142,6 +144,7 @@ def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, told: str) -
         ("numbers", np.array([[1, 2**24 + 1], [1, 1]]), "numbers, column 1: .*found 16777217 in row 0"),
         ("numbers", np.array([[1.0], [1e39]]), "found 1e.39 in row 1, which is infinite"),
         ("numbers", np.array([[np.nan], [np.inf]]), "numbers, column 0: expected finite numbers.* found inf in row 1"),
+        ("numbers", np.array([[np.inf], [-np.inf]]), "numbers, column 0: .* found inf in row 0"),
         ("numbers", torch.tensor([[1j], [1.0]]), "numbers: expected real numbers .* found torch.complex64"),
         ("numbers", np.array([["1"], ["2"]]), "numbers: expected real numbers .* found <U1"),
         ("numbers", np.array([[None], [1.0]]), "numbers: expected real numbers .* found object"),
@@ -149,6 +152,7 @@ def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, told: str) -
         ("numbers", torch.ones(2, 1).to_sparse(), "numbers: .* found a tensor of layout torch.sparse_coo"),
         ("categories", np.array([[1], [-1]]), "categories: expected codes from 1, .* found -1 to 1"),
         ("categories", np.array([[1], [2**40]]), r"below 2\^31; found 1 to 1099511627776"),
+        ("categories", np.array([[0], [2**31]]), r"below 2\^31; found 0 to 2147483648"),
         ("categories", np.array([[1.0], [2.0]]), "categories: expected integers .* found torch.float64"),
     ],
 )
@@ -169,3 +173,19 @@ def test_attributes_of_any_layout_are_taken(values: np.ndarray) -> None:
 def test_counts_of_nodes_that_cannot_be_are_refused(count: int) -> None:
     with pytest.raises(GraphInputError, match=rf"targets: expected 0 to 2\^31 - 1 nodes; found {count}"):
         edges_from_arrays(NONE, NONE, NONE, sources=1, targets=count)
+
+
+def test_the_largest_code_and_half_floats_are_taken() -> None:
+    columns = {key: np.array(given) for key, given in GOOD.items()}
+    codes, numbers = np.array([[0], [2**31 - 1]]), torch.tensor([[0.5], [torch.nan]], dtype=torch.bfloat16)
+    forward, _ = edges_from_arrays(**columns, sources=2, targets=3, categories=codes, numbers=numbers)
+    assert forward.categories.tolist() == [[0], [2**31 - 1]]
+    assert forward.numbers.nan_to_num(-1).tolist() == [[0.5], [-1]]
+
+
+@pytest.mark.parametrize("time", [2**62 - 1, -(2**62) + 1])
+def test_edges_at_the_ends_of_time_are_sorted_by_owner(time: int) -> None:
+    source = np.array([2, 0, 1])
+    forward, backward = edges_from_arrays(source, np.arange(3), np.full(3, time), sources=3, targets=3)
+    assert listed(forward) == [(0, 1, time, 1), (1, 2, time, 1), (2, 0, time, 1)]
+    assert listed(backward) == [(0, 2, time, 1), (1, 0, time, 1), (2, 1, time, 1)]

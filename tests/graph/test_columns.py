@@ -1,5 +1,7 @@
 """Hashes, text and columns."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -63,6 +65,36 @@ def test_missing_values_of_every_kind() -> None:
     assert encoded.numbers[1:].isnan().all()
     assert encoded.categories[:, 0].tolist() == [2, 0, 1]
     assert encoded.vectors[:, TEXT_SIZE:].tolist() == [[1, 0], [0, 0], [2, 3]]
+
+
+def test_what_is_not_finite_in_a_vector_is_zero() -> None:
+    feature, inf = parse_feature("place", "vector[4]"), float("inf")
+    columns = {"place": pa.chunked_array([pa.array([[inf, -inf, None, float("nan")], [1.0, 2.0, 3.0, 4.0]])])}
+    vectors = encode([feature], describe([feature], [columns]), columns, 2).vectors
+    assert vectors.tolist() == [[0, 0, 0, 0], [1, 2, 3, 4]]
+
+
+def test_whole_numbers_are_rounded_to_float32() -> None:
+    feature = parse_feature("size", "number")
+    columns = {"size": pa.chunked_array([pa.array([2**24 + 1, -3])])}
+    assert encode([feature], describe([feature], [columns]), columns, 2).numbers.tolist() == [[2**24], [-3]]
+
+
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
+def test_vectors_come_in_lists_of_either_size(kind: Callable[[pa.DataType], pa.DataType]) -> None:
+    feature = parse_feature("place", "vector[2]")
+    columns = {"place": pa.chunked_array([pa.array([[1.0, 2.0]], kind(pa.float64()))])}
+    assert encode([feature], describe([feature], [columns]), columns, 1).vectors.tolist() == [[1, 2]]
+
+
+def test_words_of_either_sign_weigh_the_same() -> None:
+    """Single words are +1 or -1 at their place; of two at different places each is that over the root of two."""
+    single = bag_of_words(pa.array([f"word{number}" for number in range(40)]))
+    place, sign = np.abs(single).argmax(axis=1), single.sum(axis=1)
+    minus = int(np.flatnonzero(sign < 0)[0])
+    plus = int(np.flatnonzero((sign > 0) & (place != place[minus]))[0])
+    (both,) = bag_of_words(pa.array([f"word{plus} word{minus}"]))
+    np.testing.assert_allclose(both, (single[plus] + single[minus]) / np.sqrt(2), rtol=1e-6)
 
 
 def test_no_features_and_no_rows() -> None:

@@ -132,3 +132,36 @@ def test_the_index_gives_the_same_edges_in_every_run_and_process() -> None:
     ]
     (answer,) = {line for lines in told for line in lines if line}
     assert int(answer.split()[0]) > 10_000
+
+
+def test_weights_are_cosines_of_vectors_of_any_length() -> None:
+    vectors = [[0.3, 0.0]] * 3 + [[0.0, 1.0]] * 5 + [[0.03, 0.04], [6.0, 8.0]]
+    found = rows(nodes(TEN, vectors))
+    assert sorted(row[:2] for row in found) == [(one, many) for one in (10, 11, 12) for many in (18, 19)]
+    assert [row[3] for row in found] == pytest.approx([0.6] * 6, abs=1e-4)
+
+
+def test_places_that_the_index_does_not_fill_get_no_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_search_among", lambda *_: lambda queries: np.array([[0, -1]] * len(queries)))
+    assert [row[:2] for row in rows(nodes(TEN, ANGLES))] == [(10, 18), (11, 18)]
+
+
+def test_an_index_with_few_vectors_fills_the_first_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    candidates = np.eye(3, dtype=np.float32)
+    queries = np.array([[1.0, 0.2, 0.1], [0.1, 0.2, 1.0]], np.float32)
+    monkeypatch.setattr(module, "_EXACT", 2)
+    assert module._search_among(candidates, 5)(queries).tolist() == [[0, 1, 2, -1, -1], [2, 1, 0, -1, -1]]
+    assert module._search_among(candidates, 5)(queries[:1]).tolist() == [[0, 1, 2, -1, -1]]
+
+
+def test_few_candidates_are_searched_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No index is made up to the limit; one more candidate needs it."""
+
+    def made(*_: object, **__: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr("usearch.index.Index", made)
+    monkeypatch.setattr(module, "_EXACT", 3)
+    assert module._search_among(np.eye(3, dtype=np.float32), 1)(np.eye(3, dtype=np.float32)).tolist() == [[0], [1], [2]]
+    with pytest.raises(LookupError):
+        module._search_among(np.eye(4, dtype=np.float32), 1)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pytest
 
-from models.graph.derive import derive, derived_edges, pageranks
-from models.graph.errors import GraphInputError
+from models.graph.derive import derive, derived_edges, pageranks, weigh_by_common_neighbours
+from models.graph.errors import GraphInputError, StatementError
 from models.graph.schema import PageRank
 from tests.graph.derived import document, relations, spec
 from tests.graph.product import HOUR
@@ -94,3 +94,19 @@ def test_vectors_of_another_size_are_refused() -> None:
         pytest.raises(GraphInputError, match="feature 'topics': expected vectors of 2"),
     ):
         derive(found, spec(), "alike")
+
+
+def test_edges_of_nodes_without_a_vector_are_not_counted() -> None:
+    """Item 9 comes after all items with vectors, item 1 is between them."""
+    clicked = [(0, 3, 1), (1, 3, 2), (0, 1, 3), (1, 9, 4), (2, 9, 5)]
+    with relations({"clicked": clicked}, {"item": versions({0: [1.0, 0.0], 3: [2.0, 0.0]})}) as found:
+        derive(found, spec(), "alike")
+        assert found.rows("alike") == [(0, 3, 3 * HOUR, 1)]
+
+
+def test_weighing_leaves_no_other_relation() -> None:
+    with relations({"knows": [(0, 1, 1)]}) as found:
+        weigh_by_common_neighbours(found, "knows")
+        assert found.rows("knows") == [(0, 1, 1, 0)]
+        with pytest.raises(StatementError):
+            found.connection.fetch('SELECT * FROM "weighed_knows"')

@@ -1,10 +1,14 @@
 """PyTorch Geometric's view of the graph."""
 
+from dataclasses import replace
+
 import torch
 
 from models.graph.fakes import DAY, START, fake_graph
-from models.graph.hetero import message_type, to_hetero_data, to_structure
+from models.graph.hetero import message_type, read_features, to_hetero_data, to_structure
 from models.graph.sample import as_of_version
+from models.graph.schema import PageRank
+from models.graph.tensors import NodeTensors
 
 
 def test_everything_is_there() -> None:
@@ -45,3 +49,27 @@ def test_messages_flow_against_the_walk() -> None:
     schema = fake_graph().schema
     assert message_type(schema, "clicked") == ("item", "rev_clicked", "member")
     assert message_type(schema, "rev_follows") == ("member", "follows", "creator")
+
+
+def test_pageranks_have_edge_types_without_edges() -> None:
+    graph = fake_graph(members=3, items=4)
+    rank = PageRank("near", "member", "item", ("clicked",), fan_out=1, method="walk")
+    data = to_structure(replace(graph, schema=replace(graph.schema, pageranks=(rank,))))
+    near = data["item", "near", "member"]
+    assert (near.edge_index.shape, near.edge_index.dtype) == ((2, 0), torch.int64)
+
+
+def test_features_in_one_table() -> None:
+    """Numbers, which of them are missing, vectors, and whether there is a version."""
+    nan, none = torch.nan, torch.zeros(0, dtype=torch.int64)
+    numbers = torch.tensor([[5.0, nan], [nan, 7.0]])
+    categories, vectors = torch.tensor([[3], [4]]), torch.tensor([[0.25, 0.5, 1.0], [2.0, 4.0, 8.0]])
+    found = read_features(NodeTensors(none, none, none, numbers, categories, vectors), torch.tensor([1, -1, 0]))
+    assert found["x"].tolist() == [
+        [0, 7, 1, 0, 2, 4, 8, 1],
+        [0, 0, 1, 1, 0, 0, 0, 0],
+        [5, 0, 0, 1, 0.25, 0.5, 1, 1],
+    ]
+    assert found["categories"].tolist() == [[4], [0], [3]]
+    assert found["numbers"].nan_to_num(-1).tolist() == [[-1, 7], [-1, -1], [5, -1]]
+    assert found["vectors"].tolist() == [[2, 4, 8], [0, 0, 0], [0.25, 0.5, 1]]

@@ -74,3 +74,36 @@ def test_no_node_to_draw_is_an_error() -> None:
     with pytest.raises(QueryError, match="5 values of 0 or more"):
         Existence("member", node).draw(torch.tensor([START]), torch.ones(4))
     assert len(Existence("member", node).draw(torch.tensor([], dtype=torch.int64))) == 0
+    with pytest.raises(QueryError, match="5 values of 0 or more"):
+        Existence("member", node).draw(torch.tensor([START]), torch.tensor([1.0, 2.0, -0.5, 1.0, 1.0]))
+
+
+TWO = NodeTensors(
+    id_hash=torch.arange(2),
+    version_offsets=torch.tensor([0, 1, 2]),
+    version_time=torch.tensor([20, 10]),
+    numbers=torch.zeros(2, 0),
+    categories=torch.zeros(2, 0, dtype=torch.int64),
+    vectors=torch.zeros(2, 0),
+)
+"""Node 1 exists after 10, node 0 after 20."""
+
+
+def test_the_only_node_is_drawn() -> None:
+    existence = Existence("member", TWO)
+    assert existence.draw(torch.full((50,), 11)).tolist() == [1] * 50
+    assert existence.draw(torch.full((50,), 11), torch.tensor([9.0, 0.25])).tolist() == [1] * 50
+    assert existence.draw(torch.full((50,), 21), torch.tensor([0.5, 0.0])).tolist() == [0] * 50
+    with pytest.raises(QueryError, match=r"of type 'member' before each pair's time; found none before 9\. Leave out"):
+        existence.draw(torch.tensor([21, 9, 11, 10]))
+
+
+@pytest.mark.parametrize(("luck", "drawn"), [(0.0, [1, 1]), (1.0, [1, 0])])
+def test_the_ends_of_chance_stay_among_existing_nodes(
+    luck: float, drawn: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chance is below 1; rounding may still reach the total."""
+    existence, time = Existence("member", TWO), torch.tensor([11, 21])
+    monkeypatch.setattr(torch, "rand", lambda count, dtype: torch.full((count,), luck, dtype=dtype))
+    assert existence.draw(time).tolist() == drawn
+    assert existence.draw(time[1:], torch.tensor([2.0, 0.0])).tolist() == [0]

@@ -23,6 +23,7 @@ from models.graph.sample import Sampler
 from models.graph.schema import PageRank
 from models.graph.store import TemporalGraph
 from models.graph.tree import Branch
+from tests.graph.worlds import varied
 
 worlds = cache(lambda number: fake_graph(members=6, items=7, seed=number, impressions=80))
 SHOWN = ("member", "shown", "item")
@@ -222,3 +223,32 @@ def test_the_example_of_the_documentation_runs(tmp_path: Path, monkeypatch: pyte
     names: dict[str, Any] = {}
     exec(compile(example, "docs/pyg.md", "exec"), names)
     assert torch.isfinite(names["loss"])
+
+
+def test_the_first_draw_is_number_0() -> None:
+    graph = varied(worlds(0), ("uniform",), ())
+    index, time = torch.arange(6), moments(*[500] * 6)
+    (batch,) = node_loader(Sampler(graph), "member", index, time, batch_size=6)
+    check_trees(graph, batch, "member", index, time)
+
+
+def test_negatives_keep_the_shape_of_labels_and_pairs() -> None:
+    sampler, index, time = TreeSampler(Sampler(worlds(0))), torch.arange(3), moments(500, 501, 502)
+    pairs = EdgeSamplerInput(index, index, index, torch.ones(3, 2), time, SHOWN)
+    label = sampler.sample_from_edges(pairs, NegativeSampling("binary")).metadata[2]
+    assert label.tolist() == [[1, 1]] * 3 + [[0, 0]] * 3
+    for amount, shape in ((1, (3,)), (2, (3, 2)), (3, (3, 3))):
+        found = sampler.sample_from_edges(pairs, NegativeSampling("triplet", amount))
+        assert found.metadata[3].shape == shape
+        assert found.metadata[3].flatten().sort().values.tolist() == list(range(3, 3 + 3 * amount))
+
+
+def test_a_transform_comes_after_the_features() -> None:
+    graph, index, time = worlds(0), torch.arange(2), moments(500, 501)
+
+    def counted(data: Any) -> Any:
+        data["member"].width = data["member"].x.shape[1]
+        return data
+
+    (batch,) = node_loader(Sampler(graph), "member", index, time, transform=counted, batch_size=2)
+    assert batch["member"].width == 2 * 2 + 4 + 1

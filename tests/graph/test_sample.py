@@ -174,6 +174,10 @@ def test_hops_cut_the_tree() -> None:
         ("company", [0], [0], "one of member, item, creator"),
         ("member", [40], [0], "-1 (unknown) to 39"),
         ("member", [-2], [0], "found -2"),
+        ("member", [-2, 0], [5, 7], "found -2 to 0"),
+        ("member", [0, 40], [5, 7], "found 0 to 40"),
+        ("member", [1, 2], [5, 2**62], f"found 5 to {2**62}. Nanoseconds?"),
+        ("member", [1, 2], [-(2**62), 7], f"found {-(2**62)} to 7. Nanoseconds?"),
         ("member", [0, 1], [0], "one per index, 2; found 1"),
         ("member", [0.5], [0], "int64"),
         ("member", [[0]], [0], "shape (batch,)"),
@@ -187,15 +191,48 @@ def test_senseless_questions_are_refused(node: str, index: list, time: list, tol
     assert told in str(error.value)
 
 
-@pytest.mark.parametrize("given", [{"hops": -1}, {"largest_fan_out": -1}, {"seed": 2**63}])
+@pytest.mark.parametrize("given", [{"hops": -1}, {"largest_fan_out": -1}, {"seed": 2**63}, {"seed": -(2**63) - 1}])
 def test_senseless_samplers_are_refused(given: dict[str, int]) -> None:
     with pytest.raises(QueryError, match=f"{next(iter(given))}: expected .* found {next(iter(given.values()))}"):
         Sampler(fake_graph(), **given)
 
 
-def test_a_count_below_one_is_refused() -> None:
+def test_samplers_at_the_limits_are_legal() -> None:
+    graph = fake_graph(members=3, items=4)
+    for seed in (-(2**63), 2**63 - 1):
+        assert Sampler(graph, seed=seed).seed == seed
+    tree = Sampler(graph, limit=0).tree("member", torch.tensor([0]), torch.tensor([START]))
+    assert {branch.index.shape for branch in tree.branches.values()} == {(1, 0)}
+
+
+def test_questions_on_another_device_are_refused() -> None:
+    elsewhere = torch.zeros(1, dtype=torch.int64, device="meta")
+    with pytest.raises(QueryError, match="index: expected on the graph's device cpu; found meta"):
+        Sampler(fake_graph()).tree("member", elsewhere, elsewhere)
+
+
+def test_a_count_below_one_is_refused_and_one_is_not() -> None:
+    sampler, zero = Sampler(fake_graph()), torch.tensor([0])
     with pytest.raises(QueryError, match="1 or more; found 0"):
-        Sampler(fake_graph()).activities(torch.tensor([0]), torch.tensor([0]), 0)
+        sampler.activities(zero, zero, 0)
+    with pytest.raises(QueryError, match="one per index, 1; found 2"):
+        sampler.activities(zero, torch.tensor([0, 0]), 1)
+    check_activities(sampler.graph, *every_moment(sampler.graph, "member"), 1)
+
+
+def test_activities_skip_edge_types_without_edges() -> None:
+    graph = fake_graph(members=3, items=4, impressions=30)
+    none, old = torch.zeros(0, dtype=torch.int64), graph.edges["clicked"]
+    empty = EdgeTensors(torch.zeros_like(old.offsets), none.int(), none, none.float(), *without_attributes(none))
+    graph = replace(graph, edges={**graph.edges, "clicked": empty})
+    check_activities(graph, torch.arange(3), torch.full((3,), START + 500 * HOUR), 4)
+    assert Sampler(graph).activities(torch.arange(2), torch.full((2,), START + 500 * HOUR), 4).mask.all()
+
+
+def test_a_node_type_without_versions_has_none() -> None:
+    graph = fake_graph()
+    index, time = torch.tensor([0, -1, 3]), torch.full((3,), START + 500 * HOUR)
+    assert as_of_version(graph.nodes["creator"], index, time).tolist() == [-1, -1, -1]
 
 
 def test_sampling_is_deterministic() -> None:

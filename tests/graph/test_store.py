@@ -59,6 +59,13 @@ def test_storing_again_gives_the_same_digest_and_replaces(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == ["graph"]
 
 
+def test_the_manifest_is_readable_and_a_graph_is_loaded_to_its_device(folder: Path) -> None:
+    graph = TemporalGraph.load(folder, "meta")
+    assert graph.device.type == graph.edges["clicked"].time.device.type == "meta"
+    text = (folder / "manifest.json").read_text()
+    assert text == json.dumps(graph.manifest, indent=1, sort_keys=True) + "\n"
+
+
 def truncate(folder: Path) -> None:
     data = (folder / "edges_clicked.safetensors").read_bytes()
     (folder / "edges_clicked.safetensors").write_bytes(data[:-5])
@@ -134,6 +141,22 @@ def other_counts(folder: Path) -> None:
     sign(folder, {**manifest, "counts": {**manifest["counts"], "activities": 1}})
 
 
+def without(entry: str) -> Callable[[Path], None]:
+    """A manifest that lacks an entry."""
+
+    def harm(folder: Path) -> None:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        del manifest[entry]
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    return harm
+
+
+def no_tensors(folder: Path) -> None:
+    (folder / "edges_liked.safetensors").write_bytes(b"nothing")
+    sign(folder, json.loads((folder / "manifest.json").read_text()))
+
+
 def replaced(file: str, name: str, change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], None]:
     """One tensor of a file changed, and the manifest signed again: what a digest cannot find."""
 
@@ -161,7 +184,7 @@ def fewer_keys(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
-        (truncate, "edges_clicked.safetensors: expected SHA-256"),
+        (truncate, r"edges_clicked.safetensors: expected SHA-256 [0-9a-f]{12}; found [0-9a-f]{12}\. Build"),
         (flip, "seeds.safetensors: expected SHA-256"),
         (lose, "keys_item.parquet: expected the file"),
         (lose_manifest, "no such file"),
@@ -174,6 +197,8 @@ def fewer_keys(folder: Path) -> None:
         (edit_manifest, "expected its own digest"),
         (other_format, "expected format 3; found 99"),
         (other_tensors, "edges_liked.safetensors: expected tensors"),
+        (no_tensors, "edges_liked.safetensors: expected a safetensors file"),
+        *((without(name), f"manifest in JSON; found no '{name}'") for name in ("format", "digest", "files")),
         (other_counts, "expected the counts of its manifest"),
         (fewer_keys, "keys of node 'item': expected length 6; found 5"),
         (replaced("edges_clicked", "offsets", lambda t: t[1:]), "edge 'clicked': expected offsets of shape"),

@@ -149,6 +149,15 @@ def test_where_all_weigh_nothing_all_are_drawn_with_equal_chances(count: int) ->
     assert not early.branches["clicked"].mask.any()
 
 
+def test_a_single_edge_is_drawn_once_however_heavy() -> None:
+    """Also where the sum of all draws would not fit into int64."""
+    for strategy, weight in (("uniform", 2.0), ("weighted", 2.0**41)):
+        graph = one_member([weight], strategy, 9)
+        branch = Sampler(graph).tree("member", torch.tensor([0]), torch.tensor([END])).branches["clicked"]
+        assert branch.mask.tolist() == [[True] + 8 * [False]]
+        assert branch.weight.tolist() == [[weight] + 8 * [0.0]]
+
+
 def test_negative_weights_are_refused() -> None:
     with pytest.raises(GraphInputError, match="weights: expected 0 or more; found -2"):
         drawn(one_member([1.0, -2.0], "weighted", 1), 1)

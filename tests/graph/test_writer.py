@@ -1,6 +1,7 @@
 """Files of tensors filled piece by piece: byte for byte what safetensors writes."""
 
 import itertools
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,6 +48,8 @@ def test_what_is_too_much_too_little_or_of_another_type_is_refused(tmp_path: Pat
         file.append("time", np.zeros(3, np.int32))
     file.append("time", np.zeros(3, np.int64))
     file.append("wide", np.zeros((1, 2), np.float32))
+    with pytest.raises(ValueError, match="expected at most 8 more bytes of float32; found 12 of float32"):
+        file.append("wide", np.zeros(3, np.float32))
     with pytest.raises(ValueError, match=r"expected every tensor to be filled; found bytes missing: .'wide': 8"), file:
         pass
 
@@ -54,3 +57,19 @@ def test_what_is_too_much_too_little_or_of_another_type_is_refused(tmp_path: Pat
 def test_an_error_while_writing_is_the_one_that_is_told(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="mine"), TensorFile(tmp_path / "one.safetensors", SHAPES):
         raise KeyError("mine")
+
+
+def test_a_write_in_parts_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pwrite = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, place: pwrite(file, data[:3], place))
+    tensors = {"time": torch.arange(5) * 7, "wide": torch.rand(2, 3)}
+    write_tensors(tmp_path / "one.safetensors", tensors)
+    assert (tmp_path / "one.safetensors").read_bytes() == save(tensors)
+
+
+def test_a_written_file_is_closed_and_nobody_can_execute_it(tmp_path: Path) -> None:
+    with TensorFile(tmp_path / "one.safetensors", {}) as file:
+        pass
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file._file)
+    assert (tmp_path / "one.safetensors").stat().st_mode & 0o711 == 0o600
