@@ -47,7 +47,7 @@ def push(graph: PageRankGraph, index: Tensor, known: Tensor, time: Tensor) -> Sc
         degree[fresh] = _degree(graph, key[fresh], time)
         pushed = ((degree > 0) & (residual // degree.clamp(min=1) >= threshold)).nonzero().flatten()
     score += (residual.double() * rank.restart).long()  # what a push of the remaining residual would keep
-    seed, number = key // max(graph.nodes, 1), key % max(graph.nodes, 1)
+    seed, number = key // graph.nodes, key % graph.nodes
     node = number - graph.first[graph.target]
     scored = graph.of_type(number, graph.target) & (score > 0)
     if graph.source == graph.target:
@@ -81,7 +81,7 @@ def _edges(graph: PageRankGraph, key: Tensor, time: Tensor) -> tuple[Tensor, Ten
 
 def _ranges(graph: PageRankGraph, direction: Direction, key: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The keys with a node of the direction's source type: position, first visible row, number of visible rows."""
-    number = key % max(graph.nodes, 1)
+    number = key % graph.nodes
     place = graph.of_type(number, direction.source).nonzero().flatten()
     node = number[place] - graph.first[direction.source]
     first, count = direction.visible(node, time[key[place] // graph.nodes])

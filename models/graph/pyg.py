@@ -63,7 +63,7 @@ class TreeSampler:
         source_type, _, target_type = index.input_type
         source, target, label, count = index.row.to(device), index.col.to(device), index.label, len(index.row)
         extra = 0 if neg_sampling is None else math.ceil(count * neg_sampling.amount)
-        pair = torch.arange(count + extra, device=device) % max(count, 1)
+        pair = torch.arange(count + extra, device=device) % count
         drawn = time[pair[count:]]
         if neg_sampling is not None:
             target = torch.cat([target, self.existence[target_type].draw(drawn, neg_sampling.dst_weight)])

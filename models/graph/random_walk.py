@@ -36,7 +36,7 @@ def random_walk(graph: PageRankGraph, index: Tensor, known: Tensor, chance: Chan
     hit, node = torch.stack(hits), torch.stack(nodes)  # (steps, walks, batch)
     if graph.source == graph.target:
         hit = hit & (node != index)
-    size = max(graph.counts[graph.target], 1)
+    size = graph.counts[graph.target]
     key = torch.arange(len(index), device=index.device) * size + node
     found, place, count = key[hit].unique(return_inverse=True, return_counts=True)
     latest = torch.full_like(found, -LATEST).scatter_reduce(0, place, torch.stack(moments)[hit], "amax")

@@ -90,3 +90,13 @@ def test_with_a_restart_of_one_every_walk_ends_after_one_step() -> None:
     scores = walked(world([(0, 2), (1, 2)]), steps=4, restart=1.0)
     assert listed(scores) == [(2, 8), (2, 8)]
     assert (scores.seed.tolist(), scores.whole.tolist()) == ([0, 2], [8, 0, 8])
+
+
+def test_a_graph_without_nodes_has_no_scores() -> None:
+    none = torch.zeros(0, dtype=torch.int64)
+    graph = PageRankGraph(world([(0, 0)]), RANK)
+    graph.counts, graph.first, graph.nodes, graph.directions = [0, 0, 0], [0, 0, 0], 0, []
+    walks = random_walk(graph, none, none.bool(), Draw(0, 0, 0, 0).of(none, none))
+    for scores in (push(graph, none, none.bool(), none), walks):
+        assert listed(scores) == []
+        assert scores.whole.shape == (0,)
