@@ -151,7 +151,7 @@ def test_where_all_weigh_nothing_all_are_drawn_with_equal_chances(count: int) ->
 
 def test_a_single_edge_is_drawn_once_however_heavy() -> None:
     """Also where the sum of all draws would not fit into int64."""
-    for strategy, weight in (("uniform", 2.0), ("weighted", 2.0**41)):
+    for strategy, weight in zip(LUCKY, (2.0, 2.0**41), strict=True):
         graph = one_member([weight], strategy, 9)
         branch = Sampler(graph).tree("member", torch.tensor([0]), torch.tensor([END])).branches["clicked"]
         assert branch.mask.tolist() == [[True] + 8 * [False]]

@@ -27,9 +27,9 @@ def test_nodes_and_edges_are_counted_hop_by_hop() -> None:
     for name, counts in found.nodes_per_hop.items():
         assert len(counts) == 3
         assert sum(counts) == len(found.node[name]) == len(found.batch[name])
-    for name, counts in found.edges_per_hop.items():
+    for edge, counts in found.edges_per_hop.items():
         assert len(counts) == 2
-        assert sum(counts) == len(found.row[name]) == len(found.col[name])
+        assert sum(counts) == len(found.row[edge]) == len(found.col[edge])
     for hop in range(2):
         into = dict.fromkeys(found.node, 0)
         for (source, _, _), counts in found.edges_per_hop.items():
