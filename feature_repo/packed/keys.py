@@ -89,10 +89,10 @@ def _check_type(table: pa.Table, key: Key, view: str) -> None:
 
 def _int_parts(column: pa.Array, start: bytes) -> list[bytes]:
     """Integers as int64 little-endian, each preceded by ``start``."""
-    values = column.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    values = column.cast(pa.int64()).to_numpy()
     if not len(values):
         return []
     block = np.empty((len(values), len(start) + 8), np.uint8)  # (rows, bytes)
     block[:, : len(start)] = np.frombuffer(start, np.uint8)
-    block[:, len(start) :] = values.astype("<i8").view(np.uint8).reshape(-1, 8)
+    block[:, len(start) :] = values.astype("<i8").view(np.uint8).reshape(len(values), 8)
     return cut(block)

@@ -98,13 +98,11 @@ class Layout:
         """The fixed part as a NumPy dtype, one subarray per kind."""
         parts: list[tuple[Any, ...]] = [("event", ">u8"), ("created", ">u8"), ("digest", "<u4"), ("flags", "<u4")]
         parts.append(("bits", "u1", (_padded((len(self.fields) + 7) // 8),)))
-        kinds = {kind: (kind, width, (len(self.of_kind(kind)),)) for kind, width in WIDTHS.items()}
-        bools = kinds.pop("bool")
-        parts += [part for part in kinds.values() if part[2][0]]
+        blocks = [(kind, WIDTHS[kind], (len(names),)) for kind, names in self.blocks]
+        parts += [block for block in blocks if block[0] != "bool"]
         if self.variable:
             parts.append(("spans", "<u4", (len(self.variable), 2)))
-        if bools[2][0]:
-            parts.append(bools)
+        parts += [block for block in blocks if block[0] == "bool"]
         size = np.dtype(parts).itemsize
         if size % 8:
             parts.append(("padding", "u1", (_padded(size) - size,)))

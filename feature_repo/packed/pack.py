@@ -1,6 +1,7 @@
 """Pack Arrow columns into rows of bytes (see ``layout``), and unpack rows into NumPy columns."""
 
 import logging
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def pack(layout: Layout, table: pa.Table, event: str, created: str | None = None
     rows["event"] = _times(layout, table, event)
     if created is not None:
         rows["created"] = _times(layout, table, created, optional=True)
-    rows["digest"] = np.frombuffer(layout.digest, "<u4")[0]
+    rows["digest"] = int.from_bytes(layout.digest, "little")
     rows["flags"] = flags
     valid = np.zeros((len(rows), rows["bits"].shape[1] * 8), bool)
     placed = dict.fromkeys(WIDTHS, 0)
@@ -81,7 +82,7 @@ def unpack(layout: Layout, rows: Sequence[bytes | None]) -> UnpackedRows:
     lengths = np.fromiter(map(len, held), np.int64, len(held))
     valid = np.unpackbits(fixed["bits"], axis=1, count=len(layout.fields), bitorder="little").view(bool)
     spans = fixed["spans"].astype(np.int64) if layout.variable else None
-    found = (fixed["digest"] == np.frombuffer(layout.digest, "<u4")[0]) & _is_intact(layout, valid, spans, lengths)
+    found = (fixed["digest"] == int.from_bytes(layout.digest, "little")) & _is_intact(layout, valid, spans, lengths)
     unreadable = len(rows) - rows.count(None) - int(found.sum())
     if unreadable:
         _log.warning("%s: %d of %d rows are damaged or of another layout: missing", layout.view, unreadable, len(rows))
@@ -112,7 +113,7 @@ def _times(layout: Layout, table: pa.Table, name: str, optional: bool = False) -
     column = column_of(table, name, kind, layout.view).cast(pa.int64())
     if column.null_count and not optional:
         raise RowInputError(f"{layout.view}: expected a time in every row of {name}; found {column.null_count} nulls")
-    found = column.fill_null(_NO_TIME).to_numpy(zero_copy_only=False)
+    found = column.fill_null(_NO_TIME).to_numpy()
     return found.astype(np.int64).view(np.uint64) ^ _SIGN
 
 
@@ -127,7 +128,7 @@ def _numbers(column: pa.Array) -> np.ndarray:
         column = column.cast(pa.int64())
     elif pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
-    return (column.fill_null(0) if column.null_count else column).to_numpy(zero_copy_only=False)
+    return (column.fill_null(0) if column.null_count else column).to_numpy()
 
 
 def _tails(layout: Layout, field: Field, column: pa.Array) -> list[bytes]:
@@ -139,7 +140,7 @@ def _tails(layout: Layout, field: Field, column: pa.Array) -> list[bytes]:
             f"{layout.view}: expected no nulls inside the arrays of {field.name}; found {column.flatten().null_count}"
         )
     offsets = column.offsets.to_numpy()
-    first, elements = int(offsets[0]), column.values.slice(offsets[0], offsets[-1] - offsets[0])
+    first, elements = int(offsets[0]), column.values[offsets[0] : offsets[-1]]
     starts, ends = offsets[:-1] - first, offsets[1:] - first
     if column.null_count:
         ends = np.where(column.is_valid().to_numpy(zero_copy_only=False), ends, starts)
@@ -162,7 +163,7 @@ def _texts(column: pa.Array, elements: list[bytes], starts: np.ndarray, ends: np
 
 def _spans(layout: Layout, valid: np.ndarray, tails: Sequence[list[bytes]]) -> np.ndarray:
     """(start, length) of every field of variable width, start 0 for null: (rows, fields, 2)."""
-    lengths = np.array([list(map(len, parts)) for parts in tails], np.int64).reshape(len(tails), -1).T
+    lengths = np.array([list(map(len, parts)) for parts in tails], np.int64).reshape(len(tails), len(valid)).T
     ends = layout.size + np.cumsum(lengths, axis=1)
     if len(ends) and ends[:, -1].max() > _MAX_BYTES:
         raise RowInputError(f"{layout.view}: expected rows of at most {_MAX_BYTES} bytes; found {ends[:, -1].max()}")
@@ -205,7 +206,7 @@ def _elements(part: bytes, text: bool) -> list[str] | list[bytes]:
     """The inverse of ``_texts`` for one row."""
     if not part:
         return []
-    count = int.from_bytes(part[:4], "little")
+    (count,) = struct.unpack_from("<I", part)
     ends = np.cumsum(np.frombuffer(part, "<u4", count, 4), dtype=np.int64) + 4 + 4 * count
     starts = [4 + 4 * count, *ends[:-1].tolist()]
     some = [part[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]

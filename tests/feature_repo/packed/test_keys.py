@@ -108,3 +108,49 @@ def test_a_value_of_another_type_is_no_key(kind: str, value: Value) -> None:
         key_values(layout, EntityKey(join_keys=["k"], entity_values=[value]))
     whole = EntityKey(join_keys=["k"], entity_values=[Value(int32_val=7)])
     assert key_values(Layout("view", (Key("k", "int64"),), ()), whole) == [7]
+
+
+def test_the_bytes_of_keys() -> None:
+    start = b"p\0v\0"
+    assert row_key("p", "v", [258]) == start + b"i\2\1" + bytes(6)
+    assert row_key("p", "v", ["ab"]) == start + b"sab"
+    assert row_key("p", "v", ["ab", -1]) == start + b"s\2\0\0\0ab" + b"i" + b"\xff" * 8
+    assert row_key("p", "v", [b"", b"c"]) == start + b"b" + bytes(4) + b"b\1\0\0\0c"
+
+
+def test_a_view_without_keys_has_one_row() -> None:
+    assert row_keys("p", Layout("v", (), ()), pa.table({"x": [1, 2]})) == [b"p\0v\0"] * 2
+    assert row_keys("p", Layout("v", KEYS, ()), pa.table({key.name: pa.nulls(0) for key in KEYS})) == []
+
+
+@pytest.mark.parametrize(("kind", "digits"), [(pa.float32(), 24), (pa.float64(), 53)])
+def test_whole_floats_are_keys_as_long_as_they_are_exact(kind: pa.DataType, digits: int) -> None:
+    layout, largest = Layout("v", (Key("k", "int64"),), ()), 2**digits - 1
+    table = pa.table({"k": pa.array([float(largest), float(-largest)], kind)})
+    assert row_keys("p", layout, table) == [row_key("p", "v", [largest]), row_key("p", "v", [-largest])]
+    message = f"^v: expected int64 as join key k; found {kind} so large that it could be several keys. Write it as int"
+    for value in (largest + 1.0, -largest - 1.0):
+        with pytest.raises(RowInputError, match=message):
+            row_keys("p", layout, pa.table({"k": pa.array([1.0, value], kind)}))
+    with pytest.raises(RowInputError, match=r"^v: expected int64 as join key k; found bool. Write it as int64$"):
+        row_keys("p", layout, pa.table({"k": [True]}))
+    with pytest.raises(RowInputError, match=r"^v: expected a value of join key k in every row; found 1 nulls$"):
+        row_keys("p", layout, pa.table({"k": pa.array([1.0, None], kind)}))
+
+
+def test_an_entity_key_gives_its_values_in_the_layouts_order() -> None:
+    layout = Layout("v", (Key("a", "string"), Key("b", "timestamp")), ())
+    values = [Value(unix_timestamp_val=7), Value(string_val="x")]
+    assert key_values(layout, EntityKey(join_keys=["b", "a"], entity_values=values)) == ["x", 7_000_000]
+    values[0] = Value(int64_val=7)
+    assert key_values(layout, EntityKey(join_keys=["b", "a"], entity_values=values)) == ["x", 7]
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        key_values(Layout("v", layout.keys[:1], ()), EntityKey(join_keys=["a", "b"], entity_values=values[1:]))
+    with pytest.raises(RowInputError, match=r"^v: expected a value of join key b; found null$"):
+        key_values(layout, EntityKey(join_keys=["b", "a"], entity_values=[Value(), values[1]]))
+    with pytest.raises(RowInputError, match=r"^v: expected join keys a, b; found a$"):
+        key_values(layout, EntityKey(join_keys=["a"], entity_values=values[1:]))
+    with pytest.raises(RowInputError, match=r"^v: expected join keys \(none\); found a$"):
+        key_values(Layout("v", (), ()), EntityKey(join_keys=["a"], entity_values=values[1:]))
+    with pytest.raises(RowInputError, match=r"^v: expected join keys a, b; found \(none\)$"):
+        key_values(layout, EntityKey())

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feature_repo.packed.errors import ConflictError, UnsupportedError
-from feature_repo.packed.redis import RedisRows
+from feature_repo.packed.redis import RedisRows, redis_arguments
 from feature_repo.packed.rows import RowStore
 from feature_repo.packed.sqlite import TABLE, SqliteRows
 
@@ -99,6 +100,43 @@ def test_change_sees_all_rows_and_leaves_those_that_it_does_not_give(rows: RowSt
         rows.change([b"a"], fail)
     rows.change([b"a"], lambda found: [packed(1)])  # earlier: change is not bound by moments
     assert rows.read([b"a", b"b"]) == [packed(1), packed(9)]
+
+
+def test_change_gives_a_row_for_every_key_or_nothing_is_written(rows: RowStore) -> None:
+    for count in (1, 3):
+        with pytest.raises(ValueError, match="zip"):
+            rows.change([b"a", b"b"], lambda _, count=count: [b"x"] * count)  # type: ignore[misc]
+    assert rows.read([b"a", b"b"]) == [None, None]
+    rows.change([b"a"], lambda _: [None])
+    assert rows.read([b"a"]) == [None]
+
+
+def test_a_row_ahead_of_the_latest_time_is_replaced(rows: RowStore) -> None:
+    for latest in (-(2**40), 5, 2**40):
+        keys = [b"%d %d" % (latest, i) for i in range(2)]
+        rows.write_newest([(keys[0], packed(latest, 9)), (keys[1], packed(latest + 1, 9))])
+        rows.write_newest([(key, packed(latest - 1)) for key in keys], latest)
+        assert rows.read(keys) == [packed(latest, 9), packed(latest - 1)]
+
+
+def test_the_last_of_equal_moments_wins_within_a_write(rows: RowStore) -> None:
+    rows.write_newest([(b"k", packed(1, 0, b"z")), (b"k", packed(1, 0, b"a"))])
+    assert rows.read([b"k"]) == [packed(1, 0, b"a")]
+
+
+def test_remove_takes_the_rows_of_its_keys_alone(rows: RowStore) -> None:
+    keys = [b"a", b"b", b"c", b"d"]
+    rows.write_newest([(key, packed(1)) for key in keys])
+    assert rows.remove([b"a", b"none", b"c", b"b"]) == 3
+    assert [key for key, _ in rows.dump(b"")] == [b"d"]
+    assert (rows.remove([]), rows.remove([b"a"])) == (0, 0)
+
+
+def test_delete_leaves_the_next_prefix(rows: RowStore) -> None:
+    rows.write_newest([(key, packed(1)) for key in (b"ab", b"ab\xff", b"ac", b"ac\0", b"b", b"aa\xff")])
+    assert [key for key, _ in rows.dump(b"ab")] == [b"ab", b"ab\xff"]
+    assert rows.delete(b"ab") == 2
+    assert [key for key, _ in rows.dump(b"")] == [b"aa\xff", b"ac", b"ac\0", b"b"]
 
 
 def add_one(found: list[bytes | None]) -> list[bytes | None]:
@@ -196,3 +234,39 @@ def test_a_redis_that_forgot_the_script_gets_it_again(redis_address: str) -> Non
 def test_several_servers_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="expected one host:port; found 2"):
         RedisRows("one:1,two:2,db=0")
+    with pytest.raises(UnsupportedError, match="expected one host:port; found 0"):
+        redis_arguments("db=0")
+
+
+def test_a_connection_string_gives_arguments() -> None:
+    assert redis_arguments("localhost") == {"host": "localhost", "port": 6379}
+    assert redis_arguments("::1:7,db=2,ssl=true,password=a=b") == {
+        "host": "::1", "port": 7, "db": 2, "ssl": True, "password": "a=b"
+    }  # fmt: skip
+
+
+def test_closing_ends_the_connections_of_all_threads(tmp_path: Path) -> None:
+    rows = SqliteRows(tmp_path / "deep" / "er" / "rows.db")
+    seen: list[Any] = [rows._connection]
+    thread = threading.Thread(target=lambda: seen.append(rows._connection))
+    thread.start()
+    thread.join()
+    assert seen[0] is rows._connection is not seen[1]
+    modes = [rows._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+    assert modes == ["wal", 1]
+    rows.close()
+    for connection in seen:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+            connection.execute("SELECT 1")
+    assert rows.read([b"a"]) == [None]
+    rows.close()
+
+
+def test_closing_leaves_redis(redis_address: str) -> None:
+    from redis import Redis
+
+    rows, other = RedisRows(redis_address, client_name="leaving"), Redis(*redis_address.split(":"))  # type: ignore[arg-type]
+    rows.read([b"a"])
+    assert "leaving" in {client["name"] for client in other.client_list()}
+    rows.close()
+    assert any("leaving" not in {client["name"] for client in other.client_list()} for _ in range(1_000))
