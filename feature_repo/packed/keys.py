@@ -79,7 +79,8 @@ def _check_type(table: pa.Table, key: Key, view: str) -> None:
         large = False
         if pa.types.is_floating(column.type):
             exact_below = {16: 2**11, 32: 2**24}.get(column.type.bit_width, 2**53)
-            large = bool(pc.any(pc.greater_equal(pc.abs(column), exact_below)).as_py())
+            sizes = pc.abs(column.cast(pa.float64()))  # float16 has no absolute values
+            large = bool(pc.any(pc.greater_equal(sizes, exact_below)).as_py())
         if pa.types.is_boolean(column.type) or large:
             raise RowInputError(
                 f"{view}: expected {key.kind} as join key {key.name}; found {column.type}"

@@ -12,7 +12,7 @@ from feature_repo.stores.offline.engine import Bounds, Unit, connected
 from feature_repo.stores.offline.exact import exact_frame
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
-_LARGEST_US = (2**63 - 1) // 1000
+_LARGEST_US = 2**63 // 1000
 
 
 @dataclass(frozen=True)

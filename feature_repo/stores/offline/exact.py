@@ -41,7 +41,7 @@ def exact_frame(table: pa.Table) -> pd.DataFrame:
     for place, column in enumerate(table.columns):
         if column.null_count and column.type in _NULLABLE:
             exact[place] = column.to_pandas(types_mapper=_NULLABLE.get)
-        elif pa.types.is_nested(column.type) and _has_null_integer(column):
+        elif pa.types.is_nested(column.type):
             exact[place] = column.to_pandas(integer_object_nulls=True)
     frame = table.select([place for place in range(table.num_columns) if place not in exact]).to_pandas()
     for place, values in exact.items():
@@ -77,20 +77,3 @@ def on_demand_names(views: Sequence[OnDemandFeatureView]) -> Iterator[tuple[str,
             for feature in projection.features:
                 full = f"{projection.name}__{feature.name}"
                 yield from ((full, feature.name), (feature.name, full))
-
-
-def _has_null_integer(column: pa.ChunkedArray | pa.Array) -> bool:
-    """Whether a nested column contains null integers."""
-    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
-        if pa.types.is_struct(chunk.type):
-            inner = chunk.flatten()
-        elif pa.types.is_map(chunk.type):
-            inner = [chunk.keys, chunk.items]
-        elif pa.types.is_nested(chunk.type):
-            inner = [chunk.flatten()]
-        else:
-            continue
-        for values in inner:
-            if (pa.types.is_integer(values.type) and values.null_count) or _has_null_integer(values):
-                return True
-    return False

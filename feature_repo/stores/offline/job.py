@@ -31,7 +31,6 @@ class AsOfRetrievalJob(ExactRetrievalJob):
         metadata: RetrievalMetadata | None = None,
         field_mapping: dict[str, str] | None = None,
     ) -> None:
-        super().__init__()
         self._evaluate = evaluate
         self._repo_path = repo_path
         self._on_demand = on_demand or []

@@ -99,11 +99,11 @@ def _check_keys(connection: duckdb.DuckDBPyConnection, pull: Pull, table: Parque
         wrong = "true" if kind == "BOOLEAN" else f"{column} <> trunc({column}) OR abs({column}) >= {exact_below}"
         if kind not in ("FLOAT", "DOUBLE", "BOOLEAN"):
             continue
-        found = connection.sql(f"SELECT {column} FROM {table.sql} AS source WHERE {wrong} LIMIT 1").fetchall()
+        found = connection.execute(f"SELECT {column} FROM {table.sql} AS source WHERE {wrong} LIMIT 1").fetchone()
         if found:
             raise RetrievalInputError(
                 f"{table.path}, key {key!r}: expected whole numbers, below {exact_below} as {kind}; found "
-                f"{found[0][0]}. Write it as int64"
+                f"{found[0]}. Write it as int64"
             )
 
 

@@ -1,6 +1,7 @@
 """Which column types can be combined without losing digits, and which keys compare exactly."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +12,7 @@ _DIGITS = {16: 11, 32: 24, 64: 53}
 
 def are_exact_together(kinds: Sequence[pa.DataType]) -> bool:
     """Whether a column with these types in different files can be read without loss."""
-    return all(_exact(one, other) for place, one in enumerate(kinds) for other in kinds[place + 1 :])
+    return all(_exact(one, other) for one, other in combinations(kinds, 2))
 
 
 def ambiguous(column: pa.ChunkedArray, other: pa.DataType) -> bool:
@@ -26,9 +27,9 @@ def ambiguous(column: pa.ChunkedArray, other: pa.DataType) -> bool:
         return False
     exact_below = 2 ** _DIGITS[floats[0].bit_width]
     span = pc.min_max(column.filter(pc.is_finite(column))).as_py() if len(column) else {"min": None, "max": None}
-    largest = max((abs(value) for value in span.values() if value is not None), default=0)
+    large = any(value is not None and abs(value) >= exact_below for value in span.values())
     infinite = pa.types.is_floating(column.type) and bool(pc.any(pc.is_inf(column)).as_py())
-    return bool(infinite or largest >= exact_below)
+    return infinite or large
 
 
 def comparable(one: pa.DataType, other: pa.DataType) -> bool:

@@ -123,7 +123,7 @@ def test_a_view_without_keys_has_one_row() -> None:
     assert row_keys("p", Layout("v", KEYS, ()), pa.table({key.name: pa.nulls(0) for key in KEYS})) == []
 
 
-@pytest.mark.parametrize(("kind", "digits"), [(pa.float32(), 24), (pa.float64(), 53)])
+@pytest.mark.parametrize(("kind", "digits"), [(pa.float16(), 11), (pa.float32(), 24), (pa.float64(), 53)])
 def test_whole_floats_are_keys_as_long_as_they_are_exact(kind: pa.DataType, digits: int) -> None:
     layout, largest = Layout("v", (Key("k", "int64"),), ()), 2**digits - 1
     table = pa.table({"k": pa.array([float(largest), float(-largest)], kind)})

@@ -132,5 +132,103 @@ def test_a_view_of_a_type_that_is_not_packed_is_refused_when_applied(packed: Any
             packed.provider.online_store.update(packed.config, [], [view], [], [], False)
 
 
+Row = tuple[Any, dict[str, Any], datetime, datetime | None]
+
+
+def row(member: int, at: datetime, made: datetime | None = None, **values: Any) -> Row:
+    return entity_key({"member": member}), values, at, made
+
+
+def members(store: Any, wanted: list[int]) -> list[Any]:
+    """Whether there are rows of these members."""
+    view, keys = store.get_feature_view("by_member"), [entity_key({"member": member}) for member in wanted]
+    return [found is not None for found, _ in store.provider.online_store.online_read(store.config, view, keys, [])]
+
+
+def test_rows_ahead_of_the_clock_are_refused(packed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from feature_repo.stores.online import store
+
+    online, view, second = packed.provider.online_store, packed.get_feature_view("by_member"), timedelta(seconds=1)
+    monkeypatch.setattr(store, "latest", lambda: 100 * 10**6)
+    end, tick = EPOCH + 100 * second, timedelta(microseconds=1)
+    told: list[int] = []
+    online.online_write_batch(packed.config, view, [row(1, end), row(2, end, end)], told.append)
+    assert (told, members(packed, [1, 2, 3])) == ([2], [True, True, False])
+    message = r"^by_member, row 2, event time of the row: expected a time up to .*; found 1970-01-01T00:01:42.00:00 "
+    rows = [row(3, end), row(4, end + 2 * second), row(5, end + 5 * second), row(6, end)]
+    with pytest.raises(store.RefusedRowsError, match=message + r"\(2 of 4 rows\)$"):
+        online.online_write_batch(packed.config, view, rows, told.append)
+    with pytest.raises(store.RefusedRowsError, match=r"row 1, created time of the row: .*\(1 of 2 rows\)$") as refused:
+        online.online_write_batch(packed.config, view, [row(3, end, end + tick), row(4, end)], told.append)
+    assert refused.value.http_status_code() == 422
+    assert (told, members(packed, [3, 4, 5, 6])) == ([2], [False] * 4)
+
+
+def test_rows_of_a_planned_view_are_applied_before_they_are_written(
+    packed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    from feature_repo.stores.online import store
+
+    online, view = packed.provider.online_store, packed.get_feature_view("by_member")
+    view.tags = {store.TAG: "the plan"}
+    seen: list[Any] = []
+
+    def applied(*given: Any) -> None:
+        seen.append(given)
+        if len(seen) > 1:
+            raise store.StreamError("no such table")
+
+    monkeypatch.setattr(store, "apply_events", applied)
+    second = timedelta(seconds=1)
+    online.online_write_batch(packed.config, view, [row(1, EPOCH + second, int32=Value(int32_val=5))], None)
+    ((rows, project, plan, events),) = seen
+    assert (rows, project, plan) == (rows_of(packed), "product", "the plan")
+    absent = {NAMES[kind]: None for kind in TYPES}
+    assert events == [{**absent, "member": 1, "at": 10**6, "made": None, "int32": 5}]
+    with pytest.raises(store.RefusedRowsError, match=r"^no such table$"):
+        online.online_write_batch(packed.config, view, [row(2, EPOCH)], None)
+    assert members(packed, [1, 2]) == [True, False]
+
+
+def test_all_fields_are_read_unless_some_are_asked_for(packed: Any) -> None:
+    online, view = packed.provider.online_store, packed.get_feature_view("by_member")
+    assert (online.async_supported.read, online.async_supported.write) == (True, True)
+    told: list[int] = []
+    asyncio.run(online.online_write_batch_async(packed.config, view, [row(1, EPOCH), row(2, EPOCH)], told.append))
+    assert told == [2]
+    keys = [entity_key({"member": member}) for member in (3, 1)]
+    for wanted, names in ((None, {*NAMES.values()}), (["int32", "bool"], {"int32", "bool"}), ([], set())):
+        missing, found = online.online_read(packed.config, view, keys, wanted)
+        assert missing == (None, None)
+        assert (found[0], found[1].keys()) == (EPOCH, names)
+
+
+def test_a_store_connects_once_until_it_is_closed() -> None:
+    from feature_repo.stores.online.store import PackedOnlineStore
+
+    made: list[Any] = []
+
+    class Rows:
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+    class Store(PackedOnlineStore):
+        def connect(self, config: Any) -> Any:
+            made.append(Rows())
+            return made[-1]
+
+    store: Any = Store()
+    asyncio.run(store.close())
+    assert store.rows(None) is store.rows(None) is made[0]
+    asyncio.run(store.close())
+    asyncio.run(store.close())
+    assert store.rows(None) is made[1]
+    assert [rows.closed for rows in made] == [1, 0]
+
+
 def test_kinds_are_all_there() -> None:
     assert set(FEAST) == set(SCALARS)
