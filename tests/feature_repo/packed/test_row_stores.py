@@ -103,9 +103,10 @@ def test_change_sees_all_rows_and_leaves_those_that_it_does_not_give(rows: RowSt
 
 
 def test_change_gives_a_row_for_every_key_or_nothing_is_written(rows: RowStore) -> None:
-    for count in (1, 3):
-        with pytest.raises(ValueError, match="zip"):
-            rows.change([b"a", b"b"], lambda _, count=count: [b"x"] * count)  # type: ignore[misc]
+    with pytest.raises(ValueError, match="zip"):
+        rows.change([b"a", b"b"], lambda _: [b"x"])
+    with pytest.raises(ValueError, match="zip"):
+        rows.change([b"a", b"b"], lambda _: [b"x"] * 3)
     assert rows.read([b"a", b"b"]) == [None, None]
     rows.change([b"a"], lambda _: [None])
     assert rows.read([b"a"]) == [None]
@@ -265,7 +266,7 @@ def test_closing_ends_the_connections_of_all_threads(tmp_path: Path) -> None:
 def test_closing_leaves_redis(redis_address: str) -> None:
     from redis import Redis
 
-    rows, other = RedisRows(redis_address, client_name="leaving"), Redis(*redis_address.split(":"))  # type: ignore[arg-type]
+    rows, other = RedisRows(redis_address, client_name="leaving"), Redis(*redis_address.split(":"))
     rows.read([b"a"])
     assert "leaving" in {client["name"] for client in other.client_list()}
     rows.close()

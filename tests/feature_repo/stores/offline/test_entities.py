@@ -74,8 +74,8 @@ def test_columns_are_as_duckdb_returns_them() -> None:
     rows = entities(
         moments,
         word=pd.Categorical(["a"]),
-        large=pd.array(["b"], pd.ArrowDtype(pa.large_string())),
-        view=pd.array(["c"], pd.ArrowDtype(pa.string_view())),
+        large=pd.Series(["b"], dtype=pd.ArrowDtype(pa.large_string())),
+        view=pd.Series(["c"], dtype=pd.ArrowDtype(pa.string_view())),
         zoned=moments.tz_convert("Asia/Tokyo"),
         fine=moments + pd.Timedelta(1, "ns"),
         naive=moments.tz_localize(None),

@@ -126,7 +126,7 @@ def test_files_that_duckdb_cannot_read_are_named(tmp_path: Path) -> None:
 
     path, failing = write(tmp_path / "x.parquet", key=[1]), Failing()
     with pytest.raises(RetrievalInputError, match=r"x\.parquet: expected Parquet files; found none .* \(gone\)"):
-        parquet_table(failing, Location(str(path)))  # type: ignore[arg-type]
+        parquet_table(failing, Location(str(path)))
     path.write_bytes(b"PAR1")
     with connected(BOUNDS) as connection, pytest.raises(RetrievalInputError, match="found none that can be read"):
         parquet_table(connection, Location(str(path)))

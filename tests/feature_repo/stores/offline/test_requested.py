@@ -105,7 +105,7 @@ def test_a_view_without_a_source_is_refused(tmp_path: Path) -> None:
     logging: Any = SimpleNamespace(destination=7)
     rows = pa.table({"key": [1]})
     with pytest.raises(UnsupportedError, match=r"^logging: expected a FileLoggingDestination; found int\. "):
-        AsOfOfflineStore.write_logged_features(config(tmp_path), rows, None, logging, REGISTRY)  # type: ignore[arg-type]
+        AsOfOfflineStore.write_logged_features(config(tmp_path), rows, None, logging, REGISTRY)
 
 
 def requested(path: Path, name: str = "v", keys: tuple[tuple[str, str], ...] = (("key", "key"),)) -> RequestedView:
