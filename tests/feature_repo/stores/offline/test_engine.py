@@ -45,13 +45,14 @@ def test_statements_that_take_too_long_are_interrupted() -> None:
 
 
 def test_the_timer_ends_with_the_block() -> None:
+    before = set(threading.enumerate())
     with connected(Bounds("300MB", 1), 20.0) as connection:
-        (timer,) = (thread for thread in threading.enumerate() if isinstance(thread, threading.Timer))
+        (timer,) = (thread for thread in set(threading.enumerate()) - before if isinstance(thread, threading.Timer))
         assert connection.execute("SELECT 1").fetchone() == (1,)
     timer.join(2.0)
     assert not timer.is_alive()
     with connected(Bounds("300MB", 1)):
-        assert not any(isinstance(thread, threading.Timer) for thread in threading.enumerate())
+        assert not [one for one in set(threading.enumerate()) - before if isinstance(one, threading.Timer)]
 
 
 def test_units() -> None:
