@@ -1,7 +1,6 @@
 """Pack Arrow columns into rows of bytes (see ``layout``), and unpack rows into NumPy columns."""
 
 import logging
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -206,7 +205,7 @@ def _elements(part: bytes, text: bool) -> list[str] | list[bytes]:
     """The inverse of ``_texts`` for one row."""
     if not part:
         return []
-    (count,) = struct.unpack_from("<I", part)
+    count = int.from_bytes(part[:4], "little")
     ends = np.cumsum(np.frombuffer(part, "<u4", count, 4), dtype=np.int64) + 4 + 4 * count
     starts = [4 + 4 * count, *ends[:-1].tolist()]
     some = [part[start:end] for start, end in zip(starts, ends.tolist(), strict=False)]

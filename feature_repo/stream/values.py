@@ -49,11 +49,9 @@ def value_of(kind: Kind, value: Any) -> Any:
             raise ValueError(value)
         return int(value)
     number = float(value)
-    if kind == "double":
-        return number
-    if not survives(number):
+    if not math.isfinite(number) or (kind == "float" and not survives(number)):
         raise ValueError(value)
-    return float(np.float32(number))
+    return float(np.float32(number)) if kind == "float" else number
 
 
 def parsed(kind: Kind, text: str) -> Any:

@@ -129,7 +129,7 @@ class Sampler:
                     whole = neighbours(self.graph.edges[edge.name], edge, fan_out, index, mask, time, chance)
                 for parents, branch in zip(group, _split(whole, sizes), strict=True):
                     parents.branches[edge.name] = branch
-                    if self.schema.branches_from(edge.target, hop + 1):
+                    if hop + 1 < self.hops and self.schema.branches_from(edge.target, hop + 1):
                         index_below, mask_below = branch.index.flatten(), branch.mask.flatten()
                         time_below = branch.time.flatten()
                         grown.append(_Parents(edge.target, index_below, mask_below, time_below, branch.branches))
@@ -204,6 +204,8 @@ def neighbours(
 
 def _split(whole: Branch, sizes: list[int]) -> list[Branch]:
     """Split a branch into those of its groups of parents; views, no copies."""
+    if len(sizes) == 1:
+        return [whole]
     fields = (whole.index, whole.mask, whole.edge_time, whole.weight, whole.time, whole.row)
     parts = (tensor.split(sizes) for tensor in fields)
     return [Branch(*part) for part in zip(*parts, strict=True)]

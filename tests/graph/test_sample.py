@@ -201,7 +201,7 @@ def test_samplers_at_the_limits_are_legal() -> None:
     graph = fake_graph(members=3, items=4)
     for seed in (-(2**63), 2**63 - 1):
         assert Sampler(graph, seed=seed).seed == seed
-    tree = Sampler(graph, limit=0).tree("member", torch.tensor([0]), torch.tensor([START]))
+    tree = Sampler(graph, largest_fan_out=0).tree("member", torch.tensor([0]), torch.tensor([START]))
     assert {branch.index.shape for branch in tree.branches.values()} == {(1, 0)}
 
 

@@ -126,9 +126,7 @@ def test_an_unknown_pipeline_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
-def test_the_spec_is_an_artifact_and_only_its_address_a_parameter(
-    name: str, compiled: Documents
-) -> None:
+def test_the_spec_is_an_artifact_and_only_its_address_a_parameter(name: str, compiled: Documents) -> None:
     document, _ = compiled[name]
     imported = document["deploymentSpec"]["executors"]["exec-importer"]["importer"]
     assert imported["artifactUri"] == {"runtimeParameter": "uri"}

@@ -43,7 +43,7 @@ def features_as_of(connection: duckdb.DuckDBPyConnection, view: RequestedView, e
     for position, key in enumerate(view.keys):
         check_key(view.name, table, key, keyed[f"k{position}"], kinds[f"k{position}"])
     found = _found_versions(view, table, unit, *entities.span())
-    connection.execute(f"CREATE TEMP TABLE found AS {found}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {found}")
     features = connection.sql(_features(view, table, unit)).to_arrow_table()
     connection.execute("DROP TABLE found")
     connection.unregister("entities")
