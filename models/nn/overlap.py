@@ -60,7 +60,7 @@ class Overlap(nn.Module):
             if first.node == second.node
         ]
         self.width = width
-        longest = max((sum(path.places for path in side) for side in (self.member, self.item)), default=0)
+        longest = max(sum(path.places for path in side) for side in (self.member, self.item))
         self.rows = -(-longest // width)
         """Rows of keys on either side."""
         self.one: Tensor

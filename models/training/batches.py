@@ -115,7 +115,7 @@ def last_activities(sampler: Sampler, member: Tensor, time: Tensor, count: int) 
     if count:
         return sampler.activities(member, time, count)
     none = time.new_zeros(len(time), 0)
-    return Activities(edge=none, target=none, row=none, time=none, mask=none > 0)
+    return Activities(edge=none, target=none, row=none, time=none, mask=none.bool())
 
 
 def activity_age(activities: Activities, time: Tensor) -> Tensor:

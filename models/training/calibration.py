@@ -22,7 +22,7 @@ class Platt:
 
     def apply(self, logits: np.ndarray) -> np.ndarray:
         """Logits of any shape -> probabilities of the same shape, float64."""
-        return 1 / (1 + np.exp(-np.clip(self.scale * logits.astype(np.float64) + self.shift, -60, 60)))
+        return 1 / (1 + np.exp(-np.maximum(self.scale * logits.astype(np.float64) + self.shift, -60)))
 
 
 def fit_platt(logits: np.ndarray, labels: np.ndarray) -> Platt:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.configs.model import ModelConfig
 from models.graph.fakes import fake_graph
@@ -67,3 +67,8 @@ def decoder_inputs(world: World, batch: int, slate: int) -> DecoderInputs:
         weekday=torch.arange(batch) % 7,
         state_age=torch.rand(batch) * 1e5,
     )
+
+
+def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """What is stored of a module: the shape of every tensor by its name."""
+    return {name: tuple(value.shape) for name, value in module.state_dict().items()}

@@ -3,6 +3,7 @@ import torch
 from models.nn.context import pieces
 from models.nn.cross import CrossNetwork
 from models.nn.experts import Experts
+from tests.nn.batches import shapes
 
 
 def test_a_layer_multiplies_the_first_input_with_a_map_of_the_last() -> None:
@@ -36,3 +37,12 @@ def test_pieces_fill_one_after_the_other() -> None:
     found = pieces(torch.tensor([[-9.0, -1.25, 0.0, 9.0]]), 2).view(4, 2)
     assert found.tolist() == [[0.0, 0.0], [0.5, 0.0], [1.0, 0.0], [1.0, 1.0]]
     assert pieces(torch.zeros(2, 3), 0).shape == (2, 0)
+
+
+def test_the_rank_is_32_or_that_of_the_inputs() -> None:
+    for inputs, rank in ((40, 32), (32, 32), (31, 31), (1, 1), (0, 1)):
+        assert shapes(CrossNetwork(inputs, 1)) == {
+            "narrow.0.weight": (rank, inputs),
+            "widen.0.weight": (inputs, rank),
+            "widen.0.bias": (inputs,),
+        }

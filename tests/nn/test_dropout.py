@@ -44,3 +44,21 @@ def test_the_same_seed_drops_the_same() -> None:
         torch.manual_seed(3)
         found.append(Dropout(0.5)(values))
     assert torch.equal(*found)
+
+
+def test_on_a_cpu_an_element_takes_one_uniform_number() -> None:
+    values = torch.rand(40, 3) + 1
+    torch.manual_seed(3)
+    kept = torch.rand(40, 3) >= 0.25
+    torch.manual_seed(3)
+    torch.testing.assert_close(Dropout(0.25)(values), torch.where(kept, values / 0.75, 0.0))
+
+
+def test_at_zero_nothing_is_drawn_and_at_one_nothing_is_left() -> None:
+    values = torch.rand(4, 3) + 1
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    assert torch.equal(Dropout(0.0)(values), values)
+    assert torch.equal(torch.rand(2), expected)
+    assert torch.equal(Dropout(1.0)(values), torch.zeros(4, 3))

@@ -14,7 +14,7 @@ from models.configs.model import ModelConfig
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.graph.tensors import EdgeTensors
-from models.nn.edges import ATTRIBUTES, EDGE_FEATURES, EdgeEncoder
+from models.nn.edges import ATTRIBUTES, EDGE_FEATURES, EdgeEncoder, attributes_of
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.nn.errors import EncodingError
@@ -118,6 +118,7 @@ def test_masked_places_have_zero_features_and_an_edge_type_may_be_empty(world: W
     assert features.shape == (5, 4, EDGE_FEATURES + ATTRIBUTES)
     assert not features.any()
     assert all(found.isfinite().all() for found in tokens(there, torch.arange(5), world.ranker))
+    assert (there.edges["clicked"].numbers.shape, there.edges["clicked"].categories.shape) == ((1, 2), (1, 1))
     assert Encoding.fit(bare, until(world.graph)).edges["clicked"].vocabularies == ((),)
 
 
@@ -208,3 +209,18 @@ def test_a_switched_off_model_trains(switches: dict[str, bool]) -> None:
     for name, parameter in (*ranker.member_side.named_parameters(), *ranker.activities.named_parameters()):
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
+
+
+def test_attributes_of_one_kind_are_read_as_well(world: World) -> None:
+    encoding = world.ranker.encoding
+    both = encoding.edges["clicked"]
+    given = {
+        "numbers": replace(both, categories=(), vocabularies=()),
+        "categories": replace(both, numbers=()),
+        "both": both,
+        "none": replace(both, numbers=(), categories=(), vocabularies=()),
+    }
+    changed = replace(encoding, edges=given)
+    found = {name: attributes_of(CONFIG, changed, name) for name in (*given, "rev_both", "pagerank")}
+    assert found == {**given, "none": None, "rev_both": both, "pagerank": None}
+    assert attributes_of(replace(CONFIG, edge_attributes=False), changed, "both") is None

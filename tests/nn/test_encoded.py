@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +52,29 @@ def test_a_state_before_the_first_version_has_only_the_key(world: World) -> None
     assert (member.numbers[versions:] == member.numbers[-1]).all()
     unknown = unknown_node(world.ranker.encoding.nodes["member"])
     assert torch.equal(member.numbers[-1:], unknown.numbers)
+    assert (unknown.first, unknown.one_version, unknown.id_hash.tolist()) == (0, False, [-1])
     assert (member.categories[versions:] == 0).all()
     assert (member.id_hash[versions:-1] == nodes.id_hash).all()
     assert member.id_hash[-1] == -1
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_type_may_have_one_node_or_none(world: World, count: int) -> None:
+    rows = world.graph.nodes["member"]
+    few = replace(
+        rows,
+        id_hash=rows.id_hash[:count],
+        version_offsets=torch.arange(count + 1),
+        version_time=rows.version_time[:count],
+        numbers=rows.numbers[:count],
+        categories=rows.categories[:count],
+        vectors=rows.vectors[:count],
+    )
+    graph = replace(world.graph, nodes={**world.graph.nodes, "member": few})
+    encoded = encode_graph(world.ranker.encoding, graph.schema, graph)
+    assert encoded.nodes["member"].one_version == (count == 1)
+    index = torch.arange(-1, count)
+    late = encoded.node_state("member", index, torch.full_like(index, 2**60))
+    assert late.tolist() == [2 * count, 0][: count + 1]
+    early = encoded.node_state("member", index, torch.full_like(index, -(2**60)))
+    assert early.tolist() == [2 * count, 1][: count + 1]

@@ -1,6 +1,8 @@
+import pytest
 import torch
 
-from models.nn.encoders import IdEmbedding
+from models.nn.encoded import EncodedNodes
+from models.nn.encoders import CategoryEmbedding, IdEmbedding
 from models.nn.model import Ranker
 from tests.nn.batches import CONFIG, World
 
@@ -45,3 +47,42 @@ def test_vectors_of_one_size_start_in_one_space(world: World) -> None:
     member, item = fresh.inputs["member"].vectors[0], fresh.inputs["item"].vectors[0]
     assert torch.equal(member.weight, item.weight)
     torch.testing.assert_close(member.weight.T @ member.weight, torch.eye(4))
+
+
+def test_hashes_share_the_buckets_in_turn_and_the_unknown_node_has_none() -> None:
+    embedding = IdEmbedding(buckets=8, width=4, dropout=0.0)
+    embedding(torch.tensor([-1, 0, 7, 10])).sum().backward()
+    assert embedding.table.weight.grad is not None
+    assert embedding.table.weight.grad.any(dim=1).nonzero().flatten().tolist() == [1, 3, 8]
+    one = IdEmbedding(buckets=1, width=4, dropout=0.0)
+    one(torch.tensor([0, 5])).sum().backward()
+    assert one.table.weight.grad is not None
+    assert one.table.weight.grad.tolist() == [[0.0] * 4, [2.0] * 4]
+
+
+def test_the_share_of_hidden_ids_is_that_of_the_dropout() -> None:
+    torch.manual_seed(0)
+    embedding = IdEmbedding(buckets=8, width=4, dropout=0.1).train()
+    torch.nn.init.ones_(embedding.table.weight[1:])
+    hidden = (embedding(torch.arange(4000)) == embedding.cold).all(dim=1)
+    assert float(hidden.float().mean()) == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_key_whose_hash_is_zero_is_known(world: World) -> None:
+    encoder, nodes = world.ranker.inputs["member"], world.encoded.nodes["member"]
+    one = EncodedNodes(nodes.numbers[:1], nodes.categories[:1], torch.zeros(1, dtype=torch.int64), first=0)
+    plain = nodes.numbers.shape[1] - 4
+    values = torch.cat([one.numbers[:, :plain], encoder.categories(one.categories)], dim=1)
+    expected = encoder.identity.cold + encoder.identity.table.weight[1:2] + encoder.features(values)
+    expected = encoder.norm(expected + encoder.vectors[0](one.numbers[:, plain:]))
+    torch.testing.assert_close(encoder(one), expected)
+
+
+def test_without_categories_there_are_no_columns() -> None:
+    embedding = CategoryEmbedding(())
+    assert embedding.width == 0
+    for shape in ((0,), (3, 0), (2, 3, 0)):
+        assert embedding(torch.zeros(shape, dtype=torch.int64)).shape == shape
+    two = CategoryEmbedding((("a", "b"), ("c",)))
+    assert two.width == 32
+    assert [table.weight.shape for table in two.tables] == [(3, 16), (2, 16)]

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from models.graph.schema import FeatureColumn
 from models.graph.store import TemporalGraph
 from models.nn.encoded import encode_graph
-from models.nn.encoding import Encoding
+from models.nn.encoding import Encoding, FeatureEncoding, check_schema
 from models.nn.errors import EncodingError
 from tests.nn.batches import World
 
@@ -111,3 +112,39 @@ def test_a_graph_of_another_product_is_refused(world: World) -> None:
     schema = replace(graph.schema, nodes=(renamed, *graph.schema.nodes[1:]))
     with pytest.raises(EncodingError, match=r"features of node type member: expected .*seniority.*found .*age"):
         encode_graph(encoding, graph.schema, replace(graph, schema=schema))
+
+
+def test_a_vocabulary_holds_the_values_that_occur_and_vectors_are_fitted_by_component() -> None:
+    columns = FeatureColumn("color", "category", vocabulary=("red", "green", "blue")), FeatureColumn("v", "vector", 2)
+    codes, none = torch.tensor([[0], [3], [1], [3]]), torch.zeros(4, 0)
+    vectors = torch.tensor([[1.0, 0.5], [2.0, 0.0], [1.0, 0.0], [2.0, 0.5]])
+    found = FeatureEncoding.fit(columns, none, codes, vectors)
+    assert found.vocabularies == (("red", "blue"),)
+    assert found.codes == [{"red": 1, "blue": 2}]
+    assert (found.vector_means, found.vector_deviations) == ((1.5, 0.25), (0.5, 0.25))
+    one = FeatureEncoding.fit(columns, none[:1], codes[:1], vectors[:1])
+    assert (one.vocabularies, one.vector_means, one.vector_deviations) == (((),), (1.0, 0.5), (1.0, 1.0))
+
+
+def test_other_features_of_the_impression_are_refused(world: World) -> None:
+    graph = world.graph
+    features = replace(graph.schema.seeds.features[0], name="age"), *graph.schema.seeds.features[1:]
+    schema = replace(graph.schema, seeds=replace(graph.schema.seeds, features=features))
+    with pytest.raises(EncodingError, match=r"features of impressions: expected .*member_rate.*found .*age"):
+        encode_graph(world.ranker.encoding, graph.schema, replace(graph, schema=schema))
+
+
+def test_other_node_types_tasks_vectors_and_hops_are_refused(world: World) -> None:
+    schema = world.graph.schema
+    check_schema(schema, replace(schema, nodes=schema.nodes[::-1], edges=schema.edges[::-1]))
+    deep = replace(schema.edges[0], fan_out=(4, 0)), *schema.edges[1:]
+    for thing, found in (
+        ("node types", replace(schema, nodes=schema.nodes[1:])),
+        ("edge types and the hops they are sampled at", replace(schema, edges=deep)),
+        ("tasks", replace(schema, seeds=replace(schema.seeds, tasks=schema.seeds.tasks[:1]))),
+    ):
+        with pytest.raises(EncodingError, match=f"^{thing} of the graph: expected"):
+            check_schema(schema, found)
+    features = schema.node("item").features
+    with pytest.raises(EncodingError, match=r"vectors of 4 components.*and 3:"):
+        world.ranker.encoding.nodes["item"].check("x", (*features[:2], replace(features[2], size=3)))

@@ -1,8 +1,14 @@
 """The mean of gathered rows, on every device at hand, against plain arithmetic."""
 
+import sys
+from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 
+from models.nn import gather
 from models.nn.gather import mean_of_rows
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -40,3 +46,36 @@ def test_half_precision_is_summed_in_full(device: str) -> None:
     index = torch.arange(201, device=device).unsqueeze(0)
     found = mean_of_rows(table, index, torch.ones_like(index, dtype=torch.bool))
     assert found.item() == pytest.approx((1 + 200 / 256) / 201, rel=2**-8)
+
+
+@pytest.mark.parametrize(
+    ("installed", "on_gpu", "trained", "gradients", "places", "expected"),
+    [
+        (True, True, False, True, 4, "kernel"),
+        (True, True, True, False, 4, "kernel"),  # no gradient is asked for
+        (True, True, True, True, 4, "torch"),
+        (True, True, False, True, 0, "torch"),
+        (True, False, False, True, 4, "torch"),
+        (False, True, False, True, 4, "torch"),
+    ],
+)
+def test_the_kernel_serves_tables_on_a_gpu_that_need_no_gradient(
+    monkeypatch: pytest.MonkeyPatch,
+    installed: bool,
+    on_gpu: bool,
+    trained: bool,
+    gradients: bool,
+    places: int,
+    expected: str,
+) -> None:
+    kernel: Any = SimpleNamespace(mean_by_kernel=lambda *_: "kernel")
+    monkeypatch.setitem(sys.modules, "models.nn.gather_kernel", kernel)
+    monkeypatch.setattr(gather, "mean_by_torch", lambda *_: "torch")
+    monkeypatch.setattr(gather, "_TRITON", installed)
+    table: Any = SimpleNamespace(is_cuda=on_gpu, requires_grad=trained)
+    with torch.set_grad_enabled(gradients):
+        assert mean_of_rows(table, torch.zeros(2, places // 2), torch.ones(2, places // 2)) == expected
+
+
+def test_the_kernel_needs_triton() -> None:
+    assert bool(find_spec("triton")) == gather._TRITON

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import torch
 
 from models.nn.age import AGE_FEATURES, WINDOWS, age_features
@@ -36,3 +38,9 @@ def test_amounts_grow_with_the_number_of_activities_where_a_mean_would_not() -> 
     amounts = slice(-(matching.gates.out_features * (WINDOWS + 2)), -matching.gates.out_features * 2)
     assert (many[..., amounts] >= few[..., amounts]).all()
     assert (many[..., amounts] > few[..., amounts]).any()
+
+
+def test_outputs_are_two_sums_a_window_two_rhythms_and_a_dot_product_per_pair_of_tokens() -> None:
+    matching = Matching(replace(CONFIG, graph_tokens=3))
+    assert matching.gates.out_features == 6
+    assert matching.outputs == 6 * (2 * 7 + 2) + 3 * 3

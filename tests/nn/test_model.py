@@ -1,10 +1,12 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from models.configs.errors import ConfigError
-from models.configs.model import ModelConfig
+from models.configs.model import ModelConfig, TaskWeighting
+from models.graph.sample import Sampler
 from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
 from models.training.batches import Batches, score
@@ -121,3 +123,55 @@ def test_a_new_start_reaches_every_weight(world: World) -> None:
 def test_a_configuration_that_cannot_be_used_is_refused(world: World, key: str, value: object, expected: str) -> None:
     with pytest.raises(ConfigError, match=f"model.{key}: expected {expected}; found {value!r}"):
         Ranker(replace(ModelConfig(), **{key: value}), world.graph.schema, world.ranker.encoding)
+
+
+def test_what_is_stored_is_what_is_learned(world: World) -> None:
+    graph, encoded, ranker = world
+    assert set(ranker.state_dict()) == {name for name, _ in ranker.named_parameters()}
+    rows = graph.seeds.rows("test")[:3]
+    tree, _ = member_side(graph, rows)
+    items = Sampler(graph).tree("item", graph.seeds.item[rows], graph.seeds.time[rows])
+    assert ranker.member_tokens(encoded, tree).shape == (3, ranker.rows[0], CONFIG.width)
+    assert ranker.item_tokens(encoded, items).shape == (3, ranker.rows[1], CONFIG.width)
+
+
+@pytest.mark.parametrize(
+    ("change", "absent"),
+    [
+        ({"matching": False}, "matching"),
+        ({"long_term": 0}, "long_term"),
+        ({"long_term": 2, "sequence": False}, "long_term"),
+        ({"sequence": False}, "matching"),
+        ({"separate_encoders": False}, "own_item_side"),
+        ({"graph": False}, "member_side.attention"),
+    ],
+)
+def test_a_part_that_is_switched_off_has_no_weights(world: World, change: dict[str, Any], absent: str) -> None:
+    def named(config: ModelConfig) -> bool:
+        ranker = Ranker(config, world.graph.schema, world.ranker.encoding)
+        return any(name.startswith(absent) for name in ranker.state_dict())
+
+    assert not named(replace(CONFIG, **change))
+    assert named(replace(CONFIG, long_term=2))
+
+
+@pytest.mark.parametrize("weighting", ["fixed", "uncertainty"])
+def test_the_spread_of_the_tasks_is_learned_where_it_weighs_them(world: World, weighting: TaskWeighting) -> None:
+    ranker = Ranker(replace(CONFIG, task_weighting=weighting), world.graph.schema, world.ranker.encoding)
+    assert ranker.task_spread is not None
+    assert ranker.task_spread.tolist() == [0.0, 0.0]
+    assert ranker.task_spread.requires_grad == (weighting == "uncertainty")
+
+
+def test_without_id_embeddings_all_keys_share_the_cold_one(world: World) -> None:
+    ranker = Ranker(replace(CONFIG, id_embeddings=False), world.graph.schema, world.ranker.encoding)
+    assert {encoder.identity.buckets for encoder in ranker.inputs.values()} == {0}
+
+
+@torch.inference_mode()
+def test_each_type_s_first_and_last_state_are_looked_up(world: World) -> None:
+    _, encoded, ranker = world
+    ends = [row for nodes in encoded.nodes.values() for row in (nodes.first, nodes.first + len(nodes) - 1)]
+    table = ranker.input_table(encoded)
+    for state in (torch.tensor(ends), torch.tensor([ends[1:3], ends[3:5]])):
+        torch.testing.assert_close(ranker._look_up(encoded, state, None), table[state])

@@ -12,6 +12,14 @@ from models.nn.scaling import LIMIT, Scale, scale_numbers
         ("income", [1.0, 2.0, 3.0, 1000.0], "log"),
         ("temperature", [-3.0, 2.0, 900.0], "plain"),
         ("height", [1.6, 1.7, 1.8], "plain"),
+        ("share", [0.2, 0.4], "plain"),  # within 0 to 1, but no rate by its name
+        ("click_rate", [0.5, 1.5], "plain"),
+        ("click_rate", [-0.5, 0.5], "plain"),
+        ("all_exposures", [-0.5, 900.0], "plain"),
+        ("all_exposures", [5.0, 5.5], "log"),
+        ("change", [-0.5, 0.0, 900.0], "plain"),
+        ("even", [0.0, 2.0], "plain"),  # the deviation equals the mean
+        ("uneven", [0.0, 1.0, 5.0], "log"),
     ],
 )
 def test_the_shape_follows_name_and_tail(name: str, values: list[float], shape: str) -> None:
@@ -38,3 +46,14 @@ def test_a_missing_number_is_zero_and_flagged() -> None:
     assert found.tolist() == [[0.0, 1.0], [1.0, 0.0]]
     assert scale_numbers((), torch.zeros(4, 0)).shape == (4, 0)
     assert scale_numbers((scale,), torch.zeros(0, 1)).shape == (0, 2)
+
+
+def test_without_values_or_spread_the_scale_is_one() -> None:
+    assert Scale.fit("x", torch.tensor([float("nan"), float("inf")])) == Scale("x", "plain", 0.0, 1.0)
+    assert Scale.fit("x", torch.tensor([2.0, 2.0])) == Scale("x", "plain", 2.0, 1.0)
+    assert Scale.fit("x", torch.tensor([-0.25, 0.25])) == Scale("x", "plain", 0.0, 0.25)
+
+
+def test_a_number_below_zero_counts_as_zero_under_a_logarithm() -> None:
+    found = scale_numbers((Scale("x", "log", 1.0, 2.0),), torch.tensor([[-5.0], [0.0], [-0.5]]))
+    assert found.tolist() == [[-0.5, 0.0]] * 3

@@ -1,3 +1,6 @@
+import math
+
+import pytest
 import torch
 
 from models.nn.sequence import SequenceDecoder, prefix_mask
@@ -54,3 +57,27 @@ def test_a_member_without_activities_and_an_empty_batch() -> None:
     assert torch.isfinite(tokens).all()
     summary, tokens = read(torch.zeros(0, H, W), torch.zeros(0, N, W), none[:0], torch.zeros(0, C, H, W))
     assert (summary.shape, tokens.shape) == ((0, 2 * W), (0, C, H, W))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_last_output_is_that_of_causal_attention_over_the_activities(count: int) -> None:
+    read = decoder()
+    activities, mask = torch.randn(6, count, W), torch.rand(6, count) < 0.6
+    found = read.last_output(activities, mask)
+    assert found.shape == (6, W)
+    order = torch.ones(count, count, dtype=torch.bool).tril()
+    for row in range(6):
+        tokens = activities[row] + read.activity_position[:count]
+        places = (order & mask[row]) | torch.eye(count, dtype=torch.bool)
+        for block in read.blocks:
+            normed = block.norm(tokens)
+            query, key, value = (
+                part.view(count, CONFIG.heads, -1)
+                for part in (block.query(normed), *block.key_value(normed).chunk(2, dim=1))
+            )
+            score = torch.einsum("nhd,mhd->hnm", query, key) / math.sqrt(W // CONFIG.heads)
+            share = score.masked_fill(~places, -torch.inf).softmax(dim=2)
+            tokens = tokens + block.out(torch.einsum("hnm,mhd->nhd", share, value).reshape(count, W))
+            tokens = tokens + block.feed(block.feed_norm(tokens))
+        torch.testing.assert_close(found[row], read.norm(tokens[-1]))

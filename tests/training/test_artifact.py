@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.files import sha256_of_file
 from models.training.artifact import load_model, save_model
 from models.training.errors import ArtifactError
 from models.training.predict import predict
@@ -63,3 +64,26 @@ def test_a_folder_that_is_no_artifact_is_refused(tmp_path: Path) -> None:
         (tmp_path / "manifest.json").write_text(content)
         with pytest.raises(ArtifactError, match=reason):
             load_model(tmp_path)
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    small_model(tmp_path, small_graph())
+    folder = tmp_path / "model"
+    document = json.loads((folder / "model.json").read_text())
+    document["config"]["width"] = 16
+    (folder / "model.json").write_text(json.dumps(document))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["model.json"] = sha256_of_file(folder / "model.json")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: expected the weights of model\.json; found"):
+        load_model(folder)
+
+
+def test_a_file_that_the_manifest_does_not_name_is_refused(tmp_path: Path) -> None:
+    small_model(tmp_path, small_graph())
+    manifest = tmp_path / "model" / "manifest.json"
+    document = json.loads(manifest.read_text())
+    del document["files"]["calibration.json"]
+    manifest.write_text(json.dumps(document))
+    with pytest.raises(ArtifactError, match=r"calibration\.json: expected a file that the manifest names; found none"):
+        load_model(tmp_path / "model")

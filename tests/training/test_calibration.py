@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import metrics
-from models.training.calibration import Calibration, Platt, fit_platt
+from models.training.calibration import Calibration, Platt, _loss, fit_platt
 
 
 @given(st.floats(0.2, 3), st.floats(-2, 2), st.integers(0, 100))
@@ -53,3 +53,60 @@ def test_json_and_back_keeps_the_order_of_tasks() -> None:
     logits = np.random.default_rng(0).normal(size=(4, 3, 2))
     np.testing.assert_array_equal(again.apply(logits), calibration.apply(logits))
     assert Calibration.none(["click"]).apply(np.zeros((0, 1))).shape == (0, 1)
+
+
+def test_without_calibration_a_probability_is_the_sigmoid_and_stays_above_zero() -> None:
+    assert Platt() == Platt(1.0, 0.0)
+    found = Platt(2.0, -1.0).apply(np.array([[0.5], [1.5], [1e3], [-1e3]], np.float32))
+    assert (found.shape, found.dtype) == ((4, 1), np.float64)
+    np.testing.assert_allclose(found[:3, 0], [0.5, 1 / (1 + np.exp(-2.0)), 1.0], rtol=1e-12)
+    assert found[3, 0] == pytest.approx(np.exp(-60.0), rel=1e-9)
+
+
+@pytest.mark.parametrize("labels", [[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 0.0]])
+def test_logits_that_say_the_opposite_keep_their_order_at_the_base_rate(labels: list[float]) -> None:
+    given = np.array(labels)
+    logits = np.array([1.0, 2.0, 3.0, 8.0]) * (1 if given[-1] < given[0] else -1)
+    found = fit_platt(logits, given)
+    odds = given.sum() / (1 - given).sum()
+    assert (found.scale, found.shift) == pytest.approx((1e-3, np.log(odds) - 1e-3 * logits.mean()), rel=1e-12)
+
+
+def test_constant_logits_give_the_base_rate_and_undefined_rows_are_left_out() -> None:
+    labels = np.array([1.0, 0.0, 0.0, 0.0, np.nan])
+    found = fit_platt(np.array([0.7, 0.7, 0.7, 0.7, 50.0]), labels)
+    assert (found.scale, found.shift) == pytest.approx((1e-3, np.log(1 / 3) - 0.7e-3))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_fit_converges_from_any_scale_and_shift(seed: int) -> None:
+    """Also where Newton's first step is too long: few clicks, and some logits far from the others."""
+    random = np.random.default_rng(seed)
+    logits = np.append(random.normal(100.0, 0.01, 400), [101.0, 103.0])
+    labels = np.append((random.random(400) < 0.02).astype(float), [1.0, 1.0])
+    labels[0] = 1.0
+    found, positive = fit_platt(logits, labels), labels.sum()
+    target = np.where(labels == 1, (positive + 1) / (positive + 2), 1 / (len(labels) - positive + 2))
+    residual = 1 / (1 + np.exp(-(found.scale * logits + found.shift))) - target
+    assert found.scale > 1e-3
+    assert abs(residual.sum()) < 1e-6
+    assert abs((residual * (logits - 100)).sum()) < 1e-6
+
+
+def test_the_loss_is_the_mean_cross_entropy() -> None:
+    logits, target = np.array([0.3, -2.0, 900.0]), np.array([0.2, 0.9, 1.0])
+    chance = 1 / (1 + np.exp(-logits[:2]))
+    each = -(target[:2] * np.log(chance) + (1 - target[:2]) * np.log(1 - chance))
+    assert _loss(logits, target) == pytest.approx(each.sum() / 3)
+
+
+def test_each_task_has_its_own_column() -> None:
+    calibration = Calibration({"like": Platt(2.0, 1.0), "click": Platt(0.5, -1.0)})
+    logits = np.random.default_rng(0).normal(size=(4, 3, 2))
+    found = calibration.apply(logits)
+    assert found.shape == (4, 3, 2)
+    for place, platt in enumerate((Platt(2.0, 1.0), Platt(0.5, -1.0))):
+        np.testing.assert_array_equal(found[..., place], platt.apply(logits[..., place]))
+    labels = np.array([[1.0, np.nan], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    fitted = Calibration.fit(["like", "click"], logits[:, 0], labels)
+    assert fitted.tasks == {t: fit_platt(logits[:, 0, p], labels[:, p]) for p, t in enumerate(("like", "click"))}

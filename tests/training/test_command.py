@@ -1,10 +1,18 @@
 """``python -m models.training``: what it refuses before any work."""
 
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
-from models.training.__main__ import main
+from models.configs.errors import ConfigError
+from models.configs.model import ModelConfig
+from models.training import __main__ as command
+from models.training.__main__ import main, read
+from models.training.distributed import Ranks
 
 
 @pytest.mark.parametrize(
@@ -31,3 +39,78 @@ def test_a_list_is_no_configuration(tmp_path: Path, capsys: pytest.CaptureFixtur
     settings.write_text("[1]", encoding="utf-8")
     assert main(["--graph", str(tmp_path), "--out", str(tmp_path / "model"), "--training", str(settings)]) == 1
     assert "expected a JSON object" in capsys.readouterr().err
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """A fit that logs two epochs; returns what it was given."""
+    given: list[dict[str, Any]] = []
+
+    def fit(graph: Any, model: Any, training: Any, out: Path, device: Any, log: Any, checkpoint: Any) -> dict[str, Any]:
+        given.append({"model": model, "out": out, "device": device, "log": log, "checkpoint": checkpoint})
+        for epoch in (1, 2):
+            if log:
+                log({"train_loss": 0.25 / epoch, "auc": 1.0}, epoch)
+        return {"epochs": 2, "seconds": 12.6}
+
+    monkeypatch.setattr(command, "fit", fit)
+    monkeypatch.setattr(command.TemporalGraph, "load", lambda folder: SimpleNamespace(seeds=range(1234)))
+    return given
+
+
+def test_the_process_that_leads_prints_the_epochs_and_what_is_next(
+    fits: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--graph", "g", "--out", "m", "--model", ' {"width": 8}', "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 process(es) on cpu, 1,234 seeds",
+        "epoch 1: train_loss 0.25, auc 1",
+        "epoch 2: train_loss 0.125, auc 1",
+        "2 epochs in 13 s: m",
+        "Next: models.training.predict scores seeds with it, models.training.embed writes its vectors",
+    ]
+    assert (fits[0]["out"], fits[0]["device"], fits[0]["checkpoint"]) == (Path("m"), torch.device("cpu"), None)
+    assert fits[0]["model"] == ModelConfig(width=8)
+
+
+def test_the_other_processes_print_nothing(
+    fits: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "ranks", lambda: Ranks(1, 2))
+    assert main(["--graph", "g", "--out", "m", "--checkpoint", "c", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out == ""
+    assert (fits[0]["log"], fits[0]["checkpoint"]) == (None, Path("c"))
+
+
+@pytest.mark.parametrize("missing", ["--graph", "--out"])
+def test_graph_and_out_are_needed(missing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([part for name in ("--graph", "--out") if name != missing for part in (name, "x")])
+    assert ended.value.code == 2
+    assert f"required: {missing}" in capsys.readouterr().err
+
+
+def test_an_error_of_the_system_is_one_line_and_any_other_is_raised(
+    fits: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error: list[Exception] = [OSError(28, "No space left on device", "m"), RuntimeError("a fault")]
+
+    @contextmanager
+    def group(device: str | None) -> Any:
+        raise error.pop(0)
+        yield
+
+    monkeypatch.setattr(command, "process_group", group)
+    assert main(["--graph", "g", "--out", "m"]) == 1
+    assert capsys.readouterr().err.startswith("m: expected room to write")
+    with pytest.raises(RuntimeError, match="a fault"):
+        main(["--graph", "g", "--out", "m"])
+
+
+def test_what_is_no_configuration_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "width.json").write_text('{"width": 16}', encoding="utf-8")
+    assert read(str(tmp_path / "width.json"), ModelConfig) == ModelConfig(width=16)
+    with pytest.raises(ConfigError, match="^ModelConfig: expected JSON; found"):
+        read("{", ModelConfig)
+    with pytest.raises(ConfigError, match=r"^ModelConfig: expected keys out of width, .*; found a, b$"):
+        read('{"b": 1, "width": 2, "a": 1}', ModelConfig)

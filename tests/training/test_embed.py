@@ -7,6 +7,7 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 
+from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.time_units import HOUR
 from models.training import embed as embedding
@@ -93,6 +94,9 @@ def test_the_folder_holds_every_key_and_the_moment(tmp_path: Path) -> None:
     assert times.shape == (small_graph().schema.node("member").count, MODEL.activities)
     assert times.max() < as_of()
     assert (times[-1] == 0).all()  # the last member never did anything
+    members = torch.arange(len(times))
+    last = Sampler(small_graph()).activities(members, torch.full_like(members, as_of()), MODEL.activities)
+    assert torch.equal(times, last.time)
 
 
 def test_nothing_is_left_where_embedding_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

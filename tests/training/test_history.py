@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +10,10 @@ import torch
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
+from models.nn.model import Ranker
+from models.training import history as module
 from models.training.errors import NoHistoryError
-from models.training.history import history_of
+from models.training.history import _events, history_of, pretrain
 from models.training.train import Scope, train
 from tests.training.small import MODEL, TRAINING, small_graph
 
@@ -66,6 +69,8 @@ def test_the_features_of_the_impression_are_missing() -> None:
     assert scaled[:, :known].eq(0).all()
     assert scaled[:, known:].eq(1).all()
     assert found.surface.eq(-1).all()
+    assert found.impression_categories.eq(0).all()
+    assert not any(task.primary for task in found.graph.schema.seeds.tasks)
 
 
 def test_actions_alone_in_their_domain_are_refused() -> None:
@@ -97,3 +102,55 @@ def test_it_changes_the_weights_and_an_interrupted_run_ends_the_same(tmp_path: P
     with pytest.raises(InterruptedError):
         weights("again", config, log=interrupt, checkpoint=tmp_path / "kept")
     assert weights("again", config, checkpoint=tmp_path / "kept") == whole
+
+
+def test_events_are_strictly_before_the_moment() -> None:
+    edges = small_graph().edges["clicked"]
+    until = int(edges.time.median())
+    assert (edges.time == until).any()
+    member, item, time = _events(small_graph(), "clicked", until)
+    owner = torch.repeat_interleave(torch.arange(len(edges.offsets) - 1), edges.offsets.diff())
+    rows = [row for row in range(len(edges.time)) if edges.time[row] < until]
+    assert member.tolist() == owner[rows].tolist()
+    assert item.tolist() == edges.target[rows].tolist()
+    assert time.tolist() == edges.time[rows].tolist()
+
+
+def test_a_history_without_events_is_refused() -> None:
+    graph = one_domain()
+    later = {name: replace(edges, time=edges.time + 10**15) for name, edges in graph.edges.items()}
+    with pytest.raises(NoHistoryError, match="found 2 such edge types with 0 events: set it to 0"):
+        history_of(*encoded(replace(graph, edges=later)), count=5)
+
+
+def test_without_a_seed_the_draw_is_that_of_zero() -> None:
+    one, other = (history_of(*encoded(one_domain()), 20, *seed).graph.seeds.time for seed in ((), (0,)))
+    assert torch.equal(one, other)
+
+
+def test_it_is_one_epoch_with_heads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    of, encoding = encoded(one_domain())
+    model = replace(MODEL, task_weighting="uncertainty")
+    ranker, seen = Ranker(model, of.graph.schema, encoding), []
+    heads, spread = ranker.heads, ranker.task_spread
+
+    class Spy:
+        def __init__(self, *given: Any) -> None:
+            self.ranker, self.config = given
+
+        def run_epoch(self, history: EncodedGraph, rows: torch.Tensor, epoch: int, name: str) -> dict[str, float]:
+            seen.append((self.config, rows.tolist(), epoch, name, self.ranker.task_spread))
+            assert self.ranker.heads is not heads
+            raise InterruptedError
+
+    monkeypatch.setattr(module, "Trainer", Spy)
+    config = replace(TRAINING, history_events=30, state="frozen")
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    with pytest.raises(InterruptedError):
+        pretrain(ranker, of, config)
+    assert torch.equal(torch.rand(2), expected)
+    assert seen == [(replace(config, epochs=1, state="as_of"), list(range(30)), 0, "history", None)]
+    assert ranker.heads is heads
+    assert ranker.task_spread is spread

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from functools import cache
 
 import pyarrow as pa
@@ -10,7 +11,8 @@ from models.graph.hashing import hash_keys
 from models.graph.sample import Sampler
 from models.graph.schema import REVERSE
 from models.graph.store import TemporalGraph
-from models.nn.overlap import Overlap
+from models.graph.tree import Activities
+from models.nn.overlap import Overlap, Path
 from models.training.errors import TrainingError
 from models.training.names import activity_names, newest_neighbours, place_names
 
@@ -80,3 +82,22 @@ def test_places_have_the_keys_that_their_codes_are_hashed_from() -> None:
 
 def test_a_model_without_a_graph_has_no_places() -> None:
     assert place_names(graph(), [], torch.zeros(2, 0, dtype=torch.int64)).to_pylist() == ["[]", "[]"]
+
+
+def test_names_stay_readable_whatever_their_letters() -> None:
+    keys = pa.array([f"créateur {number}" for number in range(graph().schema.node("creator").count)])
+    named = replace(graph(), node_keys={**graph().node_keys, "creator": keys})
+    paths = [Path(("rev_authored",), "creator", 2), Path((), "item", 1)]
+    found = place_names(named, paths, torch.tensor([[1, -1, 0], [-1, 0, -1]])).to_pylist()
+    item = str(graph().keys("item")[0])
+    assert found == [f'["créateur 1","","{item}"]', '["","créateur 0",""]']
+
+
+def test_activities_may_lead_to_several_types_of_node() -> None:
+    schema = replace(graph().schema, activity_edges=("follows", "clicked"))
+    edge, target = torch.tensor([[0, 0, 1]]), torch.tensor([[0, 1, 2]])
+    mask = torch.tensor([[False, True, True]])
+    activities = Activities(edge, target, target, target, mask)
+    edges, keys = activity_names(replace(graph(), schema=schema), activities)
+    assert edges.to_pylist() == [["", "follows", "clicked"]]
+    assert keys.to_pylist() == [["", str(graph().keys("creator")[1]), str(graph().keys("item")[2])]]

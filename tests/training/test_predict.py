@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,10 @@ import torch
 from models import metrics
 from models.graph.fakes import fake_graph
 from models.nn.errors import EncodingError
-from models.training.predict import predict
+from models.training.batches import Batches
+from models.training.calibration import Calibration, Platt
+from models.training.errors import DivergedError
+from models.training.predict import predict, task_aucs
 from tests.training.small import small_graph, small_model
 
 
@@ -93,3 +97,29 @@ def test_unknown_members_and_items_are_scored(tmp_path: Path) -> None:
     unknown = torch.full_like(graph.seeds.member, -1)
     cold = replace(graph, seeds=replace(graph.seeds, member=unknown, item=unknown, keys=pa.nulls(len(unknown))))
     assert np.isfinite(predict(model, cold, graph.seeds.rows("test"))).all()
+
+
+def test_probabilities_are_calibrated_and_fresh_unless_said_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, given, make = small_graph(), [], Batches.make
+    calibration = Calibration({"click": Platt(2.0, -1.0), "dwell": Platt(0.5, 3.0)})
+    model = replace(small_model(tmp_path, graph), calibration=calibration)
+
+    def spy(batches: Batches, slices: Any, state: Any, lag: int) -> Any:
+        given.append((state, lag))
+        return make(batches, slices, state, lag)
+
+    monkeypatch.setattr(Batches, "make", spy)
+    rows = graph.seeds.rows("test")[:9]
+    found, plain = predict(model, graph, rows), predict(model, graph, rows, calibrated=False)
+    odds = np.log(plain / (1 - plain))
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-(odds * [2.0, 0.5] + [-1.0, 3.0]))), rtol=1e-6)
+    predict(model, graph, rows, "frozen", lag=7)
+    assert given == [("as_of", 0), ("as_of", 0), ("frozen", 7)]
+
+
+def test_rows_with_a_logit_that_is_no_number_are_counted() -> None:
+    logits = np.array([[0.1, np.nan], [np.nan, np.nan], [0.5, 0.2]])
+    with pytest.raises(DivergedError, match="found NaN in 2 of 3 rows"):
+        task_aucs(["click", "dwell"], np.ones((3, 2)), logits)

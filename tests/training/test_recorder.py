@@ -3,9 +3,13 @@
 Without a GPU: the recorded code has the step's gradients and depends on no value.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -118,3 +122,58 @@ def test_replayed_gradients_are_those_of_the_step(device: str) -> None:
     for part in encoded.graph.seeds.rows("train")[:96].split(32):
         expected, found = (gradients(ranker, encoded, one_each(part), seen, how) for how in (None, recorder))
         assert_equal(found, expected)
+
+
+def test_a_step_is_recorded_after_two_runs_and_replayed_with_other_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording that repeats, as a GPU does, what was computed from the same tensors."""
+    weight, log = torch.nn.Parameter(torch.zeros(2)), list[str]()
+    out = torch.zeros(()), torch.zeros(2)
+
+    def kernels(slices: Slices, member_states: Tensor, defined: Tensor) -> None:
+        out[0].copy_(slices.rows.sum() + 10 * member_states.sum() + 100 * defined.sum())
+        out[1].fill_(float(slices.rows[0]))
+
+    class Graph:
+        def replay(self) -> None:
+            log.append("replay")
+            kernels(recorder._slices, *recorder._others)
+
+    class Stream(SimpleNamespace):
+        def wait_stream(self, other: Any) -> None:
+            log.append(f"{self.name} waits for {other.name}")
+
+    @contextmanager
+    def recording(graph: Graph) -> Iterator[None]:
+        assert isinstance(graph, Graph)
+        log.append("record")
+        yield
+
+    def backward(slices: Slices, member_states: Tensor, defined: Tensor) -> Tensor:
+        log.append("backward")
+        assert weight.grad is None or log.count("record") == 0
+        kernels(slices, member_states, defined)
+        weight.grad = out[1]
+        return out[0]
+
+    main, side = Stream(name="main"), Stream(name="side")
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: side)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: main)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", recording)
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: nullcontext())
+    recorder = Recorder([weight], size=2)
+    for rows, states, defined in (([3, 4], [0, 1], [2]), ([5, 9], [2, 0], [1])):
+        weight.grad = None
+        slices = one_each(torch.tensor(rows))
+        loss = recorder.run(backward, slices, torch.tensor(states), torch.tensor(defined))
+        assert loss.item() == sum(rows) + 10 * sum(states) + 100 * sum(defined)
+        assert weight.grad.tolist() == [rows[0]] * 2
+        assert slices.rows.tolist() == rows
+    assert log == [
+        "side waits for main",
+        *["backward"] * 2,
+        "main waits for side",
+        *["record", "backward"],
+        *["replay"] * 2,
+    ]

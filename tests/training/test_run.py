@@ -17,8 +17,10 @@ from models.training import train as module
 from models.training.artifact import load_model
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints
+from models.training.distributed import Ranks
 from models.training.labels import known
 from models.training.predict import score_rows
+from models.training.schedule import begin
 from models.training.train import Scope, TrainingRun, fingerprint, train
 from tests.training.small import MODEL, TRAINING, small_graph
 
@@ -147,3 +149,44 @@ def test_the_encoding_is_fitted_before_the_end_of_the_last_window() -> None:
     later = small_graph().schema.window("validate").end
     assert both == type(both).fit(small_graph(), later)
     assert both != run(TRAINING).encoding
+
+
+@pytest.mark.parametrize(
+    ("adaptive", "scope", "grows"),
+    [(True, Scope(), True), (False, Scope(), False), (True, Scope(epochs=2), False), (True, Scope(limits=(1,)), False)],
+)
+def test_neighbors_grow_only_where_the_schedule_is_to_be_found(adaptive: bool, scope: Scope, grows: bool) -> None:
+    config = replace(TRAINING, adaptive_neighbours=adaptive)
+    assert run(config, scope).progress.neighbours == (begin(config, small_graph().schema) if grows else None)
+
+
+def test_a_run_that_begins_removes_the_checkpoints_of_others_and_agrees_on_its_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agreed = []
+    monkeypatch.setattr(Ranks, "agree", lambda _, *given: agreed.append(given))
+    (tmp_path / "epoch_0007").mkdir()
+    (tmp_path / "epoch_0007" / "progress.json").write_text('{"run": "another"}')
+    run(TRAINING)._start(Checkpoints(tmp_path, "run"))
+    assert not tmp_path.exists()
+    assert agreed == [("epochs done", 0, torch.device("cpu"))]
+
+
+def test_the_other_processes_neither_validate_nor_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training, calls = run(replace(TRAINING, epochs=1)), []
+    training.processes = Ranks(1, 2)
+
+    def share(_: Ranks, values: dict[str, float], device: torch.device) -> dict[str, float]:
+        calls.append("share")
+        assert all(map(math.isnan, values.values()))
+        return dict.fromkeys(values, 0.75)
+
+    monkeypatch.setattr(Ranks, "share", share)
+    monkeypatch.setattr(Ranks, "agree", lambda *_: calls.append("agree"))
+    monkeypatch.setattr(Ranks, "wait", lambda _: calls.append("wait"))
+    training.execute(
+        tmp_path / "model", Checkpoints(tmp_path / "checkpoint", "run"), log=lambda *_: calls.append("log")
+    )
+    assert calls == ["agree", "share", "wait"]
+    assert not list(tmp_path.iterdir())
+    assert (training.progress.best_auc, training.progress.best_epoch) == (0.75, 1)

@@ -43,6 +43,16 @@ def test_the_graph_s_own_fan_outs_are_never_exceeded() -> None:
     for _ in range(5):
         now = advance(now, 0.5, ADAPTIVE, small_graph().schema)
     assert now.largest_fan_out == 4
+    assert cap(ADAPTIVE, replace(small_graph().schema, edges=())) == 1
+    assert cap(replace(ADAPTIVE, most_neighbours=3), small_graph().schema) == 3
+
+
+def test_a_rise_by_just_the_tolerance_is_none() -> None:
+    now = NeighbourSchedule(largest_fan_out=2, tolerance=0.25, best=0.5)
+    assert now.after(0.75, stride=4, most=50, decay=0.5) == NeighbourSchedule(6, 0.125, 0.75)
+    assert now.after(0.875, stride=4, most=50, decay=0.5) == NeighbourSchedule(2, 0.25, 0.875)
+    assert NeighbourSchedule(2, 0.25) == NeighbourSchedule(2, 0.25, float("-inf"))
+    assert begin(ADAPTIVE, small_graph().schema) == NeighbourSchedule(1, ADAPTIVE.neighbour_tolerance)
 
 
 @pytest.fixture

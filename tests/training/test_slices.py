@@ -70,6 +70,18 @@ def test_a_slice_is_full_at_its_size(size: int) -> None:
     assert max(map(len, slices)) == size
 
 
+@pytest.mark.parametrize(("apart", "slices"), [(HOUR - 1, 1), (HOUR, 1), (HOUR + 1, 2)])
+def test_a_slice_is_at_most_its_hours_long(apart: int, slices: int) -> None:
+    assert len(cut(torch.arange(2), torch.zeros(2), torch.tensor([5, 5 + apart]), 2, 1.0)) == slices
+
+
+def test_slices_of_one_keep_the_order_given() -> None:
+    rows, time = torch.tensor([3, 1, 2]), torch.tensor([9, 8, 7])
+    assert as_lists(cut(rows, torch.zeros(3), time, 1, 24.0)) == [[3], [1], [2]]
+    assert as_lists(cut(rows, torch.zeros(3), time, 2, 24.0)) == [[2, 1], [3]]
+    assert as_lists(cut(rows, torch.tensor([0, 1, -1]), time, 2, 24.0)) == [[2], [3], [1]]
+
+
 def test_unknown_members_share_no_state() -> None:
     rows, unknown = torch.arange(6), torch.full((6,), -1)
     assert len(cut(rows, unknown, torch.zeros(6, dtype=torch.int64), 4, 24.0)) == 6

@@ -1,5 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +19,9 @@ from models.training.artifact import load_model
 from models.training.batches import Batches
 from models.training.distributed import Ranks
 from models.training.errors import CompilerError
-from models.training.slices import Slices, cut
-from models.training.step import Step
+from models.training.recorder import Recorder
+from models.training.slices import Slices, cut, one_each
+from models.training.step import Step, _all_inputs, _parts
 from models.training.train import Scope, train
 from tests.training.small import MODEL, TRAINING, small_graph
 
@@ -114,3 +117,46 @@ def test_without_a_compiler_it_says_what_to_do(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(CompilerError, match=r"expected a C\+\+ compiler; found no 'no-such-compiler'"):
         train(small_graph(), MODEL, replace(TRAINING, compile=True), tmp_path / "model", device="cpu")
+
+
+def test_a_step_forgets_the_gradients_of_the_one_before() -> None:
+    graph = small_graph()
+    _, expected = gradients(graph)
+    ranker, encoded, slices = ready(graph)
+    for parameter in ranker.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    step = Step(ranker, Batches(encoded, STILL.activities), TRAINING, Ranks())
+    step.gradient(slices, torch.arange(len(slices)) % 3, draw=1)
+    found = {name: p.grad for name, p in ranker.named_parameters() if p.grad is not None}
+    torch.testing.assert_close(found, expected)
+    assert "task_spread" not in found
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_parts_are_runs_with_their_states(count: int) -> None:
+    slices, states = one_each(torch.arange(10, 16)), torch.arange(6)
+    parts = _parts(slices, states, count)
+    assert [part.rows.tolist() for part, _ in parts] == [part.tolist() for part in slices.rows.chunk(count)]
+    assert [own.tolist() for _, own in parts] == [part.tolist() for part in states.chunk(count)]
+
+
+def test_only_steps_of_one_part_are_recorded() -> None:
+    ranker, encoded, _ = ready(small_graph())
+    batches, recorder = Batches(encoded, STILL.activities), Recorder([], 4)
+    for accumulate, expected in ((1, recorder), (2, None)):
+        step = Step(ranker, batches, replace(TRAINING, accumulate=accumulate), Ranks(), recorder)
+        assert step.recorder is expected
+
+
+@pytest.mark.parametrize(
+    ("on_gpu", "states", "expected"), [(True, 399, True), (True, 400, True), (True, 401, False), (False, 1, False)]
+)
+def test_all_inputs_are_computed_on_a_gpu_where_a_step_uses_about_as_many(
+    on_gpu: bool, states: int, expected: bool
+) -> None:
+    class Rows(list[int]):
+        is_cuda = on_gpu
+
+    encoded: Any = SimpleNamespace(states=states)
+    part: Any = SimpleNamespace(rows=Rows([0, 0]))
+    assert _all_inputs(encoded, part) is expected

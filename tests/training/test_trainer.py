@@ -1,6 +1,7 @@
 """One epoch against plain formulas: learning rates, clipping, AdamW, the moving average, seeds."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -15,9 +16,10 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.training import trainer as module
 from models.training.batches import FRESH, FROZEN, STALE, draw_member_states
+from models.training.distributed import Ranks
 from models.training.errors import DivergedError
 from models.training.slices import Slices, one_each
-from models.training.trainer import Trainer, epoch_seed, follow, learning_rate_share, seeded
+from models.training.trainer import Trainer, _bar, epoch_seed, follow, learning_rate_share, seeded
 from tests.training.small import small_graph
 
 CONFIG = TrainingConfig(epochs=2, batch_size=32, learning_rate=0.1, weight_decay=0.2, warmup=0.25, gradient_norm=1.0)
@@ -226,3 +228,72 @@ def test_a_seeded_block_restores_the_random_state() -> None:
     with seeded(1, torch.device("cpu")):
         assert torch.equal(torch.rand(2), inside)
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_seeds_of_epochs_are_far_apart() -> None:
+    assert [epoch_seed(7, 0), epoch_seed(7, 2), epoch_seed(8, 0)] == [1_000_010, 3_000_016, 1_000_011]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_processes_draw_the_same_states_and_other_noise(
+    encoded: EncodedGraph, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    alone = epochs(encoded, monkeypatch)[0]
+    monkeypatch.setattr(module, "ranks", lambda: Ranks(rank, 2))
+    step = epochs(encoded, monkeypatch)[0]
+    assert [part.tolist() for part in step.rows] == [part.tolist() for part in alone.rows]
+    generator, cpu = torch.Generator().manual_seed(1_000_010), torch.device("cpu")
+    for rows, states in zip(step.rows, step.member_states, strict=True):
+        assert torch.equal(states, draw_member_states(len(rows), "mixed", cpu, generator))
+    torch.manual_seed(1_000_010 + 7 * (rank + 1))
+    assert step.noise == [float(torch.rand(())) for _ in step.noise]
+
+
+@pytest.mark.parametrize(("record", "can"), [(True, True), (True, False), (False, True)])
+def test_a_recorder_takes_a_process_s_share_of_full_batches(
+    encoded: EncodedGraph, monkeypatch: pytest.MonkeyPatch, record: bool, can: bool
+) -> None:
+    monkeypatch.setattr(module, "recordable", lambda schema, device: can)
+    monkeypatch.setattr(module, "ranks", lambda: Ranks(1, 2))
+    recorder = epochs(encoded, monkeypatch, replace(CONFIG, record=record))[0].given[-1]
+    assert (recorder is not None) == (record and can)
+    if recorder:
+        assert recorder.size == 16
+        assert [len(parameter) for parameter in recorder.parameters] == [1, 1]
+
+
+def test_an_epoch_shows_its_progress_and_speed(encoded: EncodedGraph, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Any] = []
+
+    class Bar:
+        def set_postfix(self, loss: str, refresh: bool) -> None:
+            shown.append((loss, refresh))
+
+        def update(self, count: int) -> None:
+            shown.append(count)
+
+    def bar(*given: Any) -> Any:
+        shown.append(given)
+        return nullcontext(Bar())
+
+    losses, clock = iter([1.0, 6.0, 2.0]), iter([10.0, 14.0, 20.0, 22.0])
+    ranker = TinyRanker().eval()
+    trainer = Trainer(ranker, CONFIG)  # type: ignore[arg-type]
+    assert trainer.optimizer.defaults["fused"]
+    monkeypatch.setattr(module, "Step", FakeStep)
+    monkeypatch.setattr(module, "_bar", bar)
+    monkeypatch.setattr(module, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(trainer, "_update", lambda *_: next(losses))
+    rows = encoded.graph.seeds.rows("train")
+    assert trainer.run_epoch(encoded, rows[:40], 1) == {"train_loss": 2.0, "seeds_per_second": 10.0}
+    assert trainer.run_epoch(encoded, rows[:8], 0, name="history") == {"train_loss": 2.0, "seeds_per_second": 4.0}
+    first = [(40, "epoch 2", True), ("1.0000", False), 32, ("2.0000", False), 8]
+    assert shown == [*first, (8, "history", True), ("2.0000", False), 8]
+    assert ranker.training
+
+
+def test_the_bar_counts_seeds_in_the_process_that_leads() -> None:
+    with _bar(5, "epoch 1", shown=True) as bar:
+        assert (bar.total, bar.desc, bar.unit, bar.unit_scale, bar.disable) == (5, "epoch 1", " seeds", True, False)
+    with _bar(5, "epoch 1", shown=False) as bar:
+        assert bar.disable
