@@ -110,7 +110,7 @@ def test_an_error_of_the_system_is_one_line_and_any_other_is_raised(
 def test_what_is_no_configuration_is_refused(tmp_path: Path) -> None:
     (tmp_path / "width.json").write_text('{"width": 16}', encoding="utf-8")
     assert read(str(tmp_path / "width.json"), ModelConfig) == ModelConfig(width=16)
-    with pytest.raises(ConfigError, match="^ModelConfig: expected JSON; found"):
+    with pytest.raises(ConfigError, match=r"^ModelConfig: expected JSON; found"):
         read("{", ModelConfig)
     with pytest.raises(ConfigError, match=r"^ModelConfig: expected keys out of width, .*; found a, b$"):
         read('{"b": 1, "width": 2, "a": 1}', ModelConfig)

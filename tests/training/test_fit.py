@@ -1,10 +1,10 @@
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from models.training import fit as module
 from models.training.artifact import load_model
 from models.training.distributed import Ranks
 from models.training.fit import fit
@@ -45,8 +45,7 @@ def test_an_interrupted_fit_goes_on(tmp_path: Path) -> None:
 def test_the_first_training_is_not_repeated_where_the_second_was_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module, waited = sys.modules["models.training.fit"], []
-    train, windows = module.train, list[tuple[str, ...]]()
+    train, windows, waited = module.train, list[tuple[str, ...]](), list[int]()
 
     def spy(graph: Any, model: Any, config: Any, folder: Path, *given: Any, **named: Any) -> Path:
         windows.append(given[0].windows if given else ("train",))

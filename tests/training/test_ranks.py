@@ -90,9 +90,16 @@ def test_under_torchrun_a_process_takes_its_device_and_leaves_the_group(
     monkeypatch.setenv("LOCAL_RANK", "1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     wait, own = timedelta(seconds=5), torch.device("cuda", 1) if gpu else CPU
-    with pytest.raises(InterruptedError), process_group(device, wait) as found:
-        assert found == own
-        raise InterruptedError
+    found: list[torch.device] = []
+
+    def fail() -> None:
+        with process_group(device, wait) as own_device:
+            found.append(own_device)
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fail()
+    assert found == [own]
     joined = {"timeout": wait, "device_id": own if gpu else None}
     expected = [("init_process_group", "nccl" if gpu else "gloo", joined), ("destroy_process_group", {})]
     assert calls == [("set_device", own, {})] * gpu + expected
