@@ -1,10 +1,12 @@
+from typing import Any
+
 import pytest
 import torch
 
 from models.nn.encoded import EncodedNodes
 from models.nn.encoders import CategoryEmbedding, IdEmbedding
 from models.nn.model import Ranker
-from tests.nn.batches import CONFIG, World
+from tests.nn.batches import CONFIG, World, shapes
 
 
 def test_an_id_that_training_never_saw_is_cold() -> None:
@@ -69,7 +71,8 @@ def test_the_share_of_hidden_ids_is_that_of_the_dropout() -> None:
 
 
 def test_a_key_whose_hash_is_zero_is_known(world: World) -> None:
-    encoder, nodes = world.ranker.inputs["member"], world.encoded.nodes["member"]
+    encoder: Any = world.ranker.inputs["member"]
+    nodes = world.encoded.nodes["member"]
     one = EncodedNodes(nodes.numbers[:1], nodes.categories[:1], torch.zeros(1, dtype=torch.int64), first=0)
     plain = nodes.numbers.shape[1] - 4
     values = torch.cat([one.numbers[:, :plain], encoder.categories(one.categories)], dim=1)
@@ -85,4 +88,4 @@ def test_without_categories_there_are_no_columns() -> None:
         assert embedding(torch.zeros(shape, dtype=torch.int64)).shape == shape
     two = CategoryEmbedding((("a", "b"), ("c",)))
     assert two.width == 32
-    assert [table.weight.shape for table in two.tables] == [(3, 16), (2, 16)]
+    assert shapes(two) == {"tables.0.weight": (3, 16), "tables.1.weight": (2, 16)}

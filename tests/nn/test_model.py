@@ -1,5 +1,5 @@
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -7,6 +7,7 @@ import torch
 from models.configs.errors import ConfigError
 from models.configs.model import ModelConfig, TaskWeighting
 from models.graph.sample import Sampler
+from models.nn.encoders import NodeEncoder
 from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
 from models.training.batches import Batches, score
@@ -165,7 +166,7 @@ def test_the_spread_of_the_tasks_is_learned_where_it_weighs_them(world: World, w
 
 def test_without_id_embeddings_all_keys_share_the_cold_one(world: World) -> None:
     ranker = Ranker(replace(CONFIG, id_embeddings=False), world.graph.schema, world.ranker.encoding)
-    assert {encoder.identity.buckets for encoder in ranker.inputs.values()} == {0}
+    assert {cast(NodeEncoder, encoder).identity.buckets for encoder in ranker.inputs.values()} == {0}
 
 
 @torch.inference_mode()

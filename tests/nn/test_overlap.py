@@ -96,8 +96,9 @@ def test_places_are_numbered_path_by_path_and_empty_ones_are_minus_one(world: Wo
     schema = narrow(world.graph.schema, clicked=(2,), rev_clicked=(1, 1))
     overlap, time = Overlap(schema, width=8), torch.zeros(2, dtype=torch.int64)
     mask = torch.tensor([[True, False], [True, True]])
-    below = Branch(torch.tensor([[5], [0], [0], [7]]), mask.view(4, 1), *[torch.zeros(4, 1)] * 4)
-    clicked = Branch(torch.tensor([[0, 0], [3, 4]]), mask, *[torch.zeros(2, 2)] * 4, branches={"rev_clicked": below})
+    no = torch.zeros(1)  # what keys do not read
+    below = Branch(torch.tensor([[5], [0], [0], [7]]), mask.view(4, 1), no, no, no, no)
+    clicked = Branch(torch.tensor([[0, 0], [3, 4]]), mask, no, no, no, no, {"rev_clicked": below})
     tree = Tree("member", torch.tensor([0, -1]), time, {"clicked": clicked})
     assert [path.edges for path in overlap.member] == [(), ("clicked",), ("clicked", "rev_clicked")]
     found = overlap.nodes(tree, overlap.member)

@@ -1,4 +1,7 @@
+from typing import cast
+
 import torch
+from torch import nn
 
 from models.graph.tree import Tree
 from models.nn.sage import TreeSage, mean_of_states
@@ -22,7 +25,7 @@ def test_without_neighbors_a_state_is_its_own_map_and_an_unknown_node_has_the_fi
     sage = TreeSage(world.graph.schema, SIZES, 6)
     table = torch.randn(4, 5)
     found = sage(Tree("member", torch.tensor([-1, 0, 2]), torch.zeros(3, dtype=torch.int64), {}), {"member": table})
-    first, second = sage.own[0]["member"], sage.own[1]["member"]
+    first, second = (cast(nn.ModuleDict, layer)["member"] for layer in sage.own)
     expected = second(first(table[[0, 0, 2]]).clamp(min=0))
     torch.testing.assert_close(found, expected)
     assert (found < 0).any()  # no ReLU at the seeds

@@ -70,7 +70,7 @@ def test_the_last_output_is_that_of_causal_attention_over_the_activities(count: 
     for row in range(6):
         tokens = activities[row] + read.activity_position[:count]
         places = (order & mask[row]) | torch.eye(count, dtype=torch.bool)
-        for block in read.blocks:
+        for block in read._layers:
             normed = block.norm(tokens)
             query, key, value = (
                 part.view(count, CONFIG.heads, -1)

@@ -168,6 +168,7 @@ def test_a_step_is_recorded_after_two_runs_and_replayed_with_other_seeds(monkeyp
         slices = one_each(torch.tensor(rows))
         loss = recorder.run(backward, slices, torch.tensor(states), torch.tensor(defined))
         assert loss.item() == sum(rows) + 10 * sum(states) + 100 * sum(defined)
+        assert weight.grad is not None
         assert weight.grad.tolist() == [rows[0]] * 2
         assert slices.rows.tolist() == rows
     assert log == [
