@@ -67,7 +67,7 @@ def test_the_tests_of_a_module_run_first(tmp_path: Path) -> None:
 def test_survivors_are_told_from_the_killed_in_copies_of_the_tree(tmp_path: Path) -> None:
     """One mutant that a test sees, one that none sees, one that never ends."""
     before = (mutants.ROOT / "models" / "time_units.py").read_text(encoding="utf-8")
-    target = Target("units", ("models/time_units.py",), ("tests/test_time_units.py",), "not serial")
+    target = Target("units", ("models/time_units.py",), ("tests/models/test_time_units.py",), "not serial")
     changed = {
         "same": before + "\nUNSEEN = 1\n",
         "wrong": before + "\nSECOND = 7\n",
@@ -81,6 +81,6 @@ def test_survivors_are_told_from_the_killed_in_copies_of_the_tree(tmp_path: Path
 
 
 def test_without_a_mutation_the_tests_must_pass(tmp_path: Path) -> None:
-    target = Target("units", (), ("tests/test_time_units.py",), "real_logs")  # no test at all
+    target = Target("units", (), ("tests/models/test_time_units.py",), "real_logs")  # no test at all
     with pytest.raises(SystemExit, match="units: expected the tests to pass without a mutation"):
         measure(Runner(tmp_path), target, [])

@@ -28,7 +28,7 @@ from models.training.batches import Batches
 from models.training.slices import one_each
 from tests.feature_repo import tiny
 from tests.history import LOG, Change, Log, cut, parts, turned
-from tests.model_inputs import end_inputs, equal, tree_inputs
+from tests.models.model_inputs import end_inputs, equal, tree_inputs
 
 pytestmark = pytest.mark.long(25)
 

@@ -29,7 +29,7 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
     """One entry per epoch: loss and validation metrics."""
     largest_fan_outs: list[int | None] = field(default_factory=list)
-    """That of each epoch; None = as in the schema."""
+    """The largest fan-out of each epoch; None = as in the schema."""
     neighbours: NeighbourSchedule | None = None
     """The adaptive schedule's current value; None = no such schedule."""
 
@@ -41,25 +41,6 @@ class Progress:
         if self.neighbours and sizes and self.neighbours.largest_fan_out != sizes[-1]:
             grew.append(self.epoch)
         return self.epoch - max(self.best_epoch, *grew[-1:], 0)
-
-    def to_json(self) -> dict[str, Any]:
-        """Convert to JSON, which calls the largest fan-outs ``limits`` and ``limit``."""
-        document = asdict(self)
-        document["limits"] = document.pop("largest_fan_outs")
-        if schedule := document["neighbours"]:
-            schedule["limit"] = schedule.pop("largest_fan_out")
-        return document
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> "Progress":
-        """Read what ``to_json`` returned. Raises KeyError or TypeError for other keys."""
-        given = dict(document)
-        given["largest_fan_outs"] = given.pop("limits")
-        if schedule := given["neighbours"]:
-            schedule = dict(schedule)
-            schedule["largest_fan_out"] = schedule.pop("limit")
-            given["neighbours"] = NeighbourSchedule(**schedule)
-        return cls(**given)
 
 
 class Checkpoints:
@@ -84,7 +65,7 @@ class Checkpoints:
             safetensors.torch.save_file(_flat(average.state_dict()), new / "average.safetensors")
             safetensors.torch.save_file(_flat(best), new / "best.safetensors")
             safetensors.torch.save_file(_optimizer_tensors(optimizer), new / "optimiser.safetensors")
-            write_json(new / "progress.json", {"run": self.run, **progress.to_json()})
+            write_json(new / "progress.json", {"run": self.run, **asdict(progress)})
         for old in self._folders():
             if old != target:
                 shutil.rmtree(old)
@@ -108,7 +89,9 @@ class Checkpoints:
             ranker.load_state_dict(safetensors.torch.load_file(last / "weights.safetensors"))
             average.load_state_dict(safetensors.torch.load_file(last / "average.safetensors"))
             _restore(optimizer, safetensors.torch.load_file(last / "optimiser.safetensors"))
-            return Progress.from_json(document), safetensors.torch.load_file(last / "best.safetensors")
+            schedule = document.pop("neighbours")
+            progress = Progress(**document, neighbours=NeighbourSchedule(**schedule) if schedule else None)
+            return progress, safetensors.torch.load_file(last / "best.safetensors")
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(f"{last}: expected a whole checkpoint; found {error}: delete it") from error
 

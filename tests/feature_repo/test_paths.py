@@ -12,7 +12,7 @@ from models.graph.build import build_graph
 from models.graph.errors import GraphInputError
 from models.parquet import ColumnNamesError
 from tests.feature_repo import tiny
-from tests.graph import product
+from tests.models.graph import product
 
 END = 2**52
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,59 +12,17 @@ from feature_repo.counters import count
 from models import time_units
 from models.spec import Spec
 from models.time_units import microseconds
-from tests.factories import specs
+from tests.factories.tiny import DOCUMENT as DOCUMENT
+from tests.factories.tiny import MEMBER as MEMBER
+from tests.factories.tiny import POST as POST
+from tests.factories.tiny import tiny_spec as tiny_spec
 
 CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
-MEMBER, POST = ("member", "member"), ("post", "post_id")
-DOCUMENT = specs.document(
-    name="tiny",
-    source={"adapter": "professional"},
-    nodes={
-        "member": {
-            "key": "member_id",
-            "views": {
-                "member_profile": {
-                    "table": "member_profiles",
-                    "created": "written",
-                    "features": {"seniority": "number", "country": "category"},
-                },
-                "member_recent": {"table": "member_recent", "ttl_days": 3, "features": {"streak": "number"}},
-            },
-        },
-        "post": {
-            "key": "post_id",
-            "key_type": "string",
-            "views": {
-                "post_content": {
-                    "table": "posts",
-                    "features": {"topic": "category", "title": "text", "embedding": "vector[3]"},
-                },
-            },
-        },
-        "company": {
-            "key": "company_id",
-            "views": {"company_profile": {"table": "companies", "features": {"size": "number"}}},
-        },
-    },
-    edges={"liked": specs.edge("likes", ("member", "member_id"), POST)},
-    impressions=specs.impressions(MEMBER, POST, context={"place": "number", "device": "category"}),
-    counters={
-        "member_counts": {"keys": ["member"]},
-        "member_surface_counts": {"keys": ["member", "surface"]},
-        "post_counts": {"keys": ["item"]},
-    },
-    windows=specs.windows(train=4, validate=2),
-)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 DAYS = 10
 MEMBERS, POSTS, COMPANIES = range(1, 6), ["p1", "p2", "p3"], (7, 8)
 SURFACES = ("feed", "email")
-
-
-def tiny_spec(**parts: Any) -> Spec:
-    """The tiny product's spec; ``parts`` replace its top-level keys."""
-    return specs.spec_of({**DOCUMENT, **parts}, "tiny.yaml")
 
 
 def write(folder: Path, name: str, frame: pd.DataFrame) -> None:

@@ -20,7 +20,7 @@ from models.counters.plan import OVERALL, CounterPlan
 from models.features import VALID_FROM, counter_table
 from models.spec import Spec, parse_spec
 from models.spec.counter_plans import counter_plans
-from tests.counters.product import MINUTE, Impression, by_hand, product
+from tests.models.counters.product import MINUTE, Impression, by_hand, product
 
 DAY = 1440 * MINUTE
 TIME = pa.timestamp("us", tz="UTC")

@@ -27,7 +27,7 @@ from serving.ranking.service import RankingService
 from serving.server.ranking_runtime import RankingRuntime
 from serving.server.served_log import ServedLog
 from serving.settings.limits import Limits
-from tests.nn.batches import CONFIG, ready
+from tests.models.nn.batches import CONFIG, ready
 from tests.serving.world import World
 
 Removal = Callable[["Slate", Reason], SlateInputs]

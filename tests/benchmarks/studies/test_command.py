@@ -1,0 +1,165 @@
+import json
+import subprocess
+import sys
+from argparse import Namespace
+from dataclasses import fields, replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.studies import ablation, baselines, tasks
+from benchmarks.studies.definition import Study
+from benchmarks.studies.study import command, evaluate
+from models.baselines.fit import BASELINES
+from models.configs.model import ModelConfig
+from tests.benchmarks.studies.small import pretend, setting, stored_graph
+from tests.models.training.small import MODEL, TRAINING
+
+NAMES = ("baselines", "ablation", "cross_domain", "cold_start", "freshness", "tasks")
+ASKED = {
+    "window": "test",
+    "networks": "{}",
+    "ages": [0, 3600],
+    "owner": "creator",
+    "share": 0.2,
+    "counters": "[]",
+    "context": None,
+    "history": "length",
+    "surfaces": ["push"],
+    "alone": "{}",
+    "attribute": "surface",
+    "elsewhere": "x",
+    "elsewhere_nodes": "x",
+}
+OPTIONS = {
+    "cross_domain": ["--surfaces", "push", "--elsewhere", "x", "--elsewhere-nodes", "x", "--counters", "[]"],
+    "cold_start": ["--owner", "creator", "--share", "0.2", "--history", "length", "--counters", "[]"],
+    "freshness": ["--ages", "0", "3600"],
+}
+
+
+def study(name: str) -> Study:
+    return import_module(f"benchmarks.studies.{name}").STUDY
+
+
+def json_of(config: object) -> str:
+    return json.dumps(vars(config))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_study_writes_its_table_out_of_predictions(name: str, tmp_path: Path) -> None:
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    rows = study(name).rows(graph, Namespace(**ASKED), where)
+    assert len({row.name for row in rows}) == len(rows)
+    digests = [where.digest(row, 1, graph) for row in rows]
+    assert len(set(digests)) == len(rows)  # no row is another one by a second name
+    for row in rows:
+        for seed in (1, 2):
+            pretend(where, graph, row, seed)
+    folders = ["--graph", str(tmp_path / "graph"), "--predictions", str(where.predictions), "--out", str(tmp_path)]
+    configs = ["--model", json_of(MODEL), "--training", json_of(TRAINING)]
+    options = [*folders, *configs, *OPTIONS.get(name, []), "--only", "table", "--seeds", "1", "2", "--draws", "20"]
+    assert command(study(name), options) == 0
+    page = (tmp_path / f"{name}.md").read_text()
+    for told in (graph.manifest["digest"][:16], "abc123", "Seeds 1, 2", f"benchmarks.studies.{name}", f"{name}.svg"):
+        assert told in page
+    assert str(tmp_path) not in page
+    assert "Not fitted" not in page
+    assert "nan" not in page
+    lines = [line for row in rows for line in study(name).lines(row)]
+    assert list(json.loads((tmp_path / f"{name}.json").read_text())) == sorted(set(lines))
+    picture = (tmp_path / f"{name}.svg").read_bytes()
+    assert command(study(name), options) == 0
+    assert (tmp_path / f"{name}.svg").read_bytes() == picture
+    assert (tmp_path / f"{name}.md").read_text() == page
+
+
+def test_a_table_is_made_of_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    rows = tasks.rows(graph, Namespace(), where)
+    pretend(where, graph, rows[0], 1)
+    evaluation, absent = evaluate(tasks.STUDY, where, graph, rows, [1, 2], draws=5)
+    assert list(evaluation.lines) == [rows[0].name]
+    assert f"{rows[0].name} (seed 2)" in absent
+    nothing = ["--graph", str(tmp_path / "graph"), "--predictions", str(tmp_path), "--only", "table"]
+    assert command(tasks.STUDY, nothing) == 1
+    assert command(tasks.STUDY, [*nothing, "--rows", "some row"]) == 1
+    told = capsys.readouterr().err
+    assert "found none: fit first" in told
+    assert "expected some of all tasks" in told
+
+
+def test_the_fits_of_one_state_make_one_line(tmp_path: Path) -> None:
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    rows = [row for row in baselines.rows(graph, Namespace(networks="{}"), where) if row.name.startswith("Heliograph")]
+    labels = np.nan_to_num(graph.seeds.labels[graph.seeds.rows("test")].double().numpy())
+    for row in rows:
+        pretend(where, graph, row, 1, labels if row.state == "as_of" else 1 - labels)
+    evaluation, _ = evaluate(baselines.STUDY, where, graph, rows, [1], draws=5)
+    assert list(evaluation.lines) == ["Heliograph, one fit", "Heliograph, a fit per state"]
+    assert evaluation.metric("Heliograph, a fit per state", "auc", "click").value == 1
+    assert evaluation.metric("Heliograph, a fit per state", "gauc", "click").value == 0
+
+
+def test_the_baselines_are_those_there_are(tmp_path: Path) -> None:
+    found = baselines.rows(stored_graph(tmp_path), Namespace(networks='{"epochs": 3}'), setting(tmp_path))
+    assert {row.baseline for row in found} - {None} == set(BASELINES)
+    assert [row.training["epochs"] for row in found if row.training] == [3] * len(baselines.NETWORKS)
+
+
+def test_the_ablation_ends_with_the_full_model_and_never_repeats_it(tmp_path: Path) -> None:
+    graph = stored_graph(tmp_path)
+    for config in (ModelConfig(), ModelConfig(long_term=5, positions=False), ModelConfig(**ablation.WITHOUT_GRAPH)):
+        rows = ablation.rows(graph, Namespace(), replace(setting(tmp_path), model=config))
+        names = [row.name for row in rows]
+        steps = names[: names.index(ablation.FULL)]
+        assert ("+ positions" in steps) == config.positions
+        assert ("without graph" in names) == config.graph
+        full = rows[names.index(ablation.FULL)]
+        assert not full.model
+        assert not full.training
+
+
+def test_the_ablation_leaves_no_switch_out(tmp_path: Path) -> None:
+    told = {key for _, keys in ablation.STEPS for key in keys}
+    switches = {field.name for field in fields(ModelConfig) if isinstance(field.default, bool)}
+    assert told == (switches - {"counters"}) | {"long_term", "cross_layers", "pieces", "experts", "task_weighting"}
+    assert all(len(keys) == 1 for _, keys in ablation.STEPS)
+    everything = ModelConfig(long_term=5, pieces=4, experts=2, task_weighting="uncertainty")
+    rows = ablation.rows(stored_graph(tmp_path), Namespace(), replace(setting(tmp_path), model=everything))
+    names = [row.name for row in rows]
+    assert names[1 : len(ablation.STEPS)] == [name for name, _ in ablation.STEPS[:-1]]
+    assert [len(row.model) for row in rows[: len(ablation.STEPS)]] == list(range(len(ablation.STEPS), 0, -1))
+
+
+def test_the_loss_is_told_by_part(tmp_path: Path) -> None:
+    """A ranker that knows which members click, against trees that know which impression of a member is the click."""
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    rows = baselines.rows(graph, Namespace(networks="{}"), where)
+    scored = graph.seeds.rows("test")
+    labels, member = np.nan_to_num(graph.seeds.labels[scored].double().numpy()), graph.seeds.member[scored].numpy()
+    rate = {one: labels[member == one].mean(axis=0) for one in set(member.tolist())}
+    mine = np.stack([rate[one] for one in member.tolist()])
+    for row in rows:
+        if row.name == "Heliograph, one fit":
+            pretend(where, graph, row, 1, mine)
+        elif row.name == "tuned trees, one fit":
+            pretend(where, graph, row, 1, labels - mine)
+    evaluation, _ = evaluate(baselines.STUDY, where, graph, rows, [1], draws=20)
+    parts = baselines.sections(evaluation, graph, Namespace())
+    told = {line.split(" | ")[0].strip("| "): line for line in parts[3].splitlines()}
+    assert "+0." in told["between members: AUC of members' mean scores"]
+    assert "-0.5" in told["within members: GAUC"]
+    assert {"all: AUC", "surface push: AUC", "earlier events of the member 0-29: AUC"} <= set(told)
+    assert len([part for part in parts if part.startswith("### ")]) == 2
+    del evaluation.lines["tuned trees, one fit"]
+    assert baselines.sections(evaluation, graph, Namespace()) == []
+
+
+def test_a_gpu_image_needs_no_more_than_training_does() -> None:
+    names = ", ".join(f"benchmarks.studies.{name}" for name in NAMES)
+    code = f"import {names}, models.baselines.fit, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"pydantic", "duckdb", "lightgbm", "matplotlib", "scipy", "pandas"} & set(loaded)
