@@ -1,5 +1,7 @@
 """``python -m models.training``: what it refuses before any work."""
 
+import runpy
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,3 +116,12 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path) -> None:
         read("{", ModelConfig)
     with pytest.raises(ConfigError, match=r"^ModelConfig: expected keys out of width, .*; found a, b$"):
         read('{"b": 1, "width": 2, "a": 1}', ModelConfig)
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_the_module_is_a_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["training", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("models.training", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: python -m models.training")
