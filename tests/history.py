@@ -121,7 +121,7 @@ LOG = the_log()
 
 
 def cut(log: Log, moment: pd.Timestamp, last: int) -> Log:
-    """What was there when the impression ``last`` was asked for at ``moment``: everything before, and itself."""
+    """What was there when the impression ``last`` was shown at ``moment``: everything before, and itself."""
     kept = {name: frame[frame[TIMES[name]] < moment] for name, frame in log.items()}
     shown = log["impressions"]
     kept["impressions"] = shown[(shown["time"] < moment) | (shown["impression_id"] == last)]

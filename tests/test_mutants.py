@@ -64,7 +64,7 @@ def test_the_tests_of_a_module_run_first(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-def test_survivors_are_told_from_the_killed_in_copies_of_the_tree(tmp_path: Path) -> None:
+def test_survivors_are_separated_from_the_killed_in_copies_of_the_tree(tmp_path: Path) -> None:
     """One mutant that a test sees, one that none sees, one that never ends."""
     before = (mutants.ROOT / "models" / "time_units.py").read_text(encoding="utf-8")
     target = Target("units", ("models/time_units.py",), ("tests/models/test_time_units.py",), "not serial")

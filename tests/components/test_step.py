@@ -27,7 +27,7 @@ def read(services: dict[str, str], folder: Path) -> Any:
     return Ledger(services["tracking_uri"], "run-1", experiment="professional").read(folder)
 
 
-def test_a_step_is_said_and_kept(
+def test_a_step_is_printed_and_kept(
     tiny_spec: Spec, services: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Step("train", artifact(tiny_spec, tmp_path), services) as step:
@@ -40,7 +40,7 @@ def test_a_step_is_said_and_kept(
     assert parse_spec(json.dumps(record.notes["spec"])) == tiny_spec
 
 
-def test_a_failure_is_said_kept_and_raised(
+def test_a_failure_is_printed_kept_and_raised(
     tiny_spec: Spec, services: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ValueError, match="boom"), Step("train", artifact(tiny_spec, tmp_path), services):
@@ -52,10 +52,10 @@ def test_a_failure_is_said_kept_and_raised(
 
 
 @pytest.mark.parametrize(
-    ("error", "said", "surprised"),
+    ("error", "message", "surprised"),
     [
         (OSError(28, "No space left on device", "/d/x"), "/d/x: expected room to write; found: No space left", False),
-        (LedgerError("no answer"), "LedgerError: no answer", False),
+        (LedgerError("no response"), "LedgerError: no response", False),
         (KeyError("x"), "KeyError: 'x'", True),
     ],
 )
@@ -63,7 +63,7 @@ def test_a_trace_is_shown_of_surprises_alone(
     tiny_spec: Spec,
     services: dict[str, str],
     error: Exception,
-    said: str,
+    message: str,
     surprised: bool,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
@@ -71,7 +71,7 @@ def test_a_trace_is_shown_of_surprises_alone(
     with pytest.raises(type(error)), Step("train", artifact(tiny_spec, tmp_path), services):
         raise error
     out = capsys.readouterr().out
-    assert said in out
+    assert message in out
     with Console(tmp_path / "run.log") as console:
         print(out)
     assert (console.explained, console.unexpected) == (True, surprised)

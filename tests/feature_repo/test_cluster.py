@@ -67,7 +67,7 @@ def test_the_online_stores_hold_the_same_bytes(worlds: Worlds) -> None:
 
 
 @pytest.mark.slow
-def test_no_questions_have_no_answers(worlds: Worlds) -> None:
+def test_no_queries_have_no_results(worlds: Worlds) -> None:
     nothing = {"member_id": np.zeros(0, np.int64)}
     found = features_as_of(worlds.cluster.store, nothing, np.zeros(0, np.int64), ["member_profile"])
     assert {name: (len(column), str(column.type)) for name, column in found.items()} == {

@@ -54,7 +54,7 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Product:
     return product(spec, tables, folder)
 
 
-def questions(graph: TemporalGraph, node: str, count: int = 250) -> tuple[torch.Tensor, torch.Tensor]:
+def queries(graph: TemporalGraph, node: str, count: int = 250) -> tuple[torch.Tensor, torch.Tensor]:
     """Random nodes at random moments, half of them at a version's own time, just beside it, or at an expiry."""
     random, tensors = np.random.default_rng(0), graph.nodes[node]
     row = torch.from_numpy(random.integers(0, len(tensors.version_time), count))
@@ -67,16 +67,16 @@ def questions(graph: TemporalGraph, node: str, count: int = 250) -> tuple[torch.
 
 
 def retrieved(world: Product, node: str, index: torch.Tensor, time: torch.Tensor) -> dict[str, pa.ChunkedArray]:
-    """Feast's own answer a microsecond before each moment: its bound is inclusive."""
+    """Feast's own result a microsecond before each moment: its bound is inclusive."""
     key = world.spec.nodes[node].key
-    asked = pd.DataFrame({key: world.graph.keys(node).take(pa.array(index.numpy())).to_pandas()})
-    asked["event_timestamp"] = pd.to_datetime(time.numpy() - 1, unit="us", utc=True).as_unit("us")
-    asked["row"] = np.arange(len(asked))
+    queried = pd.DataFrame({key: world.graph.keys(node).take(pa.array(index.numpy())).to_pandas()})
+    queried["event_timestamp"] = pd.to_datetime(time.numpy() - 1, unit="us", utc=True).as_unit("us")
+    queried["row"] = np.arange(len(queried))
     columns: dict[str, pa.ChunkedArray] = {}
     for name, view in world.spec.nodes[node].views.items():
         features = [f"{name}:{feature.name}" for feature in view.typed]
-        answer = world.store.get_historical_features(entity_df=asked, features=features).to_arrow().sort_by("row")
-        columns |= {feature.name: answer[feature.name] for feature in view.typed}
+        result = world.store.get_historical_features(entity_df=queried, features=features).to_arrow().sort_by("row")
+        columns |= {feature.name: result[feature.name] for feature in view.typed}
     return columns
 
 
@@ -104,7 +104,7 @@ def test_features_gathered_on_the_device_are_those_that_feast_retrieves(
     world: Product = request.getfixturevalue(name)
     missing = present = 0
     for node in [node for node in world.spec.nodes if world.spec.nodes[node].views]:
-        index, time = questions(world.graph, node)
+        index, time = queries(world.graph, node)
         assert (time.unsqueeze(1) == world.graph.nodes[node].version_time).any()
         expected, kinds = retrieved(world, node, index, time), {f.name: f for f in node_features(world.spec, node)}
         for feature, found in gathered(world, node, index, time):

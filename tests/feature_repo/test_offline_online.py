@@ -183,9 +183,9 @@ def _check_view(world: Product, slates: "_Slates", name: str, until: int) -> Non
     keys = join_keys(view) or ["member_id"]  # Feast takes the number of rows from some key
     rows = [dict(zip(keys, values, strict=True)) for values in zip(*(slates.keys[key] for key in keys), strict=True)]
     known = [place for place, row in enumerate(rows) if None not in row.values()]
-    asked = [rows[place] for place in known]
+    queried = [rows[place] for place in known]
     references = [f"{name}:{feature}" for feature in features]
-    online = world.store.get_online_features(features=references, entity_rows=asked).to_dict() if asked else {}
+    online = world.store.get_online_features(features=references, entity_rows=queried).to_dict() if queried else {}
     expired = slates.expired(name)
     for feature in features:
         expected = trained[feature].to_pylist()

@@ -82,9 +82,9 @@ def test_a_row_of_the_future_is_refused_and_changes_nothing(
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in (product.impression(91, 2, "p2", 20, 21), _bad())))
     assert _command(world, "push", "--table", "impressions", "--file", str(file)) == 1
-    said = capsys.readouterr().err
-    assert "row 2, column settled_time: expected a time up to" in said
-    assert "found settled_time 2086-" in said or "found settled_time 2085-" in said
+    printed = capsys.readouterr().err
+    assert "row 2, column settled_time: expected a time up to" in printed
+    assert "found settled_time 2086-" in printed or "found settled_time 2085-" in printed
     assert _held(world) == before
 
 

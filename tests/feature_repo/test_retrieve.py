@@ -53,26 +53,26 @@ def _expected(frame: pd.DataFrame, value: str, member: int, time: int, ttl: int 
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=HISTORY, asked=st.lists(MOMENTS.map(lambda moment: moment + 1) | MOMENTS, min_size=1, max_size=8))
+@given(history=HISTORY, queried=st.lists(MOMENTS.map(lambda moment: moment + 1) | MOMENTS, min_size=1, max_size=8))
 def test_only_versions_strictly_before_the_moment_are_seen(
-    own_world: World, history: list[tuple[int, int, int]], asked: list[int]
+    own_world: World, history: list[tuple[int, int, int]], queried: list[int]
 ) -> None:
     world = own_world
     profiles, recent = _profiles(history), _recent(history)
     tiny.write(world.tables, "member_profiles", profiles)
     tiny.write(world.tables, "member_recent", recent)
-    questions = [(member, time) for time in asked for member in tiny.MEMBERS[:3]]
-    members, times = np.array([m for m, _ in questions]), np.array([t for _, t in questions])
+    queries = [(member, time) for time in queried for member in tiny.MEMBERS[:3]]
+    members, times = np.array([m for m, _ in queries]), np.array([t for _, t in queries])
     views = ["member_profile", "member_recent"]
     found = features_as_of(world.store, {"member_id": members}, times + ORIGIN, views)
-    assert found["seniority"].to_pylist() == [_expected(profiles, "seniority", m, t, None) for m, t in questions]
-    assert found["streak"].to_pylist() == [_expected(recent, "streak", m, t, TTL) for m, t in questions]
+    assert found["seniority"].to_pylist() == [_expected(profiles, "seniority", m, t, None) for m, t in queries]
+    assert found["streak"].to_pylist() == [_expected(recent, "streak", m, t, TTL) for m, t in queries]
 
     # The versions that the sampler walks tell the same: the last one strictly before the moment.
     versions = node_versions(world.store, world.spec, "member").to_pandas()
     assert not versions.duplicated(["member_id", "valid_from"]).any()
     for (member, time), seniority, streak in zip(
-        questions, found["seniority"].to_pylist(), found["streak"].to_pylist(), strict=True
+        queries, found["seniority"].to_pylist(), found["streak"].to_pylist(), strict=True
     ):
         moments = (versions["valid_from"] - tiny.START) // pd.Timedelta(microseconds=1)
         seen = versions[(versions["member_id"] == member) & (moments < time)]

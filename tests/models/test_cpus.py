@@ -1,4 +1,4 @@
-"""How many CPUs a process may use, and what its OpenMP threads are told."""
+"""How many CPUs a process may use, and the settings of its OpenMP threads."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_the_quota_cuts_the_affinity(tmp_path: Path, groups: str, files: dict[st
     assert usable_cpus(machine(tmp_path, groups, **files)) == expected
 
 
-def told(before: str = "", **environment: str) -> list[int | str | None]:
+def openmp_settings(before: str = "", **environment: str) -> list[int | str | None]:
     """Threads of torch, and the variable, in a fresh process that imports ``models`` first."""
     clean = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     command = [sys.executable, "-c", before + ANSWER]
@@ -65,7 +65,7 @@ def told(before: str = "", **environment: str) -> list[int | str | None]:
 
 
 def test_threads_follow_the_affinity() -> None:
-    assert told("import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); ")[0] == 1
+    assert openmp_settings("import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); ")[0] == 1
 
 
 @pytest.mark.parametrize("first", ["", "import torch; "])
@@ -76,12 +76,12 @@ def test_threads_follow_the_quota(first: str) -> None:
         "pathlib.Path.read_text = lambda path, **o: {'cgroup': '0::/', 'cpu.max': '100000 100000'}.get(path.name) "
         "or read(path, **o); "
     )
-    assert told(first + limited) == [1, "1" if ALLOWED > 1 else None]
+    assert openmp_settings(first + limited) == [1, "1" if ALLOWED > 1 else None]
 
 
 def test_what_the_user_has_set_stays() -> None:
-    assert told(OMP_NUM_THREADS="1") == [1, "1"]
+    assert openmp_settings(OMP_NUM_THREADS="1") == [1, "1"]
 
 
 def test_the_affinity_alone_sets_nothing() -> None:
-    assert told() == [ALLOWED, None]
+    assert openmp_settings() == [ALLOWED, None]

@@ -38,8 +38,8 @@ def test_a_plain_value(text: str, value: Any) -> None:
 
 @pytest.mark.parametrize("text", ["yes", "No", "ON", "off", "Yes", "NO"])
 def test_a_word_that_some_take_for_true_or_false(text: str) -> None:
-    said = rf'^a\.b: expected true or false, or "{text}" in quotes for the text; found {text}, which YAML parsers'
-    with pytest.raises(DocumentError, match=said):
+    message = rf'^a\.b: expected true or false, or "{text}" in quotes for the text; found {text}, which YAML parsers'
+    with pytest.raises(DocumentError, match=message):
         read_document(f"a: {{b: {text}}}")
 
 
@@ -57,7 +57,7 @@ def test_a_number_that_readers_take_for_different_ones(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("1: x", r"found '1' \(line 1\)"),
         ("a:\n  true: x", r"^a: expected keys that are texts.* found 'true' \(line 2\)"),
@@ -82,8 +82,8 @@ def test_a_number_that_readers_take_for_different_ones(text: str) -> None:
         ("a: \ud800", "expected YAML"),
     ],
 )
-def test_what_is_refused(text: str, said: str) -> None:
-    with pytest.raises(DocumentError, match=said):
+def test_what_is_refused(text: str, message: str) -> None:
+    with pytest.raises(DocumentError, match=message):
         read_document(text)
 
 
@@ -139,8 +139,12 @@ def test_nothing_is_nothing() -> None:
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
-    for path, said in ((tmp_path, "a folder"), (tmp_path / "nowhere", "no such file"), (Path("/dev/zero"), "no such")):
-        with pytest.raises(DocumentError, match=f"expected a spec; found {said}"):
+    for path, message in (
+        (tmp_path, "a folder"),
+        (tmp_path / "nowhere", "no such file"),
+        (Path("/dev/zero"), "no such"),
+    ):
+        with pytest.raises(DocumentError, match=f"expected a spec; found {message}"):
             document_text(path, "a spec")
     with (tmp_path / "large").open("wb") as file:
         file.truncate(1 << 40)

@@ -43,7 +43,7 @@ def test_member_and_item_features_come_in_the_order_of_the_views() -> None:
     assert [feature.name for feature in node_features(spec, "company")] == ["size"]
 
 
-def test_member_state_is_what_the_member_did_and_not_how_often_it_was_asked() -> None:
+def test_member_state_is_what_the_member_did_and_not_how_often_it_was_requested() -> None:
     spec = tiny_spec()
     state = member_state_columns(spec)
     assert state == ["member_counts_click_rate", "member_surface_counts_click_rate", "seniority", "country", "streak"]

@@ -30,7 +30,7 @@ STEPS = np.arange(15.0)
         (np.array([1e-42]), "1e-42 in row 0, which is 1.0005"),
     ],
 )
-def test_what_is_lost_is_said_with_an_example(values: np.ndarray, found: str) -> None:
+def test_what_is_lost_is_reported_with_an_example(values: np.ndarray, found: str) -> None:
     lost = loss(values)
     assert lost is not None
     assert re.search(found, lost.found), lost.found

@@ -154,7 +154,7 @@ def test_the_type_of_the_arrays_changes_no_figure(metric: Metric, kind: type) ->
     assert POINT[metric](labels, scores.tolist(), groups.tolist()) == expected
 
 
-def test_whole_scores_beyond_2_to_the_53_are_told_apart() -> None:
+def test_whole_scores_beyond_2_to_the_53_are_distinguished() -> None:
     scores = np.array([2**53, 2**53 + 1, 2**53 + 2, 2**53 + 3])
     labels, groups = np.array([0, 1, 0, 1]), np.zeros(4)
     assert metrics.auc(labels, scores) == metrics.gauc(labels, scores, groups) == 0.75
@@ -230,7 +230,7 @@ def test_none_is_no_label_and_no_score() -> None:
     assert math.isnan(metrics.auc([0, 1, 0], [None, 0.8, 0.1]))  # type: ignore[arg-type]
 
 
-def test_a_network_that_answers_nan_is_never_the_best_of_its_validation() -> None:
+def test_a_network_that_returns_nan_is_never_the_best_of_its_validation() -> None:
     labels, logits = np.array([[0.0], [1.0], [np.nan]]), np.array([[0.1], [0.2], [np.nan]], dtype=np.float32)
     with pytest.raises(DivergedError, match="NaN in 1 of 3 rows"):
         task_aucs(["click"], labels, logits)

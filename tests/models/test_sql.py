@@ -15,8 +15,8 @@ def test_a_literal_is_read_back_as_the_text(text: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_an_identifier_names_the_column(text: str) -> None:
-    answer = duckdb.sql(f"SELECT {identifier(text, 'rows')} FROM (SELECT 7 AS {identifier(text)}) AS rows")
-    assert (answer.columns, answer.fetchall()) == ([text], [(7,)])
+    result = duckdb.sql(f"SELECT {identifier(text, 'rows')} FROM (SELECT 7 AS {identifier(text)}) AS rows")
+    assert (result.columns, result.fetchall()) == ([text], [(7,)])
 
 
 def test_what_identifiers_look_like() -> None:

@@ -33,25 +33,25 @@ def test_other_addresses_are_no_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/d/x"), "/d/x: expected room to write; found: No space"),
         (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), "the disk: expected room to write; found: File too large"),
         (OSError(errno.EROFS, "Read-only file system", "/d"), "/d: expected a place that may be read and written"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), "Choose a shorter one"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/d"), "/d: expected a file or folder that can be used"),
-        (ConnectionRefusedError("refused"), "a service: expected an answer; found: refused"),
+        (ConnectionRefusedError("refused"), "a service: expected an result; found: refused"),
         (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "the disk: expected room to write"),
         (RuntimeError("unable to open database file"), "a database: expected a file that can be written"),
     ],
 )
-def test_the_system_is_told_in_one_line(error: Exception, said: str) -> None:
+def test_the_system_is_reported_in_one_line(error: Exception, message: str) -> None:
     wrapped = RuntimeError("outer")
     wrapped.__cause__ = error
     for one in (error, wrapped):
         found = system_error(one)
         assert found is not None
-        assert said in found
+        assert message in found
         assert "\n" not in found
 
 

@@ -170,7 +170,7 @@ def test_an_ece_that_exceeds_the_best_references_by_just_the_bound_does_not_bloc
     ]
 
 
-def test_what_passes_is_said_in_a_sentence() -> None:
+def test_what_passes_is_reported_in_a_sentence() -> None:
     rows = scored(positives=9, feed=0.0045, email=0.0045)
     assert [(finding.blocks, finding.sentence) for finding in calibration(spec(), rows, "click")[1]] == [
         (
@@ -187,7 +187,7 @@ def test_what_passes_is_said_in_a_sentence() -> None:
         )
 
 
-def test_what_blocks_is_said_in_a_sentence() -> None:
+def test_what_blocks_is_reported_in_a_sentence() -> None:
     rows = scored(feed=0.9, email=0.9)
     found, findings = calibration(spec(ece=0.05), rows, "click")
     whole, feed = found["ratio"], found["surfaces"]["feed"]

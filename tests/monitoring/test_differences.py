@@ -112,7 +112,7 @@ def test_a_figure_at_the_edge_of_its_interval_is_inside() -> None:
 
 
 @pytest.mark.parametrize("worse", [False, True])
-def test_every_comparison_is_said_in_a_sentence(worse: bool) -> None:
+def test_every_comparison_is_reported_in_a_sentence(worse: bool) -> None:
     bound, word = (-0.2, "below") if worse else (0.0123, "not below")
     found = Given("like", bound, bound, bound)
     areas = [metrics.auc(scored().labels, scored().scores[name]) for name in ("candidate", "floor")]

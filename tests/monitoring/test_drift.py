@@ -235,24 +235,24 @@ def test_the_page_is_evidentlys_where_it_can_plot(tmp_path: Path) -> None:
     assert "Nothing could be plotted: 100 reference" in (tmp_path / "drift.html").read_text(encoding="utf-8")
 
 
-def test_evidently_is_told_the_kinds_and_that_one_column_is_enough(
+def test_evidently_is_reported_the_kinds_and_that_one_column_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: dict[str, dict[str, object]] = {}
+    calls: dict[str, dict[str, object]] = {}
     for name in ("evidently.DataDefinition", "evidently.presets.DataDriftPreset", "evidently.Report"):
         module, made = name.rsplit(".", 1)
         real = getattr(importlib.import_module(module), made)
 
         def recorded(*given: object, real: Any = real, made: str = made, **named: object) -> Any:
-            told[made] = named
+            calls[made] = named
             return real(*given, **named)
 
         monkeypatch.setattr(name, recorded)
     drift(rows(100), rows(100), [COLUMNS[0], *COLUMNS[2:4]], tmp_path)
-    assert told["DataDefinition"] == {"numerical_columns": ["rate", "constant"], "categorical_columns": ["kind"]}
-    assert told["DataDriftPreset"]["columns"] == ["rate", "kind", "constant"]
-    assert told["DataDriftPreset"]["drift_share"] == 1 / 6
-    assert told["Report"] == {"include_tests": True}
+    assert calls["DataDefinition"] == {"numerical_columns": ["rate", "constant"], "categorical_columns": ["kind"]}
+    assert calls["DataDriftPreset"]["columns"] == ["rate", "kind", "constant"]
+    assert calls["DataDriftPreset"]["drift_share"] == 1 / 6
+    assert calls["Report"] == {"include_tests": True}
 
 
 @pytest.mark.parametrize(

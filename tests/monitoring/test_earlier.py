@@ -29,10 +29,10 @@ def gone() -> Path:
 def test_an_earlier_version_is_scored_on_the_gate_window_in_as_of_state(product: FakeProduct) -> None:
     product.evaluate(champion=product.folder / "model1")
     before = pd.read_parquet(product.folder / "out" / "predictions.parquet")
-    said: list[str] = []
+    lines: list[str] = []
     folder, graph = product.folder / "out", product.folder / "graph"
     fetch = {"6": lambda: product.folder / "model1"}
-    assert score_earlier(product.spec, graph, folder, fetch, "6", said.append) == {}
+    assert score_earlier(product.spec, graph, folder, fetch, "6", lines.append) == {}
     found = pd.read_parquet(folder / "predictions.parquet")
     here = (found["window"] == "gate") & (found["state"] == "as_of")
     for task in ("click", "dwell"):
@@ -42,7 +42,7 @@ def test_an_earlier_version_is_scored_on_the_gate_window_in_as_of_state(product:
         assert found.loc[~here, f"version_6_{task}"].isna().all()
     pd.testing.assert_frame_equal(found[before.columns], before)
     assert read_json(folder / "metrics.json")["earlier"] == {"scored": ["6"], "skipped": {}, "best": "6"}
-    assert said == ["  version 6, promoted before: 1 of 1"]
+    assert lines == ["  version 6, promoted before: 1 of 1"]
     verdict = judge_folder(product.spec, folder)
     assert verdict.metrics["earlier"]["6"]["auc"] == verdict.metrics["reference"]["auc"]
     assert verdict.versions == {"champion": "7"}
@@ -87,17 +87,17 @@ def test_the_first_training_has_no_earlier_version(product: FakeProduct) -> None
     assert judge_folder(product.spec, product.folder / "out").best is None
 
 
-def test_what_is_skipped_is_said_in_a_line_and_the_next_one_is_scored(product: FakeProduct) -> None:
+def test_what_is_skipped_is_reported_in_a_line_and_the_next_one_is_scored(product: FakeProduct) -> None:
     def broken() -> Path:
         raise OSError("the first line.\nthe second line")
 
     product.evaluate(champion=product.folder / "model1")
-    folder, said = product.folder / "out", list[str]()
+    folder, lines = product.folder / "out", list[str]()
     fetch = {"5": broken, "4": lambda: product.folder / "model0"}
-    assert score_earlier(product.spec, product.folder / "graph", folder, fetch, say=said.append) == {
+    assert score_earlier(product.spec, product.folder / "graph", folder, fetch, say=message.append) == {
         "5": "OSError: the first line"
     }
-    assert said == [
+    assert lines == [
         "  version 5, promoted before: 1 of 2",
         "  version 5 is skipped: OSError: the first line",
         "  version 4, promoted before: 2 of 2",

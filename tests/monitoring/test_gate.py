@@ -221,7 +221,7 @@ def test_small_windows_do_not_hold_by_chance(rows: int, seed: int) -> None:
     assert any("like was not compared" in reason for reason in verdict.reasons)
 
 
-def test_a_surface_that_is_off_holds_on_the_primary_task_and_is_said_on_others() -> None:
+def test_a_surface_that_is_off_holds_on_the_primary_task_and_is_reported_on_others() -> None:
     predictions = calibrated()
     feed = (predictions["surface"] == "feed").to_numpy()
     verdict = judge(SPEC, predictions.assign(**{CLICK: np.where(feed, predictions[CLICK] / 3, predictions[CLICK])}))

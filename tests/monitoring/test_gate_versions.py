@@ -108,7 +108,7 @@ def test_another_task_is_compared_with_thirty_labels_of_each_class(negatives: in
         assert any("like was not compared" in reason for reason in reasons) is not compared
 
 
-def test_what_blocks_on_another_task_is_told_beside_what_keeps_the_primary_one_from_being_compared() -> None:
+def test_what_blocks_on_another_task_is_reported_beside_what_keeps_the_primary_one_from_being_compared() -> None:
     predictions = fake_predictions(SPEC, rows=500).assign(candidate_click=0.3, candidate_like=0.3)
     reasons = judged(predictions).reasons
     assert len(reasons) == 2

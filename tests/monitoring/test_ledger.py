@@ -134,7 +134,7 @@ def test_a_missing_artifact_is_named(address: str, tmp_path: Path) -> None:
         Ledger(address, "names", "small").artifact(tmp_path / "none", "none")
 
 
-def test_a_server_that_does_not_answer_is_one_clear_error(monkeypatch) -> None:
+def test_a_server_that_does_not_respond_is_one_clear_error(monkeypatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(LedgerError, match=r"expected MLflow at http://127.0.0.1:9 to respond"):
         Ledger("http://127.0.0.1:9", "run", "small")

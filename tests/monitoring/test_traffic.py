@@ -98,7 +98,7 @@ def test_served_candidates_meet_the_outcome_that_followed() -> None:
     log = served([START, START + HOUR, START + 2 * HOUR, START + 100 * HOUR], [7, 7, 8, 7])
     seen = impressions([START + HOUR, START + 30 * HOUR], [7, 8], [1, 1])
     found = from_served(SPEC, log, seen)
-    # the impression answers the last candidate served before it; item 8 came too late; the last was never shown
+    # the impression belongs to the last candidate served before it; item 8 came too late; the last was never shown
     assert found["label"].isna().tolist() == [True, False, True, True]
     assert found["probability"].tolist() == pytest.approx([0.0, 0.1, 0.2, 0.3])
     assert summarise(found)["labelled"] == 1

@@ -12,7 +12,7 @@ PROFESSIONAL = (ROOT / "configs" / "professional.yaml").read_text(encoding="utf-
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("primary: true", "primry: true", "unknown key 'primry'"),
         ("adapter: professional", "adapter: profesional", "profesional"),
@@ -21,7 +21,7 @@ PROFESSIONAL = (ROOT / "configs" / "professional.yaml").read_text(encoding="utf-
     ],
 )
 def test_a_bad_spec_is_one_clear_error(
-    old: str, new: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    old: str, new: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert old in PROFESSIONAL
     spec = tmp_path / "bad.yaml"
@@ -29,7 +29,7 @@ def test_a_bad_spec_is_one_clear_error(
     state = tmp_path / "state"
     assert main(["local", "--spec", str(spec), "--state", str(state)]) == 1
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.startswith("error: ")
     assert len(error.strip().splitlines()) == 1
     assert not state.exists()

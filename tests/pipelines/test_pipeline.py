@@ -73,7 +73,7 @@ def test_a_state_folder_holds_one_product(pipeline: Pipeline, trained: str) -> N
     assert "expected the state of other; found that of professional" in done.stderr
 
 
-def test_the_report_tells_the_run(pipeline: Pipeline, trained: str) -> None:
+def test_the_report_describes_the_run(pipeline: Pipeline, trained: str) -> None:
     (line,) = [line for line in trained.splitlines() if line.startswith("Report: ")]
     report = Path(line.removeprefix("Report: "))
     page = report.read_text(encoding="utf-8")
@@ -90,8 +90,8 @@ def test_the_printed_curl_line_works(pipeline: Pipeline, trained: str) -> None:
     request = urllib.request.Request(
         url, words[words.index("-d") + 1].encode(), {"content-type": "application/json"}, method="POST"
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        (slate,) = json.loads(answer.read())["predictions"]
+    with urllib.request.urlopen(request, timeout=30) as response:
+        (slate,) = json.loads(response.read())["predictions"]
     assert slate["model_version"] == pipeline.registry.champion(model_name(pipeline.spec))
     assert not slate["member_cold"]
     assert not slate["fallback"]

@@ -117,7 +117,7 @@ def test_the_run_carries_pipeline_and_parameters(
     assert "train" in json.dumps(pipeline.get("pipeline_spec", pipeline)["deploymentSpec"])
 
 
-def test_a_refusal_is_told(cluster: ThreadingHTTPServer, bucket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_reported(cluster: ThreadingHTTPServer, bucket: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cluster.status = 403  # type: ignore[attr-defined]
     assert send(cluster) == 1
     error = capsys.readouterr().err
@@ -125,7 +125,7 @@ def test_a_refusal_is_told(cluster: ThreadingHTTPServer, bucket: Path, capsys: p
     assert "quota exceeded" in error
 
 
-def test_no_cluster_is_told(bucket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_cluster_is_reported(bucket: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [
         "submit",
         "--spec",
@@ -142,7 +142,7 @@ def test_no_cluster_is_told(bucket: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--specs", ""], r"--specs: expected an address that the cluster can read artifacts from .* found ''"),
         (["--specs", "/tmp/specs"], "--specs: expected an address"),
@@ -163,18 +163,18 @@ def test_no_cluster_is_told(bucket: Path, capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_what_would_not_arrive_as_it_was_given_is_refused_before_anything_is_sent(
-    arguments: list[str], said: str, cluster: ThreadingHTTPServer, bucket: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, cluster: ThreadingHTTPServer, bucket: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert send(cluster, *arguments) == 1
     error = capsys.readouterr().err
-    assert re.search(said, error)
+    assert re.search(message, error)
     assert "secret" not in error
     assert cluster.seen == []  # type: ignore[attr-defined]
     assert not list(bucket.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--node-selector", "[]"], "expected a JSON object of strings such as"),
         (["--node-selector", '{"a": 1}'], "JSON object of strings"),
@@ -185,14 +185,14 @@ def test_what_would_not_arrive_as_it_was_given_is_refused_before_anything_is_sen
     ],
 )
 def test_json_that_is_not_what_a_cluster_takes_is_refused(
-    arguments: list[str], said: str, cluster: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, cluster: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         send(cluster, *arguments)
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_store_that_takes_nothing_is_told(
+def test_a_store_that_takes_nothing_is_reported(
     cluster: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuses(*_: object) -> None:

@@ -49,7 +49,7 @@ def written(run: Run) -> pd.DataFrame:
     return predictions[(predictions["window"] == "test") & (predictions["state"] == "as_of")].set_index("key")
 
 
-def test_test_impressions_asked_again_are_answered_as_they_were_evaluated(
+def test_test_impressions_sent_as_requests_get_their_evaluated_probabilities(
     product: Product, written: pd.DataFrame
 ) -> None:
     tasks, keys, pushed = product.model.tasks, product.graph.seeds.keys, 0

@@ -29,18 +29,18 @@ def v2(world: World, *items: int, **tensors: Any) -> dict[str, Any]:
     }
 
 
-def outputs(answer: httpx.Response) -> dict[str, Any]:
+def outputs(response: httpx.Response) -> dict[str, Any]:
     """The data of the output tensors by name."""
-    assert answer.status_code == 200, answer.text
-    return {output["name"]: output["data"] for output in answer.json()["outputs"]}
+    assert response.status_code == 200, response.text
+    return {output["name"]: output["data"] for output in response.json()["outputs"]}
 
 
-def refused(answer: httpx.Response, status: int = 400) -> str:
+def refused(response: httpx.Response, status: int = 400) -> str:
     """The error of a refused request, after checks of its form."""
-    assert answer.status_code == status, answer.text
-    (name,) = answer.json()
+    assert response.status_code == status, response.text
+    (name,) = response.json()
     assert name == "error"
-    reason = answer.json()["error"]
-    assert "Traceback" not in answer.text
+    reason = response.json()["error"]
+    assert "Traceback" not in response.text
     assert 5 < len(reason) < 400
     return reason

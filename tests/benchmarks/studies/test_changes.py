@@ -97,10 +97,10 @@ def test_cold_items_keep_what_they_were_at_first() -> None:
     first, kept = before.version_offsets[some], after.version_offsets[some]
     for values in ("version_time", "numbers", "categories", "vectors"):
         torch.testing.assert_close(getattr(after, values)[kept], getattr(before, values)[first], equal_nan=True)
-    told = replace(COLD, history="length|topics")(graph).nodes["item"]
-    assert told.numbers[kept].isnan().all()
-    assert not told.vectors[kept].any()
-    assert not told.numbers[told.version_offsets[:-1][~cold & (count > 0)], 0].isnan().any()
+    cold = replace(COLD, history="length|topics")(graph).nodes["item"]
+    assert cold.numbers[kept].isnan().all()
+    assert not cold.vectors[kept].any()
+    assert not cold.numbers[cold.version_offsets[:-1][~cold & (count > 0)], 0].isnan().any()
 
 
 @given(st.integers(0, 20))
@@ -134,7 +134,7 @@ def _gone(graph: TemporalGraph) -> torch.Tensor:
     return COLD.rows(graph) & (graph.seeds.time < graph.schema.window("test").start)
 
 
-def test_nobody_held_out_changes_no_edge() -> None:
+def test_no_member_held_out_changes_no_edge() -> None:
     graph = fake_graph()
     found = ColdItems("creator", share=0.0)(graph)
     assert all((found.edges[name].time == graph.edges[name].time).all() for name in graph.edges)

@@ -63,8 +63,8 @@ def test_every_study_writes_its_table_out_of_predictions(name: str, tmp_path: Pa
     options = [*folders, *configs, *OPTIONS.get(name, []), "--only", "table", "--seeds", "1", "2", "--draws", "20"]
     assert command(study(name), options) == 0
     page = (tmp_path / f"{name}.md").read_text()
-    for told in (graph.manifest["digest"][:16], "abc123", "Seeds 1, 2", f"benchmarks.studies.{name}", f"{name}.svg"):
-        assert told in page
+    for message in (graph.manifest["digest"][:16], "abc123", "Seeds 1, 2", f"benchmarks.studies.{name}", f"{name}.svg"):
+        assert message in page
     assert str(tmp_path) not in page
     assert "Not fitted" not in page
     assert "nan" not in page
@@ -86,9 +86,9 @@ def test_a_table_is_made_of_what_there_is(tmp_path: Path, capsys: pytest.Capture
     nothing = ["--graph", str(tmp_path / "graph"), "--predictions", str(tmp_path), "--only", "table"]
     assert command(tasks.STUDY, nothing) == 1
     assert command(tasks.STUDY, [*nothing, "--rows", "some row"]) == 1
-    told = capsys.readouterr().err
-    assert "found none: fit first" in told
-    assert "expected some of all tasks" in told
+    printed = capsys.readouterr().err
+    assert "found none: fit first" in printed
+    assert "expected some of all tasks" in printed
 
 
 def test_the_fits_of_one_state_make_one_line(tmp_path: Path) -> None:
@@ -123,9 +123,9 @@ def test_the_ablation_ends_with_the_full_model_and_never_repeats_it(tmp_path: Pa
 
 
 def test_the_ablation_leaves_no_switch_out(tmp_path: Path) -> None:
-    told = {key for _, keys in ablation.STEPS for key in keys}
+    named = {key for _, keys in ablation.STEPS for key in keys}
     switches = {field.name for field in fields(ModelConfig) if isinstance(field.default, bool)}
-    assert told == (switches - {"counters"}) | {"long_term", "cross_layers", "pieces", "experts", "task_weighting"}
+    assert named == (switches - {"counters"}) | {"long_term", "cross_layers", "pieces", "experts", "task_weighting"}
     assert all(len(keys) == 1 for _, keys in ablation.STEPS)
     everything = ModelConfig(long_term=5, pieces=4, experts=2, task_weighting="uncertainty")
     rows = ablation.rows(stored_graph(tmp_path), Namespace(), replace(setting(tmp_path), model=everything))
@@ -134,7 +134,7 @@ def test_the_ablation_leaves_no_switch_out(tmp_path: Path) -> None:
     assert [len(row.model) for row in rows[: len(ablation.STEPS)]] == list(range(len(ablation.STEPS), 0, -1))
 
 
-def test_the_loss_is_told_by_part(tmp_path: Path) -> None:
+def test_the_loss_is_reported_by_part(tmp_path: Path) -> None:
     """A ranker that knows which members click, against trees that know which impression of a member is the click."""
     graph, where = stored_graph(tmp_path), setting(tmp_path)
     rows = baselines.rows(graph, Namespace(networks="{}"), where)
@@ -149,10 +149,10 @@ def test_the_loss_is_told_by_part(tmp_path: Path) -> None:
             pretend(where, graph, row, 1, labels - mine)
     evaluation, _ = evaluate(baselines.STUDY, where, graph, rows, [1], draws=20)
     parts = baselines.sections(evaluation, graph, Namespace())
-    told = {line.split(" | ")[0].strip("| "): line for line in parts[3].splitlines()}
-    assert "+0." in told["between members: AUC of members' mean scores"]
-    assert "-0.5" in told["within members: GAUC"]
-    assert {"all: AUC", "surface push: AUC", "earlier events of the member 0-29: AUC"} <= set(told)
+    rows = {line.split(" | ")[0].strip("| "): line for line in parts[3].splitlines()}
+    assert "+0." in rows["between members: AUC of members' mean scores"]
+    assert "-0.5" in rows["within members: GAUC"]
+    assert {"all: AUC", "surface push: AUC", "earlier events of the member 0-29: AUC"} <= set(rows)
     assert len([part for part in parts if part.startswith("### ")]) == 2
     del evaluation.lines["tuned trees, one fit"]
     assert baselines.sections(evaluation, graph, Namespace()) == []

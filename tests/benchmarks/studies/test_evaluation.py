@@ -88,7 +88,7 @@ def test_unknown_members_are_not_one_member(tmp_path: Path) -> None:
     assert len(np.unique(Truth.of(unknown, "test").member)) == len(graph.seeds.rows("test"))
 
 
-def test_an_empty_window_is_told() -> None:
+def test_an_empty_window_is_reported() -> None:
     graph = fake_graph()
     with pytest.raises(StudyError, match="expected impressions to score; found none"):
         Truth.of(graph, "graph")

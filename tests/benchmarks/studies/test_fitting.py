@@ -53,13 +53,13 @@ def test_a_file_holds_the_models_probabilities_and_what_made_it(place: Path) -> 
 def test_what_is_there_is_not_fitted_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "fit", None)  # calling it would raise
     where = setting(place)
-    said: list[str] = []
-    fit_rows(where, [FULL, Row("the same by another name")], [1], say=said.append)
-    assert said == ["2 rows, 1 seeds: 0 to fit on cpu, 1 at a time"]
-    fit_rows(replace(where, window="gate"), [FULL], [1], say=said.append)  # another window needs no other fit
+    lines: list[str] = []
+    fit_rows(where, [FULL, Row("the same by another name")], [1], say=message.append)
+    assert lines == ["2 rows, 1 seeds: 0 to fit on cpu, 1 at a time"]
+    fit_rows(replace(where, window="gate"), [FULL], [1], say=message.append)  # another window needs no other fit
     # Nor do older tokens; what was there stays.
     old = replace(FULL, seen=(AS_OF, Seen("as_of", 86_400)))
-    fit_rows(where, [old], [1], say=said.append)
+    fit_rows(where, [old], [1], say=message.append)
     path = find(where.predictions, where.digest(old, 1, graph_of(place)))
     assert path is not None
     found = read(path)
@@ -69,9 +69,9 @@ def test_what_is_there_is_not_fitted_again(place: Path, monkeypatch: pytest.Monk
 
 
 def test_rows_of_one_recipe_are_one_fit(place: Path) -> None:
-    said: list[str] = []
-    fit_rows(setting(place), [Row("one", {"width": 4}), Row("another", {"width": 4})], [5], say=said.append)
-    assert said[0].startswith("2 rows, 1 seeds: 1 to fit")
+    lines: list[str] = []
+    fit_rows(setting(place), [Row("one", {"width": 4}), Row("another", {"width": 4})], [5], say=message.append)
+    assert lines[0].startswith("2 rows, 1 seeds: 1 to fit")
 
 
 def test_one_rows_failure_does_not_cost_the_others(place: Path) -> None:
@@ -93,11 +93,11 @@ class Dies:
 def test_a_process_that_dies_costs_its_own_fit(tmp_path: Path) -> None:
     graph, where = stored_graph(tmp_path), setting(tmp_path)
     rows = [Row("dies", change=Dies()), Row("narrow", {"width": 4}), Row("narrower", {"width": 2})]
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.raises(StudyError, match="1 of 3 fits failed; the others are kept:\ndies, seed 1: BrokenProcessPool"):
-        fit_rows(where, rows, [1], jobs=2, say=said.append, devices=["cpu", "cpu"])
+        fit_rows(where, rows, [1], jobs=2, say=message.append, devices=["cpu", "cpu"])
     assert [bool(find(where.predictions, where.digest(row, 1, graph))) for row in rows] == [False, True, True]
-    assert len(said) == 4
+    assert len(lines) == 4
 
 
 def test_every_device_has_a_process(place: Path) -> None:

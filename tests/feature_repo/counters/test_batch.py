@@ -197,7 +197,7 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     assert written[0] == written[1]
 
 
-def test_counts_do_not_depend_on_what_tasks_and_measures_are_called(tmp_path: Path) -> None:
+def test_counts_do_not_depend_on_the_names_of_tasks_and_measures(tmp_path: Path) -> None:
     """Such as the names that the statement has for columns of its own."""
     rows = impressions([(number * MINUTE, MINUTE, 1, "a", "feed", number % 2, number % 5) for number in range(40)])
     text = product().model_dump_json(by_alias=True)

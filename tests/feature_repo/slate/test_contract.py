@@ -98,13 +98,13 @@ def wipe(world: World) -> None:
 
 
 def contract(world: World, rows: dict[str, list[dict[str, Any]]], until: int, as_of: int, order: int) -> None:
-    """Write what was known at ``until`` in any order; every answer as of a moment after it is the historical one."""
+    """Write what was known at ``until`` in any order; every result as of a moment after it is the historical one."""
     wipe(world)
     known = {view: [row for row in some if row["time"] <= until] for view, some in rows.items()}
     for some in known.values():
         random.Random(order).shuffle(some)
     world.online(known)
-    # What the store cannot know yet is not in the question either: nothing happened between `until` and `as_of`.
+    # What the store cannot know yet is not in the query either: nothing happened between `until` and `as_of`.
     world.history({view: [row for row in some if not until < row["time"] <= as_of] for view, some in rows.items()})
     items = [*ITEMS, ITEMS[0], "nowhere"]
     members = [*MEMBERS, 99]
@@ -192,7 +192,7 @@ def test_a_row_of_the_future_is_missing(world: World) -> None:
 
 
 def test_a_row_ahead_of_the_clock_is_of_no_time_yet(world: World) -> None:
-    """The answer counts it."""
+    """The result counts it."""
     wipe(world)
     world.online({"tag_counts": [{"tag": "new", "tag_shown": 4, "time": START}]})
     view, start = world.store.get_feature_view("tag_counts"), (START + 2**63).to_bytes(8, "big")
@@ -233,7 +233,7 @@ def test_reads_side_by_side(world: World) -> None:
 
     async def go() -> list[SlateRows]:
         async with SlateReader(world.store, ["item_stats:score"], ["item_id"], deadline=5.0, pool=3) as reader:
-            asked = [reader.read({}, {"item_id": [ITEMS[i % len(ITEMS)]]}, START) for i in range(40)]
-            return await asyncio.gather(*asked)
+            queried = [reader.read({}, {"item_id": [ITEMS[i % len(ITEMS)]]}, START) for i in range(40)]
+            return await asyncio.gather(*queried)
 
     assert [rows.candidates["score"].tolist() for rows in asyncio.run(go())] == [[float(i % 4)] for i in range(40)]

@@ -73,8 +73,8 @@ def test_derived_keys(redis_address: str, kind: str, data: st.DataObject) -> Non
         client.flushdb()
         derived = {key: b"row of " + key for key in expected if key is not None}
         client.mset(dict(zip(keys, rows, strict=True)) | derived)
-    answer = fetch(redis_address, Query(keys, [alone, wide, shared]))
-    assert answer == rows + [None if key is None else b"row of " + key for key in expected]
+    result = fetch(redis_address, Query(keys, [alone, wide, shared]))
+    assert result == rows + [None if key is None else b"row of " + key for key in expected]
 
 
 def test_rows_that_have_no_such_field(redis_address: str) -> None:
@@ -85,8 +85,8 @@ def test_rows_that_have_no_such_field(redis_address: str) -> None:
     with redis.Redis(host, int(port)) as client:
         client.mset({str(i): row for i, row in enumerate(rows)} | {"snew": "found"})
     keys = [b"0", b"1", b"2", b"3", b"4"]
-    answer = fetch(redis_address, Query(keys, [DerivedRows(5, (b"", KeyFromRow(field, 0, 1)))]))
-    assert answer == [*rows, None, b"found", None, None, None, None]
+    result = fetch(redis_address, Query(keys, [DerivedRows(5, (b"", KeyFromRow(field, 0, 1)))]))
+    assert result == [*rows, None, b"found", None, None, None, None]
 
 
 def test_thousands_of_keys(redis_address: str) -> None:

@@ -198,7 +198,7 @@ def redis_on(port: int) -> Iterator[None]:
 
 @contextmanager
 def silent_server() -> Iterator[str]:
-    """Takes connections and never answers; gives ``host:port``."""
+    """Takes connections and never responds; gives ``host:port``."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -249,8 +249,8 @@ def test_one_round_trip(tmp_path: Path, redis_address: str, derived: bool) -> No
             calls = {name: entry["calls"] for name, entry in client.info("commandstats").items()}
         del calls["cmdstat_config|resetstat"]
         # What the script itself calls is counted too, but needs no trip.
-        asked = {"cmdstat_evalsha": 1} if derived else {"cmdstat_mget": 1}
-        assert {name: count for name, count in calls.items() if name in asked or name != "cmdstat_mget"} == asked
+        queried = {"cmdstat_evalsha": 1} if derived else {"cmdstat_mget": 1}
+        assert {name: count for name, count in calls.items() if name in queried or name != "cmdstat_mget"} == queried
 
     async def go() -> None:
         features = FEATURES if derived else FEATURES[:7]

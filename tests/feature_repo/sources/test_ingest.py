@@ -112,7 +112,7 @@ def test_the_spec_is_checked_before_anything_is_read(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("table", "columns", "said"),
+    ("table", "columns", "reported"),
     [
         ("further", ("a", "A"), r"table 'further', column 'a': expected a unique name, ignoring case"),
         ("further", ("File_Row_Number",), r"column 'File_Row_Number': .* which DuckDB adds to a file"),
@@ -123,12 +123,12 @@ def test_the_spec_is_checked_before_anything_is_read(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_tables_and_columns_of_an_adapter_have_names_of_their_own(
-    table: str, columns: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+    table: str, columns: tuple[str, ...], reported: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = small_spec()
     name = table.format(counter=next(iter(spec.counters)))
     install_adapter(monkeypatch, lambda spec, data: {}, {**TABLES, name: columns})
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=reported):
         check(spec)
 
 
@@ -138,7 +138,7 @@ def test_an_unknown_adapter(name: str) -> None:
         adapter(name)
 
 
-def test_damaged_tables_are_told_apart(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
+def test_damaged_tables_are_distinguished(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     target = tmp_path / "tables"
     with pytest.raises(TableError, match=r"manifest.json: expected the manifest of ingested tables"):
         read_table(target, "impressions")

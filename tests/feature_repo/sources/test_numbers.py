@@ -27,7 +27,7 @@ def ingested(patch: pytest.MonkeyPatch, folder: Path, table: str, column: str, v
 
 
 @pytest.mark.parametrize(
-    ("table", "column", "values", "told"),
+    ("table", "column", "values", "message"),
     [
         ("members", "age", [UNIX, UNIX + 1], "members, column age: .*1700000001 in row 1, which float32 rounds"),
         ("members", "age", [UNIX + 0.5, UNIX + 1.5], "rows 0 and 1: of 2 different numbers .* leaves 1"),
@@ -53,9 +53,9 @@ def ingested(patch: pytest.MonkeyPatch, folder: Path, table: str, column: str, v
     ],
 )
 def test_a_number_that_does_not_survive_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str, column: str, values: object, told: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str, column: str, values: object, message: str
 ) -> None:
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         ingested(monkeypatch, tmp_path, table, column, values)
     assert not list(tmp_path.iterdir())
 
@@ -91,7 +91,7 @@ def numbered(tables: dict[str, pd.DataFrame]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (twice, "table members: expected each column once; found 'age' 2 times"),
         (numbered, "table members: expected strings as column names; found 5"),
@@ -99,10 +99,10 @@ def numbered(tables: dict[str, pd.DataFrame]) -> None:
     ],
 )
 def test_a_table_that_is_no_plain_frame_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: Change, told: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: Change, message: str
 ) -> None:
     tables = small_tables()
     change(tables)
     install_adapter(monkeypatch, lambda spec, data: tables)
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=message):
         ingest(small_spec(), None, tmp_path / "tables")

@@ -33,16 +33,16 @@ def _online(world: World, member: int) -> dict[str, Any]:
     return {name: values[0] for name, values in found.items()}
 
 
-def test_a_file_is_pushed_and_what_happened_is_said(
+def test_a_file_is_pushed_and_the_result_is_printed(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     row = product.impression(1, 1, "p1", 10, 20, click=1)
     file = tmp_path / "rows.json"
     file.write_text(json.dumps([product.shown_only(row), row, row]))
     assert _push(world, "impressions", file) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("pushed impressions: 3 rows, 2 new, 1 duplicates, 0 late. To see one member: feast ")
-    assert "-e member_id=1" in said
+    printed = capsys.readouterr().out
+    assert printed.startswith("pushed impressions: 3 rows, 2 new, 1 duplicates, 0 late. To see one member: feast ")
+    assert "-e member_id=1" in printed
     assert _online(world, 1) == {
         "member_id": 1, EDGES: ["clicked"], "member_counts_shown": 1, "member_counts_settled": 1,
     }  # fmt: skip
@@ -73,7 +73,7 @@ def test_a_bad_row_writes_nothing(world: World, tmp_path: Path, capsys: pytest.C
         ("nowhere", "likes", "`make demo`"),
     ],
 )
-def test_what_is_not_there_is_said(
+def test_what_is_not_there_is_reported(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str, table: str, message: str
 ) -> None:
     file = tmp_path / "rows.json"
@@ -82,7 +82,7 @@ def test_what_is_not_there_is_said(
     assert message in capsys.readouterr().err
 
 
-def test_no_rows_are_said_too(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_rows_are_reported_too(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "rows.json"
     file.write_text("[]")
     assert _push(world, "likes", file) == 0
@@ -140,7 +140,7 @@ def test_the_event_time_is_a_time_and_others_are_text() -> None:
     assert (frame["name"].tolist(), frame["member"].tolist()) == (["a", None], [7, 7])
 
 
-def test_all_that_can_become_of_rows_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_that_can_become_of_rows_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{**ROW, "member": member} for member in (7, 8, 9)]
     monkeypatch.setattr("feature_repo.stream.push.read_file", lambda plan, file: rows if file == "rows.json" else [])
     assert push_file(Recorder(Outcome(9, 4, 2, 1, 2)), "t", "rows.json") == (

@@ -155,7 +155,7 @@ def test_a_shown_impression_has_no_outcomes_yet(plan: EventPlan, tmp_path: Path)
         validated(plan, [{**product.shown_only(_good()), "click": 7}], "rows.json")
 
 
-def test_definitions_of_an_earlier_release_are_told_apart(plan: EventPlan) -> None:
+def test_definitions_of_an_earlier_release_are_distinguished(plan: EventPlan) -> None:
     with pytest.raises(NotAppliedError, match=r"found those of an earlier release\. Apply the tables again"):
         validated(replace(plan, spec=""), [_good()], "rows.json")
 

@@ -100,7 +100,7 @@ def test_columns_that_sql_cannot_tell_apart_are_named(tiny_product: Product, tmp
         recent(tiny_product.spec, tmp_path, LATEST)
 
 
-def test_without_events_nobody_has_activities(tiny_product: Product, tmp_path: Path) -> None:
+def test_without_events_no_member_has_activities(tiny_product: Product, tmp_path: Path) -> None:
     _write(tmp_path, [])
     table = recent(tiny_product.spec, tmp_path, LATEST)
     assert table.num_rows == 0

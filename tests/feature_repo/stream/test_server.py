@@ -81,13 +81,13 @@ def _sent(column: str, value: Any) -> Any:
 
 
 def _online(server: Server, member: int) -> dict[str, Any]:
-    """The member's list and counts, as the server itself answers."""
+    """The member's list and counts, as the server itself returns them."""
     features = [f"{RECENT}:{name}" for name in (EDGES, KEYS, TIMES)]
     features += [f"member_counts:member_counts_{name}" for name in ("shown", "settled", "click_sum", "share_last")]
     body = {"features": features, "entities": {"member_id": [member]}}
-    answer = server.http.request("POST", f"{server.url}/get-online-features", json=body).json()
-    names = answer["metadata"]["feature_names"]
-    return {name: result["values"][0] for name, result in zip(names, answer["results"], strict=True)}
+    response = server.http.request("POST", f"{server.url}/get-online-features", json=body).json()
+    names = response["metadata"]["feature_names"]
+    return {name: result["values"][0] for name, result in zip(names, response["results"], strict=True)}
 
 
 def test_a_pushed_activity_is_in_the_list_within_a_second_and_counts_once(server: Server) -> None:
@@ -169,18 +169,18 @@ def _everything(server: Server) -> int:
 def test_a_bad_row_is_refused_and_changes_nothing(server: Server, change: dict[str, Any], message: str) -> None:
     before = _everything(server)
     bad = {**product.impression(3, 16, "p1", 10, 20), **change}
-    answer = _push(server, "impressions", [product.impression(4, 16, "p1", 10, 20), bad])
-    assert answer.status == 422
-    assert re.search(message, answer.data.decode())
+    response = _push(server, "impressions", [product.impression(4, 16, "p1", 10, 20), bad])
+    assert response.status == 422
+    assert re.search(message, response.data.decode())
     assert _online(server, 16)["member_counts_shown"] is None
     assert _everything(server) == before
 
 
 def test_no_view_takes_a_row_of_the_future(server: Server) -> None:
-    """Also past the event tables: Feast's server writes to any view that is asked for."""
+    """Also past the event tables: Feast's server writes to any view."""
     row = {"member_id": [17], "as_of": [_sent("time", AHEAD)], EDGES: [["liked"]], KEYS: [["p1"]], TIMES: [[AHEAD]]}
     for path, name in (("push", "push_source_name"), ("write-to-online-store", "feature_view_name")):
-        answer = server.http.request("POST", f"{server.url}/{path}", json={name: RECENT, "df": row})
-        assert answer.status == 422
-        assert "expected a time up to" in answer.data.decode()
+        response = server.http.request("POST", f"{server.url}/{path}", json={name: RECENT, "df": row})
+        assert response.status == 422
+        assert "expected a time up to" in response.data.decode()
     assert _online(server, 17)[EDGES] is None

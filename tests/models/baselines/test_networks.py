@@ -90,7 +90,7 @@ def test_length_and_calibration_come_from_train_and_no_window_after_validate_is_
     assert one.calibration.tasks["click"].scale != 1.0
 
 
-def test_a_loss_that_is_no_number_is_said() -> None:
+def test_a_loss_that_is_no_number_is_reported() -> None:
     graph, config = small_graph(), replace(TRAINING, learning_rate=1e30, gradient_norm=1e30, epochs=3, warmup=0.0)
     with pytest.raises(DivergedError, match="learning_rate"):
         fit_network(NETWORKS["dcn"], graph, config, CPU)  # type: ignore[arg-type]

@@ -79,7 +79,7 @@ def test_several_creators_and_none() -> None:
     assert derived([], created, within=5, at_least=1) == derived(engaged, [], within=5, at_least=1) == []
 
 
-def test_nobody_has_affinity_to_oneself() -> None:
+def test_no_member_has_affinity_to_itself() -> None:
     engaged, created = [(0, 3, 1), (1, 3, 1)], [(3, 1, 0)]
     assert derived(engaged, created, 5, 1, apart=True) == [(0, 1, 1, 1.0)]
     assert len(derived(engaged, created, 5, 1)) == 2

@@ -53,7 +53,7 @@ def test_unit_weights_take_no_memory(weight: np.ndarray | None) -> None:
 
 
 def test_columns_as_they_come_from_tables_are_taken() -> None:
-    """Reversed, read-only, of the other byte order, unsigned: no copy is asked of the user."""
+    """Reversed, read-only, of the other byte order, unsigned: the user need not copy anything."""
     frozen = np.arange(3)
     frozen.flags.writeable = False
     plain = edges_from_arrays(np.array([2, 1, 0]), np.arange(3), np.arange(3), sources=3, targets=3)
@@ -66,8 +66,8 @@ def test_columns_as_they_come_from_tables_are_taken() -> None:
 def test_attributes_go_with_their_edge() -> None:
     """In both directions; of what is the same edge, those of the first row."""
     source, target, time = np.array([1, 0, 1, 0]), np.array([0, 1, 0, 0]), np.array([5, 5, 5, 3])
-    said = {"numbers": np.array([[0.0], [1.0], [2.0], [3.0]])[::1], "categories": torch.tensor([[1], [0], [2], [1]])}
-    forward, backward = edges_from_arrays(source, target, time, sources=2, targets=2, **said)
+    given = {"numbers": np.array([[0.0], [1.0], [2.0], [3.0]])[::1], "categories": torch.tensor([[1], [0], [2], [1]])}
+    forward, backward = edges_from_arrays(source, target, time, sources=2, targets=2, **given)
     assert forward.numbers[:, 0].tolist() == [3, 1, 0]
     assert forward.categories[:, 0].tolist() == [1, 0, 1]
     assert backward.numbers[:, 0].tolist() == [3, 0, 1]
@@ -90,7 +90,7 @@ GOOD: dict[str, Any] = {"source": [0, 1], "target": [1, 0], "time": [5, 6], "wei
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "told"),
+    ("column", "value", "reported"),
     [
         ("time", np.array([1.0, np.nan]), "time: expected integers .*; found torch.float64, 1 of them NaN. Convert"),
         ("time", np.array([1.0, 2.0]), "time: expected integers .*; found torch.float64. Convert"),
@@ -130,15 +130,15 @@ GOOD: dict[str, Any] = {"source": [0, 1], "target": [1, 0], "time": [5, 6], "wei
         ("weight", np.array(["1", "2"]), "weight: expected real numbers .*; found <U1"),
     ],
 )
-def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, told: str) -> None:
+def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, reported: str) -> None:
     columns = {name: np.array(values) for name, values in GOOD.items()}
     assert edges_from_arrays(**columns, sources=2, targets=3)
-    with pytest.raises(GraphInputError, match=told):
+    with pytest.raises(GraphInputError, match=reported):
         edges_from_arrays(**{**columns, column: value}, sources=2, targets=3)
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "told"),
+    ("name", "values", "reported"),
     [
         ("numbers", np.array([[1.7e9], [1.7e9 + 1]]), "numbers, column 0: .*1700000001.0 in row 1, which float32"),
         ("numbers", np.array([[1, 2**24 + 1], [1, 1]]), "numbers, column 1: .*found 16777217 in row 0"),
@@ -156,9 +156,9 @@ def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, told: str) -
         ("categories", np.array([[1.0], [2.0]]), "categories: expected integers .* found torch.float64"),
     ],
 )
-def test_attributes_that_would_change_are_refused(name: str, values: Any, told: str) -> None:
+def test_attributes_that_would_change_are_refused(name: str, values: Any, reported: str) -> None:
     columns = {key: np.array(given) for key, given in GOOD.items()}
-    with pytest.raises(GraphInputError, match=told):
+    with pytest.raises(GraphInputError, match=reported):
         edges_from_arrays(**columns, sources=2, targets=3, **{name: values})
 
 

@@ -16,24 +16,24 @@ from tests.models.graph.test_build import rewritten
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "message"),
     [
         ("tables/follows", "ingest, retrieve"),
         ("training_set/frozen", "found none"),
         ("training_set/versions_item", "none"),
     ],
 )
-def test_a_missing_file_is_named(tmp_path: Path, file: str, told: str) -> None:
+def test_a_missing_file_is_named(tmp_path: Path, file: str, message: str) -> None:
     tables, training_set = write_product(tmp_path)
     (tmp_path / f"{file}.parquet").unlink()
-    with pytest.raises(GraphInputError, match=told) as error:
+    with pytest.raises(GraphInputError, match=message) as error:
         build_graph(spec(), tables, training_set, tmp_path / "graph")
     assert f"{file}.parquet" in str(error.value)
     assert not (tmp_path / "graph").exists()
 
 
 @pytest.mark.parametrize(
-    ("file", "column", "values", "told"),
+    ("file", "column", "values", "message"),
     [
         ("tables/follows", "time", None, "expected column 'time'"),
         ("training_set/impressions", "surface", pa.array(["push"] * 5 + ["fax"]), "push, email; found fax"),
@@ -75,11 +75,11 @@ def test_a_missing_file_is_named(tmp_path: Path, file: str, told: str) -> None:
     ],
 )
 def test_tables_that_do_not_fit_are_refused(
-    tmp_path: Path, file: str, column: str, values: pa.Array | None, told: str
+    tmp_path: Path, file: str, column: str, values: pa.Array | None, message: str
 ) -> None:
     tables, training_set = write_product(tmp_path)
     rewritten(tmp_path / f"{file}.parquet", column, values)
-    with pytest.raises(GraphInputError, match=told):
+    with pytest.raises(GraphInputError, match=message):
         build_graph(spec(), tables, training_set, tmp_path / "graph")
     assert not (tmp_path / "graph").exists()
 
@@ -89,7 +89,7 @@ def far(value: int, unit: str) -> pa.Array:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         (pa.array([1.0, float("nan"), 3.0, 4.0]), r"column 'time': expected timestamps of microseconds.*found double"),
         (pa.array(["2026-01-01"] * 4), "column 'time': expected timestamps.*found string"),
@@ -101,13 +101,13 @@ def far(value: int, unit: str) -> pa.Array:
     ],
 )
 @pytest.mark.parametrize("statistics", [True, False])
-def test_times_that_are_none_are_refused(tmp_path: Path, values: pa.Array, told: str, statistics: bool) -> None:
+def test_times_that_are_none_are_refused(tmp_path: Path, values: pa.Array, message: str, statistics: bool) -> None:
     tables, training_set = write_product(tmp_path)
     path = tables / "follows.parquet"
     table = parquet.read_table(path)
     changed = table.set_column(table.schema.get_field_index("time"), "time", values)
     parquet.write_table(changed, path, write_statistics=statistics)
-    with pytest.raises(GraphInputError, match=told) as error:
+    with pytest.raises(GraphInputError, match=message) as error:
         build_graph(spec(), tables, training_set, tmp_path / "graph")
     assert str(path) in str(error.value)
 
@@ -128,7 +128,7 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
         build_graph(spec(), tables, training_set, tmp_path / "graph")
 
 
-def test_a_full_disk_is_told_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_with_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -127,7 +127,7 @@ WHOLE_RANGE = rf"from {-MOST + 1} to {MOST - 1}; found"
 
 
 @pytest.mark.parametrize(
-    ("graph", "told"),
+    ("graph", "message"),
     [
         (edge_type(fan_out=(-1,)), "fan-outs of 0 or more"),
         (edge_type(window=MOST + 1), r"a window of 0 or more, to 2\^62; found something else"),
@@ -156,8 +156,8 @@ WHOLE_RANGE = rf"from {-MOST + 1} to {MOST - 1}; found"
         (at_bound("end"), "expected times within the seed's window"),
     ],
 )
-def test_one_step_beyond_a_limit_is_refused(graph: TemporalGraph, told: str) -> None:
-    with pytest.raises(GraphFormatError, match=told):
+def test_one_step_beyond_a_limit_is_refused(graph: TemporalGraph, message: str) -> None:
+    with pytest.raises(GraphFormatError, match=message):
         checked(graph)
 
 

@@ -126,12 +126,12 @@ for _ in range(2):
 
 
 def test_the_index_gives_the_same_edges_in_every_run_and_process() -> None:
-    told = [
+    logged = [
         subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout.split("\n")
         for _ in range(2)
     ]
-    (answer,) = {line for lines in told for line in lines if line}
-    assert int(answer.split()[0]) > 10_000
+    (result,) = {line for lines in logged for line in lines if line}
+    assert int(result.split()[0]) > 10_000
 
 
 def test_weights_are_cosines_of_vectors_of_any_length() -> None:

@@ -68,8 +68,8 @@ def test_statements_mean_the_same(connected: Connection, tmp_path: Path) -> None
         {"row": 1, "moment": -1},
         {"row": 3, "moment": START},
     ]
-    asked = "SELECT CAST(sum(key) AS BIGINT) AS total, arg_min(text, key) AS first FROM good WHERE text IN (?, ?, ?)"
-    assert connected.fetch(asked, ["a'\\", "?", "none"]).to_pylist() == [{"total": 4, "first": "?"}]
+    queried = "SELECT CAST(sum(key) AS BIGINT) AS total, arg_min(text, key) AS first FROM good WHERE text IN (?, ?, ?)"
+    assert connected.fetch(queried, ["a'\\", "?", "none"]).to_pylist() == [{"total": 4, "first": "?"}]
     assert connected.fetch("SELECT key FROM good WHERE x = ? ORDER BY key", [0.1])["key"].to_pylist() == [3]
     batches = connected.stream("SELECT key, x FROM good ORDER BY x, key")
     assert [row for batch in batches for row in batch.to_pylist()] == [
@@ -87,7 +87,7 @@ def test_statements_mean_the_same(connected: Connection, tmp_path: Path) -> None
     "wrong",
     ["SELECT missing FROM numbers", "SELECT CAST('x' AS BIGINT) AS x", "SELECT CAST(3000000000 AS INTEGER) AS x"],
 )
-def test_what_cannot_be_answered_is_an_error(connected: Connection, wrong: str) -> None:
+def test_what_cannot_be_computed_is_an_error(connected: Connection, wrong: str) -> None:
     connected.create("numbers", "SELECT 1 AS number")
     with pytest.raises(StatementError):
         connected.fetch(wrong)
@@ -121,7 +121,7 @@ def java_error(text: str) -> Py4JJavaError:
 
 
 @pytest.mark.parametrize(
-    ("raised", "kind", "told"),
+    ("raised", "kind", "message"),
     [
         (java_error("java.lang.OutOfMemoryError: Java heap space"), EngineError, "spark.driver.memory"),
         (java_error("Job aborted\\nCaused by: No space left on device"), EngineError, "free the disk"),
@@ -134,11 +134,11 @@ def java_error(text: str) -> Py4JJavaError:
     ],
 )
 def test_spark_tells_want_of_room_from_a_wrong_statement(
-    tmp_path: Path, raised: Exception, kind: type[Exception], told: str
+    tmp_path: Path, raised: Exception, kind: type[Exception], message: str
 ) -> None:
     session = MagicMock()
     session.sql.side_effect = raised
-    with pytest.raises(kind, match=told):
+    with pytest.raises(kind, match=message):
         SparkConnection(session, tmp_path).fetch("SELECT 1")
 
 

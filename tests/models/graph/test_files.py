@@ -18,7 +18,7 @@ def written(folder: Path, columns: dict[str, pa.Array], **how: Any) -> Path:
     return folder / "one.parquet"
 
 
-def test_columns_are_told_with_their_types(tmp_path: Path) -> None:
+def test_columns_are_reported_with_their_types(tmp_path: Path) -> None:
     path = written(tmp_path, {"a": pa.array([1]), "b": pa.array(["x"])})
     assert column_types(path, ["b"]) == {"a": pa.int64(), "b": pa.string()}
     with pytest.raises(GraphInputError, match=r"expected column 'c', which the spec names; found a, b\. Was it"):

@@ -65,7 +65,7 @@ def test_types_are_strict(column: Any, wanted: list, expected: list[bool]) -> No
     assert mask(pd.DataFrame({"c": column}), {"c": wanted}).tolist() == expected
 
 
-def test_values_that_cannot_occur_are_told() -> None:
+def test_values_that_cannot_occur_are_reported() -> None:
     frame = pd.DataFrame({"name": ["a"], "count": [1], "share": [0.5], "nothing": [None]})
     kept: dict[str, list] = {"name": ["b", 1], "count": [2, "2", 0.5], "share": [1, "x"], "nothing": ["x", 1]}
     assert list(impossible(frame, kept)) == [

@@ -32,14 +32,14 @@ class Relations:
 
 
 @pytest.mark.parametrize(
-    ("count", "error", "told"),
+    ("count", "error", "message"),
     [
         (2**31 - 1, AskedError, "member"),
         (2**31, GraphInputError, "node 'member': expected at most 2147483647 keys; found 2147483648. Split the type"),
     ],
 )
-def test_the_number_of_keys_is_limited(tmp_path: Path, count: int, error: type[Exception], told: str) -> None:
+def test_the_number_of_keys_is_limited(tmp_path: Path, count: int, error: type[Exception], message: str) -> None:
     relations: Any = Relations()
     keys: Any = Many(count)
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         write_nodes(tmp_path / "nodes.safetensors", spec(), relations, "member", keys)

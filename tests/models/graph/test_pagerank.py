@@ -116,7 +116,7 @@ def test_the_seeds_own_node_is_left_out_and_the_rest_stands_in_order() -> None:
         assert (branch.delta[branch.mask] > 0).all()
 
 
-def test_batches_larger_than_one_go_have_the_same_answer() -> None:
+def test_batches_larger_than_one_go_have_the_same_result() -> None:
     graph = only(fake_graph(members=12, items=14), PUSH)
     index = torch.arange(700) % 14 - 2  # also unknown ones
     index = index.clamp(min=-1)

@@ -166,8 +166,8 @@ def test_workers_and_repetition_change_nothing() -> None:
 def test_a_sampler_travels_to_another_process() -> None:
     sampler = TreeSampler(Sampler(worlds(0)))
     assert isinstance(sampler, BaseSampler)
-    question = NodeSamplerInput(torch.arange(2), torch.tensor([0, 3]), moments(300, 301), "member")
-    one, two = (each.sample_from_nodes(question) for each in (sampler, pickle.loads(pickle.dumps(sampler))))
+    query = NodeSamplerInput(torch.arange(2), torch.tensor([0, 3]), moments(300, 301), "member")
+    one, two = (each.sample_from_nodes(query) for each in (sampler, pickle.loads(pickle.dumps(sampler))))
     assert all(torch.equal(one.node[name], two.node[name]) for name in one.node)
     assert all(torch.equal(one.edge[name], two.edge[name]) for name in one.edge)
 
@@ -198,7 +198,7 @@ def test_pagerank_branches_are_edges_without_ids() -> None:
     check_batch(graph, data, time)
 
 
-def test_bad_questions() -> None:
+def test_bad_queries() -> None:
     graph = worlds(0)
     sampler, index = TreeSampler(Sampler(graph)), torch.tensor([0, 1])
     with pytest.raises(QueryError, match=r"found None\. Give the loader input_time"):

@@ -22,7 +22,7 @@ worlds = cache(small_world)
 
 
 @st.composite
-def questions(draw: st.DrawFn, node: str) -> tuple[TemporalGraph, torch.Tensor, torch.Tensor]:
+def queries(draw: st.DrawFn, node: str) -> tuple[TemporalGraph, torch.Tensor, torch.Tensor]:
     """A small world, nodes (also unknown ones) and moments: on, just before and just after whole hours."""
     graph = worlds(draw(st.integers(0, 4)))
     index = draw(st.lists(st.integers(-1, graph.schema.node(node).count - 1), max_size=5))
@@ -31,21 +31,21 @@ def questions(draw: st.DrawFn, node: str) -> tuple[TemporalGraph, torch.Tensor, 
     return graph, torch.tensor(index, dtype=torch.int64), torch.tensor(time, dtype=torch.int64)
 
 
-@given(questions("member"), st.integers(0, 2), st.integers(0, 2))
+@given(queries("member"), st.integers(0, 2), st.integers(0, 2))
 @settings(max_examples=40, deadline=None)
 def test_member_trees_equal_brute_force(
-    question: tuple[TemporalGraph, torch.Tensor, torch.Tensor], seed: int, draw: int
+    query: tuple[TemporalGraph, torch.Tensor, torch.Tensor], seed: int, draw: int
 ) -> None:
     """Every strategy and every kind of PageRank, bit for bit."""
-    check_tree(question[0], "member", *question[1:], seed, draw)
+    check_tree(query[0], "member", *query[1:], seed, draw)
 
 
-@given(questions("item"), st.integers(0, 2), st.integers(0, 2))
+@given(queries("item"), st.integers(0, 2), st.integers(0, 2))
 @settings(max_examples=40, deadline=None)
 def test_item_trees_equal_brute_force(
-    question: tuple[TemporalGraph, torch.Tensor, torch.Tensor], seed: int, draw: int
+    query: tuple[TemporalGraph, torch.Tensor, torch.Tensor], seed: int, draw: int
 ) -> None:
-    check_tree(question[0], "item", *question[1:], seed, draw)
+    check_tree(query[0], "item", *query[1:], seed, draw)
 
 
 def check_activities(graph: TemporalGraph, member: torch.Tensor, time: torch.Tensor, count: int) -> None:
@@ -65,10 +65,10 @@ def check_activities(graph: TemporalGraph, member: torch.Tensor, time: torch.Ten
         assert found.target[row].tolist() == padding + [event[3] for event in last]
 
 
-@given(questions("member"), st.integers(1, 40))
+@given(queries("member"), st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
-def test_activities_equal_brute_force(question: tuple[TemporalGraph, torch.Tensor, torch.Tensor], count: int) -> None:
-    check_activities(*question, count)
+def test_activities_equal_brute_force(query: tuple[TemporalGraph, torch.Tensor, torch.Tensor], count: int) -> None:
+    check_activities(*query, count)
 
 
 def check_versions(graph: TemporalGraph, node: str, index: torch.Tensor, time: torch.Tensor) -> None:
@@ -79,14 +79,14 @@ def check_versions(graph: TemporalGraph, node: str, index: torch.Tensor, time: t
         assert row == max((r for r in rows if int(tensors.version_time[r]) < moment), default=-1)
 
 
-@given(questions("member"))
+@given(queries("member"))
 @settings(max_examples=60, deadline=None)
-def test_versions_equal_brute_force(question: tuple[TemporalGraph, torch.Tensor, torch.Tensor]) -> None:
-    check_versions(question[0], "member", *question[1:])
+def test_versions_equal_brute_force(query: tuple[TemporalGraph, torch.Tensor, torch.Tensor]) -> None:
+    check_versions(query[0], "member", *query[1:])
 
 
 def every_moment(graph: TemporalGraph, node: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Every node of the type, asked at the times of its own edges and versions: ties throughout."""
+    """Every node of the type, queried at the times of its own edges and versions: ties throughout."""
     count = graph.schema.node(node).count
     edges = [graph.edges[edge.name] for edge in graph.schema.edges if edge.source == node]
     tensors = graph.nodes[node]
@@ -169,7 +169,7 @@ def test_hops_cut_the_tree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "index", "time", "told"),
+    ("node", "index", "time", "message"),
     [
         ("company", [0], [0], "one of member, item, creator"),
         ("member", [40], [0], "-1 (unknown) to 39"),
@@ -185,10 +185,10 @@ def test_hops_cut_the_tree() -> None:
         ("member", [0], [-(2**63)], "between -2^62 and 2^62"),
     ],
 )
-def test_senseless_questions_are_refused(node: str, index: list, time: list, told: str) -> None:
+def test_invalid_queries_are_refused(node: str, index: list, time: list, message: str) -> None:
     with pytest.raises(QueryError) as error:
         Sampler(fake_graph()).tree(node, torch.tensor(index), torch.tensor(time))
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize("given", [{"hops": -1}, {"largest_fan_out": -1}, {"seed": 2**63}, {"seed": -(2**63) - 1}])

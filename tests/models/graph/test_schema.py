@@ -1,4 +1,4 @@
-"""The schema's own answers: defaults, depth and branches; and that records do not change."""
+"""The schema's methods: defaults, depth and branches; and that records do not change."""
 
 from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Spark's sessions and statements, without Java: what is asked of PySpark."""
+"""Spark's sessions and statements, without Java: the calls of PySpark."""
 
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,11 @@ def test_a_session_on_a_cluster_can_be_reached(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_given_session_is_used_and_only_its_copy_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def asked(*_: object) -> None:
+    def queried(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(spark, "_running", asked)
-    monkeypatch.setattr(spark, "start", asked)
+    monkeypatch.setattr(spark, "_running", queried)
+    monkeypatch.setattr(spark, "start", queried)
     session = MagicMock()
     with Spark(session).connect(tmp_path):
         pass
@@ -82,7 +82,7 @@ def test_dropping_removes_the_view_and_its_files(tmp_path: Path) -> None:
     assert not (tmp_path / "good").exists()
 
 
-def test_an_error_is_told_without_its_trace(tmp_path: Path) -> None:
+def test_an_error_is_reported_without_its_trace(tmp_path: Path) -> None:
     session = MagicMock()
     session.sql.side_effect = PySparkException("no such column\n\tat org.one\n\tat org.two")
     with pytest.raises(StatementError, match=r"^no such column$"):

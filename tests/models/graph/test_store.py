@@ -182,7 +182,7 @@ def fewer_keys(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "message"),
     [
         (truncate, r"edges_clicked.safetensors: expected SHA-256 [0-9a-f]{12}; found [0-9a-f]{12}\. Build"),
         (flip, "seeds.safetensors: expected SHA-256"),
@@ -247,9 +247,9 @@ def fewer_keys(folder: Path) -> None:
         (replaced("edges_clicked", "time", lambda t: t.fill_(-(2**63))), "edge 'clicked': expected times from -46116"),
     ],
 )
-def test_a_harmed_folder_is_refused(folder: Path, harm: Callable[[Path], None], told: str) -> None:
+def test_a_harmed_folder_is_refused(folder: Path, harm: Callable[[Path], None], message: str) -> None:
     harm(folder)
-    with pytest.raises(GraphFormatError, match=told):
+    with pytest.raises(GraphFormatError, match=message):
         TemporalGraph.load(folder)
 
 

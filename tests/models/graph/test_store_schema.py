@@ -39,7 +39,7 @@ def edge(**change: object) -> Callable[[dict], None]:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (edge(source="nobody"), "edge 'clicked': expected one of creator, item, member; found 'nobody'"),
         (edge(target="creator"), "edge 'clicked': expected its other direction"),
@@ -78,9 +78,11 @@ def edge(**change: object) -> Callable[[dict], None]:
         (lambda schema: schema["edges"][0].update(fan_out=3), "expected the schema of a graph; found TypeError"),
     ],
 )
-def test_a_schema_that_contradicts_itself_is_refused(folder: Path, change: Callable[[dict], object], told: str) -> None:
+def test_a_schema_that_contradicts_itself_is_refused(
+    folder: Path, change: Callable[[dict], object], message: str
+) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     change(manifest["schema"])
     sign(folder, manifest)
-    with pytest.raises(GraphFormatError, match=told):
+    with pytest.raises(GraphFormatError, match=message):
         TemporalGraph.load(folder)

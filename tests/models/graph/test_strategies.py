@@ -21,7 +21,7 @@ from models.graph.strategies import weighted
 from models.graph.tensors import EdgeTensors, without_attributes
 from models.graph.tree import Branch, Tree
 from tests.models.graph.expected import split_mix
-from tests.models.graph.test_sample import questions
+from tests.models.graph.test_sample import queries
 from tests.models.graph.walk import check_tree
 from tests.models.graph.worlds import small_world, varied
 
@@ -82,9 +82,9 @@ def test_edges_of_weight_0_are_drawn_with_random_numbers_of_their_own() -> None:
     assert torch.equal(row[:, 0], chance.numbers(1, begin=2**20)[0] % 7)
 
 
-def drawn(graph: TemporalGraph, questions: int) -> torch.Tensor:
-    """(questions, fan_out): what member 0 drew as of that many moments, all of which see the same edges."""
-    time = END + torch.arange(questions)
+def drawn(graph: TemporalGraph, queries: int) -> torch.Tensor:
+    """(queries, fan_out): what member 0 drew as of that many moments, all of which see the same edges."""
+    time = END + torch.arange(queries)
     return Sampler(graph).tree("member", torch.zeros_like(time), time).branches["clicked"].index
 
 
@@ -102,17 +102,17 @@ def test_every_order_of_drawing_is_as_likely_as_successive_draws_make_it(
     strategy: Strategy, weights: list[float]
 ) -> None:
     """Three out of five: all 60 orders, not the first places or the sets alone."""
-    questions = 60_000
-    found = drawn(one_member(weights, strategy, 3), questions)
+    queries = 60_000
+    found = drawn(one_member(weights, strategy, 3), queries)
     counts = torch.bincount(found[:, 0] * 25 + found[:, 1] * 5 + found[:, 2], minlength=125)
     shares = np.ones(5) if strategy == "uniform" else np.array(weights)
     orders, expected = list(permutations(range(5), 3)), []
     for a, b, c in orders:
         left = shares.sum()
         chances = shares[a] / left * shares[b] / (left - shares[a]) * shares[c] / (left - shares[a] - shares[b])
-        expected.append(questions * chances)
+        expected.append(queries * chances)
     met = counts[[25 * a + 5 * b + c for a, b, c in orders]]
-    assert int(met.sum()) == questions  # nothing is drawn twice
+    assert int(met.sum()) == queries  # nothing is drawn twice
     assert chi_square(met, np.array(expected)) < 4
 
 
@@ -178,12 +178,12 @@ def test_weights_that_cannot_be_counted_are_refused(weights: list[float]) -> Non
         drawn(one_member(weights, "weighted", 1), 1)
 
 
-@given(questions("member"), st.randoms(use_true_random=False))
+@given(queries("member"), st.randoms(use_true_random=False))
 @settings(max_examples=20, deadline=None)
-def test_a_permuted_batch_has_the_permuted_answer(
-    question: tuple[TemporalGraph, torch.Tensor, torch.Tensor], random: object
+def test_a_permuted_batch_has_the_permuted_result(
+    query: tuple[TemporalGraph, torch.Tensor, torch.Tensor], random: object
 ) -> None:
-    graph, index, time = question
+    graph, index, time = query
     order = torch.tensor(random.sample(range(len(index)), len(index)), dtype=torch.int64)  # type: ignore[attr-defined]
     whole = flat(Sampler(graph).tree("member", index, time))
     assert same(flat(Sampler(graph).tree("member", index[order], time[order])), [part[order] for part in whole])

@@ -37,14 +37,14 @@ def test_no_edges_have_no_weight() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "told"),
+    ("weights", "message"),
     [
         ([2.0**42], r"less than 2\^42 over an edge type; found a sum of 4\.39805e\+12\. Scale them down"),
         ([1.0, -0.5], r"weights: expected 0 or more; found -0\.5\. Leave such edges out"),
     ],
 )
-def test_weights_beyond_the_limits_are_refused(weights: list[float], told: str) -> None:
-    with pytest.raises(GraphInputError, match=told):
+def test_weights_beyond_the_limits_are_refused(weights: list[float], message: str) -> None:
+    with pytest.raises(GraphInputError, match=message):
         _ = weighing(*weights).cumulative_weight
 
 

@@ -13,13 +13,13 @@ def test_the_end_is_the_number_of_earlier_rows(most: int) -> None:
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), rows.cumsum(0)])
     time = torch.cat([torch.arange(int(count)) // 2 for count in rows])
     owner = torch.arange(5).repeat_interleave(most // 2 + 3)
-    asked = (torch.arange(most // 2 + 3) - 1).repeat(5)
+    queried = (torch.arange(most // 2 + 3) - 1).repeat(5)
     parts = [time[offsets[one] : offsets[one + 1]] for one in range(5)]
     expected = [
         int(offsets[one]) + int((parts[one] < moment).sum())
-        for one, moment in zip(owner.tolist(), asked.tolist(), strict=True)
+        for one, moment in zip(owner.tolist(), queried.tolist(), strict=True)
     ]
-    assert Timeline(offsets, time).end(owner, asked).tolist() == expected
+    assert Timeline(offsets, time).end(owner, queried).tolist() == expected
 
 
 def test_without_owners_there_is_nothing_to_find() -> None:

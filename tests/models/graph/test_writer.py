@@ -54,7 +54,7 @@ def test_what_is_too_much_too_little_or_of_another_type_is_refused(tmp_path: Pat
         pass
 
 
-def test_an_error_while_writing_is_the_one_that_is_told(tmp_path: Path) -> None:
+def test_an_error_while_writing_is_the_one_that_is_reported(tmp_path: Path) -> None:
     with pytest.raises(KeyError, match="mine"), TensorFile(tmp_path / "one.safetensors", SHAPES):
         raise KeyError("mine")
 

@@ -28,15 +28,15 @@ def test_rows_that_are_seen_are_filled_in_and_the_others_stay(fill: Fill, seen: 
 
 
 def test_without_sync_the_other_rows_ask_for_the_unknown_node() -> None:
-    asked: list[list[int]] = []
+    queried: list[list[int]] = []
 
     def spy(index: Tensor, time: Tensor) -> Tensor:
-        asked.append(index.tolist())
+        queried.append(index.tolist())
         return content(index, time)
 
     chosen = torch.tensor([True, False, True, False])
     fill_without_sync(torch.zeros(4, 3), chosen, torch.tensor([3, 9_999, 0, 7]), torch.arange(4), spy)
-    assert asked == [[3, -1, 0, -1]]
+    assert queried == [[3, -1, 0, -1]]
 
 
 def test_on_a_cpu_only_rows_that_are_seen_are_computed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

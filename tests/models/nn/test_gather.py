@@ -52,7 +52,7 @@ def test_half_precision_is_summed_in_full(device: str) -> None:
     ("installed", "on_gpu", "trained", "gradients", "places", "expected"),
     [
         (True, True, False, True, 4, "kernel"),
-        (True, True, True, False, 4, "kernel"),  # no gradient is asked for
+        (True, True, True, False, 4, "kernel"),  # no gradient is required
         (True, True, True, True, 4, "torch"),
         (True, True, False, True, 0, "torch"),
         (True, False, False, True, 4, "torch"),

@@ -19,7 +19,7 @@ RESERVED = sorted(
 
 @pytest.mark.parametrize("name", RESERVED)
 def test_a_column_of_the_served_log_or_of_a_request_is_refused(name: str) -> None:
-    said = "a name that requests and the served log do not use (adjustments, as_of, capped"
+    message = "a name that requests and the served log do not use (adjustments, as_of, capped"
     renamed = {"time": "shown", "surface": "where"}  # else they are the impressions' own
 
     def own(key: str) -> Callable[[dict], object]:
@@ -30,7 +30,7 @@ def test_a_column_of_the_served_log_or_of_a_request_is_refused(name: str) -> Non
         return change
 
     for key in ("impressions.context", PROFILE):
-        check_mistake(own(key), f"{key}.{name}", said, repr(name))
+        check_mistake(own(key), f"{key}.{name}", message, repr(name))
 
 
 def test_every_column_of_the_log_is_reserved() -> None:

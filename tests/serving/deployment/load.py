@@ -18,7 +18,7 @@ _PAUSE = 0.01
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A response; ``status`` 0 where the connection failed."""
 
     at: float
@@ -37,18 +37,18 @@ class Load:
     """The responses so far."""
 
     def __init__(self) -> None:
-        self.answers: list[Answer] = []
+        self.responses: list[Response] = []
 
-    def since(self, moment: float) -> list[Answer]:
-        return [answer for answer in self.answers if answer.at > moment]
+    def since(self, moment: float) -> list[Response]:
+        return [response for response in self.responses if response.at > moment]
 
-    def failed(self) -> list[Answer]:
-        return [answer for answer in self.answers if answer.status != 200]
+    def failed(self) -> list[Response]:
+        return [response for response in self.responses if response.status != 200]
 
     def await_answer(self, version: str) -> None:
         """Wait for a response from that version to a request sent from now on."""
         begun = time.monotonic()
-        wait_until(lambda: any(answer.version == version for answer in self.since(begun)))
+        wait_until(lambda: any(response.version == version for response in self.since(begun)))
 
     def shares(self, moment: float, least: int = 200) -> dict[str, float]:
         """Each version's share of the responses after a time; waits for that many."""
@@ -65,9 +65,9 @@ def load(url: str, document: dict[str, Any], callers: int = 4) -> Iterator[Load]
     def ask() -> None:
         with httpx.Client(timeout=20, trust_env=False) as client:
             while not done.is_set():
-                answer = _asked(client, url, document)
-                found.answers.append(answer)
-                done.wait(_PAUSE if answer.status == 200 else 10 * _PAUSE)
+                response = _send(client, url, document)
+                found.responses.append(response)
+                done.wait(_PAUSE if response.status == 200 else 10 * _PAUSE)
 
     threads = [threading.Thread(target=ask) for _ in range(callers)]
     for thread in threads:
@@ -80,11 +80,11 @@ def load(url: str, document: dict[str, Any], callers: int = 4) -> Iterator[Load]
             thread.join()
 
 
-def _asked(client: httpx.Client, url: str, document: dict[str, Any]) -> Answer:
+def _send(client: httpx.Client, url: str, document: dict[str, Any]) -> Response:
     begun = time.monotonic()
     try:
-        answer = client.post(url, json=document)
+        response = client.post(url, json=document)
     except httpx.TransportError as error:
-        return Answer(begun, 0, "", repr(error), {})
-    version = answer.json()["predictions"][0]["model_version"] if answer.status_code == 200 else ""
-    return Answer(begun, answer.status_code, version, answer.text, dict(answer.headers))
+        return Response(begun, 0, "", repr(error), {})
+    version = response.json()["predictions"][0]["model_version"] if response.status_code == 200 else ""
+    return Response(begun, response.status_code, version, response.text, dict(response.headers))

@@ -99,7 +99,7 @@ def test_a_version_takes_its_share_then_everything_and_goes_back_and_no_request_
         assert site.registry.champion(world.name) == "1"
     assert callers.failed() == []
     # Each version has its own vectors in the store.
-    assert not any(prediction["member_cold"] for answer in callers.answers for prediction in answer.predictions)
+    assert not any(prediction["member_cold"] for response in callers.responses for prediction in response.predictions)
 
 
 def bundle_of(site: Site, world: World, version: str) -> str:
@@ -119,18 +119,18 @@ def test_the_only_worker_is_killed_and_comes_back(site: Site, world: World) -> N
         callers.shares(0.0, least=20)
         begun = time.monotonic()
         os.kill(site.worker("1"), signal.SIGKILL)
-        wait_until(lambda: any(answer.status == 503 for answer in callers.since(begun)))
-        wait_until(lambda: callers.answers[-1].status == 200, seconds=BACK_WITHIN)
+        wait_until(lambda: any(response.status == 503 for response in callers.since(begun)))
+        wait_until(lambda: callers.responses[-1].status == 200, seconds=BACK_WITHIN)
         back = time.monotonic()
         callers.shares(back, least=50)
-        assert [answer for answer in callers.since(back) if answer.status != 200] == []
-    assert {answer.status for answer in callers.answers} == {200, 503}
-    for answer in callers.failed():
-        assert answer.headers["retry-after"] == "1"
-        assert answer.text.startswith('{"error":')
+        assert [response for response in callers.since(back) if response.status != 200] == []
+    assert {response.status for response in callers.responses} == {200, 503}
+    for response in callers.failed():
+        assert response.headers["retry-after"] == "1"
+        assert response.text.startswith('{"error":')
 
 
-def test_a_version_that_was_tampered_with_is_refused_and_nobody_notices(site: Site, world: World) -> None:
+def test_a_version_that_was_tampered_with_is_refused_and_no_caller_notices(site: Site, world: World) -> None:
     weights = Path(bundle_of(site, world, "3")) / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with load(site.endpoint.url, v1(world, 1)) as callers:

@@ -152,7 +152,7 @@ def test_a_refusal_says_why_in_one_line(cluster: Cluster, server: RecordingClust
     assert "secret" not in str(error.value)
 
 
-def test_a_version_that_does_not_become_ready_is_told(cluster: Cluster, server: RecordingCluster) -> None:
+def test_a_version_that_does_not_become_ready_is_reported(cluster: Cluster, server: RecordingCluster) -> None:
     server.never_ready = True
     with pytest.raises(DeploymentError, match="expected the service to become ready"):
         cluster.apply()
@@ -232,7 +232,7 @@ def test_ten_minutes_are_waited_for_the_first_generation() -> None:
     ]
 
 
-def test_a_cluster_that_does_not_answer_is_said_in_short() -> None:
+def test_a_cluster_that_does_not_respond_is_reported_in_short() -> None:
     with pytest.raises(DeploymentError, match=r"^cluster: expected it to take the change; found 403 Because$"):
         Cluster(FakeClient(403), ONE).traffic()
     with pytest.raises(DeploymentError) as error:

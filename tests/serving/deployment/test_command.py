@@ -59,9 +59,9 @@ def test_a_registry_that_the_cluster_cannot_reach_is_refused(
     (tmp_path / "mlflow").mkdir()
     (tmp_path / "mlflow" / "mlflow.db").touch()
     assert main([*command, *ONE, *uri, "--state", str(tmp_path)]) == 1
-    said = capsys.readouterr()
-    assert f"--tracking-uri: expected an MLflow server that the cluster reaches too; found {found}." in said.err
-    assert (said.out, server.requests) == ("", [])
+    printed = capsys.readouterr()
+    assert f"--tracking-uri: expected an MLflow server that the cluster reaches too; found {found}." in printed.err
+    assert (printed.out, server.requests) == ("", [])
 
 
 def test_the_registry_that_is_named_reaches_the_container(
@@ -135,7 +135,7 @@ class FakeTarget:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (
             ["canary", "--version", "2"],
@@ -149,8 +149,8 @@ class FakeTarget:
     ],
 )
 @pytest.mark.parametrize("where", ["embedded", "cluster"])
-def test_a_change_is_said_with_the_next_step_and_what_scores_cold_here(
-    where: str, arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_change_is_reported_with_the_next_step_and_what_scores_cold_here(
+    where: str, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def check(state: Path, version: str) -> None:
         if version == "2":
@@ -163,7 +163,7 @@ def test_a_change_is_said_with_the_next_step_and_what_scores_cold_here(
     monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
     assert main([*arguments, "--tracking-uri", "nowhere", "--target", where]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(said)
+    assert out.startswith(message)
     notes = [line for line in out.splitlines() if line.startswith("note: ")]
     assert len(notes) == (1 if where == "embedded" else 0)
     assert all(note.startswith("note: version 2 scores cold; its vectors are away") for note in notes)
@@ -176,7 +176,7 @@ def test_the_target_is_the_one_that_is_named(server: RecordingCluster) -> None:
     assert isinstance(command.target(options, Registry(SERVER), "tiny"), Embedded)
 
 
-def test_a_cluster_that_cannot_be_found_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_cannot_be_found_is_reported_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
         raise RuntimeError("no\n kubeconfig " * 40)
 

@@ -44,8 +44,8 @@ def test_the_version_is_fetched_verified_and_served_until_sigterm(world: World, 
                 "items": world.keys("item")[:2],
                 "context": {"surface": "push"},
             }
-            answer = client.post(f"/v1/models/{world.name}:predict", json={"instances": [request]})
-            assert answer.json()["predictions"][0]["model_version"] == world.version
+            response = client.post(f"/v1/models/{world.name}:predict", json={"instances": [request]})
+            assert response.json()["predictions"][0]["model_version"] == world.version
     finally:
         process.terminate()
     assert process.wait(timeout=30) == 0
@@ -110,7 +110,7 @@ def test_a_port_is_from_1_to_65535(world: World, tmp_path: Path, port: str, allo
             settings_of(given)
 
 
-def test_what_cannot_be_served_is_said_and_ends_with_1(
+def test_what_cannot_be_served_is_reported_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("HELIOGRAPH_MODEL", raising=False)

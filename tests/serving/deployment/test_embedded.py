@@ -53,13 +53,13 @@ def test_out_and_back(target: Embedded, tmp_path: Path) -> None:
         target.rollback()  # a rolled-back version does not come back
 
 
-def test_every_worker_is_told_what_its_bundle_must_be(target: Embedded, tmp_path: Path) -> None:
+def test_every_worker_gets_the_digest_of_its_bundle(target: Embedded, tmp_path: Path) -> None:
     serve(target, tmp_path)
     target.canary("2", 10)
     found = endpoint.status(tmp_path).endpoint
     assert found is not None
-    told = [Settings.read(Path(worker.settings)).digest for worker in found.workers]
-    assert told == ["digest of 1", "digest of 2"]
+    printed = [Settings.read(Path(worker.settings)).digest for worker in found.workers]
+    assert printed == ["digest of 1", "digest of 2"]
 
 
 def test_a_canary_is_taken_back(target: Embedded, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_the_champion_goes_back_with_the_traffic(target: Embedded, tmp_path: Pat
     assert FakeRegistry.champions == {"model": after}
 
 
-def test_what_cannot_be_changed_is_said(target: Embedded, tmp_path: Path) -> None:
+def test_what_cannot_be_changed_is_reported(target: Embedded, tmp_path: Path) -> None:
     for change in (lambda: target.promote("2"), target.rollback, target.traffic, lambda: target.canary("2", 10)):
         with pytest.raises(DeploymentError, match="expected it to be served"):
             change()
@@ -129,7 +129,7 @@ def test_a_proxy_that_does_not_follow_leaves_the_shares_as_they_were(
     assert target.traffic() == {"2": 100}
 
 
-def test_sockets_in_somebody_elses_folder_are_not_used(target: Embedded, tmp_path: Path) -> None:
+def test_sockets_in_another_users_folder_are_not_used(target: Embedded, tmp_path: Path) -> None:
     sockets = EndpointProcesses(tmp_path).sockets
     sockets.mkdir(mode=0o755)
     sockets.chmod(0o755)
@@ -155,22 +155,22 @@ def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFi
     assert main(begin) == 0
     capsys.readouterr()
 
-    def said(*arguments: str, status: int = 0) -> str:
+    def message(*arguments: str, status: int = 0) -> str:
         assert main([*arguments, *where]) == status
-        told = capsys.readouterr()
-        assert status or "\nnext: python -m serving " in told.out
-        return told.out + told.err
+        printed = capsys.readouterr()
+        assert status or "\nnext: python -m serving " in printed.out
+        return printed.out + printed.err
 
-    assert "version held: expected the gate's verdict" in said("canary", "--version", "held", status=1)
+    assert "version held: expected the gate's verdict" in message("canary", "--version", "held", status=1)
     verdicts = ["candidate: promote (candidate)", "held: hold", "unjudged: not judged", "1: promote (champion)"]
-    assert said("versions").splitlines()[1:-1] == [f"version {verdict}" for verdict in verdicts]
-    assert "version candidate has 20 % of the traffic" in said("canary", "--percent", "20")
-    assert "version candidate: 20 % of the traffic, 0 requests so far" in said("status")
-    assert "version candidate has all traffic, and is the champion" in said("promote")
+    assert message("versions").splitlines()[1:-1] == [f"version {verdict}" for verdict in verdicts]
+    assert "version candidate has 20 % of the traffic" in message("canary", "--percent", "20")
+    assert "version candidate: 20 % of the traffic, 0 requests so far" in message("status")
+    assert "version candidate has all traffic, and is the champion" in message("promote")
     assert FakeRegistry.champions == {"model": "candidate"}
-    assert "version candidate has no traffic any more" in said("rollback")
+    assert "version candidate has no traffic any more" in message("rollback")
     assert FakeRegistry.champions == {"model": "1"}
-    assert "up: model version 1" in said("status")
+    assert "up: model version 1" in message("status")
     assert main(["down", "--state", str(tmp_path)]) == 0
     assert "down: stopped" in capsys.readouterr().out
     assert main(["down", "--state", str(tmp_path)]) == 0

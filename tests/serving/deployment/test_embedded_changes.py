@@ -1,4 +1,4 @@
-"""The order of an endpoint's changes, and how each is undone, with processes that only record what they are told."""
+"""The order of an endpoint's changes, and how each is undone, with processes that only record their calls."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,12 +23,12 @@ class Recorded:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.found: Endpoint | None = None
-        self.told: list[tuple[object, ...]] = []
+        self.calls: list[tuple[object, ...]] = []
         self.fails: list[str] = []
         self.ports: list[int] = []
 
     def tell(self, name: str, *what: object) -> None:
-        self.told.append((name, *what))
+        self.calls.append((name, *what))
         if name in self.fails:
             self.fails.remove(name)
             raise DeploymentError(f"{name} failed")
@@ -84,14 +84,14 @@ def serve(target: Embedded, version: str = "1", host: str | None = None, port: i
 
 
 def after(processes: Recorded) -> list[tuple[object, ...]]:
-    """What was told since the last look."""
-    told, processes.told = processes.told, []
-    return told
+    """The calls since the last look."""
+    message, processes.calls = processes.calls, []
+    return message
 
 
 def test_the_first_version_gets_a_supervisor_a_worker_and_a_proxy(target: Embedded, processes: Recorded) -> None:
     served = serve(target)
-    assert processes.told == [
+    assert processes.calls == [
         ("supervisor",),
         ("worker", "1", 120.0),
         ("proxy", "127.0.0.1", {"1": 100}),
@@ -114,7 +114,7 @@ def test_a_version_that_cannot_be_fetched_starts_nothing(
     monkeypatch.setattr(FakeRegistry, "download", refuse)
     with pytest.raises(RegistryError):
         serve(target)
-    assert processes.told == []
+    assert processes.calls == []
 
 
 @pytest.mark.parametrize("failing", ["worker", "proxy"])
@@ -122,7 +122,7 @@ def test_a_first_start_that_fails_is_stopped(target: Embedded, processes: Record
     processes.fails = [failing]
     with pytest.raises(DeploymentError, match=f"{failing} failed"):
         serve(target)
-    assert processes.told[-1] == ("stop",)
+    assert processes.calls[-1] == ("stop",)
     assert processes.found is None
 
 
@@ -239,7 +239,7 @@ def test_the_version_before_is_that_of_the_same_model(name: str, version: str, e
     assert _previous(None, name, version) is None
 
 
-def test_a_canary_of_what_is_taken_down_meanwhile_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_canary_of_what_is_taken_down_meanwhile_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     worker = Worker("1", "", 81, 82, 100)
     found = [Endpoint("model", "1", "127.0.0.1", 80, 80, "", (worker,)), None]
     monkeypatch.setattr(endpoint, "Registry", FakeRegistry)

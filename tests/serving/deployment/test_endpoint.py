@@ -145,7 +145,7 @@ def test_after_a_killed_keeper_nothing_is_left_behind(up: Up, tmp_path: Path) ->
     assert not EndpointProcesses(tmp_path).sockets.exists()
 
 
-def test_a_process_that_is_somebody_elses_is_never_ended(up: Up, tmp_path: Path) -> None:
+def test_a_process_of_another_program_is_never_ended(up: Up, tmp_path: Path) -> None:
     settings = up().stable.settings
     command = [sys.executable, "-c", "input()", settings]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as foreign:
@@ -178,13 +178,13 @@ def test_a_server_that_ignores_sigterm_is_killed(up: Up, tmp_path: Path, monkeyp
     assert live_processes(tmp_path) == []
 
 
-def test_a_taken_port_is_said_before_anything_starts(up: Up, tmp_path: Path) -> None:
+def test_a_taken_port_is_reported_before_anything_starts(up: Up, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(EndpointError, match="expected a free one"):
         up(port=taken.getsockname()[1])
     assert live_processes(tmp_path) == []
 
 
-def test_a_store_that_was_never_applied_is_said(world: World, tmp_path: Path) -> None:
+def test_a_store_that_was_never_applied_is_reported(world: World, tmp_path: Path) -> None:
     with pytest.raises(EndpointError, match="Apply the features first"):
         endpoint.up(tmp_path, world.tracking_uri, world.name)
     assert not (tmp_path / "endpoint").exists()
@@ -207,7 +207,7 @@ def test_another_address_is_the_proxys_alone(up: Up, tmp_path: Path) -> None:
         up(host="192.0.2.1")  # reserved for documentation: no machine has it
 
 
-def test_what_is_held_stays_where_nothing_else_is_said(up: Up, tmp_path: Path) -> None:
+def test_what_is_held_stays_unless_another_is_given(up: Up, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("0123456789abcdef", encoding="utf-8")
     first = up(host="0.0.0.0", token_file=str(token), limits=Limits(concurrent=3))
@@ -254,7 +254,7 @@ def test_of_several_models_the_one_that_was_served_last_is_taken(
         model_options.find(options)
 
 
-def test_an_unknown_version_is_said(world: World, tmp_path: Path) -> None:
+def test_an_unknown_version_is_reported(world: World, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match="found '99'"):
         endpoint.up(tmp_path, world.tracking_uri, world.name, "99", world.store_config)
     assert live_processes(tmp_path) == []

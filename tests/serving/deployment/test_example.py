@@ -33,6 +33,6 @@ def test_the_last_impression_becomes_a_line_that_works(world: World, server: End
     line = shlex.split(example_request(world.spec, folder, server, world.as_of + 1))
     assert line[0] == "curl"
     done = subprocess.run([*line, "--noproxy", "*"], capture_output=True, check=True, text=True)
-    (answer,) = json.loads(done.stdout)["predictions"]
-    assert answer["member"] == instance["member"]
-    assert not answer["member_cold"]
+    (response,) = json.loads(done.stdout)["predictions"]
+    assert response["member"] == instance["member"]
+    assert not response["member_cold"]

@@ -45,8 +45,8 @@ def test_our_programs_with_a_file_of_the_folder_are_ours(tmp_path: Path, monkeyp
 class Living:
     """A process that records its signals; a stubborn one ignores the first, and a gone one has just ended."""
 
-    def __init__(self, pid: int, told: list[tuple[str, int]], kind: str) -> None:
-        self.pid, self._told, self.kind = pid, told, kind
+    def __init__(self, pid: int, message: list[tuple[str, int]], kind: str) -> None:
+        self.pid, self._told, self.kind = pid, message, kind
 
     def terminate(self) -> None:
         self._told.append(("terminate", self.pid))
@@ -59,12 +59,12 @@ class Living:
 
 
 def test_all_are_asked_to_end_and_those_that_do_not_are_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, int]] = []
-    found = [Living(place, told, kind) for place, kind in enumerate(("gone", "stubborn", "polite"))]
+    message: list[tuple[str, int]] = []
+    found = [Living(place, message, kind) for place, kind in enumerate(("gone", "stubborn", "polite"))]
     monkeypatch.setattr(processes, "leftovers", lambda folder: found)
     monkeypatch.setattr(processes, "await_end", lambda pid, seconds: seconds > 1 and found[pid].kind != "stubborn")
     end_leftovers(tmp_path)
-    assert told == [("terminate", 0), ("terminate", 1), ("terminate", 2), ("kill", 1)]
+    assert message == [("terminate", 0), ("terminate", 1), ("terminate", 2), ("kill", 1)]
 
 
 def test_an_end_is_awaited_for_so_many_seconds() -> None:

@@ -15,21 +15,21 @@ OLD, NEW = Worker("1", "", 11, 12, 100), Worker("2", "", 21, 22, 100)
 
 
 def test_leaving_workers_stay_until_the_others_are_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, list[Worker], list[Worker]]] = []
+    message: list[tuple[str, list[Worker], list[Worker]]] = []
 
     def written(self: Proxy, workers: Sequence[Worker]) -> None:
-        told.append(("write", list(workers), []))
+        message.append(("write", list(workers), []))
 
     def awaited(self: Proxy, workers: Sequence[Worker], leaving: Sequence[Worker] = ()) -> None:
-        told.append(("await", list(workers), list(leaving)))
+        message.append(("await", list(workers), list(leaving)))
 
     monkeypatch.setattr(Proxy, "_write", written)
     monkeypatch.setattr(Proxy, "await_shares", awaited)
     Proxy(tmp_path, tmp_path).share([NEW], [OLD])
-    assert told == [("write", [NEW, OLD], []), ("await", [NEW], [OLD]), ("write", [NEW], []), ("await", [NEW], [])]
-    told.clear()
+    assert message == [("write", [NEW, OLD], []), ("await", [NEW], [OLD]), ("write", [NEW], []), ("await", [NEW], [])]
+    message.clear()
     Proxy(tmp_path, tmp_path).share([NEW])
-    assert told == [("write", [NEW], []), ("await", [NEW], [])]
+    assert message == [("write", [NEW], []), ("await", [NEW], [])]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_requests_are_those_of_both_ports(tmp_path: Path, monkeypatch: pytest.Mo
     assert one.requests(NEW) == 0
 
 
-def test_shares_that_do_not_come_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shares_that_do_not_come_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxy, "_SECONDS", 0.0)
     with pytest.raises(DeploymentError, match=r"^proxy: expected the shares \{'2': 100\}; found \{\}\. See its log\.$"):
         Proxy(tmp_path, tmp_path).await_shares([NEW])

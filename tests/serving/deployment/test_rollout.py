@@ -14,11 +14,11 @@ class FakeTarget:
     """A target that records its calls; ``share``: the canary's version."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[object, ...]] = []
+        self.calls: list[tuple[object, ...]] = []
         self.share: str | None = None
 
     def canary(self, version: str, percent: int) -> None:
-        self.told.append(("canary", version, percent))
+        self.calls.append(("canary", version, percent))
         self.share = version
 
     def candidate(self) -> str:
@@ -27,10 +27,10 @@ class FakeTarget:
         return self.share
 
     def promote(self, version: str) -> None:
-        self.told.append(("promote", version))
+        self.calls.append(("promote", version))
 
     def rollback(self) -> str:
-        self.told.append(("rollback",))
+        self.calls.append(("rollback",))
         return self.candidate()
 
     def traffic(self) -> dict[str, int]:
@@ -53,7 +53,7 @@ def test_what_passed_goes_out_and_becomes_the_champion(rollout: Rollout, target:
     assert FakeRegistry.champions == {"model": "1"}
     assert rollout.promote() == "2"
     assert FakeRegistry.champions == {"model": "2"}
-    assert target.told == [("canary", "2", 10), ("promote", "2")]
+    assert target.calls == [("canary", "2", 10), ("promote", "2")]
 
 
 def test_a_promotion_that_was_cut_off_is_finished(
@@ -96,7 +96,7 @@ def test_without_a_candidate_one_has_to_be_named(
     monkeypatch.setattr(FakeRegistry, "candidate", lambda *_: None)
     with pytest.raises(VerdictError, match="name a --version"):
         rollout.canary(None, 50)
-    assert target.told == []
+    assert target.calls == []
 
 
 @pytest.mark.parametrize(("version", "found"), [("held", r"found 'hold': AUC fell by 0\.02\."), ("unjudged", "none")])
@@ -106,7 +106,7 @@ def test_what_the_gate_holds_gets_no_traffic(rollout: Rollout, target: FakeTarge
     target.share = version  # started by somebody else
     with pytest.raises(VerdictError, match=found):
         rollout.promote()
-    assert target.told == []
+    assert target.calls == []
     assert FakeRegistry.champions == {"model": "1"}
 
 
@@ -114,7 +114,7 @@ def test_a_verdict_against_another_champion_begins_no_canary(rollout: Rollout, t
     found = "expected a verdict against the champion, version 1; found one against version 9. Run the training pipeline"
     with pytest.raises(VerdictError, match=found):
         rollout.canary("against-9", 10)
-    assert target.told == []
+    assert target.calls == []
     assert rollout.canary("against-1", 10) == "against-1"
     FakeRegistry.champions["model"] = "9"  # meanwhile
     assert rollout.promote() == "against-1"  # a canary in progress continues

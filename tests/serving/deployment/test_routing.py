@@ -23,10 +23,10 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0
 class Paths(BaseHTTPRequestHandler):
     """Responds to every request and records its path."""
 
-    asked: list[str]
+    requested: list[str]
 
     def do_GET(self) -> None:
-        self.asked.append(self.path)
+        self.requested.append(self.path)
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -40,7 +40,7 @@ class Paths(BaseHTTPRequestHandler):
 @pytest.fixture
 def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The port of an Envoy; the server behind it speaks HTTP only, so that no gRPC host is healthy."""
-    monkeypatch.setattr(Paths, "asked", [], raising=False)
+    monkeypatch.setattr(Paths, "requested", [], raising=False)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Paths)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port, proxy = free_port("127.0.0.1"), Proxy(tmp_path, tmp_path)
@@ -74,7 +74,7 @@ ELSEWHERE = [b"/a.Service/Method", b"/\xff\xfe", b"/inference.GRPCInferenceServi
 def test_grpc_paths_that_are_not_the_protocols_reach_no_worker(port: int) -> None:
     for path in ELSEWHERE:
         call(port, path)
-    assert set(Paths.asked) <= {"/v2/health/ready"}
+    assert set(Paths.requested) <= {"/v2/health/ready"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         assert client.get("/v2/health/live").status_code == 200  # Envoy and the worker still respond
 

@@ -1,4 +1,4 @@
-"""What supervisord is told, and how its refusals are read."""
+"""The calls of supervisord, and how its refusals are read."""
 
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,21 @@ from serving.deployment.supervisor import Supervisor
 
 
 class Recorded(Supervisor):
-    """A supervisor that records its calls; ``answers``: by method, the answer or the error."""
+    """A supervisor that records its calls; ``responses``: by method, the response or the error."""
 
-    def __init__(self, folder: Path, **answers: Any) -> None:
+    def __init__(self, folder: Path, **responses: Any) -> None:
         super().__init__(folder, folder)
         (folder / "programs").mkdir()
-        self.answers: dict[str, Any] = {"getAllProcessInfo": [{"name": "one"}, {"name": "two"}], **answers}
-        self.told: list[tuple[Any, ...]] = []
+        self.responses: dict[str, Any] = {"getAllProcessInfo": [{"name": "one"}, {"name": "two"}], **responses}
+        self.calls: list[tuple[Any, ...]] = []
 
     def _call(self, method: str, *arguments: Any) -> Any:
         if method != "getAllProcessInfo":
-            self.told.append((method, *arguments))
-        answer = self.answers.get(method)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+            self.calls.append((method, *arguments))
+        response = self.responses.get(method)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
 
 def test_a_program_is_added_and_removed(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_a_program_is_added_and_removed(tmp_path: Path) -> None:
     found.remove("one")
     assert not (tmp_path / "programs" / "one.conf").exists()
     found.remove("unknown")
-    assert found.told == [
+    assert found.calls == [
         ("reloadConfig",),
         ("addProcessGroup", "one"),
         ("stopProcess", "one"),
@@ -49,11 +49,11 @@ def test_a_program_is_added_and_removed(tmp_path: Path) -> None:
 def test_a_program_that_does_not_run_is_removed_and_one_that_does_not_stop_is_not(tmp_path: Path) -> None:
     found = Recorded(tmp_path, stopProcess=DeploymentError("found NOT_RUNNING: one"))
     found.remove("one")
-    assert found.told == [("stopProcess", "one"), ("removeProcessGroup", "one")]
-    found.answers["stopProcess"] = DeploymentError("found FAILED: one")
+    assert found.calls == [("stopProcess", "one"), ("removeProcessGroup", "one")]
+    found.responses["stopProcess"] = DeploymentError("found FAILED: one")
     with pytest.raises(DeploymentError, match="FAILED"):
         found.remove("one")
-    assert found.told[2:] == [("stopProcess", "one")]
+    assert found.calls[2:] == [("stopProcess", "one")]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_every_program_ends_before_the_supervisor_does(tmp_path: Path, monkeypat
     found, awaited = Recorded(tmp_path, getPID=77), list[int]()
     monkeypatch.setattr(supervisor, "await_end", lambda pid, seconds: awaited.append(pid))
     found.end()
-    assert found.told == [
+    assert found.calls == [
         *(pair for name in ("one", "two") for pair in (("stopProcess", name), ("removeProcessGroup", name))),
         ("getPID",),
         ("shutdown",),
@@ -78,14 +78,14 @@ def test_every_program_ends_before_the_supervisor_does(tmp_path: Path, monkeypat
     assert awaited == [77]
 
 
-def test_one_that_does_not_answer_is_not_alive(tmp_path: Path) -> None:
+def test_one_that_does_not_respond_is_not_alive(tmp_path: Path) -> None:
     silent = Supervisor(tmp_path, tmp_path)
     assert not silent.alive()
-    with pytest.raises(DeploymentError, match=r"^supervisor: expected it to answer; found FileNotFoundError$"):
+    with pytest.raises(DeploymentError, match=r"^supervisor: expected it to response; found FileNotFoundError$"):
         silent.programs()
 
 
-def test_a_refusal_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Refusing:
         """A server that refuses every call."""
 

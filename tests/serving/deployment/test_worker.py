@@ -20,15 +20,15 @@ class FakeSupervisor:
 
     def __init__(self, *pids: int | None) -> None:
         self.pids = list(pids)
-        self.told: list[tuple[str, ...]] = []
+        self.calls: list[tuple[str, ...]] = []
 
     def add(self, name: str, command: Sequence[str], log: Path) -> None:
-        self.told.append(("add", name, *command[1:]))
+        self.calls.append(("add", name, *command[1:]))
         with log.open("a", encoding="utf-8") as stream:
             stream.write("the first word\n")
 
     def remove(self, name: str) -> None:
-        self.told.append(("remove", name))
+        self.calls.append(("remove", name))
 
     def running(self, name: str) -> int | None:
         return self.pids.pop(0) if len(self.pids) > 1 else self.pids[0]
@@ -40,27 +40,27 @@ def begin(folder: Path, supervisor: FakeSupervisor, seconds: float = 20.0) -> No
 
 
 @pytest.fixture
-def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def responses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Set what is found at each look at the worker's health."""
     (tmp_path / "1-ab.json").touch()
 
     def set_answers(*found: bool) -> None:
         left = list(found)
-        monkeypatch.setattr(worker, "healthy", lambda *asked: left.pop(0))
+        monkeypatch.setattr(worker, "healthy", lambda *requested: left.pop(0))
 
     return set_answers
 
 
-def test_a_worker_that_becomes_healthy_stays(tmp_path: Path, answers: Callable[..., None]) -> None:
-    answers(False, False, True)
+def test_a_worker_that_becomes_healthy_stays(tmp_path: Path, responses: Callable[..., None]) -> None:
+    responses(False, False, True)
     supervisor = FakeSupervisor(5)
     begin(tmp_path, supervisor)
-    assert supervisor.told == [("add", "1-ab", "-m", "serving.server.process", str(tmp_path / "1-ab.json"))]
+    assert supervisor.calls == [("add", "1-ab", "-m", "serving.server.process", str(tmp_path / "1-ab.json"))]
     assert (tmp_path / "1-ab.json").is_file()
 
 
 @pytest.mark.parametrize(
-    ("pids", "seconds", "said"),
+    ("pids", "seconds", "message"),
     [
         ((None, 5), 20.0, "the server ended"),
         ((5, None), 20.0, "the server ended"),
@@ -69,34 +69,34 @@ def test_a_worker_that_becomes_healthy_stays(tmp_path: Path, answers: Callable[.
     ],
 )
 @pytest.mark.parametrize("before", [None, "an older word\n"])
-def test_a_worker_that_does_not_is_removed_and_its_own_last_words_are_said(
+def test_a_worker_that_does_not_is_removed_and_its_own_last_words_are_reported(
     tmp_path: Path,
-    answers: Callable[..., None],
+    responses: Callable[..., None],
     pids: tuple[int | None, ...],
     seconds: float,
-    said: str,
+    message: str,
     before: str | None,
 ) -> None:
-    answers(*[False] * 9)
+    responses(*[False] * 9)
     if before:
         (tmp_path / "log").write_text(before, encoding="utf-8")
     supervisor = FakeSupervisor(*pids)
     with pytest.raises(EndpointError) as error:
         begin(tmp_path, supervisor, seconds)
-    assert str(error.value) == f"{said}; the last lines of {tmp_path / 'log'}:\nthe first word"
-    assert supervisor.told[1:] == [("remove", "1-ab")]
+    assert str(error.value) == f"{message}; the last lines of {tmp_path / 'log'}:\nthe first word"
+    assert supervisor.calls[1:] == [("remove", "1-ab")]
     assert not (tmp_path / "1-ab.json").exists()
 
 
 def test_an_interruption_removes_the_worker_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*asked: object) -> bool:
+    def interrupted(*requested: object) -> bool:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(worker, "healthy", interrupted)
     supervisor = FakeSupervisor(5)
     with pytest.raises(KeyboardInterrupt):
         begin(tmp_path, supervisor)  # its settings were never written
-    assert supervisor.told[1:] == [("remove", "1-ab")]
+    assert supervisor.calls[1:] == [("remove", "1-ab")]
 
 
 def test_the_last_twenty_lines_since_a_byte_are_kept(tmp_path: Path) -> None:

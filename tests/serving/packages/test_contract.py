@@ -61,9 +61,9 @@ def post(runtime: httpx.Client, world: World, body: Any, content_type: str = JSO
 
 
 def test_the_same_scores(runtime: httpx.Client, world: World, expected: dict[str, Any]) -> None:
-    answer = post(runtime, world, slate(world))
-    assert (answer.status_code, answer.headers["content-type"]) == (200, JSON)
-    (found,) = answer.json()["predictions"]
+    response = post(runtime, world, slate(world))
+    assert (response.status_code, response.headers["content-type"]) == (200, JSON)
+    (found,) = response.json()["predictions"]
     assert (found["member"], found["model_version"], found["member_cold"]) == (world.keys("member")[1], "1", False)
     assert [ranked["item"] for ranked in found["slate"]] == [ranked["item"] for ranked in expected["slate"]]
     assert {ranked["item"] for ranked in found["slate"] if ranked["cold"]} == {777}
@@ -85,8 +85,8 @@ def test_the_same_reasons(runtime: httpx.Client, world: World, expected: dict[st
 
 def test_a_charset_and_several_instances(runtime: httpx.Client, world: World) -> None:
     several = {"instances": document()["instances"] * 2}
-    answer = post(runtime, world, several, "application/json; charset=utf-8")
-    first, second = answer.json()["predictions"]
+    response = post(runtime, world, several, "application/json; charset=utf-8")
+    first, second = response.json()["predictions"]
     assert [ranked["item"] for ranked in first["slate"]] == [ranked["item"] for ranked in second["slate"]]
     # Slates scored in one pass differ by rounding: their scores are equal to 1e-6 (serving.ranking.batching).
     for one, other in zip(first["slate"], second["slate"], strict=True):
@@ -94,16 +94,16 @@ def test_a_charset_and_several_instances(runtime: httpx.Client, world: World) ->
 
 
 def test_an_unknown_member_is_cold(runtime: httpx.Client, world: World) -> None:
-    answer = post(runtime, world, document(member=99_999))
-    (found,) = answer.json()["predictions"]
-    assert (answer.status_code, found["member_cold"], found["fallback"]) == (200, True, False)
+    response = post(runtime, world, document(member=99_999))
+    (found,) = response.json()["predictions"]
+    assert (response.status_code, found["member_cold"], found["fallback"]) == (200, True, False)
 
 
 def test_the_request_id_comes_back(server: str, runtime: httpx.Client, world: World) -> None:
-    answer = post(runtime, world, document(), **{"x-request-id": "from-the-caller-17"})
-    assert answer.json()["predictions"][0]["request_id"] == "from-the-caller-17"
+    response = post(runtime, world, document(), **{"x-request-id": "from-the-caller-17"})
+    assert response.json()["predictions"][0]["request_id"] == "from-the-caller-17"
     # TorchServe puts its own id into the header; ours is only in the document.
-    assert (answer.headers["x-request-id"] == "from-the-caller-17") == (server != "torchserve")
+    assert (response.headers["x-request-id"] == "from-the-caller-17") == (server != "torchserve")
 
 
 MOST = Limits().items
@@ -144,29 +144,29 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_errors_are_the_same(runtime: httpx.Client, world: World, name: str) -> None:
     body, content_type, reason = REFUSED[name]
-    answer = post(runtime, world, body, content_type)
-    assert (answer.status_code, answer.json()) == (400, {"error": reason})
+    response = post(runtime, world, body, content_type)
+    assert (response.status_code, response.json()) == (400, {"error": reason})
 
 
 @pytest.mark.parametrize("given", ["", "Bearer of-another-server"])
 def test_without_the_token_requests_are_refused(server: str, runtime: httpx.Client, world: World, given: str) -> None:
-    answer = post(runtime, world, slate(world), authorization=given)
+    response = post(runtime, world, slate(world), authorization=given)
     # TorchServe checks its own token, with its own error, before the model.
-    assert answer.status_code == (400 if server == "torchserve" else 401)
-    assert "predictions" not in answer.json()
+    assert response.status_code == (400 if server == "torchserve" else 401)
+    assert "predictions" not in response.json()
 
 
 @pytest.mark.parametrize("content_type", ["application/vnd.bentoml+pickle", "application/octet-stream", JSON])
 def test_nothing_is_unpickled(runtime: httpx.Client, world: World, tmp_path: Path, content_type: str) -> None:
     mark = tmp_path / "was here"
-    answer = post(runtime, world, f"cos\nsystem\n(S'touch \"{mark}\"'\ntR.".encode(), content_type)
-    assert answer.status_code == 400
+    response = post(runtime, world, f"cos\nsystem\n(S'touch \"{mark}\"'\ntR.".encode(), content_type)
+    assert response.status_code == 400
     assert not mark.exists()
 
 
 def test_a_large_body_is_refused(runtime: httpx.Client, world: World) -> None:
-    answer = post(runtime, world, b'{"instances": "' + b"x" * Limits().body_bytes + b'"}')
-    assert answer.status_code == 413
+    response = post(runtime, world, b'{"instances": "' + b"x" * Limits().body_bytes + b'"}')
+    assert response.status_code == 413
     assert post(runtime, world, document()).status_code == 200
 
 
@@ -187,9 +187,9 @@ def test_too_many_requests_get_429(server: str, runtime: httpx.Client, world: Wo
         with ThreadPoolExecutor(100) as callers:
             return list(callers.map(lambda _: post(runtime, world, wide(2)), range(100)))
 
-    refused = wait_until(lambda: [answer for answer in crowd() if answer.status_code != 200])
+    refused = wait_until(lambda: [response for response in crowd() if response.status_code != 200])
     # TorchServe has its own queue, as long as ours, and its own error.
     expected = (503, None, {"code", "type", "message"}) if server == "torchserve" else (429, "1", {"error"})
-    for answer in refused:
-        assert (answer.status_code, answer.headers.get("retry-after"), set(answer.json())) == expected
+    for response in refused:
+        assert (response.status_code, response.headers.get("retry-after"), set(response.json())) == expected
     assert post(runtime, world, document()).status_code == 200

@@ -16,13 +16,13 @@ def management(torchserve: tuple[Starting, httpx.Client]) -> httpx.Client:
 
 def test_no_other_model_can_be_registered(management: httpx.Client) -> None:
     """CVE-2023-43654: registering a model by URL would run foreign code."""
-    answer = management.post("/models", params={"url": "https://127.0.0.1/other.mar"})
-    assert answer.status_code == 405, answer.text
+    response = management.post("/models", params={"url": "https://127.0.0.1/other.mar"})
+    assert response.status_code == 405, response.text
     assert len(management.get("/models").json()["models"]) == 1
 
 
 @pytest.mark.parametrize("given", ["", "Bearer of-another-server"])
 def test_management_requires_its_token(management: httpx.Client, given: str) -> None:
-    answer = management.get("/models", headers={"authorization": given})
-    assert answer.status_code == 400
-    assert "models" not in answer.json()
+    response = management.get("/models", headers={"authorization": given})
+    assert response.status_code == 400
+    assert "models" not in response.json()

@@ -20,13 +20,13 @@ class Watched(Scorer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.asked = 0
+        self.requested = 0
         self.passes: list[int] = []
         self.gate = threading.Event()
         self.gate.set()
 
     def decode(self, arguments: Sequence[Tensor], slates: Sequence[SlateInputs]) -> list[np.ndarray]:
-        self.asked += 1
+        self.requested += 1
         assert self.gate.wait(20)
         self.passes.append(len(slates))
         return super().decode(arguments, slates)
@@ -60,17 +60,17 @@ def slates(scorer: Scorer, sizes: Sequence[int]) -> list[SlateInputs]:
 
 def test_slates_that_come_side_by_side_are_scored_in_one_pass_as_alone(folder: Path) -> None:
     scorer = Watched(folder)
-    asked = slates(scorer, [3, 1, 7, 2, 5, 4])
+    requested = slates(scorer, [3, 1, 7, 2, 5, 4])
 
     async def all_at_once() -> list[np.ndarray]:
         batching = Batching(scorer, most=4)
-        found = await asyncio.gather(*map(batching.logits, asked))
+        found = await asyncio.gather(*map(batching.logits, requested))
         batching.close()
         return found
 
     found = asyncio.run(all_at_once())
     assert scorer.passes == [4, 2]
-    for slate, logits in zip(asked, found, strict=True):
+    for slate, logits in zip(requested, found, strict=True):
         assert logits.shape == (len(slate), 2)
         np.testing.assert_allclose(logits, scorer.logits(slate), atol=1e-6, rtol=0)
 
@@ -94,7 +94,7 @@ def test_a_slate_that_cannot_be_scored_fails_alone(folder: Path) -> None:
     np.testing.assert_allclose(last, scorer.logits(other), atol=1e-6)
 
 
-def test_a_request_that_is_given_up_disturbs_nobody_and_the_next_one_is_scored(folder: Path) -> None:
+def test_a_request_that_is_given_up_disturbs_no_other_and_the_next_one_is_scored(folder: Path) -> None:
     scorer = Watched(folder)
     first, given_up, later = slates(scorer, [2, 3, 1])
 
@@ -143,7 +143,7 @@ async def until(found: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def test_a_batch_holds_three_slates_unless_it_is_told_otherwise(folder: Path) -> None:
+def test_a_batch_holds_three_slates_unless_it_is_reported_otherwise(folder: Path) -> None:
     scorer = Watched(folder)
 
     async def ask() -> None:
@@ -163,7 +163,7 @@ def test_a_slate_given_up_during_its_pass_leaves_the_others_of_its_batch_their_r
         scorer.gate.clear()
         batching = Batching(scorer)
         given_up, kept = (asyncio.ensure_future(batching.logits(slate)) for slate in (first, second))
-        await until(lambda: scorer.asked > 0)
+        await until(lambda: scorer.requested > 0)
         given_up.cancel()
         await asyncio.sleep(0)
         scorer.gate.set()
@@ -182,12 +182,12 @@ def test_where_the_passes_are_stopped_no_request_waits_on(folder: Path) -> None:
     async def ask() -> np.ndarray:
         scorer.gate.clear()
         batching = Batching(scorer, most=1)
-        asked = [asyncio.ensure_future(batching.logits(slate)) for slate in (first, second)]
-        await until(lambda: scorer.asked > 0)
+        requested = [asyncio.ensure_future(batching.logits(slate)) for slate in (first, second)]
+        await until(lambda: scorer.requested > 0)
         assert batching._passes is not None
         batching._passes.cancel()
-        await asyncio.wait(asked, timeout=5)
-        assert [one.cancelled() for one in asked] == [True, True]
+        await asyncio.wait(requested, timeout=5)
+        assert [one.cancelled() for one in requested] == [True, True]
         assert batching._quiet.is_set()
         scorer.gate.set()
         found = await asyncio.wait_for(batching.logits(later), 20)
@@ -204,11 +204,11 @@ def test_closing_ends_the_thread_after_its_batch_and_drops_the_next(folder: Path
     async def ask() -> None:
         scorer.gate.clear()
         batching = Batching(scorer)
-        asked = asyncio.ensure_future(batching.logits(first))
-        await until(lambda: scorer.asked > 0)
+        requested = asyncio.ensure_future(batching.logits(first))
+        await until(lambda: scorer.requested > 0)
         assert batching._passes is not None
         batching._passes.cancel()  # the thread is still in the first pass
-        await asyncio.wait([asked], timeout=5)
+        await asyncio.wait([requested], timeout=5)
         dropped = asyncio.ensure_future(batching.logits(second))
         await until(lambda: batching._thread._work_queue.qsize() > 0)
         closing = asyncio.ensure_future(asyncio.to_thread(batching.close))

@@ -201,16 +201,25 @@ def test_what_comes_after_the_request_is_no_reason(service: RankingService, slat
 
 
 @pytest.mark.parametrize("protocol", ["v1", "v2"])
-def test_every_item_is_answered_with_its_own_reasons(
+def test_every_item_gets_its_own_reasons(
     service: RankingService, slate: Slate, reasons: list[list[Reason]], tmp_path: Path, protocol: str
 ) -> None:
-    asked, items = slate.request, list(slate.request.items)
-    time = datetime.fromtimestamp(asked.time // 1_000_000, UTC).replace(microsecond=asked.time % 1_000_000).isoformat()
-    instance = {"member": asked.member, "items": items, "context": {"surface": "push", "time": time}, "explain": True}
+    requested, items = slate.request, list(slate.request.items)
+    time = (
+        datetime.fromtimestamp(requested.time // 1_000_000, UTC)
+        .replace(microsecond=requested.time % 1_000_000)
+        .isoformat()
+    )
+    instance = {
+        "member": requested.member,
+        "items": items,
+        "context": {"surface": "push", "time": time},
+        "explain": True,
+    }
     tensors = [
         *(
             InferInput(name, [len(keys)], "INT64", keys)
-            for name, keys in (("member", [asked.member]), ("items", items))
+            for name, keys in (("member", [requested.member]), ("items", items))
         ),
         *(InferInput(name, [1], "BYTES", [text]) for name, text in (("surface", "push"), ("time", time))),
         InferInput("explain", [1], "BOOL", [True]),
@@ -237,7 +246,7 @@ def test_every_item_is_answered_with_its_own_reasons(
         ]
 
 
-def test_reasons_may_be_asked_for_so_many_items_and_no_more(world: World) -> None:
+def test_reasons_are_given_for_so_many_items_and_no_more(world: World) -> None:
     parser = RequestParser(world.spec, Limits(explained=3))
     instance = {"member": 1, "items": [1, 2], "context": {"surface": "push"}, "explain": True}
     plain = {**instance, "explain": False}

@@ -100,8 +100,8 @@ def test_activities_without_times_or_without_keys_are_not_left_out(scorer: Score
 def test_three_effects_of_a_family_above_a_millionth_are_reasons(scorer: Scorer, explainer: Explainer) -> None:
     edge = scorer.ranker.schema.edges[0]
     activities, counters = [0.1, -0.3, 0.2, 1e-6, 0.05], [1e-6, -2e-6, 0.0, 0.0]
-    told = Told([0.0, *(-effect for effect in activities + counters)])
-    with patch.object(explainer, "_scorer", told):
+    message = Told([0.0, *(-effect for effect in activities + counters)])
+    with patch.object(explainer, "_scorer", message):
         inputs = inputs_of(scorer, 2, np.arange(1, 6), time=9)
         found, same = explainer.reasons(inputs, online_of(2, edge.name, 5))
     assert found == same
@@ -118,11 +118,11 @@ def test_three_effects_of_a_family_above_a_millionth_are_reasons(scorer: Scorer,
 def test_a_pass_holds_at_most_2048_candidates_or_one_slate(
     scorer: Scorer, explainer: Explainer, items: int, passes: list[int]
 ) -> None:
-    told = Told([0.0] * 5)
-    with patch.object(explainer, "_scorer", told):
-        found = explainer.reasons(inputs_of(scorer, items), online_of(items), told.pause)
+    message = Told([0.0] * 5)
+    with patch.object(explainer, "_scorer", message):
+        found = explainer.reasons(inputs_of(scorer, items), online_of(items), message.pause)
     assert found == [[]] * items
-    assert told.events == [event for size in passes for event in ("pause", size)]
+    assert message.events == [event for size in passes for event in ("pause", size)]
 
 
 def test_where_nothing_can_be_left_out_there_are_no_reasons(scorer: Scorer) -> None:

@@ -100,7 +100,7 @@ def test_a_slate_falls_by_the_primary_task(scorer: Scorer, state: OnlineFeatures
     assert (slate.features["device"], slate.features["place"]) == ("phone", None)
 
 
-def test_rows_ahead_of_the_clock_are_said(scorer: Scorer, state: OnlineFeatures) -> None:
+def test_rows_ahead_of_the_clock_are_reported(scorer: Scorer, state: OnlineFeatures) -> None:
     assert ranked(scorer, state).to_json()["rows_ahead"] == 0
     assert ranked(scorer, replace(state, ahead=3)).to_json()["rows_ahead"] == 3
 
@@ -173,7 +173,7 @@ def test_a_creators_further_items_go_behind_those_of_others(
     assert ranked(scorer, unknown, rules).items == [best, second, last]
 
 
-def test_an_answer_explains_its_order(scorer: Scorer, state: OnlineFeatures, member: MemberVectors) -> None:
+def test_a_response_explains_its_order(scorer: Scorer, state: OnlineFeatures, member: MemberVectors) -> None:
     """With all rules on, sorting the items by what the response shows of each gives the response's order."""
     best = ranked(scorer, state).items[0]
     rest = scorer.activities - 1

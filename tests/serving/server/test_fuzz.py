@@ -92,7 +92,7 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
 
 @pytest.fixture(autouse=True)
 def unshaken(client: httpx.Client, infer: Any, world: World, server_folder: Path) -> Iterator[None]:
-    """Afterwards a sound request has its answer, the server is ready, and its log tells of no failure."""
+    """Afterwards a sound request has its response, the server is ready, and its log holds no failure."""
     log = server_folder / "server.log"
     before = log.stat().st_size
     yield
@@ -114,11 +114,11 @@ def tensors(world: World) -> str:
     return f"/v2/models/{world.name}/infer"
 
 
-def answered(answer: httpx.Response, statuses: tuple[int, ...] = (200, 400, 413)) -> None:
-    assert answer.status_code in statuses, (answer.status_code, answer.text[:300])
-    assert "Traceback" not in answer.text
-    if answer.status_code >= 400 and answer.request.method != "HEAD":
-        assert list(answer.json()) == ["error"]
+def answered(response: httpx.Response, statuses: tuple[int, ...] = (200, 400, 413)) -> None:
+    assert response.status_code in statuses, (response.status_code, response.text[:300])
+    assert "Traceback" not in response.text
+    if response.status_code >= 400 and response.request.method != "HEAD":
+        assert list(response.json()) == ["error"]
 
 
 def post(client: httpx.Client, path: str, content: bytes, headers: dict[str, str]) -> httpx.Response:
@@ -173,8 +173,8 @@ def test_binary_tensors(client: httpx.Client, world: World, data: st.DataObject)
 )
 def test_headers(client: httpx.Client, world: World, headers: dict[str, str], timeout: str | None) -> None:
     late = {} if timeout is None else {"x-request-timeout-ms": timeout}
-    answer = client.post(tensors(world), json=v2(world, 1, 6), headers={**headers, **late}, timeout=SECONDS)
-    answered(answer, (200, 400, 503) if late else (200, 400))
+    response = client.post(tensors(world), json=v2(world, 1, 6), headers={**headers, **late}, timeout=SECONDS)
+    answered(response, (200, 400, 503) if late else (200, 400))
 
 
 @HOSTILE
@@ -198,8 +198,10 @@ def test_paths_and_methods(
     named = [world.name if part == "{model}" else quote(part, safe="", errors="surrogatepass") for part in parts]
     content = json.dumps(body).encode()
     path = "/".join([root, *named]) + end
-    answer = client.request(method, path or "/", content=content, headers={"content-type": JSON_TYPE}, timeout=SECONDS)
-    answered(answer, (200, 307, 400, 404, 405))
+    response = client.request(
+        method, path or "/", content=content, headers={"content-type": JSON_TYPE}, timeout=SECONDS
+    )
+    answered(response, (200, 307, 400, 404, 405))
 
 
 @HOSTILE
@@ -229,7 +231,7 @@ def infer(channel: grpc.Channel) -> Any:
     return channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
 
 
-def told(call: Any, *codes: grpc.StatusCode) -> None:
+def reported(call: Any, *codes: grpc.StatusCode) -> None:
     expected = (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, *codes)
     assert call.code() in expected, (call.code(), call.details())
     assert "Traceback" not in call.details()
@@ -247,14 +249,14 @@ def test_messages(infer: Any, world: World, data: st.DataObject) -> None:
         for field, values in data.draw(CONTENTS).items():
             getattr(tensor.contents, field)[:] = values
     message.raw_input_contents.extend(data.draw(st.lists(st.binary(max_size=24), max_size=4)))
-    told(infer.future(message.SerializeToString(), timeout=SECONDS))
+    reported(infer.future(message.SerializeToString(), timeout=SECONDS))
 
 
 @HOSTILE
 @given(data=st.data())
 def test_messages_of_damaged_bytes(infer: Any, world: World, data: st.DataObject) -> None:
     message = data.draw(damaged(request(world, 1, 6).SerializeToString()) | st.binary(max_size=40))
-    told(infer.future(message, timeout=SECONDS))
+    reported(infer.future(message, timeout=SECONDS))
 
 
 @HOSTILE
@@ -264,7 +266,7 @@ def test_messages_of_damaged_bytes(infer: Any, world: World, data: st.DataObject
 )
 def test_other_methods(channel: grpc.Channel, method: str, message: bytes) -> None:
     call = channel.unary_unary(f"/inference.GRPCInferenceService/{method}").future(message, timeout=SECONDS)
-    told(call, grpc.StatusCode.UNIMPLEMENTED)
+    reported(call, grpc.StatusCode.UNIMPLEMENTED)
 
 
 @HOSTILE
@@ -276,4 +278,4 @@ def test_metadata(infer: Any, world: World, metadata: dict[str, str], timeout: s
     pairs = [(name, text.encode() if name.endswith("-bin") else text) for name, text in metadata.items()]
     pairs += [] if timeout is None else [("x-request-timeout-ms", timeout)]
     call = infer.future(request(world, 1, 6).SerializeToString(), timeout=SECONDS, metadata=pairs)
-    told(call, *([grpc.StatusCode.UNAVAILABLE] if timeout else []))
+    reported(call, *([grpc.StatusCode.UNAVAILABLE] if timeout else []))

@@ -55,18 +55,18 @@ def refused(stub: GRPCInferenceServiceStub, message: protocol.ModelInferRequest,
 
 def test_grpc_returns_what_rest_returns(stub: GRPCInferenceServiceStub, client: Any, world: World) -> None:
     items = world.keys("item")
-    answer = stub.ModelInfer(request(world, *items, place=("FP32", [3.0])), timeout=20)
+    response = stub.ModelInfer(request(world, *items, place=("FP32", [3.0])), timeout=20)
     context = {"surface": "push", "time": "2026-01-20T09:00:00Z", "place": 3}
     document = {"instances": [{"member": world.keys("member")[1], "items": items, "context": context}]}
     slate = client.post(f"/v1/models/{world.name}:predict", json=document).json()["predictions"][0]["slate"]
-    found = {output.name: output.contents for output in answer.outputs}
+    found = {output.name: output.contents for output in response.outputs}
     assert list(found["items"].int64_contents) == [ranked["item"] for ranked in slate]
     assert list(found["probability_click"].fp64_contents) == [ranked["probabilities"]["click"] for ranked in slate]
     assert list(found["score"].fp64_contents) == [ranked["score"] for ranked in slate]
     assert list(found["adjustments"].bytes_contents) == [b"[]"] * len(items)
     assert list(found["cold"].bool_contents) == [False] * len(items)
     assert list(found["model_version"].bytes_contents) == [world.version.encode()]
-    assert answer.model_version == world.version
+    assert response.model_version == world.version
 
 
 def test_raw_tensors_get_raw_tensors(stub: GRPCInferenceServiceStub, world: World) -> None:
@@ -76,9 +76,9 @@ def test_raw_tensors_get_raw_tensors(stub: GRPCInferenceServiceStub, world: Worl
     for name, datatype, size in (("member", "INT64", 1), ("items", "INT64", len(items)), ("surface", "BYTES", 1)):
         message.inputs.add(name=name, datatype=datatype, shape=[size])
     message.raw_input_contents.extend([np.array([3], np.int64).tobytes(), items.tobytes(), push])
-    answer = stub.ModelInfer(message, timeout=20)
-    assert answer.id == "mine"
-    raw = dict(zip([output.name for output in answer.outputs], answer.raw_output_contents, strict=True))
+    response = stub.ModelInfer(message, timeout=20)
+    assert response.id == "mine"
+    raw = dict(zip([output.name for output in response.outputs], response.raw_output_contents, strict=True))
     assert sorted(np.frombuffer(raw["items"], np.int64)) == sorted(items)
     assert (np.diff(np.frombuffer(raw["probability_click"])) <= 0).all()
     message.raw_input_contents[1] = items.tobytes()[:-3]
@@ -96,8 +96,8 @@ def test_the_metadatas_request_id_is_logged_and_the_messages_is_returned(
     """If one is missing the other is used. The log has the header's, as over HTTP; the response the message's."""
     message = request(world, 1)
     message.id = body
-    answer = stub.ModelInfer(message, timeout=20, metadata=(("x-request-id", metadata),) if metadata else ())
-    assert answer.id == (body or metadata)
+    response = stub.ModelInfer(message, timeout=20, metadata=(("x-request-id", metadata),) if metadata else ())
+    assert response.id == (body or metadata)
     assert wait_until(
         lambda: (metadata or body) in {line["request"] for line in logged_lines(server_folder / "served")}
     )
@@ -177,8 +177,8 @@ def test_metadata_names_the_tensors(stub: GRPCInferenceServiceStub, world: World
 
 def test_without_the_store_slates_are_ranked_by_popularity(stub: GRPCInferenceServiceStub, world: World) -> None:
     def fallback() -> list[bool]:
-        answer = stub.ModelInfer(request(world, 1, 6), timeout=20)
-        return list(next(output for output in answer.outputs if output.name == "fallback").contents.bool_contents)
+        response = stub.ModelInfer(request(world, 1, 6), timeout=20)
+        return list(next(output for output in response.outputs if output.name == "fallback").contents.bool_contents)
 
     with broken_store(world):
         assert fallback() == [True]

@@ -74,7 +74,7 @@ def unfinished(channel: grpc.Channel, method: str = INFER, metadata: Any = BEARE
     return call
 
 
-def test_messages_that_never_arrive_block_nobody(channel: grpc.Channel, good: Any) -> None:
+def test_messages_that_never_arrive_block_no_other(channel: grpc.Channel, good: Any) -> None:
     calls = [unfinished(channel) for _ in range(100)]
     assert max(good() for _ in range(5)) < 1
     ends = {call.code() for call in calls}  # waits for them

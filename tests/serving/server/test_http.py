@@ -15,9 +15,9 @@ LIMITS = Limits()
 
 def test_v1_ranks_a_slate(client: httpx.Client, world: World, predict: str) -> None:
     items = world.keys("item")
-    answer = client.post(predict, json=v1(world, items[0], 777, items[3], device="phone", place=2))
-    assert answer.status_code == 200
-    (prediction,) = answer.json()["predictions"]
+    response = client.post(predict, json=v1(world, items[0], 777, items[3], device="phone", place=2))
+    assert response.status_code == 200
+    (prediction,) = response.json()["predictions"]
     assert (prediction["member"], prediction["model_version"]) == (world.keys("member")[1], world.version)
     assert prediction["member_cold"] is False
     cold = {ranked["item"]: ranked["cold"] for ranked in prediction["slate"]}
@@ -40,15 +40,15 @@ def test_every_part_of_a_request_changes_the_scores(client: httpx.Client, world:
         v1(world, items[0], time=moment, device="phone"),
         v1(world, items[0], time=moment, place=7),
     ]
-    answers = [client.post(predict, json=variant).json()["predictions"][0]["slate"][0] for variant in variants]
-    assert len({answer["probabilities"]["click"] for answer in answers}) == len(variants)
+    responses = [client.post(predict, json=variant).json()["predictions"][0]["slate"][0] for variant in variants]
+    assert len({response["probabilities"]["click"] for response in responses}) == len(variants)
     same = v1(world, items[0], time="2026-01-20T11:00:00+02:00")
-    assert client.post(predict, json=same).json()["predictions"][0]["slate"][0] == answers[0]
+    assert client.post(predict, json=same).json()["predictions"][0]["slate"][0] == responses[0]
 
 
 def test_unknown_members_are_ranked_cold(client: httpx.Client, world: World, predict: str) -> None:
-    answer = client.post(predict, json=v1(world, world.keys("item")[0], member=-12345))
-    (prediction,) = answer.json()["predictions"]
+    response = client.post(predict, json=v1(world, world.keys("item")[0], member=-12345))
+    (prediction,) = response.json()["predictions"]
     assert prediction["member_cold"] is True
     assert [ranked["cold"] for ranked in prediction["slate"]] == [False]
 
@@ -56,10 +56,10 @@ def test_unknown_members_are_ranked_cold(client: httpx.Client, world: World, pre
 def test_the_largest_slate_and_several_instances(client: httpx.Client, world: World, predict: str) -> None:
     wide = v1(world, *range(LIMITS.items))
     several = {"instances": wide["instances"] + v1(world, 1, 6)["instances"]}
-    answer = client.post(
+    response = client.post(
         predict, content=json.dumps(several), headers={"content-type": "application/json; charset=utf-8"}
     )
-    slates = [prediction["slate"] for prediction in answer.json()["predictions"]]
+    slates = [prediction["slate"] for prediction in response.json()["predictions"]]
     assert [len(slate) for slate in slates] == [LIMITS.items, 2]
     assert sorted(ranked["item"] for ranked in slates[0]) == list(range(LIMITS.items))
 
@@ -128,7 +128,7 @@ LONG = "x" * 300_000
 
 def test_errors_do_not_repeat_long_input(client: httpx.Client, world: World, predict: str, infer: str) -> None:
     whole, tensors = v1(world, 1), v2(world, 1)
-    asked = [
+    requested = [
         client.post(predict, json={**whole, LONG: 1}),
         client.post(predict, json=v1(world, 1, **{LONG: 1})),
         client.post(predict, json=v1(world, 1, surface=LONG)),
@@ -154,10 +154,12 @@ def test_errors_do_not_repeat_long_input(client: httpx.Client, world: World, pre
         client.post(f"/v2/repository/models/{LONG[:50_000]}/load"),
         client.get(f"/{LONG[:50_000]}"),
     ]
-    for answer in asked:
-        assert len(answer.content) + sum(len(value) for value in answer.headers.values()) < 2000, answer.content[:300]
-        assert answer.status_code in (200, 400, 404)
-    assert [answer.status_code for answer in asked].count(200) == 3  # whose id alone, or token, is odd
+    for response in requested:
+        assert len(response.content) + sum(len(value) for value in response.headers.values()) < 2000, response.content[
+            :300
+        ]
+        assert response.status_code in (200, 400, 404)
+    assert [response.status_code for response in requested].count(200) == 3  # whose id alone, or token, is odd
 
 
 @pytest.mark.parametrize("name", ["x%0d%0ainjected:%201", "%1b%5b2J", "%00", "%ff%fe", "%e2%80%ae"])
@@ -188,8 +190,8 @@ def test_a_duplicate_header_with_an_effect_is_refused(
     client: httpx.Client, world: World, predict: str, name: str
 ) -> None:
     pairs = [("content-type", "application/json"), *[(name, value) for value in ("application/json", "1000")]]
-    answer = client.post(predict, content=json.dumps(v1(world, 1)), headers=pairs)
-    assert f"{name}: expected this header once" in refused(answer)
+    response = client.post(predict, content=json.dumps(v1(world, 1)), headers=pairs)
+    assert f"{name}: expected this header once" in refused(response)
 
 
 def test_unknown_models_methods_and_paths_are_refused(client: httpx.Client, world: World) -> None:

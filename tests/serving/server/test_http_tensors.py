@@ -20,8 +20,8 @@ def test_v2_returns_what_v1_returns(client: httpx.Client, world: World, predict:
         "predictions"
     ]
     context = {"time": ("BYTES", [moment]), "device": ("BYTES", ["phone"]), "place": ("FP64", [3.0])}
-    answer = client.post(infer, json=v2(world, *items, **context))
-    found = outputs(answer)
+    response = client.post(infer, json=v2(world, *items, **context))
+    found = outputs(response)
     assert found["items"] == [ranked["item"] for ranked in expected["slate"]]
     for task in ("click", "dwell"):
         assert found[f"probability_{task}"] == [ranked["probabilities"][task] for ranked in expected["slate"]]
@@ -29,7 +29,7 @@ def test_v2_returns_what_v1_returns(client: httpx.Client, world: World, predict:
     assert list(map(json.loads, found["adjustments"])) == [ranked["adjustments"] for ranked in expected["slate"]]
     assert found["cold"] == [False] * len(items)
     assert (found["member_cold"], found["model_version"]) == ([False], [world.version])
-    assert len(answer.json()["id"]) > 8
+    assert len(response.json()["id"]) > 8
     named = {**v2(world, *items), "id": "mine", "outputs": [{"name": "items"}]}
     assert client.post(infer, json=named).json()["id"] == "mine"
     assert list(outputs(client.post(infer, json=named))) == ["items"]
@@ -71,12 +71,12 @@ def test_binary_tensors_get_binary_tensors(client: httpx.Client, world: World, i
     document["parameters"] = {"binary_data_output": True}
     text = json.dumps(document).encode()
     header = {"content-type": "application/octet-stream", "inference-header-content-length": str(len(text))}
-    answer = client.post(infer, content=text + items.tobytes(), headers=header)
-    assert answer.status_code == 200, answer.text
-    length = int(answer.headers["inference-header-content-length"])
-    first = json.loads(answer.content[:length])["outputs"][0]
+    response = client.post(infer, content=text + items.tobytes(), headers=header)
+    assert response.status_code == 200, response.text
+    length = int(response.headers["inference-header-content-length"])
+    first = json.loads(response.content[:length])["outputs"][0]
     size = first["parameters"]["binary_data_size"]
-    assert sorted(np.frombuffer(answer.content[length : length + size], np.int64)) == sorted(items)
+    assert sorted(np.frombuffer(response.content[length : length + size], np.int64)) == sorted(items)
     refused(client.post(infer, content=text + items.tobytes()[:-3], headers=header))
 
 
@@ -89,9 +89,9 @@ def binary(document: dict[str, Any], tail: bytes = b"") -> dict[str, Any]:
 
 def test_an_output_can_have_its_own_form(client: httpx.Client, world: World, infer: str) -> None:
     named = [{"name": "items", "parameters": {"binary_data": True}}, {"name": "cold"}]
-    answer = client.post(infer, **binary({**v2(world, 1, 6), "outputs": named}))
-    first, second = json.loads(answer.content[: int(answer.headers["inference-header-content-length"])])["outputs"]
-    assert sorted(np.frombuffer(answer.content[-first["parameters"]["binary_data_size"] :], np.int64)) == [1, 6]
+    response = client.post(infer, **binary({**v2(world, 1, 6), "outputs": named}))
+    first, second = json.loads(response.content[: int(response.headers["inference-header-content-length"])])["outputs"]
+    assert sorted(np.frombuffer(response.content[-first["parameters"]["binary_data_size"] :], np.int64)) == [1, 6]
     assert second["data"] == [False, False]
 
 

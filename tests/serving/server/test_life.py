@@ -38,7 +38,7 @@ class Caller(threading.Thread):
 
     def __init__(self, server: RunningServer, world: World) -> None:
         super().__init__()
-        self.answers: list[tuple[int, str]] = []
+        self.responses: list[tuple[int, str]] = []
         self.error: Exception | None = None
         self._server, self._world = server, world
         self.start()
@@ -47,9 +47,9 @@ class Caller(threading.Thread):
         document = v1(self._world, *self._world.keys("item"))
         try:
             with self._server.client() as client:
-                while not self.answers or self.answers[-1][1] != "close":
-                    answer = client.post(predict(self._world), json=document)
-                    self.answers.append((answer.status_code, answer.headers.get("connection", "")))
+                while not self.responses or self.responses[-1][1] != "close":
+                    response = client.post(predict(self._world), json=document)
+                    self.responses.append((response.status_code, response.headers.get("connection", "")))
         except Exception as error:
             self.error = error
 
@@ -66,15 +66,15 @@ def test_ready_follows_the_store_and_stopping_drops_no_request(world: World, tmp
             outage.close()
             wait_until(lambda: server.probe("/v2/health/ready") == 200)
             callers = [Caller(server, world) for _ in range(6)]
-            wait_until(lambda: all(len(caller.answers) > 3 for caller in callers))
+            wait_until(lambda: all(len(caller.responses) > 3 for caller in callers))
             assert server.stop() == 0
             for caller in callers:
                 caller.join(20)
                 assert caller.error is None
-                assert {status for status, _ in caller.answers} == {200}
-                assert caller.answers[-1][1] == "close"
+                assert {status for status, _ in caller.responses} == {200}
+                assert caller.responses[-1][1] == "close"
             assert server.probe("/v2/health/live") is None
-            answered = sum(len(caller.answers) for caller in callers)
+            answered = sum(len(caller.responses) for caller in callers)
             lines = logged_lines(tmp_path / "served")
             assert len({line["request"] for line in lines}) == answered + 1
 
@@ -100,9 +100,9 @@ def test_after_sigterm_it_is_not_ready_and_finishes_requests_in_flight(world: Wo
             assert {call.code() for call in calls} == {grpc.StatusCode.OK}
             assert not stub.ServerReady(protocol.ServerReadyRequest(), timeout=20).ready
             slow.sendall(body[10:])
-            answer = b"".join(iter(lambda: slow.recv(65_536), b""))
-        assert answer.startswith(b"HTTP/1.1 200 ")
-        assert b"connection: close" in answer
+            response = b"".join(iter(lambda: slow.recv(65_536), b""))
+        assert response.startswith(b"HTTP/1.1 200 ")
+        assert b"connection: close" in response
         assert server.process.wait(60) == 0
 
 
@@ -130,8 +130,8 @@ def test_without_the_token_only_probes_are_open(
         for path in ("/", "/v2/health/live", "/v2/health/ready", f"/v2/models/{world.name}/ready"):
             assert client.get(path).status_code == 200
         for path in ("/metrics", "/v2", "/v2/models", f"/v2/models/{world.name}", "/ui/members"):
-            answer = client.get(path)
-            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+            response = client.get(path)
+            assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
         assert client.post(predict(world), json=v1(world, 1)).status_code == 401
         assert client.post(predict(world), json=v1(world, 1), headers={"authorization": "Bearer no"}).status_code == 401
         assert client.post(predict(world), json=v1(world, 1), headers=BEARER).status_code == 200
@@ -160,34 +160,34 @@ def test_beyond_the_queue_requests_get_429(strict: RunningServer, stub: GRPCInfe
     done = threading.Event()
 
     def ask() -> list[httpx.Response]:
-        answers = []
+        responses = []
         with strict.client(headers=BEARER) as client:
             while not done.is_set():
-                answers.append(client.post(predict(world), json=heavy))
-        return answers
+                responses.append(client.post(predict(world), json=heavy))
+        return responses
 
     def exhausted() -> bool:
         call = stub.ModelInfer.future(request(world, 1), timeout=20, metadata=tuple(BEARER.items()))
-        return call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # waits for the answer
+        return call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # waits for the response
 
     with ThreadPoolExecutor(5) as callers:
-        asked = [callers.submit(ask) for _ in range(5)]
+        requested = [callers.submit(ask) for _ in range(5)]
         try:
             wait_until(exhausted)
             assert strict.probe("/v2/health/ready") == 200
         finally:
             done.set()
-    answers = [answer for future in asked for answer in future.result()]
-    assert {answer.status_code for answer in answers} == {200, 429}
-    for answer in answers:
-        if answer.status_code == 429:
-            assert answer.headers["retry-after"] == "1"
-            assert set(answer.json()) == {"error"}
+    responses = [response for future in requested for response in future.result()]
+    assert {response.status_code for response in responses} == {200, 429}
+    for response in responses:
+        if response.status_code == 429:
+            assert response.headers["retry-after"] == "1"
+            assert set(response.json()) == {"error"}
 
 
 def test_the_log_has_nothing_of_a_payload(strict: RunningServer, world: World, tmp_path: Path) -> None:
     number = 918_273_645_546
-    asked: list[tuple[str, Any]] = [
+    requested: list[tuple[str, Any]] = [
         (predict(world), v1(world, number, device=SECRET)),
         (predict(world), v1(world, number, **{SECRET: 1})),
         (predict(world), {"instances": SECRET}),
@@ -198,7 +198,7 @@ def test_the_log_has_nothing_of_a_payload(strict: RunningServer, world: World, t
         (f"/{SECRET}", {SECRET: SECRET}),
     ]
     with strict.client(headers=BEARER) as client:
-        statuses = [client.post(path, json=document).status_code for path, document in asked]
+        statuses = [client.post(path, json=document).status_code for path, document in requested]
         with broken_store(world):
             statuses.append(client.post(predict(world), json=v1(world, number, device=SECRET)).status_code)
         late = {"x-request-timeout-ms": "1"}

@@ -37,11 +37,11 @@ class SwitchableReader:
         self._reader = reader
         self.mode = "answers"
         self.reads = 0
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
 
     async def read(self, request: RankingRequest) -> OnlineFeatures:
         self.reads += 1
-        self.asked.set()
+        self.requested.set()
         if self.mode == "silent":
             await asyncio.Future()
         if self.mode == "down":
@@ -130,7 +130,7 @@ def test_beyond_the_queue_requests_are_refused_and_read_nothing(run: Callable[..
     async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
         reader.mode = "silent"
         first = asyncio.create_task(runtime.predict(document(world, 1)))
-        await reader.asked.wait()
+        await reader.requested.wait()
         with pytest.raises(OverloadedError) as refused:
             await runtime.predict(document(world, 1))
         assert (refused.value.retry_after, reader.reads) == (1, 1)
@@ -153,9 +153,9 @@ def test_requests_for_reasons_do_not_block_others(
     monkeypatch.setattr(RankingService, "explain", held)
 
     async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
-        asked = document(world, 1)
-        asked["instances"][0]["explain"] = True
-        reasons = [asyncio.create_task(runtime.predict(asked)) for _ in range(5)]
+        requested = document(world, 1)
+        requested["instances"][0]["explain"] = True
+        reasons = [asyncio.create_task(runtime.predict(requested)) for _ in range(5)]
         await asyncio.to_thread(explaining.wait, 20)
         for _ in range(3):
             assert (await runtime.predict(document(world, 1)))["predictions"]
@@ -185,7 +185,7 @@ def test_it_is_ready_once_the_store_has_responded(run: Callable[..., None], worl
     async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
         reader.mode = "down"
         starting = asyncio.create_task(runtime.start())
-        await reader.asked.wait()
+        await reader.requested.wait()
         assert (await runtime.predict(document(world, 1)))["predictions"][0]["fallback"]
         assert not runtime.ready
         reader.mode = "answers"

@@ -55,9 +55,9 @@ def ask(client: httpx.Client, world: World) -> httpx.Response:
 
 
 def slate(client: httpx.Client, world: World) -> dict[str, Any]:
-    answer = ask(client, world)
-    assert answer.status_code == 200, answer.text
-    (found,) = answer.json()["predictions"]
+    response = ask(client, world)
+    assert response.status_code == 200, response.text
+    (found,) = response.json()["predictions"]
     del found["request_id"]
     return found
 
@@ -97,21 +97,21 @@ def test_overload_gets_429_and_ends_with_the_load(server: RunningServer, store: 
     store.halt()
     try:
         with ThreadPoolExecutor(CROWD) as pool:
-            asked = [pool.submit(caller) for _ in range(CROWD)]
-            answers = [answer for future in asked for answer in future.result()]
+            requested = [pool.submit(caller) for _ in range(CROWD)]
+            responses = [response for future in requested for response in future.result()]
     finally:
         store.go_on()
-    assert {answer.status_code for answer in answers} == {200, 429}
-    for answer in answers:
-        if answer.status_code == 200:
-            assert answer.json()["predictions"][0]["fallback"]
+    assert {response.status_code for response in responses} == {200, 429}
+    for response in responses:
+        if response.status_code == 200:
+            assert response.json()["predictions"][0]["fallback"]
         else:
-            assert answer.headers["retry-after"] == "1"
-            assert list(answer.json()) == ["error"]
+            assert response.headers["retry-after"] == "1"
+            assert list(response.json()) == ["error"]
     with server.client() as client:
         wait_until(lambda: not slate(client, world)["fallback"], 2.0)
     with ThreadPoolExecutor(LIMITS.concurrent) as pool, server.client() as client:
-        answers = list(pool.map(lambda _: ask(client, world), range(20)))
-    assert {answer.status_code for answer in answers} == {200}
+        responses = list(pool.map(lambda _: ask(client, world), range(20)))
+    assert {response.status_code for response in responses} == {200}
     assert server.process.poll() is None
     assert "Traceback" not in server.log.read_text(encoding="utf-8")

@@ -27,8 +27,8 @@ def test_without_the_store_slates_are_ranked_by_popularity_until_it_is_back(clie
         assert [ranked["score"] for ranked in found["slate"]] == clicks
         assert all(ranked["adjustments"] == [{"rule": "popularity"}] for ranked in found["slate"])
         assert clicks == sorted(world.prior.probabilities(items)["click"], reverse=True)
-        answer = client.post(f"/v2/models/{world.name}/infer", json=v2(world, *items))
-        assert outputs(answer)["fallback"] == [True]
+        response = client.post(f"/v2/models/{world.name}/infer", json=v2(world, *items))
+        assert outputs(response)["fallback"] == [True]
         assert counter_value(client, "heliograph_fallbacks_total") == before + 2
         assert client.get("/v2/health/ready").status_code == 200
     assert answered()["fallback"] is False
@@ -37,8 +37,8 @@ def test_without_the_store_slates_are_ranked_by_popularity_until_it_is_back(clie
 def test_the_request_id_is_returned_or_made(client: httpx.Client, world: World) -> None:
     predict, infer = f"/v1/models/{world.name}:predict", f"/v2/models/{world.name}/infer"
     item = world.keys("item")[0]
-    answer = client.post(predict, json=v1(world, item), headers={"x-request-id": "trace/1"})
-    assert answer.headers["x-request-id"] == "trace/1" == answer.json()["predictions"][0]["request_id"]
+    response = client.post(predict, json=v1(world, item), headers={"x-request-id": "trace/1"})
+    assert response.headers["x-request-id"] == "trace/1" == response.json()["predictions"][0]["request_id"]
     made = client.post(predict, json=v1(world, item))
     assert made.headers["x-request-id"] == made.json()["predictions"][0]["request_id"]
     assert len(made.headers["x-request-id"]) == 36
@@ -60,16 +60,16 @@ def test_every_stage_is_timed(client: httpx.Client, world: World) -> None:
 
 def test_an_invalid_deadline_is_refused(client: httpx.Client, world: World) -> None:
     predict, header = f"/v1/models/{world.name}:predict", "x-request-timeout-ms"
-    answer = client.post(predict, json=v1(world, 1), headers={header: "soon"})
-    assert (answer.status_code, answer.json()["error"].startswith(header)) == (400, True)
+    response = client.post(predict, json=v1(world, 1), headers={header: "soon"})
+    assert (response.status_code, response.json()["error"].startswith(header)) == (400, True)
     assert client.post(predict, json=v1(world, 1), headers={header: "2000"}).status_code == 200
 
 
 def test_a_missed_deadline_is_503(client: httpx.Client, world: World) -> None:
     heavy = {"instances": v1(world, *range(500))["instances"] * 16}
     header = {"x-request-timeout-ms": "1"}
-    answer = client.post(f"/v1/models/{world.name}:predict", json=heavy, headers=header)
-    assert (answer.status_code, "within 0.001 s" in answer.json()["error"]) == (503, True)
+    response = client.post(f"/v1/models/{world.name}:predict", json=heavy, headers=header)
+    assert (response.status_code, "within 0.001 s" in response.json()["error"]) == (503, True)
     assert counter_value(client, 'heliograph_refused_total{reason="late"}') >= 1
 
 

@@ -44,7 +44,7 @@ def page(browser: Browser) -> Iterator[Page]:
     failures: list[str] = []
     page.set_default_timeout(15_000)
     page.on("pageerror", lambda error: failures.append(str(error)))
-    page.on("console", lambda said: failures.append(said.text) if "Content Security" in said.text else None)
+    page.on("console", lambda message: failures.append(message.text) if "Content Security" in message.text else None)
     yield page
     page.close()
     assert not failures
@@ -55,22 +55,22 @@ def ask(server: RunningServer, world: World, member: int, items: list[int]) -> A
     context = {"surface": "email", "time": moment.isoformat(), "device": "phone"}
     instance = {"member": member, "items": items, "context": context, "explain": True}
     with server.client() as client:
-        answer = client.post(f"/v1/models/{world.name}:predict", json={"instances": [instance]})
-    assert answer.status_code == 200, answer.text
-    return answer.json()["predictions"][0]
+        response = client.post(f"/v1/models/{world.name}:predict", json={"instances": [instance]})
+    assert response.status_code == 200, response.text
+    return response.json()["predictions"][0]
 
 
 def test_a_recent_members_slate_is_shown_with_its_reasons(
     server: RunningServer, world: World, page: Page, tmp_path: Path
 ) -> None:
     member, items = world.keys("member")[2], world.keys("item")[:4]
-    answer = ask(server, world, member, items)
+    response = ask(server, world, member, items)
     wait_until(lambda: logged_lines(Path(server.settings.served)))
     page.goto(f"{server.url}/ui")
     page.select_option("#latest", label=str(member))
     candidates = page.locator("#slate > li")
     expect(candidates).to_have_count(4)
-    for place, candidate in enumerate(answer["slate"]):
+    for place, candidate in enumerate(response["slate"]):
         shown = candidates.nth(place)
         expect(shown.locator(".item")).to_have_text(str(candidate["item"]))
         expect(shown.locator(".primary .value")).to_have_text(f"{100 * candidate['probabilities']['click']:.2f} %")
@@ -199,16 +199,16 @@ def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> 
     ]
     slate = [{"item": MARKUP, "cold": False, "capped": True, "probabilities": {MARKUP: 0.5}, "reasons": reasons}]
     slate[0] |= {"score": 0.25, "adjustments": [{"rule": MARKUP}, {"rule": "seen_discount", "factor": MARKUP}]}
-    answer = {"member": MARKUP, "model_version": MARKUP, "request_id": MARKUP, "fallback": False, "slate": slate}
+    response = {"member": MARKUP, "model_version": MARKUP, "request_id": MARKUP, "fallback": False, "slate": slate}
     offered = {"name": MARKUP, "primary": MARKUP, "tasks": [MARKUP], "surfaces": [MARKUP], "most": 5}
     offered["item_node"] = MARKUP
     offered |= {"keys": {"member": "string", "item": "string"}, "context": [{"name": MARKUP, "kind": "category"}]}
     recent: dict[str, Any] = {"member": MARKUP, "items": [MARKUP], "surface": MARKUP, "time": None, "context": {}}
-    answers: dict[str, Any] = {
+    responses: dict[str, Any] = {
         "**/ui/offers": {**offered, "latest": [recent], "popular": [MARKUP]},
-        "**/v1/models/**": {"predictions": [answer]},
+        "**/v1/models/**": {"predictions": [response]},
     }
-    for address, document in answers.items():
+    for address, document in responses.items():
         page.route(address, partial(_fulfil, document))
     page.goto(f"{server.url}/ui")
     page.select_option("#latest", "0")
@@ -220,7 +220,7 @@ def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> 
     assert page.title() == "Heliograph: a slate and its reasons"
 
 
-def test_the_page_asks_for_the_token_and_with_an_empty_log_for_a_member(
+def test_the_page_requests_the_token_and_with_an_empty_log_for_a_member(
     world: World, tmp_path: Path, page: Page
 ) -> None:
     (tmp_path / "token").write_text(TOKEN)
@@ -245,10 +245,10 @@ def test_the_page_asks_for_the_token_and_with_an_empty_log_for_a_member(
 def test_the_page_has_a_content_security_policy_and_no_other_files(server: RunningServer) -> None:
     with server.client() as client:
         for path in ("/ui", "/ui/", "/ui/static/page.js", "/ui/static/page.css", "/ui/offers"):
-            answer = client.get(path)
-            assert answer.status_code == 200
-            assert "default-src 'none'; script-src 'self'" in answer.headers["content-security-policy"]
-            assert answer.headers["x-content-type-options"] == "nosniff"
+            response = client.get(path)
+            assert response.status_code == 200
+            assert "default-src 'none'; script-src 'self'" in response.headers["content-security-policy"]
+            assert response.headers["x-content-type-options"] == "nosniff"
         for path in ("/ui/static/page.html", "/ui/static/../page.py", "/ui/static/..%2fpage.py", "/ui/other"):
             assert client.get(path).status_code == 404, path
         assert client.post("/ui/offers").status_code == 405

@@ -30,13 +30,17 @@ def test_further_requests_for_the_choices_get_429(monkeypatch: pytest.MonkeyPatc
 
     async def steps() -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a") as client:
-            asked = [client.get("/ui/offers") for _ in range(6)]
-            answers = asyncio.as_completed(asked, timeout=20)
-            for answer in [await next(answers), await next(answers)]:
-                assert (answer.status_code, answer.headers["retry-after"], list(answer.json())) == (429, "1", ["error"])
+            requested = [client.get("/ui/offers") for _ in range(6)]
+            responses = asyncio.as_completed(requested, timeout=20)
+            for response in [await next(responses), await next(responses)]:
+                assert (response.status_code, response.headers["retry-after"], list(response.json())) == (
+                    429,
+                    "1",
+                    ["error"],
+                )
             assert len(readers) == 1
             goes_on.set()
-            assert [(await answer).json() for answer in answers] == [{"name": "a"}] * 4
+            assert [(await response).json() for response in responses] == [{"name": "a"}] * 4
             assert (await client.get("/ui/offers")).status_code == 200
 
     asyncio.run(steps())

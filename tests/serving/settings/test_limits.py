@@ -16,7 +16,7 @@ def test_missing_limits_have_their_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "here: expected JSON; found none"),
         ("[4]", r"here: expected an object such as .*; found \[4\]"),
@@ -40,8 +40,8 @@ def test_missing_limits_have_their_defaults(tmp_path: Path) -> None:
         ('{"message_bytes": 2147483648}', "above 0 and below 2147483648 as message_bytes; found 2147483648"),
     ],
 )
-def test_an_invalid_limit_is_named(text: str, said: str) -> None:
-    with pytest.raises(EndpointError, match=said):
+def test_an_invalid_limit_is_named(text: str, message: str) -> None:
+    with pytest.raises(EndpointError, match=message):
         parse_limits(text, "here")
 
 

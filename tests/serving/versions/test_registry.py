@@ -91,7 +91,7 @@ def test_changed_artifacts_are_not_served(registry: Registry, world: World, tmp_
     assert not (tmp_path / "model").exists()
 
 
-def test_what_is_not_there_is_said(registry: Registry, world: World, tmp_path: Path) -> None:
+def test_what_is_not_there_is_reported(registry: Registry, world: World, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"expected a registered version \(1\); found '7'"):
         registry.promote(world.name, "7")
     with pytest.raises(RegistryError, match=r"\(none\)"):

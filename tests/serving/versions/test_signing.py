@@ -114,7 +114,7 @@ def test_two_halves_of_different_pairs_are_refused(monkeypatch: pytest.MonkeyPat
         signature("a", "1", "0" * 64)
 
 
-def test_without_a_key_nothing_is_signed_nor_asked_for() -> None:
+def test_without_a_key_nothing_is_signed_nor_required() -> None:
     assert signature("a", "1", "0") is None
     assert verify_key() == ""
     check_signature("a", "1", "0", "", verify_key())

@@ -37,7 +37,7 @@ def test_settling(world: World):
     assert (world.outcomes.engaged <= world.outcomes.clicked).all()
 
 
-def test_nobody_gets_a_notification_twice(world: World):
+def test_no_member_gets_a_notification_twice(world: World):
     pairs = np.stack([world.sent.member, world.sent.notification])
     assert np.unique(pairs, axis=1).shape == pairs.shape
 

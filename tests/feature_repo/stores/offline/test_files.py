@@ -35,13 +35,13 @@ def store(tmp_path: Path) -> FeatureStore:
     return project(tmp_path, OURS, temp_folder=str(tmp_path))
 
 
-def _job(store: FeatureStore, question: Any = None) -> Any:
-    rows = entity_rows([(1, "a", 1, 4), (2, "a", 1, 3)]) if question is None else question
+def _job(store: FeatureStore, query: Any = None) -> Any:
+    rows = entity_rows([(1, "a", 1, 4), (2, "a", 1, 3)]) if query is None else query
     return store.get_historical_features(rows, ["plain:value", "scaling:scaled"])
 
 
 @pytest.mark.parametrize("path", ["kept.parquet", "kept", "memory://as_of/kept.parquet"])
-def test_an_answer_is_persisted_whole_or_not_at_all(
+def test_a_response_is_persisted_whole_or_not_at_all(
     store: FeatureStore, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = SavedDatasetFileStorage(path)
@@ -71,17 +71,17 @@ def test_an_answer_is_persisted_whole_or_not_at_all(
 
 
 def test_a_saved_dataset_is_read_back(store: FeatureStore, tmp_path: Path) -> None:
-    question = entity_rows([(1, "a", 1, 4)]).astype({"key": "int64", "other_key": "int64"})
-    saved = store.create_saved_dataset(_job(store, question), "kept", SavedDatasetFileStorage("kept.parquet"))
+    query = entity_rows([(1, "a", 1, 4)]).astype({"key": "int64", "other_key": "int64"})
+    saved = store.create_saved_dataset(_job(store, query), "kept", SavedDatasetFileStorage("kept.parquet"))
     assert saved.to_df()["value"].to_list() == [1.0]
 
 
 def test_written_rows_come_after_those_that_are_there(store: FeatureStore, tmp_path: Path) -> None:
     new = pa.table({"key": [1], "at": pa.array([2 * 43_200_000_000], UTC_TYPE), "raw": [7.0], "label": ["new"]})
-    told: list[int] = []
+    reported: list[int] = []
     view = store.get_feature_view("plain")
-    AsOfOfflineStore.offline_write_batch(store.config, view, new, told.append)
-    assert told == [1]
+    AsOfOfflineStore.offline_write_batch(store.config, view, new, reported.append)
+    assert reported == [1]
     assert pq.read_table(tmp_path / "plain.parquet")["raw"].to_pylist() == [1.0, 2.0, 7.0]
     assert _job(store).to_df()["value"].to_list()[0] == 7.0  # the last row of equal times
     with pytest.raises(RetrievalInputError, match=r"view plain: expected the source's columns \['key'"):

@@ -59,7 +59,7 @@ def test_a_job_knows_its_keys_and_times(tmp_path: Path) -> None:
     frame = pd.DataFrame({"key": [1, 1], "event_timestamp": times, "more": [3, 4]})
     source = view(created_timestamp_column="made")
     job = AsOfOfflineStore.get_historical_features(config(tmp_path), [source], ["v:value"], frame, REGISTRY, "p")
-    assert job.to_arrow()["value"].to_pylist() == [5, 5]  # created later, which does not matter unless asked
+    assert job.to_arrow()["value"].to_pylist() == [5, 5]  # created later, which does not matter unless it is asked for
     assert job.metadata is not None
     assert (job.metadata.keys, job.metadata.features) == (["key", "more"], ["v:value"])
     assert (job.metadata.min_event_timestamp, job.metadata.max_event_timestamp) == (times[1], times[0])

@@ -1,4 +1,4 @@
-"""The as-of store answers as Feast's own duckdb store does, in the order of the question, and ties are decided."""
+"""The as-of store returns what Feast's own duckdb store returns, in the order of the query, and ties are decided."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -67,24 +67,24 @@ def _write_files(folder: Path, rows: list[tuple[Any, Any, int]]) -> None:
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     rows=st.lists(st.tuples(_KEY, _NAME, _AT | st.none()), max_size=40, unique=True),
-    asked=st.lists(st.tuples(_KEY, _NAME, _KEY, _AT), max_size=20),
+    queried=st.lists(st.tuples(_KEY, _NAME, _KEY, _AT), max_size=20),
     whole=st.booleans(),
     known_by_then=st.booleans(),
 )
-def test_it_answers_as_feasts_own_store(
-    folder: Path, ours: FeatureStore, feasts: FeatureStore, rows: Any, asked: Any, whole: bool, known_by_then: bool
+def test_it_returns_what_feasts_own_store_returns(
+    folder: Path, ours: FeatureStore, feasts: FeatureStore, rows: Any, queried: Any, whole: bool, known_by_then: bool
 ) -> None:
     """Two keys, no key, mapped keys and names, null keys and times, TTLs, on-demand features, created times."""
     _write_files(folder, [row for row in rows if row[0] != 2 or row[2] != 3] + [(2, "a", 3), (2, "b", 3)])
-    question = entity_rows([*asked, (2, "b", 2, 3), (2, "b", 0, 9)])  # a row of its own time, and at the TTL's end
+    query = entity_rows([*queried, (2, "b", 2, 3), (2, "b", 0, 9)])  # a row of its own time, and at the TTL's end
     features = ours.get_feature_service("all") if whole else SHORT
-    answers = [
+    results = [
         store.get_historical_features(
-            question, features, full_feature_names=whole, filter_by_created_timestamp=known_by_then
+            query, features, full_feature_names=whole, filter_by_created_timestamp=known_by_then
         ).to_arrow()
         for store in (ours, feasts)
     ]
-    assert answers[0].equals(answers[1].sort_by("row"))
+    assert results[0].equals(results[1].sort_by("row"))
 
 
 def _ask(store: FeatureStore, rows: pd.DataFrame, *features: str) -> pa.Table:
@@ -95,28 +95,28 @@ def test_ties_go_to_the_last_created_then_the_last_row_of_the_last_file(folder: 
     at = {"at": [4] * 5, "made": [5, 7, None, 7, 6]}
     write(folder, "pairs.parquet", {"key": [1] * 5, "name": ["a"] * 5, **at, "count": range(5)})
     write(folder, "plain.parquet", {"key": [1] * 3, "at": [4] * 3, "raw": [1.0, 2.0, 3.0], "label": ["x"] * 3})
-    question = entity_rows([(1, "a", 1, 5)] * 70)
-    answers = [_ask(ours, question, "pairs:count", "plain:value") for _ in range(3)]
-    assert set(answers[0]["count"].to_pylist()) == {3}
-    assert set(answers[0]["value"].to_pylist()) == {3.0}
-    assert all(answer.equals(answers[0]) for answer in answers)
+    query = entity_rows([(1, "a", 1, 5)] * 70)
+    results = [_ask(ours, query, "pairs:count", "plain:value") for _ in range(3)]
+    assert set(results[0]["count"].to_pylist()) == {3}
+    assert set(results[0]["value"].to_pylist()) == {3.0}
+    assert all(result.equals(results[0]) for result in results)
     (folder / "plain.parquet").unlink()
     for file, value in (("b", 5.0), ("a", 4.0), ("c", 6.0)):
         write(folder / "plain.parquet", f"{file}.parquet", {"key": [1], "at": [4], "raw": [value], "label": [None]})
-    assert set(_ask(ours, question, "plain:value")["value"].to_pylist()) == {6.0}
+    assert set(_ask(ours, query, "plain:value")["value"].to_pylist()) == {6.0}
     for part in (folder / "plain.parquet").iterdir():
         part.unlink()
     with pytest.raises(RetrievalInputError, match=r"plain\.parquet: expected Parquet files; found none"):
-        _ask(ours, question, "plain:value")
+        _ask(ours, query, "plain:value")
     (folder / "plain.parquet").rmdir()
 
 
 def test_only_what_was_known_by_then(folder: Path, ours: FeatureStore) -> None:
     columns = {"at": [0, 2, 2, 1], "made": [1, 9, 3, 5], "level": [0.1, 0.2, 0.3, 0.4]}
     write(folder, "everyone.parquet", columns)
-    question = entity_rows([(1, "a", 1, moment) for moment in (0, 1, 2, 3, 5, 6, 7)])
-    answer = ours.get_historical_features(question, ["everyone:level"], filter_by_created_timestamp=True).to_arrow()
-    assert answer["level"].to_pylist() == [None, 0.1, 0.1, 0.3, 0.3, 0.3, None]
+    query = entity_rows([(1, "a", 1, moment) for moment in (0, 1, 2, 3, 5, 6, 7)])
+    result = ours.get_historical_features(query, ["everyone:level"], filter_by_created_timestamp=True).to_arrow()
+    assert result["level"].to_pylist() == [None, 0.1, 0.1, 0.3, 0.3, 0.3, None]
 
 
 @pytest.mark.parametrize("kind", ["s", "ms", "us", "ns"])
@@ -127,13 +127,13 @@ def test_times_of_every_unit_and_zone(folder: Path, ours: FeatureStore, kind: st
         before, then = 4 * HALF_DAY // 1000 * 1000 * 1000 - 1, 4 * HALF_DAY * 1000  # nanoseconds
         late = then + 6 * HALF_DAY * 1000
         moments = pd.to_datetime(pd.Series([before, then, late, late + 1]), unit="ns", utc=True)
-        question = pd.DataFrame({"key": [1] * 4, "event_timestamp": moments})
-        assert _ask(ours, question, "plain:value")["value"].to_pylist() == [1.0, 2.0, 2.0, None]
+        query = pd.DataFrame({"key": [1] * 4, "event_timestamp": moments})
+        assert _ask(ours, query, "plain:value")["value"].to_pylist() == [1.0, 2.0, 2.0, None]
         for shown in (moments.dt.tz_convert("Asia/Tokyo"), moments.dt.tz_localize(None), moments.astype(object)):
-            answer = _ask(ours, question.assign(event_timestamp=shown), "plain:value")
-            assert answer["value"].to_pylist() == [1.0, 2.0, 2.0, None]
-            assert answer["event_timestamp"].type == pa.timestamp("us", tz="UTC")
-        coarse = question.iloc[[1]].assign(event_timestamp=moments.iloc[[1]].dt.as_unit("ms"))
+            result = _ask(ours, query.assign(event_timestamp=shown), "plain:value")
+            assert result["value"].to_pylist() == [1.0, 2.0, 2.0, None]
+            assert result["event_timestamp"].type == pa.timestamp("us", tz="UTC")
+        coarse = query.iloc[[1]].assign(event_timestamp=moments.iloc[[1]].dt.as_unit("ms"))
         assert _ask(ours, coarse, "plain:value")["value"].to_pylist() == [2.0]
         far = pd.DataFrame({"key": [1], "event_timestamp": np.array(["2500-01-01"], "datetime64[us]")})
         assert _ask(ours, far, "plain:value")["value"].to_pylist() == [None]
@@ -157,8 +157,8 @@ def test_a_snapshot_without_entity_rows(folder: Path, ours: FeatureStore) -> Non
     write(folder, "everyone.parquet", {"at": [4], "made": [4], "level": [0.5]})
     end = datetime(1970, 1, 3, tzinfo=UTC)
     features = ["plain:value", "everyone:level"]
-    answer = ours.get_historical_features(None, features, start_date=end - timedelta(days=1), end_date=end).to_df()
-    assert answer.to_dict("list") == {
+    result = ours.get_historical_features(None, features, start_date=end - timedelta(days=1), end_date=end).to_df()
+    assert result.to_dict("list") == {
         "key": [1, 2],
         "event_timestamp": [pd.Timestamp(end)] * 2,
         "value": [3.0, 1.0],
@@ -166,8 +166,8 @@ def test_a_snapshot_without_entity_rows(folder: Path, ours: FeatureStore) -> Non
     }
 
 
-def test_empty_questions_and_files(folder: Path, ours: FeatureStore) -> None:
+def test_empty_queries_and_files(folder: Path, ours: FeatureStore) -> None:
     _write_files(folder, [])
-    answer = _ask(ours, entity_rows([(1, "a", None, 3)]), *SHORT)
-    assert [answer[feature.split(":")[1]].to_pylist() for feature in SHORT] == [[None]] * len(SHORT)
+    result = _ask(ours, entity_rows([(1, "a", None, 3)]), *SHORT)
+    assert [result[feature.split(":")[1]].to_pylist() for feature in SHORT] == [[None]] * len(SHORT)
     assert _ask(ours, entity_rows([]), *SHORT).num_rows == 0

@@ -33,7 +33,7 @@ from tests.feature_repo.stores.online.feast_views import (
 
 @settings(deadline=None, max_examples=25)
 @given(st.sampled_from(sorted(KEYS)), RECORD, st.integers(-(10**10), PAST))
-def test_feast_answers_as_on_its_stock_store(stores: dict[str, Any], view: str, record: Any, at: int) -> None:
+def test_feast_returns_the_same_as_on_its_stock_store(stores: dict[str, Any], view: str, record: Any, at: int) -> None:
     found = {}
     for name, store in stores.items():
         if name != "stock":
@@ -62,7 +62,7 @@ def frame(moments: list[datetime]) -> pd.DataFrame:
     return pd.DataFrame({**columns, "member": [17, 18], "at": moments, "made": moments})
 
 
-def test_a_frame_written_through_feast_answers_as_on_its_stock_store(stores: dict[str, Any]) -> None:
+def test_a_frame_written_through_feast_returns_the_same_as_on_its_stock_store(stores: dict[str, Any]) -> None:
     wanted = {**request("by_member"), "entity_rows": [{"member": member} for member in (18, 17, 19)]}
     given = frame([EPOCH, EPOCH + timedelta(days=1)])
     found = {}
@@ -151,17 +151,17 @@ def test_rows_ahead_of_the_clock_are_refused(packed: Any, monkeypatch: pytest.Mo
     online, view, second = packed.provider.online_store, packed.get_feature_view("by_member"), timedelta(seconds=1)
     monkeypatch.setattr(store, "latest", lambda: 100 * 10**6)
     end, tick = EPOCH + 100 * second, timedelta(microseconds=1)
-    told: list[int] = []
-    online.online_write_batch(packed.config, view, [row(1, end), row(2, end, end)], told.append)
-    assert (told, members(packed, [1, 2, 3])) == ([2], [True, True, False])
+    reported: list[int] = []
+    online.online_write_batch(packed.config, view, [row(1, end), row(2, end, end)], reported.append)
+    assert (reported, members(packed, [1, 2, 3])) == ([2], [True, True, False])
     message = r"^by_member, row 2, event time of the row: expected a time up to .*; found 1970-01-01T00:01:42.00:00 "
     rows = [row(3, end), row(4, end + 2 * second), row(5, end + 5 * second), row(6, end)]
     with pytest.raises(store.RefusedRowsError, match=message + r"\(2 of 4 rows\)$"):
-        online.online_write_batch(packed.config, view, rows, told.append)
+        online.online_write_batch(packed.config, view, rows, reported.append)
     with pytest.raises(store.RefusedRowsError, match=r"row 1, created time of the row: .*\(1 of 2 rows\)$") as refused:
-        online.online_write_batch(packed.config, view, [row(3, end, end + tick), row(4, end)], told.append)
+        online.online_write_batch(packed.config, view, [row(3, end, end + tick), row(4, end)], reported.append)
     assert refused.value.http_status_code() == 422
-    assert (told, members(packed, [3, 4, 5, 6])) == ([2], [False] * 4)
+    assert (reported, members(packed, [3, 4, 5, 6])) == ([2], [False] * 4)
 
 
 def test_rows_of_a_planned_view_are_applied_before_they_are_written(
@@ -195,9 +195,9 @@ def test_rows_of_a_planned_view_are_applied_before_they_are_written(
 def test_all_fields_are_read_unless_some_are_asked_for(packed: Any) -> None:
     online, view = packed.provider.online_store, packed.get_feature_view("by_member")
     assert (online.async_supported.read, online.async_supported.write) == (True, True)
-    told: list[int] = []
-    asyncio.run(online.online_write_batch_async(packed.config, view, [row(1, EPOCH), row(2, EPOCH)], told.append))
-    assert told == [2]
+    reported: list[int] = []
+    asyncio.run(online.online_write_batch_async(packed.config, view, [row(1, EPOCH), row(2, EPOCH)], reported.append))
+    assert reported == [2]
     keys = [entity_key({"member": member}) for member in (3, 1)]
     for wanted, names in ((None, {*NAMES.values()}), (["int32", "bool"], {"int32", "bool"}), ([], set())):
         missing, found = online.online_read(packed.config, view, keys, wanted)

@@ -21,7 +21,7 @@ POST = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n"
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """The answer does not wait for the body."""
+    """The response does not wait for the body."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
 
@@ -105,10 +105,10 @@ def test_a_response_is_sent_with_one_call() -> None:
     assert call.endswith(b"\r\n\r\nok")
 
 
-@pytest.mark.parametrize(("sent", "told"), [(b"", b""), (GET[:9], b"HTTP/1.1 408"), (GET[:-2], b"HTTP/1.1 408")])
-def test_headers_that_do_not_arrive_are_given_up(port: int, sent: bytes, told: bytes) -> None:
+@pytest.mark.parametrize(("sent", "message"), [(b"", b""), (GET[:9], b"HTTP/1.1 408"), (GET[:-2], b"HTTP/1.1 408")])
+def test_headers_that_do_not_arrive_are_given_up(port: int, sent: bytes, message: bytes) -> None:
     with connected(port, sent) as connection:
-        assert rest(connection).startswith(told)
+        assert rest(connection).startswith(message)
 
 
 def test_headers_that_arrive_byte_by_byte_are_given_up(port: int) -> None:
@@ -129,17 +129,17 @@ def test_headers_that_arrive_byte_by_byte_are_given_up(port: int) -> None:
 
 def test_the_headers_of_a_second_request_have_a_deadline_too(port: int) -> None:
     with connected(port, GET + GET[:9]) as connection:
-        answers = rest(connection)
-        assert answers.startswith(b"HTTP/1.1 200")
-        assert b"HTTP/1.1 408" in answers
+        responses = rest(connection)
+        assert responses.startswith(b"HTTP/1.1 200")
+        assert b"HTTP/1.1 408" in responses
 
 
 @pytest.mark.parametrize("length", ["+5", "-5", "0x5", "5_0", "5.0", "", "5, 6", "5\r\ncontent-length: 6", "9" * 5000])
 def test_invalid_lengths_are_refused_with_a_json_error(port: int, length: str) -> None:
     with connected(port, f"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n12345".encode()) as connection:
-        answer = rest(connection)
-    assert answer.startswith(b"HTTP/1.1 400")
-    assert "expected" in json.loads(answer.split(b"\r\n\r\n")[1])["error"]
+        response = rest(connection)
+    assert response.startswith(b"HTTP/1.1 400")
+    assert "expected" in json.loads(response.split(b"\r\n\r\n")[1])["error"]
 
 
 def test_too_large_headers_are_refused(port: int) -> None:
@@ -154,12 +154,12 @@ def test_too_large_headers_are_refused(port: int) -> None:
 
 def test_a_body_that_never_arrives_ends_the_connection_after_the_response(port: int) -> None:
     with connected(port, POST + b"1") as connection:
-        answer = rest(connection)
-        assert answer.startswith(b"HTTP/1.1 200")
-        assert b"408" not in answer
+        response = rest(connection)
+        assert response.startswith(b"HTTP/1.1 200")
+        assert b"408" not in response
 
 
-def test_idle_connections_block_nobody(port: int) -> None:
+def test_idle_connections_block_no_other(port: int) -> None:
     with ExitStack() as idle:
         quiet = [idle.enter_context(connected(port, GET[:5])) for _ in range(40)]
         with connected(port, GET) as connection:
