@@ -94,7 +94,7 @@ def test_what_is_skipped_is_reported_in_a_line_and_the_next_one_is_scored(produc
     product.evaluate(champion=product.folder / "model1")
     folder, lines = product.folder / "out", list[str]()
     fetch = {"5": broken, "4": lambda: product.folder / "model0"}
-    assert score_earlier(product.spec, product.folder / "graph", folder, fetch, say=message.append) == {
+    assert score_earlier(product.spec, product.folder / "graph", folder, fetch, say=lines.append) == {
         "5": "OSError: the first line"
     }
     assert lines == [

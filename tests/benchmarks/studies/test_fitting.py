@@ -54,12 +54,12 @@ def test_what_is_there_is_not_fitted_again(place: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(fitting, "fit", None)  # calling it would raise
     where = setting(place)
     lines: list[str] = []
-    fit_rows(where, [FULL, Row("the same by another name")], [1], say=message.append)
+    fit_rows(where, [FULL, Row("the same by another name")], [1], say=lines.append)
     assert lines == ["2 rows, 1 seeds: 0 to fit on cpu, 1 at a time"]
-    fit_rows(replace(where, window="gate"), [FULL], [1], say=message.append)  # another window needs no other fit
+    fit_rows(replace(where, window="gate"), [FULL], [1], say=lines.append)  # another window needs no other fit
     # Nor do older tokens; what was there stays.
     old = replace(FULL, seen=(AS_OF, Seen("as_of", 86_400)))
-    fit_rows(where, [old], [1], say=message.append)
+    fit_rows(where, [old], [1], say=lines.append)
     path = find(where.predictions, where.digest(old, 1, graph_of(place)))
     assert path is not None
     found = read(path)
@@ -70,7 +70,7 @@ def test_what_is_there_is_not_fitted_again(place: Path, monkeypatch: pytest.Monk
 
 def test_rows_of_one_recipe_are_one_fit(place: Path) -> None:
     lines: list[str] = []
-    fit_rows(setting(place), [Row("one", {"width": 4}), Row("another", {"width": 4})], [5], say=message.append)
+    fit_rows(setting(place), [Row("one", {"width": 4}), Row("another", {"width": 4})], [5], say=lines.append)
     assert lines[0].startswith("2 rows, 1 seeds: 1 to fit")
 
 
@@ -95,7 +95,7 @@ def test_a_process_that_dies_costs_its_own_fit(tmp_path: Path) -> None:
     rows = [Row("dies", change=Dies()), Row("narrow", {"width": 4}), Row("narrower", {"width": 2})]
     lines: list[str] = []
     with pytest.raises(StudyError, match="1 of 3 fits failed; the others are kept:\ndies, seed 1: BrokenProcessPool"):
-        fit_rows(where, rows, [1], jobs=2, say=message.append, devices=["cpu", "cpu"])
+        fit_rows(where, rows, [1], jobs=2, say=lines.append, devices=["cpu", "cpu"])
     assert [bool(find(where.predictions, where.digest(row, 1, graph))) for row in rows] == [False, True, True]
     assert len(lines) == 4
 

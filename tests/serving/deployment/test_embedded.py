@@ -155,22 +155,22 @@ def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFi
     assert main(begin) == 0
     capsys.readouterr()
 
-    def message(*arguments: str, status: int = 0) -> str:
+    def run_command(*arguments: str, status: int = 0) -> str:
         assert main([*arguments, *where]) == status
         printed = capsys.readouterr()
         assert status or "\nnext: python -m serving " in printed.out
         return printed.out + printed.err
 
-    assert "version held: expected the gate's verdict" in message("canary", "--version", "held", status=1)
+    assert "version held: expected the gate's verdict" in run_command("canary", "--version", "held", status=1)
     verdicts = ["candidate: promote (candidate)", "held: hold", "unjudged: not judged", "1: promote (champion)"]
-    assert message("versions").splitlines()[1:-1] == [f"version {verdict}" for verdict in verdicts]
-    assert "version candidate has 20 % of the traffic" in message("canary", "--percent", "20")
-    assert "version candidate: 20 % of the traffic, 0 requests so far" in message("status")
-    assert "version candidate has all traffic, and is the champion" in message("promote")
+    assert run_command("versions").splitlines()[1:-1] == [f"version {verdict}" for verdict in verdicts]
+    assert "version candidate has 20 % of the traffic" in run_command("canary", "--percent", "20")
+    assert "version candidate: 20 % of the traffic, 0 requests so far" in run_command("status")
+    assert "version candidate has all traffic, and is the champion" in run_command("promote")
     assert FakeRegistry.champions == {"model": "candidate"}
-    assert "version candidate has no traffic any more" in message("rollback")
+    assert "version candidate has no traffic any more" in run_command("rollback")
     assert FakeRegistry.champions == {"model": "1"}
-    assert "up: model version 1" in message("status")
+    assert "up: model version 1" in run_command("status")
     assert main(["down", "--state", str(tmp_path)]) == 0
     assert "down: stopped" in capsys.readouterr().out
     assert main(["down", "--state", str(tmp_path)]) == 0

@@ -85,8 +85,8 @@ def serve(target: Embedded, version: str = "1", host: str | None = None, port: i
 
 def after(processes: Recorded) -> list[tuple[object, ...]]:
     """The calls since the last look."""
-    message, processes.calls = processes.calls, []
-    return message
+    calls, processes.calls = processes.calls, []
+    return calls
 
 
 def test_the_first_version_gets_a_supervisor_a_worker_and_a_proxy(target: Embedded, processes: Recorded) -> None:

@@ -16,15 +16,15 @@ from serving.deployment.supervisor import Supervisor
 
 
 @pytest.fixture
-def message(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """The calls of the supervisor, which is alive and has three programs."""
-    message: list[tuple[str, ...]] = []
+    calls: list[tuple[str, ...]] = []
     monkeypatch.setattr(Supervisor, "alive", lambda self: True)
     monkeypatch.setattr(Supervisor, "programs", lambda self: ["proxy", "1-a", "2-b"])
-    monkeypatch.setattr(Supervisor, "remove", lambda self, name: message.append(("remove", name)))
-    monkeypatch.setattr(Supervisor, "start", lambda self: message.append(("start",)))
-    monkeypatch.setattr(Supervisor, "end", lambda self: message.append(("end",)))
-    return message
+    monkeypatch.setattr(Supervisor, "remove", lambda self, name: calls.append(("remove", name)))
+    monkeypatch.setattr(Supervisor, "start", lambda self: calls.append(("start",)))
+    monkeypatch.setattr(Supervisor, "end", lambda self: calls.append(("end",)))
+    return calls
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_one_change_at_a_time_holds_the_lock(processes: EndpointProcesses, message: list[tuple[str, ...]]) -> None:
+def test_one_change_at_a_time_holds_the_lock(processes: EndpointProcesses, calls: list[tuple[str, ...]]) -> None:
     for _ in range(2):  # the folder is made once
         with processes.locked() as found, (processes.folder / "lock").open() as other:
             assert found is None
@@ -60,7 +60,7 @@ def test_one_change_at_a_time_holds_the_lock(processes: EndpointProcesses, messa
 
 
 def test_what_a_killed_supervisor_left_is_ended_and_what_runs_is_not(
-    processes: EndpointProcesses, message: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+    processes: EndpointProcesses, calls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[Path] = []
     monkeypatch.setattr(endpoint_processes, "end_leftovers", ended.append)
@@ -79,7 +79,7 @@ def test_what_a_killed_supervisor_left_is_ended_and_what_runs_is_not(
 
 @pytest.mark.parametrize(("mode", "ours"), [(0o700, True), (0o701, False), (0o710, False), (0o704, False)])
 def test_sockets_are_in_a_folder_of_ours_alone(
-    processes: EndpointProcesses, message: list[tuple[str, ...]], mode: int, ours: bool
+    processes: EndpointProcesses, calls: list[tuple[str, ...]], mode: int, ours: bool
 ) -> None:
     processes.sockets.mkdir()
     processes.sockets.chmod(mode)
@@ -88,21 +88,21 @@ def test_sockets_are_in_a_folder_of_ours_alone(
             processes.start_supervisor()
     else:
         processes.start_supervisor()
-    assert message == ([("start",)] if ours else [])
+    assert calls == ([("start",)] if ours else [])
 
 
 def test_sockets_are_not_behind_a_link(
-    processes: EndpointProcesses, message: list[tuple[str, ...]], tmp_path: Path
+    processes: EndpointProcesses, calls: list[tuple[str, ...]], tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     processes.sockets.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DeploymentError, match="expected a folder of ours alone"):
         processes.start_supervisor()
-    assert message == []
+    assert calls == []
 
 
 def test_only_what_is_served_or_was_served_before_is_kept(
-    processes: EndpointProcesses, message: list[tuple[str, ...]]
+    processes: EndpointProcesses, calls: list[tuple[str, ...]]
 ) -> None:
     endpoint = served(processes)
     program = Worker("2", str(processes.folder / "servers" / "2-b.json"), 81, 82, 100)
@@ -110,28 +110,28 @@ def test_only_what_is_served_or_was_served_before_is_kept(
     endpoint = replace(endpoint, workers=(program,))
     processes.finalize(endpoint)
     assert processes.current() == endpoint
-    assert message == [("remove", "1-a")]
+    assert calls == [("remove", "1-a")]
     assert names(processes.folder / "servers") == ["2-b.json"]
     assert names(processes.folder / "models") == ["model-1", "model-2"]
 
 
-def test_nothing_is_left_after_a_stop(processes: EndpointProcesses, message: list[tuple[str, ...]]) -> None:
+def test_nothing_is_left_after_a_stop(processes: EndpointProcesses, calls: list[tuple[str, ...]]) -> None:
     served(processes).write(processes.folder / RECORD)
     (processes.folder / "version-2.log").touch()
     processes.sockets.mkdir()
     for name in ("supervisor.sock", "supervisor.pid", "proxy.sock"):
         (processes.sockets / name).touch()
     processes.stop()
-    assert message == [("end",)]
+    assert calls == [("end",)]
     assert names(processes.folder) == ["version-2.log"]
     assert not processes.sockets.exists()
     processes.clear()  # a second time
 
 
 def test_a_supervisor_that_is_gone_is_not_asked_to_end(
-    processes: EndpointProcesses, message: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+    processes: EndpointProcesses, calls: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Supervisor, "alive", lambda self: False)
     served(processes)
     processes.stop()
-    assert message == []
+    assert calls == []

@@ -45,26 +45,26 @@ def test_our_programs_with_a_file_of_the_folder_are_ours(tmp_path: Path, monkeyp
 class Living:
     """A process that records its signals; a stubborn one ignores the first, and a gone one has just ended."""
 
-    def __init__(self, pid: int, message: list[tuple[str, int]], kind: str) -> None:
-        self.pid, self._told, self.kind = pid, message, kind
+    def __init__(self, pid: int, calls: list[tuple[str, int]], kind: str) -> None:
+        self.pid, self._calls, self.kind = pid, calls, kind
 
     def terminate(self) -> None:
-        self._told.append(("terminate", self.pid))
+        self._calls.append(("terminate", self.pid))
         if self.kind == "gone":
             raise psutil.NoSuchProcess(self.pid)
 
     def kill(self) -> None:
-        self._told.append(("kill", self.pid))
+        self._calls.append(("kill", self.pid))
         raise psutil.NoSuchProcess(self.pid)
 
 
 def test_all_are_asked_to_end_and_those_that_do_not_are_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    message: list[tuple[str, int]] = []
-    found = [Living(place, message, kind) for place, kind in enumerate(("gone", "stubborn", "polite"))]
+    calls: list[tuple[str, int]] = []
+    found = [Living(place, calls, kind) for place, kind in enumerate(("gone", "stubborn", "polite"))]
     monkeypatch.setattr(processes, "leftovers", lambda folder: found)
     monkeypatch.setattr(processes, "await_end", lambda pid, seconds: seconds > 1 and found[pid].kind != "stubborn")
     end_leftovers(tmp_path)
-    assert message == [("terminate", 0), ("terminate", 1), ("terminate", 2), ("kill", 1)]
+    assert calls == [("terminate", 0), ("terminate", 1), ("terminate", 2), ("kill", 1)]
 
 
 def test_an_end_is_awaited_for_so_many_seconds() -> None:
