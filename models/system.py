@@ -14,9 +14,8 @@ def system_error(error: BaseException) -> str | None:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ConnectionError | TimeoutError):
-            return (
-                f"a service: expected an answer; found: {seen or type(seen).__name__}. Is it up, and its address right?"
-            )
+            found = seen or type(seen).__name__
+            return f"a service: expected a response; found: {found}. Is it up, and its address right?"
         if isinstance(seen, OSError):
             return _of_system(seen)
         if sign := _sign(str(seen), _SIGNS):

@@ -142,7 +142,7 @@ def test_evaluated_labels_shuffled_within_members_give_one_half(real: Scored, sc
 
 
 @pytest.mark.parametrize("counter", ["member_counts_click_rate", "member_surface_counts_click_rate"])
-def test_of_a_shuffled_log_frozen_counters_hold_nothing_and_as_of_counters_do(noise: Scored, counter: str) -> None:
+def test_only_as_of_counters_of_a_shuffled_log_have_information(noise: Scored, counter: str) -> None:
     """A member's clicks are drawn without replacement: what has been clicked already is not clicked again."""
     assert noise.gauc(noise.rows["as_of"][counter]) < 0.42
     assert noise.gauc(noise.rows["frozen"][counter]) == pytest.approx(0.5, abs=0.01)

@@ -131,7 +131,7 @@ def found(pipeline: Pipeline, change: Change) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("place", "leaking", "message"),
+    ("place", "leaking", "expected"),
     [
         (
             "models.graph.timeline.is_before",
@@ -142,12 +142,12 @@ def found(pipeline: Pipeline, change: Change) -> set[str]:
     ],
 )
 def test_what_is_of_the_moment_itself_is_found(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, place: str, leaking: Any, message: set[str]
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, place: str, leaking: Any, expected: set[str]
 ) -> None:
     """Visibility up to and including the moment: the tests above would see it."""
     monkeypatch.setattr(place, leaking)
     monkeypatch.setattr(pipeline, "whole", pipeline.graph(LOG))
-    assert message <= found(pipeline, cut)
+    assert expected <= found(pipeline, cut)
 
 
 def test_outcomes_seen_before_they_settle_are_found(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def _proxied(target: Target, folder: Path) -> Iterator[int]:
         process.wait()
 
 
-def nobody_is_kept_out(folder: Path) -> str:
+def no_caller_is_kept_out(folder: Path) -> str:
     """Long names next to valid calls on one connection; messages and bodies that never end; a path that is not text."""
     with worker(folder, _TOKEN) as target:
         with _proxied(target, folder) as port:
@@ -178,7 +178,7 @@ def no_number_is_a_500(folder: Path) -> str:
     return f"{len(requests)} requests, each 400 with its reason"
 
 
-def explaining_starves_nobody(folder: Path) -> str:
+def explaining_blocks_no_ranking(folder: Path) -> str:
     """Requests with reasons next to requests for slates: which are refused; and who may read the served log."""
     with worker(folder) as target:
         explain = {"instances": [{**target.v1["instances"][0], "explain": True}]}
@@ -279,8 +279,8 @@ def _refused(target: Target, change: Callable[[Any], Any]) -> bool:
 
 
 FAULTS = (
-    Fault(17, "no caller can lock others out, and long names are not echoed back", nobody_is_kept_out),
+    Fault(17, "no caller can lock others out, and long names are not echoed back", no_caller_is_kept_out),
     Fault(18, "a value that is not a number where one is required gets a 400 with the reason", no_number_is_a_500),
-    Fault(20, "explanations do not block ranking, and the served log is private", explaining_starves_nobody),
+    Fault(20, "explanations do not block ranking, and the served log is private", explaining_blocks_no_ranking),
     Fault(21, "a request that can be read in two ways is refused", one_meaning_a_request),
 )

@@ -134,7 +134,7 @@ class Supervisor:
         except Fault as error:
             raise DeploymentError(f"supervisor: expected it to do {method}; found {error.faultString}") from None
         except OSError as error:
-            raise DeploymentError(f"supervisor: expected it to answer; found {type(error).__name__}") from None
+            raise DeploymentError(f"supervisor: expected it to respond; found {type(error).__name__}") from None
 
 
 def _escaped(text: object) -> str:

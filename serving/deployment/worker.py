@@ -45,8 +45,8 @@ def healthy(name: str, host: str, port: int, grpc_port: int) -> bool:
     # Ignore the environment's proxy settings: the worker is on loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(ready_at, timeout=2.0) as answer:
-            ready = json.loads(answer.read()).get("ready") is True
+        with opener.open(ready_at, timeout=2.0) as response:
+            ready = json.loads(response.read()).get("ready") is True
         with socket.create_connection((host, grpc_port), timeout=2.0):
             return ready
     except (OSError, ValueError):

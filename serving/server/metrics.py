@@ -30,7 +30,7 @@ def fallbacks() -> "Counter":
     """Slates ranked by popularity because the online store did not respond in time."""
     from prometheus_client import Counter
 
-    return Counter("heliograph_fallbacks", "Slates ranked by popularitybecause the online store did not respond")
+    return Counter("heliograph_fallbacks", "Slates ranked by popularity because the online store did not respond")
 
 
 @cache

@@ -194,7 +194,9 @@ class Registry:
     ) -> None:
         """Fetch a version's artifacts, verify them, then replace ``folder`` with them and the signature."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as draft:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True
+        ) as draft:
             uri = client.get_model_version_download_uri(name, version)
             fetched = fetch_artifacts(f"{name} version {version}", uri, Path(draft), self.tracking_uri)
             found = read_bundle(fetched).digest

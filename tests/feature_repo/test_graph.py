@@ -69,13 +69,13 @@ def queries(graph: TemporalGraph, node: str, count: int = 250) -> tuple[torch.Te
 def retrieved(world: Product, node: str, index: torch.Tensor, time: torch.Tensor) -> dict[str, pa.ChunkedArray]:
     """Feast's own result a microsecond before each moment: its bound is inclusive."""
     key = world.spec.nodes[node].key
-    queried = pd.DataFrame({key: world.graph.keys(node).take(pa.array(index.numpy())).to_pandas()})
-    queried["event_timestamp"] = pd.to_datetime(time.numpy() - 1, unit="us", utc=True).as_unit("us")
-    queried["row"] = np.arange(len(queried))
+    entities = pd.DataFrame({key: world.graph.keys(node).take(pa.array(index.numpy())).to_pandas()})
+    entities["event_timestamp"] = pd.to_datetime(time.numpy() - 1, unit="us", utc=True).as_unit("us")
+    entities["row"] = np.arange(len(entities))
     columns: dict[str, pa.ChunkedArray] = {}
     for name, view in world.spec.nodes[node].views.items():
         features = [f"{name}:{feature.name}" for feature in view.typed]
-        result = world.store.get_historical_features(entity_df=queried, features=features).to_arrow().sort_by("row")
+        result = world.store.get_historical_features(entity_df=entities, features=features).to_arrow().sort_by("row")
         columns |= {feature.name: result[feature.name] for feature in view.typed}
     return columns
 

@@ -40,7 +40,7 @@ def test_other_addresses_are_no_files(tmp_path: Path) -> None:
         (OSError(errno.EROFS, "Read-only file system", "/d"), "/d: expected a place that may be read and written"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), "Choose a shorter one"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/d"), "/d: expected a file or folder that can be used"),
-        (ConnectionRefusedError("refused"), "a service: expected an result; found: refused"),
+        (ConnectionRefusedError("refused"), "a service: expected a response; found: refused"),
         (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "the disk: expected room to write"),
         (RuntimeError("unable to open database file"), "a database: expected a file that can be written"),
     ],

@@ -235,7 +235,7 @@ def test_the_page_is_evidentlys_where_it_can_plot(tmp_path: Path) -> None:
     assert "Nothing could be plotted: 100 reference" in (tmp_path / "drift.html").read_text(encoding="utf-8")
 
 
-def test_evidently_is_reported_the_kinds_and_that_one_column_is_enough(
+def test_evidently_gets_the_kinds_and_that_one_column_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: dict[str, dict[str, object]] = {}

@@ -48,7 +48,7 @@ def mount(app: Any, spec: Spec, settings: Settings, popular: Sequence[Key] = ())
     async def static(name: str) -> Response:
         if name not in _TYPES:
             missing = ErrorResponse(404, "expected a file of the page; found none")
-            return Response(missing.content, missing.status, media_type="application/json")
+            return Response(missing.content, missing.status, media_type=JSON)
         return file(name, _TYPES[name])
 
     # Reading megabytes of log: one at a time, apart from the predictions.

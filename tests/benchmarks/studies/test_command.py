@@ -63,8 +63,8 @@ def test_every_study_writes_its_table_out_of_predictions(name: str, tmp_path: Pa
     options = [*folders, *configs, *OPTIONS.get(name, []), "--only", "table", "--seeds", "1", "2", "--draws", "20"]
     assert command(study(name), options) == 0
     page = (tmp_path / f"{name}.md").read_text()
-    for message in (graph.manifest["digest"][:16], "abc123", "Seeds 1, 2", f"benchmarks.studies.{name}", f"{name}.svg"):
-        assert message in page
+    for text in (graph.manifest["digest"][:16], "abc123", "Seeds 1, 2", f"benchmarks.studies.{name}", f"{name}.svg"):
+        assert text in page
     assert str(tmp_path) not in page
     assert "Not fitted" not in page
     assert "nan" not in page

@@ -43,7 +43,7 @@ POSTS = st.lists(
     max_size=5,
     unique_by=lambda post: post[:2],
 )
-TOLD = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SETTINGS = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def impressions(rows: Sequence[tuple], posts: Sequence[tuple] = ()) -> list[Impression]:
@@ -92,7 +92,7 @@ def state(plan: CounterPlan, row: pa.Table) -> dict:
     return state_of(plan, {c: row[c] for c in state_columns(plan)}) if len(row) else empty_state(plan, 1)
 
 
-@TOLD
+@SETTINGS
 @given(rows=ROWS, posts=POSTS, at=st.lists(MOMENTS | MOMENTS.map(lambda m: m + 1), min_size=1, max_size=4))
 def test_against_a_count_by_hand(tmp_path: Path, rows: list, posts: list, at: list[int]) -> None:
     spec, shown = product(), impressions(rows, posts)
@@ -110,7 +110,7 @@ def test_against_a_count_by_hand(tmp_path: Path, rows: list, posts: list, at: li
                     np.testing.assert_allclose(found[column], np.float32([value]), rtol=2e-7, err_msg=column)
 
 
-@TOLD
+@SETTINGS
 @given(rows=ROWS, posts=POSTS)
 def test_the_batch_is_the_fold_of_all_events(tmp_path: Path, rows: list, posts: list) -> None:
     spec, shown = product(), impressions(rows, posts)
@@ -141,7 +141,7 @@ def folded(plan: CounterPlan, shown: Sequence[Impression]) -> dict[tuple, Counte
     return after
 
 
-@TOLD
+@SETTINGS
 @given(rows=ROWS, at=MOMENTS)
 def test_what_settles_at_the_moment_or_later_changes_nothing_before(tmp_path: Path, rows: list, at: int) -> None:
     spec, shown = product(), impressions(rows)

@@ -112,7 +112,7 @@ def test_the_spec_is_checked_before_anything_is_read(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("table", "columns", "reported"),
+    ("table", "columns", "message"),
     [
         ("further", ("a", "A"), r"table 'further', column 'a': expected a unique name, ignoring case"),
         ("further", ("File_Row_Number",), r"column 'File_Row_Number': .* which DuckDB adds to a file"),
@@ -123,12 +123,12 @@ def test_the_spec_is_checked_before_anything_is_read(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_tables_and_columns_of_an_adapter_have_names_of_their_own(
-    table: str, columns: tuple[str, ...], reported: str, monkeypatch: pytest.MonkeyPatch
+    table: str, columns: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = small_spec()
     name = table.format(counter=next(iter(spec.counters)))
     install_adapter(monkeypatch, lambda spec, data: {}, {**TABLES, name: columns})
-    with pytest.raises(SourceError, match=reported):
+    with pytest.raises(SourceError, match=message):
         check(spec)
 
 

@@ -1,4 +1,4 @@
-"""Batch rows under the events since: what is written, what is left alone, and what is counted and logged."""
+"""Batch rows combined with later events: what is written, what is left alone, and what is counted and logged."""
 
 import logging
 from collections.abc import Mapping

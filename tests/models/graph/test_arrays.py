@@ -90,7 +90,7 @@ GOOD: dict[str, Any] = {"source": [0, 1], "target": [1, 0], "time": [5, 6], "wei
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "reported"),
+    ("column", "value", "message"),
     [
         ("time", np.array([1.0, np.nan]), "time: expected integers .*; found torch.float64, 1 of them NaN. Convert"),
         ("time", np.array([1.0, 2.0]), "time: expected integers .*; found torch.float64. Convert"),
@@ -130,15 +130,15 @@ GOOD: dict[str, Any] = {"source": [0, 1], "target": [1, 0], "time": [5, 6], "wei
         ("weight", np.array(["1", "2"]), "weight: expected real numbers .*; found <U1"),
     ],
 )
-def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, reported: str) -> None:
+def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, message: str) -> None:
     columns = {name: np.array(values) for name, values in GOOD.items()}
     assert edges_from_arrays(**columns, sources=2, targets=3)
-    with pytest.raises(GraphInputError, match=reported):
+    with pytest.raises(GraphInputError, match=message):
         edges_from_arrays(**{**columns, column: value}, sources=2, targets=3)
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "reported"),
+    ("name", "values", "message"),
     [
         ("numbers", np.array([[1.7e9], [1.7e9 + 1]]), "numbers, column 0: .*1700000001.0 in row 1, which float32"),
         ("numbers", np.array([[1, 2**24 + 1], [1, 1]]), "numbers, column 1: .*found 16777217 in row 0"),
@@ -156,9 +156,9 @@ def test_what_cannot_be_an_edge_is_refused(column: str, value: Any, reported: st
         ("categories", np.array([[1.0], [2.0]]), "categories: expected integers .* found torch.float64"),
     ],
 )
-def test_attributes_that_would_change_are_refused(name: str, values: Any, reported: str) -> None:
+def test_attributes_that_would_change_are_refused(name: str, values: Any, message: str) -> None:
     columns = {key: np.array(given) for key, given in GOOD.items()}
-    with pytest.raises(GraphInputError, match=reported):
+    with pytest.raises(GraphInputError, match=message):
         edges_from_arrays(**columns, sources=2, targets=3, **{name: values})
 
 

@@ -1,4 +1,4 @@
-"""What a build tells, what it leaves behind, and rows exactly at the bounds of windows."""
+"""What a build logs, what it leaves behind, and rows exactly at the bounds of windows."""
 
 import logging
 import re
@@ -14,7 +14,7 @@ from models.graph.store import TemporalGraph
 from tests.models.graph.product import HOUR, START, shown, spec, write_product
 from tests.models.graph.test_build import rewritten
 
-TOLD = [
+LINES = [
     "node member: 5 keys, 3 versions in",
     "node item: 3 keys, 2 versions in",
     "node creator: 2 keys, 0 versions in",
@@ -37,7 +37,7 @@ TOLD = [
 def test_every_stage_is_logged_and_every_relation_is_dropped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a killed build left in the scratch folder is in nobody's way."""
+    """What a killed build left in the scratch folder does not disturb the next build."""
     dropped, drop = [], DuckDBConnection.drop
 
     def noted(connection: DuckDBConnection, name: str) -> None:
@@ -51,7 +51,7 @@ def test_every_stage_is_logged_and_every_relation_is_dropped(
     with caplog.at_level(logging.INFO, logger="models.graph.build"):
         build_graph(spec(), *given, tmp_path / "graph")
     lines = [record.getMessage() for record in caplog.records if record.name == "models.graph.build"]
-    assert [re.sub(r" \d+\.\d s$", "", line) for line in lines] == TOLD
+    assert [re.sub(r" \d+\.\d s$", "", line) for line in lines] == LINES
     seconds = [float(line.split()[-2]) for line in lines if line.endswith(" s")]
     assert all(0 <= each <= seconds[-1] + 0.1 for each in seconds)
     assert seconds[-1] < 60

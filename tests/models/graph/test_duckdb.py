@@ -11,9 +11,9 @@ NAMES = ("memory_limit", "threads", "preserve_insertion_order", "autoinstall_kno
 
 
 def settings(engine: DuckDB, scratch: Path) -> list[str]:
-    queried = ", ".join(f"CAST(current_setting('{name}') AS VARCHAR) AS {name}" for name in NAMES)
+    columns = ", ".join(f"CAST(current_setting('{name}') AS VARCHAR) AS {name}" for name in NAMES)
     with engine.connect(scratch) as connection:
-        (row,) = connection.fetch(f"SELECT {queried}").to_pylist()
+        (row,) = connection.fetch(f"SELECT {columns}").to_pylist()
     return [row[name] for name in NAMES]
 
 

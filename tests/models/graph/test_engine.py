@@ -68,8 +68,10 @@ def test_statements_mean_the_same(connected: Connection, tmp_path: Path) -> None
         {"row": 1, "moment": -1},
         {"row": 3, "moment": START},
     ]
-    queried = "SELECT CAST(sum(key) AS BIGINT) AS total, arg_min(text, key) AS first FROM good WHERE text IN (?, ?, ?)"
-    assert connected.fetch(queried, ["a'\\", "?", "none"]).to_pylist() == [{"total": 4, "first": "?"}]
+    statement = (
+        "SELECT CAST(sum(key) AS BIGINT) AS total, arg_min(text, key) AS first FROM good WHERE text IN (?, ?, ?)"
+    )
+    assert connected.fetch(statement, ["a'\\", "?", "none"]).to_pylist() == [{"total": 4, "first": "?"}]
     assert connected.fetch("SELECT key FROM good WHERE x = ? ORDER BY key", [0.1])["key"].to_pylist() == [3]
     batches = connected.stream("SELECT key, x FROM good ORDER BY x, key")
     assert [row for batch in batches for row in batch.to_pylist()] == [

@@ -20,7 +20,7 @@ class Many:
         return self.count
 
 
-class AskedError(Exception):
+class PassedError(Exception):
     """The keys passed the check."""
 
 
@@ -28,13 +28,13 @@ class Relations:
     """Relations that are never read."""
 
     def select_versions(self, node: str) -> None:
-        raise AskedError(node)
+        raise PassedError(node)
 
 
 @pytest.mark.parametrize(
     ("count", "error", "message"),
     [
-        (2**31 - 1, AskedError, "member"),
+        (2**31 - 1, PassedError, "member"),
         (2**31, GraphInputError, "node 'member': expected at most 2147483647 keys; found 2147483648. Split the type"),
     ],
 )

@@ -58,11 +58,11 @@ def test_a_session_on_a_cluster_can_be_reached(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_given_session_is_used_and_only_its_copy_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def queried(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(spark, "_running", queried)
-    monkeypatch.setattr(spark, "start", queried)
+    monkeypatch.setattr(spark, "_running", fail)
+    monkeypatch.setattr(spark, "start", fail)
     session = MagicMock()
     with Spark(session).connect(tmp_path):
         pass

@@ -34,7 +34,7 @@ def test_a_batch_is_as_of_its_seeds_and_of_the_first_draw(
     batch = batches.make(one_each(rows))
     batches.make(one_each(rows), draw=7)
     assert draws == [("member", 0), ("item", 0), ("member", 7), ("item", 7)]
-    assert (batches.sampler.seed, batches.sampler.limit, batches.sampler.hops) == (0, None, 2)
+    assert (batches.sampler.seed, batches.sampler.largest_fan_out, batches.sampler.hops) == (0, None, 2)
     assert batch.slice is None
     for time in (batch.member_time, batch.member.time, batch.item.time):
         assert torch.equal(time, encoded.graph.seeds.time[rows])

@@ -12,7 +12,7 @@ from models.training.schedule import NeighbourSchedule
 
 
 @pytest.mark.parametrize(
-    ("epoch", "best", "limits", "limit", "waited"),
+    ("epoch", "best", "sizes", "size", "waited"),
     [
         (0, 0, [], None, 0),
         (3, 0, [None] * 3, None, 3),
@@ -28,10 +28,10 @@ from models.training.schedule import NeighbourSchedule
     ],
 )
 def test_waiting_begins_at_the_best_epoch_or_when_trees_grew(
-    epoch: int, best: int, limits: list[int | None], limit: int | None, waited: int
+    epoch: int, best: int, sizes: list[int | None], size: int | None, waited: int
 ) -> None:
-    schedule = None if limit is None else NeighbourSchedule(limit, 0.0)
-    assert Progress(epoch, best, largest_fan_outs=limits, neighbours=schedule).waited == waited
+    schedule = None if size is None else NeighbourSchedule(size, 0.0)
+    assert Progress(epoch, best, largest_fan_outs=sizes, neighbours=schedule).waited == waited
 
 
 def test_a_training_begins_before_its_first_epoch() -> None:

@@ -45,7 +45,7 @@ class Load:
     def failed(self) -> list[Response]:
         return [response for response in self.responses if response.status != 200]
 
-    def await_answer(self, version: str) -> None:
+    def await_version(self, version: str) -> None:
         """Wait for a response from that version to a request sent from now on."""
         begun = time.monotonic()
         wait_until(lambda: any(response.version == version for response in self.since(begun)))

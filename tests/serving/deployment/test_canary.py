@@ -81,7 +81,7 @@ def test_a_version_takes_its_share_then_everything_and_goes_back_and_no_request_
         assert callers.shares(0.0) == {"1": 1.0}
         for percent in (10, 50):
             site.rollout.canary("2", percent)
-            callers.await_answer("2")
+            callers.await_version("2")
             assert callers.shares(time.monotonic())["2"] == pytest.approx(percent / 100, abs=0.05)
         assert versions_over_grpc(site, world) == {"1", "2"}
         # The canary is killed: the other version serves the requests in flight and the new ones.

@@ -58,8 +58,8 @@ def test_every_worker_gets_the_digest_of_its_bundle(target: Embedded, tmp_path: 
     target.canary("2", 10)
     found = endpoint.status(tmp_path).endpoint
     assert found is not None
-    printed = [Settings.read(Path(worker.settings)).digest for worker in found.workers]
-    assert printed == ["digest of 1", "digest of 2"]
+    digests = [Settings.read(Path(worker.settings)).digest for worker in found.workers]
+    assert digests == ["digest of 1", "digest of 2"]
 
 
 def test_a_canary_is_taken_back(target: Embedded, tmp_path: Path) -> None:

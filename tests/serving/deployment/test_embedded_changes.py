@@ -27,7 +27,7 @@ class Recorded:
         self.fails: list[str] = []
         self.ports: list[int] = []
 
-    def tell(self, name: str, *what: object) -> None:
+    def record(self, name: str, *what: object) -> None:
         self.calls.append((name, *what))
         if name in self.fails:
             self.fails.remove(name)
@@ -41,25 +41,25 @@ class Recorded:
         return self.found
 
     def start_supervisor(self) -> None:
-        self.tell("supervisor")
+        self.record("supervisor")
 
     def start_worker(self, endpoint: Endpoint, started: Worker, seconds: float) -> None:
-        self.tell("worker", started.version, seconds)
+        self.record("worker", started.version, seconds)
 
     def start_proxy(self, endpoint: Endpoint) -> None:
         self.ports.append(endpoint.port)
-        self.tell("proxy", endpoint.host, shares(endpoint))
+        self.record("proxy", endpoint.host, shares(endpoint))
 
     def shift_traffic(self, endpoint: Endpoint, before: Endpoint) -> None:
-        self.tell("shift", shares(endpoint), shares(before))
+        self.record("shift", shares(endpoint), shares(before))
 
     def finalize(self, endpoint: Endpoint) -> None:
         self.found = endpoint
-        self.tell("finalize", shares(endpoint))
+        self.record("finalize", shares(endpoint))
 
     def stop(self) -> None:
         self.found = None
-        self.tell("stop")
+        self.record("stop")
 
 
 def shares(endpoint: Endpoint) -> Shares:

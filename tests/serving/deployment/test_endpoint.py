@@ -132,7 +132,7 @@ def test_what_is_killed_is_started_again(up: Up, tmp_path: Path, part: str) -> N
     assert process_of(tmp_path, part) != first
 
 
-def test_after_a_killed_keeper_nothing_is_left_behind(up: Up, tmp_path: Path) -> None:
+def test_after_a_killed_supervisor_nothing_is_left_behind(up: Up, tmp_path: Path) -> None:
     first = up()
     kill(process_of(tmp_path, "supervisor.conf"))
     assert live_kinds(tmp_path) == ["envoy", STUB]

@@ -17,7 +17,7 @@ from serving.deployment.supervisor import Supervisor
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """The calls of the supervisor, which is alive and has three programs."""
+    """Calls to the supervisor, which is alive and has three programs."""
     calls: list[tuple[str, ...]] = []
     monkeypatch.setattr(Supervisor, "alive", lambda self: True)
     monkeypatch.setattr(Supervisor, "programs", lambda self: ["proxy", "1-a", "2-b"])

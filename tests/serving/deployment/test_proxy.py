@@ -15,21 +15,21 @@ OLD, NEW = Worker("1", "", 11, 12, 100), Worker("2", "", 21, 22, 100)
 
 
 def test_leaving_workers_stay_until_the_others_are_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    message: list[tuple[str, list[Worker], list[Worker]]] = []
+    calls: list[tuple[str, list[Worker], list[Worker]]] = []
 
     def written(self: Proxy, workers: Sequence[Worker]) -> None:
-        message.append(("write", list(workers), []))
+        calls.append(("write", list(workers), []))
 
     def awaited(self: Proxy, workers: Sequence[Worker], leaving: Sequence[Worker] = ()) -> None:
-        message.append(("await", list(workers), list(leaving)))
+        calls.append(("await", list(workers), list(leaving)))
 
     monkeypatch.setattr(Proxy, "_write", written)
     monkeypatch.setattr(Proxy, "await_shares", awaited)
     Proxy(tmp_path, tmp_path).share([NEW], [OLD])
-    assert message == [("write", [NEW, OLD], []), ("await", [NEW], [OLD]), ("write", [NEW], []), ("await", [NEW], [])]
-    message.clear()
+    assert calls == [("write", [NEW, OLD], []), ("await", [NEW], [OLD]), ("write", [NEW], []), ("await", [NEW], [])]
+    calls.clear()
     Proxy(tmp_path, tmp_path).share([NEW])
-    assert message == [("write", [NEW], []), ("await", [NEW], [])]
+    assert calls == [("write", [NEW], []), ("await", [NEW], [])]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The calls of supervisord, and how its refusals are read."""
+"""Calls to supervisord, and how its refusals are read."""
 
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def test_every_program_ends_before_the_supervisor_does(tmp_path: Path, monkeypat
 def test_one_that_does_not_respond_is_not_alive(tmp_path: Path) -> None:
     silent = Supervisor(tmp_path, tmp_path)
     assert not silent.alive()
-    with pytest.raises(DeploymentError, match=r"^supervisor: expected it to response; found FileNotFoundError$"):
+    with pytest.raises(DeploymentError, match=r"^supervisor: expected it to respond; found FileNotFoundError$"):
         silent.programs()
 
 

@@ -44,11 +44,11 @@ def responses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     """Set what is found at each look at the worker's health."""
     (tmp_path / "1-ab.json").touch()
 
-    def set_answers(*found: bool) -> None:
+    def set_health(*found: bool) -> None:
         left = list(found)
         monkeypatch.setattr(worker, "healthy", lambda *requested: left.pop(0))
 
-    return set_answers
+    return set_health
 
 
 def test_a_worker_that_becomes_healthy_stays(tmp_path: Path, responses: Callable[..., None]) -> None:
@@ -106,7 +106,7 @@ def test_the_last_twenty_lines_since_a_byte_are_kept(tmp_path: Path) -> None:
     assert _tail(log, log.stat().st_size - 10) == "line 29\n\ufffd"
 
 
-class Answering(BaseHTTPRequestHandler):
+class Readiness(BaseHTTPRequestHandler):
     """Answers the readiness of the model ``ready`` with ``document``."""
 
     document = b""
@@ -122,7 +122,7 @@ class Answering(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Readiness)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield server.server_port
@@ -138,7 +138,7 @@ def test_a_worker_is_healthy_if_it_says_so_and_both_ports_are_open(
     port: int, monkeypatch: pytest.MonkeyPatch, document: object, expected: bool | None
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr(Answering, "document", b"{" if expected is None else json.dumps(document).encode())
+    monkeypatch.setattr(Readiness, "document", b"{" if expected is None else json.dumps(document).encode())
     with socket.create_server(("127.0.0.1", 0)) as grpc:
         assert healthy("ready", "127.0.0.1", port, grpc.getsockname()[1]) is bool(expected)
         assert not healthy("another", "127.0.0.1", port, grpc.getsockname()[1])

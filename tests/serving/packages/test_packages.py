@@ -35,7 +35,7 @@ def contents(request: pytest.FixtureRequest, tmp_path: Path, world: World) -> Pa
 
 
 @pytest.fixture
-def message(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def state_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The state folder in the environment."""
     monkeypatch.setenv(STATE, str(world.state))
 
@@ -50,14 +50,14 @@ def test_a_package_has_no_pickle(contents: Path) -> None:
             assert not _UNPICKLES.search(text), path
 
 
-@pytest.mark.usefixtures("message")
+@pytest.mark.usefixtures("state_folder")
 def test_a_package_has_the_registered_version(contents: Path, world: World) -> None:
     found = settings(contents)
     assert (found.name, found.version) == (world.name, world.version)
     assert (found.store_config, Path(found.bundle)) == (str(world.store_config.resolve()), contents / "bundle")
 
 
-@pytest.mark.usefixtures("message")
+@pytest.mark.usefixtures("state_folder")
 def test_limits_come_from_the_environment(contents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LIMITS, '{"items": 50}')
     assert settings(contents).limits == Limits(items=50)
@@ -86,7 +86,7 @@ def _no_facts(contents: Path) -> None:
     (contents / "package.json").write_text("[]", encoding="utf-8")
 
 
-@pytest.mark.usefixtures("message")
+@pytest.mark.usefixtures("state_folder")
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -60,17 +60,17 @@ def slates(scorer: Scorer, sizes: Sequence[int]) -> list[SlateInputs]:
 
 def test_slates_that_come_side_by_side_are_scored_in_one_pass_as_alone(folder: Path) -> None:
     scorer = Watched(folder)
-    requested = slates(scorer, [3, 1, 7, 2, 5, 4])
+    given = slates(scorer, [3, 1, 7, 2, 5, 4])
 
     async def all_at_once() -> list[np.ndarray]:
         batching = Batching(scorer, most=4)
-        found = await asyncio.gather(*map(batching.logits, requested))
+        found = await asyncio.gather(*map(batching.logits, given))
         batching.close()
         return found
 
     found = asyncio.run(all_at_once())
     assert scorer.passes == [4, 2]
-    for slate, logits in zip(requested, found, strict=True):
+    for slate, logits in zip(given, found, strict=True):
         assert logits.shape == (len(slate), 2)
         np.testing.assert_allclose(logits, scorer.logits(slate), atol=1e-6, rtol=0)
 
@@ -143,7 +143,7 @@ async def until(found: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def test_a_batch_holds_three_slates_unless_it_is_reported_otherwise(folder: Path) -> None:
+def test_a_batch_holds_three_slates_unless_another_number_is_given(folder: Path) -> None:
     scorer = Watched(folder)
 
     async def ask() -> None:
@@ -182,12 +182,12 @@ def test_where_the_passes_are_stopped_no_request_waits_on(folder: Path) -> None:
     async def ask() -> np.ndarray:
         scorer.gate.clear()
         batching = Batching(scorer, most=1)
-        requested = [asyncio.ensure_future(batching.logits(slate)) for slate in (first, second)]
+        pending = [asyncio.ensure_future(batching.logits(slate)) for slate in (first, second)]
         await until(lambda: scorer.requested > 0)
         assert batching._passes is not None
         batching._passes.cancel()
-        await asyncio.wait(requested, timeout=5)
-        assert [one.cancelled() for one in requested] == [True, True]
+        await asyncio.wait(pending, timeout=5)
+        assert [one.cancelled() for one in pending] == [True, True]
         assert batching._quiet.is_set()
         scorer.gate.set()
         found = await asyncio.wait_for(batching.logits(later), 20)
@@ -204,11 +204,11 @@ def test_closing_ends_the_thread_after_its_batch_and_drops_the_next(folder: Path
     async def ask() -> None:
         scorer.gate.clear()
         batching = Batching(scorer)
-        requested = asyncio.ensure_future(batching.logits(first))
+        pending = asyncio.ensure_future(batching.logits(first))
         await until(lambda: scorer.requested > 0)
         assert batching._passes is not None
         batching._passes.cancel()  # the thread is still in the first pass
-        await asyncio.wait([requested], timeout=5)
+        await asyncio.wait([pending], timeout=5)
         dropped = asyncio.ensure_future(batching.logits(second))
         await until(lambda: batching._thread._work_queue.qsize() > 0)
         closing = asyncio.ensure_future(asyncio.to_thread(batching.close))

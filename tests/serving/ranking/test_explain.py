@@ -204,14 +204,12 @@ def test_what_comes_after_the_request_is_no_reason(service: RankingService, slat
 def test_every_item_gets_its_own_reasons(
     service: RankingService, slate: Slate, reasons: list[list[Reason]], tmp_path: Path, protocol: str
 ) -> None:
-    requested, items = slate.request, list(slate.request.items)
+    request, items = slate.request, list(slate.request.items)
     time = (
-        datetime.fromtimestamp(requested.time // 1_000_000, UTC)
-        .replace(microsecond=requested.time % 1_000_000)
-        .isoformat()
+        datetime.fromtimestamp(request.time // 1_000_000, UTC).replace(microsecond=request.time % 1_000_000).isoformat()
     )
     instance = {
-        "member": requested.member,
+        "member": request.member,
         "items": items,
         "context": {"surface": "push", "time": time},
         "explain": True,
@@ -219,7 +217,7 @@ def test_every_item_gets_its_own_reasons(
     tensors = [
         *(
             InferInput(name, [len(keys)], "INT64", keys)
-            for name, keys in (("member", [requested.member]), ("items", items))
+            for name, keys in (("member", [request.member]), ("items", items))
         ),
         *(InferInput(name, [1], "BYTES", [text]) for name, text in (("surface", "push"), ("time", time))),
         InferInput("explain", [1], "BOOL", [True]),

@@ -17,7 +17,7 @@ SPEC = world_spec()
 COUNTERS = list(SPEC.counters)
 
 
-class Told:
+class GivenScorer:
     """A scorer whose probabilities are given, slate by slate; it records pauses and the slates of each pass."""
 
     def __init__(self, given: Sequence[float]) -> None:
@@ -100,8 +100,8 @@ def test_activities_without_times_or_without_keys_are_not_left_out(scorer: Score
 def test_three_effects_of_a_family_above_a_millionth_are_reasons(scorer: Scorer, explainer: Explainer) -> None:
     edge = scorer.ranker.schema.edges[0]
     activities, counters = [0.1, -0.3, 0.2, 1e-6, 0.05], [1e-6, -2e-6, 0.0, 0.0]
-    message = Told([0.0, *(-effect for effect in activities + counters)])
-    with patch.object(explainer, "_scorer", message):
+    given = GivenScorer([0.0, *(-effect for effect in activities + counters)])
+    with patch.object(explainer, "_scorer", given):
         inputs = inputs_of(scorer, 2, np.arange(1, 6), time=9)
         found, same = explainer.reasons(inputs, online_of(2, edge.name, 5))
     assert found == same
@@ -118,11 +118,11 @@ def test_three_effects_of_a_family_above_a_millionth_are_reasons(scorer: Scorer,
 def test_a_pass_holds_at_most_2048_candidates_or_one_slate(
     scorer: Scorer, explainer: Explainer, items: int, passes: list[int]
 ) -> None:
-    message = Told([0.0] * 5)
-    with patch.object(explainer, "_scorer", message):
-        found = explainer.reasons(inputs_of(scorer, items), online_of(items), message.pause)
+    given = GivenScorer([0.0] * 5)
+    with patch.object(explainer, "_scorer", given):
+        found = explainer.reasons(inputs_of(scorer, items), online_of(items), given.pause)
     assert found == [[]] * items
-    assert message.events == [event for size in passes for event in ("pause", size)]
+    assert given.events == [event for size in passes for event in ("pause", size)]
 
 
 def test_where_nothing_can_be_left_out_there_are_no_reasons(scorer: Scorer) -> None:

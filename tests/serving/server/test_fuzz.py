@@ -231,7 +231,7 @@ def infer(channel: grpc.Channel) -> Any:
     return channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
 
 
-def reported(call: Any, *codes: grpc.StatusCode) -> None:
+def check_status(call: Any, *codes: grpc.StatusCode) -> None:
     expected = (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, *codes)
     assert call.code() in expected, (call.code(), call.details())
     assert "Traceback" not in call.details()
@@ -249,14 +249,14 @@ def test_messages(infer: Any, world: World, data: st.DataObject) -> None:
         for field, values in data.draw(CONTENTS).items():
             getattr(tensor.contents, field)[:] = values
     message.raw_input_contents.extend(data.draw(st.lists(st.binary(max_size=24), max_size=4)))
-    reported(infer.future(message.SerializeToString(), timeout=SECONDS))
+    check_status(infer.future(message.SerializeToString(), timeout=SECONDS))
 
 
 @HOSTILE
 @given(data=st.data())
 def test_messages_of_damaged_bytes(infer: Any, world: World, data: st.DataObject) -> None:
     message = data.draw(damaged(request(world, 1, 6).SerializeToString()) | st.binary(max_size=40))
-    reported(infer.future(message, timeout=SECONDS))
+    check_status(infer.future(message, timeout=SECONDS))
 
 
 @HOSTILE
@@ -266,7 +266,7 @@ def test_messages_of_damaged_bytes(infer: Any, world: World, data: st.DataObject
 )
 def test_other_methods(channel: grpc.Channel, method: str, message: bytes) -> None:
     call = channel.unary_unary(f"/inference.GRPCInferenceService/{method}").future(message, timeout=SECONDS)
-    reported(call, grpc.StatusCode.UNIMPLEMENTED)
+    check_status(call, grpc.StatusCode.UNIMPLEMENTED)
 
 
 @HOSTILE
@@ -278,4 +278,4 @@ def test_metadata(infer: Any, world: World, metadata: dict[str, str], timeout: s
     pairs = [(name, text.encode() if name.endswith("-bin") else text) for name, text in metadata.items()]
     pairs += [] if timeout is None else [("x-request-timeout-ms", timeout)]
     call = infer.future(request(world, 1, 6).SerializeToString(), timeout=SECONDS, metadata=pairs)
-    reported(call, *([grpc.StatusCode.UNAVAILABLE] if timeout else []))
+    check_status(call, *([grpc.StatusCode.UNAVAILABLE] if timeout else []))

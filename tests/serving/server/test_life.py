@@ -171,13 +171,13 @@ def test_beyond_the_queue_requests_get_429(strict: RunningServer, stub: GRPCInfe
         return call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # waits for the response
 
     with ThreadPoolExecutor(5) as callers:
-        requested = [callers.submit(ask) for _ in range(5)]
+        pending = [callers.submit(ask) for _ in range(5)]
         try:
             wait_until(exhausted)
             assert strict.probe("/v2/health/ready") == 200
         finally:
             done.set()
-    responses = [response for future in requested for response in future.result()]
+    responses = [response for future in pending for response in future.result()]
     assert {response.status_code for response in responses} == {200, 429}
     for response in responses:
         if response.status_code == 429:
@@ -187,7 +187,7 @@ def test_beyond_the_queue_requests_get_429(strict: RunningServer, stub: GRPCInfe
 
 def test_the_log_has_nothing_of_a_payload(strict: RunningServer, world: World, tmp_path: Path) -> None:
     number = 918_273_645_546
-    requested: list[tuple[str, Any]] = [
+    requests: list[tuple[str, Any]] = [
         (predict(world), v1(world, number, device=SECRET)),
         (predict(world), v1(world, number, **{SECRET: 1})),
         (predict(world), {"instances": SECRET}),
@@ -198,7 +198,7 @@ def test_the_log_has_nothing_of_a_payload(strict: RunningServer, world: World, t
         (f"/{SECRET}", {SECRET: SECRET}),
     ]
     with strict.client(headers=BEARER) as client:
-        statuses = [client.post(path, json=document).status_code for path, document in requested]
+        statuses = [client.post(path, json=document).status_code for path, document in requests]
         with broken_store(world):
             statuses.append(client.post(predict(world), json=v1(world, number, device=SECRET)).status_code)
         late = {"x-request-timeout-ms": "1"}

@@ -97,8 +97,8 @@ def test_overload_gets_429_and_ends_with_the_load(server: RunningServer, store: 
     store.halt()
     try:
         with ThreadPoolExecutor(CROWD) as pool:
-            requested = [pool.submit(caller) for _ in range(CROWD)]
-            responses = [response for future in requested for response in future.result()]
+            pending = [pool.submit(caller) for _ in range(CROWD)]
+            responses = [response for future in pending for response in future.result()]
     finally:
         store.go_on()
     assert {response.status_code for response in responses} == {200, 429}

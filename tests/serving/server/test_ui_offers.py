@@ -30,8 +30,8 @@ def test_further_requests_for_the_choices_get_429(monkeypatch: pytest.MonkeyPatc
 
     async def steps() -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://a") as client:
-            requested = [client.get("/ui/offers") for _ in range(6)]
-            responses = asyncio.as_completed(requested, timeout=20)
+            pending = [client.get("/ui/offers") for _ in range(6)]
+            responses = asyncio.as_completed(pending, timeout=20)
             for response in [await next(responses), await next(responses)]:
                 assert (response.status_code, response.headers["retry-after"], list(response.json())) == (
                     429,

@@ -49,8 +49,8 @@ async function open() {
   at("request").hidden = false;
   at("model").textContent = offered.name;
   at("surface").replaceChildren(...offered.surfaces.map((name) => new Option(name)));
-  const nobody = offered.latest.length ? "choose a member" : "no member yet";
-  at("latest").replaceChildren(new Option(nobody, ""), ...offered.latest.map(({ member }, place) => new Option(member, place)));
+  const first = offered.latest.length ? "choose a member" : "no member yet";
+  at("latest").replaceChildren(new Option(first, ""), ...offered.latest.map(({ member }, place) => new Option(member, place)));
   at("context").replaceChildren(...offered.context.flatMap(({ name }) => {
     const label = made("label", "", name);
     const input = made("input", "");
@@ -169,7 +169,7 @@ function adjusted({ rule, factor, most }) {
     case "seen_discount":
       return [`seen × ${factor}`, `The member has acted on it before: its score is ${offered.primary} times ${factor}`];
     case "diversity":
-      return ["diversity", `${most} items of its creator rank higher: it follows after all other items`];
+      return ["diversity", `${most} items of its creator rank higher: it follows after all items without this mark`];
     case "popularity":
       return ["popularity", "Ranked by popularity: the online store did not respond"];
     default:

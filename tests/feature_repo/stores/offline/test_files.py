@@ -41,7 +41,7 @@ def _job(store: FeatureStore, query: Any = None) -> Any:
 
 
 @pytest.mark.parametrize("path", ["kept.parquet", "kept", "memory://as_of/kept.parquet"])
-def test_a_response_is_persisted_whole_or_not_at_all(
+def test_a_result_is_persisted_whole_or_not_at_all(
     store: FeatureStore, tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = SavedDatasetFileStorage(path)

@@ -41,7 +41,9 @@ def write(table: pa.Table, path: Path) -> Path:
     return path
 
 
-def queried(folder: Path, path: Path | str, key: str = "key", feature: str = "clicked", keys: Any = (1, 2)) -> pa.Table:
+def retrieve(
+    folder: Path, path: Path | str, key: str = "key", feature: str = "clicked", keys: Any = (1, 2)
+) -> pa.Table:
     """The feature of keys 1 and 2 as of AT."""
     source = FileSource(name="s", path=str(path), timestamp_field="at")
     entity = Entity(name=key, join_keys=[key], value_type=ValueType.INT64)
@@ -94,14 +96,14 @@ def test_folders_are_no_columns_and_paths_no_patterns(tmp_path: Path, file: str,
     write(rows(clicked=[5, 5]), tmp_path / "a1b" / "x.parquet")
     write(rows(), tmp_path / file.removeprefix("file://"))
     path = f"file://{tmp_path / source}" if file.startswith("file://") else tmp_path / source
-    assert queried(tmp_path, path)["clicked"].to_pylist() == [1, 1]
+    assert retrieve(tmp_path, path)["clicked"].to_pylist() == [1, 1]
     assert pulled(tmp_path, path) == [1, 1]
 
 
 def test_a_column_that_only_a_folder_names_is_missing(tmp_path: Path) -> None:
     write(rows().drop_columns(["clicked"]), tmp_path / "x" / "clicked=0" / "part.parquet")
     with pytest.raises(RetrievalInputError, match=r"expected a column 'clicked'; found key, at.*a folder's name"):
-        queried(tmp_path, tmp_path / "x")
+        retrieve(tmp_path, tmp_path / "x")
 
 
 def test_drafts_below_a_folder_are_not_read(tmp_path: Path) -> None:
@@ -115,9 +117,9 @@ def test_drafts_below_a_folder_are_not_read(tmp_path: Path) -> None:
 def test_a_column_may_be_called_as_one_of_ours(tmp_path: Path, name: str) -> None:
     """As a feature, and as the key."""
     path = write(rows(**{name: [30, 40]}), tmp_path / "x.parquet")
-    assert queried(tmp_path, path, feature=name)[name].to_pylist() == [30, 40]
+    assert retrieve(tmp_path, path, feature=name)[name].to_pylist() == [30, 40]
     assert pulled(tmp_path, path, name) == [30, 40]
-    assert queried(tmp_path, path, key=name, keys=(30, 40))["clicked"].to_pylist() == [1, 1]
+    assert retrieve(tmp_path, path, key=name, keys=(30, 40))["clicked"].to_pylist() == [1, 1]
 
 
 @pytest.mark.parametrize("name", ["file_row_number", "file_index", "FILE_INDEX"])

@@ -112,7 +112,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Featu
         yield both
 
 
-def queried(moments: Sequence[datetime]) -> pd.DataFrame:
+def entities(moments: Sequence[datetime]) -> pd.DataFrame:
     """Every key at every moment, and the pairs' mirror images."""
     keys = [(1, 11), (11, 1), (2, 11), (21, 1), (1, 1), (3, 3)]
     rows = [(member, item, moment) for member, item in keys for moment in moments]
@@ -138,11 +138,11 @@ MOMENTS = [
 def test_retrieval_is_the_same(stores: dict[str, FeatureStore], full: bool) -> None:
     found = {}
     for name, store in stores.items():
-        job = store.get_historical_features(entity_df=queried(MOMENTS), features=FEATURES, full_feature_names=full)
+        job = store.get_historical_features(entity_df=entities(MOMENTS), features=FEATURES, full_feature_names=full)
         table = job.to_arrow().sort_by("number")
         columns = [feature.replace(":", "__") if full else feature.split(":")[1] for feature in FEATURES]
         found[name] = table.select(columns).cast(pa.schema(list(zip(columns, TYPES.values(), strict=True))))
-    assert found["as-of"].num_rows == found["spark"].num_rows == len(queried(MOMENTS))
+    assert found["as-of"].num_rows == found["spark"].num_rows == len(entities(MOMENTS))
     for column in found["as-of"].column_names:
         # repr: NaN is not null, and equals itself here.
         assert repr(found["spark"][column].to_pylist()) == repr(found["as-of"][column].to_pylist()), column
@@ -152,7 +152,7 @@ def test_retrieval_is_the_same(stores: dict[str, FeatureStore], full: bool) -> N
 
 
 def test_keys_that_read_the_same_keep_apart(stores: dict[str, FeatureStore]) -> None:
-    frame = queried([START])
+    frame = entities([START])
     job = stores["spark"].get_historical_features(entity_df=frame, features=["pairs:affinity"])
     result = job.to_df().sort_values("number")["affinity"].tolist()
     np.testing.assert_array_equal(result, [0.25, np.nan, 0.5, 0.75, np.nan, np.nan])
@@ -189,7 +189,7 @@ def test_pulled_rows_are_the_same(stores: dict[str, FeatureStore], view: str, la
 
 
 def test_a_session_in_another_zone_is_refused(stores: dict[str, FeatureStore]) -> None:
-    stores["spark"].get_historical_features(entity_df=queried(MOMENTS[:1]), features=FEATURES[:1])
+    stores["spark"].get_historical_features(entity_df=entities(MOMENTS[:1]), features=FEATURES[:1])
     from pyspark.sql import SparkSession
 
     session = SparkSession.getActiveSession()
@@ -197,7 +197,7 @@ def test_a_session_in_another_zone_is_refused(stores: dict[str, FeatureStore]) -
     session.conf.set("spark.sql.session.timeZone", "Asia/Kathmandu")
     try:
         with pytest.raises(UnsupportedError, match="expected UTC; found Asia/Kathmandu"):
-            stores["spark"].get_historical_features(entity_df=queried(MOMENTS), features=FEATURES)
+            stores["spark"].get_historical_features(entity_df=entities(MOMENTS), features=FEATURES)
     finally:
         session.conf.set("spark.sql.session.timeZone", "UTC")
 

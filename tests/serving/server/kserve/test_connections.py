@@ -105,10 +105,10 @@ def test_a_response_is_sent_with_one_call() -> None:
     assert call.endswith(b"\r\n\r\nok")
 
 
-@pytest.mark.parametrize(("sent", "message"), [(b"", b""), (GET[:9], b"HTTP/1.1 408"), (GET[:-2], b"HTTP/1.1 408")])
-def test_headers_that_do_not_arrive_are_given_up(port: int, sent: bytes, message: bytes) -> None:
+@pytest.mark.parametrize(("sent", "expected"), [(b"", b""), (GET[:9], b"HTTP/1.1 408"), (GET[:-2], b"HTTP/1.1 408")])
+def test_headers_that_do_not_arrive_are_given_up(port: int, sent: bytes, expected: bytes) -> None:
     with connected(port, sent) as connection:
-        assert rest(connection).startswith(message)
+        assert rest(connection).startswith(expected)
 
 
 def test_headers_that_arrive_byte_by_byte_are_given_up(port: int) -> None:
