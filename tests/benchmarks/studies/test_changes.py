@@ -97,10 +97,10 @@ def test_cold_items_keep_what_they_were_at_first() -> None:
     first, kept = before.version_offsets[some], after.version_offsets[some]
     for values in ("version_time", "numbers", "categories", "vectors"):
         torch.testing.assert_close(getattr(after, values)[kept], getattr(before, values)[first], equal_nan=True)
-    cold = replace(COLD, history="length|topics")(graph).nodes["item"]
-    assert cold.numbers[kept].isnan().all()
-    assert not cold.vectors[kept].any()
-    assert not cold.numbers[cold.version_offsets[:-1][~cold & (count > 0)], 0].isnan().any()
+    item = replace(COLD, history="length|topics")(graph).nodes["item"]
+    assert item.numbers[kept].isnan().all()
+    assert not item.vectors[kept].any()
+    assert not item.numbers[item.version_offsets[:-1][~cold & (count > 0)], 0].isnan().any()
 
 
 @given(st.integers(0, 20))
