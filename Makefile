@@ -10,6 +10,9 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.installed
 PYTEST := $(PY) -m pytest --durations=40
 WORKERS ?= 2
+SERIAL = $(shell grep -rl --include='test_*.py' 'mark.serial' tests)
+# Java's second compiler pays off after minutes only; Spark and TorchServe run for seconds in a test.
+TESTED := JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 PACKAGES := models feature_repo serving monitoring components pipelines
 # Left out of the API reference: they need Triton, and a state folder that was applied.
 UNIMPORTABLE := '!models.nn.gather_kernel' '!feature_repo.features'
@@ -52,9 +55,9 @@ compare: $(READY) ## single-domain against cross-domain, with the difference's i
 test: $(READY) ## the test suite: two workers, then the tests that are sensitive to load; JUnit files in build/tests
 	@.ci/packages java redis chromium
 	@status=0; \
-	OMP_NUM_THREADS=1 $(PYTEST) -m "not real_logs and not serial" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	$(TESTED) OMP_NUM_THREADS=1 $(PYTEST) -m "not real_logs and not serial" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--junitxml=build/tests/parallel.xml || status=$$?; \
-	$(PYTEST) -m "serial and not real_logs" --junitxml=build/tests/serial.xml || status=$$?; \
+	$(TESTED) $(PYTEST) -m "serial and not real_logs" $(SERIAL) --junitxml=build/tests/serial.xml || status=$$?; \
 	exit $$status
 
 fuzz: $(READY) ## property tests and fuzzers with fresh examples, ten times as many; the seed is printed, SEED=N repeats it

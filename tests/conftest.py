@@ -1,5 +1,6 @@
 """The tiny professional network that many tests share, and the order of the parallel run."""
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("long")
         seconds[item.path] = max(seconds.get(item.path, 0.0), mark.args[0] if mark else 0.0)
     items.sort(key=lambda item: -seconds[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Leave the hundreds of thousands of objects of the imported modules out of garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

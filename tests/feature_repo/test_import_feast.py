@@ -8,19 +8,17 @@ from feature_repo.import_feast import get_torch, typechecked
 
 IMPORT = """
 import sys
-import {first}, feast
+import feature_repo, feast
 print("typeguard" in feast.Field.__init__.__code__.co_names, "torch" in sys.modules)
 from feast.torch_wrapper import get_torch
 print(get_torch().tensor([1, 2]).sum().item())
 """
 
 
-@pytest.mark.parametrize(("first", "found"), [("feature_repo", "False False"), ("json", "True True")])
-def test_feasts_classes_are_left_as_they_are_and_torch_waits_for_its_use(first: str, found: str) -> None:
+def test_feasts_classes_are_left_as_they_are_and_torch_waits_for_its_use() -> None:
     """A method that typeguard has rewritten imports typeguard when it is called."""
-    code = IMPORT.format(first=first)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[:2] == [found, "3"]
+    done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["False False", "3"]
 
 
 def test_torch_is_the_module() -> None:
