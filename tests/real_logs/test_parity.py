@@ -65,10 +65,10 @@ def test_test_impressions_sent_as_requests_get_their_evaluated_probabilities(
             np.testing.assert_allclose(evaluated, expected, rtol=0, atol=1e-6, err_msg=kind)
         for row, probabilities in zip(rows.tolist(), expected, strict=True):
             own, *_ = product.instance(row)["items"]
-            for answered in product.predict(product.instance(row), product.instance(row, OTHERS)):
-                assert not answered["member_cold"]
-                assert not answered["fallback"]
-                found = next(each for each in answered["slate"] if each["item"] == own)["probabilities"]
+            for prediction in product.predict(product.instance(row), product.instance(row, OTHERS)):
+                assert not prediction["member_cold"]
+                assert not prediction["fallback"]
+                found = next(each for each in prediction["slate"] if each["item"] == own)["probabilities"]
                 given = [found[task] for task in tasks]
                 np.testing.assert_allclose(given, probabilities, rtol=0, atol=1e-6, err_msg=kind)
 

@@ -121,7 +121,7 @@ def historical(world: World, members: list[int], items: list[str], as_of: int) -
     """The same by ``get_historical_features``, every member with every item; the tag is the item's as of then."""
     count = len(members) * len(items)
 
-    def ask(features: list[str], keys: dict[str, Any]) -> dict[str, list[Any]]:
+    def retrieve(features: list[str], keys: dict[str, Any]) -> dict[str, list[Any]]:
         rows = pd.DataFrame({**keys, "place": range(count)})
         rows["event_timestamp"] = pd.to_datetime(np.full(count, as_of), unit="us", utc=True).as_unit("us")
         table = world.store.get_historical_features(rows, features).to_arrow().sort_by("place")
@@ -129,9 +129,9 @@ def historical(world: World, members: list[int], items: list[str], as_of: int) -
 
     by_tag = [reference for reference in FEATURES if "tag" in KEYS[reference.split(":")[0]]]
     given: dict[str, Any] = {"member_id": np.repeat(members, len(items)), "item_id": items * len(members)}
-    found = ask([reference for reference in FEATURES if reference not in by_tag], given)
+    found = retrieve([reference for reference in FEATURES if reference not in by_tag], given)
     no_tag = "no such tag"  # Feast's keys are never null
-    found |= ask(by_tag, {**given, "tag": [no_tag if tag is None else tag for tag in found["tag"]]})
+    found |= retrieve(by_tag, {**given, "tag": [no_tag if tag is None else tag for tag in found["tag"]]})
     return found
 
 

@@ -62,14 +62,14 @@ def load(url: str, document: dict[str, Any], callers: int = 4) -> Iterator[Load]
     """Callers with one connection each that send one request after another, and back off while requests fail."""
     found, done = Load(), threading.Event()
 
-    def ask() -> None:
+    def send_all() -> None:
         with httpx.Client(timeout=20, trust_env=False) as client:
             while not done.is_set():
                 response = _send(client, url, document)
                 found.responses.append(response)
                 done.wait(_PAUSE if response.status == 200 else 10 * _PAUSE)
 
-    threads = [threading.Thread(target=ask) for _ in range(callers)]
+    threads = [threading.Thread(target=send_all) for _ in range(callers)]
     for thread in threads:
         thread.start()
     try:

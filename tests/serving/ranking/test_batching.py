@@ -80,13 +80,13 @@ def test_a_slate_that_cannot_be_scored_fails_alone(folder: Path) -> None:
     good, bad, other = slates(scorer, [2, 2, 3])
     bad = replace(bad, item_tokens=bad.item_tokens[:, :-1])
 
-    async def ask() -> list[np.ndarray | BaseException]:
+    async def score() -> list[np.ndarray | BaseException]:
         batching = Batching(scorer)
         found = await asyncio.gather(*map(batching.logits, (good, bad, other)), return_exceptions=True)
         batching.close()
         return found
 
-    first, failed, last = asyncio.run(ask())
+    first, failed, last = asyncio.run(score())
     assert isinstance(failed, ValueError)
     assert isinstance(first, np.ndarray)
     assert isinstance(last, np.ndarray)
@@ -98,7 +98,7 @@ def test_a_request_that_is_given_up_disturbs_no_other_and_the_next_one_is_scored
     scorer = Watched(folder)
     first, given_up, later = slates(scorer, [2, 3, 1])
 
-    async def ask() -> tuple[np.ndarray, np.ndarray]:
+    async def score() -> tuple[np.ndarray, np.ndarray]:
         scorer.gate.clear()
         batching = Batching(scorer)
         kept = asyncio.ensure_future(batching.logits(first))
@@ -109,7 +109,7 @@ def test_a_request_that_is_given_up_disturbs_no_other_and_the_next_one_is_scored
         batching.close()
         return found
 
-    found = asyncio.run(ask())
+    found = asyncio.run(score())
     for slate, logits in zip((first, later), found, strict=True):
         np.testing.assert_allclose(logits, scorer.logits(slate), atol=1e-6)
 
@@ -118,7 +118,7 @@ def test_others_wait_until_no_slate_is_in_a_pass_or_for_a_while(folder: Path) ->
     scorer = Watched(folder)
     (slate,) = slates(scorer, [2])
 
-    async def ask() -> list[bool]:
+    async def score() -> list[bool]:
         batching = Batching(scorer)
         quiet = [batching._quiet.is_set()]
         scorer.gate.clear()
@@ -133,7 +133,7 @@ def test_others_wait_until_no_slate_is_in_a_pass_or_for_a_while(folder: Path) ->
         batching.close()
         return quiet
 
-    assert asyncio.run(ask()) == [True, False, True]
+    assert asyncio.run(score()) == [True, False, True]
 
 
 async def until(found: Callable[[], bool]) -> None:
@@ -146,12 +146,12 @@ async def until(found: Callable[[], bool]) -> None:
 def test_a_batch_holds_three_slates_unless_another_number_is_given(folder: Path) -> None:
     scorer = Watched(folder)
 
-    async def ask() -> None:
+    async def score() -> None:
         batching = Batching(scorer)
         await asyncio.gather(*map(batching.logits, slates(scorer, [1] * 7)))
         batching.close()
 
-    asyncio.run(ask())
+    asyncio.run(score())
     assert scorer.passes == [3, 3, 1]
 
 
@@ -159,7 +159,7 @@ def test_a_slate_given_up_during_its_pass_leaves_the_others_of_its_batch_their_r
     scorer = Watched(folder)
     first, second = slates(scorer, [2, 3])
 
-    async def ask() -> np.ndarray:
+    async def score() -> np.ndarray:
         scorer.gate.clear()
         batching = Batching(scorer)
         given_up, kept = (asyncio.ensure_future(batching.logits(slate)) for slate in (first, second))
@@ -171,7 +171,7 @@ def test_a_slate_given_up_during_its_pass_leaves_the_others_of_its_batch_their_r
         batching.close()
         return found
 
-    np.testing.assert_allclose(asyncio.run(ask()), scorer.logits(second), atol=1e-6)
+    np.testing.assert_allclose(asyncio.run(score()), scorer.logits(second), atol=1e-6)
     assert scorer.passes[0] == 2
 
 
@@ -179,7 +179,7 @@ def test_where_the_passes_are_stopped_no_request_waits_on(folder: Path) -> None:
     scorer = Watched(folder)
     first, second, later = slates(scorer, [2, 3, 1])
 
-    async def ask() -> np.ndarray:
+    async def score() -> np.ndarray:
         scorer.gate.clear()
         batching = Batching(scorer, most=1)
         pending = [asyncio.ensure_future(batching.logits(slate)) for slate in (first, second)]
@@ -194,14 +194,14 @@ def test_where_the_passes_are_stopped_no_request_waits_on(folder: Path) -> None:
         batching.close()
         return found
 
-    np.testing.assert_allclose(asyncio.run(ask()), scorer.logits(later), atol=1e-6)
+    np.testing.assert_allclose(asyncio.run(score()), scorer.logits(later), atol=1e-6)
 
 
 def test_closing_ends_the_thread_after_its_batch_and_drops_the_next(folder: Path) -> None:
     scorer = Watched(folder)
     first, second = slates(scorer, [2, 3])
 
-    async def ask() -> None:
+    async def score() -> None:
         scorer.gate.clear()
         batching = Batching(scorer)
         pending = asyncio.ensure_future(batching.logits(first))
@@ -221,7 +221,7 @@ def test_closing_ends_the_thread_after_its_batch_and_drops_the_next(folder: Path
         with pytest.raises(RuntimeError, match="after shutdown"):
             await batching.logits(first)
 
-    asyncio.run(ask())
+    asyncio.run(score())
     assert scorer.passes == [1]
 
 

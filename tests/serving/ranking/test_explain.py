@@ -223,7 +223,7 @@ def test_every_item_gets_its_own_reasons(
         InferInput("explain", [1], "BOOL", [True]),
     ]
 
-    async def ask() -> dict[Any, Any]:
+    async def send() -> dict[Any, Any]:
         runtime = RankingRuntime("tiny", service, ServedLog(tmp_path, "tiny"), Limits())
         try:
             if protocol == "v1":
@@ -236,10 +236,10 @@ def test_every_item_gets_its_own_reasons(
         finally:
             runtime.close()
 
-    answered = asyncio.run(ask())
-    assert list(answered) != items  # they are ranked
+    by_item = asyncio.run(send())
+    assert list(by_item) != items  # they are ranked
     for item, some in zip(items, reasons, strict=True):
-        assert [{**reason, "effect": pytest.approx(reason["effect"], abs=1e-6)} for reason in answered[item]] == [
+        assert [{**reason, "effect": pytest.approx(reason["effect"], abs=1e-6)} for reason in by_item[item]] == [
             reason.to_json() for reason in some
         ]
 

@@ -114,7 +114,7 @@ def tensors(world: World) -> str:
     return f"/v2/models/{world.name}/infer"
 
 
-def answered(response: httpx.Response, statuses: tuple[int, ...] = (200, 400, 413)) -> None:
+def check_response(response: httpx.Response, statuses: tuple[int, ...] = (200, 400, 413)) -> None:
     assert response.status_code in statuses, (response.status_code, response.text[:300])
     assert "Traceback" not in response.text
     if response.status_code >= 400 and response.request.method != "HEAD":
@@ -134,7 +134,7 @@ def test_documents(client: httpx.Client, world: World, data: st.DataObject) -> N
     }
     path = data.draw(st.sampled_from(list(sound)))
     content = json.dumps(data.draw(mutated(sound[path]) | VALUES)).encode()
-    answered(post(client, path, content, {"content-type": JSON_TYPE}))
+    check_response(post(client, path, content, {"content-type": JSON_TYPE}))
 
 
 @HOSTILE
@@ -144,7 +144,7 @@ def test_bytes_of_any_content_type(client: httpx.Client, world: World, data: st.
     content = data.draw(damaged(json.dumps(v2(world, 1, 6)).encode()) | st.binary(max_size=40))
     kinds = [JSON_TYPE, "application/json; charset=latin-1", "APPLICATION/JSON;", BINARY_TYPE, "text/plain", ""]
     kind = data.draw(st.sampled_from(kinds) | PRINTABLE)
-    answered(post(client, path, content, {"content-type": kind}))
+    check_response(post(client, path, content, {"content-type": kind}))
 
 
 @HOSTILE
@@ -157,7 +157,7 @@ def test_binary_tensors(client: httpx.Client, world: World, data: st.DataObject)
     length = data.draw(st.just(len(text)) | st.integers(-1, len(text) + 40) | st.just(10**30))
     tail = data.draw(st.binary(max_size=40) | st.just(bytes(8) + (6).to_bytes(8, "little")))
     headers = {"content-type": BINARY_TYPE, "inference-header-content-length": str(length)}
-    answered(post(client, tensors(world), text + tail, headers))
+    check_response(post(client, tensors(world), text + tail, headers))
 
 
 @HOSTILE
@@ -174,7 +174,7 @@ def test_binary_tensors(client: httpx.Client, world: World, data: st.DataObject)
 def test_headers(client: httpx.Client, world: World, headers: dict[str, str], timeout: str | None) -> None:
     late = {} if timeout is None else {"x-request-timeout-ms": timeout}
     response = client.post(tensors(world), json=v2(world, 1, 6), headers={**headers, **late}, timeout=SECONDS)
-    answered(response, (200, 400, 503) if late else (200, 400))
+    check_response(response, (200, 400, 503) if late else (200, 400))
 
 
 @HOSTILE
@@ -201,7 +201,7 @@ def test_paths_and_methods(
     response = client.request(
         method, path or "/", content=content, headers={"content-type": JSON_TYPE}, timeout=SECONDS
     )
-    answered(response, (200, 307, 400, 404, 405))
+    check_response(response, (200, 307, 400, 404, 405))
 
 
 @HOSTILE

@@ -74,9 +74,9 @@ def test_ready_follows_the_store_and_stopping_drops_no_request(world: World, tmp
                 assert {status for status, _ in caller.responses} == {200}
                 assert caller.responses[-1][1] == "close"
             assert server.probe("/v2/health/live") is None
-            answered = sum(len(caller.responses) for caller in callers)
+            received = sum(len(caller.responses) for caller in callers)
             lines = logged_lines(tmp_path / "served")
-            assert len({line["request"] for line in lines}) == answered + 1
+            assert len({line["request"] for line in lines}) == received + 1
 
 
 def test_after_sigterm_it_is_not_ready_and_finishes_requests_in_flight(world: World, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_beyond_the_queue_requests_get_429(strict: RunningServer, stub: GRPCInfe
     heavy = {"instances": v1(world, *range(500))["instances"] * 8}
     done = threading.Event()
 
-    def ask() -> list[httpx.Response]:
+    def send() -> list[httpx.Response]:
         responses = []
         with strict.client(headers=BEARER) as client:
             while not done.is_set():
@@ -171,7 +171,7 @@ def test_beyond_the_queue_requests_get_429(strict: RunningServer, stub: GRPCInfe
         return call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED  # waits for the response
 
     with ThreadPoolExecutor(5) as callers:
-        pending = [callers.submit(ask) for _ in range(5)]
+        pending = [callers.submit(send) for _ in range(5)]
         try:
             wait_until(exhausted)
             assert strict.probe("/v2/health/ready") == 200

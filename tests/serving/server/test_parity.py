@@ -37,7 +37,7 @@ def test_a_replayed_test_impression_gets_its_evaluated_probabilities(product: Pr
     assert not alone["member_cold"]
     assert not alone["fallback"]
     item = product.instance(int(row))["items"][0]
-    for answered in (alone, crowd):
-        found = next(each for each in answered["slate"] if each["item"] == item)
+    for prediction in (alone, crowd):
+        found = next(each for each in prediction["slate"] if each["item"] == item)
         np.testing.assert_allclose(list(found["probabilities"].values()), expected, rtol=0, atol=1e-6)
     assert len({each["probabilities"]["click"] for each in crowd["slate"]}) > 10

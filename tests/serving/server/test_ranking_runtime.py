@@ -35,7 +35,7 @@ class SwitchableReader:
 
     def __init__(self, reader: OnlineReader) -> None:
         self._reader = reader
-        self.mode = "answers"
+        self.mode = "responds"
         self.reads = 0
         self.requested = asyncio.Event()
 
@@ -100,7 +100,7 @@ def test_while_the_store_is_down_slates_are_ranked_by_popularity(
             assert (found["fallback"], found["member_cold"]) == (True, True)
             assert [ranked["item"] for ranked in found["slate"]] == [*items, -7]
             assert found["slate"][4]["probabilities"] == {"click": 0.2, "dwell": 0.1}
-        reader.mode = "answers"
+        reader.mode = "responds"
         (found,) = (await runtime.predict(document(world, *items)))["predictions"]
         assert (found["fallback"], found["member_cold"]) == (False, False)
 
@@ -119,7 +119,7 @@ def test_a_deadline_holds_for_all_three_stages_and_makes_room(run: Callable[...,
             await runtime.predict(document(world, 1))
         with pytest.raises(UnavailableError, match=r"within 0.01 s"):
             await runtime.predict(document(world, 1), {"x-request-timeout-ms": "10"})
-        reader.mode = "answers"
+        reader.mode = "responds"
         with pytest.raises(RequestError):
             await runtime.predict({"instances": [{}]})
 
@@ -188,7 +188,7 @@ def test_it_is_ready_once_the_store_has_responded(run: Callable[..., None], worl
         await reader.requested.wait()
         assert (await runtime.predict(document(world, 1)))["predictions"][0]["fallback"]
         assert not runtime.ready
-        reader.mode = "answers"
+        reader.mode = "responds"
         await asyncio.wait_for(starting, 20)
         assert runtime.ready
 

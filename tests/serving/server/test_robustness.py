@@ -50,12 +50,12 @@ def server(world: World, store: RedisServer, tmp_path_factory: pytest.TempPathFa
         yield server
 
 
-def ask(client: httpx.Client, world: World) -> httpx.Response:
+def send(client: httpx.Client, world: World) -> httpx.Response:
     return client.post(f"/v1/models/{world.name}:predict", json=v1(world, *world.keys("item")))
 
 
 def slate(client: httpx.Client, world: World) -> dict[str, Any]:
-    response = ask(client, world)
+    response = send(client, world)
     assert response.status_code == 200, response.text
     (found,) = response.json()["predictions"]
     del found["request_id"]
@@ -92,7 +92,7 @@ def test_overload_gets_429_and_ends_with_the_load(server: RunningServer, store: 
     def caller() -> list[httpx.Response]:
         with server.client() as client:
             start.wait(20)
-            return [ask(client, world) for _ in range(EACH)]
+            return [send(client, world) for _ in range(EACH)]
 
     store.halt()
     try:
@@ -111,7 +111,7 @@ def test_overload_gets_429_and_ends_with_the_load(server: RunningServer, store: 
     with server.client() as client:
         wait_until(lambda: not slate(client, world)["fallback"], 2.0)
     with ThreadPoolExecutor(LIMITS.concurrent) as pool, server.client() as client:
-        responses = list(pool.map(lambda _: ask(client, world), range(20)))
+        responses = list(pool.map(lambda _: send(client, world), range(20)))
     assert {response.status_code for response in responses} == {200}
     assert server.process.poll() is None
     assert "Traceback" not in server.log.read_text(encoding="utf-8")

@@ -15,13 +15,13 @@ from tests.serving.world import World
 def test_without_the_store_slates_are_ranked_by_popularity_until_it_is_back(client: httpx.Client, world: World) -> None:
     items = world.keys("item")[:3]
 
-    def answered() -> dict[str, Any]:
+    def prediction() -> dict[str, Any]:
         (prediction,) = client.post(f"/v1/models/{world.name}:predict", json=v1(world, *items)).json()["predictions"]
         return prediction
 
     before = counter_value(client, "heliograph_fallbacks_total")
     with broken_store(world):
-        found = answered()
+        found = prediction()
         assert (found["fallback"], found["member_cold"]) == (True, True)
         clicks = [ranked["probabilities"]["click"] for ranked in found["slate"]]
         assert [ranked["score"] for ranked in found["slate"]] == clicks
@@ -31,7 +31,7 @@ def test_without_the_store_slates_are_ranked_by_popularity_until_it_is_back(clie
         assert outputs(response)["fallback"] == [True]
         assert counter_value(client, "heliograph_fallbacks_total") == before + 2
         assert client.get("/v2/health/ready").status_code == 200
-    assert answered()["fallback"] is False
+    assert prediction()["fallback"] is False
 
 
 def test_the_request_id_is_returned_or_made(client: httpx.Client, world: World) -> None:

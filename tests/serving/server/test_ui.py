@@ -50,7 +50,7 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not failures
 
 
-def ask(server: RunningServer, world: World, member: int, items: list[int]) -> Any:
+def send(server: RunningServer, world: World, member: int, items: list[int]) -> Any:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=world.as_of + 5_000_000)
     context = {"surface": "email", "time": moment.isoformat(), "device": "phone"}
     instance = {"member": member, "items": items, "context": context, "explain": True}
@@ -64,7 +64,7 @@ def test_a_recent_members_slate_is_shown_with_its_reasons(
     server: RunningServer, world: World, page: Page, tmp_path: Path
 ) -> None:
     member, items = world.keys("member")[2], world.keys("item")[:4]
-    response = ask(server, world, member, items)
+    response = send(server, world, member, items)
     wait_until(lambda: logged_lines(Path(server.settings.served)))
     page.goto(f"{server.url}/ui")
     page.select_option("#latest", label=str(member))

@@ -129,7 +129,7 @@ def test_a_query_gives_the_entity_rows(store: FeatureStore) -> None:
 
 
 def test_what_is_not_done_says_so(store: FeatureStore, tmp_path: Path) -> None:
-    def ask(source: Any) -> None:
+    def retrieve(source: Any) -> None:
         view = FeatureView(name="odd", schema=[Field(name="level", dtype=Float64)], source=source)
         AsOfOfflineStore.get_historical_features(
             store.config, [view], ["odd:level"], entity_rows([]), store.registry, "shapes"
@@ -141,7 +141,7 @@ def test_what_is_not_done_says_so(store: FeatureStore, tmp_path: Path) -> None:
         (FileSource(path="nowhere://x.parquet", timestamp_field="at"), "expected a file system for nowhere://"),
     ):
         with pytest.raises(UnsupportedError, match=found):
-            ask(source)
+            retrieve(source)
     with pytest.raises(UnsupportedError, match="expected views of the same keys"):
         store.get_historical_features(None, ["plain:value", "named:vector"], end_date=_END)
     with pytest.raises(UnsupportedError, match="to_sql"):

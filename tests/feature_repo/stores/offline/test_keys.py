@@ -65,7 +65,7 @@ def write(folder: Path, rows: pa.Table, name: str = "v.parquet") -> None:
     pq.write_table(rows, folder / name)
 
 
-def ask(store: FeatureStore, keys: Any, features: Any = ("v:value",), full: bool = False) -> Any:
+def retrieve(store: FeatureStore, keys: Any, features: Any = ("v:value",), full: bool = False) -> Any:
     frame = pd.DataFrame({"key": keys, "event_timestamp": [AT + timedelta(days=1)] * len(keys)})
     return store.get_historical_features(frame, list(features), full_feature_names=full)
 
@@ -120,7 +120,7 @@ REFUSED: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("file", "keys", "values"), EXACT)
 def test_keys_of_two_types_are_compared_exactly(tmp_path: Path, file: str, keys: Any, values: list[Any]) -> None:
     write(tmp_path, FILES[file])
-    assert ask(opened(tmp_path), keys).to_arrow()["value"].to_pylist() == values
+    assert retrieve(opened(tmp_path), keys).to_arrow()["value"].to_pylist() == values
 
 
 @pytest.mark.parametrize(("file", "keys"), REFUSED)
@@ -128,7 +128,7 @@ def test_keys_that_do_not_compare_are_refused(tmp_path: Path, file: str, keys: A
     write(tmp_path, FILES[file])
     store = opened(tmp_path)
     with pytest.raises(RetrievalInputError, match=r"(?s)view v(, key key)?: expected .*; found .*\. (Make|Convert)"):
-        ask(store, keys).to_arrow()
+        retrieve(store, keys).to_arrow()
 
 
 @pytest.mark.parametrize(
@@ -151,19 +151,19 @@ def test_parts_of_types_that_lose_digits_together_are_refused(
     write(tmp_path, one, "v.parquet/a.parquet")
     write(tmp_path, other, "v.parquet/b.parquet")
     with pytest.raises(RetrievalInputError, match=f"column '{column}': expected one type in all files; found .* in .*"):
-        ask(opened(tmp_path), [7]).to_arrow()
+        retrieve(opened(tmp_path), [7]).to_arrow()
 
 
 def test_parts_of_types_that_hold_each_other_are_read(tmp_path: Path) -> None:
     write(tmp_path, table([7], pa.int32(), [1], pa.int16()), "v.parquet/a.parquet")
     write(tmp_path, table([8], pa.int64(), [0.5], pa.float64()), "v.parquet/b.parquet")
     write(tmp_path, table([LARGE + 1], pa.int64(), [None], pa.null()), "v.parquet/c.parquet")
-    assert ask(opened(tmp_path), [7, 8, LARGE + 1, LARGE]).to_arrow()["value"].to_pylist() == [1, 0.5, None, None]
+    assert retrieve(opened(tmp_path), [7, 8, LARGE + 1, LARGE]).to_arrow()["value"].to_pylist() == [1, 0.5, None, None]
     write(tmp_path, table([9], pa.int64()).drop_columns(["value"]), "v.parquet/d.parquet")
-    assert ask(opened(tmp_path), [9, 8]).to_arrow()["value"].to_pylist() == [None, 0.5]
+    assert retrieve(opened(tmp_path), [9, 8]).to_arrow()["value"].to_pylist() == [None, 0.5]
     write(tmp_path, table([9], pa.int64(), [1], pa.int16()).drop_columns(["key"]), "v.parquet/d.parquet")
     with pytest.raises(RetrievalInputError, match=r"expected column 'key' in every file; found none in .*d\.parquet"):
-        ask(opened(tmp_path), [9]).to_arrow()
+        retrieve(opened(tmp_path), [9]).to_arrow()
 
 
 @pytest.mark.parametrize(
@@ -182,22 +182,22 @@ def test_parts_of_types_that_hold_each_other_are_read(tmp_path: Path) -> None:
 def test_frames_keep_whole_numbers(tmp_path: Path, kind: pa.DataType, largest: int, nulls: bool) -> None:
     write(tmp_path, table([1, 2], pa.int64(), [largest, None if nulls else 3], kind))
     store = opened(tmp_path)
-    frame = ask(store, [1, 2]).to_df()
+    frame = retrieve(store, [1, 2]).to_df()
     assert frame["value"].iloc[0] == largest
     assert bool(frame["value"].isna().iloc[1]) == nulls
     kinds = str(frame["value"].dtype).lower()
     assert kinds == str(kind).replace("halffloat", "")
     storage = SavedDatasetFileStorage("kept.parquet")
-    ask(store, [1, 2]).persist(storage)
+    retrieve(store, [1, 2]).persist(storage)
     assert pd.read_parquet(tmp_path / "kept.parquet")["value"].iloc[0] == largest
-    saved = ask(store, [1, 2])
+    saved = retrieve(store, [1, 2])
     assert saved.to_arrow()["value"].to_pylist()[0] == largest
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_on_demand_views_see_whole_numbers(tmp_path: Path, full: bool) -> None:
     write(tmp_path, table([1, 2], pa.int64(), [LARGE + 1, None]))
-    job = ask(opened(tmp_path), [1, 2, 3], ["v:value", "after:next", "after:seen"], full)
+    job = retrieve(opened(tmp_path), [1, 2, 3], ["v:value", "after:next", "after:seen"], full)
     name = "after__next" if full else "next"
     assert job.to_arrow()[name].to_pylist() == [LARGE + 2, None, None]
     frame = job.to_df()
@@ -209,7 +209,7 @@ def test_on_demand_views_see_whole_numbers(tmp_path: Path, full: bool) -> None:
 def test_numbers_inside_lists_and_of_a_query_stay_whole(tmp_path: Path) -> None:
     write(tmp_path, table([1, 2], pa.int64(), [[LARGE + 1, None], [3]], pa.list_(pa.int64())))
     store = opened(tmp_path)
-    assert [[*row] for row in ask(store, [1, 2]).to_df()["value"]] == [[LARGE + 1, None], [3]]
+    assert [[*row] for row in retrieve(store, [1, 2]).to_df()["value"]] == [[LARGE + 1, None], [3]]
     query = f"SELECT unnest([1, NULL])::UBIGINT AS key, TIMESTAMP '2026-01-02' AS event_timestamp, {LARGE + 1} AS n"
     frame = store.get_historical_features(query, ["v:value"]).to_df()
     assert frame["n"].tolist() == [LARGE + 1, LARGE + 1]

@@ -87,7 +87,7 @@ def test_it_returns_what_feasts_own_store_returns(
     assert results[0].equals(results[1].sort_by("row"))
 
 
-def _ask(store: FeatureStore, rows: pd.DataFrame, *features: str) -> pa.Table:
+def _retrieve(store: FeatureStore, rows: pd.DataFrame, *features: str) -> pa.Table:
     return store.get_historical_features(rows, list(features)).to_arrow()
 
 
@@ -96,18 +96,18 @@ def test_ties_go_to_the_last_created_then_the_last_row_of_the_last_file(folder: 
     write(folder, "pairs.parquet", {"key": [1] * 5, "name": ["a"] * 5, **at, "count": range(5)})
     write(folder, "plain.parquet", {"key": [1] * 3, "at": [4] * 3, "raw": [1.0, 2.0, 3.0], "label": ["x"] * 3})
     query = entity_rows([(1, "a", 1, 5)] * 70)
-    results = [_ask(ours, query, "pairs:count", "plain:value") for _ in range(3)]
+    results = [_retrieve(ours, query, "pairs:count", "plain:value") for _ in range(3)]
     assert set(results[0]["count"].to_pylist()) == {3}
     assert set(results[0]["value"].to_pylist()) == {3.0}
     assert all(result.equals(results[0]) for result in results)
     (folder / "plain.parquet").unlink()
     for file, value in (("b", 5.0), ("a", 4.0), ("c", 6.0)):
         write(folder / "plain.parquet", f"{file}.parquet", {"key": [1], "at": [4], "raw": [value], "label": [None]})
-    assert set(_ask(ours, query, "plain:value")["value"].to_pylist()) == {6.0}
+    assert set(_retrieve(ours, query, "plain:value")["value"].to_pylist()) == {6.0}
     for part in (folder / "plain.parquet").iterdir():
         part.unlink()
     with pytest.raises(RetrievalInputError, match=r"plain\.parquet: expected Parquet files; found none"):
-        _ask(ours, query, "plain:value")
+        _retrieve(ours, query, "plain:value")
     (folder / "plain.parquet").rmdir()
 
 
@@ -128,15 +128,15 @@ def test_times_of_every_unit_and_zone(folder: Path, ours: FeatureStore, kind: st
         late = then + 6 * HALF_DAY * 1000
         moments = pd.to_datetime(pd.Series([before, then, late, late + 1]), unit="ns", utc=True)
         query = pd.DataFrame({"key": [1] * 4, "event_timestamp": moments})
-        assert _ask(ours, query, "plain:value")["value"].to_pylist() == [1.0, 2.0, 2.0, None]
+        assert _retrieve(ours, query, "plain:value")["value"].to_pylist() == [1.0, 2.0, 2.0, None]
         for shown in (moments.dt.tz_convert("Asia/Tokyo"), moments.dt.tz_localize(None), moments.astype(object)):
-            result = _ask(ours, query.assign(event_timestamp=shown), "plain:value")
+            result = _retrieve(ours, query.assign(event_timestamp=shown), "plain:value")
             assert result["value"].to_pylist() == [1.0, 2.0, 2.0, None]
             assert result["event_timestamp"].type == pa.timestamp("us", tz="UTC")
         coarse = query.iloc[[1]].assign(event_timestamp=moments.iloc[[1]].dt.as_unit("ms"))
-        assert _ask(ours, coarse, "plain:value")["value"].to_pylist() == [2.0]
+        assert _retrieve(ours, coarse, "plain:value")["value"].to_pylist() == [2.0]
         far = pd.DataFrame({"key": [1], "event_timestamp": np.array(["2500-01-01"], "datetime64[us]")})
-        assert _ask(ours, far, "plain:value")["value"].to_pylist() == [None]
+        assert _retrieve(ours, far, "plain:value")["value"].to_pylist() == [None]
 
 
 def test_materialising_writes_the_last_row_of_every_key(folder: Path, ours: FeatureStore) -> None:
@@ -168,6 +168,6 @@ def test_a_snapshot_without_entity_rows(folder: Path, ours: FeatureStore) -> Non
 
 def test_empty_queries_and_files(folder: Path, ours: FeatureStore) -> None:
     _write_files(folder, [])
-    result = _ask(ours, entity_rows([(1, "a", None, 3)]), *SHORT)
+    result = _retrieve(ours, entity_rows([(1, "a", None, 3)]), *SHORT)
     assert [result[feature.split(":")[1]].to_pylist() for feature in SHORT] == [[None]] * len(SHORT)
-    assert _ask(ours, entity_rows([]), *SHORT).num_rows == 0
+    assert _retrieve(ours, entity_rows([]), *SHORT).num_rows == 0

@@ -86,7 +86,7 @@ class Written(asyncio.Transport):
 
 
 def test_a_response_is_sent_with_one_call() -> None:
-    async def answered() -> list[bytes]:
+    async def sent() -> list[bytes]:
         import uvicorn
         from uvicorn.server import ServerState
 
@@ -100,7 +100,7 @@ def test_a_response_is_sent_with_one_call() -> None:
         await asyncio.sleep(0)
         return transport.calls
 
-    (call,) = asyncio.run(answered())
+    (call,) = asyncio.run(sent())
     assert call.startswith(b"HTTP/1.1 200")
     assert call.endswith(b"\r\n\r\nok")
 
