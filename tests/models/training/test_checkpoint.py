@@ -19,6 +19,7 @@ from models.training.schedule import NeighbourSchedule
         (3, 1, [None] * 3, None, 2),
         (3, 3, [None] * 3, None, 0),
         (4, 1, [1, 3, 3, 3], 3, 3),  # grew after the first epoch, which is also the best
+        (4, 0, [1, 3, 3, 3], 3, 3),  # grew after the first epoch, and none was the best
         (4, 1, [1, 1, 3, 3], 3, 2),
         (5, 1, [1, 3, 4, 4, 4], 4, 3),  # grew twice: the later one counts
         (4, 3, [1, 1, 3, 3], 3, 1),
