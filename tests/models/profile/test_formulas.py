@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from models.profile import compare, count_values, profile_of
+from models.profile import column, compare, count_values, profile_of
 from models.profile.compare import _number_cells
 
 
@@ -79,3 +79,9 @@ def test_the_largest_change_comes_first() -> None:
     found = compare(before, pa.array(["a"] * 150 + ["b"] * 400 + ["c"] * 450))
     assert found is not None
     assert [change.what for change in found.changes] == ["a", "c", "b"]
+
+
+def test_bounds_outside_of_a_type_are_before_or_after_all_numbers() -> None:
+    numbers = np.array([-3, 0, 5], np.int8)
+    assert [column._place(numbers, bound, "right") for bound in (-129, -3, 0.5, 127, 128)] == [0, 1, 2, 3, 3]
+    assert [column._place(numbers, bound, "left") for bound in (-129, -3, 0.5, 127, 128)] == [0, 0, 2, 3, 3]
