@@ -1,35 +1,13 @@
 """Counters and measures: statistics of the impressions, aggregated by key."""
 
-import re
-from typing import Annotated
+from pydantic import Field, field_validator, model_validator
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
-
-from models.spec.base import LONGEST_DAYS, Allowed, Filter, Name, StrictModel, check_unique_values
+from models.spec.base import Filter, Name, StrictModel, check_unique_values
+from models.spec.durations import Length, length_in_microseconds
 from models.spec.expectations import FreshView
-from models.time_units import DAY, HOUR, SECOND
 
 ROLES = ("member", "item", "surface")
 """Keys that every impression has; any other key of a counter is a category feature of the item."""
-
-_UNITS = {"s": SECOND, "m": 60 * SECOND, "h": HOUR, "d": DAY}
-_LENGTH = re.compile(r"([1-9][0-9]{0,9})([smhd])", re.ASCII)
-
-
-def _microseconds(text: str) -> int:
-    """Parse a length such as 6h; 0 if the text is not one."""
-    match = _LENGTH.fullmatch(text)
-    return int(match.group(1)) * _UNITS[match.group(2)] if match else 0
-
-
-def _check_length(text: str) -> str:
-    if not 0 < _microseconds(text) <= LONGEST_DAYS * DAY:
-        raise ValueError(f"expected a length such as 60s, 10m, 6h or 3d, at most {LONGEST_DAYS}d; found {text!r}")
-    return text
-
-
-Length = Annotated[str, AfterValidator(_check_length), Allowed(f"1s to {LONGEST_DAYS}d")]
-"""A duration as a whole number with its unit."""
 
 
 class Measure(StrictModel):
@@ -107,4 +85,4 @@ class Counter(FreshView):
     @property
     def span(self) -> int | None:
         """The window in microseconds; None = since the beginning."""
-        return None if self.window is None else _microseconds(self.window)
+        return None if self.window is None else length_in_microseconds(self.window)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from models.spec.base import Filter, Name, StrictModel, check_unique_values
+from models.spec.durations import Length, length_in_microseconds
 from models.spec.nodes import Feature
 
 
@@ -73,6 +74,18 @@ class Task(StrictModel):
         "out. Empty = all rows.",
         examples=[{"surface": ["notification"]}],
     )
+    attribution: Length | None = Field(
+        default=None,
+        description="How long after the impression an outcome may still come: a whole number with s, m, h or d. Until "
+        "then a served impression without an outcome is pending, not negative, and with `windows.end: latest` its day "
+        "is not settled. None = outcomes are complete once the data has the day.",
+        examples=["24h"],
+    )
+
+    @property
+    def attribution_time(self) -> int:
+        """``attribution`` in microseconds; 0 where it is not given."""
+        return 0 if self.attribution is None else length_in_microseconds(self.attribution)
 
 
 class Oracle(StrictModel):
