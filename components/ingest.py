@@ -1,4 +1,4 @@
-"""Component: raw data -> canonical tables."""
+"""Component: raw data -> canonical tables, and the spec with the dates of its windows."""
 
 from kfp import dsl
 
@@ -11,18 +11,37 @@ def ingest(
     services: dict,
     data: str,
     tables: dsl.Output[dsl.Dataset],
+    resolved: dsl.Output[dsl.Artifact],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Read ``data`` (a folder; empty if the adapter needs none) with the spec's adapter; write canonical tables."""
+    """Read ``data`` (a folder; empty if the adapter needs none) with the spec's adapter; write canonical tables.
+
+    ``resolved`` is the spec of every later step: with ``windows.end: latest`` the data decides on its dates. Raw files
+    that an earlier run has read are not read again.
+    """
     from pathlib import Path
 
     from components.markdown import table, write
-    from components.step import Step
+    from components.specs import write_artifact
+    from components.step import SPEC, Step, say
     from feature_repo.sources import ingest
+    from feature_repo.sources.windows import WINDOWS, spec_of
 
     with Step("ingest", spec, services) as step:
-        manifest = ingest(step.spec, Path(data) if data else None, Path(tables.path))
+        kept = step.services.folder / "raw" / step.spec.name
+        manifest = ingest(step.spec, Path(data) if data else None, Path(tables.path), kept)
+        dated, dates = spec_of(step.spec, manifest), manifest[WINDOWS]
+        write_artifact(dated, resolved)
         rows = [(name, entry["rows"], entry["sha256"][:12]) for name, entry in manifest["tables"].items()]
         tables.metadata["tables"] = {name: count for name, count, _ in rows}
+        step.ledger.note(SPEC, dated.model_dump(mode="json", by_alias=True))
+        step.ledger.note(WINDOWS, dates)
         step.ledger.note("data", {name: entry["sha256"] for name, entry in manifest["tables"].items()})
-        write(summary, f"# Canonical tables of {step.spec.name}", table(("table", "rows", "sha256"), rows))
+        say(f"  windows: {dated.windows.dates}")
+        days = [(name, *bounds) for name, bounds in dates["windows"].items()]
+        write(
+            summary,
+            f"# Canonical tables of {step.spec.name}",
+            table(("table", "rows", "sha256"), rows),
+            table(("window", "from", "to (excluded)"), days),
+        )

@@ -31,7 +31,7 @@ def register(
     from monitoring.gate import judge_folder
     from serving.versions.bundle import write_bundle
     from serving.versions.prior import Prior
-    from serving.versions.registry import BEST, GATE, Registry, model_name
+    from serving.versions.registry import BEST, GATE, WINDOWS, Registry, model_name
 
     with Step("register", spec, services) as step:
         registry = Registry(step.services.tracking_uri)
@@ -50,7 +50,8 @@ def register(
                 Prior.fit(step.spec, Path(training_set.path)),
             )
             best = {} if judged.best is None else {BEST: judged.best}
-            number = registry.log_version(name, bundle, {"run": step.services.run, GATE: judged.decision, **best})
+            tags = {"run": step.services.run, GATE: judged.decision, WINDOWS: step.spec.windows.dates, **best}
+            number = registry.log_version(name, bundle, tags)
         step.ledger.note("verdict", {**judged.to_json(), "version": number})
         say(f"  version {number} of {name}: {judged.decision}; " + "; ".join(judged.reasons))
         write(verdict, f"# Gate: {judged.decision}", *[f"- {reason}" for reason in judged.reasons])

@@ -1,6 +1,7 @@
-"""Spec files named by their digest: a run gets the file's address, components read it as an artifact.
+"""Specs as artifacts, each with its digest: that of a run in its file's name, those of steps in their metadata.
 
-KFP would interpret a spec in a parameter (``{{$...}}``) and refuse a long one.
+A run gets the address of the file; KFP would interpret a spec in a parameter (``{{$...}}``) and refuse a long one. The
+first step writes the resolved spec, with the dates of its windows, as an artifact that all later steps read.
 """
 
 import hashlib
@@ -10,6 +11,8 @@ from typing import Any
 from models.files import replaced_file
 from models.spec import Spec, SpecError, parse_spec
 
+DIGEST = "sha256"
+"""Metadata of an artifact that a step has written: the digest of its content."""
 REMOTE = ("s3://", "gs://", "minio://")
 """Schemes that Kubeflow Pipelines reads artifacts from; MinIO is written as S3 at AWS_ENDPOINT_URL."""
 
@@ -19,7 +22,7 @@ def write_spec(spec: Spec, folder: str) -> str:
 
     Local files are written atomically; an existing file has the same content. Raises OSError if nothing can be written.
     """
-    content = spec.model_dump_json(by_alias=True).encode()
+    content = _content(spec)
     address = f"{folder.rstrip('/')}/{hashlib.sha256(content).hexdigest()}.json"
     if address.startswith(REMOTE):
         from pyarrow.fs import FileSystem
@@ -34,17 +37,37 @@ def write_spec(spec: Spec, folder: str) -> str:
     return str(file.absolute())
 
 
+def write_artifact(spec: Spec, artifact: Any) -> None:
+    """Write the spec as a step's output, with its digest in the metadata."""
+    content = _content(spec)
+    with replaced_file(Path(artifact.path)) as draft:
+        draft.write_bytes(content)
+    artifact.metadata[DIGEST] = hashlib.sha256(content).hexdigest()
+
+
 def read_spec(artifact: Any) -> Spec:
     """Read the spec in a KFP artifact (``uri``, and ``path`` on this machine).
 
-    Raises SpecError if it cannot be read, or its digest is not the one in the file's name.
+    Raises SpecError if it cannot be read, or its digest is neither that of the metadata nor, without one, that of the
+    file's name.
     """
-    where, expected = artifact.uri, PurePosixPath(artifact.uri).stem
+    where, given = artifact.uri, artifact.metadata.get(DIGEST)
+    expected = str(given or PurePosixPath(artifact.uri).stem)
     try:
         content = Path(artifact.path).read_bytes()
     except OSError as error:
         raise SpecError(where, "(file)", "a spec", f"{type(error).__name__}: {error.strerror or error}") from None
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise SpecError(where, "(file)", f"content of the SHA-256 {expected[:80]!r}, as its name says", repr(found))
+        place = "metadata" if given else "name"
+        raise SpecError(
+            where,
+            "(file)",
+            f"content of the SHA-256 {expected[:80]!r}, as its {place} says",
+            repr(found),
+        )
     return parse_spec(content.decode(), where)
+
+
+def _content(spec: Spec) -> bytes:
+    return spec.model_dump_json(by_alias=True).encode()

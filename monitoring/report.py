@@ -96,6 +96,7 @@ def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, A
     return {
         "spec": spec.name,
         "task": spec.primary_task,
+        "dates": spec.windows.dates,
         "record": record,
         "headline": _headline(record),
         "endpoint": record.notes.get("endpoint"),

@@ -29,12 +29,9 @@ def compile_pipeline(name: str, path: Path) -> Path:
     return path
 
 
-def arguments(name: str, spec: Spec, services: dict[str, str], data: str, specs: str) -> dict[str, Any]:
-    """Write the pipeline's specs to the folder or address ``specs``; return the pipeline's arguments by name.
+def arguments(spec: Spec, services: dict[str, str], data: str, specs: str) -> dict[str, Any]:
+    """Write the spec to the folder or address ``specs``; return a pipeline's arguments by name.
 
     Raises OSError if nothing can be written there.
     """
-    values = {"spec": write_spec(spec, specs), "product": spec.name, "services": services, "data": data}
-    if name == "comparison":
-        values["single_spec"] = write_spec(spec.model_copy(update={"domains": [spec.home_domain]}), specs)
-    return values
+    return {"spec": write_spec(spec, specs), "product": spec.name, "services": services, "data": data}

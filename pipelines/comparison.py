@@ -3,17 +3,19 @@
 from kfp import dsl
 
 from components.compare import compare
+from components.home_domain import home_domain
 from components.train import train
 from pipelines.prepared import prepared
-from pipelines.resources import heavy, imported, light, stateful
+from pipelines.resources import heavy, light, stateful
 
 
 @dsl.pipeline(name="heliograph-comparison", description="Single-domain against cross-domain.")
-def comparison(spec: str, single_spec: str, product: str, services: dict, data: str = "") -> None:
-    """``spec`` and ``single_spec`` are addresses; ``single_spec`` has ``domains`` set to the home domain."""
+def comparison(spec: str, product: str, services: dict, data: str = "") -> None:
+    """``spec`` is the spec's address. The single-domain model sees the edges of its home domain."""
     with prepared(spec, product, services, data) as ready:
         models, graphs = {}, {}
-        for name, given in (("single", imported(single_spec)), ("cross", ready.spec)):
+        single = light(stateful(home_domain(spec=ready.spec, services=services))).outputs["single"]
+        for name, given in (("single", single), ("cross", ready.spec)):
             graphs[name] = ready.graph(given)
             models[name] = heavy(train(spec=given, services=services, graph=graphs[name])).outputs["model"]
         compared = compare(

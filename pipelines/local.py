@@ -40,7 +40,7 @@ def run_local(
         folder = state.resolve() / "runs" / run
         compiled = compile_pipeline(pipeline, folder / "pipeline.yaml")
         given, specs = str(data.resolve()) if data else "", str(state.resolve() / "specs")
-        values = arguments(pipeline, spec, services.to_json(), given, specs)
+        values = arguments(spec, services.to_json(), given, specs)
         values |= parameters or {}
         print(f"Heliograph: {pipeline} on {spec_path} (run {run}, log {folder / 'run.log'})", flush=True)
         _run(compiled, values, state.resolve() / "pipeline", folder / "run.log")

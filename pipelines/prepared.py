@@ -20,6 +20,7 @@ class Prepared(NamedTuple):
 
     services: Any
     spec: Any
+    """The resolved spec: ingest has put the dates of the windows into it."""
     tables: Any
     training_set: Any
     model: Any
@@ -49,8 +50,8 @@ def prepared(spec: Any, product: Any, services: Any, data: Any, from_champion: b
         ingested = heavy(stateful(ingest(spec=own, services=services, data=data)))
         if best is not None:
             ingested.after(best)
-        tables = ingested.outputs["tables"]
-        applied = heavy(stateful(materialize(spec=own, services=services, tables=tables)))
-        retrieved = heavy(stateful(retrieve(spec=own, services=services, tables=tables).after(applied)))
+        tables, dated = ingested.outputs["tables"], ingested.outputs["resolved"]
+        applied = heavy(stateful(materialize(spec=dated, services=services, tables=tables)))
+        retrieved = heavy(stateful(retrieve(spec=dated, services=services, tables=tables).after(applied)))
         model, version = (best.outputs["model"], best.outputs["Output"]) if best is not None else (None, None)
-        yield Prepared(services, own, tables, retrieved.outputs["training_set"], model, version)
+        yield Prepared(services, dated, tables, retrieved.outputs["training_set"], model, version)

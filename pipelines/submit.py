@@ -17,7 +17,7 @@ _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _OPTIONS = {
     **{"services.run": "--run-name", "services.tracking_uri": "--tracking-uri", "services.state": "--state"},
     **{"services.feature_store": "--feature-store", "services.features": "--state", "spec": "--specs"},
-    **{"single_spec": "--specs", "data": "--data", "accelerator": "--accelerator"},
+    **{"data": "--data", "accelerator": "--accelerator"},
     **{"accelerator_count": "--accelerator-count", "node_selector": "--node-selector", "tolerations": "--tolerations"},
 }
 """By parameter: the command-line option that sets it."""
@@ -48,7 +48,7 @@ def submit(
         raise SubmitError(f"--run-name: expected letters, digits and _ . -, 100 at most; found {services.run!r:.120}")
     given = {"services": services.to_json(), "data": data, "specs": specs, **(parameters or {})}
     check_parameters(given, _OPTIONS | {"specs": "--specs"})
-    values = {**_upload(pipeline, spec, services, data, specs), **(parameters or {})}
+    values = {**_upload(spec, services, data, specs), **(parameters or {})}
     check_parameters(values, _OPTIONS)
     try:
         client = kfp.Client(host=host)
@@ -65,7 +65,7 @@ def submit(
     return str(run.run_id)
 
 
-def _upload(pipeline: str, spec: Spec, services: Services, data: str, specs: str) -> dict[str, Any]:
+def _upload(spec: Spec, services: Services, data: str, specs: str) -> dict[str, Any]:
     """Upload the spec to ``specs``; return the pipeline's arguments."""
     bucket = specs.split("://")[-1].split("/")[0]
     if not specs.startswith(REMOTE) or not bucket or "@" in bucket or any(mark in specs for mark in "?#"):
@@ -74,7 +74,7 @@ def _upload(pipeline: str, spec: Spec, services: Services, data: str, specs: str
             f"machine can write to, such as s3://bucket/specs, without a password; found {specs.split('@')[-1]!r:.120}"
         )
     try:
-        return arguments(pipeline, spec, services.to_json(), data, specs)
+        return arguments(spec, services.to_json(), data, specs)
     except (OSError, ValueError) as error:
         raise SubmitError(
             f"--specs {specs}: expected a place that this machine can write to; found {type(error).__name__}: {error}. "

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
 from feature_repo.sources.errors import SourceError
+from feature_repo.sources.files import read_once
 from models.parquet import ColumnNamesError, check_column_names
 
 
@@ -16,8 +17,14 @@ def read_delimited(path: Path, types: Mapping[str, pa.DataType], layout: str) ->
     """Read the columns of ``types`` from a file: UTF-8, commas, a header, ``"`` as quote, empty for a missing value.
 
     Integers are written in digits and never missing. Other columns are skipped. Raises SourceError, which names the
-    data set whose ``layout`` the file should have.
+    data set whose ``layout`` the file should have. A file that was read by an earlier ingest is not read again
+    (``sources.files``).
     """
+    form = ", ".join(f"{name} {kind}" for name, kind in types.items())
+    return read_once(path, form, lambda: _read(path, types, layout))
+
+
+def _read(path: Path, types: Mapping[str, pa.DataType], layout: str) -> pa.Table:
     header = _header(path, layout)
     missing = [column for column in types if column not in header]
     if missing:

@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 
 from feature_repo.counters import count
 from feature_repo.sources.adapters import adapter, check
+from feature_repo.sources.files import keeping
 from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.schemas import VECTOR, arrow_types, order_columns, time_columns
 from feature_repo.sources.tables import describe, write_manifest, write_quarantine, write_table
 from feature_repo.sources.validate import check_leaks, validate
+from feature_repo.sources.windows import WINDOWS, described
 from models.features import VALID_FROM
 from models.files import replaced_folder
 from models.spec import Spec
@@ -21,19 +23,24 @@ from models.spec import Spec
 log = logging.getLogger(__name__)
 
 
-def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
+def ingest(spec: Spec, data: Path | None, folder: Path, kept: Path | None = None) -> dict[str, Any]:
     """Write the canonical tables of the spec's source to ``folder`` and return their manifest.
 
-    ``data`` is the folder of the raw data (None for simulated worlds). The spec is checked against the adapter's tables
-    before any data is read. An existing folder is replaced once the new one is complete. Rows with an impossible time
-    are written to ``quarantine/<table>.parquet`` instead, and counted in the manifest. Raises SpecError or SourceError;
-    then nothing was written.
+    ``data`` is the folder of the raw data (None for simulated worlds). ``kept``: a folder in which the rows of raw
+    files are kept from one ingest to the next, so that a file is read once (``sources.files``); the tables are the same
+    with and without it.
+
+    The spec is checked against the adapter's tables before any data is read. An existing folder is replaced once the
+    new one is complete. Rows with an impossible time are written to ``quarantine/<table>.parquet`` instead, and counted
+    in the manifest. The manifest has the dates of the windows; ``sources.windows.spec_of`` puts them into the spec.
+    Raises SpecError or SourceError; then nothing was written.
     """
     check(spec)
     source = adapter(spec.source.adapter)
     check_leaks(spec, source.TABLES)
     log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
-    tables, dropped = validate(spec, source.read(spec, data), source.TABLES)
+    with keeping(kept):
+        tables, dropped, spec = validate(spec, source.read(spec, data), source.TABLES)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {
@@ -41,6 +48,7 @@ def ingest(spec: Spec, data: Path | None, folder: Path) -> dict[str, Any]:
         "spec": spec.name,
         "adapter": spec.source.adapter,
         "options": dict(spec.source.options),
+        WINDOWS: described(spec),
         "tables": {},
     }
     with replaced_folder(folder) as fresh:

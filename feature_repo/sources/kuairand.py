@@ -30,6 +30,7 @@ from feature_repo.sources.kuairand_history import (
     with_log,
 )
 from feature_repo.sources.quarantine import copy_quarantine, microseconds_of, quarantine_by
+from feature_repo.sources.windows import WINDOWS, resolved
 from models.spec import Spec
 from models.spec.base import Value
 
@@ -94,6 +95,7 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     log, repeated = _read_log(folder)
     members = _read_csv([folder / "user_features_pure.csv"], _MEMBERS)
     videos = _read_csv([folder / "video_features_basic_pure.csv"], _VIDEOS)
+    spec = resolved(spec, log["time_ms"].to_numpy() * 1000)
     start = spec.span("graph").start
     lists = folder / "user_history_pure.parquet"
     before = log["time_ms"].to_numpy() * 1000 < start
@@ -101,6 +103,7 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     history = with_log(from_lists(lists, start), past) if lists.is_file() else from_log(past)
     impressions = _impressions(log[~before].reset_index(drop=True), videos)
     copy_quarantine(log, impressions)
+    impressions.attrs[WINDOWS] = spec.windows
     impressions.attrs["dropped"] = {"duplicates": repeated} if repeated else {}
     if before.any():
         impressions.attrs["dropped"]["before the first day: history"] = int(before.sum())

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from feature_repo.sources.errors import SourceError
 from feature_repo.sources.numbers import check_columns, check_numbers
 from feature_repo.sources.quarantine import quarantine, quarantined_rows
 from feature_repo.sources.schemas import schema, time_columns
+from feature_repo.sources.windows import resolve
 from models.filters import impossible
 from models.parquet import ColumnNamesError, check_column_names
 from models.spec import Spec
@@ -28,15 +29,23 @@ IMPOSSIBLE = "impossible times: quarantined"
 """Reasons for dropped rows, as written to the manifest."""
 
 
-def validate(
-    spec: Spec, tables: Mapping[str, pd.DataFrame], columns: Mapping[str, tuple[str, ...]]
-) -> tuple[dict[str, pd.DataFrame], dict[str, Dropped]]:
-    """Check every table against the spec and the adapter's list of columns.
+class Validated(NamedTuple):
+    """What ``validate`` returns."""
+
+    tables: dict[str, pd.DataFrame]
+    """The remaining rows, by table."""
+    dropped: dict[str, Dropped]
+    """The dropped rows by reason, by table."""
+    spec: Spec
+    """The spec with the dates of its windows."""
+
+
+def validate(spec: Spec, tables: Mapping[str, pd.DataFrame], columns: Mapping[str, tuple[str, ...]]) -> Validated:
+    """Check every table against the spec and the adapter's list of columns, and resolve the spec's windows.
 
     Drops and counts exact duplicates, and impressions before the graph window. Other rows before it stay as history,
     and rows after the test window stay too: they are in no window, but new data for the graph and the counters. Rows
-    with an impossible time are quarantined and counted (``sources.quarantine``). Returns the remaining tables, and by
-    table the dropped rows by reason. Raises SourceError.
+    with an impossible time are quarantined and counted (``sources.quarantine``). Raises SourceError.
     """
     if set(tables) != set(columns):
         raise SourceError(f"expected the tables {_names(columns)}; found {_names(tables)}. Fix the adapter")
@@ -60,6 +69,7 @@ def validate(
         _add(counts, IMPOSSIBLE, 0 if quarantined is None else len(quarantined))
         if name == spec.impressions.table:
             _check_keys(spec, kept)
+            spec = resolve(spec, kept)
             inside = kept[(kept[spec.impressions.time] >= _timestamp(spec.span(WINDOW_ORDER[0]).start)).to_numpy()]
             _add(counts, BEFORE, len(kept) - len(inside))
             kept = inside
@@ -69,7 +79,7 @@ def validate(
         clean[name].attrs = possible.attrs
     _check_filters(spec, clean)
     _check_impressions(spec, clean[spec.impressions.table])
-    return clean, dropped
+    return Validated(clean, dropped, spec)
 
 
 def check_leaks(spec: Spec, columns: Mapping[str, tuple[str, ...]]) -> None:

@@ -146,14 +146,26 @@ class Spec(StrictModel):
         return {name: e for name, e in self.edges.items() if e.kind == "intrinsic" or e.domain in self.domains}
 
     def span(self, window: str) -> Span:
-        """A window's half-open interval of microseconds UTC. Raises KeyError for an unknown window."""
-        day = self.windows.start
+        """A window's half-open interval of microseconds UTC.
+
+        Raises KeyError for an unknown window, UnresolvedWindowsError before ingest has resolved ``end: latest``.
+        """
+        day = self.windows.first_day
         for name in WINDOW_ORDER:
             end = day + timedelta(days=self.windows.window(name).days)
             if name == window:
                 return Span(self.midnight(day), self.midnight(end))
             day = end
         raise KeyError(window)
+
+    @property
+    def attribution(self) -> int:
+        """How long the slowest task's outcome may take, microseconds; 0 where no task has ``attribution``."""
+        return max(task.attribution_time for task in self.tasks.values())
+
+    def resolved(self, start: date) -> "Spec":
+        """The same spec with windows that start on that day."""
+        return self.model_copy(update={"windows": self.windows.starting(start)})
 
     def midnight(self, day: date) -> int:
         """Microseconds UTC at which a day begins in the spec's time zone."""

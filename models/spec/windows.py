@@ -2,12 +2,13 @@
 
 import re
 from contextlib import suppress
-from datetime import date
-from typing import Annotated, Any, NamedTuple
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from models.spec.base import Allowed, Days, StrictModel, display
+from models.spec.errors import UnresolvedWindowsError
 
 _FIRST, _END = date(2000, 1, 1), date(2200, 1, 1)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -25,6 +26,14 @@ def _parse_day(value: Any) -> date:
 
 
 Day = Annotated[date, BeforeValidator(_parse_day), Allowed(f"from {_FIRST}, before {_END}")]
+LATEST = "latest"
+
+
+def _parse_end(value: Any) -> Any:
+    return value if value == LATEST else _parse_day(value)
+
+
+End = Annotated[date | Literal["latest"], BeforeValidator(_parse_end), Allowed(f"`{LATEST}`, or a day as in `start`")]
 WINDOW_ORDER = ("graph", "train", "validate", "gate", "test")
 
 
@@ -47,9 +56,22 @@ class Span(NamedTuple):
 
 
 class Windows(StrictModel):
-    """Consecutive windows: graph, train, validate (35, 14, 7 days as in arXiv 2506.12700), then gate and test."""
+    """Consecutive windows: graph, train, validate (35, 14, 7 days as in arXiv 2506.12700), then gate and test.
 
-    start: Day = Field(description="First day of the graph window; it begins at midnight in `timezone`.")
+    Exactly one of ``start`` and ``end`` is given.
+    """
+
+    start: Day | None = Field(
+        default=None,
+        description="First day of the graph window; it begins at midnight in `timezone`. None = `end` is given.",
+    )
+    end: End | None = Field(
+        default=None,
+        description="Last day of the test window, included. `latest` = the newest settled day of the data, found anew "
+        "by every ingest: the windows roll (see [operations.md](operations.md#windows-that-roll)). None = `start` is "
+        "given.",
+        examples=[LATEST],
+    )
     graph: Window = Field(
         default=Window(days=35),
         description="History only: its events become edges and counters, its impressions are not trained on. Longer "
@@ -75,6 +97,45 @@ class Windows(StrictModel):
     def window(self, name: str) -> Window:
         """The window of that name. Raises AttributeError for any other name."""
         return self.validate_ if name == "validate" else getattr(self, name)
+
+    @property
+    def days(self) -> int:
+        """Length of all windows together, in days."""
+        return sum(self.window(name).days for name in WINDOW_ORDER)
+
+    @property
+    def rolling(self) -> bool:
+        """Whether the dates are known only once the data is read."""
+        return self.end == LATEST
+
+    @property
+    def first_day(self) -> date:
+        """First day of the graph window. Raises UnresolvedWindowsError where the windows end at the latest day."""
+        if self.start is not None:
+            return self.start
+        if not isinstance(self.end, date):
+            raise UnresolvedWindowsError
+        return self.end - timedelta(days=self.days - 1)
+
+    @property
+    def dates(self) -> str:
+        """First and last day of all windows, as text; "latest" where they are not known yet."""
+        if self.rolling:
+            return LATEST
+        return f"{self.first_day} to {self.first_day + timedelta(days=self.days - 1)}"
+
+    def starting(self, day: date) -> "Windows":
+        """The same windows with ``start`` at that day: the form that a resolved spec has."""
+        return self.model_copy(update={"start": day, "end": None})
+
+    @model_validator(mode="after")
+    def _check_dates(self) -> "Windows":
+        if (self.start is None) == (self.end is None):
+            found = "neither" if self.start is None else "both"
+            raise ValueError(f"expected exactly one of start and end; found {found}")
+        if not self.rolling and self.first_day < _FIRST:
+            raise ValueError(f"end: expected windows that start on {_FIRST} or later; found {self.first_day}")
+        return self
 
     @model_validator(mode="after")
     def _check_order(self) -> "Windows":

@@ -23,12 +23,14 @@ from serving.versions.signing import SIGNING_KEY, check_signature, signature, si
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["BEST", "CANDIDATE", "CHAMPION", "DIGEST", "GATE", "SLOT", "Registry", "model_name"]
+__all__ = ["BEST", "CANDIDATE", "CHAMPION", "DIGEST", "GATE", "SLOT", "WINDOWS", "Registry", "model_name"]
 
 CHAMPION, CANDIDATE = "champion", "candidate"
 DIGEST = "heliograph.digest"
 GATE = "gate"
 """Tag: the gate's decision; the full verdict is in the bundle."""
+WINDOWS = "heliograph.windows"
+"""Tag: first and last day of the windows that the version was trained and judged on."""
 SIGNED = "heliograph.signature"
 """Tag: the version's signature (``serving.versions.signing``)."""
 SLOT = "heliograph.slot"

@@ -218,7 +218,7 @@ def test_options_and_names_are_checked_early(monkeypatch: pytest.MonkeyPatch) ->
     [
         ("professional", {"size": "tinny"}, "source.options.size: expected one of tiny, default, large; found 'tinny'"),
         ("professional", {"seed": "7"}, "source.options.seed: expected a whole number of 0 or more; found '7'"),
-        ("professional", {"sise": "tiny"}, "source.options: expected size and seed; found 'sise'"),
+        ("professional", {"sise": "tiny"}, "source.options: expected size, seed, start, days; found 'sise'"),
         ("kuairand", {"size": "tiny"}, "source.options: expected none for kuairand; found 'size'"),
     ],
 )

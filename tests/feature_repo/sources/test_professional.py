@@ -99,7 +99,11 @@ def test_a_world_runs_as_long_as_the_windows(tiny_spec: Spec):
         ({"size": "huge"}, "one of tiny, default, large; found 'huge'"),
         ({"seed": -1}, "a whole number of 0 or more; found -1"),
         ({"seed": True}, "found True"),
-        ({"seeds": 1}, "expected size and seed; found 'seeds'"),
+        ({"days": 0}, "days: expected a whole number from 1 to 3660; found 0"),
+        ({"days": True}, "found True"),
+        ({"start": "2026-13-01"}, "start: expected a text such as .2026-03-02.; found '2026-13-01'"),
+        ({"start": 5}, "found 5"),
+        ({"seeds": 1}, "expected size, seed, start, days; found 'seeds'"),
     ],
 )
 def test_wrong_options(tiny_spec: Spec, options: dict[str, object], words: str):
@@ -107,8 +111,8 @@ def test_wrong_options(tiny_spec: Spec, options: dict[str, object], words: str):
         professional.read(with_options(tiny_spec, **options), None)
 
 
-def test_raw_data_is_refused(tiny_spec: Spec, tmp_path: Path):
-    with pytest.raises(SourceError, match="expected no raw data"):
+def test_a_folder_without_parts_is_refused(tiny_spec: Spec, tmp_path: Path):
+    with pytest.raises(SourceError, match="members: expected Parquet files with member_id"):
         professional.read(tiny_spec, tmp_path)
 
 

@@ -1,0 +1,56 @@
+"""Read a folder that grows: one folder per table, with any number of Parquet files, such as one for each day."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.sources.errors import SourceError
+from feature_repo.sources.files import read_once
+
+
+def read_parts(folder: Path, tables: Mapping[str, Sequence[str]]) -> dict[str, pd.DataFrame]:
+    """Every table of ``tables`` from the files ``<table>/*.parquet``, in the order of their names.
+
+    Each file has exactly the table's columns, in any order, and every file of a table has the same types; a column
+    without a value may have none. A file that
+    was read by an earlier ingest is not read again (``sources.files``). Raises SourceError.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: expected a folder with one folder per table; found none")
+    return {name: _read(folder / name, columns).to_pandas() for name, columns in tables.items()}
+
+
+def _read(folder: Path, columns: Sequence[str]) -> pa.Table:
+    files = sorted(folder.glob("*.parquet"))
+    if not files:
+        raise SourceError(f"{folder}: expected Parquet files with {', '.join(columns)}; found none")
+    parts = [read_once(file, ",".join(columns), lambda file=file: _part(file, columns)) for file in files]  # type: ignore[misc]
+    _check_types(files, parts)
+    return pa.concat_tables(parts, promote_options="default")  # a part without values has no types
+
+
+def _check_types(files: Sequence[Path], parts: Sequence[pa.Table]) -> None:
+    """Raise SourceError if a column has values of two types in two files."""
+    first: dict[str, tuple[pa.DataType, Path]] = {}
+    for file, part in zip(files, parts, strict=True):
+        for field in part.schema:
+            if pa.types.is_null(field.type):
+                continue
+            kind, other = first.setdefault(field.name, (field.type, file))
+            if kind != field.type:
+                raise SourceError(
+                    f"{file}, column {field.name}: expected {kind} as in {other.name}; found {field.type}"
+                )
+
+
+def _part(file: Path, columns: Sequence[str]) -> pa.Table:
+    try:
+        table = pq.read_table(file)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{file}: expected a Parquet file; found {' '.join(str(error).split())[:300]}") from None
+    if sorted(table.column_names) != sorted(columns):
+        raise SourceError(f"{file}: expected the columns {', '.join(columns)}; found {', '.join(table.column_names)}")
+    return table.select(list(columns)).replace_schema_metadata(None)
