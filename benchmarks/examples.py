@@ -177,10 +177,10 @@ def _predicted(place: Place, document: object) -> Any:
 
 
 def _merged(whole: Any, part: Any) -> Any:
-    """Merge mappings recursively; a store of another type replaces the whole mapping."""
-    if not (isinstance(whole, dict) and isinstance(part, dict)) or whole.get("type") != part.get(
-        "type", whole.get("type")
-    ):
+    """Merge mappings recursively; a store of another type, or windows with an end, replace the whole mapping."""
+    if not (isinstance(whole, dict) and isinstance(part, dict)) or "end" in part:
+        return part
+    if whole.get("type") != part.get("type", whole.get("type")):
         return part
     return {**whole, **{key: _merged(whole.get(key), value) for key, value in part.items()}}
 
