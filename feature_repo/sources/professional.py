@@ -4,7 +4,7 @@ Options: ``size`` (tiny, default, large), ``seed``, ``start`` (first day, such a
 windows, or 2026-03-02 where they have no dates) and ``days`` (default: as many as the windows have).
 
 With a folder of raw data nothing is simulated: it has the world's tables in parts, one a day, as
-``python -m feature_repo.sources.world`` writes them.
+``python -m feature_repo.sources.export`` writes them.
 """
 
 from collections.abc import Mapping

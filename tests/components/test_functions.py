@@ -1,5 +1,6 @@
 """Components called as plain functions: artifacts in, one call, artifacts and a summary page out."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from components.materialize import materialize
 from components.report import report
 from components.retrieve import retrieve
 from components.services import Services
+from components.specs import read_spec
 from feature_repo.sources import read_manifest
-from models.spec import Spec
+from models.spec import Spec, Windows
 from monitoring.ledger import Ledger
 from serving.errors import RegistryError
 from tests.components.specs import artifact
 
+LATEST = {"start": None, "end": "latest"}
 STORE = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
 
 
@@ -26,10 +29,16 @@ def services(tmp_path: Path) -> dict[str, str]:
 
 
 def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_path: Path) -> None:
-    spec = artifact(tiny_spec, tmp_path)
+    """With windows that end at the newest day: the later steps read the spec with the dates."""
+    days = tiny_spec.model_dump(mode="json", by_alias=True)["windows"]
+    rolling = tiny_spec.model_copy(update={"windows": Windows.model_validate_json(json.dumps(days | LATEST))})
+    given, spec = artifact(rolling, tmp_path), dsl.Artifact(name="resolved", uri=str(tmp_path / "resolved"))
     tables = dsl.Dataset(name="tables", uri=str(tmp_path / "tables"))
     pages = {name: dsl.Markdown(name=name, uri=str(tmp_path / f"{name}.md")) for name in ("in", "online", "set")}
-    ingest.python_func(spec=spec, services=services, data="", tables=tables, summary=pages["in"])
+    ingest.python_func(spec=given, services=services, data="", tables=tables, resolved=spec, summary=pages["in"])
+    assert read_spec(spec) == tiny_spec
+    notes = Ledger(services["tracking_uri"], "run-1", tiny_spec.name).read(tmp_path / "ledger").notes
+    assert notes["spec"]["windows"]["start"] == notes["windows"]["start"] == "2026-03-02"
     assert tables.metadata["tables"]["impressions"] == read_manifest(Path(tables.path))["tables"]["impressions"]["rows"]
     materialize.python_func(spec=spec, services=services, tables=tables, summary=pages["online"])
     assert "| member_profile | 300 | written |" in Path(pages["online"].path).read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from components.services import Services
 from models.training.files import write_json
 from serving.versions.bundle import verify_bundle
 from serving.versions.prior import FILE, Prior
-from serving.versions.registry import BEST, GATE
+from serving.versions.registry import BEST, GATE, WINDOWS
 from tests.components.specs import artifact
 from tests.monitoring.fakes import fake_predictions, small_spec
 
@@ -90,4 +90,4 @@ def test_the_version_s_tags_tell_the_gate_s_decision_and_the_best_version(
     metrics = {"champion_version": "4", "earlier": {"scored": ["3"], "skipped": {}, "best": "3"}}
     decision, _ = registered(tmp_path / "run", [], fake_predictions(small_spec(), noise=noise), metrics)
     assert decision == ("promote" if passes else "hold")
-    assert FakeRegistry.tags == {"run": "run-1", GATE: decision, **best}
+    assert FakeRegistry.tags == {"run": "run-1", GATE: decision, WINDOWS: "2026-01-01 to 2026-01-07", **best}

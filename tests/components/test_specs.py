@@ -8,8 +8,8 @@ from kfp import components, dsl, local
 from kfp.compiler import Compiler
 
 from components.image import component
-from components.specs import read_spec, write_spec
-from models.spec import Spec
+from components.specs import read_spec, write_artifact, write_spec
+from models.spec import Spec, SpecError
 from pipelines.resources import imported
 
 TEXTS = [
@@ -76,3 +76,14 @@ def test_a_folder_that_takes_nothing_is_an_os_error(tiny_spec: Spec, tmp_path: P
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         write_spec(tiny_spec, str(tmp_path / "file" / "specs"))
+
+
+def test_a_spec_that_a_step_wrote_is_checked_by_its_metadata(tiny_spec: Spec, tmp_path: Path) -> None:
+    written = dsl.Artifact(name="resolved", uri=str(tmp_path / "ingest" / "resolved"))
+    write_artifact(tiny_spec, written)
+    assert read_spec(written) == tiny_spec
+    Path(written.path).write_text(odd(tiny_spec).model_dump_json(by_alias=True), encoding="utf-8")
+    with pytest.raises(SpecError, match="as its metadata says"):
+        read_spec(written)
+    with pytest.raises(SpecError, match="'resolved', as its name says"):
+        read_spec(dsl.Artifact(name="resolved", uri=written.uri))

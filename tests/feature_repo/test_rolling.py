@@ -12,7 +12,7 @@ from feature_repo.retrieve import retrieve
 from feature_repo.sources import ingest
 from feature_repo.sources.professional import simulated
 from feature_repo.sources.windows import spec_of
-from feature_repo.sources.world.parts import write_parts
+from feature_repo.sources.world_parts import write_parts
 from feature_repo.store import open_store
 from models.spec import Spec, parse_spec
 from tests.feature_repo.tiny import CONFIG

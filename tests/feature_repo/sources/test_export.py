@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from feature_repo.sources import professional
-from feature_repo.sources.world.__main__ import main
+from feature_repo.sources.export import main
 from models.spec import Spec
 
 

@@ -1,4 +1,4 @@
-"""``python -m feature_repo.sources.world``: write the simulated network's raw data as a folder that grows every day."""
+"""``python -m feature_repo.sources.export``: write the simulated network as raw logs, a folder that grows every day."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.professional import first_day, simulated
-from feature_repo.sources.world.parts import write_parts
+from feature_repo.sources.world_parts import write_parts
 from models.spec import SpecError, load_spec
 
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m feature_repo.sources.world", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m feature_repo.sources.export", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of the raw data: DATA of make demo")
     parser.add_argument("--spec", type=Path, default=Path("configs/professional.yaml"))
     parser.add_argument(
