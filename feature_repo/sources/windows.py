@@ -79,16 +79,17 @@ def spec_of(spec: Spec, manifest: Mapping[str, Any]) -> Spec:
     return spec.resolved(spec.windows.first_day if dates is None else date.fromisoformat(dates["start"]))
 
 
-def _days(spec: Spec, shown: np.ndarray) -> Mapping[date, int]:
+def _days(spec: Spec, shown: np.ndarray) -> dict[date, int]:
     """The days with impressions in the spec's time zone, oldest first, and the time of each day's last impression."""
     if not len(shown):
         raise SourceError(f"table {spec.impressions.table}: expected impressions for windows.end: latest; found none")
     times = pd.Series(np.sort(shown))
     local = pd.to_datetime(times, unit="us", utc=True).dt.tz_convert(spec.timezone).dt.date
-    return {day: int(time) for day, time in times.groupby(local).max().items()}
+    last: dict[date, int] = times.groupby(local).max().to_dict()
+    return last
 
 
-def _newest_settled(spec: Spec, shown: np.ndarray, days: Mapping[date, int]) -> date:
+def _newest_settled(spec: Spec, shown: np.ndarray, days: dict[date, int]) -> date:
     *_, newest = days
     end = _end_of_data(spec, days)
     for day in reversed(days):
@@ -101,7 +102,7 @@ def _newest_settled(spec: Spec, shown: np.ndarray, days: Mapping[date, int]) -> 
     )
 
 
-def _end_of_data(spec: Spec, days: Mapping[date, int]) -> int:
+def _end_of_data(spec: Spec, days: dict[date, int]) -> int:
     """The time up to which the data is there: midnight after its newest day if that is over and whole, else its end."""
     *before, newest = days
     midnight, last = _midnight_after(spec, newest), days[newest]
@@ -118,7 +119,7 @@ def _midnight_after(spec: Spec, day: date) -> int:
     return spec.midnight(day + timedelta(days=1))
 
 
-def _check_length(spec: Spec, days: Mapping[date, int]) -> None:
+def _check_length(spec: Spec, days: dict[date, int]) -> None:
     first, start, dates = next(iter(days)), spec.windows.first_day, described(spec)
     if first > start:
         raise SourceError(
@@ -128,7 +129,7 @@ def _check_length(spec: Spec, days: Mapping[date, int]) -> None:
         )
 
 
-def _check_windows(spec: Spec, days: Mapping[date, int]) -> None:
+def _check_windows(spec: Spec, days: dict[date, int]) -> None:
     """Raise SourceError for a window without impressions; log days without any."""
     day, empty = spec.windows.first_day, []
     for name in WINDOW_ORDER:
