@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -85,7 +85,7 @@ def _days(spec: Spec, shown: np.ndarray) -> dict[date, int]:
         raise SourceError(f"table {spec.impressions.table}: expected impressions for windows.end: latest; found none")
     times = pd.Series(np.sort(shown))
     local = pd.to_datetime(times, unit="us", utc=True).dt.tz_convert(spec.timezone).dt.date
-    last: dict[date, int] = times.groupby(local).max().to_dict()
+    last = cast(dict[date, int], times.groupby(local).max().to_dict())
     return last
 
 
