@@ -12,7 +12,7 @@ from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import RankingRequest
 from serving.ranking.scorer import Scorer
 from serving.ranking.service import RankingService
-from serving.ranking.slate import Slate
+from serving.ranking.slate import Slate, SlateIds
 from serving.versions.prior import Prior
 from tests.serving.world import shared_model, world_spec
 
@@ -77,7 +77,7 @@ def ranked(scorer: Scorer, state: OnlineFeatures, rules: Serving | None = None) 
     spec = SPEC.model_copy(update={"serving": rules or Serving()})
     service = RankingService(spec, scorer, NoReader(), "2", Prior.empty(spec))
     inputs = service.inputs(REQUEST, state)
-    return service.slate("mine", REQUEST, state, inputs, scorer.logits(inputs))
+    return service.slate(SlateIds("mine", "call"), REQUEST, state, inputs, scorer.logits(inputs))
 
 
 def by_item(slate: Slate, values: np.ndarray) -> dict[int | str, float]:
