@@ -85,7 +85,7 @@ class ServedLog:
                 self._drop(served.slate)
         self._queue.put(None)  # in case the sink continues after all
         _logger.warning(
-            "the served log: expected its sink to take the last slates within %g s; %d impressions are missing",
+            "the served log: expected its sink to take the last slates in %g s; at least %d impressions are missing",
             *(seconds, self.dropped),
         )
 
