@@ -43,6 +43,7 @@ class Explore(StrictModel):
         le=1,
         description="Share of the slates that are ordered at random. The server decides by an id of its own, not by "
         "the caller's. Larger learns more about low ranks and costs more clicks. 0 = none.",
+        examples=[0.02],
     )
     rule: Literal["uniform"] = Field(
         default="uniform",
