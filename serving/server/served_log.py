@@ -100,4 +100,7 @@ class ServedLog:
             except Exception:
                 # Neither a full disk nor an invalid slate may stop the log; the counter tells what is missing.
                 self._drop(served.slate)
-        self._sink.close()
+        try:
+            self._sink.close()
+        except Exception as error:
+            _logger.warning("the served log: expected its sink to close; found %r", error)

@@ -4,6 +4,7 @@ import os
 from errno import ENOSPC
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,3 +91,66 @@ def test_a_full_disk_loses_only_the_lines_that_do_not_fit(tmp_path: Path, monkey
     log = served(tmp_path, slate(1, 7), slate(2, 8), slate(3, 9), file_bytes=1)
     assert log.dropped == 1
     assert sorted(read(tmp_path)["item"]) == [7, 9]
+
+
+class Broken(FileIO):
+    """A file that takes half of what it is given, and then nothing more."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "ab")
+        self._calls = 0
+
+    def write(self, data: Any) -> int:
+        self._calls += 1
+        if self._calls == 2:
+            raise OSError(ENOSPC, "no space left")
+        return super().write(data[: len(data) // 2])
+
+
+def test_half_a_slate_is_ended_before_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def once(path: Path) -> FileIO:
+        monkeypatch.undo()
+        return Broken(path)
+
+    monkeypatch.setattr("serving.server.served_files._open_for_append", once)
+    log = served(tmp_path, slate(1, 7), slate(2, 8))
+    assert log.dropped == 1
+    assert list(read(tmp_path)["item"]) == [8]
+
+
+def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short(FileIO):
+        def write(self, data: Any) -> int:
+            return super().write(data[:100])
+
+    monkeypatch.setattr("serving.server.served_files._open_for_append", lambda path: Short(path, "ab"))
+    assert served(tmp_path, slate(1, 7), slate(2, 8)).dropped == 0
+    assert list(read(tmp_path)["item"]) == [7, 8]
+
+
+def test_the_lines_of_a_slate_are_one_write_and_synchronized_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So servers that share a folder do not mix their lines."""
+    written: list[int] = []
+    synchronized: list[int] = []
+    files = ServedFiles(tmp_path)
+    files.write(b"{}\n", 0)
+    assert (tmp_path / "1970-01-01.jsonl").read_bytes() == b"{}\n"  # nothing is held back
+    files.close()
+    lines = b"{}\n" * 100_000
+
+    class Counted(FileIO):
+        def write(self, data: Any) -> int:
+            written.append(len(data))
+            return super().write(data)
+
+    monkeypatch.setattr("serving.server.served_files._open_for_append", lambda path: Counted(path, "ab"))
+    monkeypatch.setattr("os.fsync", synchronized.append)
+    files.write(lines, DAY)
+    assert (tmp_path / "1970-01-02.jsonl").read_bytes() == lines
+    assert (written, synchronized) == ([len(lines)], [])
+    files.close()
+    assert len(synchronized) == 1
+    files.close()
+    assert len(synchronized) == 1

@@ -1,12 +1,14 @@
 """The served log: its lines, and what is dropped and counted."""
 
 import json
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from prometheus_client import REGISTRY
 
 from models.impression_ids import slate_of
 from models.served import COLUMNS, read
@@ -170,3 +172,57 @@ def test_features_of_any_dtype_are_read_back(tmp_path: Path, kind: str) -> None:
     values = np.array([0.1, 1]).astype(kind)
     served(tmp_path, replace(slate(1, 7, 9), features={"100 % {of it}": values}))
     assert list(read(tmp_path)["100 % {of it}"]) == values.tolist()
+
+
+class HeldSink:
+    """A sink whose writes wait until they are released."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closed = False
+        self.entered, self.release = threading.Event(), threading.Event()
+
+    def write(self, lines: bytes, served: int) -> None:
+        self.entered.set()
+        assert self.release.wait(60)
+        self.written.append(lines)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def unlogged() -> float:
+    return REGISTRY.get_sample_value("heliograph_unlogged_total") or 0.0
+
+
+def test_a_sink_that_hangs_keeps_what_waits_and_loses_the_rest() -> None:
+    sink, before = HeldSink(), unlogged()
+    log = ServedLog(sink, "heliograph-one", waiting=3)
+    log.write(slate(0, 7, 8))
+    assert sink.entered.wait(20)
+    for number in range(1, 6):  # three wait, two are beyond
+        log.write(slate(number, 7, 8, number=number))
+    assert (log.dropped, unlogged() - before) == (4, 4)
+    sink.release.set()
+    log.close()
+    assert sink.closed
+    found = [json.loads(line)["impression"] for lines in sink.written for line in lines.splitlines()]
+    assert found == [f"{CALL}/{number}/{rank}" for number in range(4) for rank in range(2)]
+
+
+@pytest.mark.parametrize("waiting", [3, 9])
+def test_a_process_that_ends_waits_for_its_sink_a_while_and_tells_what_is_missing(
+    waiting: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    sink = HeldSink()
+    log = ServedLog(sink, "heliograph-one", waiting=waiting)
+    log.write(slate(0, 7, 8))
+    assert sink.entered.wait(20)
+    for number in range(1, 4):
+        log.write(slate(number, 7, 8))
+    log.close(seconds=0.05)
+    assert log.dropped == 6
+    assert "at least 6 impressions are missing" in caplog.text
+    sink.release.set()
+    wait_until(lambda: sink.closed, 20)
+    assert len(sink.written) == 1
