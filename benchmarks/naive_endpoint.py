@@ -20,6 +20,7 @@ from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import RankingRequest, RequestParser
 from serving.ranking.scorer import Scorer
 from serving.ranking.service import RankingService
+from serving.ranking.slate import SlateIds
 from serving.settings.settings import Settings
 from serving.versions.bundle import read_spec
 from serving.versions.prior import Prior
@@ -53,7 +54,7 @@ def serve(settings: Path) -> None:
                 features = {name: _of(values, one) for name, values in inputs.features.items()}
                 tokens, known = inputs.item_tokens[one], inputs.item_known[one]
                 logits.append(scorer.logits(replace(inputs, item_tokens=tokens, item_known=known, features=features)))
-            return service.slate("naive", request, state, inputs, np.concatenate(logits)).to_json()
+            return service.slate(SlateIds("naive", "naive"), request, state, inputs, np.concatenate(logits)).to_json()
 
     model = NaiveModel(chosen.name)
     model.ready = True

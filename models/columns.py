@@ -27,10 +27,12 @@ class CandidateFields(NamedTuple):
     """Fields of a slate's C candidates in the served log, in ranked order: (C,) each."""
 
     rank: Iterable[Any]
+    impression: Iterable[Any]
     item: Iterable[Any]
     cold: Iterable[Any]
     capped: Iterable[Any]
     score: Iterable[Any]
+    propensity: Iterable[Any]
     adjustments: Iterable[Any]
 
 

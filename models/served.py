@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from models.columns import COLUMN_OF, FEATURES, PROBABILITIES, PROBABILITY, CandidateFields, SlateFields
+from models.impression_ids import slate_of
 from models.spec import Spec
 from models.time_units import moment
 
@@ -17,7 +18,7 @@ _SAME = tuple(name for name in SlateFields._fields if name != "slate")
 """Fields of the slate that become columns under their own names."""
 _RANKED = {name: COLUMN_OF.get(name, name) for name in CandidateFields._fields}
 """Fields of a candidate, and the columns they become."""
-_LATER = {"adjustments"}
+_LATER = {"adjustments", "impression", "propensity"}
 """Fields that lines of older releases lack: null."""
 _LATEST = 253_402_300_799_000_000  # the end of the year 9999, the last that datetime supports
 _NEEDED = {"served", "request", "slate", *_RANKED.keys() - _LATER, PROBABILITIES, FEATURES}
@@ -33,11 +34,13 @@ def model_name(spec: Spec) -> str:
 def read(folder: Path, since: int | None = None, model: str | None = None) -> "pd.DataFrame":
     """All served candidates in ``folder``, one row each, in order of serving.
 
-    ``slate`` numbers the ranked slates; ``position`` is the rank, from 0; ``as_of`` is the time as of which features
-    were read; ``score`` is what was ranked by, ``adjustments`` the rules applied to it (a list as in the response; null
-    in older logs); times are int64 microseconds UTC; missing features are null. ``since`` (microseconds UTC) skips
-    candidates served earlier, ``model`` those of other registered models. An incomplete line (of a killed server) is
-    skipped. A missing or empty folder gives an empty frame with ``COLUMNS``.
+    ``slate`` numbers the ranked slates; ``position`` is the rank, from 0; ``impression`` is the id of the impression
+    (``models.impression_ids``); ``as_of`` is the time as of which features were read; ``score`` is what was ranked by,
+    ``propensity`` the probability of that item at that rank, ``adjustments`` the rules applied (a list as in the
+    response). Older logs have null as ``impression``, ``propensity`` and ``adjustments``. Times are int64 microseconds
+    UTC; missing features are null. ``since`` (microseconds UTC) skips candidates served earlier, ``model`` those of
+    other registered models. An incomplete line (of a killed server) is skipped. A missing or empty folder gives an
+    empty frame with ``COLUMNS``.
     """
     import pandas as pd
 
@@ -53,8 +56,7 @@ def read(folder: Path, since: int | None = None, model: str | None = None) -> "p
     if not rows:
         return pd.DataFrame(columns=list(COLUMNS))
     frame = pd.DataFrame(rows).sort_values("served", kind="stable", ignore_index=True)
-    # A request id that a client uses twice is still two requests.
-    frame["slate"] = frame.groupby(["served", "request", "slate"], sort=False, dropna=False).ngroup()
+    frame["slate"] = frame["slate"].factorize()[0]
     return frame
 
 
@@ -69,9 +71,15 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield line
 
 
+def _slate(line: dict[str, Any]) -> Any:
+    """What tells a slate from all others. A request id that a client uses twice is still two requests."""
+    impression = line.get("impression")
+    return (line["served"], line["request"], line["slate"]) if impression is None else slate_of(impression)
+
+
 def _row(line: dict[str, Any]) -> dict[str, Any]:
     own = {
-        "slate": line["slate"],
+        "slate": _slate(line),
         **{name: line.get(name) for name in _SAME},
         **{column: line.get(name) for name, column in _RANKED.items()},
         **{f"{PROBABILITY}{task}": value for task, value in line[PROBABILITIES].items()},

@@ -1,4 +1,7 @@
-"""CTR and calibration of traffic: predicted and observed rates by day and by surface."""
+"""CTR and calibration of traffic: predicted and observed rates by day and by surface.
+
+The rows are predictions (``from_predictions``) or served candidates (``monitoring.served_outcomes``).
+"""
 
 from typing import Any
 
@@ -43,42 +46,6 @@ def from_predictions(spec: Spec, predictions: pd.DataFrame, window: str, scorer:
     rows = predictions[(predictions["window"] == window) & (predictions["state"] == "as_of")]
     renamed = {f"label_{task}": "label", column(scorer, task): "probability"}
     return rows[["time", "surface", *renamed]].rename(columns=renamed).reset_index(drop=True)
-
-
-def from_served(spec: Spec, served: pd.DataFrame, impressions: pd.DataFrame, hours: float = 24) -> pd.DataFrame:
-    """Served candidates with the outcome that followed, as input of ``summarise``.
-
-    ``served``: the frame of ``models.served`` (times int64 microseconds). ``impressions``: the canonical table. A
-    candidate is matched with the first impression of its member, item and surface at or after its time, within
-    ``hours``. An impression gives its label to the last matching candidate only. Other candidates have no label.
-    """
-    shown = spec.impressions
-    primary = spec.tasks[spec.primary_task]
-    rows = served[["member", "item", "surface"]].astype(str)
-    rows["time"] = pd.to_datetime(served["time"].astype("int64"), unit="us", utc=True).astype("datetime64[us, UTC]")
-    rows["probability"] = served[f"probability_{spec.primary_task}"].astype(float)
-    outcome = pd.DataFrame(
-        {
-            "member": impressions[shown.member.column].astype(str),
-            "item": impressions[shown.item.column].astype(str),
-            "surface": impressions[shown.surface].astype(str),
-            "shown": impressions[shown.time].astype("datetime64[us, UTC]"),
-            "label": impressions[primary.label].astype(float),
-            "key": impressions[shown.key].astype(str),
-        }
-    )
-    joined = pd.merge_asof(
-        rows.sort_values("time", kind="stable"),
-        outcome.sort_values("shown", kind="stable"),
-        left_on="time",
-        right_on="shown",
-        by=["member", "item", "surface"],
-        direction="forward",
-        tolerance=pd.Timedelta(hours=hours),
-    )
-    earlier = joined["key"].notna() & joined.duplicated("key", keep="last")
-    joined.loc[earlier, "label"] = np.nan
-    return joined[["time", "surface", "label", "probability"]]
 
 
 def _check(frame: pd.DataFrame) -> None:

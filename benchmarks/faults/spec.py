@@ -110,6 +110,7 @@ def _log_keeps_its_own(folder: Path) -> int:
 
     own = {"served": 1, "request": "r", "slate": 0, "time": 2, "as_of": 3, "member": 4, "member_cold": False}
     own |= {"surface": "feed", "model": "m", "model_version": "5", "fallback": False, "rank": 0, "item": 6}
+    own |= {"impression": "c/0/0", "propensity": 1.0}
     own |= {"cold": True, "capped": False, "score": 0.5, "adjustments": [], "probabilities": {"click": 0.25}}
     lines = [{**own, "features": features} for features in ({}, dict.fromkeys((*COLUMNS, "probability_click"), -7))]
     frames = []

@@ -54,6 +54,8 @@ def arrow_types(spec: Spec, table: str) -> dict[str, pa.DataType]:
     types |= {feature.name: _ARROW[feature.kind] for name, feature in _features(spec) if name == table}
     if table == spec.impressions.table:
         types[spec.impressions.surface] = pa.string()
+        if spec.impressions.served:
+            types[spec.impressions.served] = pa.string()
         types |= {task.label: pa.int8() for task in spec.tasks.values()}
     return types
 
@@ -93,6 +95,8 @@ def schema(spec: Spec, table: str, columns: Iterable[str], pending: bool = False
         checks[shown.key].append(_typed(lambda keys: _is_int64(keys) or _is_string(keys), "64-bit integers or text"))
         checks[shown.key].append(pandera.Check(_is_trimmed, error="text without spaces at its ends"))
         checks[shown.surface].append(_one_of(shown.surfaces))
+        if shown.served:
+            checks[shown.served] += _key_type("string")
         for task in spec.tasks.values():
             checks[task.label].append(_one_of([0, 1]))
         for measure in spec.measures.values():

@@ -47,7 +47,7 @@ def _impressions_plan(
     shown = spec.impressions
     attributes = attribute_keys(spec)
     required = [shown.member.column, shown.key, shown.time, shown.item.column, shown.surface]
-    read = [shown.settled]
+    read = [shown.settled, *([shown.served] if shown.served else [])]
     for counter in counters.values():
         read += [column for column in counter.columns if column not in attributes]
         read += [*counter.filter, *(c for rate in counter.rates for c in (rate.column, *rate.filter))]

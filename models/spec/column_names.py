@@ -56,9 +56,10 @@ def _listed(names: frozenset[str]) -> str:
 
 
 def _structural(spec: Spec) -> KeyColumns:
-    """Columns that identify a row: keys, times and the surface."""
-    for name in ("key", "time", "settled", "surface"):
-        yield f"impressions.{name}", getattr(spec.impressions, name)
+    """Columns that identify a row: keys, times, the surface and the id of the served impression."""
+    for name in ("key", "time", "settled", "surface", "served"):
+        if column := getattr(spec.impressions, name):
+            yield f"impressions.{name}", column
     for role, column in spec.node_columns():
         yield f"impressions.{role}.column", column.column
     yield from ((f"nodes.{name}.key", node.key) for name, node in spec.nodes.items())

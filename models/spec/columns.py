@@ -34,8 +34,9 @@ def _named_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:
         yield from _edge_columns(name, edge)
     impressions = spec.impressions
     yield "impressions.table", impressions.table, None
-    for key in ("key", "time", "settled", "surface"):
-        yield f"impressions.{key}", impressions.table, getattr(impressions, key)
+    for key in ("key", "time", "settled", "surface", "served"):
+        if column_name := getattr(impressions, key):
+            yield f"impressions.{key}", impressions.table, column_name
     for role, column in spec.node_columns():
         yield f"impressions.{role}.column", impressions.table, column.column
     for group, names in (("context", list(impressions.context)), ("outcomes", impressions.outcomes)):

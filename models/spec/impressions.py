@@ -35,6 +35,12 @@ class Impressions(StrictModel):
     surfaces: list[str] = Field(
         min_length=1, description="All surfaces on which items are shown. A row or a request with another is an error."
     )
+    served: Name | None = Field(
+        default=None,
+        description="Text column with the id of the served impression (`impression` of the response); null in rows "
+        "that Heliograph did not serve. Outcomes are joined with the served log by it. None = there is no such column.",
+        examples=["served_impression"],
+    )
     context: dict[Name, Literal["number", "category"]] = Field(
         default={},
         description="Columns known at request time: column -> number or category. They are features, and a request "

@@ -25,6 +25,7 @@ def check_references(spec: Spec, file: str) -> None:
         node(f"edges.{name}.source.node", edge.source.node)
         node(f"edges.{name}.target.node", edge.target.node)
         _check_settled(spec, file, name, edge)
+        _check_served(spec, file, name, edge)
         owners: dict[str, str] = {}
         for attribute in edge.attributes:
             check_unique_name(
@@ -100,6 +101,15 @@ def _check_settled(spec: Spec, file: str, name: str, edge: Edge) -> None:
             f"edges.{name}.time",
             f"{impressions.settled!r}, since the edge depends on the outcome {used[0]!r}",
             repr(edge.time),
+        )
+
+
+def _check_served(spec: Spec, file: str, name: str, edge: Edge) -> None:
+    """An id is no property of an edge: every impression has another one, and it would become a feature."""
+    served = spec.impressions.served
+    if edge.table == spec.impressions.table and served is not None and served in edge.attributes:
+        raise SpecError(
+            file, f"edges.{name}.attributes.{served}", "another column than impressions.served", repr(served)
         )
 
 

@@ -1,4 +1,6 @@
-"""Business rules that serving applies to the scores and the order of a slate."""
+"""Business rules that serving applies to the scores and the order of a slate, and exploration."""
+
+from typing import Literal
 
 from pydantic import Field
 
@@ -33,6 +35,23 @@ class Diversity(StrictModel):
     most: int = Field(gt=0, description="Items of one creator; further ones are ranked behind all others.")
 
 
+class Explore(StrictModel):
+    """Orders a share of the slates at random. Their outcomes also tell about items that the model ranks low."""
+
+    share: float = Field(
+        ge=0,
+        le=1,
+        description="Share of the slates that are ordered at random. The server decides by an id of its own, not by "
+        "the caller's. Larger learns more about low ranks and costs more clicks. 0 = none.",
+        examples=[0.02],
+    )
+    rule: Literal["uniform"] = Field(
+        default="uniform",
+        description="How they are ordered. uniform: every order is equally likely. `diversity` and `frequency_cap` "
+        "still hold: items that diversity puts behind all others stay there, and the cap counts ranks.",
+    )
+
+
 class Serving(StrictModel):
     """Business rules; a rule that is not given is off. They change the ranking, never the probabilities."""
 
@@ -44,4 +63,9 @@ class Serving(StrictModel):
     )
     diversity: Diversity | None = Field(
         default=None, description="Limits the items of one creator at the top of a slate. None = no limit."
+    )
+    explore: Explore | None = Field(
+        default=None,
+        description="Orders a share of the slates at random; each candidate then has its propensity. None = no slate.",
+        examples=[{"share": 0.02}],
     )

@@ -1,4 +1,4 @@
-"""Business rules applied to the scores: seen discount, ranking, creator diversity, frequency cap.
+"""Business rules applied to the scores: seen discount, ranking, creator diversity, exploration, frequency cap.
 
 Arrays have one entry per candidate, C in all, in request order. An ``order`` holds candidate positions, best first.
 """
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.spec.serving import Serving
+from serving.ranking.explore import ordered
 
 Adjustments = list[list[dict[str, Any]]]
 """By candidate: the rules that changed its score or position, in the order in which they are applied."""
@@ -24,30 +25,35 @@ class RuleResult(NamedTuple):
     """(C,) float64, by candidate: the ranking scores, i.e. probabilities times the rules' factors."""
     order: np.ndarray
     """(C,) int64: candidate positions, best first. Candidates moved by ``diversity`` come after all others; within both
-    groups scores fall and ties keep request order."""
+    groups scores fall and ties keep request order, unless the slate is ordered at random."""
+    propensities: np.ndarray
+    """(C,) float64, by candidate, in (0, 1]: the probability that a slate has it at its rank; 1 without ``explore``."""
     capped: np.ndarray
     """(C,) bool, by candidate: exceeds the member's frequency cap."""
     adjustments: Adjustments
 
 
 def apply_rules(
-    rules: Serving, scores: np.ndarray, seen: np.ndarray, creators: Sequence[str], shown: float
+    rules: Serving, scores: np.ndarray, seen: np.ndarray, creators: Sequence[str], shown: float, slate: str
 ) -> RuleResult:
     """Apply the rules that the spec turns on.
 
     ``scores`` (C,): probabilities of the primary task; ``seen`` (C,) bool: the member has acted on the item before;
-    ``creators``: C keys, "" = unknown; ``shown``: the member's exposures within the cap's window.
+    ``creators``: C keys, "" = unknown; ``shown``: the member's exposures within the cap's window; ``slate``: the
+    slate's id, which decides whether it is ordered at random.
     """
     if rules.seen_discount is not None:
         scores = discounted(scores, seen, rules.seen_discount.factor)
-    order = by_score(scores)
+    greedy = by_score(scores)
     moved, capped = np.zeros(len(scores), bool), np.zeros(len(scores), bool)
+    groups = [greedy]
     if rules.diversity is not None:
-        moved = beyond(order, creators, rules.diversity.most)
-        order = np.concatenate([order[~moved[order]], order[moved[order]]])
+        moved = beyond(greedy, creators, rules.diversity.most)
+        groups = [greedy[~moved[greedy]], greedy[moved[greedy]]]
+    order, propensities, explored = ordered(groups, rules.explore, slate)
     if rules.frequency_cap is not None:
         capped[order[allowance(shown, rules.frequency_cap.most) :]] = True
-    return RuleResult(scores, order, capped, adjustments(rules, seen, moved, capped))
+    return RuleResult(scores, order, propensities, capped, adjustments(rules, seen, moved, explored, capped))
 
 
 def discounted(scores: np.ndarray, seen: np.ndarray, factor: float) -> np.ndarray:
@@ -77,13 +83,20 @@ def allowance(shown: float, most: int) -> int:
     return max(0, most - int(shown))
 
 
-def adjustments(rules: Serving, seen: np.ndarray, moved: np.ndarray, capped: np.ndarray) -> Adjustments:
-    """List the rules that changed each candidate, from (C,) bool masks; equal candidates share one list object."""
+def adjustments(
+    rules: Serving, seen: np.ndarray, moved: np.ndarray, explored: dict[str, Any] | None, capped: np.ndarray
+) -> Adjustments:
+    """List the rules that changed each candidate, from (C,) bool masks; equal candidates share one list object.
+
+    ``explored``: the entry of every candidate of a slate that was ordered at random, else None.
+    """
     given: list[tuple[np.ndarray, dict[str, Any]]] = []
     if rules.seen_discount is not None:
         given.append((seen, {"rule": "seen_discount", "factor": rules.seen_discount.factor}))
     if rules.diversity is not None:
         given.append((moved, {"rule": "diversity", "most": rules.diversity.most}))
+    if explored is not None:
+        given.append((np.ones(len(seen), bool), explored))
     if rules.frequency_cap is not None:
         given.append((capped, {"rule": "frequency_cap", "most": rules.frequency_cap.most}))
     kinds: Adjustments = [[]]

@@ -14,7 +14,7 @@ from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import Key, RankingRequest
 from serving.ranking.rules import POPULARITY, RuleResult, apply_rules
 from serving.ranking.scorer import Scorer, SlateInputs
-from serving.ranking.slate import Reasons, Slate, is_column
+from serving.ranking.slate import Reasons, Slate, SlateIds, is_column
 from serving.versions.prior import Prior
 
 
@@ -61,7 +61,7 @@ class RankingService:
         """Score a slate of unknown keys, so that the first real request is as fast as later ones."""
         request, online = self.unknown(), OnlineFeatures.nothing(1)
         inputs = self.inputs(request, online)
-        self.slate("warm", request, online, inputs, self.scorer.logits(inputs))
+        self.slate(SlateIds("warm", "warm"), request, online, inputs, self.scorer.logits(inputs))
 
     def inputs(self, request: RankingRequest, online: OnlineFeatures) -> SlateInputs:
         """Build the model's inputs from what ``reader`` read for the request; unusable vectors count as cold."""
@@ -81,7 +81,7 @@ class RankingService:
 
     def slate(
         self,
-        request_id: str,
+        ids: SlateIds,
         request: RankingRequest,
         online: OnlineFeatures,
         inputs: SlateInputs,
@@ -90,7 +90,7 @@ class RankingService:
     ) -> Slate:
         """Calibrate, apply the business rules, rank. ``logits`` (C, T): the model's output for ``inputs``."""
         probabilities = self.scorer.calibrate(logits)
-        result = self._apply_rules(request, probabilities, online)
+        result = self._apply_rules(ids, request, probabilities, online)
         facts = _ReadFacts(
             as_of=online.as_of,
             state_as_of=inputs.as_of,
@@ -99,7 +99,7 @@ class RankingService:
             foreign_vectors=self._foreign(online),
             rows_ahead=online.ahead,
         )
-        slate = self._slate(request_id, request, probabilities, ~inputs.item_known, inputs.features, result, facts)
+        slate = self._slate(ids, request, probabilities, ~inputs.item_known, inputs.features, result, facts)
         return slate if reasons is None else replace(slate, reasons=[reasons[place] for place in result.order])
 
     def explain(self, inputs: SlateInputs, online: OnlineFeatures, pause: Callable[[], None] = lambda: None) -> Reasons:
@@ -111,23 +111,24 @@ class RankingService:
     def _explainer(self) -> Explainer:
         return Explainer(self.scorer, self.spec)
 
-    def popular(self, request_id: str, request: RankingRequest) -> Slate:
+    def popular(self, ids: SlateIds, request: RankingRequest) -> Slate:
         """Rank by the popularity prior, the fallback without a feature read; no business rule is applied."""
         probabilities = self.prior.probabilities(request.items)
         count = len(request.items)
         cold = np.ones(count, bool)
-        result = apply_rules(Serving(), probabilities[self.spec.primary_task], ~cold, [""] * count, 0)
+        result = apply_rules(Serving(), probabilities[self.spec.primary_task], ~cold, [""] * count, 0, ids.slate)
         result = result._replace(adjustments=[[POPULARITY]] * count)
-        return self._slate(request_id, request, probabilities, cold, request.context, result, _ReadFacts())
+        return self._slate(ids, request, probabilities, cold, request.context, result, _ReadFacts())
 
     def _apply_rules(
-        self, request: RankingRequest, probabilities: Mapping[str, np.ndarray], online: OnlineFeatures
+        self, ids: SlateIds, request: RankingRequest, probabilities: Mapping[str, np.ndarray], online: OnlineFeatures
     ) -> RuleResult:
         rules = self.spec.serving
         acted_on = self._acted_on(request, online.member)
         seen = np.array([str(item) in acted_on for item in request.items])
         creators = [creator or "" for creator in online.items.creator]
-        return apply_rules(rules, probabilities[self.spec.primary_task], seen, creators, self._exposures(online))
+        scores, exposures = probabilities[self.spec.primary_task], self._exposures(online)
+        return apply_rules(rules, scores, seen, creators, exposures, ids.slate)
 
     def _acted_on(self, request: RankingRequest, member: MemberVectors | None) -> set[str]:
         """Keys, as text, of the items that the member's latest activities before the request target.
@@ -157,7 +158,7 @@ class RankingService:
 
     def _slate(
         self,
-        request_id: str,
+        ids: SlateIds,
         request: RankingRequest,
         probabilities: Mapping[str, np.ndarray],
         cold: np.ndarray,
@@ -170,7 +171,7 @@ class RankingService:
         places = order.tolist()
         read = {feature.name: features.get(feature.name) for feature in self.scorer.features}
         return Slate(
-            request_id=request_id,
+            ids=ids,
             member=request.member,
             surface=request.surface,
             time=request.time,
@@ -179,6 +180,7 @@ class RankingService:
             cold=cold[order],
             capped=result.capped[order],
             scores=result.scores[order],
+            propensities=result.propensities[order],
             adjustments=[result.adjustments[place] for place in places],
             probabilities={task: values[order] for task, values in probabilities.items()},
             features={name: values[order] if is_column(values) else values for name, values in read.items()},

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
+from models.impression_ids import impression_ids, slate_id
 from models.time_units import iso
 from serving.ranking.request import Key
 from serving.ranking.rules import Adjustments
@@ -14,11 +15,27 @@ Reasons = list[list[dict[str, Any]]]
 """By candidate, from ``serving.ranking.explain``."""
 
 
+class SlateIds(NamedTuple):
+    """What a slate is found by."""
+
+    request: str
+    """The request's id: the caller's where that is valid. It is returned and logged; nothing depends on it."""
+    call: str
+    """UUID of the call, made by the server: no caller can choose or repeat it."""
+    number: int = 0
+    """Index of the slate in its call."""
+
+    @property
+    def slate(self) -> str:
+        """The slate's id, with which the ids of its impressions begin."""
+        return slate_id(self.call, self.number)
+
+
 @dataclass(frozen=True)
 class Slate:
     """The C ranked candidates of one request; every column is in ranked order."""
 
-    request_id: str
+    ids: SlateIds
     member: Key
     surface: str
     time: int
@@ -35,6 +52,8 @@ class Slate:
     """(C,) bool: exceeds the member's frequency cap; do not show it."""
     scores: np.ndarray
     """(C,) float64, the ranking scores: the primary task's probability times the factors of ``adjustments``."""
+    propensities: np.ndarray
+    """(C,) float64: the probability of each item at its rank; 1 unless the spec has ``serving.explore``."""
     adjustments: Adjustments
     """By candidate, the rules that changed its score or position (``serving.ranking.rules``)."""
     probabilities: Mapping[str, np.ndarray]
@@ -51,26 +70,42 @@ class Slate:
     reasons: Reasons | None = None
     """What changed each score most, where the request asked for reasons."""
 
+    def impressions(self) -> list[str]:
+        """The ids of the impressions, by candidate (``models.impression_ids``)."""
+        return impression_ids(self.ids.slate, len(self.items))
+
     def to_json(self) -> dict[str, Any]:
         """Return one prediction of the v1 protocol."""
         tasks = list(self.probabilities)
-        columns = (self.items, self.scores.tolist(), self.adjustments, self.cold.tolist(), self.capped.tolist())
+        columns = (
+            self.items,
+            self.impressions(),
+            self.scores.tolist(),
+            self.propensities.tolist(),
+            self.adjustments,
+            self.cold.tolist(),
+            self.capped.tolist(),
+        )
         chances = zip(*(values.tolist() for values in self.probabilities.values()), strict=True)
         ranked: list[dict[str, Any]] = [
             {
                 "item": item,
+                "impression": impression,
                 "score": score,
+                "propensity": propensity,
                 "adjustments": adjustments,
                 "cold": cold,
                 "capped": capped,
                 "probabilities": dict(zip(tasks, chance, strict=True)),
             }
-            for item, score, adjustments, cold, capped, chance in zip(*columns, chances, strict=True)
+            for item, impression, score, propensity, adjustments, cold, capped, chance in zip(
+                *columns, chances, strict=True
+            )
         ]
         for candidate, reasons in zip(ranked, self.reasons or (), strict=self.reasons is not None):
             candidate["reasons"] = reasons
         return {
-            "request_id": self.request_id,
+            "request_id": self.ids.request,
             "member": self.member,
             "model_version": self.model_version,
             "member_cold": self.member_cold,

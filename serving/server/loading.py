@@ -6,6 +6,7 @@ from pathlib import Path
 from models.features import SLOTS
 from serving.ranking.service import RankingService
 from serving.server.ranking_runtime import RankingRuntime
+from serving.server.served_files import ServedFiles
 from serving.server.served_log import ServedLog
 from serving.settings.settings import Settings
 from serving.versions.bundle import Bundle, read_bundle
@@ -34,7 +35,7 @@ def load(settings: Settings) -> RankingRuntime:
     scorer, prior = Scorer(bundle.folder, bundle.files), Prior.read(bundle.files[FILE])
     service = RankingService(spec, scorer, reader, settings.version, prior)
     service.warm()
-    return RankingRuntime(settings.name, service, ServedLog(Path(settings.served), settings.name), limits)
+    return RankingRuntime(settings.name, service, ServedLog(ServedFiles(Path(settings.served)), settings.name), limits)
 
 
 def verified(settings: Settings) -> Bundle:

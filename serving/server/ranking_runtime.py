@@ -7,6 +7,7 @@ all three stages.
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from serving.ranking.reader import OnlineFeatures
 from serving.ranking.request import Key, RankingRequest, RequestParser
 from serving.ranking.scorer import SlateInputs
 from serving.ranking.service import RankingService
-from serving.ranking.slate import Reasons, Slate
+from serving.ranking.slate import Reasons, Slate, SlateIds
 from serving.server import metrics
 from serving.server.admission import Admission
 from serving.server.request_headers import deadline, request_id
@@ -63,6 +64,8 @@ class PendingCall:
     """One call between the stages."""
 
     request_id: str
+    id: str
+    """UUID of our own: callers choose and repeat theirs."""
     tensors: "InferRequest | None"
     """The request of the v2 protocol; None for a v1 document."""
     slates: tuple[PendingSlate, ...]
@@ -135,7 +138,7 @@ class RankingRuntime:
             tensors, given_id = (None, None) if isinstance(payload, dict | list) else (payload, payload.id)
             requests = self._parser.parse(payload) if tensors is None else [self._parse_tensors(payload)]
             slates = await _concurrently(self._read_slate, requests)
-            return PendingCall(request_id(headers, given_id), tensors, tuple(slates))
+            return PendingCall(request_id(headers, given_id), str(uuid.uuid4()), tensors, tuple(slates))
 
     async def score(self, call: PendingCall) -> PendingCall:
         """Stage two: one pass of the model over every slate, off the event loop, which has health checks to serve."""
@@ -149,10 +152,11 @@ class RankingRuntime:
         """
         with metrics.stage_seconds().labels("postprocess").time():
             pending = await _concurrently(self._explain_slate, call.slates)
-            slates = [self._ranked(call.request_id, slate) for slate in pending]
-            for number, slate in enumerate(slates):
+            ids = (SlateIds(call.request_id, call.id, number) for number in range(len(pending)))
+            slates = list(map(self._ranked, ids, pending))
+            for slate in slates:
                 self._count(slate)
-                self._log.write(slate, number)
+                self._log.write(slate)
             if call.tensors is None:
                 return {"predictions": [slate.to_json() for slate in slates]}
             return self.tensors.response(call.tensors, self.name, slates[0])
@@ -204,10 +208,10 @@ class RankingRuntime:
         reasons = await loop.run_in_executor(self._explain_thread, explain, slate.inputs, slate.online, pause)
         return replace(slate, reasons=reasons)
 
-    def _ranked(self, request_id: str, slate: PendingSlate) -> Slate:
+    def _ranked(self, ids: SlateIds, slate: PendingSlate) -> Slate:
         if slate.online is None or slate.inputs is None or slate.logits is None:
-            return self._service.popular(request_id, slate.request)
-        return self._service.slate(request_id, slate.request, slate.online, slate.inputs, slate.logits, slate.reasons)
+            return self._service.popular(ids, slate.request)
+        return self._service.slate(ids, slate.request, slate.online, slate.inputs, slate.logits, slate.reasons)
 
     def _count(self, slate: Slate) -> None:
         if slate.fallback:

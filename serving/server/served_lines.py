@@ -13,19 +13,18 @@ from models.columns import FEATURES, PROBABILITIES, CandidateFields, SlateFields
 from serving.ranking.slate import Slate, is_column
 
 
-def impressions(slate: Slate, served: int, number: int, model: str) -> bytes:
+def impressions(slate: Slate, served: int, model: str) -> bytes:
     """The lines of a slate; NaN becomes null.
 
-    ``served``: when it was served, in microseconds UTC; ``number``: the index of the slate in its request; ``model``:
-    the registered model's name.
+    ``served``: when it was served, in microseconds UTC; ``model``: the registered model's name.
     """
     if not slate.items:
         return b""
     columns = {name: values for name, values in slate.features.items() if is_column(values)}
     of_slate = SlateFields(
         served=served,
-        request=slate.request_id,
-        slate=number,
+        request=slate.ids.request,
+        slate=slate.ids.number,
         time=slate.time,
         as_of=slate.as_of,
         member=slate.member,
@@ -37,17 +36,21 @@ def impressions(slate: Slate, served: int, number: int, model: str) -> bytes:
     )
     of_candidates = CandidateFields(
         rank=range(len(slate.items)),
+        impression=range(len(slate.items)),  # what follows the id of the slate
         item=slate.items,
         cold=slate.cold,
         capped=slate.capped,
         score=slate.scores,
+        propensity=slate.propensities,
         adjustments=slate.adjustments,
     )
     shared = {name: _plain(values) for name, values in slate.features.items() if name not in columns}
+    templates = {name: _varying(name) for name in of_candidates._fields}
+    templates["impression"] = templates["impression"].replace(b"%b", b'"%b/%%b"' % slate.ids.slate.encode())
     line = b",".join(
         [
             *_constant(of_slate._asdict()),
-            *map(_varying, of_candidates._fields),
+            *templates.values(),
             _varying(PROBABILITIES) % (b"{" + b",".join(map(_varying, slate.probabilities)) + b"}"),
             _varying(FEATURES) % (b"{" + b",".join([*_constant(shared), *map(_varying, columns)]) + b"}"),
         ]

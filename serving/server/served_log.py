@@ -1,20 +1,37 @@
-"""Served log: one JSON line per impression, written by a separate thread so that no request waits for a disk.
+"""Served log: the impressions of every slate that was returned, given to a sink for which no request waits.
 
-``models.served`` reads it.
+``models.served`` reads the files of the usual sink, ``serving.server.served_files``.
 """
 
-import os
+import logging
 import queue
 import threading
-from pathlib import Path
-from typing import IO, NamedTuple
+import time
+from typing import NamedTuple, Protocol
 
 from models import clock
-from models.time_units import moment
 from serving.ranking.slate import Slate
 from serving.server import metrics
 from serving.server.served_lines import impressions
-from serving.settings.private import open_private, private_folder
+
+WAITING = 1000
+"""Slates that may wait for the sink; further ones are dropped and counted."""
+_CLOSE_SECONDS = 2.0
+"""How long a process that ends waits for its sink."""
+_logger = logging.getLogger("heliograph")
+
+
+class Sink(Protocol):
+    """Where the lines go. One thread calls it, which may block."""
+
+    def write(self, lines: bytes, served: int) -> None:
+        """Keep the lines of one slate, served at ``served`` (microseconds UTC), beyond the end of this process.
+
+        An exception means that they are not kept.
+        """
+
+    def close(self) -> None:
+        """Release what is open."""
 
 
 class ServedSlate(NamedTuple):
@@ -22,43 +39,55 @@ class ServedSlate(NamedTuple):
 
     time: int
     """When, in microseconds UTC."""
-    number: int
-    """Index of the slate in its request."""
     slate: Slate
 
 
 class ServedLog:
-    """Files ``<day>.jsonl`` in a folder; a full one is continued in ``<day>.<number>.jsonl``; the oldest are removed.
+    """Queues slates for a sink, which a thread serves.
 
-    Folder and files are readable by their owner only.
+    A process that is killed loses what is in the queue, at most ``waiting`` slates, and the slate being written.
     """
 
-    def __init__(
-        self, folder: Path, model: str, file_bytes: int = 64 << 20, files: int = 30, waiting: int = 1000
-    ) -> None:
+    def __init__(self, sink: Sink, model: str, waiting: int = WAITING) -> None:
         self.dropped = 0
-        """Impressions that were not logged: more than ``waiting`` slates were queued, or the disk failed."""
-        self._folder, self._model, self._file_bytes, self._files = folder, model, file_bytes, files
+        """Impressions that were not logged: more than ``waiting`` slates were queued, or the sink failed."""
+        self._sink, self._model = sink, model
         self._queue: queue.Queue[ServedSlate | None] = queue.Queue(maxsize=waiting)
-        self._stream: IO[bytes] | None = None
-        self._day = ""
         self._thread = threading.Thread(target=self._run, name="served-log", daemon=True)
-        private_folder(folder)  # what a member was shown is personal data
-        for file in folder.glob("*.jsonl"):  # an older release left them readable by others
-            file.chmod(0o600)
         self._thread.start()
 
-    def write(self, slate: Slate, number: int = 0) -> None:
-        """Queue a slate, the ``number``-th of its request; never blocks."""
+    def write(self, slate: Slate) -> None:
+        """Queue a slate; never blocks."""
         try:
-            self._queue.put_nowait(ServedSlate(clock.now(), number, slate))
+            self._queue.put_nowait(ServedSlate(clock.now(), slate))
         except queue.Full:
             self._drop(slate)
 
-    def close(self) -> None:
-        """Write the queued slates and stop."""
-        self._queue.put(None)
-        self._thread.join()
+    def close(self, seconds: float = _CLOSE_SECONDS) -> None:
+        """Write the queued slates and stop, after at most ``seconds``; then the rest is dropped and reported."""
+        deadline = time.monotonic() + seconds
+        try:
+            self._queue.put(None, timeout=seconds)
+        except queue.Full:
+            pass
+        else:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            self._give_up(seconds)
+
+    def _give_up(self, seconds: float) -> None:
+        while True:
+            try:
+                served = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if served is not None:
+                self._drop(served.slate)
+        self._queue.put(None)  # in case the sink continues after all
+        _logger.warning(
+            "the served log: expected its sink to take the last slates in %g s; at least %d impressions are missing",
+            *(seconds, self.dropped),
+        )
 
     def _drop(self, slate: Slate) -> None:
         self.dropped += len(slate.items)
@@ -67,40 +96,11 @@ class ServedLog:
     def _run(self) -> None:
         while (served := self._queue.get()) is not None:
             try:
-                stream = self._open(moment(served.time).date().isoformat())
-                stream.write(impressions(served.slate, served.time, served.number, self._model))
-                if self._queue.empty():
-                    stream.flush()
+                self._sink.write(impressions(served.slate, served.time, self._model), served.time)
             except Exception:
                 # Neither a full disk nor an invalid slate may stop the log; the counter tells what is missing.
                 self._drop(served.slate)
-        if self._stream:
-            self._stream.close()
-
-    def _open(self, day: str) -> IO[bytes]:
-        """The day's file, or the next one when it is full."""
-        stream = self._stream
-        if stream is not None and self._day == day and stream.tell() < self._file_bytes:
-            return stream
-        if stream is not None:
-            self._stream = None  # before closing, whose flush may fail on a full disk
-            stream.close()
-        number, path = 0, self._folder / f"{day}.jsonl"
-        while path.is_file() and path.stat().st_size >= self._file_bytes:
-            number += 1
-            path = self._folder / f"{day}.{number:04d}.jsonl"
-        self._stream, self._day = _open_for_append(path), day
-        for old in sorted(self._folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)[: -self._files]:
-            old.unlink(missing_ok=True)
-        return self._stream
-
-
-def _open_for_append(path: Path) -> IO[bytes]:
-    """Open a file for appending; a partial line of a killed server is ended first."""
-    stream = open_private(path, os.O_APPEND)
-    if stream.tell():
-        with path.open("rb") as written:
-            written.seek(-1, os.SEEK_END)
-            if written.read() != b"\n":
-                stream.write(b"\n")
-    return stream
+        try:
+            self._sink.close()
+        except Exception as error:
+            _logger.warning("the served log: expected its sink to close; found %r", error)

@@ -3,8 +3,9 @@
 Inputs, one ranking request per call: ``member`` [1], ``items`` [n], ``surface`` [1], and optionally ``time`` [1], the
 spec's context columns [1] and ``explain`` [1] BOOL. Keys are INT64 or BYTES, as in the spec; numbers FP64, FP32 or
 INT64; the rest BYTES. Outputs in ranked order: ``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n] BOOL,
-``capped`` [n] BOOL, ``score`` [n] FP64 (the ranking's), ``adjustments`` [n] BYTES (JSON each), ``member_cold`` [1]
-BOOL, ``fallback`` [1] BOOL, ``model_version`` [1] BYTES, and if ``explain`` is true ``reasons`` [n] BYTES (JSON each).
+``capped`` [n] BOOL, ``score`` [n] FP64 (the ranking's), ``adjustments`` [n] BYTES (JSON each), ``impression`` [n] BYTES
+(ids), ``propensity`` [n] FP64, ``member_cold`` [1] BOOL, ``fallback`` [1] BOOL, ``model_version`` [1] BYTES, and if
+``explain`` is true ``reasons`` [n] BYTES (JSON each).
 """
 
 import json
@@ -62,6 +63,7 @@ class TensorSchema:
         item = self.inputs()["items"][0][0]
         ranked = [("items", item), *((f"probability_{task}", "FP64") for task in self.spec.tasks), ("cold", "BOOL")]
         ranked += [("capped", "BOOL"), ("score", "FP64"), ("adjustments", "BYTES")]
+        ranked += [("impression", "BYTES"), ("propensity", "FP64")]
         return [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in ranked] + [
             {"name": "member_cold", "datatype": "BOOL", "shape": [1]},
             {"name": "fallback", "datatype": "BOOL", "shape": [1]},
@@ -113,6 +115,8 @@ class TensorSchema:
             "capped": slate.capped.tolist(),
             "score": slate.scores.tolist(),
             "adjustments": [json.dumps(adjustments) for adjustments in slate.adjustments],
+            "impression": slate.impressions(),
+            "propensity": slate.propensities.tolist(),
             "model_version": [slate.model_version],
         }
         for task in self.spec.tasks:
@@ -123,7 +127,7 @@ class TensorSchema:
             outputs.append({"name": "reasons", "datatype": "BYTES", "shape": [-1]})
         wanted = {output.name for output in request.request_outputs or []} or set(columns)
         return InferResponse(
-            response_id=request.id if is_id(request.id) else slate.request_id,
+            response_id=request.id if is_id(request.id) else slate.ids.request,
             model_name=name,
             model_version=slate.model_version,
             infer_outputs=[

@@ -16,12 +16,15 @@ def private_folder(path: Path) -> Path:
     return path
 
 
-def open_private(path: Path, flags: int) -> IO[bytes]:
-    """Open a file of mode 0600 for binary writing; ``flags`` of ``os.open`` are added. Links are not followed."""
+def open_private(path: Path, flags: int, buffering: int = -1) -> IO[bytes]:
+    """Open a file of mode 0600 for binary writing. Links are not followed.
+
+    ``flags`` of ``os.open`` are added; ``buffering`` as of ``open``.
+    """
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags, _FILE)
     try:
         os.fchmod(file, _FILE)  # the file may exist already, and the umask may have removed more
-        return os.fdopen(file, "ab" if flags & os.O_APPEND else "wb")
+        return os.fdopen(file, "ab" if flags & os.O_APPEND else "wb", buffering)
     except BaseException:
         os.close(file)
         raise

@@ -6,7 +6,7 @@ import pytest
 
 from models.time_units import HOUR
 from monitoring.errors import TrafficError
-from monitoring.traffic import from_predictions, from_served, summarise
+from monitoring.traffic import from_predictions, summarise
 from tests.monitoring.fakes import fake_predictions, small_spec
 
 SPEC = small_spec()
@@ -66,54 +66,3 @@ def test_impossible_values_are_refused(column: str, value: float) -> None:
     rows = from_predictions(SPEC, fake_predictions(SPEC, rows=50), "test")
     with pytest.raises(TrafficError, match=column):
         summarise(rows.assign(**{column: value}))
-
-
-def served(times: list[int], item: list[int]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "member": 1,
-            "item": item,
-            "surface": "feed",
-            "time": times,
-            "probability_click": [0.1 * n for n in range(len(times))],
-        }
-    )
-
-
-def impressions(times: list[int], item: list[int], clicked: list[int]) -> pd.DataFrame:
-    time = pd.to_datetime(pd.Series(times, dtype="int64"), unit="us", utc=True)
-    return pd.DataFrame(
-        {
-            "impression_id": range(len(times)),
-            "member": 1,
-            "item": item,
-            "surface": "feed",
-            "time": time,
-            "clicked": clicked,
-        }
-    )
-
-
-def test_served_candidates_meet_the_outcome_that_followed() -> None:
-    log = served([START, START + HOUR, START + 2 * HOUR, START + 100 * HOUR], [7, 7, 8, 7])
-    seen = impressions([START + HOUR, START + 30 * HOUR], [7, 8], [1, 1])
-    found = from_served(SPEC, log, seen)
-    # the impression belongs to the last candidate served before it; item 8 came too late; the last was never shown
-    assert found["label"].isna().tolist() == [True, False, True, True]
-    assert found["probability"].tolist() == pytest.approx([0.0, 0.1, 0.2, 0.3])
-    assert summarise(found)["labelled"] == 1
-
-
-def test_a_candidate_is_matched_with_a_later_impression_of_its_own_member_item_and_surface() -> None:
-    log = served([START + HOUR] * 4, [7, 7, 7, 7]).assign(
-        member=[1, 2, 1, 1], surface=["feed", "feed", "notification", "feed"], item=[7, 7, 7, 9]
-    )
-    seen = impressions([START, START + 2 * HOUR], [9, 7], [1, 1])
-    found = from_served(SPEC, log, seen)
-    # member 1's item 7 on the feed is shown later; another member, another surface, and an item shown only before
-    assert found.set_index("probability")["label"].dropna().to_dict() == {0.0: 1.0}
-
-
-def test_nothing_served_and_nothing_shown_are_no_error() -> None:
-    assert summarise(from_served(SPEC, served([], []), impressions([START], [7], [1])))["rows"] == 0
-    assert summarise(from_served(SPEC, served([START], [7]), impressions([], [], [])))["labelled"] == 0

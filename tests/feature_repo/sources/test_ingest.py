@@ -11,7 +11,8 @@ import pytest
 from feature_repo.sources import adapter, check, end_of_data, ingest, read_manifest, read_table
 from feature_repo.sources.errors import SourceError, TableError
 from models.spec import SpecError, parse_spec
-from tests.feature_repo.sources.fakes import TABLES, install_adapter, instants, small_spec, small_tables
+from tests.factories import specs
+from tests.feature_repo.sources.fakes import DOCUMENT, TABLES, install_adapter, instants, small_spec, small_tables
 
 
 @pytest.fixture
@@ -42,6 +43,24 @@ def test_the_tables_and_their_manifest(fake: dict[str, pd.DataFrame], tmp_path: 
     assert members["taste"][0].tolist() == [0.5, 1.0]
     assert members["job"].tolist() == ["cook", None]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tables"]
+
+
+@pytest.mark.parametrize("ids", [["a/0/0", None, "a/0/1", None], [None] * 4])
+def test_ids_of_served_impressions_are_text_where_there_are_any(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ids: list[str | None]
+) -> None:
+    tables, document = small_tables(), {**DOCUMENT, "impressions": {**DOCUMENT["impressions"], "served": "answer"}}
+    tables["impressions"]["answer"] = ids
+    columns = {**TABLES, "impressions": (*TABLES["impressions"], "answer")}
+    install_adapter(monkeypatch, lambda spec, data: tables, columns)
+    manifest = ingest(specs.spec_of(document), None, tmp_path / "tables")
+    assert manifest["tables"]["impressions"]["columns"]["answer"] == "string"
+    found = read_table(tmp_path / "tables", "impressions").set_index("impression_id")["answer"]
+    assert found.loc[[3, 0, 1, 2]].tolist() == ids
+    for wrong in ([1, 2, 3, 4], ["a/0/0", " b", None, None]):
+        tables["impressions"]["answer"] = wrong
+        with pytest.raises(SourceError, match=r"column answer: expected (strings|text without spaces)"):
+            ingest(specs.spec_of(document), None, tmp_path / "tables")
 
 
 def test_the_same_input_gives_the_same_digests(fake: dict[str, pd.DataFrame], tmp_path: Path) -> None:

@@ -22,10 +22,15 @@ class World(NamedTuple):
     config: Path
 
 
-def open_world(folder: Path, redis: str | None = None) -> World:
-    """The product with empty event tables, applied; ``redis`` is an address, None = SQLite."""
-    spec, tables, state = product.spec_of(), folder / "tables", folder / "state"
+def open_world(folder: Path, redis: str | None = None, served: str | None = None) -> World:
+    """The product with empty event tables, applied; ``redis`` is an address, None = SQLite.
+
+    ``served``: the column of the impressions with the ids of served ones, None = there is none.
+    """
+    spec, tables, state = product.spec_of(served), folder / "tables", folder / "state"
     product.write_tables(tables, [], [])
+    if served is not None:
+        product.add_text_column(tables / "impressions.parquet", served)
     (state / "feast").mkdir(parents=True)
     online = {"type": SQLITE, "path": str(state / "feast" / "online.db")}
     if redis:

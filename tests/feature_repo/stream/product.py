@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from feature_repo.counters import count
 from feature_repo.definitions import build
@@ -58,9 +60,15 @@ TOPICS = {"p1": "sport", "p2": "music", "p3": None}
 START = microseconds(tiny.START) + 5 * DAY
 
 
-def spec_of() -> Spec:
-    """The product's spec."""
-    return specs.spec_of(DOCUMENT, "stream.yaml")
+def spec_of(served: str | None = None) -> Spec:
+    """The product's spec; ``served``: the column of the impressions with the ids of served ones."""
+    return specs.spec_of({**DOCUMENT, "impressions": {**DOCUMENT["impressions"], "served": served}}, "stream.yaml")
+
+
+def add_text_column(file: Path, name: str) -> None:
+    """Add a text column to a table without rows."""
+    table = pq.read_table(file)
+    pq.write_table(table.append_column(name, pa.array([], pa.string())), file)
 
 
 def impression(

@@ -99,6 +99,9 @@ TWICE = [
     ),
     (put("impressions.context.age", "number"), f"{PROFILE}.age", "that no other key uses", "impressions.context.age"),
     (put("impressions.context.AGE", "number"), f"{PROFILE}.age", "that no other key uses", "impressions.context.AGE"),
+    (put("impressions.served", "Hour"), "impressions.context.hour", "that no other key uses", "impressions.served"),
+    (put("impressions.served", "age"), f"{PROFILE}.age", "that no other key uses", "impressions.served"),
+    (put("impressions.served", "clicked"), "impressions.outcomes.0", "that no other key uses", "impressions.served"),
     (put(f"{PROFILE}.Clicked", "number"), f"{PROFILE}.Clicked", "that no other key uses", "impressions.outcomes.0"),
     (
         put(f"{PROFILE}.impression_id", "number"),
@@ -155,6 +158,14 @@ def test_a_name_that_another_column_has(
         parse_spec(changed(change))
     else:
         check_mistake(change, key, expected, found)
+
+
+def test_an_id_is_no_attribute_of_an_edge() -> None:
+    def change(document: dict) -> None:
+        put("impressions.served", "answer")(document)
+        put("edges.clicked.attributes", {"answer": "category"})(document)
+
+    check_mistake(change, "edges.clicked.attributes.answer", "another column than impressions.served", "'answer'")
 
 
 BAD_NAMES = [

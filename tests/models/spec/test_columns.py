@@ -22,6 +22,7 @@ UNKNOWN = [
     (put("nodes.member.key", "id"), "nodes.member.key", "member_id", "'id'"),
     (put("impressions.settled", "known_time"), "edges.clicked.time", "known_time", "settled_time"),
     (put("impressions.key", "id"), "impressions.key", "impression_id", "'id'"),
+    (put("impressions.served", "answer"), "impressions.served", "impression_id", "'answer'"),
     (put("impressions.surface", "place"), "impressions.surface", "surface", "'place'"),
     (put("impressions.item.column", "thing"), "impressions.item.column", "post_id", "'thing'"),
     (put("impressions.context.device", "category"), "impressions.context.device", "hour", "'device'"),

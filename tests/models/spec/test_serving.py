@@ -66,4 +66,16 @@ def test_an_edge_that_diversity_may_not_use(edge: str) -> None:
 
 def test_no_rule_is_on_by_default() -> None:
     serving = parse_spec(changed(lambda document: None)).serving
-    assert (serving.frequency_cap, serving.seen_discount, serving.diversity) == (None, None, None)
+    rules = (serving.frequency_cap, serving.seen_discount, serving.diversity, serving.explore)
+    assert rules == (None, None, None, None)
+
+
+def test_a_share_of_the_slates_is_explored_uniformly() -> None:
+    for share in (0, 0.02, 1):
+        explore = parse_spec(changed(with_rules(explore={"share": share}))).serving.explore
+        assert explore is not None
+        assert (explore.share, explore.rule) == (share, "uniform")
+    for share, expected in ((-0.1, "greater than or equal to 0"), (1.1, "less than or equal to 1")):
+        check_mistake(with_rules(explore={"share": share}), "serving.explore.share", expected, str(share))
+    check_mistake(with_rules(explore={"share": 0.1, "rule": "best"}), "serving.explore.rule", "uniform", "best")
+    check_mistake(with_rules(explore={}), "serving.explore.share", "this", "nothing")

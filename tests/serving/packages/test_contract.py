@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from models.impression_ids import impression_ids, slate_of
 from serving.packages.contents import STATE, settings
 from serving.server.loading import load
 from serving.settings.limits import Limits
@@ -71,6 +73,10 @@ def test_the_same_scores(runtime: httpx.Client, world: World, expected: dict[str
         assert ranked["probabilities"] == pytest.approx(ours["probabilities"], abs=1e-6)
         assert ranked["score"] == pytest.approx(ours["score"], abs=1e-6)
         assert ranked["adjustments"] == ours["adjustments"]
+        assert ranked["propensity"] == 1.0
+    ids = [ranked["impression"] for ranked in found["slate"]]
+    assert ids == impression_ids(slate_of(ids[0]), len(ids)) != [ranked["impression"] for ranked in expected["slate"]]
+    assert uuid.UUID(slate_of(ids[0]).removesuffix("/0")).version == 4
     assert len({ranked["probabilities"]["click"] for ranked in found["slate"]}) == len(found["slate"])
 
 

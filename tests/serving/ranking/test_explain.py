@@ -25,6 +25,7 @@ from serving.ranking.request import RankingRequest, RequestParser
 from serving.ranking.scorer import Scorer, SlateInputs
 from serving.ranking.service import RankingService
 from serving.server.ranking_runtime import RankingRuntime
+from serving.server.served_files import ServedFiles
 from serving.server.served_log import ServedLog
 from serving.settings.limits import Limits
 from tests.models.nn.batches import CONFIG, ready
@@ -224,7 +225,7 @@ def test_every_item_gets_its_own_reasons(
     ]
 
     async def send() -> dict[Any, Any]:
-        runtime = RankingRuntime("tiny", service, ServedLog(tmp_path, "tiny"), Limits())
+        runtime = RankingRuntime("tiny", service, ServedLog(ServedFiles(tmp_path), "tiny"), Limits())
         try:
             if protocol == "v1":
                 ranked = (await runtime.predict({"instances": [instance]}))["predictions"][0]["slate"]

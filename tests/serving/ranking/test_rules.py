@@ -21,7 +21,7 @@ def columns(slate: Slate) -> tuple[np.ndarray, np.ndarray, list[str]]:
 @given(SLATES)
 def test_without_rules_a_slate_falls_by_score_and_equals_stay(slate: Slate) -> None:
     scores, seen, creators = columns(slate)
-    found = apply_rules(Serving(), scores, seen, creators, 99)
+    found = apply_rules(Serving(), scores, seen, creators, 99, "")
     assert found.order.tolist() == sorted(range(len(slate)), key=lambda place: (-scores[place], place))
     assert not found.capped.any()
     np.testing.assert_array_equal(found.scores, scores)
@@ -35,11 +35,11 @@ def test_rules_only_move_and_mark(slate: Slate, factor: float, creators_most: in
         seen_discount=SeenDiscount(factor=factor),
         diversity=Diversity(creation="by", most=creators_most),
     )
-    found = apply_rules(rules, scores, seen, creators, shown)
+    found = apply_rules(rules, scores, seen, creators, shown, "")
     assert sorted(found.order.tolist()) == list(range(len(slate)))
     left = min(len(slate), max(0, most - shown))
     assert found.capped[found.order].tolist() == [False] * left + [True] * (len(slate) - left)
-    again = apply_rules(rules, scores, seen, creators, shown)
+    again = apply_rules(rules, scores, seen, creators, shown, "")
     np.testing.assert_array_equal(again.order, found.order)
 
 
@@ -58,7 +58,7 @@ RULES = st.builds(
 @given(RULES, SLATES, st.integers(0, 40))
 def test_sorting_by_what_is_shown_gives_the_order(rules: Serving, slate: Slate, shown: int) -> None:
     scores, seen, creators = columns(slate)
-    found = apply_rules(rules, scores, seen, creators, shown)
+    found = apply_rules(rules, scores, seen, creators, shown, "")
     named = [{entry["rule"]: entry for entry in entries} for entries in found.adjustments]
     expected = sorted(range(len(slate)), key=lambda place: ("diversity" in named[place], -found.scores[place], place))
     assert found.order.tolist() == expected
@@ -77,13 +77,13 @@ def test_a_discount_comes_before_the_ranking_and_touches_what_was_seen_alone(sla
     np.testing.assert_array_equal(found[~seen], scores[~seen])
     np.testing.assert_array_equal(found[seen], scores[seen] * factor)
     rules = Serving(seen_discount=SeenDiscount(factor=factor))
-    ranked = apply_rules(rules, scores, seen, creators, 0)
+    ranked = apply_rules(rules, scores, seen, creators, 0, "")
     np.testing.assert_array_equal(ranked.order, by_score(found))
 
 
 def test_what_was_seen_falls_behind_what_is_new() -> None:
     rules = Serving(seen_discount=SeenDiscount(factor=0.5))
-    found = apply_rules(rules, np.array([0.9, 0.5]), np.array([True, False]), ["", ""], 0)
+    found = apply_rules(rules, np.array([0.9, 0.5]), np.array([True, False]), ["", ""], 0, "")
     assert found.order.tolist() == [1, 0]
     assert found.scores.tolist() == [0.45, 0.5]
 
@@ -93,7 +93,7 @@ def test_no_creator_has_more_than_its_share_in_front(slate: Slate, most: int) ->
     scores, _, creators = columns(slate)
     order = by_score(scores)
     rules = Serving(diversity=Diversity(creation="by", most=most))
-    found = apply_rules(rules, scores, np.zeros(len(slate), bool), creators, 0).order
+    found = apply_rules(rules, scores, np.zeros(len(slate), bool), creators, 0, "").order
     named = Counter(creator for creator in creators if creator)
     kept = sum(min(count, most) for count in named.values()) + creators.count("")
     head, tail = found[:kept].tolist(), found[kept:].tolist()
@@ -121,7 +121,7 @@ def test_all_rules_of_a_slate_by_hand() -> None:
         frequency_cap=FrequencyCap(counter="day", most=4),
     )
     scores, seen = np.array([0.8, 0.7, 0.6, 0.5, 0.4]), np.array([True, False, False, False, True])
-    found = apply_rules(rules, scores, seen, ["b", "a", "a", "", ""], 1.9)
+    found = apply_rules(rules, scores, seen, ["b", "a", "a", "", ""], 1.9, "")
     assert found.scores.tolist() == [0.4, 0.7, 0.6, 0.5, 0.2]
     assert found.order.tolist() == [1, 3, 0, 4, 2]  # the second item of "a" is last
     assert found.capped.tolist() == [False, False, True, False, True]  # three of five are left

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from models.counters.ragged import Ragged
-from models.spec.serving import Diversity, FrequencyCap, SeenDiscount, Serving
+from models.spec.serving import Diversity, Explore, FrequencyCap, SeenDiscount, Serving
 from models.training.artifact import save_model
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import RankingRequest
 from serving.ranking.scorer import Scorer
 from serving.ranking.service import RankingService
-from serving.ranking.slate import Slate
+from serving.ranking.slate import Slate, SlateIds
 from serving.versions.prior import Prior
 from tests.serving.world import shared_model, world_spec
 
@@ -77,7 +77,7 @@ def ranked(scorer: Scorer, state: OnlineFeatures, rules: Serving | None = None) 
     spec = SPEC.model_copy(update={"serving": rules or Serving()})
     service = RankingService(spec, scorer, NoReader(), "2", Prior.empty(spec))
     inputs = service.inputs(REQUEST, state)
-    return service.slate("mine", REQUEST, state, inputs, scorer.logits(inputs))
+    return service.slate(SlateIds("mine", "call"), REQUEST, state, inputs, scorer.logits(inputs))
 
 
 def by_item(slate: Slate, values: np.ndarray) -> dict[int | str, float]:
@@ -207,3 +207,23 @@ def test_what_ranks_beyond_the_members_cap_is_marked(
     found = ranked(scorer, state, Serving(frequency_cap=FrequencyCap(counter="member_counts", most=most)))
     assert found.capped.tolist() == [False] * shown + [True] * (3 - shown)
     assert found.items == ranked(scorer, state).items
+
+
+def test_an_explored_slate_has_its_propensities_in_ranked_order_and_a_fallback_is_never_explored(
+    scorer: Scorer, state: OnlineFeatures
+) -> None:
+    greedy = ranked(scorer, state).items
+    spec = SPEC.model_copy(update={"serving": Serving(explore=Explore(share=0.5))})
+    service = RankingService(spec, scorer, NoReader(), "2", Prior.empty(spec))
+    inputs = service.inputs(REQUEST, state)
+    logits = scorer.logits(inputs)
+    found = [service.slate(SlateIds("mine", "call", number), REQUEST, state, inputs, logits) for number in range(40)]
+    assert len({tuple(slate.items) for slate in found}) > 3
+    for number, slate in enumerate(found):
+        assert slate.impressions() == [f"call/{number}/{rank}" for rank in range(3)]
+        likely = [item == best for item, best in zip(slate.items, greedy, strict=True)]
+        np.testing.assert_allclose(slate.propensities, np.where(likely, 0.5 + 0.5 / 3, 0.5 / 3))
+        assert slate.to_json()["slate"][0]["propensity"] == slate.propensities[0]
+        popular = service.popular(slate.ids, REQUEST)
+        assert popular.propensities.tolist() == [1.0] * 3
+        assert popular.adjustments == [[{"rule": "popularity"}]] * 3

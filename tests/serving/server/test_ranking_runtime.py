@@ -18,6 +18,7 @@ from serving.ranking.service import RankingService
 from serving.server.document import Body
 from serving.server.loading import load
 from serving.server.ranking_runtime import RankingRuntime, wants_reasons
+from serving.server.served_files import ServedFiles
 from serving.server.served_log import ServedLog
 from serving.server.tensors import infer_request
 from serving.settings.limits import Limits
@@ -71,7 +72,7 @@ def run(world: World, tmp_path: Path) -> Callable[..., None]:
             service: RankingService = loaded._service
             loaded.close()
             reader = SwitchableReader(service.reader)  # type: ignore[arg-type]
-            log = ServedLog(tmp_path / "served", world.name)
+            log = ServedLog(ServedFiles(tmp_path / "served"), world.name)
             runtime = RankingRuntime(world.name, replace(service, reader=reader), log, Limits(**limits))
             try:
                 await steps(runtime, reader)

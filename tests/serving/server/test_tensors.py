@@ -8,14 +8,14 @@ import pytest
 from kserve import InferInput, InferRequest, InferResponse
 
 from serving.errors import RequestError
-from serving.ranking.slate import Slate
+from serving.ranking.slate import Slate, SlateIds
 from serving.server.document import Body
 from serving.server.tensors import TensorSchema, infer_request, infer_response
 from tests.serving.world import world_spec
 
 SCHEMA = TensorSchema(world_spec())
 SLATE = Slate(
-    request_id="ours",
+    ids=SlateIds("ours", "call", 2),
     member=1,
     surface="push",
     time=1,
@@ -27,6 +27,7 @@ SLATE = Slate(
     cold=np.array([True, False]),
     capped=np.array([False, True]),
     scores=np.array([0.5, 0.25]),
+    propensities=np.array([1.0, 0.5]),
     adjustments=[[], [{"rule": "frequency_cap"}]],
     probabilities={"click": np.array([0.5, 0.25]), "dwell": np.array([0.1, 0.2])},
     features={},
@@ -126,6 +127,7 @@ def test_a_slate_becomes_all_tensors() -> None:
     assert (found["items"], found["cold"], found["capped"]) == ([5, 3], [True, False], [False, True])
     assert (found["probability_dwell"], found["score"]) == ([0.1, 0.2], [0.5, 0.25])
     assert list(map(json.loads, found["adjustments"])) == SLATE.adjustments
+    assert (found["impression"], found["propensity"]) == (["call/2/0", "call/2/1"], [1.0, 0.5])
     assert {output.name: output.shape for output in response.outputs}["member_cold"] == [1]
 
 

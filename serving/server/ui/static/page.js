@@ -162,7 +162,7 @@ function shown(candidate, place, now) {
 }
 
 // What a rule did to the score or the place: a name, and a sentence.
-function adjusted({ rule, factor, most }) {
+function adjusted({ rule, factor, most, share }) {
   switch (rule) {
     case "frequency_cap":
       return null; // the flag "capped" says it
@@ -170,6 +170,8 @@ function adjusted({ rule, factor, most }) {
       return [`seen × ${factor}`, `The member has acted on it before: its score is ${offered.primary} times ${factor}`];
     case "diversity":
       return ["diversity", `${most} items of its creator rank higher: it follows after all items without this mark`];
+    case "explore":
+      return ["random order", `${100 * share} % of the slates are ordered at random, and this is one of them`];
     case "popularity":
       return ["popularity", "Ranked by popularity: the online store did not respond"];
     default:
