@@ -1,8 +1,9 @@
-"""Business rules that serving applies to the scores and the order of a slate."""
+"""Business rules that serving applies to the scores and the order of a slate, and limits of what it reads."""
 
 from pydantic import Field
 
 from models.spec.base import StrictModel
+from models.spec.durations import Length, length_in_microseconds
 
 
 class FrequencyCap(StrictModel):
@@ -33,8 +34,32 @@ class Diversity(StrictModel):
     most: int = Field(gt=0, description="Items of one creator; further ones are ranked behind all others.")
 
 
+class MaxAge(StrictModel):
+    """How old what is served may be, at the time of the request. What is older is served too, and flagged `stale`."""
+
+    vectors: Length | None = Field(
+        default=None,
+        description="Age of a member's or an item's vectors, since the end of the data they were made from. None = no "
+        "limit.",
+    )
+    counters: Length | None = Field(
+        default=None,
+        description="Age of the newest outcome in any counter. Needs a counter with a rate. None = no limit.",
+    )
+
+    @property
+    def vectors_span(self) -> int | None:
+        """The limit for vectors in microseconds; None = no limit."""
+        return None if self.vectors is None else length_in_microseconds(self.vectors)
+
+    @property
+    def counters_span(self) -> int | None:
+        """The limit for counters in microseconds; None = no limit."""
+        return None if self.counters is None else length_in_microseconds(self.counters)
+
+
 class Serving(StrictModel):
-    """Business rules; a rule that is not given is off. They change the ranking, never the probabilities."""
+    """Business rules and limits; one that is not given is off. They never change the probabilities."""
 
     frequency_cap: FrequencyCap | None = Field(
         default=None, description="Marks items beyond what a member may be shown in a period. None = no limit."
@@ -44,4 +69,7 @@ class Serving(StrictModel):
     )
     diversity: Diversity | None = Field(
         default=None, description="Limits the items of one creator at the top of a slate. None = no limit."
+    )
+    max_age: MaxAge = Field(
+        default=MaxAge(), description="Flags a slate that was ranked from older vectors or counters."
     )
