@@ -14,6 +14,7 @@ import pytest
 from models.served import COLUMNS, read
 from models.time_units import DAY
 from serving.ranking.slate import Slate
+from serving.ranking.staleness import Staleness
 from serving.server.served_log import ServedLog
 from tests.serving.running import wait_until
 
@@ -56,7 +57,7 @@ def test_an_impression_is_a_line(tmp_path: Path) -> None:
     once = {
         **{"request": "mine", "slate": 0, "time": 1_700_000_000_000_000, "as_of": 1_699_999_999_999_999},
         **{"member": 1, "member_cold": False, "surface": "push"},
-        **{"model": "heliograph-one", "model_version": "4", "fallback": False},
+        **{"model": "heliograph-one", "model_version": "4", "fallback": False, "stale": []},
     }
     assert first == {
         **once,
@@ -86,7 +87,7 @@ def test_any_text_stays_on_its_line(tmp_path: Path, odd: str) -> None:
 
 
 def test_served_slates_are_read_back(tmp_path: Path) -> None:
-    served(tmp_path, slate(1, 7, 9), slate(9, 5))
+    served(tmp_path, slate(1, 7, 9), replace(slate(9, 5), stale=Staleness(("item_vectors", "counters"), 1)))
     frame = read(tmp_path)
     assert list(frame["item"]) == [7, 9, 5]
     assert list(frame["slate"]) == [0, 0, 1]
@@ -94,6 +95,7 @@ def test_served_slates_are_read_back(tmp_path: Path) -> None:
     assert list(frame["member_cold"]) == [False, False, True]
     assert list(frame["item_cold"]) == [False, True, False]
     assert list(frame["capped"]) == [False, True, False]
+    assert list(frame["stale"]) == [[], [], ["item_vectors", "counters"]]
     assert list(frame["score"]) == [1 / 4, 1 / 6, 1 / 4]
     assert list(frame["adjustments"]) == [[], [{"rule": "seen_discount", "factor": 0.5}], []]
     assert set(frame["as_of"]) == {1_699_999_999_999_999}
@@ -108,9 +110,9 @@ def test_a_log_of_an_older_release_is_read(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7))
     (file,) = tmp_path.glob("*.jsonl")
     line = json.loads(file.read_bytes())
-    del line["adjustments"]
+    del line["adjustments"], line["stale"]
     file.write_text(json.dumps(line) + "\n", encoding="utf-8")
-    assert read(tmp_path)["adjustments"].tolist() == [None]
+    assert read(tmp_path)[["adjustments", "stale"]].to_numpy().tolist() == [[None, None]]
 
 
 def test_nothing_served_is_an_empty_frame(tmp_path: Path) -> None:
