@@ -35,6 +35,12 @@ def read_last_run(state: Path | None, view: str) -> LastRun | None:
         return None
 
 
+def last_seen(state: Path) -> int:
+    """Just after the newest event time that the last runs of all views saw, in microseconds UTC; 0 if there is none."""
+    runs = [read_last_run(state, file.stem) for file in _folder(state).glob("*.json")]
+    return max((run.seen for run in runs if run is not None and run.seen is not None), default=0)
+
+
 def write_last_run(state: Path, view: str, run: LastRun) -> None:
     """Note a good run, atomically."""
     write_text(_file(state, view), json.dumps(run._asdict(), indent=1, allow_nan=False) + "\n")

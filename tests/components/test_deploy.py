@@ -8,7 +8,9 @@ from kfp import dsl
 
 from components.deploy import deploy
 from components.services import Services
-from feature_repo.push import PushError, push, slot_of
+from feature_repo.materialise import materialize
+from feature_repo.push import PushError, push, pushed_until, slot_of
+from feature_repo.quality import last_seen
 from monitoring.ledger import Ledger
 from serving.errors import EndpointError
 from tests.components.specs import artifact
@@ -84,11 +86,17 @@ def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path, mon
         return Running
 
     monkeypatch.setattr("serving.deployment.endpoint.up", up)
+    times: list[int] = []
+    monkeypatch.setattr("serving.deployment.example.example_request", lambda *given: times.append(given[3]) or "curl")
     push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
     deployed(own, "2")
+    materialize(own.store, own.spec, state=own.state)
+    deployed(own, "2")
+    assert times == [pushed_until(own.state, "2") + 1, last_seen(own.state) + 1]  # counters end later here
+    assert times[0] < times[1]
     assert given["store_config"] == own.state.resolve() / "feast" / "feature_store.yaml"
     assert given["store_config"].is_file()
-    assert FakeRegistry.promoted == [(f"heliograph-{own.spec.name.replace('_', '-')}", "2")]
+    assert FakeRegistry.promoted == [(f"heliograph-{own.spec.name.replace('_', '-')}", "2")] * 2
 
 
 @pytest.mark.parametrize(("champion", "percent", "begun"), [("1", 10, 10), ("1", 0, 0), (None, 10, 0), ("2", 10, 0)])
