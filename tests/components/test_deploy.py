@@ -86,17 +86,28 @@ def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path, mon
         return Running
 
     monkeypatch.setattr("serving.deployment.endpoint.up", up)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
+    deployed(own, "2")
+    assert given["store_config"] == own.state.resolve() / "feast" / "feature_store.yaml"
+    assert given["store_config"].is_file()
+    assert FakeRegistry.promoted == [(f"heliograph-{own.spec.name.replace('_', '-')}", "2")]
+
+
+def test_the_example_sees_all_that_is_online(own: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     times: list[int] = []
-    monkeypatch.setattr("serving.deployment.example.example_request", lambda *given: times.append(given[3]) or "curl")
+
+    def example(*arguments: Any) -> str:
+        times.append(arguments[3])
+        return "curl"
+
+    monkeypatch.setattr("serving.deployment.endpoint.up", lambda *_, **__: Running)
+    monkeypatch.setattr("serving.deployment.example.example_request", example)
     push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
     deployed(own, "2")
     materialize(own.store, own.spec, state=own.state)
     deployed(own, "2")
-    assert times == [pushed_until(own.state, "2") + 1, last_seen(own.state) + 1]  # counters end later here
-    assert times[0] < times[1]
-    assert given["store_config"] == own.state.resolve() / "feast" / "feature_store.yaml"
-    assert given["store_config"].is_file()
-    assert FakeRegistry.promoted == [(f"heliograph-{own.spec.name.replace('_', '-')}", "2")] * 2
+    assert times == [pushed_until(own.state, "2") + 1, last_seen(own.state) + 1]
+    assert times[0] < times[1]  # these counters know more than the vectors
 
 
 @pytest.mark.parametrize(("champion", "percent", "begun"), [("1", 10, 10), ("1", 0, 0), (None, 10, 0), ("2", 10, 0)])
