@@ -34,10 +34,10 @@ def read(folder: Path, since: int | None = None, model: str | None = None) -> "p
     """All served candidates in ``folder``, one row each, in order of serving.
 
     ``slate`` numbers the ranked slates; ``position`` is the rank, from 0; ``as_of`` is the time as of which features
-    were read; ``score`` is what was ranked by, ``adjustments`` the rules applied to it (a list as in the response; null
-    in older logs); times are int64 microseconds UTC; missing features are null. ``since`` (microseconds UTC) skips
-    candidates served earlier, ``model`` those of other registered models. An incomplete line (of a killed server) is
-    skipped. A missing or empty folder gives an empty frame with ``COLUMNS``.
+    were read; ``score`` is what was ranked by, ``adjustments`` the rules applied to it (a list as in the response),
+    ``stale`` what was too old (a list), both null in older logs; times are int64 microseconds UTC; missing features are
+    null. ``since`` (microseconds UTC) skips candidates served earlier, ``model`` those of other registered models. An
+    incomplete line (of a killed server) is skipped. A missing or empty folder gives an empty frame with ``COLUMNS``.
     """
     import pandas as pd
 
