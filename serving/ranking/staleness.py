@@ -30,12 +30,12 @@ class Staleness:
         used (missing, of another version) are cold, never stale; so are counters whose newest outcome is unknown.
         """
         stale_member, stale_items, stale_counters = False, 0, False
-        if limits.vectors_span is not None:
-            oldest = online.as_of - limits.vectors_span
+        if (most := limits.vectors_span) is not None:
+            oldest = online.as_of - most
             stale_member = member and online.member is not None and online.member.as_of < oldest
             stale_items = int(np.count_nonzero(items & (online.items.as_of < oldest)))
-        if limits.counters_span is not None and online.counters_as_of is not None:
-            stale_counters = online.counters_as_of < online.as_of - limits.counters_span
+        if (most := limits.counters_span) is not None and online.counters_as_of is not None:
+            stale_counters = online.counters_as_of < online.as_of - most
         found = (stale_member, stale_items > 0, stale_counters)
         return cls(tuple(kind for kind, stale in zip(KINDS, found, strict=True) if stale), stale_items)
 
