@@ -121,7 +121,8 @@ class FeastReader:
     def _items(self, values: dict[str, list[Any]]) -> ItemVectors:
         blank = np.full(len(values["item_tokens"]), "", object)
         tokens = Ragged.of([value or [] for value in values["item_tokens"]], np.float32)
-        return ItemVectors(np.array(values["item_model_version"], object), tokens, blank, blank)
+        unread = np.zeros(len(blank), np.int64)
+        return ItemVectors(np.array(values["item_model_version"], object), tokens, blank, blank, unread)
 
 
 def _of(values: Any, one: slice) -> Any:

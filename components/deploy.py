@@ -24,6 +24,7 @@ def deploy(
     from components.markdown import write
     from components.step import Step, say
     from feature_repo.push import check_pushed, pushed_until
+    from feature_repo.quality import last_seen
     from feature_repo.store import write_resolved
     from serving.deployment.endpoint import canary, up
     from serving.deployment.example import example_request
@@ -42,7 +43,8 @@ def deploy(
         else:
             running = up(folder, uri, name, version, store_config=resolved)
             registry.promote(name, version)
-        curl = example_request(step.spec, Path(training_set.path), running, pushed_until(features, version) + 1)
+        time = max(pushed_until(features, version), last_seen(features)) + 1  # everything online is visible then
+        curl = example_request(step.spec, Path(training_set.path), running, time)
         facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}
         step.ledger.note("endpoint", facts)
         summary = f"version {version} serves at {running.url}"

@@ -16,16 +16,17 @@ def push_embeddings(
     vectors: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Embed every member and item as of the end of the data; push the vectors under the model's version.
+    """Embed every member and item as of the graph's newest row; push the vectors under the model's version.
 
-    The vectors of the champion and of every version that serves are kept.
+    The vectors of the champion and of every version that serves are kept. If those know later events, the step warns
+    and continues: going back to older data on purpose is a remedy.
     """
     from pathlib import Path
 
     from components.markdown import table, write
-    from components.step import Step
+    from components.step import Step, say
+    from feature_repo.graph_end import end_of_graph
     from feature_repo.push import push, slot_of
-    from feature_repo.sources import end_of_data
     from feature_repo.store import open_store
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
@@ -34,14 +35,19 @@ def push_embeddings(
     from serving.versions.registry import SLOT, Registry, model_name
 
     with Step("push embeddings", spec, services) as step:
-        as_of = end_of_data(Path(tables.path))
+        embedded = TemporalGraph.load(Path(graph.path))
+        as_of = end_of_graph(step.spec, embedded, Path(tables.path))
         rule = step.spec.serving.diversity
         creation = None if rule is None else rule.creation
-        embed(load_model(Path(model.path)), TemporalGraph.load(Path(graph.path)), as_of, Path(vectors.path), creation)
+        embed(load_model(Path(model.path)), embedded, as_of, Path(vectors.path), creation)
         features = step.services.feature_folder
         store = open_store(Path(step.services.feature_store), features)
         registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
         served = served_versions(step.services.folder) | {registry.champion(name) or version}
         rows = push(store, step.spec, Path(vectors.path), version, features, served)
         registry.tag(name, version, SLOT, slot_of(features, version) or "")
-        write(summary, f"# Vectors of version {version}", table(("view", "rows"), rows.items()))
+        page = [f"# Vectors of version {version}", table(("view", "rows"), rows.items())]
+        if rows.older:
+            say(f"WARNING: {rows.older}")
+            page.append(f"WARNING: {rows.older}")
+        write(summary, *page)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,20 +31,41 @@ class PushError(ValueError):
     """Raised when vectors cannot be pushed: a file or column is missing, a key is duplicated, or no slot is free."""
 
 
-def push(
-    store: Any, spec: Spec, vectors: Path, version: str, state: Path, served: Collection[str] = ()
-) -> dict[str, int]:
+class PushResult(dict[str, int]):
+    """Rows by view."""
+
+    def __init__(self, rows: Mapping[str, int], until: int, before: int) -> None:
+        super().__init__(rows)
+        self.until = until
+        """The time up to which the vectors know events, microseconds UTC; 0 without rows."""
+        self.older: str | None = None
+        """What is lost, if the vectors that serve, or those of the same version, knew later events."""
+        if until < before:
+            self.older = (
+                f"the vectors know events until {readable(until)} only; those before knew events until "
+                f"{readable(before)}. Unless that is intended, run the pipeline refresh on the newest data"
+            )
+
+
+def push(store: Any, spec: Spec, vectors: Path, version: str, state: Path, served: Collection[str] = ()) -> PushResult:
     """Push a folder of vectors (``member.parquet``, ``item.parquet``) for model ``version``; return the rows per view.
 
     They go to the slot that already holds this version, else to a slot whose version is not among ``served``. A view's
     Parquet file under ``state`` is replaced atomically, then the online store is written. Pushing the same folder again
-    changes nothing. Raises PushError, before anything is written, if a file cannot be used or no slot is free.
+    changes nothing. Vectors of older data than those of this version, or of one among ``served``, are pushed too; the
+    result and the log say so. Raises PushError, before anything is written, if a file cannot be used or no slot is
+    free.
     """
     tables = {kind: _read(spec, vectors / file, kind, version) for kind, file in _FILES.items()}
     slot = _slot_for(pushed_folder(state), version, served)
+    before = max(pushed_until(state, one) for one in {version, *served})
+    rows = {vector_view(kind, slot): table.num_rows for kind, table in tables.items()}
+    result = PushResult(rows, _until(tables.values()), before)
+    if result.older:
+        _log.warning("version %s: %s", version, result.older)
     for kind, table in tables.items():
         _write(store, vector_view(kind, slot), table, state)
-    return {vector_view(kind, slot): table.num_rows for kind, table in tables.items()}
+    return result
 
 
 def slot_of(state: Path, version: str) -> str | None:
@@ -68,8 +89,12 @@ def pushed_until(state: Path, version: str) -> int:
     if slot is None:
         return 0
     files = [vectors_file(pushed_folder(state), kind, slot) for kind in _FILES]
-    times = [column_microseconds(pq.read_table(file, columns=[PUSHED_AT])[PUSHED_AT]) for file in files]
-    return max(pc.max(column).as_py() or 0 for column in times)
+    return _until(pq.read_table(file, columns=[PUSHED_AT]) for file in files)
+
+
+def _until(tables: Iterable[pa.Table]) -> int:
+    """The latest as-of time of vectors, microseconds UTC; 0 without rows."""
+    return max(pc.max(column_microseconds(table[PUSHED_AT])).as_py() or 0 for table in tables)
 
 
 def _slot_for(pushed: Path, version: str, served: Collection[str]) -> str:

@@ -21,6 +21,7 @@ class SlateFields(NamedTuple):
     model: str
     model_version: str
     fallback: bool
+    stale: list[str]
 
 
 class CandidateFields(NamedTuple):

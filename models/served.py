@@ -37,10 +37,10 @@ def read(folder: Path, since: int | None = None, model: str | None = None) -> "p
     ``slate`` numbers the ranked slates; ``position`` is the rank, from 0; ``impression`` is the id of the impression
     (``models.impression_ids``); ``as_of`` is the time as of which features were read; ``score`` is what was ranked by,
     ``propensity`` the probability of that item at that rank, ``adjustments`` the rules applied (a list as in the
-    response). Older logs have null as ``impression``, ``propensity`` and ``adjustments``. Times are int64 microseconds
-    UTC; missing features are null. ``since`` (microseconds UTC) skips candidates served earlier, ``model`` those of
-    other registered models. An incomplete line (of a killed server) is skipped. A missing or empty folder gives an
-    empty frame with ``COLUMNS``.
+    response), ``stale`` what was too old (a list). Older logs have null as ``impression``, ``propensity``,
+    ``adjustments`` and ``stale``. Times are int64 microseconds UTC; missing features are null. ``since`` (microseconds
+    UTC) skips candidates served earlier, ``model`` those of other registered models. An incomplete line (of a killed
+    server) is skipped. A missing or empty folder gives an empty frame with ``COLUMNS``.
     """
     import pandas as pd
 

@@ -9,6 +9,7 @@ from models.system import system_error
 from serving.deployment import command as deployment
 from serving.deployment import endpoint, model_options
 from serving.deployment.errors import DeploymentError, VerdictError
+from serving.deployment.vector_age import vector_age
 from serving.errors import EndpointError, RegistryError, UnavailableError
 from serving.packages import command as packages
 from serving.packages.errors import PackageError
@@ -114,6 +115,7 @@ def _status(options: argparse.Namespace) -> int:
     print(f"{found.state}: {found.endpoint.name} version {found.endpoint.version}\n{found.endpoint.url}")
     for worker, requests in endpoint.requests(options.state, found.endpoint):
         print(f"version {worker.version}: {worker.percent} % of the traffic, {requests} requests so far")
+        print(vector_age(worker))
     print("next: python -m serving " + ("promote, or rollback" if found.endpoint.canary else "canary --version V"))
     return 0 if found.state == "up" else 3
 

@@ -52,11 +52,13 @@ def arrived(rows: pa.Table, view: Any, last: LastRun, overlap: timedelta) -> np.
     source = view.batch_source
     back = duration(overlap)
     times = column_microseconds(rows[source.timestamp_field]).to_numpy()
+    if last.seen is None:
+        return np.ones(len(times), bool)
     if not source.created_timestamp_column or last.created is None:
-        return times >= last.until - back
+        return times >= last.seen - back
     # A row without a created time may have been written at any time.
     created = column_microseconds(rows[source.created_timestamp_column]).fill_null(np.iinfo(np.int64).max).to_numpy()
-    return (times >= last.until) | (created >= last.created - back)
+    return (times >= last.seen) | (created >= last.created - back)
 
 
 def newest_time(rows: pa.Table, column: str, latest: int) -> int | None:
@@ -87,8 +89,8 @@ def _may_be_after(file: pq.ParquetFile, group: int, place: int, latest: int) -> 
     return bool(pc.max(column_microseconds(pa.chunked_array([pa.array([statistics.max])]))).as_py() > latest)
 
 
-def end_of_files(views: list[Any], latest: int) -> int:
-    """Just after the last row of all views' files that is not after ``latest``, in microseconds UTC; 0 without rows."""
+def end_of_files(views: list[Any], latest: int) -> int | None:
+    """Just after the last row of all views' files that is not after ``latest``, microseconds UTC; None without rows."""
     columns = [(view.batch_source.path, view.batch_source.timestamp_field) for view in views]
     ends = [newest_time(pq.read_table(path, columns=[column]), column, latest) for path, column in columns]
-    return max((end + 1 for end in ends if end is not None), default=0)
+    return max((end + 1 for end in ends if end is not None), default=None)

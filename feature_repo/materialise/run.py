@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from feature_repo.as_of import last_visible
 from feature_repo.materialise.newest import (
     arrived,
     end_of_files,
@@ -32,6 +33,7 @@ from models.clock import latest
 from models.features import counter_views, online_views
 from models.spec import Spec
 from models.spec.expectations import CheckedView
+from models.time_units import moment
 
 _log = logging.getLogger(__name__)
 OVERLAP = timedelta(days=1)
@@ -84,8 +86,9 @@ def materialize(
 
     ``until`` is in microseconds UTC and exclusive (None = after the last row of every table). For each view: pull the
     newest row of every key from the offline store (without those that have outlived the view's TTL by then), check the
-    spec's expectations, write the rows, register the interval in Feast, note the run under ``state``. A row replaces a
-    stored one that is as new or older, so runs may be repeated, in any order, and after a kill.
+    spec's expectations, write the rows, register the interval in Feast, note the run under ``state``; interval and note
+    end with the view's newest row, if that is before ``until``. A row replaces a stored one that is as new or older, so
+    runs may be repeated, in any order, and after a kill.
 
     A view that breaks its expectations is not written: it keeps its last good values, the other views continue, and
     ``refused`` of the result gives the reasons. Raises QualityError, after the others, if a refused view has no last
@@ -97,11 +100,11 @@ def materialize(
     By default the newest row of every key is written, so late rows are included. ``since_last`` writes fewer of them
     (the quality gate sees the same rows):
 
-    - For a view with a created column: rows whose event time is not before the last run's ``until``, and rows created
-      later than ``overlap`` before the latest created time that the last run saw. This misses rows changed in place,
-      and rows that became readable more than ``overlap`` after their created time.
-    - For any other view (all counters): rows whose event time is not before the last run's ``until`` minus ``overlap``.
-      This misses rows that arrived, or were changed by a late event, with an earlier event time.
+    - For a view with a created column: rows whose event time is after the newest that the last run saw, and rows
+      created later than ``overlap`` before the latest created time that it saw. This misses rows changed in place, and
+      rows that became readable more than ``overlap`` after their created time.
+    - For any other view (all counters): rows whose event time is later than ``overlap`` before the newest that the last
+      run saw. This misses rows that arrived, or were changed by a late event, with an earlier event time.
 
     A view that was never written, has new columns, or is empty online is always written as a whole.
     """
@@ -110,7 +113,7 @@ def materialize(
     views = [store.get_feature_view(name) for name in [*online_views(spec), RECENT]]
     if until is None:
         events = [store.get_feature_view(events_view(table)) for table in event_tables(spec)]
-        until = end_of_files([*views[:-1], *events], latest())
+        until = end_of_files([*views[:-1], *events], latest()) or 0
     run = _Run(store, spec, min(until, latest() + 1), state, since_last, overlap)
     expected = _expected(spec)
     result, without_values = MaterializeResult(), list[Finding]()
@@ -140,9 +143,14 @@ def _materialize_view(
     since = checked.last if run.since_last and _has_rows(run.store, view) else None
     rows = checked.rows.filter(pa.array(arrived(checked.rows, view, since, run.overlap))) if since else checked.rows
     result[view.name] = _write(run.store, run.spec, view, rows)
-    _register_interval(run.store, view, *interval(view, run.until, checked.last))
+    # A run may be asked for a time that its data do not reach: what arrives for that time later is not known yet.
+    end = end_of_files([view], latest())
+    seen = None if end is None else min(end, run.until)
+    if seen is not None:
+        start, _ = interval(view, run.until, checked.last)
+        _register_interval(run.store, view, start, moment(last_visible(seen)))
     if run.state is not None:
-        _note_run(run.state, checked, run.until)
+        _note_run(run.state, checked, run.until, seen)
     seconds = time.monotonic() - started
     speed = len(rows) / max(seconds, 1e-3)
     _log.info("materialized %s %s: %d keys in %.1f s, %d a second", view.name, place, len(rows), seconds, speed)
@@ -208,16 +216,18 @@ def _register_interval(store: Any, view: Any, start: Any, end: Any) -> None:
         store.registry.apply_materialization(view, store.project, start, end)
 
 
-def _note_run(state: Path, checked: _ViewRows, until: int) -> None:
-    """Note the run, unless the noted one has a later ``until``."""
+def _note_run(state: Path, checked: _ViewRows, until: int, seen: int | None) -> None:
+    """Note the run, unless the noted one has a later ``until`` and saw rows as new."""
     view, last = checked.view, checked.last
     if last is not None and last.until > until:
-        return
+        if seen is None or (last.seen is not None and last.seen >= seen):
+            return
+        until = last.until
     column = view.batch_source.created_timestamp_column
-    seen = [newest_time(checked.rows, column, latest()) if column else None, last.created if last else None]
-    created = max((time for time in seen if time is not None), default=None)
+    written = [newest_time(checked.rows, column, latest()) if column else None, last.created if last else None]
+    created = max((time for time in written if time is not None), default=None)
     drifting = [name for name, expectation in checked.expected.expectations.items() if expectation.drift]
-    write_last_run(state, view.name, LastRun(until, created, _columns(view), profile(checked.rows, drifting)))
+    write_last_run(state, view.name, LastRun(until, created, _columns(view), profile(checked.rows, drifting), seen))
 
 
 def _expected(spec: Spec) -> dict[str, CheckedView]:

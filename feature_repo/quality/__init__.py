@@ -1,7 +1,7 @@
 """Quality gate before the online store: the spec's expectations, checked on the rows about to be written."""
 
 from feature_repo.quality.check import Finding, QualityError, check
-from feature_repo.quality.last_run import LastRun, forget, read_last_run, write_last_run
+from feature_repo.quality.last_run import LastRun, forget, last_seen, read_last_run, write_last_run
 from feature_repo.quality.profile import Profile, profile
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "QualityError",
     "check",
     "forget",
+    "last_seen",
     "profile",
     "read_last_run",
     "write_last_run",

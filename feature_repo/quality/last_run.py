@@ -13,13 +13,16 @@ class LastRun(NamedTuple):
     """A view's last good materialize run."""
 
     until: int
-    """The run's bound in microseconds UTC, exclusive: the watermark of event times."""
+    """The run's bound in microseconds UTC, exclusive: what had expired by then stays out of earlier runs."""
     created: int | None
     """The latest created time that it saw, in microseconds UTC; None if the view has no created column."""
     columns: list[str]
     """Names and types of a row's columns. Rows with other columns read as missing."""
     profile: Profile
     """Profiles of the features with a `drift` expectation."""
+    seen: int | None = None
+    """Just after the newest event time that the run could see, in microseconds UTC: the watermark of event times. None
+    if there was no row, and in notes of older releases."""
 
 
 def read_last_run(state: Path | None, view: str) -> LastRun | None:
@@ -30,6 +33,12 @@ def read_last_run(state: Path | None, view: str) -> LastRun | None:
         return LastRun(**json.loads(_file(state, view).read_text(encoding="utf-8")))
     except (ValueError, TypeError):  # written by another release: the next run starts from scratch
         return None
+
+
+def last_seen(state: Path) -> int:
+    """Just after the newest event time that the last runs of all views saw, in microseconds UTC; 0 if there is none."""
+    runs = [read_last_run(state, file.stem) for file in _folder(state).glob("*.json")]
+    return max((run.seen for run in runs if run is not None and run.seen is not None), default=0)
 
 
 def write_last_run(state: Path, view: str, run: LastRun) -> None:

@@ -1,10 +1,11 @@
-"""Business rules that serving applies to the scores and the order of a slate, and exploration."""
+"""Business rules that serving applies to the scores and the order of a slate, exploration, and limits of age."""
 
 from typing import Literal
 
 from pydantic import Field
 
 from models.spec.base import StrictModel
+from models.spec.durations import Length, length_in_microseconds
 
 
 class FrequencyCap(StrictModel):
@@ -52,8 +53,32 @@ class Explore(StrictModel):
     )
 
 
+class MaxAge(StrictModel):
+    """How old what is served may be, at the time of the request. What is older is served too, and flagged `stale`."""
+
+    vectors: Length | None = Field(
+        default=None,
+        description="Age of a member's or an item's vectors, since the end of the data they were made from. None = no "
+        "limit.",
+    )
+    counters: Length | None = Field(
+        default=None,
+        description="Age of the newest outcome in any counter. Needs a counter with a rate. None = no limit.",
+    )
+
+    @property
+    def vectors_span(self) -> int | None:
+        """The limit for vectors in microseconds; None = no limit."""
+        return None if self.vectors is None else length_in_microseconds(self.vectors)
+
+    @property
+    def counters_span(self) -> int | None:
+        """The limit for counters in microseconds; None = no limit."""
+        return None if self.counters is None else length_in_microseconds(self.counters)
+
+
 class Serving(StrictModel):
-    """Business rules; a rule that is not given is off. They change the ranking, never the probabilities."""
+    """Business rules and limits; one that is not given is off. They never change the probabilities."""
 
     frequency_cap: FrequencyCap | None = Field(
         default=None, description="Marks items beyond what a member may be shown in a period. None = no limit."
@@ -68,4 +93,7 @@ class Serving(StrictModel):
         default=None,
         description="Orders a share of the slates at random; each candidate then has its propensity. None = no slate.",
         examples=[{"share": 0.02}],
+    )
+    max_age: MaxAge = Field(
+        default=MaxAge(), description="Flags a slate that was ranked from older vectors or counters."
     )

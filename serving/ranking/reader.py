@@ -9,10 +9,11 @@ from typing import Self
 
 import numpy as np
 
-from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError
+from feature_repo.slate import SlateReader, SlateRows, SlateUnavailableError, Status
 from models import clock
 from models.counters.columns import state_columns
 from models.counters.derive import derive
+from models.counters.plan import OVERALL
 from models.counters.ragged import Ragged
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, vector_view
 from models.spec import Spec
@@ -53,6 +54,8 @@ class ItemVectors:
     neighbours: np.ndarray
     """(C,) object: JSON list of neighbor keys, in the order of the overlap's places (``models.training.names``); None
     where there is no vector."""
+    as_of: np.ndarray
+    """(C,) int64 microseconds UTC; a vector contains only events before it. 0 where there is no vector."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,14 @@ class OnlineFeatures:
     """The time of the read: counters cover events up to it. Microseconds UTC."""
     ahead: int = 0
     """Number of rows ignored because their event time is ahead of the clock."""
+    counters_as_of: int | None = None
+    """Time of the newest outcome in any counter, microseconds UTC; None = no counter has a rate, or none was found."""
 
     @classmethod
     def nothing(cls, candidates: int) -> "OnlineFeatures":
         """The features of unknown keys: no vectors, no counters."""
-        none = np.full(candidates, None, object)
-        return cls(None, ItemVectors(none, Ragged.empty(candidates, np.float32), none, none), {})
+        none, never = np.full(candidates, None, object), np.zeros(candidates, np.int64)
+        return cls(None, ItemVectors(none, Ragged.empty(candidates, np.float32), none, none, never), {})
 
 
 class OnlineReader:
@@ -95,7 +100,8 @@ class OnlineReader:
 
         shown = spec.impressions
         self._member_key, self._item_key = spec.nodes[shown.member.node].key, spec.nodes[shown.item.node].key
-        self._surface_key, self._member_view = shown.surface, vector_view(MEMBER_VECTORS, slot)
+        self._surface_key = shown.surface
+        self._member_view, self._item_view = vector_view(MEMBER_VECTORS, slot), vector_view(ITEM_VECTORS, slot)
         attributes = attribute_keys(spec)
         moving = {self._item_key, *attributes}
         plans = [counter_plan(spec, name) for name in spec.counters]
@@ -136,10 +142,11 @@ class OnlineReader:
             raise UnavailableError("the online store could not be read") from error
         return OnlineFeatures(
             member=_member(rows, int(rows.event_time[self._member_view][0])),
-            items=_items(rows),
+            items=_items(rows, rows.event_time[self._item_view]),
             counters=self._derived(rows, len(request.items)),
             as_of=rows.as_of,
             ahead=rows.ahead,
+            counters_as_of=_newest_outcome(rows),
         )
 
     def _derived(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:
@@ -189,8 +196,14 @@ def _member(rows: SlateRows, as_of: int) -> MemberVectors | None:
     )
 
 
-def _items(rows: SlateRows) -> ItemVectors:
+def _items(rows: SlateRows, as_of: np.ndarray) -> ItemVectors:
     found = rows.candidates
     return ItemVectors(
-        found["item_model_version"], found["item_tokens"], found["item_creator"], found["item_neighbours"]
+        found["item_model_version"], found["item_tokens"], found["item_creator"], found["item_neighbours"], as_of
     )
+
+
+def _newest_outcome(rows: SlateRows) -> int | None:
+    """Event time of the counter ``overall``, which changes with every outcome; other rows only with their own key's."""
+    times = rows.event_time.get(OVERALL)
+    return None if times is None or rows.status[OVERALL][0] != Status.PRESENT else int(times[0])

@@ -15,6 +15,7 @@ from serving.ranking.request import Key, RankingRequest
 from serving.ranking.rules import POPULARITY, RuleResult, apply_rules
 from serving.ranking.scorer import Scorer, SlateInputs
 from serving.ranking.slate import Reasons, Slate, SlateIds, is_column
+from serving.ranking.staleness import NOTHING_STALE, Staleness
 from serving.versions.prior import Prior
 
 
@@ -38,6 +39,7 @@ class _ReadFacts:
     fallback: bool = True
     foreign_vectors: int = 0
     rows_ahead: int = 0
+    stale: Staleness = NOTHING_STALE
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class RankingService:
             fallback=False,
             foreign_vectors=self._foreign(online),
             rows_ahead=online.ahead,
+            stale=Staleness.of(self.spec.serving.max_age, online, inputs.member_tokens is not None, inputs.item_known),
         )
         slate = self._slate(ids, request, probabilities, ~inputs.item_known, inputs.features, result, facts)
         return slate if reasons is None else replace(slate, reasons=[reasons[place] for place in result.order])

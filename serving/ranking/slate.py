@@ -10,6 +10,7 @@ from models.impression_ids import impression_ids, slate_id
 from models.time_units import iso
 from serving.ranking.request import Key
 from serving.ranking.rules import Adjustments
+from serving.ranking.staleness import NOTHING_STALE, Staleness
 
 Reasons = list[list[dict[str, Any]]]
 """By candidate, from ``serving.ranking.explain``."""
@@ -65,6 +66,8 @@ class Slate:
     """Number of vectors in the store that another model version made; they are treated as cold."""
     rows_ahead: int = 0
     """Number of store rows ignored because their event time is ahead of the clock."""
+    stale: Staleness = NOTHING_STALE
+    """Which vectors and counters are older than the spec allows; they were used all the same."""
     state_as_of: int | None = None
     """As-of time of the member's vectors, microseconds UTC; None where the member is cold."""
     reasons: Reasons | None = None
@@ -111,6 +114,8 @@ class Slate:
             "member_cold": self.member_cold,
             "fallback": self.fallback,
             "rows_ahead": self.rows_ahead,
+            "stale": [*self.stale.kinds],
+            "stale_items": self.stale.items,
             "state_as_of": None if self.state_as_of is None else iso(self.state_as_of),
             "slate": ranked,
         }

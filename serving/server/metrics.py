@@ -42,6 +42,14 @@ def rows_ahead() -> "Counter":
 
 
 @cache
+def stale() -> "Counter":
+    """Slates ranked from something older than the spec's ``serving.max_age``, by kind."""
+    from prometheus_client import Counter
+
+    return Counter("heliograph_stale", "Slates ranked from vectors or counters that are too old, by kind", ["kind"])
+
+
+@cache
 def refused() -> "Counter":
     """Requests without a result, by reason: overloaded (429), late (503)."""
     from prometheus_client import Counter

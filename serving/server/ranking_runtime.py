@@ -219,6 +219,8 @@ class RankingRuntime:
             return
         if slate.rows_ahead:
             self._count_rows_ahead(slate.rows_ahead)
+        for kind in slate.stale.kinds:
+            metrics.stale().labels(kind).inc()
         cold = slate.member_cold + int(slate.cold.sum())
         metrics.vectors().labels("used").inc(1 + len(slate.items) - cold)
         metrics.vectors().labels("cold").inc(cold)

@@ -33,6 +33,7 @@ def impressions(slate: Slate, served: int, model: str) -> bytes:
         model=model,
         model_version=slate.model_version,
         fallback=slate.fallback,
+        stale=[*slate.stale.kinds],
     )
     of_candidates = CandidateFields(
         rank=range(len(slate.items)),

@@ -4,8 +4,8 @@ Inputs, one ranking request per call: ``member`` [1], ``items`` [n], ``surface``
 spec's context columns [1] and ``explain`` [1] BOOL. Keys are INT64 or BYTES, as in the spec; numbers FP64, FP32 or
 INT64; the rest BYTES. Outputs in ranked order: ``items`` [n], ``probability_<task>`` [n] FP64, ``cold`` [n] BOOL,
 ``capped`` [n] BOOL, ``score`` [n] FP64 (the ranking's), ``adjustments`` [n] BYTES (JSON each), ``impression`` [n] BYTES
-(ids), ``propensity`` [n] FP64, ``member_cold`` [1] BOOL, ``fallback`` [1] BOOL, ``model_version`` [1] BYTES, and if
-``explain`` is true ``reasons`` [n] BYTES (JSON each).
+(ids), ``propensity`` [n] FP64, ``member_cold`` [1] BOOL, ``fallback`` [1] BOOL, ``stale`` [1] BYTES (a JSON list),
+``model_version`` [1] BYTES, and if ``explain`` is true ``reasons`` [n] BYTES (JSON each).
 """
 
 import json
@@ -67,6 +67,7 @@ class TensorSchema:
         return [{"name": name, "datatype": datatype, "shape": [-1]} for name, datatype in ranked] + [
             {"name": "member_cold", "datatype": "BOOL", "shape": [1]},
             {"name": "fallback", "datatype": "BOOL", "shape": [1]},
+            {"name": "stale", "datatype": "BYTES", "shape": [1]},
             {"name": "model_version", "datatype": "BYTES", "shape": [1]},
         ]
 
@@ -112,6 +113,7 @@ class TensorSchema:
             "cold": slate.cold.tolist(),
             "member_cold": [slate.member_cold],
             "fallback": [slate.fallback],
+            "stale": [json.dumps(slate.stale.kinds)],
             "capped": slate.capped.tolist(),
             "score": slate.scores.tolist(),
             "adjustments": [json.dumps(adjustments) for adjustments in slate.adjustments],

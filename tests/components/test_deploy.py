@@ -8,7 +8,9 @@ from kfp import dsl
 
 from components.deploy import deploy
 from components.services import Services
-from feature_repo.push import PushError, push, slot_of
+from feature_repo.materialise import materialize
+from feature_repo.push import PushError, push, pushed_until, slot_of
+from feature_repo.quality import last_seen
 from monitoring.ledger import Ledger
 from serving.errors import EndpointError
 from tests.components.specs import artifact
@@ -89,6 +91,23 @@ def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path, mon
     assert given["store_config"] == own.state.resolve() / "feast" / "feature_store.yaml"
     assert given["store_config"].is_file()
     assert FakeRegistry.promoted == [(f"heliograph-{own.spec.name.replace('_', '-')}", "2")]
+
+
+def test_the_example_sees_all_that_is_online(own: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[int] = []
+
+    def example(*arguments: Any) -> str:
+        times.append(arguments[3])
+        return "curl"
+
+    monkeypatch.setattr("serving.deployment.endpoint.up", lambda *_, **__: Running)
+    monkeypatch.setattr("serving.deployment.example.example_request", example)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
+    deployed(own, "2")
+    materialize(own.store, own.spec, state=own.state)
+    deployed(own, "2")
+    assert times == [pushed_until(own.state, "2") + 1, last_seen(own.state) + 1]
+    assert times[0] < times[1]  # these counters know more than the vectors
 
 
 @pytest.mark.parametrize(("champion", "percent", "begun"), [("1", 10, 10), ("1", 0, 0), (None, 10, 0), ("2", 10, 0)])

@@ -78,6 +78,48 @@ def test_a_new_version_never_takes_the_place_of_the_one_that_serves(own_world: W
     assert pushed_until(state, "2") == 0
 
 
+def _until(folder: Path, days: int) -> Path:
+    """The vectors in ``folder``, of data that end ``days`` after the start."""
+    for file in folder.glob("*.parquet"):
+        table = pq.read_table(file)
+        place = table.schema.get_field_index("as_of")
+        pq.write_table(table.set_column(place, "as_of", pa.array([tiny.START + days * tiny.DAY] * len(table))), file)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("days", "version", "served", "goes_back"),
+    [
+        (8, "1", ["1"], False),
+        (9, "1", ["1"], False),
+        (7, "1", ["1"], True),
+        (7, "1", [], True),
+        (7, "2", ["1"], True),  # a new version, of older data than what serves
+        (7, "2", [], False),
+        (8, "2", ["1", "0"], False),
+    ],
+)
+def test_vectors_of_older_data_are_pushed_with_a_warning(
+    own_world: World,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    days: int,
+    version: str,
+    served: list[str],
+    goes_back: bool,
+) -> None:
+    store, spec, state = own_world.store, own_world.spec, own_world.state
+    folder = tiny.vectors(tmp_path / "vectors")
+    assert push(store, spec, folder, "1", state).older is None
+    done = push(store, spec, _until(folder, days), version, state, served)
+    assert done.until == pushed_until(state, version) == microseconds(tiny.START + days * tiny.DAY)
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == ([f"version {version}: {done.older}"] if goes_back else [])
+    if goes_back:
+        assert done.older is not None
+        assert "until 2026-01-08T00:00:00+00:00 only; those before knew events until 2026-01-09" in done.older
+
+
 def test_half_a_push_is_no_push(own_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, spec, state = own_world.store, own_world.spec, own_world.state
     folder = tiny.vectors(tmp_path / "vectors")
@@ -111,6 +153,7 @@ def test_empty_vectors_push_nothing(own_world: World, tmp_path: Path) -> None:
         pq.write_table(pq.read_table(file).slice(0, 0), file)
     rows = push(own_world.store, own_world.spec, folder, "1", own_world.state)
     assert rows == {"member_vectors_blue": 0, "item_vectors_blue": 0}
+    assert (rows.until, rows.older) == (0, None)
 
 
 def _drop(table: pa.Table) -> pa.Table:

@@ -95,6 +95,7 @@ def test_the_printed_curl_line_works(pipeline: Pipeline, trained: str) -> None:
     assert slate["model_version"] == pipeline.registry.champion(model_name(pipeline.spec))
     assert not slate["member_cold"]
     assert not slate["fallback"]
+    assert slate["stale"] == []  # the example carries the time of its data
     assert all(0 < item["probabilities"]["click"] < 1 for item in slate["slate"])
     assert not all(item["cold"] for item in slate["slate"])
 

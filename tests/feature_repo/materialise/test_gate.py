@@ -1,6 +1,5 @@
 """Views that the quality gate refuses, and what the command says of them."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ def test_a_view_that_fails_keeps_its_last_good_values_and_the_others_go_on(own: 
     assert own.read("posts", "visits", ["p1"]) == [1_000.0]
     assert own.records()["profile.json"] == records["profile.json"]
     intervals = own.store.get_feature_view("profile").materialization_intervals
-    assert [end for _, end in intervals] == [kept.moment(6) - timedelta(microseconds=1)]
+    assert [end for _, end in intervals] == [kept.moment(4)]  # its newest row then
     own.write("profile", *((m, 7, 7, 5.0, "x") for m in MEMBERS))
     assert own.run(at(8), since_last=True)["profile"] == 5
     assert own.read("profile", "points", MEMBERS) == [5.0] * 5

@@ -28,14 +28,44 @@ def test_a_late_event_that_changes_later_rows_of_its_key_replaces_them(own: Kept
 
 
 def test_since_the_last_run_finds_rows_within_the_overlap_and_misses_those_before(own: Kept) -> None:
-    own.write("posts", ("p1", 1, 1.0))
+    own.write("posts", ("p1", 5.9, 1.0))
     own.run(at(6))
-    late = [("p1", 1, 1.0), ("p2", 5.5, 2.0), ("p3", 4.5, 3.0)]
+    late = [("p1", 5.9, 1.0), ("p2", 5.5, 2.0), ("p3", 4.5, 3.0)]
     own.write("posts", *late)
-    assert own.run(at(7), since_last=True)["posts"] == 1
+    assert own.run(at(7), since_last=True)["posts"] == 2
     assert own.read("posts", "visits", POSTS) == [1.0, 2.0, None]
-    assert own.run(at(7), since_last=True, overlap=timedelta(days=3))["posts"] == 2
+    assert own.run(at(7), since_last=True, overlap=timedelta(days=3))["posts"] == 3
     assert own.read("posts", "visits", POSTS) == [1.0, 2.0, 3.0]
+
+
+def test_since_the_last_run_finds_the_days_that_one_table_was_behind(own: Kept) -> None:
+    own.write("posts", ("p1", 1, 1.0))
+    own.run(at(9))
+    own.write("posts", ("p1", 1, 1.0), ("p2", 3, 2.0), ("p3", 8, 3.0))
+    own.run(at(9), since_last=True)
+    assert own.read("posts", "visits", POSTS) == [1.0, 2.0, 3.0]
+
+
+def test_a_run_for_a_time_that_the_data_did_not_reach_does_not_hide_what_comes_later(own: Kept) -> None:
+    own.write("posts", ("p1", 1, 1.0))
+    own.run(at(50))
+    assert own.records()["posts.json"]["seen"] == at(1) + 1
+    own.write("posts", ("p1", 1, 1.0), ("p2", 4, 2.0))
+    own.run(at(5))
+    note = own.records()["posts.json"]
+    assert (note["until"], note["seen"]) == (at(50), at(4) + 1)
+    own.write("posts", ("p1", 3.5, 3.0), ("p2", 4, 2.0))
+    own.run(at(6), since_last=True)
+    assert own.read("posts", "visits", POSTS) == [3.0, 2.0, None]
+
+
+def test_the_first_rows_of_an_empty_table_are_found(own: Kept) -> None:
+    own.write("posts")
+    own.run(at(9))
+    assert own.records()["posts.json"]["seen"] is None
+    own.write("posts", ("p1", 1, 1.0))
+    own.run(at(9), since_last=True)
+    assert own.read("posts", "visits", ["p1"]) == [1.0]
 
 
 def test_since_the_last_run_finds_what_was_written_since_however_old_its_event_is(own: Kept) -> None:

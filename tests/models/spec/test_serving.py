@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from models.spec import parse_spec
+from models.time_units import HOUR
 from tests.models.spec.small import GOOD, changed, check_mistake
 
 EDGE = {**GOOD["edges"]["clicked"], "filter": {}, "kind": "intrinsic"}
@@ -79,3 +80,25 @@ def test_a_share_of_the_slates_is_explored_uniformly() -> None:
         check_mistake(with_rules(explore={"share": share}), "serving.explore.share", expected, str(share))
     check_mistake(with_rules(explore={"share": 0.1, "rule": "best"}), "serving.explore.rule", "uniform", "best")
     check_mistake(with_rules(explore={}), "serving.explore.share", "this", "nothing")
+
+
+def test_the_age_of_what_is_served_has_no_limit_by_default() -> None:
+    age = parse_spec(changed(lambda document: None)).serving.max_age
+    assert (age.vectors_span, age.counters_span) == (None, None)
+
+
+def test_a_limit_of_age_is_a_length() -> None:
+    age = parse_spec(changed(with_rules(max_age={"vectors": "48h"}))).serving.max_age
+    assert (age.vectors_span, age.counters_span) == (48 * HOUR, None)
+    age = parse_spec(changed(with_rules(max_age={"counters": "30m"}))).serving.max_age
+    assert (age.vectors_span, age.counters_span) == (None, HOUR // 2)
+    for wrong in ("48", "0h", "1w", "1.5h"):
+        check_mistake(with_rules(max_age={"vectors": wrong}), "serving.max_age.vectors", "a length such as", wrong)
+
+
+@pytest.mark.parametrize("counters", [{}, {"by_member": {"keys": ["member"], "rates": []}}])
+def test_the_age_of_counters_needs_a_counter_with_a_rate(counters: dict) -> None:
+    def change(document: dict) -> None:
+        document |= {"counters": counters, "serving": {"max_age": {"counters": "1d", "vectors": "1d"}}}
+
+    check_mistake(change, "serving.max_age.counters", "a counter with a rate", "none")

@@ -188,7 +188,8 @@ def pushed(folder: Path, as_of: int) -> OnlineFeatures:
     columns["tokens"] = row["member_tokens"]
     versions, creators = np.full(len(items), "1", object), items["item_creator"].to_numpy()
     tokens = Ragged.of(items["item_tokens"], np.float32)
-    of_items = ItemVectors(versions, tokens, creators, items["item_neighbours"].to_numpy())
+    moments = np.full(len(items), as_of)
+    of_items = ItemVectors(versions, tokens, creators, items["item_neighbours"].to_numpy(), moments)
     return OnlineFeatures(MemberVectors(version="1", as_of=as_of, **columns), of_items, {})
 
 

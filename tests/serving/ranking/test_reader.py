@@ -10,6 +10,7 @@ from models.counters.plan import OVERALL
 from models.features import SLOTS, counter_columns, counter_table
 from models.spec import Spec
 from models.spec.counter_plans import counter_plan
+from models.time_units import microseconds
 from serving.errors import UnavailableError
 from serving.ranking.reader import OnlineFeatures, OnlineReader
 from serving.ranking.request import RankingRequest
@@ -60,6 +61,18 @@ def test_a_read_gives_the_counters_features_and_the_pushed_vectors(world: World)
     for place, item in enumerate((items[4], items[0])):
         assert state.items.version[place] == world.version
         np.testing.assert_array_equal(state.items.tokens[place], tokens[item])
+
+
+def test_a_read_gives_the_times_of_its_vectors_and_of_the_newest_outcome(world: World) -> None:
+    members, items = world.keys("member"), world.keys("item")
+    newest = microseconds(last_state(world, OVERALL, {})["valid_from"][0])
+    # The last member has no counters of its own: the newest outcome is anyone's.
+    state = read(world, RankingRequest(members[-1], (items[0], -7), "push", world.as_of + 1))
+    assert state.member is not None
+    assert (state.member.as_of, state.items.as_of.tolist()) == (world.as_of, [world.as_of, 0])
+    assert (state.as_of, state.counters_as_of) == (world.as_of, newest)
+    early = read(world, RankingRequest(members[2], (items[0],), "push", newest))
+    assert (early.items.as_of.tolist(), early.counters_as_of) == ([0], None)
 
 
 def test_unknown_keys_have_no_vectors_and_counters_of_nothing(world: World) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.counters.ragged import Ragged
-from models.spec.serving import Diversity, Explore, FrequencyCap, SeenDiscount, Serving
+from models.spec.serving import Diversity, Explore, FrequencyCap, MaxAge, SeenDiscount, Serving
+from models.time_units import HOUR
 from models.training.artifact import save_model
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import RankingRequest
@@ -55,7 +56,9 @@ def member(scorer: Scorer) -> MemberVectors:
 
 def items_of(tokens: list[Any], *versions: str | None, creators: tuple[str | None, ...] = ()) -> ItemVectors:
     rows = Ragged.of(tokens, np.float32)
-    return ItemVectors(texts(*versions), rows, texts(*(creators or [""] * len(tokens))), texts(*[None] * len(tokens)))
+    count = len(tokens)
+    texts_of = (texts(*(creators or [""] * count)), texts(*[None] * count))
+    return ItemVectors(texts(*versions), rows, *texts_of, np.zeros(count, np.int64))
 
 
 @pytest.fixture
@@ -103,6 +106,33 @@ def test_a_slate_falls_by_the_primary_task(scorer: Scorer, state: OnlineFeatures
 def test_rows_ahead_of_the_clock_are_reported(scorer: Scorer, state: OnlineFeatures) -> None:
     assert ranked(scorer, state).to_json()["rows_ahead"] == 0
     assert ranked(scorer, replace(state, ahead=3)).to_json()["rows_ahead"] == 3
+
+
+def test_old_vectors_and_counters_are_used_and_flagged(scorer: Scorer, state: OnlineFeatures) -> None:
+    old = replace(state, as_of=2 * HOUR + 1, counters_as_of=2 * HOUR)
+    unlimited = ranked(scorer, old).to_json()
+    assert (unlimited["stale"], unlimited["stale_items"]) == ([], 0)
+    found = ranked(scorer, old, Serving(max_age=MaxAge(vectors="2h", counters="2h"))).to_json()
+    assert (found["stale"], found["stale_items"]) == (["member_vectors", "item_vectors"], 3)
+    assert (found["slate"], found["member_cold"]) == (unlimited["slate"], False)
+
+
+def test_vectors_that_are_not_used_are_not_stale(scorer: Scorer, state: OnlineFeatures) -> None:
+    assert state.member is not None
+    mixed = replace(state.items, version=texts("1", "2", None))
+    online = replace(state, member=replace(state.member, version="1"), items=mixed, as_of=2 * HOUR + 1)
+    found = ranked(scorer, online, Serving(max_age=MaxAge(vectors="2h"))).to_json()
+    assert (found["stale"], found["stale_items"]) == (["item_vectors"], 1)
+
+
+def test_a_fallback_reads_nothing_that_could_be_stale(scorer: Scorer) -> None:
+    spec = SPEC.model_copy(update={"serving": Serving(max_age=MaxAge(vectors="1s", counters="1s"))})
+    found = (
+        RankingService(spec, scorer, NoReader(), "2", Prior.empty(spec))
+        .popular(SlateIds("mine", "call"), REQUEST)
+        .to_json()
+    )
+    assert (found["stale"], found["stale_items"]) == ([], 0)
 
 
 @pytest.mark.parametrize("fault", ["of another version", "of another size", "not finite"])

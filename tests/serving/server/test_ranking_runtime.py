@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from models.time_units import DAY, iso
 from serving.errors import OverloadedError, RequestError, UnavailableError
 from serving.ranking.reader import OnlineFeatures, OnlineReader
 from serving.ranking.request import RankingRequest
 from serving.ranking.service import RankingService
+from serving.ranking.staleness import KINDS
 from serving.server.document import Body
 from serving.server.loading import load
 from serving.server.ranking_runtime import RankingRuntime, wants_reasons
@@ -26,7 +28,7 @@ from serving.settings.settings import Settings
 from serving.versions.bundle import read_bundle
 from tests.serving.requests import v2
 from tests.serving.running import logged_lines
-from tests.serving.world import World
+from tests.serving.world import World, world_spec
 
 Steps = Callable[[RankingRuntime, "SwitchableReader"], Awaitable[None]]
 
@@ -241,6 +243,20 @@ def test_rows_ahead_of_the_clock_are_counted_and_warned_of_once(
 
     run(steps)
     assert [record.args for record in caplog.records if "ahead of the clock" in record.message] == [(3,)]
+
+
+def test_what_is_too_old_is_counted(run: Callable[..., None], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
+        spec = world_spec(serving={"max_age": {"vectors": "1d", "counters": "3d"}})  # outcomes end two days earlier
+        monkeypatch.setattr(runtime, "_service", replace(runtime._service, spec=spec))
+        request = document(world, world.keys("item")[0])
+        for after, expected in ((DAY + 1, []), (DAY + 2, [*KINDS])):
+            before = [metric("stale", kind=kind) for kind in KINDS]
+            request["instances"][0]["context"]["time"] = iso(world.as_of + after)
+            assert (await runtime.predict(request))["predictions"][0]["stale"] == expected
+            assert [metric("stale", kind=kind) for kind in KINDS] == [n + len(expected) / 3 for n in before]
+
+    run(steps)
 
 
 def test_tensors_of_another_version_are_refused(run: Callable[..., None], world: World) -> None:

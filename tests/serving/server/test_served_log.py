@@ -14,6 +14,7 @@ from models.impression_ids import slate_of
 from models.served import COLUMNS, read
 from models.time_units import DAY
 from serving.ranking.slate import SlateIds
+from serving.ranking.staleness import Staleness
 from serving.server.served_files import ServedFiles
 from serving.server.served_log import ServedLog
 from tests.serving.running import wait_until
@@ -28,7 +29,7 @@ def test_an_impression_is_a_line(tmp_path: Path) -> None:
     once = {
         **{"request": "mine", "slate": 0, "time": 1_700_000_000_000_000, "as_of": 1_699_999_999_999_999},
         **{"member": 1, "member_cold": False, "surface": "push"},
-        **{"model": "heliograph-one", "model_version": "4", "fallback": False},
+        **{"model": "heliograph-one", "model_version": "4", "fallback": False, "stale": []},
     }
     assert first == {
         **once,
@@ -63,7 +64,8 @@ def test_any_text_stays_on_its_line(tmp_path: Path, odd: str) -> None:
 
 
 def test_served_slates_are_read_back(tmp_path: Path) -> None:
-    served(tmp_path, slate(1, 7, 9), slate(9, 5, number=1))
+    stale = Staleness(("item_vectors", "counters"), 1)
+    served(tmp_path, slate(1, 7, 9), replace(slate(9, 5, number=1), stale=stale))
     frame = read(tmp_path)
     assert list(frame["impression"]) == [f"{CALL}/0/0", f"{CALL}/0/1", f"{CALL}/1/0"]
     assert list(frame["propensity"]) == [1.0, 0.5, 1.0]
@@ -73,6 +75,7 @@ def test_served_slates_are_read_back(tmp_path: Path) -> None:
     assert list(frame["member_cold"]) == [False, False, True]
     assert list(frame["item_cold"]) == [False, True, False]
     assert list(frame["capped"]) == [False, True, False]
+    assert list(frame["stale"]) == [[], [], ["item_vectors", "counters"]]
     assert list(frame["score"]) == [1 / 4, 1 / 6, 1 / 4]
     assert list(frame["adjustments"]) == [[], [{"rule": "seen_discount", "factor": 0.5}], []]
     assert set(frame["as_of"]) == {1_699_999_999_999_999}
@@ -87,7 +90,7 @@ def test_a_log_of_an_older_release_is_read(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7, 8))
     (file,) = tmp_path.glob("*.jsonl")
     lines = [json.loads(line) for line in file.read_bytes().splitlines()]
-    later = ("adjustments", "impression", "propensity")
+    later = ("adjustments", "impression", "propensity", "stale")
     for line in lines:
         for name in later:
             del line[name]

@@ -1,6 +1,7 @@
 """Tensors of the v2 protocol, without a server: requests to instances, slates to tensors."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from kserve import InferInput, InferRequest, InferResponse
 
 from serving.errors import RequestError
 from serving.ranking.slate import Slate, SlateIds
+from serving.ranking.staleness import Staleness
 from serving.server.document import Body
 from serving.server.tensors import TensorSchema, infer_request, infer_response
 from tests.serving.world import world_spec
@@ -128,7 +130,14 @@ def test_a_slate_becomes_all_tensors() -> None:
     assert (found["probability_dwell"], found["score"]) == ([0.1, 0.2], [0.5, 0.25])
     assert list(map(json.loads, found["adjustments"])) == SLATE.adjustments
     assert (found["impression"], found["propensity"]) == (["call/2/0", "call/2/1"], [1.0, 0.5])
-    assert {output.name: output.shape for output in response.outputs}["member_cold"] == [1]
+    shapes = {output.name: output.shape for output in response.outputs}
+    assert (shapes["member_cold"], shapes["stale"], found["stale"]) == ([1], [1], ["[]"])
+
+
+def test_what_is_stale_is_one_text() -> None:
+    stale = replace(SLATE, stale=Staleness(("member_vectors", "counters"), 0))
+    response = SCHEMA.response(named({"name": "stale"}), "a", stale)
+    assert columns(response) == {"stale": ['["member_vectors", "counters"]']}
 
 
 def test_only_the_named_outputs_are_returned_under_the_requests_id() -> None:

@@ -200,6 +200,7 @@ def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> 
     slate = [{"item": MARKUP, "cold": False, "capped": True, "probabilities": {MARKUP: 0.5}, "reasons": reasons}]
     slate[0] |= {"score": 0.25, "adjustments": [{"rule": MARKUP}, {"rule": "seen_discount", "factor": MARKUP}]}
     response = {"member": MARKUP, "model_version": MARKUP, "request_id": MARKUP, "fallback": False, "slate": slate}
+    response["stale"] = ["member_vectors", MARKUP]
     offered = {"name": MARKUP, "primary": MARKUP, "tasks": [MARKUP], "surfaces": [MARKUP], "most": 5}
     offered["item_node"] = MARKUP
     offered |= {"keys": {"member": "string", "item": "string"}, "context": [{"name": MARKUP, "kind": "category"}]}
@@ -213,6 +214,7 @@ def test_markup_in_a_key_is_shown_as_text(server: RunningServer, page: Page) -> 
     page.goto(f"{server.url}/ui")
     page.select_option("#latest", "0")
     expect(page.locator("#slate .item")).to_have_text(MARKUP)
+    expect(page.locator("#facts")).to_contain_text(f"Too oldmember vectors, {MARKUP}")
     expect(page.locator(".effect .text").first).to_contain_text(MARKUP)
     expect(page.locator("#slate .flag")).to_have_text(["capped", MARKUP, f"seen × {MARKUP}"])
     expect(page.locator("#slate .score .value")).to_have_text("0.2500")

@@ -124,6 +124,7 @@ function show(response, now) {
     ["Member's state", response.fallback ? "not read" : known],
     ["Request id", response.request_id],
   ];
+  if (response.stale?.length) facts.push(["Too old", response.stale.join(", ").replaceAll("_", " ")]);
   const explained = response.slate.some(({ reasons }) => reasons);
   if (!response.fallback && !explained) facts.push(["Reasons", `of up to ${offered.most} items`]);
   at("facts").replaceChildren(...facts.map(([name, value]) => made("div", "", made("dt", "", name), made("dd", "", value))));

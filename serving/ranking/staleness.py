@@ -1,0 +1,43 @@
+"""Staleness: which of the vectors and counters behind a slate are older than the spec's ``serving.max_age``."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from models.spec.serving import MaxAge
+from serving.ranking.reader import OnlineFeatures
+
+MEMBER, ITEMS, COUNTERS = "member_vectors", "item_vectors", "counters"
+KINDS = (MEMBER, ITEMS, COUNTERS)
+"""What can be stale, in the order of a response."""
+
+
+@dataclass(frozen=True)
+class Staleness:
+    """What a slate was ranked from although it is too old."""
+
+    kinds: tuple[str, ...] = ()
+    """Some of ``KINDS``."""
+    items: int = 0
+    """Number of candidates with stale vectors."""
+
+    @classmethod
+    def of(cls, limits: MaxAge, online: OnlineFeatures, member: bool, items: np.ndarray) -> Self:
+        """Compare ages at the time of the read with the limits; an age equal to its limit is not stale.
+
+        ``member``: whether the member's vectors are used; ``items``: (C,) bool, whose vectors are. Those that are not
+        used (missing, of another version) are cold, never stale; so are counters whose newest outcome is unknown.
+        """
+        stale_member, stale_items, stale_counters = False, 0, False
+        if (most := limits.vectors_span) is not None:
+            oldest = online.as_of - most
+            stale_member = member and online.member is not None and online.member.as_of < oldest
+            stale_items = int(np.count_nonzero(items & (online.items.as_of < oldest)))
+        if (most := limits.counters_span) is not None and online.counters_as_of is not None:
+            stale_counters = online.counters_as_of < online.as_of - most
+        found = (stale_member, stale_items > 0, stale_counters)
+        return cls(tuple(kind for kind, stale in zip(KINDS, found, strict=True) if stale), stale_items)
+
+
+NOTHING_STALE = Staleness()

@@ -1,0 +1,89 @@
+"""The push_embeddings component on a real graph and store; the model and the registry are fakes."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from kfp import dsl
+
+from components.push_embeddings import push_embeddings
+from components.services import Services
+from feature_repo.apply import apply
+from feature_repo.push import pushed_until
+from feature_repo.retrieve import retrieve
+from feature_repo.sources import end_of_data
+from feature_repo.store import open_store
+from models.graph.build import build_graph
+from models.time_units import microseconds, moment
+from tests.components.specs import artifact
+from tests.feature_repo import tiny
+from tests.feature_repo.sources.fakes import small_spec, small_tables
+from tests.feature_repo.test_stamps import open_product
+
+
+class FakeRegistry:
+    def __init__(self, tracking_uri: str) -> None:
+        pass
+
+    def champion(self, name: str) -> str:
+        return "1"
+
+    def tag(self, name: str, version: str, key: str, value: str) -> None:
+        assert (version, value) == ("1", "blue")
+
+
+def _embed(model: Any, graph: Any, as_of: int, folder: Path, creation: str | None) -> None:
+    """Vectors of this time, whatever the model."""
+    for file in tiny.vectors(folder).glob("*.parquet"):
+        table = pq.read_table(file)
+        place = table.schema.get_field_index("as_of")
+        pq.write_table(table.set_column(place, "as_of", [[moment(as_of)] * len(table)]), file)
+
+
+@pytest.fixture(autouse=True)
+def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.training.embed.embed", _embed)
+    monkeypatch.setattr("models.training.artifact.load_model", lambda folder: None)
+    monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
+
+
+def pushed(folder: Path, tables: dict[str, pd.DataFrame], run: str) -> str:
+    """Ingest to push, on these tables and one state folder; return the step's page."""
+    spec, at = small_spec(), folder / run
+    store = open_product(spec, tables, at)
+    retrieve(store, spec, at / "tables", at / "set")
+    build_graph(spec, at / "tables", at / "set", at / "graph")
+    apply(open_store(tiny.CONFIG, folder / "state"), spec, at / "tables", folder / "state")
+    artifacts = {name: dsl.Dataset(name=name, uri=str(at / name)) for name in ("tables", "graph", "vectors")}
+    push_embeddings.python_func(
+        spec=artifact(spec, at),
+        services=Services.embedded(run, folder / "state", tiny.CONFIG).to_json(),
+        model=dsl.Model(name="model", uri=str(at / "model")),
+        version="1",
+        summary=dsl.Markdown(name="page", uri=str(at / "page.md")),
+        **artifacts,
+    )
+    return (at / "page.md").read_text(encoding="utf-8")
+
+
+def test_vectors_are_stamped_with_what_their_graph_knows(tmp_path: Path) -> None:
+    tables = small_tables()
+    click = tables["impressions"]["settled_time"].max()
+    tables["follows"].loc[2, "time"] = click + timedelta(days=5)  # a visit, which is no edge
+    pushed(tmp_path, tables, "run")
+    assert pushed_until(tmp_path / "state", "1") == microseconds(click) + 1
+    assert end_of_data(tmp_path / "run" / "tables") == microseconds(click + timedelta(days=5)) + 1
+
+
+def test_a_run_on_older_data_says_that_the_vectors_go_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    older, newer = small_tables(), small_tables()
+    newer["members"].loc[1, "valid_from"] = newer["impressions"]["settled_time"].max() + timedelta(days=1)
+    for run, tables, warns in (("first", older, False), ("next", newer, False), ("again", older, True)):
+        page = pushed(tmp_path, tables, run)
+        printed = capsys.readouterr().out
+        for text in (page, printed):
+            assert ("WARNING: the vectors know events until 2026-01-04" in text) == warns
+    assert pushed_until(tmp_path / "state", "1") == microseconds(older["impressions"]["settled_time"].max()) + 1
