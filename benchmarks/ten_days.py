@@ -126,9 +126,13 @@ class Day:
 
 
 def one_day(product: Product, number: int, world: dict[str, Any]) -> Day:
-    """Let a day's logs arrive, run, and look."""
-    end = FIRST + timedelta(days=sum(LENGTHS.values()) - 1 + number)
-    write_parts(product.spec, world, product.raw, FIRST, end)
+    """Let a day's logs arrive, run, and look.
+
+    Outcomes take two hours, so that the newest settled day is the day before.
+    """
+    today = FIRST + timedelta(days=sum(LENGTHS.values()) + number)
+    end = today - timedelta(days=1)
+    write_parts(product.spec, world, product.raw, FIRST, today)
     before = product.champion()
     if number in KILLED:
         product.kill_at(KILLED[number])

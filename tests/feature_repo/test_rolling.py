@@ -24,7 +24,8 @@ LENGTHS = {"graph": 20, "train": 7, "validate": 2, "gate": 2, "test": 2}
 def with_windows(spec: Spec, attribution: str | None = None, **dates: object) -> Spec:
     document = spec.model_dump(mode="json", by_alias=True)
     document["windows"] = {**dates, **{name: {"days": days} for name, days in LENGTHS.items()}}
-    document["tasks"]["click"]["attribution"] = attribution
+    for task in document["tasks"].values():
+        task["attribution"] = attribution
     document["source"]["options"] |= {"start": str(FIRST), "days": 60}
     return parse_spec(json.dumps(document), "rolling")
 
