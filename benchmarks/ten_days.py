@@ -143,15 +143,17 @@ def one_day(product: Product, number: int, world: dict[str, Any]) -> Day:
         full = ingest(product.spec, product.raw, Path(scratch) / "tables")
     champion = product.champion()
     decided = run["version"] if run["decision"] == "promote" else before
-    known = pushed_until(product.state, champion) if champion == decided != before else end_of_data(tables)
     served = served_versions(product.state) == ({champion} if champion else set())
+    if champion and champion != before:
+        known = pushed_until(product.state, champion)
+        served &= product.spec.midnight(today) < known <= end_of_data(tables)
     day = Day(
         end=end,
         rolled=run["windows"]["end"] == end.isoformat(),
         equal=read_manifest(tables) == full,
         by_the_gate=champion == decided,
         unchanged=unchanged,
-        served=served and known == end_of_data(tables),
+        served=served,
     )
     if number in WATCHED:
         for pipeline in ("refresh", "monitoring"):
