@@ -12,6 +12,7 @@ def ingest(
     data: str,
     tables: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
+    job: str = "",
 ) -> None:
     """Read ``data`` (a folder; empty if the adapter needs none) with the spec's adapter; write canonical tables."""
     from pathlib import Path
@@ -20,7 +21,7 @@ def ingest(
     from components.step import Step
     from feature_repo.sources import ingest
 
-    with Step("ingest", spec, services) as step:
+    with Step("ingest", spec, services, job) as step:
         manifest = ingest(step.spec, Path(data) if data else None, Path(tables.path))
         rows = [(name, entry["rows"], entry["sha256"][:12]) for name, entry in manifest["tables"].items()]
         tables.metadata["tables"] = {name: count for name, count, _ in rows}

@@ -15,10 +15,10 @@ def comparison(spec: str, single_spec: str, product: str, services: dict, data: 
         models, graphs = {}, {}
         for name, given in (("single", imported(single_spec)), ("cross", ready.spec)):
             graphs[name] = ready.graph(given)
-            models[name] = heavy(train(spec=given, services=services, graph=graphs[name])).outputs["model"]
+            models[name] = heavy(train(spec=given, **ready.run, graph=graphs[name])).outputs["model"]
         compared = compare(
             spec=ready.spec,
-            services=services,
+            **ready.run,
             tables=ready.tables,
             single_graph=graphs["single"],
             single_model=models["single"],
