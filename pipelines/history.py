@@ -12,7 +12,7 @@ from pipelines.entries import read_entries
 from pipelines.lock import run_in_progress
 from pipelines.tables import text_table
 
-HEADER = ("run", "pipeline", "started", "took", "outcome", "windows", "gate", "champion")
+HEADER = ("run", "pipeline", "started", "took", "outcome", "windows", "gate", "serves")
 WIDTH = 100
 _LONGEST_NAME = 18
 """Of a run's name in the table; KFP's ids are longer, and their beginnings are enough to find them."""
