@@ -101,7 +101,8 @@ def failures(state: Path) -> Iterable[str]:
 
     for entry in read_entries(state).values():
         if entry.last is not None and entry.last.reason is not None:
-            yield f"scheduled {entry.name} of {moment_of(entry, entry.last.fire)} failed: {entry.last.reason}"
+            text = f"scheduled {entry.name} of {moment_of(entry, entry.last.fire)} failed: {entry.last.reason}"
+            yield text[:WIDTH]
 
 
 def champions(tracking_uri: str, products: Iterable[str]) -> list[str]:
