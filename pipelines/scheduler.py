@@ -117,15 +117,22 @@ class Scheduler:
         self._known = {name: entry.settings for name, entry in entries.items()}
 
     def _turn(self, name: str) -> None:
-        """Run an entry until nothing is due; wait where another run holds the state folder."""
+        """Run an entry once if it is due; wait where another run holds the state folder.
+
+        What comes due meanwhile has a turn of its own, behind those of other entries.
+        """
         waited: datetime | None = None
+        ran = False
         while not self._stopped.is_set() and (entry := read_entries(self._state).get(name)) is not None:
             trigger = self._trigger(entry)
             due = last_fire(trigger, entry.done, datetime.now(UTC))
             if due is None:
                 say(f"{name}: next run at {moment_of(entry, trigger.get_next_fire_time(None, datetime.now(UTC)))}")
                 return
+            if ran:
+                return
             if not run_in_progress(self._state) and self._run(entry, due):
+                ran = True
                 continue
             if due != waited and not self._stopped.is_set():
                 gives_way = f" (that of {moment_of(entry, waited)} is given up)" if waited else ""

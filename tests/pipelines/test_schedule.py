@@ -13,7 +13,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from pipelines.entries import Entry, put, read_entries, remove
 from pipelines.lock import state_lock
-from pipelines.scheduler import local_command
+from pipelines.scheduler import local_command, trigger_of
 from tests.pipelines.schedules import Running, command, entry, noted, wait
 
 PROCESS = """
@@ -108,6 +108,24 @@ def test_entries_that_fall_together_run_one_after_the_other(state: Path) -> None
     assert sorted(lines) == sorted(f"{name} {what}" for name in "abc" for what in ("start", "end"))
     for start, end in zip(lines[::2], lines[1::2], strict=True):
         assert (start.split()[0], start.split()[1], end.split()[1]) == (end.split()[0], "start", "end")
+
+
+def test_an_entry_that_is_always_due_leaves_turns_to_the_others(state: Path) -> None:
+    def slow(one: Entry, folder: Path) -> list[str]:
+        longer_than_a_second = "import time; begin = time.time()\nwhile time.time() < begin + 1.1: pass"
+        return [sys.executable, "-c", longer_than_a_second] if one.name == "a" else command(one, folder)
+
+    for name in ("a", "b"):
+        put(state, entry(name))
+    go(state)
+
+    def trigger(one: Entry) -> CronTrigger:
+        return CronTrigger(second="*", timezone="UTC") if one.name == "a" else trigger_of(one)
+
+    with Running(state, {"command": slow, "trigger": trigger}):
+        wait(lambda: outcome(state, "b") == "ok", 30)
+        first = read_entries(state)["a"].last
+        wait(lambda: read_entries(state)["a"].last != first, 30)
 
 
 def test_a_long_outage_is_made_up_for_by_one_run(state: Path) -> None:
