@@ -13,6 +13,7 @@ def build_graph(
     training_set: dsl.Input[dsl.Dataset],
     graph: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
+    job: str = "",
 ) -> None:
     """Build the temporal graph over the spec's domains."""
     from pathlib import Path
@@ -21,7 +22,7 @@ def build_graph(
     from components.step import Step
     from models.graph.build import build_graph
 
-    with Step("build graph", spec, services) as step:
+    with Step("build graph", spec, services, job) as step:
         manifest = build_graph(step.spec, Path(tables.path), Path(training_set.path), Path(graph.path))
         step.ledger.note("graph", manifest["counts"])
         write(summary, "# Temporal graph", table(("part", "count"), manifest["counts"].items()))

@@ -15,6 +15,7 @@ def compare(
     cross_graph: dsl.Input[dsl.Dataset],
     cross_model: dsl.Input[dsl.Model],
     summary: dsl.Output[dsl.Markdown],
+    job: str = "",
 ) -> None:
     """Score the test window with both models; print both AUCs and the paired interval of their difference."""
     from pathlib import Path
@@ -23,7 +24,7 @@ def compare(
     from components.step import Step, say
     from monitoring.comparison import compare_models, table
 
-    with Step("compare", spec, services) as step:
+    with Step("compare", spec, services, job) as step:
         result = compare_models(
             step.spec,
             single=(Path(single_graph.path), Path(single_model.path)),

@@ -16,6 +16,7 @@ def evaluate(
     evaluation: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
     roc: dsl.Output[dsl.ClassificationMetrics],
+    job: str = "",
 ) -> None:
     """Score the gate and test windows with every scorer, the gate window also with earlier champions."""
     import tempfile
@@ -27,7 +28,7 @@ def evaluate(
     from monitoring.evaluation import evaluate, roc_points
     from serving.versions.registry import Registry, model_name
 
-    with Step("evaluate", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
+    with Step("evaluate", spec, services, job) as step, tempfile.TemporaryDirectory() as scratch:
         registry = Registry(step.services.tracking_uri)
         name = model_name(step.spec)
         version = registry.champion(name)

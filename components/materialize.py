@@ -7,7 +7,11 @@ from components.image import component
 
 @component
 def materialize(
-    spec: dsl.Input[dsl.Artifact], services: dict, tables: dsl.Input[dsl.Dataset], summary: dsl.Output[dsl.Markdown]
+    spec: dsl.Input[dsl.Artifact],
+    services: dict,
+    tables: dsl.Input[dsl.Dataset],
+    summary: dsl.Output[dsl.Markdown],
+    job: str = "",
 ) -> None:
     """Apply the spec's feature definitions and materialize the online views up to the end of the data.
 
@@ -23,7 +27,7 @@ def materialize(
     from feature_repo.sources import end_of_data
     from feature_repo.store import open_store, write_resolved
 
-    with Step("materialize", spec, services) as step:
+    with Step("materialize", spec, services, job) as step:
         config, state = Path(step.services.feature_store), step.services.feature_folder
         store = open_store(config, state)
         write_resolved(config, state)

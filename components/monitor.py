@@ -14,6 +14,7 @@ def monitor(
     page: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
     summary: dsl.Output[dsl.Markdown],
+    job: str = "",
 ) -> None:
     """Compare served impressions, or the test window if there are too few, with the train window."""
     from pathlib import Path
@@ -22,7 +23,7 @@ def monitor(
     from components.step import Step
     from monitoring.watch import watch
 
-    with Step("monitor", spec, services) as step:
+    with Step("monitor", spec, services, job) as step:
         watched = watch(
             step.spec,
             Path(training_set.path),

@@ -15,6 +15,7 @@ def push_embeddings(
     version: str,
     vectors: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
+    job: str = "",
 ) -> None:
     """Embed every member and item as of the graph's newest row; push the vectors under the model's version.
 
@@ -34,7 +35,7 @@ def push_embeddings(
     from serving.deployment.endpoint import served_versions
     from serving.versions.registry import SLOT, Registry, model_name
 
-    with Step("push embeddings", spec, services) as step:
+    with Step("push embeddings", spec, services, job) as step:
         embedded = TemporalGraph.load(Path(graph.path))
         as_of = end_of_graph(step.spec, embedded, Path(tables.path))
         rule = step.spec.serving.diversity

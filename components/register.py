@@ -16,6 +16,7 @@ def register(
     evaluation: dsl.Input[dsl.Dataset],
     version: dsl.OutputPath(str),  # type: ignore[valid-type]
     verdict: dsl.Output[dsl.Markdown],
+    job: str = "",
 ) -> str:
     """Judge the model on the gate window; log it as a version (alias candidate) with metrics, verdict and digests.
 
@@ -33,7 +34,7 @@ def register(
     from serving.versions.prior import Prior
     from serving.versions.registry import BEST, GATE, WINDOWS, Registry, model_name
 
-    with Step("register", spec, services) as step:
+    with Step("register", spec, services, job) as step:
         registry = Registry(step.services.tracking_uri)
         name = model_name(step.spec)
         judged = judge_folder(step.spec, Path(evaluation.path))

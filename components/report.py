@@ -7,7 +7,12 @@ from components.image import component
 
 @component
 def report(
-    spec: str, product: str, services: dict, status: dsl.PipelineTaskFinalStatus, page: dsl.Output[dsl.HTML]
+    spec: str,
+    product: str,
+    services: dict,
+    status: dsl.PipelineTaskFinalStatus,
+    page: dsl.Output[dsl.HTML],
+    job: str = "",
 ) -> None:
     """Write the report from the run's ledger; print the results and what to do next.
 
@@ -25,8 +30,8 @@ def report(
     from monitoring.ledger import Ledger
     from monitoring.report import summary_lines, write_report
 
-    addresses = Services(**services)
-    ledger = Ledger(addresses.tracking_uri, addresses.run, experiment=product)
+    addresses = Services.of(services, job)
+    ledger = Ledger(addresses.tracking_uri, addresses.run, product, addresses.pipeline)
     with tempfile.TemporaryDirectory() as scratch:
         record = ledger.read(Path(scratch))
         kept = record.notes.get(SPEC)

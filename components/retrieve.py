@@ -12,6 +12,7 @@ def retrieve(
     tables: dsl.Input[dsl.Dataset],
     training_set: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
+    job: str = "",
 ) -> None:
     """Write the training set: the features of every impression as of one microsecond before it."""
     from pathlib import Path
@@ -21,7 +22,7 @@ def retrieve(
     from feature_repo.retrieve import retrieve
     from feature_repo.store import open_store
 
-    with Step("retrieve", spec, services) as step:
+    with Step("retrieve", spec, services, job) as step:
         store = open_store(Path(step.services.feature_store), step.services.feature_folder)
         manifest = retrieve(store, step.spec, Path(tables.path), Path(training_set.path))
         rows = [(name, entry["rows"]) for name, entry in manifest["tables"].items()]

@@ -32,28 +32,30 @@ def say(text: str) -> None:
 class Step(AbstractContextManager["Step"]):
     """Context of one component's run: gives ``spec``, ``ledger`` and ``services``; records seconds and failure.
 
-    Takes the artifact that holds the spec (``components.specs``). The ledger keeps the spec for the report.
+    Takes the artifact that holds the spec (``components.specs``), and ``job``, KFP's id of the run (``Services.of``).
+    The ledger keeps the spec for the report.
     """
 
     spec: "Spec"
     ledger: "Ledger"
 
-    def __init__(self, name: str, spec: Any, services: dict[str, Any]) -> None:
+    def __init__(self, name: str, spec: Any, services: dict[str, Any], job: str = "") -> None:
         self.name = name
-        self.services = Services(**services)
+        self.services = Services.of(services, job)
         self._artifact = spec
 
     def __enter__(self) -> "Step":
         from components.specs import read_spec
         from monitoring.ledger import Ledger
 
-        _end_with_runner()
+        end_with_runner()
         _log_to_stdout()
         say(f"{self.name}: started")
         self._started = time.monotonic()
         try:
             self.spec = read_spec(self._artifact)
-            self.ledger = Ledger(self.services.tracking_uri, self.services.run, experiment=self.spec.name)
+            where = self.services
+            self.ledger = Ledger(where.tracking_uri, where.run, self.spec.name, where.pipeline)
             if not self.ledger.has(SPEC):
                 self.ledger.note(SPEC, self.spec.model_dump(mode="json", by_alias=True))
             self._entry = self.ledger.step(self.name)
@@ -96,8 +98,10 @@ def _log_to_stdout() -> None:
         logger.propagate = False
 
 
-def _end_with_runner() -> None:
-    """End a component of a local run when its runner is killed, so that it does not write during the next run."""
+def end_with_runner() -> None:
+    """End this process when the one that HELIOGRAPH_RUNNER names is gone: components with their run, so that they do
+    not write during the next one, and a scheduled run with its scheduler.
+    """
     runner = os.environ.get("HELIOGRAPH_RUNNER")
     if runner is None:
         return

@@ -12,6 +12,7 @@ def train(
     graph: dsl.Input[dsl.Dataset],
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
+    job: str = "",
 ) -> None:
     """Fit on train with early stopping on validate, then on both; uses a GPU if there is one."""
     from pathlib import Path
@@ -20,7 +21,7 @@ def train(
     from models.graph.store import TemporalGraph
     from models.training.fit import fit
 
-    with Step("train", spec, services) as step:
+    with Step("train", spec, services, job) as step:
         temporal_graph = TemporalGraph.load(Path(graph.path))
         # Outside this run's artifacts, so that the next run resumes a training that was killed.
         checkpoint = step.services.folder / "checkpoints" / step.spec.name

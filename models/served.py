@@ -28,7 +28,12 @@ COLUMNS = ("slate", *_SAME, *_RANKED.values())
 
 def model_name(spec: Spec) -> str:
     """The registered model's name, also used in the endpoint's URLs and in each line of the served log."""
-    return f"heliograph-{spec.name.replace('_', '-')}"
+    return model_of(spec.name)
+
+
+def model_of(product: str) -> str:
+    """The registered model's name of the product with this name."""
+    return f"heliograph-{product.replace('_', '-')}"
 
 
 def read(folder: Path, since: int | None = None, model: str | None = None) -> "pd.DataFrame":

@@ -22,7 +22,7 @@ from monitoring.documents import plain
 from monitoring.errors import LedgerError
 from monitoring.record import LedgerRecord, Step
 
-RUN_TAG = "heliograph.run"
+RUN_TAG, PIPELINE_TAG = "heliograph.run", "heliograph.pipeline"
 STEP, NOTE, CURVE = "step.", "note.", "curves/"
 LONGEST_ERROR = 500
 LONGEST_TAG = 7_500
@@ -35,10 +35,11 @@ Result = TypeVar("Result")
 class Ledger:
     """The ledger of one pipeline run. Any number of processes may open it; steps run one after another."""
 
-    def __init__(self, tracking_uri: str, run: str, experiment: str = "heliograph") -> None:
-        """Open the ledger of ``run``; create it if it does not exist. Raises LedgerError."""
+    def __init__(self, tracking_uri: str, run: str, experiment: str = "heliograph", pipeline: str = "") -> None:
+        """Open the ledger of ``run``, a run of ``pipeline``; create it if it does not exist. Raises LedgerError."""
         self.tracking_uri, self.run, self.experiment = tracking_uri, _name("run", run), experiment
-        self._client = _client(tracking_uri)
+        self.pipeline = pipeline
+        self._client = client_of(tracking_uri)
         self._active: set[str] = set()
         experiment_id = self._call(lambda: self._experiment())
         self._run_id = self._call(lambda: self._found_or_created(experiment_id))
@@ -207,7 +208,8 @@ class Ledger:
 
         known = oldest()
         if known is None:
-            created = self._client.create_run(experiment_id, tags={RUN_TAG: self.run}, run_name=self.run).info.run_id
+            tags = {RUN_TAG: self.run, **({PIPELINE_TAG: self.pipeline} if self.pipeline else {})}
+            created = self._client.create_run(experiment_id, tags=tags, run_name=self.run).info.run_id
             known = oldest() or created
             if known != created:
                 self._client.delete_run(created)
@@ -232,7 +234,8 @@ def first_line(error: BaseException) -> str:
     return (f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)[:LONGEST_ERROR]
 
 
-def _client(tracking_uri: str) -> Any:
+def client_of(tracking_uri: str) -> Any:
+    """MLflow's client for an address; creates a local database's folder. Raises LedgerError."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     # with MLflow's default, a step waits more than four minutes for a server that does not respond

@@ -14,13 +14,13 @@ def comparison(spec: str, product: str, services: dict, data: str = "") -> None:
     """``spec`` is the spec's address. The single-domain model sees the edges of its home domain."""
     with prepared(spec, product, services, data) as ready:
         models, graphs = {}, {}
-        single = light(stateful(home_domain(spec=ready.spec, services=services))).outputs["single"]
+        single = light(stateful(home_domain(spec=ready.spec, **ready.run))).outputs["single"]
         for name, given in (("single", single), ("cross", ready.spec)):
             graphs[name] = ready.graph(given)
-            models[name] = heavy(train(spec=given, services=services, graph=graphs[name])).outputs["model"]
+            models[name] = heavy(train(spec=given, **ready.run, graph=graphs[name])).outputs["model"]
         compared = compare(
             spec=ready.spec,
-            services=services,
+            **ready.run,
             tables=ready.tables,
             single_graph=graphs["single"],
             single_model=models["single"],

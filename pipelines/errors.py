@@ -7,3 +7,15 @@ class RunError(RuntimeError):
 
 class SubmitError(RuntimeError):
     """Raised when a cluster refuses a pipeline; the message names the address and the response."""
+
+
+class ScheduleError(RuntimeError):
+    """Raised for a schedule that cannot be read, kept or run; the message says what to do next."""
+
+
+BUSY = 75
+"""Exit status of the command after a BusyError; the usual number for "try again later"."""
+
+
+class BusyError(RunError):
+    """Raised when another run holds the state folder: the same command works once it has ended."""

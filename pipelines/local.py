@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components.services import Services
+from components.step import end_with_runner
 from models.spec import Spec, load_spec
 from pipelines.catalogue import READ_ONLY, arguments, compile_pipeline
 from pipelines.console import COLOR, Console
@@ -27,16 +28,17 @@ def run_local(
     Raises SpecError, ParameterError or RunError. Writes nothing before spec, data folder and product are checked and
     the lock is taken.
     """
+    end_with_runner()
     spec = load_checked_spec(spec_path)
     if data is not None and not data.is_dir():
         raise RunError(f"--data: expected a folder with the raw data; found no folder at {data}")
     check_parameters({"state": str(state.resolve()), "data": str(data or "")}, {"state": "--state", "data": "--data"})
-    _check_product(state, spec.name)
+    check_product(state, spec.name)
     with state_lock(state):
         _remove_old_runs(state)
         run = _new_run(state)
         config = ROOT / "feature_repo" / "feature_store.yaml"
-        services = Services.embedded(run, state, config, scratch=pipeline in READ_ONLY)
+        services = Services.embedded(run, state, config, scratch=pipeline in READ_ONLY, pipeline=pipeline)
         folder = state.resolve() / "runs" / run
         compiled = compile_pipeline(pipeline, folder / "pipeline.yaml")
         given, specs = str(data.resolve()) if data else "", str(state.resolve() / "specs")
@@ -60,7 +62,7 @@ def load_checked_spec(spec_path: Path) -> Spec:
     return spec
 
 
-def _check_product(state: Path, name: str) -> None:
+def check_product(state: Path, name: str) -> None:
     """Refuse a state folder of another product: this one's features and vectors would overwrite the other's."""
     from feature_repo.applied import read_applied
 

@@ -14,12 +14,12 @@ def monitoring(spec: str, product: str, services: dict, data: str = "") -> None:
     with prepared(spec, product, services, data, from_champion=True) as ready:
         evaluated = evaluate(
             spec=ready.spec,
-            services=services,
+            **ready.run,
             tables=ready.tables,
             training_set=ready.training_set,
             graph=ready.graph(),
             model=ready.model,
         )
         evaluation = heavy(stateful(evaluated)).outputs["evaluation"]
-        watched = monitor(spec=ready.spec, services=services, training_set=ready.training_set, evaluation=evaluation)
+        watched = monitor(spec=ready.spec, **ready.run, training_set=ready.training_set, evaluation=evaluation)
         light(stateful(watched))

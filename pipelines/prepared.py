@@ -18,7 +18,8 @@ from pipelines.resources import heavy, imported, light, stateful
 class Prepared(NamedTuple):
     """The outputs of the common steps, as KFP artifacts."""
 
-    services: Any
+    run: dict[str, Any]
+    """Inputs of every step: ``services``, and ``job``, which KFP replaces by its id of the run."""
     spec: Any
     """The resolved spec: ingest has put the dates of the windows into it."""
     tables: Any
@@ -30,9 +31,7 @@ class Prepared(NamedTuple):
 
     def graph(self, spec: Any = None) -> Any:
         """Add the step that builds a graph, of ``spec`` if given, else of the pipeline's spec; return its artifact."""
-        built = build_graph(
-            spec=spec or self.spec, services=self.services, tables=self.tables, training_set=self.training_set
-        )
+        built = build_graph(spec=spec or self.spec, **self.run, tables=self.tables, training_set=self.training_set)
         return heavy(built).outputs["graph"]
 
 
@@ -43,15 +42,16 @@ def prepared(spec: Any, product: Any, services: Any, data: Any, from_champion: b
     The arguments are the pipeline's parameters of the same names. ``from_champion``: download the champion before
     anything else, so that a product without one fails at once.
     """
-    exit_task = light(stateful(report(spec=spec, product=product, services=services)))
+    run = {"services": services, "job": dsl.PIPELINE_JOB_ID_PLACEHOLDER}
+    exit_task = light(stateful(report(spec=spec, product=product, **run)))
     with dsl.ExitHandler(exit_task, name="pipeline"):
         own = imported(spec)
-        best = light(stateful(champion(spec=own, services=services))) if from_champion else None
-        ingested = heavy(stateful(ingest(spec=own, services=services, data=data)))
+        best = light(stateful(champion(spec=own, **run))) if from_champion else None
+        ingested = heavy(stateful(ingest(spec=own, **run, data=data)))
         if best is not None:
             ingested.after(best)
         tables, dated = ingested.outputs["tables"], ingested.outputs["resolved"]
-        applied = heavy(stateful(materialize(spec=dated, services=services, tables=tables)))
-        retrieved = heavy(stateful(retrieve(spec=dated, services=services, tables=tables).after(applied)))
+        applied = heavy(stateful(materialize(spec=dated, **run, tables=tables)))
+        retrieved = heavy(stateful(retrieve(spec=dated, **run, tables=tables).after(applied)))
         model, version = (best.outputs["model"], best.outputs["Output"]) if best is not None else (None, None)
-        yield Prepared(services, dated, tables, retrieved.outputs["training_set"], model, version)
+        yield Prepared(run, dated, tables, retrieved.outputs["training_set"], model, version)

@@ -13,7 +13,7 @@ def refresh(spec: str, product: str, services: dict, data: str = "") -> None:
     with prepared(spec, product, services, data, from_champion=True) as ready:
         pushed = push_embeddings(
             spec=ready.spec,
-            services=services,
+            **ready.run,
             tables=ready.tables,
             graph=ready.graph(),
             model=ready.model,

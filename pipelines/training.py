@@ -32,16 +32,14 @@ def training(
     """
     with prepared(spec, product, services, data) as ready:
         own, tables, training_set, graph = ready.spec, ready.tables, ready.training_set, ready.graph()
-        trained = heavy(train(spec=own, services=services, graph=graph))
+        trained = heavy(train(spec=own, **ready.run, graph=graph))
         on_gpu_pool(trained, accelerator, accelerator_count, node_selector, tolerations)
         model = trained.outputs["model"]
-        evaluated = evaluate(
-            spec=own, services=services, tables=tables, training_set=training_set, graph=graph, model=model
-        )
+        evaluated = evaluate(spec=own, **ready.run, tables=tables, training_set=training_set, graph=graph, model=model)
         evaluation = heavy(stateful(evaluated)).outputs["evaluation"]
         registered = register(
             spec=own,
-            services=services,
+            **ready.run,
             tables=tables,
             training_set=training_set,
             graph=graph,
@@ -51,17 +49,15 @@ def training(
         light(stateful(registered))
         with dsl.If(registered.outputs["Output"] == "promote", name="gate-passed"):
             version = registered.outputs["version"]
-            pushed = push_embeddings(
-                spec=own, services=services, tables=tables, graph=graph, model=model, version=version
-            )
+            pushed = push_embeddings(spec=own, **ready.run, tables=tables, graph=graph, model=model, version=version)
             heavy(stateful(pushed))
             deployed = deploy(
                 spec=own,
-                services=services,
+                **ready.run,
                 training_set=training_set,
                 version=version,
                 canary_percent=canary_percent,
             )
             light(stateful(deployed.after(pushed)))
-        watched = monitor(spec=own, services=services, training_set=training_set, evaluation=evaluation)
+        watched = monitor(spec=own, **ready.run, training_set=training_set, evaluation=evaluation)
         light(stateful(watched.after(registered)))

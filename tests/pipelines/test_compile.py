@@ -134,3 +134,18 @@ def test_the_spec_is_an_artifact_and_only_its_address_a_parameter(name: str, com
         if step not in ("report", "importer", "importer-2") and not step.startswith("exit-handler"):
             assert "spec" not in task["inputs"].get("parameters", {}), step
             assert step.startswith("condition") or "spec" in task["inputs"]["artifacts"], step
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_step_and_the_exit_handler_get_the_id_of_the_run_that_kfp_gives_it(
+    name: str, compiled: Documents
+) -> None:
+    document, _ = compiled[name]
+    given = {
+        step: task["inputs"]["parameters"]["job"]
+        for step, task in tasks(document).items()
+        if not step.startswith(("condition", "exit-handler", "importer"))
+    }
+    assert "report" in given
+    for step, job in given.items():
+        assert job == {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}, step

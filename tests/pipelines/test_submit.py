@@ -2,11 +2,8 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kfp import dsl
@@ -14,56 +11,15 @@ from kfp import dsl
 from components.specs import read_spec
 from models.spec import load_spec
 from pipelines.__main__ import main
+from tests.pipelines.cluster import Cluster, serve
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SPEC = str(ROOT / "configs" / "professional.yaml")
 
 
-class Recorder(BaseHTTPRequestHandler):
-    """Answers like the Kubeflow Pipelines API and records the requests."""
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._record()
-        if "/experiments" in self.path:
-            self._answer({"experiments": [{"experiment_id": "e-1", "display_name": "heliograph", "namespace": ""}]})
-        else:
-            self._answer({"apiServerReady": True, "multi_user": False})
-
-    def do_POST(self) -> None:
-        self._record()
-        if self.server.status != 200:  # type: ignore[attr-defined]
-            self._answer({"error": "quota exceeded"}, self.server.status)  # type: ignore[attr-defined]
-        elif self.path.startswith("/apis/v2beta1/runs"):
-            self._answer({"run_id": "r-42", "display_name": "run"})
-        else:
-            self._answer({"experiment_id": "e-1", "display_name": "heliograph"})
-
-    def _record(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
-        self.server.seen.append((self.command, self.path, body))  # type: ignore[attr-defined]
-
-    def _answer(self, document: dict[str, Any], status: int = 200) -> None:
-        payload = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-
 @pytest.fixture
-def cluster() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
-    server.seen, server.status = [], 200  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
+def cluster() -> Iterator[Cluster]:
+    yield from serve()
 
 
 @pytest.fixture
@@ -83,11 +39,11 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "bucket" / "specs"
 
 
-def send(cluster: ThreadingHTTPServer, *further: str) -> int:
+def send(cluster: Cluster, *further: str) -> int:
     return main(
         [
             "submit", "--spec", SPEC, "--data", "s3://logs/raw", "--tracking-uri", "http://mlflow:5000",
-            "--host", f"http://127.0.0.1:{cluster.server_port}",
+            "--host", cluster.address,
             "--node-selector", '{"pool": "h100"}', "--tolerations", '[{"key": "gpu", "operator": "Exists"}]',
             "--canary-percent", "10", "--specs", "s3://bucket/specs", *further,
         ]
@@ -95,11 +51,11 @@ def send(cluster: ThreadingHTTPServer, *further: str) -> int:
 
 
 def test_the_run_carries_pipeline_and_parameters(
-    cluster: ThreadingHTTPServer, bucket: Path, capsys: pytest.CaptureFixture[str]
+    cluster: Cluster, bucket: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert send(cluster) == 0
     assert "run r-42 created" in capsys.readouterr().out
-    (body,) = [body for method, path, body in cluster.seen if method == "POST" and "/runs" in path]  # type: ignore[attr-defined]
+    (body,) = [body for method, path, body in cluster.seen if method == "POST" and "/runs" in path]
     run = json.loads(body)
     parameters = run["runtime_config"]["parameters"]
     (file,) = bucket.iterdir()
@@ -117,8 +73,8 @@ def test_the_run_carries_pipeline_and_parameters(
     assert "train" in json.dumps(pipeline.get("pipeline_spec", pipeline)["deploymentSpec"])
 
 
-def test_a_refusal_is_reported(cluster: ThreadingHTTPServer, bucket: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cluster.status = 403  # type: ignore[attr-defined]
+def test_a_refusal_is_reported(cluster: Cluster, bucket: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster.status = 403
     assert send(cluster) == 1
     error = capsys.readouterr().err
     assert "127.0.0.1" in error
@@ -163,13 +119,13 @@ def test_no_cluster_is_reported(bucket: Path, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_what_would_not_arrive_as_it_was_given_is_refused_before_anything_is_sent(
-    arguments: list[str], message: str, cluster: ThreadingHTTPServer, bucket: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, cluster: Cluster, bucket: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert send(cluster, *arguments) == 1
     error = capsys.readouterr().err
     assert re.search(message, error)
     assert "secret" not in error
-    assert cluster.seen == []  # type: ignore[attr-defined]
+    assert cluster.seen == []
     assert not list(bucket.iterdir())
 
 
@@ -185,7 +141,7 @@ def test_what_would_not_arrive_as_it_was_given_is_refused_before_anything_is_sen
     ],
 )
 def test_json_that_is_not_what_a_cluster_takes_is_refused(
-    arguments: list[str], message: str, cluster: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         send(cluster, *arguments)
@@ -193,7 +149,7 @@ def test_json_that_is_not_what_a_cluster_takes_is_refused(
 
 
 def test_a_store_that_takes_nothing_is_reported(
-    cluster: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuses(*_: object) -> None:
         raise OSError("Access Denied")
@@ -204,4 +160,96 @@ def test_a_store_that_takes_nothing_is_reported(
         "--specs s3://bucket/specs: expected a place that this machine can write to; found OSError: Access Denied"
         in (capsys.readouterr().err)
     )
-    assert cluster.seen == []  # type: ignore[attr-defined]
+    assert cluster.seen == []
+
+
+def recur(cluster: Cluster, *further: str) -> int:
+    return send(cluster, "--cron", "30 3 * * 1-5", *further)
+
+
+def test_a_recurring_run_carries_pipeline_parameters_and_fire_times(
+    cluster: Cluster, bucket: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recur(cluster) == 0
+    ((number, created),) = cluster.recurring.items()
+    assert created["display_name"] == "professional-training"
+    assert created["trigger"]["cron_schedule"]["cron"] == "0 30 3 * * mon,tue,wed,thu,fri"
+    assert (created["max_concurrency"], created["no_catchup"], created["mode"]) == (1, True, "ENABLE")
+    assert created["experiment_id"] == "e-1"
+    parameters = created["runtime_config"]["parameters"]
+    assert parameters["services"]["run"] == ""
+    assert parameters["services"]["pipeline"] == "training"
+    assert parameters["spec"].startswith("s3://bucket/specs/")
+    pipeline = created["pipeline_spec"]
+    assert "train" in json.dumps(pipeline.get("pipeline_spec", pipeline)["deploymentSpec"])
+    printed = capsys.readouterr().out
+    assert f"{cluster.address}/#/recurringrun/details/{number}" in printed
+    assert "'0 30 3 * * mon,tue,wed,thu,fri'" in printed
+
+
+def test_the_same_name_replaces_and_never_two_are_enabled(
+    cluster: Cluster, bucket: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = [f"other-{number}" for number in range(3)]
+    for name in others:
+        assert recur(cluster, "--run-name", name) == 0
+    assert recur(cluster) == 0
+    (old,) = [number for number, one in cluster.recurring.items() if one["display_name"] == "professional-training"]
+    cluster.seen.clear()
+    cluster.enabled_at_once = 0
+    for number, one in cluster.recurring.items():
+        one["mode"] = "ENABLE" if number == old else "DISABLE"
+    assert send(cluster, "--cron", "0 4 * * *") == 0
+    named = {one["display_name"]: number for number, one in cluster.recurring.items()}
+    new = named["professional-training"]
+    assert sorted(named) == sorted([*others, "professional-training"])
+    assert new != old
+    assert cluster.enabled_at_once == 1
+    created, deleted, enabled = cluster.changes()
+    assert created == "POST /apis/v2beta1/recurringruns"
+    assert deleted == f"DELETE /apis/v2beta1/recurringruns/{old}"
+    assert enabled == f"POST /apis/v2beta1/recurringruns/{new}:enable"
+    assert "in place of 1 of the same name" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("refused", "enabled"),
+    [("POST /apis/v2beta1/recurringruns", ["old"]), ("DELETE", ["old"]), (":enable", [])],
+)
+def test_after_an_interrupted_replacement_at_most_one_is_enabled_and_the_command_completes_it(
+    refused: str, enabled: list[str], cluster: Cluster, bucket: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert recur(cluster) == 0
+    (old,) = cluster.recurring
+    cluster.status, cluster.refuses = 503, refused
+    assert recur(cluster) == 1
+    assert "then repeat the command" in capsys.readouterr().err
+    found = [number for number, one in cluster.recurring.items() if one["mode"] == "ENABLE"]
+    assert found == [old for _ in enabled]
+    cluster.status = 200
+    assert recur(cluster) == 0
+    ((number, last),) = cluster.recurring.items()
+    assert last["mode"] == "ENABLE"
+    assert number != old
+    assert cluster.enabled_at_once == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--cron", "0 0 3 * * *"], "--cron: expected five fields .* found 6 in '0 0 3"),
+        (["--cron", "60 3 * * *"], "--cron: expected for the minute .* found '60'"),
+        (["--cron", "0 3 * * *", "--data", "s3://logs/[[Index]]"], r"--data: expected a text without '\[\['"),
+        (["--cron", "0 3 * * *", "--run-name", "a b"], "--run-name: expected letters"),
+    ],
+)
+def test_fire_times_and_texts_that_a_recurring_run_would_change_are_refused_before_anything_is_sent(
+    arguments: list[str], message: str, cluster: Cluster, bucket: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert send(cluster, *arguments) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert cluster.seen == []
+
+
+def test_what_recurring_runs_alone_replace_may_be_in_a_single_run(cluster: Cluster, bucket: Path) -> None:
+    assert send(cluster, "--data", "s3://logs/[[Index]]") == 0

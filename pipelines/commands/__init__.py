@@ -1,0 +1,1 @@
+"""The options of ``python -m pipelines``, a file per command."""

@@ -1,0 +1,43 @@
+"""A run that its parameters do not name is named by KFP, the same in every step and in the exit handler."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from components.services import Services
+from models.addresses import sqlite_address
+from models.spec import Spec
+from monitoring.runs import read_runs
+from pipelines import local
+from pipelines.errors import RunError
+
+SERVICES = {"tracking_uri": "http://mlflow", "feature_store": "f", "state": "s", "features": "s"}
+
+
+def test_the_parameter_names_the_run_or_kfp_does() -> None:
+    assert Services.of({"run": "20260301-030000", **SERVICES}, "id").run == "20260301-030000"
+    assert Services.of({"run": "", **SERVICES}, "id").run == "id"
+    assert Services.of({"run": "", **SERVICES}, "id").tracking_uri == "http://mlflow"
+
+
+def test_steps_and_exit_handler_of_a_run_write_one_ledger(
+    tiny_spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first step of this pipeline fails, since there is no champion; the exit handler runs nevertheless."""
+    monkeypatch.setattr(local, "_new_run", lambda state: "")
+    for name in ("HELIOGRAPH_RUNNER", "PYTHONPATH", "PYTHONUNBUFFERED"):  # which the run sets
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+        monkeypatch.delenv(name)
+    file = tmp_path / "tiny.json"
+    file.write_text(tiny_spec.model_dump_json(by_alias=True), encoding="utf-8")
+    with pytest.raises(RunError):
+        local.run_local("monitoring", file, None, tmp_path / "state")
+    (run,) = read_runs(sqlite_address(tmp_path / "state" / "mlflow" / "mlflow.db"))
+    assert run.name
+    assert "{" not in run.name
+    assert (run.experiment, run.pipeline) == (tiny_spec.name, "monitoring")
+    assert [(step.name, step.status) for step in run.steps] == [("champion", "failed")]
+    assert run.ended is not None
+    assert not run.succeeded
+    assert (tmp_path / "state" / "runs" / run.name / "report" / "index.html").is_file()
