@@ -15,7 +15,7 @@ from components.retrieve import retrieve
 from components.services import Services
 from components.specs import read_spec
 from feature_repo.sources import read_manifest
-from models.spec import Spec, Windows
+from models.spec import Spec, parse_spec
 from monitoring.ledger import Ledger
 from serving.errors import RegistryError
 from tests.components.specs import artifact
@@ -31,8 +31,10 @@ def services(tmp_path: Path) -> dict[str, str]:
 
 def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_path: Path) -> None:
     """With windows that end at the newest day: the later steps read the spec with the dates."""
-    days = tiny_spec.model_dump(mode="json", by_alias=True)["windows"]
-    rolling = tiny_spec.model_copy(update={"windows": Windows.model_validate_json(json.dumps(days | LATEST))})
+    document = tiny_spec.model_dump(mode="json", by_alias=True)
+    document["windows"] |= LATEST
+    document["source"]["options"]["days"] = 60
+    rolling = parse_spec(json.dumps(document))
     given, spec = artifact(rolling, tmp_path), dsl.Artifact(name="resolved", uri=str(tmp_path / "resolved"))
     tables = dsl.Dataset(name="tables", uri=str(tmp_path / "tables"))
     pages = {name: dsl.Markdown(name=name, uri=str(tmp_path / f"{name}.md")) for name in ("in", "online", "set")}
