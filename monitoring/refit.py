@@ -132,7 +132,7 @@ def _other(spec: Spec, rows: Scored, task: str) -> tuple[dict[str, Any], list[Fi
     if min(positives, len(rows.labels) - positives) < ENOUGH or members < MINIMUM_MEMBERS:
         return found, [*findings, Finding(False, f"{task} was not compared on the {_DAY}: too few labels.")]
     differences = Differences(spec, task, rows)
-    findings.append(differences.not_harmed(JUDGED, "judged weights"))
+    findings += [differences.not_harmed(JUDGED, "judged weights"), *differences.outside_intervals([JUDGED])]
     return {**found, "difference": differences.against(JUDGED)}, findings
 
 

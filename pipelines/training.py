@@ -15,6 +15,19 @@ from pipelines.prepared import Prepared, prepared
 from pipelines.resources import heavy, light, on_gpu_pool, stateful
 
 
+def _serve(ready: Prepared, graph: Any, model: Any, version: Any, canary_percent: Any) -> None:
+    """Add the steps that push a version's vectors and deploy it; ``model`` is what serves."""
+    own, services = ready.spec, ready.services
+    pushed = push_embeddings(
+        spec=own, services=services, tables=ready.tables, graph=graph, model=model, version=version
+    )
+    heavy(stateful(pushed))
+    deployed = deploy(
+        spec=own, services=services, training_set=ready.training_set, version=version, canary_percent=canary_percent
+    )
+    light(stateful(deployed.after(pushed)))
+
+
 @dsl.pipeline(name="heliograph-training", description="Raw logs to a ranked slate at an endpoint.")
 def training(
     spec: str,
@@ -55,16 +68,3 @@ def training(
             _serve(ready, graph, serving, light(stateful(again)).outputs["version"], canary_percent)
         watched = monitor(spec=own, services=services, training_set=training_set, evaluation=evaluation)
         light(stateful(watched.after(registered)))
-
-
-def _serve(ready: Prepared, graph: Any, model: Any, version: Any, canary_percent: Any) -> None:
-    """Add the steps that push a version's vectors and deploy it; ``model`` is what serves."""
-    own, services = ready.spec, ready.services
-    pushed = push_embeddings(
-        spec=own, services=services, tables=ready.tables, graph=graph, model=model, version=version
-    )
-    heavy(stateful(pushed))
-    deployed = deploy(
-        spec=own, services=services, training_set=ready.training_set, version=version, canary_percent=canary_percent
-    )
-    light(stateful(deployed.after(pushed)))
