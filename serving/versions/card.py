@@ -55,7 +55,8 @@ def _days(training: Mapping[str, Any], judged: Mapping[str, Any] | None) -> str:
         return ""
     text = f"The serving weights were trained on the impressions from {training['from']} to {training['until']}."
     if judged is not None:
-        text += f" They are a refit. The gate judged weights trained until {judged['until']}, which are kept in"
+        until = judged.get("until", "an earlier day")
+        text += f" They are a refit. The gate judged weights trained until {until}, which are kept in"
         text += " `judged/`; the metrics below are theirs."
     return text + "\n\n"
 
