@@ -45,6 +45,9 @@ def evaluate(
     A champion that cannot score this graph (the spec has changed) or that was trained on the gate window is left out:
     the metrics hold the reason as ``champion_unusable``, and the gate compares with the floor. Raises EvaluationError
     if graph, training set and tables differ in their impressions.
+
+    ``candidate_seen_until`` in the metrics: the end of the candidate's training, microseconds UTC. In the monitoring
+    pipeline the candidate is what the champion serves, so a refit may have seen days of the gate window.
     """
     from models.graph.store import TemporalGraph
     from models.nn.errors import EncodingError
@@ -54,7 +57,8 @@ def evaluate(
     graph = TemporalGraph.load(graph_folder)
     as_of = _read(spec, training_set / "impressions.parquet")
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
-    scorers = {"candidate": _score(graph, load_model(candidate))}
+    model = load_model(candidate)
+    scorers = {"candidate": _score(graph, model)}
     unusable = None
     if champion is not None:
         try:
@@ -75,6 +79,7 @@ def evaluate(
         predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
     document = measure(spec, predictions)
     document |= {"champion_version": champion_version, "champion_unusable": unusable}
+    document |= {"candidate_seen_until": model.seen_until}
     write_frame(folder / PREDICTIONS, predictions)
     write_json(folder / METRICS, document)
     return {window: found["scores"] for window, found in document["windows"].items()}
