@@ -49,12 +49,15 @@ def spoiled(until: int) -> TemporalGraph:
 def test_no_seed_at_or_after_the_end_is_trained_on_and_every_settled_one_before_it_is(hours: int) -> None:
     graph, until = small_graph(), GATE.start + hours * HOUR
     seeds = graph.seeds
-    rows = labelled(extended(graph, until), ("train", "validate"))
+    longer = extended(graph, until)
+    rows = labelled(longer, ("train", "validate"))
     assert int(seeds.time[rows].max()) < until
     assert int(seeds.settled[rows].max()) < until
     start = graph.schema.window("train").start
     expected = (seeds.time >= start) & (seeds.settled < until) & ~torch.isnan(seeds.labels).all(dim=1)
     assert sorted(rows.tolist()) == torch.nonzero(expected).flatten().tolist()
+    left = (seeds.time >= until) & (seeds.time < GATE.end)
+    assert longer.seeds.rows("gate").tolist() == torch.nonzero(left).flatten().tolist()
 
 
 def test_the_windows_say_what_was_seen_and_the_rest_stays() -> None:
