@@ -178,7 +178,7 @@ def _made(notes: list[dict[str, Any]]) -> str:
         f"{seconds['judged']:.0f} s for the judged model, {seconds['refit']:.0f} s for the refit, three at a time.",
         "Commands: `python -m benchmarks.studies.refit prepare WORLD --spec SPEC [--data DATA] --days WINDOW=DAYS ...`,"
         " then `... fit WORLD ... --jobs 3` and `... table WORLD ...`. Days: professional `graph=26 train=14 validate=4"
-        " gate=3 test=4`, kuairand `graph=1 train=4 validate=1 gate=3 test=2`, kuairand_later `graph=1 train=6 validate=1"
-        " gate=2 test=1`.",
+        " gate=3 test=4`, kuairand `graph=1 train=4 validate=1 gate=3 test=2`, kuairand_later `graph=1 train=6"
+        " validate=1 gate=2 test=1`.",
     ]
     return "## How it was made\n\n" + "\n".join(f"- {item}" for item in items)
