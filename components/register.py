@@ -16,8 +16,8 @@ def register(
     evaluation: dsl.Input[dsl.Dataset],
     version: dsl.OutputPath(str),  # type: ignore[valid-type]
     verdict: dsl.Output[dsl.Markdown],
-    serving: dsl.Input[dsl.Model] = None,  # type: ignore[assignment]
-    check: dsl.Input[dsl.Artifact] = None,  # type: ignore[assignment]
+    serving: dsl.Input[dsl.Model] = None,
+    check: dsl.Input[dsl.Artifact] = None,
 ) -> str:
     """Judge the model on the gate window; log it as a version (alias candidate) with metrics, verdict and digests.
 

@@ -33,9 +33,8 @@ def version(product: FakeProduct, folder: Path, keeps_judged: bool) -> Path:
     return folder
 
 
-def run(product: FakeProduct, folder: Path, champion: Path, earlier: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def run(product: FakeProduct, folder: Path, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of an evaluation of model0 with champion 4 and version 3."""
-    bundles = {"4": champion, "3": earlier}
 
     class FakeRegistry:
         def __init__(self, tracking_uri: str) -> None:
@@ -70,8 +69,8 @@ def run(product: FakeProduct, folder: Path, champion: Path, earlier: Path, monke
 def test_the_judged_weights_of_champion_and_earlier_versions_are_scored(
     product: FakeProduct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundles = [version(product, tmp_path / name, keeps_judged=True) for name in ("champion", "earlier")]
-    folder = run(product, tmp_path, *bundles, monkeypatch)
+    bundles = {name: version(product, tmp_path / name, keeps_judged=True) for name in ("4", "3")}
+    folder = run(product, tmp_path, bundles, monkeypatch)
     product.evaluate(champion=product.folder / "model1")
     expected = pd.read_parquet(product.folder / "out" / "predictions.parquet")
     found = pd.read_parquet(folder / "predictions.parquet")
@@ -85,8 +84,8 @@ def test_the_judged_weights_of_champion_and_earlier_versions_are_scored(
 def test_without_judged_weights_a_version_that_saw_gate_days_is_skipped_with_the_reason(
     product: FakeProduct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundles = [version(product, tmp_path / name, keeps_judged=False) for name in ("champion", "earlier")]
-    folder = run(product, tmp_path, *bundles, monkeypatch)
+    bundles = {name: version(product, tmp_path / name, keeps_judged=False) for name in ("4", "3")}
+    folder = run(product, tmp_path, bundles, monkeypatch)
     document = read_json(folder / "metrics.json")
     reason = "expected training to end before the gate window (2023-12-02T00:00:00+00:00); found 2023-12-03T00:00:00"
     assert f"champion: {reason}" in document["champion_unusable"]

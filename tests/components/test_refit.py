@@ -22,7 +22,7 @@ from tests.models.training.test_train import files
 from tests.monitoring.test_evaluation import DOCUMENT, FakeProduct
 
 STORE = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
-LENIENT = dict.fromkeys(("margin", "other_margin"), 0.45)
+LENIENT: dict[str, Any] = dict.fromkeys(("margin", "other_margin"), 0.45)
 LENIENT |= {
     "ece": 1.0,
     "mean_ratio": [0.001, 1000.0],

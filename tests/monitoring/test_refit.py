@@ -58,8 +58,8 @@ def test_weights_that_rank_worse_do_not_serve() -> None:
 def test_better_weights_that_are_not_calibrated_do_not_serve() -> None:
     frame = last_day({"candidate": 0.1, "judged": 1.0})
     assert compare(SPEC, frame).serves
-    logit = np.log(frame["candidate_click"] / (1 - frame["candidate_click"]))
-    frame["candidate_click"] = sigmoid(logit.to_numpy() + 1.5)
+    chance = frame["candidate_click"].to_numpy()
+    frame["candidate_click"] = sigmoid(np.log(chance / (1 - chance)) + 1.5)
     found = compare(SPEC, frame)
     assert not found.serves
     assert any("click calibration" in reason for reason in found.reasons[1:2])
