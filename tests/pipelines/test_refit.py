@@ -47,8 +47,9 @@ def test_a_refit_is_registered_once_and_serves(pipeline: Pipeline, trained: str,
 
 def test_monitoring_scores_what_serves_and_beside_it_the_judged_weights(pipeline: Pipeline, trained: str) -> None:
     pipeline.run("monitoring")
-    (metrics,) = pipeline.state.glob("pipeline/*/evaluate/evaluation/metrics.json")
-    found = json.loads(metrics.read_text(encoding="utf-8"))
+    made = pipeline.state.glob("pipeline/*/evaluate/evaluation/metrics.json")
+    newest = max(made, key=lambda path: path.stat().st_mtime_ns)
+    found = json.loads(newest.read_text(encoding="utf-8"))
     assert found["candidate_seen_until"] == pipeline.spec.last_gate_day.start
     assert (found["champion_version"], found["champion_unusable"]) == ("1", None)
     scores = found["windows"]["test"]["scores"]
