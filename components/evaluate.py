@@ -18,7 +18,10 @@ def evaluate(
     roc: dsl.Output[dsl.ClassificationMetrics],
     job: str = "",
 ) -> None:
-    """Score the gate and test windows with every scorer, the gate window also with earlier champions."""
+    """Score the gate and test windows with every scorer, the gate window also with earlier champions.
+
+    Of the champion and of earlier ones, the weights that their own gate judged are scored, not those of a refit.
+    """
     import tempfile
     from functools import partial
     from pathlib import Path
@@ -26,13 +29,14 @@ def evaluate(
     from components.step import Step, say
     from monitoring.earlier import score_earlier
     from monitoring.evaluation import evaluate, roc_points
+    from serving.versions.bundle import judged_model
     from serving.versions.registry import Registry, model_name
 
     with Step("evaluate", spec, services, job) as step, tempfile.TemporaryDirectory() as scratch:
         registry = Registry(step.services.tracking_uri)
         name = model_name(step.spec)
         version = registry.champion(name)
-        champion = registry.download(name, version, Path(scratch) / "champion") if version else None
+        champion = judged_model(registry.download(name, version, Path(scratch) / version)) if version else None
         results = evaluate(
             step.spec,
             Path(graph.path),
@@ -43,11 +47,12 @@ def evaluate(
             Path(evaluation.path),
             champion_version=version,
         )
-        fetch = {
-            number: partial(registry.download, name, number, Path(scratch) / number)
-            for number in registry.promoted(name, step.spec.gate.best_of)
-            if number != version
-        }
+
+        def judged(number: str) -> Path:
+            return judged_model(registry.download(name, number, Path(scratch) / number))
+
+        earlier = [number for number in registry.promoted(name, step.spec.gate.best_of) if number != version]
+        fetch = {number: partial(judged, number) for number in earlier}
         score_earlier(step.spec, Path(graph.path), Path(evaluation.path), fetch, registry.best(name), say)
         headline = results["test"]["candidate"][step.spec.primary_task]
         step.ledger.metrics({f"test_{name}": value for name, value in headline.items() if isinstance(value, float)})

@@ -16,46 +16,48 @@ def register(
     evaluation: dsl.Input[dsl.Dataset],
     version: dsl.OutputPath(str),  # type: ignore[valid-type]
     verdict: dsl.Output[dsl.Markdown],
+    serving: dsl.Input[dsl.Model] = None,
+    check: dsl.Input[dsl.Artifact] = None,
     job: str = "",
 ) -> str:
     """Judge the model on the gate window; log it as a version (alias candidate) with metrics, verdict and digests.
 
-    Returns the decision, because kfp.local 2.17 does not resolve a condition on a named output.
+    Returns the decision, since kfp.local 2.17 resolves no condition on a named output: promote, hold, or refit (first).
+    Then ``version`` is "", and the step is run again with the outputs ``serving`` and ``check`` of `refit`.
     """
-    import json
     import tempfile
     from pathlib import Path
 
     from components.markdown import write
     from components.step import Step, say
-    from models.files import sha256_of_file
+    from models.files import sha256_of_file, write_text
+    from monitoring.documents import read_json
     from monitoring.gate import judge_folder
+    from monitoring.refit import checked
     from serving.versions.bundle import write_bundle
     from serving.versions.prior import Prior
     from serving.versions.registry import BEST, GATE, WINDOWS, Registry, model_name
 
     with Step("register", spec, services, job) as step:
         registry = Registry(step.services.tracking_uri)
-        name = model_name(step.spec)
-        judged = judge_folder(step.spec, Path(evaluation.path))
-        with tempfile.TemporaryDirectory() as scratch:
+        name, number = model_name(step.spec), ""
+        judged, serves, kept = judge_folder(step.spec, Path(evaluation.path)), Path(model.path), None
+        decision = "refit" if judged.promoted and step.spec.gate.refit and check is None else judged.decision
+        if check is not None:
+            judged, passed = checked(judged, Path(check.path))
+            serves, kept = (Path(serving.path), serves) if passed else (serves, None)
+        if decision != "refit":
             inputs = {"tables": tables, "training_set": training_set, "graph": graph}
             data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in inputs.items()}
-            measured = json.loads((Path(evaluation.path) / "metrics.json").read_text(encoding="utf-8"))
-            bundle = write_bundle(
-                Path(model.path),
-                step.spec,
-                {**measured, "gate": judged.to_json()},
-                data,
-                Path(scratch) / "bundle",
-                Prior.fit(step.spec, Path(training_set.path)),
-            )
-            best = {} if judged.best is None else {BEST: judged.best}
-            tags = {"run": step.services.run, GATE: judged.decision, WINDOWS: step.spec.windows.dates, **best}
-            number = registry.log_version(name, bundle, tags)
-        step.ledger.note("verdict", {**judged.to_json(), "version": number})
-        say(f"  version {number} of {name}: {judged.decision}; " + "; ".join(judged.reasons))
-        write(verdict, f"# Gate: {judged.decision}", *[f"- {reason}" for reason in judged.reasons])
-        Path(version).parent.mkdir(parents=True, exist_ok=True)
-        Path(version).write_text(number, encoding="utf-8")
-        return judged.decision
+            metrics = {**read_json(Path(evaluation.path) / "metrics.json"), "gate": judged.to_json()}
+            prior = Prior.fit(step.spec, Path(training_set.path))
+            tags = {"run": step.services.run, GATE: decision, WINDOWS: step.spec.windows.dates}
+            tags |= {BEST: judged.best} if judged.best else {}
+            with tempfile.TemporaryDirectory() as scratch:
+                bundle = write_bundle(serves, step.spec, metrics, data, Path(scratch) / "bundle", prior, kept)
+                number = registry.log_version(name, bundle, tags)
+        step.ledger.note("verdict", {**judged.to_json(), **({"version": number} if number else {})})
+        say(f"  {f'version {number} of ' if number else ''}{name}: {decision}; " + "; ".join(judged.reasons))
+        write(verdict, f"# Gate: {decision}", *[f"- {reason}" for reason in judged.reasons])
+        write_text(Path(version), number)
+        return decision

@@ -26,9 +26,9 @@ def score_earlier(
 ) -> dict[str, str]:
     """Add the probabilities of earlier versions to the predictions of ``evaluation.evaluate`` in ``folder``.
 
-    ``fetch``: by version, a function that returns its model folder; ``best``: the best version so far. A version is
-    skipped if it cannot be fetched, cannot score this graph, or was trained on days of the gate window. Returns the
-    reason by skipped version; the metrics record it too (``earlier``: scored, skipped, best).
+    ``fetch``: by version, a function that returns the model folder with its judged weights; ``best``: the best version
+    so far. A version is skipped if it cannot be fetched, cannot score this graph, or was trained on days of the gate
+    window. Returns the reason by skipped version; the metrics record it too (``earlier``: scored, skipped, best).
     """
     from models.graph.store import TemporalGraph
 

@@ -36,15 +36,18 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score the gate and test windows with candidate, champion and floor; write predictions and metrics.
 
-    ``candidate`` and ``champion`` are model folders. ``champion_version`` goes into the metrics, so that the gate's
-    verdict can name it. Every row is scored twice: as of its own time, and with the member's state frozen at the start
-    of the window. The floor is fitted here, on train and validate. Writes ``predictions.parquet`` (columns:
-    ``monitoring.predictions``) and ``metrics.json`` (``monitoring.measure``) to ``folder``, each atomically. Returns
-    ``{window: {scorer: {task: {metric: value}}}}``.
+    ``candidate`` and ``champion`` are model folders, of the champion the one with its judged weights.
+    ``champion_version`` goes into the metrics, so that the gate's verdict can name it. Every row is scored twice: as of
+    its own time, and with the member's state frozen at the start of the window. The floor is fitted here, on train and
+    validate. Writes ``predictions.parquet`` (columns: ``monitoring.predictions``) and ``metrics.json``
+    (``monitoring.measure``) to ``folder``, each atomically. Returns ``{window: {scorer: {task: {metric: value}}}}``.
 
     A champion that cannot score this graph (the spec has changed) or that was trained on the gate window is left out:
     the metrics hold the reason as ``champion_unusable``, and the gate compares with the floor. Raises EvaluationError
     if graph, training set and tables differ in their impressions.
+
+    ``candidate_seen_until`` in the metrics: the end of the candidate's training, microseconds UTC. In the monitoring
+    pipeline the candidate is what the champion serves, so a refit may have seen days of the gate window.
     """
     from models.graph.store import TemporalGraph
     from models.nn.errors import EncodingError
@@ -54,7 +57,8 @@ def evaluate(
     graph = TemporalGraph.load(graph_folder)
     as_of = _read(spec, training_set / "impressions.parquet")
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
-    scorers = {"candidate": _score(graph, load_model(candidate))}
+    model = load_model(candidate)
+    scorers = {"candidate": _score(graph, model)}
     unusable = None
     if champion is not None:
         try:
@@ -75,6 +79,7 @@ def evaluate(
         predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
     document = measure(spec, predictions)
     document |= {"champion_version": champion_version, "champion_unusable": unusable}
+    document |= {"candidate_seen_until": model.seen_until}
     write_frame(folder / PREDICTIONS, predictions)
     write_json(folder / METRICS, document)
     return {window: found["scores"] for window, found in document["windows"].items()}
@@ -118,10 +123,10 @@ def _score(graph: Any, model: Any) -> Scores:
 def check_unseen(spec: Spec, model: Any, name: str) -> None:
     """Raise SeenError if the model was trained on days of the gate window: its score there would be inflated."""
     start = spec.span("gate").start
-    seen = max(window.end for window in model.schema.seeds.windows if window.name in ("train", "validate"))
-    if seen > start:
+    if model.seen_until > start:
         raise SeenError(
-            f"{name}: expected training to end before the gate window ({iso(start)}); found {iso(seen)}. It is skipped"
+            f"{name}: expected training to end before the gate window ({iso(start)}); found {iso(model.seen_until)}. "
+            "It is skipped"
         )
 
 

@@ -28,12 +28,8 @@ from models.time_units import iso
 from monitoring.bounds import calibration
 from monitoring.differences import ENOUGH, Differences, Finding, figures
 from monitoring.documents import plain, read_json
+from monitoring.obstacles import MINIMUM_MEMBERS, MINIMUM_ROWS, candidate_problems, obstacles, score_problems
 from monitoring.predictions import Scored, defined, earlier_versions, version_scorer
-
-MINIMUM_ROWS = 100
-MINIMUM_OF_A_CLASS = 10
-MINIMUM_MEMBERS = 10
-"""With fewer members a bootstrap over members says little."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +53,8 @@ class Verdict:
     """Version by scorer, as far as the caller knows it."""
     best: str | None = None
     """The best version so far, to compare later candidates with; None = the candidate itself, once promoted."""
+    refit: dict[str, Any] | None = None
+    """The check of a refit (``monitoring.refit.RefitCheck``); None = there was none."""
 
     @property
     def promoted(self) -> bool:
@@ -79,7 +77,9 @@ def judge(
     task, span = spec.primary_task, spec.span("gate")
     rows = _with_earlier(predictions, defined(spec, predictions, "gate", "as_of", task), task)
     reference: Literal["champion", "floor"] = "champion" if "champion" in rows.scores else "floor"
-    findings = [Finding(True, reason) for reason in _obstacles(rows, reference, task, predictions)]
+    reasons = [*obstacles(rows, task), *candidate_problems(predictions, task)]
+    reasons += score_problems(rows.scores.get(reference), reference, task)
+    findings = [Finding(True, reason) for reason in reasons]
     found: dict[str, Any] = {}
     next_best = None
     if not findings:
@@ -141,7 +141,7 @@ def _primary(
     differences, task = Differences(spec, spec.primary_task, rows), spec.primary_task
     usable, unusable = _usable(rows, earlier_versions(rows.rows.columns, task), task)
     findings = [differences.not_worse(reference, reference)]
-    has_floor = "floor" in rows.scores and not _score_problems(rows.scores["floor"], "floor", task)
+    has_floor = "floor" in rows.scores and not score_problems(rows.scores["floor"], "floor", task)
     if has_floor:
         above = differences.above_floor()
         findings += [above] if above.blocks or reference != "floor" else []
@@ -178,11 +178,11 @@ def _best(differences: Differences, scorers: Mapping[str, str], best: str) -> st
 def _other(spec: Spec, predictions: pd.DataFrame, task: str) -> tuple[dict[str, Any], list[Finding]]:
     """Figures and findings of a task other than the primary one."""
     rows = _with_earlier(predictions, defined(spec, predictions, "gate", "as_of", task), task)
-    problems = _candidate_problems(predictions, task)
+    problems = candidate_problems(predictions, task)
     if problems:
         return {}, [Finding(True, problem) for problem in problems]
     known = [scorer for scorer in ("champion", "floor") if scorer in rows.scores]
-    references = [scorer for scorer in known if not _score_problems(rows.scores[scorer], scorer, task)]
+    references = [scorer for scorer in known if not score_problems(rows.scores[scorer], scorer, task)]
     findings = [
         Finding(False, f"The {scorer} has no usable {task} probabilities and was not compared on this task.")
         for scorer in known
@@ -223,55 +223,8 @@ def _with_earlier(predictions: pd.DataFrame, rows: Scored, task: str) -> Scored:
 def _usable(rows: Scored, versions: list[str], task: str) -> tuple[list[str], list[Finding]]:
     """The earlier versions with usable probabilities, and findings about the others."""
     problems = {
-        version: _score_problems(rows.scores[version_scorer(version)], f"version {version}", task)
+        version: score_problems(rows.scores[version_scorer(version)], f"version {version}", task)
         for version in versions
     }
     findings = [Finding(False, f"{problem} It was not compared.") for found in problems.values() for problem in found]
     return [version for version in versions if not problems[version]], findings
-
-
-def _obstacles(rows: Scored, reference: str, task: str, predictions: pd.DataFrame) -> list[str]:
-    """Why nothing can be compared, as sentences; [] if everything can."""
-    found = []
-    positives = int(rows.labels.sum())
-    negatives = len(rows.labels) - positives
-    if len(rows.labels) < MINIMUM_ROWS:
-        found.append(
-            f"The gate window holds {len(rows.labels)} rows with a {task} label; at least {MINIMUM_ROWS} are needed."
-        )
-    for name, count in (("positive", positives), ("negative", negatives)):
-        if count < MINIMUM_OF_A_CLASS:
-            found.append(
-                f"The gate window holds {count} {name} {task} labels; at least {MINIMUM_OF_A_CLASS} are needed."
-            )
-    members = len(np.unique(rows.members))
-    if members < MINIMUM_MEMBERS:
-        found.append(f"The gate window holds {members} members; at least {MINIMUM_MEMBERS} are needed.")
-    return [
-        *found,
-        *_candidate_problems(predictions, task),
-        *_score_problems(rows.scores.get(reference), reference, task),
-    ]
-
-
-def _candidate_problems(predictions: pd.DataFrame, task: str) -> list[str]:
-    """Problems of the candidate's probabilities, also in rows without a label: they would be served as well."""
-    here = (predictions["window"] == "gate") & (predictions["state"] == "as_of")
-    name = f"candidate_{task}"
-    scores = predictions.loc[here, name].to_numpy(dtype=np.float64) if name in predictions else None
-    found = _score_problems(scores, "candidate", task)
-    if scores is not None and not found and len(scores) > 1 and np.ptp(scores) == 0:
-        found.append(f"The candidate's {task} probability is {scores[0]:.4f} in every row: it ranks nothing.")
-    return found
-
-
-def _score_problems(scores: np.ndarray | None, scorer: str, task: str) -> list[str]:
-    if scores is None:
-        return [f"The {scorer} has no {task} probabilities in the predictions."]
-    missing = int((~np.isfinite(scores)).sum())
-    if missing:
-        return [f"The {scorer}'s {task} probability is missing or infinite in {missing} of {len(scores)} rows."]
-    outside = int(((scores < 0) | (scores > 1)).sum())
-    if outside:
-        return [f"The {scorer}'s {task} probability is outside 0 to 1 in {outside} of {len(scores)} rows."]
-    return []

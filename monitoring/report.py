@@ -24,6 +24,7 @@ from monitoring.documents import read_json
 from monitoring.plots import COLORS, calibration_plot, curve_plot, days_plot, roc_plot, surface_plot
 from monitoring.predictions import SCORERS, defined
 from monitoring.record import LedgerRecord
+from monitoring.trained import trained_days, window_notes
 
 INDEX, DRIFT_PAGE = "index.html", "drift.html"
 COLUMNS = (
@@ -38,10 +39,6 @@ COLUMNS = (
     ("gauc", "GAUC", "AUC within a member's rows, state frozen at the window's start"),
     ("ndcg_at_10", "NDCG@10", "within a member's rows, state frozen at the window's start"),
 )
-WINDOW_NOTES = {
-    "test": "Reported. Scored once; no choice was based on it.",
-    "gate": "Decides whether the candidate may serve. After both models' training, before the test window.",
-}
 _log = logging.getLogger(__name__)
 
 
@@ -99,11 +96,12 @@ def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, A
         "dates": spec.windows.dates,
         "record": record,
         "headline": _headline(record),
+        "trained": _attempt("days of training", lambda: trained_days(spec, record.notes.get("verdict")), problems),
         "endpoint": record.notes.get("endpoint"),
         "mlflow": _mlflow_command(record.tracking_uri),
         "metrics": metrics,
         "windows": [name for name in ("test", "gate") if metrics],
-        "window_notes": WINDOW_NOTES,
+        "window_notes": window_notes(spec, metrics),
         "columns": COLUMNS,
         "colors": COLORS,
         "by_scorer": _by_scorer,

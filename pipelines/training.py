@@ -1,15 +1,27 @@
 """The training pipeline: raw data -> a champion (or a canary) at the endpoint, a drift page and a report."""
 
+from typing import Any
+
 from kfp import dsl
 
 from components.deploy import deploy
 from components.evaluate import evaluate
 from components.monitor import monitor
 from components.push_embeddings import push_embeddings
+from components.refit import refit
 from components.register import register
 from components.train import train
-from pipelines.prepared import prepared
+from pipelines.prepared import Prepared, prepared
 from pipelines.resources import heavy, light, on_gpu_pool, stateful
+
+
+def _serve(ready: Prepared, graph: Any, model: Any, version: Any, canary_percent: Any) -> None:
+    """Add the steps that push a version's vectors and deploy it; ``model`` is what serves."""
+    own, run = ready.spec, ready.run
+    pushed = push_embeddings(spec=own, **run, tables=ready.tables, graph=graph, model=model, version=version)
+    heavy(stateful(pushed))
+    deployed = deploy(spec=own, **run, training_set=ready.training_set, version=version, canary_percent=canary_percent)
+    light(stateful(deployed.after(pushed)))
 
 
 @dsl.pipeline(name="heliograph-training", description="Raw logs to a ranked slate at an endpoint.")
@@ -26,7 +38,8 @@ def training(
 ) -> None:
     """``spec`` is the spec's address, ``product`` its name (``pipelines.catalogue.arguments``).
 
-    ``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train`.
+    ``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train` and of
+    `refit`, a step that runs only where the spec's ``gate.refit`` is on and the gate's verdict is promote.
 
     ``canary_percent``: 0 = a version that passes the gate becomes the champion; 1 to 99 = its share as a canary.
     """
@@ -37,27 +50,15 @@ def training(
         model = trained.outputs["model"]
         evaluated = evaluate(spec=own, **ready.run, tables=tables, training_set=training_set, graph=graph, model=model)
         evaluation = heavy(stateful(evaluated)).outputs["evaluation"]
-        registered = register(
-            spec=own,
-            **ready.run,
-            tables=tables,
-            training_set=training_set,
-            graph=graph,
-            model=model,
-            evaluation=evaluation,
-        )
-        light(stateful(registered))
+        inputs = {"tables": tables, "training_set": training_set, "graph": graph, "model": model}
+        registered = light(stateful(register(spec=own, **ready.run, evaluation=evaluation, **inputs)))
         with dsl.If(registered.outputs["Output"] == "promote", name="gate-passed"):
-            version = registered.outputs["version"]
-            pushed = push_embeddings(spec=own, **ready.run, tables=tables, graph=graph, model=model, version=version)
-            heavy(stateful(pushed))
-            deployed = deploy(
-                spec=own,
-                **ready.run,
-                training_set=training_set,
-                version=version,
-                canary_percent=canary_percent,
-            )
-            light(stateful(deployed.after(pushed)))
+            _serve(ready, graph, model, registered.outputs["version"], canary_percent)
+        with dsl.If(registered.outputs["Output"] == "refit", name="gate-passed-before-refit"):
+            refitted = heavy(refit(spec=own, **ready.run, graph=graph, model=model, evaluation=evaluation))
+            on_gpu_pool(stateful(refitted), accelerator, accelerator_count, node_selector, tolerations)
+            serving, check = refitted.outputs["serving"], refitted.outputs["check"]
+            again = register(spec=own, **ready.run, evaluation=evaluation, **inputs, serving=serving, check=check)
+            _serve(ready, graph, serving, light(stateful(again)).outputs["version"], canary_percent)
         watched = monitor(spec=own, **ready.run, training_set=training_set, evaluation=evaluation)
         light(stateful(watched.after(registered)))

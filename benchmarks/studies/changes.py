@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from benchmarks.studies.errors import StudyError
 from models.graph.store import TemporalGraph
+from models.training.refit import extended
 
 
 class Change(Protocol):
@@ -26,21 +27,8 @@ def validated_longer(graph: TemporalGraph) -> TemporalGraph:
     A product does not train on the gate's days, which judge its models. A study judges on the test window only and may
     validate, and finally train, on all days before it.
     """
-    schema, names = graph.schema, list(graph.seeds.windows)
-    end = schema.window("gate").end
-    spans = {
-        "validate": replace(schema.window("validate"), end=end),
-        "gate": replace(schema.window("gate"), start=end),
-    }
-    windows = tuple(spans.get(span.name, span) for span in schema.seeds.windows)
-    window = graph.seeds.window.clone()
-    window[window == names.index("gate")] = names.index("validate")
-    return replace(
-        graph,
-        schema=replace(schema, seeds=replace(schema.seeds, windows=windows)),
-        seeds=replace(graph.seeds, window=window),
-        manifest={**graph.manifest, "digest": f"{graph.manifest['digest']}+gate"},
-    )
+    longer = extended(graph, graph.schema.window("gate").end)
+    return replace(longer, manifest={**graph.manifest, "digest": f"{graph.manifest['digest']}+gate"})
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,13 @@ class Gate(StrictModel):
         description="The same ratio of the primary task on each surface by itself.",
         examples=[[0.7, 1.4]],
     )
+    refit: bool = Field(
+        default=False,
+        description="Whether a promoted model is trained once more, on the gate window's days too except the last, "
+        "which checks the new weights; they serve where they pass, and the judged weights stay in the bundle. Needs a "
+        "gate window of two days or more.",
+        examples=[True],
+    )
     tasks: dict[Name, TaskBounds] = Field(
         default={},
         description="Task -> bounds that replace those above for that task.",

@@ -142,6 +142,10 @@ def _check_tasks(spec: Spec, file: str) -> None:
 
 
 def _check_gate(spec: Spec, file: str) -> None:
+    days = spec.windows.gate.days
+    if spec.gate.refit and days < 2:
+        found = f"windows.gate of {days} day"
+        raise SpecError(file, "gate.refit", "a gate window of two days or more, whose last day checks the refit", found)
     for name, bounds in spec.gate.tasks.items():
         if name not in spec.tasks:
             raise SpecError(file, f"gate.tasks.{name}", f"one of the tasks ({', '.join(spec.tasks)})", repr(name))

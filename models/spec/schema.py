@@ -20,7 +20,7 @@ from models.spec.impressions import Column, Impressions, Oracle, Task
 from models.spec.nodes import Node
 from models.spec.serving import Serving
 from models.spec.windows import WINDOW_ORDER, Span, Windows
-from models.time_units import microseconds
+from models.time_units import microseconds, moment
 
 
 class Source(StrictModel):
@@ -166,6 +166,13 @@ class Spec(StrictModel):
     def resolved(self, start: date) -> "Spec":
         """The same spec with windows that start on that day."""
         return self.model_copy(update={"windows": self.windows.starting(start)})
+
+    @property
+    def last_gate_day(self) -> Span:
+        """The last day of the gate window: a refit (``gate.refit``) is checked on it, and not trained on it."""
+        end = self.span("gate").end
+        day = moment(end).astimezone(self.zone).date() - timedelta(days=1)
+        return Span(self.midnight(day), end)
 
     def midnight(self, day: date) -> int:
         """Microseconds UTC at which a day begins in the spec's time zone."""

@@ -35,7 +35,7 @@ class Model:
     schema: GraphSchema
     calibration: Calibration
     training: dict[str, Any]
-    """How it was trained: config, windows, epochs, validation AUC by epoch."""
+    """How it was trained: config, windows, first and last time, epochs, validation AUC by epoch."""
 
     @property
     def tasks(self) -> list[str]:
@@ -46,6 +46,11 @@ class Model:
     def largest_fan_out(self) -> int | None:
         """The largest fan-out of its best epoch, with which it also scores and embeds; None = the schema's."""
         return self.training.get("limit")
+
+    @property
+    def seen_until(self) -> int:
+        """The end of the days that fitted or chose the weights, microseconds UTC: no later seed was read."""
+        return max(self.schema.window(name).end for name in ("train", "validate"))
 
     @property
     def device(self) -> torch.device:

@@ -13,11 +13,13 @@ from torch import Tensor
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.files import sha256_of_json
+from models.graph.schema import WindowSpan
 from models.graph.store import TemporalGraph
 from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spinning import limited_spinning
+from models.time_units import iso
 from models.training.artifact import Model, save_model
 from models.training.batches import MemberState
 from models.training.calibration import Calibration
@@ -84,7 +86,7 @@ class TrainingRun:
         """The run is on the device of ``graph``. Raises NoSeedsError, ConfigError, CompilerError."""
         self.graph, self.config, self.scope = graph, training_config, scope
         self.rows = labelled(graph, scope.windows)
-        self.encoding = Encoding.fit(graph, until=max(graph.schema.window(window).end for window in scope.windows))
+        self.encoding = Encoding.fit(graph, until=max(span.end for span in self.spans))
         self.encoded = encode_graph(self.encoding, graph.schema, graph)
         with seeded(training_config.seed, graph.device):
             ranker = Ranker(model_config, graph.schema, self.encoding).to(graph.device)
@@ -103,6 +105,11 @@ class TrainingRun:
     def tasks(self) -> list[str]:
         """The tasks' names, in the order of the logits' columns."""
         return [task.name for task in self.graph.schema.seeds.tasks]
+
+    @property
+    def spans(self) -> list[WindowSpan]:
+        """The windows that are trained on, with their bounds."""
+        return [self.graph.schema.window(window) for window in self.scope.windows]
 
     @property
     def judged_state(self) -> MemberState:
@@ -199,6 +206,8 @@ class TrainingRun:
         training = {
             "config": asdict(self.config),
             "windows": list(self.scope.windows),
+            "from": iso(min(span.start for span in self.spans)),
+            "until": iso(max(span.end for span in self.spans)),
             "epochs": progress.best_epoch,
             "epochs_run": progress.epoch,
             "seeds": len(self.rows),

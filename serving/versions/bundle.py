@@ -2,7 +2,8 @@
 
 ``bundle.json`` holds the digest of every file. Its own digest identifies the bundle and is kept outside of it: in the
 registry, in a worker's settings, in the InferenceService. A bundle is also a model artifact: ``load_model`` and
-``Scorer`` read it.
+``Scorer`` read it, and what they read is what serves. Where those weights are of a refit, the folder ``judged`` in the
+bundle is the model artifact that the gate judged.
 """
 
 import json
@@ -23,6 +24,8 @@ MANIFEST = "bundle.json"
 SIGNATURE = "bundle.sig"
 """File with the version's signature, if it was signed; not listed in the manifest."""
 SPEC = "spec.json"
+JUDGED = "judged"
+"""Folder in a bundle: the model that the gate judged, where a refit of it serves."""
 _REQUIRED = ("manifest.json", "metrics.json", "data.json", "MODEL_CARD.md", SPEC, FILE)
 
 
@@ -33,26 +36,35 @@ def write_bundle(
     data: Mapping[str, Any],
     folder: Path,
     prior: Prior | None = None,
+    judged: Path | None = None,
 ) -> Path:
     """Write the bundle of a model artifact to a new ``folder``, atomically; return ``folder``.
+
+    ``judged``: the model artifact that the gate judged, where ``model`` is a refit of it; None = ``model`` itself.
 
     ``metrics``: from evaluation; ``data``: digests of the training data (tables, training set, graph); ``prior``: ranks
     items while the online store is unavailable, None = all items are equal. The model card takes its training facts
     from the artifact's ``training.json``. Raises RegistryError where ``folder`` exists or ``model`` is no artifact.
     """
-    if not (model / "manifest.json").is_file():
-        raise RegistryError(f"{model}: expected a model artifact; found no manifest.json. Was training completed?")
+    models = {"": model, **({f"{JUDGED}/": judged} if judged else {})}
+    for artifact in models.values():
+        if not (artifact / "manifest.json").is_file():
+            raise RegistryError(
+                f"{artifact}: expected a model artifact; found no manifest.json. Was training completed?"
+            )
     try:
         with new_folder(folder) as draft:
-            for name in _plain(model):
-                (draft / name).parent.mkdir(parents=True, exist_ok=True)
-                (draft / name).write_bytes(read_plain(model, name))
+            for prefix, artifact in models.items():
+                for name in _plain(artifact):
+                    (draft / prefix / name).parent.mkdir(parents=True, exist_ok=True)
+                    (draft / prefix / name).write_bytes(read_plain(artifact, name))
             training = _read_json(draft / "training.json")
+            kept = _read_json(draft / JUDGED / "training.json") if judged else None
             (draft / SPEC).write_text(spec.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
             (prior or Prior.empty(spec)).write(draft / FILE, spec)
             _write_json(draft / "metrics.json", metrics)
             _write_json(draft / "data.json", data)
-            (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training), encoding="utf-8")
+            (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training, kept), encoding="utf-8")
             files = {name: sha256_of_file(draft / name) for name in plain_files(draft)}
             _write_json(draft / MANIFEST, {"format": 1, "files": files})
     except FileExistsError as error:
@@ -117,6 +129,15 @@ def read_bundle(folder: Path, digest: str = "") -> Bundle:
                 f"{folder / name}: expected sha256 {stated[name][:12]}...; found {actual[:12]}... Register it again."
             )
     return Bundle(folder, found, files, signed.strip())
+
+
+def judged_model(folder: Path) -> Path:
+    """The model artifact in a version's bundle that its gate judged, which the gates of later candidates score.
+
+    Its weights have not seen the gate window that they were judged on, whatever a refit that serves has seen.
+    """
+    judged = folder / JUDGED
+    return judged if judged.is_dir() else folder
 
 
 def verify_bundle(folder: Path) -> str:

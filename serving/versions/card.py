@@ -8,8 +8,17 @@ from models.spec.schema import WINDOW_ORDER
 from models.time_units import iso
 
 
-def model_card(spec: Spec, metrics: Mapping[str, Any], data: Mapping[str, Any], training: Mapping[str, Any]) -> str:
-    """Render the card. ``metrics``, ``data`` and ``training`` may be nested; values may have bounds."""
+def model_card(
+    spec: Spec,
+    metrics: Mapping[str, Any],
+    data: Mapping[str, Any],
+    training: Mapping[str, Any],
+    judged: Mapping[str, Any] | None = None,
+) -> str:
+    """Render the card. ``metrics``, ``data`` and ``training`` may be nested; values may have bounds.
+
+    ``judged``: training facts of the judged weights, where those of a refit serve.
+    """
     tasks = ", ".join(f"`{name}`{' (primary)' if task.primary else ''}" for name, task in spec.tasks.items())
     member, item = spec.impressions.member.node, spec.impressions.item.node
     return (
@@ -23,7 +32,7 @@ def model_card(spec: Spec, metrics: Mapping[str, Any], data: Mapping[str, Any], 
                 f"by `{spec.primary_task}`. The probabilities are calibrated (Platt) on the days below; "
                 "they are not meant for decisions about people outside of such a ranking.",
                 "## Data\n\n" + _windows(spec) + "\n\n" + _table(("digest of", "value"), data),
-                "## Training\n\n" + _table(("fact", "value"), training),
+                "## Training\n\n" + _days(training, judged) + _table(("fact", "value"), training),
                 "## Metrics\n\n"
                 "Measured on days after all training data. Two numbers in brackets are the bounds of a 95 % "
                 "bootstrap interval over members.\n\n" + _table(("metric", "value"), metrics),
@@ -38,6 +47,18 @@ def model_card(spec: Spec, metrics: Mapping[str, Any], data: Mapping[str, Any], 
         )
         + "\n"
     )
+
+
+def _days(training: Mapping[str, Any], judged: Mapping[str, Any] | None) -> str:
+    """Which days the weights were trained on, where the artifact says so."""
+    if "until" not in training:
+        return ""
+    text = f"The serving weights were trained on the impressions from {training['from']} to {training['until']}."
+    if judged is not None:
+        until = judged.get("until", "an earlier day")
+        text += f" They are a refit. The gate judged weights trained until {until}, which are kept in"
+        text += " `judged/`; the metrics below are theirs."
+    return text + "\n\n"
 
 
 def _windows(spec: Spec) -> str:

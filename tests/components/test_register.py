@@ -1,5 +1,7 @@
 """The register component: the bundle and the tags of a new version."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,16 @@ from kfp import dsl
 
 from components.register import register
 from components.services import Services
+from models.spec import Spec
 from models.training.files import write_json
-from serving.versions.bundle import verify_bundle
+from serving.versions.bundle import read_bundle, verify_bundle
 from serving.versions.prior import FILE, Prior
 from serving.versions.registry import BEST, GATE, WINDOWS
 from tests.components.specs import artifact
-from tests.monitoring.fakes import fake_predictions, small_spec
+from tests.factories import specs
+from tests.monitoring.fakes import DOCUMENT, fake_predictions, small_spec
+
+REFIT = specs.spec_of({**DOCUMENT, "windows": specs.windows(gate=2), "gate": {**DOCUMENT["gate"], "refit": True}})
 
 
 class FakeRegistry:
@@ -22,6 +28,7 @@ class FakeRegistry:
 
     prior: Prior
     tags: dict[str, Any]
+    files: Mapping[str, bytes]
 
     def __init__(self, tracking_uri: str) -> None:
         assert tracking_uri.startswith("sqlite:///")
@@ -31,6 +38,7 @@ class FakeRegistry:
 
     def log_version(self, name: str, bundle: Path, tags: dict[str, Any]) -> str:
         verify_bundle(bundle)
+        FakeRegistry.files = read_bundle(bundle).files
         FakeRegistry.prior, FakeRegistry.tags = Prior.read(bundle / FILE), tags
         return "5"
 
@@ -40,6 +48,8 @@ def registered(
     later: list[dict[str, Any]],
     predictions: pd.DataFrame | None = None,
     metrics: dict[str, Any] | None = None,
+    spec: Spec | None = None,
+    **refit: dsl.Artifact,
 ) -> tuple[str, dict[str, list[float]]]:
     """The decision, and the prior of items 7, 8 and 9, with the rows ``later`` after the train window."""
     folder.mkdir()
@@ -51,7 +61,7 @@ def registered(
     pd.DataFrame(train + later).to_parquet(inputs["training_set"] / "impressions.parquet")
     for name in ("training.json", "manifest.json"):
         write_json(inputs["model"] / name, {})
-    spec = small_spec()
+    spec = spec or small_spec()
     predictions = fake_predictions(spec) if predictions is None else predictions
     predictions.to_parquet(inputs["evaluation"] / "predictions.parquet")
     write_json(inputs["evaluation"] / "metrics.json", metrics or {})
@@ -62,8 +72,9 @@ def registered(
         **{name: dsl.Artifact(name=name, uri=str(path)) for name, path in inputs.items()},
         version=str(folder / "out" / "version"),
         verdict=dsl.Markdown(name="verdict", uri=str(folder / "verdict.md")),
+        **refit,
     )
-    assert (folder / "out" / "version").read_text(encoding="utf-8") == "5"
+    assert (folder / "out" / "version").read_text(encoding="utf-8") == ("" if decision == "refit" else "5")
     return decision, {task: rates.tolist() for task, rates in FakeRegistry.prior.probabilities([7, 8, 9]).items()}
 
 
@@ -91,3 +102,40 @@ def test_the_version_s_tags_tell_the_gate_s_decision_and_the_best_version(
     decision, _ = registered(tmp_path / "run", [], fake_predictions(small_spec(), noise=noise), metrics)
     assert decision == ("promote" if passes else "hold")
     assert FakeRegistry.tags == {"run": "run-1", GATE: decision, WINDOWS: "2026-01-01 to 2026-01-07", **best}
+
+
+def refitted(folder: Path, serves: bool) -> dict[str, dsl.Artifact]:
+    """The outputs of the refit component; a refit's ``training.json`` differs from that of the judged model."""
+    (folder / "serving").mkdir()
+    for name, content in (("training.json", {"until": "2026-01-08", "from": "2026-01-03"}), ("manifest.json", {})):
+        write_json(folder / "serving" / name, content if serves else {})
+    write_json(folder / "check", {"serves": serves, "reasons": ["It was checked."], "until": "2026-01-08"})
+    return {name: dsl.Artifact(name=name, uri=str(folder / name)) for name in ("serving", "check")}
+
+
+def test_nothing_is_registered_before_the_refit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
+    monkeypatch.setattr(FakeRegistry, "log_version", None)
+    good, bad = (fake_predictions(REFIT, noise={"candidate": noise, "floor": 1.0}) for noise in (0.05, 2.0))
+    monkeypatch.setattr(FakeRegistry, "prior", Prior.empty(REFIT), raising=False)
+    assert registered(tmp_path / "good", [], good, spec=REFIT)[0] == "refit"
+    with pytest.raises(TypeError):  # a model that the gate holds gets no refit: it is registered at once
+        registered(tmp_path / "bad", [], bad, spec=REFIT)
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_a_refit_that_passed_serves_and_else_the_judged_weights_do(
+    serves: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
+    predictions = fake_predictions(REFIT, noise={"candidate": 0.05, "floor": 1.0})
+    outputs = refitted(tmp_path, serves)
+    decision, _ = registered(tmp_path / "run", [], predictions, spec=REFIT, **outputs)
+    assert decision == FakeRegistry.tags[GATE] == "promote"
+    files = FakeRegistry.files
+    assert ("judged/training.json" in files) is serves
+    assert json.loads(files["training.json"]) == (({"until": "2026-01-08", "from": "2026-01-03"}) if serves else {})
+    verdict = json.loads(files["metrics.json"])["gate"]
+    assert verdict["refit"]["serves"] is serves
+    assert verdict["reasons"][-1] == "It was checked."
+    assert "- It was checked." in (tmp_path / "run" / "verdict.md").read_text(encoding="utf-8")

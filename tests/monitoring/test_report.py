@@ -153,6 +153,13 @@ def test_damaged_documents_do_not_keep_the_report_from_being_written(whole: Ledg
     assert "could be shown" in page.text
 
 
+def test_the_days_of_training_are_shown(whole: LedgerRecord, tmp_path: Path) -> None:
+    assert "The weights were trained on the impressions of 2026-01-03 to 2026-01-05." in written(whole, tmp_path).text
+    verdict = {**whole.notes["verdict"], "refit": {"serves": True}}
+    page = written(replace(whole, notes={**whole.notes, "verdict": verdict}), tmp_path)
+    assert "They are a refit" in page.text
+
+
 def test_the_terminal_gets_metrics_verdict_curl_and_path(whole: LedgerRecord, tmp_path: Path) -> None:
     lines = summary_lines(whole, tmp_path / "index.html")
     assert any(line.startswith("click candidate") for line in lines)

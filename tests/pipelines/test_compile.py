@@ -66,10 +66,17 @@ def test_training_has_every_step_and_deploys_behind_the_gate(compiled: Documents
         "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "register", "push-embeddings",
         "deploy", "monitor", "report",
     } <= set(steps)  # fmt: skip
-    (gate,) = [name for name in steps if name.startswith("condition")]
-    assert "'promote'" in steps[gate]["triggerPolicy"]["condition"]
-    gated = document["components"][f"comp-{gate}"]["dag"]["tasks"]
-    assert set(gated) == {"push-embeddings", "deploy"}
+    gated = {
+        steps[name]["triggerPolicy"]["condition"].split("'")[-2]: set(
+            document["components"][f"comp-{name}"]["dag"]["tasks"]
+        )
+        for name in steps
+        if name.startswith("condition")
+    }
+    assert gated == {
+        "promote": {"push-embeddings", "deploy"},
+        "refit": {"refit", "register-2", "push-embeddings-2", "deploy-2"},
+    }
     assert steps["report"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
 
 
@@ -79,6 +86,9 @@ def test_training_has_every_step_and_deploys_behind_the_gate(compiled: Documents
         *((name, "retrieve", "materialize") for name in PIPELINES),
         ("training", "deploy", "push-embeddings"),
         ("training", "monitor", "register"),
+        ("training", "register-2", "refit"),
+        ("training", "push-embeddings-2", "register-2"),
+        ("training", "deploy-2", "push-embeddings-2"),
         ("refresh", "ingest", "champion"),
         ("monitoring", "ingest", "champion"),
     ],
@@ -102,13 +112,28 @@ def test_every_task_is_limited_and_retried_and_state_is_never_cached(name: str, 
         assert bool(task["cachingOptions"].get("enableCache")) is stateless, step
 
 
-def test_the_gpu_pool_comes_from_parameters(compiled: Documents) -> None:
+@pytest.mark.parametrize("step", ["train", "refit"])
+def test_the_gpu_pool_comes_from_parameters(step: str, compiled: Documents) -> None:
     document, platform = compiled["training"]
-    accelerator = document["deploymentSpec"]["executors"]["exec-train"]["container"]["resources"]["accelerator"]
+    accelerator = document["deploymentSpec"]["executors"][f"exec-{step}"]["container"]["resources"]["accelerator"]
     assert "accelerator_count" in accelerator["resourceCount"]
-    train = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train"]
-    assert train["nodeSelector"]["nodeSelectorJson"]["componentInputParameter"].endswith("node_selector")
-    assert train["tolerations"][0]["tolerationJson"]["componentInputParameter"].endswith("tolerations")
+    pod = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{step}"]
+    assert pod["nodeSelector"]["nodeSelectorJson"]["componentInputParameter"].endswith("node_selector")
+    assert pod["tolerations"][0]["tolerationJson"]["componentInputParameter"].endswith("tolerations")
+
+
+def test_what_serves_after_a_refit_is_what_the_refit_chose(compiled: Documents) -> None:
+    document, _ = compiled["training"]
+    steps = tasks(document)
+
+    def source(step: str, artifact: str) -> dict[str, str]:
+        found: dict[str, str] = steps[step]["inputs"]["artifacts"][artifact].get("taskOutputArtifact", {})
+        return found
+
+    chosen = {"outputArtifactKey": "serving", "producerTask": "refit"}
+    assert source("push-embeddings-2", "model") == source("register-2", "serving") == chosen
+    assert source("register-2", "check") == {**chosen, "outputArtifactKey": "check"}
+    assert not {"serving", "check"} & set(steps["register"]["inputs"]["artifacts"])
 
 
 def test_a_canary_is_a_parameter(compiled: Documents) -> None:

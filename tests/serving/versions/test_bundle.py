@@ -2,15 +2,18 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+import torch
 
 from models.training.artifact import load_model, save_model
 from serving.errors import RegistryError
+from serving.ranking.scorer import Scorer
 from serving.versions import bundle as module
-from serving.versions.bundle import read_bundle, read_spec, verify_bundle, write_bundle
+from serving.versions.bundle import judged_model, read_bundle, read_spec, verify_bundle, write_bundle
 from tests.serving.world import tiny_graph, tiny_model, world_spec
 
 SPEC = world_spec()
@@ -112,6 +115,65 @@ def test_only_what_was_registered_is_read(artifact: Path, tmp_path: Path, harm: 
     if harm is not restated:  # that one is only found with the digest kept elsewhere
         with pytest.raises(RegistryError):
             verify_bundle(folder)
+
+
+@pytest.fixture(scope="module")
+def refitted(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model with other weights, trained two days longer."""
+    model = load_model(artifact)
+    with torch.no_grad():
+        for weight in model.ranker.parameters():
+            weight += 0.01
+    training = {"from": "2026-01-10", "until": "2026-01-20", "epochs": 1}
+    return save_model(replace(model, training=training), tmp_path_factory.mktemp("refit") / "model")
+
+
+def weight(folder: Path) -> torch.Tensor:
+    return next(load_model(folder).ranker.parameters())
+
+
+def test_a_refit_serves_and_the_judged_weights_are_kept(artifact: Path, refitted: Path, tmp_path: Path) -> None:
+    judged = save_model(replace(load_model(artifact), training={"until": "2026-01-18"}), tmp_path / "judged")
+    folder = write_bundle(refitted, SPEC, METRICS, DATA, tmp_path / "bundle", judged=judged)
+    files = read_bundle(folder, verify_bundle(folder)).files
+    kept = {name.removeprefix("judged/"): content for name, content in files.items() if name.startswith("judged/")}
+    assert kept == {path.name: path.read_bytes() for path in judged.iterdir()}
+    assert set(kept) == {"model.safetensors", "model.json", "calibration.json", "training.json", "manifest.json"}
+    assert torch.equal(weight(folder), weight(refitted))
+    assert torch.equal(weight(judged_model(folder)), weight(judged))
+    assert not torch.equal(weight(folder), weight(judged))
+    scorer = Scorer(folder, files)
+    assert torch.equal(next(scorer.ranker.parameters()), weight(refitted))
+    card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "trained on the impressions from 2026-01-10 to 2026-01-20. They are a refit." in card
+    assert "judged weights trained until 2026-01-18, which are kept in `judged/`" in card
+
+
+def test_without_a_refit_the_judged_weights_are_those_that_serve(artifact: Path, tmp_path: Path) -> None:
+    folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
+    assert judged_model(folder) == folder
+    assert not (folder / "judged").exists()
+    assert "refit" not in (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("harm", ["change", "remove", "add"])
+def test_changed_judged_weights_are_noticed(harm: str, artifact: Path, refitted: Path, tmp_path: Path) -> None:
+    folder = write_bundle(refitted, SPEC, METRICS, DATA, tmp_path / "bundle", judged=artifact)
+    path = folder / "judged" / "model.safetensors"
+    if harm == "change":
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+    elif harm == "remove":
+        path.unlink()
+    else:
+        (folder / "judged" / "more").write_text("", encoding="utf-8")
+    with pytest.raises(RegistryError, match="judged/"):
+        verify_bundle(folder)
+
+
+def test_judged_weights_that_are_no_model_are_refused(artifact: Path, tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=r"none: expected a model artifact; found no manifest\.json"):
+        write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle", judged=tmp_path / "none")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_link_in_a_model_does_not_get_into_a_bundle(artifact: Path, tmp_path: Path) -> None:

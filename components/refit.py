@@ -1,0 +1,50 @@
+"""Component: train a promoted model once more, on newer days too, and check the new weights."""
+
+from kfp import dsl
+
+from components.image import component
+
+
+@component
+def refit(
+    spec: dsl.Input[dsl.Artifact],
+    services: dict,
+    graph: dsl.Input[dsl.Dataset],
+    model: dsl.Input[dsl.Model],
+    evaluation: dsl.Input[dsl.Dataset],
+    serving: dsl.Output[dsl.Model],
+    check: dsl.Output[dsl.Artifact],
+    summary: dsl.Output[dsl.Markdown],
+    job: str = "",
+) -> None:
+    """Write the model that serves: a refit where it passes the check on the gate window's last day, else ``model``.
+
+    ``check`` is the document of ``monitoring.refit.RefitCheck``. Uses a GPU if there is one.
+    """
+    import shutil
+    from pathlib import Path
+
+    from components.markdown import write
+    from components.step import Step, say
+    from models.graph.store import TemporalGraph
+    from models.training.errors import DivergedError
+    from models.training.files import write_json
+    from models.training.refit import refit
+    from monitoring.refit import check_refit, untrained
+
+    with Step("refit", spec, services, job) as step:
+        # Outside this run's artifacts, so that the next run resumes a training that was killed.
+        checkpoint = step.services.folder / "checkpoints" / f"{step.spec.name}-refit"
+        target, until = Path(serving.path), step.spec.last_gate_day.start
+        try:
+            refit(TemporalGraph.load(Path(graph.path)), Path(model.path), until, target, checkpoint=checkpoint)
+            found = check_refit(step.spec, Path(graph.path), Path(evaluation.path), target)
+        except DivergedError as error:
+            found = untrained(step.spec, str(error))
+        if not found.serves:
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(model.path, target)
+        write_json(Path(check.path), found.to_json())
+        for reason in found.reasons:
+            say(f"  {reason}")
+        write(summary, f"# Refit: {'serves' if found.serves else 'does not serve'}", *[f"- {r}" for r in found.reasons])

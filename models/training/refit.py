@@ -1,0 +1,78 @@
+"""The refit: after the gate's verdict, the judged model is trained once more, on newer days too.
+
+Nothing is chosen again. Configurations, number of epochs, fan-outs and calibration are those of the judged model, only
+the seeds are more: train, validate, and the gate window before ``until``. The seeds from ``until`` on stay unseen, so
+that they can check the new weights. The calibration was fitted on days that the selection's model had not seen; none
+of those is left to fit it again, since the days from ``until`` on must check it.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from shutil import rmtree
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from models.configs.training import TrainingConfig
+from models.graph.store import TemporalGraph
+from models.training.artifact import load_model, save_model
+from models.training.distributed import ranks
+from models.training.errors import NoSeedsError
+from models.training.train import Log, Scope, train
+
+
+def refit(
+    graph: TemporalGraph,
+    judged: Path,
+    until: int,
+    folder: Path,
+    device: torch.device | str | None = None,
+    log: Log | None = None,
+    checkpoint: Path | None = None,
+) -> dict[str, Any]:
+    """Train the model artifact ``judged`` again and write the artifact ``folder``; return a summary: epochs, seeds.
+
+    ``until``: microseconds UTC in the gate window; no seed at or after it is trained on, nor one that settled then. The
+    artifact's schema says so: its validate window ends at ``until``. ``checkpoint`` (None = ``checkpoint`` next to
+    ``folder``) keeps the progress, so that an interrupted refit continues. Inside ``process_group`` every process calls
+    this. Raises NoSeedsError for a time outside of the gate window, ArtifactError, and what ``train`` raises.
+    """
+    started, processes, keep = perf_counter(), ranks(), checkpoint or folder.parent / "checkpoint"
+    before = load_model(judged)
+    config, epochs = TrainingConfig(**before.training["config"]), before.training["epochs"]
+    largest_fan_outs = tuple(before.training["limits"][:epochs]) if config.adaptive_neighbours else None
+    scope = Scope(("train", "validate"), epochs, largest_fan_outs)
+    train(extended(graph, until), before.ranker.config, config, folder, scope, device, log, keep)
+    if processes.leads:
+        fitted = load_model(folder)
+        training = {**fitted.training, "judged": {name: before.training[name] for name in ("run", "seeds")}}
+        save_model(replace(fitted, calibration=before.calibration, training=training), folder)
+        rmtree(keep, ignore_errors=True)
+    processes.wait()
+    training = load_model(folder).training
+    return {"epochs": epochs, "seeds": training["seeds"], "seconds": perf_counter() - started}
+
+
+def extended(graph: TemporalGraph, until: int) -> TemporalGraph:
+    """The graph with its validate window extended to ``until`` (microseconds UTC), where the gate window then starts.
+
+    Everything else stays, also the seeds' frozen times. Raises NoSeedsError unless ``until`` lies in the gate window
+    after its start, or at its end.
+    """
+    schema, names, gate = graph.schema, list(graph.seeds.windows), graph.schema.window("gate")
+    if not gate.start < until <= gate.end:
+        raise NoSeedsError(
+            f"refit: expected it to end in the gate window, after {gate.start} and not after {gate.end} (microseconds "
+            f"UTC); found {until}: give a day of that window"
+        )
+    spans = {"validate": replace(schema.window("validate"), end=until), "gate": replace(gate, start=until)}
+    windows = tuple(spans.get(span.name, span) for span in schema.seeds.windows)
+    window = graph.seeds.window.clone()
+    window[(window == names.index("gate")) & (graph.seeds.time < until)] = names.index("validate")
+    return replace(
+        graph,
+        schema=replace(schema, seeds=replace(schema.seeds, windows=windows)),
+        seeds=replace(graph.seeds, window=window),
+        manifest={**graph.manifest, "digest": f"{graph.manifest.get('digest')}+{until}"},
+    )
