@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import models.garbage  # noqa: F401 - first: what follows is imported faster
 from components.services import Services
 from models.documents import read_json
 from models.spec import SpecError
