@@ -16,12 +16,14 @@ from models.spec import Spec
 from monitoring.ledger import Ledger
 from serving.errors import RegistryError
 from tests.components.specs import artifact
+from tests.mlflow_database import add_database
 
 STORE = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
 
 
 @pytest.fixture
 def services(tmp_path: Path) -> dict[str, str]:
+    add_database(tmp_path / "state")
     return Services.embedded("run-1", tmp_path / "state", STORE).to_json()
 
 

@@ -14,6 +14,7 @@ from serving.versions.bundle import verify_bundle
 from serving.versions.prior import FILE, Prior
 from serving.versions.registry import BEST, GATE
 from tests.components.specs import artifact
+from tests.mlflow_database import add_database
 from tests.monitoring.fakes import fake_predictions, small_spec
 
 
@@ -56,6 +57,7 @@ def registered(
     predictions.to_parquet(inputs["evaluation"] / "predictions.parquet")
     write_json(inputs["evaluation"] / "metrics.json", metrics or {})
     store = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
+    add_database(folder / "state")
     decision = register.python_func(
         spec=artifact(spec, folder),
         services=Services.embedded("run-1", folder / "state", store).to_json(),

@@ -33,6 +33,6 @@ def test_no_source_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_error_of_kfp_names_the_setting() -> None:
-    with callers_by_name(), pytest.raises(ValueError, match="^set_memory_limit can only be used on single-step"):
+    with callers_by_name(), pytest.raises(ValueError, match=r"^set_memory_limit can only be used on single-step"):
         define()
     assert pipeline_task.inspect is inspect
