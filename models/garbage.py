@@ -7,6 +7,8 @@ a process with MLflow and torch takes to start and end. Modules that processes b
 
 import atexit
 import gc
+import os
+import sys
 
 _DEFAULTS = gc.get_threshold()
 RARELY = (100_000, 50, 100)
@@ -20,5 +22,14 @@ def collect_as_usual() -> None:
     gc.set_threshold(*_DEFAULTS)
 
 
+def _at_exit() -> None:
+    """Leave nothing for the interpreter's last scans. DuckDB's bindings would list on stderr whatever they left."""
+    gc.freeze()
+    if "_duckdb" in sys.modules:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 gc.set_threshold(*RARELY)
-atexit.register(gc.freeze)  # registered first, so run last: the interpreter's own scans find nothing
+atexit.register(_at_exit)  # registered before the handlers of what is imported next, so run after them

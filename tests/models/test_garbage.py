@@ -36,3 +36,11 @@ def test_a_process_collects_rarely_until_it_is_told_to_as_usual(module: str) -> 
 
 def test_at_the_exit_nothing_is_scanned() -> None:
     assert printed("models.garbage", "") == [str(RARELY), "(700, 10, 10)"]
+
+
+@pytest.mark.parametrize("end", ["", "raise ValueError('boom')", "import sys; sys.exit('told')"])
+def test_an_end_says_what_it_should_and_no_more(end: str) -> None:
+    code = f"import models.garbage, duckdb\nduckdb.connect().execute('select 1').fetchall()\n{end}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1 if end else 0, "")
+    assert done.stderr.strip().splitlines()[-1:] == {"": [], "r": ["ValueError: boom"], "i": ["told"]}[end[:1]]
