@@ -23,6 +23,8 @@ export FEAST_TELEMETRY := False
 export BENTOML_DO_NOT_TRACK := True
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
+# A run, like the tests, starts many processes: each would compile our modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup java redis load chromium demo compare test fuzz mutants house docs lint bench faults verify-real clean
 .DEFAULT_GOAL := help

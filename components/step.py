@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import models.garbage  # noqa: F401 - first: what follows is imported faster
 from components.services import Services
 from models.system import system_error
 

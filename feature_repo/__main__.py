@@ -2,6 +2,7 @@
 
 import sys
 
+import models.garbage  # noqa: F401 - first: what follows is imported faster
 from feature_repo.commands import main
 
 if __name__ == "__main__":

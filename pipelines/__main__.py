@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import models.garbage  # noqa: F401 - first: what follows is imported faster
 from models.spec import SpecError
 from models.system import system_error
 from monitoring.errors import LedgerError

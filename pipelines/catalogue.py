@@ -7,6 +7,7 @@ from typing import Any
 from components.specs import write_spec
 from models.files import replaced_file
 from models.spec import Spec
+from pipelines.compiling import callers_by_name
 from pipelines.errors import RunError
 
 PIPELINES = ("training", "refresh", "monitoring", "comparison")
@@ -22,9 +23,9 @@ def compile_pipeline(name: str, path: Path) -> Path:
 
     if name not in PIPELINES:
         raise RunError(f"pipeline: expected one of {', '.join(PIPELINES)}; found {name!r}")
-    pipeline = getattr(import_module(f"pipelines.{name}"), name)
-    with replaced_file(path) as draft, warnings.catch_warnings():
+    with replaced_file(path) as draft, warnings.catch_warnings(), callers_by_name():
         warnings.simplefilter("ignore")
+        pipeline = getattr(import_module(f"pipelines.{name}"), name)
         compiler.Compiler().compile(pipeline, str(draft))
     return path
 

@@ -5,6 +5,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+import models.garbage  # noqa: F401 - first: what follows is imported faster
 from models.system import system_error
 from serving.deployment import command as deployment
 from serving.deployment import endpoint, model_options

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+import models.garbage  # noqa: F401 - first: the test files import hundreds of modules
 from tests import fuzzing
 
 if TYPE_CHECKING:  # imported where it is used: most test files need neither the spec nor the adapters

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
+import models.garbage  # noqa: F401 - first: what follows is imported faster
 from models.configs.check import out_of_bounds
 from models.configs.errors import ConfigError
 from models.configs.model import ModelConfig

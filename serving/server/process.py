@@ -4,11 +4,11 @@
 """
 
 import asyncio
-import gc
 import logging
 import sys
 from pathlib import Path
 
+from models.garbage import collect_as_usual
 from models.training.errors import ArtifactError
 from serving.errors import EndpointError, RegistryError
 from serving.server.drain import Drain
@@ -63,8 +63,7 @@ def _serve(runtime: RankingRuntime, settings: Settings, token: str | None) -> No
     server.model_repository_extension = FixedRepository(server.registered_models)
     facts = (name, settings.version, settings.host, settings.port, settings.grpc_port)
     logging.getLogger("heliograph").info("serving %s version %s at %s port %d, gRPC at port %d", *facts)
-    gc.collect()
-    gc.freeze()  # modules and model live as long as the process: the garbage collector need not scan them again
+    collect_as_usual()  # modules and model live as long as the process: they are not scanned again
     server.start([model])
 
 

@@ -16,6 +16,7 @@ from serving.errors import EndpointError
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world
+from tests.mlflow_database import add_database
 
 
 class FakeRegistry:
@@ -39,7 +40,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
     monkeypatch.setattr("serving.deployment.example.example_request", lambda *_: "curl")
     FakeRegistry.promoted, FakeRegistry.serves = [], None
-    return open_world(tmp_path)
+    world = open_world(tmp_path)
+    add_database(world.state)
+    return world
 
 
 def deployed(world: World, version: str, canary_percent: int = 0) -> str:

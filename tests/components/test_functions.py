@@ -19,6 +19,7 @@ from models.spec import Spec, parse_spec
 from monitoring.ledger import Ledger
 from serving.errors import RegistryError
 from tests.components.specs import artifact
+from tests.mlflow_database import add_database
 
 LATEST = {"start": None, "end": "latest", "graph": {"days": 32}}  # the last day's outcomes are not complete
 STORE = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
@@ -26,6 +27,7 @@ STORE = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "featur
 
 @pytest.fixture
 def services(tmp_path: Path) -> dict[str, str]:
+    add_database(tmp_path / "state")
     return Services.embedded("run-1", tmp_path / "state", STORE).to_json()
 
 

@@ -18,6 +18,7 @@ from serving.versions.prior import FILE, Prior
 from serving.versions.registry import BEST, GATE, WINDOWS
 from tests.components.specs import artifact
 from tests.factories import specs
+from tests.mlflow_database import add_database
 from tests.monitoring.fakes import DOCUMENT, fake_predictions, small_spec
 
 REFIT = specs.spec_of({**DOCUMENT, "windows": specs.windows(gate=2), "gate": {**DOCUMENT["gate"], "refit": True}})
@@ -66,6 +67,7 @@ def registered(
     predictions.to_parquet(inputs["evaluation"] / "predictions.parquet")
     write_json(inputs["evaluation"] / "metrics.json", metrics or {})
     store = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
+    add_database(folder / "state")
     decision = register.python_func(
         spec=artifact(spec, folder),
         services=Services.embedded("run-1", folder / "state", store).to_json(),

@@ -16,10 +16,17 @@ from monitoring.errors import LedgerError
 from monitoring.ledger import Ledger
 from pipelines.console import Console
 from tests.components.specs import artifact
+from tests.mlflow_database import add_database
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> dict[str, str]:
+def services(tmp_path: Path, without_state: dict[str, str]) -> dict[str, str]:
+    add_database(tmp_path / "state")
+    return without_state
+
+
+@pytest.fixture
+def without_state(tmp_path: Path) -> dict[str, str]:
     return Services.embedded("run-1", tmp_path / "state", tmp_path / "feature_store.yaml").to_json()
 
 
@@ -77,25 +84,28 @@ def test_a_trace_is_shown_of_surprises_alone(
     assert (console.explained, console.unexpected) == (True, surprised)
 
 
-def test_a_spec_that_cannot_be_read_stops_before_anything(services: dict[str, str], tmp_path: Path) -> None:
+def test_a_spec_that_cannot_be_read_stops_before_anything(without_state: dict[str, str], tmp_path: Path) -> None:
     content = json.dumps({"name": "x"}).encode()
     file = tmp_path / f"{hashlib.sha256(content).hexdigest()}.json"
     file.write_bytes(content)
     given = dsl.Artifact(uri=str(file))
-    with pytest.raises(SpecError, match="source: expected this key"), Step("train", given, services):
+    with pytest.raises(SpecError, match="source: expected this key"), Step("train", given, without_state):
         pass
     assert not (tmp_path / "state").exists()
 
 
 def test_a_spec_that_is_not_what_its_name_says_stops_before_anything(
-    tiny_spec: Spec, services: dict[str, str], tmp_path: Path
+    tiny_spec: Spec, without_state: dict[str, str], tmp_path: Path
 ) -> None:
     given = artifact(tiny_spec, tmp_path)
     Path(given.path).write_text(tiny_spec.model_copy(update={"name": "other"}).model_dump_json(), encoding="utf-8")
-    with pytest.raises(SpecError, match=r"expected content of the SHA-256 '[0-9a-f]{64}'"), Step("a", given, services):
+    with (
+        pytest.raises(SpecError, match=r"expected content of the SHA-256 '[0-9a-f]{64}'"),
+        Step("a", given, without_state),
+    ):
         pass
     Path(given.path).unlink()
-    with pytest.raises(SpecError, match="expected a spec; found FileNotFoundError"), Step("a", given, services):
+    with pytest.raises(SpecError, match="expected a spec; found FileNotFoundError"), Step("a", given, without_state):
         pass
     assert not (tmp_path / "state").exists()
 

@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
 def serve() -> Iterator[Cluster]:
     """Serve until the generator goes on."""
     server = Cluster()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield server
     server.shutdown()

@@ -17,7 +17,7 @@ from serving.deployment import endpoint
 from serving.versions.registry import model_name
 from tests.pipelines.pipeline import Pipeline
 
-pytestmark = pytest.mark.long(240)
+pytestmark = pytest.mark.long(180)
 
 STEPS = (
     "ingest", "materialize", "retrieve", "build graph", "train", "evaluate", "register", "monitor", "push embeddings",

@@ -25,7 +25,7 @@ from tests.feature_repo.redis_server import running_redis
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.long(20)
 
 ROOT = Path(__file__).resolve().parents[3]
 AHEAD = (time.time_ns() // 1_000_000_000 + 3_600) * SECOND

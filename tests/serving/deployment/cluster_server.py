@@ -107,7 +107,7 @@ def _merged(old: Any, new: Any) -> Any:
 @contextmanager
 def recording_cluster() -> Iterator[RecordingCluster]:
     server = RecordingCluster()
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield server

@@ -22,7 +22,7 @@ from tests.serving.running import wait_until
 from tests.serving.stubbed import STUB, FakeRegistry, live_kinds, live_processes, process_of
 from tests.serving.world import World
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.long(25)
 
 Up = Callable[..., Endpoint]
 
@@ -102,13 +102,16 @@ def test_another_port_is_moved_to(up: Up, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "message"), [("dies", "the last words of the stub"), ("never-healthy", "healthy in time")]
+    ("version", "message", "seconds"),
+    [("dies", "the last words of the stub", 30.0), ("never-healthy", "healthy in time", 4.0)],
 )
-def test_a_failed_start_leaves_the_old_server_and_says_why(up: Up, tmp_path: Path, version: str, message: str) -> None:
+def test_a_failed_start_leaves_the_old_server_and_says_why(
+    up: Up, tmp_path: Path, version: str, message: str, seconds: float
+) -> None:
     first = up()
     before = live_processes(tmp_path)
     with pytest.raises(EndpointError, match=message) as error:
-        up(version, seconds=1.0)
+        up(version, seconds=seconds)
     assert f"stub of model-{version}" in str(error.value)
     assert "model-serves" not in str(error.value)
     assert endpoint.status(tmp_path) == endpoint.Status("up", first)

@@ -17,8 +17,6 @@ from tests.serving.running import RunningServer, running_server, wait_until
 from tests.serving.server.test_grpc import request
 from tests.serving.world import World
 
-pytestmark = pytest.mark.serial
-
 TOKEN = "a-token-of-some-length"
 BEARER = (("authorization", f"Bearer {TOKEN}"),)
 OPTIONS = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]

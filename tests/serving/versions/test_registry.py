@@ -16,6 +16,7 @@ from serving.errors import RegistryError
 from serving.versions import registry as module
 from serving.versions.registry import BEST, SIGNED, Registry, model_name
 from serving.versions.signing import SIGNING_KEY, new_keys
+from tests.mlflow_database import add_database
 from tests.serving.world import World, world_spec
 
 
@@ -137,6 +138,7 @@ def test_a_champion_of_an_older_release_counts_as_promoted(registry: Registry, b
 def test_artifacts_that_are_links_or_gone_are_refused(tmp_path: Path, bundle: Path, kind: str) -> None:
     """A state folder whose name has percent signs, spaces and question marks works."""
     state = tmp_path / "a%20b #é?"
+    add_database(state)
     registry = Registry(sqlite_address(state / "mlflow" / "mlflow.db"))
     version = registry.log_version("walk", bundle)
     registry.download("walk", version, tmp_path / "good")

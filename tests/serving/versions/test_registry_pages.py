@@ -26,7 +26,7 @@ def mlflow_server(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     from mlflow.server import app
 
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
