@@ -1,4 +1,4 @@
-"""Pipelines on the tiny world with the real command: killed, run again, refreshed, monitored."""
+"""Pipelines on the tiny world with the real command: killed, run again with a refit, refreshed, monitored."""
 
 import json
 import os
@@ -13,22 +13,25 @@ import pytest
 from feature_repo.push import slot_of
 from feature_repo.sources import read_manifest
 from models.spec import Spec
+from models.training.artifact import load_model
 from serving.deployment import endpoint
+from serving.versions.bundle import judged_model
 from serving.versions.registry import model_name
 from tests.pipelines.pipeline import Pipeline
 
 pytestmark = pytest.mark.long(180)
 
 STEPS = (
-    "ingest", "materialize", "retrieve", "build graph", "train", "evaluate", "register", "monitor", "push embeddings",
-    "deploy",
+    "ingest", "materialize", "retrieve", "build graph", "train", "evaluate", "register", "refit", "monitor",
+    "push embeddings", "deploy",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def pipeline(lenient_spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    """A state folder on which the training pipeline was killed at three steps."""
-    pipeline = Pipeline(lenient_spec, tmp_path_factory.mktemp("pipeline") / "state")
+    """A state folder on which the training pipeline, with a refit, was killed at three steps."""
+    gate = lenient_spec.gate.model_copy(update={"refit": True})
+    pipeline = Pipeline(lenient_spec.model_copy(update={"gate": gate}), tmp_path_factory.mktemp("pipeline") / "state")
     pipeline.kill_at("  table members")
     pipeline.kill_at("  materialized member_profile")
     pipeline.kill_at("deploy: started")
@@ -58,6 +61,22 @@ def test_every_step_runs(trained: str) -> None:
     for step in STEPS:
         assert f"{step}: started" in lines
     assert any(line.startswith("Promoted") for line in lines)
+
+
+def test_a_refit_is_registered_once_and_serves(pipeline: Pipeline, trained: str, tmp_path: Path) -> None:
+    lines = trained.splitlines()
+    steps = [line.removesuffix(": started") for line in lines if line.endswith(": started")]
+    assert [step for step in steps if step != "monitor"][-5:] == [
+        "register", "refit", "register", "push embeddings", "deploy",
+    ]  # fmt: skip
+    name, spec = model_name(pipeline.spec), pipeline.spec
+    assert pipeline.registry.versions(name) == ["1", "2"]  # of the run that was killed at the end, and of this one
+    assert pipeline.registry.champion(name) == "2"
+    bundle = pipeline.registry.download(name, "2", tmp_path / "bundle")
+    assert load_model(bundle).seen_until == spec.last_gate_day.start
+    assert load_model(judged_model(bundle)).seen_until == spec.span("gate").start
+    (report,) = [Path(line.removeprefix("Report: ")) for line in lines if line.startswith("Report: ")]
+    assert "They are a refit" in report.read_text(encoding="utf-8")
 
 
 def test_artifacts_of_killed_runs_are_gone(pipeline: Pipeline, trained: str) -> None:
@@ -105,7 +124,7 @@ def test_kfp_artifacts_are_there_to_look_at(pipeline: Pipeline, trained: str) ->
     outputs = json.loads((run / "evaluate" / "executor_output.json").read_text(encoding="utf-8"))["artifacts"]
     assert outputs["roc"]["artifacts"][0]["metadata"]["confidenceMetrics"]
     assert outputs["metrics"]["artifacts"][0]["metadata"]["auc"] > 0.4
-    for page in ("ingest/summary", "register/verdict", "deploy/endpoint", "monitor/page", "report/page"):
+    for page in ("ingest/summary", "register/verdict", "deploy-2/endpoint", "monitor/page", "report/page"):
         assert (run / page).stat().st_size > 20, page
 
 
@@ -126,3 +145,10 @@ def test_monitoring_watches_the_champion(pipeline: Pipeline, trained: str) -> No
     printed = pipeline.run("monitoring")
     assert "monitor: done" in printed
     assert pipeline.registry.versions(model_name(pipeline.spec)) == versions
+    made = pipeline.state.glob("pipeline/*/evaluate/evaluation/metrics.json")
+    newest = max(made, key=lambda path: path.stat().st_mtime_ns)
+    found = json.loads(newest.read_text(encoding="utf-8"))
+    assert found["candidate_seen_until"] == pipeline.spec.last_gate_day.start
+    assert (found["champion_version"], found["champion_unusable"]) == ("2", None)
+    scores = found["windows"]["test"]["scores"]  # of what serves, and beside it of the judged weights
+    assert scores["candidate"]["click"]["log_loss"] != scores["champion"]["click"]["log_loss"]
