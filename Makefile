@@ -26,7 +26,7 @@ export DO_NOT_TRACK := true
 # A run, like the tests, starts many processes: each would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup java redis load chromium demo compare test fuzz mutants house docs lint bench faults verify-real clean
+.PHONY: help setup java redis load chromium demo compare test fuzz mutants house docs lint bench faults verify-real days clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -84,6 +84,9 @@ faults: $(READY) ## every fault that was found in use, tried again from the outs
 verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pure
 	@test -n "$(DATA)" || { echo "DATA: expected the KuaiRand-Pure folder, found nothing. Run: make verify-real DATA=../shared/data/kuairand_pure"; exit 2; }
 	@HELIOGRAPH_KUAIRAND=$(abspath $(DATA)) $(PY) -m pytest -m real_logs
+
+days: $(READY) ## ten simulated days, one run a day on logs that grow, some runs killed: ten minutes
+	@$(PY) -m benchmarks.ten_days
 
 lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff check .
