@@ -33,7 +33,7 @@ def register(
     from models.files import sha256_of_file, write_text
     from monitoring.documents import read_json
     from monitoring.gate import judge_folder
-    from monitoring.refit import checked
+    from monitoring.refit import with_check
     from serving.versions.bundle import write_bundle
     from serving.versions.prior import Prior
     from serving.versions.registry import BEST, GATE, WINDOWS, Registry, model_name
@@ -44,7 +44,7 @@ def register(
         judged, serves, kept = judge_folder(step.spec, Path(evaluation.path)), Path(model.path), None
         decision = "refit" if judged.promoted and step.spec.gate.refit and check is None else judged.decision
         if check is not None:
-            judged, passed = checked(judged, Path(check.path))
+            judged, passed = with_check(judged, Path(check.path))
             serves, kept = (Path(serving.path), serves) if passed else (serves, None)
         if decision != "refit":
             inputs = {"tables": tables, "training_set": training_set, "graph": graph}

@@ -72,8 +72,15 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 line = orjson.loads(text)
             except orjson.JSONDecodeError:
                 continue
-            if isinstance(line, dict) and line.keys() >= _NEEDED:
+            if isinstance(line, dict) and line.keys() >= _NEEDED and _is_readable(line):
                 yield line
+
+
+def _is_readable(line: dict[str, Any]) -> bool:
+    """Whether what the reader computes with has its type."""
+    texts = all(isinstance(line.get(name), str | None) for name in ("impression", "request"))
+    numbers = all(isinstance(line[name], int) for name in ("served", "slate"))
+    return texts and numbers and isinstance(line[PROBABILITIES], dict) and isinstance(line[FEATURES], dict)
 
 
 def _slate(line: dict[str, Any]) -> Any:

@@ -47,7 +47,7 @@ class RefitCheck:
         return plain(asdict(self))
 
 
-def checked(verdict: Verdict, check: Path) -> tuple[Verdict, bool]:
+def with_check(verdict: Verdict, check: Path) -> tuple[Verdict, bool]:
     """Add the document of a check to the verdict of the judged model; return it, and whether the refit serves."""
     found = read_json(check)
     return replace(verdict, reasons=[*verdict.reasons, *found["reasons"]], refit=found), bool(found["serves"])

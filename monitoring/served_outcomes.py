@@ -6,8 +6,8 @@ import pandas as pd
 from models.spec import Spec
 from models.time_units import HOUR
 
-_WITHOUT_ATTRIBUTION = 24 * HOUR
-"""How long after serving an impression may follow if the task does not say (microseconds)."""
+_SHOWN_WITHIN = pd.Timedelta(24 * HOUR, unit="us")
+"""How long after serving an impression without an id may follow."""
 _SAME = ["member", "item", "surface"]
 
 
@@ -18,18 +18,19 @@ def from_served(spec: Spec, served: pd.DataFrame, impressions: pd.DataFrame, now
     ``now``: up to when it has the outcomes, microseconds UTC; None = the time of its last row.
 
     A row of ``impressions.served`` belongs to the candidate of that id, if member and item agree; of several rows the
-    first counts. A row without an id belongs to the last candidate of its member, item and surface that was served
-    before it, within the task's ``attribution`` (24 hours where there is none). A candidate without a row has no label
-    (NaN). Neither has one whose ``attribution`` has not passed at ``now``, whatever its outcome is so far: the positive
-    ones are known first.
+    first with a label counts, of two at the same time the positive one. A row without an id belongs to the last
+    candidate of its member, item and surface that was served at most 24 hours before it. A candidate without a row has
+    no label (NaN). Neither has one for which the task's ``attribution`` has not passed at ``now``, whatever its outcome
+    is so far: the positive ones are known first.
     """
+    if served.empty:  # an empty log has no column of probabilities
+        return pd.DataFrame({"time": pd.DatetimeIndex([], tz="UTC"), "surface": [], "label": [], "probability": []})
     attribution = pd.Timedelta(spec.tasks[spec.primary_task].attribution_time, unit="us")
     rows, shown = _candidates(spec, served), _shown(spec, impressions)
     found = _by_id(rows, shown[shown["impression"].notna()])
     rest = found["shown"].isna().to_numpy()
-    within = attribution or pd.Timedelta(_WITHOUT_ATTRIBUTION, unit="us")
     without = shown[shown["impression"].isna()]
-    found = pd.concat([found[~rest], _by_time(rows[rest], without, within)]).sort_values("place", ignore_index=True)
+    found = pd.concat([found[~rest], _by_time(rows[rest], without)]).sort_values("place", ignore_index=True)
     if attribution and len(shown):
         end = shown["shown"].max() if now is None else pd.Timestamp(now, unit="us", tz="UTC")
         last = found[["time", "shown"]].max(axis=1)
@@ -63,16 +64,21 @@ def _shown(spec: Spec, impressions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_id(rows: pd.DataFrame, shown: pd.DataFrame) -> pd.DataFrame:
-    """Every candidate, with ``shown`` and ``label`` of the first row that has its id; NaT and NaN for the others."""
+    """Every candidate, with ``shown`` and ``label`` of the row that has its id; NaT and NaN for the others."""
     same = ["impression", "member", "item"]
+    unknown = shown["label"].isna()
+    shown = shown.assign(unknown=unknown).sort_values(
+        ["unknown", "shown", "label"], ascending=[True, True, False], kind="stable"
+    )
+    shown = shown.drop(columns="unknown")
     return rows.merge(shown.drop_duplicates(same).drop(columns="surface"), on=same, how="left")
 
 
-def _by_time(rows: pd.DataFrame, shown: pd.DataFrame, within: pd.Timedelta) -> pd.DataFrame:
+def _by_time(rows: pd.DataFrame, shown: pd.DataFrame) -> pd.DataFrame:
     """Every candidate, with ``shown`` and ``label`` of the first row at or after its time that no later one has."""
     shown = shown.drop(columns="impression").assign(row=np.arange(len(shown)))
     joined = pd.merge_asof(
-        rows, shown, left_on="time", right_on="shown", by=_SAME, direction="forward", tolerance=within
+        rows, shown, left_on="time", right_on="shown", by=_SAME, direction="forward", tolerance=_SHOWN_WITHIN
     )
     earlier = joined["row"].notna() & joined.duplicated("row", keep="last")
     joined["label"] = joined["label"].mask(earlier)

@@ -29,12 +29,18 @@ def check_column_names(spec: Spec, file: str) -> None:
 
 
 def _check_unique(spec: Spec, file: str) -> None:
-    """Keys, times and surface may share a column, filters may use any of the impressions; all others are unique."""
+    """Keys, times and surface may share a column, filters may use any of the impressions; all others are unique.
+
+    The ids of served impressions may be the impressions' key, and nothing else.
+    """
     owners: dict[str, tuple[str, str]] = {}
     for key, column in _structural(spec):
         other, same = owners.setdefault(column.lower(), (key, column))
         if same != column:
             raise _duplicate(file, key, column, other)
+    for key, column in (*_structural(spec), *_filtered(spec)):
+        if column == spec.impressions.served and key not in ("impressions.served", "impressions.key"):
+            raise _duplicate(file, "impressions.served", column, key)
     for key, column in (*_outcomes(spec), *_context(spec), *_features(spec), *_counter_columns(spec)):
         if column.lower() in owners:
             raise _duplicate(file, key, column, owners[column.lower()][0])

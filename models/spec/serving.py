@@ -91,7 +91,8 @@ class Serving(StrictModel):
     )
     explore: Explore | None = Field(
         default=None,
-        description="Orders a share of the slates at random; each candidate then has its propensity. None = no slate.",
+        description="Orders a share of the slates at random; each candidate then has its propensity. None = no slate "
+        "is ordered at random.",
         examples=[{"share": 0.02}],
     )
     max_age: MaxAge = Field(

@@ -68,7 +68,7 @@ class Windows(StrictModel):
     end: End | None = Field(
         default=None,
         description="Last day of the test window, included. `latest` = the newest settled day of the data, found anew "
-        "by every ingest: the windows roll (see [operations.md](recurring.md#windows-that-roll)). None = `start` is "
+        "by every ingest: the windows roll (see [recurring.md](recurring.md#windows-that-roll)). None = `start` is "
         "given.",
         examples=[LATEST],
     )

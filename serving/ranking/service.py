@@ -100,7 +100,7 @@ class RankingService:
             fallback=False,
             foreign_vectors=self._foreign(online),
             rows_ahead=online.ahead,
-            stale=Staleness.of(self.spec.serving.max_age, online, inputs.member_tokens is not None, inputs.item_known),
+            stale=Staleness.of(self.spec.serving.max_age, online),
         )
         slate = self._slate(ids, request, probabilities, ~inputs.item_known, inputs.features, result, facts)
         return slate if reasons is None else replace(slate, reasons=[reasons[place] for place in result.order])

@@ -23,17 +23,18 @@ class Staleness:
     """Number of candidates with stale vectors."""
 
     @classmethod
-    def of(cls, limits: MaxAge, online: OnlineFeatures, member: bool, items: np.ndarray) -> Self:
+    def of(cls, limits: MaxAge, online: OnlineFeatures) -> Self:
         """Compare ages at the time of the read with the limits; an age equal to its limit is not stale.
 
-        ``member``: whether the member's vectors are used; ``items``: (C,) bool, whose vectors are. Those that are not
-        used (missing, of another version) are cold, never stale; so are counters whose newest outcome is unknown.
+        Vectors of another version count too: the model does not read them, but the business rules read the activities
+        and creators beside them. What is missing is cold, never stale; so are counters whose newest outcome is unknown.
         """
         stale_member, stale_items, stale_counters = False, 0, False
         if (most := limits.vectors_span) is not None:
             oldest = online.as_of - most
-            stale_member = member and online.member is not None and online.member.as_of < oldest
-            stale_items = int(np.count_nonzero(items & (online.items.as_of < oldest)))
+            stale_member = online.member is not None and online.member.as_of < oldest
+            present = np.not_equal(online.items.version, None)
+            stale_items = int(np.count_nonzero(present & (online.items.as_of < oldest)))
         if (most := limits.counters_span) is not None and online.counters_as_of is not None:
             stale_counters = online.counters_as_of < online.as_of - most
         found = (stale_member, stale_items > 0, stale_counters)

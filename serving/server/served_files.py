@@ -12,8 +12,9 @@ class ServedFiles:
     """Files ``<day>.jsonl`` in a folder; a full one is continued in ``<day>.<number>.jsonl``; the oldest are removed.
 
     The lines of a slate are given to the operating system with one call, so they outlive the process, and processes
-    that share a folder do not mix theirs. A file is synchronized with the disk when it is closed. Folder and files are
-    readable by their owner only.
+    that share a folder do not mix theirs. An empty line comes first: it ends what another process left unfinished when
+    it was killed, or when the disk was full. A file is synchronized with the disk when it is closed. Folder and files
+    are readable by their owner only.
     """
 
     def __init__(self, folder: Path, file_bytes: int = 64 << 20, files: int = 30) -> None:
@@ -27,12 +28,12 @@ class ServedFiles:
     def write(self, lines: bytes, served: int) -> None:
         """Append the lines of one slate. Raises OSError; then the end of the last line may be missing."""
         stream = self._open(moment(served).date().isoformat())
-        left = memoryview(lines)
+        left = memoryview(b"\n" + lines)
         try:
             while left:
                 left = left[stream.write(left) :]
         except OSError:
-            self._stream = None  # opened again, it gets its last line ended
+            self._stream = None
             stream.close()
             raise
 
@@ -61,11 +62,4 @@ class ServedFiles:
 
 
 def _open_for_append(path: Path) -> IO[bytes]:
-    """Open a file for appending, without a buffer; a partial line of a killed server is ended first."""
-    stream = open_private(path, os.O_APPEND, buffering=0)
-    if stream.tell():
-        with path.open("rb") as written:
-            written.seek(-1, os.SEEK_END)
-            if written.read() != b"\n":
-                stream.write(b"\n")
-    return stream
+    return open_private(path, os.O_APPEND, buffering=0)

@@ -51,13 +51,17 @@ class ServedLog:
     def __init__(self, sink: Sink, model: str, waiting: int = WAITING) -> None:
         self.dropped = 0
         """Impressions that were not logged: more than ``waiting`` slates were queued, or the sink failed."""
-        self._sink, self._model = sink, model
+        self._sink, self._model, self._closed = sink, model, False
+        self._missing, self._counting = metrics.unlogged(), threading.Lock()
         self._queue: queue.Queue[ServedSlate | None] = queue.Queue(maxsize=waiting)
         self._thread = threading.Thread(target=self._run, name="served-log", daemon=True)
         self._thread.start()
 
     def write(self, slate: Slate) -> None:
-        """Queue a slate; never blocks."""
+        """Queue a slate; never blocks. After ``close`` it is dropped."""
+        if self._closed:
+            self._drop(slate)
+            return
         try:
             self._queue.put_nowait(ServedSlate(clock.now(), slate))
         except queue.Full:
@@ -65,7 +69,7 @@ class ServedLog:
 
     def close(self, seconds: float = _CLOSE_SECONDS) -> None:
         """Write the queued slates and stop, after at most ``seconds``; then the rest is dropped and reported."""
-        deadline = time.monotonic() + seconds
+        deadline, self._closed, before = time.monotonic() + seconds, True, self.dropped
         try:
             self._queue.put(None, timeout=seconds)
         except queue.Full:
@@ -73,9 +77,9 @@ class ServedLog:
         else:
             self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
-            self._give_up(seconds)
+            self._give_up(seconds, before)
 
-    def _give_up(self, seconds: float) -> None:
+    def _give_up(self, seconds: float, before: int) -> None:
         while True:
             try:
                 served = self._queue.get_nowait()
@@ -85,13 +89,15 @@ class ServedLog:
                 self._drop(served.slate)
         self._queue.put(None)  # in case the sink continues after all
         _logger.warning(
-            "the served log: expected its sink to take the last slates in %g s; at least %d impressions are missing",
-            *(seconds, self.dropped),
+            "the served log: expected its sink to take the last slates in %g s; at least %d impressions are missing, "
+            "and %d from before",
+            *(seconds, self.dropped - before, before),
         )
 
     def _drop(self, slate: Slate) -> None:
-        self.dropped += len(slate.items)
-        metrics.unlogged().inc(len(slate.items))
+        with self._counting:
+            self.dropped += len(slate.items)
+        self._missing.inc(len(slate.items))
 
     def _run(self) -> None:
         while (served := self._queue.get()) is not None:

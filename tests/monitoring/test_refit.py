@@ -16,7 +16,7 @@ from monitoring import refit as module
 from monitoring.documents import read_json, write_json
 from monitoring.errors import EvaluationError, PredictionsError
 from monitoring.gate import judge
-from monitoring.refit import check_refit, checked, compare, untrained
+from monitoring.refit import check_refit, compare, untrained, with_check
 from tests.factories import specs
 from tests.monitoring.fakes import DOCUMENT, fake_predictions, sigmoid
 from tests.monitoring.test_evaluation import FakeProduct, save_fresh_model
@@ -118,7 +118,7 @@ def test_the_check_is_part_of_the_verdict(tmp_path: Path) -> None:
     verdict = judge(SPEC, fake_predictions(SPEC, noise={"candidate": 0.3, "floor": 1.0}))
     found = compare(SPEC, last_day(BEST))
     write_json(tmp_path / "check", found.to_json())
-    together, serves = checked(verdict, tmp_path / "check")
+    together, serves = with_check(verdict, tmp_path / "check")
     assert serves is found.serves
     assert together.reasons == [*verdict.reasons, *found.reasons]
     assert (verdict.refit, together.refit) == (None, read_json(tmp_path / "check"))

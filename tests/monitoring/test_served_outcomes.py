@@ -1,8 +1,11 @@
 """Outcomes of served candidates: by id, by what was shown to whom and when, and those that are still open."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from models.served import read
 from models.spec import Spec
 from models.time_units import HOUR
 from monitoring.served_outcomes import from_served
@@ -114,12 +117,27 @@ def test_a_candidate_is_pending_until_its_attribution_has_passed() -> None:
     assert from_served(with_ids(), log, seen)["label"].tolist() == [0, 1, 0]
 
 
-@pytest.mark.parametrize(("attribution", "labelled"), [(None, 2), ("30h", 3), ("1h", 1)])
-def test_the_attribution_says_how_much_later_an_impression_may_follow(attribution: str | None, labelled: int) -> None:
+@pytest.mark.parametrize("attribution", [None, "30d", "1h"])
+def test_an_impression_without_an_id_follows_within_a_day_however_long_its_outcome_takes(
+    attribution: str | None,
+) -> None:
     log = served([START] * 3, [7, 8, 9])
     seen = impressions([START + hours * HOUR for hours in (1, 24, 25)], [7, 8, 9], [1, 1, 1])
-    found = from_served(with_ids(attribution), log, seen, START + 100 * HOUR)
-    assert found["label"].notna().sum() == labelled
+    found = from_served(with_ids(attribution), log, seen, START + 1000 * HOUR)
+    assert found["label"].notna().sum() == 2
+
+
+@pytest.mark.parametrize(
+    ("clicked", "label"), [([float("nan"), 1], 1), ([1, float("nan")], 1), ([0, 1], 1), ([1, 0], 1)]
+)
+def test_of_two_rows_at_one_time_a_known_and_a_positive_outcome_count(clicked: list[float], label: float) -> None:
+    seen = impressions([START, START], [7, 7], clicked, ["a/0/0", "a/0/0"])
+    assert from_served(with_ids(), served([START], [7], ["a/0/0"]), seen)["label"].tolist() == [1]
+
+
+def test_an_empty_log_has_no_candidates(tmp_path: Path) -> None:
+    found = from_served(with_ids("2h"), read(tmp_path), impressions([START], [7], [1]))
+    assert summarise(found)["rows"] == 0
 
 
 def test_an_outcome_that_is_not_known_yet_is_no_label() -> None:

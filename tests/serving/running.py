@@ -80,4 +80,6 @@ def counter_value(client: httpx.Client, name: str) -> float:
 
 def logged_lines(folder: Path) -> list[dict[str, Any]]:
     """All lines of a served log."""
-    return [json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_bytes().splitlines()]
+    return [
+        json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_bytes().split(b"\n") if line
+    ]

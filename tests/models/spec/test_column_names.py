@@ -204,3 +204,11 @@ def test_a_filter_may_use_columns_of_the_impressions() -> None:
     spec = parse_spec(changed(put("tasks.click.filter", {"surface": ["feed"], "hour": [1], "seconds": [0]})))
     assert spec.impressions.settled == "settled_time"
     parse_spec(changed(put("impressions.context", {})))
+
+
+@pytest.mark.parametrize("column", ["time", "settled_time", "surface", "member_id", "post_id"])
+def test_ids_of_served_impressions_have_a_column_of_their_own(column: str) -> None:
+    check_mistake(
+        put("impressions.served", column), "impressions.served", "a column name that no other key uses", column
+    )
+    assert parse_spec(changed(put("impressions.served", "impression_id"))).impressions.served == "impression_id"

@@ -117,12 +117,12 @@ def test_old_vectors_and_counters_are_used_and_flagged(scorer: Scorer, state: On
     assert (found["slate"], found["member_cold"]) == (unlimited["slate"], False)
 
 
-def test_vectors_that_are_not_used_are_not_stale(scorer: Scorer, state: OnlineFeatures) -> None:
+def test_vectors_of_another_version_are_flagged_for_the_rules(scorer: Scorer, state: OnlineFeatures) -> None:
     assert state.member is not None
-    mixed = replace(state.items, version=texts("1", "2", None))
+    mixed = replace(state.items, version=texts("1", "2", "1"))
     online = replace(state, member=replace(state.member, version="1"), items=mixed, as_of=2 * HOUR + 1)
     found = ranked(scorer, online, Serving(max_age=MaxAge(vectors="2h"))).to_json()
-    assert (found["stale"], found["stale_items"]) == (["item_vectors"], 1)
+    assert (found["stale"], found["stale_items"]) == (["member_vectors", "item_vectors"], 3)
 
 
 def test_a_fallback_reads_nothing_that_could_be_stale(scorer: Scorer) -> None:

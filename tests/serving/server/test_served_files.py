@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from models import clock
 from models.served import read
 from models.time_units import DAY
 from serving.server.served_files import ServedFiles
 from serving.server.served_log import ServedLog
+from tests.serving.running import wait_until
 from tests.serving.server.slates import served, slate
 
 
@@ -23,6 +25,21 @@ def test_a_partial_line_is_skipped_and_ended(tmp_path: Path) -> None:
     assert list(read(tmp_path)["item"]) == [7]
     served(tmp_path, slate(2, 8))
     assert list(read(tmp_path)["item"]) == [7, 8]
+
+
+def test_a_line_that_another_process_left_unfinished_is_ended(tmp_path: Path) -> None:
+    """Two processes share the folder, and have the file open when one of them is killed."""
+    one, other = ServedFiles(tmp_path), ServedFiles(tmp_path)
+    log = ServedLog(other, "heliograph-one")
+    one.write(b"{}\n", clock.now())
+    log.write(slate(1, 7))
+    wait_until(lambda: len(read(tmp_path)) == 1, 20)
+    (file,) = tmp_path.glob("*.jsonl")
+    with file.open("ab") as stream:
+        stream.write(b'{"served": 1, "req')
+    log.write(slate(2, 8, 9))
+    log.close()
+    assert list(read(tmp_path)["item"]) == [7, 8, 9]
 
 
 def test_full_files_are_continued_and_the_oldest_are_removed(tmp_path: Path) -> None:
@@ -64,7 +81,7 @@ def test_every_day_has_its_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr("models.clock.now", lambda day=day: day * DAY)
         log.write(slate(1, 7))
     log.close()
-    lines = {file.name: len(file.read_bytes().splitlines()) for file in tmp_path.iterdir()}
+    lines = {file.name: len(file.read_bytes().split()) for file in tmp_path.iterdir()}
     assert lines == {"1970-01-01.jsonl": 2, "1970-01-02.jsonl": 1}
 
 
@@ -73,7 +90,7 @@ def test_a_file_takes_lines_until_it_is_full(tmp_path: Path) -> None:
     (file,) = tmp_path.iterdir()
     size = file.stat().st_size
     served(tmp_path, slate(2, 7), slate(3, 7), file_bytes=2 * size)
-    assert sorted(len(file.read_bytes().splitlines()) for file in tmp_path.iterdir()) == [1, 2]
+    assert sorted(len(file.read_bytes().split(b"\n\n")) for file in tmp_path.iterdir()) == [1, 2]
 
 
 def test_a_full_disk_loses_only_the_lines_that_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +153,7 @@ def test_the_lines_of_a_slate_are_one_write_and_synchronized_at_the_end(
     synchronized: list[int] = []
     files = ServedFiles(tmp_path)
     files.write(b"{}\n", 0)
-    assert (tmp_path / "1970-01-01.jsonl").read_bytes() == b"{}\n"  # nothing is held back
+    assert (tmp_path / "1970-01-01.jsonl").read_bytes() == b"\n{}\n"  # nothing is held back
     files.close()
     lines = b"{}\n" * 100_000
 
@@ -148,8 +165,8 @@ def test_the_lines_of_a_slate_are_one_write_and_synchronized_at_the_end(
     monkeypatch.setattr("serving.server.served_files._open_for_append", lambda path: Counted(path, "ab"))
     monkeypatch.setattr("os.fsync", synchronized.append)
     files.write(lines, DAY)
-    assert (tmp_path / "1970-01-02.jsonl").read_bytes() == lines
-    assert (written, synchronized) == ([len(lines)], [])
+    assert (tmp_path / "1970-01-02.jsonl").read_bytes() == b"\n" + lines
+    assert (written, synchronized) == ([len(lines) + 1], [])
     files.close()
     assert len(synchronized) == 1
     files.close()

@@ -24,7 +24,7 @@ from tests.serving.server.slates import CALL, served, slate
 def test_an_impression_is_a_line(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7, 9))
     (file,) = tmp_path.glob("*.jsonl")
-    first, second = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    first, second = map(json.loads, file.read_text(encoding="utf-8").strip().splitlines())
     assert first.pop("served") == second.pop("served") > 1_700_000_000_000_000
     once = {
         **{"request": "mine", "slate": 0, "time": 1_700_000_000_000_000, "as_of": 1_699_999_999_999_999},
@@ -89,7 +89,7 @@ def test_served_slates_are_read_back(tmp_path: Path) -> None:
 def test_a_log_of_an_older_release_is_read(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7, 8))
     (file,) = tmp_path.glob("*.jsonl")
-    lines = [json.loads(line) for line in file.read_bytes().splitlines()]
+    lines = [json.loads(line) for line in file.read_bytes().strip().splitlines()]
     later = ("adjustments", "impression", "propensity", "stale")
     for line in lines:
         for name in later:
@@ -154,6 +154,23 @@ def test_a_line_is_on_disk_before_the_log_is_closed(tmp_path: Path) -> None:
     log.write(slate(1, 7))
     wait_until(lambda: len(read(tmp_path)) == 1, 20)
     log.close()
+
+
+def test_a_slate_after_the_end_is_counted(tmp_path: Path) -> None:
+    log = served(tmp_path, slate(1, 7))
+    log.write(slate(2, 8, 9))
+    assert log.dropped == 2
+    assert list(read(tmp_path)["item"]) == [7]
+
+
+@pytest.mark.parametrize("odd", [{"impression": 5}, {"request": ["x"]}, {"served": "now"}, {"features": 1}])
+def test_a_line_of_other_types_is_skipped(tmp_path: Path, odd: dict[str, object]) -> None:
+    served(tmp_path, slate(1, 7))
+    (file,) = tmp_path.glob("*.jsonl")
+    line = {**json.loads(file.read_bytes()), **odd}
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+    assert list(read(tmp_path)["item"]) == [7]
 
 
 def test_a_full_queue_never_waits(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ function adjusted({ rule, factor, most, share }) {
     case "diversity":
       return ["diversity", `${most} items of its creator rank higher: it follows after all items without this mark`];
     case "explore":
-      return ["random order", `${100 * share} % of the slates are ordered at random, and this is one of them`];
+      return ["random order", `${+(100 * share).toPrecision(6)} % of the slates are ordered at random, and this is one of them`];
     case "popularity":
       return ["popularity", "Ranked by popularity: the online store did not respond"];
     default:
