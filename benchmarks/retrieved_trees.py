@@ -24,6 +24,7 @@ from benchmarks.table import show
 from feature_repo.apply import apply
 from feature_repo.retrieve import retrieve
 from feature_repo.sources import ingest
+from feature_repo.sources.windows import spec_of
 from feature_repo.store import open_store
 from models.baselines.trees import fit_floor
 from models.features import impression_features, training_columns
@@ -63,7 +64,7 @@ def main() -> int:
     arguments = parser.parse_args()
     spec = load_spec(arguments.spec)
     with TemporaryDirectory() as folder:
-        frame, figures = _retrieved(spec, arguments.data, Path(folder))
+        spec, frame, figures = _retrieved(spec, arguments.data, Path(folder))
     figures |= _floor(spec, frame, arguments.threads)
     started = perf_counter()
     inputs, categories = _inputs(spec, frame)
@@ -78,12 +79,12 @@ def main() -> int:
     return show("retrieved_trees", figures, bars)
 
 
-def _retrieved(spec: Spec, data: Path, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Retrieve the training set's impressions from the store; return them with the seconds of each step."""
+def _retrieved(spec: Spec, data: Path, folder: Path) -> tuple[Spec, pd.DataFrame, dict[str, Any]]:
+    """Retrieve the training set's impressions; return the spec with dates, the rows, and the seconds of each step."""
     figures: dict[str, Any] = {}
     tables = folder / "tables"
     with _timed(figures, "ingest_s"):
-        ingest(spec, data, tables)
+        spec = spec_of(spec, ingest(spec, data, tables))
     store = open_store(_ROOT / "feature_repo" / "feature_store.yaml", folder)
     with _timed(figures, "apply_s"):
         apply(store, spec, tables, folder)
@@ -93,7 +94,7 @@ def _retrieved(spec: Spec, data: Path, folder: Path) -> tuple[pd.DataFrame, dict
     for number, (views, rows, seconds) in enumerate(calls, start=1):
         print(f"get_historical_features {number:>2}: {rows:>8,} rows {seconds:6.2f} s  {views}")
     figures |= {"calls": len(calls), "get_historical_features_s": float(sum(seconds for *_, seconds in calls))}
-    return pd.read_parquet(folder / "training" / "impressions.parquet"), figures
+    return spec, pd.read_parquet(folder / "training" / "impressions.parquet"), figures
 
 
 @contextmanager
@@ -133,7 +134,7 @@ def _inputs(spec: Spec, frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for name in names:
         known = sorted(frame.loc[frame["window"] == "train", name].dropna().unique())
         codes[name] = pd.Categorical(frame[name], categories=known).codes.astype("float32")
-    hour = frame[spec.impressions.time].dt.tz_convert(spec.timezone).dt.hour.astype("float32")
+    hour = frame[spec.impressions.time].dt.tz_convert(spec.zone).dt.hour.astype("float32")
     return pd.DataFrame({**numbers, **codes, "local_hour": hour}, index=frame.index), names
 
 

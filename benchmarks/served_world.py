@@ -49,6 +49,7 @@ def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / 
     from feature_repo.push import push
     from feature_repo.retrieve import retrieve
     from feature_repo.sources import end_of_data, ingest
+    from feature_repo.sources.windows import spec_of
     from feature_repo.store import open_store, write_resolved
     from models.graph.build import build_graph
     from models.graph.store import TemporalGraph
@@ -60,7 +61,7 @@ def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / 
 
     spec = _tiny(spec_file)
     tables, training, state = folder / "tables", folder / "training_set", folder / "state"
-    ingest(spec, None, tables)
+    spec = spec_of(spec, ingest(spec, None, tables))
     config = _CONFIG if redis is None else online_on_redis(folder / "feature_store.yaml", redis)
     store = open_store(config, state)
     write_resolved(config, state)

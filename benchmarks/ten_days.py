@@ -12,7 +12,6 @@ Some days' runs are killed first, at different steps, and the same command is ru
 
 import argparse
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -183,8 +182,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="keep raw data and state here (default: a temporary folder)")
     options = parser.parse_args(argv)
     if options.folder is not None:
-        shutil.rmtree(options.folder, ignore_errors=True)
-        options.folder.mkdir(parents=True)
+        if options.folder.exists() and any(options.folder.iterdir()):
+            parser.error(f"--folder: expected a new or empty folder; found files in {options.folder}")
+        options.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with _product(options.folder) as product:
         world = simulated(product.spec)

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from feature_repo.sources.tables import read_manifest
+from feature_repo.sources.windows import spec_of
 from feature_repo.views.errors import NotAppliedError
 from models.files import write_text
 from models.spec import Spec, load_spec, parse_spec
@@ -55,7 +57,9 @@ def current() -> Applied:
         missing = "HELIOGRAPH_TABLES" if spec else "HELIOGRAPH_SPEC"
         raise NotAppliedError(f"expected both HELIOGRAPH_SPEC and HELIOGRAPH_TABLES; found one. Set {missing} too")
     if spec and tables:
-        return Applied(load_spec(spec), Path(tables), pushed_folder(state))
+        given = load_spec(spec)
+        dated = spec_of(given, read_manifest(Path(tables))) if given.windows.rolling else given
+        return Applied(dated, Path(tables), pushed_folder(state))
     applied = read_applied(state)
     if applied is None:
         raise NotAppliedError(

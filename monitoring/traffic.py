@@ -4,6 +4,7 @@ The rows are predictions (``from_predictions``) or served candidates (``monitori
 """
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ def summarise(frame: pd.DataFrame, zone: str = "UTC") -> dict[str, Any]:
     """
     _check(frame)
     labels, probabilities = frame["label"].to_numpy(dtype=float), frame["probability"].to_numpy(dtype=float)
-    day = frame["time"].dt.tz_convert(zone).dt.date.astype(str) if len(frame) else pd.Series(dtype=str)
+    day = frame["time"].dt.tz_convert(ZoneInfo(zone)).dt.date.astype(str) if len(frame) else pd.Series(dtype=str)
     return plain(
         {
             **_figures(labels, probabilities),

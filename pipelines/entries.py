@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from models.documents import read_json
 from models.files import write_text
@@ -103,6 +104,11 @@ def put(state: Path, entry: Entry) -> None:
     edit(state, change)
 
 
+def correct(state: Path, entry: Entry) -> None:
+    """Write an entry with other times."""
+    edit(state, lambda entries: {**entries, entry.name: entry} if entry.name in entries else entries)
+
+
 def remove(state: Path, name: str) -> None:
     """Remove an entry. Raises ScheduleError if there is none of that name."""
     entries = read_entries(state)
@@ -126,6 +132,7 @@ def _document(entry: Entry) -> dict[str, Any]:
 
 def _entry(name: str, document: dict[str, Any]) -> Entry:
     last = document["last"]
+    ZoneInfo(document["timezone"])  # raises for a zone that this machine does not know
     kept = last and Last(_time(last["fire"]), _time(last["ended"]), last["reason"])
     return Entry(name=name, **{**document, "since": _time(document["since"]), "last": kept})
 

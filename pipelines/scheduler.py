@@ -13,18 +13,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from models import clock
 from pipelines.cron import Cron, last_fire
-from pipelines.entries import Entry, Last, put, read_entries, record
+from pipelines.entries import Entry, Last, correct, put, read_entries, record
 from pipelines.errors import BUSY
 from pipelines.local import ROOT
 from pipelines.lock import run_in_progress, scheduler_lock
 
-RELOAD_SECONDS, RETRY_SECONDS, END_SECONDS = 5.0, 10.0, 20.0
+RELOAD_SECONDS, RETRY_SECONDS, END_SECONDS, END_OF_GROUP = 5.0, 10.0, 20.0, 2.0
 LONGEST_REASON = 300
 
 
@@ -70,7 +72,7 @@ class Scheduler:
         self._ends.put(None)
 
     def run(self, entry: Entry | None = None) -> None:
-        """Add ``entry``, then run the schedule until ``stop``; its changes are taken over within seconds.
+        """Add ``entry``, then run the schedule until ``stop``; it picks up changes within seconds.
 
         Raises ScheduleError if another scheduler holds the state folder or the schedule cannot be read.
         """
@@ -102,7 +104,7 @@ class Scheduler:
                 say("stopped")
 
     def _reload(self, jobs: Any) -> None:
-        """Take over the schedule's changes. A new job fires at once, to make up for what was missed."""
+        """Pick up the schedule's changes. A new job fires at once, to make up for what was missed."""
         entries = read_entries(self._state)
         for name in self._known.keys() - entries.keys():
             jobs.remove_job(name)
@@ -124,6 +126,7 @@ class Scheduler:
         waited: datetime | None = None
         ran = False
         while not self._stopped.is_set() and (entry := read_entries(self._state).get(name)) is not None:
+            entry = self._without_future(entry)
             trigger = self._trigger(entry)
             due = last_fire(trigger, entry.done, datetime.now(UTC))
             if due is None:
@@ -135,13 +138,25 @@ class Scheduler:
                 ran = True
                 continue
             if due != waited and not self._stopped.is_set():
-                gives_way = f" (that of {moment_of(entry, waited)} is given up)" if waited else ""
+                gives_way = f" (that of {moment_of(entry, waited)} is skipped)" if waited else ""
                 say(
                     f"{name}: the run of {moment_of(entry, due)} waits until the run that holds {self._state} ends, "
                     f"or its own next fire time comes{gives_way}"
                 )
                 waited = due
             self._stopped.wait(self._retry_seconds)
+
+    def _without_future(self, entry: Entry) -> Entry:
+        """The entry, without times that a clock that was ahead has left: nothing would be due until then."""
+        now = datetime.now(UTC)
+        if entry.done <= now + clock.TOLERANCE:
+            return entry
+        ahead = moment_of(entry, entry.done)
+        say(f"{entry.name}: its last run is noted for {ahead}, ahead of the clock; it counts as now")
+        last = None if entry.last is None else replace(entry.last, fire=min(entry.last.fire, now))
+        entry = replace(entry, since=min(entry.since, now), last=last)
+        correct(self._state, entry)
+        return entry
 
     def _run(self, entry: Entry, due: datetime) -> bool:
         """Run an entry for a fire time; False if it was ended by ``stop``, or found the state folder in use."""
@@ -161,6 +176,8 @@ class Scheduler:
             print(line, end="", file=sys.stderr, flush=True)
             last_line = line.strip() or last_line
         status = child.wait()
+        if status < 0:  # the signal may be for the scheduler too, and be on its way
+            self._stopped.wait(END_OF_GROUP)
         with self._guard:
             self._child = None
         if self._stopped.is_set() or status == BUSY:

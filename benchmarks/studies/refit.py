@@ -25,6 +25,7 @@ def prepare(spec_path: Path, data: Path | None, days: dict[str, int], world: Pat
     from feature_repo.apply import apply
     from feature_repo.retrieve import retrieve
     from feature_repo.sources import ingest
+    from feature_repo.sources.windows import spec_of
     from feature_repo.store import open_store
     from models.graph.build import build_graph
     from models.spec import load_spec, parse_spec
@@ -34,8 +35,8 @@ def prepare(spec_path: Path, data: Path | None, days: dict[str, int], world: Pat
         document["windows"][window]["days"] = length
     spec = parse_spec(json.dumps(document), str(spec_path))
     world.mkdir(parents=True, exist_ok=True)
+    spec = spec_of(spec, ingest(spec, data, world / "tables"))
     (world / "spec.json").write_text(spec.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-    ingest(spec, data, world / "tables")
     store = open_store(ROOT / "feature_repo" / "feature_store.yaml", world / "feast")
     apply(store, spec, world / "tables", world / "feast")
     retrieve(store, spec, world / "tables", world / "training")

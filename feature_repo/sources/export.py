@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from feature_repo.sources.errors import SourceError
-from feature_repo.sources.professional import first_day, simulated
+from feature_repo.sources.professional import check_options, first_day, simulated
 from feature_repo.sources.world_parts import write_parts
 from models.spec import SpecError, load_spec
 
@@ -17,6 +17,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         spec = load_spec(options.spec)
+        if spec.source.adapter != "professional":
+            found = spec.source.adapter
+            raise SourceError(f"source.adapter: expected professional, the simulated network; found {found}")
+        check_options(spec.source.options)
         first = first_day(spec)
         days = int(spec.source.options.get("days", spec.windows.days))
         last = first + timedelta(days=days - 1)

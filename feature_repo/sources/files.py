@@ -6,6 +6,8 @@ was read. Kept rows of files that are gone are removed. Without ``keeping`` ever
 
 import hashlib
 import logging
+import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +19,9 @@ import pyarrow.parquet as pq
 from models.files import replaced_file
 
 log = logging.getLogger(__name__)
+
+FORM = 1
+"""Raised when files are read in another way than by an earlier release, so that kept rows are read again."""
 
 
 class KeptRows:
@@ -33,8 +38,8 @@ class KeptRows:
     def rows(self, path: Path, form: str, read: Callable[[], pa.Table]) -> pa.Table:
         """The rows of a file, kept or read; rows of a file that changes meanwhile are not kept."""
         state = _state(path)
-        name = hashlib.sha256(f"{path.absolute()}\n{state}\n{form}".encode()).hexdigest() + ".parquet"
-        kept = self._kept(name)
+        name = hashlib.sha256(f"{FORM}\n{path.absolute()}\n{state}\n{form}".encode()).hexdigest() + ".parquet"
+        kept = self._kept(name) if state else None
         if kept is not None:
             self.reused += 1
             self._used.add(name)
@@ -48,7 +53,9 @@ class KeptRows:
         return table
 
     def remove_unused(self) -> None:
-        """Remove the rows of files that this ingest did not ask for."""
+        """Remove the rows of files that this ingest did not ask for, and what killed ones left unfinished."""
+        for draft in self._folder.glob(".*"):
+            shutil.rmtree(draft, ignore_errors=True)
         for path in self._folder.glob("*.parquet"):
             if path.name not in self._used:
                 path.unlink(missing_ok=True)
@@ -97,9 +104,11 @@ def read_once(path: Path, form: str, read: Callable[[], pa.Table]) -> pa.Table:
 
 
 def _state(path: Path) -> str:
-    """What changes with a file's content; empty if there is no such file."""
+    """What changes with a file's content; empty if there is no such regular file."""
     try:
         found = path.stat()
     except OSError:
+        return ""
+    if not stat.S_ISREG(found.st_mode):
         return ""
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_repo.sources.errors import SourceError
+from feature_repo.sources.files import read_once
 from feature_repo.sources.quarantine import microseconds_of
 from models.time_units import DAY
 
@@ -51,7 +52,7 @@ def from_lists(path: Path, until: int) -> pd.DataFrame:
     midnight. Lists beyond it contain what a model must not know yet and, without times, cannot be cut. Raises
     SourceError.
     """
-    table = pq.read_table(path)
+    table = read_once(path, "all columns", lambda: pq.read_table(path))
     missing = [name for name in _LISTS if name not in table.column_names]
     if missing:
         raise SourceError(f"{path}: expected the column {missing[0]}; found {', '.join(table.column_names)}")
@@ -134,7 +135,7 @@ def _check_end(path: Path, table: pa.Table, until: int) -> None:
         raise SourceError(
             f"{path}: expected lists that end before {pd.Timestamp(until, unit='us', tz='UTC')} (spec: "
             f"windows.start); found {len(late)} beyond, the first of user_id {table['user_id'][first].as_py()} until "
-            f"{pd.Timestamp(last[first].as_py(), unit='ms', tz='UTC')}. Set windows.start to a later day, or remove "
+            f"{pd.Timestamp(last[first].as_py(), unit='ms', tz='UTC')}. Let the windows begin later, or remove "
             "the file: then the log before the start is the history"
         )
 

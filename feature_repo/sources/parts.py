@@ -15,7 +15,7 @@ def read_parts(folder: Path, tables: Mapping[str, Sequence[str]]) -> dict[str, p
     """Every table of ``tables`` from the files ``<table>/*.parquet``, in the order of their names.
 
     Each file has exactly the table's columns, in any order, and every file of a table has the same types; a column
-    without a value may have none. A file that
+    without a value may have none. Names that begin with a dot or ``_`` are skipped. A file that
     was read by an earlier ingest is not read again (``sources.files``). Raises SourceError.
     """
     if not folder.is_dir():
@@ -24,7 +24,11 @@ def read_parts(folder: Path, tables: Mapping[str, Sequence[str]]) -> dict[str, p
 
 
 def _read(folder: Path, columns: Sequence[str]) -> pa.Table:
-    files = sorted(folder.glob("*.parquet"))
+    found = [path for path in sorted(folder.glob("*")) if not path.name.startswith((".", "_"))]
+    files = [path for path in found if path.suffix == ".parquet" and path.is_file()]
+    others = [path for path in found if path not in files]
+    if others:
+        raise SourceError(f"{others[0]}: expected Parquet files directly in {folder}; found another file or folder")
     if not files:
         raise SourceError(f"{folder}: expected Parquet files with {', '.join(columns)}; found none")
     parts = [read_once(file, ",".join(columns), lambda file=file: _part(file, columns)) for file in files]  # type: ignore[misc]

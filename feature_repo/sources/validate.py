@@ -12,7 +12,7 @@ from feature_repo.sources.errors import SourceError
 from feature_repo.sources.numbers import check_columns, check_numbers
 from feature_repo.sources.quarantine import quarantine, quarantined_rows
 from feature_repo.sources.schemas import schema, time_columns
-from feature_repo.sources.windows import resolve
+from feature_repo.sources.windows import spec_of_frame
 from models.filters import impossible
 from models.parquet import ColumnNamesError, check_column_names
 from models.spec import Spec
@@ -69,7 +69,7 @@ def validate(spec: Spec, tables: Mapping[str, pd.DataFrame], columns: Mapping[st
         _add(counts, IMPOSSIBLE, 0 if quarantined is None else len(quarantined))
         if name == spec.impressions.table:
             _check_keys(spec, kept)
-            spec = resolve(spec, kept)
+            spec = spec_of_frame(spec, kept)
             inside = kept[(kept[spec.impressions.time] >= _timestamp(spec.span(WINDOW_ORDER[0]).start)).to_numpy()]
             _add(counts, BEFORE, len(kept) - len(inside))
             kept = inside

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from feature_repo.sources.errors import SourceError
+from feature_repo.sources.schemas import EARLIEST, LATEST
 from models import clock
 from models.spec import Spec
 from models.spec.windows import WINDOW_ORDER, Windows
-from models.time_units import SECOND, iso
+from models.time_units import SECOND, duration, iso
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +22,10 @@ WINDOWS = "windows"
 with their dates (``described``)."""
 _SHORT_PAUSE = 600 * SECOND
 """A day whose last impression is at most this long before midnight is whole."""
-_USUAL = 2
-"""So is one that is at most this many times as long before midnight as any day before it."""
+_USUAL = 3
+"""So is one that is at most this many times as long before midnight as usual: as on nine of ten days before it,
+and, where there are fewer, on all but one."""
+_ONE_IN, _FEW = 10, 3
 _LISTED = 5
 
 
@@ -34,29 +37,29 @@ def resolved(spec: Spec, shown: np.ndarray) -> Spec:
     and whose outcomes are complete.
 
     - Over: the clock is past its midnight.
-    - Whole: there are later impressions, or its last one is at most ten minutes before midnight, or at most twice as
-      long before midnight as on any earlier day of the windows. A day in which the data ends is left out.
+    - Whole: there are later impressions, or its last one is at most ten minutes before midnight, or at most three times
+      as long before midnight as on nine of ten earlier days of the windows. A day in which the data ends is left out.
     - Complete: the data reaches ``tasks.*.attribution`` past its midnight.
 
-    Raises SourceError where there is no such day, where the data begins after the windows do, or where a window holds
-    no impression. Days without impressions inside of the windows are allowed, and logged.
+    Raises SourceError where a time is impossible, where there is no such day, where the data begins after the windows
+    do, or where a window holds no impression. Days without impressions inside of the windows are allowed, and logged.
     """
     windows = spec.windows
     if not windows.rolling:
-        return spec.resolved(windows.first_day)
+        return spec.starting(windows.first_day)
     days = _days(spec, shown)
     last = _newest_settled(spec, shown, days)
-    found = spec.resolved(last - timedelta(days=windows.days - 1))
+    found = spec.starting(last - timedelta(days=windows.days - 1))
     _check_length(found, days)
     _check_windows(found, days)
     return found
 
 
-def resolve(spec: Spec, frame: pd.DataFrame) -> Spec:
+def spec_of_frame(spec: Spec, frame: pd.DataFrame) -> Spec:
     """``resolved`` for the impressions' frame; an adapter may have resolved the windows (``attrs[WINDOWS]``)."""
     given: Windows | None = frame.attrs.get(WINDOWS)
     if given is not None:
-        return spec.resolved(given.first_day)
+        return spec.starting(given.first_day)
     return resolved(spec, frame[spec.impressions.time].astype("datetime64[us, UTC]").astype("int64").to_numpy())
 
 
@@ -76,7 +79,7 @@ def spec_of(spec: Spec, manifest: Mapping[str, Any]) -> Spec:
     Raises UnresolvedWindowsError if neither has dates.
     """
     dates = manifest.get(WINDOWS)
-    return spec.resolved(spec.windows.first_day if dates is None else date.fromisoformat(dates["start"]))
+    return spec.starting(spec.windows.first_day if dates is None else date.fromisoformat(dates["start"]))
 
 
 def _days(spec: Spec, shown: np.ndarray) -> dict[date, int]:
@@ -84,14 +87,21 @@ def _days(spec: Spec, shown: np.ndarray) -> dict[date, int]:
     if not len(shown):
         raise SourceError(f"table {spec.impressions.table}: expected impressions for windows.end: latest; found none")
     times = pd.Series(np.sort(shown))
-    local = pd.to_datetime(times, unit="us", utc=True).dt.tz_convert(spec.timezone).dt.date
+    for time in (int(times.iloc[0]), int(times.iloc[-1])):
+        if not EARLIEST.value <= time * 1000 <= LATEST.value:
+            raise SourceError(
+                f"table {spec.impressions.table}, column {spec.impressions.time}: expected times from "
+                f"{EARLIEST.date()} to {LATEST.date()}; found {clock.readable(time)}. Check the unit of the times"
+            )
+    local = pd.to_datetime(times, unit="us", utc=True).dt.tz_convert(spec.zone).dt.date
     last = cast(dict[date, int], times.groupby(local).max().to_dict())
     return last
 
 
 def _newest_settled(spec: Spec, shown: np.ndarray, days: dict[date, int]) -> date:
     *_, newest = days
-    end = _end_of_data(spec, days)
+    over = max(clock.now(), clock.latest() - duration(clock.TOLERANCE))  # a replay may have a clock of its own
+    end = min(_end_of_data(spec, days), over)
     for day in reversed(days):
         if _midnight_after(spec, day) + spec.attribution <= end:
             return day
@@ -103,13 +113,14 @@ def _newest_settled(spec: Spec, shown: np.ndarray, days: dict[date, int]) -> dat
 
 
 def _end_of_data(spec: Spec, days: dict[date, int]) -> int:
-    """The time up to which the data is there: midnight after its newest day if that is over and whole, else its end."""
+    """The time up to which the data is there: midnight after its newest day if that is whole, else its last row."""
     *before, newest = days
     midnight, last = _midnight_after(spec, newest), days[newest]
     earlier = [day for day in before if day > newest - timedelta(days=spec.windows.days)]
-    longest = max((_midnight_after(spec, day) - days[day] for day in earlier), default=0)
-    whole = midnight - last <= max(_SHORT_PAUSE, _USUAL * longest)
-    if whole and midnight <= clock.now():
+    pauses = [_midnight_after(spec, day) - days[day] for day in earlier]
+    unusual = max(1, len(pauses) // _ONE_IN) if len(pauses) >= _FEW else 0
+    usual = sorted(pauses)[-1 - unusual] if pauses else 0
+    if midnight - last <= max(_SHORT_PAUSE, _USUAL * usual):
         return midnight
     log.warning("the data ends within %s (%s): the day is left out", newest, iso(last))
     return last
@@ -145,4 +156,4 @@ def _check_windows(spec: Spec, days: dict[date, int]) -> None:
     if empty:
         more = f" and {len(empty) - _LISTED} more" if len(empty) > _LISTED else ""
         listed = ", ".join(map(str, empty[:_LISTED]))
-        log.warning("%d days of the windows have no impressions: %s%s", len(empty), listed, more)
+        log.warning("days of the windows without impressions: %s%s", listed, more)

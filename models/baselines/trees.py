@@ -108,7 +108,7 @@ def _inputs(spec: Spec, frame: pd.DataFrame, vocabularies: dict[str, tuple[str, 
     for name, values in vocabularies.items():
         codes = pd.Categorical(frame[name].astype(str).where(frame[name].notna()), categories=list(values)).codes
         columns[name] = pd.Series(codes.astype("int32"), index=frame.index)
-    columns[LOCAL_HOUR] = frame[spec.impressions.time].dt.tz_convert(spec.timezone).dt.hour.astype("float32")
+    columns[LOCAL_HOUR] = frame[spec.impressions.time].dt.tz_convert(spec.zone).dt.hour.astype("float32")
     return pd.DataFrame(columns, index=frame.index)
 
 

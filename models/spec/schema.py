@@ -163,7 +163,7 @@ class Spec(StrictModel):
         """How long the slowest task's outcome may take, microseconds; 0 where no task has ``attribution``."""
         return max(task.attribution_time for task in self.tasks.values())
 
-    def resolved(self, start: date) -> "Spec":
+    def starting(self, start: date) -> "Spec":
         """The same spec with windows that start on that day."""
         return self.model_copy(update={"windows": self.windows.starting(start)})
 

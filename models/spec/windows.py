@@ -30,6 +30,8 @@ LATEST = "latest"
 
 
 def _parse_end(value: Any) -> Any:
+    if isinstance(value, str) and not _DATE.fullmatch(value) and value != LATEST:
+        raise ValueError(f"expected {LATEST} or a date such as 2026-01-31; found {display(value)}")
     return value if value == LATEST else _parse_day(value)
 
 

@@ -1,6 +1,7 @@
 """``python -m pipelines schedule``: pipelines of a state folder at fire times, on this machine."""
 
 import argparse
+import re
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from pipelines.errors import RunError, ScheduleError
 from pipelines.local import check_product, load_checked_spec
 from pipelines.scheduler import Scheduler, moment_of, trigger_of
 from pipelines.tables import text_table
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def add_schedule(commands: Any) -> None:
@@ -81,7 +84,7 @@ def _entry(options: argparse.Namespace) -> Entry:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ScheduleError(f"--timezone: expected a name such as Europe/Berlin; found {zone!r:.80}") from None
     return Entry(
-        name=options.name or options.pipeline,
+        name=_name(options),
         pipeline=options.pipeline,
         cron=options.cron,
         timezone=zone,
@@ -90,6 +93,13 @@ def _entry(options: argparse.Namespace) -> Entry:
         canary_percent=options.canary_percent if options.pipeline == "training" else 0,
         since=datetime.now(UTC),
     )
+
+
+def _name(options: argparse.Namespace) -> str:
+    name = options.pipeline if options.name is None else str(options.name)
+    if not _NAME.fullmatch(name):
+        raise ScheduleError(f"--name: expected letters, digits and _ . -, 100 at most; found {name!r:.120}")
+    return name
 
 
 def _listed(state: Path) -> str:

@@ -41,7 +41,7 @@ def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_p
     tables = dsl.Dataset(name="tables", uri=str(tmp_path / "tables"))
     pages = {name: dsl.Markdown(name=name, uri=str(tmp_path / f"{name}.md")) for name in ("in", "online", "set")}
     ingest.python_func(spec=given, services=services, data="", tables=tables, resolved=spec, summary=pages["in"])
-    assert read_spec(spec) == rolling.resolved(date(2026, 3, 2))
+    assert read_spec(spec) == rolling.starting(date(2026, 3, 2))
     notes = Ledger(services["tracking_uri"], "run-1", tiny_spec.name).read(tmp_path / "ledger").notes
     assert notes["spec"]["windows"]["start"] == notes["windows"]["start"] == "2026-03-02"
     assert tables.metadata["tables"]["impressions"] == read_manifest(Path(tables.path))["tables"]["impressions"]["rows"]

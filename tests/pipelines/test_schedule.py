@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from apscheduler.triggers.cron import CronTrigger
 
-from pipelines.entries import Entry, put, read_entries, remove
+from pipelines.entries import Entry, Last, correct, put, read_entries, remove
 from pipelines.lock import state_lock
 from pipelines.scheduler import local_command, trigger_of
 from tests.pipelines.schedules import Running, command, entry, noted, wait
@@ -189,7 +190,7 @@ def test_a_run_by_hand_is_waited_for_until_the_next_fire_time(state: Path, capsy
     with ExitStack() as by_hand:
         by_hand.enter_context(state_lock(state))
         with Running(state, {"trigger": lambda one: CronTrigger(second="*", timezone="UTC")}):
-            wait(lambda: said("is given up"))
+            wait(lambda: said("is skipped"))
             assert noted(state.parent) == []
             assert outcome(state, "often") == ""
             by_hand.close()
@@ -238,3 +239,17 @@ def test_the_command_of_a_run_is_the_local_pipeline_and_its_error_is_kept(state:
     with Running(state, {"command": local_command}):
         wait(lambda: outcome(state, "daily"))
     assert "/spec.yaml" in (outcome(state, "daily") or "")
+
+
+def test_times_of_a_clock_that_was_ahead_do_not_silence_the_schedule(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both the time of the last run and that of the entry itself may lie a year ahead."""
+    ahead = datetime.now(UTC) + timedelta(days=400)
+    put(state, entry("often", ago=timedelta(days=-400)))
+    correct(state, replace(read_entries(state)["often"], last=Last(ahead, ahead, None)))
+    go(state)
+    with Running(state, {"trigger": lambda _: CronTrigger(second="*", timezone=UTC)}):
+        wait(lambda: noted(state.parent, "end"))
+    assert read_entries(state)["often"].done < ahead - timedelta(days=300)
+    assert "ahead of the clock; it counts as now" in capsys.readouterr().out

@@ -79,6 +79,8 @@ def test_entries_are_removed(state: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--cron", "0 3 * * *", "--timezone", "Mars"], "--timezone: expected a name such as Europe/Berlin"),
         (["--cron", "0 3 * * *", "--timezone", "../x"], "--timezone: expected a name"),
         (["--cron", "0 3 * * *", "--data", "/nowhere/raw"], "--data: expected a folder"),
+        (["--cron", "0 3 * * *", "--name", "a\nb"], "--name: expected letters, digits and _ . -"),
+        (["--cron", "0 3 * * *", "--name", ""], "--name: expected letters, digits and _ . -"),
         (["--cron", "0 3 * * *", "--spec", "/nowhere.yaml"], "/nowhere.yaml"),
         ([], "--save-only: expected an entry to save"),
     ],

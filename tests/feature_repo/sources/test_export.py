@@ -1,5 +1,6 @@
 """The simulated network as a folder that grows by the day."""
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -58,3 +59,20 @@ def test_a_day_outside_of_the_world_is_refused(file: Path, tmp_path: Path, capsy
     assert main([str(tmp_path), "--spec", str(file), "--until", "2026-06-01"]) == 1
     assert "--until: expected a day from 2026-03-02 to 2026-04-30" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"adapter": "kuairand"}, "expected professional, the simulated network; found kuairand"),
+        ({"adapter": "professional", "options": {"days": "ten"}}, "source.options.days: expected a whole number"),
+    ],
+)
+def test_another_source_is_refused(
+    tiny_spec: Spec, tmp_path: Path, capsys: pytest.CaptureFixture[str], source: dict, words: str
+) -> None:
+    document = tiny_spec.model_dump(mode="json", by_alias=True) | {"source": source}
+    (tmp_path / "spec.json").write_text(json.dumps(document), encoding="utf-8")
+    assert main([str(tmp_path / "raw"), "--spec", str(tmp_path / "spec.json")]) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "raw").exists()

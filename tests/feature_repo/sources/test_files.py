@@ -69,6 +69,22 @@ def test_rows_of_files_that_are_gone_are_removed(reads: Reads, file: Path, tmp_p
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
+def test_what_a_killed_ingest_left_unfinished_is_removed(reads: Reads, file: Path, tmp_path: Path) -> None:
+    reads.ingest(file)
+    (tmp_path / "kept" / ".abc.parquet.x1").mkdir()
+    (tmp_path / "kept" / ".abc.parquet.x1" / "abc.parquet").write_bytes(b"half")
+    reads.ingest(file)
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_rows_of_a_folder_are_not_kept(reads: Reads, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with keeping(reads.kept):
+        for number in range(2):
+            found = read_once(tmp_path / "folder", "numbers", lambda number=number: pa.table({"n": [number]}))  # type: ignore[misc]
+            assert found["n"].to_pylist() == [number]
+
+
 def test_an_error_removes_nothing(reads: Reads, file: Path, tmp_path: Path) -> None:
     reads.ingest(file)
     with pytest.raises(FileNotFoundError):

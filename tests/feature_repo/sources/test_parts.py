@@ -45,6 +45,18 @@ def test_other_columns_are_refused(tmp_path: Path, day: str, columns: dict, word
         read_parts(tmp_path, TABLES)
 
 
+def test_a_folder_among_the_files_is_refused_and_hidden_files_are_skipped(tmp_path: Path) -> None:
+    write(tmp_path, "2026-01-01", member=[1], post=["a"])
+    for name in ("._2026-01-01.parquet", "_SUCCESS"):
+        (tmp_path / "likes" / name).write_bytes(b"no")
+    assert len(read_parts(tmp_path, TABLES)["likes"]) == 1
+    for name in ("day=2026-01-02", "2.parquet"):
+        (tmp_path / "likes" / name).mkdir()
+        with pytest.raises(SourceError, match=f"{name}: expected Parquet files directly in .*likes"):
+            read_parts(tmp_path, TABLES)
+        (tmp_path / "likes" / name).rmdir()
+
+
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nowhere: expected a folder with one folder per table"):
         read_parts(tmp_path / "nowhere", TABLES)

@@ -61,6 +61,38 @@ def test_a_day_that_is_not_over_is_left_out(monkeypatch: pytest.MonkeyPatch) -> 
         assert resolved(of, shown(of)).windows.start == start
 
 
+def test_one_outage_before_does_not_make_a_cut_day_whole() -> None:
+    of = spec()
+    times = shown(of, 14)
+    outage = of.midnight(date(2026, 1, 9)) + 11 * HOUR
+    times = times[(times < outage) | (times >= outage + 13 * HOUR)]
+    cut = times[times < of.midnight(date(2026, 1, 14)) + 6 * HOUR]
+    assert resolved(of, cut).windows.start == date(2026, 1, 7)
+
+
+def test_an_impression_from_a_clock_that_is_ahead_does_not_end_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = spec()
+    midnight = of.midnight(FIRST + timedelta(days=DAYS))
+    monkeypatch.setattr(clock, "now", lambda: midnight - 300 * SECOND)
+    times = np.append(shown(of), midnight + 120 * SECOND)
+    assert resolved(of, times).windows.start == date(2026, 1, 3)
+    monkeypatch.setenv(clock.VARIABLE, "400d")  # a replay of days that are to come
+    assert resolved(of, times).windows.start == date(2026, 1, 4)
+
+
+@pytest.mark.parametrize("zone", ["America/Edmonton", "America/Havana", "Africa/Cairo", "Australia/Lord_Howe"])
+def test_days_and_midnights_are_of_one_source(zone: str) -> None:
+    of = spec(zone)
+    assert resolved(of, shown(of, 320)).windows.start == FIRST + timedelta(days=313)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e3, -1])
+def test_times_in_another_unit_are_named(factor: float) -> None:
+    of = spec()
+    with pytest.raises(SourceError, match=r"column time: expected times from .* Check the unit of the times"):
+        resolved(of, (shown(of) * factor).astype(np.int64))
+
+
 def test_a_daily_batch_in_the_morning_is_a_whole_day() -> None:
     of = spec()
     times = np.array([of.midnight(FIRST + timedelta(days=number)) + 9 * HOUR for number in range(DAYS)])
@@ -101,7 +133,7 @@ def test_days_without_impressions_are_logged(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.WARNING):
         found = resolved(of, times[(times < gap) | (times >= gap + DAY)])
     assert found.windows.start == date(2026, 1, 4)
-    assert "1 days of the windows have no impressions: 2026-01-05" in caplog.text
+    assert "days of the windows without impressions: 2026-01-05" in caplog.text
 
 
 def test_a_window_without_impressions_is_an_error() -> None:

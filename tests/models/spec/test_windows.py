@@ -44,7 +44,7 @@ def test_an_end_gives_the_same_spans_as_the_start(end: object, start: date) -> N
     same = parse_spec(changed(put("windows", {"start": start, **lengths})))
     assert spec.windows.days == 60
     assert [spec.span(name) for name in WINDOW_ORDER] == [same.span(name) for name in WINDOW_ORDER]
-    assert spec.resolved(spec.windows.first_day) == same
+    assert spec.starting(spec.windows.first_day) == same
     assert spec.windows.dates == same.windows.dates == "2026-01-01 to 2026-03-01"
 
 
@@ -54,7 +54,7 @@ def test_the_latest_day_has_no_dates_before_ingest() -> None:
     assert spec.windows.dates == "latest"
     with pytest.raises(SpecError, match=r"windows\.end: expected dates .*found 'latest'"):
         spec.span("train")
-    assert spec.resolved(date(2026, 1, 1)).span("graph").start == spec.midnight(date(2026, 1, 1))
+    assert spec.starting(date(2026, 1, 1)).span("graph").start == spec.midnight(date(2026, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_the_latest_day_has_no_dates_before_ingest() -> None:
     [
         ({}, "expected exactly one of start and end; found neither"),
         ({"start": "2026-01-01", "end": "latest"}, "expected exactly one of start and end; found both"),
-        ({"end": "newest"}, "expected a date such as 2026-01-31"),
+        ({"end": "Latest"}, "expected latest or a date such as 2026-01-31; found 'Latest'"),
         ({"end": True}, "expected a date such as 2026-01-31"),
         ({"end": 20260131}, "expected a date such as 2026-01-31"),
         ({"end": "2000-01-31"}, "end: expected windows that start on 2000-01-01 or later; found 1999-12"),
