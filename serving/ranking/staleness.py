@@ -33,7 +33,7 @@ class Staleness:
         if (most := limits.vectors_span) is not None:
             oldest = online.as_of - most
             stale_member = online.member is not None and online.member.as_of < oldest
-            present = np.not_equal(online.items.version, None)
+            present = np.array([version is not None for version in online.items.version], bool)
             stale_items = int(np.count_nonzero(present & (online.items.as_of < oldest)))
         if (most := limits.counters_span) is not None and online.counters_as_of is not None:
             stale_counters = online.counters_as_of < online.as_of - most
