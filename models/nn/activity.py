@@ -104,7 +104,9 @@ class ActivityEncoder(nn.Module):
 
     def _content(self, encoded: EncodedGraph, node: str, look_up: LookUp, index: Tensor, time: Tensor) -> Tensor:
         """(n, w): nodes of one type and their neighbors, strictly before ``time`` (n,)."""
-        tree = Sampler(replace(encoded.graph, schema=self.around)).tree(node, index, time)
+        # The graph's own counts: it may have nodes that the training graph did not have yet.
+        schema = replace(self.around, nodes=encoded.graph.schema.nodes)
+        tree = Sampler(replace(encoded.graph, schema=schema)).tree(node, index, time)
         states = [encoded.node_state(node, index, time)]
         states += [encoded.node_state(self.targets[name], b.index, b.time) for name, b in tree.branches.items()]
         found = look_up(torch.cat([state.flatten() for state in states]))

@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.graph.fakes import fake_graph
 from models.nn import activity
 from models.nn.activity import ActivityEncoder, Content, fill_rows, fill_without_sync
+from models.nn.encoded import encode_graph
 from tests.models.nn.batches import CONFIG, World, member_side, shapes
 
 Fill = Callable[[Tensor, Tensor, Tensor, Tensor, Content], Tensor]
@@ -72,3 +74,15 @@ def test_actions_have_a_row_each_and_attributes_add_no_bias(world: World) -> Non
     none = shapes(ActivityEncoder(CONFIG, schema, replace(encoding, activity_edges=())))
     assert none["action.weight"] == (1, 8)
     assert "said.weight" not in none
+
+
+def test_activities_may_be_on_nodes_that_the_training_graph_did_not_have(world: World) -> None:
+    """Days after the training: a member has acted on an item that is newer than the model."""
+    newer = fake_graph(members=40, items=200)
+    assert newer.schema.node("item").count > world.graph.schema.node("item").count
+    encoded = encode_graph(world.ranker.encoding, world.graph.schema, newer)
+    rows = newer.seeds.rows("test")
+    _, activities = member_side(newer, rows)
+    assert int(activities.target.max()) >= world.graph.schema.node("item").count
+    tokens = world.ranker.activity_tokens(encoded, activities, newer.seeds.time[rows])
+    assert tokens.isfinite().all()
