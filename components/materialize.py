@@ -25,11 +25,11 @@ def materialize(
     from feature_repo.apply import apply
     from feature_repo.materialise import materialize
     from feature_repo.sources import end_of_data
-    from feature_repo.store import open_store, write_resolved
+    from feature_repo.store import write_resolved
 
     with Step("materialize", spec, services, job) as step:
         config, state = Path(step.services.feature_store), step.services.feature_folder
-        store = open_store(config, state)
+        store = step.open_store()
         write_resolved(config, state)
         apply(store, step.spec, Path(tables.path), state)
         done = materialize(store, step.spec, end_of_data(Path(tables.path)), state=state)

@@ -28,7 +28,6 @@ def push_embeddings(
     from components.step import Step, say
     from feature_repo.graph_end import end_of_graph
     from feature_repo.push import push, slot_of
-    from feature_repo.store import open_store
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.embed import embed
@@ -42,7 +41,7 @@ def push_embeddings(
         creation = None if rule is None else rule.creation
         embed(load_model(Path(model.path)), embedded, as_of, Path(vectors.path), creation)
         features = step.services.feature_folder
-        store = open_store(Path(step.services.feature_store), features)
+        store = step.open_store()
         registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
         served = served_versions(step.services.folder) | {registry.champion(name) or version}
         rows = push(store, step.spec, Path(vectors.path), version, features, served)

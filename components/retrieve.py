@@ -20,10 +20,8 @@ def retrieve(
     from components.markdown import table, write
     from components.step import Step
     from feature_repo.retrieve import retrieve
-    from feature_repo.store import open_store
 
     with Step("retrieve", spec, services, job) as step:
-        store = open_store(Path(step.services.feature_store), step.services.feature_folder)
-        manifest = retrieve(store, step.spec, Path(tables.path), Path(training_set.path))
+        manifest = retrieve(step.open_store(), step.spec, Path(tables.path), Path(training_set.path))
         rows = [(name, entry["rows"]) for name, entry in manifest["tables"].items()]
         write(summary, "# Training set", table(("table", "rows"), rows))

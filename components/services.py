@@ -2,13 +2,16 @@
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from models.addresses import sqlite_address
+
+EMBEDDED, CLUSTER = "embedded", "cluster"
 
 
 @dataclass(frozen=True)
 class Services:
-    """Where Feast, MLflow and the endpoint are. Everything else is a KFP artifact or parameter."""
+    """Where MLflow, Feast, storage and the endpoint are. Everything else is a KFP artifact or parameter."""
 
     run: str
     """Name of this pipeline run, under which its ledger and report are kept. Empty in parameters on a cluster."""
@@ -16,15 +19,18 @@ class Services:
     """Address of MLflow."""
     feature_store: str
     """Path of feature_store.yaml in the image."""
-    state: str
-    """Embedded mode: the folder of SQLite files, the endpoint's process file and reports."""
-    features: str
-    """Embedded mode: the folder of Feast's registry and online store; not ``state`` for a read-only pipeline."""
+    storage: str
+    """Address of the files that outlive a run (specs, checkpoints, rows of raw files, files of pushed views): the state
+    folder on this machine, or a folder in object storage."""
+    scratch: bool = False
+    """Whether the pipeline only looks: its feature store is not the one that serves."""
     pipeline: str = ""
     """Name of the pipeline, for the history."""
+    target: str = EMBEDDED
+    """Where versions are deployed: on this machine (EMBEDDED) or as an InferenceService (CLUSTER)."""
 
     @classmethod
-    def of(cls, parameter: dict[str, str], job: str) -> "Services":
+    def of(cls, parameter: dict[str, Any], job: str) -> "Services":
         """A component's services: the pipeline's parameter, with ``job``, KFP's id of the run, where it names none.
 
         One parameter serves every recurrence of a run, so the name cannot be in it. KFP keeps the id when it retries.
@@ -42,24 +48,24 @@ class Services:
             run=run,
             tracking_uri=sqlite_address(state / "mlflow" / "mlflow.db"),
             feature_store=str(feature_store.resolve()),
-            state=str(state),
-            features=str(state / "scratch" if scratch else state),
+            storage=str(state),
+            scratch=scratch,
             pipeline=pipeline,
         )
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """The value of the pipeline parameter."""
         return asdict(self)
 
     @property
     def folder(self) -> Path:
-        """``state`` as a path."""
-        return Path(self.state)
+        """``storage`` as a path."""
+        return Path(self.storage)
 
     @property
     def feature_folder(self) -> Path:
-        """``features`` as a path."""
-        return Path(self.features)
+        """The folder of Feast's registry and online store."""
+        return self.folder / "scratch" if self.scratch else self.folder
 
     @property
     def report_folder(self) -> Path:

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from contextlib import AbstractContextManager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,12 @@ class Step(AbstractContextManager["Step"]):
             say(f"{self.name}: done in {time.monotonic() - self._started:.1f} s")
         else:
             self._print_failure(error)
+
+    def open_store(self) -> Any:
+        """Open the Feast store of this run's services."""
+        from feature_repo.store import open_store
+
+        return open_store(Path(self.services.feature_store), self.services.feature_folder)
 
     def _print_failure(self, error: BaseException) -> None:
         """Print the error. If it is neither ours nor the system's, ``UNEXPECTED`` makes the terminal show its trace."""

@@ -30,7 +30,7 @@ def compile_pipeline(name: str, path: Path) -> Path:
     return path
 
 
-def arguments(spec: Spec, services: dict[str, str], data: str, specs: str) -> dict[str, Any]:
+def arguments(spec: Spec, services: dict[str, Any], data: str, specs: str) -> dict[str, Any]:
     """Write the spec to the folder or address ``specs``; return a pipeline's arguments by name.
 
     Raises OSError if nothing can be written there.

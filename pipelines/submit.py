@@ -19,7 +19,7 @@ from pipelines.recurring import replace_recurring_run
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _OPTIONS = {
-    **{"services.tracking_uri": "--tracking-uri", "services.state": "--state", "services.features": "--state"},
+    **{"services.tracking_uri": "--tracking-uri", "services.storage": "--state"},
     **{"services.feature_store": "--feature-store", "spec": "--specs"},
     **{"data": "--data", "accelerator": "--accelerator"},
     **{"accelerator_count": "--accelerator-count", "node_selector": "--node-selector", "tolerations": "--tolerations"},

@@ -46,8 +46,7 @@ def _submit(options: argparse.Namespace) -> int:
         run="",
         tracking_uri=options.tracking_uri,
         feature_store=options.feature_store,
-        state=options.state,
-        features=options.state,
+        storage=options.state,
         pipeline=options.pipeline,
     )
     cron = Cron.parse(options.cron) if options.cron is not None else None

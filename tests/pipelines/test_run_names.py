@@ -12,7 +12,7 @@ from monitoring.runs import read_runs
 from pipelines import local
 from pipelines.errors import RunError
 
-SERVICES = {"tracking_uri": "http://mlflow", "feature_store": "f", "state": "s", "features": "s"}
+SERVICES = {"tracking_uri": "http://mlflow", "feature_store": "f", "storage": "s"}
 
 
 def test_the_parameter_names_the_run_or_kfp_does() -> None:
