@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from components.services import Services
-from components.specs import REMOTE
 from models.spec import Spec
+from models.storage import REMOTE
 from pipelines.catalogue import arguments, compile_pipeline
 from pipelines.cron import Cron
 from pipelines.errors import SubmitError
