@@ -23,6 +23,7 @@ def report(
     import tempfile
     from pathlib import Path
 
+    from components.lease import release
     from components.services import Services
     from components.specs import read_spec
     from components.step import SPEC, say
@@ -38,6 +39,7 @@ def report(
         parsed = parse_spec(json.dumps(kept)) if kept else read_spec(dsl.Artifact(uri=spec))
         index = write_report(parsed, record, addresses.report_folder)
         lines = summary_lines(record, index)
+    release(addresses, product)
     ledger.artifact(addresses.report_folder, "report")
     ledger.close(status.state)
     Path(page.path).parent.mkdir(parents=True, exist_ok=True)

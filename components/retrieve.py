@@ -19,9 +19,11 @@ def retrieve(
 
     from components.markdown import table, write
     from components.step import Step
+    from components.tables import address_of
     from feature_repo.retrieve import retrieve
 
     with Step("retrieve", spec, services, job) as step:
-        manifest = retrieve(step.open_store(), step.spec, Path(tables.path), Path(training_set.path))
+        folders = Path(tables.path), Path(training_set.path)
+        manifest = retrieve(step.open_store(), step.spec, *folders, address_of(tables))
         rows = [(name, entry["rows"]) for name, entry in manifest["tables"].items()]
         write(summary, "# Training set", table(("table", "rows"), rows))

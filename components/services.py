@@ -63,11 +63,6 @@ class Services:
         return Path(self.storage)
 
     @property
-    def feature_folder(self) -> Path:
-        """The folder of Feast's registry and online store."""
-        return self.folder / "scratch" if self.scratch else self.folder
-
-    @property
     def report_folder(self) -> Path:
         """The folder of this run's report."""
         return self.folder / "runs" / self.run / "report"

@@ -23,7 +23,7 @@ from serving.versions.signing import SIGNING_KEY, check_signature, signature, si
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["BEST", "CANDIDATE", "CHAMPION", "DIGEST", "GATE", "SLOT", "WINDOWS", "Registry", "model_name"]
+__all__ = ["BEST", "CANDIDATE", "CHAMPION", "DIGEST", "GATE", "WINDOWS", "Registry", "model_name"]
 
 CHAMPION, CANDIDATE = "champion", "candidate"
 DIGEST = "heliograph.digest"
@@ -33,8 +33,6 @@ WINDOWS = "heliograph.windows"
 """Tag: first and last day of the windows that the version was trained and judged on."""
 SIGNED = "heliograph.signature"
 """Tag: the version's signature (``serving.versions.signing``)."""
-SLOT = "heliograph.slot"
-"""Tag: the slot of the online store that holds the version's vectors."""
 _ARTIFACTS = "bundle"
 
 
