@@ -6,7 +6,7 @@ is a resource of its own, access control by the token of a ServiceAccount, and s
         client = KServeClient(config_dict=server.kubeconfig(server.token_for("heliograph", "heliograph-deploy")))
 
 ``on_change`` is called after every write (plural, object, whether it was deleted): a controller hangs there, and writes
-with ``set_status``. Objects are copies.
+with ``set_status``. ``admit`` is called before one, as a webhook is, and may raise RefusedError. Objects are copies.
 """
 
 import copy
@@ -67,6 +67,7 @@ class ApiServer(ThreadingHTTPServer):
         self.requests: list[tuple[str, str, Any]] = []
         self.refuse: int | None = None
         self.on_change: Callable[[str, Object, bool], None] = lambda plural, changed, deleted: None
+        self.admit: Callable[[str, Object], None] = lambda plural, document: None
         self._accounts: dict[str, tuple[str, str]] = {}
         self._objects: dict[Key, Object] = {}
         self._lock, self._version = threading.RLock(), 0
@@ -168,6 +169,7 @@ class ApiServer(ThreadingHTTPServer):
             fixed = {field: old["metadata"][field] for field in fixed}
             generation = old["metadata"].get("generation", 1) + (old.get("spec") != document.get("spec"))
         document["metadata"] = {**meta, **fixed}
+        self.admit(plural, document)
         if plural not in _WITHOUT_GENERATION:
             document["metadata"]["generation"] = generation
         document.pop("status", None)  # a resource of its own

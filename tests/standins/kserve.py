@@ -14,10 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
 
-from tests.standins.api_server import ApiServer, Object
+from tests.standins.api_server import ApiServer, Object, RefusedError
 
 _NOT_KNATIVES = {"terminationGracePeriodSeconds", "securityContext", "hostNetwork", "hostPID", "hostIPC", "hostname"}
 """Some of the pod fields that Knative's webhook refuses (knative serving, pkg/apis/serving/fieldmask.go)."""
+
+
+MODE = "serving.kserve.io/deploymentMode"
 
 
 @dataclass
@@ -52,7 +55,7 @@ class KServe:
         self.broken, self.faulty = set[str](), set[str]()
         self.token = ""
         self.gateway_ready = True
-        server.on_change = self._changed
+        server.on_change, server.admit = self._changed, _admit
 
     def close(self) -> None:
         """Stop every address."""
@@ -111,7 +114,7 @@ class KServe:
         ready = [one.name for one in service.revisions if one.ready]
         traffic = [{"revisionName": one.name, "percent": percent} for one, percent in service.shares]
         predictor = {"latestCreatedRevision": newest.name, "traffic": traffic}
-        knative = changed["metadata"].get("annotations", {}).get("serving.kserve.io/deploymentMode") == "Knative"
+        knative = changed["metadata"].get("annotations", {}).get(MODE) == "Knative"
         return {
             "observedGeneration": changed["metadata"]["generation"],
             "url": service.address.url,
@@ -124,6 +127,20 @@ class KServe:
                 "predictor": {**predictor, **({"latestReadyRevision": ready[-1]} if ready else {})} if knative else {}
             },
         }
+
+
+def _admit(plural: str, document: Object) -> None:
+    """Refuse what the webhooks of Knative and KServe refuse, and what Standard mode would ignore."""
+    if plural != "inferenceservices":
+        return
+    predictor, mode = document["spec"]["predictor"], document["metadata"].get("annotations", {}).get(MODE)
+    refused = _NOT_KNATIVES & predictor.keys() if mode == "Knative" else {"canaryTrafficPercent"} & predictor.keys()
+    if mode == "Knative" and len(predictor["containers"][0]["ports"]) != 1:
+        refused = {"ports"}
+    if mode != "Knative" and predictor.get("scaleMetric") not in (None, "cpu", "memory"):
+        refused = {"scaleMetric"}
+    if refused:
+        raise RefusedError(400, "BadRequest", f"must not set the field(s): {sorted(refused)}")
 
 
 class PredictorAddress(ThreadingHTTPServer):
