@@ -13,7 +13,6 @@ def deploy(
     version: str,
     endpoint: dsl.Output[dsl.Markdown],
     canary_percent: int = 0,
-    job: str = "",
 ) -> None:
     """Start the endpoint on the version, wait until it is healthy, then make the version the champion.
 
@@ -24,18 +23,18 @@ def deploy(
 
     from components.markdown import write
     from components.step import Step, say
-    from feature_repo.push import check_pushed, pushed_until
     from feature_repo.quality import last_seen
+    from feature_repo.slots import check_pushed, pushed_until
     from feature_repo.store import write_resolved
     from serving.deployment.endpoint import canary, up
     from serving.deployment.example import example_request
     from serving.versions.registry import Registry, model_name
 
-    with Step("deploy", spec, services, job) as step:
+    with Step("deploy", spec, services) as step:
         name = model_name(step.spec)
-        features, configuration = step.services.feature_folder, Path(step.services.feature_store)
-        check_pushed(features, version)
-        resolved = write_resolved(configuration, features)
+        notes = step.open_notes()
+        check_pushed(notes, version)
+        resolved = write_resolved(Path(step.services.feature_store), step.services.folder, notes.project)
         folder, uri = step.services.folder, step.services.tracking_uri
         registry = Registry(uri)
         share = canary_percent if registry.champion(name) not in (None, version) else 0
@@ -43,8 +42,9 @@ def deploy(
             running = canary(folder, uri, name, version, share, store_config=resolved)
         else:
             running = up(folder, uri, name, version, store_config=resolved)
+            step.check_lease()
             registry.promote(name, version)
-        time = max(pushed_until(features, version), last_seen(features)) + 1  # everything online is visible then
+        time = max(pushed_until(notes, version), last_seen(notes)) + 1  # everything online is visible then
         curl = example_request(step.spec, Path(training_set.path), running, time)
         facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}
         step.ledger.note("endpoint", facts)

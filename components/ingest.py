@@ -13,7 +13,6 @@ def ingest(
     tables: dsl.Output[dsl.Dataset],
     resolved: dsl.Output[dsl.Artifact],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
 ) -> None:
     """Read ``data`` (a folder; empty if the adapter needs none) with the spec's adapter; write canonical tables.
 
@@ -28,7 +27,7 @@ def ingest(
     from feature_repo.sources import ingest
     from feature_repo.sources.windows import WINDOWS, spec_of
 
-    with Step("ingest", spec, services, job) as step:
+    with Step("ingest", spec, services) as step:
         kept = step.services.folder / "raw" / step.spec.name
         manifest = ingest(step.spec, Path(data) if data else None, Path(tables.path), kept)
         dated, dates = spec_of(step.spec, manifest), manifest[WINDOWS]

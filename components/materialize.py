@@ -11,7 +11,6 @@ def materialize(
     services: dict,
     tables: dsl.Input[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
 ) -> None:
     """Apply the spec's feature definitions and materialize the online views up to the end of the data.
 
@@ -22,17 +21,20 @@ def materialize(
 
     from components.markdown import table, write
     from components.step import Step, say
+    from components.tables import address_of
+    from feature_repo.applied import pushed_folder
     from feature_repo.apply import apply
     from feature_repo.materialise import materialize
     from feature_repo.sources import end_of_data
     from feature_repo.store import write_resolved
 
-    with Step("materialize", spec, services, job) as step:
-        config, state = Path(step.services.feature_store), step.services.feature_folder
+    with Step("materialize", spec, services) as step:
         store = step.open_store()
-        write_resolved(config, state)
-        apply(store, step.spec, Path(tables.path), state)
-        done = materialize(store, step.spec, end_of_data(Path(tables.path)), state=state)
+        if step.state is not None and not step.services.scratch:
+            write_resolved(Path(step.services.feature_store), step.state, store.project)
+        pushed = pushed_folder(step.services.storage, store.project)
+        apply(store, step.spec, Path(tables.path), address_of(tables), pushed)
+        done = materialize(store, step.spec, end_of_data(Path(tables.path)))
         refused = {view: [str(finding) for finding in findings] for view, findings in done.refused.items()}
         step.ledger.note("online", {"rows": dict(done), "refused": refused})
         for view in refused:

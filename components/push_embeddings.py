@@ -15,7 +15,6 @@ def push_embeddings(
     version: str,
     vectors: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
 ) -> None:
     """Embed every member and item as of the graph's newest row; push the vectors under the model's version.
 
@@ -25,28 +24,30 @@ def push_embeddings(
     from pathlib import Path
 
     from components.markdown import table, write
+    from components.recovered import recover_graph
     from components.step import Step, say
     from feature_repo.graph_end import end_of_graph
-    from feature_repo.push import push, slot_of
+    from feature_repo.push import push
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.embed import embed
+    from models.training.encoder import encoder_in
     from serving.deployment.endpoint import served_versions
-    from serving.versions.registry import SLOT, Registry, model_name
+    from serving.versions.registry import Registry, model_name
 
-    with Step("push embeddings", spec, services, job) as step:
+    with Step("push embeddings", spec, services) as step:
+        recover_graph(step.ledger, Path(graph.path))
         embedded = TemporalGraph.load(Path(graph.path))
         as_of = end_of_graph(step.spec, embedded, Path(tables.path))
         rule = step.spec.serving.diversity
         creation = None if rule is None else rule.creation
         embed(load_model(Path(model.path)), embedded, as_of, Path(vectors.path), creation)
-        features = step.services.feature_folder
-        store = step.open_store()
-        registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
-        served = served_versions(step.services.folder) | {registry.champion(name) or version}
-        rows = push(store, step.spec, Path(vectors.path), version, features, served)
-        registry.tag(name, version, SLOT, slot_of(features, version) or "")
-        page = [f"# Vectors of version {version}", table(("view", "rows"), rows.items())]
+        store, encoder = step.open_store(), encoder_in(Path(model.path))
+        served = Registry(step.services.tracking_uri).serving(model_name(step.spec))
+        if step.state is not None:
+            served |= served_versions(step.state)
+        rows = push(store, step.spec, Path(vectors.path), version, encoder, served, step.lease)
+        page = [f"# Vectors of version {version} in slot {rows.slot}", table(("view", "rows"), rows.items())]
         if rows.older:
             say(f"WARNING: {rows.older}")
             page.append(f"WARNING: {rows.older}")

@@ -10,31 +10,23 @@ from typing import Any
 
 from models.files import replaced_file
 from models.spec import Spec, SpecError, parse_spec
+from models.storage import is_remote, join, write_bytes
 
 DIGEST = "sha256"
 """Metadata of an artifact that a step has written: the digest of its content."""
-REMOTE = ("s3://", "gs://", "minio://")
-"""Schemes that Kubeflow Pipelines reads artifacts from; MinIO is written as S3 at AWS_ENDPOINT_URL."""
 
 
 def write_spec(spec: Spec, folder: str) -> str:
-    """Write the spec to a local folder or an address in ``REMOTE``; return the file's address.
+    """Write the spec to a folder at an address (``models.storage``), whole or not at all; return the file's address.
 
-    Local files are written atomically; an existing file has the same content. Raises OSError if nothing can be written.
+    An existing file has the same content. Raises OSError if nothing can be written, ValueError for such an address.
     """
     content = _content(spec)
-    address = f"{folder.rstrip('/')}/{hashlib.sha256(content).hexdigest()}.json"
-    if address.startswith(REMOTE):
-        from pyarrow.fs import FileSystem
-
-        files, path = FileSystem.from_uri(address.replace("minio://", "s3://", 1))
-        with files.open_output_stream(path) as stream:
-            stream.write(content)
-        return address
-    file = Path(address)
-    with replaced_file(file) as draft:
-        draft.write_bytes(content)
-    return str(file.absolute())
+    if not is_remote(folder):
+        folder = str(Path(folder).absolute())
+    address = join(folder, f"{hashlib.sha256(content).hexdigest()}.json")
+    write_bytes(address, content)
+    return address
 
 
 def write_artifact(spec: Spec, artifact: Any) -> None:

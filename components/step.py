@@ -5,16 +5,18 @@ import os
 import sys
 import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import models.garbage  # noqa: F401 - first: what follows is imported faster
-from components.services import Services
+from components.services import EMBEDDED, Services
 from models.system import system_error
 
 if TYPE_CHECKING:
+    from feature_repo.lease import Lease
+    from feature_repo.notes import Notes
     from models.spec import Spec
     from monitoring.ledger import Ledger
 
@@ -34,19 +36,23 @@ def say(text: str) -> None:
 class Step(AbstractContextManager["Step"]):
     """Context of one component's run: gives ``spec``, ``ledger`` and ``services``; records seconds and failure.
 
-    Takes the artifact that holds the spec (``components.specs``), and ``job``, KFP's id of the run (``Services.of``).
-    The ledger keeps the spec for the report.
+    A run that changes what serves holds its product's lease (``components.lease``); ``lease`` is None for others. Takes
+    the artifact that holds the spec (``components.specs``). The ledger keeps the spec for the report. Raises
+    ServicesError if no run is named (``Services.of``).
     """
 
     spec: "Spec"
     ledger: "Ledger"
 
-    def __init__(self, name: str, spec: Any, services: dict[str, Any], job: str = "") -> None:
+    def __init__(self, name: str, spec: Any, services: dict[str, Any]) -> None:
         self.name = name
-        self.services = Services.of(services, job)
+        self.services = Services.of(services)
         self._artifact = spec
+        self.lease: Lease | None = None
+        self._held = ExitStack()
 
     def __enter__(self) -> "Step":
+        from components.lease import RunLease, needs_lease
         from components.specs import read_spec
         from monitoring.ledger import Ledger
 
@@ -60,9 +66,12 @@ class Step(AbstractContextManager["Step"]):
             self.ledger = Ledger(where.tracking_uri, where.run, self.spec.name, where.pipeline)
             if not self.ledger.has(SPEC):
                 self.ledger.note(SPEC, self.spec.model_dump(mode="json", by_alias=True))
+            if needs_lease(where):
+                self.lease = self._held.enter_context(RunLease(where, self.spec.name))
             self._entry = self.ledger.step(self.name)
             self._entry.__enter__()
         except Exception as error:
+            self._held.close()
             self._print_failure(error)
             raise
         return self
@@ -70,6 +79,7 @@ class Step(AbstractContextManager["Step"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._held.close()
         try:
             self._entry.__exit__(kind, error, trace)
         except Exception as unwritten:  # the ledger cannot be written
@@ -82,9 +92,28 @@ class Step(AbstractContextManager["Step"]):
 
     def open_store(self) -> Any:
         """Open the Feast store of this run's services."""
-        from feature_repo.store import open_store
+        from feature_repo.store import open_store, project_of
 
-        return open_store(Path(self.services.feature_store), self.services.feature_folder)
+        project = project_of(self.spec.name, self.services.scratch)
+        return open_store(Path(self.services.feature_store), self.state, project)
+
+    def open_notes(self) -> "Notes":
+        """Open the notes of that store, without Feast."""
+        from components.lease import notes_of_run
+
+        return notes_of_run(self.services, self.spec.name)
+
+    def check_lease(self) -> None:
+        """Raise LeaseError if another run has taken this one's lease: just before what cannot check it itself."""
+        from feature_repo import lease
+
+        if self.lease is not None:
+            lease.check(self.open_notes(), self.lease)
+
+    @property
+    def state(self) -> Path | None:
+        """The state folder on this machine; None on a cluster."""
+        return self.services.folder if self.services.target == EMBEDDED else None
 
     def _print_failure(self, error: BaseException) -> None:
         """Print the error. If it is neither ours nor the system's, ``UNEXPECTED`` makes the terminal show its trace."""

@@ -1,49 +1,114 @@
-"""The note of what was applied last, spec and tables: `state/feast/applied.json`."""
+"""What is applied: spec, address of the tables, address of the pushed views' files. A note of the product's project."""
 
-import json
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from feature_repo.notes import Document, Notes, notes_of
 from feature_repo.sources.tables import read_manifest
 from feature_repo.sources.windows import spec_of
+from feature_repo.store import check_release, open_notes, project_in, project_of
 from feature_repo.views.errors import NotAppliedError
-from models.files import write_text
 from models.spec import Spec, load_spec, parse_spec
+from models.storage import join
 
+CONFIG = Path(__file__).resolve().parent / "feature_store.yaml"
+"""The embedded configuration."""
+NOTE = "applied"
 _DEFAULT_STATE = Path(__file__).resolve().parent.parent / "state"
+_SHARED, _PRODUCTS = ".products", "products"
+"""Project and name of the one note that is not of a product: the products of the store, with their projects."""
 
 
 class Applied(NamedTuple):
-    """The applied spec, the folder of its canonical tables, and the folder of the pushed views' files."""
+    """The applied spec, the address of its canonical tables, and the address of the pushed views' files."""
 
     spec: Spec
-    tables: Path
-    pushed: Path
+    tables: str
+    pushed: str
 
 
-def applied_file(state: Path) -> Path:
-    """Path of the note within a state folder."""
-    return state / "feast" / "applied.json"
+def pushed_folder(storage: str, project: str) -> str:
+    """Address of the pushed views' files of a project; ``storage`` is the address of what outlives a run."""
+    return join(storage, "features", project)
 
 
-def pushed_folder(state: Path) -> Path:
-    """Folder of the pushed views' files within a state folder."""
-    return state / "feast" / "pushed"
+def read_applied(store: Any) -> Applied | None:
+    """What was applied last to the store's project; None if nothing was. Raises SpecError, NotesError.
 
-
-def read_applied(state: Path) -> Applied | None:
-    """What was applied last to this state folder; None if nothing was."""
-    if not applied_file(state).is_file():
+    ``store`` is a FeatureStore or its notes.
+    """
+    document = notes_of(store).read(NOTE)
+    if document is None:
         return None
-    document = json.loads(applied_file(state).read_text(encoding="utf-8"))
-    return Applied(parse_spec(document["spec"], "applied.json"), Path(document["tables"]), pushed_folder(state))
+    return Applied(parse_spec(document["spec"], "the applied spec"), document["tables"], document["pushed"])
 
 
-def write_applied(spec: Spec, tables: Path, state: Path) -> None:
-    """Note what was applied, atomically."""
-    document = {"spec": spec.model_dump_json(by_alias=True), "tables": str(tables.resolve())}
-    write_text(applied_file(state), json.dumps(document, indent=2) + "\n")
+def require_applied(store: Any) -> Applied:
+    """The same. Raises NotAppliedError, with the next step, if nothing was applied."""
+    applied = read_applied(store)
+    if applied is None:
+        project = notes_of(store).project
+        raise NotAppliedError(f"project {project}: expected applied tables; found none. Run `make demo` first")
+    return applied
+
+
+def write_applied(store: Any, spec: Spec, tables: str, pushed: str) -> None:
+    """Note what was applied."""
+    document = {"spec": spec.model_dump_json(by_alias=True), "tables": tables, "pushed": pushed}
+    notes_of(store).write(NOTE, document)
+
+
+def add_product(store: Any, product: str) -> None:
+    """Note that the store holds this product. Scratch projects are not noted."""
+    notes = notes_of(store)
+    if notes.project != project_of(product):
+        return
+
+    def change(found: Document | None) -> Document | None:
+        return None if found and product in found else {**(found or {}), product: notes.project}
+
+    Notes(notes.rows, _SHARED).change(_PRODUCTS, change)
+
+
+def products(store: Any) -> dict[str, str]:
+    """Projects by product, of all products that were ever applied to the store."""
+    return Notes(notes_of(store).rows, _SHARED).read(_PRODUCTS) or {}
+
+
+def notes_in(state: Path, project: str) -> Notes | None:
+    """The notes of a project in a state folder on this machine; None if it has no online store.
+
+    Raises NotAppliedError for a state folder of an older release.
+    """
+    check_release(state)
+    if not (state / "feast" / "online.db").is_file():
+        return None
+    return open_notes(CONFIG, state, project)
+
+
+def products_in(state: Path) -> dict[str, str]:
+    """Projects by product, of the products in a state folder. Raises NotAppliedError as ``notes_in``."""
+    notes = notes_in(state, _SHARED)
+    return {} if notes is None else products(notes)
+
+
+def project_for(config: Path, state: Path | None, product: str | None) -> str:
+    """The project of a command: that of ``product``, else the one that ``config`` names, else the only one applied.
+
+    Raises NotAppliedError if nothing was applied, or several products were.
+    """
+    if product is not None:
+        return project_of(product)
+    if (named := project_in(config)) is not None:
+        return named
+    found = products(open_notes(config, state, _SHARED))
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if found:
+        raise NotAppliedError(f"--product: expected one of {', '.join(sorted(found))}; found none")
+    where = "the online store" if state is None else str(state)
+    raise NotAppliedError(f"{where}: expected applied tables; found none. Run `make demo` first")
 
 
 def current() -> Applied:
@@ -59,11 +124,12 @@ def current() -> Applied:
     if spec and tables:
         given = load_spec(spec)
         dated = spec_of(given, read_manifest(Path(tables))) if given.windows.rolling else given
-        return Applied(dated, Path(tables), pushed_folder(state))
-    applied = read_applied(state)
-    if applied is None:
+        pushed = pushed_folder(str(state.resolve()), project_of(dated.name))
+        return Applied(dated, str(Path(tables).resolve()), pushed)
+    config = Path(os.environ.get("HELIOGRAPH_STORE", CONFIG))
+    if config == CONFIG and not (state / "feast" / "online.db").is_file():
         raise NotAppliedError(
-            f"{applied_file(state)}: expected a note of the tables that were ingested; found none. Run `make demo` "
-            "first, or set HELIOGRAPH_SPEC (a YAML) and HELIOGRAPH_TABLES (a folder written by the ingest step)"
+            f"{state}: expected ingested and applied tables; found none. Run `make demo` first, or set "
+            "HELIOGRAPH_SPEC (a YAML) and HELIOGRAPH_TABLES (a folder written by the ingest step)"
         )
-    return applied
+    return require_applied(open_notes(config, state, project_for(config, state, None)))

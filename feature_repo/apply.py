@@ -1,58 +1,74 @@
 """Apply definitions to Feast's registry."""
 
 import logging
-import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_repo.applied import pushed_folder, read_applied, write_applied
+from feature_repo.applied import add_product, read_applied, write_applied
 from feature_repo.definitions import build
 from feature_repo.packed.keys import view_prefix
 from feature_repo.packed.layout import layout_of
 from feature_repo.quality import forget
+from feature_repo.slots import forget_slots
 from feature_repo.stream.plan import TAG, read_plan
 from feature_repo.views.errors import DefinitionError, NotAppliedError
-from feature_repo.views.pushed import RECENT, prepare
+from feature_repo.views.pushed import RECENT, VECTOR_COLUMNS, prepare
+from models.features import SLOTS, vector_view
 from models.spec import Spec, SpecError
+from models.storage import remove
 
 _log = logging.getLogger(__name__)
 
 
-def apply(store: Any, spec: Spec, tables: Path, state: Path) -> None:
-    """Register the spec's definitions, delete obsolete ones, and note spec and tables for the stock CLI.
+def apply(store: Any, spec: Spec, tables: Path, address: str, pushed: str) -> None:
+    """Register the spec's definitions in the store's project, delete obsolete ones, and note what was applied.
 
-    Another product, or another source of the same one, starts with empty views, since its keys mean something else. So
-    does a view whose columns, counter or activity edges have changed; the next materialize run fills it. Raises
-    NotAppliedError if a table is missing, DefinitionError if a view's rows are ambiguous.
+    ``tables`` is a copy of the canonical tables on this machine. What is registered is their ``address``, and that of
+    the pushed views' files: absolute paths, or URIs if other machines have to read them.
+
+    Another source of the product starts with empty views, since its keys mean something else. So does a view whose
+    columns, counter or activity edges have changed; the next materialize run fills it. Raises NotAppliedError if a
+    table is missing, or the project is another product's; DefinitionError if a view's rows are ambiguous.
     """
-    pushed = pushed_folder(state)
-    objects = build(spec, tables, pushed)
+    objects = build(spec, address, pushed)
     for view in _views(objects):
         if view.stream_source is None:
-            _check_rows(view)
-    if _other_product(spec, state):
-        forget(state)  # before the deletion: a kill in between then leads to a full write
+            _check_rows(view, tables)
+    if _other_source(store, spec):
+        forget(store)  # before the deletion: a kill in between then leads to a full write
+        forget_slots(store)
         store.apply([], objects_to_delete=_registered(store), partial=False)
-        shutil.rmtree(pushed, ignore_errors=True)
+        remove(pushed)
+    add_product(store, spec.name)
     prepare(spec, pushed)
     stale = _stale(store, objects)
     changed = _changed(store, objects)
-    forget(state, [*(view.name for view in _views(stale)), *changed])
+    forget(store, [*(view.name for view in _views(stale)), *changed])
+    gone = {*changed, *(view.name for view in _views(stale))}
+    forget_slots(store, [slot for slot in SLOTS if gone & {vector_view(kind, slot) for kind in VECTOR_COLUMNS}])
     store.apply(objects, objects_to_delete=stale, partial=False)
     _clear(store, changed)
-    write_applied(spec, tables, state)
+    write_applied(store, spec, address, pushed)
 
 
-def _other_product(spec: Spec, state: Path) -> bool:
-    """Whether the state folder holds another product or source, or one that this release cannot read."""
+def _other_source(store: Any, spec: Spec) -> bool:
+    """Whether another source of the product was applied, or one that this release cannot read.
+
+    Raises NotAppliedError if another product was: then the store was opened with the wrong project.
+    """
     try:
-        previous = read_applied(state)
+        previous = read_applied(store)
     except SpecError:
         return True
-    return previous is not None and (previous.spec.name, previous.spec.source) != (spec.name, spec.source)
+    if previous is not None and previous.spec.name != spec.name:
+        raise NotAppliedError(
+            f"project {store.project}: expected the features of {spec.name}; found those of {previous.spec.name}. Open "
+            "the store with the product's own project (feature_repo.store.project_of)"
+        )
+    return previous is not None and previous.spec.source != spec.source
 
 
 def _views(objects: list[Any]) -> list[Any]:
@@ -61,17 +77,16 @@ def _views(objects: list[Any]) -> list[Any]:
     return [item for item in objects if isinstance(item, FeatureView)]
 
 
-def _check_rows(view: Any) -> None:
+def _check_rows(view: Any, tables: Path) -> None:
     """The view's file exists, and no two rows of a key share their event (and created) time."""
     source = view.batch_source
-    if not Path(source.path).is_file():
-        raise NotAppliedError(
-            f"{source.path}: expected the table of view {view.name}; found no such file. Ingest first"
-        )
+    file = tables / PurePosixPath(source.path).name
+    if not file.is_file():
+        raise NotAppliedError(f"{file}: expected the table of view {view.name}; found no such file. Ingest first")
     columns = [*_join_keys(view), source.timestamp_field]
     if source.created_timestamp_column:
         columns.append(source.created_timestamp_column)
-    table = pq.read_table(source.path, columns=columns)
+    table = pq.read_table(file, columns=columns)
     duplicates = table.num_rows - _distinct(table, columns)
     if duplicates:
         raise DefinitionError(

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from feature_repo.applied import Applied, applied_file, read_applied
+from feature_repo.applied import CONFIG, project_for, require_applied
 from feature_repo.views.errors import NotAppliedError
 from models.clock import length_of
 from models.system import system_error
 from models.time_units import microseconds
-
-CONFIG = Path(__file__).resolve().parent / "feature_store.yaml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +33,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     """Errors that end a command with one line instead of a traceback, besides those of the system."""
     from redis.exceptions import RedisError
 
+    from feature_repo.notes import NotesError
     from feature_repo.quality import QualityError
     from feature_repo.sources.errors import SourceError, TableError
     from feature_repo.stores.errors import ConflictError, RetrievalInputError, RowInputError, UnsupportedError
@@ -42,31 +42,27 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from models.spec import SpecError
 
     return (
-        *(ClockError, NotAppliedError, QualityError, SourceError, SpecError, StreamError, TableError),
+        *(ClockError, NotAppliedError, NotesError, QualityError, SourceError, SpecError, StreamError, TableError),
         *(ConflictError, RetrievalInputError, RowInputError, UnsupportedError),
         *(RedisError, UnicodeError),
     )
 
 
 def _push(options: argparse.Namespace) -> int:
-    from feature_repo.store import open_store
     from feature_repo.stream.push import push_file
 
-    _applied(options.state)
-    store = open_store(options.config, options.state)
+    store = _open(options)
+    require_applied(store)
     print(push_file(store, options.table, options.file))
     return 0
 
 
 def _materialize(options: argparse.Namespace) -> int:
     from feature_repo.materialise import materialize, refusal
-    from feature_repo.store import open_store
 
-    spec = _applied(options.state).spec
-    store = open_store(options.config, options.state)
-    done = materialize(
-        store, spec, options.until, state=options.state, since_last=options.since_last, overlap=options.overlap
-    )
+    store = _open(options)
+    spec = require_applied(store).spec
+    done = materialize(store, spec, options.until, since_last=options.since_last, overlap=options.overlap)
     width = max(map(len, [*done, *done.refused]), default=0)
     for view, rows in done.items():
         print(f"{view:<{width}}  {rows:>12,} rows")
@@ -79,10 +75,9 @@ def _materialize(options: argparse.Namespace) -> int:
 
 def _repair(options: argparse.Namespace) -> int:
     from feature_repo.repair import repair
-    from feature_repo.store import open_store
 
-    applied = _applied(options.state)
-    found = repair(open_store(options.config, options.state), applied, options.state)
+    store = _open(options)
+    found = repair(store, require_applied(store))
     if not found:
         print("no row is ahead of the clock")
         return 0
@@ -112,17 +107,16 @@ def _duration(text: str) -> timedelta:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _applied(state: Path) -> Applied:
-    applied = read_applied(state)
-    if applied is None:
-        raise NotAppliedError(
-            f"{applied_file(state)}: expected a note of the tables that were applied; found none. Run `make demo` first"
-        )
-    return applied
+def _open(options: argparse.Namespace) -> Any:
+    """The store of the command's product, which must have been applied before."""
+    from feature_repo.store import open_store
+
+    project = project_for(options.config, options.state, options.product)  # before Feast, which takes seconds to import
+    return open_store(options.config, options.state, project)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m feature_repo", description="The feature store of a state folder.")
+    parser = argparse.ArgumentParser(prog="python -m feature_repo", description="The feature store of a product.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     latest = commands.add_parser(
@@ -149,5 +143,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--state", type=Path, default=Path("state"), help="state folder (default: state)")
+    command.add_argument("--state", type=Path, default=Path("state"), help="state folder of the embedded store (default: state)")
     command.add_argument("--config", type=Path, default=CONFIG, help="feature_store.yaml (default: the embedded one)")
+    command.add_argument("--product", help="the product's name in its spec (default: the only one that was applied)")

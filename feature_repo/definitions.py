@@ -1,7 +1,6 @@
-"""Feast definitions, built from the spec and the folder of canonical tables."""
+"""Feast definitions, built from the spec and the address of the canonical tables."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +8,7 @@ import pyarrow as pa
 from feature_repo.stream.definitions import build_events
 from feature_repo.views.errors import DefinitionError
 from feature_repo.views.names import check_names
-from feature_repo.views.pushed import PUSHED_AT, VECTOR_COLUMNS
+from feature_repo.views.pushed import PUSHED_AT, VECTOR_COLUMNS, pushed_file
 from models.counters.columns import state_columns
 from models.counters.plan import CounterPlan
 from models.features import (
@@ -23,10 +22,14 @@ from models.features import (
 )
 from models.spec import Feature, Node, Spec, View
 from models.spec.counter_plans import counter_plans
+from models.storage import join
 
 
-def build(spec: Spec, tables: Path, pushed: Path) -> list[Any]:
-    """Build the entities and feature views of the spec; ``pushed`` is the folder of the pushed views' Parquet files.
+def build(spec: Spec, tables: str, pushed: str) -> list[Any]:
+    """Build the entities and feature views of the spec.
+
+    ``tables`` and ``pushed`` are the addresses of the canonical tables and of the pushed views' Parquet files: absolute
+    paths, or URIs, which every pod can read.
 
     Views of member and item, counters and vectors are online; views of other nodes are offline only. Raises
     DefinitionError if names of the spec collide in Feast's flat name space.
@@ -70,23 +73,23 @@ def _entities(spec: Spec) -> dict[str, Any]:
     return entities
 
 
-def _node_view(name: str, view: View, entity: Any, node: Node, tables: Path, online: bool) -> Any:
+def _node_view(name: str, view: View, entity: Any, node: Node, tables: str, online: bool) -> Any:
     fields = {feature.name: _feature_type(feature) for feature in view.typed}
-    source = _file_source(name, tables / f"{view.table}.parquet", view.time, view.created)
+    source = _file_source(name, join(tables, f"{view.table}.parquet"), view.time, view.created)
     return _view(name, [entity], fields, source, online, view.ttl_days)
 
 
-def _counter_view(plan: CounterPlan, entities: dict[str, Any], tables: Path) -> Any:
+def _counter_view(plan: CounterPlan, entities: dict[str, Any], tables: str) -> Any:
     from feast.types import Array, Int64
 
     kinds = {"int": Int64, "ints": Array(Int64)}
     fields = {column: kinds[kind] for column, kind in state_columns(plan).items()}
     by_key = {entity.join_key: entity for entity in entities.values()}
-    source = _file_source(plan.name, tables / f"{counter_table(plan.name)}.parquet", VALID_FROM)
+    source = _file_source(plan.name, join(tables, f"{counter_table(plan.name)}.parquet"), VALID_FROM)
     return _view(plan.name, [by_key[key] for key in plan.keys], fields, source, online=True)
 
 
-def _pushed_view(kind: str, slot: str, entity: Any, pushed: Path) -> Any:
+def _pushed_view(kind: str, slot: str, entity: Any, pushed: str) -> Any:
     from feast import PushSource
     from feast.types import Array, Float32, Int64, String
 
@@ -98,7 +101,7 @@ def _pushed_view(kind: str, slot: str, entity: Any, pushed: Path) -> Any:
     }
     fields = {column: types[values] for column, values in VECTOR_COLUMNS[kind].items()}
     name = vector_view(kind, slot)
-    batch = _file_source(f"{name}_pushed", pushed / f"{name}.parquet", PUSHED_AT)
+    batch = _file_source(f"{name}_pushed", pushed_file(pushed, name), PUSHED_AT)
     return _view(name, [entity], fields, PushSource(name=name, batch_source=batch), online=True)
 
 
@@ -120,13 +123,13 @@ def _view(
     )
 
 
-def _file_source(name: str, path: Path, time: str, created: str | None = None) -> Any:
+def _file_source(name: str, path: str, time: str, created: str | None = None) -> Any:
     from feast import FileSource
     from feast.data_format import ParquetFormat
 
     return FileSource(
         name=name,
-        path=str(path.resolve()),
+        path=path,
         file_format=ParquetFormat(),
         timestamp_field=time,
         created_timestamp_column=created or "",

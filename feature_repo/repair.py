@@ -4,14 +4,12 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_repo.applied import Applied, pushed_folder
-from feature_repo.apply import apply
+from feature_repo.applied import Applied
 from feature_repo.packed.keys import view_prefix
 from feature_repo.packed.layout import EVENT_TIME_BYTES, Layout, layout_of, time_bytes
 from feature_repo.packed.rows import RowStore
@@ -21,11 +19,12 @@ from feature_repo.stream.event_log import is_log, log_key
 from feature_repo.stream.member import MemberState
 from feature_repo.stream.packed_rows import Row, read_rows, write_rows
 from feature_repo.views.events import edge_names
-from feature_repo.views.pushed import PUSHED_AT, RECENT, write_pushed
+from feature_repo.views.pushed import PUSHED_AT, RECENT, folder_of, write_pushed
 from feature_repo.views.times import column_microseconds
 from models.clock import latest
 from models.spec import Spec
 from models.spec.counter_plans import counter_plans
+from models.storage import exists, file_system
 from models.time_units import moment
 
 _log = logging.getLogger(__name__)
@@ -45,25 +44,22 @@ class Repaired:
         return bool(self.repaired or self.removed)
 
 
-def repair(store: Any, applied: Applied, state: Path) -> dict[str, Repaired]:
+def repair(store: Any, applied: Applied) -> dict[str, Repaired]:
     """Repair or remove every row ahead of the clock; return the counts of the views that had some.
 
     A row that the stream wrote is repaired with its event log; other rows are removed. Notes about runs up to a time
-    ahead of the clock are removed too: our last-run files, Feast's intervals, rows of pushed files. Safe to run with
-    readers and writers, and again.
+    ahead of the clock are removed too: our notes of last runs, Feast's intervals, rows of pushed files. Safe to run
+    with readers and writers, and again.
     """
     found: dict[str, Repaired] = {}
-    unregistered = False
     for view in store.list_feature_views():
         done = _repair_view(store, applied.spec, view)
         if done:
             found[view.name] = done
             _log.info("%s: %d rows repaired, %d removed", view.name, done.repaired, done.removed)
-        unregistered |= _forget_runs(store, state, view)
-        if Path(view.batch_source.path).parent.resolve() == pushed_folder(state).resolve():
-            _clean_file(Path(view.batch_source.path))
-    if unregistered:
-        apply(store, applied.spec, applied.tables, state)
+        _forget_runs(store, view)
+        if folder_of(view.batch_source.path) == applied.pushed:
+            _clean_file(view.batch_source.path, view.name)
     return found
 
 
@@ -123,26 +119,25 @@ def _groups(keys: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield some
 
 
-def _forget_runs(store: Any, state: Path, view: Any) -> bool:
-    """Forget runs up to a time ahead of the clock, so that the next run starts from scratch.
-
-    Returns True if the view had to be removed from Feast's registry together with its intervals.
-    """
+def _forget_runs(store: Any, view: Any) -> None:
+    """Forget runs up to a time ahead of the clock, so that the next run starts from scratch."""
     end = latest()
-    last = read_last_run(state, view.name)
+    last = read_last_run(store, view.name)
     if last is not None and max(last.until - 1, last.created or 0) > end:
-        forget(state, [view.name])
+        forget(store, [view.name])
     if any(until > moment(end) for _, until in view.materialization_intervals):
+        # Feast keeps the intervals of a view that is applied over an older one, so that has to go first.
         store.registry.delete_feature_view(view.name, store.project)
-        return True
-    return False
+        view.materialization_intervals.clear()
+        store.registry.apply_feature_view(view, store.project)
 
 
-def _clean_file(file: Path) -> None:
-    """Remove rows ahead of the clock from the file of a pushed view, which says which vectors are online."""
-    if not file.is_file():
+def _clean_file(address: str, view: str) -> None:
+    """Remove rows ahead of the clock from the file of a pushed view."""
+    if not exists(address):
         return
-    table = pq.read_table(file)
+    system, path = file_system(address)
+    table = pq.read_table(path, filesystem=system)
     kept = table.filter(pc.less_equal(column_microseconds(table[PUSHED_AT]), latest()))
     if kept.num_rows < table.num_rows:
-        write_pushed(kept, file.parent, file.stem)
+        write_pushed(kept, folder_of(address), view)

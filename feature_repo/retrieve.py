@@ -16,6 +16,7 @@ from feature_repo.as_of.counters import counters_as_of
 from feature_repo.as_of.versions import node_versions
 from feature_repo.frozen import frozen_time
 from feature_repo.views.errors import NotAppliedError
+from feature_repo.views.pushed import folder_of
 from feature_repo.views.times import TIMESTAMP, column_microseconds
 from models.columns import WINDOW
 from models.features import (
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 _SEED_WINDOWS = WINDOW_ORDER[1:]
 
 
-def retrieve(store: Any, spec: Spec, tables: Path, folder: Path) -> dict[str, Any]:
+def retrieve(store: Any, spec: Spec, tables: Path, folder: Path, address: str | None = None) -> dict[str, Any]:
     """Write the training set to ``folder``, replacing it atomically, and return its manifest.
 
     ``impressions.parquet``: the rows of the windows train, validate, gate and test, ordered by key, with the table's
@@ -42,9 +43,11 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path) -> dict[str, An
     and columns with the member's views and outcomes strictly before the additional column ``frozen_time``.
     ``versions_<node>.parquet``: the node's key, ``valid_from`` and its features. Times are microseconds UTC.
 
+    ``tables`` is a copy on this machine of the tables at ``address``, which were applied (None = the folder itself).
+
     Raises NotAppliedError if the store was applied with other tables, RetrievalError if a key is null.
     """
-    _check_applied(store, spec, tables)
+    _check_applied(store, spec, address or str(tables.resolve()))
     with replaced_folder(folder) as fresh:
         rows = _impressions(spec, tables)
         as_of = _as_of(store, spec, rows)
@@ -56,10 +59,9 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path) -> dict[str, An
         return _manifest(spec, fresh, as_of)
 
 
-def _check_applied(store: Any, spec: Spec, tables: Path) -> None:
-    """Check that the store's file sources are in ``tables``."""
-    expected = str(tables.resolve())
-    found = {view.name: str(Path(view.batch_source.path).parent) for view in store.list_feature_views()}
+def _check_applied(store: Any, spec: Spec, expected: str) -> None:
+    """Check that the store's file sources are at the expected address."""
+    found = {view.name: folder_of(view.batch_source.path) for view in store.list_feature_views()}
     for view in [*counter_views(spec), *(view for node in spec.nodes.values() for view in node.views)]:
         if found.get(view) != expected:
             where = found.get(view, "no such view")

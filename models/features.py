@@ -9,8 +9,8 @@ from models.spec.counters import ROLES
 
 MEMBER_VECTORS = "member_vectors"
 ITEM_VECTORS = "item_vectors"
-SLOTS = ("blue", "green")
-"""Vectors of two model versions are stored at once: of the serving one, and of a canary or the next one."""
+SLOTS = ("blue", "green", "amber")
+"""Vectors of three encoders are stored at once: the champion's, a canary's or the next one's, and the previous one's."""
 
 
 def vector_view(kind: str, slot: str) -> str:

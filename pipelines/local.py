@@ -35,7 +35,7 @@ def run_local(
     check_parameters({"state": str(state.resolve()), "data": str(data or "")}, {"state": "--state", "data": "--data"})
     check_product(state, spec.name)
     with state_lock(state):
-        _remove_old_runs(state)
+        _remove_old_runs(state, spec.name)
         run = _new_run(state)
         config = ROOT / "feature_repo" / "feature_store.yaml"
         services = Services.embedded(run, state, config, scratch=pipeline in READ_ONLY, pipeline=pipeline)
@@ -63,24 +63,30 @@ def load_checked_spec(spec_path: Path) -> Spec:
 
 
 def check_product(state: Path, name: str) -> None:
-    """Refuse a state folder of another product: this one's features and vectors would overwrite the other's."""
-    from feature_repo.applied import read_applied
+    """Refuse a state folder of another product, whose endpoint and runs it holds, or of an older release."""
+    from feature_repo.applied import products_in
+    from feature_repo.views.errors import NotAppliedError
 
-    applied = read_applied(state)
-    if applied is not None and applied.spec.name != name:
+    try:
+        others = sorted(set(products_in(state)) - {name})
+    except NotAppliedError as error:
+        raise RunError(str(error)) from None
+    if others:
         raise RunError(
-            f"{state}: expected the state of {name}; found that of {applied.spec.name}. Choose another folder, "
+            f"{state}: expected the state of {name}; found that of {', '.join(others)}. Choose another folder, "
             f"for example STATE=state/{name} (python -m pipelines: --state)"
         )
 
 
-def _remove_old_runs(state: Path) -> None:
+def _remove_old_runs(state: Path, product: str) -> None:
     """Remove the artifacts of earlier runs, complete or not, but the tables that applied feature definitions read."""
-    from feature_repo.applied import read_applied
+    from feature_repo.applied import notes_in, read_applied
+    from feature_repo.store import project_of
 
-    in_use = [applied.tables for folder in (state, state / "scratch") if (applied := read_applied(folder)) is not None]
+    notes = [notes_in(state, project_of(product, scratch)) for scratch in (False, True)]
+    in_use = [applied.tables for one in notes if one is not None and (applied := read_applied(one)) is not None]
     for run in (state / "pipeline").glob("*"):
-        if not any(tables.is_relative_to(run.resolve()) for tables in in_use):
+        if not any(Path(tables).is_relative_to(run.resolve()) for tables in in_use):
             shutil.rmtree(run)
 
 

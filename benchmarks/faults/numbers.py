@@ -177,14 +177,15 @@ def _paths(folder: Path) -> int:
     """A registry in a folder with an odd name writes only there; artifacts that are links are refused."""
     from components.services import Services
     from serving.errors import RegistryError
+    from serving.versions.mlflow_records import experiment_id, open_client
     from serving.versions.registry import DIGEST, Registry
 
     names = ("a%20b", "a b#c", "a?b", "ünïcödé%41")
     for name in names:
         state = folder / name / "state"
         registry = Registry(Services.embedded("run", state, folder).tracking_uri)
-        client = registry._client()
-        experiment = registry._experiment(client, "fault")
+        client = open_client(registry.tracking_uri)
+        experiment = experiment_id(client, registry.tracking_uri, "fault")
         run = client.create_run(experiment).info
         client.log_text(run.run_id, "{}", "bundle/spec.json")
         client.create_registered_model("m")

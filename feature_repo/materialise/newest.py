@@ -1,18 +1,23 @@
 """The newest row of every key of a view, from the configured offline store, and times in a view's file."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow.fs import LocalFileSystem, copy_files
 
 from feature_repo.as_of import join_keys, last_visible
 from feature_repo.quality import LastRun
 from feature_repo.views.times import column_microseconds
+from models.storage import file_system, is_remote, join
 from models.time_units import duration, moment
 
+_HERE = LocalFileSystem()
 OLDEST = datetime(1678, 1, 1, tzinfo=UTC)
 """Start of all intervals: the first year in pandas' nanoseconds, through which Feast passes times."""
 
@@ -69,7 +74,8 @@ def newest_time(rows: pa.Table, column: str, latest: int) -> int | None:
 
 def rows_ahead(view: Any, latest: int) -> int:
     """How many rows of a view's file are later than ``latest`` (microseconds UTC); reads only row groups with such."""
-    file = pq.ParquetFile(view.batch_source.path)
+    system, path = file_system(view.batch_source.path)
+    file = pq.ParquetFile(path, filesystem=system)
     column = view.batch_source.timestamp_field
     place = file.schema_arrow.names.index(column)
     groups = [group for group in range(file.num_row_groups) if _may_be_after(file, group, place, latest)]
@@ -92,5 +98,21 @@ def _may_be_after(file: pq.ParquetFile, group: int, place: int, latest: int) -> 
 def end_of_files(views: list[Any], latest: int) -> int | None:
     """Just after the last row of all views' files that is not after ``latest``, microseconds UTC; None without rows."""
     columns = [(view.batch_source.path, view.batch_source.timestamp_field) for view in views]
-    ends = [newest_time(pq.read_table(path, columns=[column]), column, latest) for path, column in columns]
+    ends = [newest_time(_column(address, column), column, latest) for address, column in columns]
     return max((end + 1 for end in ends if end is not None), default=None)
+
+
+def _column(address: str, column: str) -> pa.Table:
+    """One column of the Parquet file at an address."""
+    system, path = file_system(address)
+    return pq.read_table(path, columns=[column], filesystem=system)
+
+
+def local_tables(address: str, tables: Iterable[str], copies: Path) -> Path:
+    """A folder on this machine with these canonical tables: theirs, or ``copies`` of those in object storage."""
+    if not is_remote(address):
+        return Path(file_system(address)[1])
+    for table in tables:
+        system, path = file_system(join(address, f"{table}.parquet"))
+        copy_files(path, str(copies / f"{table}.parquet"), source_filesystem=system, destination_filesystem=_HERE)
+    return copies

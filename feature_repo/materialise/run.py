@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from feature_repo.materialise.newest import (
     arrived,
     end_of_files,
     interval,
+    local_tables,
     newest_rows,
     newest_time,
     rows_ahead,
@@ -28,7 +30,7 @@ from feature_repo.quality import Finding, LastRun, QualityError, check, profile,
 from feature_repo.stream.rebase import rebase
 from feature_repo.stream.recent import recent
 from feature_repo.views.events import event_tables, events_view
-from feature_repo.views.pushed import RECENT, write_pushed
+from feature_repo.views.pushed import RECENT, folder_of, write_pushed
 from models.clock import latest
 from models.features import counter_views, online_views
 from models.spec import Spec
@@ -57,7 +59,7 @@ class _Run:
     store: Any
     spec: Spec
     until: int
-    state: Path | None
+    noted: bool
     since_last: bool
     overlap: timedelta
 
@@ -78,21 +80,22 @@ def materialize(
     spec: Spec,
     until: int | None = None,
     *,
-    state: Path | None = None,
     since_last: bool = False,
     overlap: timedelta = OVERLAP,
+    noted: bool = True,
 ) -> MaterializeResult:
     """Write into the online store what a request at ``until`` may see; return the rows written by view.
 
     ``until`` is in microseconds UTC and exclusive (None = after the last row of every table). For each view: pull the
     newest row of every key from the offline store (without those that have outlived the view's TTL by then), check the
-    spec's expectations, write the rows, register the interval in Feast, note the run under ``state``; interval and note
+    spec's expectations, write the rows, register the interval in Feast, note the run in the store; interval and note
     end with the view's newest row, if that is before ``until``. A row replaces a stored one that is as new or older, so
     runs may be repeated, in any order, and after a kill.
 
     A view that breaks its expectations is not written: it keeps its last good values, the other views continue, and
     ``refused`` of the result gives the reasons. Raises QualityError, after the others, if a refused view has no last
-    good values. Without ``state`` nothing is noted: drift is not checked, and every view counts as never written.
+    good values. Without ``noted`` no earlier run counts and nothing is noted: drift is not checked, and every view counts
+    as never written.
 
     Rows ahead of the clock (``models.clock``) are left out and counted, whatever ``until`` is. A stored row ahead of
     the clock counts as missing, and so does the note of such a run.
@@ -108,13 +111,13 @@ def materialize(
 
     A view that was never written, has new columns, or is empty online is always written as a whole.
     """
-    if since_last and state is None:
-        raise ValueError("since_last: expected the state folder with the note of the last run; found None")
+    if since_last and not noted:
+        raise ValueError("since_last: expected noted=True, since the last run is read from its note; found False")
     views = [store.get_feature_view(name) for name in [*online_views(spec), RECENT]]
     if until is None:
         events = [store.get_feature_view(events_view(table)) for table in event_tables(spec)]
         until = end_of_files([*views[:-1], *events], latest()) or 0
-    run = _Run(store, spec, min(until, latest() + 1), state, since_last, overlap)
+    run = _Run(store, spec, min(until, latest() + 1), noted, since_last, overlap)
     expected = _expected(spec)
     result, without_values = MaterializeResult(), list[Finding]()
     for number, view in enumerate(views, start=1):
@@ -149,8 +152,8 @@ def _materialize_view(
     if seen is not None:
         start, _ = interval(view, run.until, checked.last)
         _register_interval(run.store, view, start, moment(last_visible(seen)))
-    if run.state is not None:
-        _note_run(run.state, checked, run.until, seen)
+    if run.noted:
+        _note_run(run.store, checked, run.until, seen)
     seconds = time.monotonic() - started
     speed = len(rows) / max(seconds, 1e-3)
     _log.info("materialized %s %s: %d keys in %.1f s, %d a second", view.name, place, len(rows), seconds, speed)
@@ -163,7 +166,7 @@ def refusal(findings: Sequence[Finding]) -> str:
 
 
 def _check(run: _Run, view: Any, expected: CheckedView) -> _ViewRows:
-    last, end = read_last_run(run.state, view.name), latest()
+    last, end = read_last_run(run.store, view.name) if run.noted else None, latest()
     if last is not None and (last.columns != _columns(view) or max(last.until - 1, last.created or 0) > end):
         last = None
     if view.name == RECENT:
@@ -177,8 +180,10 @@ def _check(run: _Run, view: Any, expected: CheckedView) -> _ViewRows:
 def _write_recent(run: _Run, view: Any) -> None:
     """Write the file of last activities, which no adapter writes: it is derived from the event tables."""
     impressions = run.store.get_feature_view(events_view(run.spec.impressions.table))
-    tables = Path(impressions.batch_source.path).parent
-    write_pushed(recent(run.spec, tables, run.until), Path(view.batch_source.path).parent, RECENT)
+    tables = folder_of(impressions.batch_source.path)
+    with tempfile.TemporaryDirectory() as copies:
+        table = recent(run.spec, local_tables(tables, event_tables(run.spec), Path(copies)), run.until)
+    write_pushed(table, folder_of(view.batch_source.path), RECENT)
 
 
 def _write(store: Any, spec: Spec, view: Any, rows: pa.Table) -> int:
@@ -216,7 +221,7 @@ def _register_interval(store: Any, view: Any, start: Any, end: Any) -> None:
         store.registry.apply_materialization(view, store.project, start, end)
 
 
-def _note_run(state: Path, checked: _ViewRows, until: int, seen: int | None) -> None:
+def _note_run(store: Any, checked: _ViewRows, until: int, seen: int | None) -> None:
     """Note the run, unless the noted one has a later ``until`` and saw rows as new."""
     view, last = checked.view, checked.last
     if last is not None and last.until > until:
@@ -227,7 +232,7 @@ def _note_run(state: Path, checked: _ViewRows, until: int, seen: int | None) -> 
     written = [newest_time(checked.rows, column, latest()) if column else None, last.created if last else None]
     created = max((time for time in written if time is not None), default=None)
     drifting = [name for name, expectation in checked.expected.expectations.items() if expectation.drift]
-    write_last_run(state, view.name, LastRun(until, created, _columns(view), profile(checked.rows, drifting), seen))
+    write_last_run(store, view.name, LastRun(until, created, _columns(view), profile(checked.rows, drifting), seen))
 
 
 def _expected(spec: Spec) -> dict[str, CheckedView]:

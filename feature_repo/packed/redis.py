@@ -12,6 +12,8 @@ from feature_repo.packed.errors import ConflictError, UnsupportedError
 from feature_repo.packed.layout import TIMES_BYTES, time_bytes
 from feature_repo.packed.rows import Change
 
+CONNECT_SECONDS, SECONDS = 2.0, 10.0
+"""How long a connection and a response may take, unless configured."""
 _ROWS = 1_000
 """Rows per call of the script: Redis serves no one else while it runs."""
 _KEYS = 10_000

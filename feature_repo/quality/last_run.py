@@ -1,12 +1,12 @@
-"""The last good materialize run of each view: `state/feast/quality/<view>.json`."""
+"""The last good materialize run of each view: one note of the product's project."""
 
-import json
 from collections.abc import Iterable
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from feature_repo.notes import Document, notes_of
 from feature_repo.quality.profile import Profile
-from models.files import write_text
+
+NOTE = "runs"
 
 
 class LastRun(NamedTuple):
@@ -22,40 +22,40 @@ class LastRun(NamedTuple):
     """Profiles of the features with a `drift` expectation."""
     seen: int | None = None
     """Just after the newest event time that the run could see, in microseconds UTC: the watermark of event times. None
-    if there was no row, and in notes of older releases."""
+    if there was no row."""
 
 
-def read_last_run(state: Path | None, view: str) -> LastRun | None:
-    """The last run of a view; None if there was none, or its file cannot be read."""
-    if state is None or not _file(state, view).is_file():
-        return None
-    try:
-        return LastRun(**json.loads(_file(state, view).read_text(encoding="utf-8")))
-    except (ValueError, TypeError):  # written by another release: the next run starts from scratch
-        return None
+def read_last_run(store: Any, view: str) -> LastRun | None:
+    """The last run of a view; None if there was none. ``store`` is a FeatureStore or its notes."""
+    return _run((notes_of(store).read(NOTE) or {}).get(view))
 
 
-def last_seen(state: Path) -> int:
+def last_seen(store: Any) -> int:
     """Just after the newest event time that the last runs of all views saw, in microseconds UTC; 0 if there is none."""
-    runs = [read_last_run(state, file.stem) for file in _folder(state).glob("*.json")]
+    runs = [_run(found) for found in (notes_of(store).read(NOTE) or {}).values()]
     return max((run.seen for run in runs if run is not None and run.seen is not None), default=0)
 
 
-def write_last_run(state: Path, view: str, run: LastRun) -> None:
-    """Note a good run, atomically."""
-    write_text(_file(state, view), json.dumps(run._asdict(), indent=1, allow_nan=False) + "\n")
+def write_last_run(store: Any, view: str, run: LastRun) -> None:
+    """Note a good run."""
+    notes_of(store).change(NOTE, lambda found: {**(found or {}), view: run._asdict()})
 
 
-def forget(state: Path, views: Iterable[str] | None = None) -> None:
+def forget(store: Any, views: Iterable[str] | None = None) -> None:
     """Forget the last runs of these views (None = all), whose online rows were deleted."""
-    files = _folder(state).glob("*.json") if views is None else [_file(state, view) for view in views]
-    for file in files:
-        file.unlink(missing_ok=True)
+    gone = None if views is None else set(views)
+
+    def change(found: Document | None) -> Document | None:
+        if not found:
+            return None
+        return {view: run for view, run in found.items() if gone is not None and view not in gone}
+
+    notes_of(store).change(NOTE, change)
 
 
-def _folder(state: Path) -> Path:
-    return state / "feast" / "quality"
-
-
-def _file(state: Path, view: str) -> Path:
-    return _folder(state) / f"{view}.json"
+def _run(document: Any) -> LastRun | None:
+    """None also for a note of another release: the next run starts from scratch."""
+    try:
+        return None if document is None else LastRun(**document)
+    except TypeError:
+        return None

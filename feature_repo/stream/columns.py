@@ -1,26 +1,35 @@
 """Column types of event tables, and filters converted to them."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from feature_repo.stream.plan import Kind
 from feature_repo.views.errors import DefinitionError, NotAppliedError
+from feature_repo.views.pushed import schema_at
 from models.spec.base import Value
+from models.storage import join
 
 
-def column_kinds(tables: Path, table: str, names: list[str]) -> dict[str, Kind]:
+def event_schema(tables: str, table: str) -> pa.Schema:
+    """Schema of an event table; ``tables`` is the address of the canonical tables. Raises NotAppliedError."""
+    path = join(tables, f"{table}.parquet")
+    try:
+        return schema_at(path)
+    except FileNotFoundError:
+        raise NotAppliedError(
+            f"{path}: expected the event table {table}; found no such file. Ingest first"
+        ) from None
+
+
+def column_kinds(tables: str, table: str, names: list[str]) -> dict[str, Kind]:
     """Kinds of columns of a canonical table.
 
     Raises NotAppliedError if the table is missing, DefinitionError if a column is missing or has an unusable type.
     """
-    path = tables / f"{table}.parquet"
-    if not path.is_file():
-        raise NotAppliedError(f"{path}: expected the event table {table}; found no such file. Ingest first")
-    types = {field.name: field.type for field in pq.read_schema(path)}
+    path = join(tables, f"{table}.parquet")
+    types = {field.name: field.type for field in event_schema(tables, table)}
     kinds: dict[str, Kind] = {}
     for name in names:
         if name not in types:

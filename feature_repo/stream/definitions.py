@@ -2,26 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from feature_repo.stream.columns import column_kinds, typed_filter
+from feature_repo.stream.columns import column_kinds, event_schema, typed_filter
 from feature_repo.stream.packed_rows import stored_view
 from feature_repo.stream.plan import TAG, EventPlan, ImpressionPlan, Kind
 from feature_repo.views.events import ActivityEdge, activity_edges, edge_names, event_tables, events_view
-from feature_repo.views.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES
+from feature_repo.views.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES, pushed_file
 from models.counters.plan import CounterPlan, RatePlan
 from models.features import attribute_keys
 from models.spec import Spec
 from models.spec.counter_plans import counter_plans
+from models.storage import join
 
 
-def build_events(spec: Spec, tables: Path, pushed: Path, objects: list[Any]) -> list[Any]:
+def build_events(spec: Spec, tables: str, pushed: str, objects: list[Any]) -> list[Any]:
     """Build ``recent_activities`` and the events views with their push sources.
 
-    ``objects`` are the other definitions: entities, and the views of items and counters that the stream reads and
+    ``tables`` and ``pushed`` are addresses. ``objects`` are the other definitions: entities, and the views of items and counters that the stream reads and
     writes. Events views only accept rows; they are not online, and the stock ``feast materialize`` skips them. Raises
     NotAppliedError if an event table is missing, DefinitionError if a column has an unusable type.
     """
@@ -42,7 +40,7 @@ def build_events(spec: Spec, tables: Path, pushed: Path, objects: list[Any]) -> 
 
 
 def _impressions_plan(
-    spec: Spec, tables: Path, views: Mapping[str, Any], counters: Mapping[str, CounterPlan]
+    spec: Spec, tables: str, views: Mapping[str, Any], counters: Mapping[str, CounterPlan]
 ) -> EventPlan:
     shown = spec.impressions
     attributes = attribute_keys(spec)
@@ -64,7 +62,7 @@ def _impressions_plan(
     return replace(plan, time=shown.time, impressions=impressions)
 
 
-def _edge_table_plan(spec: Spec, tables: Path, table: str, views: Mapping[str, Any]) -> EventPlan:
+def _edge_table_plan(spec: Spec, tables: str, table: str, views: Mapping[str, Any]) -> EventPlan:
     edges = activity_edges(spec)[table]
     required = [edges[0].member, *(column for edge in edges for column in (edge.member, edge.target, edge.time))]
     plan = _plan(spec, tables, table, required, [], {RECENT: views[RECENT]})
@@ -72,7 +70,7 @@ def _edge_table_plan(spec: Spec, tables: Path, table: str, views: Mapping[str, A
 
 
 def _plan(
-    spec: Spec, tables: Path, table: str, required: list[str], read: list[str], views: Mapping[str, Any]
+    spec: Spec, tables: str, table: str, required: list[str], read: list[str], views: Mapping[str, Any]
 ) -> EventPlan:
     """The plan of any event table, without its event time and impressions; the first required column is the member."""
     own = activity_edges(spec).get(table, [])
@@ -90,7 +88,7 @@ def _plan(
         activities=tuple(_typed_edge(edge, kinds) for edge in own),
         impressions=None,
         views={name: stored_view(view) for name, view in views.items()},
-        known=tuple(pq.read_schema(tables / f"{table}.parquet").names),
+        known=tuple(event_schema(tables, table).names),
         spec=spec.model_dump_json(by_alias=True),
     )
 
@@ -104,7 +102,7 @@ def _typed_counter(counter: CounterPlan, kinds: Mapping[str, Kind]) -> CounterPl
     return replace(counter, filter=typed_filter(counter.filter, kinds), rates=tuple(rates))
 
 
-def _events_view(plan: EventPlan, member: Any, tables: Path) -> Any:
+def _events_view(plan: EventPlan, member: Any, tables: str) -> Any:
     from feast import FeatureView, Field, FileSource, PushSource
     from feast.data_format import ParquetFormat
     from feast.types import Float32, Float64, Int64, String, from_value_type
@@ -115,7 +113,7 @@ def _events_view(plan: EventPlan, member: Any, tables: Path) -> Any:
     name = events_view(plan.table)
     batch = FileSource(
         name=f"{name}_batch",
-        path=str((tables / f"{plan.table}.parquet").resolve()),
+        path=join(tables, f"{plan.table}.parquet"),
         file_format=ParquetFormat(),
         timestamp_field=plan.time,
         field_mapping={} if key == column else {column: key},
@@ -132,14 +130,14 @@ def _events_view(plan: EventPlan, member: Any, tables: Path) -> Any:
     )
 
 
-def _recent_view(member: Any, pushed: Path) -> Any:
+def _recent_view(member: Any, pushed: str) -> Any:
     from feast import FeatureView, Field, FileSource, PushSource
     from feast.data_format import ParquetFormat
     from feast.types import Array, Int64, String, from_value_type
 
     batch = FileSource(
         name=f"{RECENT}_pushed",
-        path=str((pushed / f"{RECENT}.parquet").resolve()),
+        path=pushed_file(pushed, RECENT),
         file_format=ParquetFormat(),
         timestamp_field=PUSHED_AT,
     )

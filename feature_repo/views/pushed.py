@@ -1,15 +1,17 @@
-"""Pushed views and their Parquet files, which always exist so that the stock ``feast materialize`` finds them."""
+"""Pushed views and their Parquet files, which always exist so that the stock ``feast materialize`` finds them.
 
-from pathlib import Path
+The files lie at an address: a folder on this machine or in object storage.
+"""
+
+import io
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.views.times import TIMESTAMP
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, vector_view
-from models.files import replaced_file
 from models.spec import Spec
+from models.storage import exists, file_system, join, write_bytes
 
 PUSHED_AT = "as_of"
 """Time column of the pushed views: the time up to which the vectors know events."""
@@ -21,13 +23,13 @@ VECTOR_COLUMNS: dict[str, dict[str, pa.DataType]] = {
         "activity_times": pa.list_(pa.int64()),
         "activity_edges": pa.list_(pa.string()),
         "activity_keys": pa.list_(pa.string()),
-        "member_model_version": pa.string(),
+        "member_encoder": pa.string(),
     },
     ITEM_VECTORS: {
         "item_tokens": pa.list_(pa.float32()),
         "item_creator": pa.string(),
         "item_neighbours": pa.string(),
-        "item_model_version": pa.string(),
+        "item_encoder": pa.string(),
     },
 }
 """Features of the vector views and their types, the same in every slot. ``models.training.embed`` describes them."""
@@ -58,34 +60,34 @@ def recent_schema(spec: Spec) -> pa.Schema:
     return pa.schema([vector_key(spec, MEMBER_VECTORS), (PUSHED_AT, TIMESTAMP), *lists])
 
 
-def write_pushed(table: pa.Table, pushed: Path, view: str) -> None:
-    """Replace a pushed view's file atomically."""
-    with replaced_file(pushed / f"{view}.parquet") as draft:
-        pq.write_table(table, draft)
+def write_pushed(table: pa.Table, pushed: str, view: str) -> None:
+    """Replace a pushed view's file at the address ``pushed``, whole or not at all."""
+    content = io.BytesIO()
+    pq.write_table(table, content)
+    write_bytes(pushed_file(pushed, view), content.getvalue())
 
 
-def vectors_file(pushed: Path, kind: str, slot: str) -> Path:
-    """File of a slot's member or item vectors."""
-    return pushed / f"{vector_view(kind, slot)}.parquet"
+def pushed_file(pushed: str, view: str) -> str:
+    """Address of a pushed view's file."""
+    return join(pushed, f"{view}.parquet")
 
 
-def version_in(pushed: Path, slot: str) -> str | None:
-    """The model version whose vectors a slot holds; None if it is empty or holds vectors of two versions."""
-    versions: set[str] = set()
-    for kind, columns in VECTOR_COLUMNS.items():
-        file = vectors_file(pushed, kind, slot)
-        if not file.is_file():
-            return None
-        (name,) = (name for name in columns if name.endswith("_model_version"))
-        versions |= set(pc.unique(pq.read_table(file, columns=[name])[name]).to_pylist() or [None])
-    return versions.pop() if len(versions) == 1 else None
+def folder_of(address: str) -> str:
+    """Address of the folder that holds a file."""
+    return address.rpartition("/")[0]
 
 
-def prepare(spec: Spec, pushed: Path) -> None:
+def prepare(spec: Spec, pushed: str) -> None:
     """Write an empty file for every pushed view whose file is missing or has another schema."""
     schemas = {vector_view(kind, slot): vector_schema(spec, kind) for kind in VECTOR_COLUMNS for slot in SLOTS}
     schemas[RECENT] = recent_schema(spec)
     for view, schema in schemas.items():
-        file = pushed / f"{view}.parquet"
-        if not file.is_file() or not pq.read_schema(file).equals(schema):
+        file = pushed_file(pushed, view)
+        if not exists(file) or not schema_at(file).equals(schema):
             write_pushed(schema.empty_table(), pushed, view)
+
+
+def schema_at(address: str) -> pa.Schema:
+    """Schema of the Parquet file at an address. Raises FileNotFoundError."""
+    system, path = file_system(address)
+    return pq.read_schema(path, filesystem=system)

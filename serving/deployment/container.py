@@ -10,20 +10,20 @@
 - HELIOGRAPH_LIMITS: JSON of the ``Limits`` that differ from the defaults.
 - PORT: HTTP port; Knative sets it. HELIOGRAPH_GRPC_PORT: gRPC port (default: 8081, as in KServe's own servers).
 
-A container restarted in its pod finds the bundle there and does not need the registry.
+A container restarted in its pod finds the bundle there and does not need the registry. Which slot holds the version's
+vectors is in the online store itself; without them the container does not start (``serving.server.loading``).
 """
 
 import os
 import sys
 from pathlib import Path
 
-from models.files import write_text
 from serving.deployment.inference_service import DIGEST
 from serving.errors import EndpointError
 from serving.server.process import REFUSED, serve
 from serving.settings.limits import limits_of
 from serving.settings.settings import Settings
-from serving.versions.registry import SLOT, Registry
+from serving.versions.registry import Registry
 
 _EVERYWHERE = "0.0.0.0"
 _STORE = "feature_repo/feature_store.cluster.yaml"
@@ -52,18 +52,7 @@ def settings_of(environment: dict[str, str]) -> Settings:
         grpc_port=_number("HELIOGRAPH_GRPC_PORT", environment.get("HELIOGRAPH_GRPC_PORT", "8081")),
         host=environment.get("HELIOGRAPH_HOST", _EVERYWHERE),
         limits=limits_of(environment),
-        slot=_slot(registry, name, version, work / "slots" / f"{name}-{version}"),
     )
-
-
-def _slot(registry: Registry, name: str, version: str, cache: Path) -> str:
-    """The slot that holds the version's vectors, cached in a file so that a restart does not need the registry."""
-    if cache.is_file():
-        return cache.read_text(encoding="utf-8")
-    slot = registry.tags(name, version).get(SLOT, "")
-    if slot:
-        write_text(cache, slot)
-    return slot
 
 
 def _needed(environment: dict[str, str], variable: str) -> str:

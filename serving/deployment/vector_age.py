@@ -3,7 +3,10 @@
 from datetime import timedelta
 from pathlib import Path
 
-from feature_repo.push import pushed_until
+from feature_repo.notes import NotesError
+from feature_repo.slots import pushed_until
+from feature_repo.store import open_notes
+from feature_repo.views.errors import NotAppliedError
 from models.clock import now, readable
 from models.spec import SpecError, parse_spec
 from models.spec.serving import MaxAge
@@ -19,9 +22,12 @@ def vector_age(worker: Worker, clock: int | None = None) -> str:
     The limit is that of the version's own spec. Without the version's files there is none to compare with.
     """
     settings = Settings.read(Path(worker.settings))
-    until = pushed_until(Path(settings.store_config).parent.parent, worker.version)
+    try:
+        until = pushed_until(open_notes(Path(settings.store_config)), worker.version)
+    except (NotAppliedError, NotesError) as error:
+        return f"version {worker.version}: age of the vectors unknown: {error}"
     if not until:
-        return f"version {worker.version}: no vectors in the store, so every member and item is cold"
+        return f"version {worker.version}: no vectors in the store, so it could not be started again"
     age = max((now() if clock is None else clock) - until, 0)
     line = f"version {worker.version}: vectors know events until {readable(until)}, "
     line += f"{timedelta(seconds=age // SECOND)} ago"

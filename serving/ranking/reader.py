@@ -26,7 +26,8 @@ from serving.ranking.request import RankingRequest, is_live
 class MemberVectors:
     """A member's tokens as materialized."""
 
-    version: str
+    encoder: str
+    """Digest of the encoder that made them (``models.training.encoder``)."""
     tokens: np.ndarray
     """(H * width,) float32, H = ``Ranker.rows`` of the member side."""
     activity_tokens: np.ndarray
@@ -45,8 +46,8 @@ class MemberVectors:
 class ItemVectors:
     """The candidates' tokens as materialized: row c belongs to candidate c, in request order."""
 
-    version: np.ndarray
-    """(C,) object: model version that made the vector; None where there is no vector."""
+    encoder: np.ndarray
+    """(C,) object: digest of the encoder that made the vector; None where there is no vector."""
     tokens: Ragged
     """C rows (H * width,) float32, H = ``Ranker.rows`` of the item side; empty where there is no vector."""
     creator: np.ndarray
@@ -85,7 +86,8 @@ class OnlineReader:
     """Reads vectors and counters through the slate reader, with one round trip per request.
 
     ``store_config`` is a feature_store.yaml with absolute paths, as ``feature_repo.store.write_resolved`` writes it to
-    state/feast/; no feature definitions are loaded. ``slot``: the slot that holds this model version's vectors.
+    state/feast/, or a cluster's; the project is that of the spec's product. No feature definitions are loaded.
+    ``slot``: the slot that holds this model version's vectors.
     """
 
     def __init__(self, store_config: Path, spec: Spec, slot: str, deadline: float = 1.0) -> None:
@@ -96,7 +98,7 @@ class OnlineReader:
             )
         for variable in ("FEAST_USAGE", "FEAST_TELEMETRY"):
             os.environ.setdefault(variable, "False")
-        from feast import FeatureStore
+        from feature_repo.store import open_store, project_of
 
         shown = spec.impressions
         self._member_key, self._item_key = spec.nodes[shown.member.node].key, spec.nodes[shown.item.node].key
@@ -106,7 +108,7 @@ class OnlineReader:
         moving = {self._item_key, *attributes}
         plans = [counter_plan(spec, name) for name in spec.counters]
         self._counters = [(plan, bool(moving & set(plan.keys))) for plan in plans]
-        store = FeatureStore(repo_path=str(store_config.parent), fs_yaml_file=store_config)
+        store = open_store(store_config, None, project_of(spec.name))
         self._slate = SlateReader(
             store,
             _features(spec, slot),
@@ -177,16 +179,16 @@ _MEMBER_FEATURES = (
     "activity_times",
     "activity_edges",
     "activity_keys",
-    "member_model_version",
+    "member_encoder",
 )
-_ITEM_FEATURES = ("item_tokens", "item_model_version", "item_creator", "item_neighbours")
+_ITEM_FEATURES = ("item_tokens", "item_encoder", "item_creator", "item_neighbours")
 
 
 def _member(rows: SlateRows, as_of: int) -> MemberVectors | None:
-    if not rows.valid["member_model_version"][0]:
+    if not rows.valid["member_encoder"][0]:
         return None
     return MemberVectors(
-        version=str(rows.shared["member_model_version"][0]),
+        encoder=str(rows.shared["member_encoder"][0]),
         tokens=rows.shared["member_tokens"][0],
         activity_tokens=rows.shared["activity_tokens"][0],
         activity_times=rows.shared["activity_times"][0],
@@ -199,7 +201,7 @@ def _member(rows: SlateRows, as_of: int) -> MemberVectors | None:
 def _items(rows: SlateRows, as_of: np.ndarray) -> ItemVectors:
     found = rows.candidates
     return ItemVectors(
-        found["item_model_version"], found["item_tokens"], found["item_creator"], found["item_neighbours"], as_of
+        found["item_encoder"], found["item_tokens"], found["item_creator"], found["item_neighbours"], as_of
     )
 
 

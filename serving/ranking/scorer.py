@@ -16,6 +16,7 @@ from models.sealed import SealError, plain_files, read_plain
 from models.spec import Spec, parse_spec
 from models.time_units import SECOND
 from models.training.artifact import MANIFEST, model_of
+from models.training.encoder import encoder_of
 from models.training.errors import ArtifactError
 from serving.ranking.traced import traced
 from serving.versions.bundle import SPEC
@@ -59,6 +60,8 @@ class Scorer:
         """
         files = _read(folder) if files is None else files
         self._model = model_of(files, folder)
+        self.encoder = encoder_of(files)
+        """Digest of the encoder, whose vectors alone the decoder can read."""
         if SPEC in files:
             spec = parse_spec(files[SPEC].decode("utf-8"), str(folder / SPEC))
             _check(folder, self._model.schema.seeds, spec)

@@ -136,7 +136,7 @@ class RankingService:
     def _acted_on(self, request: RankingRequest, member: MemberVectors | None) -> set[str]:
         """Keys, as text, of the items that the member's latest activities before the request target.
 
-        Vectors of other model versions hold the same activities, so they count too. Malformed ones (columns of unequal
+        Vectors of other encoders hold the same activities, so they count too. Malformed ones (columns of unequal
         length) are ignored.
         """
         if member is None or self.spec.serving.seen_discount is None:
@@ -191,8 +191,8 @@ class RankingService:
         )
 
     def _usable_member(self, vectors: MemberVectors | None) -> bool:
-        """Whether the vectors were made by this version, have this model's sizes, and are finite."""
-        if vectors is None or vectors.version != self.version:
+        """Whether the vectors were made by this version's encoder, have this model's sizes, and are finite."""
+        if vectors is None or vectors.encoder != self.scorer.encoder:
             return False
         activities = (vectors.activity_times, vectors.activity_edges, vectors.activity_keys)
         sizes = (vectors.tokens.size, vectors.activity_tokens.size, *(column.size for column in activities))
@@ -201,8 +201,8 @@ class RankingService:
 
     def _usable_items(self, items: ItemVectors) -> tuple[np.ndarray, np.ndarray]:
         """Tokens (C, H * w), and which are usable, (C,) bool; the others are zeros."""
-        size, count = self.scorer.item_token_size, len(items.version)
-        known = (items.version == self.version) & (items.tokens.lengths == size)
+        size, count = self.scorer.item_token_size, len(items.encoder)
+        known = (items.encoder == self.scorer.encoder) & (items.tokens.lengths == size)
         if known.all():
             tokens = items.tokens.values[items.tokens.offsets[0] : items.tokens.offsets[-1]].reshape(count, size)
         else:
@@ -211,9 +211,9 @@ class RankingService:
         return tokens, known & np.isfinite(tokens).all(axis=1)
 
     def _foreign(self, online: OnlineFeatures) -> int:
-        """Count the vectors that another model version made."""
-        versions = [None if online.member is None else online.member.version, *online.items.version]
-        return sum(version is not None and version != self.version for version in versions)
+        """Count the vectors that another encoder made."""
+        encoders = [None if online.member is None else online.member.encoder, *online.items.encoder]
+        return sum(encoder is not None and encoder != self.scorer.encoder for encoder in encoders)
 
 
 def _finite(values: np.ndarray) -> bool:

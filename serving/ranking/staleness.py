@@ -26,14 +26,14 @@ class Staleness:
     def of(cls, limits: MaxAge, online: OnlineFeatures) -> Self:
         """Compare ages at the time of the read with the limits; an age equal to its limit is not stale.
 
-        Vectors of another version count too: the model does not read them, but the business rules read the activities
+        Vectors of another encoder count too: the model does not read them, but the business rules read the activities
         and creators beside them. What is missing is cold, never stale; so are counters whose newest outcome is unknown.
         """
         stale_member, stale_items, stale_counters = False, 0, False
         if (most := limits.vectors_span) is not None:
             oldest = online.as_of - most
             stale_member = online.member is not None and online.member.as_of < oldest
-            present = np.array([version is not None for version in online.items.version], bool)
+            present = np.array([encoder is not None for encoder in online.items.encoder], bool)
             stale_items = int(np.count_nonzero(present & (online.items.as_of < oldest)))
         if (most := limits.counters_span) is not None and online.counters_as_of is not None:
             stale_counters = online.counters_as_of < online.as_of - most

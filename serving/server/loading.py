@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from models.features import SLOTS
+from serving.errors import EndpointError
 from serving.ranking.service import RankingService
 from serving.server.ranking_runtime import RankingRuntime
 from serving.server.served_files import ServedFiles
@@ -17,25 +17,49 @@ from serving.versions.signing import check_signature, verify_key
 def load(settings: Settings) -> RankingRuntime:
     """Load and warm up the model of the settings; then await ``RankingRuntime.start`` in the server's event loop.
 
-    Raises RegistryError for a bundle with another digest than the settings', or without a required signature.
+    Raises RegistryError for a bundle with another digest than the settings', or without a required signature;
+    EndpointError if the online store does not respond, or does not hold the version's vectors: it would treat every
+    member as new.
     """
     bundle = verified(settings)  # before the slow imports
     import torch
 
-    from feature_repo.push import slot_of
     from serving.ranking.reader import OnlineReader
     from serving.ranking.scorer import Scorer
 
     torch.set_num_threads(1)  # slates are small and scored concurrently
     limits, spec = settings.limits, bundle.spec
-    store = Path(settings.store_config)
-    # If nothing was pushed yet, every member is cold whatever the slot.
-    slot = settings.slot or slot_of(store.parent.parent, settings.version) or SLOTS[0]
-    reader = OnlineReader(store, spec, slot, limits.store_seconds)
+    slot = slot_with_vectors(settings, bundle)
+    reader = OnlineReader(Path(settings.store_config), spec, slot, limits.store_seconds)
     scorer, prior = Scorer(bundle.folder, bundle.files), Prior.read(bundle.files[FILE])
     service = RankingService(spec, scorer, reader, settings.version, prior)
     service.warm()
     return RankingRuntime(settings.name, service, ServedLog(ServedFiles(Path(settings.served)), settings.name), limits)
+
+
+def slot_with_vectors(settings: Settings, bundle: Bundle) -> str:
+    """The slot that holds the vectors of the settings' version, made by the bundle's own encoder. Raises EndpointError.
+
+    It does not change while the version serves: the slot table protects it.
+    """
+    from feature_repo.notes import NotesError
+    from feature_repo.slots import PushError, check_pushed, read_slots
+    from feature_repo.store import open_notes, project_of
+    from feature_repo.views.errors import NotAppliedError
+    from models.training.encoder import encoder_of
+
+    try:
+        notes = open_notes(Path(settings.store_config), None, project_of(bundle.spec.name))
+        slot = check_pushed(notes, settings.version)
+        found, expected = read_slots(notes)[slot].encoder, encoder_of(bundle.files)
+    except (NotAppliedError, NotesError, PushError) as error:
+        raise EndpointError(f"{settings.name} version {settings.version}: {error}") from error
+    if found != expected:
+        raise EndpointError(
+            f"{settings.name} version {settings.version}: expected vectors of its own encoder, {expected[:12]}...; "
+            f"found those of {found[:12]}... in slot {slot}. Push the version's vectors again (pipeline refresh)"
+        )
+    return slot
 
 
 def verified(settings: Settings) -> Bundle:

@@ -1,9 +1,10 @@
 """Settings of one server process, stored as a JSON file."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from serving.errors import EndpointError
 from serving.settings.limits import Limits
 from serving.settings.private import write_private
 
@@ -34,8 +35,6 @@ class Settings:
     bundle is checked against its own manifest only."""
     verify_key: str = ""
     """Public key that verifies the version's signature; the environment's goes first (``serving.versions.signing``)."""
-    slot: str = ""
-    """Slot of the version's vectors in the store (``models.features.SLOTS``); "" = looked up next to the store."""
 
     def write(self, path: Path) -> None:
         """Write as JSON, readable by the owner only."""
@@ -43,6 +42,11 @@ class Settings:
 
     @classmethod
     def read(cls, path: Path) -> "Settings":
-        """Read what ``write`` wrote."""
+        """Read what ``write`` wrote. Raises EndpointError for settings of an older release."""
         document = json.loads(path.read_text(encoding="utf-8"))
+        if unknown := sorted(set(document) - {one.name for one in fields(cls)}):
+            raise EndpointError(
+                f"{path}: expected settings of this release; found {', '.join(unknown)} of an older one. Start the "
+                "endpoint anew: python -m serving down, then up"
+            )
         return cls(**{**document, "limits": Limits(**document["limits"])})

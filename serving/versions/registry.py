@@ -1,40 +1,56 @@
 """Registry of model versions in MLflow. A version is created only after all of its artifacts are stored.
 
-Aliases: ``candidate`` is the newest registered version, until it is promoted; ``champion`` is the version that serves.
-Tags record which versions were promoted, in which order, and the best version when each one was judged.
+Aliases: ``candidate`` is the newest registered version, until it is promoted; ``champion`` is the version that serves;
+``canary`` has a share of its traffic; ``previous`` is the champion before, for a rollback. Tags record which versions
+were promoted, in which order, and the best version when each one was judged.
 """
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from models.addresses import sqlite_file
 from models.files import replaced_folder
 from models.served import model_name
 from serving.errors import RegistryError
 from serving.versions.artifacts import fetch_artifacts
 from serving.versions.bundle import SIGNATURE, read_bundle
-from serving.versions.promotions import BEST, newest_first, record_promotion
+from serving.versions.mlflow_records import (
+    DIGEST,
+    alias_of,
+    drop_alias,
+    ensure_model,
+    experiment_id,
+    open_client,
+    version_record,
+    version_records,
+)
+from serving.versions.promotions import BEST, CANARY, CANDIDATE, CHAMPION, PREVIOUS, newest_first, promote
 from serving.versions.registry_pages import all_results
 from serving.versions.signing import SIGNING_KEY, check_signature, signature, signing_key, verify_key
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["BEST", "CANDIDATE", "CHAMPION", "DIGEST", "GATE", "SLOT", "WINDOWS", "Registry", "model_name"]
+__all__ = [
+    "BEST",
+    "CANARY",
+    "CANDIDATE",
+    "CHAMPION",
+    "DIGEST",
+    "GATE",
+    "PREVIOUS",
+    "WINDOWS",
+    "Registry",
+    "model_name",
+]
 
-CHAMPION, CANDIDATE = "champion", "candidate"
-DIGEST = "heliograph.digest"
 GATE = "gate"
 """Tag: the gate's decision; the full verdict is in the bundle."""
 WINDOWS = "heliograph.windows"
 """Tag: first and last day of the windows that the version was trained and judged on."""
 SIGNED = "heliograph.signature"
 """Tag: the version's signature (``serving.versions.signing``)."""
-SLOT = "heliograph.slot"
-"""Tag: the slot of the online store that holds the version's vectors."""
 _ARTIFACTS = "bundle"
 
 
@@ -56,7 +72,9 @@ class Registry:
         signing_key()  # fail on an invalid key before anything is written
         client = self._client()
         run = client.create_run(
-            self._experiment(client, bundle.spec.name), tags={DIGEST: digest}, run_name=f"bundle of {name}"
+            experiment_id(client, self.tracking_uri, bundle.spec.name),
+            tags={DIGEST: digest},
+            run_name=f"bundle of {name}",
         )
         try:
             client.log_artifacts(run.info.run_id, str(folder), _ARTIFACTS)
@@ -64,7 +82,7 @@ class Registry:
             client.set_terminated(run.info.run_id, status="FAILED")
             raise
         client.set_terminated(run.info.run_id)
-        self._ensure_model(client, name)
+        ensure_model(client, name)
         version = client.create_model_version(
             name,
             source=f"{run.info.artifact_uri}/{_ARTIFACTS}",
@@ -78,17 +96,24 @@ class Registry:
         return str(version.version)
 
     def promote(self, name: str, version: str) -> None:
-        """Make a version the champion, and no longer the candidate. Raises RegistryError for an unknown version.
+        """Make a version the champion, and no longer candidate or canary. Raises RegistryError for an unknown version.
 
-        If the version was promoted before, this is a rollback: the current champion no longer counts as promoted.
+        The champion so far becomes ``previous``. If the version was promoted before, this is a rollback: the champion
+        so far no longer counts as promoted, and there is no previous version any more.
         """
         client = self._client()
-        self._version(client, name, version)
-        champion = self._alias(client, name, CHAMPION)
-        client.set_registered_model_alias(name, CHAMPION, version)
-        if self._alias(client, name, CANDIDATE) == version:
-            client.delete_registered_model_alias(name, CANDIDATE)
-        record_promotion(client, name, self._versions(name), champion, version)
+        version_record(client, name, version)
+        promote(client, name, version_records(client, name), version)
+
+    def start_canary(self, name: str, version: str) -> None:
+        """Make a version the canary, so that its vectors are kept. Raises RegistryError for an unknown version."""
+        client = self._client()
+        version_record(client, name, version)
+        client.set_registered_model_alias(name, CANARY, version)
+
+    def end_canary(self, name: str, version: str) -> None:
+        """Take the alias from a canary that serves no more; nothing if another version, or none, has it."""
+        drop_alias(self._client(), name, CANARY, version)
 
     def promoted(self, name: str, most: int) -> list[str]:
         """Up to ``most`` promoted versions for a candidate to be compared with.
@@ -99,7 +124,7 @@ class Registry:
         champion = self.champion(name)
         if champion is None:
             return []
-        latest = newest_first(self._versions(name))
+        latest = newest_first(version_records(self._client(), name))
         wanted = [champion, *(version for version in [self.best(name)] if version in latest), *latest]
         return list(dict.fromkeys(wanted))[:most]
 
@@ -110,7 +135,7 @@ class Registry:
 
     def champion(self, name: str) -> str | None:
         """The champion's version, or None."""
-        return self._alias(self._client(), name, CHAMPION)
+        return alias_of(self._client(), name, CHAMPION)
 
     def require_champion(self, name: str) -> str:
         """The champion's version. Raises RegistryError, with the next step, where there is none."""
@@ -123,7 +148,23 @@ class Registry:
 
     def candidate(self, name: str) -> str | None:
         """The newest version that is not promoted, or None."""
-        return self._alias(self._client(), name, CANDIDATE)
+        return alias_of(self._client(), name, CANDIDATE)
+
+    def canary(self, name: str) -> str | None:
+        """The version that has a share of the traffic next to the champion, or None."""
+        return alias_of(self._client(), name, CANARY)
+
+    def previous(self, name: str) -> str | None:
+        """The champion before this one, to which a rollback returns; None after a rollback."""
+        client = self._client()
+        found = alias_of(client, name, PREVIOUS)
+        return None if found == alias_of(client, name, CHAMPION) else found
+
+    def serving(self, name: str) -> set[str]:
+        """The versions that serve or may have to: champion, canary and previous. Their vectors must be kept."""
+        client = self._client()
+        found = {alias_of(client, name, alias) for alias in (CHAMPION, CANARY, PREVIOUS)}
+        return {version for version in found if version is not None}
 
     def names(self) -> list[str]:
         """The registered models, sorted."""
@@ -134,26 +175,28 @@ class Registry:
 
     def versions(self, name: str) -> list[str]:
         """The versions of a model, oldest first; empty for an unknown model."""
-        return [str(number) for number in sorted(int(version.version) for version in self._versions(name))]
+        return [
+            str(number) for number in sorted(int(version.version) for version in version_records(self._client(), name))
+        ]
 
     def decisions(self, name: str) -> dict[str, str]:
         """The gate's decision by version, newest first; "" where the version was not judged."""
-        newest = sorted(self._versions(name), key=lambda version: int(version.version), reverse=True)
+        newest = sorted(version_records(self._client(), name), key=lambda version: int(version.version), reverse=True)
         return {str(version.version): version.tags.get(GATE, "") for version in newest}
 
     def tags(self, name: str, version: str) -> dict[str, str]:
         """The tags of a version."""
-        return dict(self._version(self._client(), name, version).tags)
+        return dict(version_record(self._client(), name, version).tags)
 
     def tag(self, name: str, version: str, key: str, value: str) -> None:
         """Set a tag of a version. Raises RegistryError for an unknown version."""
         client = self._client()
-        self._version(client, name, version)
+        version_record(client, name, version)
         client.set_model_version_tag(name, version, key, value)
 
     def digest(self, name: str, version: str) -> str:
         """The digest of a version's bundle. Raises RegistryError."""
-        return str(self._version(self._client(), name, version).tags[DIGEST])
+        return str(version_record(self._client(), name, version).tags[DIGEST])
 
     def sign(self, name: str, version: str) -> str:
         """Fetch and verify a registered version, then sign it; return its digest.
@@ -163,7 +206,7 @@ class Registry:
         if signing_key() is None:
             raise RegistryError(f"{SIGNING_KEY}: expected the key to sign with in the environment; found none. Set it.")
         client = self._client()
-        digest = str(self._version(client, name, version).tags[DIGEST])
+        digest = str(version_record(client, name, version).tags[DIGEST])
         with tempfile.TemporaryDirectory() as scratch:
             self._fetch(client, name, version, digest, Path(scratch) / "bundle")
         client.set_model_version_tag(name, version, SIGNED, signature(name, version, digest))
@@ -179,7 +222,7 @@ class Registry:
         if digest and _intact(name, version, folder, digest):
             return folder
         client = self._client()
-        tags = self._version(client, name, version).tags
+        tags = version_record(client, name, version).tags
         expected, signed = tags[DIGEST], tags.get(SIGNED, "")
         if digest not in ("", expected):
             raise RegistryError(
@@ -215,75 +258,7 @@ class Registry:
                 fetched.replace(fresh)
 
     def _client(self) -> "MlflowClient":
-        for variable in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
-            os.environ[variable] = "true"
-        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
-        os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-        from mlflow import MlflowClient
-
-        path = sqlite_file(self.tracking_uri)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
-
-    def _experiment(self, client: "MlflowClient", name: str) -> str:
-        """The experiment's ID; for a database on this machine, artifacts are stored next to it."""
-        from mlflow.exceptions import MlflowException
-
-        found = client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        path = sqlite_file(self.tracking_uri)
-        location = None if path is None else (path.parent / "artifacts").resolve().as_uri()
-        try:
-            return str(client.create_experiment(name, artifact_location=location))
-        except MlflowException:
-            # Another process has created it meanwhile.
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-            return str(found.experiment_id)
-
-    def _ensure_model(self, client: "MlflowClient", name: str) -> None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            client.create_registered_model(name)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-
-    def _alias(self, client: "MlflowClient", name: str, alias: str) -> str | None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return str(client.get_model_version_by_alias(name, alias).version)
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
-
-    def _versions(self, name: str) -> list[Any]:
-        """MLflow's records of all versions of a model."""
-        client, quote = self._client(), '"' if "'" in name else "'"
-        if quote in name:
-            raise RegistryError(f"model: expected a name without both kinds of quotes; found {name!r:.80}.")
-        condition = f"name = {quote}{name}{quote}"
-        return all_results(lambda page: client.search_model_versions(condition, page_token=page))
-
-    def _version(self, client: "MlflowClient", name: str, version: str):  # type: ignore[no-untyped-def]
-        from mlflow.exceptions import MlflowException
-
-        try:
-            found = client.get_model_version(name, version)
-        except MlflowException:
-            known = ", ".join(self.versions(name)) or "none"
-            raise RegistryError(f"{name}: expected a registered version ({known}); found {version!r}.") from None
-        if DIGEST not in found.tags:
-            raise RegistryError(
-                f"{name} version {version}: expected the tag {DIGEST}; found none. We did not register it."
-            )
-        return found
+        return open_client(self.tracking_uri)
 
 
 def _intact(name: str, version: str, folder: Path, expected: str) -> bool:

@@ -9,8 +9,12 @@ from kfp.compiler import Compiler
 
 from components.image import component
 from components.specs import read_spec, write_artifact, write_spec
-from models.spec import Spec, SpecError
+from models.spec import Spec, SpecError, parse_spec
+from models.storage import join, names, read_bytes
 from pipelines.resources import imported
+from tests.s3_server import bucket, s3_server
+
+__all__ = ["bucket", "s3_server"]
 
 TEXTS = [
     "{{$}} {{$.pipeline_job_uuid}} {{$.inputs.parameters['spec']}} {{workflow.name}}",
@@ -87,3 +91,10 @@ def test_a_spec_that_a_step_wrote_is_checked_by_its_metadata(tiny_spec: Spec, tm
         read_spec(written)
     with pytest.raises(SpecError, match="'resolved', as its name says"):
         read_spec(dsl.Artifact(name="resolved", uri=written.uri))
+
+
+def test_a_spec_in_object_storage_is_one_file(tiny_spec: Spec, bucket: str) -> None:
+    given = write_spec(tiny_spec, join(bucket, "specs"))
+    assert given == write_spec(tiny_spec, f"{bucket}/specs/")
+    assert names(join(bucket, "specs")) == [given.rpartition("/")[2]]
+    assert parse_spec(read_bytes(given).decode()) == tiny_spec

@@ -1,6 +1,7 @@
 """Location of a file source or destination: a local path, or an address on a remote file system."""
 
 import glob
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,14 +100,19 @@ def locate(source: DataSource, repo_path: Path | str | None) -> Location:
 
 
 def _s3(source: FileSource) -> Any:
-    """pyarrow's S3 client with the source's endpoint and credentials, as an fsspec file system."""
+    """pyarrow's S3 client with the source's endpoint and credentials, as an fsspec file system.
+
+    A source without an endpoint is read at AWS_ENDPOINT_URL, which may differ from machine to machine.
+    """
     from fsspec.implementations.arrow import ArrowFSWrapper  # type: ignore[import-untyped]
 
     class S3(ArrowFSWrapper):
         protocol = "s3"
 
     client, _ = FileSource.create_filesystem_and_path(
-        source.path, source.s3_endpoint_override or "", source.resolve_credentials()
+        source.path,
+        source.s3_endpoint_override or os.environ.get("AWS_ENDPOINT_URL", ""),
+        source.resolve_credentials(),
     )
     return S3(client)
 

@@ -6,7 +6,7 @@ from feast import RepoConfig
 from feast.repo_config import FeastConfigBaseModel
 from pydantic import StrictStr
 
-from feature_repo.packed.redis import RedisRows, redis_arguments
+from feature_repo.packed.redis import CONNECT_SECONDS, SECONDS, RedisRows, redis_arguments
 from feature_repo.stores.online.store import PackedOnlineStore
 
 _NAME = "feature_repo.stores.online.PackedRedisOnlineStore"
@@ -17,8 +17,8 @@ class PackedRedisOnlineStoreConfig(FeastConfigBaseModel):
 
     type: Literal["feature_repo.stores.online.PackedRedisOnlineStore"] = _NAME  # type: ignore[assignment]
     connection_string: StrictStr = "localhost:6379"
-    connect_timeout: float = 2.0
-    timeout: float = 10.0
+    connect_timeout: float = CONNECT_SECONDS
+    timeout: float = SECONDS
 
 
 class PackedRedisOnlineStore(PackedOnlineStore):

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from models.addresses import sqlite_address
 from serving.errors import RegistryError
 from serving.versions import registry as module
-from serving.versions.registry import BEST, SIGNED, Registry, model_name
+from serving.versions.registry import SIGNED, Registry, model_name
 from serving.versions.signing import SIGNING_KEY, new_keys
 from tests.mlflow_database import add_database
 from tests.serving.world import World, world_spec
@@ -108,30 +108,6 @@ def test_names_come_from_the_spec_and_nothing_phones_home(registry: Registry, wo
     assert model_name(world_spec()) == "heliograph-tiny-world" == world.name
     assert registry.champion(world.name) == world.version
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
-
-
-def test_promotions_are_numbered_and_what_was_taken_back_does_not_count(registry: Registry, bundle: Path) -> None:
-    assert registry.promoted("run", 5) == []
-    assert registry.best("run") is None
-    versions = [registry.log_version("run", bundle, {BEST: "1"} if number else {}) for number in range(5)]
-    for version in versions[:4]:
-        registry.promote("run", version)
-        registry.promote("run", version)  # repeating it changes nothing
-    assert registry.promoted("run", 9) == ["4", "1", "3", "2"]  # the champion, the best so far, the latest
-    assert registry.promoted("run", 3) == ["4", "1", "3"]
-    registry.promote("run", "3")  # a rollback
-    assert registry.promoted("run", 9) == ["3", "1", "2"]
-    registry.promote("run", "5")
-    assert registry.promoted("run", 9) == ["5", "1", "3", "2"]
-    assert registry.best("run") == "1"
-
-
-def test_a_champion_of_an_older_release_counts_as_promoted(registry: Registry, bundle: Path) -> None:
-    first, second = (registry.log_version("old", bundle) for _ in range(2))
-    MlflowClient(tracking_uri=registry.tracking_uri).set_registered_model_alias("old", "champion", first)
-    assert registry.promoted("old", 5) == [first]
-    registry.promote("old", second)
-    assert registry.promoted("old", 5) == [second, first]
 
 
 @pytest.mark.parametrize("kind", ["file", "loop", "nowhere", "folder", "gone"])

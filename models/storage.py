@@ -1,0 +1,191 @@
+"""Files at an address: an absolute path on this machine, or a URI of object storage such as ``s3://bucket/folder``.
+
+A URI is one of ``pyarrow.fs``. Its path is a key as it is, without percent signs as codes; MinIO is written as S3 at
+AWS_ENDPOINT_URL. Credentials come from the environment, never from an address. A bucket has to be there.
+
+Errors name the address: FileNotFoundError (no such file or bucket), PermissionError, ConnectionError (no response), or
+another OSError; ValueError for an address that cannot be used.
+"""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from pyarrow import ArrowException
+from pyarrow.fs import FileInfo, FileSelector, FileSystem, FileType, LocalFileSystem
+
+from models.files import replaced_file, replaced_folder
+
+REMOTE = ("s3://", "gs://", "minio://")
+"""Schemes of object storage that Kubeflow Pipelines reads artifacts from, too."""
+_LOCAL = "file://"
+_OPTIONS = {"s3": "?allow_delayed_open=true"}
+"""A small file is one request, so that it is there as a whole or not at all."""
+_BLOCK = 8 << 20
+_FOUND = {
+    "NO_SUCH_BUCKET": (errno.ENOENT, "no such bucket (it has to be made first)"),
+    "ACCESS_DENIED": (errno.EACCES, "access denied"),
+    "FORBIDDEN": (errno.EACCES, "access denied"),
+    "INVALID_ACCESS_KEY_ID": (errno.EACCES, "an unknown access key"),
+    "SIGNATURE_DOES_NOT_MATCH": (errno.EACCES, "a wrong secret key"),
+}
+"""Words in Arrow's messages: what they mean."""
+
+
+def is_remote(address: str) -> bool:
+    """Whether the address is a URI of object storage and not a path on this machine."""
+    return "://" in address and not address.startswith(_LOCAL)
+
+
+def join(address: str, *names: str) -> str:
+    """The address of something below."""
+    return "/".join([address.rstrip("/"), *names])
+
+
+def file_system(address: str) -> tuple[FileSystem, str]:
+    """The file system of an address, and the path on it. Raises ValueError for an address that cannot be used."""
+    if not is_remote(address):
+        path = Path(address.removeprefix(_LOCAL))
+        if not path.is_absolute():
+            raise ValueError(f"{address}: expected an absolute path or {', '.join(REMOTE)}; found neither")
+        return LocalFileSystem(), str(path)
+    scheme, _, path = address.partition("://")
+    scheme = "s3" if scheme == "minio" else scheme
+    if not path.partition("/")[0] or "@" in path.partition("/")[0]:
+        raise ValueError(
+            f"{scheme}://...: expected the name of a bucket, without credentials (they come from the environment); "
+            "found none, or a name with @"
+        )
+    try:
+        files, found = FileSystem.from_uri(f"{scheme}://{quote(path.rstrip('/'))}{_OPTIONS.get(scheme, '')}")
+        return files, found
+    except OSError as error:
+        _raise(address, error)
+    except ArrowException as error:
+        raise ValueError(f"{address}: expected a path or {', '.join(REMOTE)}; found {_one_line(error)}") from None
+
+
+def read_bytes(address: str) -> bytes:
+    """The content of a file. Raises FileNotFoundError."""
+    files, path = file_system(address)
+    with _told(address), files.open_input_stream(path) as stream:
+        content: bytes = stream.read()
+        return content
+
+
+def write_bytes(address: str, content: bytes) -> None:
+    """Write a file, whole or not at all; folders are made."""
+    files, path = file_system(address)
+    if not is_remote(address):
+        with replaced_file(Path(path)) as draft:
+            draft.write_bytes(content)
+        return
+    with _told(address), files.open_output_stream(path) as stream:
+        stream.write(content)
+
+
+def exists(address: str) -> bool:
+    """Whether there is a file or a folder."""
+    return _kind(address) is not FileType.NotFound
+
+
+def names(address: str) -> list[str]:
+    """The names of files and folders directly below, sorted; none where there is no such folder."""
+    files, path = file_system(address)
+    with _told(address):
+        found = files.get_file_info(FileSelector(path, allow_not_found=True))
+    return sorted(entry.base_name for entry in found)
+
+
+def remove(address: str) -> None:
+    """Remove a file, or a folder with all that is in it; nothing where there is neither."""
+    files, path = file_system(address)
+    kind = _kind(address)
+    if kind is FileType.NotFound:
+        return
+    with _told(address):
+        if kind is FileType.Directory:
+            files.delete_dir(path)
+        else:
+            files.delete_file(path)
+
+
+def upload(folder: Path, address: str, last: str = "") -> None:
+    """Copy a local folder to an address; what was there is replaced.
+
+    ``last``: the name of a file that is removed first and written after all others, so that a reader who finds it finds
+    a whole folder. Object storage has no other way; on this machine the folder is replaced at once.
+    """
+    files, path = file_system(address)
+    if not is_remote(address):
+        with replaced_folder(Path(path)) as fresh:
+            shutil.copytree(folder, fresh, dirs_exist_ok=True)
+        return
+    sent = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    sent.sort(key=lambda name: name == last)
+    with _told(address):
+        if last and _kind(join(address, last)) is FileType.File:
+            files.delete_file(f"{path}/{last}")
+        for name in sent:
+            with (folder / name).open("rb") as source, files.open_output_stream(f"{path}/{name}") as stream:
+                shutil.copyfileobj(source, stream, _BLOCK)
+        for name in set(_below(files, path)) - set(sent):
+            files.delete_file(f"{path}/{name}")
+
+
+def download(address: str, folder: Path) -> None:
+    """Copy what is at an address into a local folder, which is replaced. Raises FileNotFoundError if there is none."""
+    files, path = file_system(address)
+    with _told(address):
+        found = _below(files, path)
+        if not found:
+            raise FileNotFoundError(errno.ENOENT, "no such folder", address)
+        with replaced_folder(folder) as fresh:
+            for name in found:
+                target = fresh / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with files.open_input_stream(f"{path}/{name}") as stream, target.open("wb") as file:
+                    shutil.copyfileobj(stream, file, _BLOCK)
+
+
+def _below(files: FileSystem, path: str) -> list[str]:
+    """The files in a folder and its folders, as paths relative to it."""
+    found = files.get_file_info(FileSelector(path, recursive=True, allow_not_found=True))
+    below = [entry.path.removeprefix(path).lstrip("/") for entry in found if entry.type is FileType.File]
+    return sorted(name for name in below if ".." not in name.split("/"))
+
+
+def _kind(address: str) -> FileType:
+    files, path = file_system(address)
+    with _told(address):
+        found: FileInfo = files.get_file_info(path)
+    return found.type
+
+
+@contextmanager
+def _told(address: str) -> Iterator[None]:
+    """Errors of the block as errors that name the address."""
+    try:
+        yield
+    except OSError as error:
+        _raise(address, error)
+
+
+def _raise(address: str, error: OSError) -> NoReturn:
+    text = _one_line(error)
+    if "NETWORK_CONNECTION" in text or "Could not connect" in text:
+        raise ConnectionError(f"{address}: no connection to the object storage") from None
+    for word, (number, meaning) in _FOUND.items():
+        if f"Error {word} " in text:
+            raise OSError(number, meaning, address) from None
+    if isinstance(error, FileNotFoundError):
+        raise FileNotFoundError(errno.ENOENT, "no such file or folder", address) from None
+    raise OSError(error.errno or errno.EIO, error.strerror or text, address) from None
+
+
+def _one_line(error: Any) -> str:
+    return " ".join(str(error).split())[:300]
