@@ -90,7 +90,7 @@ def write_bytes(address: str, content: bytes) -> None:
 
 def exists(address: str) -> bool:
     """Whether there is a file or a folder."""
-    return _kind(address) is not FileType.NotFound
+    return _info(address).type is not FileType.NotFound
 
 
 def names(address: str) -> list[str]:
@@ -104,7 +104,7 @@ def names(address: str) -> list[str]:
 def remove(address: str) -> None:
     """Remove a file, or a folder with all that is in it; nothing where there is neither."""
     files, path = file_system(address)
-    kind = _kind(address)
+    kind = _info(address).type
     if kind is FileType.NotFound:
         return
     with _told(address):
@@ -124,6 +124,12 @@ def files_below(address: str) -> dict[str, tuple[int, int]]:
         found = files.get_file_info(FileSelector(path, recursive=True))
     below = {entry.path.removeprefix(path).lstrip("/"): entry for entry in found if entry.type is FileType.File}
     return {name: (entry.size, entry.mtime_ns) for name, entry in sorted(below.items()) if ".." not in name.split("/")}
+
+
+def file_state(address: str) -> tuple[int, int] | None:
+    """A file's bytes and time of change in nanoseconds, often in whole seconds; None where there is no file."""
+    found = _info(address)
+    return (found.size, found.mtime_ns) if found.type is FileType.File else None
 
 
 def upload(folder: Path, address: str, last: str = "") -> None:
@@ -167,11 +173,10 @@ def download_file(address: str, file: Path) -> None:
         shutil.copyfileobj(stream, target, _BLOCK)
 
 
-def _kind(address: str) -> FileType:
+def _info(address: str) -> FileInfo:
     files, path = file_system(address)
     with _told(address):
-        found: FileInfo = files.get_file_info(path)
-    return found.type
+        return files.get_file_info(path)
 
 
 @contextmanager
