@@ -26,7 +26,7 @@ export DO_NOT_TRACK := true
 # A run, like the tests, starts many processes: each would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup java redis load chromium demo compare test fuzz mutants house docs lint bench faults verify-real days clean
+.PHONY: help setup java redis load chromium containers demo compare test fuzz mutants house docs lint bench faults verify-real days images clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -36,7 +36,7 @@ setup: $(READY) ## create .venv and install the pinned set (done once)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check "pip>=24" "setuptools>=77" wheel
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools wheel
 	@echo "Installing the pinned environment into $(VENV): some minutes the first time ..."
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt -e ".[dev]"
 	@touch $@
@@ -45,7 +45,8 @@ java: ## system package: Java, for Spark and TorchServe
 redis: ## system package: Redis, the online store of a cluster
 load: ## system packages: wrk and h2load, which load the endpoint in the benchmarks
 chromium: ## system package: Chromium, which the tests of the page at /ui drive
-java redis load chromium:
+containers: ## system packages: buildah and podman, which build images and run them
+java redis load chromium containers:
 	@.ci/packages $@
 
 demo: $(READY) ## the whole pipeline: SPEC=configs/... DATA=folder STATE=folder
@@ -87,6 +88,10 @@ verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pu
 
 days: $(READY) ## ten simulated days, one run a day on logs that grow, some runs killed: ten minutes
 	@$(PY) -m benchmarks.ten_days
+
+images: $(READY) ## container images, checked: TARGETS="serve pipeline spark train" BASE_IMAGE=name BUILD_FLAGS="options of buildah"
+	@.ci/packages containers
+	@$(PY) -m deploy.images $(TARGETS) --base "$(BASE_IMAGE)" --flags '$(BUILD_FLAGS)'
 
 lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff check .

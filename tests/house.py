@@ -20,8 +20,12 @@ LAYERS = {
     "monitoring": {"monitoring", "models"},
     "components": {"components", "feature_repo", "serving", "monitoring", "models"},
     "pipelines": {"pipelines", "components", "feature_repo", "serving", "monitoring", "models"},
+    "deploy": {"deploy", "models"},
     "benchmarks": {"benchmarks", "pipelines", "components", "feature_repo", "serving", "monitoring", "models"},
-    "tests": {"tests", "benchmarks", "pipelines", "components", "feature_repo", "serving", "monitoring", "models"},
+    "tests": {
+        *("tests", "benchmarks", "deploy"),
+        *("pipelines", "components", "feature_repo", "serving", "monitoring", "models"),
+    },
 }
 """What each package may import of ours."""
 SHAPED = ("models", "feature_repo", "serving", "monitoring")

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from models.version import IMAGE
+from models.version import SERVE_IMAGE
 from serving.settings.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Deployment:
     model: str
     """The registered model; also the name of the InferenceService, with dashes."""
     version: str
-    image: str = IMAGE
+    image: str = SERVE_IMAGE
     """An image with this repository installed (deploy/Dockerfile)."""
     namespace: str = "heliograph"
     tracking_uri: str = "http://mlflow:5000"

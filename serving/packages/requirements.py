@@ -12,13 +12,13 @@ _OURS = "heliograph"
 
 
 def pinned(server: str) -> list[str]:
-    """``name==version``, sorted, of everything that heliograph and a server's distribution need, without heliograph.
+    """``name==version``, sorted, of what serving and a server's distribution need, without heliograph.
 
     Raises PackageError if one of them is not installed.
     """
     versions: dict[str, str] = {}
     seen: set[tuple[str, frozenset[str]]] = set()
-    waiting = [Requirement(_OURS), Requirement(server)]
+    waiting = [Requirement(f"{_OURS}[serve]"), Requirement(server)]
     while waiting:
         wanted = waiting.pop()
         name = canonicalize_name(wanted.name)

@@ -1,0 +1,89 @@
+"""Builds images, each once per digest of its inputs."""
+
+import hashlib
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.images.base import base_image
+from deploy.images.dockerfile import sources, stages
+from deploy.images.engine import ROOT, follow, output, say, succeeds
+from deploy.images.mirror import machine_flags
+from models import version
+
+DOCKERFILE = "deploy/Dockerfile"
+INPUTS = "heliograph.inputs"
+"""Label with the digest of what an image was made of."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of a target: its name, identity and size in bytes, and the seconds of its build (0: it was there)."""
+
+    target: str
+    name: str
+    identity: str
+    size: int
+    seconds: float
+
+
+def name_of(target: str) -> str:
+    """The name of a target's image on this machine; without ``localhost/`` it is what manifests say."""
+    return f"localhost/{version.image(target)}"
+
+
+def inputs(target: str, base: str, root: Path = ROOT) -> str:
+    """Digest of what a target is made of: the base's identity, the Dockerfile, and every file that it copies."""
+    text = (root / DOCKERFILE).read_bytes()
+    digest = hashlib.sha256(base.encode() + b"\0" + text)
+    for source in sources(target, stages(text.decode())):
+        path = root / source
+        files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
+        for file in files:
+            if "__pycache__" not in file.parts:
+                digest.update(f"\0{file.relative_to(root)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def build(targets: Sequence[str], base: str = "", flags: Sequence[str] = ()) -> list[Image]:
+    """Build the targets whose inputs changed; ``flags`` are further options of ``buildah build``.
+
+    Without ``base``, see ``base_image``. Raises ImageError.
+    """
+    start = base_image(base)
+    identity = output(["podman", "image", "inspect", "--format", "{{.Id}}", start])
+    return [_one(target, start, inputs(target, identity), flags) for target in targets]
+
+
+def _one(target: str, start: str, digest: str, flags: Sequence[str]) -> Image:
+    name, begun = name_of(target), time.monotonic()
+    there = _labels(name).get(INPUTS) == digest
+    if not there:
+        log = ROOT / "build" / "images" / f"{target}.log"
+        say(f"{target}: building {name}, minutes the first time; {log}")
+        follow([*_command(target, start), *_labelled(digest), *machine_flags(), *flags, "--tag", name, "."], log)
+    identity, size = output(["podman", "image", "inspect", "--format", "{{.Id}} {{.Size}}", name]).split()
+    return Image(target, name, identity, int(size), 0.0 if there else time.monotonic() - begun)
+
+
+def _command(target: str, start: str) -> list[str]:
+    """Docker's format, since OCI's has no health check; layers are kept, so that a change of the code is quick."""
+    options = ["--isolation", "chroot", "--pull-never", "--layers", "--format", "docker"]
+    arguments = ["--build-arg", f"BASE_IMAGE={start}", "--build-arg", f"VERSION={version.VERSION}"]
+    return ["buildah", "bud", *options, *arguments, "--file", DOCKERFILE, "--target", target]
+
+
+def _labelled(digest: str) -> list[str]:
+    command = ["git", "rev-parse", "--short=12", "HEAD"]
+    revision = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    given = {INPUTS: digest, "org.opencontainers.image.revision": revision or "unknown"}
+    return [word for name, value in given.items() for word in ("--label", f"{name}={value}")]
+
+
+def _labels(name: str) -> dict[str, str]:
+    if not succeeds(["podman", "image", "exists", name]):
+        return {}
+    return json.loads(output(["podman", "image", "inspect", "--format", "{{json .Labels}}", name])) or {}
