@@ -50,8 +50,8 @@ class Pod:
     command: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     """Literal environment variables."""
-    secrets: tuple[tuple[str, str, str], ...] = ()
-    """(secret, key, environment variable)."""
+    secrets: tuple[tuple[str, str, str, bool], ...] = ()
+    """(secret, key, environment variable, whether it may be missing)."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """By environment variable: the field of the pod that it takes its value from."""
     volumes: tuple[str, ...] = ()
@@ -73,7 +73,7 @@ def pod(compiled: Compiled, label: str, inputs: Mapping[str, Any]) -> Pod:
     container, settings = compiled.executor(label)["container"], dict(compiled.settings(label))
     resources, context = container.get("resources", {}), settings.pop("securityContext", {})
     secrets = [
-        (_named(one, "secretName", inputs), pair["secretKey"], pair["envVar"])
+        (_named(one, "secretName", inputs), pair["secretKey"], pair["envVar"], bool(one.get("optional")))
         for one in settings.pop("secretAsEnv", [])
         for pair in one["keyToEnv"]
     ]
@@ -116,10 +116,11 @@ def environment(described: Pod, secrets: Mapping[str, Mapping[str, str]], of_pod
     Raises CompiledError for a secret, key or field that is not there: such a pod never starts on a cluster.
     """
     values = dict(described.variables)
-    for secret, key, variable in described.secrets:
-        if key not in secrets.get(secret, {}):
+    for secret, key, variable, optional in described.secrets:
+        if key in secrets.get(secret, {}):
+            values[variable] = secrets[secret][key]
+        elif not optional:
             raise CompiledError(f"{variable}: expected the key {key} in the secret {secret}; found none")
-        values[variable] = secrets[secret][key]
     for variable, path in described.fields.items():
         if path not in of_pod:
             raise CompiledError(f"{variable}: expected a field of the pod ({', '.join(of_pod)}); found {path}")

@@ -1,4 +1,4 @@
-"""The container engine of this machine: podman, with the settings of ``containers.conf`` that it needs as root."""
+"""Containers of this machine: what each may see and use, as arguments of podman."""
 
 import os
 import shutil
@@ -7,18 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SETTINGS = """\
-[containers]
-default_ulimits = ["nofile=16000:16000", "nproc=16000:16000"]
-netns = "host"
-utsns = "host"
-ipcns = "host"
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-"""
-"""Hard limits cannot be raised in a container of a container; its network is the host's, where the services are."""
+from deploy.images.engine import environment
+
 CPUS = min(1.5, os.cpu_count() or 1)
 """The most that one container gets, so that services and the clients keep a part of a small machine."""
 
@@ -55,7 +45,7 @@ class Container:
 
 def arguments(container: Container) -> list[str]:
     """The arguments of ``podman run``; values of the environment are not in them, only names."""
-    given = ["--rm", "--name", container.name, "--network", "host", "--pull", "never"]
+    given = ["--rm", "--image-volume", "ignore", "--name", container.name, "--network", "host", "--pull", "never"]
     given += ["--read-only", "--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
     if container.user is not None:
         given += ["--user", f"{container.user}:{container.user if container.group is None else container.group}"]
@@ -70,11 +60,7 @@ def arguments(container: Container) -> list[str]:
 
 
 class Engine:
-    """Starts containers and removes them again; ``folder`` holds the settings."""
-
-    def __init__(self, folder: Path) -> None:
-        self._settings = folder / "containers.conf"
-        self._settings.write_text(SETTINGS, encoding="utf-8")
+    """Starts containers and removes them again."""
 
     def check(self, *images: str) -> None:
         """Start a container of each image. Raises EngineError where that fails."""
@@ -97,7 +83,7 @@ class Engine:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **container.environment, "CONTAINERS_CONF": str(self._settings)},
+                env={**environment(), **container.environment},
             )
 
     def run(self, container: Container, log: Path, seconds: float) -> int:
@@ -117,5 +103,4 @@ class Engine:
         self._podman("rm", "--force", "--ignore", "--time", "10", name)
 
     def _podman(self, *given: str) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "CONTAINERS_CONF": str(self._settings)}
-        return subprocess.run(["podman", *given], capture_output=True, text=True, check=False, env=environment)
+        return subprocess.run(["podman", *given], capture_output=True, text=True, check=False, env=environment())

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 BUCKET = "heliograph"
 HOST = "127.0.0.1"
-_SECONDS = 90.0
+_SECONDS = 240.0
 """How long a service may take to start."""
 
 
@@ -78,7 +78,7 @@ class Services:
 @contextmanager
 def running(folder: Path) -> Iterator[Services]:
     """Start every service, all at once; end them all, whatever happens."""
-    password, key = secrets.token_hex(12), (secrets.token_hex(8), secrets.token_hex(16))
+    password, key = f"p{secrets.token_hex(12)}", (secrets.token_hex(8), secrets.token_hex(16))
     ports = dict(zip(("postgres", "redis", "storage", "mlflow"), free_ports(4), strict=True))
     found = Services(
         registry=f"postgresql+psycopg://feast:{password}@{HOST}:{ports['postgres']}/feast",

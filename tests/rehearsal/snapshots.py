@@ -1,0 +1,66 @@
+"""What the services hold at a moment, as digests: online rows, Feast's registry, versions in MLflow."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+NOTES = b".notes"
+
+
+def online(client: Any, project: str) -> dict[bytes, str]:
+    """The digest of every online row of a Feast project, by key; a key begins with the project and a zero byte."""
+    prefix = project.encode() + b"\0"
+    keys = sorted(key for key in client.scan_iter(match=_escaped(prefix) + b"*", count=5000))
+    values = [value for start in range(0, len(keys), 5000) for value in client.mget(keys[start : start + 5000])]
+    return {key: hashlib.sha256(value or b"").hexdigest() for key, value in zip(keys, values, strict=True)}
+
+
+def view_of(key: bytes) -> str:
+    """The view that a key's row belongs to."""
+    return key.split(b"\0", 2)[1].decode()
+
+
+def of_views(rows: Mapping[bytes, str], *views: str) -> dict[bytes, str]:
+    """The rows of these views."""
+    return {key: digest for key, digest in rows.items() if view_of(key) in views}
+
+
+def without_notes(rows: Mapping[bytes, str]) -> dict[bytes, str]:
+    """The rows of views alone: a pipeline that writes keeps its lease in the notes."""
+    return {key: digest for key, digest in rows.items() if view_of(key).encode() != NOTES}
+
+
+def definitions(address: str, project: str) -> dict[str, str]:
+    """The digest of a project's rows in each table of Feast's registry; ``address``: that of SQLAlchemy."""
+    import psycopg
+
+    found = {}
+    with psycopg.connect(address.replace("+psycopg", "", 1)) as connection:
+        tables = connection.execute(
+            "SELECT table_name FROM information_schema.columns WHERE column_name = 'project_id' "
+            "AND table_schema = 'public' ORDER BY 1"
+        ).fetchall()
+        for (table,) in tables:
+            rows = connection.execute(f'SELECT t::text FROM "{table}" t WHERE project_id = %s ORDER BY 1', [project])
+            found[table] = hashlib.sha256(repr(rows.fetchall()).encode()).hexdigest()
+    return found
+
+
+def versions(tracking: str, name: str) -> dict[str, Any]:
+    """A model's versions with their tags, and its aliases."""
+    from serving.versions.registry import Registry
+
+    client = Registry(tracking)._client()
+    model = client.get_registered_model(name)
+    found = {str(one.version): dict(one.tags) for one in client.search_model_versions(f"name = '{name}'")}
+    return {"aliases": dict(model.aliases), "versions": found}
+
+
+def changed(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Any]:
+    """The keys whose value is another, or that are only in one of the two."""
+    return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+
+
+def _escaped(prefix: bytes) -> bytes:
+    """A prefix without the characters that a pattern of Redis gives a meaning to."""
+    return b"".join(b"\\" + bytes([one]) if bytes([one]) in b"*?[]\\^-" else bytes([one]) for one in prefix)
