@@ -48,7 +48,10 @@ def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_p
     materialize.python_func(spec=spec, services=services, tables=tables, summary=pages["online"])
     assert "| member_profile | 300 | written |" in Path(pages["online"].path).read_text(encoding="utf-8")
     training_set = dsl.Dataset(name="training_set", uri=str(tmp_path / "set"))
-    retrieve.python_func(spec=spec, services=services, tables=tables, training_set=training_set, summary=pages["set"])
+    given = {"spec": spec, "services": services, "tables": tables}
+    digest = tmp_path / "digest"
+    retrieve.python_func(**given, training_set=training_set, summary=pages["set"], digest=str(digest))
+    assert len(digest.read_text(encoding="utf-8")) == 64
     assert (Path(training_set.path) / "frozen.parquet").is_file()
     for page in pages.values():
         assert Path(page.path).read_text(encoding="utf-8").startswith("# ")
