@@ -35,11 +35,13 @@ def fit(
     started, processes = perf_counter(), ranks()
     keep = CheckpointPlace.of(checkpoint, folder)
     selection = keep.folder / "selection"
-    if processes.leads:
-        keep.fetch("selection", MANIFEST)
-    processes.wait()
+    if keep.address:
+        if processes.leads:
+            keep.fetch("selection", MANIFEST)
+        processes.wait()
     if not _trained(selection, fingerprint(graph, model_config, training_config)):
-        train(graph, model_config, training_config, selection, Scope(), device, log, keep.below("train"))
+        place = keep.below("train")
+        train(graph, model_config, training_config, selection, Scope(), device, log, checkpoint=place)
         if processes.leads:
             keep.send("selection", MANIFEST)
     selected = load_model(selection)
