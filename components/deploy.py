@@ -15,37 +15,27 @@ def deploy(
     canary_percent: int = 0,
     job: str = "",
 ) -> None:
-    """Start the endpoint on the version, wait until it is healthy, then make the version the champion.
+    """Serve the version on this machine or as an InferenceService, wait until it is ready, then make it the champion.
 
     With ``canary_percent`` (1 to 99) the version gets that share of the traffic and the champion stays; without a
-    champion it is ignored. If the version does not become healthy, the previous one keeps serving, on its own vectors.
+    champion it is ignored. If the version does not become ready, the previous one keeps serving, on its own vectors.
     """
     from pathlib import Path
 
+    from components.endpoint_target import all_visible, open_target
     from components.markdown import write
     from components.step import Step, say
-    from feature_repo.push import check_pushed, pushed_until
-    from feature_repo.quality import last_seen
-    from feature_repo.store import write_resolved
-    from serving.deployment.endpoint import canary, up
     from serving.deployment.example import example_request
+    from serving.deployment.rollout import Rollout
     from serving.versions.registry import Registry, model_name
 
     with Step("deploy", spec, services, job) as step:
-        name = model_name(step.spec)
-        features, configuration = step.services.feature_folder, Path(step.services.feature_store)
-        check_pushed(features, version)
-        resolved = write_resolved(configuration, features)
-        folder, uri = step.services.folder, step.services.tracking_uri
-        registry = Registry(uri)
+        name, examples = model_name(step.spec), Path(training_set.path)
+        time, registry = all_visible(step, version), Registry(step.services.tracking_uri)
+        rollout = Rollout(open_target(step, name, registry, examples, time), registry, name)
         share = canary_percent if registry.champion(name) not in (None, version) else 0
-        if share:
-            running = canary(folder, uri, name, version, share, store_config=resolved)
-        else:
-            running = up(folder, uri, name, version, store_config=resolved)
-            registry.promote(name, version)
-        time = max(pushed_until(features, version), last_seen(features)) + 1  # everything online is visible then
-        curl = example_request(step.spec, Path(training_set.path), running, time)
+        running = rollout.begin(version, share) if share else rollout.deploy(version)
+        curl = example_request(step.spec, examples, running, time)
         facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}
         step.ledger.note("endpoint", facts)
         summary = f"version {version} serves at {running.url}"

@@ -1,6 +1,6 @@
 """Addresses of the services that components use: one pipeline parameter, equal for all components."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class Services:
     """Name of the pipeline, for the history."""
     target: str = EMBEDDED
     """Where versions are deployed: on this machine (EMBEDDED) or as an InferenceService (CLUSTER)."""
+    endpoint: dict[str, Any] = field(default_factory=dict)
+    """CLUSTER: settings of the endpoint, fields of ``serving.deployment.cluster_settings.Deployment``."""
 
     @classmethod
     def of(cls, parameter: dict[str, Any], job: str) -> "Services":
