@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def all_visible(step: Step, version: str) -> int:
-    """A time (microseconds UTC) at which everything online is visible. Raises PushError without the version's vectors."""
+    """A time (microseconds UTC) at which everything online is visible. Raises PushError without its vectors."""
     from feature_repo.push import check_pushed, pushed_until
     from feature_repo.quality import last_seen
 

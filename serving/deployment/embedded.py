@@ -55,7 +55,7 @@ class Embedded:
         store_config: Path | None = None,
         options: EndpointOptions | None = None,
     ) -> None:
-        """``store_config``: a feature_store.yaml with absolute paths; None = the state folder's. ``options``: of `up`."""
+        """``store_config``: a feature_store.yaml with absolute paths; None = the state folder's."""
         self._state, self._processes = state, EndpointProcesses(state)
         self._registry, self._name, self._seconds = registry, name, seconds
         self._store_config = store_config or state / "feast" / "feature_store.yaml"
