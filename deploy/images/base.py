@@ -16,7 +16,6 @@ FROM scratch
 ADD base.tar /
 RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED && ln -sf python3 /usr/bin/python
 """
-_WORK = ROOT / "build" / "base-image"
 
 
 def base_image(wanted: str = "") -> str:
@@ -43,14 +42,15 @@ def _make() -> None:
             f"mmdebstrap: expected this command, since no registry has {OFFICIAL}. Set BASE_IMAGE, or run: "
             ".ci/packages containers"
         )
-    shutil.rmtree(_WORK, ignore_errors=True)
-    _WORK.mkdir(parents=True)
+    work = ROOT / "build" / "base-image"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
     mode = "root" if os.geteuid() == 0 else "unshare"
     options = [f"--mode={mode}", "--variant=minbase", f"--include={_PACKAGES}"]
-    follow(["mmdebstrap", *options, _SUITE, str(_WORK / "base.tar"), _mirror()], ROOT / "build" / "base-image.log")
-    (_WORK / "Dockerfile").write_text(_DOCKERFILE, encoding="utf-8")
-    output(["buildah", "bud", "--isolation", "chroot", "--layers=false", "--tag", STAND_IN, str(_WORK)])
-    shutil.rmtree(_WORK)
+    follow(["mmdebstrap", *options, _SUITE, str(work / "base.tar"), _mirror()], ROOT / "build" / "base-image.log")
+    (work / "Dockerfile").write_text(_DOCKERFILE, encoding="utf-8")
+    output(["buildah", "bud", "--isolation", "chroot", "--layers=false", "--tag", STAND_IN, str(work)])
+    shutil.rmtree(work)
 
 
 def _mirror() -> str:

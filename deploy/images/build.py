@@ -35,7 +35,7 @@ def name_of(target: str) -> str:
     return f"localhost/{version.image(target)}"
 
 
-def inputs(target: str, base: str, root: Path = ROOT) -> str:
+def inputs(target: str, base: str, root: Path) -> str:
     """Digest of what a target is made of: the base's identity, the Dockerfile, and every file that it copies."""
     text = (root / DOCKERFILE).read_bytes()
     digest = hashlib.sha256(base.encode() + b"\0" + text)
@@ -55,7 +55,7 @@ def build(targets: Sequence[str], base: str = "", flags: Sequence[str] = ()) -> 
     """
     start = base_image(base)
     identity = output(["podman", "image", "inspect", "--format", "{{.Id}}", start])
-    return [_one(target, start, inputs(target, identity), flags) for target in targets]
+    return [_one(target, start, inputs(target, identity, ROOT), flags) for target in targets]
 
 
 def _one(target: str, start: str, digest: str, flags: Sequence[str]) -> Image:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from models.version import IMAGE, VERSION
+from models.version import SERVE_IMAGE, VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("name", ["deploy/Dockerfile", "deploy/kuairand.yaml", "deploy/professional.yaml"])
 def test_the_image_is_named_alike(name: str) -> None:
-    found = re.findall(r"heliograph-python:[\w.]+", (ROOT / name).read_text(encoding="utf-8"))
-    assert set(found) == {IMAGE}
+    found = re.findall(r"heliograph-python:[\w.-]+", (ROOT / name).read_text(encoding="utf-8"))
+    assert set(found) == {SERVE_IMAGE}
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -1,0 +1,133 @@
+"""Images are built once per digest of their inputs, by commands that stand in for podman and buildah."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.images import base, build, engine
+from deploy.images.errors import ImageError
+
+_ENGINE = """#!{python}
+import json, os, pathlib, sys
+folder, given = pathlib.Path({folder!r}), sys.argv[1:]
+with (folder / "calls").open("a") as calls:
+    print(pathlib.Path(sys.argv[0]).name, *given, file=calls)
+images = folder / "images"
+found = json.loads(images.read_text()) if images.exists() else {{}}
+if given[:2] == ["image", "exists"]:
+    sys.exit(given[2] not in found)
+if given[0] == "pull" or "--break" in given:
+    sys.exit("no such registry")
+if given[:2] == ["image", "inspect"]:
+    labels = found[given[-1]]
+    print({{"{{{{.Id}}}}": "id-" + given[-1], "{{{{.Id}}}} {{{{.Size}}}}": "id 5"}}.get(given[3], json.dumps(labels)))
+if given[0] == "bud":
+    labels = [given[i + 1].split("=", 1) for i, word in enumerate(given) if word == "--label"]
+    images.write_text(json.dumps(found | {{given[given.index("--tag") + 1]: dict(labels)}}))
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of a few files, with the engine's stand-ins first on the path."""
+    (tmp_path / "bin").mkdir()
+    for name in ("podman", "buildah"):
+        path = tmp_path / "bin" / name
+        path.write_text(_ENGINE.format(python=sys.executable, folder=str(tmp_path)), encoding="utf-8")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.delenv("CONTAINERS_CONF", raising=False)
+    for module in (engine, build, base):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(engine, "SETTINGS", tmp_path / "build" / "containers.conf")
+    (tmp_path / "deploy").mkdir()
+    text = "FROM ${BASE_IMAGE} AS packages\nCOPY constraints.txt ./\nFROM packages AS serve\nCOPY serving serving\n"
+    (tmp_path / "deploy" / "Dockerfile").write_text(text, encoding="utf-8")
+    (tmp_path / "constraints.txt").write_text("torch==2\n", encoding="utf-8")
+    (tmp_path / "serving").mkdir()
+    (tmp_path / "serving" / "a.py").write_text("A = 1\n", encoding="utf-8")
+    subprocess.run(["buildah", "bud", "--tag", "base"], check=True)
+    return tmp_path
+
+
+def built(root: Path) -> list[str]:
+    calls = (root / "calls").read_text(encoding="utf-8").splitlines()
+    return [call for call in calls if call.startswith("buildah bud") and "--target" in call]
+
+
+def test_an_image_is_built_once(root: Path) -> None:
+    (first,) = build.build(["serve"], "base", ["--volume", "/a:/a:ro"])
+    (again,) = build.build(["serve"], "base")
+    assert (first.identity, first.size, again.seconds) == ("id", 5, 0.0)
+    assert first.seconds > 0
+    (call,) = built(root)
+    for words in ("--target serve", "BASE_IMAGE=base", "--volume /a:/a:ro", f"--tag {build.name_of('serve')} ."):
+        assert words in call
+    assert build.build([], "base") == []
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "serving/a.py", "serving/new.py", "deploy/Dockerfile"])
+def test_a_changed_input_builds_it_again(name: str, root: Path) -> None:
+    build.build(["serve"], "base")
+    with (root / name).open("a", encoding="utf-8") as file:
+        file.write("# more\n")
+    build.build(["serve"], "base")
+    assert len(built(root)) == 2
+
+
+def test_what_is_not_copied_and_compiled_code_change_nothing(root: Path) -> None:
+    build.build(["serve"], "base")
+    (root / "README.md").touch()
+    (root / "serving" / "__pycache__").mkdir()
+    (root / "serving" / "__pycache__" / "a.pyc").touch()
+    build.build(["serve"], "base")
+    assert len(built(root)) == 1
+
+
+def test_another_base_builds_it_again(root: Path) -> None:
+    assert build.inputs("serve", "id-a", root) != build.inputs("serve", "id-b", root)
+
+
+def test_a_build_that_fails_names_its_log_and_hides_its_options(root: Path) -> None:
+    with pytest.raises(ImageError, match=r"buildah bud: exit status 1; all of .*serve.log:\nno such registry") as error:
+        build.build(["serve"], "base", ["--build-arg", "PIP_INDEX_URL=https://user:secret@mirror", "--break"])
+    assert "secret" not in str(error.value)
+
+
+def test_the_engine_has_settings_of_its_own(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = engine.environment()["CONTAINERS_CONF"]
+    assert 'runtime = "runc"' in Path(name).read_text(encoding="utf-8")
+    monkeypatch.setenv("CONTAINERS_CONF", "/mine")
+    assert engine.environment()["CONTAINERS_CONF"] == "/mine"
+
+
+def test_a_wanted_base_that_is_not_there_is_refused(root: Path) -> None:
+    assert base.base_image("base") == "base"
+    with pytest.raises(ImageError, match=r"other: expected an image here or in a registry; found none"):
+        base.base_image("other")
+
+
+def test_without_a_registry_the_base_is_made_of_debian_packages_once(root: Path) -> None:
+    for name, line in {
+        "mmdebstrap": f'echo "$@" > {root / "made"}',
+        "apt-get": "echo http://host/security bookworm-security; echo http://host/debian/ bookworm",
+    }.items():
+        (root / "bin" / name).write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+        (root / "bin" / name).chmod(0o755)
+    assert base.base_image() == base.STAND_IN
+    made = (root / "made").read_text(encoding="utf-8")
+    assert made.endswith("bookworm " + str(root / "build" / "base-image" / "base.tar") + " http://host/debian/\n")
+    (root / "made").unlink()
+    assert base.base_image() == base.STAND_IN
+    assert not (root / "made").exists()
+
+
+def test_an_engine_that_is_not_installed_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(root / "bin")
+    monkeypatch.setenv("PATH", str(root))
+    with pytest.raises(ImageError, match=r"podman: expected this command; found none. Run: .ci/packages containers"):
+        build.build(["serve"], "base")
