@@ -78,6 +78,7 @@ def write_tables(folder: Path, keys: int) -> None:
 
 def open_applied(folder: Path, spec: Spec, keys: int, online: dict[str, str], offline: str) -> Any:
     """Open a Feast store with these offline and online stores, over tables with that many keys."""
+    from feature_repo.applied import pushed_folder
     from feature_repo.apply import apply
     from feature_repo.store import open_store
 
@@ -95,7 +96,8 @@ def open_applied(folder: Path, spec: Spec, keys: int, online: dict[str, str], of
     config = folder / "feature_store.yaml"
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     store = open_store(config, folder)
-    apply(store, spec, folder / "tables", folder)
+    tables = (folder / "tables").resolve()
+    apply(store, spec, tables, str(tables), pushed_folder(str(tables.parent), store.project))
     return store
 
 
@@ -127,7 +129,7 @@ def main() -> int:
         seconds = []
         for _ in range(2):  # the second run replaces every row and checks drift
             started = time.perf_counter()
-            written = materialize(store, spec, until, state=ours)
+            written = materialize(store, spec, until)
             seconds.append(time.perf_counter() - started)
         stock = open_applied(peer, spec, sizes.peer_keys, {"type": "redis", "connection_string": address}, "duckdb")
         started = time.perf_counter()

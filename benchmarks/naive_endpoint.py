@@ -25,8 +25,8 @@ from serving.settings.settings import Settings
 from serving.versions.bundle import read_spec
 from serving.versions.prior import Prior
 
-_MEMBER = ("member_tokens", "activity_tokens", "activity_times", "member_model_version")
-_ITEM = ("item_tokens", "item_model_version")
+_MEMBER = ("member_tokens", "activity_tokens", "activity_times", "member_encoder")
+_ITEM = ("item_tokens", "item_encoder")
 
 
 def serve(settings: Path) -> None:
@@ -90,11 +90,11 @@ class FeastReader:
                 for column, kind in state_columns(self._plans[view]).items()
             }
             found |= derive(self._plans[counter], state, state, as_of)
-        version = values["member_model_version"][0]
-        place = list(response.proto.metadata.feature_names.val).index("member_model_version")
+        encoder = values["member_encoder"][0]
+        place = list(response.proto.metadata.feature_names.val).index("member_encoder")
         moment = response.proto.results[place].event_timestamps[0].ToMicroseconds()
         return OnlineFeatures(
-            None if version is None else self._vectors(version, values, moment), self._items(values), found, moment
+            None if encoder is None else self._vectors(encoder, values, moment), self._items(values), found, moment
         )
 
     async def read(self, request: RankingRequest) -> OnlineFeatures:
@@ -104,12 +104,12 @@ class FeastReader:
     async def close(self) -> None:
         """Nothing to release."""
 
-    def _vectors(self, version: str, values: dict[str, list[Any]], as_of: int) -> MemberVectors:
+    def _vectors(self, encoder: str, values: dict[str, list[Any]], as_of: int) -> MemberVectors:
         first = {name: values[name][0] for name in _MEMBER}
         times = np.array([_microseconds(value) for value in first["activity_times"]], np.int64)
         blank = np.full(len(times), "", object)
         return MemberVectors(
-            version=version,
+            encoder=encoder,
             tokens=np.array(first["member_tokens"], np.float32),
             activity_tokens=np.array(first["activity_tokens"], np.float32),
             activity_times=times,
@@ -122,7 +122,7 @@ class FeastReader:
         blank = np.full(len(values["item_tokens"]), "", object)
         tokens = Ragged.of([value or [] for value in values["item_tokens"]], np.float32)
         unread = np.zeros(len(blank), np.int64)
-        return ItemVectors(np.array(values["item_model_version"], object), tokens, blank, blank, unread)
+        return ItemVectors(np.array(values["item_encoder"], object), tokens, blank, blank, unread)
 
 
 def _of(values: Any, one: slice) -> Any:

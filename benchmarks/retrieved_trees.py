@@ -21,11 +21,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.table import show
+from feature_repo.applied import pushed_folder
 from feature_repo.apply import apply
 from feature_repo.retrieve import retrieve
 from feature_repo.sources import ingest
 from feature_repo.sources.windows import spec_of
-from feature_repo.store import open_store
+from feature_repo.store import open_store, project_of
 from models.baselines.trees import fit_floor
 from models.features import impression_features, training_columns
 from models.filters import settled
@@ -85,9 +86,10 @@ def _retrieved(spec: Spec, data: Path, folder: Path) -> tuple[Spec, pd.DataFrame
     tables = folder / "tables"
     with _timed(figures, "ingest_s"):
         spec = spec_of(spec, ingest(spec, data, tables))
-    store = open_store(_ROOT / "feature_repo" / "feature_store.yaml", folder)
+    store = open_store(_ROOT / "feature_repo" / "feature_store.yaml", folder, project_of(spec.name))
     with _timed(figures, "apply_s"):
-        apply(store, spec, tables, folder)
+        address = str(tables.resolve())
+        apply(store, spec, tables, address, pushed_folder(str(folder.resolve()), store.project))
     calls = _record_calls(store)
     with _timed(figures, "retrieve_s"):
         retrieve(store, spec, tables, folder / "training")

@@ -44,17 +44,19 @@ def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / 
 
     ``redis``: address of the online store; None = the embedded store.
     """
+    from feature_repo.applied import pushed_folder
     from feature_repo.apply import apply
     from feature_repo.materialise import materialize
     from feature_repo.push import push
     from feature_repo.retrieve import retrieve
     from feature_repo.sources import end_of_data, ingest
     from feature_repo.sources.windows import spec_of
-    from feature_repo.store import open_store, write_resolved
+    from feature_repo.store import open_store, project_of, write_resolved
     from models.graph.build import build_graph
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.embed import embed
+    from models.training.encoder import encoder_in
     from serving.versions.bundle import write_bundle
     from serving.versions.prior import Prior
     from serving.versions.registry import Registry, model_name
@@ -63,9 +65,9 @@ def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / 
     tables, training, state = folder / "tables", folder / "training_set", folder / "state"
     spec = spec_of(spec, ingest(spec, None, tables))
     config = _CONFIG if redis is None else online_on_redis(folder / "feature_store.yaml", redis)
-    store = open_store(config, state)
-    write_resolved(config, state)
-    apply(store, spec, tables, state)
+    store = open_store(config, state, project_of(spec.name))
+    write_resolved(config, state, store.project)
+    apply(store, spec, tables, str(tables.resolve()), pushed_folder(str(state.resolve()), store.project))
     retrieve(store, spec, tables, training)
     build_graph(spec, tables, training, folder / "graph")
     graph, as_of = TemporalGraph.load(folder / "graph"), end_of_data(tables)
@@ -79,7 +81,7 @@ def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / 
     materialize(store, spec, as_of)
     rule = spec.serving.diversity
     embed(load_model(folder / "model"), graph, as_of, folder / "vectors", None if rule is None else rule.creation)
-    push(store, spec, folder / "vectors", version, state)
+    push(store, spec, folder / "vectors", version, encoder_in(folder / "model"))
     seeds = graph.schema.seeds
     members, items = (graph.keys(node).to_pylist() for node in (seeds.member, seeds.item))
     return ServedWorld(spec, state, tables, folder / "vectors", tracking_uri, name, version, members, items, as_of)

@@ -143,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--state", type=Path, default=Path("state"), help="state folder of the embedded store (default: state)")
+    state = "state folder of the embedded store (default: state)"
+    command.add_argument("--state", type=Path, default=Path("state"), help=state)
     command.add_argument("--config", type=Path, default=CONFIG, help="feature_store.yaml (default: the embedded one)")
     command.add_argument("--product", help="the product's name in its spec (default: the only one that was applied)")

@@ -10,7 +10,7 @@ from models.spec.counters import ROLES
 MEMBER_VECTORS = "member_vectors"
 ITEM_VECTORS = "item_vectors"
 SLOTS = ("blue", "green", "amber")
-"""Vectors of three encoders are stored at once: the champion's, a canary's or the next one's, and the previous one's."""
+"""Vectors of three encoders are stored at once: the champion's, a canary's or the next one's, the previous one's."""
 
 
 def vector_view(kind: str, slot: str) -> str:

@@ -12,10 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from feature_repo.apply import apply
 from feature_repo.counters import count
 from feature_repo.retrieve import retrieve
-from feature_repo.store import open_store
 from models import metrics
 from models.baselines.trees import fit_floor
 from models.graph.build import build_graph
@@ -87,8 +85,8 @@ class Scored:
         tables = tiny.tables(spec, folder / "tables")
         tiny.write(tables, "impressions", log)
         count(spec, tables, tables)
-        store = open_store(tiny.CONFIG, folder / "state")
-        apply(store, spec, tables, folder / "state")
+        store = tiny.store_of(spec, folder / "state")
+        tiny.apply_tables(store, spec, tables, folder / "state")
         retrieve(store, spec, tables, training)
         as_of, frozen = (pd.read_parquet(training / f"{name}.parquet") for name in ("impressions", "frozen"))
         self.rows = {"as_of": as_of[as_of["window"] == "test"], "frozen": frozen[frozen["window"] == "test"]}

@@ -16,10 +16,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from feature_repo.apply import apply
 from feature_repo.counters import count
 from feature_repo.retrieve import retrieve
-from feature_repo.store import open_store
 from models.graph.build import build_graph
 from models.graph.store import TemporalGraph
 from models.nn.encoded import encode_graph
@@ -38,9 +36,9 @@ class Pipeline:
 
     def __init__(self, folder: Path, settled: str = "settled_time") -> None:
         self.folder, self.spec = folder, tiny.tiny_spec(**parts(settled))
-        self.store: Any = open_store(tiny.CONFIG, folder / "state")
+        self.store: Any = tiny.store_of(self.spec, folder / "state")
         self._write(LOG)
-        apply(self.store, self.spec, folder / "tables", folder / "state")
+        tiny.apply_tables(self.store, self.spec, folder / "tables", folder / "state")
         self.whole = self.graph(LOG)
         self.encoding = Encoding.fit(self.whole, until=self.spec.span("test").end)
 

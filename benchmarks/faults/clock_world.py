@@ -84,16 +84,19 @@ class World:
     """The product in a folder: ingested, applied, materialized, on SQLite."""
 
     def __init__(self, folder: Path) -> None:
+        from feature_repo.applied import pushed_folder
         from feature_repo.apply import apply
-        from feature_repo.store import open_store, write_resolved
+        from feature_repo.store import open_store, project_of, write_resolved
         from models.spec import parse_spec
 
         self.spec, self.tables, self.state = parse_spec(_SPEC), folder / "tables", folder / "state"
         ingested(made_tables(), self.tables)
         config = _ROOT / "feature_repo" / "feature_store.yaml"
-        self.store = open_store(config, self.state)
-        write_resolved(config, self.state)
-        apply(self.store, self.spec, self.tables, self.state)
+        project = project_of(self.spec.name)
+        self.store = open_store(config, self.state, project)
+        write_resolved(config, self.state, project)
+        pushed = pushed_folder(str(self.state.resolve()), project)
+        apply(self.store, self.spec, self.tables, str(self.tables.resolve()), pushed)
         self.command("materialize")
 
     def command(self, *command: str) -> tuple[int, str]:

@@ -68,7 +68,7 @@ def example_place(folder: Path) -> Iterator[Place]:
         (folder / name).symlink_to(ROOT / name)
     for name in ("state", "graph"):
         (folder / name).symlink_to(made.state.parent / name)
-    store = open_store(made.store_config, made.state)
+    store = open_store(made.store_config)
     training_set = made.state.parent / "training_set"
     # Two edge types for the graph that an example builds: Spark takes seconds for each.
     edges = {name: made.spec.edges[name] for name in ("reacted", "written_by")}

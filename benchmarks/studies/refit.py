@@ -22,11 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def prepare(spec_path: Path, data: Path | None, days: dict[str, int], world: Path) -> None:
     """Make the world's graph: the spec at ``spec_path`` with windows of ``days`` days, from the same first day."""
+    from feature_repo.applied import pushed_folder
     from feature_repo.apply import apply
     from feature_repo.retrieve import retrieve
     from feature_repo.sources import ingest
     from feature_repo.sources.windows import spec_of
-    from feature_repo.store import open_store
+    from feature_repo.store import open_store, project_of
     from models.graph.build import build_graph
     from models.spec import load_spec, parse_spec
 
@@ -37,8 +38,9 @@ def prepare(spec_path: Path, data: Path | None, days: dict[str, int], world: Pat
     world.mkdir(parents=True, exist_ok=True)
     spec = spec_of(spec, ingest(spec, data, world / "tables"))
     (world / "spec.json").write_text(spec.model_dump_json(by_alias=True, indent=1), encoding="utf-8")
-    store = open_store(ROOT / "feature_repo" / "feature_store.yaml", world / "feast")
-    apply(store, spec, world / "tables", world / "feast")
+    store = open_store(ROOT / "feature_repo" / "feature_store.yaml", world / "feast", project_of(spec.name))
+    tables = (world / "tables").resolve()
+    apply(store, spec, tables, str(tables), pushed_folder(str(tables.parent / "feast"), store.project))
     retrieve(store, spec, world / "tables", world / "training")
     build_graph(spec, world / "tables", world / "training", world / "graph")
     product = {"model": asdict(spec.model), "training": asdict(spec.training), "until": spec.last_gate_day.start}

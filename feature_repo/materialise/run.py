@@ -94,8 +94,8 @@ def materialize(
 
     A view that breaks its expectations is not written: it keeps its last good values, the other views continue, and
     ``refused`` of the result gives the reasons. Raises QualityError, after the others, if a refused view has no last
-    good values. Without ``noted`` no earlier run counts and nothing is noted: drift is not checked, and every view counts
-    as never written.
+    good values. Without ``noted`` no earlier run counts and nothing is noted: drift is not checked, and every view
+    counts as never written.
 
     Rows ahead of the clock (``models.clock``) are left out and counted, whatever ``until`` is. A stored row ahead of
     the clock counts as missing, and so does the note of such a run.

@@ -18,9 +18,7 @@ def event_schema(tables: str, table: str) -> pa.Schema:
     try:
         return schema_at(path)
     except FileNotFoundError:
-        raise NotAppliedError(
-            f"{path}: expected the event table {table}; found no such file. Ingest first"
-        ) from None
+        raise NotAppliedError(f"{path}: expected the event table {table}; found no such file. Ingest first") from None
 
 
 def column_kinds(tables: str, table: str, names: list[str]) -> dict[str, Kind]:

@@ -19,9 +19,10 @@ from models.storage import join
 def build_events(spec: Spec, tables: str, pushed: str, objects: list[Any]) -> list[Any]:
     """Build ``recent_activities`` and the events views with their push sources.
 
-    ``tables`` and ``pushed`` are addresses. ``objects`` are the other definitions: entities, and the views of items and counters that the stream reads and
-    writes. Events views only accept rows; they are not online, and the stock ``feast materialize`` skips them. Raises
-    NotAppliedError if an event table is missing, DefinitionError if a column has an unusable type.
+    ``tables`` and ``pushed`` are addresses. ``objects`` are the other definitions: entities, and the views of items and
+    counters that the stream reads and writes. Events views only accept rows; they are not online, and the stock ``feast
+    materialize`` skips them. Raises NotAppliedError if an event table is missing, DefinitionError if a column has an
+    unusable type.
     """
     from feast import Entity, FeatureView
 

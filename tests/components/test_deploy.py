@@ -70,11 +70,11 @@ def test_a_server_that_does_not_come_up_leaves_the_champions_vectors(
         raise EndpointError("the server did not load")
 
     monkeypatch.setattr("serving.deployment.endpoint.up", broken)
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", own.state)
-    push(own.store, own.spec, tmp_path / "vectors", "2", own.state, served=["1"])
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", "e1")
+    push(own.store, own.spec, tmp_path / "vectors", "2", "e2", served=["1"])
     with pytest.raises(EndpointError, match="did not load"):
         deployed(own, "2")
-    assert slot_of(own.state, "1") == "blue"
+    assert slot_of(own.store, "1") == "blue"
     with pytest.raises(PushError, match="Push the version's vectors first"):
         deployed(own, "3")
     assert FakeRegistry.promoted == []
@@ -89,7 +89,7 @@ def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path, mon
         return Running
 
     monkeypatch.setattr("serving.deployment.endpoint.up", up)
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", "e2")
     deployed(own, "2")
     assert given["store_config"] == own.state.resolve() / "feast" / "feature_store.yaml"
     assert given["store_config"].is_file()
@@ -105,11 +105,11 @@ def test_the_example_sees_all_that_is_online(own: World, tmp_path: Path, monkeyp
 
     monkeypatch.setattr("serving.deployment.endpoint.up", lambda *_, **__: Running)
     monkeypatch.setattr("serving.deployment.example.example_request", example)
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", "e2")
     deployed(own, "2")
-    materialize(own.store, own.spec, state=own.state)
+    materialize(own.store, own.spec)
     deployed(own, "2")
-    assert times == [pushed_until(own.state, "2") + 1, last_seen(own.state) + 1]
+    assert times == [pushed_until(own.store, "2") + 1, last_seen(own.store) + 1]
     assert times[0] < times[1]  # these counters know more than the vectors
 
 
@@ -126,7 +126,7 @@ def test_a_canary_needs_a_champion_to_be_beside(
     monkeypatch.setattr("serving.deployment.endpoint.canary", canary)
     monkeypatch.setattr("serving.deployment.endpoint.up", lambda *_, **__: Running)
     monkeypatch.setattr(FakeRegistry, "serves", champion)
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", "e2")
     page = deployed(own, "2", percent)
     noted = Ledger(f"sqlite:///{own.state}/mlflow/mlflow.db", "run-1", own.spec.name).read(tmp_path / "read").notes
     assert noted["endpoint"]["percent"] == (begun or 100)

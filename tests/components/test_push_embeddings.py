@@ -11,11 +11,9 @@ from kfp import dsl
 
 from components.push_embeddings import push_embeddings
 from components.services import Services
-from feature_repo.apply import apply
 from feature_repo.push import pushed_until
 from feature_repo.retrieve import retrieve
 from feature_repo.sources import end_of_data
-from feature_repo.store import open_store
 from models.graph.build import build_graph
 from models.time_units import microseconds, moment
 from tests.components.specs import artifact
@@ -28,11 +26,8 @@ class FakeRegistry:
     def __init__(self, tracking_uri: str) -> None:
         pass
 
-    def champion(self, name: str) -> str:
-        return "1"
-
-    def tag(self, name: str, version: str, key: str, value: str) -> None:
-        assert (version, value) == ("1", "blue")
+    def serving(self, name: str) -> set[str]:
+        return {"1"}
 
 
 def _embed(model: Any, graph: Any, as_of: int, folder: Path, creation: str | None) -> None:
@@ -47,6 +42,7 @@ def _embed(model: Any, graph: Any, as_of: int, folder: Path, creation: str | Non
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.training.embed.embed", _embed)
     monkeypatch.setattr("models.training.artifact.load_model", lambda folder: None)
+    monkeypatch.setattr("models.training.encoder.encoder_in", lambda folder: "encoder")
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
 
 
@@ -56,7 +52,7 @@ def pushed(folder: Path, tables: dict[str, pd.DataFrame], run: str) -> str:
     store = open_product(spec, tables, at)
     retrieve(store, spec, at / "tables", at / "set")
     build_graph(spec, at / "tables", at / "set", at / "graph")
-    apply(open_store(tiny.CONFIG, folder / "state"), spec, at / "tables", folder / "state")
+    tiny.apply_tables(tiny.store_of(spec, folder / "state"), spec, at / "tables", folder / "state")
     artifacts = {name: dsl.Dataset(name=name, uri=str(at / name)) for name in ("tables", "graph", "vectors")}
     push_embeddings.python_func(
         spec=artifact(spec, at),
@@ -74,7 +70,7 @@ def test_vectors_are_stamped_with_what_their_graph_knows(tmp_path: Path) -> None
     click = tables["impressions"]["settled_time"].max()
     tables["follows"].loc[2, "time"] = click + timedelta(days=5)  # a visit, which is no edge
     pushed(tmp_path, tables, "run")
-    assert pushed_until(tmp_path / "state", "1") == microseconds(click) + 1
+    assert pushed_until(tiny.store_of(small_spec(), tmp_path / "state"), "1") == microseconds(click) + 1
     assert end_of_data(tmp_path / "run" / "tables") == microseconds(click + timedelta(days=5)) + 1
 
 
@@ -86,4 +82,5 @@ def test_a_run_on_older_data_says_that_the_vectors_go_back(tmp_path: Path, capsy
         printed = capsys.readouterr().out
         for text in (page, printed):
             assert ("WARNING: the vectors know events until 2026-01-04" in text) == warns
-    assert pushed_until(tmp_path / "state", "1") == microseconds(older["impressions"]["settled_time"].max()) + 1
+    store = tiny.store_of(small_spec(), tmp_path / "state")
+    assert pushed_until(store, "1") == microseconds(older["impressions"]["settled_time"].max()) + 1

@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from feature_repo.apply import apply
-from feature_repo.store import open_store
 from models.spec import Spec
 from tests.feature_repo import tiny
 from tests.feature_repo.kept import Kept, open_kept
@@ -23,8 +21,8 @@ def open_world(folder: Path, **parts: Any) -> World:
     """The tiny product, its spec with these parts, applied to a state folder of its own."""
     spec = tiny.tiny_spec(**parts)
     tables, state = tiny.tables(spec, folder / "tables"), folder / "state"
-    store = open_store(tiny.CONFIG, state)
-    apply(store, spec, tables, state)
+    store = tiny.store_of(spec, state)
+    tiny.apply_tables(store, spec, tables, state)
     return World(store, spec, tables, state)
 
 

@@ -1,7 +1,6 @@
 """A small product on packed stores: a dated view, one that expires, one without a created time. For materialisation."""
 
 import copy
-import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +9,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from feature_repo.apply import apply
 from feature_repo.materialise import MaterializeResult, materialize
-from feature_repo.store import open_store
+from feature_repo.notes import notes_of
+from feature_repo.quality.last_run import NOTE
+from feature_repo.store import open_store, project_of
 from models.spec import Spec
 from models.time_units import microseconds
 from tests.factories import specs
@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 
     def again(self, spec: Spec) -> "Kept":
         """The same tables with another spec."""
-        apply(self.store, spec, self.tables, self.state)
+        tiny.apply_tables(self.store, spec, self.tables, self.state)
         return self._replace(spec=spec)
 
     def dump(self) -> dict[str, dict[bytes, bytes]]:
@@ -68,12 +68,11 @@ class Kept(NamedTuple):
 
     def run(self, until: int = END, **options: Any) -> MaterializeResult:
         """Materialise what a request at ``until`` may see."""
-        return materialize(self.store, self.spec, until, state=self.state, **options)
+        return materialize(self.store, self.spec, until, **options)
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """What the runs have written down of each view, by file."""
-        files = (self.state / "feast" / "quality").glob("*.json")
-        return {file.name: json.loads(file.read_text()) for file in files}
+        """What the runs have written down of each view."""
+        return notes_of(self.store).read(NOTE) or {}
 
 
 def kept_spec(**views: dict[str, Any]) -> Spec:
@@ -119,6 +118,7 @@ def open_kept(folder: Path, spec: Spec | None = None, online: dict[str, Any] | N
     settings = yaml.safe_load(tiny.CONFIG.read_text(encoding="utf-8"))
     packed = {"type": "feature_repo.stores.online.PackedSqliteOnlineStore", "path": str(folder / "online.db")}
     settings["online_store"] = online or packed
+    settings["project"] = project_of(spec.name)
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "feature_store.yaml"
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
@@ -131,12 +131,12 @@ def open_kept(folder: Path, spec: Spec | None = None, online: dict[str, Any] | N
     tiny.write(tables, "impressions", tiny.impressions(np.random.default_rng(0)))
     tiny.write(tables, "likes", tiny.likes())
     store = open_store(config, state)
-    apply(store, spec, tables, state)
+    tiny.apply_tables(store, spec, tables, state)
     return Kept(store, spec, tables, state)
 
 
 def full_run(product: Kept) -> dict[str, dict[bytes, bytes]]:
     """What one full run into an empty store leaves."""
     product.clear()
-    materialize(product.store, product.spec, END)
+    materialize(product.store, product.spec, END, noted=False)
     return product.dump()

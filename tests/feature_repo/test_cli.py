@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.applied import write_applied
+from feature_repo.applied import add_product, pushed_folder, write_applied
+from feature_repo.store import open_notes, open_store, project_of
 from tests.factories import specs
 from tests.feature_repo import tiny
 
@@ -20,6 +21,7 @@ def _feast(folder: Path, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": f"{folder.parent}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
     for name in ("HELIOGRAPH_STATE", "HELIOGRAPH_SPEC", "HELIOGRAPH_TABLES"):
         environment.pop(name, None)
+    environment["HELIOGRAPH_PROJECT"] = "tiny"
     done = subprocess.run(
         [FEAST, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
@@ -32,7 +34,10 @@ def test_the_stock_commands_work_inside_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "feature_repo"
     shutil.copytree(tiny.CONFIG.parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
     spec = tiny.tiny_spec()
-    write_applied(spec, tiny.tables(spec, tmp_path / "tables"), tmp_path / "state")
+    tables, project = tiny.tables(spec, tmp_path / "tables"), project_of(spec.name)
+    notes = open_notes(tiny.CONFIG, tmp_path / "state", project)
+    write_applied(notes, spec, str(tables), pushed_folder(str(tmp_path / "state"), project))
+    add_product(notes, spec.name)
 
     _feast(folder, "apply")
     _feast(folder, "materialize", "2026-01-01T00:00:00", "2026-01-11T00:00:00")
@@ -40,9 +45,7 @@ def test_the_stock_commands_work_inside_the_folder(tmp_path: Path) -> None:
     for view in ("member_profile", "company_profile", "member_surface_counts", "member_vectors_blue"):
         assert view in listed
 
-    from feature_repo.store import open_store
-
-    store = open_store(folder / "feature_store.yaml")
+    store = open_store(folder / "feature_store.yaml", None, project)
     rows = [{"member_id": 3, "surface": "email"}, {"member_id": 99, "surface": "email"}]
     found = store.get_online_features(
         features=["member_profile:seniority", "member_surface_counts:member_surface_counts_shown"], entity_rows=rows

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from feast.infra.online_stores.helpers import get_online_store_from_config
 
-from feature_repo.apply import apply
 from feature_repo.as_of import features_as_of
 from feature_repo.materialise import materialize
 from feature_repo.packed.keys import view_prefix
 from feature_repo.retrieve import retrieve
-from feature_repo.store import open_store, write_resolved
+from feature_repo.store import open_store, project_of, write_resolved
 from feature_repo.views.errors import NotAppliedError
 from models.time_units import microseconds
 from tests.feature_repo import tiny
@@ -39,8 +38,8 @@ def worlds(tmp_path_factory: pytest.TempPathFactory, redis_server: str) -> Itera
     with spark_defaults(folder), pytest.MonkeyPatch.context() as environment:
         environment.setenv("FEAST_REGISTRY", f"sqlite:///{folder}/cluster.db")
         environment.setenv("FEAST_REDIS", redis_server)
-        store = open_store(CLUSTER)
-        apply(store, one.spec, one.tables, folder / "cluster")
+        store = open_store(CLUSTER, None, project_of(one.spec.name))
+        tiny.apply_tables(store, one.spec, one.tables, folder / "cluster")
         yield Worlds(one, World(store, one.spec, one.tables, folder / "cluster"))
 
 
@@ -79,7 +78,7 @@ def test_no_queries_have_no_results(worlds: Worlds) -> None:
 def test_the_resolved_configuration_holds_the_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEAST_REGISTRY", f"sqlite:///{tmp_path}/registry.db")
     monkeypatch.setenv("FEAST_REDIS", "redis:6379")
-    resolved = write_resolved(CLUSTER, tmp_path)
+    resolved = write_resolved(CLUSTER, tmp_path, "tiny")
     monkeypatch.delenv("FEAST_REGISTRY")
     monkeypatch.delenv("FEAST_REDIS")
     config = open_store(resolved).config
@@ -91,7 +90,7 @@ def test_an_address_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("FEAST_REGISTRY", raising=False)
     monkeypatch.setenv("FEAST_REDIS", "redis:6379")
     with pytest.raises(NotAppliedError, match="expected FEAST_REGISTRY in the environment"):
-        open_store(CLUSTER)
+        open_store(CLUSTER, None, "tiny")
 
 
 def _rows(world: World) -> Any:

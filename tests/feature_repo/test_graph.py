@@ -10,9 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from feature_repo.apply import apply
 from feature_repo.retrieve import retrieve
-from feature_repo.store import open_store
 from models.features import node_features
 from models.graph.build import build_graph
 from models.graph.sample import as_of_version
@@ -30,8 +28,8 @@ class Product(NamedTuple):
 
 
 def product(spec: Spec, tables: Path, folder: Path) -> Product:
-    store = open_store(tiny.CONFIG, folder / "state")
-    apply(store, spec, tables, folder / "state")
+    store = tiny.store_of(spec, folder / "state")
+    tiny.apply_tables(store, spec, tables, folder / "state")
     retrieve(store, spec, tables, folder / "training")
     build_graph(spec, tables, folder / "training", folder / "graph")
     return Product(spec, store, TemporalGraph.load(folder / "graph"))

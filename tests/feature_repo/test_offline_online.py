@@ -21,14 +21,13 @@ from feast.infra.online_stores.helpers import get_online_store_from_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.apply import apply
 from feature_repo.as_of import arrow_type, features_as_of, join_keys, last_visible
 from feature_repo.as_of.counters import counters_as_of, state_of
 from feature_repo.counters import count
 from feature_repo.materialise import materialize
 from feature_repo.packed.keys import view_prefix
 from feature_repo.slate import SlateReader, SlateRows, Status
-from feature_repo.store import open_store
+from feature_repo.store import open_store, project_of
 from models.counters.derive import derive
 from models.counters.plan import OVERALL
 from models.features import attribute_keys, online_views
@@ -260,8 +259,8 @@ def _open(folder: Path, online: Mapping[str, str]) -> Product:
     config = folder / "feature_store.yaml"
     config.write_text(yaml.safe_dump(yaml.safe_load(tiny.CONFIG.read_text()) | {"online_store": dict(online)}))
     tables, state = tiny.tables(spec, folder / "tables"), folder / "state"
-    store = open_store(config, state)
-    apply(store, spec, tables, state)
+    store = open_store(config, state, project_of(spec.name))
+    tiny.apply_tables(store, spec, tables, state)
     return Product(store, spec, tables)
 
 

@@ -122,22 +122,22 @@ def test_materialise_heals(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     product.write_tables(world.tables, [*_good(), _bad()], [])
     with monkeypatch.context() as free:
         free.setenv(clock.VARIABLE, "99999d")
-        materialize(world.store, world.spec, state=world.state)
+        materialize(world.store, world.spec)
     _push(world, [_bad(92, 2)], monkeypatch)
-    done = materialize(world.store, world.spec, state=world.state)
+    done = materialize(world.store, world.spec)
     assert done.ahead["overall"] == 1
     found = {key: values["overall_settled"] for key, (_, values) in _held(world)["overall"].items()}
     assert set(found.values()) == {6}
     assert _command(world, "repair") == 0  # a member's only click is the bad one
     ends = {view.name: view.most_recent_end_time for view in open_store(world.config).list_feature_views()}
     assert all(end is None or end.year < 2080 for end in ends.values())
-    materialize(world.store, world.spec, state=world.state)
+    materialize(world.store, world.spec)
     assert all(moment <= clock.latest() for rows in _held(world).values() for moment, _ in rows.values())
     product.write_tables(world.tables, _good(), [])
-    materialize(world.store, world.spec, state=world.state)
+    materialize(world.store, world.spec)
     healed = {view: rows for view, rows in _held(world).items() if view == "overall"}
     rows_of(world.store).delete(b"")
-    materialize(world.store, world.spec, state=world.state)
+    materialize(world.store, world.spec)
     assert healed["overall"] == _held(world)["overall"]
 
 

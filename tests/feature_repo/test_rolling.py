@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.apply import apply
 from feature_repo.retrieve import retrieve
 from feature_repo.sources import ingest
 from feature_repo.sources.professional import simulated
 from feature_repo.sources.windows import spec_of
 from feature_repo.sources.world_parts import write_parts
-from feature_repo.store import open_store
 from models.spec import Spec, parse_spec
-from tests.feature_repo.tiny import CONFIG
+from tests.feature_repo.tiny import apply_tables, store_of
 
 FIRST, CUT = date(2026, 3, 2), date(2026, 4, 10)
 LENGTHS = {"graph": 20, "train": 7, "validate": 2, "gate": 2, "test": 2}
@@ -45,8 +43,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def training_set(spec: Spec, tables: Path, folder: Path) -> dict[str, bytes]:
-    store = open_store(CONFIG, folder / "state")
-    apply(store, spec, tables, folder / "state")
+    store = store_of(spec, folder / "state")
+    apply_tables(store, spec, tables, folder / "state")
     retrieve(store, spec, tables, folder / "training_set")
     return contents(folder / "training_set")
 

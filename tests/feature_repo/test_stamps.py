@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from feature_repo.apply import apply
 from feature_repo.graph_end import end_of_graph
 from feature_repo.materialise import materialize
 from feature_repo.packed.keys import view_prefix
@@ -21,7 +20,6 @@ from feature_repo.quality import last_seen, read_last_run
 from feature_repo.retrieve import retrieve
 from feature_repo.sources import end_of_data, ingest
 from feature_repo.sources.errors import TableError
-from feature_repo.store import open_store
 from feature_repo.stores.online.bulk import rows_of
 from feature_repo.views.pushed import RECENT
 from models.clock import now
@@ -82,8 +80,8 @@ def open_product(spec: Spec, tables: dict[str, pd.DataFrame], folder: Path) -> A
     with pytest.MonkeyPatch.context() as patch:
         install_adapter(patch, lambda *_: tables)
         ingest(spec, None, folder / "tables")
-    store = open_store(tiny.CONFIG, folder / "state")
-    apply(store, spec, folder / "tables", folder / "state")
+    store = tiny.store_of(spec, folder / "state")
+    tiny.apply_tables(store, spec, folder / "tables", folder / "state")
     return store
 
 
@@ -109,18 +107,18 @@ def test_no_stamp_is_later_than_its_data(ends: Ends, until: int | None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = open_product(spec, tables, folder)
-        end, state = end_of_data(folder / "tables"), folder / "state"
+        end = end_of_data(folder / "tables")
         everything = [tables["impressions"]["settled_time"], tables["follows"]["time"], tables["members"]["valid_from"]]
         assert end == max(map(newest, everything)) + 1
-        materialize(store, spec, end if until == 0 else until, state=state)
+        materialize(store, spec, end if until == 0 else until)
         for view in [*online_views(spec), RECENT]:
             found = store.get_feature_view(view)
             source = found.batch_source
             last = newest(pq.read_table(source.path)[source.timestamp_field].to_pandas())
             assert max(online_times(store, view)) == last
             assert [stop for _, stop in found.materialization_intervals] == [moment(last)]
-            assert read_last_run(state, view).seen == last + 1  # type: ignore[union-attr]
-        assert last_seen(state) <= end
+            assert read_last_run(store, view).seen == last + 1  # type: ignore[union-attr]
+        assert last_seen(store) <= end
         retrieve(store, spec, folder / "tables", folder / "set")
         build_graph(spec, folder / "tables", folder / "set", folder / "graph")
         as_of = end_of_graph(spec, TemporalGraph.load(folder / "graph"), folder / "tables")

@@ -17,17 +17,17 @@ CLUSTER = tiny.CONFIG.with_name("feature_store.cluster.yaml")
 
 
 def test_state_moves_the_embedded_parts(tmp_path: Path) -> None:
-    store = open_store(tiny.CONFIG, tmp_path)
+    store = open_store(tiny.CONFIG, tmp_path, "tiny")
     assert store.config.online_store.path == str(tmp_path / "feast" / "online.db")
     assert store.config.registry.path == f"sqlite:///{tmp_path}/feast/registry.db"
-    assert store.project == "heliograph"
+    assert store.project == "tiny"
 
 
 def test_without_state_the_files_lie_beside_the_configuration(tmp_path: Path) -> None:
     config = tmp_path / "repo" / "feature_store.yaml"
     config.parent.mkdir()
     config.write_text(tiny.CONFIG.read_text())
-    assert open_store(config).config.online_store.path == str(tmp_path / "state" / "feast" / "online.db")
+    assert open_store(config, None, "tiny").config.online_store.path == str(tmp_path / "state" / "feast" / "online.db")
 
 
 def test_no_configuration_is_an_error(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_an_endpoint_reads_on_while_a_step_writes(own_world: World) -> None:
     with contextlib.closing(sqlite3.connect(own_world.state / "feast" / "online.db")) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         writer.execute(f"DELETE FROM {TABLE}")
-        reader = open_store(tiny.CONFIG, own_world.state)
+        reader = tiny.store_of(own_world.spec, own_world.state)
         found = reader.get_online_features(features=["post_content:topic"], entity_rows=[{"post_id": "p1"}]).to_dict()
     assert found["topic"] == ["t0"]
 

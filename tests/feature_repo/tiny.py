@@ -2,13 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_repo.applied import pushed_folder
+from feature_repo.apply import apply
 from feature_repo.counters import count
+from feature_repo.store import open_store, project_of
 from models import time_units
 from models.spec import Spec
 from models.time_units import microseconds
@@ -120,3 +124,18 @@ def vectors(folder: Path, width: int = 4) -> Path:
     pq.write_table(pa.table(member), folder / "member.parquet")
     pq.write_table(pa.table(item), folder / "item.parquet")
     return folder
+
+
+def store_of(spec: Spec, state: Path) -> Any:
+    """The embedded store of a product in a state folder."""
+    return open_store(CONFIG, state, project_of(spec.name))
+
+
+def apply_tables(store: Any, spec: Spec, tables: Path, state: Path) -> None:
+    """Apply tables on this machine, with the pushed views' files in a state folder."""
+    apply(store, spec, tables, str(tables.resolve()), pushed_of(store, state))
+
+
+def pushed_of(store: Any, state: Path) -> str:
+    """Address of the pushed views' files in a state folder."""
+    return pushed_folder(str(state.resolve()), store.project)

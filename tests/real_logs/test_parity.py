@@ -4,19 +4,21 @@ In a store of its own; that of the run is left alone. At every other moment the 
 Between two of them counters go on and vectors stay, hours to a day old as at any endpoint; evaluation has them as old.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
-from feature_repo.applied import read_applied
-from feature_repo.apply import apply
-from feature_repo.store import open_store, write_resolved
+from feature_repo.applied import project_for, require_applied
+from feature_repo.store import open_notes, open_store, write_resolved
 from models.graph.store import TemporalGraph
 from models.training.artifact import load_model
 from models.training.predict import predict
 from serving.versions.registry import Registry, model_name
+from tests.feature_repo.tiny import apply_tables
 from tests.real_logs.run import ROOT, Run
 from tests.serving.replay import VECTOR_AGE, Product
 
@@ -29,11 +31,11 @@ OTHERS = range(99)
 def product(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Product:
     """What the run promoted, over a store of its own."""
     folder = tmp_path_factory.mktemp("replay")
-    applied = read_applied(run.state)
-    assert applied is not None
     config, state = ROOT / "feature_repo" / "feature_store.yaml", folder / "state"
-    write_resolved(config, state)
-    apply(open_store(config, state), applied.spec, applied.tables, state)
+    project = project_for(config, run.state, None)
+    applied = require_applied(open_notes(config, run.state, project))
+    write_resolved(config, state, project)
+    apply_tables(open_store(config, state, project), applied.spec, Path(applied.tables), state)
     registry, name = Registry(f"sqlite:///{run.state}/mlflow/mlflow.db"), model_name(applied.spec)
     version = registry.champion(name)
     assert version is not None

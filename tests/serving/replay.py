@@ -16,6 +16,7 @@ from models.spec import Spec
 from models.time_units import iso
 from models.training.artifact import Model
 from models.training.embed import embed
+from models.training.encoder import encoder_in
 from serving.server.loading import load
 from serving.settings.limits import Limits
 from serving.settings.settings import Settings
@@ -48,17 +49,17 @@ class Product:
 
     def rewind_to(self, time: int) -> None:
         """Replace the store's content by what a request at ``time`` would have found."""
-        store = open_store(self.store_config, self.state)
+        store = open_store(self.store_config)
         for view in store.list_feature_views():
             rows_of(store).delete(view_prefix(store.project, view.name))
         self.materialize_until(time)
         vectors = self.folder / "vectors"
         embed(self.model, self.graph, time - VECTOR_AGE, vectors)
-        push(store, self.spec, vectors, self.version, self.state)
+        push(store, self.spec, vectors, self.version, encoder_in(self.folder / "bundle"))
 
     def materialize_until(self, time: int) -> None:
         """Materialize the counters up to a later time without a push: the vectors grow older."""
-        materialize(open_store(self.store_config, self.state), self.spec, time)
+        materialize(open_store(self.store_config), self.spec, time)
 
     def instance(self, row: int, further: Sequence[int] = ()) -> dict[str, Any]:
         """A seed as an instance of the v1 protocol; ``further``: indices of items beside its own."""

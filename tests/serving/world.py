@@ -11,12 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-import yaml
 
-from feature_repo.apply import apply
 from feature_repo.materialise import materialize
 from feature_repo.push import push
-from feature_repo.store import open_store
+from feature_repo.store import open_store, project_of, write_resolved
 from models.addresses import sqlite_address
 from models.configs.model import ModelConfig
 from models.counters import state_columns
@@ -32,10 +30,12 @@ from models.time_units import DAY, moment
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
+from models.training.encoder import encoder_in
 from serving.versions.bundle import write_bundle
 from serving.versions.prior import Prior
 from serving.versions.registry import Registry, model_name
 from tests.factories import specs
+from tests.feature_repo.tiny import apply_tables
 
 CONFIG = Path(__file__).resolve().parents[2] / "feature_repo" / "feature_store.yaml"
 DOCUMENT = specs.document(
@@ -177,14 +177,11 @@ def fill_store(spec: Spec, graph: TemporalGraph, state: Path, folder: Path, vers
     for counter in counter_plans(spec):
         write_counter(spec, graph, counter, folder / "tables", as_of)
     pq.write_table(_IMPRESSIONS.empty_table(), folder / "tables" / "impressions.parquet")
-    store = open_store(CONFIG, state)
-    apply(store, spec, folder / "tables", state)
+    store = open_store(CONFIG, state, project_of(spec.name))
+    apply_tables(store, spec, folder / "tables", state)
     materialize(store, spec, as_of)
-    push(store, spec, folder / "vectors", version, state)
-    document = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))
-    document["registry"]["path"] = sqlite_address(state / "feast" / "registry.db")
-    document["online_store"]["path"] = f"{state.resolve()}/feast/online.db"
-    (state / "feast" / "feature_store.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    push(store, spec, folder / "vectors", version, encoder_in(folder / "model"))
+    write_resolved(CONFIG, state, store.project)
 
 
 def write_counter(spec: Spec, graph: TemporalGraph, counter: str, folder: Path, as_of: int) -> None:

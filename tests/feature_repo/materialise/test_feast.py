@@ -3,7 +3,6 @@
 from datetime import timedelta
 from pathlib import Path
 
-from feature_repo.apply import apply
 from feature_repo.materialise import materialize
 from tests.feature_repo import kept, tiny
 from tests.feature_repo.kept import END, Kept, at, full_run, open_kept
@@ -43,7 +42,7 @@ def test_redis_holds_what_sqlite_holds(own: Kept, tmp_path: Path) -> None:
         online = {"type": "feature_repo.stores.online.PackedRedisOnlineStore", "connection_string": address}
         other = open_kept(tmp_path / "redis", online=online)
         for day, since_last in ((4.5, False), (3, False), (4.5, True)):
-            materialize(other.store, other.spec, at(day), state=other.state, since_last=since_last)
+            materialize(other.store, other.spec, at(day), since_last=since_last)
         assert other.dump() == expected
 
 
@@ -73,6 +72,6 @@ _READS = (("profile", "country", MEMBERS), ("streaks", "streak", MEMBERS), ("pos
 def test_another_product_forgets_what_was_written(own: Kept) -> None:
     own.run()
     assert len(own.records()) == 4
-    apply(own.store, kept.kept_spec().model_copy(update={"name": "other"}), own.tables, own.state)
+    own.again(kept.kept_spec().model_copy(update={"name": "other"}))
     assert own.records() == {}
     assert own.read("posts", "visits", POSTS) == [None] * 3

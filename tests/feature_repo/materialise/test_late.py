@@ -91,5 +91,5 @@ def test_since_the_last_run_writes_all_where_nothing_is_known(own: Kept) -> None
     assert own.run(at(9), since_last=True)["profile"] == 5
     wider = own.again(kept.kept_spec(profile={"features": {"points": "number"}}))
     assert wider.run(at(9), since_last=True)["profile"] == 5
-    with pytest.raises(ValueError, match="expected the state folder"):
+    with pytest.raises(ValueError, match="expected noted=True"):
         materialize(own.store, own.spec, since_last=True)

@@ -35,9 +35,9 @@ def test_what_is_visible_at_the_moment_is_written_and_nothing_later(own: Kept) -
 
 
 def test_by_default_everything_is_written_once_more_without_a_change(own: Kept) -> None:
-    first = materialize(own.store, own.spec, state=own.state)
+    first = materialize(own.store, own.spec)
     before, files = own.dump(), own.records()
-    assert materialize(own.store, own.spec, state=own.state) == first
+    assert materialize(own.store, own.spec) == first
     assert (own.dump(), own.records()) == (before, files)
     assert own.read("posts", "visits", POSTS) == [500.0, 501.0, 502.0]
 
@@ -55,7 +55,7 @@ def test_any_runs_after_a_later_one_leave_what_it_wrote(shared: Kept, days: list
     expected = full_run(shared)
     shared.clear()
     for day, since_last in zip([4.5, *days], since, strict=False):
-        materialize(shared.store, shared.spec, at(day), state=shared.state, since_last=since_last)
+        materialize(shared.store, shared.spec, at(day), since_last=since_last)
     assert shared.dump() == expected
 
 
@@ -97,7 +97,7 @@ def test_a_run_that_ended_at_any_write_is_made_good_by_the_next(
 
     for writes in range(100):
         own.clear()
-        forget(own.state)
+        forget(own.store)
         if since_last:
             own.run(at(3))
         monkeypatch.setattr(SqliteRows, "write_newest", write_until(writes))
@@ -133,8 +133,8 @@ def write(rows, pairs, latest):
     whole(rows, pairs, latest)
 
 SqliteRows.write_newest = write
-store, state = open_store(folder / "feature_store.yaml", folder / "state"), folder / "state"
-materialize(store, read_applied(state).spec, until, state=state)
+store = open_store(folder / "feature_store.yaml", folder / "state")
+materialize(store, read_applied(store).spec, until)
 """
 
 
@@ -147,7 +147,7 @@ def test_a_killed_process_leaves_a_store_that_the_next_run_completes(own: Kept) 
     assert done.returncode == -signal.SIGKILL, done.stderr
     half = own.dump()
     assert 0 < sum(map(len, half.values())) < sum(map(len, expected.values()))
-    assert list(own.records()) == ["profile.json"]
+    assert list(own.records()) == ["profile"]
     own.run()
     assert own.dump() == expected
 

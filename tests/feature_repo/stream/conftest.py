@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from feature_repo.apply import apply
 from feature_repo.store import open_store
 from models.spec import Spec
+from tests.feature_repo import tiny
 from tests.feature_repo.stream import product
 
 SQLITE = "feature_repo.stores.online.PackedSqliteOnlineStore"
@@ -46,5 +46,5 @@ def open_world(folder: Path, redis: str | None = None, served: str | None = None
     config = folder / "feature_store.yaml"
     config.write_text(yaml.safe_dump(document))
     store = open_store(config)
-    apply(store, spec, tables, state)
+    tiny.apply_tables(store, spec, tables, state)
     return World(store, spec, tables, state, config)

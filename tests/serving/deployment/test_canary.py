@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from feature_repo.push import push
 from feature_repo.store import open_store
 from models.training.artifact import save_model
+from models.training.encoder import encoder_in
 from serving.deployment import endpoint
 from serving.deployment.embedded import Embedded, EndpointOptions
 from serving.deployment.endpoint import Endpoint
@@ -27,7 +28,7 @@ from tests.serving.requests import v1
 from tests.serving.running import wait_until
 from tests.serving.server.test_grpc import request
 from tests.serving.stubbed import live_processes
-from tests.serving.world import CONFIG, World
+from tests.serving.world import World
 
 pytestmark = pytest.mark.serial
 
@@ -68,7 +69,9 @@ def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
         bundle = write_bundle(artifact, world.spec, gate, {"n": number}, folder / number, world.prior)
         assert registry.log_version(world.name, bundle) == number
     registry.promote(world.name, "1")
-    push(open_store(CONFIG, world.state), world.spec, world.state.parent / "vectors", "2", world.state, served=["1"])
+    store = open_store(world.store_config)
+    for number in ("2", "3"):
+        push(store, world.spec, world.state.parent / "vectors", number, encoder_in(artifact), served=["1"])
     target = Embedded(state, registry, world.name)
     served = endpoint.up(state, registry.tracking_uri, world.name, store_config=world.store_config)
     yield Site(state, registry, target, Rollout(target, registry, world.name), served)

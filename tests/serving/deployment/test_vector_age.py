@@ -47,4 +47,4 @@ def test_without_a_limit_or_a_spec_the_age_is_all_there_is(world: World, tmp_pat
 
 def test_a_version_without_vectors(world: World, tmp_path: Path) -> None:
     worker = serving(world, tmp_path, version="7", vectors="48h")
-    assert vector_age(worker) == "version 7: no vectors in the store, so every member and item is cold"
+    assert vector_age(worker) == "version 7: no vectors in the store, so it could not be started again"

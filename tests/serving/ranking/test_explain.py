@@ -190,7 +190,7 @@ def pushed(folder: Path, as_of: int) -> OnlineFeatures:
     tokens = Ragged.of(items["item_tokens"], np.float32)
     moments = np.full(len(items), as_of)
     of_items = ItemVectors(versions, tokens, creators, items["item_neighbours"].to_numpy(), moments)
-    return OnlineFeatures(MemberVectors(version="1", as_of=as_of, **columns), of_items, {})
+    return OnlineFeatures(MemberVectors(encoder="1", as_of=as_of, **columns), of_items, {})
 
 
 def test_what_comes_after_the_request_is_no_reason(service: RankingService, slate: Slate) -> None:

@@ -33,7 +33,9 @@ class NoReader:
 
 @pytest.fixture(scope="module")
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Scorer:
-    return Scorer(save_model(shared_model(), tmp_path_factory.mktemp("artifact") / "model"))
+    scorer = Scorer(save_model(shared_model(), tmp_path_factory.mktemp("artifact") / "model"))
+    scorer.encoder = "2"  # shorter than a digest
+    return scorer
 
 
 def texts(*values: str | None) -> np.ndarray:
@@ -44,7 +46,7 @@ def texts(*values: str | None) -> np.ndarray:
 def member(scorer: Scorer) -> MemberVectors:
     random, count = np.random.default_rng(0), scorer.activities
     return MemberVectors(
-        version="2",
+        encoder="2",
         tokens=random.normal(size=scorer.member_token_size).astype(np.float32),
         activity_tokens=random.normal(size=scorer.activity_size).astype(np.float32),
         activity_times=np.zeros(count, np.int64),
@@ -54,11 +56,11 @@ def member(scorer: Scorer) -> MemberVectors:
     )
 
 
-def items_of(tokens: list[Any], *versions: str | None, creators: tuple[str | None, ...] = ()) -> ItemVectors:
+def items_of(tokens: list[Any], *encoders: str | None, creators: tuple[str | None, ...] = ()) -> ItemVectors:
     rows = Ragged.of(tokens, np.float32)
     count = len(tokens)
     texts_of = (texts(*(creators or [""] * count)), texts(*[None] * count))
-    return ItemVectors(texts(*versions), rows, *texts_of, np.zeros(count, np.int64))
+    return ItemVectors(texts(*encoders), rows, *texts_of, np.zeros(count, np.int64))
 
 
 @pytest.fixture
@@ -117,10 +119,10 @@ def test_old_vectors_and_counters_are_used_and_flagged(scorer: Scorer, state: On
     assert (found["slate"], found["member_cold"]) == (unlimited["slate"], False)
 
 
-def test_vectors_of_another_version_are_flagged_for_the_rules(scorer: Scorer, state: OnlineFeatures) -> None:
+def test_vectors_of_another_encoder_are_flagged_for_the_rules(scorer: Scorer, state: OnlineFeatures) -> None:
     assert state.member is not None
-    mixed = replace(state.items, version=texts("1", "2", "1"))
-    online = replace(state, member=replace(state.member, version="1"), items=mixed, as_of=2 * HOUR + 1)
+    mixed = replace(state.items, encoder=texts("1", "2", "1"))
+    online = replace(state, member=replace(state.member, encoder="1"), items=mixed, as_of=2 * HOUR + 1)
     found = ranked(scorer, online, Serving(max_age=MaxAge(vectors="2h"))).to_json()
     assert (found["stale"], found["stale_items"]) == (["member_vectors", "item_vectors"], 3)
 
@@ -135,15 +137,15 @@ def test_a_fallback_reads_nothing_that_could_be_stale(scorer: Scorer) -> None:
     assert (found["stale"], found["stale_items"]) == ([], 0)
 
 
-@pytest.mark.parametrize("fault", ["of another version", "of another size", "not finite"])
+@pytest.mark.parametrize("fault", ["of another encoder", "of another size", "not finite"])
 def test_vectors_that_do_not_fit_are_cold(
     scorer: Scorer, state: OnlineFeatures, member: MemberVectors, tokens: list[np.ndarray], fault: str
 ) -> None:
     changed = {"of another size": tokens[0][1:], "not finite": tokens[0] * np.nan}.get(fault, tokens[0])
-    version = "1" if fault == "of another version" else "2"
+    encoder = "1" if fault == "of another encoder" else "2"
     broken = OnlineFeatures(
-        replace(member, version=version, tokens=changed),
-        items_of([changed, *tokens[1:]], version, "2", "2"),
+        replace(member, encoder=encoder, tokens=changed),
+        items_of([changed, *tokens[1:]], encoder, "2", "2"),
         state.counters,
     )
     nothing = np.zeros(0, np.float32)
@@ -152,7 +154,7 @@ def test_vectors_that_do_not_fit_are_cold(
     assert found.member_cold
     assert [item for item, cold in zip(found.items, found.cold, strict=True) if cold] == [10]
     assert chances(found) == chances(expected)
-    assert found.foreign_vectors == (2 if fault == "of another version" else 0)
+    assert found.foreign_vectors == (2 if fault == "of another encoder" else 0)
     assert expected.foreign_vectors == 0
 
 

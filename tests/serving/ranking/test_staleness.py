@@ -21,7 +21,7 @@ def online(member: int = NOW, items: tuple[int, ...] = (NOW, NOW, NOW), counters
     return OnlineFeatures(
         member=MemberVectors("1", floats, floats, np.zeros(0, np.int64), texts, texts, member),
         items=replace(
-            nothing.items, version=np.array(["1" if one else None for one in items], object), as_of=np.array(items)
+            nothing.items, encoder=np.array(["1" if one else None for one in items], object), as_of=np.array(items)
         ),
         counters={},
         as_of=NOW,

@@ -12,11 +12,12 @@ import pytest
 
 from benchmarks.redis_server import RedisServer
 from benchmarks.served_world import online_on_redis
-from feature_repo.apply import apply
 from feature_repo.materialise import materialize
 from feature_repo.push import push
-from feature_repo.store import open_store, write_resolved
+from feature_repo.store import open_store, project_of, write_resolved
+from models.training.encoder import encoder_in
 from serving.settings.limits import Limits
+from tests.feature_repo.tiny import apply_tables
 from tests.serving.requests import v1
 from tests.serving.running import RunningServer, running_server, wait_until
 from tests.serving.world import World
@@ -39,11 +40,11 @@ def server(world: World, store: RedisServer, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("robustness")
     config = online_on_redis(folder / "feature_store.yaml", store.address)
     held = replace(world, state=folder / "state")
-    feast = open_store(config, held.state)
-    write_resolved(config, held.state)
-    apply(feast, world.spec, world.state.parent / "tables", held.state)
+    feast = open_store(config, held.state, project_of(world.spec.name))
+    write_resolved(config, held.state, feast.project)
+    apply_tables(feast, world.spec, world.state.parent / "tables", held.state)
     materialize(feast, world.spec, world.as_of)
-    push(feast, world.spec, world.state.parent / "vectors", world.version, held.state)
+    push(feast, world.spec, world.state.parent / "vectors", world.version, encoder_in(world.state.parent / "model"))
     store.save()
     with running_server(held, folder, LIMITS) as server:
         wait_until(lambda: server.probe("/v2/health/ready") == 200)
