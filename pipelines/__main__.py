@@ -17,8 +17,18 @@ from pipelines.commands.values import add_canary, add_settings, add_state, setti
 from pipelines.errors import BUSY, BusyError, RunError, ScheduleError, SettingsError, SubmitError
 from pipelines.local import run_local
 from pipelines.parameters import ParameterError
+from serving.deployment.errors import DeploymentError
 
-EXPECTED = (SpecError, RunError, SubmitError, SettingsError, ScheduleError, ParameterError, LedgerError)
+EXPECTED = (
+    SpecError,
+    RunError,
+    SubmitError,
+    SettingsError,
+    DeploymentError,
+    ScheduleError,
+    ParameterError,
+    LedgerError,
+)
 """Errors whose message is all that a user needs."""
 
 

@@ -9,6 +9,7 @@ from pipelines.catalogue import PIPELINES, READ_ONLY
 from pipelines.commands.values import add_canary, add_settings, labels, settings, token, tolerations
 from pipelines.cron import Cron
 from pipelines.submit import Cluster, submit
+from serving.deployment.cluster_settings import add_endpoint, endpoint_of
 
 
 def add_submit(commands: Any) -> None:
@@ -56,6 +57,7 @@ def _add_services(send: argparse.ArgumentParser) -> None:
     send.add_argument(
         "--target", choices=(CLUSTER, EMBEDDED), default=CLUSTER, help="where versions are deployed (default: cluster)"
     )
+    add_endpoint(send)
 
 
 def _add_gpu_pool(send: argparse.ArgumentParser) -> None:
@@ -75,6 +77,7 @@ def _submit(options: argparse.Namespace) -> int:
         scratch=options.pipeline in READ_ONLY,
         pipeline=options.pipeline,
         target=options.target,
+        endpoint=endpoint_of(options) if options.target == CLUSTER else {},
     )
     cluster = Cluster(
         host=options.host,

@@ -1,5 +1,6 @@
 """The cluster of a rehearsal: services, pipelines, Kubernetes and predictors, and the commands that a person gives."""
 
+import json
 import os
 import re
 import secrets
@@ -14,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from deploy.images.build import name_of
+from models.served import model_name
 from models.spec import Spec
 from tests.rehearsal.artifacts import ObjectStorage
 from tests.rehearsal.controller import Controller, controller
@@ -29,6 +31,14 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE, SECRET = "heliograph", "heliograph"
 STORE = "feature_repo/feature_store.duckdb.yaml"
 STORAGE, ARTIFACTS = f"s3://{BUCKET}/state", f"s3://{BUCKET}/artifacts"
+ACCOUNTS = {
+    "training": "heliograph-deploy",
+    "refresh": "heliograph-train",
+    "monitoring": "heliograph-monitor",
+}
+"""The service account of each pipeline's pods."""
+MODES = {"professional": "Standard"}
+"""KServe's mode by product, where it is not Knative."""
 _RUN = re.compile(r"run (\S+) created")
 _SECONDS = 300.0
 
@@ -63,7 +73,7 @@ class Setting:
             "pipelines", "submit", "--pipeline", pipeline, "--spec", str(write_spec(spec, self.folder)),
             "--host", self.pipelines.address, "--token-file", str(kfp_token), "--tracking-uri", self.services.tracking,
             "--storage", STORAGE, "--feature-store", STORE, "--secret", SECRET, "--pipeline-root", ARTIFACTS,
-            "--service-account", f"heliograph-{'train' if pipeline == 'training' else 'monitor'}",
+            "--service-account", ACCOUNTS[pipeline], "--endpoint", str(self.endpoint(spec)),
             *(["--accelerator-count", "0"] if pipeline == "training" else []), *options,
         )  # fmt: skip
         found = _RUN.search(printed)
@@ -71,14 +81,23 @@ class Setting:
             raise CommandError(f"expected a run that was created; found {printed[-300:]}")
         return self.pipelines.result(found[1])
 
+    def endpoint(self, spec: Spec) -> Path:
+        """The file of ``--endpoint``: the first product in Standard mode, which routes gRPC, others in Knative's."""
+        settings = {"namespace": NAMESPACE, "secret": SECRET, "mode": MODES.get(spec.name, "Knative")}
+        if settings["mode"] == "Standard":
+            settings["hostname"] = f"{spec.name}.heliograph.example"
+        path = self.folder / f"endpoint-{spec.name}.json"
+        path.write_text(json.dumps(settings), encoding="utf-8")
+        return path
+
     def serving(self, *given: str, spec: Spec) -> str:
         """Give ``python -m serving`` for a product on the cluster."""
-        target = ["--target", "cluster", "--namespace", NAMESPACE, "--tracking-uri", self.services.tracking]
-        return self.command("serving", *given, "--name", f"heliograph-{spec.name}", *target)
+        target = ["--target", "cluster", "--endpoint", str(self.endpoint(spec))]
+        target += ["--tracking-uri", self.services.tracking]
+        return self.command("serving", *given, "--model", model_name(spec), *target)
 
     def command(self, module: str, *given: str) -> str:
         """Run one of our commands on this machine; return what it prints. Raises CommandError."""
-        images = {"HELIOGRAPH_IMAGE": name_of("pipeline"), "HELIOGRAPH_SERVE_IMAGE": name_of("serve")}
         done = subprocess.run(
             [sys.executable, "-m", module, *given],
             capture_output=True,
@@ -86,7 +105,7 @@ class Setting:
             check=False,
             cwd=ROOT,
             timeout=_SECONDS,
-            env={**os.environ, **self.secret, **images, "KUBECONFIG": str(self.kubeconfig)},
+            env={**os.environ, **self.secret, "KUBECONFIG": str(self.kubeconfig)},
         )
         if done.returncode:
             printed = f"{done.stdout}\n{done.stderr}".strip()
