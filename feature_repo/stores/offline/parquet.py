@@ -92,7 +92,7 @@ class ParquetTable:
 
 def parquet_table(connection: duckdb.DuckDBPyConnection, location: Location) -> ParquetTable:
     """The table at a location. Raises RetrievalInputError if there is no file, or one that is not Parquet."""
-    if location.remote is not None:
+    if location.remote is not None and not connection.filesystem_is_registered(str(location.remote.protocol)):
         connection.register_filesystem(location.remote)
     schemas = read_schemas(location)
     for file, schema in schemas.items():
