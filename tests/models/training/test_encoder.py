@@ -12,14 +12,14 @@ from models.sealed import SealError
 from models.training.artifact import Model, save_model
 from models.training.calibration import Calibration, Platt
 from models.training.encoder import encoder_in, encoder_of
-from tests.models.model_inputs import CONFIG, ready
+from tests.models.nn.batches import CONFIG, ready
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    graph, encoding, ranker = ready(CONFIG)
+    graph, _, ranker = ready(CONFIG)
     calibration = Calibration.none([task.name for task in graph.schema.seeds.tasks])
-    return Model(ranker, encoding, graph.schema, calibration, {"epochs": 1})
+    return Model(ranker, ranker.encoding, graph.schema, calibration, {"epochs": 1})
 
 
 def digest(model: Model, folder: Path) -> str:
