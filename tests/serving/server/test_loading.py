@@ -69,5 +69,5 @@ def test_settings_of_an_older_release_are_refused(settings: Settings, tmp_path: 
     settings.write(file)
     assert Settings.read(file) == settings
     file.write_text(file.read_text(encoding="utf-8").replace('"port"', '"slot": "blue", "port"'), encoding="utf-8")
-    with pytest.raises(EndpointError, match="found slot of an older one. Start the endpoint anew"):
+    with pytest.raises(EndpointError, match=r"found slot of an older one\. Start the endpoint anew"):
         Settings.read(file)
