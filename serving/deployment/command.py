@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feature_repo.push import PushError, check_pushed
 from serving.deployment import model_options
 from serving.deployment.cluster import Cluster
 from serving.deployment.embedded import Embedded
@@ -83,8 +82,6 @@ def run(options: argparse.Namespace) -> int:
         print(f"rollback: version {rollout.rollback()} has no traffic any more")
         after = "status; the next version begins with canary again"
     print(f"next: python -m serving {after}")
-    if options.target == "embedded":
-        _warn_if_cold(options.state, chosen)
     return 0
 
 
@@ -109,15 +106,6 @@ def cluster(options: argparse.Namespace, registry: Registry, name: str, version:
             f"cluster: expected a kubeconfig that can be used; found {reason}. Set KUBECONFIG."
         ) from None
     return Cluster(client, deployment, digest_of=partial(registry.digest, name))
-
-
-def _warn_if_cold(state: Path, chosen: Target) -> None:
-    """Print the versions whose vectors are not in the online store: they score every member and item as cold."""
-    for version in chosen.traffic():
-        try:
-            check_pushed(state, version)
-        except PushError as error:
-            print(f"note: version {version} scores cold; {error}, then start it again (a canary: rollback, canary)")
 
 
 def _deployment(options: argparse.Namespace, name: str, version: str) -> Deployment:

@@ -21,6 +21,8 @@ from tests.feature_repo.redis_server import redis_address, redis_server
 from tests.s3_server import bucket, s3_server
 
 __all__ = ["bucket", "redis_address", "redis_server", "s3_server"]
+STATE = "server"
+"""Where commands find the SQL registry of this test, which is a file."""
 ASOF = "feature_repo.stores.offline.AsOfOfflineStore"
 
 
@@ -28,7 +30,7 @@ ASOF = "feature_repo.stores.offline.AsOfOfflineStore"
 def config(tmp_path: Path, redis_address: str) -> Path:
     """The cluster's configuration, without Spark."""
     document = yaml.safe_load(tiny.CONFIG.with_name("feature_store.cluster.yaml").read_text(encoding="utf-8"))
-    document["registry"]["path"] = f"sqlite:///{tmp_path}/registry.db"
+    document["registry"]["path"] = f"sqlite:///{tmp_path}/{STATE}/feast/registry.db"
     document["online_store"]["connection_string"] = redis_address
     document["offline_store"] = {"type": ASOF}
     path = tmp_path / "image" / "feature_store.yaml"
@@ -62,15 +64,16 @@ def test_another_machine_materializes_with_services_alone(
     store = applied_by_a_pod(config, bucket, tmp_path / "pod")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert main(["materialize", "--config", str(config)]) == 0
-    assert main(["materialize", "--config", str(config), "--product", "tiny", "--since-last"]) == 0
+    command = ["materialize", "--config", str(config), "--state", str(tmp_path / STATE)]
+    assert main(command) == 0
+    assert main([*command, "--product", "tiny", "--since-last"]) == 0
     assert "member_profile" in capsys.readouterr().out
     rows = [{"member_id": 3}, {"member_id": 99}]
     found = store.get_online_features(features=["member_profile:seniority"], entity_rows=rows).to_dict()
     assert found["seniority"] == [pytest.approx(3.4), None]
     assert last_seen(store) > 0
     assert check_pushed(store, "1") == "blue"
-    assert main(["materialize", "--config", str(config), "--product", "other"]) == 1
+    assert main([*command, "--product", "other"]) == 1
     assert "project other: expected applied tables; found none" in capsys.readouterr().err
     assert list(Path().iterdir()) == []
 

@@ -10,7 +10,6 @@ import kserve
 import pytest
 import yaml
 
-from feature_repo.push import PushError
 from models.version import IMAGE
 from serving.__main__ import main
 from serving.deployment import command, model_options
@@ -149,24 +148,15 @@ class FakeTarget:
     ],
 )
 @pytest.mark.parametrize("where", ["embedded", "cluster"])
-def test_a_change_is_reported_with_the_next_step_and_what_scores_cold_here(
+def test_a_change_is_reported_with_the_next_step(
     where: str, arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def check(state: Path, version: str) -> None:
-        if version == "2":
-            raise PushError("its vectors are away")
-
     monkeypatch.setattr(command, "Embedded", FakeTarget)
     monkeypatch.setattr(command, "cluster", lambda options, *named: FakeTarget(options.state, *named[:2]))
-    monkeypatch.setattr(command, "check_pushed", check)
     monkeypatch.setattr(model_options, "Registry", FakeRegistry)
     monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
     assert main([*arguments, "--tracking-uri", "nowhere", "--target", where]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith(message)
-    notes = [line for line in out.splitlines() if line.startswith("note: ")]
-    assert len(notes) == (1 if where == "embedded" else 0)
-    assert all(note.startswith("note: version 2 scores cold; its vectors are away") for note in notes)
+    assert capsys.readouterr().out.startswith(message)
 
 
 def test_the_target_is_the_one_that_is_named(server: RecordingCluster) -> None:
