@@ -32,6 +32,7 @@ def materialize(
         store = step.open_store()
         if step.state is not None and not step.services.scratch:
             write_resolved(Path(step.services.feature_store), step.state, store.project)
+        step.check_lease()
         pushed = pushed_folder(step.services.storage, store.project)
         apply(store, step.spec, Path(tables.path), address_of(tables), pushed)
         done = materialize(store, step.spec, end_of_data(Path(tables.path)))

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.applied import Applied
+from feature_repo.definitions import build
 from feature_repo.packed.keys import view_prefix
 from feature_repo.packed.layout import EVENT_TIME_BYTES, Layout, layout_of, time_bytes
 from feature_repo.packed.rows import RowStore
@@ -52,14 +53,17 @@ def repair(store: Any, applied: Applied) -> dict[str, Repaired]:
     with readers and writers, and again.
     """
     found: dict[str, Repaired] = {}
+    unregistered = False
     for view in store.list_feature_views():
         done = _repair_view(store, applied.spec, view)
         if done:
             found[view.name] = done
             _log.info("%s: %d rows repaired, %d removed", view.name, done.repaired, done.removed)
-        _forget_runs(store, view)
+        unregistered |= _forget_runs(store, view)
         if folder_of(view.batch_source.path) == applied.pushed:
             _clean_file(view.batch_source.path, view.name)
+    if unregistered:
+        store.apply(build(applied.spec, applied.tables, applied.pushed))
     return found
 
 
@@ -119,17 +123,19 @@ def _groups(keys: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield some
 
 
-def _forget_runs(store: Any, view: Any) -> None:
-    """Forget runs up to a time ahead of the clock, so that the next run starts from scratch."""
+def _forget_runs(store: Any, view: Any) -> bool:
+    """Forget runs up to a time ahead of the clock, so that the next run starts from scratch.
+
+    Returns True if the view had to be removed from Feast's registry together with its intervals.
+    """
     end = latest()
     last = read_last_run(store, view.name)
     if last is not None and max(last.until - 1, last.created or 0) > end:
         forget(store, [view.name])
     if any(until > moment(end) for _, until in view.materialization_intervals):
-        # Feast keeps the intervals of a view that is applied over an older one, so that has to go first.
         store.registry.delete_feature_view(view.name, store.project)
-        view.materialization_intervals.clear()
-        store.registry.apply_feature_view(view, store.project)
+        return True
+    return False
 
 
 def _clean_file(address: str, view: str) -> None:

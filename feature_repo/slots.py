@@ -34,7 +34,7 @@ class Slot:
     content: str = ""
     """Digest of the pushed vectors; "" while some of them are being replaced."""
     writer: str = ""
-    """The push that writes the slot; "" = none does."""
+    """The push that writes the slot, preceded by the number of its lease; "" = none does."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def claim(store: Any, vectors: Vectors, served: Collection[str], lease: Lease | 
 
     def change(table: dict[str, Slot]) -> dict[str, Slot]:
         nonlocal found
-        writer = secrets.token_hex(8)
+        writer = f"{lease.number if lease else 0}.{secrets.token_hex(8)}"
         for name, slot in table.items():
             if slot.encoder and slot.encoder == vectors.encoder:
                 held = replace(slot, versions=_with(slot.versions, vectors.version))
@@ -115,7 +115,7 @@ def claim(store: Any, vectors: Vectors, served: Collection[str], lease: Lease | 
                 found = Claim(name, writer, vectors, lease)
                 held = replace(held, until=min(slot.until, vectors.until), content="", writer=writer)
                 return _moved(table, name, held, vectors.version)
-        name = _free(table, vectors.version, served)
+        name = _free(table, vectors.version, served, lease)
         found = Claim(name, writer, vectors, lease)
         return {**table, name: Slot(writer=writer)}
 
@@ -183,15 +183,24 @@ def _up_to_date(slot: Slot, vectors: Vectors) -> bool:
     return slot.content == vectors.content or (vectors.version not in slot.versions and vectors.until <= slot.until)
 
 
-def _free(table: Mapping[str, Slot], version: str, served: Collection[str]) -> str:
-    """The slot to write: an empty one, else the one with the oldest vectors; one that a push claims comes last."""
+def _free(table: Mapping[str, Slot], version: str, served: Collection[str], lease: Lease | None) -> str:
+    """The slot to write: an empty one, else the one with the oldest vectors; one that another push writes comes last.
+
+    With a lease, pushes of the same or an earlier one write no more.
+    """
+    mine = lease.number if lease else -1
     free = [name for name, slot in table.items() if not set(served) & set(slot.versions)]
     if not free:
         raise PushError(
             f"vectors: expected a free slot for version {version}; found all taken by serving versions "
             f"({_named(table)}). Promote the canary or roll it back first"
         )
-    return min(free, key=lambda name: (table[name].writer != "", bool(table[name].versions), table[name].until))
+
+    def order(name: str) -> tuple[bool, bool, int]:
+        number, claimed, _ = table[name].writer.partition(".")
+        return bool(claimed) and int(number) > mine, bool(table[name].versions), table[name].until
+
+    return min(free, key=order)
 
 
 def _moved(table: Mapping[str, Slot], name: str, slot: Slot, version: str) -> dict[str, Slot]:

@@ -53,7 +53,7 @@ def test_a_later_push_of_a_version_replaces_the_file_and_the_online_rows(own_wor
     assert table["member_encoder"].unique().to_pylist() == ["e1"]
     assert table.num_rows == 5
     assert str(table.schema.field("as_of").type) == "timestamp[us, tz=UTC]"
-    assert _online_encoders(own_world) == {"blue": "1", "green": None}
+    assert _online_encoders(own_world) == {"blue": "e1", "green": None, "amber": None}
 
 
 def test_a_new_version_never_takes_the_place_of_one_that_serves(own_world: World, tmp_path: Path) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from feature_repo.applied import products_in, project_for
+from feature_repo.commands import main
 from feature_repo.materialise import materialize
 from feature_repo.packed.sqlite import TABLE
-from feature_repo.store import open_store
+from feature_repo.quality import last_seen
+from feature_repo.store import open_notes, open_store
 from feature_repo.views.errors import NotAppliedError
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
@@ -55,3 +58,33 @@ def test_the_clusters_configuration_names_services_by_address(monkeypatch: pytes
     embedded = yaml.safe_load(tiny.CONFIG.read_text())
     assert document.keys() == embedded.keys()
     assert document["project"] == embedded["project"]
+
+
+@pytest.mark.parametrize("name", ["state", "scratch"])
+def test_the_state_of_an_older_release_is_refused_and_says_what_to_do(tmp_path: Path, name: str) -> None:
+    state = tmp_path / name
+    (state / "feast").mkdir(parents=True)
+    (state / "feast" / "applied.json").write_text("{}", encoding="utf-8")
+    resolved = state / "feast" / "feature_store.yaml"
+    text = tiny.CONFIG.read_text(encoding="utf-8").replace("../state/feast/", f"{state}/feast/")
+    resolved.write_text(text.replace("${HELIOGRAPH_PROJECT}", "heliograph"), encoding="utf-8")
+    for open_it in (
+        lambda: open_store(tiny.CONFIG, state, "tiny"),
+        lambda: open_store(resolved),
+        lambda: open_notes(resolved, None, "tiny"),
+        lambda: products_in(state),
+    ):
+        with pytest.raises(NotAppliedError, match=r"one of release 0\.1 or 0\.2.* run the pipeline `training` again"):
+            open_it()
+    assert sorted(path.name for path in (state / "feast").iterdir()) == ["applied.json", "feature_store.yaml"]
+
+
+def test_a_command_takes_the_only_product_or_asks_for_one(own_world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--state", str(own_world.state)]
+    assert project_for(tiny.CONFIG, own_world.state, None) == own_world.store.project
+    other = tiny.tiny_spec(name="other")
+    tiny.apply_tables(tiny.store_of(other, own_world.state), other, own_world.tables, own_world.state)
+    assert main(["materialize", *where]) == 1
+    assert capsys.readouterr().err == "error: --product: expected one of other, tiny; found none\n"
+    assert main(["materialize", *where, "--product", "other"]) == 0
+    assert last_seen(own_world.store) == 0

@@ -1,7 +1,6 @@
 """Pipelines on the tiny world with the real command: killed, run again with a refit, refreshed, monitored."""
 
 import json
-import os
 import shlex
 import subprocess
 import urllib.request
@@ -10,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.push import slot_of
+from feature_repo.applied import notes_in
+from feature_repo.slots import read_slots, slot_of
 from feature_repo.sources import read_manifest
+from feature_repo.store import project_of
 from models.spec import Spec
 from models.training.artifact import load_model
 from serving.deployment import endpoint
@@ -130,14 +131,16 @@ def test_kfp_artifacts_are_there_to_look_at(pipeline: Pipeline, trained: str) ->
 
 def test_refresh_pushes_the_champions_vectors_again(pipeline: Pipeline, trained: str) -> None:
     version = pipeline.registry.champion(model_name(pipeline.spec)) or ""
-    slot = slot_of(pipeline.state, version)
-    file = pipeline.state / "feast" / "pushed" / f"member_vectors_{slot}.parquet"
-    before = os.stat(file).st_mtime_ns
+    notes = notes_in(pipeline.state, project_of(pipeline.spec.name))
+    before = read_slots(notes)
     printed = pipeline.run("refresh")
     assert "push embeddings: done" in printed
     assert "train: started" not in printed
-    assert slot_of(pipeline.state, version) == slot
-    assert os.stat(file).st_mtime_ns > before
+    assert slot_of(notes, version) is not None
+    assert read_slots(notes) == before  # of the same data
+    assert (
+        pipeline.state / "features" / pipeline.spec.name / f"member_vectors_{slot_of(notes, version)}.parquet"
+    ).stat()
 
 
 def test_monitoring_watches_the_champion(pipeline: Pipeline, trained: str) -> None:
