@@ -19,6 +19,7 @@ from serving.versions.registry import Registry
 if TYPE_CHECKING:
     from kserve import KServeClient
 
+_TRIAL_SECONDS = 60.0
 INFERENCE_SERVICES = ("serving.kserve.io", "v1beta1", "inferenceservices")
 
 
@@ -35,7 +36,8 @@ def open_cluster(
     """
     client = client or open_client()
     services = Objects(client, INFERENCE_SERVICES, deployment.namespace)
-    trial = Trial(deployment.model, document or partial(registered_request, registry, deployment.model), read_token())
+    document = document or partial(registered_request, registry, deployment.model)
+    trial = Trial(deployment.model, document, read_token(), min(_TRIAL_SECONDS, deployment.ready_seconds))
     digest_of = partial(registry.digest, deployment.model)
     if deployment.mode == KNATIVE:
         return Knative(services, deployment, trial, digest_of)

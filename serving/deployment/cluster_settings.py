@@ -47,7 +47,7 @@ class Deployment:
     cpu: str = "2"
     memory: str = "3Gi"
     ready_seconds: float = 600.0
-    """How long a new version may take to become ready."""
+    """How long a new version may take to become ready, and then, up to a minute, to answer its first request."""
     digest: str = ""
     """The bundle's expected digest; pods refuse any other."""
 
@@ -113,7 +113,7 @@ def _fits(name: str, value: object) -> bool:
         whole = all(isinstance(one, int) and not isinstance(one, bool) for one in pair)
         return len(pair) == 2 and whole and 0 <= pair[0] <= pair[1] and pair[1] > 0
     if name == "ready_seconds":
-        return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
     if name == "limits":
         return value is None or isinstance(value, dict | Limits)
     return isinstance(value, str)

@@ -63,11 +63,13 @@ class Embedded:
 
     def up(self, version: str, store_config: Path | None = None, options: EndpointOptions | None = None) -> Endpoint:
         """Serve a version with all traffic. No request fails during the change if the address stays the same."""
-        store_config, options = store_config or self._store_config, options or self._options
-        if not store_config.is_file():
-            raise EndpointError(
-                f"{store_config}: expected the store's configuration; found none. Apply the features first."
-            )
+        options = options or self._options
+        if store_config is None:
+            store_config = self._store_config
+            if not store_config.is_file():
+                raise EndpointError(
+                    f"{store_config}: expected the store's configuration; found none. Apply the features first."
+                )
         with self._processes.locked() as found:
             current = None if found is None else Settings.read(Path(found.stable.settings))
             token_file = options.token_file
