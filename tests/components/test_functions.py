@@ -78,6 +78,24 @@ def test_the_report_of_a_run_in_which_nothing_happened(
     assert "<html" in Path(page.path).read_text(encoding="utf-8")
 
 
+def test_the_report_shows_steps_that_came_from_the_cache(
+    tiny_spec: Spec, services: dict[str, str], tmp_path: Path
+) -> None:
+    with Ledger(services["tracking_uri"], services["run"], experiment=tiny_spec.name).step("evaluate"):
+        pass
+    status = dsl.PipelineTaskFinalStatus(
+        state="SUCCEEDED",
+        pipeline_job_resource_name="job",
+        pipeline_task_name="pipeline",
+        error_code=None,
+        error_message=None,
+    )
+    page = dsl.HTML(name="page", uri=str(tmp_path / "page.html"))
+    given = {"spec": artifact(tiny_spec, tmp_path).uri, "product": tiny_spec.name, "services": services}
+    report.python_func(**given, status=status, page=page, steps=["train", "evaluate", "register"])
+    assert Path(page.path).read_text(encoding="utf-8").count("from cache") == 1
+
+
 def test_the_ledger_keeps_the_report_with_the_page_that_it_links(
     tiny_spec: Spec, services: dict[str, str], tmp_path: Path
 ) -> None:

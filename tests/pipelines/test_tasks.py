@@ -64,6 +64,19 @@ def test_every_task_is_limited_and_retried_only_where_that_can_help(name: str, c
         assert task.get("retryPolicy", {}).get("maxRetryCount", 0) == RETRIED.get(component(step), 0), step
 
 
+def test_the_page_on_operations_has_the_defaults() -> None:
+    page = (Path(__file__).resolve().parent.parent.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    _, _, below = page.partition("| component | cpu | memory |")
+    found = {}
+    for line in below.split("\n\n")[0].split("\n")[2:]:
+        names, cpu, memory, scratch, timeout, retries, *_ = (cell.strip() for cell in line.strip("|").split("|"))
+        for name in names.replace("`", "").split(", "):
+            found[name] = (float(cpu), memory.split(" ")[0], scratch, int(timeout), int(retries))
+    assert found == {
+        name: (one.cpu, one.memory, one.scratch, one.timeout, one.retries) for name, one in DEFAULTS.items()
+    }
+
+
 def test_the_components_of_all_pipelines_have_settings_and_no_others(compiled: Documents) -> None:
     assert {component(step) for document, _ in compiled.values() for step in steps(document)} == set(DEFAULTS)
 
