@@ -3,14 +3,14 @@
 import json
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tests.rehearsal.compiled import Compiled
-from tests.rehearsal.runner import Run, World
+from tests.rehearsal.runner import Ended, Run, World
 
 _RUNS = "/apis/v2beta1/runs"
 
@@ -35,6 +35,8 @@ class PipelinesApi(ThreadingHTTPServer):
     def __init__(self, world: World, root: str, token: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.world, self.root, self.token = world, root, token
+        self.watch: Callable[[Ended], None] = lambda ended: None
+        """Called when an attempt of a task has ended."""
         self.runs: dict[str, Submitted] = {}
         self._working: dict[str, threading.Thread] = {}
         self._one_at_a_time = threading.Lock()
@@ -50,6 +52,7 @@ class PipelinesApi(ThreadingHTTPServer):
         compiled = Compiled(given.get("pipeline_spec", given), given.get("platform_spec", {}))
         account = body.get("service_account") or "pipeline-runner"
         run = Run(self.world, compiled, number, settings.get("pipeline_root") or self.root, account)
+        run.watch = lambda ended: self.watch(ended)
         self.runs[number] = Submitted(run, settings.get("parameters", {}), account)
         thread = threading.Thread(target=self._run, args=(self.runs[number],), daemon=True)
         self._working[number] = thread

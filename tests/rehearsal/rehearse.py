@@ -10,8 +10,9 @@ from serving.deployment.example import example_instance
 from serving.versions.registry import model_name
 from tests.rehearsal import snapshots
 from tests.rehearsal.clients import Caller, Load, load
-from tests.rehearsal.dag import SKIPPED, SUCCEEDED
+from tests.rehearsal.dag import SUCCEEDED
 from tests.rehearsal.kfp_api import Submitted
+from tests.rehearsal.runner import Ended
 from tests.rehearsal.setting import STORE, Setting
 from tests.rehearsal.table import BROKEN, HELD, Table, expect
 
@@ -31,11 +32,12 @@ class Rehearsal:
     def pipeline(self, name: str, spec: Spec, pipeline: str, *options: str, needs: tuple[str, ...] = ()) -> Any:
         """Submit a run; a line for every attempt of a task and one for the run. Returns it, None where it broke."""
 
+        def watch(one: Ended) -> None:
+            self.table.add(f"{name} / {one.task}", one.seconds, HELD if one.state == SUCCEEDED else BROKEN, one.reason)
+
         def submit() -> Submitted:
+            self.setting.pipelines.watch = watch
             submitted = self.setting.submit(spec, pipeline, *options)
-            for one in submitted.run.ended:
-                verdict = HELD if one.state in (SUCCEEDED, SKIPPED) else BROKEN
-                self.table.add(f"{name} / {one.task}", one.seconds, verdict, one.reason)
             expect(submitted.state == SUCCEEDED, submitted.error or f"the run ended as {submitted.state}")
             return submitted
 

@@ -59,6 +59,8 @@ class Run:
 
     def __init__(self, world: World, compiled: Compiled, number: str, root: str, account: str = "") -> None:
         self._world, self._compiled, self.number, self._account = world, compiled, number, account
+        self.watch: Callable[[Ended], None] = lambda ended: None
+        """Called when an attempt has ended."""
         self._root = f"{root.rstrip('/')}/{compiled.name}/{number}"
         self.ended: list[Ended] = []
         """Every attempt, in order."""
@@ -81,6 +83,7 @@ class Run:
         if outcome.state == FAILED:
             reason = reason or _reason(log)
         self.ended.append(Ended(task.name, time.monotonic() - started, outcome.state, reason, log))
+        self.watch(self.ended[-1])
         self.outcomes[task.name] = outcome
         return outcome
 

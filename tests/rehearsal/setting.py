@@ -25,7 +25,8 @@ from tests.rehearsal.products import write_spec
 from tests.rehearsal.runner import World
 from tests.rehearsal.services import BUCKET, Services, running
 from tests.rehearsal.table import BrokenError
-from tests.standins.api_server import KINDS, ApiServer, api_server
+from tests.standins.api_server import ApiServer, api_server
+from tests.standins.manifests import documents
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE, SECRET = "heliograph", "heliograph"
@@ -140,7 +141,8 @@ def setting() -> Iterator[Setting]:
         token = secrets.token_hex(12)
         every = {SECRET: {**services.secret(), "HELIOGRAPH_TOKEN": token}}
         server = stack.enter_context(api_server(folder / "kubernetes"))
-        server.load(manifests())
+        server.load(documents("base"))
+        server.load(documents("standard"))
         predictors = stack.enter_context(controller(server, engine, folder / "predictors", every))
         world = World(
             engine=engine,
@@ -155,15 +157,6 @@ def setting() -> Iterator[Setting]:
         kubeconfig = folder / "kubernetes" / "kubeconfig"
         kubeconfig.write_text(yaml.safe_dump(server.kubeconfig()), encoding="utf-8")
         yield Setting(folder, services, engine, server, predictors, api, kubeconfig, token)
-
-
-def manifests() -> list[dict[str, object]]:
-    """What a person applies from deploy/ before the first run: service accounts, Roles and their bindings."""
-    kinds = {kind for plural, (_, _, kind) in KINDS.items() if plural in ("serviceaccounts", "roles", "rolebindings")}
-    documents = []
-    for path in sorted((ROOT / "deploy").rglob("*.yaml")):
-        documents += [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one]
-    return [one for one in documents if one.get("kind") in kinds]
 
 
 def account(server: ApiServer, folder: Path, name: str) -> Path | None:
