@@ -1,0 +1,26 @@
+import json
+
+import pytest
+
+from tests.rehearsal.table import Table, expect
+
+
+def broken() -> None:
+    expect(False, "found something else")
+
+
+def test_a_step_goes_on_after_one_that_broke_unless_it_needs_it(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table()
+    assert table.run("first", lambda: "well") == "well"
+    table.run("second", broken)
+    table.run("third", lambda: "never", "first", "second")
+    table.run("fourth", lambda: "well", "first")
+    assert [row.verdict for row in table.rows] == ["held", "broken", "broken", "held"]
+    assert json.loads(table.last_line())["broken"] == ["second", "third"]
+    printed = capsys.readouterr().out
+    assert "found something else" in printed
+    assert "needs: second" in printed
+
+
+def test_an_empty_table_has_nothing_broken() -> None:
+    assert json.loads(Table().last_line())["broken"] == []
