@@ -45,7 +45,18 @@ class Container:
 
 def arguments(container: Container) -> list[str]:
     """The arguments of ``podman run``; values of the environment are not in them, only names."""
-    given = ["--rm", "--image-volume", "ignore", "--name", container.name, "--network", "host", "--pull", "never"]
+    given = [
+        "--rm",
+        "--no-healthcheck",
+        "--image-volume",
+        "ignore",
+        "--name",
+        container.name,
+        "--network",
+        "host",
+        "--pull",
+        "never",
+    ]
     given += ["--read-only", "--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges"]
     if container.user is not None:
         given += ["--user", f"{container.user}:{container.user if container.group is None else container.group}"]
