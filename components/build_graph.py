@@ -13,16 +13,22 @@ def build_graph(
     training_set: dsl.Input[dsl.Dataset],
     graph: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
+    digest: dsl.OutputPath(str),  # type: ignore[valid-type]
+    inputs: str = "",
 ) -> None:
-    """Build the temporal graph over the spec's domains."""
+    """Build the temporal graph over the spec's domains.
+
+    Cached: ``inputs`` is the digest of spec, tables and training set, ``digest`` that of spec and graph.
+    """
     from pathlib import Path
 
+    from components.digests import write_digest
     from components.markdown import table, write
     from components.step import Step
     from models.graph.build import build_graph
 
-    with Step("build graph", spec, services, job) as step:
+    with Step("build graph", spec, services) as step:
         manifest = build_graph(step.spec, Path(tables.path), Path(training_set.path), Path(graph.path))
         step.ledger.note("graph", manifest["counts"])
+        write_digest(digest, step.spec, [graph.path])
         write(summary, "# Temporal graph", table(("part", "count"), manifest["counts"].items()))

@@ -6,14 +6,14 @@ from components.image import component
 
 
 @component
-def champion(spec: dsl.Input[dsl.Artifact], services: dict, model: dsl.Output[dsl.Model], job: str = "") -> str:
+def champion(spec: dsl.Input[dsl.Artifact], services: dict, model: dsl.Output[dsl.Model]) -> str:
     """Download the champion's model; return its version. Fails if there is no champion, saying what to do next."""
     from pathlib import Path
 
     from components.step import Step
     from serving.versions.registry import Registry, model_name
 
-    with Step("champion", spec, services, job) as step:
+    with Step("champion", spec, services) as step:
         registry = Registry(step.services.tracking_uri)
         name = model_name(step.spec)
         version = registry.require_champion(name)

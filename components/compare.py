@@ -15,16 +15,16 @@ def compare(
     cross_graph: dsl.Input[dsl.Dataset],
     cross_model: dsl.Input[dsl.Model],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
 ) -> None:
     """Score the test window with both models; print both AUCs and the paired interval of their difference."""
     from pathlib import Path
 
     from components.markdown import write
+    from components.recovered import recover_curves, recover_graph
     from components.step import Step, say
     from monitoring.comparison import compare_models, table
 
-    with Step("compare", spec, services, job) as step:
+    with Step("compare", spec, services) as step:
         result = compare_models(
             step.spec,
             single=(Path(single_graph.path), Path(single_model.path)),
@@ -32,6 +32,8 @@ def compare(
             tables=Path(tables.path),
         )
         step.ledger.note("comparison", result)
+        recover_graph(step.ledger, Path(cross_graph.path))
+        recover_curves(step.ledger, Path(cross_model.path))
         for line in table(result).splitlines():
             say(line)
         write(summary, "# Single-domain against cross-domain", f"```\n{table(result)}\n```")

@@ -13,7 +13,6 @@ def deploy(
     version: str,
     endpoint: dsl.Output[dsl.Markdown],
     canary_percent: int = 0,
-    job: str = "",
 ) -> None:
     """Start the endpoint on the version, wait until it is healthy, then make the version the champion.
 
@@ -31,7 +30,7 @@ def deploy(
     from serving.deployment.example import example_request
     from serving.versions.registry import Registry, model_name
 
-    with Step("deploy", spec, services, job) as step:
+    with Step("deploy", spec, services) as step:
         name = model_name(step.spec)
         features, configuration = step.services.feature_folder, Path(step.services.feature_store)
         check_pushed(features, version)

@@ -16,7 +16,6 @@ def evaluate(
     evaluation: dsl.Output[dsl.Dataset],
     metrics: dsl.Output[dsl.Metrics],
     roc: dsl.Output[dsl.ClassificationMetrics],
-    job: str = "",
 ) -> None:
     """Score the gate and test windows with every scorer, the gate window also with earlier champions.
 
@@ -26,13 +25,15 @@ def evaluate(
     from functools import partial
     from pathlib import Path
 
+    from components.recovered import recover_graph
     from components.step import Step, say
     from monitoring.earlier import score_earlier
     from monitoring.evaluation import evaluate, roc_points
     from serving.versions.bundle import judged_model
     from serving.versions.registry import Registry, model_name
 
-    with Step("evaluate", spec, services, job) as step, tempfile.TemporaryDirectory() as scratch:
+    with Step("evaluate", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
+        recover_graph(step.ledger, Path(graph.path))
         registry = Registry(step.services.tracking_uri)
         name = model_name(step.spec)
         version = registry.champion(name)

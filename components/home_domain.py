@@ -6,10 +6,23 @@ from components.image import component
 
 
 @component
-def home_domain(spec: dsl.Input[dsl.Artifact], services: dict, single: dsl.Output[dsl.Artifact], job: str = "") -> None:
-    """Write the spec with ``domains`` set to its home domain."""
+def home_domain(
+    spec: dsl.Input[dsl.Artifact],
+    services: dict,
+    single: dsl.Output[dsl.Artifact],
+    digest: dsl.OutputPath(str),  # type: ignore[valid-type]
+    inputs: str = "",
+) -> None:
+    """Write the spec with ``domains`` set to its home domain.
+
+    Cached: ``inputs`` is the digest of the spec and of the data that go with it, ``digest`` that of both with the spec
+    that is written.
+    """
+    from components.digests import write_digest
     from components.specs import write_artifact
     from components.step import Step
 
-    with Step("home domain", spec, services, job) as step:
-        write_artifact(step.spec.model_copy(update={"domains": [step.spec.home_domain]}), single)
+    with Step("home domain", spec, services) as step:
+        own = step.spec.model_copy(update={"domains": [step.spec.home_domain]})
+        write_artifact(own, single)
+        write_digest(digest, own, given=inputs)

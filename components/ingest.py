@@ -13,7 +13,6 @@ def ingest(
     tables: dsl.Output[dsl.Dataset],
     resolved: dsl.Output[dsl.Artifact],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
 ) -> None:
     """Read ``data`` with the spec's adapter; write canonical tables.
 
@@ -30,7 +29,7 @@ def ingest(
     from feature_repo.sources.windows import WINDOWS, spec_of
     from models.storage import join
 
-    with Step("ingest", spec, services, job) as step:
+    with Step("ingest", spec, services) as step:
         kept = join(step.services.storage, "raw", step.spec.name)
         manifest = ingest(step.spec, data or None, Path(tables.path), kept)
         dated, dates = spec_of(step.spec, manifest), manifest[WINDOWS]

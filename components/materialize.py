@@ -11,7 +11,6 @@ def materialize(
     services: dict,
     tables: dsl.Input[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
 ) -> None:
     """Apply the spec's feature definitions and materialize the online views up to the end of the data.
 
@@ -27,7 +26,7 @@ def materialize(
     from feature_repo.sources import end_of_data
     from feature_repo.store import write_resolved
 
-    with Step("materialize", spec, services, job) as step:
+    with Step("materialize", spec, services) as step:
         config, state = Path(step.services.feature_store), step.services.feature_folder
         store = step.open_store()
         write_resolved(config, state)

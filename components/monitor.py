@@ -14,7 +14,6 @@ def monitor(
     page: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
 ) -> None:
     """Compare served impressions, or the test window if there are too few, with the train window."""
     from pathlib import Path
@@ -23,7 +22,7 @@ def monitor(
     from components.step import Step
     from monitoring.watch import watch
 
-    with Step("monitor", spec, services, job) as step:
+    with Step("monitor", spec, services) as step:
         watched = watch(
             step.spec,
             Path(training_set.path),

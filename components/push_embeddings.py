@@ -15,7 +15,6 @@ def push_embeddings(
     version: str,
     vectors: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
 ) -> None:
     """Embed every member and item as of the graph's newest row; push the vectors under the model's version.
 
@@ -25,6 +24,7 @@ def push_embeddings(
     from pathlib import Path
 
     from components.markdown import table, write
+    from components.recovered import recover_graph
     from components.step import Step, say
     from feature_repo.graph_end import end_of_graph
     from feature_repo.push import push, slot_of
@@ -34,7 +34,8 @@ def push_embeddings(
     from serving.deployment.endpoint import served_versions
     from serving.versions.registry import SLOT, Registry, model_name
 
-    with Step("push embeddings", spec, services, job) as step:
+    with Step("push embeddings", spec, services) as step:
+        recover_graph(step.ledger, Path(graph.path))
         embedded = TemporalGraph.load(Path(graph.path))
         as_of = end_of_graph(step.spec, embedded, Path(tables.path))
         rule = step.spec.serving.diversity

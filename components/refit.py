@@ -2,10 +2,10 @@
 
 from kfp import dsl
 
-from components.image import component
+from components.image import training_component
 
 
-@component
+@training_component
 def refit(
     spec: dsl.Input[dsl.Artifact],
     services: dict,
@@ -15,7 +15,6 @@ def refit(
     serving: dsl.Output[dsl.Model],
     check: dsl.Output[dsl.Artifact],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
 ) -> None:
     """Write the model that serves: a refit where it passes the check on the gate window's last day, else ``model``.
 
@@ -33,7 +32,7 @@ def refit(
     from models.training.refit import refit
     from monitoring.refit import check_refit, untrained
 
-    with Step("refit", spec, services, job) as step:
+    with Step("refit", spec, services) as step:
         # Outside this run's artifacts, so that the next run resumes a training that was killed.
         checkpoint = join(step.services.storage, "checkpoints", f"{step.spec.name}-refit")
         target, until = Path(serving.path), step.spec.last_gate_day.start

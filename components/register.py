@@ -18,7 +18,6 @@ def register(
     verdict: dsl.Output[dsl.Markdown],
     serving: dsl.Input[dsl.Model] = None,
     check: dsl.Input[dsl.Artifact] = None,
-    job: str = "",
 ) -> str:
     """Judge the model on the gate window; log it as a version (alias candidate) with metrics, verdict and digests.
 
@@ -29,6 +28,7 @@ def register(
     from pathlib import Path
 
     from components.markdown import write
+    from components.recovered import recover_curves
     from components.step import Step, say
     from models.files import sha256_of_file, write_text
     from monitoring.documents import read_json
@@ -38,7 +38,8 @@ def register(
     from serving.versions.prior import Prior
     from serving.versions.registry import BEST, GATE, WINDOWS, Registry, model_name
 
-    with Step("register", spec, services, job) as step:
+    with Step("register", spec, services) as step:
+        recover_curves(step.ledger, Path(model.path))
         registry = Registry(step.services.tracking_uri)
         name, number = model_name(step.spec), ""
         judged, serves, kept = judge_folder(step.spec, Path(evaluation.path)), Path(model.path), None

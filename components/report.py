@@ -12,12 +12,13 @@ def report(
     services: dict,
     status: dsl.PipelineTaskFinalStatus,
     page: dsl.Output[dsl.HTML],
-    job: str = "",
+    steps: list = [],  # noqa: B006 - the default of a KFP parameter, never mutated
 ) -> None:
     """Write the report from the run's ledger, to MLflow and as a page; print the results and what to do next.
 
     An exit handler takes no artifacts: ``spec`` is the spec's address, read only if no step has put the spec into the
-    ledger; ``product`` is the spec's name.
+    ledger; ``product`` is the spec's name. ``steps``: the names of the steps that every run of the pipeline has, in
+    their order; one that is not in the ledger, although a later one is, came from KFP's cache.
     """
     import json
     import tempfile
@@ -30,10 +31,10 @@ def report(
     from monitoring.ledger import Ledger
     from monitoring.report import INDEX, summary_lines, write_report
 
-    where = Services.of(services, job)
+    where = Services.of(services)
     ledger = Ledger(where.tracking_uri, where.run, product, where.pipeline)
     with tempfile.TemporaryDirectory() as scratch:
-        record = ledger.read(Path(scratch) / "ledger")
+        record = ledger.read(Path(scratch) / "ledger").with_cached(steps)
         kept = record.notes.get(SPEC)
         parsed = parse_spec(json.dumps(kept)) if kept else spec_at(spec)
         here = where.target == EMBEDDED  # a pod's folder is gone with the pod

@@ -12,16 +12,21 @@ def retrieve(
     tables: dsl.Input[dsl.Dataset],
     training_set: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
-    job: str = "",
+    digest: dsl.OutputPath(str),  # type: ignore[valid-type]
 ) -> None:
-    """Write the training set: the features of every impression as of one microsecond before it."""
+    """Write the training set: the features of every impression as of one microsecond before it.
+
+    ``digest`` is that of spec, tables and training set. Not cached, since it reads the definitions that Feast holds.
+    """
     from pathlib import Path
 
+    from components.digests import write_digest
     from components.markdown import table, write
     from components.step import Step
     from feature_repo.retrieve import retrieve
 
-    with Step("retrieve", spec, services, job) as step:
+    with Step("retrieve", spec, services) as step:
         manifest = retrieve(step.open_store(), step.spec, Path(tables.path), Path(training_set.path))
+        write_digest(digest, step.spec, [tables.path, training_set.path])
         rows = [(name, entry["rows"]) for name, entry in manifest["tables"].items()]
         write(summary, "# Training set", table(("table", "rows"), rows))

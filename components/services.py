@@ -1,5 +1,6 @@
 """Addresses of the services that components use: one pipeline parameter, equal for all components."""
 
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,12 @@ from typing import Any
 from models.addresses import sqlite_address
 
 EMBEDDED, CLUSTER = "embedded", "cluster"
+RUN = "HELIOGRAPH_RUN"
+"""Environment variable of every task on a cluster: the id that KFP gave to the run."""
+
+
+class ServicesError(ValueError):
+    """Raised where a component cannot know which run it belongs to; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,22 @@ class Services:
     """Where versions are deployed: on this machine (EMBEDDED) or as an InferenceService (CLUSTER)."""
 
     @classmethod
-    def of(cls, parameter: dict[str, Any], job: str) -> "Services":
-        """A component's services: the pipeline's parameter, with ``job``, KFP's id of the run, where it names none.
+    def of(cls, parameter: dict[str, Any]) -> "Services":
+        """A component's services: the pipeline's parameter; where it names no run, with that of the environment.
 
-        One parameter serves every recurrence of a run, so the name cannot be in it. KFP keeps the id when it retries.
+        The run is not a parameter on a cluster: one set of parameters serves every recurrence, and a name that differs
+        from run to run would keep KFP from using its cache. Raises ServicesError if neither names a run.
         """
         services = cls(**parameter)
-        return services if services.run else replace(services, run=job)
+        if services.run:
+            return services
+        run = os.environ.get(RUN, "")
+        if not run:
+            raise ServicesError(
+                f"run: expected KFP's id of the run in the environment variable {RUN}; found none. Compile and submit "
+                "the pipeline again: python -m pipelines submit"
+            )
+        return replace(services, run=run)
 
     @classmethod
     def embedded(

@@ -34,16 +34,16 @@ def say(text: str) -> None:
 class Step(AbstractContextManager["Step"]):
     """Context of one component's run: gives ``spec``, ``ledger`` and ``services``; records seconds and failure.
 
-    Takes the artifact that holds the spec (``components.specs``), and ``job``, KFP's id of the run (``Services.of``).
-    The ledger keeps the spec for the report.
+    Takes the artifact that holds the spec (``components.specs``). The ledger keeps the spec for the report. Raises
+    ServicesError if no run is named (``Services.of``).
     """
 
     spec: "Spec"
     ledger: "Ledger"
 
-    def __init__(self, name: str, spec: Any, services: dict[str, Any], job: str = "") -> None:
+    def __init__(self, name: str, spec: Any, services: dict[str, Any]) -> None:
         self.name = name
-        self.services = Services.of(services, job)
+        self.services = Services.of(services)
         self._artifact = spec
 
     def __enter__(self) -> "Step":

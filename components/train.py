@@ -2,19 +2,22 @@
 
 from kfp import dsl
 
-from components.image import component
+from components.image import training_component
 
 
-@component
+@training_component
 def train(
     spec: dsl.Input[dsl.Artifact],
     services: dict,
     graph: dsl.Input[dsl.Dataset],
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
-    job: str = "",
+    inputs: str = "",
 ) -> None:
-    """Fit on train with early stopping on validate, then on both; uses a GPU if there is one."""
+    """Fit on train with early stopping on validate, then on both; uses a GPU if there is one.
+
+    Cached: ``inputs`` is the digest of spec and graph.
+    """
     from pathlib import Path
 
     from components.step import Step
@@ -22,7 +25,7 @@ def train(
     from models.storage import join
     from models.training.fit import fit
 
-    with Step("train", spec, services, job) as step:
+    with Step("train", spec, services) as step:
         temporal_graph = TemporalGraph.load(Path(graph.path))
         # Outside this run's artifacts, so that the next run resumes a training that was killed.
         checkpoint = join(step.services.storage, "checkpoints", step.spec.name)

@@ -110,6 +110,10 @@ class Ledger:
         """Whether there is a note of that name."""
         return NOTE + key in self._tags()
 
+    def has_curves(self) -> bool:
+        """Whether there is a point of any training curve."""
+        return any(key.startswith(CURVE) for key in self._call(lambda: self._client.get_run(self._run_id)).data.metrics)
+
     def artifact(self, path: Path, name: str) -> None:
         """Keep a copy of the file or folder at ``path`` as ``name`` (``/`` separates folders). Raises LedgerError."""
         _name("artifact", name)

@@ -1,10 +1,11 @@
 """The content of a ledger as plain data, from which the report is written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-Status = Literal["running", "ok", "failed", "interrupted"]
+Status = Literal["running", "ok", "failed", "interrupted", "cached"]
 
 
 @dataclass(frozen=True)
@@ -68,3 +69,19 @@ class LedgerRecord:
     def failure(self) -> Step | None:
         """The first step that failed or was interrupted; None if there is none."""
         return next((step for step in self.steps if step.status in ("failed", "interrupted")), None)
+
+    def with_cached(self, expected: Sequence[str]) -> "LedgerRecord":
+        """A copy with the steps of ``expected`` that are missing although a later one of them began, as ``cached``.
+
+        ``expected``: the names of the steps that every run of the pipeline has, in their order. KFP does not start a
+        step whose outputs it takes from an earlier run, so that the ledger knows nothing of it.
+        """
+        steps = list(self.steps)
+        at = len(steps)
+        for name in reversed(expected):
+            found = next((index for index, step in enumerate(steps) if step.name == name), None)
+            if found is not None:
+                at = found
+            elif at < len(steps):
+                steps.insert(at, Step(name, "cached", steps[at].started))
+        return replace(self, steps=steps)

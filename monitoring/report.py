@@ -23,7 +23,7 @@ from monitoring.calibration import reliability, roc
 from monitoring.documents import read_json
 from monitoring.plots import COLORS, calibration_plot, curve_plot, days_plot, roc_plot, surface_plot
 from monitoring.predictions import SCORERS, defined
-from monitoring.record import LedgerRecord
+from monitoring.record import LedgerRecord, Step
 from monitoring.trained import trained_days, window_notes
 
 INDEX, DRIFT_PAGE = "index.html", "drift.html"
@@ -227,7 +227,16 @@ def _curves(record: LedgerRecord) -> list[str]:
 
 def _steps(record: LedgerRecord) -> list[dict[str, Any]]:
     longest = max((step.seconds or 0.0 for step in record.steps), default=0.0)
-    return [{"step": step, "width": 100 * (step.seconds or 0.0) / longest if longest else 0.0} for step in record.steps]
+    return [
+        {"step": step, "state": _state(step), "width": 100 * (step.seconds or 0.0) / longest if longest else 0.0}
+        for step in record.steps
+    ]
+
+
+def _state(step: Step) -> str:
+    if step.status == "cached":
+        return "from cache"
+    return step.status if step.seconds is None else _duration(step.seconds)
 
 
 def _total(record: LedgerRecord) -> float | None:

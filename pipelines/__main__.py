@@ -13,11 +13,14 @@ from pipelines.catalogue import PIPELINES, compile_pipeline
 from pipelines.commands.history import add_history
 from pipelines.commands.schedule import add_schedule
 from pipelines.commands.submit import add_submit
-from pipelines.commands.values import add_canary, add_state
+from pipelines.commands.values import add_canary, add_settings, add_state, settings
 from pipelines.data import DATA_HELP
-from pipelines.errors import BUSY, BusyError, RunError, ScheduleError, SubmitError
+from pipelines.errors import BUSY, BusyError, RunError, ScheduleError, SettingsError, SubmitError
 from pipelines.local import run_local
 from pipelines.parameters import ParameterError
+
+EXPECTED = (SpecError, RunError, SubmitError, SettingsError, ScheduleError, ParameterError, LedgerError)
+"""Errors whose message is all that a user needs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
-    except (SpecError, RunError, SubmitError, ScheduleError, ParameterError, LedgerError) as error:
+    except EXPECTED as error:
         print(f"error: {error}", file=sys.stderr)
         return BUSY if isinstance(error, BusyError) else 1
     except KeyboardInterrupt:
@@ -46,8 +49,9 @@ def _local(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
+    found = settings(options)
     for name in PIPELINES:
-        print(compile_pipeline(name, options.folder / f"{name}.yaml"))
+        print(compile_pipeline(name, options.folder / f"{name}.yaml", found))
     return 0
 
 
@@ -65,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
     compiled = commands.add_parser("compile", help="write every pipeline as YAML for a cluster")
     compiled.add_argument("--folder", type=Path, default=Path("build/pipelines"))
+    add_settings(compiled)
     compiled.set_defaults(run=_compile)
 
     add_submit(commands)

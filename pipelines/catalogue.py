@@ -7,25 +7,31 @@ from typing import Any
 from components.specs import write_spec
 from models.files import replaced_file
 from models.spec import Spec
-from pipelines.compiling import callers_by_name
+from pipelines.compiling import callers_by_name, yaml_by_libyaml
 from pipelines.errors import RunError
+from pipelines.settings import ClusterSettings, compiled_with
 
 PIPELINES = ("training", "refresh", "monitoring", "comparison")
 READ_ONLY = ("monitoring", "comparison")
 """Pipelines that change nothing that serves: they use a scratch feature store."""
 
 
-def compile_pipeline(name: str, path: Path) -> Path:
-    """Compile a pipeline to YAML, atomically; return ``path``. Raises RunError for an unknown name."""
+def compile_pipeline(name: str, path: Path, settings: ClusterSettings | None = None) -> Path:
+    """Compile a pipeline to YAML, atomically, with the settings of its tasks on a cluster; return ``path``.
+
+    Raises RunError for an unknown name.
+    """
     from importlib import import_module
 
-    from kfp import compiler
+    from kfp import compiler, dsl
 
     if name not in PIPELINES:
         raise RunError(f"pipeline: expected one of {', '.join(PIPELINES)}; found {name!r}")
-    with replaced_file(path) as draft, warnings.catch_warnings(), callers_by_name():
+    with replaced_file(path) as draft, warnings.catch_warnings(), callers_by_name(), yaml_by_libyaml():
         warnings.simplefilter("ignore")
-        pipeline = getattr(import_module(f"pipelines.{name}"), name)
+        function = getattr(import_module(f"pipelines.{name}"), name)
+        with compiled_with(settings or ClusterSettings()):
+            pipeline = dsl.pipeline(function, name=f"heliograph-{name}")
         compiler.Compiler().compile(pipeline, str(draft))
     return path
 

@@ -1,23 +1,27 @@
 """The comparison pipeline: one model trained on the home domain's edges alone, one on every domain's, compared."""
 
-from kfp import dsl
-
 from components.compare import compare
 from components.home_domain import home_domain
 from components.train import train
 from pipelines.prepared import prepared
-from pipelines.resources import heavy, light, stateful
+from pipelines.resources import configured
+
+STEPS = ["home domain", "build graph", "train", "build graph 2", "train 2", "compare"]
 
 
-@dsl.pipeline(name="heliograph-comparison", description="Single-domain against cross-domain.")
 def comparison(spec: str, product: str, services: dict, data: str = "") -> None:
-    """``spec`` is the spec's address. The single-domain model sees the edges of its home domain."""
-    with prepared(spec, product, services, data) as ready:
+    """Single-domain against cross-domain.
+
+    ``spec`` is the spec's address. The single-domain model sees the edges of its home domain.
+    """
+    with prepared(spec, product, services, data, STEPS) as ready:
         models, graphs = {}, {}
-        single = light(stateful(home_domain(spec=ready.spec, **ready.run))).outputs["single"]
-        for name, given in (("single", single), ("cross", ready.spec)):
-            graphs[name] = ready.graph(given)
-            models[name] = heavy(train(spec=given, **ready.run, graph=graphs[name])).outputs["model"]
+        home = configured(home_domain(spec=ready.spec, **ready.run, inputs=ready.digest), cached=True)
+        single = (home.outputs["single"], home.outputs["digest"])
+        for name, (given, inputs) in (("single", single), ("cross", (ready.spec, ready.digest))):
+            graphs[name], digest = ready.graph(given, inputs)
+            trained = configured(train(spec=given, **ready.run, graph=graphs[name], inputs=digest), cached=True)
+            models[name] = trained.outputs["model"]
         compared = compare(
             spec=ready.spec,
             **ready.run,
@@ -27,4 +31,4 @@ def comparison(spec: str, product: str, services: dict, data: str = "") -> None:
             cross_graph=graphs["cross"],
             cross_model=models["cross"],
         )
-        light(stateful(compared))
+        configured(compared)

@@ -9,6 +9,10 @@ class SubmitError(RuntimeError):
     """Raised when a cluster refuses a pipeline; the message names the address and the response."""
 
 
+class SettingsError(ValueError):
+    """Raised for settings of a cluster's tasks that cannot be used; the message names file or option and value."""
+
+
 class ScheduleError(RuntimeError):
     """Raised for a schedule that cannot be read, kept or run; the message says what to do next."""
 

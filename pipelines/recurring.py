@@ -1,7 +1,6 @@
 """Recurring runs of Kubeflow Pipelines: one per name, replaced without two of them being enabled at any time."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipelines.cron import Cron
@@ -23,24 +22,25 @@ class Recurring:
 
 
 def replace_recurring_run(
-    client: Any, experiment: str, name: str, cron: Cron, compiled: Path, values: dict[str, Any]
+    client: Any, experiment: str, name: str, cron: Cron, what: dict[str, Any], namespace: str | None = None
 ) -> Recurring:
-    """Create a recurring run with KFP's client, and delete those of the same name in all experiments.
+    """Create a recurring run with KFP's client, and delete those of the same name in all experiments of the namespace.
+
+    ``what``: further arguments of ``create_recurring_run`` (pipeline, parameters, service account).
 
     In this order: create the new one disabled, delete the old ones, enable the new one. If the cluster refuses the new
     one, the old one goes on; after any interruption at most one is enabled, and the same call completes the rest. Runs
     wait for each other, and after an outage one run makes up for all that were missed.
     """
-    old = [one.recurring_run_id for one in _all(client) if one.display_name == name]
+    old = [one.recurring_run_id for one in _all(client, namespace) if one.display_name == name]
     created = client.create_recurring_run(
         experiment,
         name,
         cron_expression=cron.for_cluster,
         max_concurrency=1,
         no_catchup=True,
-        params=values,
-        pipeline_package_path=str(compiled),
         enabled=False,
+        **what,
     )
     for one in old:
         client.delete_recurring_run(one)
@@ -48,13 +48,13 @@ def replace_recurring_run(
     return Recurring(created.recurring_run_id, cron.for_cluster, len(old))
 
 
-def _all(client: Any) -> list[Any]:
-    """Every recurring run of the user's namespace, or of the cluster if KFP serves a single user."""
+def _all(client: Any, namespace: str | None) -> list[Any]:
+    """Every recurring run of the namespace (None: the user's), or of the cluster if KFP serves a single user."""
     found: list[Any] = []
     page = ""
     while True:
         answer = client.list_recurring_runs(
-            page_token=page, page_size=100, namespace=client.get_user_namespace() or None
+            page_token=page, page_size=100, namespace=namespace or client.get_user_namespace() or None
         )
         found += answer.recurring_runs or []
         page = answer.next_page_token or ""

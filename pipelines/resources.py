@@ -1,12 +1,33 @@
-"""Cluster settings of a task: limits, retries, caching, GPU pool. kfp.local ignores them."""
+"""Cluster settings of a task: limits, retries, secrets, mounts, user, caching, GPU pool. kfp.local ignores most."""
 
 from typing import Any
 
 from kfp import dsl
 from kfp.dsl import PipelineTask
 
+from components.services import RUN
+from pipelines.settings import TaskSettings, current
+
 # By default glibc returns large blocks to the system at once; training on a CPU allocates the same ones at every step.
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 << 30), "MALLOC_TRIM_THRESHOLD_": str(8 << 30)}
+_READS_ALL_DATA = (
+    "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "refit", "push-embeddings"
+)  # fmt: skip
+USER = GROUP = 1000
+"""The user of the images, and the group of the files that it writes."""
+RUN_LABEL = "metadata.labels['pipeline/runid']"
+"""Where KFP's API server writes a run's id: on every pod of the run, that of a retry and of the exit handler too."""
+
+REQUIRED = ("FEAST_REGISTRY", "FEAST_REDIS")
+"""Keys that the secret must have (``feature_store.cluster.yaml``): every step of a run keeps its lease in the store."""
+OPTIONAL = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
+    "MLFLOW_S3_ENDPOINT_URL", "HELIOGRAPH_VERIFY_KEY",
+)  # fmt: skip
+"""Keys of the secret that every step has where they exist."""
+OWN = {"register": ("HELIOGRAPH_SIGNING_KEY",), "deploy": ("HELIOGRAPH_TOKEN",)}
+"""Keys of the secret that one step alone has where they exist."""
 
 
 def imported(spec: Any) -> Any:
@@ -15,21 +36,19 @@ def imported(spec: Any) -> Any:
     return task.set_display_name("spec").output
 
 
-def light(task: PipelineTask) -> PipelineTask:
-    """Settings of a task that mostly waits: little memory, retried."""
-    return _limits(task, cpu="2", memory="4G")
+def configured(task: PipelineTask, cached: bool = False) -> PipelineTask:
+    """Give a task the settings of its component.
 
-
-def heavy(task: PipelineTask) -> PipelineTask:
-    """Settings of a task that reads all data: more memory, retried."""
-    for name, value in _KEEP_MEMORY.items():
-        task.set_env_variable(name, value)
-    return _limits(task, cpu="4", memory="16G")
-
-
-def stateful(task: PipelineTask) -> PipelineTask:
-    """Turn caching off for a task that reads or changes anything besides its artifacts."""
-    return task.set_caching_options(False)
+    ``cached``: KFP may take its outputs from an earlier run. Only for a task that reads and changes nothing besides its
+    artifacts, and gets a digest of them as a parameter (``components.digests``).
+    """
+    name, settings = task.component_spec.name, current()
+    if name in _READS_ALL_DATA:
+        for variable, value in _KEEP_MEMORY.items():
+            task.set_env_variable(variable, value)
+    _limits(task, settings.tasks[name])
+    _pod(task, name, settings.secret, settings.tasks[name])
+    return task.set_caching_options(cached)
 
 
 def on_gpu_pool(task: PipelineTask, accelerator: Any, count: Any, node_selector: Any, tolerations: Any) -> PipelineTask:
@@ -44,6 +63,28 @@ def on_gpu_pool(task: PipelineTask, accelerator: Any, count: Any, node_selector:
     return task
 
 
-def _limits(task: PipelineTask, cpu: str, memory: str) -> PipelineTask:
-    task.set_cpu_request("1").set_cpu_limit(cpu).set_memory_request("1G").set_memory_limit(memory)
-    return task.set_retry(num_retries=1, backoff_duration="10s")
+def _limits(task: PipelineTask, settings: TaskSettings) -> None:
+    cpu = f"{round(settings.cpu * 1000)}m"
+    task.set_cpu_request(cpu).set_cpu_limit(cpu)
+    task.set_memory_request(settings.memory).set_memory_limit(settings.memory)
+    if settings.retries:
+        task.set_retry(settings.retries, backoff_duration="10s", backoff_factor=3, backoff_max_duration="300s")
+
+
+def _pod(task: PipelineTask, name: str, secret: str, settings: TaskSettings) -> None:
+    """Environment, mounts, user and time limit of the task's pod.
+
+    KFP itself mounts the folders of artifacts and of its launcher (/s3, /gcs, /minio, /kfp-launcher ...).
+    """
+    from kfp import kubernetes
+
+    kubernetes.use_field_path_as_env(task, RUN, RUN_LABEL)
+    kubernetes.empty_dir_mount(task, "tmp", "/tmp", size_limit=settings.scratch)
+    if settings.shared_memory is not None:
+        kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", "Memory", settings.shared_memory)
+    kubernetes.set_security_context(task, run_as_user=USER, run_as_group=GROUP, run_as_non_root=True)
+    kubernetes.set_timeout(task, settings.timeout)
+    # Last, since each of these calls parses what the earlier ones wrote.
+    kubernetes.use_secret_as_env(task, secret, {key: key for key in REQUIRED})
+    keys = OPTIONAL + OWN.get(name, ())
+    kubernetes.use_secret_as_env(task, secret, {key: key for key in keys}, optional=True)

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from pipelines.errors import SubmitError
 from pipelines.local import load_checked_spec
 from pipelines.parameters import check_parameters
 from pipelines.recurring import replace_recurring_run
+from pipelines.settings import ClusterSettings, check_name
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _OPTIONS = {
-    **{"services.tracking_uri": "--tracking-uri", "services.storage": "--state"},
+    **{"services.tracking_uri": "--tracking-uri", "services.storage": "--storage"},
     **{"services.feature_store": "--feature-store", "spec": "--specs"},
     **{"data": "--data", "accelerator": "--accelerator"},
     **{"accelerator_count": "--accelerator-count", "node_selector": "--node-selector", "tolerations": "--tolerations"},
@@ -40,6 +41,27 @@ class Cluster:
     """KFP's name of the run. By default the pipeline with the time, or ``<product>-<pipeline>`` if it recurs."""
     cron: Cron | None = None
     """When it recurs; None: it runs once, now."""
+    namespace: str | None = None
+    """Namespace of the runs where KFP serves several users; None where it serves one."""
+    service_account: str | None = None
+    """Service account of the run's pods; None: KFP's default."""
+    pipeline_root: str | None = None
+    """Address of the run's artifacts; None: KFP's default."""
+    token: str | None = field(default=None, repr=False)
+    """Bearer token for the API; None: no token, or what KFP's client finds by itself."""
+    settings: ClusterSettings = field(default_factory=ClusterSettings)
+    """What is compiled into the tasks."""
+
+    def check(self, storage: str) -> None:
+        """Check names and addresses, that of the storage too. Raises SubmitError or SettingsError."""
+        check_address("--storage", storage, "files that outlive a run")
+        check_address("--specs", self.specs, "specs")
+        if self.pipeline_root is not None:
+            check_address("--pipeline-root", self.pipeline_root, "artifacts")
+        if self.namespace is not None:
+            check_name("--namespace", self.namespace, label=True)
+        if self.service_account is not None:
+            check_name("--service-account", self.service_account)
 
 
 def submit(
@@ -53,35 +75,46 @@ def submit(
     """Create a run of ``pipeline``, or a recurring one in place of that of the same name; return a line on it.
 
     ``parameters``: the pipeline's further arguments, such as the GPU pool. Raises SpecError, RunError if the spec's
-    adapter refuses it, ParameterError, or SubmitError if the cluster or the object store refuses the run.
+    adapter refuses it, ParameterError, SettingsError, or SubmitError if the cluster or the object store refuses the
+    run.
     """
-    import kfp
-    import kfp_server_api
-    import urllib3
-
     spec = load_checked_spec(spec_path)
+    cluster.check(services.storage)
     recurs, name = cluster.cron is not None, _name(cluster, pipeline, spec)
     given = {"services": services.to_json(), "data": data, "specs": cluster.specs, **(parameters or {})}
     check_parameters(given, _OPTIONS | {"specs": "--specs"}, recurs)
     values = {**_upload(spec, services, data, cluster.specs), **(parameters or {})}
     check_parameters(values, _OPTIONS, recurs)
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = compile_pipeline(pipeline, Path(folder) / "pipeline.yaml", cluster.settings)
+        return _send(cluster, name, compiled, values)
+
+
+def _send(cluster: Cluster, name: str, compiled: Path, values: dict[str, Any]) -> str:
+    """Create the run; return a line on it."""
+    import kfp
+    import kfp_server_api
+    import urllib3
+
     address = cluster.host.rstrip("/")
+    where = {"pipeline_root": cluster.pipeline_root, "service_account": cluster.service_account}
     try:
-        client = kfp.Client(host=cluster.host)
-        with tempfile.TemporaryDirectory() as folder:
-            compiled = compile_pipeline(pipeline, Path(folder) / "pipeline.yaml")
-            if cluster.cron is not None:
-                experiment = client.create_experiment(cluster.experiment)
-                found = replace_recurring_run(client, experiment.experiment_id, name, cluster.cron, compiled, values)
-                return f"recurring run {name}: {found}; see {address}/#/recurringrun/details/{found.id}"
-            run = client.create_run_from_pipeline_package(
-                str(compiled), arguments=values, run_name=name, experiment_name=cluster.experiment
-            )
+        named = {"namespace": cluster.namespace} if cluster.namespace else {}
+        client = kfp.Client(host=cluster.host, existing_token=cluster.token, **named)
+        experiment = client.create_experiment(cluster.experiment, namespace=cluster.namespace).experiment_id
+        if cluster.cron is not None:
+            what = {"params": values, "pipeline_package_path": str(compiled), **where}
+            found = replace_recurring_run(client, experiment, name, cluster.cron, what, cluster.namespace)
+            return f"recurring run {name}: {found}; see {address}/#/recurringrun/details/{found.id}"
+        run = client.create_run_from_pipeline_package(
+            str(compiled), arguments=values, run_name=name, experiment_id=experiment, **where
+        )
     except (kfp_server_api.ApiException, urllib3.exceptions.HTTPError, ConnectionError, RuntimeError) as error:
         raise SubmitError(
             f"{cluster.host}: expected a Kubeflow Pipelines API that accepts the run; found {type(error).__name__}: "
-            f"{error}. Check --host (for example http://localhost:8888 after a port-forward) and the cluster's log"
-            + (", then repeat the command, which also completes a replacement." if recurs else ".")
+            f"{error}. Check --host (for example http://localhost:8888 after a port-forward), --namespace, "
+            "--token-file and the cluster's log"
+            + (", then repeat the command, which also completes a replacement." if cluster.cron else ".")
         ) from error
     return f"run {run.run_id} created; see {address}/#/runs/details/{run.run_id}"
 
@@ -95,14 +128,19 @@ def _name(cluster: Cluster, pipeline: str, spec: Spec) -> str:
     return cluster.name
 
 
+def check_address(option: str, address: str, what: str) -> None:
+    """Check that an option is an address in an object store for ``what``, without a password. Raises SubmitError."""
+    bucket = address.split("://")[-1].split("/")[0]
+    if not address.startswith(REMOTE) or not bucket or "@" in bucket or any(mark in address for mark in "?#"):
+        raise SubmitError(
+            f"{option}: expected an address of {what} in an object store that this machine and the cluster reach "
+            f"({', '.join(REMOTE)}), such as s3://bucket/folder, without a password; found "
+            f"{address.split('@')[-1]!r:.120}"
+        )
+
+
 def _upload(spec: Spec, services: Services, data: str, specs: str) -> dict[str, Any]:
     """Upload the spec to ``specs``; return the pipeline's arguments."""
-    bucket = specs.split("://")[-1].split("/")[0]
-    if not specs.startswith(REMOTE) or not bucket or "@" in bucket or any(mark in specs for mark in "?#"):
-        raise SubmitError(
-            f"--specs: expected an address that the cluster can read artifacts from ({', '.join(REMOTE)}) and this "
-            f"machine can write to, such as s3://bucket/specs, without a password; found {specs.split('@')[-1]!r:.120}"
-        )
     try:
         return arguments(spec, services.to_json(), data, specs)
     except (OSError, ValueError) as error:

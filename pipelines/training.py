@@ -12,19 +12,20 @@ from components.refit import refit
 from components.register import register
 from components.train import train
 from pipelines.prepared import Prepared, prepared
-from pipelines.resources import heavy, light, on_gpu_pool, stateful
+from pipelines.resources import configured, on_gpu_pool
+
+STEPS = ["build graph", "train", "evaluate", "register", "monitor"]
 
 
 def _serve(ready: Prepared, graph: Any, model: Any, version: Any, canary_percent: Any) -> None:
     """Add the steps that push a version's vectors and deploy it; ``model`` is what serves."""
     own, run = ready.spec, ready.run
     pushed = push_embeddings(spec=own, **run, tables=ready.tables, graph=graph, model=model, version=version)
-    heavy(stateful(pushed))
+    configured(pushed)
     deployed = deploy(spec=own, **run, training_set=ready.training_set, version=version, canary_percent=canary_percent)
-    light(stateful(deployed.after(pushed)))
+    configured(deployed.after(pushed))
 
 
-@dsl.pipeline(name="heliograph-training", description="Raw logs to a ranked slate at an endpoint.")
 def training(
     spec: str,
     product: str,
@@ -36,29 +37,31 @@ def training(
     tolerations: list = [],  # noqa: B006
     canary_percent: int = 0,
 ) -> None:
-    """``spec`` is the spec's address, ``product`` its name (``pipelines.catalogue.arguments``).
+    """Raw logs to a ranked slate at an endpoint.
+
+    ``spec`` is the spec's address, ``product`` its name (``pipelines.catalogue.arguments``).
 
     ``accelerator``, ``accelerator_count``, ``node_selector`` and ``tolerations`` choose the GPU pool of `train` and of
     `refit`, a step that runs only where the spec's ``gate.refit`` is on and the gate's verdict is promote.
 
     ``canary_percent``: 0 = a version that passes the gate becomes the champion; 1 to 99 = its share as a canary.
     """
-    with prepared(spec, product, services, data) as ready:
-        own, tables, training_set, graph = ready.spec, ready.tables, ready.training_set, ready.graph()
-        trained = heavy(train(spec=own, **ready.run, graph=graph))
+    with prepared(spec, product, services, data, STEPS) as ready:
+        own, tables, training_set, (graph, digest) = ready.spec, ready.tables, ready.training_set, ready.graph()
+        trained = configured(train(spec=own, **ready.run, graph=graph, inputs=digest), cached=True)
         on_gpu_pool(trained, accelerator, accelerator_count, node_selector, tolerations)
         model = trained.outputs["model"]
         evaluated = evaluate(spec=own, **ready.run, tables=tables, training_set=training_set, graph=graph, model=model)
-        evaluation = heavy(stateful(evaluated)).outputs["evaluation"]
+        evaluation = configured(evaluated).outputs["evaluation"]
         inputs = {"tables": tables, "training_set": training_set, "graph": graph, "model": model}
-        registered = light(stateful(register(spec=own, **ready.run, evaluation=evaluation, **inputs)))
+        registered = configured(register(spec=own, **ready.run, evaluation=evaluation, **inputs))
         with dsl.If(registered.outputs["Output"] == "promote", name="gate-passed"):
             _serve(ready, graph, model, registered.outputs["version"], canary_percent)
         with dsl.If(registered.outputs["Output"] == "refit", name="gate-passed-before-refit"):
-            refitted = heavy(refit(spec=own, **ready.run, graph=graph, model=model, evaluation=evaluation))
-            on_gpu_pool(stateful(refitted), accelerator, accelerator_count, node_selector, tolerations)
+            refitted = configured(refit(spec=own, **ready.run, graph=graph, model=model, evaluation=evaluation))
+            on_gpu_pool(refitted, accelerator, accelerator_count, node_selector, tolerations)
             serving, check = refitted.outputs["serving"], refitted.outputs["check"]
             again = register(spec=own, **ready.run, evaluation=evaluation, **inputs, serving=serving, check=check)
-            _serve(ready, graph, serving, light(stateful(again)).outputs["version"], canary_percent)
+            _serve(ready, graph, serving, configured(again).outputs["version"], canary_percent)
         watched = monitor(spec=own, **ready.run, training_set=training_set, evaluation=evaluation)
-        light(stateful(watched.after(registered)))
+        configured(watched.after(registered))

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from components.services import Services
-from pipelines.catalogue import PIPELINES
-from pipelines.commands.values import add_canary, labels, tolerations
+from components.services import CLUSTER, EMBEDDED, Services
+from pipelines.catalogue import PIPELINES, READ_ONLY
+from pipelines.commands.values import add_canary, add_settings, labels, settings, token, tolerations
 from pipelines.cron import Cron
 from pipelines.submit import Cluster, submit
 
@@ -17,28 +17,53 @@ def add_submit(commands: Any) -> None:
     send.add_argument("--pipeline", choices=PIPELINES, default="training")
     send.add_argument("--spec", type=Path, required=True)
     send.add_argument("--data", default="", help="address of the raw data, readable from the pods")
-    send.add_argument(
-        "--specs", default="", help="address to upload the spec to: s3://, gs:// or minio://bucket/folder"
-    )
+    _add_kfp(send)
+    _add_services(send)
+    add_settings(send)
+    _add_gpu_pool(send)
+    add_canary(send)
+    send.set_defaults(run=_submit)
+
+
+def _add_kfp(send: argparse.ArgumentParser) -> None:
+    """Options on Kubeflow Pipelines and the run in it."""
     send.add_argument("--host", required=True, help="address of the Kubeflow Pipelines API")
+    send.add_argument("--token-file", type=Path, help="file with a token for that API (else HELIOGRAPH_KFP_TOKEN)")
+    send.add_argument("--namespace", help="of the run, where Kubeflow Pipelines serves several users")
+    send.add_argument("--service-account", help="of the run's pods (default: that of Kubeflow Pipelines)")
+    send.add_argument("--pipeline-root", help="address of the run's artifacts (default: that of Kubeflow Pipelines)")
+    send.add_argument("--experiment", default="heliograph")
+    send.add_argument(
+        "--run-name", help="KFP's name of the run; with --cron it replaces the recurring run of that name"
+    )
+    send.add_argument("--cron", help="make it recur at these times, for example '0 3 * * *'")
+
+
+def _add_services(send: argparse.ArgumentParser) -> None:
+    """Options on the services that the steps use."""
+    send.add_argument(
+        "--storage",
+        required=True,
+        help="address of files that outlive a run: s3://, gs:// or minio://bucket/folder",
+    )
+    send.add_argument("--specs", help="address to upload the spec to (default: the folder specs of --storage)")
     send.add_argument("--tracking-uri", required=True, help="address of MLflow")
     send.add_argument(
         "--feature-store",
         default="feature_repo/feature_store.cluster.yaml",
         help="path of feature_store.yaml in the image",
     )
-    send.add_argument("--state", default="state", help="scratch folder in the pods")
-    send.add_argument("--experiment", default="heliograph")
     send.add_argument(
-        "--run-name", help="KFP's name of the run; with --cron it replaces the recurring run of that name"
+        "--target", choices=(CLUSTER, EMBEDDED), default=CLUSTER, help="where versions are deployed (default: cluster)"
     )
-    send.add_argument("--cron", help="make it recur at these times, for example '0 3 * * *'")
+
+
+def _add_gpu_pool(send: argparse.ArgumentParser) -> None:
+    """Options on the nodes that train."""
     send.add_argument("--accelerator", default="nvidia.com/gpu")
     send.add_argument("--accelerator-count", type=int, default=1)
     send.add_argument("--node-selector", type=labels, default={}, help="node selector of the GPU pool, as JSON")
     send.add_argument("--tolerations", type=tolerations, default=[], help="tolerations of the GPU pool, as a JSON list")
-    add_canary(send)
-    send.set_defaults(run=_submit)
 
 
 def _submit(options: argparse.Namespace) -> int:
@@ -46,19 +71,35 @@ def _submit(options: argparse.Namespace) -> int:
         run="",
         tracking_uri=options.tracking_uri,
         feature_store=options.feature_store,
-        storage=options.state,
+        storage=options.storage.rstrip("/"),
+        scratch=options.pipeline in READ_ONLY,
         pipeline=options.pipeline,
+        target=options.target,
     )
-    cron = Cron.parse(options.cron) if options.cron is not None else None
-    cluster = Cluster(options.host, options.specs, options.experiment, options.run_name, cron)
-    parameters = {}
-    if options.pipeline == "training":
-        parameters = {
-            "accelerator": options.accelerator,
-            "accelerator_count": str(options.accelerator_count),
-            "node_selector": options.node_selector,
-            "tolerations": options.tolerations,
-            "canary_percent": options.canary_percent,
-        }
-    print(submit(options.pipeline, options.spec, options.data, cluster, services, parameters))
+    cluster = Cluster(
+        host=options.host,
+        specs=f"{services.storage}/specs" if options.specs is None else options.specs,
+        experiment=options.experiment,
+        name=options.run_name,
+        cron=Cron.parse(options.cron) if options.cron is not None else None,
+        namespace=options.namespace,
+        service_account=options.service_account,
+        pipeline_root=options.pipeline_root,
+        token=token(options.token_file),
+        settings=settings(options),
+    )
+    print(submit(options.pipeline, options.spec, options.data, cluster, services, _parameters(options)))
     return 0
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of the training pipeline that others do not have."""
+    if options.pipeline != "training":
+        return {}
+    return {
+        "accelerator": options.accelerator,
+        "accelerator_count": str(options.accelerator_count),
+        "node_selector": options.node_selector,
+        "tolerations": options.tolerations,
+        "canary_percent": options.canary_percent,
+    }

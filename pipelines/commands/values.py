@@ -1,10 +1,16 @@
 """Options that several commands have, and the texts that they take."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 from models.documents import read_json
+from pipelines.errors import SettingsError
+from pipelines.settings import DEFAULTS, ClusterSettings, read_settings
+
+TOKEN = "HELIOGRAPH_KFP_TOKEN"
+"""Environment variable with the token for KFP's API."""
 
 
 def add_state(command: argparse.ArgumentParser) -> None:
@@ -17,6 +23,40 @@ def add_canary(command: argparse.ArgumentParser) -> None:
     """Add ``--canary-percent``."""
     summary = "traffic share of a version that passes the gate (training only; default 0: promote it)"
     command.add_argument("--canary-percent", type=percent, default=0, metavar="0..99", help=summary)
+
+
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """Add ``--secret`` and ``--resources``, from which ``settings`` reads what is compiled into a pipeline's tasks."""
+    command.add_argument("--secret", default="heliograph", help="Kubernetes secret with the steps' credentials")
+    summary = "YAML file: component -> cpu, memory, scratch, shared_memory, timeout, retries"
+    command.add_argument("--resources", type=Path, metavar="FILE", help=summary)
+
+
+def settings(options: argparse.Namespace) -> ClusterSettings:
+    """The settings that ``add_settings``' options describe. Raises SettingsError."""
+    tasks = DEFAULTS if options.resources is None else read_settings(options.resources)
+    return ClusterSettings(options.secret, tasks)
+
+
+def token(file: Path | None) -> str | None:
+    """The token for KFP's API: the file's content, else HELIOGRAPH_KFP_TOKEN; None without either.
+
+    Raises SettingsError, which does not name the token.
+    """
+    place, text = f"--token-file {file}", os.environ.get(TOKEN)
+    if file is None:
+        place = TOKEN
+    else:
+        try:
+            text = file.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{place}: expected a file with a token; found {type(error).__name__}") from None
+    if text is None:
+        return None
+    found = text.strip()
+    if not found or not found.isascii() or not found.isprintable() or " " in found:
+        raise SettingsError(f"{place}: expected one token of printable ASCII characters; found something else")
+    return found
 
 
 def labels(text: str) -> dict[str, str]:

@@ -1,11 +1,11 @@
-"""A run that its parameters do not name is named by KFP, the same in every step and in the exit handler."""
+"""A run that its parameters do not name is named by the environment, the same in every step and the exit handler."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from components.services import Services
+from components.services import RUN, Services, ServicesError
 from models.addresses import sqlite_address
 from models.spec import Spec
 from monitoring.runs import read_runs
@@ -15,10 +15,20 @@ from pipelines.errors import RunError
 SERVICES = {"tracking_uri": "http://mlflow", "feature_store": "f", "storage": "s"}
 
 
-def test_the_parameter_names_the_run_or_kfp_does() -> None:
-    assert Services.of({"run": "20260301-030000", **SERVICES}, "id").run == "20260301-030000"
-    assert Services.of({"run": "", **SERVICES}, "id").run == "id"
-    assert Services.of({"run": "", **SERVICES}, "id").tracking_uri == "http://mlflow"
+def test_the_parameter_names_the_run_or_the_environment_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUN, "id")
+    assert Services.of({"run": "20260301-030000", **SERVICES}).run == "20260301-030000"
+    assert Services.of({"run": "", **SERVICES}).run == "id"
+    assert Services.of({"run": "", **SERVICES}).tracking_uri == "http://mlflow"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_run_without_a_name_is_refused(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(RUN, raising=False)
+    if value is not None:
+        monkeypatch.setenv(RUN, value)
+    with pytest.raises(ServicesError, match="expected KFP's id of the run in the environment variable HELIOGRAPH_RUN"):
+        Services.of({"run": "", **SERVICES})
 
 
 def test_steps_and_exit_handler_of_a_run_write_one_ledger(
@@ -26,6 +36,7 @@ def test_steps_and_exit_handler_of_a_run_write_one_ledger(
 ) -> None:
     """The first step of this pipeline fails, since there is no champion; the exit handler runs nevertheless."""
     monkeypatch.setattr(local, "_new_run", lambda state: "")
+    monkeypatch.setenv(RUN, "7c1d-of-kfp")
     for name in ("HELIOGRAPH_RUNNER", "PYTHONPATH", "PYTHONUNBUFFERED"):  # which the run sets
         monkeypatch.setenv(name, os.environ.get(name, ""))
         monkeypatch.delenv(name)
@@ -34,8 +45,7 @@ def test_steps_and_exit_handler_of_a_run_write_one_ledger(
     with pytest.raises(RunError):
         local.run_local("monitoring", file, None, tmp_path / "state")
     (run,) = read_runs(sqlite_address(tmp_path / "state" / "mlflow" / "mlflow.db"))
-    assert run.name
-    assert "{" not in run.name
+    assert run.name == "7c1d-of-kfp"
     assert (run.experiment, run.pipeline) == (tiny_spec.name, "monitoring")
     assert [(step.name, step.status) for step in run.steps] == [("champion", "failed")]
     assert run.ended is not None
