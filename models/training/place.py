@@ -42,7 +42,7 @@ class CheckpointPlace:
             return
         if exists(join(self.address, name, marker)):
             download(join(self.address, name), self.folder / name)
-            log.info("%s: continues from what was kept there", join(self.address, name))
+            log.info("%s: the training continues from this copy", join(self.address, name))
 
     def send(self, name: str, marker: str, alone: bool = False) -> None:
         """Copy a part to the address, its file ``marker`` last; ``alone``: then remove what else is there.
