@@ -14,38 +14,28 @@ def deploy(
     endpoint: dsl.Output[dsl.Markdown],
     canary_percent: int = 0,
 ) -> None:
-    """Start the endpoint on the version, wait until it is healthy, then make the version the champion.
+    """Serve the version on this machine or as an InferenceService, wait until it is ready, then make it the champion.
 
     With ``canary_percent`` (1 to 99) the version gets that share of the traffic and the champion stays; without a
-    champion it is ignored. If the version does not become healthy, the previous one keeps serving, on its own vectors.
+    champion it is ignored. If the version does not become ready, the previous one keeps serving, on its own vectors.
     """
     from pathlib import Path
 
+    from components.endpoint_target import all_visible, open_target
     from components.markdown import write
     from components.step import Step, say
-    from feature_repo.quality import last_seen
-    from feature_repo.slots import check_pushed, pushed_until
-    from feature_repo.store import write_resolved
-    from serving.deployment.endpoint import canary, up
     from serving.deployment.example import example_request
+    from serving.deployment.rollout import Rollout
     from serving.versions.registry import Registry, model_name
 
     with Step("deploy", spec, services) as step:
-        name = model_name(step.spec)
-        notes = step.open_notes()
-        check_pushed(notes, version)
-        resolved = write_resolved(Path(step.services.feature_store), step.services.folder, notes.project)
-        folder, uri = step.services.folder, step.services.tracking_uri
-        registry = Registry(uri)
+        name, examples = model_name(step.spec), Path(training_set.path)
+        time, registry = all_visible(step, version), Registry(step.services.tracking_uri)
+        rollout = Rollout(open_target(step, name, registry, examples, time), registry, name)
         share = canary_percent if registry.champion(name) not in (None, version) else 0
-        if share:
-            running = canary(folder, uri, name, version, share, store_config=resolved)
-        else:
-            running = up(folder, uri, name, version, store_config=resolved)
-            step.check_lease()
-            registry.promote(name, version)
-        time = max(pushed_until(notes, version), last_seen(notes)) + 1  # everything online is visible then
-        curl = example_request(step.spec, Path(training_set.path), running, time)
+        step.check_lease()
+        running = rollout.begin(version, share) if share else rollout.deploy(version)
+        curl = example_request(step.spec, examples, running, time)
         facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}
         step.ledger.note("endpoint", facts)
         summary = f"version {version} serves at {running.url}"

@@ -1,7 +1,7 @@
 """Addresses of the services that components use: one pipeline parameter, equal for all components."""
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class Services:
     """Name of the pipeline, for the history."""
     target: str = EMBEDDED
     """Where versions are deployed: on this machine (EMBEDDED) or as an InferenceService (CLUSTER)."""
+    endpoint: dict[str, Any] = field(default_factory=dict)
+    """CLUSTER: settings of the endpoint, fields of ``serving.deployment.cluster_settings.Deployment``."""
 
     @classmethod
     def of(cls, parameter: dict[str, Any]) -> "Services":

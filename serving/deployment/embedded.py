@@ -8,10 +8,13 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from serving.deployment.endpoint_processes import EndpointProcesses
+from serving.deployment.endpoint_state import down, status
 from serving.deployment.errors import DeploymentError
 from serving.deployment.record import Endpoint, Worker
+from serving.errors import EndpointError
 from serving.settings.limits import Limits
 from serving.settings.listening import LOOPBACK, free_port
 from serving.settings.settings import Settings
@@ -43,11 +46,30 @@ class Embedded:
     supervisor or the proxy does not respond as expected.
     """
 
-    def __init__(self, state: Path, registry: Registry, name: str, seconds: float = START_SECONDS) -> None:
-        self._processes, self._registry, self._name, self._seconds = EndpointProcesses(state), registry, name, seconds
+    def __init__(
+        self,
+        state: Path,
+        registry: Registry,
+        name: str,
+        seconds: float = START_SECONDS,
+        store_config: Path | None = None,
+        options: EndpointOptions | None = None,
+    ) -> None:
+        """``store_config``: a feature_store.yaml with absolute paths; None = the state folder's."""
+        self._state, self._processes = state, EndpointProcesses(state)
+        self._registry, self._name, self._seconds = registry, name, seconds
+        self._store_config = store_config or state / "feast" / "feature_store.yaml"
+        self._options = options or EndpointOptions()
 
-    def up(self, version: str, store_config: Path, options: EndpointOptions) -> Endpoint:
+    def up(self, version: str, store_config: Path | None = None, options: EndpointOptions | None = None) -> Endpoint:
         """Serve a version with all traffic. No request fails during the change if the address stays the same."""
+        options = options or self._options
+        if store_config is None:
+            store_config = self._store_config
+            if not store_config.is_file():
+                raise EndpointError(
+                    f"{store_config}: expected the store's configuration; found none. Apply the features first."
+                )
         with self._processes.locked() as found:
             current = None if found is None else Settings.read(Path(found.stable.settings))
             token_file = options.token_file
@@ -102,10 +124,10 @@ class Embedded:
                 raise DeploymentError(f"{self._name}: expected a canary of version {version}; found {canary.version}.")
             self._move(endpoint, replace(endpoint, version=version, workers=(canary,), previous=endpoint.version))
 
-    def rollback(self) -> str:
-        """Stop the canary; without one, go back to the previous version. Returns the version that no longer serves.
+    def rollback(self, champion: str | None = None, previous: str | None = None) -> str:
+        """Stop the canary; without one, go back to the version served before. Returns the one that no longer serves.
 
-        If that version was the champion, the previous one becomes the champion again.
+        ``previous``: where to go back to if this endpoint has served no other version before.
         """
         with self._processes.locked() as found:
             endpoint = self._required(found)
@@ -113,18 +135,34 @@ class Embedded:
             if canary is not None:
                 self._move(endpoint, replace(endpoint, workers=(replace(endpoint.stable, percent=100),)))
                 return canary.version
-            if endpoint.previous is None:
+            before = endpoint.previous or previous
+            if before in (None, endpoint.version):
                 raise DeploymentError(f"{self._name}: expected a canary or a previous version; found neither.")
-            settings = replace(Settings.read(Path(endpoint.stable.settings)), version=endpoint.previous)
+            settings = replace(Settings.read(Path(endpoint.stable.settings)), version=before)
             # No previous version any more: a second rollback must not bring the bad version back.
             self._up(endpoint, settings, endpoint.host, endpoint.port, previous=None)
-            if self._registry.champion(self._name) == endpoint.version:
-                self._registry.promote(self._name, endpoint.previous)
             return endpoint.version
+
+    def version(self) -> str | None:
+        """The main version; None where this model is not served."""
+        found = self._processes.current()
+        return found.stable.version if found is not None and found.name == self._name else None
 
     def traffic(self) -> dict[str, int]:
         """Percent of the traffic by version."""
         return {worker.version: worker.percent for worker in self._required(self._processes.current()).workers}
+
+    def address(self) -> Endpoint:
+        """The record of the endpoint, with its addresses."""
+        return self._required(self._processes.current())
+
+    def state(self) -> Literal["up", "unhealthy", "down"]:
+        """Whether every version responds."""
+        return status(self._state).state
+
+    def down(self) -> bool:
+        """Stop the endpoint; return whether it was running."""
+        return down(self._state)
 
     def _up(
         self, found: Endpoint | None, settings: Settings, host: str, port: int | None, previous: str | None

@@ -1,4 +1,4 @@
-"""Example request: built from the training set, as a curl command."""
+"""Example requests: of the training set, also as a curl command, or of a version's bundle alone."""
 
 import json
 import shlex
@@ -8,14 +8,25 @@ from typing import Any
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
-from models.spec import Spec
+from models.spec import Spec, parse_spec
 from models.time_units import iso
-from serving.deployment.endpoint import Endpoint
+from serving.deployment.rollout import Address
+from serving.versions.bundle import SPEC
+from serving.versions.prior import FILE, Prior
 
 _ITEMS = 5
 
 
-def example_request(spec: Spec, training_set: Path, endpoint: Endpoint, time: int) -> str:
+def bundle_request(bundle: Path) -> dict[str, Any]:
+    """Build a v1 document of what a bundle knows: its most shown items, its first surface, an unknown member."""
+    spec = parse_spec((bundle / SPEC).read_text(encoding="utf-8"), str(bundle / SPEC))
+    member, item = (spec.nodes[end.node].key_type for end in (spec.impressions.member, spec.impressions.item))
+    items = Prior.read(bundle / FILE).most_shown(_ITEMS) or [0 if item == "int" else "0"]
+    context = {"surface": spec.impressions.surfaces[0]}
+    return {"instances": [{"member": 0 if member == "int" else "0", "items": items, "context": context}]}
+
+
+def example_request(spec: Spec, training_set: Path, endpoint: Address, time: int) -> str:
     """Build a ``curl`` command that ranks for the training set's last member, at ``time`` (microseconds UTC)."""
     document = json.dumps({"instances": [example_instance(spec, training_set, time)]})
     header = shlex.quote("content-type: application/json")

@@ -5,106 +5,100 @@ and verifies it against the digest in the manifest; no storage initializer and n
 """
 
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from models.version import IMAGE
+from serving.deployment.cluster_settings import KNATIVE, Deployment
+from serving.deployment.errors import DeploymentError
 from serving.settings.limits import LIMITS, Limits
 
 if TYPE_CHECKING:
-    from kserve import V1beta1InferenceService, V1beta1PredictorSpec
     from kubernetes.client import V1Container, V1Probe  # type: ignore[import-untyped]
 
 CONTAINER = "kserve-container"
 """The container name that KServe expects in a custom predictor."""
-PORT = 8080
-VERSION, DIGEST = "HELIOGRAPH_VERSION", "HELIOGRAPH_DIGEST"
+MODE = "serving.kserve.io/deploymentMode"
+MODEL_LABEL = "heliograph-model"
+"""Label of every object of one model."""
+PORT, GRPC_PORT = 8080, 8081
+VERSION, DIGEST, BESIDE = "HELIOGRAPH_VERSION", "HELIOGRAPH_DIGEST", "HELIOGRAPH_BESIDE"
+"""BESIDE: the version that keeps the rest of the traffic; it is there for readers of a canary's InferenceService."""
 _WORK = "/work"
 _USER = 1000
 
 
-@dataclass(frozen=True)
-class Deployment:
-    """One model on a cluster. The defaults suit a small product: CPU only, one to four replicas."""
+def inference_service(
+    deployment: Deployment, canary_percent: int = 100, name: str = "", beside: str = ""
+) -> dict[str, Any]:
+    """Build the manifest. Raises DeploymentError where version, digest or image are not fixed.
 
-    model: str
-    """The registered model; also the name of the InferenceService, with dashes."""
-    version: str
-    image: str = IMAGE
-    """An image with this repository installed (deploy/Dockerfile)."""
-    namespace: str = "heliograph"
-    tracking_uri: str = "http://mlflow:5000"
-    """Address of the registry, an MLflow server."""
-    secret: str = "heliograph"
-    """A Secret with FEAST_REGISTRY and FEAST_REDIS (feature_store.cluster.yaml), and HELIOGRAPH_TOKEN where callers
-    must send a token."""
-    replicas: tuple[int, int] = (1, 4)
-    """Minimum and maximum."""
-    limits: Limits | None = None
-    """None: the service's current limits, or the defaults. ``concurrent`` is also the autoscaling target."""
-    cpu: str = "2"
-    memory: str = "3Gi"
-    digest: str = ""
-    """The bundle's expected digest; pods refuse any other. "" = the registry's digest when the pod starts."""
-
-    @property
-    def name(self) -> str:
-        """The name of the InferenceService: a DNS label."""
-        return self.model.replace("_", "-").lower()
-
-
-def inference_service(deployment: Deployment, canary_percent: int = 100) -> "V1beta1InferenceService":
-    """Build the manifest. ``canary_percent``: this version's share of the traffic; the previous revision has the rest.
-
-    It is always written, even 100: a patch only changes the fields it names, so an old share would stay.
+    ``canary_percent``: the version's share of the traffic; the previous revision (``beside``) has the rest. It is
+    always written in Knative mode, even 100: a patch only changes the fields it names, so an old share would stay.
+    Standard mode has no shares here. ``name``: of the InferenceService, "" = the deployment's.
     """
-    from kserve import V1beta1PredictorSpec
-    from kubernetes.client import V1EmptyDirVolumeSource, V1Volume
+    from kserve import V1beta1InferenceService, V1beta1InferenceServiceSpec, V1beta1PredictorSpec, constants
+    from kubernetes.client import ApiClient, V1EmptyDirVolumeSource, V1ObjectMeta, V1Volume
 
+    deployment.check()
     limits = deployment.limits or Limits()
+    knative = deployment.mode == KNATIVE
     fewest, most = deployment.replicas
+    # Knative scales by requests in progress, Standard mode's HorizontalPodAutoscaler by CPU.
+    scaling = {"scale_metric": "concurrency", "scale_target": limits.concurrent} if knative else {}
     predictor = V1beta1PredictorSpec(
-        containers=[_container(deployment, limits)],
-        canary_traffic_percent=canary_percent,
+        containers=[_container(deployment, limits, beside)],
+        canary_traffic_percent=canary_percent if knative else None,
         min_replicas=fewest,
         max_replicas=most,
-        scale_metric="concurrency",
-        scale_target=limits.concurrent,
+        **(scaling or {"scale_metric": "cpu", "scale_target": 70}),
+        service_account_name=deployment.service_account or None,
         timeout=30,  # seconds; Knative gives a terminating pod the same time
         volumes=[V1Volume(name=name, empty_dir=V1EmptyDirVolumeSource()) for name in ("work", "tmp")],
     )
-    return _service(deployment, predictor)
-
-
-def share(deployment: Deployment, percent: int) -> "V1beta1InferenceService":
-    """Build a patch that changes the newest revision's share and nothing else."""
-    from kserve import V1beta1PredictorSpec
-
-    return _service(deployment, V1beta1PredictorSpec(canary_traffic_percent=percent))
-
-
-def to_yaml(service: "V1beta1InferenceService") -> str:
-    """Render the manifest for ``kubectl apply -f``."""
-    import yaml
-    from kubernetes.client import ApiClient
-
-    document: str = yaml.safe_dump(ApiClient().sanitize_for_serialization(service), sort_keys=False)
+    service = V1beta1InferenceService(
+        api_version=constants.KSERVE_V1BETA1,
+        kind=constants.KSERVE_KIND_INFERENCESERVICE,
+        metadata=V1ObjectMeta(
+            name=name or deployment.name,
+            namespace=deployment.namespace,
+            annotations={MODE: deployment.mode},
+            labels={MODEL_LABEL: deployment.name},
+        ),
+        spec=V1beta1InferenceServiceSpec(predictor=predictor),
+    )
+    document: dict[str, Any] = ApiClient().sanitize_for_serialization(service)
     return document
 
 
-def _service(deployment: Deployment, predictor: "V1beta1PredictorSpec") -> "V1beta1InferenceService":
-    from kserve import V1beta1InferenceService, V1beta1InferenceServiceSpec, constants
-    from kubernetes.client import V1ObjectMeta
-
-    return V1beta1InferenceService(
-        api_version=constants.KSERVE_V1BETA1,
-        kind=constants.KSERVE_KIND_INFERENCESERVICE,
-        metadata=V1ObjectMeta(name=deployment.name, namespace=deployment.namespace),
-        spec=V1beta1InferenceServiceSpec(predictor=predictor),
-    )
+def share(percent: int) -> dict[str, Any]:
+    """Build a patch that changes the newest revision's share and nothing else."""
+    return {"spec": {"predictor": {"canaryTrafficPercent": percent}}}
 
 
-def _container(deployment: Deployment, limits: Limits) -> "V1Container":
+def to_yaml(*documents: dict[str, Any]) -> str:
+    """Render manifests for ``kubectl apply -f``."""
+    import yaml
+
+    text: str = yaml.safe_dump_all(documents, sort_keys=False)
+    return text
+
+
+def environment(service: dict[str, Any]) -> dict[str, str]:
+    """The container's variables that have a literal value. Raises DeploymentError for a service that is not ours."""
+    try:
+        found = service["spec"]["predictor"]["containers"][0]["env"]
+        named = {entry["name"]: entry.get("value", "") for entry in found}
+    except (KeyError, IndexError, TypeError):
+        named = {}
+    if VERSION not in named:
+        name = service.get("metadata", {}).get("name")
+        raise DeploymentError(
+            f"{name}: expected an InferenceService of ours; found another. Serve in another namespace."
+        )
+    return named
+
+
+def _container(deployment: Deployment, limits: Limits, beside: str) -> "V1Container":
     from kubernetes.client import (
         V1Container,
         V1ContainerPort,
@@ -120,12 +114,15 @@ def _container(deployment: Deployment, limits: Limits) -> "V1Container":
     variables = {
         "HELIOGRAPH_MODEL": deployment.model,
         VERSION: deployment.version,
+        DIGEST: deployment.digest,
+        **({BESIDE: beside} if beside else {}),
         "HELIOGRAPH_WORK": _WORK,
         LIMITS: json.dumps(named),
         "MLFLOW_TRACKING_URI": deployment.tracking_uri,
     }
-    if deployment.digest:
-        variables[DIGEST] = deployment.digest
+    ports = [V1ContainerPort(name="http1", container_port=PORT, protocol="TCP")]
+    if deployment.mode != KNATIVE:  # Knative routes one port of a container; KServe makes an h2c port of this name
+        ports.append(V1ContainerPort(name="grpc", container_port=GRPC_PORT, protocol="TCP"))
     size = {"cpu": deployment.cpu, "memory": deployment.memory}
     return V1Container(
         name=CONTAINER,
@@ -133,12 +130,11 @@ def _container(deployment: Deployment, limits: Limits) -> "V1Container":
         command=["python", "-m", "serving.deployment.container"],
         env=[V1EnvVar(name=name, value=value) for name, value in variables.items()],
         env_from=[V1EnvFromSource(secret_ref=V1SecretEnvSource(name=deployment.secret))],
-        # HTTP only: Knative routes one port of a container. gRPC listens at HELIOGRAPH_GRPC_PORT, which is not routed.
-        ports=[V1ContainerPort(name="http1", container_port=PORT, protocol="TCP")],
+        ports=ports,
         resources=V1ResourceRequirements(requests=size, limits=size),
         # Startup includes fetching and loading the bundle; readiness waits for the store (server/ranking_runtime.py).
-        startup_probe=_probe("/v2/health/live", every=5, failures=36),
-        readiness_probe=_probe("/v2/health/ready", every=5, failures=2),
+        startup_probe=_probe("/v2/health/live", every=1, failures=180),
+        readiness_probe=_probe("/v2/health/ready", every=2, failures=3),
         liveness_probe=_probe("/v2/health/live", every=10, failures=3),
         # Set on the container: Knative refuses a security context on the pod.
         security_context=V1SecurityContext(

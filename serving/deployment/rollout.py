@@ -1,37 +1,71 @@
-"""Rollout: canary, promotion and rollback of a version, for versions that passed the gate only.
+"""Rollout: deployment, canary, promotion and rollback of a version. The rules are the same for every target.
 
-The gate's verdict (``monitoring.gate.Verdict``) is in the version's bundle, covered by its digests: metrics.json, entry
-``gate``. The rules are the same for every target.
+The registry's aliases follow the traffic: a version becomes the champion after it serves. The alias ``canary`` is given
+before, since it keeps the version's vectors in the online store, and taken back where the version does not come up.
 """
 
-import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
-from serving.deployment.errors import VerdictError
+from serving.deployment.errors import DeploymentError, VerdictError
+from serving.deployment.verdict import check_verdict
 from serving.versions.registry import Registry
 
-_PASSED = "promote"
+
+class Address(Protocol):
+    """Where callers send requests."""
+
+    @property
+    def url(self) -> str:
+        """URL of the v1 predict call."""
+
+    @property
+    def grpc(self) -> str:
+        """Address of the Open Inference Protocol over gRPC; "" where it is not reachable."""
 
 
 class Target(Protocol):
-    """Deployment target: ``deployment.embedded.Embedded`` or ``deployment.cluster.Cluster``."""
+    """Deployment target: ``embedded.Embedded`` on this machine, ``knative.Knative`` or ``standard.Standard`` elsewhere.
+
+    Every change returns once it is in force. One that fails leaves what served before. Raises DeploymentError,
+    EndpointError or RegistryError.
+    """
+
+    def up(self, version: str) -> Address:
+        """Serve a version with all traffic, in place of whatever serves."""
 
     def canary(self, version: str, percent: int) -> None:
-        """Give a version a share of the traffic."""
+        """Give a version a share of the traffic, or change the canary's share."""
 
     def candidate(self) -> str:
-        """The canary's version."""
+        """The canary's version. Raises DeploymentError where there is none."""
 
     def promote(self, version: str) -> None:
         """Give the canary, which must be ``version``, all traffic. Does nothing if it has all."""
 
-    def rollback(self) -> str:
-        """Undo the canary or the last promotion; return the version that no longer serves."""
+    def rollback(self, champion: str | None = None, previous: str | None = None) -> str:
+        """Take the canary's share back; without one, serve ``previous`` in place of ``champion``.
+
+        Returns the version that no longer serves.
+        """
+
+    def version(self) -> str | None:
+        """The main version, which is not the canary; None where nothing is served."""
 
     def traffic(self) -> dict[str, int]:
-        """Percent of the traffic by version, or by the cluster's revision."""
+        """Percent of the traffic by version."""
+
+    def address(self) -> Address:
+        """Where the model is served."""
+
+    def state(self) -> Literal["up", "unhealthy", "down"]:
+        """``up``: every version responds; ``unhealthy``: one does not; ``down``: nothing is served."""
+
+    def down(self) -> bool:
+        """Stop serving; return whether anything was served."""
 
 
 class Rollout:
@@ -39,6 +73,40 @@ class Rollout:
 
     def __init__(self, target: Target, registry: Registry, name: str) -> None:
         self._target, self._registry, self._name = target, registry, name
+
+    def up(self, version: str) -> Address:
+        """Serve a version with all traffic, whatever the verdict. Where it is not the champion, it has the alias canary
+        as long as it serves: `promote` makes it the champion.
+        """
+        with self._kept(version):
+            address = self._target.up(version)
+        if self._registry.champion(self._name) == version:
+            self._registry.end_canary(self._name, version)
+        return address
+
+    def deploy(self, version: str) -> Address:
+        """Serve a version with all traffic, whatever the verdict, then make it the champion."""
+        address = self.up(version)
+        self._registry.promote(self._name, version)
+        return address
+
+    def begin(self, version: str, percent: int) -> Address:
+        """Give a version that passed the gate a share of the traffic next to the champion.
+
+        The champion is started first where nothing is served. Raises VerdictError where the version did not pass, and
+        DeploymentError where a version other than the champion is served.
+        """
+        self.check(version)  # before anything is changed
+        champion, served = self._registry.require_champion(self._name), self._target.version()
+        if served is None:
+            self._target.up(champion)
+        elif served != champion:
+            raise DeploymentError(
+                f"{self._name}: expected the champion, version {champion}, to be served; found version {served}. "
+                "Make that the champion (python -m serving promote --version) or serve the champion (up)."
+            )
+        self.canary(version, percent)
+        return self._target.address()
 
     def canary(self, version: str | None, percent: int) -> str:
         """Give a version (None = the candidate) a share of the traffic; return the version.
@@ -49,7 +117,8 @@ class Rollout:
         if chosen is None:
             raise VerdictError(f"{self._name}: expected a candidate; found none. Train one, or name a --version.")
         self.check(chosen)
-        self._target.canary(chosen, percent)
+        with self._kept(chosen):
+            self._target.canary(chosen, percent)
         return chosen
 
     def check(self, version: str) -> None:
@@ -69,41 +138,40 @@ class Rollout:
         return chosen
 
     def rollback(self) -> str:
-        """Undo the canary or the last promotion, whatever the verdict; return the version that no longer serves."""
-        return self._target.rollback()
+        """Undo the canary or the last promotion, whatever the verdict; return the version that no longer serves.
+
+        After a promotion the version before serves again, on the vectors that were kept for it, and is the champion.
+        """
+        champion = self._registry.champion(self._name)
+        gone = self._target.rollback(champion, self._registry.previous(self._name))
+        served = self._target.version()
+        if gone == champion and served is not None:
+            self._registry.promote(self._name, served)
+        self._registry.end_canary(self._name, gone)
+        return gone
+
+    def down(self) -> bool:
+        """Stop serving, return whether anything was served. The champion stays the champion."""
+        found, canary = self._target.down(), self._registry.canary(self._name)
+        if canary is not None:
+            self._registry.end_canary(self._name, canary)
+        return found
+
+    @contextmanager
+    def _kept(self, version: str) -> Iterator[None]:
+        """Keep the version's vectors with the alias ``canary``; give the alias back where the change fails."""
+        before = self._registry.canary(self._name)
+        self._registry.start_canary(self._name, version)
+        try:
+            yield
+        except BaseException:
+            if before is None:
+                self._registry.end_canary(self._name, version)
+            else:
+                self._registry.start_canary(self._name, before)
+            raise
 
     def _check(self, version: str, champion: str | None = None) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             bundle = self._registry.download(self._name, version, Path(scratch) / "bundle")
             check_verdict(version, bundle, champion)
-
-
-def check_verdict(version: str, bundle: Path, champion: str | None = None) -> None:
-    """Raise VerdictError unless the version in ``bundle`` passed the gate.
-
-    With ``champion`` the verdict must be a comparison with that version. A verdict that names no champion is accepted:
-    there was none, or the release was too old to record it.
-    """
-    verdict = _verdict(json.loads((bundle / "metrics.json").read_text(encoding="utf-8")))
-    if verdict is None:
-        raise VerdictError(
-            f"version {version}: expected the gate's verdict in its bundle; found none. Register it with the training "
-            "pipeline, which runs the gate."
-        )
-    if verdict["decision"] != _PASSED:
-        reasons = " ".join(str(reason) for reason in verdict.get("reasons", []))
-        raise VerdictError(
-            f"version {version}: expected the gate's verdict {_PASSED!r}; found {verdict['decision']!r}: {reasons} "
-            "Choose a version that passed: python -m serving versions"
-        )
-    compared = verdict.get("versions", {}).get("champion")
-    if champion not in (None, version) and compared not in (None, champion):
-        raise VerdictError(
-            f"version {version}: expected a verdict against the champion, version {champion}; found one against "
-            f"version {compared}. Run the training pipeline again, which compares with today's."
-        )
-
-
-def _verdict(metrics: Any) -> dict[str, Any] | None:
-    found = metrics.get("gate") if isinstance(metrics, dict) else None
-    return found if isinstance(found, dict) and isinstance(found.get("decision"), str) else None

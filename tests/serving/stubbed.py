@@ -1,6 +1,7 @@
 """An endpoint with stub servers: real supervisor and proxy, a registry that has every version."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -13,10 +14,18 @@ class FakeRegistry:
     """A registry that has every version; its name sets how its server behaves and what the gate decided."""
 
     champions: dict[str, str]
+    canaries: dict[str, str]
+    before: dict[str, str]
+    """Previous champions."""
 
     def __init__(self, tracking_uri: str) -> None:
         self.tracking_uri = tracking_uri
         assert tracking_uri == "nowhere"
+
+    @classmethod
+    def reset(cls, **champions: str) -> None:
+        """Start with these champions."""
+        cls.champions, cls.canaries, cls.before = dict(champions), {}, {}
 
     def names(self) -> list[str]:
         return ["model"]
@@ -33,11 +42,28 @@ class FakeRegistry:
     def require_champion(self, name: str) -> str:
         return self.champions.get(name, "serves")
 
+    def canary(self, name: str) -> str | None:
+        return self.canaries.get(name)
+
+    def previous(self, name: str) -> str | None:
+        return self.before.get(name)
+
+    def start_canary(self, name: str, version: str) -> None:
+        self.canaries[name] = version
+
+    def end_canary(self, name: str, version: str) -> None:
+        if self.canaries.get(name) == version:
+            del self.canaries[name]
+
     def promote(self, name: str, version: str) -> None:
+        champion, before = self.champions.get(name), self.before.pop(name, None)
+        if champion not in (None, version) and before != version:
+            self.before[name] = champion
         self.champions[name] = version
+        self.end_canary(name, version)
 
     def digest(self, name: str, version: str) -> str:
-        return f"digest of {version}"
+        return sha256(version.encode()).hexdigest()
 
     def download(self, name: str, version: str, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)

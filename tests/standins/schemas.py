@@ -64,11 +64,13 @@ def _object(value: dict[str, Any], schema: dict[str, Any], path: str) -> Iterato
         if name not in value:
             yield f"{path}.{name}: expected a value"
     for name, entry in value.items():
+        if not path and name in _ALWAYS:
+            continue
         if name in known:
             yield from faults(entry, known[name], f"{path}.{name}")
         elif isinstance(others, dict):
             yield from faults(entry, others, f"{path}.{name}")
-        elif not (others or schema.get("x-kubernetes-preserve-unknown-fields") or (not path and name in _ALWAYS)):
+        elif not (others or schema.get("x-kubernetes-preserve-unknown-fields")):
             yield f'unknown field "{path}.{name}"'
 
 

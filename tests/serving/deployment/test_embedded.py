@@ -11,6 +11,7 @@ from serving.deployment.embedded import Embedded, EndpointOptions
 from serving.deployment.endpoint_processes import EndpointProcesses
 from serving.deployment.errors import DeploymentError
 from serving.deployment.proxy import Proxy
+from serving.deployment.rollout import Rollout
 from serving.errors import EndpointError
 from serving.settings.settings import Settings
 from tests.serving.stubbed import STUB, FakeRegistry, live_kinds, live_processes
@@ -21,7 +22,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Embedded
     monkeypatch.setattr(processes, "MODULE", STUB)
     for module in (endpoint, model_options):
         monkeypatch.setattr(module, "Registry", FakeRegistry)
-    monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
+    FakeRegistry.reset(model="1")
     (tmp_path / "store.yaml").touch()
     yield Embedded(tmp_path, FakeRegistry("nowhere"), "model", seconds=30.0)  # type: ignore[arg-type]
     endpoint.down(tmp_path)
@@ -45,6 +46,7 @@ def test_out_and_back(target: Embedded, tmp_path: Path) -> None:
     target.promote("2")  # done already
     assert target.traffic() == {"2": 100}
     assert live_kinds(tmp_path) == ["envoy", "supervisord", STUB]
+    assert (target.version(), target.state(), target.address().url) == ("2", "up", served.url)
     assert target.rollback() == "2"
     found = endpoint.status(tmp_path).endpoint
     assert found is not None
@@ -59,7 +61,7 @@ def test_every_worker_gets_the_digest_of_its_bundle(target: Embedded, tmp_path: 
     found = endpoint.status(tmp_path).endpoint
     assert found is not None
     digests = [Settings.read(Path(worker.settings)).digest for worker in found.workers]
-    assert digests == ["digest of 1", "digest of 2"]
+    assert digests == [FakeRegistry("nowhere").digest("model", version) for version in ("1", "2")]
 
 
 def test_a_canary_is_taken_back(target: Embedded, tmp_path: Path) -> None:
@@ -76,7 +78,7 @@ def test_the_champion_goes_back_with_the_traffic(target: Embedded, tmp_path: Pat
     serve(target, tmp_path)
     serve(target, tmp_path, "2")
     FakeRegistry.champions["model"] = champion
-    target.rollback()
+    Rollout(target, FakeRegistry("nowhere"), "model").rollback()  # type: ignore[arg-type]
     assert FakeRegistry.champions == {"model": after}
 
 

@@ -70,7 +70,7 @@ def shares(endpoint: Endpoint) -> Shares:
 def processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorded:
     found = Recorded(tmp_path)
     monkeypatch.setattr(embedded, "EndpointProcesses", lambda state: found)
-    monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
+    FakeRegistry.reset(model="1")
     return found
 
 
@@ -243,7 +243,7 @@ def test_a_canary_of_what_is_taken_down_meanwhile_is_reported(tmp_path: Path, mo
     worker = Worker("1", "", 81, 82, 100)
     found = [Endpoint("model", "1", "127.0.0.1", 80, 80, "", (worker,)), None]
     monkeypatch.setattr(endpoint, "Registry", FakeRegistry)
-    monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
+    FakeRegistry.reset(model="1")
     monkeypatch.setattr(endpoint.Rollout, "canary", lambda self, version, percent: version)
     monkeypatch.setattr(endpoint.EndpointProcesses, "current", lambda self: found.pop(0))
     with pytest.raises(EndpointError, match="model: expected it to be served; found that it was taken down meanwhile"):

@@ -31,7 +31,7 @@ Up = Callable[..., Endpoint]
 def up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Up]:
     monkeypatch.setattr(processes, "MODULE", STUB)
     monkeypatch.setattr(endpoint, "Registry", FakeRegistry)
-    monkeypatch.setattr(FakeRegistry, "champions", {}, raising=False)
+    FakeRegistry.reset()
     (tmp_path / "store.yaml").touch()
 
     def start(

@@ -1,24 +1,36 @@
 """Rollout: which versions may serve, on any target."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from serving.deployment.errors import DeploymentError, VerdictError
-from serving.deployment.rollout import Rollout, check_verdict
+from serving.deployment.rollout import Rollout
 from tests.serving.stubbed import FakeRegistry
 
 
 class FakeTarget:
-    """A target that records its calls; ``share``: the canary's version."""
+    """A target that records its calls; ``share``: the canary's version, ``main``: what has the rest."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.share: str | None = None
+        self.main: str | None = "1"
+        self.canaries: list[dict[str, str]] = []
+        """The registry's canaries at each change."""
+        self.broken = False
+
+    def _record(self, *call: object) -> None:
+        self.calls.append(call)
+        self.canaries.append(dict(FakeRegistry.canaries))
+        if self.broken:
+            raise DeploymentError("the target sleeps")
+
+    def up(self, version: str) -> str:
+        self._record("up", version)
+        self.main, self.share = version, None
+        return "address"
 
     def canary(self, version: str, percent: int) -> None:
-        self.calls.append(("canary", version, percent))
+        self._record("canary", version, percent)
         self.share = version
 
     def candidate(self) -> str:
@@ -27,14 +39,31 @@ class FakeTarget:
         return self.share
 
     def promote(self, version: str) -> None:
-        self.calls.append(("promote", version))
+        self._record("promote", version)
+        self.main, self.share = version, None
 
-    def rollback(self) -> str:
-        self.calls.append(("rollback",))
-        return self.candidate()
+    def rollback(self, champion: str | None, previous: str | None) -> str:
+        self._record("rollback", champion, previous)
+        if self.share is not None:
+            gone, self.share = self.share, None
+            return gone
+        if previous is None:
+            raise DeploymentError("expected a canary or a previous version")
+        gone, self.main = str(self.main), previous
+        return gone
+
+    def version(self) -> str | None:
+        return self.main
+
+    def address(self) -> str:
+        return "address"
 
     def traffic(self) -> dict[str, int]:
         return {}
+
+    def down(self) -> bool:
+        found, self.main = self.main is not None, None
+        return found
 
 
 @pytest.fixture
@@ -43,8 +72,8 @@ def target() -> FakeTarget:
 
 
 @pytest.fixture
-def rollout(target: FakeTarget, monkeypatch: pytest.MonkeyPatch) -> Rollout:
-    monkeypatch.setattr(FakeRegistry, "champions", {"model": "1"}, raising=False)
+def rollout(target: FakeTarget) -> Rollout:
+    FakeRegistry.reset(model="1")
     return Rollout(target, FakeRegistry("nowhere"), "model")  # type: ignore[arg-type]
 
 
@@ -130,11 +159,70 @@ def test_the_champion_itself_and_a_product_without_one_are_no_obstacle(rollout: 
 def test_back_is_always_possible(rollout: Rollout, target: FakeTarget) -> None:
     target.share = "held"
     assert rollout.rollback() == "held"
+    assert FakeRegistry.canaries == {}
 
 
-@pytest.mark.parametrize("gate", [None, {}, {"decision": 1}, "promote", ["promote"]])
-def test_what_is_no_verdict_lets_nothing_out(tmp_path: Path, gate: object) -> None:
-    for document in ({"gate": gate}, [gate]):
-        (tmp_path / "metrics.json").write_text(json.dumps(document), encoding="utf-8")
-        with pytest.raises(VerdictError, match="expected the gate's verdict in its bundle; found none"):
-            check_verdict("1", tmp_path)
+def test_a_version_serves_before_it_is_the_champion(rollout: Rollout, target: FakeTarget) -> None:
+    assert rollout.deploy("2") == "address"
+    assert (target.calls, target.canaries) == ([("up", "2")], [{"model": "2"}])  # its vectors are kept meanwhile
+    assert (FakeRegistry.champions, FakeRegistry.before, FakeRegistry.canaries) == ({"model": "2"}, {"model": "1"}, {})
+
+
+@pytest.mark.parametrize("canary", [None, "5"])
+def test_where_nothing_comes_up_every_alias_stays(rollout: Rollout, target: FakeTarget, canary: str | None) -> None:
+    target.broken = True
+    FakeRegistry.canaries = {} if canary is None else {"model": canary}
+    for change in (lambda: rollout.deploy("2"), lambda: rollout.canary("2", 10), lambda: rollout.up("2")):
+        with pytest.raises(DeploymentError, match="sleeps"):
+            change()
+    assert FakeRegistry.champions == {"model": "1"}
+    assert FakeRegistry.canaries == ({} if canary is None else {"model": canary})
+
+
+def test_after_a_promotion_the_champion_before_serves_again_once(rollout: Rollout, target: FakeTarget) -> None:
+    rollout.canary("2", 10)
+    assert FakeRegistry.canaries == {"model": "2"}
+    rollout.promote()
+    assert (FakeRegistry.champions, FakeRegistry.before, FakeRegistry.canaries) == ({"model": "2"}, {"model": "1"}, {})
+    assert rollout.rollback() == "2"
+    assert target.calls[-1] == ("rollback", "2", "1")
+    assert (target.main, FakeRegistry.champions, FakeRegistry.before) == ("1", {"model": "1"}, {})
+    with pytest.raises(DeploymentError, match="expected a canary or a previous version"):
+        rollout.rollback()
+    assert FakeRegistry.champions == {"model": "1"}
+
+
+def test_a_way_back_that_fails_leaves_the_champion(rollout: Rollout, target: FakeTarget) -> None:
+    rollout.deploy("2")
+    target.broken = True
+    with pytest.raises(DeploymentError, match="sleeps"):
+        rollout.rollback()
+    assert (FakeRegistry.champions, FakeRegistry.before) == ({"model": "2"}, {"model": "1"})
+
+
+def test_a_canary_begins_next_to_the_champion_which_is_started_where_nothing_is_served(
+    rollout: Rollout, target: FakeTarget
+) -> None:
+    target.main = None
+    assert rollout.begin("2", 10) == "address"
+    assert target.calls == [("up", "1"), ("canary", "2", 10)]
+    target.main = "7"
+    with pytest.raises(DeploymentError, match="expected the champion, version 1, to be served; found version 7"):
+        rollout.begin("2", 20)
+    with pytest.raises(VerdictError, match="found 'hold'"):
+        rollout.begin("held", 20)
+    assert len(target.calls) == 2
+
+
+def test_another_version_than_the_champion_has_an_alias_as_long_as_it_serves(rollout: Rollout) -> None:
+    rollout.up("2")
+    assert (FakeRegistry.champions, FakeRegistry.canaries) == ({"model": "1"}, {"model": "2"})
+    rollout.up("1")
+    assert FakeRegistry.canaries == {}
+
+
+def test_down_ends_the_canary_and_no_champion(rollout: Rollout, target: FakeTarget) -> None:
+    rollout.canary("2", 10)
+    assert rollout.down()
+    assert not rollout.down()
+    assert (FakeRegistry.champions, FakeRegistry.canaries) == ({"model": "1"}, {})

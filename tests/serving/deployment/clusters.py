@@ -1,0 +1,84 @@
+"""A small cluster for tests of deployments: an API server with KServe's controller, and targets on it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from kserve import KServeClient
+
+from serving.deployment import http_route
+from serving.deployment.cluster import INFERENCE_SERVICES
+from serving.deployment.cluster_settings import STANDARD, Deployment
+from serving.deployment.knative import Knative
+from serving.deployment.kubernetes_objects import Objects
+from serving.deployment.standard import Standard
+from serving.deployment.trial import Trial
+from tests.standins.api_server import ApiServer, api_server
+from tests.standins.kserve import KServe, kserve
+
+MODEL = "tiny_world-ranker"
+NAME, NAMESPACE = "tiny-world-ranker", "heliograph"
+DOCUMENT = {"instances": [{"member": 1, "items": [1, 2], "context": {"surface": "push"}}]}
+KIND = "/apis/serving.kserve.io/v1beta1/namespaces/heliograph/inferenceservices"
+SERVICE = f"{KIND}/{NAME}"
+
+
+def digest_of(version: str) -> str:
+    """The digest of a version's bundle."""
+    return sha256(version.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The servers, and targets of them that give up early."""
+
+    server: ApiServer
+    kserve: KServe
+    client: Any
+
+    def knative(self, **settings: Any) -> Knative:
+        deployment = replace(Deployment(MODEL, ""), ready_seconds=0.3, **settings)
+        return Knative(self.services(), deployment, self.trial(), digest_of)
+
+    def standard(self, **settings: Any) -> Standard:
+        given = {"mode": STANDARD, "hostname": "rank.example.com", "ready_seconds": 0.3, **settings}
+        deployment = replace(Deployment(MODEL, ""), **given)
+        routes = Objects(self.client, (http_route.GROUP, http_route.VERSION, http_route.PLURAL), NAMESPACE)
+        return Standard(self.services(), routes, deployment, self.trial(), digest_of)
+
+    def services(self) -> Objects:
+        return Objects(self.client, INFERENCE_SERVICES, NAMESPACE)
+
+    def trial(self) -> Trial:
+        return Trial(MODEL, lambda version: DOCUMENT, self.kserve.token or None, seconds=1.0)
+
+
+@contextmanager
+def running_cluster(folder: Path) -> Iterator[Cluster]:
+    """A cluster whose certificate lies in ``folder``."""
+    with api_server(folder) as server, kserve(server) as controller:
+        yield Cluster(server, controller, KServeClient(config_dict=server.kubeconfig(), persist_config=False))
+
+
+def variable(body: dict[str, Any], name: str) -> str:
+    """A variable of the predictor's container."""
+    (container,) = body["spec"]["predictor"]["containers"]
+    found: str = next(entry["value"] for entry in container["env"] if entry["name"] == name)
+    return found
+
+
+def changes(server: ApiServer) -> list[tuple[str, str, str | None, int | None]]:
+    """(method, path, version, percent) of every change; version None where only the share changes."""
+    return [
+        (
+            method,
+            path,
+            variable(body, "HELIOGRAPH_VERSION") if "containers" in (body or {})["spec"]["predictor"] else None,
+            body["spec"]["predictor"].get("canaryTrafficPercent"),
+        )
+        for method, path, body in server.written()
+        if method in ("POST", "PATCH") and KIND in path
+    ]
