@@ -20,5 +20,5 @@ def recover_curves(ledger: Ledger, model: Path) -> None:
     if ledger.has_curves():
         return
     training = json.loads((model / "training.json").read_text(encoding="utf-8"))
-    for epoch, values in enumerate(training.get("selection", training)["history"], start=1):
+    for epoch, values in enumerate(training.get("selection", training).get("history", []), start=1):
         ledger.series(values, epoch)

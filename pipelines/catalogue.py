@@ -7,7 +7,7 @@ from typing import Any
 from components.specs import write_spec
 from models.files import replaced_file
 from models.spec import Spec
-from pipelines.compiling import callers_by_name
+from pipelines.compiling import callers_by_name, yaml_by_libyaml
 from pipelines.errors import RunError
 from pipelines.settings import ClusterSettings, compiled_with
 
@@ -27,7 +27,7 @@ def compile_pipeline(name: str, path: Path, settings: ClusterSettings | None = N
 
     if name not in PIPELINES:
         raise RunError(f"pipeline: expected one of {', '.join(PIPELINES)}; found {name!r}")
-    with replaced_file(path) as draft, warnings.catch_warnings(), callers_by_name():
+    with replaced_file(path) as draft, warnings.catch_warnings(), callers_by_name(), yaml_by_libyaml():
         warnings.simplefilter("ignore")
         function = getattr(import_module(f"pipelines.{name}"), name)
         with compiled_with(settings or ClusterSettings()):

@@ -12,6 +12,7 @@ from components.services import Services
 from components.step import end_with_runner
 from models.spec import Spec, load_spec
 from pipelines.catalogue import READ_ONLY, arguments, compile_pipeline
+from pipelines.compiling import yaml_by_libyaml
 from pipelines.console import COLOR, Console
 from pipelines.errors import RunError
 from pipelines.lock import state_lock
@@ -108,7 +109,9 @@ def _run(compiled: Path, values: dict[str, object], root: Path, log: Path) -> No
         warnings.simplefilter("ignore")
         local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
         try:
-            components.load_component_from_file(str(compiled))(**values)
+            with yaml_by_libyaml():
+                loaded = components.load_component_from_file(str(compiled))
+            loaded(**values)
         except RuntimeError as error:
             failure: RuntimeError | None = error
         else:

@@ -78,12 +78,13 @@ def _pod(task: PipelineTask, name: str, secret: str, settings: TaskSettings) -> 
     """
     from kfp import kubernetes
 
-    kubernetes.use_secret_as_env(task, secret, {key: key for key in REQUIRED})
-    keys = OPTIONAL + OWN.get(name, ())
-    kubernetes.use_secret_as_env(task, secret, {key: key for key in keys}, optional=True)
     kubernetes.use_field_path_as_env(task, RUN, RUN_LABEL)
     kubernetes.empty_dir_mount(task, "tmp", "/tmp", size_limit=settings.scratch)
     if settings.shared_memory is not None:
         kubernetes.empty_dir_mount(task, "shared-memory", "/dev/shm", "Memory", settings.shared_memory)
     kubernetes.set_security_context(task, run_as_user=USER, run_as_group=GROUP, run_as_non_root=True)
     kubernetes.set_timeout(task, settings.timeout)
+    # Last, since each of these calls parses what the earlier ones wrote.
+    kubernetes.use_secret_as_env(task, secret, {key: key for key in REQUIRED})
+    keys = OPTIONAL + OWN.get(name, ())
+    kubernetes.use_secret_as_env(task, secret, {key: key for key in keys}, optional=True)

@@ -185,7 +185,7 @@ def _handed(folder: Path) -> str:
         from components.step import Step
 
         with Step("read", spec, services) as step:
-            Path(services["state"], "read.json").write_bytes(step.spec.model_dump_json(by_alias=True).encode())
+            Path(services["storage"], "read.json").write_bytes(step.spec.model_dump_json(by_alias=True).encode())
 
     @dsl.pipeline(name="handed")
     def handed(spec: str, services: dict) -> None:
@@ -207,6 +207,7 @@ def _handed(folder: Path) -> str:
         text = compile_pipeline(name, folder / f"{name}.yaml").read_text(encoding="utf-8")
         expect("exec-importer" in text, f"an importer of the spec in the pipeline {name}", "none")
     send = ["submit", "--spec", str(WORKED), "--host", "http://127.0.0.1:9", "--tracking-uri", "http://127.0.0.1:9"]
+    send += ["--storage", "s3://bucket"]
     refusals = list(_refusals())
     for arguments, expected in refusals:
         status, message = _run(main, [*send, *arguments])
@@ -216,7 +217,7 @@ def _handed(folder: Path) -> str:
 
 def _refusals() -> Iterator[tuple[list[str], str]]:
     good = ["--specs", "s3://bucket/specs"]
-    yield [], "error: --specs: expected an address"
+    yield ["--specs", ""], "error: --specs: expected an address"
     yield ["--specs", "s3://key:secret@bucket/x"], "without a password; found 'bucket/x'"
     yield [*good, "--data", "s3://{{$.pipeline_job_uuid}}"], "error: --data: expected a text without"
     yield [*good, "--data", "s3://" + "x" * 10_000], "characters together"

@@ -48,7 +48,10 @@ def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_p
     materialize.python_func(spec=spec, services=services, tables=tables, summary=pages["online"])
     assert "| member_profile | 300 | written |" in Path(pages["online"].path).read_text(encoding="utf-8")
     training_set = dsl.Dataset(name="training_set", uri=str(tmp_path / "set"))
-    retrieve.python_func(spec=spec, services=services, tables=tables, training_set=training_set, summary=pages["set"])
+    given = {"spec": spec, "services": services, "tables": tables}
+    digest = tmp_path / "digest"
+    retrieve.python_func(**given, training_set=training_set, summary=pages["set"], digest=str(digest))
+    assert len(digest.read_text(encoding="utf-8")) == 64
     assert (Path(training_set.path) / "frozen.parquet").is_file()
     for page in pages.values():
         assert Path(page.path).read_text(encoding="utf-8").startswith("# ")
@@ -69,6 +72,24 @@ def test_the_report_of_a_run_in_which_nothing_happened(
         spec=artifact(tiny_spec, tmp_path).uri, product=tiny_spec.name, services=services, status=status, page=page
     )
     assert "<html" in Path(page.path).read_text(encoding="utf-8")
+
+
+def test_the_report_shows_steps_that_came_from_the_cache(
+    tiny_spec: Spec, services: dict[str, str], tmp_path: Path
+) -> None:
+    with Ledger(services["tracking_uri"], services["run"], experiment=tiny_spec.name).step("evaluate"):
+        pass
+    status = dsl.PipelineTaskFinalStatus(
+        state="SUCCEEDED",
+        pipeline_job_resource_name="job",
+        pipeline_task_name="pipeline",
+        error_code=None,
+        error_message=None,
+    )
+    page = dsl.HTML(name="page", uri=str(tmp_path / "page.html"))
+    given = {"spec": artifact(tiny_spec, tmp_path).uri, "product": tiny_spec.name, "services": services}
+    report.python_func(**given, status=status, page=page, steps=["train", "evaluate", "register"])
+    assert Path(page.path).read_text(encoding="utf-8").count("from cache") == 1
 
 
 def test_the_ledger_keeps_the_report_with_the_page_that_it_links(

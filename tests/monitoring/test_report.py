@@ -172,3 +172,11 @@ def test_the_terminal_gets_metrics_verdict_curl_and_path(whole: LedgerRecord, tm
 def test_a_server_s_address_is_opened_not_read_as_a_file(tmp_path: Path) -> None:
     page = written(replace(EMPTY, tracking_uri="http://mlflow:5000"), tmp_path)
     assert "open http://mlflow:5000" in page.text
+
+
+def test_a_step_from_the_cache_is_shown_where_it_belongs(tmp_path: Path) -> None:
+    ran = replace(EMPTY, steps=[Step("ingest", "ok", START, 9.5), Step("evaluate", "ok", START + 10_000_000, 9.5)])
+    cached = ran.with_cached(["ingest", "train", "evaluate"])
+    page = write_report(SPEC, cached, tmp_path / "cached").read_text(encoding="utf-8")
+    assert page.index("ingest") < page.index("train") < page.index("from cache") < page.index("evaluate")
+    assert "from cache" not in write_report(SPEC, ran, tmp_path / "ran").read_text(encoding="utf-8")

@@ -16,6 +16,8 @@ class Cluster(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.seen: list[tuple[str, str, bytes]] = []
+        self.tokens: list[str | None] = []
+        """The authorization header of every request."""
         self.status = 200
         """Of the answers to requests that change something."""
         self.refuses = ""
@@ -43,7 +45,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._record()
         address = urlsplit(self.path)
         if "/experiments" in address.path:
-            self._answer({"experiments": [{"experiment_id": "e-1", "display_name": "heliograph", "namespace": ""}]})
+            namespace = parse_qs(address.query).get("namespace", [""])[0]
+            known = {"experiment_id": f"e-{namespace or 1}", "display_name": "heliograph", "namespace": namespace}
+            self._answer({"experiments": [known]})
         elif address.path == RECURRING:
             begin = int(parse_qs(address.query).get("page_token", ["0"])[0] or 0)
             known = list(self.server.recurring.values())
@@ -89,6 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _record(self) -> bytes:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.seen.append((self.command, self.path, body))
+        self.server.tokens.append(self.headers.get("authorization"))
         return body
 
     def _answer(self, document: dict[str, Any], status: int = 200) -> None:

@@ -45,7 +45,7 @@ def send(cluster: Cluster, *further: str) -> int:
             "submit", "--spec", SPEC, "--data", "s3://logs/raw", "--tracking-uri", "http://mlflow:5000",
             "--host", cluster.address,
             "--node-selector", '{"pool": "h100"}', "--tolerations", '[{"key": "gpu", "operator": "Exists"}]',
-            "--canary-percent", "10", "--specs", "s3://bucket/specs", *further,
+            "--canary-percent", "10", "--storage", "s3://bucket", *further,
         ]
     )  # fmt: skip
 
@@ -86,6 +86,8 @@ def test_no_cluster_is_reported(bucket: Path, capsys: pytest.CaptureFixture[str]
         "submit",
         "--spec",
         SPEC,
+        "--storage",
+        "s3://bucket",
         "--specs",
         "minio://bucket/specs",
         "--tracking-uri",
@@ -100,7 +102,15 @@ def test_no_cluster_is_reported(bucket: Path, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--specs", ""], r"--specs: expected an address that the cluster can read artifacts from .* found ''"),
+        (["--specs", ""], r"--specs: expected an address of specs in an object store .* found ''"),
+        (["--storage", "state"], r"--storage: expected an address of files that outlive a run .* found 'state'"),
+        (["--storage", "s3://"], "--storage: expected an address"),
+        (["--storage", "s3://key:secret@bucket"], "without a password; found 'bucket'"),
+        (["--pipeline-root", "/tmp"], "--pipeline-root: expected an address of artifacts"),
+        (["--namespace", "a.b"], "--namespace: expected the name of a Kubernetes object"),
+        (["--service-account", "A"], "--service-account: expected the name of a Kubernetes object"),
+        (["--resources", "/nowhere.yaml"], "/nowhere.yaml: .*no such file"),
+        (["--token-file", "/nowhere"], "--token-file /nowhere: expected a file with a token"),
         (["--specs", "/tmp/specs"], "--specs: expected an address"),
         (["--specs", "s3://"], "--specs: expected an address"),
         (["--specs", "s3://key:secret@bucket/specs"], "without a password; found 'bucket/specs'"),
