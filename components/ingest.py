@@ -14,10 +14,11 @@ def ingest(
     resolved: dsl.Output[dsl.Artifact],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Read ``data`` (a folder; empty if the adapter needs none) with the spec's adapter; write canonical tables.
+    """Read ``data`` with the spec's adapter; write canonical tables.
 
-    ``resolved`` is the spec of every later step: with ``windows.end: latest`` the data decides on its dates. Raw files
-    that an earlier run has read are not read again.
+    ``data`` is a folder, or an address in object storage such as ``s3://bucket/folder``; empty if the adapter needs
+    none. ``resolved`` is the spec of every later step: with ``windows.end: latest`` the data decides on its dates. Raw
+    files that an earlier run has read are not read again.
     """
     from pathlib import Path
 
@@ -26,10 +27,11 @@ def ingest(
     from components.step import SPEC, Step, say
     from feature_repo.sources import ingest
     from feature_repo.sources.windows import WINDOWS, spec_of
+    from models.storage import join
 
     with Step("ingest", spec, services) as step:
-        kept = step.services.folder / "raw" / step.spec.name
-        manifest = ingest(step.spec, Path(data) if data else None, Path(tables.path), kept)
+        kept = join(step.services.storage, "raw", step.spec.name)
+        manifest = ingest(step.spec, data or None, Path(tables.path), kept)
         dated, dates = spec_of(step.spec, manifest), manifest[WINDOWS]
         write_artifact(dated, resolved)
         rows = [(name, entry["rows"], entry["sha256"][:12]) for name, entry in manifest["tables"].items()]

@@ -26,6 +26,7 @@ def refit(
     from components.markdown import write
     from components.step import Step, say
     from models.graph.store import TemporalGraph
+    from models.storage import join
     from models.training.errors import DivergedError
     from models.training.files import write_json
     from models.training.refit import refit
@@ -33,7 +34,7 @@ def refit(
 
     with Step("refit", spec, services) as step:
         # Outside this run's artifacts, so that the next run resumes a training that was killed.
-        checkpoint = step.services.folder / "checkpoints" / f"{step.spec.name}-refit"
+        checkpoint = join(step.services.storage, "checkpoints", f"{step.spec.name}-refit")
         target, until = Path(serving.path), step.spec.last_gate_day.start
         try:
             refit(TemporalGraph.load(Path(graph.path)), Path(model.path), until, target, checkpoint=checkpoint)

@@ -14,7 +14,7 @@ def report(
     page: dsl.Output[dsl.HTML],
     steps: list = [],  # noqa: B006 - the default of a KFP parameter, never mutated
 ) -> None:
-    """Write the report from the run's ledger; print the results and what to do next.
+    """Write the report from the run's ledger, to MLflow and as a page; print the results and what to do next.
 
     An exit handler takes no artifacts: ``spec`` is the spec's address, read only if no step has put the spec into the
     ledger; ``product`` is the spec's name. ``steps``: the names of the steps that every run of the pipeline has, in
@@ -25,25 +25,26 @@ def report(
     from pathlib import Path
 
     from components.lease import release
-    from components.services import Services
-    from components.specs import read_spec
+    from components.services import EMBEDDED, Services
+    from components.specs import spec_at
     from components.step import SPEC, say
     from models.spec import parse_spec
     from monitoring.ledger import Ledger
-    from monitoring.report import summary_lines, write_report
+    from monitoring.report import INDEX, summary_lines, write_report
 
-    addresses = Services.of(services)
-    ledger = Ledger(addresses.tracking_uri, addresses.run, product, addresses.pipeline)
+    where = Services.of(services)
+    ledger = Ledger(where.tracking_uri, where.run, product, where.pipeline)
     with tempfile.TemporaryDirectory() as scratch:
-        record = ledger.read(Path(scratch)).with_cached(steps)
+        record = ledger.read(Path(scratch) / "ledger").with_cached(steps)
         kept = record.notes.get(SPEC)
-        parsed = parse_spec(json.dumps(kept)) if kept else read_spec(dsl.Artifact(uri=spec))
-        index = write_report(parsed, record, addresses.report_folder)
-        lines = summary_lines(record, index)
-    release(addresses, product)
-    ledger.artifact(addresses.report_folder, "report")
+        parsed = parse_spec(json.dumps(kept)) if kept else spec_at(spec)
+        here = where.target == EMBEDDED  # a pod's folder is gone with the pod
+        index = write_report(parsed, record, where.report_folder if here else Path(scratch) / "report")
+        ledger.artifact(index.parent, "report")
+        Path(page.path).parent.mkdir(parents=True, exist_ok=True)
+        Path(page.path).write_text(index.read_text(encoding="utf-8"), encoding="utf-8")
+        lines = summary_lines(record, str(index) if here else ledger.address(f"report/{INDEX}"))
+    release(where, product)
     ledger.close(status.state)
-    Path(page.path).parent.mkdir(parents=True, exist_ok=True)
-    Path(page.path).write_text(index.read_text(encoding="utf-8"), encoding="utf-8")
     for line in lines:
         say(line)

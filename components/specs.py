@@ -10,7 +10,7 @@ from typing import Any
 
 from models.files import replaced_file
 from models.spec import Spec, SpecError, parse_spec
-from models.storage import is_remote, join, write_bytes
+from models.storage import is_remote, join, read_bytes, write_bytes
 
 DIGEST = "sha256"
 """Metadata of an artifact that a step has written: the digest of its content."""
@@ -43,15 +43,29 @@ def read_spec(artifact: Any) -> Spec:
     Raises SpecError if it cannot be read, or its digest is neither that of the metadata nor, without one, that of the
     file's name.
     """
-    where, given = artifact.uri, artifact.metadata.get(DIGEST)
-    expected = str(given or PurePosixPath(artifact.uri).stem)
+    given = artifact.metadata.get(DIGEST)
+    content = _read(Path(artifact.path).absolute().as_posix(), artifact.uri)
+    return _checked(content, artifact.uri, str(given or PurePosixPath(artifact.uri).stem), given is not None)
+
+
+def spec_at(address: str) -> Spec:
+    """Read the spec that ``write_spec`` wrote to an address. Raises SpecError as ``read_spec``."""
+    return _checked(_read(address, address), address, PurePosixPath(address).stem, False)
+
+
+def _read(address: str, where: str) -> bytes:
     try:
-        content = Path(artifact.path).read_bytes()
-    except OSError as error:
-        raise SpecError(where, "(file)", "a spec", f"{type(error).__name__}: {error.strerror or error}") from None
+        return read_bytes(address)
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or error
+        raise SpecError(where, "(file)", "a spec", f"{type(error).__name__}: {found}") from None
+
+
+def _checked(content: bytes, where: str, expected: str, in_metadata: bool) -> Spec:
+    """Parse the spec if its digest is as expected."""
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        place = "metadata" if given else "name"
+        place = "metadata" if in_metadata else "name"
         raise SpecError(
             where,
             "(file)",

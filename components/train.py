@@ -22,12 +22,13 @@ def train(
 
     from components.step import Step
     from models.graph.store import TemporalGraph
+    from models.storage import join
     from models.training.fit import fit
 
     with Step("train", spec, services) as step:
         temporal_graph = TemporalGraph.load(Path(graph.path))
         # Outside this run's artifacts, so that the next run resumes a training that was killed.
-        checkpoint = step.services.folder / "checkpoints" / step.spec.name
+        checkpoint = join(step.services.storage, "checkpoints", step.spec.name)
         summary = fit(
             temporal_graph, step.spec.model, step.spec.training, Path(model.path), None, step.ledger.series, checkpoint
         )

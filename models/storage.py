@@ -49,10 +49,10 @@ def join(address: str, *names: str) -> str:
 def file_system(address: str) -> tuple[FileSystem, str]:
     """The file system of an address, and the path on it. Raises ValueError for an address that cannot be used."""
     if not is_remote(address):
-        path = Path(address.removeprefix(_LOCAL))
-        if not path.is_absolute():
+        here = Path(address.removeprefix(_LOCAL))
+        if not here.is_absolute():
             raise ValueError(f"{address}: expected an absolute path or {', '.join(REMOTE)}; found neither")
-        return LocalFileSystem(), str(path)
+        return LocalFileSystem(), str(here)
     scheme, _, path = address.partition("://")
     scheme = "s3" if scheme == "minio" else scheme
     if not path.partition("/")[0] or "@" in path.partition("/")[0]:
@@ -90,7 +90,7 @@ def write_bytes(address: str, content: bytes) -> None:
 
 def exists(address: str) -> bool:
     """Whether there is a file or a folder."""
-    return _kind(address) is not FileType.NotFound
+    return _info(address).type is not FileType.NotFound
 
 
 def names(address: str) -> list[str]:
@@ -104,7 +104,7 @@ def names(address: str) -> list[str]:
 def remove(address: str) -> None:
     """Remove a file, or a folder with all that is in it; nothing where there is neither."""
     files, path = file_system(address)
-    kind = _kind(address)
+    kind = _info(address).type
     if kind is FileType.NotFound:
         return
     with _told(address):
@@ -112,6 +112,24 @@ def remove(address: str) -> None:
             files.delete_dir(path)
         else:
             files.delete_file(path)
+
+
+def files_below(address: str) -> dict[str, tuple[int, int]]:
+    """The files in a folder and its folders: relative path -> (bytes, time of change in nanoseconds), sorted by path.
+
+    Raises FileNotFoundError if there is no such folder, or no such bucket.
+    """
+    files, path = file_system(address)
+    with _told(address):
+        found = files.get_file_info(FileSelector(path, recursive=True))
+    below = {entry.path.removeprefix(path).lstrip("/"): entry for entry in found if entry.type is FileType.File}
+    return {name: (entry.size, entry.mtime_ns) for name, entry in sorted(below.items()) if ".." not in name.split("/")}
+
+
+def file_state(address: str) -> tuple[int, int] | None:
+    """A file's bytes and time of change in nanoseconds, often in whole seconds; None where there is no file."""
+    found = _info(address)
+    return (found.size, found.mtime_ns) if found.type is FileType.File else None
 
 
 def upload(folder: Path, address: str, last: str = "") -> None:
@@ -127,43 +145,38 @@ def upload(folder: Path, address: str, last: str = "") -> None:
         return
     sent = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     sent.sort(key=lambda name: name == last)
+    if last:
+        remove(join(address, last))
     with _told(address):
-        if last and _kind(join(address, last)) is FileType.File:
-            files.delete_file(f"{path}/{last}")
+        old = files.get_file_info(FileSelector(path, recursive=True, allow_not_found=True))
         for name in sent:
             with (folder / name).open("rb") as source, files.open_output_stream(f"{path}/{name}") as stream:
                 shutil.copyfileobj(source, stream, _BLOCK)
-        for name in set(_below(files, path)) - set(sent):
-            files.delete_file(f"{path}/{name}")
+        for entry in old:
+            if entry.type is FileType.File and entry.path.removeprefix(f"{path}/") not in sent:
+                files.delete_file(entry.path)
 
 
 def download(address: str, folder: Path) -> None:
     """Copy what is at an address into a local folder, which is replaced. Raises FileNotFoundError if there is none."""
+    found = files_below(address)
+    with replaced_folder(folder) as fresh:
+        for name in found:
+            download_file(join(address, name), fresh / name)
+
+
+def download_file(address: str, file: Path) -> None:
+    """Copy one file into a local one; its folder is made. Raises FileNotFoundError."""
+    files, path = file_system(address)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _told(address), files.open_input_stream(path) as stream, file.open("wb") as target:
+        shutil.copyfileobj(stream, target, _BLOCK)
+
+
+def _info(address: str) -> FileInfo:
     files, path = file_system(address)
     with _told(address):
-        found = _below(files, path)
-        if not found:
-            raise FileNotFoundError(errno.ENOENT, "no such folder", address)
-        with replaced_folder(folder) as fresh:
-            for name in found:
-                target = fresh / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with files.open_input_stream(f"{path}/{name}") as stream, target.open("wb") as file:
-                    shutil.copyfileobj(stream, file, _BLOCK)
-
-
-def _below(files: FileSystem, path: str) -> list[str]:
-    """The files in a folder and its folders, as paths relative to it."""
-    found = files.get_file_info(FileSelector(path, recursive=True, allow_not_found=True))
-    below = [entry.path.removeprefix(path).lstrip("/") for entry in found if entry.type is FileType.File]
-    return sorted(name for name in below if ".." not in name.split("/"))
-
-
-def _kind(address: str) -> FileType:
-    files, path = file_system(address)
-    with _told(address):
-        found: FileInfo = files.get_file_info(path)
-    return found.type
+        return files.get_file_info(path)
 
 
 @contextmanager

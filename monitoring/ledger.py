@@ -128,6 +128,14 @@ class Ledger:
             shutil.copyfile(path, copy)
             self._call(lambda: self._client.log_artifact(self._run_id, str(copy), folder or None))
 
+    def address(self, name: str) -> str:
+        """Where a person finds an artifact: its page in MLflow; without a server, MLflow's ``runs:/`` address."""
+        if not self.tracking_uri.startswith(("http://", "https://")):
+            return f"runs:/{self._run_id}/{name}"
+        experiment = self._call(lambda: self._client.get_run(self._run_id)).info.experiment_id
+        server = re.sub("//[^/@]*@", "//", self.tracking_uri.rstrip("/"))
+        return f"{server}/#/experiments/{experiment}/runs/{self._run_id}/artifacts/{name}"
+
     def close(self, state: str | None = None) -> None:
         """End the MLflow run: FINISHED if all steps succeeded and KFP's final ``state`` is a success, else FAILED."""
         failed = state is not None and state.upper() not in ("SUCCEEDED", "SUCCESS", "FINISHED", "SKIPPED")

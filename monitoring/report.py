@@ -62,8 +62,8 @@ def write_report(spec: Spec, record: LedgerRecord, folder: Path) -> Path:
     return write_text(folder / INDEX, page)
 
 
-def summary_lines(record: LedgerRecord, index: Path) -> list[str]:
-    """The lines that end a run on the terminal: metrics, verdict, curl command and the report's path."""
+def summary_lines(record: LedgerRecord, address: str) -> list[str]:
+    """The lines that end a run on the terminal: metrics, verdict, curl command and the report's address."""
     problems: list[str] = []
     metrics = _attempt("metrics", lambda: _metrics(record), problems) or {}
     lines = []
@@ -81,7 +81,7 @@ def summary_lines(record: LedgerRecord, index: Path) -> list[str]:
     curl = (record.notes.get("endpoint") or {}).get("curl")
     if curl:
         lines.append(f"Query the endpoint: {curl}")
-    return [*lines, f"Report: {index}"]
+    return [*lines, f"Report: {address}"]
 
 
 def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pipelines.commands.history import add_history
 from pipelines.commands.schedule import add_schedule
 from pipelines.commands.submit import add_submit
 from pipelines.commands.values import add_canary, add_settings, add_state, settings
+from pipelines.data import DATA_HELP
 from pipelines.errors import BUSY, BusyError, RunError, ScheduleError, SettingsError, SubmitError
 from pipelines.local import run_local
 from pipelines.parameters import ParameterError
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     local = commands.add_parser("local", help="run a pipeline on this machine, in subprocesses")
     local.add_argument("--pipeline", choices=PIPELINES, default="training")
     local.add_argument("--spec", type=Path, default=Path("configs/professional.yaml"))
-    local.add_argument("--data", type=Path, help="folder with the raw data, if the adapter needs one")
+    local.add_argument("--data", help=DATA_HELP)
     add_state(local)
     add_canary(local)
     local.set_defaults(run=_local)

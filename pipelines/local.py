@@ -11,9 +11,11 @@ from typing import Any
 from components.services import Services
 from components.step import end_with_runner
 from models.spec import Spec, load_spec
+from models.storage import join
 from pipelines.catalogue import READ_ONLY, arguments, compile_pipeline
 from pipelines.compiling import yaml_by_libyaml
 from pipelines.console import COLOR, Console
+from pipelines.data import data_address
 from pipelines.errors import RunError
 from pipelines.lock import state_lock
 from pipelines.parameters import check_parameters
@@ -22,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run_local(
-    pipeline: str, spec_path: Path, data: Path | None, state: Path, parameters: dict[str, Any] | None = None
+    pipeline: str, spec_path: Path, data: str | None, state: Path, parameters: dict[str, Any] | None = None
 ) -> Path:
     """Run ``pipeline`` on the spec; return the report's path. ``parameters``: the pipeline's further arguments.
 
@@ -31,9 +33,8 @@ def run_local(
     """
     end_with_runner()
     spec = load_checked_spec(spec_path)
-    if data is not None and not data.is_dir():
-        raise RunError(f"--data: expected a folder with the raw data; found no folder at {data}")
-    check_parameters({"state": str(state.resolve()), "data": str(data or "")}, {"state": "--state", "data": "--data"})
+    given = data_address(data)
+    check_parameters({"state": str(state.resolve()), "data": given}, {"state": "--state", "data": "--data"})
     check_product(state, spec.name)
     with state_lock(state):
         _remove_old_runs(state, spec.name)
@@ -42,8 +43,7 @@ def run_local(
         services = Services.embedded(run, state, config, scratch=pipeline in READ_ONLY, pipeline=pipeline)
         folder = state.resolve() / "runs" / run
         compiled = compile_pipeline(pipeline, folder / "pipeline.yaml")
-        given, specs = str(data.resolve()) if data else "", str(state.resolve() / "specs")
-        values = arguments(spec, services.to_json(), given, specs)
+        values = arguments(spec, services.to_json(), given, join(services.storage, "specs"))
         values |= parameters or {}
         print(f"Heliograph: {pipeline} on {spec_path} (run {run}, log {folder / 'run.log'})", flush=True)
         _run(compiled, values, state.resolve() / "pipeline", folder / "run.log")

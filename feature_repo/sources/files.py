@@ -1,34 +1,42 @@
 """Raw files that are read once: their rows are kept, so that the next ingest reads only files that are new or changed.
 
-A file's rows are kept as one Parquet file, named by a digest of the file's path, size, times of change, and of how it
-was read. Kept rows of files that are gone are removed. Without ``keeping`` every file is read.
+A file's rows are kept as one Parquet file, named by a digest of the file's path or address, size, times of change, and
+of how it was read. Kept rows of files that are gone are removed. Without ``keeping`` every file is read. Raw files and
+kept rows may lie in object storage, each without the other.
 """
 
 import hashlib
 import logging
 import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_repo.sources.remote import remote_folder
 from models.files import replaced_file
+from models.storage import download_file, is_remote, join, names, remove, write_bytes
 
 log = logging.getLogger(__name__)
 
 FORM = 1
 """Raised when files are read in another way than by an earlier release, so that kept rows are read again."""
+_AT_ONCE = 16
+"""Files of kept rows that are fetched at the same time."""
 
 
 class KeptRows:
     """Rows of raw files in a folder, from this ingest and the last."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, address: str = "") -> None:
+        """``address``: object storage that has the same files; empty if the folder itself outlives the ingest."""
+        self._folder, self._address = folder, address
         self._used: set[str] = set()
         self.read = 0
         """How many files were read."""
@@ -37,20 +45,32 @@ class KeptRows:
 
     def rows(self, path: Path, form: str, read: Callable[[], pa.Table]) -> pa.Table:
         """The rows of a file, kept or read; rows of a file that changes meanwhile are not kept."""
-        state = _state(path)
-        name = hashlib.sha256(f"{FORM}\n{path.absolute()}\n{state}\n{form}".encode()).hexdigest() + ".parquet"
+        remote = remote_folder(path)
+        state = remote.state(path) if remote else _state(path)
+        where = remote.address_of(path) if remote else path.absolute()
+        name = hashlib.sha256(f"{FORM}\n{where}\n{state}\n{form}".encode()).hexdigest() + ".parquet"
         kept = self._kept(name) if state else None
         if kept is not None:
             self.reused += 1
             self._used.add(name)
             return kept
-        table = read()
+        table = _fetched(path, read)
         self.read += 1
-        if state and state == _state(path):
-            with replaced_file(self._folder / name) as draft:
-                pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
-            self._used.add(name)
+        if state and (remote.settled(path) if remote else state == _state(path)):
+            self._keep(name, table)
         return table
+
+    def fetch(self) -> None:
+        """Copy the kept rows from object storage into the folder, as they are; another ingest may remove some."""
+
+        def fetched(name: str) -> None:
+            try:
+                download_file(join(self._address, name), self._folder / name)
+            except FileNotFoundError:
+                (self._folder / name).unlink(missing_ok=True)
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(fetched, [name for name in names(self._address) if name.endswith(".parquet")]))
 
     def remove_unused(self) -> None:
         """Remove the rows of files that this ingest did not ask for, and what killed ones left unfinished."""
@@ -59,6 +79,15 @@ class KeptRows:
         for path in self._folder.glob("*.parquet"):
             if path.name not in self._used:
                 path.unlink(missing_ok=True)
+                if self._address:
+                    remove(join(self._address, path.name))
+
+    def _keep(self, name: str, table: pa.Table) -> None:
+        with replaced_file(self._folder / name) as draft:
+            pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
+        if self._address:
+            write_bytes(join(self._address, name), (self._folder / name).read_bytes())
+        self._used.add(name)
 
     def _kept(self, name: str) -> pa.Table | None:
         path = self._folder / name
@@ -75,32 +104,43 @@ _KEPT: ContextVar[KeptRows | None] = ContextVar("kept", default=None)
 
 
 @contextmanager
-def keeping(folder: Path | None) -> Iterator[None]:
-    """Inside the block, ``read_once`` keeps rows in ``folder`` and reuses those of earlier blocks. None: it does not.
+def keeping(address: str | None) -> Iterator[None]:
+    """Inside the block, ``read_once`` keeps rows at an address and reuses those of earlier blocks. None: it does not.
 
     At the end rows of files that are gone are removed, and a line says how many files were read; not after an error.
     """
-    if folder is None:
+    if address is None:
         yield
         return
-    kept = KeptRows(folder)
-    token = _KEPT.set(kept)
-    try:
-        yield
-        kept.remove_unused()
-        if kept.read or kept.reused:
-            log.info("raw files: %d read, %d unchanged since they were read", kept.read, kept.reused)
-    finally:
-        _KEPT.reset(token)
+    with tempfile.TemporaryDirectory() if is_remote(address) else nullcontext(address) as folder:
+        kept = KeptRows(Path(folder), address if is_remote(address) else "")
+        if is_remote(address):
+            kept.fetch()
+        token = _KEPT.set(kept)
+        try:
+            yield
+            kept.remove_unused()
+            if kept.read or kept.reused:
+                log.info("raw files: %d read, %d unchanged since they were read", kept.read, kept.reused)
+        finally:
+            _KEPT.reset(token)
 
 
 def read_once(path: Path, form: str, read: Callable[[], pa.Table]) -> pa.Table:
     """The rows of a raw file: those of the last ingest if the file is unchanged, else what ``read`` returns.
 
-    ``form``: how it is read, such as columns and types; another form reads again. Adapters call this for every file.
+    ``form``: how it is read, such as columns and types; another form reads again. Adapters call this for every file: a
+    file in object storage has its content at ``path`` only while ``read`` runs. Raises SourceError if it has gone.
     """
     kept = _KEPT.get()
-    return read() if kept is None else kept.rows(path, form, read)
+    return _fetched(path, read) if kept is None else kept.rows(path, form, read)
+
+
+def _fetched(path: Path, read: Callable[[], pa.Table]) -> pa.Table:
+    """What ``read`` returns, with the content of a remote file at its local path."""
+    remote = remote_folder(path)
+    with remote.content(path) if remote else nullcontext():
+        return read()
 
 
 def _state(path: Path) -> str:

@@ -1,6 +1,7 @@
 """Ingestion: read raw data with the spec's adapter, validate it, add counter tables, write all tables atomically."""
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from feature_repo.counters import count
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.files import keeping
 from feature_repo.sources.quarantine import REASON, quarantined_rows
+from feature_repo.sources.remote import raw_folder
 from feature_repo.sources.schemas import VECTOR, arrow_types, order_columns, time_columns
 from feature_repo.sources.tables import describe, write_manifest, write_quarantine, write_table
 from feature_repo.sources.validate import check_leaks, validate
@@ -23,12 +25,12 @@ from models.spec import Spec
 log = logging.getLogger(__name__)
 
 
-def ingest(spec: Spec, data: Path | None, folder: Path, kept: Path | None = None) -> dict[str, Any]:
+def ingest(spec: Spec, data: Path | str | None, folder: Path, kept: str | None = None) -> dict[str, Any]:
     """Write the canonical tables of the spec's source to ``folder`` and return their manifest.
 
-    ``data`` is the folder of the raw data (None for simulated worlds). ``kept``: a folder in which the rows of raw
-    files are kept from one ingest to the next, so that a file is read once (``sources.files``); the tables are the same
-    with and without it.
+    ``data`` is the folder of the raw data, or its address in object storage (None for simulated worlds). ``kept``: the
+    address of a folder in which the rows of raw files are kept from one ingest to the next, so that a file is read once
+    (``sources.files``); the tables are the same with and without it.
 
     The spec is checked against the adapter's tables before any data is read. An existing folder is replaced once the
     new one is complete. Rows with an impossible time are written to ``quarantine/<table>.parquet`` instead, and counted
@@ -39,8 +41,8 @@ def ingest(spec: Spec, data: Path | None, folder: Path, kept: Path | None = None
     source = adapter(spec.source.adapter)
     check_leaks(spec, source.TABLES)
     log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
-    with keeping(kept):
-        tables, dropped, spec = validate(spec, source.read(spec, data), source.TABLES)
+    with raw_folder(str(data)) if data else nullcontext() as raw, keeping(kept):
+        tables, dropped, spec = validate(spec, source.read(spec, raw), source.TABLES)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {

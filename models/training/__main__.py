@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the model artifact; replaced if it exists")
     parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: all defaults")
     parser.add_argument("--training", default="{}", help="TrainingConfig: a JSON file, or JSON itself")
-    parser.add_argument("--checkpoint", type=Path, help="checkpoint folder; default: `checkpoint` next to --out")
+    parser.add_argument(
+        "--checkpoint", help="folder or s3:// address of the checkpoint; default: `checkpoint` next to --out"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA if available")
     chosen = parser.parse_args(arguments)
     try:

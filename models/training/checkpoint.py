@@ -1,7 +1,11 @@
-"""Checkpoints: one complete folder per epoch, from which training continues to the same result as without a break."""
+"""Checkpoints: one complete folder per epoch, from which training continues to the same result as without a break.
+
+On a cluster they are also copied to object storage, so that a training goes on where its machine was taken away.
+"""
 
 import json
 import shutil
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +16,15 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from models.files import replaced_folder
+from models.storage import names
 from models.training.errors import CheckpointError
 from models.training.files import write_json
+from models.training.place import CheckpointPlace
 from models.training.schedule import NeighbourSchedule
+
+BETWEEN_COPIES = 300.0
+"""Seconds of training after which an epoch's checkpoint is copied to object storage, at least."""
+MARKER = "progress.json"
 
 
 @dataclass
@@ -44,11 +54,12 @@ class Progress:
 
 
 class Checkpoints:
-    """The checkpoints of one run, in one folder."""
+    """The checkpoints of one run, in one folder, the last also in object storage if its place has an address."""
 
-    def __init__(self, folder: Path, run: str) -> None:
+    def __init__(self, place: CheckpointPlace, run: str) -> None:
         """``run``: digest of graph and configuration; checkpoints of other runs are ignored."""
-        self.folder, self.run = folder, run
+        self.place, self.folder, self.run = place, place.folder, run
+        self._copied = time.monotonic()
 
     def save(
         self,
@@ -65,10 +76,19 @@ class Checkpoints:
             safetensors.torch.save_file(_flat(average.state_dict()), new / "average.safetensors")
             safetensors.torch.save_file(_flat(best), new / "best.safetensors")
             safetensors.torch.save_file(_optimizer_tensors(optimizer), new / "optimiser.safetensors")
-            write_json(new / "progress.json", {"run": self.run, **asdict(progress)})
+            write_json(new / MARKER, {"run": self.run, **asdict(progress)})
         for old in self._folders():
             if old != target:
                 shutil.rmtree(old)
+        if self.place.address and time.monotonic() - self._copied >= BETWEEN_COPIES:
+            self.place.send(target.name, MARKER, alone=True)
+            self._copied = time.monotonic()
+
+    def fetch(self) -> None:
+        """Copy the last whole checkpoint from object storage, unless this machine has one. Raises OSError."""
+        for name in reversed(names(self.place.address) if self.place.address else []):
+            if not self._folders():
+                self.place.fetch(name, MARKER)
 
     def load(
         self, ranker: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
@@ -83,7 +103,7 @@ class Checkpoints:
             return None
         last = folders[-1]
         try:
-            document: dict[str, Any] = json.loads((last / "progress.json").read_text(encoding="utf-8"))
+            document: dict[str, Any] = json.loads((last / MARKER).read_text(encoding="utf-8"))
             if document.pop("run") != self.run:
                 return None
             ranker.load_state_dict(safetensors.torch.load_file(last / "weights.safetensors"))
@@ -93,11 +113,12 @@ class Checkpoints:
             progress = Progress(**document, neighbours=NeighbourSchedule(**schedule) if schedule else None)
             return progress, safetensors.torch.load_file(last / "best.safetensors")
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise CheckpointError(f"{last}: expected a whole checkpoint; found {error}: delete it") from error
+            copy = f" and {self.place.address}" if self.place.address else ""
+            raise CheckpointError(f"{last}: expected a whole checkpoint; found {error}: delete it{copy}") from error
 
     def clear(self) -> None:
         """Remove all checkpoints."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.place.clear()
 
     def _folders(self) -> list[Path]:
         return sorted(self.folder.glob("epoch_*"))

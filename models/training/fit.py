@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from shutil import rmtree
 from time import perf_counter
 from typing import Any
 
@@ -11,9 +10,10 @@ import torch
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
-from models.training.artifact import load_model, save_model
+from models.training.artifact import MANIFEST, load_model, save_model
 from models.training.distributed import ranks
 from models.training.errors import ArtifactError
+from models.training.place import CheckpointPlace
 from models.training.train import Log, Scope, fingerprint, train
 
 
@@ -24,29 +24,37 @@ def fit(
     folder: Path,
     device: torch.device | str | None = None,
     log: Log | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
 ) -> dict[str, Any]:
     """Write the model artifact ``folder``; returns a summary: epochs, seconds, validation AUC by task and epoch.
 
-    ``checkpoint`` (None = ``checkpoint`` next to ``folder``) keeps the progress of both trainings, so that an
-    interrupted fit continues. Inside ``process_group`` every process calls this. Raises what ``train`` raises.
+    ``checkpoint`` (None = ``checkpoint`` next to ``folder``), a folder or an address in object storage, keeps the
+    progress of both trainings, so that an interrupted fit continues. Inside ``process_group`` every process calls this.
+    Raises what ``train`` raises.
     """
     started, processes = perf_counter(), ranks()
-    keep = checkpoint or folder.parent / "checkpoint"
-    selection = keep / "selection"
+    keep = CheckpointPlace.of(checkpoint, folder)
+    selection = keep.folder / "selection"
+    if keep.address:
+        if processes.leads:
+            keep.fetch("selection", MANIFEST)
+        processes.wait()
     if not _trained(selection, fingerprint(graph, model_config, training_config)):
-        train(graph, model_config, training_config, selection, device=device, log=log, checkpoint=keep / "train")
+        place = keep.below("train")
+        train(graph, model_config, training_config, selection, Scope(), device, log, checkpoint=place)
+        if processes.leads:
+            keep.send("selection", MANIFEST)
     selected = load_model(selection)
     selecting = perf_counter() - started
     epochs = selected.training["epochs"]
     largest_fan_outs = tuple(selected.training["limits"][:epochs]) if training_config.adaptive_neighbours else None
     scope = Scope(("train", "validate"), epochs, largest_fan_outs)
-    train(graph, model_config, training_config, folder, scope, device, checkpoint=keep / "final")
+    train(graph, model_config, training_config, folder, scope, device, checkpoint=keep.below("final"))
     if processes.leads:
         final = load_model(folder)
         training = {**final.training, "selection": selected.training}
         save_model(replace(final, calibration=selected.calibration, training=training), folder)
-        rmtree(keep)
+        keep.clear()
     processes.wait()
     final = load_model(folder)
     best = selected.training["history"][epochs - 1]

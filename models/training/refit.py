@@ -8,7 +8,6 @@ of those is left to fit it again, since the days from ``until`` on must check it
 
 from dataclasses import replace
 from pathlib import Path
-from shutil import rmtree
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +18,7 @@ from models.graph.store import TemporalGraph
 from models.training.artifact import load_model, save_model
 from models.training.distributed import ranks
 from models.training.errors import NoSeedsError
+from models.training.place import CheckpointPlace
 from models.training.train import Log, Scope, train
 
 
@@ -29,16 +29,17 @@ def refit(
     folder: Path,
     device: torch.device | str | None = None,
     log: Log | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Path | str | None = None,
 ) -> dict[str, Any]:
     """Train the model artifact ``judged`` again and write the artifact ``folder``; return a summary: epochs, seeds.
 
     ``until``: microseconds UTC in the gate window; no seed at or after it is trained on, nor one that settled then. The
     artifact's schema says so: its validate window ends at ``until``. ``checkpoint`` (None = ``checkpoint`` next to
-    ``folder``) keeps the progress, so that an interrupted refit continues. Inside ``process_group`` every process calls
+    ``folder``), a folder or an address in object storage, keeps the progress, so that an interrupted refit continues.
+    Inside ``process_group`` every process calls
     this. Raises NoSeedsError for a time outside of the gate window, ArtifactError, and what ``train`` raises.
     """
-    started, processes, keep = perf_counter(), ranks(), checkpoint or folder.parent / "checkpoint"
+    started, processes, keep = perf_counter(), ranks(), CheckpointPlace.of(checkpoint, folder)
     before = load_model(judged)
     config, epochs = TrainingConfig(**before.training["config"]), before.training["epochs"]
     largest_fan_outs = tuple(before.training["limits"][:epochs]) if config.adaptive_neighbours else None
@@ -48,7 +49,7 @@ def refit(
         fitted = load_model(folder)
         training = {**fitted.training, "judged": {name: before.training[name] for name in ("run", "seeds")}}
         save_model(replace(fitted, calibration=before.calibration, training=training), folder)
-        rmtree(keep, ignore_errors=True)
+        keep.clear()
     processes.wait()
     training = load_model(folder).training
     return {"epochs": epochs, "seeds": training["seeds"], "seconds": perf_counter() - started}

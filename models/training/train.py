@@ -28,6 +28,7 @@ from models.training.compiled import compile_ranker
 from models.training.distributed import ranks
 from models.training.history import pretrain
 from models.training.labels import known, labelled
+from models.training.place import CheckpointPlace
 from models.training.predict import score_rows, task_aucs
 from models.training.schedule import advance, begin
 from models.training.trainer import Trainer, seeded
@@ -58,7 +59,7 @@ def train(
     scope: Scope = Scope(),
     device: torch.device | str | None = None,
     log: Log | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: CheckpointPlace | Path | str | None = None,
 ) -> Path:
     """Train on the seeds of ``scope.windows`` and write the model artifact ``folder``; returns ``folder``.
 
@@ -66,7 +67,7 @@ def train(
     artifact's calibration is fitted on the validation window, on the labels that ``models.training.labels.known``
     allows. ``device`` None = CUDA if available. ``checkpoint`` (None = ``checkpoint`` next to ``folder``) holds one
     checkpoint, removed at the end: an interrupted run of the same graph and configuration continues from it, to the
-    same result.
+    same result. It is a folder, or an address in object storage (``models.training.place``).
 
     Inside ``process_group`` every process calls this with equal arguments, and with folders that all of them see.
 
@@ -74,7 +75,7 @@ def train(
     """
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     run = TrainingRun(graph.to(chosen), model_config, training_config, scope)
-    return run.execute(folder, Checkpoints(checkpoint or folder.parent / "checkpoint", run.fingerprint), log)
+    return run.execute(folder, Checkpoints(CheckpointPlace.of(checkpoint, folder), run.fingerprint), log)
 
 
 class TrainingRun:
@@ -136,6 +137,10 @@ class TrainingRun:
     def _start(self, checkpoints: Checkpoints) -> None:
         """Continue from the checkpoint, or begin: with pre-training, where it is configured."""
         trainer, device = self.trainer, self.graph.device
+        if checkpoints.place.address:
+            if self.processes.leads:
+                checkpoints.fetch()
+            self.processes.wait()
         found = checkpoints.load(trainer.ranker, self.average, trainer.optimizer)
         if found:
             self.progress = found[0]

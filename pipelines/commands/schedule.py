@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pipelines.catalogue import PIPELINES
 from pipelines.commands.values import add_canary, add_state
 from pipelines.cron import Cron
+from pipelines.data import DATA_HELP, data_address
 from pipelines.entries import Entry, put, read_entries, remove, schedule_file
-from pipelines.errors import RunError, ScheduleError
+from pipelines.errors import ScheduleError
 from pipelines.local import check_product, load_checked_spec
 from pipelines.scheduler import Scheduler, moment_of, trigger_of
 from pipelines.tables import text_table
@@ -32,7 +33,7 @@ def add_schedule(commands: Any) -> None:
     command.add_argument("--name", help="of the entry (default: the pipeline's)")
     command.add_argument("--pipeline", choices=PIPELINES, default="training")
     command.add_argument("--spec", type=Path, default=Path("configs/professional.yaml"))
-    command.add_argument("--data", type=Path, help="folder with the raw data, if the adapter needs one")
+    command.add_argument("--data", help=DATA_HELP)
     add_state(command)
     add_canary(command)
     instead = command.add_mutually_exclusive_group()
@@ -76,8 +77,7 @@ def _entry(options: argparse.Namespace) -> Entry:
     Cron.parse(options.cron)
     spec = load_checked_spec(options.spec)
     check_product(options.state, spec.name)
-    if options.data is not None and not options.data.is_dir():
-        raise RunError(f"--data: expected a folder with the raw data; found no folder at {options.data}")
+    data = data_address(options.data)
     zone = options.timezone or spec.timezone
     try:
         ZoneInfo(zone)
@@ -89,7 +89,7 @@ def _entry(options: argparse.Namespace) -> Entry:
         cron=options.cron,
         timezone=zone,
         spec=str(options.spec.resolve()),
-        data=str(options.data.resolve()) if options.data else None,
+        data=data or None,
         canary_percent=options.canary_percent if options.pipeline == "training" else 0,
         since=datetime.now(UTC),
     )

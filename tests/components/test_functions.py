@@ -13,13 +13,17 @@ from components.materialize import materialize
 from components.report import report
 from components.retrieve import retrieve
 from components.services import Services
-from components.specs import read_spec
+from components.specs import read_spec, write_spec
 from feature_repo.sources import read_manifest
 from models.spec import Spec, parse_spec
+from models.storage import join, names
 from monitoring.ledger import Ledger
 from serving.errors import RegistryError
 from tests.components.specs import artifact
 from tests.mlflow_database import add_database
+from tests.s3_server import bucket, s3_server
+
+__all__ = ["bucket", "s3_server"]
 
 LATEST = {"start": None, "end": "latest", "graph": {"days": 32}}  # the last day's outcomes are not complete
 STORE = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
@@ -110,6 +114,29 @@ def test_the_ledger_keeps_the_report_with_the_page_that_it_links(
         spec=artifact(tiny_spec, tmp_path).uri, product=tiny_spec.name, services=services, status=status, page=page
     )
     assert {"report/index.html", "report/drift.html"} <= set(ledger.read(tmp_path / "read").artifacts)
+
+
+def test_the_report_of_a_pod_is_in_mlflow_alone(
+    tiny_spec: Spec,
+    services: dict[str, str],
+    bucket: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """On a cluster no folder outlives the pod; the spec is read from its address, which is no path of the pod."""
+    (tmp_path / "pod").mkdir()
+    monkeypatch.chdir(tmp_path / "pod")
+    services |= {"target": "cluster", "storage": bucket}
+    page, spec = dsl.HTML(name="page", uri=str(tmp_path / "page.html")), write_spec(tiny_spec, join(bucket, "specs"))
+    status = dsl.PipelineTaskFinalStatus("FAILED", "job", "pipeline", 1, "a pod was lost")
+    report.python_func(spec=spec, product=tiny_spec.name, services=services, status=status, page=page)
+    record = Ledger(services["tracking_uri"], services["run"], tiny_spec.name).read(tmp_path / "read")
+    assert capsys.readouterr().out.splitlines()[-1] == f"| Report: runs:/{record.mlflow_run}/report/index.html"
+    assert record.artifacts["report/index.html"].read_bytes() == Path(page.path).read_bytes()
+    assert names(bucket) == ["specs"]
+    assert not list((tmp_path / "pod").rglob("*"))
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {"mlflow"}
 
 
 def test_no_champion_is_an_error_with_the_next_step(tiny_spec: Spec, services: dict[str, str], tmp_path: Path) -> None:

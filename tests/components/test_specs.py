@@ -8,9 +8,9 @@ from kfp import components, dsl, local
 from kfp.compiler import Compiler
 
 from components.image import component
-from components.specs import read_spec, write_artifact, write_spec
-from models.spec import Spec, SpecError, parse_spec
-from models.storage import join, names, read_bytes
+from components.specs import read_spec, spec_at, write_artifact, write_spec
+from models.spec import Spec, SpecError
+from models.storage import join, names, write_bytes
 from pipelines.resources import imported
 from tests.s3_server import bucket, s3_server
 
@@ -97,4 +97,9 @@ def test_a_spec_in_object_storage_is_one_file(tiny_spec: Spec, bucket: str) -> N
     given = write_spec(tiny_spec, join(bucket, "specs"))
     assert given == write_spec(tiny_spec, f"{bucket}/specs/")
     assert names(join(bucket, "specs")) == [given.rpartition("/")[2]]
-    assert parse_spec(read_bytes(given).decode()) == tiny_spec
+    assert spec_at(given) == tiny_spec
+    write_bytes(given, b"{}")
+    with pytest.raises(SpecError, match="as its name says"):
+        spec_at(given)
+    with pytest.raises(SpecError, match=r"s3://.*none.json.*found FileNotFoundError: no such file"):
+        spec_at(f"{bucket}/none.json")

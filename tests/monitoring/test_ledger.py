@@ -1,5 +1,6 @@
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -132,6 +133,15 @@ def test_names_that_would_lead_elsewhere_are_refused(address: str, tmp_path: Pat
 def test_a_missing_artifact_is_named(address: str, tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="expected a file or folder"):
         Ledger(address, "names", "small").artifact(tmp_path / "none", "none")
+
+
+def test_an_artifact_has_a_page_in_mlflow_whose_address_shows_no_password(address: str) -> None:
+    ledger = Ledger(address, "page", "small")
+    run = f"runs/{ledger._run_id}"
+    assert ledger.address("report/index.html") == f"runs:/{ledger._run_id}/report/index.html"
+    ledger.tracking_uri = "https://me:secret@mlflow:5000/"
+    found = ledger.address("report/index.html")
+    assert re.fullmatch(rf"https://mlflow:5000/#/experiments/\d+/{run}/artifacts/report/index.html", found)
 
 
 def test_a_server_that_does_not_respond_is_one_clear_error(monkeypatch) -> None:

@@ -160,13 +160,13 @@ def test_the_days_of_training_are_shown(whole: LedgerRecord, tmp_path: Path) -> 
     assert "They are a refit" in page.text
 
 
-def test_the_terminal_gets_metrics_verdict_curl_and_path(whole: LedgerRecord, tmp_path: Path) -> None:
-    lines = summary_lines(whole, tmp_path / "index.html")
+def test_the_terminal_gets_metrics_verdict_curl_and_address(whole: LedgerRecord) -> None:
+    lines = summary_lines(whole, "/runs/index.html")
     assert any(line.startswith("click candidate") for line in lines)
-    assert lines[-1] == f"Report: {tmp_path / 'index.html'}"
+    assert lines[-1] == "Report: /runs/index.html"
     assert any(CURL in line for line in lines)
-    empty = summary_lines(EMPTY, tmp_path / "index.html")
-    assert empty == ["No verdict in this run", f"Report: {tmp_path / 'index.html'}"]
+    empty = summary_lines(EMPTY, "/runs/index.html")
+    assert empty == ["No verdict in this run", "Report: /runs/index.html"]
 
 
 def test_a_server_s_address_is_opened_not_read_as_a_file(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 """Bad input to the command gives one clear error, and nothing is written."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from models import storage
 from pipelines import __main__ as command
 from pipelines.__main__ import main
+from pipelines.data import data_address
+from tests.s3_server import bucket, s3_server
+
+__all__ = ["bucket", "s3_server"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROFESSIONAL = (ROOT / "configs" / "professional.yaml").read_text(encoding="utf-8")
@@ -39,6 +45,40 @@ def test_a_missing_data_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     arguments = ["--data", str(tmp_path / "nowhere"), "--state", str(tmp_path / "state")]
     assert main(["local", "--spec", str(ROOT / "configs" / "professional.yaml"), *arguments]) == 1
     assert "nowhere" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
+
+
+def test_data_is_a_folder_or_an_address(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.write_bytes(storage.join(bucket, "raw", "likes", "1.parquet"), b"")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw").mkdir()
+    assert data_address(f"{bucket}/raw") == f"{bucket}/raw"
+    assert data_address("raw") == data_address(f"file://{tmp_path}/raw") == str(tmp_path / "raw")
+    assert data_address(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("{bucket}/none", "found nothing at s3://tests-.*/none. Check the address"),
+        ("{bucket}-other/raw", "found nothing at s3://tests-.*-other/raw"),
+        ("s3://key:secret@bucket/raw", "--data: s3://.*without credentials"),
+        ("ftp://host/raw", "--data: ftp://host/raw: expected a path or s3://"),
+        (
+            "/nowhere",
+            r"--data: expected a folder with the raw data, or its address \(s3://.*found no folder at /nowhere",
+        ),
+    ],
+)
+def test_data_that_is_not_there_is_refused_before_anything_begins(
+    bucket: str, address: str, found: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data", address.format(bucket=bucket), "--state", str(tmp_path / "state")]
+    assert main(["local", "--spec", str(ROOT / "configs" / "professional.yaml"), *given]) == 1
+    error = capsys.readouterr().err
+    assert re.search(found, error)
+    assert len(error.splitlines()) == 1
+    assert "secret" not in error
     assert not (tmp_path / "state").exists()
 
 

@@ -17,7 +17,7 @@ class Reads:
         self.kept, self.count = kept, 0
 
     def ingest(self, *files: Path, form: str = "numbers") -> list[list[str]]:
-        with keeping(self.kept):
+        with keeping(None if self.kept is None else str(self.kept)):
             return [read_once(file, form, lambda file=file: self._read(file))["n"].to_pylist() for file in files]  # type: ignore[misc]
 
     def _read(self, file: Path) -> pa.Table:
@@ -79,7 +79,7 @@ def test_what_a_killed_ingest_left_unfinished_is_removed(reads: Reads, file: Pat
 
 def test_rows_of_a_folder_are_not_kept(reads: Reads, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    with keeping(reads.kept):
+    with keeping(str(reads.kept)):
         for number in range(2):
             found = read_once(tmp_path / "folder", "numbers", lambda number=number: pa.table({"n": [number]}))  # type: ignore[misc]
             assert found["n"].to_pylist() == [number]
@@ -110,6 +110,6 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(reads: Reads, file: Pa
         file.write_text("5 6 7", encoding="utf-8")
         return pa.table({"n": ["1", "2"]})
 
-    with keeping(reads.kept):
+    with keeping(str(reads.kept)):
         read_once(file, "numbers", read)
     assert reads.ingest(file) == [["5", "6", "7"]]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from models.training.checkpoint import Checkpoints, Progress
+from models.training.place import CheckpointPlace
 from models.training.schedule import NeighbourSchedule
 
 
@@ -42,7 +43,7 @@ def test_a_training_begins_before_its_first_epoch() -> None:
 def test_the_last_folder_alone_is_kept_and_read(tmp_path: Path) -> None:
     ranker, average = nn.Linear(2, 1), nn.Linear(2, 1)
     optimizer = torch.optim.AdamW(ranker.parameters())
-    checkpoints, saved = Checkpoints(tmp_path / "kept", "run"), {}
+    checkpoints, saved = Checkpoints(CheckpointPlace(tmp_path / "kept"), "run"), {}
     for epoch in (1, 2, 3):
         ranker(torch.ones(1, 2)).sum().backward()
         optimizer.step()
@@ -56,7 +57,7 @@ def test_the_last_folder_alone_is_kept_and_read(tmp_path: Path) -> None:
         (tmp_path / f"epoch_000{epoch}").rename(tmp_path / "kept" / f"epoch_000{epoch}")
     again, follows = nn.Linear(2, 1), nn.Linear(2, 1)
     restored = torch.optim.AdamW(again.parameters())
-    assert Checkpoints(tmp_path / "kept", "another run").load(again, follows, restored) is None
+    assert Checkpoints(CheckpointPlace(tmp_path / "kept"), "another run").load(again, follows, restored) is None
     found = checkpoints.load(again, follows, restored)
     assert found is not None
     assert found[0] == progress

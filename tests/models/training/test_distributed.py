@@ -4,11 +4,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from models.storage import join, names
 from models.training.__main__ import main
 from models.training.artifact import load_model
 from models.training.distributed import Ranks, ranks
@@ -17,7 +19,9 @@ from tests.models.training.small import small_graph
 from tests.models.training.test_history import one_domain
 from tests.models.training.test_step import STILL, gradients
 from tests.models.training.worker import CONFIG, FROM_HISTORY, LEARNS_MORE
+from tests.s3_server import bucket, s3_server
 
+__all__ = ["bucket", "s3_server"]
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -39,8 +43,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def test_two_processes_train_the_model_of_one_also_after_one_of_them_was_killed(tmp_path: Path) -> None:
-    killed = torchrun("-m", "tests.models.training.worker", str(tmp_path), "dies")
+def test_two_processes_train_the_model_of_one_also_after_one_of_them_was_killed(tmp_path: Path, bucket: str) -> None:
+    """The second time on another machine: it finds the checkpoint in object storage."""
+    killed = torchrun("-m", "tests.models.training.worker", str(tmp_path), "dies", join(bucket, "kept"))
     assert killed.returncode != 0  # and the other process did not wait for ever
     assert not (tmp_path / "model").exists()
     assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["epoch_0001"]
@@ -48,15 +53,18 @@ def test_two_processes_train_the_model_of_one_also_after_one_of_them_was_killed(
     for rank in range(2):
         torch.testing.assert_close(load_file(tmp_path / f"gradients_{rank}.safetensors"), gradient, atol=1e-5, rtol=0)
 
-    again = torchrun("-m", "tests.models.training.worker", str(tmp_path), "lives")
+    rmtree(tmp_path / "checkpoint")
+    again = torchrun("-m", "tests.models.training.worker", str(tmp_path), "lives", join(bucket, "kept"))
     assert again.returncode == 0, again.stderr
+    assert (tmp_path / "epochs").read_text() == "2\n", "it began at the first epoch"
     assert not (tmp_path / "checkpoint").exists()
+    assert names(bucket) == []
     assert_equal(tmp_path / "model", train(small_graph(), STILL, CONFIG, tmp_path / "one", device="cpu"))
 
 
 def test_two_processes_with_a_second_loss_learned_weights_and_pre_training(tmp_path: Path) -> None:
     """One process takes the parts one after the other: the long-term loss finds its negatives within a part."""
-    found = torchrun("-m", "tests.models.training.worker", str(tmp_path), "learns more")
+    found = torchrun("-m", "tests.models.training.worker", str(tmp_path), "learns more", "")
     assert found.returncode == 0, found.stderr
     one = train(one_domain(), LEARNS_MORE, replace(FROM_HISTORY, accumulate=2), tmp_path / "one", device="cpu")
     assert_equal(tmp_path / "model", one)

@@ -19,6 +19,7 @@ from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints
 from models.training.distributed import Ranks
 from models.training.labels import known
+from models.training.place import CheckpointPlace
 from models.training.predict import score_rows
 from models.training.schedule import begin
 from models.training.train import Scope, TrainingRun, fingerprint, train
@@ -72,7 +73,7 @@ def test_the_average_begins_at_the_pre_trained_weights(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(module, "pretrain", pretrain)
     training = run(replace(TRAINING, history_events=5))
-    training._start(Checkpoints(tmp_path / "checkpoint", "run"))
+    training._start(Checkpoints(CheckpointPlace(tmp_path / "checkpoint"), "run"))
     assert all(map(torch.equal, training.average.parameters(), training.trainer.ranker.parameters()))
 
 
@@ -172,7 +173,7 @@ def test_a_run_that_begins_removes_the_checkpoints_of_others_and_agrees_on_its_e
     monkeypatch.setattr(Ranks, "agree", lambda _, *given: agreed.append(given))
     (tmp_path / "epoch_0007").mkdir()
     (tmp_path / "epoch_0007" / "progress.json").write_text('{"run": "another"}')
-    run(TRAINING)._start(Checkpoints(tmp_path, "run"))
+    run(TRAINING)._start(Checkpoints(CheckpointPlace(tmp_path), "run"))
     assert not tmp_path.exists()
     assert agreed == [("epochs done", 0, torch.device("cpu"))]
 
@@ -190,7 +191,9 @@ def test_the_other_processes_neither_validate_nor_write(tmp_path: Path, monkeypa
     monkeypatch.setattr(Ranks, "agree", lambda *_: calls.append("agree"))
     monkeypatch.setattr(Ranks, "wait", lambda _: calls.append("wait"))
     training.execute(
-        tmp_path / "model", Checkpoints(tmp_path / "checkpoint", "run"), log=lambda *_: calls.append("log")
+        tmp_path / "model",
+        Checkpoints(CheckpointPlace(tmp_path / "checkpoint"), "run"),
+        log=lambda *_: calls.append("log"),
     )
     assert calls == ["agree", "share", "wait"]
     assert not list(tmp_path.iterdir())

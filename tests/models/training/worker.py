@@ -9,6 +9,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
+from models.training import checkpoint
 from models.training.distributed import process_group, ranks
 from models.training.train import train
 from tests.models.training.small import TRAINING, small_graph
@@ -21,10 +22,14 @@ FROM_HISTORY = replace(CONFIG, accumulate=1, history_events=96)
 """With the losses and the pre-training that a plain model does without."""
 
 
-def main(folder: Path, what: str) -> None:
+def main(folder: Path, what: str, address: str) -> None:
+    checkpoint.BETWEEN_COPIES = 0
+
     def log(metrics: dict[str, float], epoch: int) -> None:
         if what == "dies":
             os.kill(os.getpid(), signal.SIGKILL)
+        with (folder / "epochs").open("a") as file:
+            print(epoch, file=file)
 
     with process_group("cpu", wait=timedelta(seconds=60)):
         assert ranks().size == int(os.environ["WORLD_SIZE"])
@@ -33,8 +38,8 @@ def main(folder: Path, what: str) -> None:
             return
         found = gradients(small_graph(), accumulate=2, ranks=ranks())[1]
         save_file(found, folder / f"gradients_{ranks().rank}.safetensors")
-        train(small_graph(), STILL, CONFIG, folder / "model", device="cpu", log=log)
+        train(small_graph(), STILL, CONFIG, folder / "model", device="cpu", log=log, checkpoint=address or None)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), *sys.argv[2:])
