@@ -27,10 +27,12 @@ from typing import Any
 import yaml
 
 from benchmarks.table import show
-from feature_repo.push import pushed_until
+from feature_repo.applied import CONFIG
+from feature_repo.slots import pushed_until
 from feature_repo.sources import end_of_data, ingest, read_manifest
 from feature_repo.sources.professional import simulated
 from feature_repo.sources.world_parts import write_parts
+from feature_repo.store import open_notes, project_of
 from models.addresses import sqlite_address
 from models.spec import Spec, parse_spec
 from serving.deployment.endpoint import served_versions
@@ -144,7 +146,7 @@ def one_day(product: Product, number: int, world: dict[str, Any]) -> Day:
     decided = run["version"] if run["decision"] == "promote" else before
     served = served_versions(product.state) == ({champion} if champion else set())
     if champion and champion != before:
-        known = pushed_until(product.state, champion)
+        known = pushed_until(open_notes(CONFIG, product.state, project_of(product.spec.name)), champion)
         served &= product.spec.midnight(today) < known <= end_of_data(tables)
     day = Day(
         end=end,

@@ -97,18 +97,18 @@ def deployed(world: World, version: str, canary_percent: int = 0, **services: An
 
 def test_a_server_that_does_not_come_up_leaves_the_champions_vectors(own: World, tmp_path: Path) -> None:
     FakeEmbedded.refused = True
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", own.state)
-    push(own.store, own.spec, tmp_path / "vectors", "2", own.state, served=["1"])
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", "e1")
+    push(own.store, own.spec, tmp_path / "vectors", "2", "e2", served=["1"])
     with pytest.raises(EndpointError, match="did not load"):
         deployed(own, "2")
-    assert slot_of(own.state, "1") == "blue"
+    assert slot_of(own.store, "1") == "blue"
     with pytest.raises(PushError, match="Push the version's vectors first"):
         deployed(own, "3")
     assert (FakeRegistry.champions, FakeRegistry.canaries) == ({}, {})
 
 
 def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path) -> None:
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", "e2")
     deployed(own, "2")
     assert FakeEmbedded.calls == [("store", own.state.resolve() / "feast" / "feature_store.yaml"), ("up", "2", {})]
     assert FakeRegistry.champions == {name_of(own): "2"}
@@ -122,11 +122,11 @@ def test_the_example_sees_all_that_is_online(own: World, tmp_path: Path, monkeyp
         return "curl"
 
     monkeypatch.setattr("serving.deployment.example.example_request", example)
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", "e2")
     deployed(own, "2")
-    materialize(own.store, own.spec, state=own.state)
+    materialize(own.store, own.spec)
     deployed(own, "2")
-    assert times == [pushed_until(own.state, "2") + 1, last_seen(own.state) + 1]
+    assert times == [pushed_until(own.store, "2") + 1, last_seen(own.store) + 1]
     assert times[0] < times[1]  # these counters know more than the vectors
 
 
@@ -135,7 +135,7 @@ def test_a_canary_needs_a_champion_to_be_beside(
     own: World, tmp_path: Path, champion: str | None, percent: int, begun: int
 ) -> None:
     FakeRegistry.reset(**({} if champion is None else {name_of(own): champion}))
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", own.state)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", "e2")
     page = deployed(own, "2", percent)
     noted = Ledger(f"sqlite:///{own.state}/mlflow/mlflow.db", "run-1", own.spec.name).read(tmp_path / "read").notes
     assert noted["endpoint"]["percent"] == (begun or 100)
@@ -181,8 +181,8 @@ def test_on_a_cluster_the_step_applies_the_service_and_starts_nothing_in_its_own
     own: World, tmp_path: Path, cluster: Cluster, mode: str
 ) -> None:
     endpoint = {"mode": mode, "hostname": "rank.example.com", "ready_seconds": 5, "image": "registry/image:7"}
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", own.state)
-    push(own.store, own.spec, tmp_path / "vectors", "2", own.state, served=["1"])
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", "e1")
+    push(own.store, own.spec, tmp_path / "vectors", "2", "e2", served=["1"])
     page = deployed(own, "1", **WHERE, endpoint=endpoint)
     assert "version 1 serves at http://" in page
     assert FakeRegistry.champions == {name_of(own): "1"}
@@ -201,7 +201,7 @@ def test_on_a_cluster_the_step_applies_the_service_and_starts_nothing_in_its_own
 def test_the_champion_moves_only_after_the_service_is_ready_and_has_answered(
     own: World, tmp_path: Path, cluster: Cluster, why: str
 ) -> None:
-    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", own.state)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "1", "e1")
     getattr(cluster.kserve, why).add("1")
     with pytest.raises(DeploymentError, match="Look at: kubectl"):
         deployed(own, "1", **WHERE, endpoint={"ready_seconds": 0.5})

@@ -9,6 +9,7 @@ be lost.
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -92,8 +93,8 @@ class ParquetTable:
 
 def parquet_table(connection: duckdb.DuckDBPyConnection, location: Location) -> ParquetTable:
     """The table at a location. Raises RetrievalInputError if there is no file, or one that is not Parquet."""
-    if location.remote is not None and not connection.filesystem_is_registered(str(location.remote.protocol)):
-        connection.register_filesystem(location.remote)
+    if location.remote is not None:
+        _register(connection, location.remote)
     schemas = read_schemas(location)
     for file, schema in schemas.items():
         taken = [name for name in schema.names if name.lower() in _ADDED]
@@ -109,6 +110,13 @@ def parquet_table(connection: duckdb.DuckDBPyConnection, location: Location) -> 
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.BinderException, FileNotFoundError) as error:
         raise _unreadable(location, error) from error
     return ParquetTable(sql, {column: kind for column, kind, *_ in described}, location.path, schemas)
+
+
+def _register(connection: duckdb.DuckDBPyConnection, remote: Any) -> None:
+    """Let DuckDB read a file system, once a connection: the views of one retrieval share its endpoint."""
+    names = remote.protocol
+    if not connection.filesystem_is_registered(names if isinstance(names, str) else names[0]):
+        connection.register_filesystem(remote)
 
 
 def read_schemas(location: Location) -> dict[str, pa.Schema]:
