@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Any
 
 from serving.deployment.errors import DeploymentError
@@ -60,15 +61,15 @@ class Trial:
         headers = {"content-type": "application/json"}
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
-        request = urllib.request.Request(address, body, headers)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the cluster is reached directly
         try:
+            request = urllib.request.Request(address, body, headers)
             with opener.open(request, timeout=_REQUEST_SECONDS) as response:
                 return response.status, response.read(_MOST_BYTES).decode("utf-8", "replace")
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read(_MOST_BYTES).decode("utf-8", "replace")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             return 0, f"{type(error).__name__}: {error}"
 
 
