@@ -14,7 +14,8 @@ _SUITE, _PACKAGES = "bookworm", "python3,python3-venv,python3-pip,ca-certificate
 _DOCKERFILE = """\
 FROM scratch
 ADD base.tar /
-RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED && ln -sf python3 /usr/bin/python
+RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED && ln -sf python3 /usr/bin/python \\
+    && echo 'Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";' > /etc/apt/apt.conf.d/no-cache
 """
 
 

@@ -64,7 +64,7 @@ def check(image: Image) -> None:
         limit, size = bounds.size / GB, image.size / GB
         raise ImageError(f"{image.name}: expected {limit:.1f} GB at most; found {size:.2f} GB")
     probe = _PROBE % {"absent": bounds.absent, "modules": bounds.modules}
-    output(["podman", "run", "--rm", *CONFINED, image.identity, "python", "-c", probe])
+    output(["podman", "run", "--rm", "--no-healthcheck", *CONFINED, image.identity, "python", "-c", probe])
 
 
 CONFINED = (

@@ -36,7 +36,7 @@ def test_the_last_stage_installs_no_package_of_python_and_drops_root(target: str
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_code_comes_after_the_packages(target: str) -> None:
     copies = STAGES[target].arguments("COPY")
-    assert copies[0] == f"--from={target}-packages /opt/heliograph /opt/heliograph"
+    assert copies[0] == f"--from={target}-files /opt/heliograph /opt/heliograph"
     early = {str(path) for path in sources(f"{target}-packages", STAGES)}
     assert early <= {
         "pyproject.toml",

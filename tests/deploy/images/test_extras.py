@@ -51,6 +51,9 @@ def third_party(start: str) -> dict[str, str]:
         ("models.training", [], set()),
         ("models.graph.engines.spark", ["spark"], set()),
         ("serving.deployment.container", ["serve"], set()),
+        ("feature_repo.stores.online", ["serve"], set()),  # Feast imports the stores by name, the offline one as well
+        ("feature_repo.stores.offline.store", ["serve"], set()),
+        ("feature_repo.stores.offline.spark", ["pipeline", "spark"], set()),
         ("components", ["pipeline"], ON_ONE_MACHINE),
         ("components", ["train"], ON_ONE_MACHINE),
         ("pipelines", ["local"], set()),
