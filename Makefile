@@ -26,7 +26,7 @@ export DO_NOT_TRACK := true
 # A run, like the tests, starts many processes: each would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup java redis load chromium containers demo compare test fuzz mutants house docs lint bench faults verify-real days images clean
+.PHONY: help setup java redis load chromium containers postgres demo compare test fuzz mutants house docs lint bench faults verify-real days images rehearsal clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -46,7 +46,8 @@ redis: ## system package: Redis, the online store of a cluster
 load: ## system packages: wrk and h2load, which load the endpoint in the benchmarks
 chromium: ## system package: Chromium, which the tests of the page at /ui drive
 containers: ## system packages: buildah and podman, which build images and run them
-java redis load chromium containers:
+postgres: ## system package: PostgreSQL, which the rehearsal keeps Feast's registry in
+java redis load chromium containers postgres:
 	@.ci/packages $@
 
 demo: $(READY) ## the whole pipeline: SPEC=configs/... DATA=folder STATE=folder
@@ -92,6 +93,10 @@ days: $(READY) ## ten simulated days, one run a day on logs that grow, some runs
 images: $(READY) ## container images, checked: TARGETS="serve pipeline spark train" BASE_IMAGE=name BUILD_FLAGS="options of buildah"
 	@.ci/packages containers
 	@$(PY) -m deploy.images $(TARGETS) --base "$(BASE_IMAGE)" --flags '$(BUILD_FLAGS)'
+
+rehearsal: images ## the compiled pipelines in real containers of these images, over real services: a table, JSON as the last line
+	@.ci/packages redis postgres
+	@$(PY) -m tests.rehearsal
 
 lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff check .
