@@ -38,12 +38,7 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
     ("feature_repo/stores/offline/spark.py", "SparkFileOfflineStore.get_historical_features", "parameters"): (
         "the signature is Feast's"
     ),
-    ("components/compare.py", "compare", "parameters"): "KFP declares a step's inputs and outputs as parameters",
     ("components/evaluate.py", "evaluate", "parameters"): "KFP declares a step's inputs and outputs as parameters",
-    ("components/push_embeddings.py", "push_embeddings", "parameters"): (
-        "KFP declares a step's inputs and outputs as parameters"
-    ),
-    ("components/refit.py", "refit", "parameters"): "KFP declares a step's inputs and outputs as parameters",
     ("components/register.py", "register", "parameters"): "KFP declares a step's inputs and outputs as parameters",
     ("pipelines/training.py", "training", "parameters"): "KFP declares a pipeline's parameters as the function's",
     ("models/nn/gather_kernel.py", "_mean_kernel", "parameters"): (
