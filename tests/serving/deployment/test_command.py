@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from feature_repo.push import PushError
-from models.version import IMAGE
+from models.version import SERVE_IMAGE
 from serving.__main__ import main
 from serving.deployment import command, model_options
 from serving.deployment.cluster import Cluster
@@ -94,7 +94,7 @@ def test_the_limits_reach_the_container(
 
 
 MODEL: dict[str, object] = {"state": Path("state"), "model": None, "tracking_uri": None}
-TARGET = {"target": "embedded", "namespace": "heliograph", "image": IMAGE}
+TARGET = {"target": "embedded", "namespace": "heliograph", "image": SERVE_IMAGE}
 
 
 @pytest.mark.parametrize(
