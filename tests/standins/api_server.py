@@ -37,7 +37,8 @@ class ApiServer(ThreadingHTTPServer):
 
     def __init__(self, folder: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__((host, port), Handler)
-        self.socket = server_context(folder).wrap_socket(self.socket, server_side=True)
+        context = server_context(folder)  # the handshake is the connection's own thread's
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.ca_file, self.url = folder / "ca.crt", f"https://127.0.0.1:{self.server_port}"
         self.admin = secrets.token_hex(8)
         self.requests: list[tuple[str, str, Any]] = []
