@@ -13,6 +13,7 @@ from components.services import Services
 from feature_repo.materialise import materialize
 from feature_repo.push import PushError, push, pushed_until, slot_of
 from feature_repo.quality import last_seen
+from feature_repo.store import write_resolved
 from monitoring.ledger import Ledger
 from serving.deployment.errors import DeploymentError
 from serving.errors import EndpointError
@@ -84,9 +85,11 @@ def name_of(world: World) -> str:
 def deployed(world: World, version: str, canary_percent: int = 0, **services: Any) -> str:
     """Run the component; return its Markdown page."""
     folder = world.state.parent
+    # On a cluster the configuration holds the store's addresses; on this machine the state folder decides.
+    config = write_resolved(tiny.CONFIG, world.state, world.store.project) if services else tiny.CONFIG
     deploy.python_func(
         spec=artifact(world.spec, folder),
-        services={**Services.embedded("run-1", world.state, tiny.CONFIG).to_json(), **services},
+        services={**Services.embedded("run-1", world.state, config).to_json(), **services},
         training_set=dsl.Dataset(name="set", uri=str(folder / "set")),
         version=version,
         endpoint=dsl.Markdown(name="page", uri=str(folder / "page.md")),

@@ -69,9 +69,10 @@ def test_the_stock_command_writes_the_same_values(own: Kept) -> None:
 _READS = (("profile", "country", MEMBERS), ("streaks", "streak", MEMBERS), ("posts", "visits", POSTS))
 
 
-def test_another_product_forgets_what_was_written(own: Kept) -> None:
+def test_another_source_forgets_what_was_written(own: Kept) -> None:
     own.run()
     assert len(own.records()) == 4
-    own.again(kept.kept_spec().model_copy(update={"name": "other"}))
+    source = own.spec.source.model_copy(update={"adapter": "kuairand"})
+    own.again(own.spec.model_copy(update={"source": source}))
     assert own.records() == {}
     assert own.read("posts", "visits", POSTS) == [None] * 3
