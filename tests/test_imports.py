@@ -52,3 +52,9 @@ def test_training_reaches_no_spec_and_no_duckdb() -> None:
     code = "import models.training.fit, models.graph.sample, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "duckdb", "pyspark", "sqlglot", "feast", "kfp", "lightgbm", "pandas"} & set(loaded)
+
+
+def test_a_predictor_starts_without_what_it_does_not_need() -> None:
+    code = "import serving.deployment.container, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"kfp", "evidently", "kubernetes", "pyspark", "torch_geometric", "lightgbm", "duckdb"} & set(loaded)

@@ -14,6 +14,7 @@ from serving.deployment.knative import Knative
 from serving.deployment.rollout import Rollout, Target
 from serving.deployment.standard import Standard
 from serving.deployment.vector_age import vector_age
+from serving.errors import RegistryError
 from serving.settings.limits import Limits, read_limits
 from serving.versions.registry import Registry
 
@@ -56,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
 
     Raises DeploymentError, EndpointError, RegistryError, VerdictError.
     """
-    if options.target == _EMBEDDED and options.command == "down":  # it needs no registry
-        return _print_down(endpoint.down(options.state))
+    if options.target == _EMBEDDED and options.command == "down":
+        return _print_down(_embedded_down(options))
     if options.target == _EMBEDDED and options.command == "status":
         return _embedded_status(options.state)
     registry, name = model_options.find(options)
@@ -160,6 +161,15 @@ def _embedded_up(options: argparse.Namespace, registry: Registry, name: str) -> 
     print(f"up: {served.name} version {served.version}\n{served.url}\ngRPC {served.grpc}")
     print("next: python -m serving status, or canary --version V")
     return 0
+
+
+def _embedded_down(options: argparse.Namespace) -> bool:
+    """Stop the endpoint, with or without a registry; return whether it was running."""
+    try:
+        registry, name = model_options.find(options)
+    except RegistryError:
+        return endpoint.down(options.state)
+    return Rollout(Embedded(options.state, registry, name), registry, name).down()
 
 
 def _print_down(stopped: bool) -> int:

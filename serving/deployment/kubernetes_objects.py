@@ -84,7 +84,7 @@ class Objects:
             time.sleep(min(_POLL_SECONDS, max(end - time.monotonic(), 0.0)))
 
     def _call(self, verb: str, *arguments: Any, missing: bool = False, **named: Any) -> Any:
-        from kubernetes.client import ApiException
+        from kubernetes.client import ApiException  # type: ignore[import-untyped]
         from urllib3.exceptions import HTTPError
 
         method = getattr(self.client.api_instance, f"{verb}_namespaced_custom_object")

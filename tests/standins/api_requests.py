@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.standins.access import Call
-from tests.standins.api_server import KINDS, ApiServer, Key, Object, RefusedError, status_document
+from tests.standins.api_kinds import KINDS, Key, Object, RefusedError, status_document
 
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)/namespaces/(?P<namespace>[^/]+)/(?P<plural>[a-z]+)"
@@ -19,7 +19,8 @@ _VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
-    server: ApiServer
+    server: Any
+    """An ``ApiServer``."""
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:

@@ -10,7 +10,6 @@ with ``set_status``. ``admit`` is called before one, as a webhook is, and may ra
 """
 
 import copy
-import json
 import secrets
 import threading
 import uuid
@@ -23,33 +22,12 @@ from typing import Any
 
 from tests.standins import http_routes
 from tests.standins.access import Call, allowed
+from tests.standins.api_kinds import KINDS, Key, Object, RefusedError
+from tests.standins.api_requests import Handler
 from tests.standins.certificates import server_context
 from tests.standins.schemas import faults, inference_service_schema
 
-Object = dict[str, Any]
-Key = tuple[str, str, str]
-"""Plural, namespace, name."""
-KINDS = {
-    "inferenceservices": ("serving.kserve.io", "v1beta1", "InferenceService"),
-    "httproutes": ("gateway.networking.k8s.io", "v1", "HTTPRoute"),
-    "roles": ("rbac.authorization.k8s.io", "v1", "Role"),
-    "rolebindings": ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
-    "serviceaccounts": ("", "v1", "ServiceAccount"),
-    "services": ("", "v1", "Service"),
-    "secrets": ("", "v1", "Secret"),
-    "configmaps": ("", "v1", "ConfigMap"),
-    "pods": ("", "v1", "Pod"),
-}
-"""By plural: API group, version, kind."""
 _WITHOUT_GENERATION = {"roles", "rolebindings", "serviceaccounts", "secrets", "configmaps"}
-
-
-class RefusedError(Exception):
-    """A request that is not carried out: HTTP status, reason and message."""
-
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.reason = status, reason
 
 
 class ApiServer(ThreadingHTTPServer):
@@ -58,10 +36,9 @@ class ApiServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, folder: Path, host: str = "127.0.0.1", port: int = 0) -> None:
-        from tests.standins.api_requests import Handler  # it needs this class
-
         super().__init__((host, port), Handler)
-        self.socket = server_context(folder).wrap_socket(self.socket, server_side=True)
+        context = server_context(folder)  # the handshake is the connection's own thread's
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.ca_file, self.url = folder / "ca.crt", f"https://127.0.0.1:{self.server_port}"
         self.admin = secrets.token_hex(8)
         self.requests: list[tuple[str, str, Any]] = []
@@ -194,9 +171,3 @@ def api_server(folder: Path) -> Iterator[ApiServer]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def status_document(status: int, reason: str, message: str) -> bytes:
-    """The body of a refusal."""
-    facts = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
-    return json.dumps({**facts, "reason": reason, "message": message, "code": status}).encode()

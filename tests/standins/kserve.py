@@ -14,7 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
 
-from tests.standins.api_server import ApiServer, Object, RefusedError
+from tests.standins.api_kinds import Object, RefusedError
+from tests.standins.api_server import ApiServer
 
 _NOT_KNATIVES = {"terminationGracePeriodSeconds", "securityContext", "hostNetwork", "hostPID", "hostIPC", "hostname"}
 """Some of the pod fields that Knative's webhook refuses (knative serving, pkg/apis/serving/fieldmask.go)."""

@@ -174,6 +174,11 @@ def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFi
     assert "version candidate has no traffic any more" in run_command("rollback")
     assert FakeRegistry.champions == {"model": "1"}
     assert "up: model version 1" in run_command("status")
+    FakeRegistry.canaries["model"] = "9"  # of an endpoint that was killed
+    assert "down: stopped" in run_command("down")
+    assert (FakeRegistry.champions, FakeRegistry.canaries) == ({"model": "1"}, {})
+    assert main(begin) == 0
+    capsys.readouterr()
     assert main(["down", "--state", str(tmp_path)]) == 0
     assert "down: stopped" in capsys.readouterr().out
     assert main(["down", "--state", str(tmp_path)]) == 0

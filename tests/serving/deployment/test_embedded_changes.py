@@ -10,7 +10,7 @@ from serving.deployment import embedded, endpoint
 from serving.deployment.embedded import Embedded, EndpointOptions, _previous
 from serving.deployment.errors import DeploymentError
 from serving.deployment.record import Endpoint, Worker
-from serving.errors import EndpointError, RegistryError
+from serving.errors import RegistryError
 from serving.settings.settings import Settings
 from tests.serving.stubbed import FakeRegistry
 
@@ -212,13 +212,15 @@ def test_rollback_stops_the_canary_or_else_serves_the_version_before(target: Emb
     assert after(processes) == [("shift", {"1": 100}, {"1": 90, "2": 10}), ("finalize", {"1": 100})]
     target.canary("2", 10)
     target.promote("2")
-    FakeRegistry.champions["model"] = "2"
     after(processes)
-    assert target.rollback() == "2"
+    assert target.rollback("2", "9") == "2"  # what this endpoint served before goes before the registry's
     assert after(processes)[1:] == [("shift", {"1": 100}, {"2": 100}), ("finalize", {"1": 100})]
     assert processes.found is not None
     assert (processes.found.port, processes.found.previous) == (first.port, None)
-    assert FakeRegistry.champions == {"model": "1"}
+    with pytest.raises(DeploymentError, match="expected a canary or a previous version"):
+        target.rollback("1", "1")
+    assert target.rollback("1", "9") == "1"
+    assert target.version() == "9"
 
 
 def test_another_model_is_not_changed(target: Embedded, processes: Recorded, tmp_path: Path) -> None:
@@ -245,6 +247,6 @@ def test_a_canary_of_what_is_taken_down_meanwhile_is_reported(tmp_path: Path, mo
     monkeypatch.setattr(endpoint, "Registry", FakeRegistry)
     FakeRegistry.reset(model="1")
     monkeypatch.setattr(endpoint.Rollout, "canary", lambda self, version, percent: version)
-    monkeypatch.setattr(endpoint.EndpointProcesses, "current", lambda self: found.pop(0))
-    with pytest.raises(EndpointError, match="model: expected it to be served; found that it was taken down meanwhile"):
+    monkeypatch.setattr(embedded.EndpointProcesses, "current", lambda self: found.pop(0))
+    with pytest.raises(DeploymentError, match="model: expected it to be served; it is not"):
         endpoint.canary(tmp_path, "nowhere", "model", "2", 10)

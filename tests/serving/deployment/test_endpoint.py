@@ -13,7 +13,7 @@ import pytest
 from serving.deployment import endpoint, model_options, processes, supervisor, worker
 from serving.deployment.endpoint import Endpoint
 from serving.deployment.endpoint_processes import EndpointProcesses
-from serving.deployment.errors import VerdictError
+from serving.deployment.errors import DeploymentError, VerdictError
 from serving.deployment.record import Worker
 from serving.errors import EndpointError, RegistryError
 from serving.settings.limits import Limits
@@ -269,7 +269,7 @@ def test_a_canary_that_may_not_be_changes_nothing(up: Up, tmp_path: Path) -> Non
         canary(tmp_path, "held")
     assert endpoint.status(tmp_path).state == "down"  # and the champion was not started
     served = up("3")
-    with pytest.raises(EndpointError, match="expected the champion, version 1, to be served; found version 3"):
+    with pytest.raises(DeploymentError, match="expected the champion, version 1, to be served; found version 3"):
         canary(tmp_path, "2")
     assert endpoint.status(tmp_path) == endpoint.Status("up", served)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from serving.deployment.endpoint import Endpoint
-from serving.deployment.example import example_instance, example_request
+from serving.deployment.example import bundle_request, example_instance, example_request
+from serving.deployment.trial import Trial
 from tests.serving.world import World
 
 
@@ -36,3 +37,11 @@ def test_the_last_impression_becomes_a_line_that_works(world: World, server: End
     (response,) = json.loads(done.stdout)["predictions"]
     assert response["member"] == instance["member"]
     assert not response["member_cold"]
+
+
+def test_a_bundle_alone_makes_a_request_that_is_answered(world: World, server: Endpoint) -> None:
+    document = bundle_request(world.state.parent / "bundle")
+    (instance,) = document["instances"]
+    assert (instance["member"], instance["context"]) == (0, {"surface": "email"})
+    assert set(instance["items"]) <= set(world.keys("item"))
+    Trial(world.name, lambda version: document, None, 20.0).run(server.url.split("/v1/")[0], world.version)
