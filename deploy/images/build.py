@@ -72,8 +72,7 @@ def _one(target: str, start: str, digest: str, flags: Sequence[str]) -> Image:
 def _command(target: str, start: str) -> list[str]:
     """Docker's format, since OCI's has no health check; layers are kept, so that a change of the code is quick."""
     options = ["--isolation", "chroot", "--pull-never", "--layers", "--format", "docker"]
-    arguments = ["--build-arg", f"BASE_IMAGE={start}", "--build-arg", f"VERSION={version.VERSION}"]
-    return ["buildah", "bud", *options, *arguments, "--file", DOCKERFILE, "--target", target]
+    return ["buildah", "bud", *options, "--build-arg", f"BASE_IMAGE={start}", "--file", DOCKERFILE, "--target", target]
 
 
 def _labelled(digest: str) -> list[str]:

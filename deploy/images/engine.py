@@ -69,7 +69,7 @@ def say(text: str) -> None:
 def _run(command: Sequence[str], stream: object = None) -> "subprocess.CompletedProcess[str]":
     to = {"stdout": stream, "stderr": subprocess.STDOUT} if stream else {"capture_output": True}
     try:
-        return subprocess.run(command, env=environment(), cwd=ROOT, text=True, check=False, **to)  # type: ignore[call-overload]
+        return subprocess.run(command, env=environment(), cwd=ROOT, text=True, check=False, **to)
     except FileNotFoundError as error:
         raise ImageError(f"{error.filename}: expected this command; found none. Run: .ci/packages containers") from None
 

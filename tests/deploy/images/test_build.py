@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.images import base, build, engine
+from deploy.images.check import GB, check
 from deploy.images.errors import ImageError
 
 _ENGINE = """#!{python}
@@ -103,6 +104,21 @@ def test_the_engine_has_settings_of_its_own(root: Path, monkeypatch: pytest.Monk
     assert 'runtime = "runc"' in Path(name).read_text(encoding="utf-8")
     monkeypatch.setenv("CONTAINERS_CONF", "/mine")
     assert engine.environment()["CONTAINERS_CONF"] == "/mine"
+
+
+def test_an_image_that_is_too_large_is_refused(root: Path) -> None:
+    image = build.Image("serve", "name", "id", 2 * GB + 10**7, 1.0)
+    with pytest.raises(ImageError, match=r"name: expected 2.0 GB at most; found 2.01 GB"):
+        check(image)
+
+
+def test_a_checked_image_is_started_with_few_rights(root: Path) -> None:
+    check(build.Image("serve", "name", "id", GB, 1.0))
+    call = next(
+        call for call in (root / "calls").read_text(encoding="utf-8").splitlines() if call.startswith("podman run")
+    )
+    for option in ("--read-only", "--user 1000:1000", "--memory 2g", "--cap-drop all", " id python -c "):
+        assert option in call
 
 
 def test_a_wanted_base_that_is_not_there_is_refused(root: Path) -> None:
