@@ -23,16 +23,14 @@ from tests.s3_server import bucket, s3_server
 __all__ = ["bucket", "redis_address", "redis_server", "s3_server"]
 STATE = "server"
 """Where commands find the SQL registry of this test, which is a file."""
-ASOF = "feature_repo.stores.offline.AsOfOfflineStore"
 
 
 @pytest.fixture
 def config(tmp_path: Path, redis_address: str) -> Path:
-    """The cluster's configuration, without Spark."""
+    """The cluster's configuration."""
     document = yaml.safe_load(tiny.CONFIG.with_name("feature_store.cluster.yaml").read_text(encoding="utf-8"))
     document["registry"]["path"] = f"sqlite:///{tmp_path}/{STATE}/feast/registry.db"
     document["online_store"]["connection_string"] = redis_address
-    document["offline_store"] = {"type": ASOF}
     path = tmp_path / "image" / "feature_store.yaml"
     path.parent.mkdir()
     path.write_text(yaml.safe_dump(document), encoding="utf-8")

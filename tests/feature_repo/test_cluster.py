@@ -21,7 +21,7 @@ from tests.feature_repo.redis_server import redis_server
 from tests.feature_repo.spark_session import spark_defaults
 
 __all__ = ["redis_server"]
-CLUSTER = tiny.CONFIG.with_name("feature_store.cluster.yaml")
+CLUSTER = tiny.CONFIG.with_name("feature_store.spark.yaml")
 
 
 class Worlds:

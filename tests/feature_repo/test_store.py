@@ -16,7 +16,7 @@ from feature_repo.views.errors import NotAppliedError
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World
 
-CLUSTER = tiny.CONFIG.with_name("feature_store.cluster.yaml")
+CLUSTERS = [tiny.CONFIG.with_name(f"feature_store.{name}.yaml") for name in ("cluster", "spark")]
 
 
 def test_state_moves_the_embedded_parts(tmp_path: Path) -> None:
@@ -48,16 +48,24 @@ def test_an_endpoint_reads_on_while_a_step_writes(own_world: World) -> None:
     assert found["topic"] == ["t0"]
 
 
-def test_the_clusters_configuration_names_services_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", CLUSTERS, ids=lambda path: path.name)
+def test_a_clusters_configuration_names_services_by_address(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEAST_REGISTRY", "postgresql+psycopg://feast@registry/feast")
     monkeypatch.setenv("FEAST_REDIS", "redis:6379")
-    document = yaml.safe_load(os.path.expandvars(CLUSTER.read_text()))
+    document = yaml.safe_load(os.path.expandvars(path.read_text()))
     assert document["registry"]["path"] == "postgresql+psycopg://feast@registry/feast"
     packed = "feature_repo.stores.online.PackedRedisOnlineStore"
     assert document["online_store"] == {"type": packed, "connection_string": "redis:6379"}
     embedded = yaml.safe_load(tiny.CONFIG.read_text())
     assert document.keys() == embedded.keys()
     assert document["project"] == embedded["project"]
+
+
+def test_the_clusters_configurations_differ_in_the_offline_store_alone() -> None:
+    one, other = (yaml.safe_load(path.read_text()) for path in CLUSTERS)
+    assert one.pop("offline_store") == yaml.safe_load(tiny.CONFIG.read_text())["offline_store"]  # no Spark, no Java
+    assert "spark" in other.pop("offline_store")["type"]
+    assert one == other
 
 
 @pytest.mark.parametrize("name", ["state", "scratch"])

@@ -1,6 +1,7 @@
 """``python -m tests.rehearsal``: builds the images, starts the cluster, runs the scenarios, prints the table."""
 
 import argparse
+import signal
 import sys
 
 from deploy.images.build import build, name_of
@@ -30,6 +31,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     table = Table()
+    for sent in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sent, lambda number, _: sys.exit(128 + number))  # what runs is ended on the way out
     try:
         with setting() as running:
             rehearse(Rehearsal(running, table), options.only or 4)

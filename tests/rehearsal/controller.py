@@ -131,15 +131,12 @@ class Controller:
     def _look(self, service: Service) -> None:
         """Bring one service's containers, shares and status to what it asks for."""
         newest = service.revisions[-1]
-        if newest.ready and service.percent == 100 and service.rolled_out is not newest:
-            service.previous, service.rolled_out = service.rolled_out, newest
         before = service.previous if service.rolled_out is newest else service.rolled_out
         if before is None or service.percent == 100:
-            stays = service.rolled_out or newest
-            wanted = [(newest, 0 if stays is not newest else 100), *([(stays, 100)] if stays is not newest else [])]
+            wanted = [(newest, 100)]
         else:
             wanted = [(newest, service.percent), (before, 100 - service.percent)]
-        needed = [one for one, percent in wanted if percent or (one is newest and service.percent)]
+        needed = [one for one, percent in wanted if percent]
         for revision in service.revisions:
             if revision in needed:
                 revision.unwanted_since = None
@@ -148,6 +145,8 @@ class Controller:
                 self._drain(revision)
         if all(one.ready for one, percent in wanted if percent):
             service.shares = [(one, percent) for one, percent in wanted if percent]
+            if service.shares == [(newest, 100)] and service.rolled_out is not newest:
+                service.previous, service.rolled_out = service.rolled_out, newest
         service.gateway.share([_backend(one, percent, service.knative) for one, percent in service.shares if one.ready])
         self._set("inferenceservices", service.namespace, service.name, _status(service))
 

@@ -73,6 +73,9 @@ def arguments(container: Container) -> list[str]:
 class Engine:
     """Starts containers and removes them again."""
 
+    def __init__(self) -> None:
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+
     def check(self, *images: str) -> None:
         """Start a container of each image. Raises EngineError where that fails."""
         if shutil.which("podman") is None:
@@ -89,13 +92,21 @@ class Engine:
     def start(self, container: Container, log: Path) -> "subprocess.Popen[bytes]":
         """Start a container whose output goes to ``log``; the process ends with the container's exit status."""
         with log.open("ab") as output:
-            return subprocess.Popen(
+            self._started[container.name] = subprocess.Popen(
                 ["podman", "run", *arguments(container)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**environment(), **container.environment},
             )
+        return self._started[container.name]
+
+    def close(self) -> None:
+        """Remove every container that still runs."""
+        for name, process in self._started.items():
+            if process.poll() is None:
+                self.remove(name)
+                process.wait()
 
     def run(self, container: Container, log: Path, seconds: float) -> int:
         """Run a container to its end; return its exit status, 124 where it took longer than ``seconds``."""

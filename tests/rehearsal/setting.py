@@ -30,7 +30,7 @@ from tests.standins.manifests import documents
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE, SECRET = "heliograph", "heliograph"
-STORE = "feature_repo/feature_store.duckdb.yaml"
+STORE = "feature_repo/feature_store.cluster.yaml"
 STORAGE, ARTIFACTS = f"s3://{BUCKET}/state", f"s3://{BUCKET}/artifacts"
 ACCOUNTS = {
     "training": "heliograph-deploy",
@@ -73,7 +73,7 @@ class Setting:
         printed = self.command(
             "pipelines", "submit", "--pipeline", pipeline, "--spec", str(write_spec(spec, self.folder)),
             "--host", self.pipelines.address, "--token-file", str(kfp_token), "--tracking-uri", self.services.tracking,
-            "--storage", STORAGE, "--feature-store", STORE, "--secret", SECRET, "--pipeline-root", ARTIFACTS,
+            "--storage", STORAGE, "--secret", SECRET, "--pipeline-root", ARTIFACTS,
             "--service-account", ACCOUNTS[pipeline], "--endpoint", str(self.endpoint(spec)),
             *(["--accelerator-count", "0"] if pipeline == "training" else []), *options,
         )  # fmt: skip
@@ -138,6 +138,7 @@ def setting() -> Iterator[Setting]:
         for name in ("services", "predictors", "kubernetes", "logs"):
             (folder / name).mkdir()
         services, engine = stack.enter_context(running(folder / "services")), Engine()
+        stack.callback(engine.close)
         token = secrets.token_hex(12)
         every = {SECRET: {**services.secret(), "HELIOGRAPH_TOKEN": token}}
         server = stack.enter_context(api_server(folder / "kubernetes"))
