@@ -10,9 +10,9 @@ from typing import Any
 
 from feature_repo.applied import CONFIG, project_for, require_applied
 from feature_repo.views.errors import NotAppliedError
-from models.clock import length_of
+from models.clock import LONGEST_DAYS
 from models.system import system_error
-from models.time_units import microseconds
+from models.time_units import MICROSECOND, length, microseconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,9 +100,9 @@ def _time(text: str) -> int:
 
 
 def _duration(text: str) -> timedelta:
-    """A duration such as 90s, 30m, 6h or 1d."""
+    """A duration such as 60s, 10m, 6h or 3d."""
     try:
-        return length_of(text)
+        return length(text, LONGEST_DAYS, zero=True) * MICROSECOND
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from models.time_units import MICROSECOND, duration, microseconds
+from models.time_units import MICROSECOND, duration, length, microseconds
 from models.time_units import moment as datetime_of
 
 TOLERANCE = timedelta(minutes=10)
@@ -21,7 +21,8 @@ class ClockError(ValueError):
     """Raised when the tolerance cannot be read."""
 
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+LONGEST_DAYS = 99_999
+"""A tolerance beyond every date that occurs, for data with impossible times."""
 _FIRST, _LAST = (microseconds(datetime(year, 1, 1, tzinfo=UTC)) for year in (1, 9999))
 
 
@@ -40,13 +41,6 @@ def tolerance() -> int:
     return _tolerance(os.environ.get(VARIABLE))
 
 
-def length_of(text: str) -> timedelta:
-    """Parse a duration such as 90s, 30m, 6h or 1d. Raises ValueError."""
-    if not text[:-1].isdecimal() or text[-1] not in _UNITS or len(text) > 6:
-        raise ValueError(f"expected a length such as 90s, 30m, 6h or 1d; found {text!r}")
-    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
-
-
 def readable(moment: int) -> str:
     """Microseconds UTC as ISO-8601 to the second, or as a number outside the years 1 to 9998."""
     if not _FIRST <= moment <= _LAST:
@@ -56,8 +50,8 @@ def readable(moment: int) -> str:
 
 def bound() -> str:
     """The accepted range of times in words, for error messages."""
-    length = tolerance() * MICROSECOND
-    return f"a time up to {readable(latest())} (this machine's clock plus {length}, see {VARIABLE})"
+    span = tolerance() * MICROSECOND
+    return f"a time up to {readable(latest())} (this machine's clock plus {span}, see {VARIABLE})"
 
 
 @lru_cache(maxsize=8)
@@ -65,6 +59,6 @@ def _tolerance(text: str | None) -> int:
     if not text:
         return duration(TOLERANCE)
     try:
-        return duration(length_of(text))
+        return length(text, LONGEST_DAYS, zero=True)
     except ValueError as error:
         raise ClockError(f"{VARIABLE}: {error}") from None

@@ -164,7 +164,7 @@ def test_the_tolerance_is_the_border(world: World, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ValueError, match="column time: expected a time up to"):
         push_rows(world.store, plan, [late])
     monkeypatch.setenv(clock.VARIABLE, "soon")
-    with pytest.raises(ValueError, match="HELIOGRAPH_CLOCK_TOLERANCE: expected a length such as 90s"):
+    with pytest.raises(ValueError, match="HELIOGRAPH_CLOCK_TOLERANCE: expected a length such as 60s"):
         push_rows(world.store, plan, [late])
     monkeypatch.setenv(clock.VARIABLE, "12m")
     push_rows(world.store, plan, [late])
