@@ -2,6 +2,7 @@
 
 import json
 import queue
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -101,6 +102,8 @@ class Controller:
 
     def _take(self, plural: str, changed: Object, deleted: bool) -> None:
         name = changed["metadata"]["name"]
+        if deleted:
+            self._statuses.pop((plural, name), None)
         if plural == "httproutes":
             if deleted:
                 self.routes.pop(name)[1].close()
@@ -157,8 +160,8 @@ class Controller:
             revision.process, revision.ready = None, False
         if revision.process is None and revision.starts < _STARTS:
             revision.starts, revision.started = revision.starts + 1, time.monotonic()
-            folder = self._folder / revision.name / str(revision.starts)
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"{revision.name}-", dir=self._folder))
+            folder.chmod(0o755)
             try:
                 container = predictor(
                     f"heliograph-{revision.name}", revision.spec, folder, self._secrets, revision.ports
