@@ -50,7 +50,7 @@ def definitions(address: str, project: str) -> dict[str, str]:
 
 
 def versions(tracking: str, name: str) -> dict[str, Any]:
-    """A model's versions with their tags, and its aliases, by MLflow's REST interface: importing MLflow takes seconds."""
+    """A model's versions with their tags, and its aliases, by MLflow's REST interface."""
     found = _get(tracking, "model-versions/search", filter=f"name = '{name}'", max_results="1000")
     model = _get(tracking, "registered-models/get", name=name)["registered_model"]
     tags = {one["version"]: _pairs(one.get("tags", []), "key", "value") for one in found.get("model_versions", [])}
