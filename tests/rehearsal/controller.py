@@ -2,6 +2,7 @@
 
 import json
 import queue
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,8 @@ class Revision:
     name: str
     spec: Mapping[str, Any]
     ports: tuple[int, int]
+    pod: str
+    """Name of its container, which no other has: one that ends keeps its name for a while."""
     process: Any = None
     """Of ``podman run``; None where no container runs."""
     started: float = 0.0
@@ -89,7 +92,7 @@ class Controller:
 
     def log(self, revision: Revision) -> Path:
         """Where a revision's output is."""
-        return self._folder / f"{revision.name}.log"
+        return self._folder / f"{revision.pod}.log"
 
     def _reconcile(self) -> None:
         while not self._closed.wait(_TICK):
@@ -101,6 +104,8 @@ class Controller:
 
     def _take(self, plural: str, changed: Object, deleted: bool) -> None:
         name = changed["metadata"]["name"]
+        if deleted:
+            self._statuses.pop((plural, name), None)
         if plural == "httproutes":
             if deleted:
                 self.routes.pop(name)[1].close()
@@ -124,7 +129,8 @@ class Controller:
         service.percent = int(spec.get("canaryTrafficPercent", 100)) if knative else 100
         if not service.revisions or service.revisions[-1].spec["containers"] != spec["containers"]:
             first, second = free_ports(2)
-            made = Revision(f"{name}-predictor-{len(service.revisions) + 1:05d}", spec, (first, second))
+            number, pod = len(service.revisions) + 1, f"heliograph-{name}-{len(self.every) + 1}"
+            made = Revision(f"{name}-predictor-{number:05d}", spec, (first, second), pod)
             service.revisions.append(made)
             self.every.append(made)
 
@@ -157,12 +163,10 @@ class Controller:
             revision.process, revision.ready = None, False
         if revision.process is None and revision.starts < _STARTS:
             revision.starts, revision.started = revision.starts + 1, time.monotonic()
-            folder = self._folder / revision.name / str(revision.starts)
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=f"{revision.name}-", dir=self._folder))
+            folder.chmod(0o755)
             try:
-                container = predictor(
-                    f"heliograph-{revision.name}", revision.spec, folder, self._secrets, revision.ports
-                )
+                container = predictor(revision.pod, revision.spec, folder, self._secrets, revision.ports)
                 revision.process = self._engine.start(container, self.log(revision))
             except (PredictorError, KeyError) as error:
                 revision.error, revision.starts = f"{type(error).__name__}: {error}", _STARTS
@@ -181,10 +185,10 @@ class Controller:
 
     def _end_later(self, revision: Revision) -> None:
         revision.process = None
-        threading.Thread(target=self._engine.remove, args=(f"heliograph-{revision.name}",), daemon=True).start()
+        threading.Thread(target=self._engine.remove, args=(revision.pod,), daemon=True).start()
 
     def _end(self, revision: Revision) -> None:
-        self._engine.remove(f"heliograph-{revision.name}")
+        self._engine.remove(revision.pod)
         revision.process = None
 
     def _route(self) -> None:

@@ -75,6 +75,7 @@ class Engine:
 
     def __init__(self) -> None:
         self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._closed = False
 
     def check(self, *images: str) -> None:
         """Start a container of each image. Raises EngineError where that fails."""
@@ -91,6 +92,8 @@ class Engine:
 
     def start(self, container: Container, log: Path) -> "subprocess.Popen[bytes]":
         """Start a container whose output goes to ``log``; the process ends with the container's exit status."""
+        if self._closed:
+            raise EngineError(f"{container.name}: expected a rehearsal that goes on; found that it ends")
         with log.open("ab") as output:
             self._started[container.name] = subprocess.Popen(
                 ["podman", "run", *arguments(container)],
@@ -102,8 +105,9 @@ class Engine:
         return self._started[container.name]
 
     def close(self) -> None:
-        """Remove every container that still runs."""
-        for name, process in self._started.items():
+        """Remove every container that still runs; a task that is retried meanwhile gets none."""
+        self._closed = True
+        for name, process in list(self._started.items()):
             if process.poll() is None:
                 self.remove(name)
                 process.wait()

@@ -1,8 +1,11 @@
 """What the services hold at a moment, as digests: online rows, Feast's registry, versions in MLflow."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 NOTES = b".notes"
 
@@ -47,13 +50,21 @@ def definitions(address: str, project: str) -> dict[str, str]:
 
 
 def versions(tracking: str, name: str) -> dict[str, Any]:
-    """A model's versions with their tags, and its aliases."""
-    from serving.versions.registry import Registry
+    """A model's versions with their tags, and its aliases, by MLflow's REST interface."""
+    found = _get(tracking, "model-versions/search", filter=f"name = '{name}'", max_results="1000")
+    model = _get(tracking, "registered-models/get", name=name)["registered_model"]
+    tags = {one["version"]: _pairs(one.get("tags", []), "key", "value") for one in found.get("model_versions", [])}
+    return {"aliases": _pairs(model.get("aliases", []), "alias", "version"), "versions": tags}
 
-    client = Registry(tracking)._client()
-    model = client.get_registered_model(name)
-    found = {str(one.version): dict(one.tags) for one in client.search_model_versions(f"name = '{name}'")}
-    return {"aliases": dict(model.aliases), "versions": found}
+
+def _get(tracking: str, call: str, **given: str) -> dict[str, Any]:
+    with urlopen(f"{tracking}/api/2.0/mlflow/{call}?{urlencode(given)}", timeout=30) as response:
+        document: dict[str, Any] = json.loads(response.read())
+    return document
+
+
+def _pairs(entries: list[dict[str, str]], key: str, value: str) -> dict[str, str]:
+    return {one[key]: one.get(value, "") for one in entries}
 
 
 def changed(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> list[Any]:

@@ -115,7 +115,7 @@ def test_knative_shares_between_revisions_and_ends_the_one_without_traffic(
     awaited(lambda: traffic(server) == {"2": 20, "1": 80})
     patch(server, share(100))
     awaited(lambda: traffic(server) == {"2": 100})
-    awaited(lambda: list(engine.servers) == ["heliograph-model-predictor-00002"])
+    awaited(lambda: list(engine.servers) == ["heliograph-model-2"])
     found = server.get("inferenceservices", NAMESPACE, "model") or {}
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
     assert all(one.ready_after for one in running.every)
@@ -129,7 +129,7 @@ def test_a_canary_that_exits_leaves_what_serves(server: ApiServer, engine: FakeE
     newest = awaited(lambda: next((one for one in running.every if "00002" in one.name and one.error), None))
     assert "exited with 1" in newest.error
     assert traffic(server) == {"1": 100}
-    awaited(lambda: engine.started.count("heliograph-model-predictor-00002") == 3)
+    awaited(lambda: engine.started.count("heliograph-model-2") == 3)
 
 
 def test_a_route_sends_to_the_services_that_it_names(
