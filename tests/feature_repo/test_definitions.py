@@ -22,19 +22,20 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _built(tables: Path, **parts: Any) -> dict[str, Any]:
     from feast import FeatureView
 
-    objects = build(tiny_spec(**parts), tables, Path("pushed"))
+    objects = build(tiny_spec(**parts), str(tables), "/pushed")
     return {item.name: item for item in objects if isinstance(item, FeatureView)}
 
 
 def test_every_view_counter_and_vector_is_defined_once(tables: Path) -> None:
     from feast import Entity
 
-    objects = build(tiny_spec(), tables, Path("pushed"))
+    objects = build(tiny_spec(), str(tables), "/pushed")
     names = [item.name for item in objects if not isinstance(item, Entity)]
     assert sorted(names) == [
-        "company_profile", "events_impressions", "events_likes", "item_vectors_blue", "item_vectors_green",
-        "member_counts", "member_profile", "member_recent", "member_surface_counts", "member_vectors_blue",
-        "member_vectors_green", "overall", "post_content", "post_counts", "recent_activities",
+        "company_profile", "events_impressions", "events_likes", "item_vectors_amber", "item_vectors_blue",
+        "item_vectors_green", "member_counts", "member_profile", "member_recent", "member_surface_counts",
+        "member_vectors_amber", "member_vectors_blue", "member_vectors_green", "overall", "post_content",
+        "post_counts", "recent_activities",
     ]  # fmt: skip
     entities = {item.name: item.join_key for item in objects if isinstance(item, Entity)}
     assert entities == {"member": "member_id", "post": "post_id", "company": "company_id", "surface": "surface"}
@@ -102,7 +103,7 @@ def test_names_that_collide_in_feast_are_errors(view: str, feature: str, message
     company = {"key": "company_id", "views": {view: {"table": "companies", "features": {feature: "number"}}}}
     spec = tiny_spec(nodes={**tiny.DOCUMENT["nodes"], "company": company})
     with pytest.raises(DefinitionError, match=message):
-        build(spec, Path("tables"), Path("pushed"))
+        build(spec, "/tables", "/pushed")
 
 
 def test_the_stock_command_imports_features_alone() -> None:

@@ -129,7 +129,7 @@ def write_tables(folder: Path, impressions: Iterable[Mapping[str, Any]], likes: 
 def views_of(spec: Spec, folder: Path) -> dict[str, Any]:
     """Feast's views of the product by name; the tables are empty."""
     write_tables(folder, [], [])
-    return {item.name: item for item in build(spec, folder, folder)}
+    return {item.name: item for item in build(spec, str(folder), str(folder))}
 
 
 def plan_text(views: Mapping[str, Any], table: str) -> str:

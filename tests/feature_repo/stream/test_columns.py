@@ -35,24 +35,24 @@ def _write(folder: Path, types: dict[str, pa.DataType]) -> None:
 
 def test_every_type_has_its_kind(tmp_path: Path) -> None:
     _write(tmp_path, {name: type_ for name, (type_, _) in KINDS.items()})
-    assert column_kinds(tmp_path, "rows", list(KINDS)) == {name: kind for name, (_, kind) in KINDS.items()}
-    assert column_kinds(tmp_path, "rows", ["text", "flag"]) == {"text": "text", "flag": "int"}
+    assert column_kinds(str(tmp_path), "rows", list(KINDS)) == {name: kind for name, (_, kind) in KINDS.items()}
+    assert column_kinds(str(tmp_path), "rows", ["text", "flag"]) == {"text": "text", "flag": "int"}
 
 
 @pytest.mark.parametrize("type_", [pa.uint64(), pa.binary(), pa.date32(), pa.decimal128(5)])
 def test_a_type_that_no_event_has_is_named(tmp_path: Path, type_: pa.DataType) -> None:
     _write(tmp_path, {"odd": type_})
     with pytest.raises(DefinitionError, match="column odd: expected numbers, texts or times; found ") as error:
-        column_kinds(tmp_path, "rows", ["odd"])
+        column_kinds(str(tmp_path), "rows", ["odd"])
     assert str(error.value).endswith(f"found {type_}")
 
 
 def test_a_missing_table_and_a_missing_column_are_named(tmp_path: Path) -> None:
     with pytest.raises(NotAppliedError, match=r"expected the event table rows; found no such file\. Ingest first"):
-        column_kinds(tmp_path, "rows", ["a"])
+        column_kinds(str(tmp_path), "rows", ["a"])
     _write(tmp_path, {"a": pa.int64(), "b": pa.string()})
     with pytest.raises(DefinitionError, match=r"rows.parquet: expected column c; found a, b$"):
-        column_kinds(tmp_path, "rows", ["a", "c"])
+        column_kinds(str(tmp_path), "rows", ["a", "c"])
 
 
 def test_a_filter_has_the_values_that_its_columns_can_hold() -> None:

@@ -30,7 +30,7 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     pq.write_table(likes, folder / "likes.parquet")
     nodes, edges = product.DOCUMENT["nodes"], product.DOCUMENT["edges"]
     document = {**product.DOCUMENT, "nodes": _turned(nodes), "edges": {**edges, "shared": SHARED}}
-    return {item.name: item for item in build(specs.spec_of(document), folder, folder)}
+    return {item.name: item for item in build(specs.spec_of(document), str(folder), str(folder))}
 
 
 def test_the_first_edge_of_a_table_names_its_member_and_time(views: dict[str, Any]) -> None:
