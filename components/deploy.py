@@ -31,9 +31,8 @@ def deploy(
     with Step("deploy", spec, services) as step:
         name, examples = model_name(step.spec), Path(training_set.path)
         time, registry = all_visible(step, version), Registry(step.services.tracking_uri)
-        rollout = Rollout(open_target(step, name, registry, examples, time), registry, name)
+        rollout = Rollout(open_target(step, name, registry, examples, time), registry, name, step.check_lease)
         share = canary_percent if registry.champion(name) not in (None, version) else 0
-        step.check_lease()
         running = rollout.begin(version, share) if share else rollout.deploy(version)
         curl = example_request(step.spec, examples, running, time)
         facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}

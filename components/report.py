@@ -22,6 +22,7 @@ def report(
     """
     import json
     import tempfile
+    from contextlib import ExitStack
     from pathlib import Path
 
     from components.lease import release
@@ -34,7 +35,8 @@ def report(
 
     where = Services.of(services)
     ledger = Ledger(where.tracking_uri, where.run, product, where.pipeline)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as end:
+        end.callback(release, where, product)  # a report that cannot be written keeps no other run waiting
         record = ledger.read(Path(scratch) / "ledger").with_cached(steps)
         kept = record.notes.get(SPEC)
         parsed = parse_spec(json.dumps(kept)) if kept else spec_at(spec)
@@ -44,7 +46,6 @@ def report(
         Path(page.path).parent.mkdir(parents=True, exist_ok=True)
         Path(page.path).write_text(index.read_text(encoding="utf-8"), encoding="utf-8")
         lines = summary_lines(record, str(index) if here else ledger.address(f"report/{INDEX}"))
-    release(where, product)
     ledger.close(status.state)
     for line in lines:
         say(line)

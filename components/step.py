@@ -49,7 +49,6 @@ class Step(AbstractContextManager["Step"]):
         self.services = Services.of(services)
         self._artifact = spec
         self.lease: Lease | None = None
-        self._held = ExitStack()
 
     def __enter__(self) -> "Step":
         from components.lease import RunLease, needs_lease
@@ -66,12 +65,12 @@ class Step(AbstractContextManager["Step"]):
             self.ledger = Ledger(where.tracking_uri, where.run, self.spec.name, where.pipeline)
             if not self.ledger.has(SPEC):
                 self.ledger.note(SPEC, self.spec.model_dump(mode="json", by_alias=True))
-            if needs_lease(where):
-                self.lease = self._held.enter_context(RunLease(where, self.spec.name))
-            self._entry = self.ledger.step(self.name)
-            self._entry.__enter__()
+            with ExitStack() as held:
+                held.enter_context(self.ledger.step(self.name))  # first, so that the report shows who has the lease
+                if needs_lease(where):
+                    self.lease = held.enter_context(RunLease(where, self.spec.name))
+                self._held = held.pop_all()
         except Exception as error:
-            self._held.close()
             self._print_failure(error)
             raise
         return self
@@ -79,9 +78,8 @@ class Step(AbstractContextManager["Step"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._held.close()
         try:
-            self._entry.__exit__(kind, error, trace)
+            self._held.__exit__(kind, error, trace)
         except Exception as unwritten:  # the ledger cannot be written
             self._print_failure(error or unwritten)
             raise

@@ -169,8 +169,14 @@ def _check_release(folder: Path) -> None:
 def _use_write_ahead_log(database: Path) -> None:
     """Switch a database permanently to a write-ahead log, so that an endpoint can read during a push or materialize.
 
-    In SQLite's default mode a reader waits for the whole batch and times out after five seconds.
+    In SQLite's default mode a reader waits for the whole batch and times out after five seconds. Raises NotAppliedError
+    for a file that is no database.
     """
-    connection = sqlite3.connect(database)
-    with contextlib.closing(connection):
-        connection.execute("PRAGMA journal_mode=WAL")
+    try:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.DatabaseError as error:
+        raise NotAppliedError(
+            f"{database}: expected a SQLite database that may be written; found: {error}. If it is damaged, take the "
+            f"endpoint down, delete {database.parent}, then run the pipeline `training` again"
+        ) from None

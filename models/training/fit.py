@@ -33,13 +33,14 @@ def fit(
     Raises what ``train`` raises.
     """
     started, processes = perf_counter(), ranks()
-    keep = CheckpointPlace.of(checkpoint, folder)
+    run = fingerprint(graph, model_config, training_config)
+    keep = CheckpointPlace.of(checkpoint, folder).of_run(run)
     selection = keep.folder / "selection"
     if keep.address:
         if processes.leads:
             keep.fetch("selection", MANIFEST)
         processes.wait()
-    if not _trained(selection, fingerprint(graph, model_config, training_config)):
+    if not _trained(selection, run):
         place = keep.below("train")
         train(graph, model_config, training_config, selection, Scope(), device, log, checkpoint=place)
         if processes.leads:

@@ -36,6 +36,10 @@ class CheckpointPlace:
         """A folder of this place."""
         return replace(self, folder=self.folder / name, address=self.address and join(self.address, name))
 
+    def of_run(self, digest: str) -> "CheckpointPlace":
+        """The same folder, with an address of the run's own: trainings on several machines share the one above it."""
+        return replace(self, address=self.address and join(self.address, digest))
+
     def fetch(self, name: str, marker: str) -> None:
         """Copy a part from the address, unless the folder has it, or its file ``marker`` is not there."""
         if not self.address or (self.folder / name).exists():

@@ -5,7 +5,7 @@ before, since it keeps the version's vectors in the online store, and taken back
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
@@ -69,10 +69,16 @@ class Target(Protocol):
 
 
 class Rollout:
-    """Changes the traffic of one model at one target."""
+    """Changes the traffic of one model at one target.
 
-    def __init__(self, target: Target, registry: Registry, name: str) -> None:
-        self._target, self._registry, self._name = target, registry, name
+    ``allowed`` is called before every change of the target and of the champion. It raises where the caller may not
+    change them any more: a target can take minutes, in which another run may have taken the lease.
+    """
+
+    def __init__(
+        self, target: Target, registry: Registry, name: str, allowed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._target, self._registry, self._name, self._allowed = target, registry, name, allowed
 
     def up(self, version: str) -> Address:
         """Serve a version with all traffic, whatever the verdict. Where it is not the champion, it has the alias canary
@@ -87,6 +93,7 @@ class Rollout:
     def deploy(self, version: str) -> Address:
         """Serve a version with all traffic, whatever the verdict, then make it the champion."""
         address = self.up(version)
+        self._allowed()
         self._registry.promote(self._name, version)
         return address
 
@@ -97,6 +104,7 @@ class Rollout:
         DeploymentError where a version other than the champion is served.
         """
         self.check(version)  # before anything is changed
+        self._allowed()
         champion, served = self._registry.require_champion(self._name), self._target.version()
         if served is None:
             self._target.up(champion)
@@ -133,7 +141,9 @@ class Rollout:
         """
         chosen = version or self._target.candidate()
         self._check(chosen)
+        self._allowed()
         self._target.promote(chosen)
+        self._allowed()
         self._registry.promote(self._name, chosen)
         return chosen
 
@@ -142,6 +152,7 @@ class Rollout:
 
         After a promotion the version before serves again, on the vectors that were kept for it, and is the champion.
         """
+        self._allowed()
         champion = self._registry.champion(self._name)
         gone = self._target.rollback(champion, self._registry.previous(self._name))
         served = self._target.version()
@@ -160,6 +171,7 @@ class Rollout:
     @contextmanager
     def _kept(self, version: str) -> Iterator[None]:
         """Keep the version's vectors with the alias ``canary``; give the alias back where the change fails."""
+        self._allowed()
         before = self._registry.canary(self._name)
         self._registry.start_canary(self._name, version)
         try:

@@ -70,6 +70,18 @@ def alias_of(client: "MlflowClient", name: str, alias: str) -> str | None:
         raise
 
 
+def aliases_of(client: "MlflowClient", name: str) -> dict[str, str]:
+    """All aliases of a model with their versions, read at one moment; none for an unknown model."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return {alias: str(version) for alias, version in client.get_registered_model(name).aliases.items()}
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise
+
+
 def drop_alias(client: "MlflowClient", name: str, alias: str, version: str) -> None:
     """Remove an alias if that version has it."""
     if alias_of(client, name, alias) == version:

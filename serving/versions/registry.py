@@ -18,6 +18,7 @@ from serving.versions.bundle import SIGNATURE, read_bundle
 from serving.versions.mlflow_records import (
     DIGEST,
     alias_of,
+    aliases_of,
     drop_alias,
     ensure_model,
     experiment_id,
@@ -162,9 +163,8 @@ class Registry:
 
     def serving(self, name: str) -> set[str]:
         """The versions that serve or may have to: champion, canary and previous. Their vectors must be kept."""
-        client = self._client()
-        found = {alias_of(client, name, alias) for alias in (CHAMPION, CANARY, PREVIOUS)}
-        return {version for version in found if version is not None}
+        aliases = aliases_of(self._client(), name)  # at one moment: a promotion moves them one after the other
+        return {aliases[alias] for alias in (CHAMPION, CANARY, PREVIOUS) if alias in aliases}
 
     def names(self) -> list[str]:
         """The registered models, sorted."""

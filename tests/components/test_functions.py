@@ -9,13 +9,15 @@ from kfp import dsl
 
 from components.champion import champion
 from components.ingest import ingest
+from components.lease import notes_of_run
 from components.materialize import materialize
 from components.report import report
 from components.retrieve import retrieve
 from components.services import Services
 from components.specs import read_spec, write_spec
+from feature_repo.lease import acquire
 from feature_repo.sources import read_manifest
-from models.spec import Spec, parse_spec
+from models.spec import Spec, SpecError, parse_spec
 from models.storage import join, names
 from monitoring.ledger import Ledger
 from serving.errors import RegistryError
@@ -94,6 +96,21 @@ def test_the_report_shows_steps_that_came_from_the_cache(
     given = {"spec": artifact(tiny_spec, tmp_path).uri, "product": tiny_spec.name, "services": services}
     report.python_func(**given, status=status, page=page, steps=["train", "evaluate", "register"])
     assert Path(page.path).read_text(encoding="utf-8").count("from cache") == 1
+
+
+def test_a_report_that_cannot_be_written_keeps_no_other_run_waiting(
+    tiny_spec: Spec, services: dict[str, str], tmp_path: Path
+) -> None:
+    services |= {"pipeline": "training"}
+    notes = notes_of_run(Services.of(services), tiny_spec.name)
+    acquire(notes, services["run"], 1000)
+    page = dsl.HTML(name="page", uri=str(tmp_path / "page.html"))
+    status = dsl.PipelineTaskFinalStatus("FAILED", "job", "pipeline", 1, "a pod was lost")
+    with pytest.raises(SpecError):
+        report.python_func(
+            spec=str(tmp_path / "none.json"), product=tiny_spec.name, services=services, status=status, page=page
+        )
+    assert acquire(notes, "run-2", 1000).owner == "run-2"
 
 
 def test_the_ledger_keeps_the_report_with_the_page_that_it_links(

@@ -10,6 +10,7 @@ from components.services import CLUSTER, Services
 from components.step import Step
 from feature_repo.lease import Lease, LeaseError, acquire, check
 from models.spec import Spec
+from monitoring.ledger import Ledger
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
 from tests.feature_repo.redis_server import redis_address, redis_server
@@ -73,6 +74,9 @@ def test_on_a_cluster_the_second_run_ends_with_one_sentence(
         assert "LeaseError: lease: expected no other run that changes this product; found run run-1" in (
             capsys.readouterr().out
         )
+        (refused,) = Ledger(cluster.tracking_uri, "run-2", tiny_spec.name).read(tmp_path / "read").steps
+        assert (refused.name, refused.status) == ("ingest", "failed"), "the report has to say why the run ended"
+        assert "found run run-1" in refused.error
         with RunLease(replace(cluster, run="run-2"), "another") as another:
             assert another == Lease("run-2", 1)
         check(notes_of_run(cluster, tiny_spec.name), first)

@@ -38,6 +38,16 @@ def test_no_configuration_is_an_error(tmp_path: Path) -> None:
         open_store(tmp_path / "feature_store.yaml")
 
 
+def test_a_damaged_store_is_an_error_with_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "feast").mkdir()
+    (tmp_path / "feast" / "online.db").write_text("no database " * 99, encoding="utf-8")
+    for opened in (lambda: open_notes(tiny.CONFIG, tmp_path, "news"), lambda: products_in(tmp_path)):
+        with pytest.raises(
+            NotAppliedError, match=r"online\.db: expected a SQLite database .* run the pipeline `training`"
+        ):
+            opened()
+
+
 def test_an_endpoint_reads_on_while_a_step_writes(own_world: World) -> None:
     materialize(own_world.store, own_world.spec)
     with contextlib.closing(sqlite3.connect(own_world.state / "feast" / "online.db")) as writer:

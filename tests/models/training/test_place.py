@@ -18,6 +18,7 @@ from models.training.errors import CheckpointError
 from models.training.fit import fit
 from models.training.place import CheckpointPlace
 from models.training.refit import refit
+from models.training.train import fingerprint
 from tests.models.training.small import MODEL, TRAINING, small_graph
 from tests.models.training.test_refit import UNTIL
 from tests.models.training.test_train import files, stop_after
@@ -69,8 +70,32 @@ def test_a_fit_goes_on_on_another_machine_in_both_of_its_trainings(
     fit(graph, MODEL, config, tmp_path / "third" / "model", "cpu", checkpoint=address)
     assert epochs == [1, 2, 1, 2]
     assert files(tmp_path / "third" / "model") == files(tmp_path / "whole")
-    assert not exists(address)
+    assert names(address) == []
     assert {path.name for path in (tmp_path / "third").iterdir()} == {"model"}
+
+
+@pytest.mark.usefixtures("at_once")
+def test_two_fits_at_one_address_keep_apart(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comparison trains two models of one product at the same time: none of them removes the other's checkpoint."""
+    graph, address, found = small_graph(), join(bucket, "checkpoints", "news"), list[set[str]]()
+    first, second = (replace(TRAINING, epochs=epochs) for epochs in (2, 3))
+
+    def log(_: dict[str, float], epoch: int) -> None:
+        if epoch == 1:
+            raise InterruptedError
+
+    def logged(*given: Any, checkpoint: CheckpointPlace) -> Path:
+        return train.train(*given[:6], log, checkpoint)
+
+    with monkeypatch.context() as lost:
+        lost.setattr(fitting, "train", logged)
+        with pytest.raises(InterruptedError):
+            fit(graph, MODEL, first, tmp_path / "one" / "model", "cpu", checkpoint=address)
+    found.append(set(names(address)))
+    fit(graph, MODEL, second, tmp_path / "two" / "model", "cpu", checkpoint=address)
+    found.append(set(names(address)))
+    assert found[0] == found[1] == {fingerprint(graph, MODEL, first)}
+    assert exists(join(address, *found[1], "train", "epoch_0001", checkpoint.MARKER))
 
 
 @pytest.mark.usefixtures("at_once")

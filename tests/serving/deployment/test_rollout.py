@@ -168,6 +168,26 @@ def test_a_version_serves_before_it_is_the_champion(rollout: Rollout, target: Fa
     assert (FakeRegistry.champions, FakeRegistry.before, FakeRegistry.canaries) == ({"model": "2"}, {"model": "1"}, {})
 
 
+def test_who_may_not_any_more_changes_no_champion(target: FakeTarget) -> None:
+    """Another run took the lease while the target came up: what serves keeps an alias, so its vectors stay."""
+    FakeRegistry.reset(model="1")
+
+    def allowed() -> None:
+        if target.main != "1":
+            raise PermissionError("another run")
+
+    rollout = Rollout(target, FakeRegistry("nowhere"), "model", allowed)  # type: ignore[arg-type]
+    with pytest.raises(PermissionError):
+        rollout.deploy("2")
+    assert (FakeRegistry.champions, FakeRegistry.canaries) == ({"model": "1"}, {"model": "2"})
+    calls = list(target.calls)
+    for change in (lambda: rollout.deploy("3"), lambda: rollout.canary("3", 10), lambda: rollout.promote("2")):
+        with pytest.raises(PermissionError):
+            change()
+    assert target.calls == calls
+    assert (FakeRegistry.champions, FakeRegistry.canaries) == ({"model": "1"}, {"model": "2"})
+
+
 @pytest.mark.parametrize("canary", [None, "5"])
 def test_where_nothing_comes_up_every_alias_stays(rollout: Rollout, target: FakeTarget, canary: str | None) -> None:
     target.broken = True

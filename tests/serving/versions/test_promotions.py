@@ -68,6 +68,24 @@ def test_what_serves_has_an_alias_from_the_candidate_to_the_way_back(registry: R
         registry.start_canary("loop", "9")
 
 
+def test_a_promotion_meanwhile_hides_no_version_that_serves(registry: Registry, bundle: Path) -> None:
+    """A push from another pod would take the new champion's slot."""
+    first, second = (registry.log_version("race", bundle) for _ in range(2))
+    registry.promote("race", first)
+    registry.start_canary("race", second)
+    original, began = MlflowClient.get_model_version_by_alias, list[str]()
+
+    def promoted_meanwhile(self: MlflowClient, name: str, alias: str) -> object:
+        found = original(self, name, alias)
+        if not began:
+            began.append(alias)
+            registry.promote("race", second)
+        return found
+
+    with patch("mlflow.MlflowClient.get_model_version_by_alias", promoted_meanwhile):
+        assert second in registry.serving("race")
+
+
 def test_a_promotion_that_is_cut_off_leaves_the_champion_protected(registry: Registry, bundle: Path) -> None:
     first, second = (registry.log_version("cut", bundle) for _ in range(2))
     registry.promote("cut", first)
