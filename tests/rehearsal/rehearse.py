@@ -1,7 +1,6 @@
 """The scenarios on the tiny product. A step that is broken stops only those that need it."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +211,3 @@ def _warm(caller: Caller) -> str:
     slate = caller.http()
     expect(not slate["member_cold"] and not slate["fallback"], f"expected a warm answer; found {slate}")
     return f"version {slate['model_version']}, warm"
-
-
-Scenario = Callable[..., None]
