@@ -96,7 +96,7 @@ images: $(READY) ## container images, checked: TARGETS="serve pipeline spark tra
 
 rehearsal: images ## the compiled pipelines in real containers of these images, over real services: a table, JSON as the last line
 	@.ci/packages redis postgres
-	@$(PY) -m tests.rehearsal
+	@$(PY) -m tests.rehearsal --built
 
 lint: $(READY) ## ruff and mypy
 	@$(VENV)/bin/ruff check .

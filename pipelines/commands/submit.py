@@ -9,7 +9,7 @@ from pipelines.catalogue import PIPELINES, READ_ONLY
 from pipelines.commands.values import add_canary, add_settings, labels, settings, token, tolerations
 from pipelines.cron import Cron
 from pipelines.submit import Cluster, submit
-from serving.deployment.cluster_settings import add_endpoint, endpoint_of
+from serving.deployment.cluster_settings import add_endpoint, check_tracking, endpoint_of
 
 
 def add_submit(commands: Any) -> None:
@@ -69,6 +69,7 @@ def _add_gpu_pool(send: argparse.ArgumentParser) -> None:
 
 
 def _submit(options: argparse.Namespace) -> int:
+    check_tracking(options.tracking_uri)
     services = Services(
         run="",
         tracking_uri=options.tracking_uri,

@@ -1,6 +1,7 @@
 """Settings of one model's deployment on a cluster: from the command line, a JSON file, or the pipeline's services."""
 
 import argparse
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,6 +11,7 @@ from typing import Any
 from models.documents import DocumentError, document_text, read_json
 from models.version import SERVE_IMAGE
 from serving.deployment.errors import DeploymentError
+from serving.errors import EndpointError
 from serving.settings.limits import Limits, parse_limits
 
 KNATIVE, STANDARD = "Knative", "Standard"
@@ -63,6 +65,10 @@ class Deployment:
                 f"{self.name}: expected a version and the SHA-256 digest of its bundle; found {self.version!r} and "
                 f"{self.digest!r:.80}. A pod must not choose its version."
             )
+        self.check_choices()
+
+    def check_choices(self) -> None:
+        """Raise DeploymentError unless the image is fixed, and the mode is known and has what it needs."""
         if not _PINNED.search(self.image):
             raise DeploymentError(
                 f"{self.name}: expected an image with a tag other than latest, or with a digest; found {self.image!r}."
@@ -81,17 +87,27 @@ def deployment_of(model: str, version: str, tracking_uri: str, settings: Mapping
 
     Raises DeploymentError for an unknown name, a value of another type, and a registry that pods cannot reach.
     """
-    if not tracking_uri.startswith(("http://", "https://")):
-        found = tracking_uri or "none"
-        raise DeploymentError(f"--tracking-uri: expected an MLflow server that the cluster reaches too; found {found}.")
+    check_tracking(tracking_uri)
     given = dict(check_settings(settings))
     if "replicas" in given:
         given["replicas"] = tuple(given["replicas"])
     if isinstance(given.get("limits"), dict):
-        import json
-
         given["limits"] = parse_limits(json.dumps(given["limits"]), "endpoint: limits")
     return Deployment(model, version, tracking_uri=tracking_uri, **given)
+
+
+def check_tracking(uri: str) -> None:
+    """Raise DeploymentError for an address of a registry that pods cannot reach, or with a password: manifests and
+    parameters of runs repeat it.
+    """
+    if "@" in uri.split("://")[-1].split("/")[0]:
+        raise DeploymentError(
+            "--tracking-uri: expected an address without a password; found one. Put MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD into the secret."
+        )
+    if not uri.startswith(("http://", "https://")):
+        found = uri or "none"
+        raise DeploymentError(f"--tracking-uri: expected an MLflow server that the cluster reaches too; found {found}.")
 
 
 def check_settings(settings: Mapping[str, Any], source: str = "endpoint") -> Mapping[str, Any]:
@@ -103,7 +119,8 @@ def check_settings(settings: Mapping[str, Any], source: str = "endpoint") -> Map
         if name not in known:
             raise DeploymentError(f"{source}: expected settings ({', '.join(known)}); found {name!r:.40}.")
         if not _fits(name, value):
-            raise DeploymentError(f"{source}: expected {known[name]} as {name}; found {value!r:.60}.")
+            wanted = getattr(known[name], "__name__", known[name])
+            raise DeploymentError(f"{source}: expected {wanted} as {name}; found {value!r:.60}.")
     return settings
 
 
@@ -139,4 +156,10 @@ def endpoint_of(options: argparse.Namespace) -> dict[str, Any]:
         raise DeploymentError(f"--endpoint: expected JSON in {file}; found none ({error}).") from None
     if not isinstance(document, dict):
         raise DeploymentError(f'--endpoint: expected an object such as {{"mode": "{STANDARD}"}} in {file}.')
-    return dict(check_settings(document, f"--endpoint {file}"))
+    source = f"--endpoint {file}"
+    settings = dict(check_settings(document, source))
+    try:  # now: a deploy step reads them at the end of a run, hours later
+        deployment_of("endpoint", "", Deployment.tracking_uri, settings).check_choices()
+    except (DeploymentError, EndpointError) as error:
+        raise DeploymentError(f"{source}: {error}") from None
+    return settings

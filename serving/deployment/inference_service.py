@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from serving.deployment.cluster_settings import KNATIVE, Deployment
 from serving.deployment.errors import DeploymentError
 from serving.settings.limits import LIMITS, Limits
+from serving.versions.signing import SIGNING_KEY
 
 if TYPE_CHECKING:
     from kubernetes.client import V1Container, V1Probe  # type: ignore[import-untyped]
@@ -119,6 +120,7 @@ def _container(deployment: Deployment, limits: Limits, beside: str) -> "V1Contai
         "HELIOGRAPH_WORK": _WORK,
         LIMITS: json.dumps(named),
         "MLFLOW_TRACKING_URI": deployment.tracking_uri,
+        SIGNING_KEY: "",  # servers do not sign versions: it goes before the secret's, which the pipelines may share
     }
     ports = [V1ContainerPort(name="http1", container_port=PORT, protocol="TCP")]
     if deployment.mode != KNATIVE:  # Knative routes one port of a container; KServe makes an h2c port of this name

@@ -13,7 +13,14 @@ from serving.deployment.cluster_address import ClusterAddress, request_url
 from serving.deployment.cluster_settings import Deployment
 from serving.deployment.errors import DeploymentError
 from serving.deployment.inference_service import BESIDE, VERSION, environment, inference_service, share
-from serving.deployment.kubernetes_objects import Document, Objects, unready, unseen
+from serving.deployment.kubernetes_objects import (
+    Document,
+    Objects,
+    created_revision,
+    since,
+    unready,
+    unseen,
+)
 from serving.deployment.live_settings import limits_of, with_version
 from serving.deployment.trial import Trial
 
@@ -50,14 +57,18 @@ class Knative:
     def up(self, version: str) -> ClusterAddress:
         """Serve a version with all traffic; create the service where there is none.
 
-        Next to a version that serves, it gets a small share until it has answered the example request.
+        Next to another version that serves, it gets a small share until it has answered the example request.
         """
         found = self._services.find(self._name)
         if found is None:
             created = self._services.create(self._manifest(version, 100))
             self._settle(created, version)
+        elif (held := revisions(found)).newest == version and held.percent == 100:
+            # The same version again. KServe takes a smaller share of a revision that has everything for a rollback.
+            back = {"spec": {"predictor": found["spec"]["predictor"]}}
+            self._change(self._manifest(version, 100, found), version, back)
         else:
-            self._replace(version, self._manifest(version, _FIRST_PERCENT, found))
+            self._replace(version, self._manifest(version, _FIRST_PERCENT, found), found)
         return self.address()
 
     def canary(self, version: str, percent: int) -> None:
@@ -74,9 +85,9 @@ class Knative:
         if held.main == version:
             raise DeploymentError(f"version {version}: expected another than the one that is served; found it.")
         if held.newest == version and held.percent:
-            self._change(share(percent), version, back=held.percent)
+            self._change(share(percent), version, share(held.percent))
         else:
-            self._change(self._manifest(version, percent, found), version, back=0)
+            self._change(self._manifest(version, percent, found), version, share(0), found)
 
     def candidate(self) -> str:
         """The canary's version."""
@@ -95,7 +106,7 @@ class Knative:
             return
         if self.candidate() != version:
             raise DeploymentError(f"{self._name}: expected a canary of version {version}; found {held.newest}.")
-        self._change(share(100), version, back=held.percent)
+        self._change(share(100), version, share(held.percent))
 
     def rollback(self, champion: str | None = None, previous: str | None = None) -> str:
         """Take the canary's share back; without one, serve ``previous`` with the containers' present settings."""
@@ -103,15 +114,15 @@ class Knative:
         held = revisions(found)
         if 0 < held.percent < 100:
             changed = self._services.patch(self._name, share(0))
-            generation = changed["metadata"].get("generation", 1)
             # Seen is enough: a canary that does not run is never ready.
-            self._services.wait(self._name, self._deployment.ready_seconds, lambda found: unseen(found, generation))
+            self._services.wait(self._name, self._deployment.ready_seconds, since(changed, unseen))
             return held.newest
         if previous is None or previous == held.main:
             raise DeploymentError(f"{self._name}: expected a canary or a previous version; found neither.")
         digest = self._digest_of(previous)
         containers = with_version(found, previous, digest, beside=held.main)
-        self._replace(previous, {"spec": {"predictor": {**containers, "canaryTrafficPercent": _FIRST_PERCENT}}})
+        change = {"spec": {"predictor": {**containers, "canaryTrafficPercent": _FIRST_PERCENT}}}
+        self._replace(previous, change, found)
         return held.main
 
     def version(self) -> str | None:
@@ -131,11 +142,11 @@ class Knative:
         return ClusterAddress(self._deployment.model, request_url(self._required()))
 
     def state(self) -> Literal["up", "unhealthy", "down"]:
-        """Whether the newest generation is ready."""
+        """Whether it is ready."""
         found = self._services.find(self._name)
         if found is None:
             return "down"
-        return "up" if unready(found, found["metadata"].get("generation", 0)) is None else "unhealthy"
+        return "up" if unready(found, 0) is None else "unhealthy"
 
     def down(self) -> bool:
         """Delete the InferenceService; return whether there was one."""
@@ -144,29 +155,40 @@ class Knative:
     def _manifest(self, version: str, percent: int, found: Document | None = None) -> Document:
         """The manifest of a version; a canary accepts the same requests as the version that it is compared with."""
         limits = self._deployment.limits or (None if found is None else limits_of(found))
-        beside = "" if found is None else revisions(found).main
+        held = None if found is None else revisions(found)
+        beside = "" if held is None else held.beside if held.main == version else held.main
         changed = replace(self._deployment, version=version, digest=self._digest_of(version), limits=limits)
         return inference_service(changed, percent, beside=beside)
 
-    def _replace(self, version: str, change: Document) -> None:
+    def _replace(self, version: str, change: Document, found: Document) -> None:
         """Serve a version with all traffic next to one that serves: first with a small share."""
-        self._change(change, version, back=0)
-        self._change(share(100), version, back=0)
+        self._change(change, version, share(0), found)
+        self._change(share(100), version, share(0))
 
-    def _change(self, change: Document, version: str, back: int) -> None:
-        """Patch, await, try; where that fails, give the newest revision the share that it had before: ``back``."""
+    def _change(self, change: Document, version: str, back: Document, found: Document | None = None) -> None:
+        """Patch, await, try; where that fails, patch ``back``: the share that the newest revision had, or all.
+
+        ``found``: the service before; where its newest version is another, a new revision is awaited.
+        """
+        before = "" if found is None or revisions(found).newest == version else created_revision(found)
         changed = self._services.patch(self._name, change)
         try:
-            self._settle(changed, version)
+            self._settle(changed, version, before)
         except BaseException:
-            self._services.patch(self._name, share(back))
+            self._services.patch(self._name, back)
             raise
 
-    def _settle(self, changed: Document, version: str) -> None:
-        """Wait until this generation of the service is ready, and the version has answered a request."""
-        generation, seconds = changed["metadata"].get("generation", 1), self._deployment.ready_seconds
+    def _settle(self, changed: Document, version: str, before: str = "") -> None:
+        """Wait until the changed service is ready, and its newest revision is not ``before``; then try the version."""
+        unserved = since(changed, unready)
+
+        def reason(found: Document) -> str | None:
+            if before and created_revision(found) == before:
+                return f"no new revision beside {before}"
+            return unserved(found)
+
         try:
-            ready = self._services.wait(self._name, seconds, lambda found: unready(found, generation))
+            ready = self._services.wait(self._name, self._deployment.ready_seconds, reason)
             self._trial.run(request_url(ready), version)
         except DeploymentError as error:
             raise DeploymentError(f"{error} {look_at(self._deployment.namespace, self._name)}") from None

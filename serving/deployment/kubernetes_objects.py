@@ -18,6 +18,12 @@ _NOT_FOUND, _INVALID = 404, (400, 422)
 _CALL_SECONDS = 30.0
 """Deadline of one call."""
 _POLL_SECONDS = 0.5
+_DELETE_SECONDS = 60.0
+"""How long a controller may take to let go of a deleted object."""
+_SEEN_SECONDS = 20.0
+"""How long ``observedGeneration`` decides. KServe copies it from an object that it makes (kserve/kserve issue 6081), so
+that it can stay behind for good: then the conditions decide alone.
+"""
 Document = dict[str, Any]
 
 
@@ -48,8 +54,18 @@ class Objects:
     namespace: str
 
     def find(self, name: str) -> Document | None:
-        """An object, or None."""
-        return self._call("get", name, missing=True)
+        """An object, or None. One that is being deleted, which no change can keep, is waited for until it is gone."""
+        end = time.monotonic() + _DELETE_SECONDS
+        while (found := self._call("get", name, missing=True)) is not None:
+            if "deletionTimestamp" not in found["metadata"]:
+                return dict(found)
+            if time.monotonic() >= end:
+                raise DeploymentError(
+                    f"{name}: expected it to be gone {_DELETE_SECONDS:g} s after its deletion; found its finalizers "
+                    f"{found['metadata'].get('finalizers')}. Look at its controller's log."
+                )
+            time.sleep(_POLL_SECONDS)
+        return None
 
     def list(self, label: str) -> list[Document]:
         """The objects with a label, ``name=value``."""
@@ -114,6 +130,19 @@ def _message(error: Any) -> str:
         return ""
 
 
+def since(
+    changed: Document, reason: Callable[[Mapping[str, Any], int], str | None]
+) -> Callable[[Document], str | None]:
+    """``unseen`` or ``unready`` for the generation of an InferenceService that was just changed, for ``wait``."""
+    begun, generation = time.monotonic(), changed["metadata"].get("generation", 1)
+    return lambda found: reason(found, generation if time.monotonic() - begun < _SEEN_SECONDS else 0)
+
+
+def created_revision(service: Mapping[str, Any]) -> str:
+    """Knative's newest revision of an InferenceService; "" where there is none."""
+    return str(service.get("status", {}).get("components", {}).get("predictor", {}).get("latestCreatedRevision") or "")
+
+
 def unseen(service: Mapping[str, Any], generation: int) -> str | None:
     """Why the controller has not seen this generation (yet); None where it has."""
     if service.get("status", {}).get("observedGeneration", 0) >= generation:
@@ -122,7 +151,10 @@ def unseen(service: Mapping[str, Any], generation: int) -> str | None:
 
 
 def unready(service: Mapping[str, Any], generation: int) -> str | None:
-    """Why an InferenceService does not serve this generation of its spec (yet); None where it does."""
+    """Why an InferenceService does not serve this generation of its spec (yet); None where it does.
+
+    ``generation`` 0: any.
+    """
     if (reason := unseen(service, generation)) is not None:
         return reason
     status = service.get("status", {})

@@ -47,7 +47,7 @@ class Target(Protocol):
         """Give the canary, which must be ``version``, all traffic. Does nothing if it has all."""
 
     def rollback(self, champion: str | None = None, previous: str | None = None) -> str:
-        """Take the canary's share back; without one, serve ``previous`` in place of ``champion``.
+        """Take the canary's share back; without one, serve ``previous`` in place of what serves.
 
         Returns the version that no longer serves.
         """
@@ -151,10 +151,21 @@ class Rollout:
         """Undo the canary or the last promotion, whatever the verdict; return the version that no longer serves.
 
         After a promotion the version before serves again, on the vectors that were kept for it, and is the champion.
+        Where another version than the champion has all traffic, because nothing has promoted it (yet), the champion
+        serves again. A canary that is one by its alias alone loses the alias.
         """
         self._allowed()
-        champion = self._registry.champion(self._name)
-        gone = self._target.rollback(champion, self._registry.previous(self._name))
+        champion, previous = self._registry.champion(self._name), self._registry.previous(self._name)
+        canary, served = self._registry.canary(self._name), self._target.version()
+        if served is not None:
+            if canary is not None and canary not in self._target.traffic():
+                self._registry.end_canary(self._name, canary)
+                return canary
+            if champion is not None and served != champion and served == previous and canary is None:
+                self._registry.promote(self._name, served)  # a rollback that was interrupted after the traffic
+                return champion
+        back = previous if served in (None, champion) else champion
+        gone = self._target.rollback(champion, back)
         served = self._target.version()
         if gone == champion and served is not None:
             self._registry.promote(self._name, served)

@@ -14,7 +14,7 @@ from serving.deployment.errors import DeploymentError
 from serving.deployment.http_route import http_route, refusal, service_name, shares_of
 from serving.deployment.inference_service import MODEL_LABEL, inference_service
 from serving.deployment.knative import look_at
-from serving.deployment.kubernetes_objects import Document, Objects, unready
+from serving.deployment.kubernetes_objects import Document, Objects, since, unready
 from serving.deployment.live_settings import limits_of, with_version
 from serving.deployment.trial import Trial
 
@@ -116,7 +116,7 @@ class Standard:
             return "unhealthy"
         for version in shares_of(self._deployment, route):
             found = self._services.find(service_name(self._deployment, version))
-            if found is None or unready(found, found["metadata"].get("generation", 0)) is not None:
+            if found is None or unready(found, 0) is not None:
                 return "unhealthy"
         return "up"
 
@@ -146,10 +146,8 @@ class Standard:
         name = manifest["metadata"]["name"]
         found = self._services.find(name)
         stored = self._services.create(manifest) if found is None else self._services.patch(name, manifest)
-        generation = stored["metadata"].get("generation", 1)
         try:
-            seconds = self._deployment.ready_seconds
-            ready = self._services.wait(name, seconds, lambda one: unready(one, generation))
+            ready = self._services.wait(name, self._deployment.ready_seconds, since(stored, unready))
             self._trial.run(request_url(ready), version)
         except DeploymentError as error:
             raise DeploymentError(f"{error} {look_at(self._deployment.namespace, name)}") from None

@@ -10,7 +10,9 @@ from models.version import SERVE_IMAGE, VERSION
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["deploy/Dockerfile", "deploy/kuairand.yaml", "deploy/professional.yaml"])
+@pytest.mark.parametrize(
+    "name", ["deploy/Dockerfile", *sorted(f"deploy/{one.name}" for one in ROOT.glob("deploy/*.yaml"))]
+)
 def test_the_image_is_named_alike(name: str) -> None:
     found = re.findall(r"heliograph-python:[\w.-]+", (ROOT / name).read_text(encoding="utf-8"))
     assert set(found) == {SERVE_IMAGE}

@@ -50,6 +50,22 @@ RUNS = "/apis/v2beta1/runs"
 WHERE = ["--namespace", "team-a", "--service-account", "heliograph-train", "--pipeline-root", "s3://bucket/artifacts"]
 
 
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [("--tracking-uri", "https://me:not-for-all@mlflow"), ("--endpoint", '{"mode": "Standard"}')],
+)
+def test_what_would_end_the_last_step_is_refused_before_the_first(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, given: str
+) -> None:
+    file = tmp_path / "endpoint.json"
+    file.write_text(given, encoding="utf-8")
+    assert send(cluster, option, str(file) if option == "--endpoint" else given) == 1
+    printed = capsys.readouterr().err
+    assert option in printed
+    assert "not-for-all" not in printed
+    assert not cluster.seen
+
+
 def test_a_run_has_its_namespace_account_and_artifacts(cluster: Cluster) -> None:
     assert send(cluster, *WHERE) == 0
     run = run_of(cluster)

@@ -1,6 +1,7 @@
 """``python -m tests.rehearsal``: builds the images, starts the cluster, runs the scenarios, prints the table."""
 
 import argparse
+import os
 import signal
 import sys
 
@@ -9,7 +10,7 @@ from deploy.images.errors import ImageError
 from tests.rehearsal.engine import Engine, EngineError
 from tests.rehearsal.products import tiny_product
 from tests.rehearsal.rehearse import Rehearsal, first_training, looking, second_product, second_training
-from tests.rehearsal.services import ServiceError
+from tests.rehearsal.services import ServiceError, past_proxies
 from tests.rehearsal.setting import setting
 from tests.rehearsal.table import Table
 
@@ -30,6 +31,7 @@ def main() -> int:
     except (EngineError, ImageError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    os.environ.update(past_proxies(os.environ))
     table = Table()
     for sent in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sent, lambda number, _: sys.exit(128 + number))  # what runs is ended on the way out

@@ -47,6 +47,7 @@ def arguments(container: Container) -> list[str]:
     """The arguments of ``podman run``; values of the environment are not in them, only names."""
     given = [
         "--rm",
+        "--replace",  # one of the same name that a rehearsal left when it was killed
         "--no-healthcheck",
         "--image-volume",
         "ignore",

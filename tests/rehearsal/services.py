@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,6 +227,14 @@ def _await(name: str, ready: Callable[[], bool], log: Path) -> None:
             end_of_log = log.read_text(encoding="utf-8", errors="replace")[-600:]
             raise ServiceError(f"{name}: expected it to answer within {_SECONDS:.0f} s; found in its log: {end_of_log}")
         time.sleep(0.05)
+
+
+def past_proxies(variables: Mapping[str, str]) -> dict[str, str]:
+    """Variables with which clients reach this machine directly, whatever proxy the environment names."""
+    direct = {
+        name: ",".join(filter(None, [variables.get(name), HOST, "localhost"])) for name in ("NO_PROXY", "no_proxy")
+    }
+    return {**variables, **direct}
 
 
 def free_ports(count: int) -> list[int]:

@@ -116,6 +116,7 @@ def test_the_arguments_of_podman(tmp_path: Path) -> None:
         "--image-volume ignore",
         "--user 1000:1000",
         "--cap-drop all",
+        "--replace ",
     ):
         assert part in text
     assert f"--memory {1 << 30}" in text

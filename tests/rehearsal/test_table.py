@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from tests.rehearsal.services import past_proxies
 from tests.rehearsal.table import Table, expect
 
 
@@ -24,3 +25,9 @@ def test_a_step_goes_on_after_one_that_broke_unless_it_needs_it(capsys: pytest.C
 
 def test_an_empty_table_has_nothing_broken() -> None:
     assert json.loads(Table().last_line())["broken"] == []
+
+
+def test_services_of_this_machine_are_reached_past_a_proxy() -> None:
+    found = past_proxies({"HTTP_PROXY": "http://proxy", "NO_PROXY": "a.example"})
+    assert found["NO_PROXY"] == "a.example,127.0.0.1,localhost"
+    assert (found["no_proxy"], found["HTTP_PROXY"]) == ("127.0.0.1,localhost", "http://proxy")

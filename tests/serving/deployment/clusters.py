@@ -53,7 +53,7 @@ class Cluster:
         return Objects(self.client, INFERENCE_SERVICES, NAMESPACE)
 
     def trial(self) -> Trial:
-        return Trial(MODEL, lambda version: DOCUMENT, self.kserve.token or None, seconds=1.0)
+        return Trial(MODEL, lambda version: DOCUMENT, self.kserve.token or None, seconds=4.0)
 
 
 @contextmanager

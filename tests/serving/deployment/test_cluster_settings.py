@@ -50,6 +50,13 @@ def test_a_registry_that_pods_cannot_reach_is_refused(uri: str) -> None:
         deployment_of("tiny", "1", uri, {})
 
 
+@pytest.mark.parametrize("uri", ["https://me:not-for-all@mlflow", "postgresql://me:not-for-all@db/mlflow"])
+def test_a_password_in_an_address_is_refused_and_not_printed(uri: str) -> None:
+    with pytest.raises(DeploymentError, match="expected an address without a password") as error:
+        deployment_of("tiny", "1", uri, {})
+    assert "not-for-all" not in str(error.value)
+
+
 def parsed(*arguments: str) -> dict[str, Any]:
     parser = argparse.ArgumentParser()
     add_endpoint(parser)
@@ -59,8 +66,28 @@ def parsed(*arguments: str) -> dict[str, Any]:
 def test_the_command_line_names_a_file(tmp_path: Path) -> None:
     file = tmp_path / "endpoint.json"
     assert parsed() == {}
-    file.write_text(json.dumps({"mode": STANDARD}), encoding="utf-8")
-    assert parsed("--endpoint", str(file)) == {"mode": STANDARD}
+    settings = {"mode": STANDARD, "hostname": "rank.example.com", "limits": {"items": 7}}
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    assert parsed("--endpoint", str(file)) == settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"mode": "standard"}, "expected the mode Knative or Standard; found 'standard'"),
+        ({"mode": STANDARD}, "expected for Standard mode the host name"),
+        ({"image": "registry/image:latest"}, "expected an image with a tag other than latest"),
+        ({"cpu": 2}, "expected str as cpu; found 2"),
+        ({"limits": {"itemz": 7}}, "limits.*itemz"),
+    ],
+)
+def test_what_cannot_be_deployed_is_refused_before_a_run_begins(
+    tmp_path: Path, settings: dict[str, Any], found: str
+) -> None:
+    file = tmp_path / "endpoint.json"
+    file.write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(DeploymentError, match=f"--endpoint.*{found}"):
+        parsed("--endpoint", str(file))
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"mode": 1}', '{"modus": "Standard"}', None])

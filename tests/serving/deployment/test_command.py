@@ -217,7 +217,7 @@ def test_the_target_is_the_one_that_is_named(cluster: Cluster, registry: Any, tm
     assert isinstance(command.target(options(target="cluster"), registry, "tiny"), Knative)
     assert isinstance(command.target(options(target="embedded"), registry, "tiny"), Embedded)
     file = tmp_path / "endpoint.json"
-    file.write_text(json.dumps({"mode": STANDARD}), encoding="utf-8")
+    file.write_text(json.dumps({"mode": STANDARD, "hostname": "rank.example.com"}), encoding="utf-8")
     assert isinstance(command.target(options(target="cluster", endpoint=file), registry, "tiny"), Standard)
 
 

@@ -48,6 +48,9 @@ def test_the_predictor_runs_our_image_on_processors_alone() -> None:
 def test_secrets_are_referred_to_and_never_written() -> None:
     (container,) = written(Deployment("tiny", "1", secret="mine", digest=DIGEST))["spec"]["predictor"]["containers"]
     assert container["envFrom"] == [{"secretRef": {"name": "mine"}}]
+    assert {"name": "HELIOGRAPH_SIGNING_KEY", "value": ""} in container[
+        "env"
+    ]  # a key of the secret does not reach servers
     assert not any(word in entry["name"] for entry in container["env"] for word in ("TOKEN", "REDIS", "REGISTRY"))
 
 

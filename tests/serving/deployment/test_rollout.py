@@ -59,7 +59,7 @@ class FakeTarget:
         return "address"
 
     def traffic(self) -> dict[str, int]:
-        return {}
+        return {version: 50 for version in (self.main, self.share) if version is not None}
 
     def down(self) -> bool:
         found, self.main = self.main is not None, None
@@ -218,6 +218,39 @@ def test_a_way_back_that_fails_leaves_the_champion(rollout: Rollout, target: Fak
     with pytest.raises(DeploymentError, match="sleeps"):
         rollout.rollback()
     assert (FakeRegistry.champions, FakeRegistry.before) == ({"model": "2"}, {"model": "1"})
+
+
+@pytest.mark.parametrize("previous", [None, "0"])
+def test_from_a_version_that_nothing_promoted_the_way_back_is_the_champion(
+    rollout: Rollout, target: FakeTarget, previous: str | None
+) -> None:
+    FakeRegistry.before = {} if previous is None else {"model": previous}
+    rollout.up("2")  # or a promotion that was interrupted after the traffic
+    assert rollout.rollback() == "2"
+    assert target.calls[-1] == ("rollback", "1", "1")
+    assert (target.main, FakeRegistry.champions, FakeRegistry.canaries) == ("1", {"model": "1"}, {})
+
+
+def test_a_way_back_that_was_cut_off_is_finished(
+    rollout: Rollout, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollout.deploy("2")
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeRegistry, "promote", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            rollout.rollback()
+    assert (target.main, FakeRegistry.champions) == ("1", {"model": "2"})
+    assert rollout.rollback() == "2"
+    assert (target.main, FakeRegistry.champions, FakeRegistry.before) == ("1", {"model": "1"}, {})
+
+
+def test_a_canary_that_was_cut_off_before_its_share_costs_the_champion_nothing(
+    rollout: Rollout, target: FakeTarget
+) -> None:
+    rollout.deploy("2")
+    FakeRegistry.canaries = {"model": "3"}
+    assert rollout.rollback() == "3"
+    assert (target.main, FakeRegistry.champions, FakeRegistry.canaries) == ("2", {"model": "2"}, {})
 
 
 def test_a_canary_begins_next_to_the_champion_which_is_started_where_nothing_is_served(
