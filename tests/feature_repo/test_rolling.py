@@ -61,7 +61,7 @@ def test_rolling_windows_give_the_training_set_of_fixed_dates(
         "start": with_windows(tiny_spec, start="2026-03-09"),
     }.items():
         tables = tmp_path / name / "tables"
-        dated = spec_of(spec, ingest(spec, tmp_path / "raw", tables))
+        dated = spec_of(spec, ingest(spec, str(tmp_path / "raw"), tables))
         found[name] = training_set(dated, tables, tmp_path / name)
     assert len(found["latest"]) > 5
     assert found["latest"] == found["end"] == found["start"]
@@ -75,9 +75,9 @@ def test_incremental_ingest_equals_a_full_one_day_after_day(
     for number in range(3):
         day = CUT + timedelta(days=number)
         new = len(write_parts(rolling, world, tmp_path / "raw", FIRST, day))
-        ingest(rolling, tmp_path / "raw", tmp_path / "full")
+        ingest(rolling, str(tmp_path / "raw"), tmp_path / "full")
         caplog.clear()
-        manifest = ingest(rolling, tmp_path / "raw", tmp_path / "step", tmp_path / "kept")
+        manifest = ingest(rolling, str(tmp_path / "raw"), tmp_path / "step", str(tmp_path / "kept"))
         assert f"raw files: {new} read, {before} unchanged" in caplog.text
         assert contents(tmp_path / "step") == contents(tmp_path / "full")
         ends.append(manifest["windows"]["end"])
@@ -89,4 +89,4 @@ def test_the_windows_wait_for_outcomes_of_the_last_evening(tiny_spec: Spec, worl
     """Outcomes take up to two hours, so that those of the last evening are in the next day's data."""
     rolling = with_windows(tiny_spec, attribution="2h", end="latest")
     write_parts(rolling, world, tmp_path / "raw", FIRST, CUT)
-    assert ingest(rolling, tmp_path / "raw", tmp_path / "tables")["windows"]["end"] == str(CUT - timedelta(days=1))
+    assert ingest(rolling, str(tmp_path / "raw"), tmp_path / "tables")["windows"]["end"] == str(CUT - timedelta(days=1))

@@ -95,6 +95,11 @@ class World:
     """The bundle's: item popularity falls in the order of the keys."""
 
     @property
+    def encoder(self) -> str:
+        """Digest of the encoder that made the vectors."""
+        return encoder_in(self.state.parent / "model")
+
+    @property
     def store_config(self) -> Path:
         """Configuration of the feature store, with absolute paths."""
         return self.state / "feast" / "feature_store.yaml"

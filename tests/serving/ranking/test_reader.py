@@ -59,7 +59,7 @@ def test_a_read_gives_the_counters_features_and_the_pushed_vectors(world: World)
     np.testing.assert_array_equal(state.member.activity_times, pushed.loc[members[2], "activity_times"])
     tokens = pd.read_parquet(world.state.parent / "vectors" / "item.parquet").set_index("key")["item_tokens"]
     for place, item in enumerate((items[4], items[0])):
-        assert state.items.version[place] == world.version
+        assert state.items.encoder[place] == world.encoder
         np.testing.assert_array_equal(state.items.tokens[place], tokens[item])
 
 
@@ -79,7 +79,7 @@ def test_unknown_keys_have_no_vectors_and_counters_of_nothing(world: World) -> N
     known = world.keys("item")[0]
     state = read(world, RankingRequest(-5, (known, -7), "email", world.as_of + 1))
     assert state.member is None
-    assert state.items.version.tolist() == [world.version, None]
+    assert state.items.encoder.tolist() == [world.encoder, None]
     assert state.items.tokens.lengths[1] == 0
     assert set(state.counters) == {c for name in world.spec.counters for c in counter_columns(world.spec, name)}
     assert state.counters["item_counts_exposures"][0] > 0
@@ -94,7 +94,7 @@ def test_a_request_sees_nothing_of_its_own_time_or_later(world: World) -> None:
     member, item = world.keys("member")[2], world.keys("item")[0]
     state = read(world, RankingRequest(member, (item,), "push", world.as_of))
     assert state.member is None
-    assert state.items.version.tolist() == [None]
+    assert state.items.encoder.tolist() == [None]
     assert state.counters["item_counts_exposures"][0] > 0
 
 
