@@ -135,18 +135,24 @@ def _python(example: Example, place: Place) -> None:
 
 
 def _yaml(example: Example, place: Place) -> None:
-    """Merge into the example spec, or into the store's configuration, and parse the result."""
+    """Merge into the example spec, or into the store's configuration, and parse the result; or settings of tasks."""
     from feast.repo_config import RepoConfig
 
     from models.spec import parse_spec
+    from pipelines.settings import DEFAULTS, read_settings
 
     part = yaml.safe_load(example.text)
+    if set(part) <= set(DEFAULTS):
+        file = place.folder / "resources.yaml"
+        file.write_text(example.text, encoding="utf-8")
+        read_settings(file)
+        return
     stores = {"offline_store", "online_store"} & set(part)
     whole = ROOT / ("feature_repo/feature_store.yaml" if stores else "configs/professional.yaml")
     merged = _merged(yaml.safe_load(whole.read_text(encoding="utf-8")), part)
     if stores:
         # Feast accepts an unknown key of a store's options only if the store's class does.
-        config = RepoConfig(**{**merged, "repo_path": place.folder})
+        config = RepoConfig(**{**merged, "project": "example", "repo_path": place.folder})
         for store in stores:
             getattr(config, store)
     else:

@@ -26,6 +26,7 @@ from feature_repo.as_of.counters import counters_as_of, state_of
 from feature_repo.counters import count
 from feature_repo.materialise import materialize
 from feature_repo.packed.keys import view_prefix
+from feature_repo.quality import forget
 from feature_repo.slate import SlateReader, SlateRows, Status
 from feature_repo.store import open_store, project_of
 from models.counters.derive import derive
@@ -127,6 +128,7 @@ class Product(NamedTuple):
         rows = get_online_store_from_config(self.store.config.online_store).rows(self.store.config)
         for name in online_views(self.spec):
             rows.delete(view_prefix(self.store.project, name))
+        forget(self.store)
 
 
 @pytest.fixture(scope="module", params=STORES)

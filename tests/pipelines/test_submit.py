@@ -33,7 +33,8 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         @staticmethod
         def from_uri(uri: str) -> tuple[arrow_fs.FileSystem, str]:
             assert uri.startswith("s3://bucket/specs/")
-            return arrow_fs.SubTreeFileSystem(str(tmp_path), arrow_fs.LocalFileSystem()), uri.removeprefix("s3://")
+            path = uri.removeprefix("s3://").partition("?")[0]  # without the client's options
+            return arrow_fs.SubTreeFileSystem(str(tmp_path), arrow_fs.LocalFileSystem()), path
 
     monkeypatch.setattr("pyarrow.fs.FileSystem", Files)
     return tmp_path / "bucket" / "specs"

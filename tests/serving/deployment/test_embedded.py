@@ -168,7 +168,10 @@ def test_the_commands(target: Embedded, tmp_path: Path, capsys: pytest.CaptureFi
     assert run_command("versions").splitlines()[1:-1] == [f"version {verdict}" for verdict in verdicts]
     assert "version candidate has 20 % of the traffic" in run_command("canary", "--percent", "20")
     status = run_command("status")
-    assert "version candidate: 20 % of the traffic, 0 requests so far\nversion candidate: no vectors in" in status
+    assert (
+        "version candidate: 20 % of the traffic, 0 requests so far\nversion candidate: age of the vectors unknown"
+        in status
+    )
     assert "version candidate has all traffic, and is the champion" in run_command("promote")
     assert FakeRegistry.champions == {"model": "candidate"}
     assert "version candidate has no traffic any more" in run_command("rollback")
