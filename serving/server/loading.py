@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from serving.errors import EndpointError
+from serving.errors import EndpointError, UnavailableError
 from serving.ranking.service import RankingService
 from serving.server.ranking_runtime import RankingRuntime
 from serving.server.served_files import ServedFiles
@@ -13,24 +13,36 @@ from serving.versions.bundle import Bundle, read_bundle
 from serving.versions.prior import FILE, Prior
 from serving.versions.signing import check_signature, verify_key
 
+_log = logging.getLogger("heliograph")
+
 
 def load(settings: Settings) -> RankingRuntime:
     """Load and warm up the model of the settings; then await ``RankingRuntime.start`` in the server's event loop.
 
     Raises RegistryError for a bundle with another digest than the settings', or without a required signature;
-    EndpointError if the online store does not respond, or does not hold the version's vectors: it would treat every
-    member as new.
+    EndpointError if the online store does not hold the version's vectors: it would treat every member as new. While the
+    store does not respond the server is not ready, and ranks by popularity.
     """
     bundle = verified(settings)  # before the slow imports
     import torch
 
+    from serving.ranking.late_reader import LateReader
     from serving.ranking.reader import OnlineReader
     from serving.ranking.scorer import Scorer
 
     torch.set_num_threads(1)  # slates are small and scored concurrently
     limits, spec = settings.limits, bundle.spec
-    slot = slot_with_vectors(settings, bundle)
-    reader = OnlineReader(Path(settings.store_config), spec, slot, limits.store_seconds)
+
+    def open_reader() -> OnlineReader:
+        slot = slot_with_vectors(settings, bundle)
+        return OnlineReader(Path(settings.store_config), spec, slot, limits.store_seconds)
+
+    reader: OnlineReader | LateReader
+    try:
+        reader = open_reader()
+    except UnavailableError as error:
+        _log.warning("not ready until the online store responds: %s", error)
+        reader = LateReader(open_reader)
     scorer, prior = Scorer(bundle.folder, bundle.files), Prior.read(bundle.files[FILE])
     service = RankingService(spec, scorer, reader, settings.version, prior)
     service.warm()
@@ -38,9 +50,10 @@ def load(settings: Settings) -> RankingRuntime:
 
 
 def slot_with_vectors(settings: Settings, bundle: Bundle) -> str:
-    """The slot that holds the vectors of the settings' version, made by the bundle's own encoder. Raises EndpointError.
+    """The slot that holds the vectors of the settings' version, made by the bundle's own encoder.
 
-    It does not change while the version serves: the slot table protects it.
+    It does not change while the version serves: the slot table protects it. Raises EndpointError if there is none,
+    UnavailableError if the store does not respond.
     """
     from feature_repo.notes import NotesError
     from feature_repo.slots import PushError, check_pushed, read_slots
@@ -52,7 +65,9 @@ def slot_with_vectors(settings: Settings, bundle: Bundle) -> str:
         notes = open_notes(Path(settings.store_config), None, project_of(bundle.spec.name))
         slot = check_pushed(notes, settings.version)
         found, expected = read_slots(notes)[slot].encoder, encoder_of(bundle.files)
-    except (NotAppliedError, NotesError, PushError) as error:
+    except NotesError as error:
+        raise UnavailableError(str(error)) from error
+    except (NotAppliedError, PushError) as error:
         raise EndpointError(f"{settings.name} version {settings.version}: {error}") from error
     if found != expected:
         raise EndpointError(
@@ -65,7 +80,7 @@ def slot_with_vectors(settings: Settings, bundle: Bundle) -> str:
 def verified(settings: Settings) -> Bundle:
     """Read the bundle of the settings once and verify digest and signature. Raises RegistryError if either fails."""
     if not settings.digest:
-        logging.getLogger("heliograph").warning(
+        _log.warning(
             "the settings have no digest: the bundle is checked against its own manifest only; deploy it again"
         )
     bundle = read_bundle(Path(settings.bundle), settings.digest)

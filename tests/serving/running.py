@@ -63,12 +63,14 @@ def wait_until(condition: Callable[[], Any], seconds: float = _TIMEOUT) -> Any:
 
 @contextmanager
 def broken_store(world: World) -> Iterator[None]:
-    """The online store without its rows inside the block."""
+    """The online store without its rows inside the block; a view keeps readers from making the table again."""
     with closing(sqlite3.connect(world.state / "feast" / "online.db", isolation_level=None)) as connection:
         connection.execute("ALTER TABLE rows RENAME TO hidden")
+        connection.execute("CREATE VIEW rows AS SELECT 1 AS missing")
         try:
             yield
         finally:
+            connection.execute("DROP VIEW rows")
             connection.execute("ALTER TABLE hidden RENAME TO rows")
 
 
