@@ -99,10 +99,12 @@ def test_a_training_goes_on_in_another_pod(
     monkeypatch.setattr(Ledger, "series", taken_away)
     with pytest.raises(InterruptedError):
         run("first")
-    assert storage.names(storage.join(bucket, "checkpoints", spec.name, "train")) == ["epoch_0001"]
+    kept = storage.join(bucket, "checkpoints", spec.name)
+    (fit,) = storage.names(kept)  # its fingerprint
+    assert storage.names(storage.join(kept, fit, "train")) == ["epoch_0001"]
     assert (run("second") / "model.safetensors").is_file()
     assert epochs == [1, 2]
-    assert storage.names(storage.join(bucket, "checkpoints")) == []
+    assert storage.names(kept) == []
     assert not list((tmp_path / "pod").rglob("*"))
 
 
