@@ -101,7 +101,7 @@ def test_settings_of_one_compilation_are_not_those_of_the_next(tmp_path: Path) -
     compile_pipeline("refresh", paths[0], ClusterSettings("other"))
     compile_pipeline("refresh", paths[1])
     assert "secretName: other" in paths[0].read_text(encoding="utf-8")
-    assert "other" not in paths[1].read_text(encoding="utf-8")
+    assert "secretName: other" not in paths[1].read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
