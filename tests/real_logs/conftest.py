@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from serving.deployment import endpoint
-from tests.real_logs.run import ROOT, Run
+from tests.real_logs.run import ROOT, Run, stolen
 
 
 @pytest.fixture(scope="session")
@@ -18,11 +18,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     state = tmp_path_factory.mktemp("real") / "state"
     data = os.environ["HELIOGRAPH_KUAIRAND"]
     arguments = ["--spec", "configs/kuairand.yaml", "--data", data, "--state", str(state)]
-    started = time.monotonic()
+    started, kept = time.monotonic(), stolen()
     done = subprocess.run(
         [sys.executable, "-m", "pipelines", "local", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - started - (stolen() - kept)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     print(done.stdout)
     yield Run(state, seconds, done.stdout)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -12,9 +14,16 @@ class Run(NamedTuple):
     state: Path
     """Its folder: read only."""
     seconds: float
+    """How long it took, less what the host of a virtual machine kept from each of its CPUs (``stolen``)."""
     printed: str
 
     def made(self, step: str, artifact: str) -> Path:
         """An artifact, by its step's name."""
         (found,) = self.state.glob(f"pipeline/*/{step}/{artifact}")
         return found
+
+
+def stolen() -> float:
+    """Seconds since the machine's start that its host kept from a CPU which had work, mean over the CPUs."""
+    times = psutil.cpu_times(percpu=True)
+    return sum(float(getattr(one, "steal", 0.0)) for one in times) / len(times)

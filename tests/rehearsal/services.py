@@ -189,6 +189,8 @@ def _process(name: str, command: Sequence[str], folder: Path, demoted: dict[str,
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd="/",
+            # MLflow's job workers, which nothing here uses, take a core.
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             **(demoted or {}),
         )
     try:
