@@ -12,10 +12,12 @@ from tests.rehearsal.products import tiny_product
 from tests.rehearsal.rehearse import Rehearsal, first_training, looking, second_product, second_training
 from tests.rehearsal.services import ServiceError, past_proxies
 from tests.rehearsal.setting import setting
-from tests.rehearsal.table import Table
+from tests.rehearsal.table import Table, expect
 
 _IMAGES = ("serve", "pipeline")
 _NEEDED = "1 a caller of the endpoint"
+_SECONDS = 720.0
+"""The most that all scenarios may take together."""
 
 
 def main() -> int:
@@ -41,8 +43,15 @@ def main() -> int:
     except ServiceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print("\n".join(["", *map(str, table.rows), table.last_line()]))
+    table.run(f"all within {_SECONDS:.0f} s", lambda: _in_time(table))
+    print(table.last_line())
     return 0 if all(row.verdict == "held" for row in table.rows) else 1
+
+
+def _in_time(table: Table) -> str:
+    spent = table.seconds()
+    expect(spent <= _SECONDS, f"expected {_SECONDS:.0f} s at most; found {spent:.0f} s")
+    return f"{spent:.0f} s"
 
 
 def rehearse(at: Rehearsal, last: int) -> None:

@@ -70,8 +70,12 @@ class Table:
         """Whether a step was run and held."""
         return any(row.name == name and row.verdict == HELD for row in self.rows)
 
+    def seconds(self) -> float:
+        """Since the table began."""
+        return time.monotonic() - self.started
+
     def last_line(self) -> str:
-        """One JSON object: ``broken`` names the steps that did not hold."""
+        """One JSON object: ``broken`` counts the steps that did not hold, ``broken_steps`` names them."""
         broken = [row.name for row in self.rows if row.verdict == BROKEN]
-        facts = {"steps": len(self.rows), "broken": broken, "seconds": round(time.monotonic() - self.started, 1)}
-        return json.dumps(facts)
+        facts = {"steps": len(self.rows), "seconds": round(self.seconds(), 1)}
+        return json.dumps({**facts, "broken_steps": broken, "broken": len(broken)})
