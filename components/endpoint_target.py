@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from components.services import CLUSTER
 from components.step import Step
+from models.storage import is_remote
 
 if TYPE_CHECKING:
     from serving.deployment.rollout import Target
@@ -32,7 +33,9 @@ def open_target(step: Step, name: str, registry: "Registry", training_set: Path,
         from serving.deployment.cluster_settings import deployment_of
         from serving.deployment.example import example_instance
 
-        deployment = deployment_of(name, "", step.services.tracking_uri, step.services.endpoint)
+        log = str(step.services.served)
+        settings = {**({"served": log} if is_remote(log) else {}), **step.services.endpoint}
+        deployment = deployment_of(name, "", step.services.tracking_uri, settings)
         document = {"instances": [example_instance(step.spec, training_set, time)]}
         return open_cluster(deployment, registry, lambda _: document)
     from feature_repo.store import write_resolved

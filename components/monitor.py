@@ -27,7 +27,7 @@ def monitor(
             step.spec,
             Path(training_set.path),
             Path(evaluation.path),
-            step.services.folder / "endpoint" / "served",
+            step.services.served,
             Path(page.path),
         )
         step.ledger.note("monitoring", watched.to_json())

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from models.addresses import sqlite_address
+from models.served_parts import FOLDER
+from models.storage import join
 
 EMBEDDED, CLUSTER = "embedded", "cluster"
 RUN = "HELIOGRAPH_RUN"
@@ -79,6 +81,11 @@ class Services:
     def folder(self) -> Path:
         """``storage`` as a path."""
         return Path(self.storage)
+
+    @property
+    def served(self) -> Path | str:
+        """Where the endpoint's served log is read: a folder on this machine, or an address."""
+        return self.folder / "endpoint" / FOLDER if self.target == EMBEDDED else join(self.storage, FOLDER)
 
     @property
     def report_folder(self) -> Path:

@@ -64,14 +64,14 @@ class Watched:
 
 
 def watch(
-    spec: Spec, training_set: Path, evaluation: Path, served: Path, page: Path, now: int | None = None
+    spec: Spec, training_set: Path, evaluation: Path, served: Path | str, page: Path, now: int | None = None
 ) -> Watched:
     """Measure drift, CTR and calibration; write Evidently's page to ``page``.
 
-    Drift compares the train window of ``training_set`` with the served log in the folder ``served`` if that holds at
-    least 50 candidates, else with the test window. CTR and calibration are those of the predictions in ``evaluation``,
-    as of each impression of the test window. Of the served log, only this product's rows of the last 30 days count
-    (``now``: microseconds UTC, None = the clock). The log may be empty or missing.
+    Drift compares the train window of ``training_set`` with the served log (``served``: as in ``models.served.read``) if
+    that holds at least 50 candidates, else with the test window. CTR and calibration are those of the predictions in
+    ``evaluation``, as of each impression of the test window. Of the served log, only this product's rows of the last 30
+    days count (``now``: microseconds UTC, None = the clock). The log may be empty or missing.
     """
     features = impression_features(spec)
     names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))
@@ -89,9 +89,9 @@ def watch(
     return Watched(found, traffic, _served(spec, log))
 
 
-def _log(spec: Spec, folder: Path, now: int) -> pd.DataFrame:
+def _log(spec: Spec, place: Path | str, now: int) -> pd.DataFrame:
     """Recent rows of our model; slates from before the spec had its primary task are left out."""
-    log = served_log.read(folder, since=now - SERVED_DAYS * DAY, model=served_log.model_name(spec))
+    log = served_log.read(place, since=now - SERVED_DAYS * DAY, model=served_log.model_name(spec))
     log = log[log["served"] <= now + clock.tolerance()]  # rows of a clock that was ahead would be recent for years
     probability = f"probability_{spec.primary_task}"
     return log[log[probability].notna()] if probability in log else log.iloc[:0]

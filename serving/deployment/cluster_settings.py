@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.documents import DocumentError, document_text, read_json
+from models.storage import is_remote
 from models.version import SERVE_IMAGE
 from serving.deployment.errors import DeploymentError
 from serving.errors import EndpointError
@@ -46,6 +47,9 @@ class Deployment:
     """Minimum and maximum."""
     limits: Limits | None = None
     """None: the service's current limits, or the defaults. ``concurrent`` is also Knative's autoscaling target."""
+    served: str = ""
+    """Address of a folder in object storage where the served log is collected. "": the service's current one; the first
+    time, the log stays in the pods. The deploy step takes the pipeline's storage."""
     cpu: str = "2"
     memory: str = "3Gi"
     ready_seconds: float = 600.0
@@ -75,6 +79,11 @@ class Deployment:
             )
         if self.mode not in (KNATIVE, STANDARD):
             raise DeploymentError(f"{self.name}: expected the mode {KNATIVE} or {STANDARD}; found {self.mode!r:.80}.")
+        if self.served and not is_remote(self.served):
+            raise DeploymentError(
+                f"{self.name}: expected an address in object storage as served, such as s3://bucket/served; found "
+                f"{self.served!r:.80}."
+            )
         if self.mode == STANDARD and not (self.hostname and self.gateway.count("/") == 1):
             raise DeploymentError(
                 f"{self.name}: expected for {STANDARD} mode the host name that callers use and a Gateway as "

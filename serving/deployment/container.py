@@ -7,6 +7,7 @@
 - MLFLOW_TRACKING_URI: the registry.
 - HELIOGRAPH_STORE: the feature store's configuration (default: feature_store.cluster.yaml of the image).
 - HELIOGRAPH_WORK: where the bundle and the served log are written.
+- HELIOGRAPH_SERVED: the address where the served log is collected (default: it stays in the folder).
 - HELIOGRAPH_LIMITS: JSON of the ``Limits`` that differ from the defaults.
 - PORT: HTTP port; Knative sets it. HELIOGRAPH_GRPC_PORT: gRPC port (default: 8081, as in KServe's own servers).
 
@@ -18,9 +19,10 @@ import os
 import sys
 from pathlib import Path
 
-from serving.deployment.inference_service import DIGEST
+from serving.deployment.inference_service import DIGEST, SERVED
 from serving.errors import EndpointError
 from serving.server.process import REFUSED, serve
+from serving.server.served_collector import collecting
 from serving.settings.limits import limits_of
 from serving.settings.settings import Settings
 from serving.versions.registry import Registry
@@ -71,7 +73,9 @@ def _number(variable: str, value: str) -> int:
 def main() -> int:
     """Serve until SIGTERM; return exit status 1 where the version cannot be served."""
     try:
-        serve(settings_of(dict(os.environ)))
+        settings = settings_of(dict(os.environ))
+        with collecting(settings.served, os.environ.get(SERVED, "")):
+            serve(settings)
     except REFUSED as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

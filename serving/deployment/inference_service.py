@@ -24,6 +24,7 @@ MODEL_LABEL = "heliograph-model"
 PORT, GRPC_PORT = 8080, 8081
 VERSION, DIGEST, BESIDE = "HELIOGRAPH_VERSION", "HELIOGRAPH_DIGEST", "HELIOGRAPH_BESIDE"
 """BESIDE: the version that keeps the rest of the traffic; it is there for readers of a canary's InferenceService."""
+SERVED = "HELIOGRAPH_SERVED"
 _WORK = "/work"
 _USER = 1000
 
@@ -118,6 +119,7 @@ def _container(deployment: Deployment, limits: Limits, beside: str) -> "V1Contai
         DIGEST: deployment.digest,
         **({BESIDE: beside} if beside else {}),
         "HELIOGRAPH_WORK": _WORK,
+        **({SERVED: deployment.served} if deployment.served else {}),
         LIMITS: json.dumps(named),
         "MLFLOW_TRACKING_URI": deployment.tracking_uri,
         SIGNING_KEY: "",  # servers do not sign versions: it goes before the secret's, which the pipelines may share

@@ -119,7 +119,7 @@ def looking(at: Rehearsal, spec: Spec, caller: Caller) -> None:
     """Monitoring writes nothing that serves; refresh and materialize write the product's own."""
     before, registered = at.online(spec.name), at.versions(spec)
     defined = snapshots.definitions(at.setting.services.registry, spec.name)
-    at.pipeline("3 monitoring", spec, "monitoring")
+    watched = at.pipeline("3 monitoring", spec, "monitoring")
 
     def untouched() -> str:
         rows = snapshots.changed(before, at.online(spec.name))
@@ -130,6 +130,7 @@ def looking(at: Rehearsal, spec: Spec, caller: Caller) -> None:
         return f"{len(before)} rows"
 
     at.table.run("3 monitoring wrote nothing that serves", untouched, "3 monitoring")
+    at.table.run("3 monitoring read what was served", lambda: _seen(at, watched), "3 monitoring")
     at.pipeline("3 refresh", spec, "refresh")
     at.table.run("3 the endpoint answers after refresh", lambda: _warm(caller), "3 refresh")
     command = ["python", "-m", "feature_repo", "materialize", "--config", STORE, "--product", spec.name]
@@ -164,6 +165,17 @@ def second_product(at: Rehearsal, spec: Spec, first: Spec, caller: Caller) -> No
         return f"{len(own)} rows"
 
     at.table.run("4 materialize of the first leaves the second", other, needed)
+
+
+def _seen(at: Rehearsal, watched: Submitted) -> str:
+    """The pods of the predictors are gone or not: their impressions are in object storage."""
+    (artifact,) = watched.run.outcomes["monitor"].artifacts["summary"]
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "summary"
+        at.setting.pipelines.world.storage.fetch(artifact["uri"], page)
+        text = page.read_text(encoding="utf-8")
+    expect("of the endpoint against training" in text, f"expected the endpoint's features; found {text[:300]}")
+    return next(line for line in text.splitlines() if "served_rows" in line)
 
 
 def _ready(at: Rehearsal) -> str:

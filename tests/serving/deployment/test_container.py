@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from models.served import read
 from serving.deployment import container
 from serving.deployment.container import settings_of
 from serving.errors import EndpointError, RegistryError
@@ -15,8 +16,11 @@ from serving.server.loading import load
 from serving.settings.limits import Limits
 from serving.settings.listening import free_port
 from serving.versions.registry import Registry
+from tests.s3_server import bucket, s3_server
 from tests.serving.running import wait_until
 from tests.serving.world import World
+
+__all__ = ["bucket", "s3_server"]
 
 
 def environment(world: World, folder: Path, **changes: str) -> dict[str, str]:
@@ -31,9 +35,10 @@ def environment(world: World, folder: Path, **changes: str) -> dict[str, str]:
     }
 
 
-def test_the_version_is_fetched_verified_and_served_until_sigterm(world: World, tmp_path: Path) -> None:
-    port = free_port("127.0.0.1")
-    given = environment(world, tmp_path, PORT=str(port), HELIOGRAPH_GRPC_PORT=str(free_port("127.0.0.1")))
+def test_the_version_is_fetched_verified_and_served_until_sigterm(world: World, tmp_path: Path, bucket: str) -> None:
+    """Then the impressions are in object storage."""
+    port, ports = free_port("127.0.0.1"), {"HELIOGRAPH_GRPC_PORT": str(free_port("127.0.0.1"))}
+    given = environment(world, tmp_path, PORT=str(port), HELIOGRAPH_SERVED=bucket, **ports)
     process = subprocess.Popen([sys.executable, "-m", "serving.deployment.container"], env={**os.environ, **given})
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
@@ -48,6 +53,7 @@ def test_the_version_is_fetched_verified_and_served_until_sigterm(world: World, 
     finally:
         process.terminate()
     assert process.wait(timeout=30) == 0
+    assert list(read(bucket, model=world.name)["position"]) == [0, 1]
 
 
 def ready(client: httpx.Client) -> bool:

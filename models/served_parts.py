@@ -1,0 +1,111 @@
+"""Parts of the served log in object storage: Parquet by registered model, version and day (UTC).
+
+``<address>/model=<name>/version=<version>/day=<YYYY-MM-DD>/<part>.parquet`` has the columns of ``models.served_rows``;
+lists are JSON texts. Who writes a part again, with more rows, replaces it.
+"""
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
+
+import orjson
+
+from models import storage
+from models.served_rows import LATEST
+from models.time_units import moment
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+FOLDER = "served"
+"""The folder of the log, in an endpoint's folder or in the storage of the pipelines."""
+_LISTS = ("adjustments", "stale")
+_READERS = 16
+
+
+def write(address: str, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows as the parts of this name, one for each model, version and day; return how many rows.
+
+    Rows whose time no calendar has are left out. Raises OSError, ValueError for an address that cannot be used.
+    """
+    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for one in rows:
+        if 0 <= one["served"] <= LATEST:
+            groups[_folder(one)].append(one)
+    for folder, group in groups.items():
+        storage.write_bytes(storage.join(address, folder, f"{name}.parquet"), _packed(group))
+    return sum(map(len, groups.values()))
+
+
+def read(address: str, first: str = "", model: str | None = None) -> "pd.DataFrame":
+    """The rows of all parts from the day ``first`` on, of one model or all; no columns where there are none.
+
+    An impression that lies in two parts is one row. Raises OSError.
+    """
+    import pandas as pd
+
+    try:
+        found = storage.files_below(address if model is None else storage.join(address, f"model={_quoted(model)}"))
+    except FileNotFoundError:
+        return pd.DataFrame()
+    below = "" if model is None else f"model={_quoted(model)}/"
+    wanted = [storage.join(address, f"{below}{path}") for path in found if _day(path) >= first and _is_part(path)]
+    with ThreadPoolExecutor(_READERS) as pool:
+        frames = list(pool.map(_unpacked, wanted))
+    if not frames:
+        return pd.DataFrame()
+    frame = pd.concat(frames, ignore_index=True)
+    return frame[frame["impression"].isna() | ~frame["impression"].duplicated()].reset_index(drop=True)
+
+
+def _folder(row: Mapping[str, Any]) -> str:
+    day = moment(row["served"]).date().isoformat()
+    return f"model={_quoted(str(row['model']))}/version={_quoted(str(row['model_version']))}/day={day}"
+
+
+def _quoted(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _is_part(path: str) -> bool:
+    return path.endswith(".parquet")
+
+
+def _day(path: str) -> str:
+    return next((unquote(part[4:]) for part in path.split("/") if part.startswith("day=")), "")
+
+
+def _packed(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = dict.fromkeys(name for one in rows for name in one)
+    table = pa.table({name: _column(name, [one.get(name) for one in rows]) for name in names})
+    file = io.BytesIO()
+    pq.write_table(table, file, compression="zstd")
+    return file.getvalue()
+
+
+def _column(name: str, values: list[Any]) -> "pa.Array":
+    """The values; those without one type in common as JSON texts."""
+    import pyarrow as pa
+
+    if name not in _LISTS:
+        try:
+            return pa.array(values)
+        except (pa.ArrowException, OverflowError):
+            pass
+    return pa.array([None if value is None else orjson.dumps(value).decode() for value in values], pa.string())
+
+
+def _unpacked(address: str) -> "pd.DataFrame":
+    import pyarrow.parquet as pq
+
+    frame = pq.read_table(io.BytesIO(storage.read_bytes(address)), partitioning=None).to_pandas()
+    for name in _LISTS:
+        frame[name] = [None if value is None else orjson.loads(value) for value in frame[name]]
+    return frame
