@@ -23,7 +23,8 @@ from models.training.place import CheckpointPlace
 from models.training.schedule import NeighbourSchedule
 
 BETWEEN_COPIES = 300.0
-"""Seconds of training after which an epoch's checkpoint is copied to object storage, at least."""
+"""Seconds after a copy in object storage until an epoch's checkpoint is copied again; the first one is at once, so that a
+place that cannot be written is known early."""
 MARKER = "progress.json"
 
 
@@ -59,7 +60,7 @@ class Checkpoints:
     def __init__(self, place: CheckpointPlace, run: str) -> None:
         """``run``: digest of graph and configuration; checkpoints of other runs are ignored."""
         self.place, self.folder, self.run = place, place.folder, run
-        self._copied = time.monotonic()
+        self._copied = -BETWEEN_COPIES
 
     def save(
         self,

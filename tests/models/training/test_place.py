@@ -141,13 +141,11 @@ def test_a_copy_that_was_cut_off_is_left_out(bucket: str, tmp_path: Path, weight
     assert exists(join(address, "epoch_0002", checkpoint.MARKER))
 
 
-@pytest.mark.usefixtures("at_once")
-def test_a_checkpoint_on_this_machine_is_not_replaced_by_an_older_one(
-    bucket: str, tmp_path: Path, weights: Any, monkeypatch: pytest.MonkeyPatch
+def test_the_first_checkpoint_is_copied_at_once_and_replaces_no_newer_one_of_this_machine(
+    bucket: str, tmp_path: Path, weights: Any
 ) -> None:
-    save(tmp_path, join(bucket, "kept"), 1, weights)
-    monkeypatch.setattr(checkpoint, "BETWEEN_COPIES", 3600)
-    checkpoints = save(tmp_path, join(bucket, "kept"), 2, weights)
+    checkpoints = save(tmp_path, join(bucket, "kept"), 1, weights)
+    checkpoints.save(Progress(2), *weights, {})
     assert names(join(bucket, "kept")) == ["epoch_0001"], "copied before its time"
     checkpoints.fetch()
     found = checkpoints.load(*weights)
