@@ -16,6 +16,11 @@ def system_error(error: BaseException) -> str | None:
         if isinstance(seen, ConnectionError | TimeoutError):
             found = seen or type(seen).__name__
             return f"a service: expected a response; found: {found}. Is it up, and its address right?"
+        if isinstance(seen, ModuleNotFoundError) and seen.name:
+            return (
+                f"package {seen.name.partition('.')[0]}: expected it to be installed; found none. On a cluster, use "
+                "the image that deploy/Dockerfile makes for this role; here, run: make setup"
+            )
         if isinstance(seen, OSError):
             return _of_system(seen)
         if sign := _sign(str(seen), _SIGNS):

@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 
 from models import clock
 from models.addresses import sqlite_file
+from models.system import system_error
 from monitoring.documents import plain
 from monitoring.errors import LedgerError
 from monitoring.record import LedgerRecord, Step
 
 RUN_TAG, PIPELINE_TAG = "heliograph.run", "heliograph.pipeline"
 STEP, NOTE, CURVE = "step.", "note.", "curves/"
-LONGEST_ERROR = 500
+LONGEST_ERROR, _SHORT = 500, 200
 LONGEST_TAG = 7_500
 """In characters; MLflow cuts a tag at 8000."""
 NOTES, IN_FILE = "notes/", "kept in"
@@ -236,13 +237,13 @@ class Ledger:
         except Exception as error:
             raise LedgerError(
                 f"ledger of run {self.run!r}: expected MLflow at {self.tracking_uri} to respond; found "
-                f"{type(error).__name__}: {first_line(error)}. Check the address and that the server is up"
+                f"{first_line(error)[:_SHORT]}. Check the address and that the server is up"
             ) from error
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its type where it has none; at most 500 characters."""
-    lines = str(error).strip().splitlines()
+    """Type and first line of an error's message, errors of the system as ``system_error`` puts them; 500 characters."""
+    lines = (system_error(error) or str(error)).strip().splitlines()
     return (f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)[:LONGEST_ERROR]
 
 

@@ -68,8 +68,8 @@ def watch(
 ) -> Watched:
     """Measure drift, CTR and calibration; write Evidently's page to ``page``.
 
-    Drift compares the train window of ``training_set`` with the served log (``served``: as in ``models.served.read``) if
-    that holds at least 50 candidates, else with the test window. CTR and calibration are those of the predictions in
+    Drift compares the train window of ``training_set`` with the served log (``served``: as in ``models.served.read``)
+    if that holds at least 50 candidates, else with the test window. CTR and calibration are those of the predictions in
     ``evaluation``, as of each impression of the test window. Of the served log, only this product's rows of the last 30
     days count (``now``: microseconds UTC, None = the clock). The log may be empty or missing.
     """

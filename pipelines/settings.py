@@ -55,6 +55,8 @@ DEFAULTS: Mapping[str, TaskSettings] = {
         "push-embeddings": {**_HEAVY, "retries": 2},
         "monitor": {"retries": 1},
         "report": {"retries": 2},
+        # Retried: a pod that was lost leaves a version that nobody has made the champion.
+        "deploy": {"retries": 1},
         # Retried: they go on at their checkpoint when a pod was pre-empted.
         "train": _TRAINING,
         "refit": _TRAINING,
@@ -62,10 +64,8 @@ DEFAULTS: Mapping[str, TaskSettings] = {
         "build-graph": _HEAVY,
         "home-domain": {},
         "compare": {},
-        # Not retried: a verdict stands and must be registered once; a version that did not become ready is no better
-        # a minute later.
+        # Not retried: a verdict stands and must be registered once.
         "register": {},
-        "deploy": {},
     }.items()
 }
 """By component, as KFP names it."""

@@ -37,6 +37,7 @@ def test_other_addresses_are_no_files(tmp_path: Path) -> None:
     [
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/d/x"), "/d/x: expected room to write; found: No space"),
         (OSError(errno.EFBIG, os.strerror(errno.EFBIG)), "the disk: expected room to write; found: File too large"),
+        (ModuleNotFoundError("No", name="duckdb.x"), "package duckdb: expected it to be installed; found none"),
         (OSError(errno.EROFS, "Read-only file system", "/d"), "/d: expected a place that may be read and written"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), "Choose a shorter one"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/d"), "/d: expected a file or folder that can be used"),

@@ -14,7 +14,7 @@ from tests.pipelines.documents import Documents, pod, read_documents, steps
 
 RETRIED = {
     "champion": 2, "ingest": 1, "materialize": 2, "retrieve": 1, "evaluate": 1, "push-embeddings": 2, "monitor": 1,
-    "report": 2, "train": 3, "refit": 3,
+    "report": 2, "train": 3, "refit": 3, "deploy": 1,
 }  # fmt: skip
 
 

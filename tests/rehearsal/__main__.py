@@ -7,9 +7,12 @@ import sys
 
 from deploy.images.build import build, name_of
 from deploy.images.errors import ImageError
+from tests.rehearsal.clients import load
 from tests.rehearsal.engine import Engine, EngineError
+from tests.rehearsal.failures import failing_runs
+from tests.rehearsal.kills import killed_pods
 from tests.rehearsal.products import tiny_product
-from tests.rehearsal.rehearse import Rehearsal, first_training, looking, second_product, second_training
+from tests.rehearsal.rehearse import Rehearsal, answered, first_training, looking, second_product, second_training
 from tests.rehearsal.services import ServiceError, past_proxies
 from tests.rehearsal.setting import setting
 from tests.rehearsal.table import Table, expect
@@ -23,7 +26,7 @@ _SECONDS = 720.0
 def main() -> int:
     """Return 0 if every step held; 1 if one is broken, or the engine, an image or a service does not start."""
     parser = argparse.ArgumentParser(prog="python -m tests.rehearsal", description=__doc__)
-    parser.add_argument("--only", type=int, choices=(1, 2, 3, 4), help="scenario to end after (default: all)")
+    parser.add_argument("--only", type=int, choices=(1, 2, 3, 4, 5), help="scenario to end after (default: all)")
     parser.add_argument("--built", action="store_true", help="use the images that are there, whatever they hold")
     options = parser.parse_args()
     try:
@@ -39,7 +42,7 @@ def main() -> int:
         signal.signal(sent, lambda number, _: sys.exit(128 + number))  # what runs is ended on the way out
     try:
         with setting() as running:
-            rehearse(Rehearsal(running, table), options.only or 4)
+            rehearse(Rehearsal(running, table), options.only or 5)
     except ServiceError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -70,6 +73,13 @@ def rehearse(at: Rehearsal, last: int) -> None:
         second_product(at, tiny_product("other", 7), first, caller)
     elif last >= 4:
         at.table.run("4 a second product", lambda: None, _NEEDED)
+    if last >= 5 and caller is not None:
+        with load(caller) as seen:
+            killed_pods(at, tiny_product("professional", 9))
+            failing_runs(at, tiny_product("professional", 10))
+        at.table.run("5 no failed and no cold request", lambda: answered(seen, 1000))
+    elif last >= 5:
+        at.table.run("5 failures", lambda: None, _NEEDED)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,10 @@ class Engine:
                 self.remove(container.name)
                 process.wait()
 
+    def kill(self, name: str) -> bool:
+        """Send SIGKILL to a container's process; whether there was one."""
+        return self._podman("kill", "--signal", "KILL", name).returncode == 0
+
     def remove(self, name: str) -> None:
         """End a container as Kubernetes does: SIGTERM, then SIGKILL after a grace time. Nothing where there is none."""
         self._podman("rm", "--force", "--ignore", "--time", "10", name)

@@ -37,6 +37,8 @@ class PipelinesApi(ThreadingHTTPServer):
         self.world, self.root, self.token = world, root, token
         self.watch: Callable[[Ended], None] = lambda ended: None
         """Called when an attempt of a task has ended."""
+        self.started: Callable[[str, int, str], None] = lambda task, attempt, container: None
+        """Called just before the container of an attempt starts."""
         self.runs: dict[str, Submitted] = {}
         self._working: dict[str, threading.Thread] = {}
         self._one_at_a_time = threading.Lock()
@@ -53,6 +55,7 @@ class PipelinesApi(ThreadingHTTPServer):
         account = body.get("service_account") or "pipeline-runner"
         run = Run(self.world, compiled, number, settings.get("pipeline_root") or self.root, account)
         run.watch = lambda ended: self.watch(ended)
+        run.started = lambda *attempt: self.started(*attempt)
         self.runs[number] = Submitted(run, settings.get("parameters", {}), account)
         thread = threading.Thread(target=self._run, args=(self.runs[number],), daemon=True)
         self._working[number] = thread

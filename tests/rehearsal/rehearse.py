@@ -29,19 +29,29 @@ class Rehearsal:
     def __init__(self, setting: Setting, table: Table) -> None:
         self.setting, self.table = setting, table
 
-    def pipeline(self, name: str, spec: Spec, pipeline: str, *options: str, needs: tuple[str, ...] = ()) -> Any:
-        """Submit a run; a line for every attempt of a task and one for the run. Returns it, None where it broke."""
+    def pipeline(self, name: str, spec: Spec, pipeline: str, *options: str, killed: tuple[str, ...] = ()) -> Any:
+        """Submit a run; a line for every attempt of a task and one for the run. Returns it, None where it broke.
+
+        ``killed``: the tasks whose first attempt is to fail.
+        """
+        first = set(killed)
 
         def watch(one: Ended) -> None:
-            self.table.add(f"{name} / {one.task}", one.seconds, HELD if one.state == SUCCEEDED else BROKEN, one.reason)
+            failed = one.state != SUCCEEDED
+            verdict = HELD if failed == (one.task in first) else BROKEN
+            self.table.add(f"{name} / {one.task}", one.seconds, verdict, "killed" if one.task in first else one.reason)
+            first.discard(one.task)
 
         def submit() -> Submitted:
             self.setting.pipelines.watch = watch
-            submitted = self.setting.submit(spec, pipeline, *options)
+            try:
+                submitted = self.setting.submit(spec, pipeline, *options)
+            finally:
+                self.setting.pipelines.watch = lambda _: None
             expect(submitted.state == SUCCEEDED, submitted.error or f"the run ended as {submitted.state}")
             return submitted
 
-        return self.table.run(name, submit, *needs)
+        return self.table.run(name, submit)
 
     def caller(self, spec: Spec, submitted: Submitted) -> Caller:
         """A caller of the product's endpoint, with an instance from the training set of a run."""
@@ -59,6 +69,12 @@ class Rehearsal:
     def versions(self, spec: Spec) -> dict[str, Any]:
         """The product's versions and aliases in MLflow."""
         return snapshots.versions(self.setting.services.tracking, model_name(spec))
+
+    def alias(self, spec: Spec, alias: str, version: str) -> str:
+        """Check which version has an alias. Raises BrokenError."""
+        aliases = self.versions(spec)["aliases"]
+        expect(str(aliases.get(alias)) == version, f"expected {alias} {version}; found {aliases}")
+        return str(aliases)
 
     def online(self, project: str) -> dict[bytes, str]:
         """The digests of a Feast project's rows in Redis."""
@@ -87,7 +103,7 @@ def first_training(at: Rehearsal, spec: Spec) -> Caller | None:
     at.table.run("1 the endpoint answers HTTP", http, "1 a caller of the endpoint")
     at.table.run("1 the endpoint answers gRPC", grpc, "1 a caller of the endpoint")
     at.table.run(f"1 ready in {READY_SECONDS:.0f} s", lambda: _ready(at), run)
-    at.table.run("1 version 1 is the champion", lambda: _alias(at, spec, "champion", "1"), run)
+    at.table.run("1 version 1 is the champion", lambda: at.alias(spec, "champion", "1"), run)
     return caller
 
 
@@ -95,24 +111,16 @@ def second_training(at: Rehearsal, spec: Spec, caller: Caller) -> None:
     """Another model of the same product, as a canary; promoted, rolled back; requests never fail."""
     with load(caller) as seen:
         before = at.online(spec.name)
-        run = at.pipeline("2 training, canary", spec, "training", "--canary-percent", str(SHARE))
+        at.pipeline("2 training, canary", spec, "training", "--canary-percent", str(SHARE))
         needed = "2 training, canary"
         at.table.run("2 the canary's share", lambda: _shares(seen, {"1": 100 - SHARE, "2": SHARE}), needed)
         at.table.run("2 the champion's vectors are untouched", lambda: _untouched(at, spec, before), needed)
         at.table.run("2 promote", lambda: _moved(at, seen, spec, "promote", "2"), needed)
-        at.table.run("2 version 2 is the champion", lambda: _alias(at, spec, "champion", "2"), "2 promote")
+        at.table.run("2 version 2 is the champion", lambda: at.alias(spec, "champion", "2"), "2 promote")
         at.table.run("2 roll back", lambda: _moved(at, seen, spec, "rollback", "1"), "2 promote")
-        at.table.run("2 version 1 is the champion", lambda: _alias(at, spec, "champion", "1"), "2 roll back")
+        at.table.run("2 version 1 is the champion", lambda: at.alias(spec, "champion", "1"), "2 roll back")
         seen.await_more(20)
-    del run
-
-    def requests() -> str:
-        expect(sum(seen.answers.values()) > _REQUESTS, f"expected more than {_REQUESTS} answers; found {seen.answers}")
-        expect(not seen.failures, f"{len(seen.failures)} failed: {seen.failures[:3]}")
-        expect(not seen.cold, f"{seen.cold} answers were cold")
-        return f"{sum(seen.answers.values())} answers: {dict(seen.answers)}"
-
-    at.table.run("2 no failed and no cold request", requests)
+    at.table.run("2 no failed and no cold request", lambda: answered(seen, _REQUESTS))
 
 
 def looking(at: Rehearsal, spec: Spec, caller: Caller) -> None:
@@ -178,16 +186,18 @@ def _seen(at: Rehearsal, watched: Submitted) -> str:
     return next(line for line in text.splitlines() if "served_rows" in line)
 
 
+def answered(seen: Load, least: int) -> str:
+    """Whether there were more than ``least`` answers, none failed and none cold."""
+    expect(sum(seen.answers.values()) > least, f"expected more than {least} answers; found {seen.answers}")
+    expect(not seen.failures, f"{len(seen.failures)} failed: {seen.failures[:3]}")
+    expect(not seen.cold, f"{seen.cold} answers were cold")
+    return f"{sum(seen.answers.values())} answers: {dict(seen.answers)}"
+
+
 def _ready(at: Rehearsal) -> str:
     slowest = max((one.ready_after or 1e9, one.name) for one in at.setting.controller.every)
     expect(slowest[0] <= READY_SECONDS, f"{slowest[1]} took {slowest[0]:.1f} s")
     return f"{slowest[0]:.1f} s"
-
-
-def _alias(at: Rehearsal, spec: Spec, alias: str, version: str) -> str:
-    aliases = at.versions(spec)["aliases"]
-    expect(str(aliases.get(alias)) == version, f"expected {alias} {version}; found {aliases}")
-    return str(aliases)
 
 
 def _shares(seen: Load, percent: dict[str, int]) -> str:

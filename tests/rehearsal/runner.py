@@ -37,6 +37,11 @@ class Ended:
     reason: str = ""
     log: Path | None = None
 
+    def printed(self) -> str:
+        """What the attempt printed; nothing where its pod did not start."""
+        there = self.log is not None and self.log.is_file()
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log is not None and there else ""
+
 
 @dataclass(frozen=True)
 class World:
@@ -46,7 +51,8 @@ class World:
     storage: ObjectStorage
     folder: Path
     """Everything that a run writes on this machine is below it."""
-    secrets: Mapping[str, Mapping[str, str]]
+    secrets: dict[str, Mapping[str, str]]
+    """By name."""
     accounts: Callable[[str], Path | None] = lambda name: None
     """The files of a service account: token, ca.crt and namespace."""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +67,8 @@ class Run:
         self._world, self._compiled, self.number, self._account = world, compiled, number, account
         self.watch: Callable[[Ended], None] = lambda ended: None
         """Called when an attempt has ended."""
+        self.started: Callable[[str, int, str], None] = lambda task, attempt, container: None
+        """Called just before an attempt's container starts."""
         self._root = f"{root.rstrip('/')}/{compiled.name}/{number}"
         self.ended: list[Ended] = []
         """Every attempt, in order."""
@@ -118,6 +126,7 @@ class Run:
             memory=described.memory,
             cpus=described.cpus,
         )
+        self.started(task.name, attempt, name)
         status = self._world.engine.run(container, log, described.seconds or _LONGEST)
         if status:
             with log.open("a", encoding="utf-8") as file:

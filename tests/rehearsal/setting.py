@@ -66,8 +66,11 @@ class Setting:
         """The Secret that every pod gets."""
         return self.pipelines.world.secrets[SECRET]
 
-    def submit(self, spec: Spec, pipeline: str, *options: str) -> Submitted:
-        """Give ``python -m pipelines submit`` and wait until the run has ended. Raises CommandError."""
+    def submit(self, spec: Spec, pipeline: str, *options: str, variables: Mapping[str, str] = {}) -> Submitted:
+        """Give ``python -m pipelines submit`` and wait until the run has ended. Raises CommandError.
+
+        Of an option that is given twice, the last one counts. ``variables``: of the command's environment.
+        """
         kfp_token = self.folder / "kfp.token"
         kfp_token.write_text(self.pipelines.token, encoding="ascii")
         printed = self.command(
@@ -75,7 +78,7 @@ class Setting:
             "--host", self.pipelines.address, "--token-file", str(kfp_token), "--tracking-uri", self.services.tracking,
             "--storage", STORAGE, "--secret", SECRET, "--pipeline-root", ARTIFACTS,
             "--service-account", ACCOUNTS[pipeline], "--endpoint", str(self.endpoint(spec)),
-            *(["--accelerator-count", "0"] if pipeline == "training" else []), *options,
+            *(["--accelerator-count", "0"] if pipeline == "training" else []), *options, variables=variables,
         )  # fmt: skip
         found = _RUN.search(printed)
         if found is None:
@@ -91,13 +94,17 @@ class Setting:
         path.write_text(json.dumps(settings), encoding="utf-8")
         return path
 
+    def objects(self, address: str) -> list[str]:
+        """The objects below an address."""
+        return self.pipelines.world.storage.names(address)
+
     def serving(self, *given: str, spec: Spec) -> str:
         """Give ``python -m serving`` for a product on the cluster."""
         target = ["--target", "cluster", "--endpoint", str(self.endpoint(spec))]
         target += ["--tracking-uri", self.services.tracking]
         return self.command("serving", *given, "--model", model_name(spec), *target)
 
-    def command(self, module: str, *given: str) -> str:
+    def command(self, module: str, *given: str, variables: Mapping[str, str] = {}) -> str:
         """Run one of our commands on this machine; return what it prints. Raises CommandError."""
         done = subprocess.run(
             [sys.executable, "-m", module, *given],
@@ -106,7 +113,7 @@ class Setting:
             check=False,
             cwd=ROOT,
             timeout=_SECONDS,
-            env={**os.environ, **self.secret, "KUBECONFIG": str(self.kubeconfig)},
+            env={**os.environ, **self.secret, "KUBECONFIG": str(self.kubeconfig), **variables},
         )
         if done.returncode:
             printed = f"{done.stdout}\n{done.stderr}".strip()
@@ -140,7 +147,7 @@ def setting() -> Iterator[Setting]:
         services, engine = stack.enter_context(running(folder / "services")), Engine()
         stack.callback(engine.close)
         token = secrets.token_hex(12)
-        every = {SECRET: {**services.secret(), "HELIOGRAPH_TOKEN": token}}
+        every: dict[str, Mapping[str, str]] = {SECRET: {**services.secret(), "HELIOGRAPH_TOKEN": token}}
         server = stack.enter_context(api_server(folder / "kubernetes"))
         server.load(documents("base"))
         server.load(documents("standard"))

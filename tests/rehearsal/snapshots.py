@@ -7,7 +7,10 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-NOTES = b".notes"
+from feature_repo.notes import VIEW
+from feature_repo.packed.keys import row_key
+
+NOTES = VIEW.encode()
 
 
 def online(client: Any, project: str) -> dict[bytes, str]:
@@ -16,6 +19,12 @@ def online(client: Any, project: str) -> dict[bytes, str]:
     keys = sorted(key for key in client.scan_iter(match=_escaped(prefix) + b"*", count=5000))
     values = [value for start in range(0, len(keys), 5000) for value in client.mget(keys[start : start + 5000])]
     return {key: hashlib.sha256(value or b"").hexdigest() for key, value in zip(keys, values, strict=True)}
+
+
+def being_written(client: Any, project: str) -> bool:
+    """Whether a push writes a slot of vectors just now."""
+    key = row_key(project, VIEW, ["slots"])
+    return any(slot["writer"] for slot in json.loads(client.get(key) or b"{}").values())
 
 
 def view_of(key: bytes) -> str:
