@@ -23,8 +23,8 @@ from models.training.place import CheckpointPlace
 from models.training.schedule import NeighbourSchedule
 
 BETWEEN_COPIES = 300.0
-"""Seconds after a copy in object storage until an epoch's checkpoint is copied again. The first one is copied at once, so
-that a place that cannot be written is known early."""
+"""Seconds after a copy in object storage until an epoch's checkpoint is copied again. The first one is copied at once:
+so a place that cannot be written is known early."""
 MARKER = "progress.json"
 
 
