@@ -70,7 +70,8 @@ class Collector:
         written = 0
         for file in files:
             sent = self._progress.files.setdefault(file.name, Sent())
-            while content := _block(file, sent.start, self._block):
+            until = _size(file)  # lines that are written meanwhile are for the next look
+            while content := _block(file, sent.start, min(self._block, until - sent.start)):
                 whole = content[: content.rfind(b"\n") + 1]
                 more = len(content) == self._block
                 if more:  # a line that is longer than a block is sent in pieces, which nobody can read
@@ -102,13 +103,21 @@ class Collector:
         write_private(self._state, json.dumps(asdict(self._progress)))
 
 
+def _size(file: Path) -> int:
+    """Bytes of a file; 0 for one that is gone: the oldest are removed."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _block(file: Path, start: int, size: int) -> bytes:
-    """What a file holds from a byte on, ``size`` bytes at most."""
+    """So many bytes of a file, less at its end."""
     try:
         with file.open("rb") as stream:
             stream.seek(start)
-            return stream.read(size)
-    except FileNotFoundError:  # the oldest files are removed
+            return stream.read(max(0, size))
+    except FileNotFoundError:
         return b""
 
 

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -85,6 +87,25 @@ def test_a_restarted_container_goes_on_and_one_without_its_notes_sends_nothing_t
     assert Collector(tmp_path, bucket).collect() == 1
     assert len(parts(bucket)) == 2
     assert len(read(bucket)) == 1
+
+
+def test_lines_that_come_meanwhile_are_for_the_next_look(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a server that is busy keeps its collector sending for ever."""
+    served(tmp_path, slate(0, 7))
+    names = []
+
+    def slow(address: str, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        assert len(names) < 3
+        names.append(name)
+        served(tmp_path, slate(len(names), 7, number=len(names)))
+        return write(address, name, rows)
+
+    monkeypatch.setattr("models.served_parts.write", slow)
+    collector = Collector(tmp_path, bucket)
+    assert [collector.collect(), collector.collect()] == [1, 2]
+    assert len(names) == 2
 
 
 def test_what_storage_did_not_take_is_sent_next_time(tmp_path: Path, bucket: str) -> None:
