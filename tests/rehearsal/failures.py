@@ -64,7 +64,7 @@ def faults(setting: Setting, spec: Spec) -> list[Fault]:
         Fault("object storage away", "refresh", "ingest", ("storage",), ("--secret", "no-storage")),
         Fault("MLflow away", "refresh", "champion", (nobody,), ("--tracking-uri", away), {}, False),
         Fault("an image without duckdb", "refresh", "ingest", ("duckdb",), (), {"HELIOGRAPH_IMAGE": _LACKING}),
-        Fault("a Role without rights", "training", "deploy", (account,), ("--service-account", account)),
+        Fault("a Role without rights", "training", "deploy", ("403", "Role"), ("--service-account", account)),
         Fault("a version that is never ready", "training", "deploy", ("15 s",), ("--endpoint", str(never))),
     ]  # fmt: skip
 

@@ -94,7 +94,7 @@ def test_lines_that_come_meanwhile_are_for_the_next_look(
 ) -> None:
     """Otherwise a server that is busy keeps its collector sending for ever."""
     served(tmp_path, slate(0, 7))
-    names = []
+    names: list[str] = []
 
     def slow(address: str, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
         assert len(names) < 3
