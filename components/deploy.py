@@ -17,7 +17,8 @@ def deploy(
     """Serve the version on this machine or as an InferenceService, wait until it is ready, then make it the champion.
 
     With ``canary_percent`` (1 to 99) the version gets that share of the traffic and the champion stays; without a
-    champion it is ignored. If the version does not become ready, the previous one keeps serving, on its own vectors.
+    champion it is ignored. A version that the gate compared with another champion than today's is refused. If the
+    version does not become ready, the previous one keeps serving, on its own vectors.
     """
     from pathlib import Path
 
@@ -28,12 +29,16 @@ def deploy(
     from serving.deployment.rollout import Rollout
     from serving.versions.registry import Registry, model_name
 
-    with Step("deploy", spec, services) as step:
+    with Step("deploy", spec, services, lease="give back") as step:
         name, examples = model_name(step.spec), Path(training_set.path)
         time, registry = all_visible(step, version), Registry(step.services.tracking_uri)
         rollout = Rollout(open_target(step, name, registry, examples, time), registry, name, step.check_lease)
         share = canary_percent if registry.champion(name) not in (None, version) else 0
-        running = rollout.begin(version, share) if share else rollout.deploy(version)
+        if share:
+            running = rollout.begin(version, share)
+        else:
+            rollout.check(version)  # while this run trained, another may have changed the champion
+            running = rollout.deploy(version)
         curl = example_request(step.spec, examples, running, time)
         facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}
         step.ledger.note("endpoint", facts)

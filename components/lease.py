@@ -1,59 +1,104 @@
-"""The lease of a run that changes what serves: taken by each of its steps, renewed while one works, then released."""
+"""The lease of a run: taken by the steps that change its project, renewed while one works, then kept or given back."""
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from components.services import EMBEDDED, Services
 from feature_repo import lease
 from feature_repo.notes import Notes, NotesError
-from feature_repo.store import open_notes, project_of
+from feature_repo.store import open_notes
+from models.clock import now, readable
+from models.time_units import SECOND
 
+Use = Literal["keep", "give back"]
+"""What becomes of the lease after a step that succeeds. After one that fails the run keeps it, for the step's retry."""
 SECONDS = 1800.0
 """How long a lease is held without being renewed: longer than a pod may have to wait for its node."""
-_log = logging.getLogger("components")
+HELD_SECONDS = 600.0
+"""How long a step waits for another run's lease: most runs hold it for minutes, and a pod that waits keeps its CPUs."""
+SILENT_SECONDS = 120.0
+"""How long a step tries while the online store is silent: longer than it takes to restart or to change its node."""
+_PAUSE = 2.0
+_log = logging.getLogger("components.lease")
 
 
 def notes_of_run(services: Services, product: str) -> Notes:
-    """The notes of the product, or of its scratch project, in the online store of a run."""
+    """The notes of a run's project, in its online store."""
     state = services.folder if services.target == EMBEDDED else None
-    return open_notes(Path(services.feature_store), state, project_of(product, services.scratch))
+    return open_notes(Path(services.feature_store), state, services.project(product))
 
 
-def needs_lease(services: Services) -> bool:
-    """Whether a run changes what serves: every pipeline that does not only look."""
-    return bool(services.pipeline) and not services.scratch
+class RunLease(AbstractContextManager["RunLease"]):
+    """The lease of a run's project for the time of one step, and afterwards too unless it is given back.
 
-
-class RunLease(AbstractContextManager[lease.Lease]):
-    """The lease of a run for the time of one step; it stays with the run afterwards.
-
-    Raises LeaseError if another run has it, NotesError if the store does not respond. On this machine the state
-    folder's lock lets one run at a time begin, so it is taken from a run that was killed.
+    Waits up to ``HELD_SECONDS`` for another run, and up to ``SILENT_SECONDS`` for the store; then it raises LeaseError
+    or NotesError. On this machine the state folder's lock lets one run at a time begin, so the lease is taken from a
+    run that was killed. ``clock`` gives the time, microseconds UTC, and ``pause`` waits for some seconds.
     """
 
-    def __init__(self, services: Services, product: str) -> None:
-        self._services, self._product = services, product
+    held: lease.Lease
+
+    def __init__(
+        self,
+        services: Services,
+        product: str,
+        use: Use = "keep",
+        clock: lease.Clock = now,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._services, self._product, self._use = services, product, use
+        self._clock, self._pause = clock, pause
         self._done = threading.Event()
 
-    def __enter__(self) -> lease.Lease:
+    def __enter__(self) -> "RunLease":
         self._notes = notes_of_run(self._services, self._product)
-        force = self._services.target == EMBEDDED
-        self._lease = lease.acquire(self._notes, self._services.run, SECONDS, force)
-        threading.Thread(target=self._renew, daemon=True, name="lease").start()
-        return self._lease
+        self.held = self._taken()
+        self._renewal = threading.Thread(target=self._renew, daemon=True, name="lease")
+        self._renewal.start()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._done.set()
+        if kind is None and self._use == "give back":
+            self._renewal.join()  # it would find that nobody has the lease, and say so
+            release(self._services, self._product)
+
+    def check(self) -> None:
+        """Raise LeaseError if another run has taken the lease, NotesError if the store does not respond."""
+        lease.check(self._notes, self.held)
+
+    def _taken(self) -> lease.Lease:
+        """Take the lease, or wait for it. The two times are counted apart: a store may fall silent during a wait."""
+        waits_until = silent_until = 0
+        force = self._services.target == EMBEDDED
+        while True:
+            try:
+                return lease.acquire(self._notes, self._services.run, SECONDS, force, self._clock)
+            except lease.HeldError as error:
+                silent_until = 0
+                if not waits_until:
+                    waits_until = self._clock() + round(HELD_SECONDS * SECOND)
+                    _log.info("waits for run %s and its lease, at most until %s", error.owner, readable(waits_until))
+                if self._clock() >= waits_until:
+                    raise
+            except NotesError:
+                silent_until = silent_until or self._clock() + round(SILENT_SECONDS * SECOND)
+                if self._clock() >= silent_until:
+                    raise
+            self._pause(_PAUSE)
 
     def _renew(self) -> None:
         while not self._done.wait(SECONDS / 6):
             try:
-                lease.renew(self._notes, self._lease, SECONDS)
+                lease.renew(self._notes, self.held, SECONDS)
             except NotesError as error:
                 _log.warning("the lease could not be renewed, it is tried again: %s", error)
             except lease.LeaseError as error:
@@ -62,6 +107,8 @@ class RunLease(AbstractContextManager[lease.Lease]):
 
 
 def release(services: Services, product: str) -> None:
-    """Give the run's lease back, at its end; nothing if it has none."""
-    if needs_lease(services):
+    """Give the run's lease back; nothing if it has none. If the store is silent, the lease ends by itself."""
+    try:
         lease.release(notes_of_run(services, product), services.run)
+    except NotesError as error:
+        _log.warning("the lease could not be given back and ends in %.0f minutes: %s", SECONDS / 60, error)

@@ -15,11 +15,12 @@ def materialize(
     """Apply the spec's feature definitions and materialize the online views up to the end of the data.
 
     A view that the quality gate refuses keeps its last good values: the run warns and continues. It fails if the view
-    has no such values.
+    has no such values. A training is told here if all slots are taken, before it has cost hours.
     """
     from pathlib import Path
 
     from components.markdown import table, write
+    from components.slots import slots_warning
     from components.step import Step, say
     from components.tables import address_of
     from feature_repo.applied import pushed_folder
@@ -28,14 +29,17 @@ def materialize(
     from feature_repo.sources import end_of_data
     from feature_repo.store import write_resolved
 
-    with Step("materialize", spec, services) as step:
+    with Step("materialize", spec, services, lease="keep") as step:
+        warning = slots_warning(step) if step.services.pipeline == "training" else None
+        if warning is not None:
+            say(warning)
         store = step.open_store()
         if step.state is not None and not step.services.scratch:
             write_resolved(Path(step.services.feature_store), step.state, store.project)
         step.check_lease()
         pushed = pushed_folder(step.services.storage, store.project)
         apply(store, step.spec, Path(tables.path), address_of(tables), pushed)
-        done = materialize(store, step.spec, end_of_data(Path(tables.path)))
+        done = materialize(store, step.spec, end_of_data(Path(tables.path)), allowed=step.check_lease)
         refused = {view: [str(finding) for finding in findings] for view, findings in done.refused.items()}
         step.ledger.note("online", {"rows": dict(done), "refused": refused})
         for view in refused:
@@ -44,4 +48,5 @@ def materialize(
             )
         rows = [(view, count, "written") for view, count in done.items()]
         rows += [(view, 0, "REFUSED: " + "; ".join(reasons)) for view, reasons in refused.items()]
-        write(summary, "# Online views", table(("view", "rows", "result"), rows))
+        page = [table(("view", "rows", "result"), rows), *([] if warning is None else [warning])]
+        write(summary, "# Online views", *page)

@@ -25,6 +25,7 @@ def push_embeddings(
 
     from components.markdown import table, write
     from components.recovered import recover_graph
+    from components.slots import versions_kept
     from components.step import Step, say
     from feature_repo.graph_end import end_of_graph
     from feature_repo.push import push
@@ -32,10 +33,8 @@ def push_embeddings(
     from models.training.artifact import load_model
     from models.training.embed import embed
     from models.training.encoder import encoder_in
-    from serving.deployment.endpoint import served_versions
-    from serving.versions.registry import Registry, model_name
 
-    with Step("push embeddings", spec, services) as step:
+    with Step("push embeddings", spec, services, lease="keep") as step:
         recover_graph(step.ledger, Path(graph.path))
         embedded = TemporalGraph.load(Path(graph.path))
         as_of = end_of_graph(step.spec, embedded, Path(tables.path))
@@ -43,10 +42,7 @@ def push_embeddings(
         creation = None if rule is None else rule.creation
         embed(load_model(Path(model.path)), embedded, as_of, Path(vectors.path), creation)
         store, encoder = step.open_store(), encoder_in(Path(model.path))
-        served = Registry(step.services.tracking_uri).serving(model_name(step.spec))
-        if step.state is not None:
-            served |= served_versions(step.state)
-        rows = push(store, step.spec, Path(vectors.path), version, encoder, served, step.lease)
+        rows = push(store, step.spec, Path(vectors.path), version, encoder, versions_kept(step), step.lease)
         page = [f"# Vectors of version {version} in slot {rows.slot}", table(("view", "rows"), rows.items())]
         if rows.older:
             say(f"WARNING: {rows.older}")

@@ -36,7 +36,7 @@ def report(
     where = Services.of(services)
     ledger = Ledger(where.tracking_uri, where.run, product, where.pipeline)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as end:
-        end.callback(release, where, product)  # a report that cannot be written keeps no other run waiting
+        end.callback(release, where, product)  # also after a failure: then no other run has to wait
         record = ledger.read(Path(scratch) / "ledger").with_cached(steps)
         kept = record.notes.get(SPEC)
         parsed = parse_spec(json.dumps(kept)) if kept else spec_at(spec)

@@ -17,6 +17,7 @@ def retrieve(
     """Write the training set: the features of every impression as of one microsecond before it.
 
     ``digest`` is that of spec, tables and training set. Not cached, since it reads the definitions that Feast holds.
+    The run gives its lease back only after this step, so that no other one applies its tables meanwhile.
     """
     from pathlib import Path
 
@@ -26,7 +27,7 @@ def retrieve(
     from components.tables import address_of
     from feature_repo.retrieve import retrieve
 
-    with Step("retrieve", spec, services) as step:
+    with Step("retrieve", spec, services, lease="give back") as step:
         folders = Path(tables.path), Path(training_set.path)
         manifest = retrieve(step.open_store(), step.spec, *folders, address_of(tables))
         write_digest(digest, step.spec, [tables.path, training_set.path])

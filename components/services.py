@@ -32,9 +32,9 @@ class Services:
     """Address of the files that outlive a run (specs, checkpoints, rows of raw files, files of pushed views): the state
     folder on this machine, or a folder in object storage."""
     scratch: bool = False
-    """Whether the pipeline only looks: its feature store is not the one that serves."""
+    """Whether the pipeline only looks: its Feast project is not the one that serves."""
     pipeline: str = ""
-    """Name of the pipeline, for the history."""
+    """Name of the pipeline, for the history and for the project of one that only looks."""
     target: str = EMBEDDED
     """Where versions are deployed: on this machine (EMBEDDED) or as an InferenceService (CLUSTER)."""
     endpoint: dict[str, Any] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Services:
     def embedded(
         cls, run: str, state: Path, feature_store: Path, scratch: bool = False, pipeline: str = ""
     ) -> "Services":
-        """All services on this machine, in files under ``state``; ``scratch``: separate feature store."""
+        """All services on this machine, in files under ``state``; ``scratch``: a project of the pipeline's own."""
         state = state.resolve()
         return cls(
             run=run,
@@ -76,6 +76,12 @@ class Services:
     def to_json(self) -> dict[str, Any]:
         """The value of the pipeline parameter."""
         return asdict(self)
+
+    def project(self, product: str) -> str:
+        """The run's Feast project: the product's, or that of its pipeline that only looks."""
+        from feature_repo.store import project_of
+
+        return project_of(product, self.pipeline if self.scratch else None)
 
     @property
     def folder(self) -> Path:

@@ -15,6 +15,7 @@ from components.services import EMBEDDED, Services
 from models.system import system_error
 
 if TYPE_CHECKING:
+    from components.lease import RunLease, Use
     from feature_repo.lease import Lease
     from feature_repo.notes import Notes
     from models.spec import Spec
@@ -36,22 +37,23 @@ def say(text: str) -> None:
 class Step(AbstractContextManager["Step"]):
     """Context of one component's run: gives ``spec``, ``ledger`` and ``services``; records seconds and failure.
 
-    A run that changes what serves holds its product's lease (``components.lease``); ``lease`` is None for others. Takes
-    the artifact that holds the spec (``components.specs``). The ledger keeps the spec for the report. Raises
+    Takes the artifact that holds the spec (``components.specs``). The ledger keeps the spec for the report. A step that
+    changes the online store, Feast's registry or what serves, or that must find them unchanged, says with ``lease``
+    what its run does with the project's lease (``components.lease``); other steps need no online store. Raises
     ServicesError if no run is named (``Services.of``).
     """
 
     spec: "Spec"
     ledger: "Ledger"
 
-    def __init__(self, name: str, spec: Any, services: dict[str, Any]) -> None:
+    def __init__(self, name: str, spec: Any, services: dict[str, Any], lease: "Use | None" = None) -> None:
         self.name = name
         self.services = Services.of(services)
-        self._artifact = spec
-        self.lease: Lease | None = None
+        self._artifact, self._use = spec, lease
+        self._lease: RunLease | None = None
 
     def __enter__(self) -> "Step":
-        from components.lease import RunLease, needs_lease
+        from components.lease import RunLease
         from components.specs import read_spec
         from monitoring.ledger import Ledger
 
@@ -67,8 +69,8 @@ class Step(AbstractContextManager["Step"]):
                 self.ledger.note(SPEC, self.spec.model_dump(mode="json", by_alias=True))
             with ExitStack() as held:
                 held.enter_context(self.ledger.step(self.name))  # first, so that the report shows who has the lease
-                if needs_lease(where):
-                    self.lease = held.enter_context(RunLease(where, self.spec.name))
+                if self._use is not None:
+                    self._lease = held.enter_context(RunLease(where, self.spec.name, self._use))
                 self._held = held.pop_all()
         except Exception as error:
             self._print_failure(error)
@@ -90,10 +92,9 @@ class Step(AbstractContextManager["Step"]):
 
     def open_store(self) -> Any:
         """Open the Feast store of this run's services."""
-        from feature_repo.store import open_store, project_of
+        from feature_repo.store import open_store
 
-        project = project_of(self.spec.name, self.services.scratch)
-        return open_store(Path(self.services.feature_store), self.state, project)
+        return open_store(Path(self.services.feature_store), self.state, self.services.project(self.spec.name))
 
     def open_notes(self) -> "Notes":
         """Open the notes of that store, without Feast."""
@@ -101,12 +102,15 @@ class Step(AbstractContextManager["Step"]):
 
         return notes_of_run(self.services, self.spec.name)
 
+    @property
+    def lease(self) -> "Lease | None":
+        """What the step shows when it writes; None if it takes no lease."""
+        return None if self._lease is None else self._lease.held
+
     def check_lease(self) -> None:
         """Raise LeaseError if another run has taken this one's lease: just before what cannot check it itself."""
-        from feature_repo import lease
-
-        if self.lease is not None:
-            lease.check(self.open_notes(), self.lease)
+        if self._lease is not None:
+            self._lease.check()
 
     @property
     def state(self) -> Path | None:
@@ -126,7 +130,7 @@ def _log_to_stdout() -> None:
     """Show log lines of our packages on the terminal; warnings of other libraries go to the log file only."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter(f"{LINE_PREFIX}  %(message)s"))
-    for package in ("feature_repo", "models", "serving", "monitoring"):
+    for package in ("components", "feature_repo", "models", "serving", "monitoring"):
         logger = logging.getLogger(package)
         logger.handlers = [handler]
         logger.setLevel(logging.INFO)

@@ -22,6 +22,18 @@ class LeaseError(RuntimeError):
     """Raised if another run holds the lease."""
 
 
+class HeldError(LeaseError):
+    """Raised where the lease cannot be taken, because another run holds it: it may be waited for."""
+
+    def __init__(self, owner: str, until: int) -> None:
+        super().__init__(
+            f"lease: expected no other run that changes this product; found run {owner}, which holds it until "
+            f"{readable(until)}. Wait until it ends"
+        )
+        self.owner = owner
+        """The run that holds it."""
+
+
 @dataclass(frozen=True)
 class Lease:
     """What a holder shows when it writes."""
@@ -34,7 +46,7 @@ def acquire(store: Any, owner: str, seconds: float, force: bool = False, clock: 
     """Take the lease of the store's project for so many seconds, or take it again if the owner is the same.
 
     ``force`` takes it from any owner, for runs that something else already keeps from running at once. Raises
-    LeaseError while another owner holds it, NotesError if the store does not respond.
+    HeldError while another owner holds it, NotesError if the store does not respond.
     """
     taken = Lease(owner, 0)
 
@@ -42,10 +54,7 @@ def acquire(store: Any, owner: str, seconds: float, force: bool = False, clock: 
         nonlocal taken
         held = found or {"owner": "", "number": 0, "until": 0}
         if held["owner"] != owner and held["owner"] and held["until"] > clock() and not force:
-            raise LeaseError(
-                f"lease: expected no other run that changes this product; found run {held['owner']}, which holds it "
-                f"until {readable(held['until'])}. Wait until it ends"
-            )
+            raise HeldError(held["owner"], held["until"])
         taken = Lease(owner, held["number"] + (held["owner"] != owner))
         return {"owner": owner, "number": taken.number, "until": clock() + round(seconds * SECOND)}
 

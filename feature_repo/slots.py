@@ -84,6 +84,12 @@ def pushed_until(store: Any, version: str) -> int:
     return max((slot.until for slot in read_slots(store).values() if version in slot.versions), default=0)
 
 
+def all_taken(store: Any, served: Collection[str]) -> str | None:
+    """What the slots hold, in words, if a push of another encoder would find none free; None if it would."""
+    table = read_slots(store)
+    return None if _unserved(table, served) else _named(table)
+
+
 def forget_slots(store: Any, slots: Collection[str] = SLOTS) -> None:
     """Forget what these slots hold, before their rows are deleted."""
 
@@ -189,7 +195,7 @@ def _free(table: Mapping[str, Slot], version: str, served: Collection[str], leas
     With a lease, pushes of the same or an earlier one write no more.
     """
     mine = lease.number if lease else -1
-    free = [name for name, slot in table.items() if not set(served) & set(slot.versions)]
+    free = _unserved(table, served)
     if not free:
         raise PushError(
             f"vectors: expected a free slot for version {version}; found all taken by serving versions "
@@ -201,6 +207,10 @@ def _free(table: Mapping[str, Slot], version: str, served: Collection[str], leas
         return bool(claimed) and int(number) > mine, bool(table[name].versions), table[name].until
 
     return min(free, key=order)
+
+
+def _unserved(table: Mapping[str, Slot], served: Collection[str]) -> list[str]:
+    return [name for name, slot in table.items() if not set(served) & set(slot.versions)]
 
 
 def _moved(table: Mapping[str, Slot], name: str, slot: Slot, version: str) -> dict[str, Slot]:

@@ -1,7 +1,7 @@
 """Open Feast's store, or its notes alone. Feast 0.67 sends no usage statistics: there is nothing to switch off.
 
-Every product has a Feast project of its own, and a second one for pipelines that only look. The project is the prefix
-of the online rows' keys, so products never meet in a store that they share.
+Every product has a Feast project of its own, and one for each pipeline that only looks. The project is the prefix of
+the online rows' keys, so products, and what looks at them, never meet in a store that they share.
 """
 
 import contextlib
@@ -23,17 +23,18 @@ from models.files import replaced_file
 from models.yaml_documents import read_document
 
 _SCRATCH = "_scratch"
-_LIKE_SCRATCH = re.compile(r"_scratch_*$")
+_LIKE_SCRATCH = re.compile(rf"{_SCRATCH}_[a-z]*_*$")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
-def project_of(product: str, scratch: bool = False) -> str:
-    """The Feast project of a product, given by its spec's name; ``scratch``: that of pipelines that only look.
+def project_of(product: str, pipeline: str | None = None) -> str:
+    """The Feast project of a product, given by its spec's name; ``pipeline``: that of one that only looks.
 
-    Feast accepts letters, digits and underscores, which is what names of products consist of. No two pairs of arguments
-    share a project.
+    Feast accepts letters, digits and underscores, which is what names of products consist of; a pipeline's name has
+    lower-case letters alone. No two pairs of arguments share a project.
     """
-    return (f"{product}_" if _LIKE_SCRATCH.search(product) else product) + (_SCRATCH if scratch else "")
+    own = f"{product}_" if _LIKE_SCRATCH.search(product) else product
+    return own if pipeline is None else f"{own}{_SCRATCH}_{pipeline}"
 
 
 def open_store(config: Path, state: Path | None = None, project: str | None = None) -> Any:

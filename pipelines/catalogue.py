@@ -13,7 +13,7 @@ from pipelines.settings import ClusterSettings, compiled_with
 
 PIPELINES = ("training", "refresh", "monitoring", "comparison")
 READ_ONLY = ("monitoring", "comparison")
-"""Pipelines that change nothing that serves: they use a scratch feature store."""
+"""Pipelines that change nothing that serves: each has a Feast project of its own."""
 
 
 def compile_pipeline(name: str, path: Path, settings: ClusterSettings | None = None) -> Path:

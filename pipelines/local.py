@@ -84,7 +84,7 @@ def _remove_old_runs(state: Path, product: str) -> None:
     from feature_repo.applied import notes_in, read_applied
     from feature_repo.store import project_of
 
-    notes = [notes_in(state, project_of(product, scratch)) for scratch in (False, True)]
+    notes = [notes_in(state, project_of(product, pipeline)) for pipeline in (None, *READ_ONLY)]
     in_use = [applied.tables for one in notes if one is not None and (applied := read_applied(one)) is not None]
     for run in (state / "pipeline").glob("*"):
         if not any(Path(tables).is_relative_to(run.resolve()) for tables in in_use):

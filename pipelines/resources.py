@@ -19,7 +19,7 @@ RUN_LABEL = "metadata.labels['pipeline/runid']"
 """Where KFP's API server writes a run's id: on every pod of the run, that of a retry and of the exit handler too."""
 
 REQUIRED = ("FEAST_REGISTRY", "FEAST_REDIS")
-"""Keys that the secret must have (``feature_store.cluster.yaml``): every step of a run keeps its lease in the store."""
+"""Keys that the secret must have (``feature_store.cluster.yaml``): where definitions, online rows and leases are."""
 OPTIONAL = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",

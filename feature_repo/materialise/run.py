@@ -4,7 +4,7 @@ import logging
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,6 +62,7 @@ class _Run:
     noted: bool
     since_last: bool
     overlap: timedelta
+    allowed: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def materialize(
     since_last: bool = False,
     overlap: timedelta = OVERLAP,
     noted: bool = True,
+    allowed: Callable[[], None] = lambda: None,
 ) -> MaterializeResult:
     """Write into the online store what a request at ``until`` may see; return the rows written by view.
 
@@ -96,6 +98,9 @@ def materialize(
     ``refused`` of the result gives the reasons. Raises QualityError, after the others, if a refused view has no last
     good values. Without ``noted`` no earlier run counts and nothing is noted: drift is not checked, and every view
     counts as never written.
+
+    ``allowed`` is called before each view and after each batch of its rows. It raises where the caller may not write
+    any more, since another run has taken the lease.
 
     Rows ahead of the clock (``models.clock``) are left out and counted, whatever ``until`` is. A stored row ahead of
     the clock counts as missing, and so does the note of such a run.
@@ -117,7 +122,7 @@ def materialize(
     if until is None:
         events = [store.get_feature_view(events_view(table)) for table in event_tables(spec)]
         until = end_of_files([*views[:-1], *events], latest()) or 0
-    run = _Run(store, spec, min(until, latest() + 1), noted, since_last, overlap)
+    run = _Run(store, spec, min(until, latest() + 1), noted, since_last, overlap, allowed)
     expected = _expected(spec)
     result, without_values = MaterializeResult(), list[Finding]()
     for number, view in enumerate(views, start=1):
@@ -145,7 +150,7 @@ def _materialize_view(
         return [] if checked.last else checked.findings
     since = checked.last if run.since_last and _has_rows(run.store, view) else None
     rows = checked.rows.filter(pa.array(arrived(checked.rows, view, since, run.overlap))) if since else checked.rows
-    result[view.name] = _write(run.store, run.spec, view, rows)
+    result[view.name] = _write(run, view, rows)
     # A run may be asked for a time that its data do not reach: what arrives for that time later is not known yet.
     end = end_of_files([view], latest())
     seen = None if end is None else min(end, run.until)
@@ -183,13 +188,16 @@ def _write_recent(run: _Run, view: Any) -> None:
     tables = folder_of(impressions.batch_source.path)
     with tempfile.TemporaryDirectory() as copies:
         table = recent(run.spec, local_tables(tables, event_tables(run.spec), Path(copies)), run.until)
+    run.allowed()
     write_pushed(table, folder_of(view.batch_source.path), RECENT)
 
 
-def _write(store: Any, spec: Spec, view: Any, rows: pa.Table) -> int:
+def _write(run: _Run, view: Any, rows: pa.Table) -> int:
     """Write rows from the offline store; events that the stream has pushed since are kept."""
     from feature_repo.stores.online.bulk import rows_of, write_table
 
+    run.allowed()
+    store, spec = run.store, run.spec
     source = view.batch_source
     created = source.created_timestamp_column or None
     if view.name == RECENT or view.name in counter_views(spec):
@@ -197,7 +205,12 @@ def _write(store: Any, spec: Spec, view: Any, rows: pa.Table) -> int:
         packed = pack(layout, rows, source.timestamp_field, created, FLAG_BATCH)
         rebase(rows_of(store), spec, view, row_keys(store.project, layout, rows), packed)
     with _progress(view.name, len(rows)) as advance:
-        return write_table(store, view, rows, source.timestamp_field, created, FLAG_BATCH, advance)
+
+        def written(count: int) -> None:
+            advance(count)
+            run.allowed()
+
+        return write_table(store, view, rows, source.timestamp_field, created, FLAG_BATCH, written)
 
 
 @contextmanager

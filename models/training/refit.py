@@ -39,8 +39,8 @@ def refit(
     Inside ``process_group`` every process calls
     this. Raises NoSeedsError for a time outside of the gate window, ArtifactError, and what ``train`` raises.
     """
-    started, processes, keep = perf_counter(), ranks(), CheckpointPlace.of(checkpoint, folder)
-    before = load_model(judged)
+    started, processes, before = perf_counter(), ranks(), load_model(judged)
+    keep = CheckpointPlace.of(checkpoint, folder).of_run(before.training["run"])
     config, epochs = TrainingConfig(**before.training["config"]), before.training["epochs"]
     largest_fan_outs = tuple(before.training["limits"][:epochs]) if config.adaptive_neighbours else None
     scope = Scope(("train", "validate"), epochs, largest_fan_outs)

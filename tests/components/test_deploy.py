@@ -11,11 +11,12 @@ from kfp import dsl
 from components.deploy import deploy
 from components.services import Services
 from feature_repo.materialise import materialize
+from feature_repo.notes import notes_of
 from feature_repo.push import PushError, push, pushed_until, slot_of
 from feature_repo.quality import last_seen
 from feature_repo.store import write_resolved
 from monitoring.ledger import Ledger
-from serving.deployment.errors import DeploymentError
+from serving.deployment.errors import DeploymentError, VerdictError
 from serving.errors import EndpointError
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
@@ -108,6 +109,20 @@ def test_a_server_that_does_not_come_up_leaves_the_champions_vectors(own: World,
     with pytest.raises(PushError, match="Push the version's vectors first"):
         deployed(own, "3")
     assert (FakeRegistry.champions, FakeRegistry.canaries) == ({}, {})
+
+
+def test_a_version_that_was_judged_against_an_earlier_champion_does_not_replace_todays(
+    own: World, tmp_path: Path
+) -> None:
+    """Two trainings at once: the second to deploy was never compared with the first."""
+    FakeRegistry.reset(**{name_of(own): "2"})
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "against-1", "e1")
+    with pytest.raises(VerdictError, match="expected a verdict against the champion, version 2; found one against"):
+        deployed(own, "against-1")
+    assert FakeRegistry.champions == {name_of(own): "2"}
+    push(own.store, own.spec, tmp_path / "vectors", "against-2", "e2")
+    deployed(own, "against-2")
+    assert (notes_of(own.store).read("lease") or {})["owner"] == ""  # it has ended what the push began
 
 
 def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path) -> None:

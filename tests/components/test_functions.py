@@ -53,11 +53,14 @@ def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_p
     assert tables.metadata["tables"]["impressions"] == read_manifest(Path(tables.path))["tables"]["impressions"]["rows"]
     materialize.python_func(spec=spec, services=services, tables=tables, summary=pages["online"])
     assert "| member_profile | 300 | written |" in Path(pages["online"].path).read_text(encoding="utf-8")
+    project = notes_of_run(Services.of(services), tiny_spec.name)
+    assert (project.read("lease") or {})["owner"] == "run-1", "another run could apply other tables before `retrieve`"
     training_set = dsl.Dataset(name="training_set", uri=str(tmp_path / "set"))
     given = {"spec": spec, "services": services, "tables": tables}
     digest = tmp_path / "digest"
     retrieve.python_func(**given, training_set=training_set, summary=pages["set"], digest=str(digest))
     assert len(digest.read_text(encoding="utf-8")) == 64
+    assert (project.read("lease") or {})["owner"] == "", "other runs wait while this one trains"
     assert (Path(training_set.path) / "frozen.parquet").is_file()
     for page in pages.values():
         assert Path(page.path).read_text(encoding="utf-8").startswith("# ")
@@ -133,7 +136,7 @@ def test_the_ledger_keeps_the_report_with_the_page_that_it_links(
     assert {"report/index.html", "report/drift.html"} <= set(ledger.read(tmp_path / "read").artifacts)
 
 
-def test_the_report_of_a_pod_is_in_mlflow_alone(
+def test_the_report_of_a_pod_is_in_mlflow_alone_also_while_the_store_is_silent(
     tiny_spec: Spec,
     services: dict[str, str],
     bucket: str,
@@ -144,7 +147,10 @@ def test_the_report_of_a_pod_is_in_mlflow_alone(
     """On a cluster no folder outlives the pod; the spec is read from its address, which is no path of the pod."""
     (tmp_path / "pod").mkdir()
     monkeypatch.chdir(tmp_path / "pod")
-    services |= {"target": "cluster", "storage": bucket}
+    monkeypatch.setenv("FEAST_REGISTRY", "postgresql+psycopg://nobody@127.0.0.1:1/feast")
+    monkeypatch.setenv("FEAST_REDIS", "127.0.0.1:1,retry=null")
+    store = STORE.with_name("feature_store.cluster.yaml")
+    services |= {"target": "cluster", "storage": bucket, "feature_store": str(store)}
     page, spec = dsl.HTML(name="page", uri=str(tmp_path / "page.html")), write_spec(tiny_spec, join(bucket, "specs"))
     status = dsl.PipelineTaskFinalStatus("FAILED", "job", "pipeline", 1, "a pod was lost")
     report.python_func(spec=spec, product=tiny_spec.name, services=services, status=status, page=page)

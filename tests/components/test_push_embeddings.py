@@ -11,6 +11,7 @@ from kfp import dsl
 
 from components.push_embeddings import push_embeddings
 from components.services import Services
+from feature_repo.notes import notes_of
 from feature_repo.push import pushed_until
 from feature_repo.retrieve import retrieve
 from feature_repo.sources import end_of_data
@@ -70,7 +71,9 @@ def test_vectors_are_stamped_with_what_their_graph_knows(tmp_path: Path) -> None
     click = tables["impressions"]["settled_time"].max()
     tables["follows"].loc[2, "time"] = click + timedelta(days=5)  # a visit, which is no edge
     pushed(tmp_path, tables, "run")
-    assert pushed_until(tiny.store_of(small_spec(), tmp_path / "state"), "1") == microseconds(click) + 1
+    store = tiny.store_of(small_spec(), tmp_path / "state")
+    assert pushed_until(store, "1") == microseconds(click) + 1
+    assert (notes_of(store).read("lease") or {})["owner"] == "run"  # until it is deployed
     assert end_of_data(tmp_path / "run" / "tables") == microseconds(click + timedelta(days=5)) + 1
 
 

@@ -80,7 +80,7 @@ def test_a_pipeline_that_only_looks_writes_nothing_that_serves(own_world: World,
     push(own_world.store, own_world.spec, tiny.vectors(tmp_path / "vectors"), "1", "e1")
     before = dict(rows_of(own_world.store).dump(f"{own_world.store.project}\0".encode()))
     files = {file: file.read_bytes() for file in own_world.state.rglob("*.parquet")}
-    scratch = open_store(tiny.CONFIG, own_world.state, project_of(own_world.spec.name, scratch=True))
+    scratch = open_store(tiny.CONFIG, own_world.state, project_of(own_world.spec.name, "monitoring"))
     tiny.apply_tables(scratch, own_world.spec, *own_world[2:])
     materialize(scratch, own_world.spec)
     assert dict(rows_of(own_world.store).dump(f"{own_world.store.project}\0".encode())) == before

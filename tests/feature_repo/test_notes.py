@@ -89,10 +89,14 @@ def test_notes_open_without_feast_are_those_of_the_store(own_world: World, tmp_p
 
 
 def test_no_two_products_share_a_project() -> None:
-    names = ["news", "news_", "news_scratch", "news_scratch_", "news_scratch_scratch", "scratch", "_scratch"]
-    projects = [project_of(name, scratch) for name in names for scratch in (False, True)]
+    names = ["news", "news_", "scratch", "_scratch", "news_scratch", "news_scratch_"]
+    names += [f"{name}_scratch_{after}" for name in names for after in ("a", "monitoring", "monitoring_", "a_b", "_")]
+    projects = [
+        project_of(name, pipeline) for name in names for pipeline in (None, "monitoring", "comparison", "a", "")
+    ]
     assert len(set(projects)) == len(projects)
     assert project_of("news") == "news"
+    assert project_of("news", "monitoring") == "news_scratch_monitoring"
     assert all(project.replace("_", "").isalnum() for project in projects)
 
 

@@ -14,10 +14,10 @@ class Rows(dict[bytes, bytes]):
 
 
 def test_a_change_of_a_row_is_seen_in_its_project_alone() -> None:
-    rows = Rows({b"tiny\0view\0i1": b"a", b"tiny_scratch\0view\0i1": b"a", b"tiny\0.notes\0slease": b"b"})
+    rows = Rows({b"tiny\0view\0i1": b"a", b"tiny_scratch_monitoring\0view\0i1": b"a", b"tiny\0.notes\0slease": b"b"})
     before = snapshots.online(rows, "tiny")
     assert {snapshots.view_of(key) for key in before} == {"view", ".notes"}
-    rows[b"tiny_scratch\0view\0i1"] = b"c"
+    rows[b"tiny_scratch_monitoring\0view\0i1"] = b"c"
     assert snapshots.changed(before, snapshots.online(rows, "tiny")) == []
     rows[b"tiny\0view\0i1"] = b"c"
     rows[b"tiny\0view\0i2"] = b"d"
