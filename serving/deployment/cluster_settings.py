@@ -17,6 +17,7 @@ from serving.settings.limits import Limits, parse_limits
 KNATIVE, STANDARD = "Knative", "Standard"
 """Values of KServe's annotation ``serving.kserve.io/deploymentMode``; Standard was RawDeployment before KServe 0.16."""
 _PINNED = re.compile(r"@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*$", re.ASCII)
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,9 @@ class Deployment:
     """STANDARD: the host name that callers use; the HTTPRoute matches it."""
     gateway: str = "kserve/kserve-ingress-gateway"
     """STANDARD: namespace and name of the Gateway (Gateway API) that the HTTPRoute belongs to."""
+    address: str = ""
+    """STANDARD: the URL without a path at which callers reach the Gateway, such as https://rank.example.com:8443. "":
+    that of the Gateway's listener for ``hostname``, where the Gateway may be read, else http://<hostname>."""
     service_account: str = ""
     """ServiceAccount of the predictor's pods; "" = the namespace's default."""
     replicas: tuple[int, int] = (1, 4)
@@ -79,6 +83,11 @@ class Deployment:
             raise DeploymentError(
                 f"{self.name}: expected for {STANDARD} mode the host name that callers use and a Gateway as "
                 f"namespace/name; found hostname {self.hostname!r} and gateway {self.gateway!r}."
+            )
+        if self.address and not _ADDRESS.fullmatch(self.address):
+            raise DeploymentError(
+                f"{self.name}: expected an address of callers without a path, such as https://rank.example.com:8443; "
+                f"found {self.address!r:.80}."
             )
 
 
