@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from models.documents import DocumentError, document_text, read_json
 from models.version import SERVE_IMAGE
 from serving.deployment.errors import DeploymentError
 from serving.errors import EndpointError
+from serving.settings.documents import json_object
 from serving.settings.limits import Limits, parse_limits
 
 KNATIVE, STANDARD = "Knative", "Standard"
@@ -158,13 +158,9 @@ def endpoint_of(options: argparse.Namespace) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        document = read_json(document_text(file, "JSON"))
-    except DocumentError as error:
-        raise DeploymentError(f"--endpoint: expected {error.expected} in {file}; found {error.found}.") from None
-    except ValueError as error:
-        raise DeploymentError(f"--endpoint: expected JSON in {file}; found none ({error}).") from None
-    if not isinstance(document, dict):
-        raise DeploymentError(f'--endpoint: expected an object such as {{"mode": "{STANDARD}"}} in {file}.')
+        document = json_object(file, "--endpoint", f'{{"mode": "{STANDARD}"}}')
+    except EndpointError as error:
+        raise DeploymentError(str(error)) from None
     source = f"--endpoint {file}"
     settings = dict(check_settings(document, source))
     try:  # now: a deploy step reads them at the end of a run, hours later
