@@ -115,6 +115,9 @@ class Knative:
         self._replace(previous, change, found)
         return held.main
 
+    def withdraw(self, version: str) -> None:
+        """Nothing: a version has its share as soon as it is started."""
+
     def version(self) -> str | None:
         """The main version, which is not the canary; None where there is no service."""
         found = self._services.find(self._name)

@@ -52,6 +52,9 @@ class Target(Protocol):
         Returns the version that no longer serves.
         """
 
+    def withdraw(self, version: str) -> None:
+        """End a version that has no traffic (yet), so that whoever starts it does not give it any."""
+
     def version(self) -> str | None:
         """The main version, which is not the canary; None where nothing is served."""
 
@@ -150,13 +153,15 @@ class Rollout:
 
         After a promotion the version before serves again, on the vectors that were kept for it, and is the champion.
         Where another version than the champion has all traffic, because nothing has promoted it (yet), the champion
-        serves again. A canary that is one by its alias alone loses the alias.
+        serves again. A canary that is one by its alias alone loses the alias: it was cut off, or another process is
+        still starting it, which then fails.
         """
         self._allowed()
         champion, previous = self._registry.champion(self._name), self._registry.previous(self._name)
         canary, served = self._registry.canary(self._name), self._target.version()
         if served is not None:
             if canary is not None and canary not in self._target.traffic():
+                self._target.withdraw(canary)
                 self._registry.end_canary(self._name, canary)
                 return canary
             if champion is not None and served != champion and served == previous and canary is None:

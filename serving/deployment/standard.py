@@ -99,6 +99,10 @@ class Standard:
         self._shift(route, {previous: 100})
         return main
 
+    def withdraw(self, version: str) -> None:
+        """Delete the InferenceService of a version that is not in the route."""
+        self._services.delete(service_name(self._deployment, version))
+
     def version(self) -> str | None:
         """The main version, which is not the canary; None where there is no route."""
         route = self._routes.find(self._name)

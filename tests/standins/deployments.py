@@ -32,6 +32,13 @@ def deploy_pods(server: ApiServer, service: Object, updated: bool, extra: int = 
     return generation
 
 
+def end_pods(server: ApiServer, namespace: str, service: str) -> None:
+    """Remove a service's Deployment, if there is one."""
+    key = ("deployments", namespace, f"{service}-predictor")
+    if server.get(*key) is not None:
+        server.delete(key)
+
+
 def _containers(predictor: Object) -> list[Object]:
     """As Kubernetes stores them: an empty value of a variable is left out."""
     containers: list[Object] = copy.deepcopy(predictor["containers"])

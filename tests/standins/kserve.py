@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.standins.api_kinds import Object, RefusedError
 from tests.standins.api_server import ApiServer
-from tests.standins.deployments import deploy_pods
+from tests.standins.deployments import deploy_pods, end_pods
 
 _NOT_KNATIVES = {"terminationGracePeriodSeconds", "securityContext", "hostNetwork", "hostPID", "hostIPC", "hostname"}
 """Some of the pod fields that Knative's webhook refuses (knative serving, pkg/apis/serving/fieldmask.go)."""
@@ -94,8 +94,7 @@ class KServe:
             return
         if deleted:
             self.services.pop(name).address.close()
-            if self.server.get("deployments", namespace, f"{name}-predictor"):
-                self.server.delete(("deployments", namespace, f"{name}-predictor"))
+            end_pods(self.server, namespace, name)
             return
         if self.asleep:
             return

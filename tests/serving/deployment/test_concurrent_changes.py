@@ -57,6 +57,19 @@ def test_a_rollback_beside_a_deploy_step_that_waits_stays(cluster: Cluster, mode
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_version_that_has_no_traffic_yet_is_rolled_back_too(cluster: Cluster, mode: str) -> None:
+    """In Standard mode it has only its alias and its pods."""
+    operator = target(cluster, mode)
+    operator.up("1")
+    back: list[str] = []
+    step = target(cluster, mode, lambda: back.append(Rollout(operator, FakeRegistry("nowhere"), MODEL).rollback()))  # type: ignore[arg-type]
+    with pytest.raises(ChangedError):
+        rollout(step, **{MODEL: "1"}).deploy("2")
+    assert (back, cluster.kserve.versions(NAME)) == (["2"], {"1": 100})
+    assert (FakeRegistry.champions, FakeRegistry.canaries) == ({MODEL: "1"}, {})
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_share_that_was_raised_meanwhile_is_not_lowered(cluster: Cluster, mode: str) -> None:
     operator = target(cluster, mode)
     operator.up("1")
