@@ -18,7 +18,7 @@ _NOT_FOUND, _CONFLICT, _INVALID = 404, 409, (400, 422)
 _CALL_SECONDS = 30.0
 """Deadline of one call, and of a change that is made again because a controller writes to the same object."""
 _PATIENCE_SECONDS = 10.0
-"""How long an API server that does not answer is asked again by a read for which nothing waits."""
+"""How long an API server that does not answer is asked again by a call that may be repeated, where nothing waits."""
 _POLL_SECONDS = 0.5
 _DELETE_SECONDS = 60.0
 """How long a controller may take to let go of a deleted object."""
@@ -70,9 +70,7 @@ class Objects:
 
     def find(self, name: str) -> Document | None:
         """An object, or None. One that is being deleted, which no change can keep, is waited for until it is gone."""
-        found, reason = self._poll(name, _PATIENCE_SECONDS, lambda _: None)
-        if reason is not None:
-            raise DeploymentError(reason)
+        found = self.read(name, _PATIENCE_SECONDS)
         if not _ends(found):
             return found
         found, reason = self._poll(name, _DELETE_SECONDS, lambda now: "its finalizers" if _ends(now) else None)
@@ -84,10 +82,10 @@ class Objects:
             )
         return found
 
-    def read(self, name: str) -> Document | None:
-        """An object as it is now, or None. Raises CallError at once where the API server does not answer."""
+    def read(self, name: str, patience: float = 0.0) -> Document | None:
+        """An object as it is now, or None. Raises CallError where the API server does not answer for ``patience`` s."""
         try:
-            return dict(self._call("get", name))
+            return dict(self._call("get", name, patience=patience))
         except CallError as error:
             if error.status != _NOT_FOUND:
                 raise
@@ -95,7 +93,7 @@ class Objects:
 
     def list(self, label: str) -> list[Document]:
         """The objects with a label, ``name=value``."""
-        found: list[Document] = self._call("list", label_selector=label)["items"]
+        found: list[Document] = self._call("list", label_selector=label, patience=_PATIENCE_SECONDS)["items"]
         return found
 
     def create(self, document: Document) -> Document:
@@ -130,7 +128,7 @@ class Objects:
     def delete(self, name: str) -> bool:
         """Delete an object; return whether there was one."""
         try:
-            self._call("delete", name)
+            self._call("delete", name, patience=_PATIENCE_SECONDS)
         except CallError as error:
             if error.status != _NOT_FOUND:
                 raise
@@ -172,7 +170,18 @@ class Objects:
                 return found, reason
             time.sleep(min(_POLL_SECONDS, max(end - time.monotonic(), 0.0)))
 
-    def _call(self, verb: str, *arguments: Any, **named: Any) -> Any:
+    def _call(self, verb: str, *arguments: Any, patience: float = 0.0, **named: Any) -> Any:
+        """Call until it succeeds, is refused, or has failed for ``patience`` seconds. Raises CallError."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return self._once(verb, *arguments, **named)
+            except CallError as error:
+                if not error.passing or time.monotonic() >= end:
+                    raise
+            time.sleep(_POLL_SECONDS)
+
+    def _once(self, verb: str, *arguments: Any, **named: Any) -> Any:
         from kubernetes.client import ApiException  # type: ignore[import-untyped]
         from urllib3.exceptions import HTTPError
 

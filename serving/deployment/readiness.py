@@ -53,7 +53,7 @@ def unrolled(deployment: Status | None, service: Status) -> str | None:
         return "no Deployment"
     (wanted,) = service["spec"]["predictor"]["containers"]
     spec, status = deployment["spec"], deployment.get("status", {})
-    container = next((one for one in spec["template"]["spec"]["containers"] if one["name"] == CONTAINER), {})
+    container: Status = next((one for one in spec["template"]["spec"]["containers"] if one["name"] == CONTAINER), {})
     if container.get("image") != wanted["image"] or not _variables(wanted).items() <= _variables(container).items():
         return "a Deployment with the settings from before the change"
     if status.get("observedGeneration", 0) < deployment["metadata"].get("generation", 1):

@@ -67,10 +67,13 @@ def test_a_refusal_ends_a_wait_at_once(
 def test_a_read_and_a_change_survive_such_a_moment_too(
     cluster: Cluster, services: Objects, stored: dict[str, Any]
 ) -> None:
-    cluster.server.failures = iter([503, None, 503])
+    cluster.server.failures = iter([503, None, 503, None, None, 429, None, 502])
     found = services.find(NAME)
     assert found == cluster.server.get("inferenceservices", NAMESPACE, NAME)
     assert services.patch(stored, share(20))["spec"]["predictor"]["canaryTrafficPercent"] == 20
+    assert [one["metadata"]["name"] for one in services.list("heliograph-model=" + NAME)] == [NAME]
+    assert services.delete(NAME)
+    assert next(cluster.server.failures, None) is None
 
 
 def test_a_change_is_made_again_where_a_controller_has_written_the_status(
