@@ -47,7 +47,7 @@ class Standard:
     def up(self, version: str) -> ClusterAddress:
         """Serve a version with all traffic; its pods are up before the route changes, the others' end after."""
         route = self._routes.find(self._name)
-        self._start(version, self._manifest(version, route))
+        self._start(version, self._manifest(version, route), route)
         self._shift(route, {version: 100})
         return self.address()
 
@@ -64,7 +64,7 @@ class Standard:
         if version == main:
             raise DeploymentError(f"version {version}: expected another than the one that is served; found it.")
         if canary is None:
-            self._start(version, self._manifest(version, route))
+            self._start(version, self._manifest(version, route), route)
         self._shift(route, {main: 100 - percent, version: percent})
 
     def candidate(self) -> str:
@@ -95,7 +95,7 @@ class Standard:
         if current is not None:
             kept = {**current["spec"]["predictor"], **with_version(current, previous, self._digest_of(previous))}
             manifest["spec"]["predictor"] = marked(kept)
-        self._start(previous, manifest)
+        self._start(previous, manifest, route)
         self._shift(route, {previous: 100})
         return main
 
@@ -161,10 +161,10 @@ class Standard:
         changed = replace(self._deployment, version=version, digest=self._digest_of(version), limits=limits)
         return inference_service(changed, name=service_name(self._deployment, version))
 
-    def _start(self, version: str, manifest: Document) -> None:
+    def _start(self, version: str, manifest: Document, route: Document | None) -> None:
         """Start a version's pods, or change them; return once they, and no others, are ready and have answered.
 
-        A version that is not in the route gets no traffic yet.
+        A version that is not in the route gets no traffic yet. One that is has its settings back where that fails.
         """
         name = manifest["metadata"]["name"]
         found = self._services.find(name)
@@ -173,7 +173,14 @@ class Standard:
         def reason(now: Document) -> str | None:
             return unready(now) or unrolled(self._kinds.deployments.read(name + SUFFIX), manifest)
 
-        settle(self._services, stored, version, reason, self._deployment, self._trial)
+        try:
+            settle(self._services, stored, version, reason, self._deployment, self._trial)
+        except ChangedError:
+            raise
+        except BaseException:
+            if found is not None and route is not None and version in shares_of(self._deployment, route):
+                self._services.patch(stored, {"spec": {"predictor": found["spec"]["predictor"]}})
+            raise
 
     def _shift(self, before: Document | None, shares: Mapping[str, int]) -> None:
         """Change the route, wait until a Gateway has it, then end the versions that are not in it."""

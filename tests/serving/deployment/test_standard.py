@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from models.version import SERVE_IMAGE
 from serving.deployment.errors import DeploymentError
 from serving.deployment.standard import Standard
 from serving.settings.limits import Limits
@@ -190,6 +191,7 @@ def test_new_settings_of_the_same_version_are_not_judged_by_the_pods_from_before
     found = "the settings from before the change" if state == "asleep" else "0 of 4 new pods ready, and 4 from before"
     with pytest.raises(DeploymentError, match=f"{found}.*Look at: kubectl"):
         cluster.standard(image="registry/image:8").up("1")
+    assert service(cluster, "1")["spec"]["predictor"]["containers"][0]["image"] == SERVE_IMAGE  # it serves
     setattr(cluster.kserve, state, False)
     cluster.standard(image="registry/image:9", cpu="3").up("1")
     (container,) = service(cluster, "1")["spec"]["predictor"]["containers"]
