@@ -9,7 +9,7 @@ from typing import Any
 
 from components.services import Services
 from models.spec import Spec
-from models.storage import REMOTE
+from models.storage import is_remote
 from pipelines.catalogue import arguments, compile_pipeline
 from pipelines.cron import Cron
 from pipelines.errors import SubmitError
@@ -19,6 +19,10 @@ from pipelines.recurring import replace_recurring_run
 from pipelines.settings import ClusterSettings, check_name
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_S3, _S3_OR_KFP = ("s3://",), ("s3://", "minio://")
+"""Schemes that the images serve from end to end. Feast's file sources in ``--storage`` know no MinIO by its name, which
+KFP, and our reader of raw data, take for S3 at AWS_ENDPOINT_URL; for other stores no client is installed.
+"""
 _OPTIONS = {
     **{"services.tracking_uri": "--tracking-uri", "services.storage": "--storage"},
     **{"services.feature_store": "--feature-store", "spec": "--specs"},
@@ -52,9 +56,11 @@ class Cluster:
     settings: ClusterSettings = field(default_factory=ClusterSettings)
     """What is compiled into the tasks."""
 
-    def check(self, storage: str) -> None:
-        """Check names and addresses, that of the storage too. Raises SubmitError or SettingsError."""
-        check_address("--storage", storage, "files that outlive a run")
+    def check(self, storage: str, data: str) -> None:
+        """Check names and addresses, those of storage and data too. Raises SubmitError or SettingsError."""
+        check_address("--storage", storage, "files that outlive a run", _S3)
+        if is_remote(data):
+            check_address("--data", data, "raw data", marks="")
         check_address("--specs", self.specs, "specs")
         if self.pipeline_root is not None:
             check_address("--pipeline-root", self.pipeline_root, "artifacts")
@@ -79,7 +85,7 @@ def submit(
     run.
     """
     spec = load_checked_spec(spec_path)
-    cluster.check(services.storage)
+    cluster.check(services.storage, data)
     recurs, name = cluster.cron is not None, _name(cluster, pipeline, spec)
     given = {"services": services.to_json(), "data": data, "specs": cluster.specs, **(parameters or {})}
     check_parameters(given, _OPTIONS | {"specs": "--specs"}, recurs)
@@ -128,13 +134,18 @@ def _name(cluster: Cluster, pipeline: str, spec: Spec) -> str:
     return cluster.name
 
 
-def check_address(option: str, address: str, what: str) -> None:
-    """Check that an option is an address in an object store for ``what``, without a password. Raises SubmitError."""
+def check_address(
+    option: str, address: str, what: str, schemes: tuple[str, ...] = _S3_OR_KFP, marks: str = "?#"
+) -> None:
+    """Check that an option is an address in an object store for ``what``, without a password. Raises SubmitError.
+
+    ``marks``: what it must not hold.
+    """
     bucket = address.split("://")[-1].split("/")[0]
-    if not address.startswith(REMOTE) or not bucket or "@" in bucket or any(mark in address for mark in "?#"):
+    if not address.startswith(schemes) or not bucket or "@" in bucket or any(mark in address for mark in marks):
         raise SubmitError(
-            f"{option}: expected an address of {what} in an object store that this machine and the cluster reach "
-            f"({', '.join(REMOTE)}), such as s3://bucket/folder, without a password; found "
+            f"{option}: expected an address of {what} in an object store that this machine and the images reach "
+            f"({', '.join(schemes)}), such as s3://bucket/folder, without a password; found "
             f"{address.split('@')[-1]!r:.120}"
         )
 

@@ -17,7 +17,7 @@ def add_submit(commands: Any) -> None:
     send = commands.add_parser("submit", help="create a run, or with --cron a recurring run, on a cluster")
     send.add_argument("--pipeline", choices=PIPELINES, default="training")
     send.add_argument("--spec", type=Path, required=True)
-    send.add_argument("--data", default="", help="address of the raw data, readable from the pods")
+    send.add_argument("--data", default="", help="address of the raw data, such as s3://bucket/folder")
     _add_kfp(send)
     _add_services(send)
     add_settings(send)
@@ -45,10 +45,10 @@ def _add_services(send: argparse.ArgumentParser) -> None:
     send.add_argument(
         "--storage",
         required=True,
-        help="address of files that outlive a run: s3://, gs:// or minio://bucket/folder",
+        help="address of files that outlive a run: s3://bucket/folder (S3, or what is at AWS_ENDPOINT_URL)",
     )
     send.add_argument("--specs", help="address to upload the spec to (default: the folder specs of --storage)")
-    send.add_argument("--tracking-uri", required=True, help="address of MLflow")
+    send.add_argument("--tracking-uri", required=True, help="address of MLflow, which proxies its artifacts")
     send.add_argument(
         "--feature-store",
         default="feature_repo/feature_store.cluster.yaml",

@@ -11,7 +11,7 @@ from serving.deployment.cluster_settings import KNATIVE, Deployment
 from serving.deployment.example import bundle_request
 from serving.deployment.knative import Knative
 from serving.deployment.kubernetes_objects import Objects, open_client
-from serving.deployment.standard import Standard
+from serving.deployment.standard import Kinds, Standard
 from serving.deployment.trial import Trial
 from serving.settings.token import read_token
 from serving.versions.registry import Registry
@@ -35,14 +35,23 @@ def open_cluster(
     Raises DeploymentError where there is no cluster, EndpointError for an invalid token.
     """
     client = client or open_client()
-    services = Objects(client, INFERENCE_SERVICES, deployment.namespace)
     document = document or partial(registered_request, registry, deployment.model)
     trial = Trial(deployment.model, document, read_token(), min(_TRIAL_SECONDS, deployment.ready_seconds))
     digest_of = partial(registry.digest, deployment.model)
     if deployment.mode == KNATIVE:
-        return Knative(services, deployment, trial, digest_of)
-    routes = Objects(client, (http_route.GROUP, http_route.VERSION, http_route.PLURAL), deployment.namespace)
-    return Standard(services, routes, deployment, trial, digest_of)
+        return Knative(Objects(client, INFERENCE_SERVICES, deployment.namespace), deployment, trial, digest_of)
+    return Standard(standard_kinds(client, deployment), deployment, trial, digest_of)
+
+
+def standard_kinds(client: "KServeClient", deployment: Deployment) -> Kinds:
+    """What a model has in Standard mode."""
+    namespace, routed = deployment.namespace, (http_route.GROUP, http_route.VERSION)
+    return Kinds(
+        services=Objects(client, INFERENCE_SERVICES, namespace),
+        routes=Objects(client, (*routed, http_route.PLURAL), namespace),
+        deployments=Objects(client, ("apps", "v1", "deployments"), namespace),
+        gateways=Objects(client, (*routed, "gateways"), deployment.gateway.split("/")[0]),
+    )
 
 
 def registered_request(registry: Registry, name: str, version: str) -> dict[str, Any]:

@@ -8,16 +8,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from models.documents import DocumentError, document_text, read_json
 from models.storage import is_remote
 from models.version import SERVE_IMAGE
 from serving.deployment.errors import DeploymentError
 from serving.errors import EndpointError
+from serving.settings.documents import json_object
 from serving.settings.limits import Limits, parse_limits
 
 KNATIVE, STANDARD = "Knative", "Standard"
 """Values of KServe's annotation ``serving.kserve.io/deploymentMode``; Standard was RawDeployment before KServe 0.16."""
 _PINNED = re.compile(r"@sha256:[0-9a-f]{64}|:(?!latest$)[\w][\w.-]*$", re.ASCII)
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:[1-9][0-9]{0,4})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Deployment:
     """STANDARD: the host name that callers use; the HTTPRoute matches it."""
     gateway: str = "kserve/kserve-ingress-gateway"
     """STANDARD: namespace and name of the Gateway (Gateway API) that the HTTPRoute belongs to."""
+    address: str = ""
+    """STANDARD: the URL without a path at which callers reach the Gateway, such as https://rank.example.com:8443. "":
+    that of the Gateway's listener for ``hostname``, where the Gateway may be read, else http://<hostname>."""
     service_account: str = ""
     """ServiceAccount of the predictor's pods; "" = the namespace's default."""
     replicas: tuple[int, int] = (1, 4)
@@ -88,6 +92,11 @@ class Deployment:
             raise DeploymentError(
                 f"{self.name}: expected for {STANDARD} mode the host name that callers use and a Gateway as "
                 f"namespace/name; found hostname {self.hostname!r} and gateway {self.gateway!r}."
+            )
+        if self.address and not _ADDRESS.fullmatch(self.address):
+            raise DeploymentError(
+                f"{self.name}: expected an address of callers without a path, such as https://rank.example.com:8443; "
+                f"found {self.address!r:.80}."
             )
 
 
@@ -158,13 +167,9 @@ def endpoint_of(options: argparse.Namespace) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        document = read_json(document_text(file, "JSON"))
-    except DocumentError as error:
-        raise DeploymentError(f"--endpoint: expected {error.expected} in {file}; found {error.found}.") from None
-    except ValueError as error:
-        raise DeploymentError(f"--endpoint: expected JSON in {file}; found none ({error}).") from None
-    if not isinstance(document, dict):
-        raise DeploymentError(f'--endpoint: expected an object such as {{"mode": "{STANDARD}"}} in {file}.')
+        document = json_object(file, "--endpoint", f'{{"mode": "{STANDARD}"}}')
+    except EndpointError as error:
+        raise DeploymentError(str(error)) from None
     source = f"--endpoint {file}"
     settings = dict(check_settings(document, source))
     try:  # now: a deploy step reads them at the end of a run, hours later

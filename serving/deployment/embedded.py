@@ -143,6 +143,9 @@ class Embedded:
             self._up(endpoint, settings, endpoint.host, endpoint.port, previous=None)
             return endpoint.version
 
+    def withdraw(self, version: str) -> None:
+        """Nothing: whoever starts a version holds this machine's lock until it has its traffic, or has ended."""
+
     def version(self) -> str | None:
         """The main version; None where this model is not served."""
         found = self._processes.current()

@@ -11,7 +11,8 @@ from serving.deployment.inference_service import GRPC_PORT, MODEL_LABEL
 
 GROUP, VERSION, PLURAL = "gateway.networking.k8s.io", "v1", "httproutes"
 _GRPC = "/inference.GRPCInferenceService/"
-_SUFFIX = "-predictor"
+SUFFIX = "-predictor"
+"""What KServe appends to an InferenceService's name, for its Service and its Deployment."""
 
 
 def service_name(deployment: Deployment, version: str) -> str:
@@ -25,7 +26,7 @@ def http_route(deployment: Deployment, shares: Mapping[str, int]) -> dict[str, A
 
     def rule(path: str, port: int) -> dict[str, Any]:
         backends = [
-            {"name": service_name(deployment, version) + _SUFFIX, "port": port, "weight": percent}
+            {"name": service_name(deployment, version) + SUFFIX, "port": port, "weight": percent}
             for version, percent in shares.items()
         ]
         return {"matches": [{"path": {"type": "PathPrefix", "value": path}}], "backendRefs": backends}
@@ -49,7 +50,7 @@ def http_route(deployment: Deployment, shares: Mapping[str, int]) -> dict[str, A
 def shares_of(deployment: Deployment, route: Mapping[str, Any]) -> dict[str, int]:
     """Percent of the traffic by version that a route gives."""
     backends = route["spec"]["rules"][-1]["backendRefs"]
-    named = {one["name"].removesuffix(_SUFFIX).removeprefix(f"{deployment.name}-"): one["weight"] for one in backends}
+    named = {one["name"].removesuffix(SUFFIX).removeprefix(f"{deployment.name}-"): one["weight"] for one in backends}
     return {version: weight for version, weight in named.items() if weight}
 
 

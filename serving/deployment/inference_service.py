@@ -6,6 +6,7 @@ and verifies it against the digest in the manifest; no storage initializer and n
 
 import json
 from dataclasses import asdict
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from serving.deployment.cluster_settings import KNATIVE, Deployment
@@ -25,6 +26,9 @@ PORT, GRPC_PORT = 8080, 8081
 VERSION, DIGEST, BESIDE = "HELIOGRAPH_VERSION", "HELIOGRAPH_DIGEST", "HELIOGRAPH_BESIDE"
 """BESIDE: the version that keeps the rest of the traffic; it is there for readers of a canary's InferenceService."""
 SERVED = "HELIOGRAPH_SERVED"
+REVISION = "HELIOGRAPH_REVISION"
+"""Standard mode: a digest of all settings of the pods, by which the Deployment of this very manifest is known."""
+_SCALING = ("minReplicas", "maxReplicas", "scaleMetric", "scaleTarget")
 _WORK = "/work"
 _USER = 1000
 
@@ -69,7 +73,19 @@ def inference_service(
         spec=V1beta1InferenceServiceSpec(predictor=predictor),
     )
     document: dict[str, Any] = ApiClient().sanitize_for_serialization(service)
+    if not knative:
+        document["spec"]["predictor"] = marked(document["spec"]["predictor"])
     return document
+
+
+def marked(predictor: dict[str, Any]) -> dict[str, Any]:
+    """A predictor with REVISION in its container's variables."""
+    (container,) = predictor["containers"]
+    variables = [entry for entry in container["env"] if entry["name"] != REVISION]
+    pods = {name: value for name, value in predictor.items() if name not in _SCALING}
+    pods["containers"] = [{**container, "env": variables}]
+    digest = sha256(json.dumps(pods, sort_keys=True).encode()).hexdigest()[:16]
+    return {**predictor, "containers": [{**container, "env": [*variables, {"name": REVISION, "value": digest}]}]}
 
 
 def share(percent: int) -> dict[str, Any]:

@@ -11,17 +11,12 @@ from typing import Literal
 
 from serving.deployment.cluster_address import ClusterAddress, request_url
 from serving.deployment.cluster_settings import Deployment
-from serving.deployment.errors import DeploymentError
+from serving.deployment.errors import ChangedError, DeploymentError
 from serving.deployment.inference_service import BESIDE, VERSION, environment, inference_service, share
-from serving.deployment.kubernetes_objects import (
-    Document,
-    Objects,
-    created_revision,
-    since,
-    unready,
-    unseen,
-)
+from serving.deployment.kubernetes_objects import Document, Objects
 from serving.deployment.live_settings import limits_of, with_version
+from serving.deployment.readiness import created_revision, unready_revision, unshared
+from serving.deployment.settling import settle
 from serving.deployment.trial import Trial
 
 _FIRST_PERCENT = 5
@@ -66,7 +61,7 @@ class Knative:
         elif (held := revisions(found)).newest == version and held.percent == 100:
             # The same version again. KServe takes a smaller share of a revision that has everything for a rollback.
             back = {"spec": {"predictor": found["spec"]["predictor"]}}
-            self._change(self._manifest(version, 100, found), version, back)
+            self._change(found, self._manifest(version, 100, found), version, back)
         else:
             self._replace(version, self._manifest(version, _FIRST_PERCENT, found), found)
         return self.address()
@@ -85,37 +80,32 @@ class Knative:
         if held.main == version:
             raise DeploymentError(f"version {version}: expected another than the one that is served; found it.")
         if held.newest == version and held.percent:
-            self._change(share(percent), version, share(held.percent))
+            self._change(found, share(percent), version, share(held.percent))
         else:
-            self._change(self._manifest(version, percent, found), version, share(0), found)
+            self._change(found, self._manifest(version, percent, found), version, share(0))
 
     def candidate(self) -> str:
         """The canary's version."""
-        held = revisions(self._required())
-        if not 0 < held.percent < 100:
-            raise DeploymentError(
-                f"{self._name}: expected a canary; found version {held.main} with all traffic. Begin one: "
-                "python -m serving canary"
-            )
-        return held.newest
+        return self._canary(revisions(self._required()))
 
     def promote(self, version: str) -> None:
         """Give the canary, which must be ``version``, all traffic. Does nothing if it has all."""
-        held = revisions(self._required())
+        found = self._required()
+        held = revisions(found)
         if held.main == version:
             return
-        if self.candidate() != version:
+        if self._canary(held) != version:
             raise DeploymentError(f"{self._name}: expected a canary of version {version}; found {held.newest}.")
-        self._change(share(100), version, share(held.percent))
+        self._change(found, share(100), version, share(held.percent))
 
     def rollback(self, champion: str | None = None, previous: str | None = None) -> str:
         """Take the canary's share back; without one, serve ``previous`` with the containers' present settings."""
         found = self._required()
         held = revisions(found)
         if 0 < held.percent < 100:
-            changed = self._services.patch(self._name, share(0))
-            # Seen is enough: a canary that does not run is never ready.
-            self._services.wait(self._name, self._deployment.ready_seconds, since(changed, unseen))
+            changed = self._services.patch(found, share(0))
+            # Its share is enough: a canary that does not run is never ready.
+            self._services.wait(changed, self._deployment.ready_seconds, lambda now: unshared(now, 0))
             return held.newest
         if previous is None or previous == held.main:
             raise DeploymentError(f"{self._name}: expected a canary or a previous version; found neither.")
@@ -124,6 +114,9 @@ class Knative:
         change = {"spec": {"predictor": {**containers, "canaryTrafficPercent": _FIRST_PERCENT}}}
         self._replace(previous, change, found)
         return held.main
+
+    def withdraw(self, version: str) -> None:
+        """Nothing: a version has its share as soon as it is started."""
 
     def version(self) -> str | None:
         """The main version, which is not the canary; None where there is no service."""
@@ -146,11 +139,19 @@ class Knative:
         found = self._services.find(self._name)
         if found is None:
             return "down"
-        return "up" if unready(found, 0) is None else "unhealthy"
+        return "up" if unready_revision(found, "") is None else "unhealthy"
 
     def down(self) -> bool:
         """Delete the InferenceService; return whether there was one."""
         return self._services.delete(self._name)
+
+    def _canary(self, held: Revisions) -> str:
+        if not 0 < held.percent < 100:
+            raise DeploymentError(
+                f"{self._name}: expected a canary; found version {held.main} with all traffic. Begin one: "
+                "python -m serving canary"
+            )
+        return held.newest
 
     def _manifest(self, version: str, percent: int, found: Document | None = None) -> Document:
         """The manifest of a version; a canary accepts the same requests as the version that it is compared with."""
@@ -162,36 +163,35 @@ class Knative:
 
     def _replace(self, version: str, change: Document, found: Document) -> None:
         """Serve a version with all traffic next to one that serves: first with a small share."""
-        self._change(change, version, share(0), found)
-        self._change(share(100), version, share(0))
+        tried = self._change(found, change, version, share(0))
+        self._change(tried, share(100), version, share(0))
 
-    def _change(self, change: Document, version: str, back: Document, found: Document | None = None) -> None:
-        """Patch, await, try; where that fails, patch ``back``: the share that the newest revision had, or all.
+    def _change(self, found: Document, change: Document, version: str, back: Document) -> Document:
+        """Patch the service as it was ``found``, await, try; return the changed service.
 
-        ``found``: the service before; where its newest version is another, a new revision is awaited.
+        Where that fails, ``back`` is patched: the share that the newest revision had, or all.
         """
-        before = "" if found is None or revisions(found).newest == version else created_revision(found)
-        changed = self._services.patch(self._name, change)
+        changed = self._services.patch(found, change)
+        before = "" if _template(changed) == _template(found) else created_revision(found)
         try:
-            self._settle(changed, version, before)
+            return self._settle(changed, version, before)
+        except ChangedError:
+            raise
         except BaseException:
-            self._services.patch(self._name, back)
+            self._services.patch(changed, back)
             raise
 
-    def _settle(self, changed: Document, version: str, before: str = "") -> None:
-        """Wait until the changed service is ready, and its newest revision is not ``before``; then try the version."""
-        unserved = since(changed, unready)
+    def _settle(self, changed: Document, version: str, before: str = "") -> Document:
+        """Wait until the changed service is ready: its newest revision, not ``before``, with its share.
+
+        Then try the version; return the service.
+        """
+        percent = changed["spec"]["predictor"].get("canaryTrafficPercent", 100)
 
         def reason(found: Document) -> str | None:
-            if before and created_revision(found) == before:
-                return f"no new revision beside {before}"
-            return unserved(found)
+            return unready_revision(found, before) or unshared(found, percent)
 
-        try:
-            ready = self._services.wait(self._name, self._deployment.ready_seconds, reason)
-            self._trial.run(request_url(ready), version)
-        except DeploymentError as error:
-            raise DeploymentError(f"{error} {look_at(self._deployment.namespace, self._name)}") from None
+        return settle(self._services, changed, version, reason, self._deployment, self._trial)
 
     def _required(self) -> Document:
         found = self._services.find(self._name)
@@ -210,10 +210,6 @@ def revisions(service: Document) -> Revisions:
     return Revisions(named[VERSION], percent, named.get(BESIDE, ""))
 
 
-def look_at(namespace: str, name: str) -> str:
-    """What to look at where a version does not come up."""
-    pods = f"-l serving.kserve.io/inferenceservice={name} -c kserve-container --tail=50"
-    return (
-        f"What served before still serves. Look at: kubectl -n {namespace} describe inferenceservice {name}; "
-        f"kubectl -n {namespace} logs {pods}"
-    )
+def _template(service: Document) -> Document:
+    """What Knative makes a new revision of when it changes."""
+    return {name: value for name, value in service["spec"]["predictor"].items() if name != "canaryTrafficPercent"}

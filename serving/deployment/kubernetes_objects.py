@@ -5,30 +5,41 @@ Inside a pod the client uses the pod's ServiceAccount, elsewhere the current kub
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from serving.deployment.errors import DeploymentError
+from serving.deployment.errors import ChangedError, DeploymentError
 
 if TYPE_CHECKING:
     from kserve import KServeClient
 
-_NOT_FOUND, _INVALID = 404, (400, 422)
+_NOT_FOUND, _CONFLICT, _INVALID = 404, 409, (400, 422)
 _CALL_SECONDS = 30.0
-"""Deadline of one call."""
+"""Deadline of one call, and of a change that is made again because a controller writes to the same object."""
+_PATIENCE_SECONDS = 10.0
+"""How long an API server that does not answer is asked again by a call that may be repeated, where nothing waits."""
 _POLL_SECONDS = 0.5
 _DELETE_SECONDS = 60.0
 """How long a controller may take to let go of a deleted object."""
-_SEEN_SECONDS = 20.0
-"""How long ``observedGeneration`` decides. KServe copies it from an object that it makes (kserve/kserve issue 6081), so
-that it can stay behind for good: then the conditions decide alone.
-"""
 Document = dict[str, Any]
 
 
 class UnreadyError(DeploymentError):
     """Raised when a change was stored and did not take effect in time."""
+
+
+class CallError(DeploymentError):
+    """Raised when a call fails. ``status``: the API server's answer, 0 where there was none."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same call may succeed a little later."""
+        return self.status in (0, _CONFLICT, 429) or self.status >= 500
 
 
 def open_client() -> "KServeClient":
@@ -47,7 +58,11 @@ def open_client() -> "KServeClient":
 
 @dataclass(frozen=True)
 class Objects:
-    """The objects of one kind (group, version, plural) in a namespace."""
+    """The objects of one kind (group, version, plural) in a namespace.
+
+    A change names the object as it was read when the change was decided on. Kubernetes refuses it where the object has
+    been written since: it is made again if only others' fields were written, else it is a ChangedError.
+    """
 
     client: "KServeClient"
     kind: tuple[str, str, str]
@@ -55,51 +70,118 @@ class Objects:
 
     def find(self, name: str) -> Document | None:
         """An object, or None. One that is being deleted, which no change can keep, is waited for until it is gone."""
-        end = time.monotonic() + _DELETE_SECONDS
-        while (found := self._call("get", name, missing=True)) is not None:
-            if "deletionTimestamp" not in found["metadata"]:
-                return dict(found)
-            if time.monotonic() >= end:
-                raise DeploymentError(
-                    f"{name}: expected it to be gone {_DELETE_SECONDS:g} s after its deletion; found its finalizers "
-                    f"{found['metadata'].get('finalizers')}. Look at its controller's log."
-                )
-            time.sleep(_POLL_SECONDS)
-        return None
+        found = self.read(name, _PATIENCE_SECONDS)
+        if not _ends(found):
+            return found
+        found, reason = self._poll(name, _DELETE_SECONDS, lambda now: "its finalizers" if _ends(now) else None)
+        if reason is not None:
+            held = found["metadata"].get("finalizers") if found else ""
+            raise DeploymentError(
+                f"{name}: expected it to be gone {_DELETE_SECONDS:g} s after its deletion; found {reason} {held}. Look "
+                "at its controller's log."
+            )
+        return found
+
+    def read(self, name: str, patience: float = 0.0) -> Document | None:
+        """An object as it is now, or None. Raises CallError where the API server does not answer for ``patience`` s."""
+        try:
+            return dict(self._call("get", name, patience=patience))
+        except CallError as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return None
 
     def list(self, label: str) -> list[Document]:
         """The objects with a label, ``name=value``."""
-        found: list[Document] = self._call("list", label_selector=label)["items"]
+        found: list[Document] = self._call("list", label_selector=label, patience=_PATIENCE_SECONDS)["items"]
         return found
 
     def create(self, document: Document) -> Document:
-        """Create an object; return it as it is stored."""
-        return self._call("create", document)
+        """Create an object; return it as it is stored. Raises ChangedError where another process has just done so."""
+        try:
+            created: Document = self._call("create", document)
+        except CallError as error:
+            if error.status != _CONFLICT:
+                raise
+            raise ChangedError(document["metadata"]["name"]) from None
+        return created
 
-    def patch(self, name: str, change: Document) -> Document:
-        """Change an object by a merge patch; return it as it is stored."""
-        return self._call("patch", name, change)
+    def patch(self, seen: Document, change: Document) -> Document:
+        """Change an object, as it was ``seen``, by a merge patch; return it as it is stored. Raises ChangedError."""
+        end, name = time.monotonic() + _CALL_SECONDS, seen["metadata"]["name"]
+        while True:
+            meta = {**change.get("metadata", {}), "resourceVersion": seen["metadata"]["resourceVersion"]}
+            try:
+                stored: Document = self._call("patch", name, {**change, "metadata": meta})
+                return stored
+            except CallError as error:
+                if not (error.passing or error.status == _NOT_FOUND) or time.monotonic() >= end:
+                    raise
+                refused = error
+            now = self.find(name)  # controllers write the status, which counts as well
+            if now is None or not _same(now, seen):
+                raise ChangedError(name) if refused.status in (_CONFLICT, _NOT_FOUND) else refused
+            if refused.status != _CONFLICT:
+                time.sleep(_POLL_SECONDS)
+            seen = now
 
     def delete(self, name: str) -> bool:
         """Delete an object; return whether there was one."""
-        return self._call("delete", name, missing=True) is not None
+        try:
+            self._call("delete", name, patience=_PATIENCE_SECONDS)
+        except CallError as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return False
+        return True
 
-    def wait(self, name: str, seconds: float, reason: Callable[[Document], str | None]) -> Document:
+    def wait(self, stored: Document, seconds: float, reason: Callable[[Document], str | None]) -> Document:
         """Wait until ``reason``, why an object is not as it should be, is None; return the object.
 
-        Raises UnreadyError, with the last reason, after ``seconds``.
+        Raises UnreadyError, with the last reason, after ``seconds``; ChangedError as soon as the object is gone or is
+        not as it was ``stored``. An API server that does not answer meanwhile is asked again.
         """
+        name = stored["metadata"]["name"]
+
+        found, missing = self._poll(name, seconds, lambda now: reason(_unchanged(now, stored)))
+        if found is None or missing is not None:
+            raise UnreadyError(f"{name}: expected it to become ready within {seconds:g} s; found {missing}")
+        return found
+
+    def check(self, stored: Document) -> Document:
+        """The object as it is now. Raises ChangedError unless it is as it was ``stored``, status aside."""
+        return _unchanged(self.find(stored["metadata"]["name"]), stored)
+
+    def _poll(
+        self, name: str, seconds: float, settled: Callable[[Document | None], str | None]
+    ) -> tuple[Document | None, str | None]:
+        """Read an object until ``settled`` has nothing against it, or time is up; return it, and what is against it."""
         end = time.monotonic() + seconds
         while True:
-            found = self.find(name)
-            missing = "the object is gone" if found is None else reason(found)
-            if found is not None and missing is None:
-                return found
-            if time.monotonic() >= end:
-                raise UnreadyError(f"{name}: expected it to become ready within {seconds:g} s; found {missing}.")
+            found = None
+            try:
+                found = self.read(name)
+                reason = settled(found)
+            except CallError as error:
+                if not error.passing:
+                    raise
+                reason = str(error)
+            if reason is None or time.monotonic() >= end:
+                return found, reason
             time.sleep(min(_POLL_SECONDS, max(end - time.monotonic(), 0.0)))
 
-    def _call(self, verb: str, *arguments: Any, missing: bool = False, **named: Any) -> Any:
+    def _call(self, verb: str, *arguments: Any, patience: float = 0.0, **named: Any) -> Any:
+        """Call until it succeeds, is refused, or has failed for ``patience`` seconds. Raises CallError."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return self._once(verb, *arguments, **named)
+            except CallError as error:
+                if not error.passing or time.monotonic() >= end:
+                    raise
+            time.sleep(_POLL_SECONDS)
+
+    def _once(self, verb: str, *arguments: Any, **named: Any) -> Any:
         from kubernetes.client import ApiException  # type: ignore[import-untyped]
         from urllib3.exceptions import HTTPError
 
@@ -108,62 +190,35 @@ class Objects:
         try:
             return method(group, version, self.namespace, plural, *arguments, _request_timeout=_CALL_SECONDS, **named)
         except ApiException as error:
-            if missing and error.status == _NOT_FOUND:
-                return None
-            raise DeploymentError(
-                f"cluster: expected it to {verb} {plural}; found {error.status} {error.reason}{_message(error)}"
-            ) from None
+            found = f"{error.status} {error.reason}{_message(error)}"
+            raise CallError(error.status or 0, f"cluster: expected it to {verb} {plural}; found {found}") from None
         except (HTTPError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
-            raise DeploymentError(f"cluster: expected a response; found {type(error).__name__}: {reason}") from None
+            raise CallError(0, f"cluster: expected a response; found {type(error).__name__}: {reason}") from None
+
+
+def _ends(found: Document | None) -> bool:
+    return found is not None and "deletionTimestamp" in found["metadata"]
+
+
+def _same(found: Document, other: Document) -> bool:
+    """Whether two copies are of one object, with the same wishes."""
+    return found["metadata"].get("uid") == other["metadata"].get("uid") and found["spec"] == other["spec"]
+
+
+def _unchanged(found: Document | None, stored: Document) -> Document:
+    if found is None or _ends(found) or not _same(found, stored):
+        raise ChangedError(stored["metadata"]["name"])
+    return found
 
 
 def _message(error: Any) -> str:
     """What the API server says of a document that it refuses: that document is ours. Nothing of other refusals."""
     if error.status == 403:
-        return ". Give the ServiceAccount its Role: deploy/base"
+        return ". Give the ServiceAccount its Roles: deploy/base, in Standard mode deploy/standard"
     if error.status not in _INVALID:
         return ""
     try:
         return ": " + " ".join(str(json.loads(error.body)["message"]).split())[:300]
     except (ValueError, KeyError, TypeError):
         return ""
-
-
-def since(
-    changed: Document, reason: Callable[[Mapping[str, Any], int], str | None]
-) -> Callable[[Document], str | None]:
-    """``unseen`` or ``unready`` for the generation of an InferenceService that was just changed, for ``wait``."""
-    begun, generation = time.monotonic(), changed["metadata"].get("generation", 1)
-    return lambda found: reason(found, generation if time.monotonic() - begun < _SEEN_SECONDS else 0)
-
-
-def created_revision(service: Mapping[str, Any]) -> str:
-    """Knative's newest revision of an InferenceService; "" where there is none."""
-    return str(service.get("status", {}).get("components", {}).get("predictor", {}).get("latestCreatedRevision") or "")
-
-
-def unseen(service: Mapping[str, Any], generation: int) -> str | None:
-    """Why the controller has not seen this generation (yet); None where it has."""
-    if service.get("status", {}).get("observedGeneration", 0) >= generation:
-        return None
-    return "a controller that has not seen the change"
-
-
-def unready(service: Mapping[str, Any], generation: int) -> str | None:
-    """Why an InferenceService does not serve this generation of its spec (yet); None where it does.
-
-    ``generation`` 0: any.
-    """
-    if (reason := unseen(service, generation)) is not None:
-        return reason
-    status = service.get("status", {})
-    conditions = {one["type"]: one for one in status.get("conditions", [])}
-    false = [one for one in conditions.values() if one.get("status") != "True" and one.get("severity") != "Info"]
-    if conditions.get("Ready", {}).get("status") != "True":
-        said = [" ".join(f"{one['type']} {one.get('reason', '')} {one.get('message', '')}".split()) for one in false]
-        failure = status.get("modelStatus", {}).get("lastFailureInfo", {}).get("message", "")
-        return "; ".join([*said, *([failure] if failure else [])])[:400] or "no condition Ready"
-    predictor = status.get("components", {}).get("predictor", {})
-    created, ready = predictor.get("latestCreatedRevision"), predictor.get("latestReadyRevision")
-    return None if created == ready else f"the revision {created} not ready"

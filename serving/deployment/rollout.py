@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
-from serving.deployment.errors import DeploymentError, VerdictError
+from serving.deployment.errors import ChangedError, DeploymentError, VerdictError
 from serving.deployment.verdict import check_verdict
 from serving.versions.registry import Registry
 
@@ -51,6 +51,9 @@ class Target(Protocol):
 
         Returns the version that no longer serves.
         """
+
+    def withdraw(self, version: str) -> None:
+        """End a version that has no traffic (yet), so that whoever starts it does not give it any."""
 
     def version(self) -> str | None:
         """The main version, which is not the canary; None where nothing is served."""
@@ -93,8 +96,7 @@ class Rollout:
     def deploy(self, version: str) -> Address:
         """Serve a version with all traffic, whatever the verdict, then make it the champion."""
         address = self.up(version)
-        self._allowed()
-        self._registry.promote(self._name, version)
+        self._make_champion(version)
         return address
 
     def begin(self, version: str, percent: int) -> Address:
@@ -143,8 +145,7 @@ class Rollout:
         self._check(chosen)
         self._allowed()
         self._target.promote(chosen)
-        self._allowed()
-        self._registry.promote(self._name, chosen)
+        self._make_champion(chosen)
         return chosen
 
     def rollback(self) -> str:
@@ -152,13 +153,15 @@ class Rollout:
 
         After a promotion the version before serves again, on the vectors that were kept for it, and is the champion.
         Where another version than the champion has all traffic, because nothing has promoted it (yet), the champion
-        serves again. A canary that is one by its alias alone loses the alias.
+        serves again. A canary that is one by its alias alone loses the alias: it was cut off, or another process is
+        still starting it, which then fails.
         """
         self._allowed()
         champion, previous = self._registry.champion(self._name), self._registry.previous(self._name)
         canary, served = self._registry.canary(self._name), self._target.version()
         if served is not None:
             if canary is not None and canary not in self._target.traffic():
+                self._target.withdraw(canary)
                 self._registry.end_canary(self._name, canary)
                 return canary
             if champion is not None and served != champion and served == previous and canary is None:
@@ -179,14 +182,26 @@ class Rollout:
             self._registry.end_canary(self._name, canary)
         return found
 
+    def _make_champion(self, version: str) -> None:
+        """Let the alias follow the traffic, unless another process has given the traffic to another version since."""
+        self._allowed()
+        if self._target.version() != version:
+            raise ChangedError(self._name)
+        self._registry.promote(self._name, version)
+
     @contextmanager
     def _kept(self, version: str) -> Iterator[None]:
-        """Keep the version's vectors with the alias ``canary``; give the alias back where the change fails."""
+        """Keep the version's vectors with the alias ``canary``; give the alias back where the change fails.
+
+        Not where another process has changed the endpoint meanwhile: the version may serve by its will.
+        """
         self._allowed()
         before = self._registry.canary(self._name)
         self._registry.start_canary(self._name, version)
         try:
             yield
+        except ChangedError:
+            raise
         except BaseException:
             if before is None:
                 self._registry.end_canary(self._name, version)

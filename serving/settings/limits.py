@@ -6,11 +6,12 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from models.documents import DocumentError, document_text, read_json
 from serving.errors import EndpointError
+from serving.settings.documents import json_object
 
 LIMITS = "HELIOGRAPH_LIMITS"
 """Environment variable with the limits (JSON) of a server that is not started by ``python -m serving up``."""
+_EXAMPLE = '{"concurrent": 8}'
 _KILL_SECONDS, _SPARE_SECONDS = 20, 3
 """A worker is killed 20 seconds after SIGTERM; 3 of these are a safety margin."""
 
@@ -61,11 +62,7 @@ def read_limits(file: Path) -> Limits:
 
     Raises EndpointError for a file that cannot be read, an unknown name and a value outside its bounds.
     """
-    try:
-        text = document_text(file, "JSON")
-    except DocumentError as error:
-        raise EndpointError(f"limits: expected {error.expected} in {file}; found {error.found}.") from None
-    return parse_limits(text, str(file))
+    return _limits(json_object(file, "limits", _EXAMPLE), f"limits: {file}")
 
 
 def limits_of(environment: Mapping[str, str]) -> Limits:
@@ -75,14 +72,10 @@ def limits_of(environment: Mapping[str, str]) -> Limits:
 
 def parse_limits(text: str, source: str) -> Limits:
     """The limits of a JSON text; error messages begin with ``source``. Raises EndpointError as ``read_limits``."""
-    try:
-        document = read_json(text)
-    except DocumentError as error:
-        raise EndpointError(f"{source}: expected {error.expected}; found {error.found}.") from None
-    except ValueError as error:
-        raise EndpointError(f"{source}: expected JSON; found none ({error}).") from None
-    if not isinstance(document, dict):
-        raise EndpointError(f'{source}: expected an object such as {{"concurrent": 8}}; found {document!r:.40}.')
+    return _limits(json_object(text, source, _EXAMPLE), source)
+
+
+def _limits(document: Mapping[str, Any], source: str) -> Limits:
     known = {limit.name: limit for limit in fields(Limits)}
     for name, value in document.items():
         if name not in known:

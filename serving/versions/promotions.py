@@ -23,33 +23,30 @@ BEST = "heliograph.best"
 def promote(client: "MlflowClient", name: str, versions: Sequence[Any], version: str) -> None:
     """Make ``version`` the champion. ``versions``: MLflow's records of all versions of the model.
 
-    An interruption leaves every version that may serve with an alias: ``previous`` is set first and removed last.
+    After an interruption between any two writes a repetition completes it, every version that may serve has an alias,
+    and none counts as promoted that was not the champion: a version's number follows its alias, and the number of a
+    version that is rolled back goes before.
     """
     champion, previous = (alias_of(client, name, alias) for alias in (CHAMPION, PREVIOUS))
-    back = version == previous or any(promotion(one) for one in versions if str(one.version) == version)
-    if champion not in (None, version) and not back:
-        client.set_registered_model_alias(name, PREVIOUS, champion)
-    client.set_registered_model_alias(name, CHAMPION, version)
-    for alias in (CANDIDATE, CANARY):
-        drop_alias(client, name, alias, version)
-    if previous is not None and back and champion != version:
-        drop_alias(client, name, PREVIOUS, previous)
-    record_promotion(client, name, versions, champion, version)
-
-
-def record_promotion(
-    client: "MlflowClient", name: str, versions: Sequence[Any], champion: str | None, version: str
-) -> None:
-    """Record that ``version`` replaces ``champion``. ``versions``: MLflow's records of all versions of the model."""
-    if champion == version:
-        return
     numbers = {str(found.version): promotion(found) for found in versions}
-    following = 1 + max(numbers.values())
-    if champion in numbers and numbers[version]:
-        client.delete_model_version_tag(name, champion, PROMOTED)
-    elif champion in numbers and not numbers[champion]:  # promoted by an older release, or interrupted before this line
-        client.set_model_version_tag(name, champion, PROMOTED, str(following))
-    client.set_model_version_tag(name, version, PROMOTED, str(following + 1))
+    back = version == previous or numbers[version] > 0
+    if champion in numbers and champion != version:
+        if back:
+            client.delete_model_version_tag(name, champion, PROMOTED)
+            del numbers[champion]
+        elif not numbers[champion]:  # promoted by an older release, or interrupted before its number
+            numbers[champion] = 1 + max(numbers.values())
+            client.set_model_version_tag(name, champion, PROMOTED, str(numbers[champion]))
+        if not back:
+            client.set_registered_model_alias(name, PREVIOUS, champion)
+        elif previous not in (None, version):
+            drop_alias(client, name, PREVIOUS, previous)
+    client.set_registered_model_alias(name, CHAMPION, version)
+    newest = max(numbers.values())
+    if not numbers[version] or numbers[version] < newest:
+        client.set_model_version_tag(name, version, PROMOTED, str(newest + 1))
+    for alias in (CANDIDATE, CANARY, PREVIOUS):
+        drop_alias(client, name, alias, version)
 
 
 def newest_first(versions: Sequence[Any]) -> list[str]:

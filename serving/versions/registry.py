@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from models.files import replaced_folder
 from models.served import model_name
 from serving.errors import RegistryError
-from serving.versions.artifacts import fetch_artifacts
+from serving.versions.artifacts import fetch_artifacts, through_mlflow
 from serving.versions.bundle import SIGNATURE, read_bundle
 from serving.versions.mlflow_records import (
     DIGEST,
@@ -78,7 +78,8 @@ class Registry:
             run_name=f"bundle of {name}",
         )
         try:
-            client.log_artifacts(run.info.run_id, str(folder), _ARTIFACTS)
+            with through_mlflow(name, run.info.artifact_uri):
+                client.log_artifacts(run.info.run_id, str(folder), _ARTIFACTS)
         except BaseException:
             client.set_terminated(run.info.run_id, status="FAILED")
             raise

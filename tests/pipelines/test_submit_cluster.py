@@ -140,7 +140,7 @@ def test_a_pipeline_that_only_looks_has_a_feature_store_of_its_own(pipeline: str
     ("options", "specs", "target"),
     [
         ([], "s3://bucket/heliograph/specs", "cluster"),
-        (["--specs", "gs://other/specs", "--target", "embedded"], "gs://other/specs", "embedded"),
+        (["--specs", "minio://other/specs", "--target", "embedded"], "minio://other/specs", "embedded"),
     ],
 )
 def test_storage_is_where_specs_go_unless_another_address_is_given(

@@ -18,6 +18,7 @@ from tests.rehearsal.gateway import Backend, Gateway, backends_of
 from tests.rehearsal.predictor import PredictorError, predictor
 from tests.rehearsal.services import free_ports
 from tests.standins.api_server import ApiServer, Object
+from tests.standins.deployments import deploy_pods, end_pods
 
 MODE = "serving.kserve.io/deploymentMode"
 _KNATIVE = ("Knative", "Serverless")
@@ -59,6 +60,8 @@ class Service:
     rolled_out: Revision | None = None
     previous: Revision | None = None
     shares: list[tuple[Revision, int]] = field(default_factory=list)
+    deployed: tuple[str, bool] | None = None
+    """Standard mode: the revision in its Deployment, and whether all pods are of it."""
 
 
 class Controller:
@@ -117,6 +120,7 @@ class Controller:
             gone.gateway.close()
             for revision in gone.revisions:
                 self._end_later(revision)
+            end_pods(self._server, gone.namespace, name)
         elif plural == "inferenceservices":
             self._update(name, changed)
 
@@ -154,7 +158,17 @@ class Controller:
             if service.shares == [(newest, 100)] and service.rolled_out is not newest:
                 service.previous, service.rolled_out = service.rolled_out, newest
         service.gateway.share([_backend(one, percent, service.knative) for one, percent in service.shares if one.ready])
+        if not service.knative:
+            self._deploy(service, newest)
         self._set("inferenceservices", service.namespace, service.name, _status(service))
+
+    def _deploy(self, service: Service, newest: Revision) -> None:
+        """Show a service's pods as a Deployment."""
+        shown = (newest.name, service.shares == [(newest, 100)])
+        if service.deployed != shown:
+            service.deployed = shown
+            meta = {"name": service.name, "namespace": service.namespace}
+            deploy_pods(self._server, {"metadata": meta, "spec": {"predictor": newest.spec}}, shown[1])
 
     def _keep(self, revision: Revision) -> None:
         """Start a revision's container where none runs; ask whether it is ready."""

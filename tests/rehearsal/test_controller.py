@@ -144,8 +144,17 @@ def test_a_route_sends_to_the_services_that_it_names(
     awaited(lambda: len(gateway._backends) == 2)
     assert sorted(one.weight for one in gateway._backends) == [20, 80]
     assert all(one.grpc is not None for one in gateway._backends)
+    awaited(lambda: available(server, "2") == 1)
     server.delete(("inferenceservices", NAMESPACE, service_name(deployment("2", "Standard"), "2")))
     awaited(lambda: len(engine.servers) == 1)
+    awaited(lambda: available(server, "2") is None)
+
+
+def available(server: ApiServer, version: str) -> int | None:
+    """The pods of a version's Deployment that are ready; None where there is none."""
+    name = service_name(deployment(version, "Standard"), version)
+    found = server.get("deployments", NAMESPACE, f"{name}-predictor")
+    return None if found is None else found.get("status", {}).get("availableReplicas")
 
 
 def test_without_its_secret_a_service_is_not_ready_and_says_why(

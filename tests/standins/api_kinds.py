@@ -9,6 +9,8 @@ Key = tuple[str, str, str]
 KINDS = {
     "inferenceservices": ("serving.kserve.io", "v1beta1", "InferenceService"),
     "httproutes": ("gateway.networking.k8s.io", "v1", "HTTPRoute"),
+    "gateways": ("gateway.networking.k8s.io", "v1", "Gateway"),
+    "deployments": ("apps", "v1", "Deployment"),
     "roles": ("rbac.authorization.k8s.io", "v1", "Role"),
     "rolebindings": ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
     "serviceaccounts": ("", "v1", "ServiceAccount"),

@@ -42,7 +42,13 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length") or 0)
         body = json.loads(self.rfile.read(length) or b"null")
         self.server.requests.append((self.command, self.path, body))
+        failure = next(self.server.failures, None)
+        if failure == 0:
+            self.close_connection = True
+            return
         try:
+            if failure is not None:
+                raise RefusedError(failure, "Failure", "a secret of the cluster")
             self._answer(*self._result(body))
         except RefusedError as error:
             self._send(error.status, status_document(error.status, error.reason, str(error)))
@@ -91,6 +97,7 @@ class Handler(BaseHTTPRequestHandler):
             return 200, old
         if verb == "delete":
             return 200, self.server.delete(key)
+        version = (body or {}).get("metadata", {}).get("resourceVersion", "")
         if verb == "patch":
             kind = self.headers.get("content-type", "")
             if not kind.startswith("application/merge-patch+json"):
@@ -99,7 +106,6 @@ class Handler(BaseHTTPRequestHandler):
         if status:
             self.server.set_status(*key, body.get("status", {}))
             return 200, self.server.get(*key) or old
-        version = body.get("metadata", {}).get("resourceVersion", "") if verb == "update" else ""
         return 200, self.server.write(key, body, version)
 
     def _answer(self, status: int, document: Object) -> None:

@@ -31,7 +31,9 @@ _WITHOUT_GENERATION = {"roles", "rolebindings", "serviceaccounts", "secrets", "c
 
 
 class ApiServer(ThreadingHTTPServer):
-    """``requests``: (method, path, body) in order. ``refuse``: the status of every write from now on."""
+    """``requests``: (method, path, body) in order. ``refuse``: the status of every write from now on. ``failures``: of
+    the next requests, None for one that is answered, 0 for a connection that is closed without a response.
+    """
 
     daemon_threads = True
 
@@ -43,6 +45,7 @@ class ApiServer(ThreadingHTTPServer):
         self.admin = secrets.token_hex(8)
         self.requests: list[tuple[str, str, Any]] = []
         self.refuse: int | None = None
+        self.failures: Iterator[int | None] = iter(())
         self.on_change: Callable[[str, Object, bool], None] = lambda plural, changed, deleted: None
         self.admit: Callable[[str, Object], None] = lambda plural, document: None
         self._accounts: dict[str, tuple[str, str]] = {}

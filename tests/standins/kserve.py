@@ -3,6 +3,10 @@
 It hangs on a `tests.standins.api_server.ApiServer`. Each InferenceService gets an address on loopback that answers v1
 requests with the version that a pod of it would have. ``broken`` versions never become ready; ``faulty`` ones do, and
 answer 500.
+
+``status.observedGeneration`` is not that of the InferenceService. As in KServe (kserve/kserve issue 6081) it is the
+counter of what the controller makes: the Deployment's in Standard mode, where an autoscaler changes it too, else the
+Knative service's, which ``drift`` moves: KServe writes to it by itself, and not for every change of ours.
 """
 
 import json
@@ -16,6 +20,7 @@ from typing import Any
 
 from tests.standins.api_kinds import Object, RefusedError
 from tests.standins.api_server import ApiServer
+from tests.standins.deployments import deploy_pods, end_pods
 
 _NOT_KNATIVES = {"terminationGracePeriodSeconds", "securityContext", "hostNetwork", "hostPID", "hostIPC", "hostname"}
 """Some of the pod fields that Knative's webhook refuses (knative serving, pkg/apis/serving/fieldmask.go)."""
@@ -41,6 +46,8 @@ class Service:
     address: "PredictorAddress"
     revisions: list[Revision] = field(default_factory=list)
     rolled_out: Revision | None = None
+    written: list[Any] = field(default_factory=list)
+    """What the Knative service was, by its own generations."""
     shares: list[tuple[Revision, int]] = field(default_factory=list)
 
     def versions(self) -> dict[str, int]:
@@ -49,12 +56,18 @@ class Service:
 
 
 class KServe:
-    """The controller. ``services`` by name; ``token``: what callers must send."""
+    """The controller. ``services`` by name; ``token``: what callers must send.
+
+    ``asleep``: it sees no change of an InferenceService. ``stuck``: no new pods start. ``scaled``: pods that an
+    autoscaler has added.
+    """
 
     def __init__(self, server: ApiServer) -> None:
         self.server, self.services = server, dict[str, Service]()
         self.broken, self.faulty = set[str](), set[str]()
         self.token = ""
+        self.asleep = self.stuck = False
+        self.drift = self.scaled = 0
         self.gateway_ready = True
         server.on_change, server.admit = self._changed, _admit
 
@@ -81,8 +94,13 @@ class KServe:
             return
         if deleted:
             self.services.pop(name).address.close()
+            end_pods(self.server, namespace, name)
             return
-        service = self.services.setdefault(name, Service(PredictorAddress(self)))
+        if self.asleep:
+            return
+        if name not in self.services:
+            self.services[name] = Service(PredictorAddress(self))
+        service = self.services[name]
         service.address.service = service
         self._roll_out(name, service, changed["spec"]["predictor"])
         self.server.set_status("inferenceservices", namespace, name, self._status(service, changed))
@@ -95,10 +113,14 @@ class KServe:
 
     def _roll_out(self, name: str, service: Service, predictor: Object) -> None:
         containers = predictor["containers"]
+        if service.written[-1:] != [predictor]:
+            service.written.append(predictor)
         if not service.revisions or service.revisions[-1].containers != containers:
             environment = {entry["name"]: entry.get("value") for entry in containers[0]["env"]}
             version, number = environment["HELIOGRAPH_VERSION"], len(service.revisions) + 1
-            made = Revision(f"{name}-predictor-{number:05d}", version, containers, version not in self.broken)
+            made = Revision(
+                f"{name}-predictor-{number:05d}", version, containers, not self.stuck and version not in self.broken
+            )
             service.revisions.append(made)
         newest, percent = service.revisions[-1], predictor.get("canaryTrafficPercent", 100)
         if not newest.ready:
@@ -116,12 +138,17 @@ class KServe:
         traffic = [{"revisionName": one.name, "percent": percent} for one, percent in service.shares]
         predictor = {"latestCreatedRevision": newest.name, "traffic": traffic}
         knative = changed["metadata"].get("annotations", {}).get(MODE) == "Knative"
+        if knative:
+            observed, serves = len(service.written) + self.drift, newest.ready
+        else:
+            observed = deploy_pods(self.server, changed, newest.ready, self.scaled)
+            serves = bool(service.shares)  # issue 4626: the pods from before a change count
         return {
-            "observedGeneration": changed["metadata"]["generation"],
+            "observedGeneration": observed,
             "url": service.address.url,
             "address": {"url": service.address.url},
             "conditions": [
-                {"type": kind, "status": "True" if newest.ready else "False", **({} if newest.ready else failed)}
+                {"type": kind, "status": "True" if serves else "False", **({} if serves else failed)}
                 for kind in ("PredictorReady", "Ready")
             ],
             "components": {

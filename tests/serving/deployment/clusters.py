@@ -9,8 +9,7 @@ from typing import Any
 
 from kserve import KServeClient
 
-from serving.deployment import http_route
-from serving.deployment.cluster import INFERENCE_SERVICES
+from serving.deployment.cluster import INFERENCE_SERVICES, standard_kinds
 from serving.deployment.cluster_settings import STANDARD, Deployment
 from serving.deployment.knative import Knative
 from serving.deployment.kubernetes_objects import Objects
@@ -46,8 +45,7 @@ class Cluster:
     def standard(self, **settings: Any) -> Standard:
         given = {"mode": STANDARD, "hostname": "rank.example.com", "ready_seconds": 0.3, **settings}
         deployment = replace(Deployment(MODEL, ""), **given)
-        routes = Objects(self.client, (http_route.GROUP, http_route.VERSION, http_route.PLURAL), NAMESPACE)
-        return Standard(self.services(), routes, deployment, self.trial(), digest_of)
+        return Standard(standard_kinds(self.client, deployment), deployment, self.trial(), digest_of)
 
     def services(self) -> Objects:
         return Objects(self.client, INFERENCE_SERVICES, NAMESPACE)

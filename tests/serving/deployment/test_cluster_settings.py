@@ -78,6 +78,11 @@ def test_the_command_line_names_a_file(tmp_path: Path) -> None:
         ({"mode": STANDARD}, "expected for Standard mode the host name"),
         ({"image": "registry/image:latest"}, "expected an image with a tag other than latest"),
         ({"cpu": 2}, "expected str as cpu; found 2"),
+        (
+            {"mode": STANDARD, "hostname": "a.b", "address": "rank.example.com"},
+            "expected an address of callers without a path, such as https://rank.example.com:8443",
+        ),
+        ({"mode": STANDARD, "hostname": "a.b", "address": "https://me:secret@a.b"}, "expected an address of callers"),
         ({"limits": {"itemz": 7}}, "limits.*itemz"),
     ],
 )
@@ -95,5 +100,5 @@ def test_a_file_that_is_none_is_reported(tmp_path: Path, text: str | None) -> No
     file = tmp_path / "endpoint.json"
     if text is not None:
         file.write_text(text, encoding="utf-8")
-    with pytest.raises(DeploymentError, match="--endpoint"):
+    with pytest.raises(DeploymentError, match=f"--endpoint.*{file}"):
         parsed("--endpoint", str(file))

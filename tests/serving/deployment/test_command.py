@@ -161,6 +161,8 @@ def test_every_command_has_its_options_and_defaults(name: str, more: dict[str, o
 class FakeTarget:
     """A target with a canary of version 2."""
 
+    main = "1"
+
     def __init__(self, state: Path, registry: object, name: str) -> None:
         assert (state, name) == (Path("state"), "model")
 
@@ -171,13 +173,13 @@ class FakeTarget:
         return "2"
 
     def promote(self, version: str) -> None:
-        """Do nothing."""
+        self.main = version
 
     def rollback(self, champion: str | None, previous: str | None) -> str:
         return "2"
 
     def version(self) -> str:
-        return "1"
+        return self.main
 
     def traffic(self) -> dict[str, int]:
         return {"1": 90, "2": 10}

@@ -64,22 +64,26 @@ def test_a_service_that_is_being_deleted_is_waited_for(
         assert changes(cluster.server)[-1] == ("POST", KIND, "2", 100)
 
 
-@pytest.mark.parametrize("generation", [0, 99])
-def test_a_generation_that_is_of_another_object_does_not_decide(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, generation: int
-) -> None:
-    """KServe's ``observedGeneration`` is that of the Knative service."""
-    monkeypatch.setattr(kubernetes_objects, "_SEEN_SECONDS", 0.0)
-    status = type(cluster.kserve)._status
-
-    def copied(*given: Any) -> dict[str, Any]:
-        return {**status(*given), "observedGeneration": generation}
-
-    monkeypatch.setattr(type(cluster.kserve), "_status", copied)
+@pytest.mark.parametrize("drift", [-9, 9])
+def test_a_generation_that_is_of_another_object_does_not_decide(cluster: Cluster, drift: int) -> None:
+    """KServe's ``observedGeneration`` is that of the Knative service: it stays behind for good, or is ahead."""
+    cluster.kserve.drift = drift
     target = cluster.knative()
     target.up("1")
     target.canary("2", 10)
-    assert (target.state(), target.rollback("1")) == ("up", "2")
+    assert target.state() == "up"
+    cluster.kserve.asleep = True
+    with pytest.raises(DeploymentError, match=r"10 % of the traffic at the revision .* instead of 30 %"):
+        target.canary("2", 30)
+    with pytest.raises(DeploymentError, match=r"10 % of the traffic at the revision .* instead of 0 %"):
+        target.rollback("1")
+
+
+def test_new_settings_of_the_same_version_are_a_new_revision(cluster: Cluster) -> None:
+    cluster.knative().up("1")
+    cluster.kserve.asleep = True
+    with pytest.raises(DeploymentError, match="no new revision beside"):
+        cluster.knative(image="registry/image:8").up("1")
 
 
 def test_a_status_from_before_the_change_is_not_taken_for_the_new_revision(cluster: Cluster) -> None:

@@ -52,6 +52,9 @@ class FakeTarget:
         gone, self.main = str(self.main), previous
         return gone
 
+    def withdraw(self, version: str) -> None:
+        self._record("withdraw", version)
+
     def version(self) -> str | None:
         return self.main
 
@@ -250,6 +253,7 @@ def test_a_canary_that_was_cut_off_before_its_share_costs_the_champion_nothing(
     rollout.deploy("2")
     FakeRegistry.canaries = {"model": "3"}
     assert rollout.rollback() == "3"
+    assert target.calls[-1] == ("withdraw", "3")
     assert (target.main, FakeRegistry.champions, FakeRegistry.canaries) == ("2", {"model": "2"}, {})
 
 

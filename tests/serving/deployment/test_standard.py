@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from models.version import SERVE_IMAGE
 from serving.deployment.errors import DeploymentError
 from serving.deployment.standard import Standard
 from serving.settings.limits import Limits
@@ -177,3 +178,59 @@ def test_without_a_host_name_nothing_is_sent(cluster: Cluster) -> None:
     with pytest.raises(DeploymentError, match="expected for Standard mode the host name"):
         cluster.standard(hostname="").up("1")
     assert cluster.server.written() == []
+
+
+@pytest.mark.parametrize("state", ["asleep", "stuck"])
+def test_new_settings_of_the_same_version_are_not_judged_by_the_pods_from_before(cluster: Cluster, state: str) -> None:
+    """KServe's Ready is true throughout, and its generation is the Deployment's, which an autoscaler moves."""
+    cluster.kserve.scaled = 2
+    cluster.standard().up("1")
+    cluster.kserve.scaled = 3
+    cluster.server.write(("inferenceservices", NAMESPACE, f"{NAME}-1"), service(cluster, "1"))
+    setattr(cluster.kserve, state, True)
+    found = "the settings from before the change" if state == "asleep" else "0 of 4 new pods ready, and 4 from before"
+    with pytest.raises(DeploymentError, match=f"{found}.*Look at: kubectl"):
+        cluster.standard(image="registry/image:8").up("1")
+    assert service(cluster, "1")["spec"]["predictor"]["containers"][0]["image"] == SERVE_IMAGE  # it serves
+    setattr(cluster.kserve, state, False)
+    cluster.standard(image="registry/image:9", cpu="3").up("1")
+    (container,) = service(cluster, "1")["spec"]["predictor"]["containers"]
+    assert container["image"] == "registry/image:9"
+
+
+def test_a_setting_of_the_pods_alone_is_waited_for(cluster: Cluster) -> None:
+    cluster.standard().up("1")
+    cluster.kserve.asleep = True
+    with pytest.raises(DeploymentError, match="the settings from before the change"):
+        cluster.standard(memory="4Gi").up("1")
+
+
+def listener(protocol: str, port: int, hostname: str = "") -> dict[str, Any]:
+    return {"name": protocol, "protocol": protocol, "port": port, **({"hostname": hostname} if hostname else {})}
+
+
+@pytest.mark.parametrize(
+    ("listeners", "settings", "url", "grpc"),
+    [
+        ([listener("HTTP", 80), listener("HTTPS", 443)], {}, "https://rank.example.com", "rank.example.com:443"),
+        ([listener("HTTP", 8080)], {}, "http://rank.example.com:8080", "rank.example.com:8080"),
+        (
+            [listener("HTTP", 80), listener("HTTPS", 443, "*.other.com"), listener("HTTPS", 8443, "*.example.com")],
+            {},
+            "https://rank.example.com:8443",
+            "rank.example.com:8443",
+        ),
+        ([listener("HTTP", 80)], {"address": "https://rank.example.com"}, "https://rank.example.com", None),
+        (None, {"address": "https://edge.example.com:9443"}, "https://edge.example.com:9443", None),
+        (None, {}, "http://rank.example.com", "rank.example.com:80"),
+    ],
+)
+def test_the_address_is_that_of_the_gateway(
+    cluster: Cluster, listeners: list[dict[str, Any]] | None, settings: dict[str, str], url: str, grpc: str | None
+) -> None:
+    if listeners is not None:
+        meta = {"name": "public", "namespace": "edge"}
+        cluster.server.load([{"kind": "Gateway", "metadata": meta, "spec": {"listeners": listeners}}])
+    address = cluster.standard(gateway="edge/public", **settings).up("1")
+    assert address.base == url
+    assert address.grpc == grpc or grpc is None

@@ -76,12 +76,15 @@ def test_it_sends_until_the_version_itself_has_answered(server: Answers) -> None
         ((500, {"error": "failed"}), 'status 500: {"error": "failed"}'),
     ],
 )
-def test_another_answer_is_none(server: Answers, answer: tuple[int, Any], found: str) -> None:
+def test_another_answer_is_none_and_the_next_request_waits(
+    server: Answers, answer: tuple[int, Any], found: str
+) -> None:
     server.answers = [answer]
     with pytest.raises(DeploymentError) as error:
         run(server, 0.3)
     assert str(error.value).startswith("version 2: expected it to answer the example request at http://127.0.0.1:")
     assert found in str(error.value)
+    assert len(server.requests) <= 6  # a pause of 0.05 s in 0.3 s
 
 
 @pytest.mark.parametrize("status", [400, 401])

@@ -1,5 +1,8 @@
 """Aliases and the order of promotions, in a real registry."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from unittest.mock import patch
 
@@ -7,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from serving.errors import RegistryError
+from serving.versions.promotions import PROMOTED
 from serving.versions.registry import BEST, Registry
 from tests.serving.world import World
 
@@ -106,3 +110,65 @@ def test_a_promotion_that_is_cut_off_leaves_the_champion_protected(registry: Reg
     assert (aliases, registry.serving("cut"), registry.previous("cut")) == (["previous"], {first}, None)
     registry.promote("cut", second)
     assert (registry.champion("cut"), registry.previous("cut")) == (second, first)
+
+
+WRITES = [f"{verb}_{what}" for verb in ("set", "delete") for what in ("registered_model_alias", "model_version_tag")]
+
+
+@contextmanager
+def killed_before(write: int) -> Iterator[None]:
+    """Raise KeyboardInterrupt instead of the write of this number, the first being 0."""
+    writes = count()
+
+    def counted(original: Callable[..., object]) -> Callable[..., object]:
+        def call(*given: object) -> object:
+            if next(writes) == write:
+                raise KeyboardInterrupt
+            return original(*given)
+
+        return call
+
+    with ExitStack() as stack:
+        for name in WRITES:
+            stack.enter_context(patch.object(MlflowClient, name, counted(getattr(MlflowClient, name))))
+        yield
+
+
+def state(registry: Registry, name: str) -> tuple[object, ...]:
+    """All that a promotion writes."""
+    aliases = (registry.champion(name), registry.canary(name), registry.candidate(name), registry.previous(name))
+    return *aliases, registry.promoted(name, 9), registry.serving(name), numbered(registry, name)
+
+
+def numbered(registry: Registry, name: str) -> set[str]:
+    """The versions that are recorded as promoted."""
+    return {version for version in registry.versions(name) if PROMOTED in registry.tags(name, version)}
+
+
+@pytest.mark.parametrize("to", [3, 2, 1], ids=["forward", "back", "back to an older one"])
+def test_a_promotion_that_is_cut_off_anywhere_counts_no_version_that_never_served_and_is_completed(
+    registry: Registry, bundle: Path, to: int
+) -> None:
+    """Versions 1, 2 and, for a way back, 3 were champions before."""
+    expected, write = None, -1
+    while True:
+        name = f"cut-{to}-{write}"
+        versions = [registry.log_version(name, bundle) for _ in range(3)]
+        for version in versions[: 2 if to == 3 else 3]:
+            registry.promote(name, version)
+        champions = {*registry.promoted(name, 9)}
+        registry.start_canary(name, versions[to - 1])
+        with killed_before(write):
+            try:
+                registry.promote(name, versions[to - 1])
+            except KeyboardInterrupt:
+                assert numbered(registry, name) <= {*champions, registry.champion(name)}
+                assert {registry.champion(name), versions[to - 1]} <= registry.serving(name)
+            else:
+                if expected is not None:
+                    break
+                expected = state(registry, name)
+        registry.promote(name, versions[to - 1])
+        assert state(registry, name) == expected
+        write += 1
+    assert write >= 4

@@ -1,5 +1,6 @@
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -14,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from models.addresses import sqlite_address
 from serving.errors import RegistryError
 from serving.versions import registry as module
+from serving.versions.artifacts import fetch_artifacts
 from serving.versions.registry import SIGNED, Registry, model_name
 from serving.versions.signing import SIGNING_KEY, new_keys
 from tests.mlflow_database import add_database
@@ -270,3 +272,19 @@ def test_mlflow_is_imported_late_and_kept_quiet(registry: Registry, monkeypatch:
     monkeypatch.setenv("MLFLOW_LOGGING_LEVEL", "DEBUG")
     assert registry.champion("nobody") is None
     assert os.environ["MLFLOW_LOGGING_LEVEL"] == "DEBUG"
+
+
+def test_artifacts_that_mlflow_does_not_proxy_are_named_in_one_sentence(
+    tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images have no boto3."""
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    add_database(tmp_path)
+    registry = Registry(sqlite_address(tmp_path / "mlflow" / "mlflow.db"))
+    found = r"expected artifacts that the MLflow server proxies \(mlflow server --serve-artifacts\).*s3://direct/"
+    MlflowClient(tracking_uri=registry.tracking_uri).create_experiment(world_spec().name, "s3://direct/artifacts")
+    with pytest.raises(RegistryError, match=f"^model: {found}"):
+        registry.log_version("model", bundle)
+    with pytest.raises(RegistryError, match=f"^version 1: {found}") as error:
+        fetch_artifacts("version 1", "s3://direct/artifacts/1/bundle", tmp_path / "bundle", registry.tracking_uri)
+    assert "boto3" not in str(error.value)
