@@ -12,6 +12,7 @@ from components.evaluate import evaluate
 from components.services import Services
 from models.training.artifact import load_model, save_model
 from monitoring.documents import read_json
+from monitoring.ledger import Ledger
 from tests.components.specs import artifact
 from tests.monitoring.test_evaluation import FakeProduct
 
@@ -79,6 +80,9 @@ def test_the_judged_weights_of_champion_and_earlier_versions_are_scored(
     assert found.loc[here, "version_3_click"].tolist() == expected.loc[here, "champion_click"].tolist()
     document = read_json(folder / "metrics.json")
     assert (document["champion_unusable"], document["earlier"]["skipped"]) == (None, {})
+    ledger = Ledger(Services.embedded("", tmp_path / "state", STORE).tracking_uri, "run-1", product.spec.name)
+    counts = read_json(product.folder / "graph" / "manifest.json")["counts"]
+    assert ledger.read(tmp_path / "read").notes["graph"] == counts, "the graph may have come from the cache"
 
 
 def test_without_judged_weights_a_version_that_saw_gate_days_is_skipped_with_the_reason(

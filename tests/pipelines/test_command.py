@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models import storage
 from pipelines import __main__ as command
 from pipelines.__main__ import main
+from pipelines.catalogue import PIPELINES
 from pipelines.data import data_address
 from tests.s3_server import bucket, s3_server
 
@@ -100,6 +102,18 @@ def test_a_share_reaches_the_training_pipeline_alone(
     monkeypatch.setattr(command, "run_local", lambda *arguments: given.extend(arguments))
     assert main(["local", "--pipeline", pipeline, "--canary-percent", "10"]) == 0
     assert given[-1] == parameters
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_pipeline_that_only_looks_has_a_feature_store_of_its_own(
+    pipeline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr("pipelines.local.compile_pipeline", lambda _, path: path)
+    monkeypatch.setattr("pipelines.local._run", lambda compiled, values, *_: given.append(values))
+    spec = str(ROOT / "configs" / "professional.yaml")
+    assert main(["local", "--pipeline", pipeline, "--spec", spec, "--state", str(tmp_path / "state")]) == 0
+    assert given[0]["services"]["scratch"] is (pipeline in ("monitoring", "comparison"))
 
 
 @pytest.mark.parametrize("option", ["--state", "--data"])

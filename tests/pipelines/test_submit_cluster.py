@@ -129,6 +129,21 @@ def test_what_is_no_token_is_refused(
     assert cluster.seen == []
 
 
+def test_what_is_sent_has_the_settings_of_the_command(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "resources.yaml").write_text("train: {memory: 64Gi}\n", encoding="utf-8")
+    assert send(cluster, "--resources", str(tmp_path / "resources.yaml"), "--secret", "other") == 0
+    sent = json.dumps(run_of(cluster)["pipeline_spec"])
+    assert '"resourceMemoryLimit": "64Gi"' in sent
+    assert '"secretName": "other"' in sent
+    assert '"secretName": "heliograph"' not in sent
+
+
+def test_the_steps_open_the_clusters_feature_store(cluster: Cluster) -> None:
+    assert send(cluster) == 0
+    services = run_of(cluster)["runtime_config"]["parameters"]["services"]
+    assert services["feature_store"] == "feature_repo/feature_store.cluster.yaml"
+
+
 @pytest.mark.parametrize("pipeline", PIPELINES)
 def test_a_pipeline_that_only_looks_has_a_feature_store_of_its_own(pipeline: str, cluster: Cluster) -> None:
     assert send(cluster, "--pipeline", pipeline) == 0
