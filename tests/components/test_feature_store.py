@@ -1,5 +1,6 @@
 """Materialize and retrieve as components: every pod reads what they register; a run that only looks writes apart."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def cluster(
 ) -> Services:
     monkeypatch.setenv("FEAST_REGISTRY", f"sqlite:///{tmp_path}/registry/feast.db")
     monkeypatch.setenv("FEAST_REDIS", redis_address)
+    (tmp_path / "pod").mkdir()
+    monkeypatch.chdir(tmp_path / "pod")
     config = tiny.CONFIG.with_name("feature_store.cluster.yaml")
     return replace(embedded, storage=bucket, feature_store=str(config), target=CLUSTER)
 
@@ -73,7 +76,7 @@ def test_the_address_of_an_artifact_is_not_where_a_pod_has_its_copy(uri: str, ad
 
 def test_another_pod_reads_what_a_step_registered(cluster: Services, tmp_path: Path) -> None:
     address = join(cluster.storage, "run", "tables")
-    tables = ingested(tmp_path / "pod" / "tables", address)
+    tables = ingested(tmp_path / "first" / "tables", address)
     step = materialized(cluster, tables, tmp_path)
     applied, store = read_applied(step.open_notes()), step.open_store()
     assert applied is not None
@@ -81,7 +84,7 @@ def test_another_pod_reads_what_a_step_registered(cluster: Services, tmp_path: P
     paths = [source.path for source in store.list_data_sources() if hasattr(source, "path")]
     assert paths
     assert all(path.startswith(f"{cluster.storage}/") for path in paths)
-    (tmp_path / "pod").rename(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "first")
     download(address, tmp_path / "other" / "tables")
     tables.custom_path = str(tmp_path / "other" / "tables")
     retrieve.python_func(
@@ -93,6 +96,7 @@ def test_another_pod_reads_what_a_step_registered(cluster: Services, tmp_path: P
         digest=str(tmp_path / "digest"),
     )
     assert (tmp_path / "other" / "set" / "frozen.parquet").is_file()
+    assert list(Path().iterdir()) == []
 
 
 @pytest.mark.parametrize("where", ["embedded", "cluster"])

@@ -60,6 +60,13 @@ def test_the_predictor_holds_no_code_of_the_pipelines() -> None:
     assert not folders & {"components", "pipelines", "monitoring", "tests", "benchmarks"}
 
 
+@pytest.mark.parametrize("target", ["pipeline", "spark", "train"])
+def test_a_component_finds_its_code_and_the_feature_stores_configuration(target: str) -> None:
+    folders = {str(path) for path in sources(target, STAGES)}
+    assert {"models", "feature_repo", "serving", "monitoring", "components", "pipelines", "configs"} <= folders
+    assert not folders & {"tests", "benchmarks"}
+
+
 def test_only_arguments_say_where_packages_come_from() -> None:
     assert [stage.base for stage in STAGES.values()].count("${BASE_IMAGE}") == 1
     assert not re.findall(r"https?://(?!127\.0\.0\.1)", TEXT)
