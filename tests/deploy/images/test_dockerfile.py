@@ -5,7 +5,7 @@ import re
 import pytest
 
 from deploy.images.build import DOCKERFILE
-from deploy.images.check import BOUNDS
+from deploy.images.check import BOUNDS, GB
 from deploy.images.dockerfile import needed, sources, stages
 from deploy.images.engine import ROOT
 from deploy.images.errors import ImageError
@@ -31,6 +31,17 @@ def test_the_last_stage_installs_no_package_of_python_and_drops_root(target: str
     lines = [given for name in (target, "runtime", "base") for given in STAGES[name].arguments("RUN")]
     assert not [line for line in lines if re.search(r"pip |gcc|g\+\+|build-essential|python3-dev", line)]
     assert len(last.arguments("HEALTHCHECK")) == (target == "serve")
+
+
+def test_the_page_on_operations_has_the_largest_sizes() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    _, _, below = page.partition("| size at most |\n")
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")] for line in below.split("\n\n")[0].split("\n")[1:]
+    ]
+    assert {name: float(size.removesuffix(" GB")) * GB for name, *_, size in rows} == {
+        target: bounds.size for target, bounds in BOUNDS.items()
+    }
 
 
 @pytest.mark.parametrize("target", TARGETS)
