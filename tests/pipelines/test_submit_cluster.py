@@ -66,6 +66,18 @@ def test_what_would_end_the_last_step_is_refused_before_the_first(
     assert not cluster.seen
 
 
+def test_a_product_whose_service_kubernetes_would_refuse_is_refused(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path(SPEC).read_text(encoding="utf-8")
+    assert "name: professional\n" in text
+    (tmp_path / "spec.yaml").write_text(text.replace("name: professional\n", "name: news_\n", 1), encoding="utf-8")
+    assert send(cluster, "--spec", str(tmp_path / "spec.yaml")) == 1
+    assert "name: expected one that ends with a letter or a digit" in capsys.readouterr().err
+    assert not cluster.seen
+    assert send(cluster, "--spec", str(tmp_path / "spec.yaml"), "--pipeline", "refresh") == 0
+
+
 def test_a_run_has_its_namespace_account_and_artifacts(cluster: Cluster) -> None:
     assert send(cluster, *WHERE) == 0
     run = run_of(cluster)
