@@ -50,6 +50,20 @@ def test_a_missing_data_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert not (tmp_path / "state").exists()
 
 
+def test_the_state_of_an_older_release_is_refused_before_anything_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "feast").mkdir()
+    (tmp_path / "feast" / "applied.json").write_text("{}", encoding="utf-8")
+    for given in (["local"], ["schedule", "--save-only", "--cron", "0 3 * * *"]):
+        where = ["--spec", str(ROOT / "configs" / "professional.yaml"), "--state", str(tmp_path)]
+        assert main([*given, *where]) == 1
+        error = capsys.readouterr().err
+        assert "found one of release 0.1 or 0.2, which is not read" in error
+        assert len(error.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["feast"]
+
+
 def test_data_is_a_folder_or_an_address(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     storage.write_bytes(storage.join(bucket, "raw", "likes", "1.parquet"), b"")
     monkeypatch.chdir(tmp_path)
