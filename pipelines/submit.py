@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.services import Services
+from components.services import CLUSTER, Services
 from models.spec import Spec
 from models.storage import is_remote
 from pipelines.catalogue import arguments, compile_pipeline
@@ -82,10 +82,15 @@ def submit(
 
     ``parameters``: the pipeline's further arguments, such as the GPU pool. Raises SpecError, RunError if the spec's
     adapter refuses it, ParameterError, SettingsError, or SubmitError if the cluster or the object store refuses the
-    run.
+    run, or a cluster could not serve a product of this name.
     """
     spec = load_checked_spec(spec_path)
     cluster.check(services.storage, data)
+    if services.target == CLUSTER and pipeline == "training" and spec.name.endswith("_"):
+        raise SubmitError(
+            f"{spec_path}: name: expected one that ends with a letter or a digit, since the InferenceService is named "
+            f"after it; found {spec.name!r}"
+        )
     recurs, name = cluster.cron is not None, _name(cluster, pipeline, spec)
     given = {"services": services.to_json(), "data": data, "specs": cluster.specs, **(parameters or {})}
     check_parameters(given, _OPTIONS | {"specs": "--specs"}, recurs)

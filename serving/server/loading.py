@@ -10,7 +10,6 @@ from serving.server.served_files import ServedFiles
 from serving.server.served_log import ServedLog
 from serving.settings.settings import Settings
 from serving.versions.bundle import Bundle, read_bundle
-from serving.versions.prior import FILE, Prior
 from serving.versions.signing import check_signature, verify_key
 
 _log = logging.getLogger("heliograph")
@@ -43,8 +42,8 @@ def load(settings: Settings) -> RankingRuntime:
     except UnavailableError as error:
         _log.warning("not ready until the online store responds: %s", error)
         reader = LateReader(open_reader)
-    scorer, prior = Scorer(bundle.folder, bundle.files), Prior.read(bundle.files[FILE])
-    service = RankingService(spec, scorer, reader, settings.version, prior)
+    scorer = Scorer(bundle.folder, bundle.files)
+    service = RankingService(spec, scorer, reader, settings.version, bundle.prior)
     service.warm()
     return RankingRuntime(settings.name, service, ServedLog(ServedFiles(Path(settings.served)), settings.name), limits)
 

@@ -26,7 +26,7 @@ SIGNATURE = "bundle.sig"
 SPEC = "spec.json"
 JUDGED = "judged"
 """Folder in a bundle: the model that the gate judged, where a refit of it serves."""
-_REQUIRED = ("manifest.json", "metrics.json", "data.json", "MODEL_CARD.md", SPEC, FILE)
+_REQUIRED = ("manifest.json", "metrics.json", "data.json", "MODEL_CARD.md", SPEC)
 
 
 def write_bundle(
@@ -88,6 +88,19 @@ class Bundle:
     def spec(self) -> Spec:
         """The spec that the model was trained with."""
         return parse_spec(self.files[SPEC].decode("utf-8"), str(self.folder / SPEC))
+
+    @property
+    def prior(self) -> Prior:
+        """What ranks items while the online store is unavailable. Raises RegistryError for a bundle of release 0.1.
+
+        Such a version does not serve; as a champion it keeps no gate from judging the next one.
+        """
+        if FILE not in self.files:
+            raise RegistryError(
+                f"{self.folder}: expected the file {FILE}; found none, as in bundles of release 0.1. Train a version "
+                "with this release."
+            )
+        return Prior.read(self.files[FILE])
 
 
 def read_bundle(folder: Path, digest: str = "") -> Bundle:

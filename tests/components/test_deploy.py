@@ -183,7 +183,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
         yield cluster
 
 
-WHERE = {"target": "cluster", "tracking_uri": "http://mlflow:5000"}
+WHERE: dict[str, Any] = {"target": "cluster", "tracking_uri": "http://mlflow:5000", "storage": "s3://bucket/heliograph"}
 
 
 @pytest.fixture

@@ -11,7 +11,9 @@ from kfp import dsl
 from components.evaluate import evaluate
 from components.services import Services
 from models.training.artifact import load_model, save_model
+from models.training.files import write_json
 from monitoring.documents import read_json
+from monitoring.ledger import Ledger
 from tests.components.specs import artifact
 from tests.monitoring.test_evaluation import FakeProduct
 
@@ -79,6 +81,21 @@ def test_the_judged_weights_of_champion_and_earlier_versions_are_scored(
     assert found.loc[here, "version_3_click"].tolist() == expected.loc[here, "champion_click"].tolist()
     document = read_json(folder / "metrics.json")
     assert (document["champion_unusable"], document["earlier"]["skipped"]) == (None, {})
+    ledger = Ledger(Services.embedded("", tmp_path / "state", STORE).tracking_uri, "run-1", product.spec.name)
+    counts = read_json(product.folder / "graph" / "manifest.json")["counts"]
+    assert ledger.read(tmp_path / "read").notes["graph"] == counts, "the graph may have come from the cache"
+
+
+def test_a_champion_of_the_first_release_keeps_no_candidate_from_being_judged(
+    product: FakeProduct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundles = {name: version(product, tmp_path / name, keeps_judged=False) for name in ("4", "3")}
+    for bundle in bundles.values():
+        manifest = read_json(bundle / "manifest.json")
+        write_json(bundle / "manifest.json", {**manifest, "format": 1})
+    document = read_json(run(product, tmp_path, bundles, monkeypatch) / "metrics.json")
+    for reason in (document["champion_unusable"], document["earlier"]["skipped"]["3"]):
+        assert "expected format 2; found 1: use the release that wrote it" in reason
 
 
 def test_without_judged_weights_a_version_that_saw_gate_days_is_skipped_with_the_reason(

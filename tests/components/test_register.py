@@ -11,8 +11,10 @@ from kfp import dsl
 
 from components.register import register
 from components.services import Services
+from models.addresses import sqlite_address
 from models.spec import Spec
 from models.training.files import write_json
+from monitoring.ledger import Ledger
 from serving.versions.bundle import read_bundle, verify_bundle
 from serving.versions.prior import FILE, Prior
 from serving.versions.registry import BEST, GATE, WINDOWS
@@ -22,6 +24,8 @@ from tests.mlflow_database import add_database
 from tests.monitoring.fakes import DOCUMENT, fake_predictions, small_spec
 
 REFIT = specs.spec_of({**DOCUMENT, "windows": specs.windows(gate=2), "gate": {**DOCUMENT["gate"], "refit": True}})
+
+TRAINING = {"history": [{"train_loss": 0.5}]}
 
 
 class FakeRegistry:
@@ -60,8 +64,8 @@ def registered(
         write_json(path / "manifest.json", {})
     train = [{"item": item, "window": "train", "clicked": item == 7, "liked": item == 8} for item in (7, 8) * 30]
     pd.DataFrame(train + later).to_parquet(inputs["training_set"] / "impressions.parquet")
-    for name in ("training.json", "manifest.json"):
-        write_json(inputs["model"] / name, {})
+    for name, document in (("training.json", TRAINING), ("manifest.json", {})):
+        write_json(inputs["model"] / name, document)
     spec = spec or small_spec()
     predictions = fake_predictions(spec) if predictions is None else predictions
     predictions.to_parquet(inputs["evaluation"] / "predictions.parquet")
@@ -92,6 +96,15 @@ def test_the_prior_is_of_the_train_window_whatever_came_later(tmp_path: Path, mo
     assert prior["click"] == pytest.approx([0.8, 0.2, 0.5])  # (30 + 20 * 0.5) / 50, (20 * 0.5) / 50, all together
     assert prior["like"] == pytest.approx([0.2, 0.8, 0.5])
     assert registered(tmp_path / "later", later * 100) == (decision, prior)
+
+
+def test_a_training_from_the_cache_has_its_curves_in_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
+    registered(tmp_path / "run", [])
+    address = sqlite_address(tmp_path / "run" / "state" / "mlflow" / "mlflow.db")
+    assert Ledger(address, "run-1", small_spec().name).read(tmp_path / "read").curves == {"train_loss": [(1, 0.5)]}
 
 
 @pytest.mark.parametrize(("passes", "best"), [(True, {}), (False, {BEST: "3"})])
@@ -136,7 +149,7 @@ def test_a_refit_that_passed_serves_and_else_the_judged_weights_do(
     assert decision == FakeRegistry.tags[GATE] == "promote"
     files = FakeRegistry.files
     assert ("judged/training.json" in files) is serves
-    assert json.loads(files["training.json"]) == (({"until": "2026-01-08", "from": "2026-01-03"}) if serves else {})
+    assert json.loads(files["training.json"]) == ({"until": "2026-01-08", "from": "2026-01-03"} if serves else TRAINING)
     verdict = json.loads(files["metrics.json"])["gate"]
     assert verdict["refit"]["serves"] is serves
     assert verdict["reasons"][-1] == "It was checked."

@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models import storage
 from pipelines import __main__ as command
 from pipelines.__main__ import main
+from pipelines.catalogue import PIPELINES
 from pipelines.data import data_address
 from tests.s3_server import bucket, s3_server
 
@@ -46,6 +48,20 @@ def test_a_missing_data_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["local", "--spec", str(ROOT / "configs" / "professional.yaml"), *arguments]) == 1
     assert "nowhere" in capsys.readouterr().err
     assert not (tmp_path / "state").exists()
+
+
+def test_the_state_of_an_older_release_is_refused_before_anything_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "feast").mkdir()
+    (tmp_path / "feast" / "applied.json").write_text("{}", encoding="utf-8")
+    for given in (["local"], ["schedule", "--save-only", "--cron", "0 3 * * *"]):
+        where = ["--spec", str(ROOT / "configs" / "professional.yaml"), "--state", str(tmp_path)]
+        assert main([*given, *where]) == 1
+        error = capsys.readouterr().err
+        assert "found one of release 0.1 or 0.2, which is not read" in error
+        assert len(error.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["feast"]
 
 
 def test_data_is_a_folder_or_an_address(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +116,18 @@ def test_a_share_reaches_the_training_pipeline_alone(
     monkeypatch.setattr(command, "run_local", lambda *arguments: given.extend(arguments))
     assert main(["local", "--pipeline", pipeline, "--canary-percent", "10"]) == 0
     assert given[-1] == parameters
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_pipeline_that_only_looks_has_a_feature_store_of_its_own(
+    pipeline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, Any]] = []
+    monkeypatch.setattr("pipelines.local.compile_pipeline", lambda _, path: path)
+    monkeypatch.setattr("pipelines.local._run", lambda compiled, values, *_: given.append(values))
+    spec = str(ROOT / "configs" / "professional.yaml")
+    assert main(["local", "--pipeline", pipeline, "--spec", spec, "--state", str(tmp_path / "state")]) == 0
+    assert given[0]["services"]["scratch"] is (pipeline in ("monitoring", "comparison"))
 
 
 @pytest.mark.parametrize("option", ["--state", "--data"])

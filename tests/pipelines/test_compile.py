@@ -100,3 +100,20 @@ def test_the_spec_is_an_artifact_and_only_its_address_a_parameter(name: str, com
         if step not in ("report", "importer", "importer-2") and not step.startswith("exit-handler"):
             assert "spec" not in task["inputs"].get("parameters", {}), step
             assert step.startswith("condition") or "spec" in task["inputs"]["artifacts"], step
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_step_after_ingest_takes_the_spec_with_the_dates(name: str, compiled: Documents) -> None:
+    document, _ = compiled[name]
+    specs = {
+        step: task["inputs"]["artifacts"]["spec"]
+        for step, task in tasks(document).items()
+        if "spec" in task.get("inputs", {}).get("artifacts", {}) and step not in ("champion", "ingest")
+    }
+    assert {"materialize", "retrieve", "build-graph"} <= set(specs)
+    for step, given in specs.items():
+        # Inside a condition an artifact has the name of its task and output.
+        source = given["taskOutputArtifact"]["outputArtifactKey"] if "taskOutputArtifact" in given else ""
+        source = source or given["componentInputArtifact"].rpartition("-")[2]
+        own = name == "comparison" and step in ("build-graph", "train")
+        assert source == ("single" if own else "resolved"), step

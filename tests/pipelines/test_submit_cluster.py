@@ -66,6 +66,18 @@ def test_what_would_end_the_last_step_is_refused_before_the_first(
     assert not cluster.seen
 
 
+def test_a_product_whose_service_kubernetes_would_refuse_is_refused(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = Path(SPEC).read_text(encoding="utf-8")
+    assert "name: professional\n" in text
+    (tmp_path / "spec.yaml").write_text(text.replace("name: professional\n", "name: news_\n", 1), encoding="utf-8")
+    assert send(cluster, "--spec", str(tmp_path / "spec.yaml")) == 1
+    assert "name: expected one that ends with a letter or a digit" in capsys.readouterr().err
+    assert not cluster.seen
+    assert send(cluster, "--spec", str(tmp_path / "spec.yaml"), "--pipeline", "refresh") == 0
+
+
 def test_a_run_has_its_namespace_account_and_artifacts(cluster: Cluster) -> None:
     assert send(cluster, *WHERE) == 0
     run = run_of(cluster)
@@ -127,6 +139,21 @@ def test_what_is_no_token_is_refused(
     error = capsys.readouterr().err
     assert "expected one token of printable ASCII characters; found something else" in error
     assert cluster.seen == []
+
+
+def test_what_is_sent_has_the_settings_of_the_command(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "resources.yaml").write_text("train: {memory: 64Gi}\n", encoding="utf-8")
+    assert send(cluster, "--resources", str(tmp_path / "resources.yaml"), "--secret", "other") == 0
+    sent = json.dumps(run_of(cluster)["pipeline_spec"])
+    assert '"resourceMemoryLimit": "64Gi"' in sent
+    assert '"secretName": "other"' in sent
+    assert '"secretName": "heliograph"' not in sent
+
+
+def test_the_steps_open_the_clusters_feature_store(cluster: Cluster) -> None:
+    assert send(cluster) == 0
+    services = run_of(cluster)["runtime_config"]["parameters"]["services"]
+    assert services["feature_store"] == "feature_repo/feature_store.cluster.yaml"
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)

@@ -1,5 +1,6 @@
 """What every task of a compiled pipeline gets on a cluster: secrets, mounts, user, time, limits, retries."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pipelines.resources import OPTIONAL, REQUIRED
 from pipelines.settings import DEFAULTS, ClusterSettings, read_settings
 from tests.pipelines.documents import Documents, pod, read_documents, steps
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 RETRIED = {
     "champion": 2, "ingest": 1, "materialize": 2, "retrieve": 1, "evaluate": 1, "push-embeddings": 2, "monitor": 1,
     "report": 2, "train": 3, "refit": 3, "deploy": 1,
@@ -43,13 +45,20 @@ def test_every_task_has_secrets_mounts_user_and_the_id_of_its_run(name: str, com
         assert {key: given[key] for key in OPTIONAL} == dict.fromkeys(OPTIONAL, ("heliograph", True)), step
         assert ("HELIOGRAPH_SIGNING_KEY" in given) is (component(step) == "register"), step
         assert ("HELIOGRAPH_TOKEN" in given) is (component(step) == "deploy"), step
-        mounts = {one["mountPath"]: one.get("medium") for one in found["emptyDirMounts"]}
-        shared = {"/dev/shm": "Memory"} if component(step) in ("train", "refit") else {}
-        assert mounts == {"/tmp": None, **shared}, step
+        mounts = {one["mountPath"]: (one.get("medium"), one["sizeLimit"]) for one in found["emptyDirMounts"]}
+        own = DEFAULTS[component(step)]
+        shared = {"/dev/shm": ("Memory", own.shared_memory)} if component(step) in ("train", "refit") else {}
+        assert mounts == {"/tmp": (None, own.scratch), **shared}, step
         assert found["securityContext"] == {"runAsUser": "1000", "runAsGroup": "1000", "runAsNonRoot": True}, step
         run = {"name": "HELIOGRAPH_RUN", "fieldPath": "metadata.labels['pipeline/runid']"}
         assert found["fieldPathAsEnv"] == [run], step
         assert int(found["activeDeadlineSeconds"]) == DEFAULTS[component(step)].timeout, step
+
+
+@pytest.mark.parametrize("name", ["cluster", "spark"])
+def test_the_secret_has_what_the_feature_store_of_the_image_names(name: str) -> None:
+    text = (ROOT / "feature_repo" / f"feature_store.{name}.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"\$\{(\w+)\}", text)) == {*REQUIRED, "HELIOGRAPH_PROJECT"}
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -65,7 +74,7 @@ def test_every_task_is_limited_and_retried_only_where_that_can_help(name: str, c
 
 
 def test_the_page_on_operations_has_the_defaults() -> None:
-    page = (Path(__file__).resolve().parent.parent.parent / "docs" / "operations.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     _, _, below = page.partition("| component | cpu | memory |")
     found = {}
     for line in below.split("\n\n")[0].split("\n")[2:]:

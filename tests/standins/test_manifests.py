@@ -70,6 +70,41 @@ def test_who_only_looks_or_trains_cannot_change_what_serves() -> None:
         assert "*" not in str(document.get("rules", ""))
 
 
+KFP = {
+    ("argoproj.io", "workflowtaskresults", ""): {"create", "patch"},
+    ("", "pods", ""): {"get"},
+    ("", "configmaps", "kfp-launcher"): {"get"},
+    ("", "secrets", "mlpipeline-minio-artifact"): {"get"},
+}
+"""What Kubeflow Pipelines' own containers need."""
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_besides_what_serves_an_account_may_do_what_kfp_needs(account: str) -> None:
+    """In its own namespace: no ClusterRole, and by name where a resource holds secrets."""
+    every = documents("base") + documents("standard")
+    assert {one["kind"] for one in every} == {"ServiceAccount", "Role", "RoleBinding"}
+    own = {("ServiceAccount", f"heliograph-{account}")}
+    bound = {
+        one["roleRef"]["name"] for one in every if own & {(who["kind"], who["name"]) for who in one.get("subjects", [])}
+    }
+    rules = [
+        rule for one in every if one["kind"] == "Role" and one["metadata"]["name"] in bound for rule in one["rules"]
+    ]
+    found = {
+        (group, resource, name): set(rule["verbs"])
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+    }
+    serves = {"serving.kserve.io", "gateway.networking.k8s.io"}
+    assert {key: verbs for key, verbs in found.items() if key[0] not in serves} == KFP
+    assert {key[1] for key in found if key[0] in serves} == (
+        {"inferenceservices", "httproutes"} if account in ("act", "deploy") else set()
+    )
+
+
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 @pytest.mark.parametrize("folder", ["base", "standard"])
 def test_kustomize_builds_it(folder: str) -> None:

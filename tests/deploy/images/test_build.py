@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deploy.images import base, build, engine
-from deploy.images.check import GB, check
+from deploy.images.__main__ import main
+from deploy.images.check import BOUNDS, GB, Bounds, check
 from deploy.images.errors import ImageError
 
 _ENGINE = """#!{python}
@@ -119,6 +121,58 @@ def test_a_checked_image_is_started_with_few_rights(root: Path) -> None:
     )
     for option in ("--read-only", "--user 1000:1000", "--memory 2g", "--cap-drop all", " id python -c "):
         assert option in call
+
+
+def test_the_command_refuses_what_it_built_where_a_check_fails(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["deploy.images", "serve", "--base", "base"])
+    assert main() == 0
+    monkeypatch.setitem(BOUNDS, "serve", Bounds(4, ()))  # bytes
+    assert main() == 1
+    assert f"error: {build.name_of('serve')}: expected 0.0 GB at most" in capsys.readouterr().err
+
+
+GOOD: dict[str, Any] = {
+    "user": 1000,
+    "compiler": None,
+    "module": "json",
+    "absent": "no_such_package",
+    "writable": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("differs", "found"),
+    [
+        ({}, None),
+        ({"user": 0}, "user: expected 1000; found 0"),
+        ({"compiler": "/usr/bin/gcc"}, "expected no compiler"),
+        ({"module": "no_such_module"}, "No module named 'no_such_module'"),
+        ({"absent": "json"}, "json: expected no such package in this image"),
+        ({"writable": True}, "/heliograph: expected a file system that cannot be written"),
+    ],
+)
+def test_a_container_looks_at_its_own_image(
+    differs: dict[str, Any], found: str | None, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script that the checked image runs, in a process where its surroundings are pretended."""
+    image = {**GOOD, **differs}
+    surroundings = f"""
+import io, os, shutil, tempfile
+os.getuid = lambda: {image["user"]}
+shutil.which = lambda _: {image["compiler"]!r}
+tempfile.TemporaryFile = lambda dir: io.BytesIO()
+def open(*_):
+    if not {image["writable"]}:
+        raise OSError
+"""
+    monkeypatch.setitem(BOUNDS, "serve", Bounds(GB, (image["module"],), (image["absent"],)))
+    check(build.Image("serve", "name", "id", GB, 1.0))
+    _, _, script = (root / "calls").read_text(encoding="utf-8").rpartition(" id python -c ")
+    done = subprocess.run([sys.executable, "-c", surroundings + script], capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (found is None)
+    assert (found or "") in done.stderr
 
 
 def test_a_wanted_base_that_is_not_there_is_refused(root: Path) -> None:

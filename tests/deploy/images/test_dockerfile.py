@@ -5,7 +5,7 @@ import re
 import pytest
 
 from deploy.images.build import DOCKERFILE
-from deploy.images.check import BOUNDS
+from deploy.images.check import BOUNDS, GB
 from deploy.images.dockerfile import needed, sources, stages
 from deploy.images.engine import ROOT
 from deploy.images.errors import ImageError
@@ -33,6 +33,17 @@ def test_the_last_stage_installs_no_package_of_python_and_drops_root(target: str
     assert len(last.arguments("HEALTHCHECK")) == (target == "serve")
 
 
+def test_the_page_on_operations_has_the_largest_sizes() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    _, _, below = page.partition("| size at most |\n")
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")] for line in below.split("\n\n")[0].split("\n")[1:]
+    ]
+    assert {name: float(size.removesuffix(" GB")) * GB for name, *_, size in rows} == {
+        target: bounds.size for target, bounds in BOUNDS.items()
+    }
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_code_comes_after_the_packages(target: str) -> None:
     copies = STAGES[target].arguments("COPY")
@@ -58,6 +69,13 @@ def test_the_predictor_holds_no_code_of_the_pipelines() -> None:
     folders = {str(path) for path in sources("serve", STAGES)}
     assert {"models", "feature_repo", "serving", "configs"} <= folders
     assert not folders & {"components", "pipelines", "monitoring", "tests", "benchmarks"}
+
+
+@pytest.mark.parametrize("target", ["pipeline", "spark", "train"])
+def test_a_component_finds_its_code_and_the_feature_stores_configuration(target: str) -> None:
+    folders = {str(path) for path in sources(target, STAGES)}
+    assert {"models", "feature_repo", "serving", "monitoring", "components", "pipelines", "configs"} <= folders
+    assert not folders & {"tests", "benchmarks"}
 
 
 def test_only_arguments_say_where_packages_come_from() -> None:

@@ -18,7 +18,7 @@ from serving.settings.listening import free_port
 from serving.versions.registry import Registry
 from tests.s3_server import bucket, s3_server
 from tests.serving.running import wait_until
-from tests.serving.world import World
+from tests.serving.world import CONFIG, World
 
 __all__ = ["bucket", "s3_server"]
 
@@ -83,6 +83,13 @@ def test_the_limits_are_the_deployments_and_the_ports_are_fixed(world: World, tm
     settings = settings_of(environment(world, tmp_path, HELIOGRAPH_LIMITS='{"concurrent": 3}'))
     assert settings.limits == Limits(concurrent=3)
     assert (settings.port, settings.grpc_port) == (8080, 8081)
+
+
+def test_the_image_opens_the_clusters_store(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CONFIG.parent.parent)
+    given = environment(world, tmp_path)
+    del given["HELIOGRAPH_STORE"]
+    assert settings_of(given).store_config == str(CONFIG.with_name("feature_store.cluster.yaml"))
 
 
 @pytest.mark.parametrize(

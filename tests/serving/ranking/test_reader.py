@@ -98,6 +98,18 @@ def test_a_request_sees_nothing_of_its_own_time_or_later(world: World) -> None:
     assert state.counters["item_counts_exposures"][0] > 0
 
 
+def test_the_rows_are_the_products_whatever_project_the_configuration_names(world: World, tmp_path: Path) -> None:
+    """A variable of the pod or a renamed project would make every member new."""
+    text = world.store_config.read_text(encoding="utf-8")
+    config, name = tmp_path / "feature_store.yaml", f"project: {world.spec.name}\n"
+    assert name in text
+    config.write_text(text.replace(name, "project: renamed\n"), encoding="utf-8")
+    member, item = world.keys("member")[2], world.keys("item")[0]
+    state = asyncio.run(_read(config, world.spec, RankingRequest(member, (item,), "push", world.as_of + 1)))
+    assert state.member is not None
+    assert state.items.encoder.tolist() == [world.encoder]
+
+
 def test_a_store_that_is_not_there_is_unavailable(world: World, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="Apply the"):
         OnlineReader(tmp_path / "feature_store.yaml", world.spec, SLOTS[0])

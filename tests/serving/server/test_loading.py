@@ -10,7 +10,7 @@ from feature_repo.applied import products
 from feature_repo.notes import Notes
 from feature_repo.slots import NOTE, read_slots
 from feature_repo.store import open_notes, project_of, write_resolved
-from serving.errors import EndpointError
+from serving.errors import EndpointError, RegistryError
 from serving.server.loading import load, slot_with_vectors, verified
 from serving.settings.settings import Settings
 from tests.serving.world import CONFIG, World
@@ -40,6 +40,11 @@ def test_the_slot_is_the_one_that_the_store_says(settings: Settings) -> None:
 def test_a_version_without_vectors_is_refused_and_never_cold(settings: Settings) -> None:
     with pytest.raises(EndpointError, match=r"version 7: vectors: expected those of version 7; found 1 \(blue\), none"):
         load(replace(settings, version="7"))
+
+
+def test_another_bundle_than_the_deployed_one_is_refused(settings: Settings) -> None:
+    with pytest.raises(RegistryError, match=r"expected digest 0{12}\.\.\., as it was registered; found"):
+        load(replace(settings, digest="0" * 64))
 
 
 def test_vectors_of_another_encoder_are_refused(settings: Settings) -> None:

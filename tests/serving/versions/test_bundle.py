@@ -14,6 +14,7 @@ from serving.errors import RegistryError
 from serving.ranking.scorer import Scorer
 from serving.versions import bundle as module
 from serving.versions.bundle import judged_model, read_bundle, read_spec, verify_bundle, write_bundle
+from serving.versions.prior import FILE
 from tests.serving.world import tiny_graph, tiny_model, world_spec
 
 SPEC = world_spec()
@@ -123,7 +124,7 @@ def refitted(artifact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = load_model(artifact)
     with torch.no_grad():
         for weight in model.ranker.parameters():
-            weight += 0.01
+            weight.add_(0.01)
     training = {"from": "2026-01-10", "until": "2026-01-20", "epochs": 1}
     return save_model(replace(model, training=training), tmp_path_factory.mktemp("refit") / "model")
 
@@ -174,6 +175,20 @@ def test_judged_weights_that_are_no_model_are_refused(artifact: Path, tmp_path: 
     with pytest.raises(RegistryError, match=r"none: expected a model artifact; found no manifest\.json"):
         write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle", judged=tmp_path / "none")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", [FILE, "metrics.json"])
+def test_a_bundle_of_the_first_release_is_read_and_does_not_serve(name: str, artifact: Path, tmp_path: Path) -> None:
+    """It has no prior; a gate reads it, since it may be the champion's. All others have the same files."""
+    folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
+    (folder / name).unlink()
+    document = json.loads((folder / module.MANIFEST).read_bytes())
+    del document["files"][name]
+    (folder / module.MANIFEST).write_text(json.dumps(document), encoding="utf-8")
+    if name == FILE:
+        assert read_bundle(folder).spec == SPEC
+    with pytest.raises(RegistryError, match=rf"expected the file {name}; found none"):
+        _ = read_bundle(folder).prior
 
 
 def test_a_link_in_a_model_does_not_get_into_a_bundle(artifact: Path, tmp_path: Path) -> None:

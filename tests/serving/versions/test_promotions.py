@@ -68,6 +68,9 @@ def test_what_serves_has_an_alias_from_the_candidate_to_the_way_back(registry: R
     assert (registry.champion("loop"), registry.previous("loop"), registry.serving("loop")) == (first, None, {first})
     registry.promote("loop", third)
     assert registry.previous("loop") == first
+    registry.promote("loop", second)
+    registry.promote("loop", first)  # further back, past third
+    assert (registry.previous("loop"), registry.serving("loop")) == (None, {first})
     with pytest.raises(RegistryError, match="expected a registered version"):
         registry.start_canary("loop", "9")
 
