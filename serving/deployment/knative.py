@@ -14,7 +14,7 @@ from serving.deployment.cluster_settings import Deployment
 from serving.deployment.errors import ChangedError, DeploymentError
 from serving.deployment.inference_service import BESIDE, VERSION, environment, inference_service, share
 from serving.deployment.kubernetes_objects import Document, Objects
-from serving.deployment.live_settings import limits_of, with_version
+from serving.deployment.live_settings import kept, with_version
 from serving.deployment.readiness import created_revision, unready_revision, unshared
 from serving.deployment.settling import settle
 from serving.deployment.trial import Trial
@@ -155,10 +155,9 @@ class Knative:
 
     def _manifest(self, version: str, percent: int, found: Document | None = None) -> Document:
         """The manifest of a version; a canary accepts the same requests as the version that it is compared with."""
-        limits = self._deployment.limits or (None if found is None else limits_of(found))
         held = None if found is None else revisions(found)
         beside = "" if held is None else held.beside if held.main == version else held.main
-        changed = replace(self._deployment, version=version, digest=self._digest_of(version), limits=limits)
+        changed = replace(kept(self._deployment, found), version=version, digest=self._digest_of(version))
         return inference_service(changed, percent, beside=beside)
 
     def _replace(self, version: str, change: Document, found: Document) -> None:

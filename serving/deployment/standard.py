@@ -15,7 +15,7 @@ from serving.deployment.errors import ChangedError, DeploymentError
 from serving.deployment.http_route import SUFFIX, http_route, refusal, service_name, shares_of
 from serving.deployment.inference_service import MODEL_LABEL, inference_service, marked
 from serving.deployment.kubernetes_objects import CallError, Document, Objects
-from serving.deployment.live_settings import limits_of, with_version
+from serving.deployment.live_settings import kept, with_version
 from serving.deployment.readiness import unready, unrolled
 from serving.deployment.settling import settle
 from serving.deployment.trial import Trial
@@ -154,11 +154,9 @@ class Standard:
 
     def _manifest(self, version: str, route: Document | None) -> Document:
         """The manifest of a version; a canary accepts the same requests as the version that it is compared with."""
-        limits = self._deployment.limits
-        if limits is None and route is not None:
-            found = self._services.find(service_name(self._deployment, self._versions(route)[0]))
-            limits = None if found is None else limits_of(found)
-        changed = replace(self._deployment, version=version, digest=self._digest_of(version), limits=limits)
+        main = None if route is None else service_name(self._deployment, self._versions(route)[0])
+        settings = kept(self._deployment, None if main is None else self._services.find(main))
+        changed = replace(settings, version=version, digest=self._digest_of(version))
         return inference_service(changed, name=service_name(self._deployment, version))
 
     def _start(self, version: str, manifest: Document, route: Document | None) -> None:

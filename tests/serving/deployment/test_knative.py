@@ -150,12 +150,13 @@ def test_the_first_version_is_left_for_a_look_where_it_does_not_come_up(cluster:
     assert cluster.knative().down()
 
 
-def test_the_limits_are_held_until_others_are_given(cluster: Cluster) -> None:
-    cluster.knative(limits=Limits(concurrent=3)).up("1")
+def test_limits_and_the_log_s_address_are_held_until_others_are_given(cluster: Cluster) -> None:
+    cluster.knative(limits=Limits(concurrent=3), served="s3://bucket/served").up("1")
     cluster.knative().canary("2", 10)
     cluster.knative(limits=Limits()).up("1")
     bodies = deployed(cluster)
     assert [variable(body, "HELIOGRAPH_LIMITS") for body in bodies] == ['{"concurrent": 3}'] * 2 + ["{}"]
+    assert [variable(body, "HELIOGRAPH_SERVED") for body in bodies] == ["s3://bucket/served"] * 3
     assert [body["spec"]["predictor"]["scaleTarget"] for body in bodies] == [3, 3, 8]
 
 

@@ -97,10 +97,11 @@ def test_a_canary_takes_its_share_and_then_everything_and_the_version_before_com
 
 
 def test_a_canary_is_rolled_back_and_its_pods_end(cluster: Cluster) -> None:
-    target = cluster.standard(limits=Limits(items=7))
+    target = cluster.standard(limits=Limits(items=7), served="s3://bucket/served")
     target.up("1")
     cluster.standard().canary("2", 25)
     assert variable(service(cluster, "2"), "HELIOGRAPH_LIMITS") == '{"items": 7}'  # as the version next to it
+    assert variable(service(cluster, "2"), "HELIOGRAPH_SERVED") == "s3://bucket/served"
     assert target.rollback("1") == "2"
     assert (target.traffic(), services(cluster)) == ({"1": 100}, [f"{NAME}-1"])
     with pytest.raises(DeploymentError, match="expected a canary; found version 1 with all traffic"):
