@@ -22,8 +22,8 @@ SECONDS = 1800.0
 """How long a lease is held without being renewed: longer than a pod may have to wait for its node."""
 HELD_SECONDS = 600.0
 """How long a step waits for another run's lease: most runs hold it for minutes, and a pod that waits keeps its CPUs."""
-SILENT_SECONDS = 120.0
-"""How long a step tries while the online store is silent: longer than it takes to restart or to change its node."""
+SILENT_SECONDS = 60.0
+"""How long a step tries while the online store is silent: longer than a restart takes. Then KFP tries the step again."""
 _PAUSE = 2.0
 _log = logging.getLogger("components.lease")
 
