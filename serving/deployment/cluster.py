@@ -39,7 +39,8 @@ def open_cluster(
     trial = Trial(deployment.model, document, read_token(), min(_TRIAL_SECONDS, deployment.ready_seconds))
     digest_of = partial(registry.digest, deployment.model)
     if deployment.mode == KNATIVE:
-        return Knative(Objects(client, INFERENCE_SERVICES, deployment.namespace), deployment, trial, digest_of)
+        services = Objects(client, INFERENCE_SERVICES, deployment.namespace, deployment.name)
+        return Knative(services, deployment, trial, digest_of)
     return Standard(standard_kinds(client, deployment), deployment, trial, digest_of)
 
 
@@ -47,8 +48,8 @@ def standard_kinds(client: "KServeClient", deployment: Deployment) -> Kinds:
     """What a model has in Standard mode."""
     namespace, routed = deployment.namespace, (http_route.GROUP, http_route.VERSION)
     return Kinds(
-        services=Objects(client, INFERENCE_SERVICES, namespace),
-        routes=Objects(client, (*routed, http_route.PLURAL), namespace),
+        services=Objects(client, INFERENCE_SERVICES, namespace, deployment.name),
+        routes=Objects(client, (*routed, http_route.PLURAL), namespace, deployment.name),
         deployments=Objects(client, ("apps", "v1", "deployments"), namespace),
         gateways=Objects(client, (*routed, "gateways"), deployment.gateway.split("/")[0]),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from serving.deployment.errors import ChangedError, DeploymentError
+from serving.deployment.inference_service import MODEL_LABEL
 
 if TYPE_CHECKING:
     from kserve import KServeClient
@@ -67,10 +68,22 @@ class Objects:
     client: "KServeClient"
     kind: tuple[str, str, str]
     namespace: str
+    model: str = ""
+    """The registered model whose objects these are: those of other ones are neither changed nor deleted. "": any."""
 
     def find(self, name: str) -> Document | None:
-        """An object, or None. One that is being deleted, which no change can keep, is waited for until it is gone."""
+        """An object, or None. One that is being deleted, which no change can keep, is waited for until it is gone.
+
+        Raises DeploymentError for an object of another model: two products' names may lead to one name here.
+        """
         found = self.read(name, _PATIENCE_SECONDS)
+        if found is not None and self.model:
+            owner = found["metadata"].get("labels", {}).get(MODEL_LABEL, "")
+            if owner != self.model:
+                raise DeploymentError(
+                    f"{name}: expected a service of {self.model}; found one of {owner or 'another maker'}. Serve in "
+                    "another namespace, or give the product another name."
+                )
         if not _ends(found):
             return found
         found, reason = self._poll(name, _DELETE_SECONDS, lambda now: "its finalizers" if _ends(now) else None)
@@ -126,7 +139,9 @@ class Objects:
             seen = now
 
     def delete(self, name: str) -> bool:
-        """Delete an object; return whether there was one."""
+        """Delete an object; return whether there was one. Raises DeploymentError for one of another model."""
+        if self.find(name) is None:
+            return False
         try:
             self._call("delete", name, patience=_PATIENCE_SECONDS)
         except CallError as error:

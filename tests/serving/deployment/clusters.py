@@ -40,15 +40,15 @@ class Cluster:
 
     def knative(self, **settings: Any) -> Knative:
         deployment = replace(Deployment(MODEL, ""), ready_seconds=0.3, **settings)
-        return Knative(self.services(), deployment, self.trial(), digest_of)
+        return Knative(self.services(deployment.name), deployment, self.trial(), digest_of)
 
     def standard(self, **settings: Any) -> Standard:
         given = {"mode": STANDARD, "hostname": "rank.example.com", "ready_seconds": 0.3, **settings}
         deployment = replace(Deployment(MODEL, ""), **given)
         return Standard(standard_kinds(self.client, deployment), deployment, self.trial(), digest_of)
 
-    def services(self) -> Objects:
-        return Objects(self.client, INFERENCE_SERVICES, NAMESPACE)
+    def services(self, model: str = "") -> Objects:
+        return Objects(self.client, INFERENCE_SERVICES, NAMESPACE, model)
 
     def trial(self) -> Trial:
         return Trial(MODEL, lambda version: DOCUMENT, self.kserve.token or None, seconds=4.0)

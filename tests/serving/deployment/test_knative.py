@@ -14,6 +14,7 @@ from serving.deployment.knative import Knative
 from serving.settings.limits import Limits
 from tests.serving.deployment.clusters import (
     KIND,
+    MODEL,
     NAME,
     NAMESPACE,
     SERVICE,
@@ -178,6 +179,16 @@ def test_a_service_that_is_not_ours_is_left_alone(cluster: Cluster) -> None:
     before = len(cluster.server.written())
     with pytest.raises(DeploymentError, match=f"{NAME}: expected an InferenceService of ours"):
         cluster.knative().canary("2", 10)
+    assert len(cluster.server.written()) == before
+
+
+def test_a_service_of_another_product_is_left_alone(cluster: Cluster) -> None:
+    """Version 1 of one product in Standard mode has the name that another product has in Knative mode."""
+    cluster.standard().up("1")
+    before, other = len(cluster.server.written()), cluster.knative(model=f"{MODEL}_1")
+    for change in (other.down, lambda: other.up("1"), lambda: other.canary("2", 10)):
+        with pytest.raises(DeploymentError, match=f"{NAME}-1: expected a service of {NAME}-1; found one of {NAME}"):
+            change()
     assert len(cluster.server.written()) == before
 
 
