@@ -121,7 +121,7 @@ class Objects:
 def _message(error: Any) -> str:
     """What the API server says of a document that it refuses: that document is ours. Nothing of other refusals."""
     if error.status == 403:
-        return ". Give the ServiceAccount its Role: deploy/base"
+        return ". Give the ServiceAccount its Role: deploy/kustomize"
     if error.status not in _INVALID:
         return ""
     try:
