@@ -1,5 +1,6 @@
 """deploy/kustomize: pods without rights, who reaches whom, and nothing that resets what serves."""
 
+import argparse
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -9,9 +10,10 @@ import yaml
 
 from deploy.manifests.check import KUSTOMIZE, OVERLAYS, WRITTEN, build
 from feature_repo.commands import _parser
-from models.version import IMAGE
+from models.version import IMAGE, SERVE_IMAGE
 from pipelines.resources import OPTIONAL, REQUIRED
 from pipelines.settings import DEFAULTS
+from serving.deployment.cluster_settings import endpoint_of
 from tests.house import ROOT
 
 Document = dict[str, Any]
@@ -169,3 +171,11 @@ def test_monitors_scrape_the_port_by_its_name() -> None:
     (pod,) = one("overlays/knative", "PodMonitor", "heliograph")["spec"]["podMetricsEndpoints"]
     assert {**pod, "port": ""} == {**endpoint, "port": ""}
     assert pod["port"] == "user-port"  # what Knative makes of the name
+
+
+def test_the_settings_of_the_example_are_valid() -> None:
+    options = argparse.Namespace(endpoint=KUSTOMIZE / "overlays" / "example" / "endpoint.json")
+    settings = endpoint_of(options)
+    assert settings["image"].rpartition("/")[2] == SERVE_IMAGE
+    assert settings["namespace"] == built("overlays/example")[0]["metadata"]["namespace"]
+    assert set(settings) == {"mode", "namespace", "image", "replicas", "cpu", "memory"}
