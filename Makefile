@@ -26,11 +26,11 @@ export DO_NOT_TRACK := true
 # A run, like the tests, starts many processes: each would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup java redis load chromium containers postgres demo compare test fuzz mutants house docs lint bench faults verify-real days images rehearsal clean
+.PHONY: help setup java redis load chromium containers postgres demo compare test fuzz mutants house docs lint bench faults verify-real days images manifests-check rehearsal clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(READY) ## create .venv and install the pinned set (done once)
 
@@ -93,6 +93,9 @@ days: $(READY) ## ten simulated days, one run a day on logs that grow, some runs
 images: $(READY) ## container images, checked: TARGETS="serve pipeline spark train" BASE_IMAGE=name BUILD_FLAGS="options of buildah"
 	@.ci/packages containers
 	@$(PY) -m deploy.images $(TARGETS) --base "$(BASE_IMAGE)" --flags '$(BUILD_FLAGS)'
+
+manifests-check: $(READY) ## the manifests in deploy/kustomize: built, and every field checked; KServe's kinds where HELIOGRAPH_CRDS has them
+	@$(PY) -m deploy.manifests
 
 rehearsal: images ## the compiled pipelines in real containers of these images, over real services: a table, JSON as the last line
 	@.ci/packages redis postgres

@@ -64,7 +64,7 @@ def example_place(folder: Path) -> Iterator[Place]:
     """A small copy of a checkout after a demo run, and a worker of its product."""
     made = world()
     (folder / ".venv").symlink_to(sys.prefix)
-    for name in ("configs", "feature_repo"):
+    for name in ("configs", "deploy", "feature_repo"):
         (folder / name).symlink_to(ROOT / name)
     for name in ("state", "graph"):
         (folder / name).symlink_to(made.state.parent / name)

@@ -1,6 +1,6 @@
 """Container entry point of the predictor: fetches, verifies and serves the version that the environment names.
 
-``python -m serving.deployment.container`` reads these variables, which deploy/*.yaml set:
+``python -m serving.deployment.container`` reads these variables, which the InferenceService sets:
 
 - HELIOGRAPH_MODEL, HELIOGRAPH_VERSION: what to serve.
 - HELIOGRAPH_DIGEST: the bundle's expected digest (default: the registry's).
@@ -60,7 +60,9 @@ def settings_of(environment: dict[str, str]) -> Settings:
 def _needed(environment: dict[str, str], variable: str) -> str:
     value = environment.get(variable, "")
     if not value:
-        raise EndpointError(f"{variable}: expected a value in the environment; found none. deploy/*.yaml set it.")
+        raise EndpointError(
+            f"{variable}: expected a value in the environment; found none. `python -m serving manifest` sets it."
+        )
     return value
 
 

@@ -230,7 +230,7 @@ def _unchanged(found: Document | None, stored: Document) -> Document:
 def _message(error: Any) -> str:
     """What the API server says of a document that it refuses: that document is ours. Nothing of other refusals."""
     if error.status == 403:
-        return ". Give the ServiceAccount its Roles: deploy/base, in Standard mode deploy/standard"
+        return ". Give the ServiceAccount its Roles: deploy/kustomize, in Standard mode its overlays/standard"
     if error.status not in _INVALID:
         return ""
     try:

@@ -24,7 +24,7 @@ from tests.feature_repo.conftest import World, open_world
 from tests.mlflow_database import add_database
 from tests.serving.deployment.clusters import DOCUMENT, NAMESPACE, Cluster, running_cluster, variable
 from tests.serving.stubbed import FakeRegistry
-from tests.standins.manifests import documents
+from tests.standins.manifests import access
 
 
 @pytest.fixture
@@ -175,8 +175,7 @@ def test_a_canary_needs_a_champion_to_be_beside(
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A cluster on which this process is a pod with the ServiceAccount of deployments."""
     with running_cluster(tmp_path / "certificate") as cluster:
-        cluster.server.load(documents("base"))
-        cluster.server.load(documents("standard"))
+        cluster.server.load(access("overlays/standard"))
         token = cluster.server.token_for(NAMESPACE, "heliograph-deploy")
         client = kserve.KServeClient(config_dict=cluster.server.kubeconfig(token), persist_config=False)
         monkeypatch.setattr(kserve, "KServeClient", lambda: client)

@@ -26,7 +26,7 @@ from tests.rehearsal.runner import World
 from tests.rehearsal.services import BUCKET, Services, running
 from tests.rehearsal.table import BrokenError
 from tests.standins.api_server import ApiServer, api_server
-from tests.standins.manifests import documents
+from tests.standins.manifests import access
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE, SECRET = "heliograph", "heliograph"
@@ -149,8 +149,7 @@ def setting() -> Iterator[Setting]:
         token = secrets.token_hex(12)
         every: dict[str, Mapping[str, str]] = {SECRET: {**services.secret(), "HELIOGRAPH_TOKEN": token}}
         server = stack.enter_context(api_server(folder / "kubernetes"))
-        server.load(documents("base"))
-        server.load(documents("standard"))
+        server.load(access("overlays/standard"))
         predictors = stack.enter_context(controller(server, engine, folder / "predictors", every))
         world = World(
             engine=engine,

@@ -20,12 +20,12 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.standins import http_routes
+from deploy.manifests.custom_kinds import HTTP_ROUTE
+from deploy.manifests.schemas import faults, inference_service_schema
 from tests.standins.access import Call, allowed
 from tests.standins.api_kinds import KINDS, Key, Object, RefusedError
 from tests.standins.api_requests import Handler
 from tests.standins.certificates import server_context
-from tests.standins.schemas import faults, inference_service_schema
 
 _WITHOUT_GENERATION = {"roles", "rolebindings", "serviceaccounts", "secrets", "configmaps"}
 
@@ -136,7 +136,7 @@ class ApiServer(ThreadingHTTPServer):
 
     def _stored(self, key: Key, document: Object, old: Object | None) -> Object:
         plural, namespace, name = key
-        schema = {"inferenceservices": inference_service_schema(), "httproutes": http_routes.SCHEMA}.get(plural)
+        schema = {"inferenceservices": inference_service_schema(), "httproutes": HTTP_ROUTE}.get(plural)
         found = [] if schema is None else list(faults({**document, "status": {}}, schema))
         if document.get("kind") != KINDS[plural][2]:
             found.append(f"kind: expected {KINDS[plural][2]}")

@@ -1,15 +1,21 @@
-"""The manifests in deploy/, as documents."""
+"""Accounts and Roles of deploy/kustomize, as documents: what the API server of the tests knows of it."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+KUSTOMIZE = Path(__file__).resolve().parents[2] / "deploy" / "kustomize"
+_KINDS = {"ServiceAccount", "Role", "RoleBinding"}
 
 
-def documents(folder: str) -> list[dict[str, Any]]:
-    """The documents of a folder's resources, as its kustomization.yaml lists them."""
-    found = yaml.safe_load((DEPLOY / folder / "kustomization.yaml").read_text(encoding="utf-8"))
-    files = [DEPLOY / folder / name for name in found["resources"] if not name.startswith("..")]
-    return [document for file in files for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
+def access(folder: str) -> list[dict[str, Any]]:
+    """The ServiceAccounts, Roles and RoleBindings of a folder and of those that its kustomization.yaml names."""
+    return [document for document in _documents(KUSTOMIZE / folder) if document["kind"] in _KINDS]
+
+
+def _documents(place: Path) -> list[dict[str, Any]]:
+    if place.is_dir():
+        found = yaml.safe_load((place / "kustomization.yaml").read_text(encoding="utf-8"))
+        return [document for name in found["resources"] for document in _documents(place / name)]
+    return list(yaml.safe_load_all(place.read_text(encoding="utf-8")))

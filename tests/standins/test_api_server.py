@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from deploy.manifests.schemas import INFERENCE_SERVICES
 from serving.deployment.cluster_settings import Deployment
 from serving.deployment.inference_service import inference_service
 from tests.standins.api_requests import merged
 from tests.standins.api_server import ApiServer, api_server
-from tests.standins.manifests import documents
-from tests.standins.schemas import INFERENCE_SERVICES
+from tests.standins.manifests import access
 
 KIND = "/apis/serving.kserve.io/v1beta1/namespaces/heliograph/inferenceservices"
 
@@ -85,7 +85,7 @@ def test_a_misspelt_field_is_refused(server: ApiServer) -> None:
 
 
 def test_a_token_may_do_what_its_role_says(server: ApiServer) -> None:
-    server.load(documents("base"))
+    server.load(access("base"))
     tokens = {
         name: server.token_for("heliograph", f"heliograph-{name}") for name in ("deploy", "train", "act", "monitor")
     }

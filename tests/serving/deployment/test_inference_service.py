@@ -4,13 +4,13 @@ import pytest
 import yaml
 from kserve import V1beta1PredictorSpec
 
+from deploy.manifests.schemas import INFERENCE_SERVICES, faults, inference_service_schema
 from models.spec import load_spec
 from serving.deployment.cluster_settings import STANDARD, Deployment
 from serving.deployment.errors import DeploymentError
 from serving.deployment.http_route import http_route, service_name
 from serving.deployment.inference_service import inference_service, to_yaml
 from serving.versions.registry import model_name
-from tests.standins.schemas import INFERENCE_SERVICES, faults, inference_service_schema
 
 ROOT = Path(__file__).resolve().parents[3]
 DIGEST = "0123456789abcdef" * 4
@@ -104,7 +104,7 @@ def test_an_image_with_a_tag_or_a_digest_is_fixed(image: str) -> None:
 
 
 @pytest.mark.parametrize("product", ["professional", "kuairand"])
-def test_the_manifests_in_deploy_are_up_to_date(product: str) -> None:
+def test_the_templates_are_up_to_date(product: str) -> None:
     model = model_name(load_spec(ROOT / "configs" / f"{product}.yaml"))
     knative = Deployment(model, "1", digest=NONE)
     host = f"{product}.example.com"
@@ -115,4 +115,4 @@ def test_the_manifests_in_deploy_are_up_to_date(product: str) -> None:
         f"{product}-standard.yaml": to_yaml(inference_service(behind, name=service_name(behind, "1")), route),
     }
     for name, text in expected.items():
-        assert (ROOT / "deploy" / name).read_text(encoding="utf-8") == text
+        assert (ROOT / "deploy" / "kustomize" / "templates" / name).read_text(encoding="utf-8") == text

@@ -60,7 +60,7 @@ def test_a_run_that_acts_moves_the_traffic(cluster: Cluster, mode: str) -> None:
 
 def test_a_run_that_acts_neither_begins_nor_ends_a_service(cluster: Cluster) -> None:
     own = target(cluster, "Knative", "act")
-    with pytest.raises(DeploymentError, match=r"expected it to create .*403.* Roles: deploy/base"):
+    with pytest.raises(DeploymentError, match=r"expected it to create .*403.* Roles: deploy/kustomize"):
         own.up("1")
     target(cluster, "Knative").up("1")
     with pytest.raises(DeploymentError, match=r"expected it to delete .*403"):
