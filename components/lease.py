@@ -23,7 +23,7 @@ SECONDS = 1800.0
 HELD_SECONDS = 600.0
 """How long a step waits for another run's lease: most runs hold it for minutes, and a pod that waits keeps its CPUs."""
 SILENT_SECONDS = 60.0
-"""How long a step tries while the online store is silent: longer than a restart takes. Then KFP tries the step again."""
+"""How long a step tries while the online store is silent: longer than a restart takes. KFP then tries it again."""
 _PAUSE = 2.0
 _log = logging.getLogger("components.lease")
 

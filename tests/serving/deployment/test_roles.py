@@ -11,7 +11,7 @@ from serving.deployment.errors import DeploymentError
 from serving.deployment.knative import Knative
 from serving.deployment.standard import Standard
 from tests.serving.deployment.clusters import NAME, NAMESPACE, Cluster, running_cluster
-from tests.standins.manifests import documents
+from tests.standins.manifests import access
 
 MODES = ["Knative", "Standard"]
 
@@ -24,8 +24,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 def target(cluster: Cluster, mode: str, account: str = "") -> Knative | Standard:
     """What a run with this ServiceAccount ("": an admin) deploys to, where the Roles of the mode are applied."""
-    for folder in ("base",) if mode == "Knative" else ("base", "standard"):
-        cluster.server.load(documents(folder))
+    cluster.server.load(access("base" if mode == "Knative" else "overlays/standard"))
     if account:
         token = cluster.server.token_for(NAMESPACE, f"heliograph-{account}")
         client = KServeClient(config_dict=cluster.server.kubeconfig(token), persist_config=False)
