@@ -50,7 +50,7 @@ def _print(found: list[Licensed], pinned: int, wrong: list[str]) -> None:
         print(f"{count:>8}  {name}")
     if pinned > len(found):
         print(f"{pinned - len(found):>8}  not installed here: license not read")
-    print(*(f"license: {line}" for line in wrong), f"{(FOLDER / 'sbom.cdx.json').relative_to(ROOT)}", sep="\n")
+    print(*(f"license: {line}" for line in wrong), FOLDER / "sbom.cdx.json", sep="\n")
 
 
 def _vulnerabilities(pinned: Mapping[str, str]) -> tuple[dict[str, Any], int]:
@@ -63,12 +63,12 @@ def _vulnerabilities(pinned: Mapping[str, str]) -> tuple[dict[str, Any], int]:
     except AuditError as error:
         print(f"vulnerabilities: NOT CHECKED. {error}")
         return {"checked": 0, "found": None}, 1
-    print(
-        *(f"vulnerability: {line}" for line in answer.found),
-        *(f"not checked: {line}" for line in answer.skipped),
-        sep="\n",
-    )
-    return {"checked": len(pinned) - len(answer.skipped), "found": len(answer.found)}, len(answer.found)
+    checked = len(pinned) - len(answer.skipped)
+    lines = [f"vulnerability: {line}" for line in answer.found] or [
+        f"vulnerabilities: none known of {checked} packages"
+    ]
+    print(*lines, *(f"not checked: {line}" for line in answer.skipped), sep="\n")
+    return {"checked": checked, "found": len(answer.found)}, len(answer.found)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import Property
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentScope, ComponentType
+from cyclonedx.model.license import LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.requirements import Requirement
@@ -35,7 +36,9 @@ def bill(
         scope = ComponentScope.REQUIRED if held else ComponentScope.EXCLUDED
         part = Component(name=name, version=one, purl=url, bom_ref=str(url), scope=scope)
         if licenses.get(name, UNKNOWN) != UNKNOWN:
-            part.licenses.add(factory.make_from_string(licenses[name]))
+            said = licenses[name]
+            # The factory takes no expression with a name of our own (LicenseRef-...).
+            part.licenses.add(LicenseExpression(said) if " " in said else factory.make_from_string(said))
         if held:
             part.properties.add(Property(name=IMAGES, value=",".join(held)))
         parts[name] = part

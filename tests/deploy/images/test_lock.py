@@ -48,7 +48,7 @@ def package(*files: str, name: str = "a", **more: Any) -> dict[str, Any]:
     return {"name": name, "version": "1", "wheels": wheels, **more}
 
 
-SDIST = {"sdist": {"url": "https://host/a-1.tar.gz", "hashes": {"sha256": "of source"}}}
+SDIST: dict[str, Any] = {"sdist": {"url": "https://host/a-1.tar.gz", "hashes": {"sha256": "of source"}}}
 
 
 @pytest.mark.parametrize(
