@@ -10,7 +10,7 @@ from pathlib import Path
 
 ACCEPTED: dict[str, str] = {}
 """Identity of a vulnerability that does not concern us: the reason."""
-_UNREACHABLE = ("ConnectionError", "Could not connect", "ConnectTimeout", "ReadTimeout", "Max retries exceeded")
+_UNREACHABLE = ("ConnectionError", "Could not connect", "ReadTimeout")
 _SECONDS = 15
 
 
