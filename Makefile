@@ -26,7 +26,7 @@ export DO_NOT_TRACK := true
 # A run, like the tests, starts many processes: each would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup java redis load chromium containers postgres demo compare test fuzz mutants house docs lint bench faults verify-real days images manifests-check rehearsal clean
+.PHONY: help setup java redis load chromium containers postgres demo compare test fuzz mutants house docs lint bench faults verify-real days images locks audit manifests-check rehearsal clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -96,6 +96,12 @@ images: $(READY) ## container images, checked: TARGETS="serve pipeline spark tra
 
 manifests-check: $(READY) ## the manifests in deploy/kustomize: built, and every field checked; KServe's kinds where HELIOGRAPH_CRDS has them
 	@$(PY) -m deploy.manifests
+
+locks: $(READY) ## the images' packages with the sha256 of every file, from the constraints: deploy/images/locks, LOCK_FLAGS="options of uv"
+	@$(PY) -m deploy.images.lock --flags '$(LOCK_FLAGS)'
+
+audit: $(READY) ## bill of materials (build/audit/sbom.cdx.json), licenses, known vulnerabilities where the service can be reached
+	@$(PY) -m deploy.audit
 
 rehearsal: images ## the compiled pipelines in real containers of these images, over real services: a table, JSON as the last line
 	@.ci/packages redis postgres

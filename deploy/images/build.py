@@ -4,19 +4,21 @@ import hashlib
 import json
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.images.base import base_image
 from deploy.images.dockerfile import sources, stages
 from deploy.images.engine import ROOT, follow, output, say, succeeds
-from deploy.images.mirror import machine_flags
+from deploy.images.mirror import build_flags, machine_settings
 from models import version
 
 DOCKERFILE = "deploy/Dockerfile"
 INPUTS = "heliograph.inputs"
 """Label with the digest of what an image was made of."""
+REVISION = "org.opencontainers.image.revision"
+DIRTY = "-dirty"
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,17 @@ def build(targets: Sequence[str], base: str = "", flags: Sequence[str] = ()) -> 
 
 def _one(target: str, start: str, digest: str, flags: Sequence[str]) -> Image:
     name, begun = name_of(target), time.monotonic()
-    there = _labels(name).get(INPUTS) == digest
+    found, labels = _labels(name), _described(target, digest)
+    # An image of uncommitted files is labeled again when they are committed: its layers are there.
+    stale = found.get(REVISION, "").endswith(DIRTY) and not labels[REVISION].endswith(DIRTY)
+    there = found.get(INPUTS) == digest and not stale
     if not there:
         log = ROOT / "build" / "images" / f"{target}.log"
         say(f"{target}: building {name}, minutes the first time; {log}")
-        follow([*_command(target, start), *_labelled(digest), *machine_flags(), *flags, "--tag", name, "."], log)
+        follow(
+            [*_command(target, start), *_options(labels), *build_flags(machine_settings()), *flags, "--tag", name, "."],
+            log,
+        )
     identity, size = output(["podman", "image", "inspect", "--format", "{{.Id}} {{.Size}}", name]).split()
     return Image(target, name, identity, int(size), 0.0 if there else time.monotonic() - begun)
 
@@ -75,11 +83,27 @@ def _command(target: str, start: str) -> list[str]:
     return ["buildah", "bud", *options, "--build-arg", f"BASE_IMAGE={start}", "--file", DOCKERFILE, "--target", target]
 
 
-def _labelled(digest: str) -> list[str]:
-    command = ["git", "rev-parse", "--short=12", "HEAD"]
-    revision = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
-    given = {INPUTS: digest, "org.opencontainers.image.revision": revision or "unknown"}
-    return [word for name, value in given.items() for word in ("--label", f"{name}={value}")]
+def _described(target: str, digest: str) -> dict[str, str]:
+    """Labels: the inputs' digest, and the commit with its time, which do not depend on when or where it is built.
+
+    The commit has ``-dirty`` if a file that the target is made of differs from it, or is not in it.
+    """
+    every = stages((ROOT / DOCKERFILE).read_text(encoding="utf-8"))
+    files = [DOCKERFILE, *map(str, sources(target, every))]
+    revision, _, created = _git("log", "-1", "--abbrev=12", "--format=%h %cI").partition(" ")
+    if not revision:
+        return {INPUTS: digest, REVISION: "unknown"}
+    dirty = DIRTY if _git("status", "--porcelain", "--untracked-files=all", "--", *files) else ""
+    return {INPUTS: digest, REVISION: revision + dirty, "org.opencontainers.image.created": created}
+
+
+def _git(*given: str) -> str:
+    """What git says of the repository, or nothing if it is none."""
+    return subprocess.run(["git", *given], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _options(labels: Mapping[str, str]) -> list[str]:
+    return [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
 
 
 def _labels(name: str) -> dict[str, str]:

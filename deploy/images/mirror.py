@@ -44,11 +44,10 @@ def build_flags(given: Mapping[str, str]) -> list[str]:
     return flags
 
 
-def machine_flags() -> list[str]:
-    """``build_flags`` of the pip that belongs to this Python."""
+def machine_settings() -> dict[str, str]:
+    """``settings`` of the pip that belongs to this Python."""
     command = [sys.executable, "-m", "pip", "config", "list"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return build_flags(settings(done.stdout))
+    return settings(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def _mounts(name: str, value: str) -> Iterator[Path]:

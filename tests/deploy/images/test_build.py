@@ -1,5 +1,6 @@
 """Images are built once per digest of their inputs, by commands that stand in for podman and buildah."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -201,3 +202,54 @@ def test_an_engine_that_is_not_installed_is_named(root: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", str(root))
     with pytest.raises(ImageError, match=r"podman: expected this command; found none. Run: .ci/packages containers"):
         build.build(["serve"], "base")
+
+
+def labels(root: Path) -> dict[str, str]:
+    """The labels of the predictor's image, with its layers there or not."""
+    return json.loads((root / "images").read_text(encoding="utf-8"))[build.name_of("serve")]
+
+
+def git(root: Path, *given: str) -> str:
+    who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
+    env = os.environ | {"GIT_COMMITTER_DATE": "2026-01-02T03:04:05+00:00", "GIT_CONFIG_GLOBAL": os.devnull}
+    done = subprocess.run(["git", *who, *given], cwd=root, env=env, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def commit(root: Path) -> str:
+    """The commit that holds what the image is made of."""
+    git(root, "init", "--quiet")
+    git(root, "add", "deploy", "constraints.txt", "serving")
+    git(root, "commit", "--quiet", "--message", "first")
+    return git(root, "rev-parse", "HEAD")[:12]
+
+
+def test_an_image_says_its_commit(root: Path, commit: str) -> None:
+    (root / "README.md").touch()
+    build.build(["serve"], "base")
+    assert labels(root) == {
+        "heliograph.inputs": build.inputs("serve", "id-base", root),
+        "org.opencontainers.image.revision": commit,
+        "org.opencontainers.image.created": "2026-01-02T03:04:05+00:00",
+    }
+
+
+@pytest.mark.parametrize("name", ["serving/a.py", "serving/new.py", "deploy/Dockerfile"])
+def test_an_image_of_uncommitted_files_says_so_until_they_are_committed(name: str, root: Path, commit: str) -> None:
+    with (root / name).open("a", encoding="utf-8") as file:
+        file.write("# more\n")
+    build.build(["serve"], "base")
+    assert labels(root)["org.opencontainers.image.revision"] == f"{commit}-dirty"
+    git(root, "add", "deploy", "serving")
+    git(root, "commit", "--quiet", "--message", "second")
+    build.build(["serve"], "base")
+    assert labels(root)["org.opencontainers.image.revision"] == git(root, "rev-parse", "HEAD")[:12]
+    build.build(["serve"], "base")
+    assert len(built(root)) == 2
+
+
+def test_without_a_repository_the_commit_is_unknown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(root.parent))
+    build.build(["serve"], "base")
+    assert labels(root)["org.opencontainers.image.revision"] == "unknown"

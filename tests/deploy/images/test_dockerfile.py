@@ -9,6 +9,7 @@ from deploy.images.check import BOUNDS, GB
 from deploy.images.dockerfile import needed, sources, stages
 from deploy.images.engine import ROOT
 from deploy.images.errors import ImageError
+from deploy.images.lock import LOCKS, SOURCES
 from models.version import VERSION, image
 
 TEXT = (ROOT / DOCKERFILE).read_text(encoding="utf-8")
@@ -53,16 +54,26 @@ def test_the_code_comes_after_the_packages(target: str) -> None:
         "pyproject.toml",
         "deploy/images/pins.py",
         *(f"constraints{x}.txt" for x in ("", "-cpu", "-train")),
+        *(f"{LOCKS}/{name}.txt" for name in SOURCES),
     }
+    assert {f"{LOCKS}/{target}.txt", f"{LOCKS}/build.txt"} <= early
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_packages_are_constrained_and_the_build_checks_it(target: str) -> None:
+def test_packages_are_those_of_the_lock_and_the_build_checks_it(target: str) -> None:
     (line,) = STAGES[f"{target}-packages"].arguments("RUN")
     own = "constraints-train.txt" if target == "train" else "constraints-cpu.txt"
-    assert f"-c constraints.txt -c {own} -e" in line
-    assert f"python deploy/images/pins.py constraints.txt {own}" in line
+    assert line.startswith(f"pip install --require-hashes --no-deps --no-build-isolation -r {LOCKS}/{target}.txt && ")
+    assert f"python deploy/images/pins.py constraints.txt {own} && pip check" in line
     assert line.count("pip install") == 1
+
+
+def test_every_package_but_our_own_is_installed_by_its_hash() -> None:
+    lines = [line for stage in STAGES.values() for line in stage.arguments("RUN")]
+    commands = [words for line in lines for words in re.findall(r"pip install ([^&]+)", line)]
+    assert len(commands) == len(SOURCES) + 1
+    (own,) = [words for words in commands if not words.startswith("--require-hashes --no-deps ")]
+    assert own == "--no-deps --no-build-isolation --config-settings editable_mode=compat -e ."
 
 
 def test_the_predictor_holds_no_code_of_the_pipelines() -> None:

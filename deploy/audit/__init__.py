@@ -1,0 +1,1 @@
+"""What the environment and the images are made of: a bill of materials, licenses, known vulnerabilities."""
