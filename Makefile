@@ -13,6 +13,10 @@ WORKERS ?= 2
 SERIAL = $(shell grep -rl --include='test_*.py' 'mark.serial' tests)
 # Java's second compiler pays off after minutes only; Spark and TorchServe run for seconds in a test.
 TESTED := JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# What a test writes is gone with it: in memory, where there is room for it, nothing waits for a disk. The tests that
+# measure time keep the disk.
+MEMORY = $(if $(TMPDIR),,$(shell findmnt -no OPTIONS /dev/shm 2>/dev/null | grep -qvw noexec && \
+	[ "$$(df -k --output=avail /dev/shm | tail -n 1)" -gt 4000000 ] && echo /dev/shm/t.XXXXXX))
 PACKAGES := models feature_repo serving monitoring components pipelines
 # Left out of the API reference: they need Triton, and a state folder that was applied.
 UNIMPORTABLE := '!models.nn.gather_kernel' '!feature_repo.features'
@@ -58,8 +62,8 @@ compare: $(READY) ## single-domain against cross-domain, with the difference's i
 
 test: $(READY) ## the test suite: two workers, then the tests that are sensitive to load; JUnit files in build/tests
 	@.ci/packages java redis chromium
-	@status=0; \
-	$(TESTED) OMP_NUM_THREADS=1 $(PYTEST) -m "not real_logs and not serial" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	@status=0; memory=$(if $(MEMORY),$$(mktemp -d $(MEMORY))); [ -z "$$memory" ] || trap 'rm -rf "$$memory"' EXIT; \
+	env $${memory:+TMPDIR=$$memory} $(TESTED) OMP_NUM_THREADS=1 $(PYTEST) -m "not real_logs and not serial" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--junitxml=build/tests/parallel.xml || status=$$?; \
 	$(TESTED) $(PYTEST) -m "serial and not real_logs" $(SERIAL) --junitxml=build/tests/serial.xml || status=$$?; \
 	exit $$status

@@ -1,6 +1,8 @@
 """Apply definitions to Feast's registry."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -40,7 +42,8 @@ def apply(store: Any, spec: Spec, tables: Path, address: str, pushed: str) -> No
     if _other_source(store, spec):
         forget(store)  # before the deletion: a kill in between then leads to a full write
         forget_slots(store)
-        store.apply([], objects_to_delete=_registered(store), partial=False)
+        with _one_refresh(store):
+            store.apply([], objects_to_delete=_registered(store), partial=False)
         remove(pushed)
     add_product(store, spec.name)
     prepare(spec, pushed)
@@ -49,9 +52,21 @@ def apply(store: Any, spec: Spec, tables: Path, address: str, pushed: str) -> No
     forget(store, [*(view.name for view in _views(stale)), *changed])
     gone = {*changed, *(view.name for view in _views(stale))}
     forget_slots(store, [slot for slot in SLOTS if gone & {vector_view(kind, slot) for kind in VECTOR_COLUMNS}])
-    store.apply(objects, objects_to_delete=stale, partial=False)
+    with _one_refresh(store):
+        store.apply(objects, objects_to_delete=stale, partial=False)
     _clear(store, changed)
     write_applied(store, spec, address, pushed)
+
+
+@contextmanager
+def _one_refresh(store: Any) -> Iterator[None]:
+    """Within this context Feast reads its registry anew at the end of ``apply`` only, not after each object as well."""
+    registry = store.registry
+    mode, registry.cache_mode = registry.cache_mode, "thread"
+    try:
+        yield
+    finally:
+        registry.cache_mode = mode
 
 
 def _other_source(store: Any, spec: Spec) -> bool:

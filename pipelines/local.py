@@ -19,6 +19,7 @@ from pipelines.data import data_address
 from pipelines.errors import RunError
 from pipelines.lock import state_lock
 from pipelines.parameters import check_parameters
+from pipelines.settings import DEFAULTS, ClusterSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,7 +43,7 @@ def run_local(
         config = ROOT / "feature_repo" / "feature_store.yaml"
         services = Services.embedded(run, state, config, scratch=pipeline in READ_ONLY, pipeline=pipeline)
         folder = state.resolve() / "runs" / run
-        compiled = compile_pipeline(pipeline, folder / "pipeline.yaml")
+        compiled = compile_pipeline(pipeline, folder / "pipeline.yaml", _without_retries())
         values = arguments(spec, services.to_json(), given, join(services.storage, "specs"))
         values |= parameters or {}
         print(f"Heliograph: {pipeline} on {spec_path} (run {run}, log {folder / 'run.log'})", flush=True)
@@ -98,8 +99,13 @@ def _new_run(state: Path) -> str:
     return name if name not in taken else f"{name}-{len(taken) + 1}"
 
 
+def _without_retries() -> ClusterSettings:
+    """The settings of a run on this machine: no pod is lost here, so a step that failed would fail again, later."""
+    return ClusterSettings(tasks={name: one.model_copy(update={"retries": 0}) for name, one in DEFAULTS.items()})
+
+
 def _run(compiled: Path, values: dict[str, object], root: Path, log: Path) -> None:
-    """Run the compiled YAML, the same that a cluster would get."""
+    """Run the compiled YAML, the same that a cluster would get, but for retries."""
     from kfp import components, local
 
     os.environ["HELIOGRAPH_RUNNER"] = str(os.getpid())

@@ -1,6 +1,7 @@
 """The tiny professional network that many tests share, and the order of the parallel run."""
 
 import gc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,3 +67,12 @@ def tiny_tables(tiny_spec: "Spec", tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("tiny") / "tables"
     ingest(tiny_spec, None, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_s3() -> Iterator[str]:
+    """The endpoint of an S3 server, which takes two seconds to start. Shared: a test has buckets of its own."""
+    from tests.s3_server import running_s3
+
+    with running_s3() as endpoint:
+        yield endpoint

@@ -1,4 +1,4 @@
-"""An S3 server of the tests' own: moto on a free loopback port, in memory only, killed at the end.
+"""An S3 server of the tests' own: moto on a free loopback port, in memory only, one a process, killed at the end.
 
 A test file uses it by importing the two fixtures: ``from tests.s3_server import bucket, s3_server``; every test that
 asks for ``bucket`` has an empty one of its own.
@@ -41,10 +41,9 @@ def make_bucket(endpoint: str, name: str) -> str:
     return f"s3://{name}"
 
 
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[str]:
-    with running_s3() as endpoint:
-        yield endpoint
+@pytest.fixture
+def s3_server(shared_s3: str) -> str:
+    return shared_s3
 
 
 @pytest.fixture

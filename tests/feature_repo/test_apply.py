@@ -44,6 +44,25 @@ def test_what_the_spec_no_longer_has_is_deleted(own_world: World) -> None:
     assert "surface" not in {entity.name for entity in own_world.store.list_entities()}
 
 
+def test_the_registry_is_read_anew_once_and_not_after_each_object(
+    own_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, refresh, reads = own_world.store.registry, own_world.store.registry.refresh, list[Any]()
+
+    def counted(project: str | None = None) -> None:
+        reads.append(project)
+        refresh(project)
+
+    monkeypatch.setattr(registry, "refresh", counted)
+    spec = tiny.tiny_spec(counters={"member_counts": {"keys": ["member"]}})
+    tiny.apply_tables(own_world.store, spec, own_world.tables, own_world.state)
+    assert len(reads) == 1
+    assert registry.cache_mode == "sync"
+    cached = {view.name for view in registry.list_feature_views(own_world.store.project, allow_cache=True)}
+    assert cached == {view.name for view in own_world.store.list_feature_views()}
+    assert "post_counts" not in cached
+
+
 def test_another_source_starts_with_empty_views(own_world: World, tmp_path: Path) -> None:
     store = own_world.store
     materialize(store, own_world.spec)

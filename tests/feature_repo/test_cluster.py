@@ -21,6 +21,7 @@ from tests.feature_repo.redis_server import redis_server
 from tests.feature_repo.spark_session import spark_defaults
 
 __all__ = ["redis_server"]
+pytestmark = pytest.mark.long(20)
 CLUSTER = tiny.CONFIG.with_name("feature_store.spark.yaml")
 
 

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from models.spec import Spec
 from tests.pipelines.pipeline import Pipeline
+
+pytestmark = pytest.mark.long(30)
 
 
 def test_comparison_prints_both_and_the_interval(lenient_spec: Spec, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What pyproject.toml asks for by extra, and what that brings along, from the metadata of what is installed here."""
 
 import tomllib
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires
 
 from packaging.requirements import Requirement
@@ -27,6 +28,7 @@ def closure(*extras: str) -> set[str]:
     return {name for name, _ in found} - {OURS}
 
 
+@cache
 def _needs(name: str, extra: str) -> list[Requirement]:
     try:
         lines = EXTRAS.get(extra, []) if name == OURS else requires(name) or []

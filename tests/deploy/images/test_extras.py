@@ -2,6 +2,8 @@
 
 import ast
 import sys
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import packages_distributions, version
 
 import pytest
@@ -12,37 +14,50 @@ from tests import house
 from tests.deploy.images.requirements import EXTRAS, closure
 
 PACKAGES = ("models", "feature_repo", "serving", "monitoring", "components", "pipelines")
-FOUND = house.sources(ROOT, PACKAGES)
-ARROWS: dict[str, set[str]] = {}
-for _line in house.imports(FOUND):
-    ARROWS.setdefault(_line.source, set()).add(_line.target)
 CONSTRAINTS = pins([ROOT / "constraints.txt"])
 ON_ONE_MACHINE = {"envoy", "supervisor"}
 """The deploy step can also start the endpoint of one machine (extra `local`), which no container does."""
 
 
+@pytest.fixture(scope="module")
+def owners() -> Mapping[str, list[str]]:
+    """The distributions of every module that is installed."""
+    return packages_distributions()
+
+
+@cache
+def imported() -> dict[str, tuple[set[str], set[str]]]:
+    """By each of our modules: those of ours that it imports, wherever in the file, and the other packages."""
+    found, ours = house.sources(ROOT, PACKAGES), dict[str, set[str]]()
+    for line in house.imports(found):
+        ours.setdefault(line.source, set()).add(line.target)
+    return {name: (ours.get(name, set()), _third_party(module.tree)) for name, module in found.items()}
+
+
+def _third_party(tree: ast.AST) -> set[str]:
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules.add(node.module or "")
+    return {module.partition(".")[0] for module in modules} - {*sys.stdlib_module_names, *PACKAGES, ""}
+
+
 def reached(start: str) -> set[str]:
-    """Our modules that a module or package imports, wherever in a file, and their packages."""
-    names, waiting = set(), [name for name in FOUND if name == start or name.startswith(start + ".")]
+    """Our modules that a module or package imports, and their packages."""
+    names, waiting = set(), [name for name in imported() if name == start or name.startswith(start + ".")]
     while waiting:
         name = waiting.pop()
-        if name in FOUND and name not in names:
+        if name in imported() and name not in names:
             names.add(name)
-            waiting += [*ARROWS.get(name, ()), name.rpartition(".")[0]]
+            waiting += [*imported()[name][0], name.rpartition(".")[0]]
     return names
 
 
 def third_party(start: str) -> dict[str, str]:
     """Every other package's module that is imported from there, with one of ours that imports it."""
-    found = {}
-    for name in reached(start):
-        for node in ast.walk(FOUND[name].tree):
-            if isinstance(node, ast.Import):
-                modules = [alias.name for alias in node.names]
-            else:
-                modules = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-            found |= {module.partition(".")[0]: name for module in modules}
-    return {module: name for module, name in found.items() if module not in {*sys.stdlib_module_names, *PACKAGES, ""}}
+    return {module: name for name in reached(start) for module in imported()[name][1]}
 
 
 @pytest.mark.parametrize(
@@ -60,13 +75,14 @@ def third_party(start: str) -> dict[str, str]:
         ("serving.packages", ["bentoml"], set()),
     ],
 )
-def test_an_extra_holds_what_its_programs_import(start: str, extras: list[str], without: set[str]) -> None:
-    owners, allowed = packages_distributions(), closure(*extras)
-    imported = third_party(start)
-    assert imported
+def test_an_extra_holds_what_its_programs_import(
+    owners: Mapping[str, list[str]], start: str, extras: list[str], without: set[str]
+) -> None:
+    allowed, needed = closure(*extras), third_party(start)
+    assert needed
     missing = {
         module: by
-        for module, by in imported.items()
+        for module, by in needed.items()
         if module not in without and not {canonical(owner) for owner in owners.get(module, [module])} & allowed
     }
     assert not missing, f"expected in the core or {extras}; imported by"

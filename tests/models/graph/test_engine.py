@@ -24,6 +24,8 @@ from tests.models.graph.derived import HandWritten, relations
 from tests.models.graph.derived import spec as derived_spec
 from tests.models.graph.product import HOUR, ROWS, START, shown, spec, write_product
 
+pytestmark = pytest.mark.long(30)
+
 ENGINES = ("duckdb", "spark")
 
 

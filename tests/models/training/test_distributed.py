@@ -22,6 +22,7 @@ from tests.models.training.worker import CONFIG, FROM_HISTORY, LEARNS_MORE
 from tests.s3_server import bucket, s3_server
 
 __all__ = ["bucket", "s3_server"]
+pytestmark = pytest.mark.long(25)
 ROOT = Path(__file__).resolve().parents[3]
 
 
