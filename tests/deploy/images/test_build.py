@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.images import base, build, engine
+from deploy.images import base, build, engine, layers
 from deploy.images.check import GB, check
 from deploy.images.errors import ImageError
 
@@ -42,7 +42,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     monkeypatch.delenv("CONTAINERS_CONF", raising=False)
-    for module in (engine, build, base):
+    for module in (engine, build, base, layers):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(engine, "SETTINGS", tmp_path / "build" / "containers.conf")
     (tmp_path / "deploy").mkdir()
