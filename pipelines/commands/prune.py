@@ -103,7 +103,9 @@ def _on_this_machine(state: Path) -> Place | None:
     assert notes is not None  # it has just been read
     applied = applied_projects(open_store(CONFIG, state, project_of(product))).values()
     endpoint = EndpointProcesses(state).current()
-    served = {one.version for one in endpoint.workers} | {endpoint.previous} if endpoint is not None else set()
+    served: set[str | None] = set()
+    if endpoint is not None:
+        served = {endpoint.previous, *(one.version for one in endpoint.workers)}
     return Place(
         product=product,
         tracking_uri=sqlite_address(state / "mlflow" / "mlflow.db"),

@@ -1,7 +1,6 @@
 """A member is forgotten: what is erased, that nothing brings it back, and that everybody else's rows stay."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def _rows() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     """Materialized and pushed rows, vectors in every slot, a served log."""
     address = request.getfixturevalue("redis_address") if request.param == "redis" else None
     world = open_world(tmp_path, address)
