@@ -1,5 +1,6 @@
 """``python -m pipelines prune``: what goes, what stays whatever its age, and what a killed call leaves."""
 
+import json
 import os
 import time
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from mlflow import MlflowClient
 
-from feature_repo.lease import LeaseError, acquire
+from feature_repo.lease import LeaseError, acquire, release
 from feature_repo.notes import Notes, notes_of
 from feature_repo.slots import Vectors, claim, finish
 from models.addresses import sqlite_address
@@ -166,7 +167,6 @@ def test_a_killed_call_leaves_no_name_without_bytes_and_the_next_one_finishes(wo
         assert world.client.list_artifacts(record.run_id)
     assert world.prune("--keep", "7") == 0
     assert (world.versions(), world.bundles()) == ([str(n) for n in range(2, 10)], 8)
-    assert world.prune("--keep", "7", "--dry-run") == 0
 
 
 def test_a_killed_call_before_the_bytes(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,3 +259,42 @@ def test_options_are_checked(options: list[str]) -> None:
 def test_a_cluster_needs_its_addresses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", "--target", "cluster"]) == 1
     assert "--product: expected it with --target cluster; found none" in capsys.readouterr().err
+
+
+@pytest.fixture
+def on_a_cluster(world: World, bucket: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Options of a cluster whose endpoint serves version 4, with the registry and the notes of ``world``."""
+
+    class Target:
+        def state(self) -> str:
+            return "up"
+
+        def traffic(self) -> dict[str, int]:
+            return {"4": 100}
+
+    monkeypatch.setattr("serving.deployment.cluster.open_cluster", lambda *_: Target())
+    for module in ("pipelines.commands.prune", "serving.deployment.cluster_settings"):
+        monkeypatch.setattr(f"{module}.check_tracking", lambda _: None)
+    config = world.state / "cluster.yaml"
+    online = {"type": "feature_repo.stores.online.PackedSqliteOnlineStore", "path": f"{world.state}/feast/online.db"}
+    registry = {"registry_type": "sql", "path": "postgresql://nobody@127.0.0.1:1/feast"}  # not needed
+    config.write_text(json.dumps({"project": "p", "registry": registry, "online_store": online}), encoding="utf-8")
+    write_bytes(f"{bucket}/checkpoints/{PRODUCT}/{'a' * 64}/x", b"x")
+    addresses = ["--storage", bucket, "--tracking-uri", world.registry.tracking_uri, "--feature-store", str(config)]
+    return ["--target", "cluster", "--product", PRODUCT, *addresses]
+
+
+def test_a_cluster(world: World, on_a_cluster: list[str], bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Refused while a run has the lease; then what serves stays, and files of this machine are left alone."""
+    options = ["prune", *on_a_cluster, "--keep", "1", "--older-than", "0s"]
+    acquire(_notes(world), "run-10", 60)
+    assert main(options) == 1
+    assert "found run run-10" in capsys.readouterr().err
+    assert main([*options, "--dry-run"]) == 0
+    assert len(world.versions()) == 9
+    release(_notes(world), "run-10")
+    assert main(options) == 0
+    assert world.versions() == ["4", "9"]
+    assert not exists(f"{bucket}/checkpoints/{PRODUCT}/{'a' * 64}")
+    assert len(list((world.state / "runs").iterdir())) == 9
+    acquire(_notes(world), "run-11", 60)  # given back
