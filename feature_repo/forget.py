@@ -177,7 +177,8 @@ def _keys(rows: RowStore, project: str, layout: Layout, key: str, member: int | 
         return [one for one, row in zip(both, rows.read(both), strict=True) if row is not None]
     prefix, place = view_prefix(project, layout.view), [one.name for one in layout.keys].index(key)
     part = key_part(member, True)
-    return [one for one, _ in rows.dump(prefix) if parts_of(one, prefix)[place : place + 1] == [part]]
+    found = rows.dump(prefix if place else prefix + part)
+    return [one for one, _ in found if parts_of(one, prefix)[place : place + 1] == [part]]
 
 
 def _run_in_progress(store: Any) -> str:

@@ -22,7 +22,7 @@ from serving.versions.old_versions import OldVersion, OldVersions
 KEEP = 5
 """Versions that stay besides those that something names."""
 DAYS = 30
-OWNER, SECONDS = "prune", 600.0
+OWNER, SECONDS = "prune", 1800.0
 """Owner of the lease while a cluster is pruned, and for how long it is held at most."""
 
 

@@ -9,12 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feature_repo.forget import ForgetError, member_of
+from feature_repo.forget import ForgetError, _keys, member_of
 from feature_repo.forget_files import erase_kept
 from feature_repo.forgotten import REASON, Forgotten, digest, member_columns, without_forgotten
-from feature_repo.packed.keys import key_part, parts_of, row_key
+from feature_repo.packed.keys import row_key
+from feature_repo.packed.layout import Key, Layout
 from feature_repo.packed.rows import RowStore
 from feature_repo.sources.files import keeping, read_once
+from feature_repo.stream.event_log import log_key
 from models.served_rewrite import erase
 from models.spec import parse_spec
 from models.storage import names
@@ -32,11 +34,20 @@ MEMBERS = Forgotten("member_id", b"salt", frozenset({digest(MEMBER, b"salt")}))
 def test_keys_with_odd_characters(key: str, rows: RowStore, tmp_path: Path) -> None:
     """Rows whose keys begin or end alike stay; so does a line of the served log that only mentions the key."""
     others = [key + "x", "x" + key, key.upper() + "!"]
-    mine = row_key("p", "w", [key, "feed"])
-    theirs = [row_key("p", "w", ["feed", key]), *(row_key("p", "w", [other, key]) for other in others)]
-    rows.write_newest([(name, b"\0" * 16 + b"row") for name in (mine, *theirs)])
-    prefix, part = b"p\0w\0", key_part(key, True)
-    assert [name for name, _ in rows.dump(prefix) if parts_of(name, prefix)[0] == part] == [mine]
+    keys = {"v": ("m",), "w": ("m", "surface"), "x": ("item", "m")}  # ordered by name
+    views = [Layout(view, tuple(Key(name, "string") for name in names), ()) for view, names in keys.items()]
+    for layout in views:
+        for other in others:
+            values = [key if name.name == "m" else other for name in layout.keys]
+            own = row_key("p", layout.view, values)
+            rows.write_newest([(one, b"\0" * 16 + b"row") for one in (own, log_key(own))])
+            if len(values) == 2:
+                rows.write_newest([(row_key("p", layout.view, values[::-1]), b"\0" * 16 + b"another's")])
+            rows.write_newest([(row_key("p", layout.view, [other] * len(values)), b"\0" * 16 + b"another's")])
+    for layout in views:
+        found = rows.read(_keys(rows, "p", layout, "m", key))
+        assert len(found) == (6 if len(layout.keys) == 2 else 2)
+        assert {row[16:] for row in found if row is not None} == {b"row"}
     lines = [{"member": key}, {"member": others[0], "request": key}, {"member": others[1]}]
     text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
     (tmp_path / "day.jsonl").write_text(text, encoding="utf-8")
