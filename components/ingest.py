@@ -18,20 +18,24 @@ def ingest(
 
     ``data`` is a folder, or an address in object storage such as ``s3://bucket/folder``; empty if the adapter needs
     none. ``resolved`` is the spec of every later step: with ``windows.end: latest`` the data decides on its dates. Raw
-    files that an earlier run has read are not read again.
+    files that an earlier run has read are not read again. Rows of forgotten members are left out.
     """
     from pathlib import Path
 
     from components.markdown import table, write
     from components.specs import write_artifact
     from components.step import SPEC, Step, say
+    from feature_repo.forgotten import forgotten_in
     from feature_repo.sources import ingest
     from feature_repo.sources.windows import WINDOWS, spec_of
+    from feature_repo.store import open_notes, project_of
     from models.storage import join
 
     with Step("ingest", spec, services) as step:
         kept = join(step.services.storage, "raw", step.spec.name)
-        manifest = ingest(step.spec, data or None, Path(tables.path), kept)
+        notes = open_notes(Path(step.services.feature_store), step.state, project_of(step.spec.name))
+        forgotten = forgotten_in(notes.rows, notes.project)
+        manifest = ingest(step.spec, data or None, Path(tables.path), kept, forgotten)
         dated, dates = spec_of(step.spec, manifest), manifest[WINDOWS]
         write_artifact(dated, resolved)
         rows = [(name, entry["rows"], entry["sha256"][:12]) for name, entry in manifest["tables"].items()]

@@ -1,4 +1,4 @@
-"""Command line: ``python -m feature_repo materialize``, ``push`` and ``repair``."""
+"""Command line: ``python -m feature_repo materialize``, ``push``, ``repair`` and ``forget``."""
 
 import sys
 

@@ -33,6 +33,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     """Errors that end a command with one line instead of a traceback, besides those of the system."""
     from redis.exceptions import RedisError
 
+    from feature_repo.forget import ForgetError
     from feature_repo.notes import NotesError
     from feature_repo.quality import QualityError
     from feature_repo.sources.errors import SourceError, TableError
@@ -42,7 +43,17 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from models.spec import SpecError
 
     return (
-        *(ClockError, NotAppliedError, NotesError, QualityError, SourceError, SpecError, StreamError, TableError),
+        *(
+            ClockError,
+            ForgetError,
+            NotAppliedError,
+            NotesError,
+            QualityError,
+            SourceError,
+            SpecError,
+            StreamError,
+            TableError,
+        ),
         *(ConflictError, RetrievalInputError, RowInputError, UnsupportedError),
         *(RedisError, UnicodeError),
     )
@@ -90,6 +101,27 @@ def _repair(options: argparse.Namespace) -> int:
     return 0
 
 
+def _forget(options: argparse.Namespace) -> int:
+    from feature_repo.forget import forget, readmit
+    from feature_repo.forget_report import report
+    from feature_repo.slots import read_slots
+    from feature_repo.store import open_store
+
+    store = _open(options)
+
+    def other(project: str) -> Any:
+        return open_store(options.config, options.state, project)
+
+    if options.undo:
+        found = readmit(store, options.member, other)
+        print("its rows are taken again from the next ingest on" if found else "it was not forgotten")
+        return 0
+    served = options.served or options.state / "endpoint" / "served"
+    done = forget(store, options.member, other, served, options.dry_run)
+    print(report(done, read_slots(store), options.dry_run))
+    return 0
+
+
 def _time(text: str) -> int:
     """Microseconds UTC of a time in ISO-8601; without a zone it is UTC."""
     time = datetime.fromisoformat(text)
@@ -131,6 +163,14 @@ def _parser() -> argparse.ArgumentParser:
     fix = commands.add_parser("repair", help="remove rows ahead of the clock from the online store")
     _common(fix)
     fix.set_defaults(run=_repair)
+
+    gone = commands.add_parser("forget", help="erase a member, and leave its rows out from now on")
+    _common(gone)
+    gone.add_argument("member", metavar="MEMBER", help="the member's key (after -- if it begins with a hyphen)")
+    gone.add_argument("--served", type=Path, help="folder of the served log (default: the state folder's)")
+    gone.add_argument("--dry-run", action="store_true", help="print what would be erased, and erase nothing")
+    gone.add_argument("--undo", action="store_true", help="take the member's rows again from the next ingest on")
+    gone.set_defaults(run=_forget)
 
     push = commands.add_parser("push", help="push rows of an event table: updates counters and last activities at once")
     _common(push)

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from feature_repo.packed.keys import row_key
+from feature_repo.packed.keys import NOTES, row_key
 from feature_repo.packed.rows import RowStore
 
-VIEW = ".notes"
 Document = dict[str, Any]
 Change = Callable[[Document | None], Document | None]
 """From a document (None = there is none) to its replacement; None leaves it as it is."""
@@ -63,7 +62,7 @@ class Notes:
             self.rows.change([*map(self._key, names), *keys], packed)
 
     def _key(self, name: str) -> bytes:
-        return row_key(self.project, VIEW, [name])
+        return row_key(self.project, NOTES, [name])
 
     def _parsed(self, name: str, content: bytes | None) -> Document | None:
         if content is None:

@@ -75,9 +75,9 @@ def push(
     versions among ``served``, which holds nothing until all is written: first a view's Parquet file, then its online
     rows, last the slot table. Every write checks that the slot, and ``lease`` if given, is still this push's.
 
-    Vectors of older data than those of this version, or of one among ``served``, are pushed too; the result and the log
-    say so. Raises PushError, before anything is written, if a file cannot be used or no slot is free; LeaseError or
-    PushError if another run takes lease or slot meanwhile.
+    Vectors of forgotten members are left out. Vectors of older data than those of this version, or of one among
+    ``served``, are pushed too; the result and the log say so. Raises PushError, before anything is written, if a file
+    cannot be used or no slot is free; LeaseError or PushError if another run takes lease or slot meanwhile.
     """
     tables = {kind: _read(spec, vectors / file, kind, encoder) for kind, file in _FILES.items()}
     brought = Vectors(version, encoder, _until(tables.values()), _content(vectors))
@@ -110,12 +110,14 @@ def _until(tables: Iterable[pa.Table]) -> int:
 
 def _write(store: Any, name: str, table: pa.Table, claimed: Claim) -> None:
     """Write a view's rows to its file, then to the online store, where they replace even rows of a later time."""
+    from feature_repo.stores.online.bulk import left_online
+
     started = time.monotonic()
     view = store.get_feature_view(name)
-    write_pushed(table, folder_of(view.batch_source.path), name)
     layout = layout_of(view)
+    write_pushed(left_online(store, layout, table), folder_of(view.batch_source.path), name)
     for start in range(0, table.num_rows, _CHUNK):
-        some = table.slice(start, _CHUNK)
+        some = left_online(store, layout, table.slice(start, _CHUNK))
         change_rows(store, claimed, row_keys(store.project, layout, some), pack(layout, some, PUSHED_AT))
     _log.info("pushed %s: %d rows in %.1f s", name, table.num_rows, time.monotonic() - started)
 

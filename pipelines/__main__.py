@@ -1,4 +1,4 @@
-"""``python -m pipelines local|compile|submit|schedule|history``."""
+"""``python -m pipelines local|compile|submit|schedule|history|prune``."""
 
 import argparse
 import sys
@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import models.garbage  # noqa: F401 - first: what follows is imported faster
+from feature_repo.lease import LeaseError
+from feature_repo.notes import NotesError
+from feature_repo.views.errors import NotAppliedError
 from models.spec import SpecError
 from models.system import system_error
 from monitoring.errors import LedgerError
 from pipelines.catalogue import PIPELINES, compile_pipeline
 from pipelines.commands.history import add_history
+from pipelines.commands.prune import add_prune
 from pipelines.commands.schedule import add_schedule
 from pipelines.commands.submit import add_submit
 from pipelines.commands.values import add_canary, add_settings, add_state, settings
@@ -19,6 +23,7 @@ from pipelines.errors import BUSY, BusyError, RunError, ScheduleError, SettingsE
 from pipelines.local import run_local
 from pipelines.parameters import ParameterError
 from serving.deployment.errors import DeploymentError
+from serving.errors import EndpointError
 
 EXPECTED = (
     SpecError,
@@ -29,6 +34,10 @@ EXPECTED = (
     ScheduleError,
     ParameterError,
     LedgerError,
+    LeaseError,
+    NotAppliedError,
+    NotesError,
+    EndpointError,
 )
 """Errors whose message is all that a user needs."""
 
@@ -67,7 +76,7 @@ def _compile(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="local|compile|submit|schedule|history")
+    commands = parser.add_subparsers(required=True, metavar="local|compile|submit|schedule|history|prune")
 
     local = commands.add_parser("local", help="run a pipeline on this machine, in subprocesses")
     local.add_argument("--pipeline", choices=PIPELINES, default="training")
@@ -85,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add_submit(commands)
     add_schedule(commands)
     add_history(commands)
+    add_prune(commands)
     return parser
 
 

@@ -2,7 +2,7 @@
 
 ``--base`` (BASE_IMAGE): the image to start from. ``--flags`` (BUILD_FLAGS): further options of ``buildah build``, for
 example of a mirror: ``--build-arg PIP_INDEX_URL=...`` or ``--volume folder:folder:ro``. This machine's own pip settings
-are passed on anyway.
+are passed on anyway. Layers of earlier builds in this folder that no target needs any more are removed.
 """
 
 import argparse
@@ -14,7 +14,9 @@ from dataclasses import asdict
 
 from deploy.images.build import build
 from deploy.images.check import BOUNDS, GB, check
+from deploy.images.engine import say
 from deploy.images.errors import ImageError
+from deploy.images.layers import prune
 
 
 def main() -> int:
@@ -31,6 +33,8 @@ def main() -> int:
         images = build(targets, given.base, shlex.split(given.flags))
         for image in images:
             check(image)
+        if removed := prune():
+            say(f"{removed} layers of earlier builds removed")
     except ImageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.images import layers
 from deploy.images.base import base_image
 from deploy.images.dockerfile import sources, stages
 from deploy.images.engine import ROOT, follow, output, say, succeeds
@@ -69,10 +70,12 @@ def _one(target: str, start: str, digest: str, flags: Sequence[str]) -> Image:
     if not there:
         log = ROOT / "build" / "images" / f"{target}.log"
         say(f"{target}: building {name}, minutes the first time; {log}")
+        layers.before_build(target, log)
         follow(
             [*_command(target, start), *_options(labels), *build_flags(machine_settings()), *flags, "--tag", name, "."],
             log,
         )
+        layers.after_build(target, log)
     identity, size = output(["podman", "image", "inspect", "--format", "{{.Id}} {{.Size}}", name]).split()
     return Image(target, name, identity, int(size), 0.0 if there else time.monotonic() - begun)
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem, copy_files
 
 from feature_repo.as_of import join_keys, last_visible
+from feature_repo.packed.layout import layout_of
 from feature_repo.quality import LastRun
 from feature_repo.views.times import column_microseconds
 from models.storage import file_system, is_remote, join
@@ -35,8 +36,13 @@ def interval(view: Any, until: int, last: LastRun | None = None) -> tuple[dateti
 
 
 def newest_rows(store: Any, view: Any, start: datetime, end: datetime) -> pa.Table:
-    """Keys, features, event time and created time of the newest row of every key within the closed interval."""
+    """Keys, features, event time and created time of the newest row of every key within the closed interval.
+
+    Without keys of forgotten members (``feature_repo.forgotten``).
+    """
     from feast.infra.offline_stores.offline_utils import get_offline_store_from_config
+
+    from feature_repo.stores.online.bulk import left_online
 
     source = view.batch_source
     job = get_offline_store_from_config(store.config.offline_store).pull_latest_from_table_or_query(
@@ -49,7 +55,7 @@ def newest_rows(store: Any, view: Any, start: datetime, end: datetime) -> pa.Tab
         start_date=start,
         end_date=end,
     )
-    return job.to_arrow()
+    return left_online(store, layout_of(view), job.to_arrow())
 
 
 def arrived(rows: pa.Table, view: Any, last: LastRun, overlap: timedelta) -> np.ndarray:

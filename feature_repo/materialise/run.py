@@ -184,12 +184,14 @@ def _check(run: _Run, view: Any, expected: CheckedView) -> _ViewRows:
 
 def _write_recent(run: _Run, view: Any) -> None:
     """Write the file of last activities, which no adapter writes: it is derived from the event tables."""
+    from feature_repo.stores.online.bulk import left_online
+
     impressions = run.store.get_feature_view(events_view(run.spec.impressions.table))
     tables = folder_of(impressions.batch_source.path)
     with tempfile.TemporaryDirectory() as copies:
         table = recent(run.spec, local_tables(tables, event_tables(run.spec), Path(copies)), run.until)
     run.allowed()
-    write_pushed(table, folder_of(view.batch_source.path), RECENT)
+    write_pushed(left_online(run.store, layout_of(view), table), folder_of(view.batch_source.path), RECENT)
 
 
 def _write(run: _Run, view: Any, rows: pa.Table) -> int:

@@ -15,6 +15,8 @@ from feature_repo.packed.arrow import column_of, cut
 from feature_repo.packed.errors import RowInputError
 from feature_repo.packed.layout import Key, Layout
 
+NOTES = ".notes"
+"""The view of a project's notes, which no spec can name."""
 _END = b"\0"
 
 
@@ -42,6 +44,17 @@ def key_part(value: int | str | bytes, several: bool) -> bytes:
         length = len(content).to_bytes(4, "little") if several else b""
         return type_letter(value) + length + content
     return type_letter(value) + int(value).to_bytes(8, "little", signed=True)
+
+
+def parts_of(key: bytes, prefix: bytes) -> list[bytes]:
+    """The parts, as of ``key_part`` with ``several``, of a key with more than one join key; stops at other bytes."""
+    parts, place = [], len(prefix)
+    while key[place : place + 1] in (b"i", b"s", b"b"):
+        text = key[place : place + 1] != b"i"
+        size = 5 + int.from_bytes(key[place + 1 : place + 5], "little") if text else 9
+        parts.append(key[place : place + size])
+        place += size
+    return parts
 
 
 def type_letter(value: int | str | bytes) -> bytes:

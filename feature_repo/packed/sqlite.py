@@ -64,7 +64,8 @@ class SqliteRows:
             return int(connection.execute(f"DELETE FROM {TABLE} WHERE {where}", bounds).rowcount)
 
     def remove(self, keys: Sequence[bytes]) -> int:
-        """See ``RowStore``."""
+        """See ``RowStore``. The bytes are overwritten too."""
+        self._connection.execute("PRAGMA secure_delete=ON")
         with self._transaction() as connection:
             cursor = connection.executemany(f"DELETE FROM {TABLE} WHERE key = ?", [(key,) for key in keys])
             return int(cursor.rowcount) if keys else 0

@@ -2,10 +2,12 @@
 
 A file's rows are kept as one Parquet file, named by a digest of the file's path or address, size, times of change, and
 of how it was read. Kept rows of files that are gone are removed. Without ``keeping`` every file is read. Raw files and
-kept rows may lie in object storage, each without the other.
+kept rows may lie in object storage, each without the other. Rows of forgotten members are not kept; the metadata of a
+kept file has the columns that name members.
 """
 
 import hashlib
+import json
 import logging
 import shutil
 import stat
@@ -19,6 +21,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from feature_repo.forgotten import Forgotten
 from feature_repo.sources.remote import remote_folder
 from models.files import replaced_file
 from models.storage import download_file, is_remote, join, names, remove, write_bytes
@@ -27,6 +30,10 @@ log = logging.getLogger(__name__)
 
 FORM = 1
 """Raised when files are read in another way than by an earlier release, so that kept rows are read again."""
+MEMBERS = b"heliograph.members"
+"""Key of a kept file's metadata: the columns that name members, as a JSON list."""
+Columns = Callable[[Path, list[str]], list[str]]
+"""From a raw file and its columns to those that name members."""
 _AT_ONCE = 16
 """Files of kept rows that are fetched at the same time."""
 
@@ -34,9 +41,16 @@ _AT_ONCE = 16
 class KeptRows:
     """Rows of raw files in a folder, from this ingest and the last."""
 
-    def __init__(self, folder: Path, address: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        address: str = "",
+        columns: Columns = lambda file, names: [],
+        forgotten: Forgotten | None = None,
+    ) -> None:
         """``address``: object storage that has the same files; empty if the folder itself outlives the ingest."""
         self._folder, self._address = folder, address
+        self._columns, self._forgotten = columns, forgotten or Forgotten()
         self._used: set[str] = set()
         self.read = 0
         """How many files were read."""
@@ -53,11 +67,14 @@ class KeptRows:
         if kept is not None:
             self.reused += 1
             self._used.add(name)
-            return kept
-        table = _fetched(path, read)
+            left, members = self._left(path, kept)
+            if left.num_rows < kept.num_rows:  # an ingest has kept them that began before the member was forgotten
+                self._keep(name, left, members)
+            return left
+        table, members = self._left(path, _fetched(path, read))
         self.read += 1
         if state and (remote.settled(path) if remote else state == _state(path)):
-            self._keep(name, table)
+            self._keep(name, table, members)
         return table
 
     def fetch(self) -> None:
@@ -82,9 +99,14 @@ class KeptRows:
                 if self._address:
                     remove(join(self._address, path.name))
 
-    def _keep(self, name: str, table: pa.Table) -> None:
+    def _left(self, path: Path, table: pa.Table) -> tuple[pa.Table, list[str]]:
+        """The rows of a file without those of forgotten members, and the columns that name members."""
+        members = self._columns(path, table.column_names)
+        return self._forgotten.left(table, members), members
+
+    def _keep(self, name: str, table: pa.Table, members: list[str]) -> None:
         with replaced_file(self._folder / name) as draft:
-            pq.write_table(table, draft, compression="zstd", write_page_checksum=True)
+            write_kept(draft, table, members)
         if self._address:
             write_bytes(join(self._address, name), (self._folder / name).read_bytes())
         self._used.add(name)
@@ -92,7 +114,8 @@ class KeptRows:
     def _kept(self, name: str) -> pa.Table | None:
         path = self._folder / name
         try:
-            return pq.read_table(path, page_checksum_verification=True)
+            table, _ = read_kept(path)
+            return table
         except FileNotFoundError:
             return None
         except (pa.ArrowException, OSError) as error:
@@ -100,12 +123,31 @@ class KeptRows:
             return None
 
 
+def write_kept(path: Path, table: pa.Table, members: list[str]) -> None:
+    """Write kept rows; ``members``: the columns that name members."""
+    metadata = {**(table.schema.metadata or {}), MEMBERS: json.dumps(members).encode()}
+    table = table.replace_schema_metadata(metadata)
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+def read_kept(path: Path) -> tuple[pa.Table, list[str] | None]:
+    """Kept rows, and the columns that name members; None: kept by an earlier release, which did not say."""
+    table = pq.read_table(path, page_checksum_verification=True)
+    metadata = dict(table.schema.metadata or {})
+    members = metadata.pop(MEMBERS, None)
+    return table.replace_schema_metadata(metadata or None), None if members is None else json.loads(members)
+
+
 _KEPT: ContextVar[KeptRows | None] = ContextVar("kept", default=None)
 
 
 @contextmanager
-def keeping(address: str | None) -> Iterator[None]:
+def keeping(
+    address: str | None, columns: Columns = lambda file, names: [], forgotten: Forgotten | None = None
+) -> Iterator[None]:
     """Inside the block, ``read_once`` keeps rows at an address and reuses those of earlier blocks. None: it does not.
+
+    ``columns``: which columns name members. Rows of forgotten ones are not kept.
 
     At the end rows of files that are gone are removed, and a line says how many files were read; not after an error.
     """
@@ -113,7 +155,7 @@ def keeping(address: str | None) -> Iterator[None]:
         yield
         return
     with tempfile.TemporaryDirectory() if is_remote(address) else nullcontext(address) as folder:
-        kept = KeptRows(Path(folder), address if is_remote(address) else "")
+        kept = KeptRows(Path(folder), address if is_remote(address) else "", columns, forgotten)
         if is_remote(address):
             kept.fetch()
         token = _KEPT.set(kept)

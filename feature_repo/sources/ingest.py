@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from feature_repo.counters import count
+from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.files import keeping
 from feature_repo.sources.quarantine import REASON, quarantined_rows
@@ -25,12 +27,15 @@ from models.spec import Spec
 log = logging.getLogger(__name__)
 
 
-def ingest(spec: Spec, data: Path | str | None, folder: Path, kept: str | None = None) -> dict[str, Any]:
+def ingest(
+    spec: Spec, data: Path | str | None, folder: Path, kept: str | None = None, forgotten: Forgotten | None = None
+) -> dict[str, Any]:
     """Write the canonical tables of the spec's source to ``folder`` and return their manifest.
 
     ``data`` is the folder of the raw data, or its address in object storage (None for simulated worlds). ``kept``: the
     address of a folder in which the rows of raw files are kept from one ingest to the next, so that a file is read once
-    (``sources.files``); the tables are the same with and without it.
+    (``sources.files``); the tables are the same with and without it. ``forgotten``: members whose rows are left out of
+    the tables and of the kept rows, though raw files may still have them.
 
     The spec is checked against the adapter's tables before any data is read. An existing folder is replaced once the
     new one is complete. Rows with an impossible time are written to ``quarantine/<table>.parquet`` instead, and counted
@@ -41,8 +46,11 @@ def ingest(spec: Spec, data: Path | str | None, folder: Path, kept: str | None =
     source = adapter(spec.source.adapter)
     check_leaks(spec, source.TABLES)
     log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
-    with raw_folder(str(data)) if data else nullcontext() as raw, keeping(kept):
-        tables, dropped, spec = validate(spec, source.read(spec, raw), source.TABLES)
+    members = forgotten or Forgotten()
+    reuse = keeping(kept, partial(raw_columns, spec), members)
+    with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
+        found = without_forgotten(spec, source.read(spec, raw), members)
+        tables, dropped, spec = validate(spec, found, source.TABLES)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {

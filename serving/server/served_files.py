@@ -1,5 +1,6 @@
 """Files of the served log: JSON lines in a folder, one file per day or more."""
 
+import fcntl
 import os
 from pathlib import Path
 from typing import IO
@@ -14,7 +15,8 @@ class ServedFiles:
     The lines of a slate are given to the operating system with one call, so they outlive the process, and processes
     that share a folder do not mix theirs. An empty line comes first: it ends what another process left unfinished when
     it was killed, or when the disk was full. A file is synchronized with the disk when it is closed. Folder and files
-    are readable by their owner only.
+    are readable by their owner only. A file that is rewritten without a member (``models.served_rewrite``) is opened
+    again: every write holds a shared lock of the file.
     """
 
     def __init__(self, folder: Path, file_bytes: int = 64 << 20, files: int = 30) -> None:
@@ -27,11 +29,12 @@ class ServedFiles:
 
     def write(self, lines: bytes, served: int) -> None:
         """Append the lines of one slate. Raises OSError; then the end of the last line may be missing."""
-        stream = self._open(moment(served).date().isoformat())
+        stream = self._locked(moment(served).date().isoformat())
         left = memoryview(b"\n" + lines)
         try:
             while left:
                 left = left[stream.write(left) :]
+            fcntl.flock(stream, fcntl.LOCK_UN)
         except OSError:
             self._stream = None
             stream.close()
@@ -43,6 +46,16 @@ class ServedFiles:
         if stream is not None:
             with stream:
                 os.fsync(stream.fileno())
+
+    def _locked(self, day: str) -> IO[bytes]:
+        """The day's file, locked, and not one that has been replaced or removed meanwhile."""
+        while True:
+            stream = self._open(day)
+            fcntl.flock(stream, fcntl.LOCK_SH)
+            if os.fstat(stream.fileno()).st_nlink:
+                return stream
+            self._stream = None
+            stream.close()
 
     def _open(self, day: str) -> IO[bytes]:
         """The day's file, or the next one when it is full."""

@@ -4,6 +4,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from kfp import dsl
 
@@ -15,8 +16,10 @@ from components.report import report
 from components.retrieve import retrieve
 from components.services import Services
 from components.specs import read_spec, write_spec
+from feature_repo.forgotten import NOTE, REASON, Forgotten, digest, document, member_columns
 from feature_repo.lease import acquire
 from feature_repo.sources import read_manifest
+from feature_repo.store import open_notes, project_of
 from models.spec import Spec, SpecError, parse_spec
 from models.storage import join, names
 from monitoring.ledger import Ledger
@@ -167,3 +170,25 @@ def test_no_champion_is_an_error_with_the_next_step(tiny_spec: Spec, services: d
     with pytest.raises(RegistryError, match="champion"):
         champion.python_func(spec=artifact(tiny_spec, tmp_path), services=services, model=model)
     assert not Path(model.path).exists()
+
+
+def test_ingest_leaves_forgotten_members_out(tiny_spec: Spec, services: dict[str, str], tmp_path: Path) -> None:
+    """In all tables, and the oracle's rows of their impressions."""
+    shown, salt = tiny_spec.impressions, b"salt"
+    notes = open_notes(STORE, tmp_path / "state", project_of(tiny_spec.name))
+    notes.write(NOTE, document(Forgotten("member_id", salt, frozenset({digest(7, salt)}))))
+    tables, page = dsl.Dataset(name="tables", uri=str(tmp_path / "tables")), dsl.Markdown(uri=str(tmp_path / "in.md"))
+    spec, given = dsl.Artifact(name="resolved", uri=str(tmp_path / "resolved")), artifact(tiny_spec, tmp_path)
+    ingest.python_func(spec=given, services=services, data="", tables=tables, resolved=spec, summary=page)
+    found = read_manifest(Path(tables.path))["tables"]
+    impressions = pq.read_table(Path(tables.path) / f"{shown.table}.parquet")
+    members = set(impressions[shown.member.column].to_pylist())
+    assert 7 not in members
+    assert 8 in members
+    assert found[shown.table]["dropped"][REASON] > 0
+    assert tiny_spec.oracle is not None
+    assert found[tiny_spec.oracle.table]["rows"] == found[shown.table]["rows"]
+    for name in found:
+        table = pq.read_table(Path(tables.path) / f"{name}.parquet")
+        for column in member_columns(tiny_spec, name):
+            assert 7 not in table[column].to_pylist()

@@ -5,8 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from feature_repo import forgotten
 from feature_repo.packed.keys import row_keys
-from feature_repo.packed.layout import layout_of
+from feature_repo.packed.layout import Layout, layout_of
 from feature_repo.packed.pack import pack
 from feature_repo.packed.rows import RowStore
 from feature_repo.stores.errors import UnsupportedError
@@ -28,17 +29,24 @@ def write_table(
     """Write a table with the view's join keys, features and time columns ``event`` and ``created``; return its rows.
 
     ``store`` is a FeatureStore; ``flags`` as in ``packed.pack``; ``progress`` receives the rows of each written chunk.
-    A row older than the stored one is skipped but counted; a stored row ahead of the clock is always replaced. After a
-    kill, run it again. Raises RowInputError for a column that does not fit, UnsupportedError for another online store.
+    Rows of forgotten members, and rows older than the stored ones, are skipped but counted; a stored row ahead of the
+    clock is always replaced. After a kill, run it again. Raises RowInputError for a column that does not fit,
+    UnsupportedError for another online store.
     """
     layout, rows, end = layout_of(view), rows_of(store), latest()
     for start in range(0, table.num_rows, CHUNK):
-        some = table.slice(start, CHUNK)
+        given = table.slice(start, CHUNK)
+        some = left_online(store, layout, given)
         keys = row_keys(store.project, layout, some)
         rows.write_newest(list(zip(keys, pack(layout, some, event, created, flags), strict=True)), end)
         if progress:
-            progress(some.num_rows)
+            progress(given.num_rows)
     return int(table.num_rows)
+
+
+def left_online(store: Any, layout: Layout, table: pa.Table) -> pa.Table:
+    """The rows of a view's table without those of forgotten members (``feature_repo.forgotten``)."""
+    return forgotten.left_online(rows_of(store), store.project, layout, table)
 
 
 def rows_of(store: Any) -> RowStore:

@@ -16,8 +16,9 @@ from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from feature_repo.forgotten import Forgotten, forgotten_in
 from feature_repo.packed.keys import row_key, view_prefix
-from feature_repo.packed.layout import layout_of
+from feature_repo.packed.layout import Layout, layout_of
 from feature_repo.packed.pack import pack, unpack
 from feature_repo.packed.rows import RowStore
 from feature_repo.stores.errors import RowInputError
@@ -73,9 +74,10 @@ class PackedOnlineStore(OnlineStore):
     ) -> None:
         """Write rows; rows of a view with a stream plan also update counters and last activities.
 
-        ``progress`` receives the number of rows.
+        Rows of forgotten members are left out. ``progress`` receives the number of rows.
         """
-        layout, rows = layout_of(table), self.rows(config)
+        layout, rows, given = layout_of(table), self.rows(config), len(data)
+        data = _without_forgotten(forgotten_in(rows, config.project), layout, data)
         keys = [row_key(config.project, table.name, key_values(layout, key)) for key, *_ in data]
         columns = table_of(layout, data)
         packed = pack(layout, columns, EVENT, CREATED)
@@ -89,7 +91,7 @@ class PackedOnlineStore(OnlineStore):
                 raise RefusedRowsError(str(error)) from error
         rows.write_newest(list(zip(keys, packed, strict=True)), latest())
         if progress:
-            progress(len(data))
+            progress(given)
 
     async def online_write_batch_async(
         self, config: RepoConfig, table: FeatureView, data: Data, progress: Callable[[int], Any] | None
@@ -151,6 +153,14 @@ class PackedOnlineStore(OnlineStore):
             if self._rows is not None:
                 self._rows.close()
                 self._rows = None
+
+
+def _without_forgotten(members: Forgotten, layout: Layout, data: Data) -> Data:
+    names = [key.name for key in layout.keys]
+    if not members or members.key not in names:
+        return data
+    place = names.index(members.key)
+    return [row for row in data if not members.holds(key_values(layout, row[0])[place])]
 
 
 def _check_clock(view: str, columns: pa.Table) -> None:

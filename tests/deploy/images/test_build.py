@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploy.images import base, build, engine
+from deploy.images import base, build, engine, layers
 from deploy.images.__main__ import main
 from deploy.images.check import BOUNDS, GB, Bounds, check
 from deploy.images.errors import ImageError
@@ -45,7 +45,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
     monkeypatch.delenv("CONTAINERS_CONF", raising=False)
-    for module in (engine, build, base):
+    for module in (engine, build, base, layers):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(engine, "SETTINGS", tmp_path / "build" / "containers.conf")
     (tmp_path / "deploy").mkdir()
