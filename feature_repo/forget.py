@@ -20,11 +20,12 @@ from feature_repo.packed.layout import Layout, layout_of
 from feature_repo.packed.rows import RowStore
 from feature_repo.projects import applied_projects
 from feature_repo.stream.event_log import is_log, log_key
+from models import served_parts
 from models.clock import now
 from models.served import model_of
 from models.served_rewrite import erase
 from models.spec import Spec
-from models.storage import join
+from models.storage import is_remote, join
 
 
 class ForgetError(ValueError):
@@ -138,6 +139,9 @@ def _erase(stores: list[Any], spec: Spec, member: int | str, served: Path, dry_r
     storage = _storage(require_applied(stores[0]), stores[0].project)
     if storage:
         erased.add("kept rows of raw files", erase_kept(join(storage, "raw", spec.name), member, dry_run))
+    if is_remote(storage):
+        collected = served_parts.erase(join(storage, served_parts.FOLDER), member, model_of(spec.name), dry_run)
+        erased.add("collected served log", collected)
     erased.add("served log", erase(served, member, model_of(spec.name), dry_run))
     return erased
 

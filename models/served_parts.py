@@ -41,6 +41,30 @@ def write(address: str, name: str, rows: Iterable[Mapping[str, Any]]) -> int:
     return sum(map(len, groups.values()))
 
 
+def erase(address: str, member: int | str, model: str, dry_run: bool = False) -> dict[str, int]:
+    """Erase a member's rows from a model's parts; return how many, by part, of the parts that have some.
+
+    A pod that still serves writes its newest part again as it grows, with what its own files hold. Raises OSError.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    found = {}
+    for part in _parts(address, model):
+        table = pq.read_table(io.BytesIO(storage.read_bytes(part)), partitioning=None)
+        own = [type(one) is type(member) and one == member for one in table["member"].to_pylist()]
+        if not any(own):
+            continue
+        found[part.removeprefix(address).lstrip("/")] = sum(own)
+        if dry_run:
+            continue
+        if all(own):
+            storage.remove(part)
+        else:
+            storage.write_bytes(part, _parquet(table.filter(pa.array([not one for one in own]))))
+    return found
+
+
 def read(address: str, first: str = "", model: str | None = None) -> "pd.DataFrame":
     """The rows of all parts from the day ``first`` on, of one model or all; no columns where there are none.
 
@@ -48,14 +72,8 @@ def read(address: str, first: str = "", model: str | None = None) -> "pd.DataFra
     """
     import pandas as pd
 
-    try:
-        found = storage.files_below(address if model is None else storage.join(address, f"model={_quoted(model)}"))
-    except FileNotFoundError:
-        return pd.DataFrame()
-    below = "" if model is None else f"model={_quoted(model)}/"
-    wanted = [storage.join(address, f"{below}{path}") for path in found if _day(path) >= first and _is_part(path)]
     with ThreadPoolExecutor(_READERS) as pool:
-        frames = list(pool.map(_unpacked, wanted))
+        frames = list(pool.map(_unpacked, _parts(address, model, first)))
     if not frames:
         return pd.DataFrame()
     frame = pd.concat(frames, ignore_index=True)
@@ -71,8 +89,14 @@ def _quoted(value: str) -> str:
     return quote(value, safe="")
 
 
-def _is_part(path: str) -> bool:
-    return path.endswith(".parquet")
+def _parts(address: str, model: str | None, first: str = "") -> list[str]:
+    """The addresses of the parts of one model, or all, from a day on; none where there is no such folder."""
+    place = address if model is None else storage.join(address, f"model={_quoted(model)}")
+    try:
+        found = storage.files_below(place)
+    except FileNotFoundError:
+        return []
+    return [storage.join(place, path) for path in found if path.endswith(".parquet") and _day(path) >= first]
 
 
 def _day(path: str) -> str:
@@ -81,10 +105,14 @@ def _day(path: str) -> str:
 
 def _packed(rows: Sequence[Mapping[str, Any]]) -> bytes:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     names = dict.fromkeys(name for one in rows for name in one)
-    table = pa.table({name: _column(name, [one.get(name) for one in rows]) for name in names})
+    return _parquet(pa.table({name: _column(name, [one.get(name) for one in rows]) for name in names}))
+
+
+def _parquet(table: "pa.Table") -> bytes:
+    import pyarrow.parquet as pq
+
     file = io.BytesIO()
     pq.write_table(table, file, compression="zstd")
     return file.getvalue()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from models.served import COLUMNS, read
-from models.served_parts import write
+from models.served_parts import erase, write
 from models.storage import files_below, join
 from serving.server.served_collector import Collector, collecting
 from tests.s3_server import bucket, s3_server
@@ -128,6 +128,20 @@ def test_values_of_two_types_and_a_time_that_no_calendar_has(tmp_path: Path) -> 
     assert write(str(tmp_path), "part", rows) == 2
     assert list(read(str(tmp_path))["mixed"]) == ["1", '"one"']
     assert parts(str(tmp_path)) == ["model=a%2Fb/version=1/day=1970-01-01/part.parquet"]
+
+
+def test_a_member_is_erased_from_the_parts_and_others_stay(tmp_path: Path, bucket: str) -> None:
+    served(tmp_path, slate(1, 7, 9), slate(2, 5, number=1))
+    Collector(tmp_path, bucket).collect()
+    (part,) = parts(bucket)
+    assert erase(bucket, 1, "heliograph-one", dry_run=True) == {part: 2}
+    assert len(read(bucket)) == 3
+    assert erase(bucket, 1, "heliograph-two") == erase(bucket, "1", "heliograph-one") == {}
+    assert erase(bucket, 1, "heliograph-one") == {part: 2}
+    assert list(read(bucket)["member"]) == [2]
+    assert erase(bucket, 2, "heliograph-one") == {part: 1}
+    assert parts(bucket) == []
+    assert erase(join(bucket, "nothing"), 2, "heliograph-one") == {}
 
 
 def test_the_last_lines_are_sent_when_the_server_has_ended(tmp_path: Path, bucket: str) -> None:
