@@ -41,7 +41,7 @@ def _embed(model: Any, graph: Any, as_of: int, folder: Path, creation: str | Non
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.training.embed.embed", _embed)
-    monkeypatch.setattr("models.training.artifact.load_model", lambda folder: None)
+    monkeypatch.setattr("models.training.artifact.load_model", lambda folder, device: None)
     monkeypatch.setattr("models.training.encoder.encoder_in", lambda folder: "encoder")
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
 
