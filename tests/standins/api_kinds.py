@@ -9,6 +9,7 @@ Key = tuple[str, str, str]
 KINDS = {
     "inferenceservices": ("serving.kserve.io", "v1beta1", "InferenceService"),
     "httproutes": ("gateway.networking.k8s.io", "v1", "HTTPRoute"),
+    "trainjobs": ("trainer.kubeflow.org", "v1alpha1", "TrainJob"),
     "roles": ("rbac.authorization.k8s.io", "v1", "Role"),
     "rolebindings": ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
     "serviceaccounts": ("", "v1", "ServiceAccount"),

@@ -10,7 +10,10 @@ import pytest
 import yaml
 from kubernetes import client  # type: ignore[import-untyped]
 
+from components.train_job import NODE
+from models import version
 from tests.standins.manifests import DEPLOY, documents
+from tests.standins.train_jobs import runtime_faults
 
 ACCOUNTS = ["act", "deploy", "monitor", "train"]
 
@@ -68,6 +71,18 @@ def test_who_only_looks_or_trains_cannot_change_what_serves() -> None:
     assert rights("heliograph-deploy") == {"inferenceservices": everything}
     for document in documents("base") + documents("standard"):
         assert "*" not in str(document.get("rules", ""))
+
+
+def test_the_runtime_of_several_nodes_has_what_train_jobs_expect() -> None:
+    """Its fields are those of the typed models; its job and its container are the ones that a TrainJob changes."""
+    runtime = yaml.safe_load((DEPLOY / "trainer" / "runtime.yaml").read_text(encoding="utf-8"))
+    assert runtime_faults(runtime) == []
+    (job,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    (container,) = job["template"]["spec"]["template"]["spec"]["containers"]
+    assert job["name"] == container["name"] == NODE
+    assert container["image"] == version.image("train")
+    runtime["spec"]["mlPolicy"]["nodes"] = runtime["spec"]["mlPolicy"].pop("numNodes")
+    assert runtime_faults(runtime) == ['unknown field ".spec.mlPolicy.nodes"']
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
