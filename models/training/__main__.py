@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model, training = read(chosen.model, ModelConfig), read(chosen.training, TrainingConfig)
         for key, expected, wrong in out_of_bounds(model, training):
             raise ConfigError(f"{key}: expected {expected}; found {wrong}")
-        if chosen.processes > 1:
+        if chosen.processes != 1:
             leads, job = True, Job(chosen.graph, chosen.out, model, training, chosen.checkpoint)
             found = launch(job, chosen.processes, chosen.device, _print)
         else:

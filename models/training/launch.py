@@ -67,6 +67,8 @@ def launch(job: Job, processes: int, device: str | None = None, log: Log | None 
     ``device``: cpu or cuda; None = CUDA if available. ``log`` is called here. A process that fails ends all of them.
     Raises the error of the first that failed if it is one of a training's own, else a ProcessError that names it.
     """
+    if processes < 1:
+        raise ProcessError(f"processes: expected a whole number, 1 or more; found {processes}: leave it out for one")
     if processes == 1:
         return job.run(device, log)
     kind = device or best_device()

@@ -117,6 +117,13 @@ def pod(server: ApiServer, name: str, log: str, at: str = "2026-11-30T10:00:00Z"
     return run
 
 
+def removed(server: ApiServer, plural: str, name: str) -> Callable[[], None]:
+    def run() -> None:
+        server.delete((plural, NAMESPACE, name))
+
+    return run
+
+
 def created(server: ApiServer) -> int:
     return sum(method == "POST" for method, path, _ in server.requests if "trainjobs" in path)
 
@@ -186,7 +193,7 @@ def test_it_is_waited_for_through_suspension_and_a_new_pod(
         wait_for_reading,
         wait_for_reading,
         status(server, **says("Suspended")),
-        lambda: server.delete(("pods", NAMESPACE, "pod-a")) and None,
+        removed(server, "pods", "pod-a"),
         pod(server, "pod-b", "2026-11-30T11:00:00Z continues\n"),
         wait_for_reading,
         wait_for_reading,
@@ -246,7 +253,7 @@ def test_a_step_that_is_cancelled_deletes_it(number: int, server: ApiServer, one
 
 
 def test_one_that_is_deleted_or_leaves_nothing_is_an_error(server: ApiServer, one: TrainJob, job: Job) -> None:
-    controller(server, lambda: server.delete(("trainjobs", NAMESPACE, NAME)) and None)
+    controller(server, removed(server, "trainjobs", NAME))
     with pytest.raises(TrainJobError, match="found it deleted: run the step again"):
         one.run(job)
     controller(server, status(server, **says("Complete")))

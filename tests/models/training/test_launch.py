@@ -75,7 +75,8 @@ def test_the_processes_end_with_a_launcher_that_is_killed(job: Job) -> None:
         "from models.training.launch import launch; "
         "launch(Job.parse(Path(sys.argv[1]).read_text()), 2, 'cpu', lambda metrics, epoch: print('epoch', flush=True))"
     )
-    (job.graph.parent / "job.json").write_text(job.text())
+    endless = replace(job, training=replace(LONG, epochs=5000, patience=5000))
+    (job.graph.parent / "job.json").write_text(endless.text())
     command = [sys.executable, "-c", script, str(job.graph.parent / "job.json")]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as launcher:
         assert launcher.stdout is not None
@@ -149,6 +150,8 @@ def test_more_processes_than_gpus_are_refused(job: Job, monkeypatch: pytest.Monk
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(ProcessError, match="processes: expected at most 1, one per GPU; found 2"):
         launch(job, 2, "cuda")
+    with pytest.raises(ProcessError, match="processes: expected a whole number, 1 or more; found 0"):
+        launch(job, 0)
 
 
 @pytest.mark.parametrize(("given", "threads"), [("", 4), ("2", 2), ("16", 4), ("x", 4)])
