@@ -16,6 +16,7 @@ from feature_repo.retrieve import retrieve
 from feature_repo.sources import end_of_data
 from models.graph.build import build_graph
 from models.time_units import microseconds, moment
+from models.training.devices import best_device
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
 from tests.feature_repo.sources.fakes import small_spec, small_tables
@@ -41,7 +42,7 @@ def _embed(model: Any, graph: Any, as_of: int, folder: Path, creation: str | Non
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.training.embed.embed", _embed)
-    monkeypatch.setattr("models.training.artifact.load_model", lambda folder, device: None)
+    monkeypatch.setattr("models.training.artifact.load_model", lambda folder, device: {best_device(): None}[device])
     monkeypatch.setattr("models.training.encoder.encoder_in", lambda folder: "encoder")
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
 
