@@ -19,6 +19,8 @@ def evaluate(
 ) -> None:
     """Score the gate and test windows with every scorer, the gate window also with earlier champions.
 
+    Uses a GPU if there is one.
+
     Of the champion and of earlier ones, the weights that their own gate judged are scored, not those of a refit.
     """
     import tempfile

@@ -18,6 +18,8 @@ def push_embeddings(
 ) -> None:
     """Embed every member and item as of the graph's newest row; push the vectors under the model's version.
 
+    Uses a GPU if there is one.
+
     The vectors of the champion and of every version that serves are kept. If those know later events, the step warns
     and continues: going back to older data on purpose is a remedy.
     """
@@ -31,6 +33,7 @@ def push_embeddings(
     from feature_repo.push import push
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
+    from models.training.devices import best_device
     from models.training.embed import embed
     from models.training.encoder import encoder_in
 
@@ -40,7 +43,8 @@ def push_embeddings(
         as_of = end_of_graph(step.spec, embedded, Path(tables.path))
         rule = step.spec.serving.diversity
         creation = None if rule is None else rule.creation
-        embed(load_model(Path(model.path)), embedded, as_of, Path(vectors.path), creation)
+        loaded = load_model(Path(model.path), best_device())
+        embed(loaded, embedded, as_of, Path(vectors.path), creation)
         store, encoder = step.open_store(), encoder_in(Path(model.path))
         rows = push(store, step.spec, Path(vectors.path), version, encoder, versions_kept(step), step.lease)
         page = [f"# Vectors of version {version} in slot {rows.slot}", table(("view", "rows"), rows.items())]

@@ -15,21 +15,23 @@ def refit(
     serving: dsl.Output[dsl.Model],
     check: dsl.Output[dsl.Artifact],
     summary: dsl.Output[dsl.Markdown],
+    gpus: str = "0",
+    trainer: dict = {},  # noqa: B006 - the default of a KFP parameter, never mutated
 ) -> None:
     """Write the model that serves: a refit where it passes the check on the gate window's last day, else ``model``.
 
-    ``check`` is the document of ``monitoring.refit.RefitCheck``. Uses a GPU if there is one.
+    ``check`` is the document of ``monitoring.refit.RefitCheck``. ``gpus`` and ``trainer`` as in `train`.
     """
     import shutil
     from pathlib import Path
 
     from components.markdown import write
     from components.step import Step, say
-    from models.graph.store import TemporalGraph
+    from components.train_job_run import run_training
     from models.storage import join
     from models.training.errors import DivergedError
     from models.training.files import write_json
-    from models.training.refit import refit
+    from models.training.job import Job
     from monitoring.refit import check_refit, untrained
 
     with Step("refit", spec, services) as step:
@@ -37,7 +39,8 @@ def refit(
         checkpoint = join(step.services.storage, "checkpoints", f"{step.spec.name}-refit")
         target, until = Path(serving.path), step.spec.last_gate_day.start
         try:
-            refit(TemporalGraph.load(Path(graph.path)), Path(model.path), until, target, checkpoint=checkpoint)
+            job = Job(Path(graph.path), target, checkpoint=checkpoint, judged=Path(model.path), until=until)
+            run_training(job, gpus, trainer, step)
             found = check_refit(step.spec, Path(graph.path), Path(evaluation.path), target)
         except DivergedError as error:
             found = untrained(step.spec, str(error))

@@ -13,25 +13,26 @@ def train(
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
     inputs: str = "",
+    gpus: str = "0",
+    trainer: dict = {},  # noqa: B006 - the default of a KFP parameter, never mutated
 ) -> None:
-    """Fit on train with early stopping on validate, then on both; uses a GPU if there is one.
+    """Fit on train with early stopping on validate, then on both.
 
-    Cached: ``inputs`` is the digest of spec and graph.
+    On ``gpus`` GPUs, a process each; "0": one process, on a GPU if there is one. With ``trainer``, which
+    has fields of ``components.train_job.Nodes``, on those nodes. Cached: ``inputs`` is the digest of spec and graph.
     """
     from pathlib import Path
 
     from components.step import Step
-    from models.graph.store import TemporalGraph
+    from components.train_job_run import run_training
     from models.storage import join
-    from models.training.fit import fit
+    from models.training.job import Job
 
     with Step("train", spec, services) as step:
-        temporal_graph = TemporalGraph.load(Path(graph.path))
         # Outside this run's artifacts, so that the next run resumes a training that was killed.
         checkpoint = join(step.services.storage, "checkpoints", step.spec.name)
-        summary = fit(
-            temporal_graph, step.spec.model, step.spec.training, Path(model.path), None, step.ledger.series, checkpoint
-        )
+        job = Job(Path(graph.path), Path(model.path), step.spec.model, step.spec.training, checkpoint)
+        summary = run_training(job, gpus, trainer, step, step.ledger.series)
         model.metadata["epochs"] = summary["epochs"]
         for name, value in summary.items():
             if isinstance(value, int | float):

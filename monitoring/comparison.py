@@ -97,11 +97,12 @@ def predict_window(
     """
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
+    from models.training.devices import best_device
     from models.training.predict import predict
 
     graph = TemporalGraph.load(graph_folder)
     rows = graph.seeds.rows(window)
-    scores = np.asarray(predict(load_model(model_folder), graph, rows, state="as_of", calibrated=True))
+    scores = np.asarray(predict(load_model(model_folder, best_device()), graph, rows, state="as_of", calibrated=True))
     position = rows.cpu().numpy()
     keys = graph.seeds.keys.to_pandas().to_numpy()[position]
     member = graph.seeds.member.cpu().numpy()[position]

@@ -58,9 +58,10 @@ def score_earlier(
 def _probabilities(spec: Spec, graph: Any, model_folder: Path, name: str) -> dict[str, pd.Series]:
     """Calibrated as-of probabilities of the gate window by task, indexed by impression key. Raises SeenError."""
     from models.training.artifact import load_model
+    from models.training.devices import best_device
     from models.training.predict import predict
 
-    model = load_model(model_folder)
+    model = load_model(model_folder, best_device())
     check_unseen(spec, model, name)
     rows = graph.seeds.rows("gate")
     found = np.asarray(predict(model, graph, rows, state="as_of", calibrated=True), dtype=np.float64)

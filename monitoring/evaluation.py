@@ -1,4 +1,7 @@
-"""Evaluation of a candidate: every scorer's probability of every impression in the gate and test windows."""
+"""Evaluation of a candidate: every scorer's probability of every impression in the gate and test windows.
+
+Models score on a GPU if there is one.
+"""
 
 import logging
 from pathlib import Path
@@ -52,17 +55,18 @@ def evaluate(
     from models.graph.store import TemporalGraph
     from models.nn.errors import EncodingError
     from models.training.artifact import load_model
+    from models.training.devices import best_device
     from models.training.errors import ArtifactError
 
     graph = TemporalGraph.load(graph_folder)
     as_of = _read(spec, training_set / "impressions.parquet")
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
-    model = load_model(candidate)
+    model = load_model(candidate, best_device())
     scorers = {"candidate": _score(graph, model)}
     unusable = None
     if champion is not None:
         try:
-            served = load_model(champion)
+            served = load_model(champion, best_device())
             check_unseen(spec, served, "champion")
             scorers["champion"] = _score(graph, served)
         except (EncodingError, ArtifactError, SeenError) as error:

@@ -66,13 +66,14 @@ def check_refit(spec: Spec, graph_folder: Path, evaluation: Path, refit: Path) -
     """
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
+    from models.training.devices import best_device
     from models.training.predict import predict
 
     predictions = pd.read_parquet(evaluation / PREDICTIONS)
     start = pd.Timestamp(moment(spec.last_gate_day.start))
     here = (predictions["window"] == "gate") & (predictions["state"] == "as_of") & (predictions["time"] >= start)
     frame = predictions[here].reset_index(drop=True)
-    graph, model = TemporalGraph.load(graph_folder), load_model(refit)
+    graph, model = TemporalGraph.load(graph_folder), load_model(refit, best_device())
     rows = graph.seeds.rows("gate")
     rows = rows[graph.seeds.time[rows] >= spec.last_gate_day.start]
     scores = np.asarray(predict(model, graph, rows, state="as_of", calibrated=True), dtype=np.float64)

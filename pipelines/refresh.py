@@ -2,15 +2,24 @@
 
 from components.push_embeddings import push_embeddings
 from pipelines.prepared import prepared
-from pipelines.resources import configured
+from pipelines.resources import GpuPool, configured
 
 STEPS = ["build graph", "push embeddings"]
 
 
-def refresh(spec: str, product: str, services: dict, data: str = "") -> None:
+def refresh(
+    spec: str,
+    product: str,
+    services: dict,
+    data: str = "",
+    accelerator: str = "nvidia.com/gpu",
+    node_selector: dict = {},  # noqa: B006 - the default of a KFP parameter, never mutated
+    tolerations: list = [],  # noqa: B006
+) -> None:
     """Re-embed with the champion and push.
 
-    Keep the model; bring features and vectors up to the newest data.
+    Keep the model; bring features and vectors up to the newest data. `push_embeddings` has one GPU of the pool that
+    ``accelerator``, ``node_selector`` and ``tolerations`` choose where its setting ``gpu`` says so.
     """
     with prepared(spec, product, services, data, STEPS, from_champion=True) as ready:
         graph, _ = ready.graph()
@@ -22,4 +31,4 @@ def refresh(spec: str, product: str, services: dict, data: str = "") -> None:
             model=ready.model,
             version=ready.version,
         )
-        configured(pushed)
+        GpuPool(accelerator, node_selector, tolerations).may_run(configured(pushed))

@@ -1,10 +1,12 @@
 """Cluster settings of a task: limits, retries, secrets, mounts, user, caching, GPU pool. kfp.local ignores most."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from kfp import dsl
 from kfp.dsl import PipelineTask
 
+from components.image import TRAIN_IMAGE
 from components.services import RUN
 from pipelines.settings import TaskSettings, current
 
@@ -51,16 +53,33 @@ def configured(task: PipelineTask, cached: bool = False) -> PipelineTask:
     return task.set_caching_options(cached)
 
 
-def on_gpu_pool(task: PipelineTask, accelerator: Any, count: Any, node_selector: Any, tolerations: Any) -> PipelineTask:
-    """Run a task on the GPU pool that the pipeline's parameters describe."""
-    from kfp import kubernetes
+@dataclass(frozen=True)
+class GpuPool:
+    """The GPU pool that the pipeline's parameters of these names describe."""
 
-    task.set_accelerator_type(accelerator).set_accelerator_limit(count)
-    # Otherwise kfp 2.17 compiles an accelerator parameter outside a sub-DAG into a dangling reference.
-    task.register_pipeline_channels([accelerator, count])
-    kubernetes.add_node_selector_json(task, node_selector)
-    kubernetes.add_toleration_json(task, tolerations)
-    return task
+    accelerator: Any
+    node_selector: Any
+    tolerations: Any
+
+    def trains(self, task: PipelineTask, count: Any) -> PipelineTask:
+        """Run a task that trains on ``count`` GPUs of the pool; the pod of one that trains elsewhere needs none."""
+        return task if current().train_jobs else self._on(task, count)
+
+    def may_run(self, task: PipelineTask) -> PipelineTask:
+        """Run a task on one GPU of the pool, in the image that has CUDA, if its setting ``gpu`` says so."""
+        if not current().tasks[task.component_spec.name].gpu:
+            return task
+        return self._on(task.set_container_image(TRAIN_IMAGE), "1")
+
+    def _on(self, task: PipelineTask, count: Any) -> PipelineTask:
+        from kfp import kubernetes
+
+        task.set_accelerator_type(self.accelerator).set_accelerator_limit(count)
+        # Otherwise kfp 2.17 compiles an accelerator parameter outside a sub-DAG into a dangling reference.
+        task.register_pipeline_channels([one for one in (self.accelerator, count) if not isinstance(one, str)])
+        kubernetes.add_node_selector_json(task, self.node_selector)
+        kubernetes.add_toleration_json(task, self.tolerations)
+        return task
 
 
 def _limits(task: PipelineTask, settings: TaskSettings) -> None:

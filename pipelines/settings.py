@@ -39,8 +39,12 @@ class TaskSettings(BaseModel):
     """Seconds that an attempt may take, with the time that its pod waits for a node and an image."""
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Further attempts after one that failed, whatever the reason: KFP does not look at errors."""
+    gpu: bool = False
+    """Whether it has one GPU of the pool and the image of the components that train: ``MAY_HAVE_GPU`` alone."""
 
 
+MAY_HAVE_GPU = ("evaluate", "push-embeddings")
+"""Components that use a GPU where they are given one. Those that train have what ``--accelerator-count`` says."""
 _HEAVY: dict[str, Any] = {"cpu": 4, "memory": "16G", "scratch": "50G", "timeout": 4 * 3600}
 _TRAINING: dict[str, Any] = {**_HEAVY, "shared_memory": "2G", "timeout": 2 * 86_400, "retries": 3}
 DEFAULTS: Mapping[str, TaskSettings] = {
@@ -78,6 +82,8 @@ class ClusterSettings:
     secret: str = "heliograph"
     """Name of the Kubernetes secret whose keys become environment variables."""
     tasks: Mapping[str, TaskSettings] = field(default_factory=lambda: DEFAULTS)
+    train_jobs: bool = False
+    """Whether `train` and `refit` train as TrainJobs, on other pods than their own."""
 
     def __post_init__(self) -> None:
         check_name("--secret", self.secret)
@@ -124,6 +130,11 @@ def read_settings(path: Path) -> dict[str, TaskSettings]:
             first = error.errors()[0]
             place = ".".join(str(part) for part in (name, *first["loc"]))
             raise SettingsError(f"{path}: {place}: {first['msg']}; found {first['input']!r:.80}") from None
+        if found[name].gpu and name not in MAY_HAVE_GPU:
+            raise SettingsError(
+                f"{path}: {name}.gpu: expected it of {' or '.join(MAY_HAVE_GPU)} alone; found true: leave it out "
+                "(train and refit have the GPUs of --accelerator-count, other steps use none)"
+            )
     return found
 
 

@@ -28,6 +28,11 @@ _OPTIONS = {
     **{"services.feature_store": "--feature-store", "spec": "--specs"},
     **{"data": "--data", "accelerator": "--accelerator"},
     **{"accelerator_count": "--accelerator-count", "node_selector": "--node-selector", "tolerations": "--tolerations"},
+    **{
+        "trainer": "--trainer-runtime",
+        "trainer.node_selector": "--node-selector",
+        "trainer.tolerations": "--tolerations",
+    },
 }
 """By parameter: the command-line option that sets it."""
 

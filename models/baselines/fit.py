@@ -24,6 +24,7 @@ from models.baselines.tuned_trees import fit_trees
 from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
 from models.training.batches import MemberState
+from models.training.devices import best_device
 
 
 class Baseline(Protocol):
@@ -60,4 +61,4 @@ def fit_baseline(
     """
     if name not in _FITS:
         raise BaselineError(f"baseline: expected one of {', '.join(BASELINES)}; found {name!r}")
-    return _FITS[name](graph, training, torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    return _FITS[name](graph, training, torch.device(device or best_device()))

@@ -6,6 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from models.graph.compiler import gpu_compiler
+
 LATEST = 2**62
 """Times are strictly between minus this and this, microseconds (146,000 years), so that differences fit into int64."""
 
@@ -24,7 +26,8 @@ def is_before(moment: Tensor, time: Tensor) -> Tensor:
 class Timeline:
     """CSR rows sorted by (owner, time), searchable by owner and time without any extra memory.
 
-    The search runs on the tensors' device. On CUDA it is compiled into one kernel at its first use.
+    The search runs on the tensors' device. On CUDA it is compiled into one kernel at its first use, if there is a
+    compiler (``models.graph.compiler``).
     """
 
     def __init__(self, offsets: Tensor, time: Tensor) -> None:
@@ -41,7 +44,8 @@ class Timeline:
         owner, time = torch.broadcast_tensors(owner, time)
         if not self.steps:
             return self.offsets[owner]
-        search = _compiled() if self.time.is_cuda and not torch.compiler.is_compiling() else _search
+        compiled = self.time.is_cuda and not torch.compiler.is_compiling() and gpu_compiler()
+        search = _compiled() if compiled else _search
         return search(self.offsets, self.time, owner, time, self.steps)
 
 

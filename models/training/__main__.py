@@ -1,4 +1,4 @@
-"""``python -m models.training --graph FOLDER --out FOLDER``: fit one model, under ``torchrun`` on several devices."""
+"""``python -m models.training --graph FOLDER --out FOLDER``: fit one model, with ``--processes`` on several devices."""
 
 import sys
 from argparse import ArgumentParser
@@ -19,6 +19,8 @@ from models.system import system_error
 from models.training.distributed import process_group, ranks
 from models.training.errors import TrainingError
 from models.training.fit import fit
+from models.training.job import Job
+from models.training.launch import launch
 
 Config = TypeVar("Config", ModelConfig, TrainingConfig)
 
@@ -27,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, or 1 after printing an error that says what to do."""
     parser = ArgumentParser(
         prog="python -m models.training",
-        description="Fit a model on a stored graph. On N devices: torchrun --nproc-per-node N -m models.training ...",
+        description="Fit a model on a stored graph. On N GPUs: --processes N, or start it with torchrun.",
     )
     parser.add_argument("--graph", type=Path, required=True, help="folder of the graph")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model artifact; replaced if it exists")
@@ -37,17 +39,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--checkpoint", help="folder or s3:// address of the checkpoint; default: `checkpoint` next to --out"
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA if available")
+    parser.add_argument("--processes", type=int, default=1, help="on this machine, one per GPU; default: %(default)s")
     chosen = parser.parse_args(arguments)
     try:
         model, training = read(chosen.model, ModelConfig), read(chosen.training, TrainingConfig)
         for key, expected, wrong in out_of_bounds(model, training):
             raise ConfigError(f"{key}: expected {expected}; found {wrong}")
-        with process_group(chosen.device) as device:
-            leads, processes = ranks().leads, ranks().size
-            graph = TemporalGraph.load(chosen.graph)
-            if leads:
-                print(f"{processes} process(es) on {device.type}, {len(graph.seeds):,} seeds", flush=True)
-            found = fit(graph, model, training, chosen.out, device, _print if leads else None, chosen.checkpoint)
+        if chosen.processes != 1:
+            leads, job = True, Job(chosen.graph, chosen.out, model, training, chosen.checkpoint)
+            found = launch(job, chosen.processes, chosen.device, _print)
+        else:
+            with process_group(chosen.device) as device:
+                leads, processes = ranks().leads, ranks().size
+                graph = TemporalGraph.load(chosen.graph)
+                if leads:
+                    print(f"{processes} process(es) on {device.type}, {len(graph.seeds):,} seeds", flush=True)
+                found = fit(graph, model, training, chosen.out, device, _print if leads else None, chosen.checkpoint)
     except (TrainingError, ConfigError, GraphError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -7,7 +7,8 @@ once per step as one flat tensor, after which the weights are equal without furt
 
 Process 0 alone validates and writes; the others wait for it, ``WAIT`` at most. If a process dies, training ends: its
 peers' next exchange fails (gloo sees the closed connection, NCCL's watchdog aborts after ``WAIT``), and torchrun stops
-them once it notices. Checkpoints and the artifact are in folders that all processes must see.
+them once it notices. Processes of one machine share a folder of checkpoints and artifact; to other machines process 0's
+is copied (``models.training.shared``).
 """
 
 import os
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import Parameter
 
+from models.training.devices import best_device
 from models.training.errors import ProcessError
 
 WAIT = timedelta(minutes=30)
@@ -32,6 +34,9 @@ class Ranks:
 
     rank: int = 0
     size: int = 1
+    local_rank: int = 0
+    """Its place among the processes of its machine."""
+    machines: int = 1
 
     @property
     def leads(self) -> bool:
@@ -82,7 +87,9 @@ def ranks() -> Ranks:
     """This process's rank; the only one outside ``process_group``."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return Ranks()
-    return Ranks(distributed.get_rank(), distributed.get_world_size())
+    rank, size = distributed.get_rank(), distributed.get_world_size()
+    on_machine = int(os.environ.get("LOCAL_WORLD_SIZE", size))
+    return Ranks(rank, size, int(os.environ.get("LOCAL_RANK", "0")), size // on_machine)
 
 
 @contextmanager
@@ -91,7 +98,7 @@ def process_group(device: str | None = None, wait: timedelta = WAIT) -> Iterator
 
     ``device`` (cpu or cuda) None = CUDA if available; under torchrun each process takes one GPU of its host.
     """
-    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind = device or best_device()
     if "WORLD_SIZE" not in os.environ:
         yield torch.device(kind)
         return

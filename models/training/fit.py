@@ -14,6 +14,7 @@ from models.training.artifact import MANIFEST, load_model, save_model
 from models.training.distributed import ranks
 from models.training.errors import ArtifactError
 from models.training.place import CheckpointPlace
+from models.training.shared import share_folder
 from models.training.train import Log, Scope, fingerprint, train
 
 
@@ -36,10 +37,9 @@ def fit(
     run = fingerprint(graph, model_config, training_config)
     keep = CheckpointPlace.of(checkpoint, folder).of_run(run)
     selection = keep.folder / "selection"
-    if keep.address:
-        if processes.leads:
-            keep.fetch("selection", MANIFEST)
-        processes.wait()
+    if processes.leads and keep.address:
+        keep.fetch("selection", MANIFEST)
+    share_folder(processes, selection)
     if not _trained(selection, run):
         place = keep.below("train")
         train(graph, model_config, training_config, selection, Scope(), device, log, checkpoint=place)
@@ -56,7 +56,7 @@ def fit(
         training = {**final.training, "selection": selected.training}
         save_model(replace(final, calibration=selected.calibration, training=training), folder)
         keep.clear()
-    processes.wait()
+    share_folder(processes, folder)
     final = load_model(folder)
     best = selected.training["history"][epochs - 1]
     return {

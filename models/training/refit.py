@@ -19,6 +19,7 @@ from models.training.artifact import load_model, save_model
 from models.training.distributed import ranks
 from models.training.errors import NoSeedsError
 from models.training.place import CheckpointPlace
+from models.training.shared import share_folder
 from models.training.train import Log, Scope, train
 
 
@@ -50,7 +51,7 @@ def refit(
         training = {**fitted.training, "judged": {name: before.training[name] for name in ("run", "seeds")}}
         save_model(replace(fitted, calibration=before.calibration, training=training), folder)
         keep.clear()
-    processes.wait()
+    share_folder(processes, folder)
     training = load_model(folder).training
     return {"epochs": epochs, "seeds": training["seeds"], "seconds": perf_counter() - started}
 

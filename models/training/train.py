@@ -25,12 +25,14 @@ from models.training.batches import MemberState
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
 from models.training.compiled import compile_ranker
+from models.training.devices import best_device
 from models.training.distributed import ranks
 from models.training.history import pretrain
 from models.training.labels import known, labelled
 from models.training.place import CheckpointPlace
 from models.training.predict import score_rows, task_aucs
 from models.training.schedule import advance, begin
+from models.training.shared import share_folder
 from models.training.trainer import Trainer, seeded
 
 Log = Callable[[dict[str, float], int], None]
@@ -69,11 +71,11 @@ def train(
     checkpoint, removed at the end: an interrupted run of the same graph and configuration continues from it, to the
     same result. It is a folder, or an address in object storage (``models.training.place``).
 
-    Inside ``process_group`` every process calls this with equal arguments, and with folders that all of them see.
+    Inside ``process_group`` every process calls this with equal arguments; those of one machine see the same folders.
 
     Raises NoSeedsError, NoHistoryError, DivergedError, CheckpointError, ConfigError, CompilerError, ProcessError.
     """
-    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    chosen = torch.device(device or best_device())
     run = TrainingRun(graph.to(chosen), model_config, training_config, scope)
     return run.execute(folder, Checkpoints(CheckpointPlace.of(checkpoint, folder), run.fingerprint), log)
 
@@ -131,16 +133,15 @@ class TrainingRun:
         if self.processes.leads:
             save_model(self._model(), folder)
             checkpoints.clear()
-        self.processes.wait()
+        share_folder(self.processes, folder)
         return folder
 
     def _start(self, checkpoints: Checkpoints) -> None:
         """Continue from the checkpoint, or begin: with pre-training, where it is configured."""
         trainer, device = self.trainer, self.graph.device
-        if checkpoints.place.address:
-            if self.processes.leads:
-                checkpoints.fetch()
-            self.processes.wait()
+        if self.processes.leads and checkpoints.place.address:
+            checkpoints.fetch()
+        share_folder(self.processes, checkpoints.folder)
         found = checkpoints.load(trainer.ranker, self.average, trainer.optimizer)
         if found:
             self.progress = found[0]

@@ -1,13 +1,27 @@
 """``python -m pipelines submit``: a run, or a recurring run, on a cluster."""
 
 import argparse
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from components.image import TRAIN_IMAGE
 from components.services import CLUSTER, EMBEDDED, Services
+from components.train_job import Nodes
 from pipelines.catalogue import PIPELINES, READ_ONLY
-from pipelines.commands.values import add_canary, add_settings, labels, settings, token, tolerations
+from pipelines.commands.values import (
+    accelerators,
+    add_canary,
+    add_settings,
+    labels,
+    nodes,
+    settings,
+    token,
+    tolerations,
+)
 from pipelines.cron import Cron
+from pipelines.errors import SettingsError
+from pipelines.settings import ClusterSettings, check_name
 from pipelines.submit import Cluster, submit
 from serving.deployment.cluster_settings import add_endpoint, check_tracking, endpoint_of
 
@@ -22,6 +36,7 @@ def add_submit(commands: Any) -> None:
     _add_services(send)
     add_settings(send)
     _add_gpu_pool(send)
+    _add_train_job(send)
     add_canary(send)
     send.set_defaults(run=_submit)
 
@@ -61,15 +76,64 @@ def _add_services(send: argparse.ArgumentParser) -> None:
 
 
 def _add_gpu_pool(send: argparse.ArgumentParser) -> None:
-    """Options on the nodes that train."""
+    """Options on the nodes that train, and those of steps that `--resources` gives a GPU."""
     send.add_argument("--accelerator", default="nvidia.com/gpu")
-    send.add_argument("--accelerator-count", type=int, default=1)
+    send.add_argument("--accelerator-count", type=accelerators, default="1", help="GPUs that train, 0: none")
     send.add_argument("--node-selector", type=labels, default={}, help="node selector of the GPU pool, as JSON")
     send.add_argument("--tolerations", type=tolerations, default=[], help="tolerations of the GPU pool, as a JSON list")
 
 
+def _add_train_job(send: argparse.ArgumentParser) -> None:
+    """Options on a training over several nodes."""
+    summary = (
+        "train as a TrainJob of Kubeflow Trainer, on this ClusterTrainingRuntime; the GPUs are then those of a node"
+    )
+    send.add_argument("--trainer-runtime", metavar="NAME", help=summary)
+    send.add_argument("--nodes", type=nodes, metavar="N", help="nodes of the TrainJob (default: 1)")
+    send.add_argument("--queue", metavar="NAME", help="Kueue's local queue of the TrainJob (default: none)")
+
+
+def _trainer(options: argparse.Namespace, given: ClusterSettings) -> dict[str, Any]:
+    """The parameter ``trainer``; empty without --trainer-runtime. Raises SettingsError."""
+    if options.trainer_runtime is None:
+        for option in ("nodes", "queue"):
+            if getattr(options, option) is not None:
+                raise SettingsError(f"--{option}: expected it with --trainer-runtime; found it alone. Give both")
+        return {}
+    if options.pipeline != "training":
+        raise SettingsError(
+            f"--trainer-runtime: expected it with --pipeline training; found {options.pipeline}. Leave it out"
+        )
+    task = given.tasks["train"]
+    found = Nodes(
+        runtime=check_name("--trainer-runtime", options.trainer_runtime),
+        nodes=options.nodes or 1,
+        image=TRAIN_IMAGE,
+        secret=given.secret,
+        cpu=task.cpu,
+        memory=task.memory,
+        scratch=task.scratch,
+        accelerator=options.accelerator,
+        accelerators=int(options.accelerator_count),
+        shared_memory=task.shared_memory,
+        queue="" if options.queue is None else check_name("--queue", options.queue, label=True),
+        service_account=options.service_account or "",
+        node_selector=options.node_selector,
+        tolerations=options.tolerations,
+    )
+    return asdict(found)
+
+
+def _with_train_jobs(given: ClusterSettings) -> ClusterSettings:
+    """The settings of a run that trains as TrainJobs: the pod of `train` only waits."""
+    waits = given.tasks["train"].model_copy(update={"cpu": 1.0, "memory": "4G", "shared_memory": None})
+    return replace(given, tasks={**given.tasks, "train": waits}, train_jobs=True)
+
+
 def _submit(options: argparse.Namespace) -> int:
     check_tracking(options.tracking_uri)
+    own = settings(options)
+    trainer = _trainer(options, own)
     services = Services(
         run="",
         tracking_uri=options.tracking_uri,
@@ -90,20 +154,18 @@ def _submit(options: argparse.Namespace) -> int:
         service_account=options.service_account,
         pipeline_root=options.pipeline_root,
         token=token(options.token_file),
-        settings=settings(options),
+        settings=_with_train_jobs(own) if trainer else own,
     )
-    print(submit(options.pipeline, options.spec, options.data, cluster, services, _parameters(options)))
+    print(submit(options.pipeline, options.spec, options.data, cluster, services, _parameters(options, trainer)))
     return 0
 
 
-def _parameters(options: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of the training pipeline that others do not have."""
-    if options.pipeline != "training":
+def _parameters(options: argparse.Namespace, trainer: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that not all pipelines have."""
+    if options.pipeline == "comparison":
         return {}
-    return {
-        "accelerator": options.accelerator,
-        "accelerator_count": str(options.accelerator_count),
-        "node_selector": options.node_selector,
-        "tolerations": options.tolerations,
-        "canary_percent": options.canary_percent,
-    }
+    pool = {name: getattr(options, name) for name in ("accelerator", "node_selector", "tolerations")}
+    if options.pipeline != "training":
+        return pool
+    own = {"accelerator_count": options.accelerator_count, "canary_percent": options.canary_percent}
+    return {**pool, **own, "trainer": trainer}

@@ -11,6 +11,10 @@ from pipelines.settings import DEFAULTS, ClusterSettings, read_settings
 
 TOKEN = "HELIOGRAPH_KFP_TOKEN"
 """Environment variable with the token for KFP's API."""
+MOST_ACCELERATORS = 64
+"""GPUs that one node may have."""
+MOST_NODES = 64
+"""Nodes that one training may have: every step exchanges all gradients."""
 
 
 def add_state(command: argparse.ArgumentParser) -> None:
@@ -28,7 +32,7 @@ def add_canary(command: argparse.ArgumentParser) -> None:
 def add_settings(command: argparse.ArgumentParser) -> None:
     """Add ``--secret`` and ``--resources``, from which ``settings`` reads what is compiled into a pipeline's tasks."""
     command.add_argument("--secret", default="heliograph", help="Kubernetes secret with the steps' credentials")
-    summary = "YAML file: component -> cpu, memory, scratch, shared_memory, timeout, retries"
+    summary = "YAML file: component -> cpu, memory, scratch, shared_memory, timeout, retries, gpu"
     command.add_argument("--resources", type=Path, metavar="FILE", help=summary)
 
 
@@ -77,6 +81,22 @@ def tolerations(text: str) -> list[dict[str, Any]]:
             f'expected a JSON list of objects such as [{{"key": "gpu", "operator": "Exists"}}]; found {text!r:.80}'
         )
     return value
+
+
+def accelerators(text: str) -> str:
+    """Check a number of GPUs, 0 or more; return it as KFP takes it."""
+    if not (text.isascii() and text.isdigit() and int(text) <= MOST_ACCELERATORS):
+        raise argparse.ArgumentTypeError(
+            f"expected a whole number of GPUs of one node, 0 to {MOST_ACCELERATORS}; found {text!r:.80}"
+        )
+    return str(int(text))
+
+
+def nodes(text: str) -> int:
+    """Parse a number of nodes."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_NODES):
+        raise argparse.ArgumentTypeError(f"expected a whole number of nodes, 1 to {MOST_NODES}; found {text!r:.80}")
+    return int(text)
 
 
 def percent(text: str) -> int:

@@ -10,7 +10,8 @@ from kfp import dsl
 
 from components.evaluate import evaluate
 from components.services import Services
-from models.training.artifact import load_model, save_model
+from models.training.artifact import Model, load_model, save_model
+from models.training.devices import best_device
 from models.training.files import write_json
 from monitoring.documents import read_json
 from monitoring.ledger import Ledger
@@ -71,8 +72,18 @@ def run(product: FakeProduct, folder: Path, bundles: dict[str, Path], monkeypatc
 def test_the_judged_weights_of_champion_and_earlier_versions_are_scored(
     product: FakeProduct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On the device that is the best here, all of them."""
+    loaded = list[str]()
+
+    def load(folder: Path, device: str = "another") -> Model:
+        loaded.append(device)
+        return load_model(folder, device)
+
     bundles = {name: version(product, tmp_path / name, keeps_judged=True) for name in ("4", "3")}
-    folder = run(product, tmp_path, bundles, monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setattr("models.training.artifact.load_model", load)
+        folder = run(product, tmp_path, bundles, monkeypatch)
+    assert loaded == [best_device()] * 3
     product.evaluate(champion=product.folder / "model1")
     expected = pd.read_parquet(product.folder / "out" / "predictions.parquet")
     found = pd.read_parquet(folder / "predictions.parquet")

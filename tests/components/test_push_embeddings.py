@@ -20,6 +20,7 @@ from models.addresses import sqlite_address
 from models.features import SLOTS
 from models.graph.build import build_graph
 from models.time_units import microseconds, moment
+from models.training.devices import best_device
 from monitoring.documents import read_json
 from monitoring.ledger import Ledger
 from tests.components.specs import artifact
@@ -50,7 +51,7 @@ def _embed(model: Any, graph: Any, as_of: int, folder: Path, creation: str | Non
 @pytest.fixture(autouse=True)
 def _fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.training.embed.embed", _embed)
-    monkeypatch.setattr("models.training.artifact.load_model", lambda folder: None)
+    monkeypatch.setattr("models.training.artifact.load_model", lambda folder, device: {best_device(): None}[device])
     monkeypatch.setattr("models.training.encoder.encoder_in", lambda folder: "encoder")
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
 

@@ -58,6 +58,8 @@ def test_the_gpu_pool_comes_from_parameters(step: str, compiled: Documents) -> N
     document, platform = compiled["training"]
     accelerator = document["deploymentSpec"]["executors"][f"exec-{step}"]["container"]["resources"]["accelerator"]
     assert "accelerator_count" in accelerator["resourceCount"]
+    processes = tasks(document)[step]["inputs"]["parameters"]["gpus"]["componentInputParameter"]
+    assert processes.endswith("accelerator_count")
     pod = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][f"exec-{step}"]
     assert pod["nodeSelector"]["nodeSelectorJson"]["componentInputParameter"].endswith("node_selector")
     assert pod["tolerations"][0]["tolerationJson"]["componentInputParameter"].endswith("tolerations")

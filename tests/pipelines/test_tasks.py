@@ -1,6 +1,9 @@
 """What every task of a compiled pipeline gets on a cluster: secrets, mounts, user, time, limits, retries."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +108,29 @@ def test_a_file_and_a_secret_change_what_is_compiled(tmp_path: Path) -> None:
     assert "retryPolicy" not in steps(document)["train"]
 
 
+def test_steps_that_may_have_a_gpu_have_one_of_the_pool_where_a_file_says_so(
+    tmp_path: Path, compiled: Documents
+) -> None:
+    """And the image with CUDA. By default none: GPUs are scarce."""
+    file, train_image = tmp_path / "resources.yaml", "registry/python-train:1"
+    file.write_text("evaluate: {gpu: true}\npush-embeddings: {gpu: true}\n", encoding="utf-8")
+    code = "import sys; from pipelines.__main__ import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "compile", "--folder", str(tmp_path), "--resources", str(file)]
+    subprocess.run(command, check=True, env={**os.environ, "HELIOGRAPH_TRAIN_IMAGE": train_image})
+    given = read_documents(tmp_path)
+    found = {"training": ("evaluate", "push-embeddings", "push-embeddings-2"), "refresh": ("push-embeddings",)}
+    for name, names in {**found, "monitoring": ("evaluate",)}.items():
+        for step in names:
+            container = given[name][0]["deploymentSpec"]["executors"][f"exec-{step}"]["container"]
+            assert container["image"] == train_image
+            assert container["resources"]["accelerator"]["resourceCount"] == "1"
+            assert "accelerator" in container["resources"]["accelerator"]["resourceType"]
+            assert pod(given[name][1], step)["nodeSelector"]["nodeSelectorJson"]["componentInputParameter"]
+            before = compiled[name][0]["deploymentSpec"]["executors"][f"exec-{step}"]["container"]
+            assert "accelerator" not in before["resources"]
+            assert before["image"] != train_image
+
+
 def test_settings_of_one_compilation_are_not_those_of_the_next(tmp_path: Path) -> None:
     paths = [tmp_path / "first.yaml", tmp_path / "second.yaml"]
     compile_pipeline("refresh", paths[0], ClusterSettings("other"))
@@ -126,6 +152,8 @@ def test_settings_of_one_compilation_are_not_those_of_the_next(tmp_path: Path) -
         ("train: {timeout: 1}", r"train\.timeout: .*greater than or equal to 60; found 1"),
         ("train: {retries: 11}", r"train\.retries: .*less than or equal to 10; found 11"),
         ("train: {cpu: 1, cpu: 2}", "every key once"),
+        ("ingest: {gpu: true}", r"ingest\.gpu: expected it of evaluate or push-embeddings alone; found true"),
+        ("train: {gpu: true}", r"train\.gpu: .*--accelerator-count"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(text: str, message: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ KINDS = {
     "httproutes": ("gateway.networking.k8s.io", "v1", "HTTPRoute"),
     "gateways": ("gateway.networking.k8s.io", "v1", "Gateway"),
     "deployments": ("apps", "v1", "Deployment"),
+    "trainjobs": ("trainer.kubeflow.org", "v1alpha1", "TrainJob"),
     "roles": ("rbac.authorization.k8s.io", "v1", "Role"),
     "rolebindings": ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
     "serviceaccounts": ("", "v1", "ServiceAccount"),

@@ -11,7 +11,7 @@ from tests.standins.api_kinds import KINDS, Key, Object, RefusedError, status_do
 
 _PATH = re.compile(
     r"/(?:api|apis/(?P<group>[^/]+))/(?P<version>[^/]+)/namespaces/(?P<namespace>[^/]+)/(?P<plural>[a-z]+)"
-    r"(?:/(?P<name>[^/]+)(?P<status>/status)?)?"
+    r"(?:/(?P<name>[^/]+)(?P<below>/status|/log)?)?"
 )
 _VERBS = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}
 
@@ -49,11 +49,12 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if failure is not None:
                 raise RefusedError(failure, "Failure", "a secret of the cluster")
-            self._answer(*self._result(body))
+            status, found = self._result(body)
+            self._send(status, found.encode() if isinstance(found, str) else json.dumps(found).encode())
         except RefusedError as error:
             self._send(error.status, status_document(error.status, error.reason, str(error)))
 
-    def _result(self, body: Any) -> tuple[int, Object]:
+    def _result(self, body: Any) -> tuple[int, Object | str]:
         address = urlsplit(self.path)
         discovered = _discovery(address.path)
         if discovered is not None:
@@ -65,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         verb = _VERBS.get(self.command) or ("get" if name else "list")
         if verb == "create":
             name = body["metadata"]["name"]
-        resource = plural + ("/status" if found["status"] else "")
+        resource = plural + (found["below"] or "")
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         token = token if scheme.lower() == "bearer" else ""  # clients inside a pod write it in lower case
         self.server.check(Call(verb, found["group"] or "", resource, namespace, name), token)
@@ -73,7 +74,9 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedError(self.server.refuse, "Refused", "a secret of the cluster")
         if verb == "list":
             return 200, self._list(plural, namespace, parse_qs(address.query).get("labelSelector", [""])[0])
-        return self._one(verb, (plural, namespace, name), body, bool(found["status"]))
+        if found["below"] == "/log":
+            return 200, self.server.log_of(namespace, name)
+        return self._one(verb, (plural, namespace, name), body, found["below"] == "/status")
 
     def _list(self, plural: str, namespace: str, selector: str) -> Object:
         wanted = dict(part.split("=", 1) for part in selector.split(",") if part)
@@ -107,9 +110,6 @@ class Handler(BaseHTTPRequestHandler):
             self.server.set_status(*key, body.get("status", {}))
             return 200, self.server.get(*key) or old
         return 200, self.server.write(key, body, version)
-
-    def _answer(self, status: int, document: Object) -> None:
-        self._send(status, json.dumps(document).encode())
 
     def _send(self, status: int, content: bytes) -> None:
         self.send_response(status)

@@ -26,6 +26,7 @@ from tests.standins.access import Call, allowed
 from tests.standins.api_kinds import KINDS, Key, Object, RefusedError
 from tests.standins.api_requests import Handler
 from tests.standins.certificates import server_context
+from tests.standins.train_jobs import train_job_faults
 
 _WITHOUT_GENERATION = {"roles", "rolebindings", "serviceaccounts", "secrets", "configmaps"}
 
@@ -46,6 +47,8 @@ class ApiServer(ThreadingHTTPServer):
         self.requests: list[tuple[str, str, Any]] = []
         self.refuse: int | None = None
         self.failures: Iterator[int | None] = iter(())
+        self.logs: dict[tuple[str, str], str] = {}
+        """By namespace and name of a pod, each line with its moment, as with ``timestamps``."""
         self.on_change: Callable[[str, Object, bool], None] = lambda plural, changed, deleted: None
         self.admit: Callable[[str, Object], None] = lambda plural, document: None
         self._accounts: dict[str, tuple[str, str]] = {}
@@ -91,6 +94,12 @@ class ApiServer(ThreadingHTTPServer):
         with self._lock:
             found = sorted(key for key in self._objects if key[0] == plural and namespace in ("", key[1]))
             return [copy.deepcopy(self._objects[key]) for key in found]
+
+    def log_of(self, namespace: str, name: str) -> str:
+        """The log of a pod. Raises RefusedError where there is none."""
+        if (namespace, name) not in self.logs:
+            raise RefusedError(404, "NotFound", f'pods "{name}" not found')
+        return self.logs[namespace, name]
 
     def set_status(self, plural: str, namespace: str, name: str, status: Object) -> None:
         """Write the status of an object that is there; its generation stays."""
@@ -138,6 +147,8 @@ class ApiServer(ThreadingHTTPServer):
         plural, namespace, name = key
         schema = {"inferenceservices": inference_service_schema(), "httproutes": HTTP_ROUTE}.get(plural)
         found = [] if schema is None else list(faults({**document, "status": {}}, schema))
+        if plural == "trainjobs":
+            found += train_job_faults({name: value for name, value in document.items() if name != "status"})
         if document.get("kind") != KINDS[plural][2]:
             found.append(f"kind: expected {KINDS[plural][2]}")
         if found:

@@ -1,8 +1,12 @@
 """deploy/kustomize: each ServiceAccount has one Role, with what its runs need."""
 
 import pytest
+import yaml
 
-from tests.standins.manifests import access
+from components.train_job import NODE
+from models import version
+from tests.standins.manifests import KUSTOMIZE, access
+from tests.standins.train_jobs import runtime_faults
 
 ACCOUNTS = ["act", "deploy", "monitor", "train"]
 
@@ -66,3 +70,15 @@ def test_besides_what_serves_an_account_may_do_what_kfp_needs(account: str) -> N
     assert {key[1] for key in found if key[0] in serves} == (
         {"inferenceservices", "httproutes", "deployments"} if account in ("act", "deploy") else set()
     )
+
+
+def test_the_runtime_of_several_nodes_has_what_train_jobs_expect() -> None:
+    """Its fields are those of the typed models; its job and its container are the ones that a TrainJob changes."""
+    runtime = yaml.safe_load((KUSTOMIZE.parent / "trainer" / "runtime.yaml").read_text(encoding="utf-8"))
+    assert runtime_faults(runtime) == []
+    (job,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    (container,) = job["template"]["spec"]["template"]["spec"]["containers"]
+    assert job["name"] == container["name"] == NODE
+    assert container["image"] == version.image("train")
+    runtime["spec"]["mlPolicy"]["nodes"] = runtime["spec"]["mlPolicy"].pop("numNodes")
+    assert runtime_faults(runtime) == ['unknown field ".spec.mlPolicy.nodes"']

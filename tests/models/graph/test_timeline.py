@@ -1,9 +1,14 @@
 """The search for the rows before a time: against plain counting, for owners with no, one and many rows."""
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 
 from models.graph import timeline
+from models.graph.compiler import gpu_compiler
 from models.graph.timeline import Timeline
 
 
@@ -40,6 +45,32 @@ def test_nothing_is_compiled_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(timeline, "_compiled", compiled)
     assert Timeline(torch.tensor([0, 2]), torch.tensor([1, 4])).end(torch.tensor([0]), torch.tensor([2])).item() == 1
+
+
+def test_a_gpu_compiles_the_search_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image that trains has no compiler."""
+    rows: Any = Timeline(torch.tensor([0, 2]), torch.tensor([1, 4]))
+    rows.time = SimpleNamespace(is_cuda=True)
+    monkeypatch.setattr(timeline, "_search", lambda *_: "as it is")
+    monkeypatch.setattr(timeline, "_compiled", lambda: lambda *_: "compiled")
+    found = []
+    for there in (False, True):
+        monkeypatch.setattr(timeline, "gpu_compiler", lambda there=there: there)
+        found.append(rows.end(torch.tensor([0]), torch.tensor([2])))
+    assert found == ["as it is", "compiled"]
+
+
+@pytest.mark.parametrize("missing", ["compiler", "headers", ""])
+def test_a_compiler_for_gpus_needs_the_headers_of_python(
+    missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gpu_compiler.cache_clear()
+    monkeypatch.setenv("CC", "no-such-compiler" if missing == "compiler" else "sh")
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path / "none" if missing == "headers" else tmp_path))
+    assert gpu_compiler() is (missing == "")
+    assert ("is not compiled" in caplog.text) is (missing != "")
+    gpu_compiler.cache_clear()
 
 
 @pytest.mark.parametrize(("moment", "time", "seen"), [(1, 2, True), (2, 2, False), (3, 2, False)])

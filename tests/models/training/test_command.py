@@ -12,9 +12,11 @@ import torch
 
 from models.configs.errors import ConfigError
 from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.training import __main__ as command
 from models.training.__main__ import main, read
 from models.training.distributed import Ranks
+from models.training.job import Job
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,24 @@ def test_the_other_processes_print_nothing(
     assert main(["--graph", "g", "--out", "m", "--checkpoint", "c", "--device", "cpu"]) == 0
     assert capsys.readouterr().out == ""
     assert (fits[0]["log"], fits[0]["checkpoint"]) == (None, "c")
+
+
+def test_several_processes_are_started_and_followed(
+    fits: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[Any] = []
+
+    def launch(job: Job, processes: int, device: str | None, log: Any) -> dict[str, Any]:
+        given.extend([job, processes, device])
+        log({"train_loss": 0.5}, 1)
+        return {"epochs": 1, "seconds": 3.0}
+
+    monkeypatch.setattr(command, "launch", launch)
+    options = ["--graph", "g", "--out", "m", "--model", '{"width": 8}', "--checkpoint", "c", "--processes", "2"]
+    assert main([*options, "--device", "cpu"]) == 0
+    assert given == [Job(Path("g"), Path("m"), ModelConfig(width=8), TrainingConfig(), "c"), 2, "cpu"]
+    assert capsys.readouterr().out.splitlines()[:2] == ["epoch 1: train_loss 0.5", "1 epochs in 3 s: m"]
+    assert not fits
 
 
 @pytest.mark.parametrize("missing", ["--graph", "--out"])

@@ -60,4 +60,6 @@ def test_the_first_training_is_not_repeated_where_the_second_was_interrupted(
     waited.clear()
     fit(small_graph(), MODEL, TRAINING, tmp_path / "model", device="cpu")
     assert windows == [("train",), ("train", "validate"), ("train", "validate")]
-    assert len(waited) == 3  # at the start and the end of the training, and after the artifact is complete
+    # When the first training is everywhere, when the second one's checkpoint is, when all agree on it, at its end, and
+    # after the artifact is complete.
+    assert len(waited) == 5

@@ -195,6 +195,6 @@ def test_the_other_processes_neither_validate_nor_write(tmp_path: Path, monkeypa
         Checkpoints(CheckpointPlace(tmp_path / "checkpoint"), "run"),
         log=lambda *_: calls.append("log"),
     )
-    assert calls == ["agree", "share", "wait"]
+    assert calls == ["wait", "agree", "share", "wait"]
     assert not list(tmp_path.iterdir())
     assert (training.progress.best_auc, training.progress.best_epoch) == (0.75, 1)

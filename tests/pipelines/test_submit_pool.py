@@ -1,0 +1,41 @@
+"""What `submit` says of the GPU pool and of a training on several nodes."""
+
+import json
+from pathlib import Path
+
+from components.image import TRAIN_IMAGE
+from components.train_job import Nodes
+from pipelines.settings import DEFAULTS
+from tests.pipelines.cluster import Cluster
+from tests.pipelines.test_submit import bucket, cluster, send
+
+__all__ = ["bucket", "cluster"]
+
+
+def test_the_pool_is_that_of_steps_with_a_gpu_in_other_pipelines_too(cluster: Cluster, bucket: Path) -> None:
+    assert send(cluster, "--pipeline", "refresh") == 0
+    assert send(cluster, "--pipeline", "comparison") == 0
+    bodies = [json.loads(body) for method, path, body in cluster.seen if method == "POST" and "/runs" in path]
+    refresh, comparison = (body["runtime_config"]["parameters"] for body in bodies)
+    assert (refresh["node_selector"], refresh["accelerator"]) == ({"pool": "h100"}, "nvidia.com/gpu")
+    assert not {"node_selector", "accelerator_count"} & set(comparison)
+
+
+def test_a_training_on_several_nodes_is_a_parameter_and_its_step_only_waits(cluster: Cluster, bucket: Path) -> None:
+    options = ["--trainer-runtime", "heliograph-torch", "--nodes", "2", "--queue", "gpus", "--accelerator-count", "8"]
+    assert send(cluster, *options, "--secret", "other", "--service-account", "heliograph-deploy") == 0
+    (body,) = [body for method, path, body in cluster.seen if method == "POST" and "/runs" in path]
+    run = json.loads(body)
+    trainer = run["runtime_config"]["parameters"]["trainer"]
+    task = DEFAULTS["train"]
+    assert Nodes.of(trainer) == Nodes(
+        runtime="heliograph-torch", nodes=2, image=TRAIN_IMAGE, secret="other", cpu=task.cpu, memory=task.memory,
+        scratch=task.scratch, accelerators=8, shared_memory="2G", queue="gpus", service_account="heliograph-deploy",
+        node_selector={"pool": "h100"}, tolerations=[{"key": "gpu", "operator": "Exists"}],
+    )  # fmt: skip
+    pipeline = run["pipeline_spec"]
+    executors = pipeline.get("pipeline_spec", pipeline)["deploymentSpec"]["executors"]
+    for step, memory in (("train", "4G"), ("refit", DEFAULTS["refit"].memory)):
+        resources = executors[f"exec-{step}"]["container"]["resources"]
+        assert "accelerator" not in resources
+        assert resources["resourceMemoryLimit"] == memory
