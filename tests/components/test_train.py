@@ -26,7 +26,7 @@ from tests.mlflow_database import add_database
 from tests.models.training.test_distributed import ROOT
 from tests.s3_server import bucket, s3_server
 from tests.standins.api_server import api_server
-from tests.standins.manifests import documents
+from tests.standins.manifests import access
 
 __all__ = ["bucket", "s3_server"]
 
@@ -79,7 +79,7 @@ def test_a_train_job_trains_from_object_storage_and_the_ledger_has_its_curves(
     given["services"] |= {"storage": bucket, "target": "cluster"}
     (tmp_path / "api").mkdir()
     with api_server(tmp_path / "api") as server:
-        server.load(documents("base"))
+        server.load(access("base"))
         client = KServeClient(config_dict=server.kubeconfig(server.token_for(NAMESPACE, "heliograph-deploy")))
         monkeypatch.setattr("components.train_job_run.open_client", lambda: client)
         monkeypatch.setattr("components.train_job_run.POLL_SECONDS", 0.1)

@@ -24,7 +24,7 @@ from serving.deployment.errors import DeploymentError
 from serving.deployment.kubernetes_objects import Objects
 from tests.models.training.small import small_graph
 from tests.standins.api_server import ApiServer, api_server
-from tests.standins.manifests import documents
+from tests.standins.manifests import access
 from tests.standins.train_jobs import train_job_faults
 
 NODES = Nodes(
@@ -49,7 +49,7 @@ Change = Callable[[str, dict[str, Any], bool], None]
 def server(tmp_path: Path) -> Iterator[ApiServer]:
     (tmp_path / "api").mkdir()
     with api_server(tmp_path / "api") as found:
-        found.load(documents("base"))
+        found.load(access("base"))
         yield found
 
 

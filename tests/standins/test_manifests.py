@@ -44,6 +44,12 @@ KFP = {
     ("", "secrets", "mlpipeline-minio-artifact"): {"get"},
 }
 """What Kubeflow Pipelines' own containers need."""
+TRAINS = {
+    ("trainer.kubeflow.org", "trainjobs", ""): {"get", "list", "watch", "create", "delete"},
+    ("", "pods", ""): {"get", "list"},
+    ("", "pods/log", ""): {"get", "list"},
+}
+"""What a training on several nodes needs besides."""
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
@@ -66,7 +72,9 @@ def test_besides_what_serves_an_account_may_do_what_kfp_needs(account: str) -> N
         for name in rule.get("resourceNames", [""])
     }
     serves = {"serving.kserve.io", "gateway.networking.k8s.io", "apps"}
-    assert {key: verbs for key, verbs in found.items() if key[0] not in serves} == KFP
+    assert {key: verbs for key, verbs in found.items() if key[0] not in serves} == (
+        KFP | TRAINS if account == "deploy" else KFP
+    )
     assert {key[1] for key in found if key[0] in serves} == (
         {"inferenceservices", "httproutes", "deployments"} if account in ("act", "deploy") else set()
     )
