@@ -22,12 +22,13 @@ def build_graph(
     """
     from pathlib import Path
 
-    from components.digests import write_digest
-    from components.markdown import table, write
     from components.step import Step
-    from models.graph.build import build_graph
 
     with Step("build graph", spec, services) as step:
+        from components.digests import write_digest
+        from components.markdown import table, write
+        from models.graph.build import build_graph
+
         manifest = build_graph(step.spec, Path(tables.path), Path(training_set.path), Path(graph.path))
         step.ledger.note("graph", manifest["counts"])
         write_digest(digest, step.spec, [graph.path])

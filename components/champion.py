@@ -11,9 +11,10 @@ def champion(spec: dsl.Input[dsl.Artifact], services: dict, model: dsl.Output[ds
     from pathlib import Path
 
     from components.step import Step
-    from serving.versions.registry import Registry, model_name
 
     with Step("champion", spec, services) as step:
+        from serving.versions.registry import Registry, model_name
+
         registry = Registry(step.services.tracking_uri)
         name = model_name(step.spec)
         version = registry.require_champion(name)

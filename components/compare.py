@@ -19,12 +19,13 @@ def compare(
     """Score the test window with both models; print both AUCs and the paired interval of their difference."""
     from pathlib import Path
 
-    from components.markdown import write
-    from components.recovered import recover_curves, recover_graph
     from components.step import Step, say
-    from monitoring.comparison import compare_models, table
 
     with Step("compare", spec, services) as step:
+        from components.markdown import write
+        from components.recovered import recover_curves, recover_graph
+        from monitoring.comparison import compare_models, table
+
         result = compare_models(
             step.spec,
             single=(Path(single_graph.path), Path(single_model.path)),

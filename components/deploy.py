@@ -22,14 +22,15 @@ def deploy(
     """
     from pathlib import Path
 
-    from components.endpoint_target import all_visible, open_target
-    from components.markdown import write
     from components.step import Step, say
-    from serving.deployment.example import example_request
-    from serving.deployment.rollout import Rollout
-    from serving.versions.registry import Registry, model_name
 
     with Step("deploy", spec, services, lease="give back") as step:
+        from components.endpoint_target import all_visible, open_target
+        from components.markdown import write
+        from serving.deployment.example import example_request
+        from serving.deployment.rollout import Rollout
+        from serving.versions.registry import Registry, model_name
+
         name, examples = model_name(step.spec), Path(training_set.path)
         time, registry = all_visible(step, version), Registry(step.services.tracking_uri)
         rollout = Rollout(open_target(step, name, registry, examples, time), registry, name, step.check_lease)

@@ -27,14 +27,15 @@ def evaluate(
     from functools import partial
     from pathlib import Path
 
-    from components.recovered import recover_graph
     from components.step import Step, say
-    from monitoring.earlier import score_earlier
-    from monitoring.evaluation import evaluate, roc_points
-    from serving.versions.bundle import judged_model
-    from serving.versions.registry import Registry, model_name
 
     with Step("evaluate", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
+        from components.recovered import recover_graph
+        from monitoring.earlier import score_earlier
+        from monitoring.evaluation import evaluate, roc_points
+        from serving.versions.bundle import judged_model
+        from serving.versions.registry import Registry, model_name
+
         recover_graph(step.ledger, Path(graph.path))
         registry = Registry(step.services.tracking_uri)
         name = model_name(step.spec)

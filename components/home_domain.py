@@ -18,11 +18,12 @@ def home_domain(
     Cached: ``inputs`` is the digest of the spec and of the data that go with it, ``digest`` that of both with the spec
     that is written.
     """
-    from components.digests import write_digest
-    from components.specs import write_artifact
     from components.step import Step
 
     with Step("home domain", spec, services) as step:
+        from components.digests import write_digest
+        from components.specs import write_artifact
+
         own = step.spec.model_copy(update={"domains": [step.spec.home_domain]})
         write_artifact(own, single)
         write_digest(digest, own, given=inputs)

@@ -22,16 +22,17 @@ def ingest(
     """
     from pathlib import Path
 
-    from components.markdown import table, write
-    from components.specs import write_artifact
     from components.step import SPEC, Step, say
-    from feature_repo.forgotten import forgotten_in
-    from feature_repo.sources import ingest
-    from feature_repo.sources.windows import WINDOWS, spec_of
-    from feature_repo.store import open_notes, project_of
-    from models.storage import join
 
     with Step("ingest", spec, services) as step:
+        from components.markdown import table, write
+        from components.specs import write_artifact
+        from feature_repo.forgotten import forgotten_in
+        from feature_repo.sources import ingest
+        from feature_repo.sources.windows import WINDOWS, spec_of
+        from feature_repo.store import open_notes, project_of
+        from models.storage import join
+
         kept = join(step.services.storage, "raw", step.spec.name)
         notes = open_notes(Path(step.services.feature_store), step.state, project_of(step.spec.name))
         forgotten = forgotten_in(notes.rows, notes.project)

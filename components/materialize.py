@@ -19,17 +19,18 @@ def materialize(
     """
     from pathlib import Path
 
-    from components.markdown import table, write
-    from components.slots import slots_warning
     from components.step import Step, say
-    from components.tables import address_of
-    from feature_repo.applied import pushed_folder
-    from feature_repo.apply import apply
-    from feature_repo.materialise import materialize
-    from feature_repo.sources import end_of_data
-    from feature_repo.store import write_resolved
 
     with Step("materialize", spec, services, lease="keep") as step:
+        from components.markdown import table, write
+        from components.slots import slots_warning
+        from components.tables import address_of
+        from feature_repo.applied import pushed_folder
+        from feature_repo.apply import apply
+        from feature_repo.materialise import materialize
+        from feature_repo.sources import end_of_data
+        from feature_repo.store import write_resolved
+
         warning = slots_warning(step) if step.services.pipeline == "training" else None
         if warning is not None:
             say(warning)

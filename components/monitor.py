@@ -18,11 +18,12 @@ def monitor(
     """Compare served impressions, or the test window if there are too few, with the train window."""
     from pathlib import Path
 
-    from components.markdown import write
     from components.step import Step
-    from monitoring.watch import watch
 
     with Step("monitor", spec, services) as step:
+        from components.markdown import write
+        from monitoring.watch import watch
+
         watched = watch(
             step.spec,
             Path(training_set.path),

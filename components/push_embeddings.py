@@ -25,19 +25,20 @@ def push_embeddings(
     """
     from pathlib import Path
 
-    from components.markdown import table, write
-    from components.recovered import recover_graph
-    from components.slots import versions_kept
     from components.step import Step, say
-    from feature_repo.graph_end import end_of_graph
-    from feature_repo.push import push
-    from models.graph.store import TemporalGraph
-    from models.training.artifact import load_model
-    from models.training.devices import best_device
-    from models.training.embed import embed
-    from models.training.encoder import encoder_in
 
     with Step("push embeddings", spec, services, lease="keep") as step:
+        from components.markdown import table, write
+        from components.recovered import recover_graph
+        from components.slots import versions_kept
+        from feature_repo.graph_end import end_of_graph
+        from feature_repo.push import push
+        from models.graph.store import TemporalGraph
+        from models.training.artifact import load_model
+        from models.training.devices import best_device
+        from models.training.embed import embed
+        from models.training.encoder import encoder_in
+
         recover_graph(step.ledger, Path(graph.path))
         embedded = TemporalGraph.load(Path(graph.path))
         as_of = end_of_graph(step.spec, embedded, Path(tables.path))

@@ -25,16 +25,17 @@ def refit(
     import shutil
     from pathlib import Path
 
-    from components.markdown import write
     from components.step import Step, say
-    from components.train_job_run import run_training
-    from models.storage import join
-    from models.training.errors import DivergedError
-    from models.training.files import write_json
-    from models.training.job import Job
-    from monitoring.refit import check_refit, untrained
 
     with Step("refit", spec, services) as step:
+        from components.markdown import write
+        from components.train_job_run import run_training
+        from models.storage import join
+        from models.training.errors import DivergedError
+        from models.training.files import write_json
+        from models.training.job import Job
+        from monitoring.refit import check_refit, untrained
+
         # Outside this run's artifacts, so that the next run resumes a training that was killed.
         checkpoint = join(step.services.storage, "checkpoints", f"{step.spec.name}-refit")
         target, until = Path(serving.path), step.spec.last_gate_day.start

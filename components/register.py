@@ -27,18 +27,19 @@ def register(
     import tempfile
     from pathlib import Path
 
-    from components.markdown import write
-    from components.recovered import recover_curves
     from components.step import Step, say
-    from models.files import sha256_of_file, write_text
-    from monitoring.documents import read_json
-    from monitoring.gate import judge_folder
-    from monitoring.refit import with_check
-    from serving.versions.bundle import write_bundle
-    from serving.versions.prior import Prior
-    from serving.versions.registry import BEST, GATE, WINDOWS, Registry, model_name
 
     with Step("register", spec, services) as step:
+        from components.markdown import write
+        from components.recovered import recover_curves
+        from models.files import sha256_of_file, write_text
+        from monitoring.documents import read_json
+        from monitoring.gate import judge_folder
+        from monitoring.refit import with_check
+        from serving.versions.bundle import write_bundle
+        from serving.versions.prior import Prior
+        from serving.versions.registry import BEST, GATE, WINDOWS, Registry, model_name
+
         recover_curves(step.ledger, Path(model.path))
         registry = Registry(step.services.tracking_uri)
         name, number = model_name(step.spec), ""

@@ -21,13 +21,14 @@ def retrieve(
     """
     from pathlib import Path
 
-    from components.digests import write_digest
-    from components.markdown import table, write
     from components.step import Step
-    from components.tables import address_of
-    from feature_repo.retrieve import retrieve
 
     with Step("retrieve", spec, services, lease="give back") as step:
+        from components.digests import write_digest
+        from components.markdown import table, write
+        from components.tables import address_of
+        from feature_repo.retrieve import retrieve
+
         folders = Path(tables.path), Path(training_set.path)
         manifest = retrieve(step.open_store(), step.spec, *folders, address_of(tables))
         write_digest(digest, step.spec, [tables.path, training_set.path])

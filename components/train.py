@@ -24,11 +24,12 @@ def train(
     from pathlib import Path
 
     from components.step import Step
-    from components.train_job_run import run_training
-    from models.storage import join
-    from models.training.job import Job
 
     with Step("train", spec, services) as step:
+        from components.train_job_run import run_training
+        from models.storage import join
+        from models.training.job import Job
+
         # Outside this run's artifacts, so that the next run resumes a training that was killed.
         checkpoint = join(step.services.storage, "checkpoints", step.spec.name)
         job = Job(Path(graph.path), Path(model.path), step.spec.model, step.spec.training, checkpoint)

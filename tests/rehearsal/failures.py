@@ -62,7 +62,7 @@ def faults(setting: Setting, spec: Spec) -> list[Fault]:
     away, account = f"http://{nobody}", "heliograph-monitor"
     return [
         Fault("a secret that is not there", "refresh", "champion", ("nowhere",), ("--secret", "nowhere"), {}, False),
-        Fault("Redis away", "refresh", "materialize", ("online store", nobody), ("--secret", "no-redis")),
+        Fault("Redis away", "refresh", "ingest", ("online store", nobody), ("--secret", "no-redis")),
         Fault("object storage away", "refresh", "ingest", ("storage",), ("--secret", "no-storage")),
         Fault("MLflow away", "refresh", "champion", (nobody,), ("--tracking-uri", away), {}, False),
         Fault("an image without duckdb", "refresh", "ingest", ("duckdb",), (), {"HELIOGRAPH_IMAGE": _LACKING}),
