@@ -114,8 +114,8 @@ def test_a_run_that_only_looks_writes_a_store_of_its_own(
     before = served()
     looks = materialized(replace(services, run="run-2", pipeline="monitoring", scratch=True), tables, tmp_path)
     assert served() == before
-    assert looks.open_store().project == looks.open_notes().project == project_of(SPEC.name, scratch=True)
+    assert looks.open_store().project == looks.open_notes().project == project_of(SPEC.name, "monitoring")
     applied = read_applied(looks.open_notes())
     assert applied is not None
-    assert applied.pushed == join(services.storage, "features", project_of(SPEC.name, scratch=True))
+    assert applied.pushed == join(services.storage, "features", project_of(SPEC.name, "monitoring"))
     assert list(products(looks.open_notes())) == [SPEC.name]

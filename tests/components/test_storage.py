@@ -21,21 +21,26 @@ from models.training import checkpoint
 from models.training.errors import DivergedError
 from monitoring.ledger import Ledger
 from tests.components.specs import artifact
+from tests.feature_repo import tiny
+from tests.feature_repo.redis_server import redis_address, redis_server
 from tests.mlflow_database import add_database
 from tests.s3_server import bucket, s3_server
 
-__all__ = ["bucket", "s3_server"]
+__all__ = ["bucket", "redis_address", "redis_server", "s3_server"]
 
 LAST = date(2026, 4, 30)
 
 
 @pytest.fixture
-def services(tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def services(tmp_path: Path, bucket: str, redis_address: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Those of a cluster, in a pod whose working folder is to stay empty."""
     add_database(tmp_path / "state")
     (tmp_path / "pod").mkdir()
     monkeypatch.chdir(tmp_path / "pod")
-    given = Services.embedded("run-1", tmp_path / "state", Path("/feature_store.yaml")).to_json()
+    monkeypatch.setenv("FEAST_REGISTRY", f"sqlite:///{tmp_path}/registry/feast.db")
+    monkeypatch.setenv("FEAST_REDIS", redis_address)
+    config = tiny.CONFIG.with_name("feature_store.cluster.yaml")
+    given = Services.embedded("run-1", tmp_path / "state", config).to_json()
     return {**given, "storage": bucket, "target": "cluster"}
 
 
