@@ -80,7 +80,7 @@ def _summary(plan: EventPlan, rows: Sequence[Mapping[str, Any]], outcome: Outcom
         f"pushed {plan.table}: {outcome.rows} rows, {outcome.new} new, {outcome.duplicates} duplicates, "
         f"{outcome.late} late"
     )
-    if left := len(rows) - outcome.rows:
+    if (left := len(rows) - outcome.rows) > 0:
         summary += f", {left} of forgotten members left out"
     if outcome.unused:
         summary += f", {outcome.unused} that no counter or edge keeps"

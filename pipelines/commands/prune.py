@@ -1,6 +1,7 @@
 """``python -m pipelines prune``: remove versions, artifacts, logs and scratch that nothing needs any more."""
 
 import argparse
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -54,7 +55,9 @@ def _prune(options: argparse.Namespace) -> int:
             if place is None:
                 print(f"nothing is applied in {options.state}: nothing is pruned")
             else:
-                _print(place, options)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)  # MLflow's own, which Feast makes visible
+                    _print(place, options)
     except MlflowException as error:
         raise RunError(
             f"expected MLflow to respond; found {first_line(error)}. Check the address and that the server is up, then "
