@@ -159,3 +159,19 @@ def test_processes_share_the_cpus(given: str, threads: int, monkeypatch: pytest.
     monkeypatch.setattr(launching, "usable_cpus", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", given)
     assert launching._threads(2) == threads
+
+
+def test_what_process_0_says_is_passed_on_once_and_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its log lines as well: that a training goes on from a copy, or that a copy failed."""
+    file, found = tmp_path / "progress.jsonl", list[tuple[dict[str, float], int]]()
+    progress = launching._Progress(file, lambda metrics, epoch: found.append((metrics, epoch)))
+    progress.relay()
+    file.write_text('{"metrics": {"loss": 0.5}, "epoch": 1}\n{"log": "not copied", "level": 30}\n{"metrics": {"lo')
+    progress.relay()
+    progress.relay()
+    assert found == [({"loss": 0.5}, 1)]
+    with file.open("a") as stream:
+        stream.write('ss": NaN}, "epoch": 2}\n')
+    progress.relay()
+    assert [epoch for _, epoch in found] == [1, 2]
+    assert [(one.levelname, one.message) for one in caplog.records] == [("WARNING", "not copied")]
