@@ -123,7 +123,7 @@ def test_a_pipeline_that_only_looks_has_a_feature_store_of_its_own(
     pipeline: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[dict[str, Any]] = []
-    monkeypatch.setattr("pipelines.local.compile_pipeline", lambda _, path: path)
+    monkeypatch.setattr("pipelines.local.compile_pipeline", lambda _, path, *__: path)
     monkeypatch.setattr("pipelines.local._run", lambda compiled, values, *_: given.append(values))
     spec = str(ROOT / "configs" / "professional.yaml")
     assert main(["local", "--pipeline", pipeline, "--spec", spec, "--state", str(tmp_path / "state")]) == 0

@@ -7,10 +7,9 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from feature_repo.notes import VIEW
-from feature_repo.packed.keys import row_key
+from feature_repo.packed import keys
 
-NOTES = VIEW.encode()
+NOTES = keys.NOTES.encode()
 
 
 def online(client: Any, project: str) -> dict[bytes, str]:
@@ -23,7 +22,7 @@ def online(client: Any, project: str) -> dict[bytes, str]:
 
 def being_written(client: Any, project: str) -> bool:
     """Whether a push writes a slot of vectors just now."""
-    key = row_key(project, VIEW, ["slots"])
+    key = keys.row_key(project, keys.NOTES, ["slots"])
     return any(slot["writer"] for slot in json.loads(client.get(key) or b"{}").values())
 
 
