@@ -39,9 +39,9 @@ class Step(AbstractContextManager["Step"]):
 
     Takes the artifact that holds the spec (``components.specs``). The ledger keeps the spec for the report. A step that
     changes the online store, Feast's registry or what serves, or that must find them unchanged, says with ``lease``
-    what its run does with the project's lease (``components.lease``); other steps need no online store. Components
-    import what they need inside of it, so that a package which an image lacks is recorded as the step's error. Raises
-    ServicesError if no run is named (``Services.of``).
+    what its run does with the project's lease (``components.lease``); of the others only ``ingest`` needs the online
+    store. Components import what they need inside of it, so that a package which an image lacks is recorded as the
+    step's error. Raises ServicesError if no run is named (``Services.of``).
     """
 
     spec: "Spec"

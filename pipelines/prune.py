@@ -2,7 +2,8 @@
 
 What names something goes before its bytes, so that nothing ever names bytes that are gone: a call that is killed leaves
 files without a name at most, which the next call removes. Everything that an alias, the slot table, an endpoint or the
-applied features name stays; so does what a run in progress may read, since none runs meanwhile.
+applied features name stays; so does what a run in progress may read: on this machine none runs
+meanwhile, on a cluster it is spared by its age.
 """
 
 from collections.abc import Callable, Iterator
