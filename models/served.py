@@ -23,7 +23,9 @@ def model_of(product: str) -> str:
     return f"heliograph-{product.replace('_', '-')}"
 
 
-def read(place: Path | str, since: int | None = None, model: str | None = None) -> "pd.DataFrame":
+def read(
+    place: Path | str, since: int | None = None, model: str | None = None, most: int | None = None
+) -> "pd.DataFrame":
     """All served candidates, one row each, in order of serving.
 
     ``place``: a folder with lines, or the address (a text) of parts. ``slate`` numbers the ranked slates; ``position``
@@ -32,19 +34,20 @@ def read(place: Path | str, since: int | None = None, model: str | None = None) 
     rank, ``adjustments`` the rules applied (a list as in the response), ``stale`` what was too old (a list). Older logs
     have null as ``impression``, ``propensity``, ``adjustments`` and ``stale``. Times are int64 microseconds UTC;
     missing features are null. ``since`` (microseconds UTC) skips candidates served earlier, ``model`` those of other
-    registered models. An incomplete line (of a killed server) is skipped. A missing or empty place gives an empty frame
+    registered models; ``most`` leaves out all but the newest so many. An incomplete line (of a killed server) is skipped. A missing or empty place gives an empty frame
     with ``COLUMNS``. Raises OSError if an address cannot be read.
     """
     import pandas as pd
 
     if isinstance(place, str):
-        frame = served_parts.read(place, _day(since), model)
+        frame = served_parts.read(place, _day(since), model, most)
         frame = frame[frame["served"] >= since] if since is not None and not frame.empty else frame
     else:
         frame = pd.DataFrame(list(_rows(place, since, model)))
     if frame.empty:
         return pd.DataFrame(columns=list(COLUMNS))
     frame = frame.sort_values("served", kind="stable", ignore_index=True)
+    frame = frame if most is None else frame.tail(most).reset_index(drop=True)
     frame["slate"] = frame["slate"].factorize()[0]
     return frame
 

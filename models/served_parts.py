@@ -65,15 +65,20 @@ def erase(address: str, member: int | str, model: str, dry_run: bool = False) ->
     return found
 
 
-def read(address: str, first: str = "", model: str | None = None) -> "pd.DataFrame":
+def read(address: str, first: str = "", model: str | None = None, most: int | None = None) -> "pd.DataFrame":
     """The rows of all parts from the day ``first`` on, of one model or all; no columns where there are none.
 
-    An impression that lies in two parts is one row. Raises OSError.
+    ``most``: parts of the newest days are read until there are so many rows. An impression that lies in two parts is
+    one row. Raises OSError.
     """
     import pandas as pd
 
+    parts = sorted(_parts(address, model, first), key=_day, reverse=True)
+    frames: list[pd.DataFrame] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        frames = list(pool.map(_unpacked, _parts(address, model, first)))
+        while parts and (most is None or sum(map(len, frames)) < most):
+            frames += pool.map(_unpacked, parts[:_READERS])
+            parts = parts[_READERS:]
     if not frames:
         return pd.DataFrame()
     frame = pd.concat(frames, ignore_index=True)

@@ -22,6 +22,8 @@ from monitoring.traffic import from_predictions, summarise
 
 SERVED_DAYS = 30
 """How many days of the served log are read."""
+SERVED_ROWS = 1_000_000
+"""The most candidates of it that are read, the newest: what a step's memory holds."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def watch(
 
 def _log(spec: Spec, place: Path | str, now: int) -> pd.DataFrame:
     """Recent rows of our model; slates from before the spec had its primary task are left out."""
-    log = served_log.read(place, since=now - SERVED_DAYS * DAY, model=served_log.model_name(spec))
+    log = served_log.read(place, now - SERVED_DAYS * DAY, served_log.model_name(spec), SERVED_ROWS)
     log = log[log["served"] <= now + clock.tolerance()]  # rows of a clock that was ahead would be recent for years
     probability = f"probability_{spec.primary_task}"
     return log[log[probability].notna()] if probability in log else log.iloc[:0]

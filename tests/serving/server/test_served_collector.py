@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from models import served_parts
 from models.served import COLUMNS, read
 from models.served_parts import erase, write
 from models.storage import files_below, join
+from models.time_units import DAY
 from serving.server.served_collector import Collector, collecting
 from tests.s3_server import bucket, s3_server
 from tests.serving.running import wait_until
@@ -38,6 +40,20 @@ def test_the_address_has_the_rows_of_the_folder(tmp_path: Path, bucket: str) -> 
     assert list(read(bucket, since=since)["member"]) == [2]
     assert list(read(bucket, since=since + 1)["member"]) == []
     assert list(read(bucket, model="heliograph-two")["member"]) == []
+
+
+def test_the_newest_rows_are_read_where_there_are_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"model": "m", "model_version": "1", "adjustments": [], "stale": []}
+    for day in range(5):
+        ids = [{"slate": f"{day}", "impression": f"{day}/0/{rank}"} for rank in range(2)]
+        write(
+            str(tmp_path), f"part-{day}", [{**own, **one, "served": day * DAY + rank} for rank, one in enumerate(ids)]
+        )
+    monkeypatch.setattr("models.served_parts._READERS", 1)
+    unpacked, seen = served_parts._unpacked, list[str]()
+    monkeypatch.setattr("models.served_parts._unpacked", lambda part: (seen.append(part), unpacked(part))[1])
+    assert list(read(str(tmp_path), most=3)["served"]) == [3 * DAY + 1, 4 * DAY, 4 * DAY + 1]
+    assert len(seen) == 2
 
 
 def test_a_part_grows_until_it_is_full(tmp_path: Path, bucket: str) -> None:
