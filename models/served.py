@@ -34,8 +34,9 @@ def read(
     rank, ``adjustments`` the rules applied (a list as in the response), ``stale`` what was too old (a list). Older logs
     have null as ``impression``, ``propensity``, ``adjustments`` and ``stale``. Times are int64 microseconds UTC;
     missing features are null. ``since`` (microseconds UTC) skips candidates served earlier, ``model`` those of other
-    registered models; ``most`` leaves out all but the newest so many. An incomplete line (of a killed server) is skipped. A missing or empty place gives an empty frame
-    with ``COLUMNS``. Raises OSError if an address cannot be read.
+    registered models; ``most`` leaves out all but the newest so many. An incomplete line (of a killed server) is
+    skipped. A missing or empty place gives an empty frame with ``COLUMNS``. Raises OSError if an address cannot be
+    read.
     """
     import pandas as pd
 
