@@ -15,5 +15,9 @@ class ChangedError(DeploymentError):
         )
 
 
+class LeftError(DeploymentError):
+    """Raised when a change failed, and what served before could not be put back: the version may have traffic."""
+
+
 class VerdictError(ValueError):
     """Raised when the gate's verdict is missing, or does not allow the version to serve."""

@@ -11,12 +11,12 @@ from typing import Literal
 
 from serving.deployment.cluster_address import ClusterAddress, request_url
 from serving.deployment.cluster_settings import Deployment
-from serving.deployment.errors import ChangedError, DeploymentError
+from serving.deployment.errors import DeploymentError
 from serving.deployment.inference_service import BESIDE, VERSION, environment, inference_service, share
 from serving.deployment.kubernetes_objects import Document, Objects
 from serving.deployment.live_settings import kept, with_version
 from serving.deployment.readiness import created_revision, unready_revision, unshared
-from serving.deployment.settling import settle
+from serving.deployment.settling import otherwise, settle
 from serving.deployment.trial import Trial
 
 _FIRST_PERCENT = 5
@@ -172,13 +172,8 @@ class Knative:
         """
         changed = self._services.patch(found, change)
         before = "" if _template(changed) == _template(found) else created_revision(found)
-        try:
+        with otherwise(lambda: self._services.patch(changed, back)):
             return self._settle(changed, version, before)
-        except ChangedError:
-            raise
-        except BaseException:
-            self._services.patch(changed, back)
-            raise
 
     def _settle(self, changed: Document, version: str, before: str = "") -> Document:
         """Wait until the changed service is ready: its newest revision, not ``before``, with its share.

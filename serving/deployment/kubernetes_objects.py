@@ -120,20 +120,28 @@ class Objects:
         return created
 
     def patch(self, seen: Document, change: Document) -> Document:
-        """Change an object, as it was ``seen``, by a merge patch; return it as it is stored. Raises ChangedError."""
-        end, name = time.monotonic() + _CALL_SECONDS, seen["metadata"]["name"]
+        """Change an object, as it was ``seen``, by a merge patch; return it as it is stored. Raises ChangedError.
+
+        A change that was stored and whose answer was lost is one that was made.
+        """
+        end, name, lost = time.monotonic() + _CALL_SECONDS, seen["metadata"]["name"], False
         while True:
             meta = {**change.get("metadata", {}), "resourceVersion": seen["metadata"]["resourceVersion"]}
             try:
                 stored: Document = self._call("patch", name, {**change, "metadata": meta})
                 return stored
             except CallError as error:
-                if not (error.passing or error.status == _NOT_FOUND) or time.monotonic() >= end:
+                if not (error.passing or error.status == _NOT_FOUND):
                     raise
-                refused = error
+                refused, late = error, time.monotonic() >= end
+            lost = lost or refused.status == 0 or refused.status >= 500
             now = self.find(name)  # controllers write the status, which counts as well
             if now is None or not _same(now, seen):
+                if now is not None and lost and _made(now, seen, change):
+                    return now
                 raise ChangedError(name) if refused.status in (_CONFLICT, _NOT_FOUND) else refused
+            if late:
+                raise refused
             if refused.status != _CONFLICT:
                 time.sleep(_POLL_SECONDS)
             seen = now
@@ -219,6 +227,29 @@ def _ends(found: Document | None) -> bool:
 def _same(found: Document, other: Document) -> bool:
     """Whether two copies are of one object, with the same wishes."""
     return found["metadata"].get("uid") == other["metadata"].get("uid") and found["spec"] == other["spec"]
+
+
+def _made(found: Document, seen: Document, change: Document) -> bool:
+    """Whether an object is the one that was ``seen``, with a merge patch's wishes and no other ones changed."""
+    wanted = _merged(seen["spec"], change.get("spec", {}))
+    return found["metadata"].get("uid") == seen["metadata"].get("uid") and _holds(found["spec"], wanted)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    """RFC 7386, except that a field which is removed stays as None."""
+    if not isinstance(new, dict):
+        return new
+    base = old if isinstance(old, dict) else {}
+    return {**base, **{name: _merged(base.get(name), value) for name, value in new.items()}}
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is found. The cluster adds defaults, in lists as well, and leaves empty text out."""
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and all(_holds(found.get(name), value) for name, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(_holds, found, wanted))
+    return bool(found == wanted or (wanted == "" and found is None))
 
 
 def _unchanged(found: Document | None, stored: Document) -> Document:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
-from serving.deployment.errors import ChangedError, DeploymentError, VerdictError
+from serving.deployment.errors import ChangedError, DeploymentError, LeftError, VerdictError
 from serving.deployment.verdict import check_verdict
 from serving.versions.registry import Registry
 
@@ -193,14 +193,15 @@ class Rollout:
     def _kept(self, version: str) -> Iterator[None]:
         """Keep the version's vectors with the alias ``canary``; give the alias back where the change fails.
 
-        Not where another process has changed the endpoint meanwhile: the version may serve by its will.
+        Not where another process has changed the endpoint meanwhile: the version may serve by its will. Nor where what
+        served before could not be put back: the version may still have its share.
         """
         self._allowed()
         before = self._registry.canary(self._name)
         self._registry.start_canary(self._name, version)
         try:
             yield
-        except ChangedError:
+        except (ChangedError, LeftError):
             raise
         except BaseException:
             if before is None:

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 from serving.deployment.cluster_address import ClusterAddress, listener_address
 from serving.deployment.cluster_settings import Deployment
-from serving.deployment.errors import ChangedError, DeploymentError
+from serving.deployment.errors import DeploymentError
 from serving.deployment.http_route import SUFFIX, http_route, refusal, service_name, shares_of
 from serving.deployment.inference_service import MODEL_LABEL, inference_service, marked
 from serving.deployment.kubernetes_objects import CallError, Document, Objects
 from serving.deployment.live_settings import kept, with_version
 from serving.deployment.readiness import unready, unrolled
-from serving.deployment.settling import settle
+from serving.deployment.settling import otherwise, settle
 from serving.deployment.trial import Trial
 
 _ROUTE_SECONDS = 60.0
@@ -171,30 +171,27 @@ class Standard:
         def reason(now: Document) -> str | None:
             return unready(now) or unrolled(self._kinds.deployments.read(name + SUFFIX), manifest)
 
-        try:
-            settle(self._services, stored, version, reason, self._deployment, self._trial)
-        except ChangedError:
-            raise
-        except BaseException:
+        def back() -> None:
             if found is not None and route is not None and version in shares_of(self._deployment, route):
                 self._services.patch(stored, {"spec": {"predictor": found["spec"]["predictor"]}})
-            raise
+
+        with otherwise(back):
+            settle(self._services, stored, version, reason, self._deployment, self._trial)
 
     def _shift(self, before: Document | None, shares: Mapping[str, int]) -> None:
         """Change the route, wait until a Gateway has it, then end the versions that are not in it."""
         route = http_route(self._deployment, shares)
         stored = self._routes.create(route) if before is None else self._routes.patch(before, route)
         generation = stored["metadata"].get("generation", 1)
-        try:
-            self._routes.wait(stored, _ROUTE_SECONDS, lambda found: refusal(found, generation))
-        except ChangedError:
-            raise
-        except BaseException:
+
+        def back() -> None:
             if before is None:
                 self._routes.delete(self._name)
             else:
                 self._routes.patch(stored, {"spec": before["spec"]})
-            raise
+
+        with otherwise(back):
+            self._routes.wait(stored, _ROUTE_SECONDS, lambda found: refusal(found, generation))
         self._remove_all_but(shares)
 
     def _remove_all_but(self, kept: Mapping[str, int]) -> bool:

@@ -43,10 +43,12 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(length) or b"null")
         self.server.requests.append((self.command, self.path, body))
         failure = next(self.server.failures, None)
-        if failure == 0:
-            self.close_connection = True
-            return
         try:
+            if failure is not None and self.server.answers_lost:
+                self._result(body)
+            if failure == 0:
+                self.close_connection = True
+                return
             if failure is not None:
                 raise RefusedError(failure, "Failure", "a secret of the cluster")
             status, found = self._result(body)

@@ -34,6 +34,7 @@ _WITHOUT_GENERATION = {"roles", "rolebindings", "serviceaccounts", "secrets", "c
 class ApiServer(ThreadingHTTPServer):
     """``requests``: (method, path, body) in order. ``refuse``: the status of every write from now on. ``failures``: of
     the next requests, None for one that is answered, 0 for a connection that is closed without a response.
+    ``answers_lost``: such a request is carried out all the same.
     """
 
     daemon_threads = True
@@ -47,6 +48,7 @@ class ApiServer(ThreadingHTTPServer):
         self.requests: list[tuple[str, str, Any]] = []
         self.refuse: int | None = None
         self.failures: Iterator[int | None] = iter(())
+        self.answers_lost = False
         self.logs: dict[tuple[str, str], str] = {}
         """By namespace and name of a pod, each line with its moment, as with ``timestamps``."""
         self.on_change: Callable[[str, Object, bool], None] = lambda plural, changed, deleted: None
