@@ -42,7 +42,9 @@ def test_curves_that_are_not_written_cost_no_training(
     controller(server, trains(one), status(server, **says("Complete")))
     with pytest.raises(ConnectionError):
         one.run(job, fails)
-    removed(server, "trainjobs", NAME)()
+    gone = removed(server, "trainjobs", NAME)
+    gone()
+    controller(server, gone)  # a second one would end the step
     curves: list[tuple[dict[str, float], int]] = []
     assert one.run(job, lambda *point: curves.append(point))["epochs"] == 2
     assert curves == [({"train_loss": 0.5}, 1), ({"train_loss": 0.4}, 2)]
