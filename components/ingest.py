@@ -27,7 +27,7 @@ def ingest(
     with Step("ingest", spec, services) as step:
         from components.markdown import table, write
         from components.specs import write_artifact
-        from feature_repo.forgotten import forgotten_in
+        from feature_repo.forgotten import NOTE, parsed
         from feature_repo.sources import ingest
         from feature_repo.sources.windows import WINDOWS, spec_of
         from feature_repo.store import open_notes, project_of
@@ -35,8 +35,7 @@ def ingest(
 
         kept = join(step.services.storage, "raw", step.spec.name)
         notes = open_notes(Path(step.services.feature_store), step.state, project_of(step.spec.name))
-        forgotten = forgotten_in(notes.rows, notes.project)
-        manifest = ingest(step.spec, data or None, Path(tables.path), kept, forgotten)
+        manifest = ingest(step.spec, data or None, Path(tables.path), kept, parsed(notes.read(NOTE)))
         dated, dates = spec_of(step.spec, manifest), manifest[WINDOWS]
         write_artifact(dated, resolved)
         rows = [(name, entry["rows"], entry["sha256"][:12]) for name, entry in manifest["tables"].items()]

@@ -26,7 +26,7 @@ from serving.deployment.kubernetes_objects import Objects, open_client
 
 POLL_SECONDS = 5.0
 PATIENCE_SECONDS = 900.0
-"""How long the Kubernetes API may fail in a row before the step gives up; the TrainJob goes on."""
+"""How long the Kubernetes API or object storage may fail in a row before the step gives up; the TrainJob goes on."""
 _GRAPH, _JUDGED, _MODEL, _MANIFEST = "graph", "judged", "model", "manifest.json"
 _AGAIN = "run the step again: it goes on at its checkpoint"
 
@@ -40,11 +40,7 @@ def run_training(job: Job, gpus: str, trainer: dict[str, Any], step: Step, log: 
         return run_on_accelerators(job, gpus, log)
     nodes, name = Nodes.of(trainer), f"{step.name}-{step.services.run}"
     address = join(step.services.storage, "jobs", step.spec.name, name)
-    summary = TrainJob.of(name, nodes, address).run(job)
-    if log is not None:
-        for epoch, metrics in enumerate(summary.get("history", []), start=1):
-            log(metrics, epoch)
-    return summary
+    return TrainJob.of(name, nodes, address).run(job, log)
 
 
 @dataclass
@@ -67,14 +63,20 @@ class TrainJob:
         namespace = nodes.namespace or get_default_target_namespace()
         return cls(name, nodes, address, Objects(client, TRAIN_JOBS, namespace), PodLog(client, namespace, name))
 
-    def run(self, job: Job) -> dict[str, Any]:
-        """Create it, unless it is there, and wait; write the model to ``job.out`` and return the summary."""
+    def run(self, job: Job, log: Log | None = None) -> dict[str, Any]:
+        """Create it, unless it is there, and wait; write the model to ``job.out`` and return the summary.
+
+        ``log`` has the curves before anything is removed: where it raises, the next attempt finds the model here.
+        """
         with self._deleted_when_cancelled():
-            if not self._there():
-                self._send(job)
-                self.objects.create(manifest(self.name, self.nodes, self.objects.namespace, self.address))
-                say(f"  TrainJob {self.name}: created, {self.nodes.nodes} node(s)")
-            self._wait()
+            if SUMMARY in names(self.address):
+                say(f"  TrainJob {self.name}: an earlier attempt of this step has trained the model: it is fetched")
+            else:
+                if not self._there():
+                    self._send(job)
+                    self.objects.create(manifest(self.name, self.nodes, self.objects.namespace, self.address))
+                    say(f"  TrainJob {self.name}: created, {self.nodes.nodes} node(s)")
+                self._wait()
         if SUMMARY not in names(self.address):
             raise TrainJobError(
                 f"TrainJob {self.name}: expected {join(self.address, SUMMARY)} when it is complete; found none: does "
@@ -82,9 +84,20 @@ class TrainJob:
             )
         summary: dict[str, Any] = json.loads(read_bytes(join(self.address, SUMMARY)))
         download(join(self.address, _MODEL), job.out)
+        if log is not None:
+            for epoch, metrics in enumerate(summary.get("history", []), start=1):
+                log(metrics, epoch)
         self.objects.delete(self.name)
-        remove(self.address)
+        self._remove_folder()
         return summary
+
+    def _remove_folder(self) -> None:
+        """Remove it, the summary first: nobody may take the rest for a model. A failure ends no step: prune is left."""
+        try:
+            remove(join(self.address, SUMMARY))
+            remove(self.address)
+        except OSError as error:
+            say(f"  {self.address}: not removed: {error}")
 
     def _there(self) -> bool:
         """Whether an earlier attempt of this step has left one that trains or is complete; a failed one is removed."""
@@ -118,8 +131,9 @@ class TrainJob:
             try:
                 found = self.objects.find(self.name)
                 self.log.relay()
+                told = self._told()
                 answered = time.monotonic()
-            except DeploymentError:
+            except (DeploymentError, OSError):
                 if time.monotonic() - answered > PATIENCE_SECONDS:
                     raise
                 time.sleep(POLL_SECONDS)
@@ -132,7 +146,8 @@ class TrainJob:
             self._say(state, message)
             if state == "Complete":
                 return
-            self._raise_own_error()
+            if told is not None:
+                self._raise_own_error(told)
             if state == "Failed":
                 raise TrainJobError(
                     f"TrainJob {self.name}: expected it to complete; found that it failed: {message or 'no reason'}. "
@@ -146,12 +161,16 @@ class TrainJob:
             say(f"  TrainJob {self.name}: {state}{waits}{f' ({message})' if message else ''}")
             self._said = state
 
-    def _raise_own_error(self) -> None:
+    def _told(self) -> dict[str, Any] | None:
+        """What the job has written down of an error of its own. Raises OSError."""
+        address = join(self.address, ERROR)
+        found: dict[str, Any] | None = json.loads(read_bytes(address)) if exists(address) else None
+        return found
+
+    def _raise_own_error(self, told: dict[str, Any]) -> None:
         """Raise what the job has written down, and end it: Kubernetes would start it again, to the same error."""
-        if not exists(join(self.address, ERROR)):
-            return
-        told = json.loads(read_bytes(join(self.address, ERROR)))
         self.objects.delete(self.name)
+        self._remove_folder()
         raise own_error(told) or TrainJobError(f"TrainJob {self.name}: {told['kind']}: {told['message']}")
 
     @contextmanager

@@ -4,6 +4,7 @@ The note ``forgotten`` lies in every project of the product. It holds no key, on
 whoever can read the note can test whether a key that he knows is in it, but not list the keys.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,8 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_repo.notes import Notes
-from feature_repo.packed.keys import key_part
+from feature_repo.packed.keys import NOTES, key_part, row_key
 from feature_repo.packed.layout import Layout
 from feature_repo.packed.rows import RowStore
 from models.spec import Spec
@@ -66,8 +66,9 @@ def digest(value: int | str, salt: bytes) -> str:
 
 
 def forgotten_in(rows: RowStore, project: str) -> Forgotten:
-    """The forgotten members of a project in a row store. Raises NotesError if it does not respond."""
-    return parsed(Notes(rows, project).read(NOTE))
+    """The forgotten members of a project in a row store."""
+    (found,) = rows.read([row_key(project, NOTES, [NOTE])])
+    return parsed(None if found is None else json.loads(found))
 
 
 def left_online(rows: RowStore, project: str, layout: Layout, table: pa.Table) -> pa.Table:

@@ -17,7 +17,7 @@ from feature_repo.notes import Notes
 from feature_repo.slots import read_slots
 from models.served import model_of
 from monitoring.old_runs import old_runs, remove_run_artifacts
-from pipelines.prune_files import OldFiles, old_checkpoints, old_state_files
+from pipelines.prune_files import OldFiles, old_checkpoints, old_jobs, old_state_files
 from serving.versions.old_versions import OldVersion, OldVersions
 
 KEEP = 5
@@ -71,7 +71,7 @@ def prune(place: Place, keep: int, before: int) -> Iterator[Pruned]:
         yield _version(versions, name, one)
     for run in old_runs(place.tracking_uri, place.product, before, runs):
         yield Pruned("artifacts of a run", run.name, run.size, partial(remove_run_artifacts, place.tracking_uri, run))
-    files = old_checkpoints(place.storage, place.product, before)
+    files = old_checkpoints(place.storage, place.product, before) + old_jobs(place.storage, place.product, before)
     if place.state is not None:
         files += old_state_files(place.state, before, runs, place.tables, place.served)
     for found in files:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.clock import now
 from models.storage import files_below, is_remote, join, names, remove
-from models.time_units import HOUR
+from models.time_units import DAY, HOUR
 
 _DRAFT = re.compile(r"\.(?P<name>.+)\.(?:fresh|previous|scratch|[a-z0-9_]{8})")
 """Names of unfinished files and folders (``models.files``, ``models.graph.build``)."""
@@ -69,10 +69,24 @@ def old_checkpoints(storage: str, product: str, before: int) -> list[OldFiles]:
         place = join(storage, "checkpoints", name)
         fits = [join(place, one) for one in names(place) if _DIGEST.fullmatch(one)]
         for one in fits or ([place] if names(place) else []):
-            files = files_below(one)
-            if all(changed < before * 1000 for _, changed in files.values()):
-                found.append(OldFiles("checkpoint", one, sum(size for size, _ in files.values())))
+            found += _old_folder("checkpoint", one, before)
     return found
+
+
+def old_jobs(storage: str, product: str, before: int) -> list[OldFiles]:
+    """Folders of TrainJobs that were cancelled or failed: no file has changed since a time (microseconds UTC), nor for
+    a week, which is longer than a training may take: its inputs do not change.
+    """
+    place, before = join(storage, "jobs", product), min(before, now() - 7 * DAY)
+    return [old for name in names(place) for old in _old_folder("job", join(place, name), before)]
+
+
+def _old_folder(kind: str, address: str, before: int) -> list[OldFiles]:
+    """The folder, unless one of its files has changed since."""
+    files = files_below(address)
+    if any(changed >= before * 1000 for _, changed in files.values()):
+        return []
+    return [OldFiles(kind, address, sum(size for size, _ in files.values()))]
 
 
 def _old(kind: str, path: Path, before: int) -> OldFiles | None:

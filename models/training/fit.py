@@ -15,7 +15,7 @@ from models.training.distributed import ranks
 from models.training.errors import ArtifactError
 from models.training.place import CheckpointPlace
 from models.training.shared import share_folder
-from models.training.train import Log, Scope, fingerprint, train
+from models.training.train import Log, Scope, Store, fingerprint, train
 
 
 def fit(
@@ -26,11 +26,13 @@ def fit(
     device: torch.device | str | None = None,
     log: Log | None = None,
     checkpoint: Path | str | None = None,
+    store: Store | None = None,
 ) -> dict[str, Any]:
     """Write the model artifact ``folder``; returns a summary: epochs, seconds, validation AUC by task and epoch.
 
     ``checkpoint`` (None = ``checkpoint`` next to ``folder``), a folder or an address in object storage, keeps the
     progress of both trainings, so that an interrupted fit continues. Inside ``process_group`` every process calls this.
+    ``store`` is called by process 0 with the summary, before the progress is removed: where it raises, that stays.
     Raises what ``train`` raises.
     """
     started, processes = perf_counter(), ranks()
@@ -50,16 +52,17 @@ def fit(
     epochs = selected.training["epochs"]
     largest_fan_outs = tuple(selected.training["limits"][:epochs]) if training_config.adaptive_neighbours else None
     scope = Scope(("train", "validate"), epochs, largest_fan_outs)
-    train(graph, model_config, training_config, folder, scope, device, checkpoint=keep.below("final"))
+    train(
+        graph, model_config, training_config, folder, scope, device, checkpoint=replace(keep.below("final"), stays=True)
+    )
     if processes.leads:
         final = load_model(folder)
         training = {**final.training, "selection": selected.training}
         save_model(replace(final, calibration=selected.calibration, training=training), folder)
-        keep.clear()
     share_folder(processes, folder)
     final = load_model(folder)
     best = selected.training["history"][epochs - 1]
-    return {
+    summary = {
         "epochs": epochs,
         "epochs_run": selected.training["epochs_run"],
         **{name: value for name, value in best.items() if name.startswith("validate_")},
@@ -68,6 +71,11 @@ def fit(
         "selection_seconds": selecting,
         "seconds": perf_counter() - started,
     }
+    if processes.leads:
+        if store is not None:
+            store(summary)
+        keep.clear()
+    return summary
 
 
 def _trained(folder: Path, run: str) -> bool:

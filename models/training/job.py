@@ -13,6 +13,7 @@ from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
 from models.training.fit import fit
 from models.training.refit import refit
+from models.training.train import Store
 
 Log = Callable[[dict[str, float], int], None]
 
@@ -33,12 +34,15 @@ class Job:
     until: int = 0
     """Of a refit: microseconds UTC (``models.training.refit``)."""
 
-    def run(self, device: torch.device | str | None, log: Log | None) -> dict[str, Any]:
-        """Load the graph and train; returns the summary of ``fit`` or ``refit``, and raises what they raise."""
+    def run(self, device: torch.device | str | None, log: Log | None, store: Store | None = None) -> dict[str, Any]:
+        """Load the graph and train; returns the summary of ``fit`` or ``refit``, and raises what they raise.
+
+        ``store`` as in ``fit``.
+        """
         graph = TemporalGraph.load(self.graph)
         if self.judged is not None:
-            return refit(graph, self.judged, self.until, self.out, device, log, self.checkpoint)
-        return fit(graph, self.model, self.training, self.out, device, log, self.checkpoint)
+            return refit(graph, self.judged, self.until, self.out, device, log, self.checkpoint, store)
+        return fit(graph, self.model, self.training, self.out, device, log, self.checkpoint, store)
 
     def text(self) -> str:
         """The job as JSON, for ``parse`` in another process."""

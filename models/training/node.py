@@ -1,8 +1,8 @@
 """``torchrun ... -m models.training.node ADDRESS DEVICE``: a process of a job whose machines share only object storage.
 
 The folder at the address has ``JOB``, whose places are relative to it, the graph and, for a refit, the judged model.
-Each machine copies them to its temporary folder. Process 0 writes the model there and, last, ``SUMMARY``; a process
-that fails with an error that the same inputs would raise again writes ``ERROR``.
+Each machine copies them to its temporary folder. Process 0 writes the model there and, last, ``SUMMARY``, and only then
+removes the checkpoint; a process that fails with an error that the same inputs would raise again writes ``ERROR``.
 """
 
 import json
@@ -11,6 +11,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import models.garbage  # noqa: F401 - first: what follows is imported faster
 from models.storage import download, join, read_bytes, upload, write_bytes
@@ -44,10 +45,12 @@ def main(address: str, kind: str) -> int:
             print(f"{processes.size} process(es) on {device.type}, {processes.machines} machine(s)", flush=True)
         try:
             job, local = _fetched(address, processes)
-            summary = local.run(device, _print if processes.leads else None)
-            if processes.leads:
+
+            def store(summary: dict[str, Any]) -> None:
                 upload(local.out, join(address, str(job.out)), last=MANIFEST)
                 write_bytes(join(address, SUMMARY), json.dumps(summary).encode())
+
+            local.run(device, _print if processes.leads else None, store)
         except OWN as error:
             return _ended(address, error)
     return 0

@@ -20,6 +20,8 @@ class CheckpointPlace:
 
     folder: Path
     address: str = ""
+    stays: bool = False
+    """Whether ``clear`` leaves the copy there: the training's model is not yet where it has to be."""
 
     @classmethod
     def of(cls, given: "CheckpointPlace | Path | str | None", beside: Path) -> "CheckpointPlace":
@@ -64,9 +66,9 @@ class CheckpointPlace:
             log.warning("%s: not copied, so that another machine would begin earlier: %s", self.address, error)
 
     def clear(self) -> None:
-        """Remove everything, here and at the address, where a failure is logged."""
+        """Remove everything, here and, unless the copy stays, at the address, where a failure is logged."""
         rmtree(self.folder, ignore_errors=True)
-        if self.address:
+        if self.address and not self.stays:
             try:
                 remove(self.address)
             except OSError as error:

@@ -20,7 +20,7 @@ from models.training.distributed import ranks
 from models.training.errors import NoSeedsError
 from models.training.place import CheckpointPlace
 from models.training.shared import share_folder
-from models.training.train import Log, Scope, train
+from models.training.train import Log, Scope, Store, train
 
 
 def refit(
@@ -31,29 +31,34 @@ def refit(
     device: torch.device | str | None = None,
     log: Log | None = None,
     checkpoint: Path | str | None = None,
+    store: Store | None = None,
 ) -> dict[str, Any]:
     """Train the model artifact ``judged`` again and write the artifact ``folder``; return a summary: epochs, seeds.
 
     ``until``: microseconds UTC in the gate window; no seed at or after it is trained on, nor one that settled then. The
     artifact's schema says so: its validate window ends at ``until``. ``checkpoint`` (None = ``checkpoint`` next to
     ``folder``), a folder or an address in object storage, keeps the progress, so that an interrupted refit continues.
-    Inside ``process_group`` every process calls
-    this. Raises NoSeedsError for a time outside of the gate window, ArtifactError, and what ``train`` raises.
+    Inside ``process_group`` every process calls this. ``store`` as in ``fit``. Raises NoSeedsError for a time outside
+    of the gate window, ArtifactError, and what ``train`` raises.
     """
     started, processes, before = perf_counter(), ranks(), load_model(judged)
     keep = CheckpointPlace.of(checkpoint, folder).of_run(before.training["run"])
     config, epochs = TrainingConfig(**before.training["config"]), before.training["epochs"]
     largest_fan_outs = tuple(before.training["limits"][:epochs]) if config.adaptive_neighbours else None
     scope = Scope(("train", "validate"), epochs, largest_fan_outs)
-    train(extended(graph, until), before.ranker.config, config, folder, scope, device, log, keep)
+    train(extended(graph, until), before.ranker.config, config, folder, scope, device, log, replace(keep, stays=True))
     if processes.leads:
         fitted = load_model(folder)
         training = {**fitted.training, "judged": {name: before.training[name] for name in ("run", "seeds")}}
         save_model(replace(fitted, calibration=before.calibration, training=training), folder)
-        keep.clear()
     share_folder(processes, folder)
     training = load_model(folder).training
-    return {"epochs": epochs, "seeds": training["seeds"], "seconds": perf_counter() - started}
+    summary = {"epochs": epochs, "seeds": training["seeds"], "seconds": perf_counter() - started}
+    if processes.leads:
+        if store is not None:
+            store(summary)
+        keep.clear()
+    return summary
 
 
 def extended(graph: TemporalGraph, until: int) -> TemporalGraph:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,8 @@ from models.training.shared import share_folder
 from models.training.trainer import Trainer, seeded
 
 Log = Callable[[dict[str, float], int], None]
+Store = Callable[[dict[str, Any]], None]
+"""What process 0 does with the model and its summary before the progress of the fit is removed."""
 """Called after each epoch with its metrics and its number, from 1."""
 
 

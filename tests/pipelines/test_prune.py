@@ -18,14 +18,12 @@ from models.addresses import sqlite_address
 from models.files import write_text
 from models.served import model_of
 from models.storage import exists, write_bytes
-from models.time_units import DAY
 from monitoring.ledger import Ledger
 from monitoring.runs import read_runs
 from pipelines.__main__ import main
 from pipelines.errors import BUSY
 from pipelines.lock import state_lock
 from pipelines.prune import Place, held, prune
-from pipelines.prune_files import old_checkpoints
 from serving.deployment.record import Endpoint, Worker
 from serving.versions.mlflow_records import DIGEST
 from serving.versions.promotions import BEST
@@ -204,11 +202,13 @@ def test_checkpoints_and_scratch(world: World) -> None:
     state, old = world.state, []
     for name in ("checkpoints/other/a", f"checkpoints/{PRODUCT}-refit/epoch-1/x", "raw/tiny/.a.parquet.abcdefgh/a"):
         old.append(write_text(state / name, "x"))
+    old += [write_text(state / f"jobs/{PRODUCT}/train-{run}/graph/x", "x") for run in "ab"]
     old += [write_text(state / name, "x") for name in ("endpoint/version-1.log", "features/.x.previous/y")]
     old += [write_text(state / f"checkpoints/{PRODUCT}/selection/x", "x"), write_text(state / ".b.fresh/x", "x")]
     for path in [*old, *(path.parent for path in old), *(path.parent.parent for path in old)]:
         os.utime(path, (OLD, OLD))
     young = write_text(state / f"checkpoints/{PRODUCT}/final/x", "x")
+    write_text(state / f"jobs/{PRODUCT}/train-b/summary.json", "x")
     draft = write_text(state / "raw" / ".c.parquet.abcdefgh" / "c", "x")
     assert world.prune() == 0
     assert young.exists()
@@ -217,23 +217,11 @@ def test_checkpoints_and_scratch(world: World) -> None:
     assert [str(path.relative_to(state)) for path in gone] == [
         f"checkpoints/{PRODUCT}-refit/epoch-1/x",
         "raw/tiny/.a.parquet.abcdefgh/a",
+        f"jobs/{PRODUCT}/train-a/graph/x",
         "endpoint/version-1.log",
         ".b.fresh/x",
     ]
     assert (state / "raw" / "tiny").is_dir()
-
-
-def test_checkpoints_in_object_storage(bucket: str) -> None:
-    """A fit by its digest; one that goes on stays."""
-    for digest in ("a" * 64, "b" * 64):
-        write_bytes(f"{bucket}/checkpoints/news/{digest}/train/epoch-1/progress.json", b"{}")
-    after = (int(time.time()) + 60) * 1_000_000
-    assert old_checkpoints(bucket, "news", after - 2 * DAY) == []
-    found = old_checkpoints(bucket, "news", after)
-    assert [one.address.rpartition("/")[2] for one in found] == ["a" * 64, "b" * 64]
-    found[0].remove()
-    assert not exists(found[0].address)
-    assert exists(found[1].address)
 
 
 def test_a_run_in_progress_and_an_empty_folder(

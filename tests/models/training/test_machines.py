@@ -7,14 +7,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
-from models.storage import download, join, names, read_bytes, upload, write_bytes
+from models.storage import download, exists, join, names, read_bytes, remove, upload, write_bytes
+from models.training import checkpoint, node
 from models.training.fit import fit
 from models.training.job import Job
 from models.training.node import ERROR, JOB, SUMMARY, main
 from models.training.refit import refit
+from models.training.train import train
 from tests.models.training.small import MODEL, TRAINING, small_graph
 from tests.models.training.test_distributed import ROOT, assert_equal
 from tests.s3_server import bucket, s3_server
@@ -89,6 +92,35 @@ def test_machines_without_a_common_folder_fit_the_model_of_one_also_after_one_wa
     download(join(address, "refit"), tmp_path / "refit")
     refit(small_graph(), tmp_path / "model", until, tmp_path / "alone" / "refit", "cpu")
     assert_equal(tmp_path / "refit", tmp_path / "alone" / "refit")
+
+
+def test_a_model_that_is_not_uploaded_costs_no_training(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next machine goes on at the checkpoint, which stays until the summary is written."""
+    monkeypatch.setattr(checkpoint, "BETWEEN_COPIES", 0)
+    address, kept = join(bucket, "job"), join(bucket, "kept")
+    small_graph().save(tmp_path / "graph")
+    train(small_graph(), STILL, CONFIG, tmp_path / "judged", device="cpu")
+    for name in ("graph", "judged"):
+        upload(tmp_path / name, join(address, name))
+    until = small_graph().schema.window("gate").end
+    fits = Job(Path("graph"), Path("model"), STILL, CONFIG, kept)
+    for job in (fits, replace(fits, judged=Path("judged"), until=until)):
+        write_bytes(join(address, JOB), job.text().encode())
+        remove(join(address, SUMMARY))
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / f"first-{job.until}"))
+        with monkeypatch.context() as away:
+            away.setattr(node, "upload", mock.Mock(side_effect=ConnectionError))
+            with pytest.raises(ConnectionError):
+                main(address, "cpu")
+        assert names(kept) != []
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / f"second-{job.until}"))
+        capsys.readouterr()
+        assert main(address, "cpu") == 0
+        assert "epoch" not in capsys.readouterr().out
+        assert names(kept) == []
+        assert exists(join(address, SUMMARY))
 
 
 def test_a_node_without_its_gpus_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
