@@ -69,7 +69,10 @@ def old_checkpoints(storage: str, product: str, before: int) -> list[OldFiles]:
         place = join(storage, "checkpoints", name)
         fits = [join(place, one) for one in names(place) if _DIGEST.fullmatch(one)]
         for one in fits or ([place] if names(place) else []):
-            files = files_below(one)
+            try:
+                files = files_below(one)
+            except FileNotFoundError:  # its fit has ended meanwhile
+                continue
             if all(changed < before * 1000 for _, changed in files.values()):
                 found.append(OldFiles("checkpoint", one, sum(size for size, _ in files.values())))
     return found
