@@ -43,6 +43,9 @@ class Erased:
     run: str = ""
     """The run that changes the product now, and may have read the member's rows before; "" = none."""
 
+    collected: bool = False
+    """Whether pods collect their served log in object storage, where they may write a part again."""
+
     def add(self, place: str, found: dict[str, int]) -> None:
         """Add what was found in one place."""
         for what, rows in found.items():
@@ -140,6 +143,7 @@ def _erase(stores: list[Any], spec: Spec, member: int | str, served: Path, dry_r
     if storage:
         erased.add("kept rows of raw files", erase_kept(join(storage, "raw", spec.name), member, dry_run))
     if is_remote(storage):
+        erased.collected = True
         collected = served_parts.erase(join(storage, served_parts.FOLDER), member, model_of(spec.name), dry_run)
         erased.add("collected served log", collected)
     erased.add("served log", erase(served, member, model_of(spec.name), dry_run))

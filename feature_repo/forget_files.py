@@ -1,5 +1,6 @@
 """A member's rows in files: of pushed views, kept rows of raw files, canonical tables."""
 
+import io
 import tempfile
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -12,9 +13,9 @@ import pyarrow.parquet as pq
 from feature_repo.applied import Applied
 from feature_repo.forgotten import member_columns
 from feature_repo.sources.files import read_kept, write_kept
-from feature_repo.views.pushed import write_pushed
+from feature_repo.views.pushed import packed
 from models.files import replaced_file
-from models.storage import download_file, file_system, is_remote, join, names, remove, write_bytes
+from models.storage import change_file, download_file, file_system, is_remote, join, names, remove, write_bytes
 
 
 def erase_pushed(applied: Applied, member: int | str, dry_run: bool) -> dict[str, int]:
@@ -27,11 +28,14 @@ def erase_pushed(applied: Applied, member: int | str, dry_run: bool) -> dict[str
         system, path = file_system(join(applied.pushed, name))
         if key not in pq.read_schema(path, filesystem=system).names:
             continue
-        table = pq.read_table(path, filesystem=system)
-        left = _without(table, [key], member)
-        erased[name] = table.num_rows - left.num_rows
-        if erased[name] and not dry_run:
-            write_pushed(left, applied.pushed, name.removesuffix(".parquet"))
+
+        def without(content: bytes, name: str = name) -> bytes | None:
+            table = pq.read_table(io.BytesIO(content))
+            left = _without(table, [key], member)
+            erased[name] = table.num_rows - left.num_rows
+            return packed(left) if erased[name] and not dry_run else None
+
+        change_file(join(applied.pushed, name), without)  # a push does not wait for us
     return erased
 
 

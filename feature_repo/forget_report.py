@@ -44,6 +44,11 @@ def _left(erased: Erased, slots: Mapping[str, Slot]) -> list[str]:
         "- counters of items, and other keys' lists that name the member as a creator or a target: `refresh` makes "
         "them anew"
     )
+    if erased.collected:
+        lines.append(
+            "- the collected served log: the pods of the endpoint hold lines of their own and write their newest part "
+            "again with them: restart them, then repeat this command"
+        )
     lines.append("- the raw files: they are not changed. Every ingest drops their rows of the member")
     lines.append(
         "- requests for the member: they are served as for an unknown one, and logged; then repeat this command"

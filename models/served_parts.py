@@ -46,22 +46,20 @@ def erase(address: str, member: int | str, model: str, dry_run: bool = False) ->
 
     A pod that still serves writes its newest part again as it grows, with what its own files hold. Raises OSError.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     found = {}
     for part in _parts(address, model):
-        table = pq.read_table(io.BytesIO(storage.read_bytes(part)), partitioning=None)
-        own = [type(one) is type(member) and one == member for one in table["member"].to_pylist()]
-        if not any(own):
-            continue
-        found[part.removeprefix(address).lstrip("/")] = sum(own)
-        if dry_run:
-            continue
-        if all(own):
-            storage.remove(part)
-        else:
-            storage.write_bytes(part, _parquet(table.filter(pa.array([not one for one in own]))))
+        rows = 0
+
+        def without(content: bytes) -> bytes | None:
+            nonlocal rows
+            table, rows = _without(content, member)
+            if not rows or dry_run:
+                return None
+            return _parquet(table) if table.num_rows else b""
+
+        storage.change_file(part, without)
+        if rows:
+            found[part.removeprefix(address).lstrip("/")] = rows
     return found
 
 
@@ -83,6 +81,16 @@ def read(address: str, first: str = "", model: str | None = None, most: int | No
         return pd.DataFrame()
     frame = pd.concat(frames, ignore_index=True)
     return frame[frame["impression"].isna() | ~frame["impression"].duplicated()].reset_index(drop=True)
+
+
+def _without(content: bytes, member: int | str) -> tuple["pa.Table", int]:
+    """The rows of a part without a member's, and how many those are."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(content), partitioning=None)
+    own = [type(one) is type(member) and one == member for one in table["member"].to_pylist()]
+    return table.filter(pa.array([not one for one in own], pa.bool_())), sum(own)
 
 
 def _folder(row: Mapping[str, Any]) -> str:

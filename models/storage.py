@@ -9,7 +9,7 @@ another OSError; ValueError for an address that cannot be used.
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -26,6 +26,7 @@ _LOCAL = "file://"
 _OPTIONS = {"s3": "?allow_delayed_open=true"}
 """A small file is one request, so that it is there as a whole or not at all."""
 _BLOCK = 8 << 20
+_TRIES = 5
 _FOUND = {
     "NO_SUCH_BUCKET": (errno.ENOENT, "no such bucket (it has to be made first)"),
     "ACCESS_DENIED": (errno.EACCES, "access denied"),
@@ -125,6 +126,34 @@ def file_state(address: str) -> tuple[int, int] | None:
     """A file's bytes and time of change in nanoseconds, often in whole seconds; None where there is no file."""
     found = _info(address)
     return (found.size, found.mtime_ns) if found.is_file else None
+
+
+def change_file(address: str, changed: Callable[[bytes], bytes | None]) -> None:
+    """Write a file again with what ``changed`` makes of its content: None leaves it as it is, b"" removes it.
+
+    If another process replaces the file meanwhile, the new content is changed. Only what replaces it between the last
+    look and the write is lost. Nothing where there is no file. Raises OSError if it is replaced again and again.
+    """
+    for _ in range(_TRIES):
+        before = file_state(address)
+        if before is None:
+            return
+        try:
+            content = changed(read_bytes(address))
+        except FileNotFoundError:
+            return
+        if content is None:
+            return
+        if file_state(address) == before:
+            if content:
+                write_bytes(address, content)
+            else:
+                remove(address)
+            return
+    raise OSError(
+        f"{address}: expected nobody to replace it while it is changed; found it replaced {_TRIES} times. Repeat this "
+        "command"
+    )
 
 
 def upload(folder: Path, address: str, last: str = "") -> None:

@@ -44,6 +44,17 @@ def old_runs(tracking_uri: str, product: str, before: int, kept: Collection[str]
     return [OldRun(run.data.tags[RUN_TAG], run.info.run_id, size) for run, size in zip(old, sizes, strict=True) if size]
 
 
+def runs_in_progress(tracking_uri: str, product: str) -> frozenset[str]:
+    """The names of a product's runs that have not ended, or were killed with all that would have said so.
+
+    Raises LedgerError if the address cannot be used.
+    """
+    client = client_of(tracking_uri)
+    found = client.get_experiment_by_name(product)
+    runs = [] if found is None else _runs(client, found.experiment_id)
+    return frozenset(run.data.tags[RUN_TAG] for run in runs if RUN_TAG in run.data.tags and not run.info.end_time)
+
+
 def remove_run_artifacts(tracking_uri: str, run: OldRun) -> None:
     """Remove a run's artifacts; first its notes that are kept in them, last it is tagged. A killed call is repeated."""
     client = client_of(tracking_uri)

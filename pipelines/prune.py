@@ -2,10 +2,11 @@
 
 What names something goes before its bytes, so that nothing ever names bytes that are gone: a call that is killed leaves
 files without a name at most, which the next call removes. Everything that an alias, the slot table, an endpoint or the
-applied features name stays; so does what a run in progress may read: on this machine none runs
-meanwhile, on a cluster it is spared by its age.
+applied features name stays; so does what a run in progress may read: in a state folder none runs meanwhile, on a
+cluster the versions and artifacts of runs that have not ended stay.
 """
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,18 +14,19 @@ from functools import partial
 from pathlib import Path
 
 from feature_repo import lease
+from feature_repo.lease import Lease
 from feature_repo.notes import Notes
 from feature_repo.slots import read_slots
 from models.served import model_of
-from monitoring.old_runs import old_runs, remove_run_artifacts
+from monitoring.old_runs import old_runs, remove_run_artifacts, runs_in_progress
 from pipelines.prune_files import OldFiles, old_checkpoints, old_jobs, old_state_files
 from serving.versions.old_versions import OldVersion, OldVersions
 
 KEEP = 5
 """Versions that stay besides those that something names."""
 DAYS = 30
-OWNER, SECONDS = "prune", 1800.0
-"""Owner of the lease while a cluster is pruned, and for how long it is held at most."""
+SECONDS = 1800.0
+"""For how long the lease is held at most after a removal, while a cluster is pruned."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Place:
     """Addresses of all applied tables."""
     state: Path | None = None
     """None on a cluster."""
+    lease: Lease | None = None
+    """The product's, on a cluster; None for a dry run."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,11 @@ def prune(place: Place, keep: int, before: int) -> Iterator[Pruned]:
     scratch stay if they are newer than that time, microseconds UTC. Raises NotesError, LedgerError.
     """
     name = model_of(place.product)
+    running = runs_in_progress(place.tracking_uri, place.product) if place.state is None else frozenset()
     in_slots = {version for slot in read_slots(place.notes).values() for version in slot.versions}
-    versions = OldVersions(place.tracking_uri, name, keep, {*place.served, *in_slots})
+    versions = OldVersions(place.tracking_uri, name, keep, {*place.served, *in_slots}, running)
     going = versions.find()
-    runs = set(versions.stay(going).values())
+    runs = running.union(versions.stay(going).values())
     for one in [*going, *versions.bundles(place.product, before)]:
         yield _version(versions, name, one)
     for run in old_runs(place.tracking_uri, place.product, before, runs):
@@ -78,14 +83,22 @@ def prune(place: Place, keep: int, before: int) -> Iterator[Pruned]:
         yield _files(found)
 
 
+def remove(place: Place, one: Pruned) -> bool:
+    """Remove one thing; False if it had to stay. Raises LeaseError, before, if another run took the lease meanwhile."""
+    if place.lease is not None:
+        lease.renew(place.notes, place.lease, SECONDS)
+    return one.remove() is not False
+
+
 @contextmanager
-def held(notes: Notes) -> Iterator[None]:
+def held(notes: Notes) -> Iterator[Lease]:
     """Hold the product's lease, so that no run changes what serves meanwhile. Raises LeaseError if one does."""
-    lease.acquire(notes, OWNER, SECONDS)
+    owner = f"prune-{secrets.token_hex(4)}"  # so that two prunes do not hold it together
+    held = lease.acquire(notes, owner, SECONDS)
     try:
-        yield
+        yield held
     finally:
-        lease.release(notes, OWNER)
+        lease.release(notes, owner)
 
 
 def _version(versions: OldVersions, name: str, one: OldVersion) -> Pruned:

@@ -82,8 +82,11 @@ def old_jobs(storage: str, product: str, before: int) -> list[OldFiles]:
 
 
 def _old_folder(kind: str, address: str, before: int) -> list[OldFiles]:
-    """The folder, unless one of its files has changed since."""
-    files = files_below(address)
+    """The folder, unless one of its files has changed since, or it has gone meanwhile."""
+    try:
+        files = files_below(address)
+    except FileNotFoundError:
+        return []
     if any(changed >= before * 1000 for _, changed in files.values()):
         return []
     return [OldFiles(kind, address, sum(size for size, _ in files.values()))]

@@ -62,9 +62,14 @@ def recent_schema(spec: Spec) -> pa.Schema:
 
 def write_pushed(table: pa.Table, pushed: str, view: str) -> None:
     """Replace a pushed view's file at the address ``pushed``, whole or not at all."""
+    write_bytes(pushed_file(pushed, view), packed(table))
+
+
+def packed(table: pa.Table) -> bytes:
+    """The content of a pushed view's file."""
     content = io.BytesIO()
     pq.write_table(table, content)
-    write_bytes(pushed_file(pushed, view), content.getvalue())
+    return content.getvalue()
 
 
 def pushed_file(pushed: str, view: str) -> str:

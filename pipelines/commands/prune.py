@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from components.services import CLUSTER, EMBEDDED
+from feature_repo.lease import Lease
+from feature_repo.notes import Notes
 from models.addresses import sqlite_address
 from models.clock import LONGEST_DAYS, now
 from models.time_units import length
@@ -15,7 +17,7 @@ from monitoring.ledger import first_line
 from pipelines.commands.values import add_state
 from pipelines.errors import RunError
 from pipelines.lock import state_lock
-from pipelines.prune import DAYS, KEEP, Place, held, prune
+from pipelines.prune import DAYS, KEEP, Place, held, prune, remove
 from serving.deployment.cluster_settings import add_endpoint, check_tracking, deployment_of, endpoint_of
 
 
@@ -69,7 +71,7 @@ def _prune(options: argparse.Namespace) -> int:
 def _print(place: Place, options: argparse.Namespace) -> None:
     total, count = 0, 0
     for one in prune(place, options.keep, now() - options.older_than):
-        if not options.dry_run and one.remove() is False:
+        if not options.dry_run and not remove(place, one):
             print(f"{one.kind}  {one.name}  stays: it is in use now")
             continue
         print(f"{one.kind}  {one.name}  {_size(one.size)}", flush=True)
@@ -81,12 +83,15 @@ def _print(place: Place, options: argparse.Namespace) -> None:
 @contextmanager
 def _place(options: argparse.Namespace) -> Iterator[Place | None]:
     """What the options select; on a cluster with the product's lease, except for a dry run."""
+    from feature_repo.store import open_notes, project_of
+
     if options.target == EMBEDDED:
         yield _on_this_machine(options.state)
         return
-    place = _on_a_cluster(options)
-    with nullcontext() if options.dry_run else held(place.notes):
-        yield place
+    _check_cluster(options)
+    notes = open_notes(options.feature_store, None, project_of(options.product))
+    with nullcontext() if options.dry_run else held(notes) as lease:
+        yield _on_a_cluster(options, notes, lease)  # after the lease: a run may have changed what serves until then
 
 
 def _on_this_machine(state: Path) -> Place | None:
@@ -120,16 +125,18 @@ def _on_this_machine(state: Path) -> Place | None:
     )
 
 
-def _on_a_cluster(options: argparse.Namespace) -> Place:
-    from feature_repo.store import open_notes, project_of
-    from models.served import model_of
-    from serving.deployment.cluster import open_cluster
-    from serving.versions.registry import Registry
-
+def _check_cluster(options: argparse.Namespace) -> None:
     for name in ("product", "tracking_uri", "storage"):
         if getattr(options, name) is None:
             raise RunError(f"--{name.replace('_', '-')}: expected it with --target {CLUSTER}; found none")
     check_tracking(options.tracking_uri)
+
+
+def _on_a_cluster(options: argparse.Namespace, notes: Notes, lease: Lease | None) -> Place:
+    from models.served import model_of
+    from serving.deployment.cluster import open_cluster
+    from serving.versions.registry import Registry
+
     model = model_of(options.product)
     deployment = deployment_of(model, "", options.tracking_uri, endpoint_of(options))
     target = open_cluster(deployment, Registry(options.tracking_uri))
@@ -137,8 +144,9 @@ def _on_a_cluster(options: argparse.Namespace) -> Place:
         product=options.product,
         tracking_uri=options.tracking_uri,
         storage=options.storage.rstrip("/"),
-        notes=open_notes(options.feature_store, None, project_of(options.product)),
+        notes=notes,
         served=frozenset() if target.state() == "down" else frozenset(target.traffic()),
+        lease=lease,
     )
 
 

@@ -35,16 +35,22 @@ class OldVersion:
 class OldVersions:
     """The versions of one model that may go: all but those with an alias, the best one, ``kept``, and the newest."""
 
-    def __init__(self, tracking_uri: str, name: str, keep: int, kept: Collection[str]) -> None:
-        """``keep``: how many of the newest versions stay besides; ``kept``: versions that stay in any case."""
+    def __init__(
+        self, tracking_uri: str, name: str, keep: int, kept: Collection[str], running: Collection[str] = ()
+    ) -> None:
+        """``keep``: how many of the newest versions stay besides; ``kept``: versions that stay in any case.
+
+        ``running``: names of pipeline runs whose versions stay, too: they may read them, or promote them.
+        """
         self._client, self._tracking_uri, self._name = open_client(tracking_uri), tracking_uri, name
-        self._keep, self._kept = keep, set(kept)
+        self._keep, self._kept, self._running = keep, set(kept), frozenset(running)
 
     def find(self) -> list[OldVersion]:
         """The versions that may go, oldest first. Versions that we did not register stay."""
         client, named = self._client, self._named()
         records = sorted(version_records(client, self._name), key=lambda one: -int(one.version))
-        free = [one for one in records if str(one.version) not in named and DIGEST in one.tags][self._keep :]
+        ended = [one for one in records if one.tags.get("run") not in self._running]
+        free = [one for one in ended if str(one.version) not in named and DIGEST in one.tags][self._keep :]
         return [OldVersion(str(one.version), one.run_id, artifact_bytes(client, one.run_id)) for one in reversed(free)]
 
     def stay(self, going: Collection[OldVersion]) -> dict[str, str]:

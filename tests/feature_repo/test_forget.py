@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_repo import forget as module
+from feature_repo.applied import require_applied
 from feature_repo.commands import main
 from feature_repo.forget import forget
+from feature_repo.forget_files import erase_pushed
 from feature_repo.forgotten import NOTE, digest, forgotten_in
 from feature_repo.materialise import materialize
 from feature_repo.notes import Notes, notes_of
@@ -20,6 +22,8 @@ from feature_repo.push import push
 from feature_repo.store import open_store
 from feature_repo.stores.online.bulk import rows_of
 from feature_repo.stream.push import plan_of_table, push_file, push_rows
+from feature_repo.views.pushed import write_pushed
+from models import storage
 from models.features import SLOTS
 from models.served import model_of
 from tests.feature_repo import tiny
@@ -218,6 +222,32 @@ def test_an_unknown_member_is_an_error_and_is_not_noted(
 def test_an_empty_state_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forget", "7", "--state", str(tmp_path / "state")]) == 1
     assert "expected applied tables; found none" in capsys.readouterr().err
+
+
+def test_a_push_meanwhile_is_not_replaced_by_an_older_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, read_bytes = world.state / "features" / "stream" / f"member_vectors_{SLOTS[0]}.parquet", storage.read_bytes
+    assert pq.read_table(file)["member_id"].to_pylist().count(MEMBER) == 1
+    newer = pq.read_table(file).slice(0, 3)
+
+    def pushed(address: str) -> bytes:
+        content = read_bytes(address)
+        if address.endswith(file.name) and pq.read_table(file).num_rows > newer.num_rows:
+            write_pushed(newer, str(file.parent), file.stem)
+        return content
+
+    monkeypatch.setattr(storage, "read_bytes", pushed)
+    assert erase_pushed(require_applied(world.store), MEMBER, dry_run=False)[file.name] == 1
+    assert pq.read_table(file)["member_id"].to_pylist() == [1, OTHER]
+
+
+def test_pods_that_write_their_part_again_are_named(
+    world: World, bucket: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _command(world, "--dry-run", str(MEMBER)) == 0
+    assert "restart them" not in capsys.readouterr().out
+    monkeypatch.setattr(module, "_storage", lambda *_: bucket)
+    assert _command(world, str(MEMBER)) == 0
+    assert "write their newest part again with them: restart them, then repeat" in capsys.readouterr().out
 
 
 def test_a_note_of_a_run_in_progress_is_printed(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,100 +1,29 @@
 """``python -m pipelines prune``: what goes, what stays whatever its age, and what a killed call leaves."""
 
-import json
 import os
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from mlflow import MlflowClient
 
 from feature_repo.lease import LeaseError, acquire, release
 from feature_repo.notes import Notes, notes_of
 from feature_repo.slots import Vectors, claim, finish
 from models.addresses import sqlite_address
 from models.files import write_text
-from models.served import model_of
-from models.storage import exists, write_bytes
-from monitoring.ledger import Ledger
+from models.storage import exists
 from monitoring.runs import read_runs
 from pipelines.__main__ import main
 from pipelines.errors import BUSY
 from pipelines.lock import state_lock
 from pipelines.prune import Place, held, prune
 from serving.deployment.record import Endpoint, Worker
-from serving.versions.mlflow_records import DIGEST
 from serving.versions.promotions import BEST
-from serving.versions.registry import Registry
-from tests.feature_repo import tiny
-from tests.mlflow_database import add_database
+from tests.pipelines.prune_world import MODEL, OLD, PRODUCT, World, on_a_cluster, register, world
 from tests.s3_server import bucket, s3_server
 
-__all__ = ["bucket", "s3_server"]
-
-PRODUCT = tiny.tiny_spec().name
-MODEL = model_of(PRODUCT)
-OLD = time.time() - 60 * 86_400
-
-
-@dataclass
-class World:
-    """A state folder with nine versions, each with a run of its own, all of them old."""
-
-    state: Path
-    client: MlflowClient
-    store: Any
-
-    @property
-    def registry(self) -> Registry:
-        return Registry(sqlite_address(self.state / "mlflow" / "mlflow.db"))
-
-    def versions(self) -> list[str]:
-        return self.registry.versions(MODEL)
-
-    def bundles(self) -> int:
-        """How many bundles have their bytes."""
-        return len(list((self.state / "mlflow" / "artifacts").glob("*/artifacts/bundle/model.json")))
-
-    def prune(self, *options: str) -> int:
-        return main(["prune", "--state", str(self.state), *options])
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    spec, state = tiny.tiny_spec(), tmp_path / "state"
-    add_database(state)
-    store = tiny.store_of(spec, state)
-    tables = tiny.tables(spec, state / "pipeline" / "run-9" / "tables")
-    tiny.apply_tables(store, spec, tables, state)
-    address = sqlite_address(state / "mlflow" / "mlflow.db")
-    client = MlflowClient(address)
-    for number in range(1, 10):
-        run = f"run-{number}"
-        ledger = Ledger(address, run, PRODUCT, "training")
-        ledger.note("verdict", {"version": str(number), "long": "x" * 9_000})
-        ledger.close("SUCCEEDED")
-        write_text(state / "runs" / run / "run.log", "log")
-        write_text(state / "pipeline" / run / "model.bin", "model")
-        _register(client, run)
-    for path in [*(state / "runs").rglob("*"), *(state / "pipeline").rglob("*")]:
-        os.utime(path, (OLD, OLD))
-    return World(state, client, store)
-
-
-def _register(client: MlflowClient, run: str, version: bool = True) -> str:
-    experiment = client.get_experiment_by_name(PRODUCT)
-    bundle = client.create_run(experiment.experiment_id, tags={DIGEST: "0" * 64})
-    client.log_text(bundle.info.run_id, "{}", "bundle/model.json")
-    client.set_terminated(bundle.info.run_id)
-    if version:
-        if run == "run-1":
-            client.create_registered_model(MODEL)
-        source = f"{bundle.info.artifact_uri}/bundle"
-        client.create_model_version(MODEL, source, bundle.info.run_id, tags={DIGEST: "0" * 64, "run": run})
-    return str(bundle.info.run_id)
+__all__ = ["bucket", "on_a_cluster", "s3_server", "world"]
 
 
 def _in_slot(store: Any, version: str) -> None:
@@ -178,7 +107,7 @@ def test_a_killed_call_before_the_bytes(world: World, capsys: pytest.CaptureFixt
 
 
 def test_a_bundle_that_is_being_registered_stays(world: World) -> None:
-    run = _register(world.client, "", version=False)
+    run = register(world.client, "", version=False)
     assert world.prune("--older-than", "0s") == 0
     assert world.client.list_artifacts(run)
 
@@ -234,7 +163,7 @@ def test_a_run_in_progress_and_an_empty_folder(
     assert main(["prune", "--state", str(tmp_path / "none")]) == 0
     assert "nothing to prune" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
-    with held(_notes(world)), pytest.raises(LeaseError, match="found run prune"):
+    with held(_notes(world)), pytest.raises(LeaseError, match="found run prune-"):
         acquire(_notes(world), "run-10", 60)
 
 
@@ -247,29 +176,6 @@ def test_options_are_checked(options: list[str]) -> None:
 def test_a_cluster_needs_its_addresses(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prune", "--target", "cluster"]) == 1
     assert "--product: expected it with --target cluster; found none" in capsys.readouterr().err
-
-
-@pytest.fixture
-def on_a_cluster(world: World, bucket: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Options of a cluster whose endpoint serves version 4, with the registry and the notes of ``world``."""
-
-    class Target:
-        def state(self) -> str:
-            return "up"
-
-        def traffic(self) -> dict[str, int]:
-            return {"4": 100}
-
-    monkeypatch.setattr("serving.deployment.cluster.open_cluster", lambda *_: Target())
-    for module in ("pipelines.commands.prune", "serving.deployment.cluster_settings"):
-        monkeypatch.setattr(f"{module}.check_tracking", lambda _: None)
-    config = world.state / "cluster.yaml"
-    online = {"type": "feature_repo.stores.online.PackedSqliteOnlineStore", "path": f"{world.state}/feast/online.db"}
-    registry = {"registry_type": "sql", "path": "postgresql://nobody@127.0.0.1:1/feast"}  # not needed
-    config.write_text(json.dumps({"project": "p", "registry": registry, "online_store": online}), encoding="utf-8")
-    write_bytes(f"{bucket}/checkpoints/{PRODUCT}/{'a' * 64}/x", b"x")
-    addresses = ["--storage", bucket, "--tracking-uri", world.registry.tracking_uri, "--feature-store", str(config)]
-    return ["--target", "cluster", "--product", PRODUCT, *addresses]
 
 
 def test_a_cluster(world: World, on_a_cluster: list[str], bucket: str, capsys: pytest.CaptureFixture[str]) -> None:

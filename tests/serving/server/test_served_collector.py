@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from models import served_parts
+from models import served_parts, storage
 from models.served import COLUMNS, read
 from models.served_parts import erase, write
 from models.storage import files_below, join
@@ -158,6 +158,31 @@ def test_a_member_is_erased_from_the_parts_and_others_stay(tmp_path: Path, bucke
     assert erase(bucket, 2, "heliograph-one") == {part: 1}
     assert parts(bucket) == []
     assert erase(join(bucket, "nothing"), 2, "heliograph-one") == {}
+
+
+def test_a_part_that_a_pod_replaces_meanwhile_keeps_the_rows_of_others(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new content is read again; a part that never rests is an error."""
+    served(tmp_path, slate(1, 7))
+    collector, read_bytes, looks = Collector(tmp_path, bucket), storage.read_bytes, []
+    collector.collect()
+
+    def replaced(address: str) -> bytes:
+        content = read_bytes(address)
+        looks.append(address)
+        if len(looks) <= replacements:
+            served(tmp_path, slate(2, 7, 9, number=len(looks)))
+            collector.collect()
+        return content
+
+    monkeypatch.setattr(storage, "read_bytes", replaced)
+    replacements = 1
+    assert list(erase(bucket, 1, "heliograph-one").values()) == [1]
+    assert list(read(bucket)["member"]) == [2, 2]
+    looks, replacements = [], 99
+    with pytest.raises(OSError, match=r"found it replaced 5 times\. Repeat"):
+        erase(bucket, 2, "heliograph-one")
 
 
 def test_the_last_lines_are_sent_when_the_server_has_ended(tmp_path: Path, bucket: str) -> None:
