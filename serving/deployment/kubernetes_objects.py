@@ -210,8 +210,9 @@ class Objects:
 
         method = getattr(self.client.api_instance, f"{verb}_namespaced_custom_object")
         group, version, plural = self.kind
+        named["_request_timeout"] = (_CALL_SECONDS, _CALL_SECONDS)  # the client ignores a single float
         try:
-            return method(group, version, self.namespace, plural, *arguments, _request_timeout=_CALL_SECONDS, **named)
+            return method(group, version, self.namespace, plural, *arguments, **named)
         except ApiException as error:
             found = f"{error.status} {error.reason}{_message(error)}"
             raise CallError(error.status or 0, f"cluster: expected it to {verb} {plural}; found {found}") from None
