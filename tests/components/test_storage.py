@@ -121,7 +121,7 @@ def test_a_refit_keeps_its_progress_at_an_address_of_its_own(
     kept = list[str]()
 
     def diverged(*given: Any) -> None:
-        kept.append(given[-1])
+        kept.append(given[-2])
         raise DivergedError("no")
 
     monkeypatch.setattr("models.training.job.refit", diverged)
