@@ -74,12 +74,17 @@ class Licensed:
 
 def license_of(metadata: Metadata) -> str:
     """The SPDX expression of a distribution: its own, else of its field License, else of all of its classifiers."""
-    lines = (metadata["License"] or "").strip().splitlines()
+    lines = _first(metadata, "License").strip().splitlines()
     said = [one.rsplit(" :: ", 1)[-1] for one in metadata.get_all("Classifier") or [] if one.startswith("License :: ")]
     parts = [_expression(one) for one in said]
-    found = [_expression(metadata["License-Expression"] or ""), _expression(lines[0] if lines else "")]
+    found = [_expression(_first(metadata, "License-Expression")), _expression(lines[0] if lines else "")]
     found.append(" AND ".join(dict.fromkeys(parts)) if all(parts) else "")
     return next((one for one in found if one), UNKNOWN)
+
+
+def _first(metadata: Metadata, name: str) -> str:
+    """A field, "" where there is none: for that, the backport that other packages install raises KeyError."""
+    return next(iter(metadata.get_all(name) or []), "")
 
 
 def installed(pinned: Collection[str]) -> list[Licensed]:

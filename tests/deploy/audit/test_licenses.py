@@ -19,6 +19,17 @@ def metadata(expression: str = "", text: str = "", classifiers: tuple[str, ...] 
     return found
 
 
+class Strict(Message):
+    """Metadata of the backport ``importlib_metadata``, which takes over where a package imports it."""
+
+    def __getitem__(self, name: str) -> str:
+        raise KeyError(name)
+
+
+def test_a_field_may_be_missing_from_metadata_that_is_strict() -> None:
+    assert license_of(Strict()) == UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("given", "license"),
     [
