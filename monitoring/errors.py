@@ -27,3 +27,7 @@ class TrafficError(MonitoringError):
 
 class LedgerError(MonitoringError):
     """Raised when the run's ledger (MLflow) cannot be reached, read or written."""
+
+
+class VerdictError(MonitoringError):
+    """Raised when a document is not a verdict."""
