@@ -43,5 +43,5 @@ EXPECTED = {
     "outcomes_duplicated": Expected(("labels.duplicate",), State.WATCH),
 }
 """By fault. A sudden shift of one column between two days is broken data (a person decides); a slow one is a changed
-world (``features.drift``, retrain). A new value is learned by training, once it is frequent enough to matter. Duplicated
-outcomes change no label, since the join keeps the first: somebody should know, nothing has to be done."""
+world (``features.drift``, retrain). A new value is learned by training, once it is frequent enough to matter.
+Duplicated outcomes change no label, since the join keeps the first: somebody should know, nothing has to be done."""
