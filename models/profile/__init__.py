@@ -2,11 +2,12 @@
 
 from models.profile.column import count_names, count_values
 from models.profile.columns import ColumnProfiles, ColumnShift, compare_columns, profile_rows
-from models.profile.compare import FEWEST_ROWS, Change, Comparison, compare, distance
+from models.profile.compare import FEWEST_ROWS, UNUSABLE, Change, Comparison, compare, distance
 from models.profile.summary import ProfileError, profile_of
 
 __all__ = [
     "FEWEST_ROWS",
+    "UNUSABLE",
     "Change",
     "ColumnProfiles",
     "ColumnShift",
