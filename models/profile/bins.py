@@ -66,26 +66,32 @@ def count_in_bins(found: ValueCounts, bins: Bins) -> dict[str, list[int]]:
     numbers = found.numbers
     if not bins.edges:
         return {"counts": [found.total], "offsets": [0]}
-    places = np.concatenate([[0], found.places(bins.edges), [len(numbers)]])
-    sizes = np.diff(places)
-    edges = np.asarray(bins.edges, dtype=np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        bounds = np.append(edges, edges[-1])
-        units = np.append(widths(bins), bins.width) * _UNIT
-        units[-1] *= -1
-        far = np.repeat(bounds, sizes)
-        far -= numbers
-        far /= np.repeat(units, sizes)
-        np.rint(far, out=far)
-    np.clip(np.nan_to_num(far, copy=False, posinf=_FARTHEST, neginf=0.0), 0.0, _FARTHEST, out=far)
-    sums = np.concatenate([[0], np.cumsum(far.astype(np.int64) * found.counts)])
-    ends = np.concatenate([[0], found.ends])
-    return {"counts": np.diff(ends[places]).tolist(), "offsets": np.diff(sums[places]).tolist()}
+    places = [0, *found.places(bins.edges).tolist(), len(numbers)]
+    bounds = [*map(float, bins.edges), float(bins.edges[-1])]
+    units = [*(widths(bins) * _UNIT).tolist(), -bins.width * _UNIT]
+    offsets = []
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for start, end, bound, unit in zip(places, places[1:], bounds, units, strict=False):
+            offsets.append(_far(numbers[start:end], found.counts[start:end], bound, unit) if end > start else 0)
+    ends = np.append(0, found.ends)[places]
+    return {"counts": np.diff(ends).tolist(), "offsets": offsets}
+
+
+def _far(numbers: np.ndarray, counts: np.ndarray, bound: float, unit: float) -> int:
+    """The sum of the rows' distances from a bound, in whole units each."""
+    if len(numbers) == 1 and numbers[0] == bound:
+        return 0
+    far = (bound - numbers.astype(np.float64, copy=False)) / unit
+    np.rint(far, out=far)
+    if not far[0] < _FARTHEST or not far[-1] < _FARTHEST:  # ascending or descending: one of the ends is the farthest
+        far = np.clip(np.nan_to_num(far, posinf=_FARTHEST, neginf=0.0), 0.0, _FARTHEST)
+    return int(np.dot(far.astype(np.int64), counts))
 
 
 def widths(bins: Bins) -> np.ndarray:
     """Widths of the bins with an upper bound: (bins,) float64. The first has no lower bound: it has the range's."""
-    found = np.diff(np.asarray(bins.edges, dtype=np.float64), prepend=0.0)
+    with np.errstate(over="ignore"):
+        found = np.diff(np.asarray(bins.edges, dtype=np.float64), prepend=0.0)
     found[0] = bins.width
     return np.where((found > 0) & np.isfinite(found), found, 1.0)
 
@@ -113,8 +119,10 @@ def _deviation(found: ValueCounts) -> float:
     assert found.numbers is not None
     numbers = found.numbers.astype(np.float64, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = np.dot(numbers, found.counts) / found.total
-        off = numbers - mean
-        off *= off
-        deviation = math.sqrt(np.dot(off, found.counts) / found.total)
+        if len(numbers) == found.total:
+            deviation = float(numbers.std())
+        else:
+            off = numbers - np.dot(numbers, found.counts) / found.total
+            off *= off
+            deviation = math.sqrt(np.dot(off, found.counts) / found.total)
     return max(float(f"{deviation:.12g}"), _SMALLEST_DEVIATION) if math.isfinite(deviation) else 1.0

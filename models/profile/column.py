@@ -91,7 +91,8 @@ def count_values(column: pa.ChunkedArray | pa.Array) -> ValueCounts:
     distinct = finite[starts] if len(starts) < len(finite) else finite
     distinct = distinct.astype(np.float64) if distinct.dtype.kind == "f" else distinct
     ends = np.append(starts[1:], len(finite))[: len(starts)]
-    return ValueCounts(len(column), missing, infinite, distinct, [], ends - starts, ends)
+    counts = np.subtract(ends, starts, out=starts)
+    return ValueCounts(len(column), missing, infinite, distinct, [], counts, ends)
 
 
 def count_names(column: pa.ChunkedArray | pa.Array) -> ValueCounts:
@@ -112,7 +113,7 @@ def count_names(column: pa.ChunkedArray | pa.Array) -> ValueCounts:
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray | None:
-    """A copy of the non-null values as numbers of the column's own type; None for other types."""
+    """A copy of the values as numbers of the column's own type, nulls left out or NaN; None for other types."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     kind = column.type
@@ -126,7 +127,11 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray | None:
         column = column.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return None
-    return np.array((column.drop_null() if column.null_count else column).to_numpy())
+    if column.null_count and not pa.types.is_floating(kind):  # those of floats become NaN
+        column = column.drop_null()
+    part = column.chunk(0) if column.num_chunks == 1 else column
+    values = part.to_numpy(zero_copy_only=False)
+    return values if values.flags.writeable else values.copy()
 
 
 def _place(numbers: np.ndarray, bound: float, side: Any) -> int:

@@ -39,22 +39,26 @@ def wasserstein(before: Mapping[str, Any], now: Mapping[str, Any]) -> float:
     if not bins.edges:
         return 0.0
     width = widths(bins)
-    ends, tails, areas = [], [], []
-    for profile in (before, now):
-        fine = profile["fine"]
-        total = sum(fine["counts"])
-        far = distances(bins, fine["offsets"]) / total
-        share = np.cumsum(fine["counts"]) / total
-        # Area under the distribution function of a bin: that of its start, and of the rows in it up to its end.
-        areas.append(np.append(0.0, share[:-2]) * np.append(0.0, width[1:]) + far[:-1])
-        ends.append(np.append(0.0, share[:-1]))
-        tails.append(far[-1])
-    gap, area = ends[1] - ends[0], areas[1] - areas[0]
-    left, right = gap[:-1], gap[1:]
-    crossed = left * right < 0
-    crossing = np.divide(left**2 + right**2, 2 * (np.abs(left) + np.abs(right)), where=crossed, out=np.zeros_like(left))
-    inside = np.where(crossed, np.maximum(crossing * width, np.abs(area)), np.abs(area))
-    return float((inside.sum() + abs(tails[1] - tails[0])) / bins.deviation)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ends, tails, areas = [], [], []
+        for profile in (before, now):
+            fine = profile["fine"]
+            total = sum(fine["counts"])
+            far = distances(bins, fine["offsets"]) / total
+            share = np.cumsum(fine["counts"]) / total
+            # Area under the distribution function of a bin: that of its start, and of the rows in it up to its end.
+            areas.append(np.append(0.0, share[:-2]) * np.append(0.0, width[1:]) + far[:-1])
+            ends.append(np.append(0.0, share[:-1]))
+            tails.append(far[-1])
+        gap, area = ends[1] - ends[0], areas[1] - areas[0]
+        left, right = gap[:-1], gap[1:]
+        crossed = left * right < 0
+        crossing = np.divide(
+            left**2 + right**2, 2 * (np.abs(left) + np.abs(right)), where=crossed, out=np.zeros_like(left)
+        )
+        inside = np.where(crossed, np.maximum(crossing * width, np.abs(area)), np.abs(area))
+        found = (inside.sum() + abs(tails[1] - tails[0])) / bins.deviation
+    return float(np.nan_to_num(found))
 
 
 def number_shares(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -69,6 +73,8 @@ def number_shares(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[np
     least, largest = (pick(before["range"][side], now["range"][side]) for side, pick in ((0, min), (1, max)))
     sizes = _total(before) + _total(now)
     width = (float(largest) - float(least)) / (math.log2(sizes) + 1)
+    if not math.isfinite(width):
+        return value_shares(before, now)
     if before["whole"] and now["whole"]:
         width = max(width, 1.0)
     bounds = np.linspace(float(least), float(largest), math.ceil((float(largest) - float(least)) / width) + 1)
@@ -112,9 +118,10 @@ def _below(profile: Mapping[str, Any], bounds: np.ndarray) -> np.ndarray:
     place = np.searchsorted(edges, bounds, "left")
     inner = np.minimum(place, len(edges) - 1)
     lower = edges[inner] - width[inner]
-    part = np.clip((bounds - lower) / width[inner], 0.0, 1.0)
+    with np.errstate(over="ignore", divide="ignore"):
+        part = np.clip((bounds - lower) / width[inner], 0.0, 1.0)
     above = float(profile["range"][1]) - edges[-1]
-    if above > 0:
+    if 0 < above < math.inf:
         part = np.where(place == len(edges), np.clip((bounds - edges[-1]) / above, 0.0, 1.0), part)
     part = np.where((offsets[place] == 0) & (place < len(edges)), 0.0, part)
     return ends[place] + counts[place] * part

@@ -128,3 +128,29 @@ def test_other_bins_and_columns_are_refused() -> None:
         REFERENCE.merge(profile_rows(table(1), FEATURES[:1], REFERENCE))
     with pytest.raises(ProfileError, match="expected the column 'score'; found kind"):
         profile_rows(table(1).select(["kind"]), FEATURES)
+
+
+EXTREME = {
+    "huge": np.array([-1.7e308, 1.7e308, *range(58)]),
+    "tiny": np.arange(60) * 5e-324,
+    "close": 1 + np.arange(60) * 2.3e-16,
+    "unsigned": np.arange(2**64 - 60, 2**64 - 1, dtype=np.uint64),
+    "whole": np.array([-(2**63), 2**63 - 1, *range(60)]),
+    "constant": np.ones(60),
+    "infinite": np.full(60, -np.inf),
+    "times": pa.array(range(60), pa.timestamp("us")),
+    "nothing": pa.nulls(60),
+    "words": ["a"] * 60,
+}
+
+
+@pytest.mark.parametrize("name", EXTREME)
+def test_any_numbers_have_a_profile_and_a_shift(name: str) -> None:
+    one = [FEATURES[0]]
+    before = profile_rows(pa.table({"score": pa.array(EXTREME[name])}), one)
+    for other, values in EXTREME.items():
+        now = profile_rows(pa.table({"score": pa.array(values)}), one, before)
+        found = compare_columns(before, now)["score"]
+        assert json.dumps([now.columns, found.to_json()], allow_nan=False)
+        if other == name:
+            assert (found.distance, found.psi, found.wasserstein, found.new_share) == (0.0, 0.0, 0.0, 0.0)
