@@ -22,7 +22,7 @@ BETS = ((1.12, 0.4), (1.3, 0.4))
 """Changes of the ratio that the e-processes bet on, with their weights; half of a weight goes to each direction."""
 DIFFUSE = (1.0, 0.2)
 """One more bet: a change of any size, its log with this standard deviation; and the bet's weight. It gains the most
-where labels are missing or all the same: Student's tails are so heavy that a bet on a small change gains little there."""
+where labels are missing or all equal: Student's tails are so heavy that a bet on a small change gains little there."""
 _CAP = 10.0
 """Evidence is kept below this multiple of the threshold, so that an alarm ends soon after its fault."""
 _KNOWN_DAYS, _KNOWN_SPREAD = 6, 0.025
