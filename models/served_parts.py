@@ -47,7 +47,7 @@ def erase(address: str, member: int | str, model: str, dry_run: bool = False) ->
     A pod that still serves writes its newest part again as it grows, with what its own files hold. Raises OSError.
     """
     found = {}
-    for part in _parts(address, model):
+    for part in parts(address, model):
         rows = 0
 
         def without(content: bytes) -> bytes | None:
@@ -71,12 +71,12 @@ def read(address: str, first: str = "", model: str | None = None, most: int | No
     """
     import pandas as pd
 
-    parts = sorted(_parts(address, model, first), key=_day, reverse=True)
+    left = sorted(parts(address, model, first), key=day_of, reverse=True)
     frames: list[pd.DataFrame] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        while parts and (most is None or sum(map(len, frames)) < most):
-            frames += pool.map(_unpacked, parts[:_READERS])
-            parts = parts[_READERS:]
+        while left and (most is None or sum(map(len, frames)) < most):
+            frames += pool.map(_unpacked, left[:_READERS])
+            left = left[_READERS:]
     if not frames:
         return pd.DataFrame()
     frame = pd.concat(frames, ignore_index=True)
@@ -102,17 +102,21 @@ def _quoted(value: str) -> str:
     return quote(value, safe="")
 
 
-def _parts(address: str, model: str | None, first: str = "") -> list[str]:
-    """The addresses of the parts of one model, or all, from a day on; none where there is no such folder."""
+def parts(address: str, model: str | None, first: str = "") -> list[str]:
+    """The addresses of the parts of one model, or all, from a day on; none where there is no such folder.
+
+    Raises OSError.
+    """
     place = address if model is None else storage.join(address, f"model={_quoted(model)}")
     try:
         found = storage.files_below(place)
     except FileNotFoundError:
         return []
-    return [storage.join(place, path) for path in found if path.endswith(".parquet") and _day(path) >= first]
+    return [storage.join(place, path) for path in found if path.endswith(".parquet") and day_of(path) >= first]
 
 
-def _day(path: str) -> str:
+def day_of(path: str) -> str:
+    """The day in a part's path."""
     return next((unquote(part[4:]) for part in path.split("/") if part.startswith("day=")), "")
 
 
