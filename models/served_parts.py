@@ -63,6 +63,18 @@ def erase(address: str, member: int | str, model: str, dry_run: bool = False) ->
     return found
 
 
+def impressions(address: str, member: int | str, model: str) -> set[str]:
+    """The ids of a member's impressions in a model's parts. Raises OSError."""
+    import pyarrow.parquet as pq
+
+    found: set[str] = set()
+    for part in parts(address, model):
+        rows = pq.read_table(io.BytesIO(storage.read_bytes(part)), partitioning=None, columns=["member", "impression"])
+        own = (one["impression"] for one in rows.to_pylist() if _is_own(one["member"], member))
+        found |= {one for one in own if one is not None}
+    return found
+
+
 def read(address: str, first: str = "", model: str | None = None, most: int | None = None) -> "pd.DataFrame":
     """The rows of all parts from the day ``first`` on, of one model or all; no columns where there are none.
 
@@ -89,8 +101,12 @@ def _without(content: bytes, member: int | str) -> tuple["pa.Table", int]:
     import pyarrow.parquet as pq
 
     table = pq.read_table(io.BytesIO(content), partitioning=None)
-    own = [type(one) is type(member) and one == member for one in table["member"].to_pylist()]
+    own = [_is_own(one, member) for one in table["member"].to_pylist()]
     return table.filter(pa.array([not one for one in own], pa.bool_())), sum(own)
+
+
+def _is_own(found: Any, member: int | str) -> bool:
+    return type(found) is type(member) and bool(found == member)
 
 
 def _folder(row: Mapping[str, Any]) -> str:
