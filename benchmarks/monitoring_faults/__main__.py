@@ -2,8 +2,9 @@
 
 Faults: a product is served for five weeks, then each fault is injected into its next days (the table's ``within``). It
 is found if the verdict of the last of them, or of one before, names cause and state of the table, and none before names
-another action. Quiet: months of 30 days after four weeks to learn from; an alarm is a day whose verdict is neither
-healthy nor watch. The same days are given to fixed thresholds (PSI, ratio, daily z-test) for comparison.
+another action. The same for faults that are not in the table (``others``): there the cause has to make sense. Quiet:
+months of 30 days after four weeks to learn from; an alarm is a day whose verdict is neither healthy nor watch. The same
+days are given to fixed thresholds (PSI, ratio, daily z-test) for comparison.
 
 Limits were chosen on the seeds 1000 to 1099. Reported are the seeds 1 to 3 (faults) and those from 5000 on (quiet).
 """
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.monitoring_faults.faults import FAULTS
+from benchmarks.monitoring_faults.others import OTHERS
 from benchmarks.monitoring_faults.product import CALM, Product
 from benchmarks.monitoring_faults.table import EXPECTED
 from benchmarks.monitoring_faults.world import World
@@ -50,11 +52,18 @@ class Month(NamedTuple):
 
 
 def faults_of(seed: int, names: list[str], rows: int) -> list[Result]:
-    """Inject each fault into the product with this seed."""
+    """Inject each fault, of the table or of ``OTHERS``, into the product with this seed."""
     product = Product(World(seed, rows))
     for _ in range(_BEFORE):
         product.next()
-    return [_injected(product.copy(), name, seed) for name in names]
+    return [(_injected if name in EXPECTED else _other)(product.copy(), name, seed) for name in names]
+
+
+def _other(product: Product, name: str, seed: int) -> Result:
+    fault, causes = OTHERS[name]
+    verdict = product.next(lambda served: fault(served, np.random.default_rng([seed, 2])))
+    right = verdict.cause in causes and verdict.state not in CALM
+    return Result(name, seed, right, 1, str(verdict.state), verdict.cause)
 
 
 def _injected(product: Product, name: str, seed: int) -> Result:
@@ -90,7 +99,8 @@ def main() -> int:
     """Run what the options ask for; the exit status is 1 if a bar does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.monitoring_faults", description=__doc__)
     parser.add_argument("--seeds", type=int, default=_SEEDS, help="products into which each fault is injected")
-    parser.add_argument("--faults", nargs="*", choices=list(EXPECTED), default=list(EXPECTED), metavar="FAULT")
+    every = [*EXPECTED, *OTHERS]
+    parser.add_argument("--faults", nargs="*", choices=every, default=every, metavar="FAULT")
     parser.add_argument("--rows", type=int, default=20_000, help="served rows of a day")
     parser.add_argument("--quiet", type=int, default=0, help="quiet months, after or instead of faults (--seeds 0)")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
@@ -101,8 +111,11 @@ def main() -> int:
             waiting = [pool.submit(faults_of, 1 + seed, given.faults, given.rows) for seed in range(given.seeds)]
             results = [result for one in waiting for result in one.result()]
             _print_faults(results)
-            figures |= {"faults": len(results), "right": sum(one.right for one in results)}
-            bars["cause_and_action"] = figures["right"] >= _FOUND * len(results)
+            for name, chosen in (("faults", EXPECTED), ("others", OTHERS)):
+                of_kind = [one for one in results if one.fault in chosen]
+                right = sum(one.right for one in of_kind)
+                figures |= {name: len(of_kind), f"{name}_right": right}
+                bars[f"{name}_cause_and_action"] = right >= _FOUND * len(of_kind)
         if given.quiet:
             worlds = [min(_MONTHS_OF_A_WORLD, given.quiet - done) for done in range(0, given.quiet, _MONTHS_OF_A_WORLD)]
             running = [
@@ -116,7 +129,7 @@ def main() -> int:
 
 
 def _print_faults(results: list[Result]) -> None:
-    width = max(map(len, EXPECTED))
+    width = max(map(len, [*EXPECTED, *OTHERS]))
     for one in results:
         right = "right" if one.right else "WRONG"
         print(f"  {one.fault:<{width}}  seed {one.seed}  {right} after {one.days}  {one.state}  {one.cause}")

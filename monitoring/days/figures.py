@@ -66,8 +66,8 @@ def figures(rows: Rows, task: str, counted: np.ndarray) -> list[Figure]:
     """
     probability, label = rows.numbers(f"probability_{task}"), rows.numbers(f"label_{task}")
     usable = np.flatnonzero(counted & (probability >= 0) & (probability <= 1))
-    # Sums do not depend on the order of the rows: they are sorted by probability, then label. The bits of a number from 0
-    # to 1 are in its order.
+    # Sums do not depend on the order of the rows: they are sorted by probability, then label. The bits of a number
+    # from 0 to 1 are in its order.
     bits = (probability[usable] + 0.0).view(np.int64) * 2 + (label[usable] > 0)
     usable = usable[np.argsort(bits)]
     probability, label = probability[usable], label[usable]

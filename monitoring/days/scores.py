@@ -25,18 +25,18 @@ def probability_figures(rows: Rows, task: str, counted: np.ndarray) -> dict[str,
 def label_figures(rows: Rows, task: str, attribution: int, begin: int) -> dict[str, dict[str, Any]]:
     """``DaySummary.labels`` of a task; ``attribution`` and the day's ``begin`` in microseconds (UTC)."""
     label, served = rows.numbers(f"label_{task}"), rows.times("served")
-    delay = (rows.times(f"happened_{task}") - served) / attribution
-    known = rows.has_values(f"happened_{task}")
-    hour = np.clip((served - begin) // HOUR, 0, 23)
+    happened = rows.times(f"happened_{task}")
+    delay = (happened - served) / attribution
+    hour = (served - begin) // HOUR % 24
     found = {}
     for surface, chosen in _surfaces(rows):
         settled, positive = chosen & ~np.isnan(label), chosen & (label > 0)
-        bins = np.searchsorted(DELAYS, delay[positive], "right")
+        bins = np.searchsorted(DELAYS, delay[positive & (happened != 0)], "right")
         found[surface] = {
             "rows": int(chosen.sum()),
             "settled": int(settled.sum()),
             "positives": int(positive.sum()),
-            "delay": np.bincount(bins, minlength=len(DELAYS) + 1).tolist() if known else [],
+            "delay": np.bincount(bins, minlength=len(DELAYS) + 1).tolist(),
         }
         if surface == ALL:
             hours = [np.bincount(hour[which], minlength=24).tolist() for which in (settled, positive)]

@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
-from models import clock
 from models.columns import PROBABILITY, SERVED_COLUMNS
 from models.features import impression_features, item_features, member_features
 from models.spec import Spec
-from models.time_units import HOUR, microseconds
+from models.time_units import DAY, HOUR, microseconds
 from monitoring.days.columns import category_column, number_column
 from monitoring.days.figures import canaries, figures
 from monitoring.days.rows import Names, Rows, is_number, shares
@@ -30,7 +29,8 @@ def summarize(
     """Summarize the joined rows of a product-local day (ISO-8601), whatever their order.
 
     ``joined``: one row per served candidate, columns as ``monitoring.outcomes`` writes them; one that is missing reads
-    as a column without values. Rows whose ``served`` is not of that day are counted as ``clock`` and left out.
+    as a column without values. Rows served more than a day before or after that day are counted as ``clock`` and left
+    out.
     ``counts``: of the join and the log (``OutcomeCounts``: torn, orphan, duplicate, late, skewed, ...). ``shifts``: the
     day's columns compared with the version's profile (``ColumnShift`` as JSON by column). Raises ValueError for a day
     that is no date.
@@ -38,7 +38,8 @@ def summarize(
     everything = Rows(joined)
     begin, end = _bounds(spec, day)
     served = everything.times("served")
-    inside = (served >= begin - clock.tolerance()) & (served < end + clock.tolerance())
+    # Files of joined rows are by day UTC, and a clock may be off by minutes: what is off by a day is impossible.
+    inside = (served >= begin - DAY) & (served < end + DAY)
     rows = everything if inside.all() else Rows(joined.filter(pa.array(inside)))
     fallback = rows.flags("fallback")
     outside = int((~inside).sum())
@@ -90,7 +91,7 @@ def _serving(rows: Rows) -> dict[str, Any]:
 
 
 def _traffic(rows: Rows, begin: int) -> dict[str, Any]:
-    hour = np.clip((rows.times("served") - begin) // HOUR, 0, _HOURS - 1)
+    hour = (rows.times("served") - begin) // HOUR % _HOURS
     return {
         "surfaces": rows.names("surface").counts(),
         "versions": rows.names("model_version").counts(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from monitoring.days.figures import ALL, Figure
@@ -46,9 +47,12 @@ class DaySummary:
 
     def figure(self, task: str, surface: str = ALL, version: str = ALL, cohort: str = ALL) -> Figure | None:
         """The figure of a cell; None where there are no such rows."""
-        cell = (task, surface, version, cohort)
-        found = (one for one in self.figures if (one.task, one.surface, one.version, one.cohort) == cell)
-        return next(found, None)
+        return self._cells.get((task, surface, version, cohort))
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str, str, str], Figure]:
+        # Of two alike, the first: a surface may have the name "all".
+        return {(one.task, one.surface, one.version, one.cohort): one for one in reversed(self.figures)}
 
     def to_json(self) -> dict[str, Any]:
         """Convert to strict JSON."""

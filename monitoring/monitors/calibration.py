@@ -17,9 +17,10 @@ _PRIMARY = 0.5
 def calibration(context: Context) -> list[Alarm]:
     """The ratio of predicted to observed rate has moved, by task and surface.
 
-    A sequential test (``monitoring.statistics.calibration``): an e-detector over the last seven days of the version that
-    serves, against mean, spread and weekday pattern of the ratio on quiet days before them. All streams together raise a
-    false alarm every 2 x ``false_alarm_days`` quiet days at most, and changes within ``calibration_band`` do not matter.
+    A sequential test (``monitoring.statistics.calibration``): an e-detector over the last seven days of the version
+    that serves, against mean, spread and weekday pattern of the ratio on quiet days before them. All streams together
+    raise a false alarm every 2 x ``false_alarm_days`` quiet days at most, and changes within ``calibration_band`` do
+    not matter.
     Days with a data fault, pending rows and fallbacks do not count.
     """
     recent = _recent(context)

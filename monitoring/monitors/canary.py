@@ -31,7 +31,7 @@ def canary(context: Context) -> list[Alarm]:
     reach = _normal_limit(context.chance / _LOOKS) / float(np.sqrt(weights.sum()))
     if loss <= max(reach, _LEAST * rate):
         return []
-    text = f"Canary {other}: {context.primary} rate {loss:.4f} below that of {champion} ({rate:.4f}) over {len(pairs)} days"
+    text = f"Canary {other}: {context.primary} rate {loss:.4f} below that of {champion} ({rate:.4f}), {len(pairs)} days"
     figures = {"difference": -loss, "low": -loss - reach, "high": -loss + reach, "champion": rate}
     return [alarm(context, "canary.rate", other, text, State.ROLL_BACK, **figures)]
 

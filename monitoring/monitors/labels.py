@@ -12,7 +12,9 @@ _FEWEST = 50
 """Positives whose delays make a curve."""
 _SLOWER = 0.7
 """Least change of the mean bin of the delays; two neighboring bins differ by a factor of about two."""
-_LATE, _SETTLED = 0.05, 0.5
+_LATE = 0.05
+_PENDING = 0.5
+"""Rates of a day with more pending rows are not judged."""
 _HALF = math.log(2)
 _SHARES = (
     ("orphan", "labels.orphan", 0.05, State.DATA_FAULT, "outcomes belong to no served impression"),
@@ -82,7 +84,7 @@ def _late(context: Context) -> list[Alarm]:
 
 def _settled(day: DaySummary, task: str, surface: str, fewest: int) -> dict[str, int] | None:
     cell = day.labels.get(task, {}).get(surface)
-    enough = cell and cell["settled"] >= max(fewest, _SETTLED * cell["rows"])
+    enough = cell and cell["settled"] >= fewest and day.log.get("pending", 0) <= _PENDING * day.rows
     return dict(cell) if cell and enough else None
 
 
@@ -94,7 +96,9 @@ def _rate(context: Context, task: str, surface: str) -> list[Alarm]:
     now = _settled(context.newest, task, surface, context.settings.fewest_rows)
     if now is None:
         return []
-    other = change(context, figure, _HALF, 1 / math.sqrt(now["positives"] + 1))
+    past = [math.exp(one) for one in map(figure, context.quiet) if one is not None]
+    error = 1 / math.sqrt(now["settled"] * sum(past) / len(past) + 1) if past else 0.0
+    other = change(context, figure, _HALF, error)
     if other is None or not (other.up or other.down):
         return []
     rate, expected = now["positives"] / now["settled"], math.exp(other.expected)

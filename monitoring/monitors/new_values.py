@@ -6,13 +6,13 @@ from monitoring.days import DaySummary
 from monitoring.monitors.context import FEWEST_DAYS, Context, alarm, root_of, t_limit
 from monitoring.verdict import Alarm, State
 
-_LEAST, _LEARNED = 0.001, 0.01
-"""Least share of new values that is worth a warning, and a training."""
+_LEAST, _LEARNED, _BROKEN = 0.001, 0.01, 0.3
+"""Least share of new values that is worth a warning and a training, and from which on the column is broken."""
 _NAMED = 5
 
 
 def new_values(context: Context, name: str) -> list[Alarm]:
-    """New values of a category: a warning, from 1 % of the rows on a reason to train.
+    """New values of a category: a warning, from 1 % of the rows on a reason to train, from 30 % on a broken column.
 
     The share of rows whose value is among the day's 200 most frequent and was so on no quiet day. Its limit is
     Student's prediction bound of the same share of quiet days, each against those before it, and at least 0.1 %.
@@ -27,7 +27,7 @@ def new_values(context: Context, name: str) -> list[Alarm]:
         return []
     named = ", ".join(f"{value} ({fresh[value]:.2%})" for value in list(fresh)[:_NAMED])
     more = f" and {len(fresh) - _NAMED} more" if len(fresh) > _NAMED else ""
-    state = State.RETRAIN if share >= _LEARNED else State.WATCH
+    state = State.DATA_FAULT if share >= _BROKEN else State.RETRAIN if share >= _LEARNED else State.WATCH
     return [alarm(context, "features.new_value", name, f"{name} has new values: {named}{more}", state, share=share)]
 
 

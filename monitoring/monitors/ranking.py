@@ -15,9 +15,10 @@ _DECLINE, _WEEK = 0.01, 7
 def ranking(context: Context) -> list[Alarm]:
     """The realized AUC has collapsed, or declined since the version's first week; normalized entropy has risen.
 
-    Sudden: AUC and normalized entropy of each task, overall and by surface, version and cohort, with limits learned from
-    quiet days (Student's t, at least the day's own error between members); 0.03 and 0.05 at least. Slow: mean AUC of the
-    last seven days of the version that serves against its first seven, a t-test at the same level, 0.01 at least.
+    Sudden: AUC and normalized entropy of each task, overall and by surface, version and cohort, with limits learned
+    from quiet days (Student's t, at least the day's own error between members); 0.03 and 0.05 at least. Slow: mean
+    AUC of the last seven days of the version that serves against its first seven, a t-test at the same level, and at
+    least 0.01.
     """
     found = []
     for cell in context.newest.figures:
