@@ -1,7 +1,7 @@
 """Figures of a task in the cells of a day: calibration sums, realized AUC and normalized entropy."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,16 +106,33 @@ def _largest(codes: np.ndarray, values: list[str]) -> list[int]:
 
 
 def _figure(
-    cell: tuple[str, str, str, str], probability: np.ndarray, label: np.ndarray, member: np.ndarray, ranked: bool
+    cell: tuple[str, ...], probability: np.ndarray, label: np.ndarray, member: np.ndarray, ranked: bool
 ) -> Figure:
     known = ~np.isnan(label)
     settled, positive = probability[known], label[known] > 0
-    sums = (len(label), len(settled), int(positive.sum()), float(settled.sum()), float((settled * (1 - settled)).sum()))
-    if not ranked or min(sums[2], sums[1] - sums[2]) < _FEWEST:
-        return Figure(*cell, *sums)
+    task, surface, version, cohort = cell
+    found = Figure(
+        task=task,
+        surface=surface,
+        version=version,
+        cohort=cohort,
+        rows=len(label),
+        settled=len(settled),
+        positives=int(positive.sum()),
+        expected=float(settled.sum()),
+        variance=float((settled * (1 - settled)).sum()),
+    )
+    if not ranked or min(found.positives, found.settled - found.positives) < _FEWEST:
+        return found
     area = auc_interval(positive, settled, member[known])
     entropy = entropy_interval(positive, settled, member[known])
-    return Figure(*cell, *sums, area.value, area.error, entropy.value, entropy.error)
+    return replace(
+        found,
+        auc=area.value,
+        auc_error=area.error,
+        normalised_entropy=entropy.value,
+        entropy_error=entropy.error,
+    )
 
 
 def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]:

@@ -182,7 +182,7 @@ def _design(days: Sequence[str], newest: str) -> _Design:
     every = [date.fromisoformat(day).toordinal() for day in (*days, newest)]
     weekday = (np.array(every) + 6) % 7  # Monday = 0
     present = np.unique(weekday[:-1])
-    columns = [np.ones(len(every))]
+    columns: list[np.ndarray] = [np.ones(len(every))]
     if len(days) >= 21 and weekday[-1] in present:
         columns += [(weekday == one) * 1.0 for one in present[1:]]
         columns.append((np.array(every) - every[0]) / 28)

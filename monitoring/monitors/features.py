@@ -1,5 +1,7 @@
 """The features that the version read, column by column."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from monitoring.days import DaySummary
@@ -80,7 +82,7 @@ def _shift(context: Context, name: str) -> list[Alarm]:
     return [alarm(context, "features.shift", name, text, State.DATA_FAULT, distance=far[0], limit=far[1])]
 
 
-def _quantiles(context: Context, name: str):  # type: ignore[no-untyped-def]
+def _quantiles(context: Context, name: str) -> Callable[[DaySummary], np.ndarray | None]:
     """The quantiles of a day in standard deviations of the quiet days."""
     past = [np.array(day.columns[name]["quantiles"]) for day in context.quiet if _has_quantiles(day, name)]
     scale = float(np.mean([(one[29] - one[3]) / _NORMAL_SPAN or one.std() for one in past])) if past else 0.0
@@ -96,7 +98,7 @@ def _has_quantiles(day: DaySummary, name: str) -> bool:
     return bool(day.columns.get(name, {}).get("quantiles"))
 
 
-def _shares(context: Context, name: str):  # type: ignore[no-untyped-def]
+def _shares(context: Context, name: str) -> Callable[[DaySummary], np.ndarray | None]:
     """The shares of the values that quiet days had, and of all others together; new values are left out."""
     known = sorted(known_values(context.quiet, name))
 

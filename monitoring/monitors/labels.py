@@ -1,6 +1,7 @@
 """The outcomes that came back."""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -42,14 +43,14 @@ def labels(context: Context) -> list[Alarm]:
                 context, task
             )
     for name, cause, least, state, words in _SHARES:
-        grown = grown_share(context, lambda day, name=name: _share(day, name), least)
+        grown = grown_share(context, partial(_share, name), least)
         if grown:
             text = f"{grown[0]:.1%} of the {words}; expected {grown[1]:.1%}"
             found.append(alarm(context, cause, "", text, state, share=grown[0], expected=grown[1]))
     return found
 
 
-def _share(day: DaySummary, name: str) -> float | None:
+def _share(name: str, day: DaySummary) -> float | None:
     outcomes = day.log.get("outcomes", 0)
     return day.log.get(name, 0) / outcomes if outcomes >= _FEWEST else None
 
@@ -75,7 +76,7 @@ def _mean_bin(day: DaySummary, task: str) -> float | None:
 
 
 def _late(context: Context) -> list[Alarm]:
-    grown = grown_share(context, lambda day: _share(day, "late"), _LATE)
+    grown = grown_share(context, partial(_share, "late"), _LATE)
     if not grown:
         return []
     text = f"{grown[0]:.1%} of the outcomes came after the attribution had passed; expected {grown[1]:.1%}"

@@ -1,6 +1,7 @@
 """How slates were served: fallbacks, cold members and items, what was too old, latency."""
 
 import math
+from functools import partial
 
 from monitoring.days import DaySummary
 from monitoring.monitors.context import Context, alarm, change, grown_share, log_of
@@ -25,19 +26,27 @@ def serving(context: Context) -> list[Alarm]:
     """
     found = []
     for name, least in _LEAST.items():
-        grown = grown_share(context, lambda day, name=name: day.serving[name] if day.rows else None, least)
+        grown = grown_share(context, partial(_share, name), least)
         if grown:
             cause = "serving.fallback" if name == "fallback" else "serving.cold"
             text = f"{grown[0]:.1%} of the rows were served {_WORDS[name]}; expected {grown[1]:.1%}"
             found.append(alarm(context, cause, name, text, State.DATA_FAULT, share=grown[0], expected=grown[1]))
     for kind in sorted(context.newest.serving["stale"]):
-        grown = grown_share(context, lambda day, kind=kind: day.serving["stale"].get(kind, 0.0), _STALE)
+        grown = grown_share(context, partial(_stale, kind), _STALE)
         if grown:
             text = f"{grown[0]:.1%} of the rows were served with {kind} that were too old; expected {grown[1]:.1%}"
             found.append(
                 alarm(context, "serving.stale", kind, text, State.DATA_FAULT, share=grown[0], expected=grown[1])
             )
     return found + _latency(context)
+
+
+def _share(name: str, day: DaySummary) -> float | None:
+    return day.serving[name] if day.rows else None
+
+
+def _stale(kind: str, day: DaySummary) -> float | None:
+    return day.serving["stale"].get(kind, 0.0) if day.rows else None
 
 
 def _latency(context: Context) -> list[Alarm]:

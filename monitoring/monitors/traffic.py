@@ -1,6 +1,7 @@
 """Who was served what, where, when and by which version."""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def _surfaces(context: Context) -> list[Alarm]:
 def _shares(context: Context) -> list[Alarm]:
     found = []
     for side, least in _LEAST.items():
-        grown = grown_share(context, lambda day, side=side: day.traffic[side]["share"] if day.rows else None, least)
+        grown = grown_share(context, partial(_most, side), least)
         if grown:
             who = context.newest.traffic[side]["most"]
             text = (
@@ -61,6 +62,10 @@ def _shares(context: Context) -> list[Alarm]:
             figures = {"share": grown[0], "expected": grown[1]}
             found.append(alarm(context, f"traffic.{side}", str(who), text, State.DATA_FAULT, **figures))
     return found
+
+
+def _most(side: str, day: DaySummary) -> float | None:
+    return day.traffic[side]["share"] if day.rows else None
 
 
 def _hours(context: Context) -> list[Alarm]:
