@@ -124,7 +124,10 @@ def main() -> int:
                 pool.submit(quiet_months, _QUIET_SEED + place, months, given.rows)
                 for place, months in enumerate(worlds)
             ]
-            found = [month for one in running for month in one.result()]
+            found = []
+            for place, one in enumerate(running):
+                found += one.result()
+                print(f"  quiet seed {_QUIET_SEED + place}: {_alarms(one.result())}", flush=True)
             figures |= _quiet_figures(found)
             bars["calm_months"] = sum(month.alarms <= 1 for month in found) >= _CALM_MONTHS * len(found)
     return show("monitoring faults", {**figures, "seconds": time.monotonic() - begun}, bars)
@@ -135,6 +138,10 @@ def _print_faults(results: list[Result]) -> None:
     for one in results:
         right = "right" if one.right else "WRONG"
         print(f"  {one.fault:<{width}}  seed {one.seed}  {right} after {one.days}  {one.state}  {one.cause}")
+
+
+def _alarms(months: list[Month]) -> str:
+    return "; ".join(", ".join(month.causes) or "no alarm" for month in months)
 
 
 def _quiet_figures(found: list[Month]) -> dict[str, float | int | str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from monitoring.days import ALL, DaySummary
-from monitoring.monitors.context import Context, alarm
+from monitoring.monitors.context import Context, alarm, largest_version
 from monitoring.statistics.calibration import Day, Finding, detect, learn
 from monitoring.verdict import Alarm, State
 
@@ -63,9 +63,8 @@ def _recent(context: Context) -> list[DaySummary]:
     champion, newest = context.champion(), date.fromisoformat(context.newest.day)
     found: list[DaySummary] = []
     for day in reversed(context.earlier):
-        versions = day.traffic["versions"]
         old = (newest - date.fromisoformat(day.day)).days >= _RECENT
-        if old or not versions or max(versions, key=lambda name: (versions[name], name)) != champion:
+        if old or largest_version(day) != champion:
             break
         found.append(day)
     return found[::-1]

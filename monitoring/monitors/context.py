@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
@@ -43,6 +43,8 @@ class Context:
     """The task that slates are ranked by."""
     surfaces: tuple[str, ...]
     """The surfaces of the spec."""
+    features: tuple[str, ...]
+    """The features of the spec."""
     roles: Mapping[str, str]
     """Version by role: champion, canary, previous. Empty = unknown."""
     settings: Settings = field(default_factory=Settings)
@@ -62,8 +64,18 @@ class Context:
 
     def champion(self) -> str:
         """The version that serves most, where the roles name none."""
-        versions = self.newest.traffic["versions"]
-        return self.roles.get("champion") or max(versions, key=lambda name: (versions[name], name), default="")
+        return self.roles.get("champion") or largest_version(self.newest)
+
+    def of_champion(self) -> "Context":
+        """The same without the quiet days on which another version served most."""
+        champion = self.champion()
+        return replace(self, quiet=tuple(day for day in self.quiet if largest_version(day) == champion))
+
+
+def largest_version(day: DaySummary) -> str:
+    """The version with most rows of the day; "" without any."""
+    versions = day.traffic["versions"]
+    return max(versions, key=lambda name: (versions[name], name), default="")
 
 
 class Change(NamedTuple):

@@ -1,8 +1,10 @@
 """One verdict from the alarms of all layers and the verdicts of the days before."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
+from models.features import impression_features, item_features, member_features
 from models.spec import Spec
 from monitoring.days import DaySummary
 from monitoring.monitors.calibration import calibration
@@ -66,7 +68,16 @@ def context_of(
     """What the monitors are given (arguments as for ``judge``)."""
     by_day = {verdict.day: verdict for verdict in verdicts}
     before = sorted((day for day in earlier if day.day < newest.day), key=lambda day: day.day)
-    whole = Context(newest, (), (), spec.primary_task, tuple(spec.impressions.surfaces), roles, settings)
+    whole = Context(
+        newest=newest,
+        earlier=(),
+        quiet=(),
+        primary=spec.primary_task,
+        surfaces=tuple(spec.impressions.surfaces),
+        features=tuple(one.name for one in (*member_features(spec), *item_features(spec), *impression_features(spec))),
+        roles=roles,
+        settings=settings,
+    )
     champion = whole.champion()
     first = (date.fromisoformat(newest.day) - timedelta(days=settings.history_days)).isoformat()
     usable, quiet = [], []
@@ -80,7 +91,7 @@ def context_of(
         trained = state == State.RETRAIN and champion not in day.traffic["versions"]
         if day.day >= first and day.rows >= settings.fewest_rows and (state in _CALM or trained):
             quiet.append(day)
-    return Context(newest, tuple(usable), tuple(quiet), spec.primary_task, whole.surfaces, roles, settings)
+    return replace(whole, earlier=tuple(usable), quiet=tuple(quiet))
 
 
 def alarms_of(context: Context) -> list[Alarm]:

@@ -57,8 +57,10 @@ def _gone(context: Context) -> list[Alarm]:
         return []
     always = set.intersection(*(set(one.log["columns"]) for one in past))
     gone = sorted(name for name in always - set(day.log["columns"]) if not name.startswith(_OUTCOMES))
+    features = {name for one in past for name in one.columns}
+    gone = [name for name in gone if name not in features or name in context.features]  # a spec may drop a feature
     if day.rows * (1 - day.serving["fallback"]) < context.settings.fewest_rows:  # a fallback has no features
-        gone = [name for name in gone if not any(name in one.columns for one in past)]
+        gone = [name for name in gone if name not in features]
     return [
         alarm(context, "log.column", name, f"{name} has no value in any row of the log", State.DATA_FAULT)
         for name in gone

@@ -11,6 +11,8 @@ _CONSTANT, _VARIED = 0.9, 0.5
 """Probabilities are constant from this share of the most frequent one on, if it was below the other one before."""
 _LEAST = math.log(1.1)
 """Least change of the mean probability and of the spread of its log odds."""
+_NEW = math.log(1.5)
+"""The same while the version that serves is too new to have limits of its own: it may predict better than the last."""
 
 
 def predictions(context: Context) -> list[Alarm]:
@@ -18,7 +20,8 @@ def predictions(context: Context) -> list[Alarm]:
 
     Invalid: more than 0.1 % of the rows without a probability between 0 and 1, which no quiet day has. Constant: 90 %
     with one value, where every quiet day had less than half. Mean and spread of the log odds are compared as logarithms
-    with limits learned from quiet days (Student's t, by weekday and trend); they must change by a tenth.
+    with limits learned from quiet days of the version that serves (Student's t, by weekday and trend); they must change
+    by a tenth. A version with too few days of its own is compared with those before it, and must differ by half.
     """
     found = []
     for task, surfaces in context.newest.predictions.items():
@@ -58,13 +61,14 @@ def _constant(context: Context, task: str) -> list[Alarm]:
 def _moved(context: Context, task: str, surface: str) -> list[Alarm]:
     if context.newest.predictions[task][surface]["rows"] < context.settings.fewest_rows:
         return []
-    found = []
+    found, own = [], context.of_champion()
+    judged, least = (own, _LEAST) if own.learned or own.quiet == context.quiet else (context, _NEW)
     for figure, words in (("mean", "mean probability"), ("spread", "spread of the log odds")):
 
         def value(day: DaySummary, figure: str = figure) -> float | None:
             return log_of(day.predictions.get(task, {}).get(surface, {}).get(figure))
 
-        moved = change(context, value, _LEAST)
+        moved = change(judged, value, least)
         if moved and (moved.up or moved.down):
             now, before = math.exp(moved.value), math.exp(moved.expected)
             place = "" if surface == ALL else f" on {surface}"

@@ -93,6 +93,28 @@ def test_features_of_fallbacks_alone_are_not_gone():
     assert log(context(changed(all_fallbacks))) == []
 
 
+def test_a_feature_that_the_spec_has_dropped_is_not_gone():
+    newest = changed(lambda day: day["log"]["columns"].remove("country"))
+    judged = context(newest)
+    object.__setattr__(judged, "features", ("device",))
+
+    assert log(judged) == []
+
+
+def test_a_new_version_may_predict_otherwise():
+    def other(day):
+        day["traffic"]["versions"] = {"9": day["rows"]}
+        for surface in day["predictions"]["click"].values():
+            surface["spread"] *= 1.3
+
+    newest = changed(other)
+    new, old = context(newest), context(newest)
+    object.__setattr__(new, "roles", {"champion": "9"})
+
+    assert predictions(new) == []
+    assert causes(predictions(old)) == {"predictions.shift"}
+
+
 def test_hours_without_a_positive_are_missing():
     settled, positives = days()[-1].labels["click"]["all"]["hours"]
     outage = put("labels.click.all.hours", [[30 * one for one in settled], [0] * 20 + positives[20:]])
