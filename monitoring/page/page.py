@@ -104,16 +104,17 @@ def _days(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _alarms(report: Mapping[str, Any], verdict: Verdict | None) -> dict[str, list[dict[str, Any]]]:
-    """Alarms of the layer that names the cause (``first``), of later layers, and those that are no evidence."""
-    alarms = plain(report.get("alarms") or [])
-    if verdict is None:
-        return {"first": [], "later": [], "others": alarms}
-    evidence = verdict.to_json()["evidence"]
-    layer = verdict.cause.partition(".")[0]
+    """Alarms of the layer that names the cause (``first``), of later layers, and all others: warnings of earlier ones."""
+    evidence = verdict.to_json()["evidence"] if verdict else []
+    layer = verdict.cause.partition(".")[0] if verdict else ""
+    place = LAYERS.index(layer) if layer in LAYERS else len(LAYERS)
+    first = [alarm for alarm in evidence if alarm["layer"] == layer]
+    later = [alarm for alarm in evidence if alarm["layer"] in LAYERS[place + 1 :]]
+    rest = [alarm for alarm in evidence if alarm not in first and alarm not in later]
     return {
-        "first": [alarm for alarm in evidence if alarm["layer"] == layer],
-        "later": [alarm for alarm in evidence if alarm["layer"] != layer],
-        "others": [alarm for alarm in alarms if alarm not in evidence],
+        "first": first,
+        "later": later,
+        "others": [*rest, *(alarm for alarm in report.get("alarms") or [] if alarm not in evidence)],
     }
 
 
