@@ -104,7 +104,7 @@ def _days(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _alarms(report: Mapping[str, Any], verdict: Verdict | None) -> dict[str, list[dict[str, Any]]]:
-    """Alarms of the layer that names the cause (``first``), of later layers, and all others: warnings of earlier ones."""
+    """Alarms of the layer that names the cause (``first``), of later layers, and warnings of earlier ones."""
     evidence = verdict.to_json()["evidence"] if verdict else []
     layer = verdict.cause.partition(".")[0] if verdict else ""
     place = LAYERS.index(layer) if layer in LAYERS else len(LAYERS)

@@ -7,13 +7,13 @@ all three stages.
 
 import asyncio
 import logging
-import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -127,7 +127,7 @@ class RankingRuntime:
         Raises RequestError for an invalid deadline, OverloadedError if the queue is full or too slow, and
         UnavailableError after the deadline.
         """
-        _arrived.set(time.monotonic())
+        _arrived.set(monotonic())
         seconds = deadline(headers, self._limits.deadline_seconds)
         admission = self._explain_admission if wants_reasons(payload) else self._admission
         try:
@@ -142,7 +142,7 @@ class RankingRuntime:
 
     async def read(self, payload: Any, headers: Headers) -> PendingCall:
         """Stage one: parse the payload and read the online store. Raises RequestError."""
-        arrived = _arrived.get(time.monotonic())
+        arrived = _arrived.get(None) or monotonic()
         with metrics.stage_seconds().labels("preprocess").time():
             tensors, given_id = (None, None) if isinstance(payload, dict | list) else (payload, payload.id)
             requests = self._parser.parse(payload) if tensors is None else [self._parse_tensors(payload)]
@@ -163,7 +163,7 @@ class RankingRuntime:
             pending = await _concurrently(self._explain_slate, call.slates)
             ids = (SlateIds(call.request_id, call.id, number) for number in range(len(pending)))
             ranked = list(map(self._ranked, ids, pending))
-            latency = time.monotonic() - call.arrived
+            latency = monotonic() - call.arrived
             slates = [replace(slate, latency=latency) for slate in ranked]
             for slate in slates:
                 count(slate)
