@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from http.client import HTTPConnection
 from io import StringIO
 from pathlib import Path
@@ -36,7 +36,7 @@ def spec() -> Spec:
     document["windows"] = {"end": "latest", **{name: {"days": days} for name, days in LENGTHS.items()}}
     document["model"] = {"width": 16, "graph_tokens": 2, "activities": 8}
     document["training"] = {"epochs": 3, "batch_size": 256, "learning_rate": 0.008}
-    document["impressions"]["context"] = {}  # a slate has notifications of several kinds
+    document["impressions"]["context"] = {"channel_kind": "category"}  # of the slate: the app that the member looks at
     wide = {"ece": 1.0, "mean_ratio": [0.001, 1000.0], "surface_ratio": [0.001, 1000.0]}
     document["gate"] = {
         **{"margin": 0.05, "floor_margin": 0.45, "other_margin": 0.45, "bootstraps": 50, "refit": True},
@@ -78,9 +78,7 @@ class LoopProduct(Product):
             return ""
         self._rows.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         with redirect_stdout(StringIO()) as printed:
-            status = feature_repo(
-                ["push", "--state", str(self.state), "--table", table, "--file", str(self._rows)]
-            )
+            status = feature_repo(["push", "--state", str(self.state), "--table", table, "--file", str(self._rows)])
         if status:
             raise RuntimeError(f"push of {len(rows)} rows of {table}: exit status {status}")
         return printed.getvalue()
@@ -97,6 +95,11 @@ class LoopProduct(Product):
         """Percent of the traffic by version that serves."""
         found = EndpointProcesses(self.state).current()
         return {} if found is None else {one.version: one.percent for one in found.workers}
+
+    def canary(self) -> str | None:
+        """The canary's version; None where all traffic is the champion's."""
+        found = EndpointProcesses(self.state).current()
+        return found.canary.version if found is not None and found.canary is not None else None
 
     def rank(self, instances: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The endpoint's slates, by HTTP (v1). Raises RuntimeError for anything but 200."""
@@ -131,8 +134,3 @@ def served(folder: Path) -> Iterator[LoopProduct]:
             del os.environ[SIMULATED]
         else:
             os.environ[SIMULATED] = before
-
-
-def moment(text: str) -> datetime:
-    """A time in ISO-8601."""
-    return datetime.fromisoformat(text)

@@ -1,7 +1,6 @@
 """What the members were shown, what they did, and when the product gets to know it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,31 +10,20 @@ from benchmarks.loop.policies import Popularity, probabilities_of
 from benchmarks.loop.product import LoopProduct
 from feature_repo.sources.professional import TABLES
 from feature_repo.sources.world import observe
+from feature_repo.sources.world.draw import DAY
 from feature_repo.sources.world.live import LiveWorld
 from feature_repo.sources.world.live_sessions import NOBODY
-from feature_repo.sources.world.notifications import KINDS, SURFACES
+from feature_repo.sources.world.notifications import SURFACES
 from feature_repo.sources.world_parts import arrivals, write_part
 from models.time_units import iso
 
+APPS, NEW_APP = ("phone", "web"), "widget"
+"""Where members look; with a drift's new taste they use the new app."""
 POLICIES = ("ranker", "popularity", "random", "oracle")
+_WEB = 0.3
+"""Share of the sessions on the web, as long as there is no other app."""
 PER_CALL = 16
 """Slates in one request, the endpoint's default limit."""
-
-
-@dataclass
-class Shown:
-    """One row per session that was shown something, by time."""
-
-    columns: dict[str, list[Any]] = field(default_factory=dict)
-
-    def add(self, rows: pd.DataFrame) -> None:
-        """Append rows."""
-        for name in rows:
-            self.columns.setdefault(name, []).extend(rows[name].tolist())
-
-    def frame(self) -> pd.DataFrame:
-        """All rows."""
-        return pd.DataFrame(self.columns)
 
 
 class Traffic:
@@ -45,21 +33,39 @@ class Traffic:
         self.product, self.live = product, live
         self.delay = delay
         """Seconds from an outcome until the product receives it; more during a fault."""
-        self.shown = Shown()
+        self._shown: list[pd.DataFrame] = []
         self._seed = seed
         self._tables = observe(live.world, product.midnight, seed)
         self._history = len(live.delivered().time)
         self._popularity = Popularity.after(live)
-        self._exported, self._pushed = None, 0
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 5]))
+        impressions = self._tables["impressions"]
+        impressions["channel_kind"] = np.array(APPS, object)[(rng.random(len(impressions)) < _WEB).astype(int)]
+        app = np.array(APPS, object)[(rng.random(len(live.changed)) < _WEB).astype(int)]
+        self.app = np.where(live.changed, NEW_APP, app)
+        """The app of every session: (sessions,) text."""
+        self.hidden_app = False
+        """Whether the apps leave their name out of requests: a fault."""
+        self.closed: int | None = None
+        """A surface (place in ``SURFACES``) that is down: its sessions are not served."""
+        self._exported: int | None = None
+        self._pushed = 0
+
+    def shown(self) -> pd.DataFrame:
+        """One row per session that was shown something, by time; without a column before the first."""
+        return pd.concat(self._shown, ignore_index=True) if self._shown else pd.DataFrame()
 
     def serve(self, rows: np.ndarray) -> None:
         """Show the sessions ``rows``, all of one time: the clock stands there, and slates come from the endpoint."""
         sessions = self.live.sessions
+        rows = rows[sessions.surface[rows] != (-1 if self.closed is None else self.closed)]
+        if not len(rows):
+            return
         time = int(sessions.time[rows[0]])
         self.product.set_clock(time)
         slates: list[dict[str, Any]] = []
         for start in range(0, len(rows), PER_CALL):
-            slates += self.product.rank([self._instance(row) for row in rows[start : start + PER_CALL]])
+            slates += self.product.rank([self.instance(row) for row in rows[start : start + PER_CALL]])
         probability = self.live.probability(rows)
         best = [slate["slate"][0] for slate in slates]
         if any(one["capped"] for one in best):
@@ -69,6 +75,7 @@ class Traffic:
         done = self.live.deliver(rows, chosen)
         frame = pd.DataFrame(
             {
+                "day": self.product.date(time // DAY),
                 "impression": [one["impression"] for one in best],
                 "version": [slate["model_version"] for slate in slates],
                 "fallback": [slate["fallback"] for slate in slates],
@@ -76,6 +83,7 @@ class Traffic:
                 "member": sessions.member[rows],
                 "item": chosen,
                 "surface": sessions.surface[rows],
+                "app": self.app[rows],
                 "time": sessions.time[rows],
                 "settled": done.settled,
                 "received": done.settled + self.delay,
@@ -84,25 +92,31 @@ class Traffic:
                 **values,
             }
         )
-        self.shown.add(frame)
+        self._shown.append(frame)
         self._popularity.add(chosen, done.clicked, done.settled)
 
-    def _instance(self, row: np.integer) -> dict[str, Any]:
+    def instance(self, row: np.integer) -> dict[str, Any]:
+        """The request for the slate of a session."""
         sessions = self.live.sessions
         offered = sessions.candidates[row]
         return {
             "member": int(sessions.member[row]),
             "items": offered[offered != NOBODY].tolist(),
-            "context": {"surface": SURFACES[sessions.surface[row]]},
+            "context": {
+                "surface": SURFACES[sessions.surface[row]],
+                **({} if self.hidden_app else {"channel_kind": self.app[row]}),
+            },
         }
 
     def push(self, now: int) -> None:
         """Push what was shown since the last push, and what has settled and was received by ``now``."""
-        frame = self.shown.frame()
+        frame = self.shown()
         if frame.empty:
             return
         before, self._pushed = self._pushed, now
-        new = (frame["time"] >= before) & (frame["time"] < now) | (frame["received"] >= before) & (frame["received"] < now)
+        new = (frame["time"] >= before) & (frame["time"] < now) | (frame["received"] >= before) & (
+            frame["received"] < now
+        )
         rows = [self._pushed_row(number, row, row.received < now) for number, row in self._numbered(frame[new])]
         self.product.push("impressions", rows)
 
@@ -116,7 +130,7 @@ class Traffic:
             "member_id": row.member,
             "notification_id": row.item,
             "surface": SURFACES[row.surface],
-            "channel_kind": KINDS[self.live.world.notifications.kind[row.item]],
+            "channel_kind": row.app,
             "time": iso(at(row.time)),
             "settled_time": iso(at(row.settled)) if known else None,
             "clicked": row.clicked if known else None,
@@ -124,15 +138,15 @@ class Traffic:
         }
 
     def export(self, now: int) -> None:
-        """Write the rows that arrived since the last export, to before ``now``, as the company's logs would have them."""
+        """Write the rows that arrived since the last export, to before ``now``, as a company's logs grow."""
         tables, arrived = self._known()
         begin, self._exported = self._exported, self.product.microseconds(now)
-        name = f"{self.product.date(now // 86_400)}"
+        name = self.product.date(now // DAY)
         write_part(tables, arrived, self.product.raw, name, begin, self._exported)
 
     def _known(self) -> tuple[Mapping[str, pd.DataFrame], dict[str, np.ndarray]]:
         """Every table with the live impressions in place of the batch simulation's, and when each row arrives."""
-        frame, history = self.shown.frame(), self._history
+        frame, history = self.shown(), self._history
         tables = {name: self._tables[name].loc[:, list(columns)] for name, columns in TABLES.items()}
         tables = {**tables, "impressions": tables["impressions"][:history], "oracle": tables["oracle"][:history]}
         arrived = arrivals(self.product.spec, tables)

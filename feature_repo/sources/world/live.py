@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from feature_repo.sources.world.clicks import Outcomes, Signals, click_logit, make_signals, settle, sigmoid
 from feature_repo.sources.world.draw import DAY, Floats, Ints
@@ -20,14 +21,23 @@ from feature_repo.sources.world.world import simulate
 
 @dataclass(frozen=True)
 class Drift:
-    """How taste changes from a day on."""
+    """How taste changes from a day on: in a growing share of the sessions, and for good."""
 
     day: int
     """The first day with the new taste, counted from the simulation's first."""
     kinds: tuple[float, ...] = (0.0,) * len(KINDS)
-    """Added to the logit of a click, by ``KINDS``."""
+    """Added to the logit of a click in sessions with the new taste, by ``KINDS``."""
+    share: float = 1.0
+    """Share of the sessions with the new taste in the end."""
+    days: int = 1
+    """Days until then; the share grows by the same part every day."""
     interests: float = 0.0
     """The share of members who take over another member's interests, within ten days."""
+
+    def at(self, time: Ints) -> Floats:
+        """Share of the sessions with the new taste at a time.  (n,) -> (n,)"""
+        part: Floats = self.share * np.clip((time // DAY - self.day + 1) / self.days, 0.0, 1.0)
+        return part
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,11 @@ class LiveWorld:
         self.sessions: Sessions = draw_sessions(
             self._rng(2), self.world, size.first, size.days, size.each_day, size.candidates
         )
+        drawn = self._rng(4).random(len(self.sessions.time))
+        self.changed: NDArray[np.bool_] = drawn < (0.0 if drift is None else drift.at(self.sessions.time))
+        """Which sessions have the new taste: (sessions,)."""
+        self.mood = 0.0
+        """Added to the logit of every click from now on: how much members feel like clicking at all."""
         before = self.world.sent.time < size.first * DAY
         self._delivered = [Deliveries(*(column[before] for column in _columns(self.world.sent)))]
 
@@ -73,8 +88,9 @@ class LiveWorld:
         offered = self.sessions.candidates[rows]
         probability = np.full(offered.shape, np.nan)
         there = offered != NOBODY
-        sent = self._sent(np.broadcast_to(rows[:, None], offered.shape)[there], offered[there])
-        probability[there] = self._probability(sent, self._signals(sent))
+        row = np.broadcast_to(rows[:, None], offered.shape)[there]
+        sent = self._sent(row, offered[there])
+        probability[there] = self._probability(sent, self._signals(sent), self.changed[row])
         return probability
 
     def deliver(self, rows: Ints, notification: Ints) -> Outcomes:
@@ -86,7 +102,8 @@ class LiveWorld:
         signals = self._signals(sent)
         self._delivered.append(sent)
         rng = self._rng(3, int(rows[0]))
-        return settle(rng, self.world.members, sent, signals, self._probability(sent, signals))
+        probability = self._probability(sent, signals, self.changed[rows])
+        return settle(rng, self.world.members, sent, signals, probability)
 
     def delivered(self) -> Deliveries:
         """All deliveries so far: the history, and what ``deliver`` was given."""
@@ -103,11 +120,10 @@ class LiveWorld:
             world.members, world.content, world.network, world.feed, world.notifications, sent, self.delivered()
         )
 
-    def _probability(self, sent: Deliveries, signals: Signals) -> Floats:
-        logit = click_logit(self.world.members, self.world.notifications, sent, signals)
+    def _probability(self, sent: Deliveries, signals: Signals, changed: NDArray[np.bool_]) -> Floats:
+        logit = click_logit(self.world.members, self.world.notifications, sent, signals) + self.mood
         if self._drift is not None:
-            new = np.array(self._drift.kinds)[self.world.notifications.kind[sent.notification]]
-            logit += np.where(sent.time >= self._drift.day * DAY, new, 0.0)
+            logit += np.array(self._drift.kinds)[self.world.notifications.kind[sent.notification]] * changed
         return sigmoid(logit)
 
     def _rng(self, *key: int) -> np.random.Generator:

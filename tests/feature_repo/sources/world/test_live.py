@@ -51,7 +51,7 @@ def test_deliveries_tire_members(live: LiveWorld):
 def test_the_probability_is_the_simulations_own(live: LiveWorld):
     """A delivery that the batch simulation made has there the probability that the live rules give it."""
     world, history = live.world, live.delivered()
-    again = live._probability(history, live._signals(history))
+    again = live._probability(history, live._signals(history), np.zeros(len(history.time), bool))
     np.testing.assert_allclose(again, world.outcomes.probability[: len(history.time)])
 
 
@@ -74,6 +74,21 @@ def test_a_drift_of_kinds_begins_on_its_day(live: LiveWorld):
     kind = np.where(offered == NOBODY, 1, live.world.notifications.kind[offered])
     changed = np.nan_to_num(other.probability(rows) - live.probability(rows))
     np.testing.assert_array_equal(np.sign(changed), np.select([kind == 0, kind == 3], [-1, 1]))
+
+
+def test_the_share_of_a_drift_grows():
+    drift = Drift(day=15, share=0.8, days=4)
+    assert drift.at(np.array([14, 15, 16, 18, 30]) * DAY + 5) == pytest.approx([0, 0.2, 0.4, 0.8, 0.8])
+    live = LiveWorld(SIZE, 7, drift)
+    shares = [live.changed[live.day(day)].mean() for day in (15, 18)]
+    assert shares[0] < 0.4 < 0.6 < shares[1]
+
+
+def test_a_mood_moves_every_click(live: LiveWorld):
+    rows = live.day(SIZE.first)
+    before = live.probability(rows)
+    live.mood = 0.5
+    assert (live.probability(rows) > before)[~np.isnan(before)].all()
 
 
 def test_a_drift_of_interests_moves_its_share(live: LiveWorld):
