@@ -40,7 +40,7 @@ def write_part(
 ) -> list[Path]:
     """Write ``<table>/<name>.parquet`` with the rows that arrived from ``begin`` (None = ever) to before ``end``.
 
-    Returns the new files: one that is there is left as it is. ``arrived``: by table, as ``arrivals`` gives it.
+    Returns the new files: one that is there is left as it is. ``arrived``: by table (rows,), as ``arrivals`` gives it.
     """
     written: list[Path] = []
     for table, times in arrived.items():
