@@ -29,6 +29,7 @@ class Nights:
         if not self.product.versions():
             self._first = now
             self.product.run("training")
+            self.product.serving("up", "--limits", str(self.product.limits()))
             night.done.append(f"trained version {self.product.champion()}")
         else:
             self._decide(now, night)

@@ -91,6 +91,12 @@ class LoopProduct(Product):
             raise RuntimeError(f"serving {arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return done.stdout
 
+    def limits(self) -> Path:
+        """A file with limits that a busy machine keeps: the simulation's days are shorter than real ones."""
+        path = self.folder / "limits.json"
+        write_text(path, json.dumps({"store_seconds": 5.0, "deadline_seconds": 10.0, "wait_seconds": 10.0}))
+        return path
+
     def versions(self) -> dict[str, int]:
         """Percent of the traffic by version that serves."""
         found = EndpointProcesses(self.state).current()
