@@ -20,8 +20,8 @@ class Rows(NamedTuple):
     columns: pa.Table
     """(rows,) the compared columns, named as in served rows."""
     labels: pd.DataFrame
-    """(rows,) ``surface``, ``day`` (of the product), ``member``, ``item``, and per task ``label_<task>`` (NaN where there
-    is none) and ``after_<task>``, seconds until the outcome."""
+    """(rows,) ``surface``, ``day`` (of the product), ``member``, ``item``, and per task ``label_<task>`` (NaN where
+    there is none) and ``after_<task>``, seconds until the outcome."""
     predictions: pd.DataFrame
     """(predicted rows,) ``surface``, ``day``, and per task ``label_<task>`` and ``probability_<task>``."""
 
