@@ -30,7 +30,7 @@ export DO_NOT_TRACK := true
 # A run, like the tests, starts many processes: each would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup java redis load chromium containers postgres promtool demo compare test fuzz mutants house docs lint bench faults verify-real days images locks audit manifests-check rehearsal clean
+.PHONY: help setup java redis load chromium containers postgres promtool demo compare test fuzz mutants house docs lint bench faults verify-real days loop images locks audit manifests-check rehearsal clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -94,6 +94,9 @@ verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pu
 
 days: $(READY) ## ten simulated days, one run a day on logs that grow, some runs killed: ten minutes
 	@$(PY) -m benchmarks.ten_days
+
+loop: $(READY) ## thirty simulated days of a network whose members answer: drift, a fault a week, a canary; page in build/loop
+	@$(PY) -m benchmarks.loop
 
 images: $(READY) ## container images, checked: TARGETS="serve pipeline spark train" BASE_IMAGE=name BUILD_FLAGS="options of buildah"
 	@.ci/packages containers
