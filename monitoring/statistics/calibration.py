@@ -115,9 +115,9 @@ def log_ratio(day: Day, fewest: float = 20.0) -> tuple[float, float]:
 def learn(days: Sequence[Day], fewest: float = 20.0) -> Reference:
     """Learn mean, spread and weekday pattern of the log ratio from quiet days, in any order.
 
-    The squared spread is averaged with what is known beforehand (6 days at 2.5 %), so that a few alike days do not make
-    the detector nervous. Without a day that can be used the mean is 0 (calibrated) with that spread as its error.
-    Raises ValueError as ``log_ratio`` does.
+    The squared spread is averaged with what is known beforehand (6 days at 2.5 %) where it is smaller, so that a few
+    alike days do not make the detector nervous. Without a day that can be used the mean is 0 (calibrated) with that
+    spread as its error. Raises ValueError as ``log_ratio`` does.
     """
     found = np.array([log_ratio(day, fewest) for day in days]).reshape(-1, 2)
     weekday = np.array([day.weekday for day in days], dtype=np.int64)
@@ -128,7 +128,8 @@ def learn(days: Sequence[Day], fewest: float = 20.0) -> Reference:
     freedom = max(own.days - 1 - 6 * bool(pattern.any()), 0)
     own_squared = own.spread**2 * (own.days - 1) / freedom if freedom else 0.0
     total = freedom + _KNOWN_DAYS
-    spread = float(np.sqrt((freedom * own_squared + _KNOWN_DAYS * _KNOWN_SPREAD**2) / total))
+    averaged = (freedom * own_squared + _KNOWN_DAYS * _KNOWN_SPREAD**2) / total
+    spread = float(np.sqrt(max(averaged, own_squared)))
     used = found[np.isfinite(found[:, 1]), 1]
     error = float(np.sqrt(1 / (1 / (spread**2 + used**2)).sum()))
     return Reference(own.mean, spread, error, float(total), tuple(pattern.tolist()), own.days)

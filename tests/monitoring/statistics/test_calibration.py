@@ -110,6 +110,27 @@ def test_the_reference_is_the_mean_of_quiet_days_and_survives_json() -> None:
     assert Reference.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
+def test_a_weekday_is_judged_by_its_own_mean_and_costs_degrees_of_freedom() -> None:
+    quiet = [day(1000 / (1.3 if at % 7 == 6 else 1 + at / 2000), weekday=at % 7) for at in range(28)]
+    found = learn(quiet)
+    assert (found.days, found.freedom) == (28, 28 - 1 - 6 + 6)
+    sunday, monday = (detect([day(1000 / 1.3, weekday=at)], found)[0] for at in (6, 0))
+    assert (sunday.alarm, monday.alarm) == (False, True)
+    assert sunday.change == pytest.approx(1, abs=0.02)
+
+
+def test_days_that_differ_more_than_known_beforehand_are_believed() -> None:
+    found = learn([day(1000 * factor) for factor in (0.8, 0.9, 1.0, 1.1, 1.2)])
+    assert found.spread == pytest.approx(0.155, abs=0.01)
+
+
+def test_an_uncertain_reference_widens_the_interval_of_the_change_alone() -> None:
+    known, unsure = (detect([day(800)], Reference(0.0, 0.03, error, 30.0, (0.0,) * 7, 28))[0] for error in (0.0, 0.1))
+    assert (unsure.low, unsure.high) == (known.low, known.high)
+    own, both = (np.log(one.change_high / one.change) / 2.042272 for one in (known, unsure))
+    assert both**2 == pytest.approx(own**2 + 0.1**2)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_quiet_days_know_little(count: int) -> None:
     found = learn([day(1000)] * count)

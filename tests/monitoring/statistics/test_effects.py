@@ -52,6 +52,14 @@ def test_a_weekly_pattern_is_found_and_noise_makes_nearly_none() -> None:
     assert np.abs(weekday_pattern(noise, weekday)).max() < 0.03
 
 
+def test_what_noise_explains_is_taken_out_of_a_pattern() -> None:
+    weekday, rng = np.arange(28) % 7, np.random.default_rng(1)
+    draws = rng.standard_normal((100, 28))
+    raw = [draw.reshape(4, 7).mean(axis=0) - draw.mean() for draw in draws]
+    found = [weekday_pattern(draw, weekday) for draw in draws]
+    assert np.square(found).mean() < 0.4 * np.square(raw).mean()
+
+
 def test_a_pattern_needs_weekdays_seen_twice() -> None:
     assert not weekday_pattern(np.arange(7.0), np.arange(7)).any()
     assert not weekday_pattern(np.empty(0), np.empty(0, dtype=int)).any()

@@ -39,6 +39,8 @@ def test_a_weekly_pattern_is_no_alarm_but_a_sunday_on_a_wednesday_is() -> None:
     assert not sunday.breaks(2.0)
     assert wednesday.breaks(2.0)
     assert not learn_limits(values, 0.0).breaks(2.0)  # without the weekdays, nothing can be told
+    reach = (sunday.high - sunday.low) / 2
+    assert reach == pytest.approx(3.8193 * sunday.spread * np.sqrt(1 + 1 / 28), rel=1e-3)  # 28 - 1 - 6 = 21 degrees
 
 
 @pytest.mark.parametrize("days", [5, 28])

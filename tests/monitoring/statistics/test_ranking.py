@@ -61,6 +61,12 @@ def test_a_perfect_order_keeps_an_interval() -> None:
     assert (worst.value, worst.low, worst.high) == pytest.approx((0.0, 0.0, 1 - 0.05 ** (1 / 5)))
 
 
+def test_an_interval_ends_at_one() -> None:
+    found = auc_interval(np.array([1.0, 1, 0, 0, 0]), np.array([0.9, 0.5, 0.6, 0.1, 0.2]), np.arange(5))
+    assert found.value + found.error > 1
+    assert found.high == 1.0
+
+
 def test_the_interval_covers_the_truth_although_rows_of_a_member_are_alike() -> None:
     truth = auc_interval(*rows(200_000, seed=99)).value
     found = [auc_interval(*rows(1000, seed)) for seed in range(100)]
