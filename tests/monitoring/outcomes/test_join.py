@@ -115,7 +115,9 @@ def test_nothing_served_gives_empty_files(tmp_path: Path, days: int) -> None:
         f"day=2026-01-0{one}.parquet" for one in range(1, days + 1)
     ]
     assert joined(tmp_path) == []
-    assert "label_click" in pq.read_schema(tmp_path / f"day={DAY}.parquet").names
+    join(spec_of(), write_parts(f"{tmp_path}/parts", [line("a/0/0", START)]), NONE, LATER, DAY, DAY, tmp_path / "some")
+    some, none = (pq.read_schema(folder / f"day={DAY}.parquet") for folder in (tmp_path / "some", tmp_path))
+    assert some == none
 
 
 def test_what_a_killed_join_left_is_removed_and_the_files_are_the_same(tmp_path: Path) -> None:
