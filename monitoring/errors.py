@@ -31,3 +31,7 @@ class LedgerError(MonitoringError):
 
 class VerdictError(MonitoringError):
     """Raised when a document is not a verdict."""
+
+
+class ProfileDocumentError(MonitoringError):
+    """Raised when a document is not the profile of a version."""
