@@ -107,6 +107,16 @@ def test_a_task_that_is_not_defined_on_a_row_has_no_label(tmp_path: Path) -> Non
     assert labels(tmp_path) == [None, 0]
 
 
+def test_features_may_be_named_like_words_of_ours(tmp_path: Path) -> None:
+    context = {"torn": "number", "order": "category", "key": "number", "Select": "number"}
+    spec = spec_of(context=context)
+    rows = [line("a/0/0", START, features={"torn": 1.5, "order": "x", "key": 2, "Select": None})]
+    for place in (write_lines(tmp_path / "lines", rows), write_parts(f"{tmp_path}/parts", rows)):
+        assert join(spec, place, NONE, LATER, DAY, DAY, tmp_path).served == 1
+        (found,) = joined(tmp_path)
+        assert [found[name] for name in context] == [1.5, "x", 2, None]
+
+
 @pytest.mark.parametrize("days", [1, 2])
 def test_nothing_served_gives_empty_files(tmp_path: Path, days: int) -> None:
     last = f"2026-01-0{days}"
