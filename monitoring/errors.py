@@ -31,3 +31,7 @@ class LedgerError(MonitoringError):
 
 class VerdictError(MonitoringError):
     """Raised when a document is not a verdict."""
+
+
+class ActionError(MonitoringError):
+    """Raised when a run acts that has begun no action, or the note of the last action cannot be read."""
