@@ -189,6 +189,11 @@ class Registry:
         """The tags of a version."""
         return dict(version_record(self._client(), name, version).tags)
 
+    def tagged(self, name: str, key: str, value: str) -> str | None:
+        """The oldest version with this value of a tag; None without one."""
+        found = [int(one.version) for one in version_records(self._client(), name) if one.tags.get(key) == value]
+        return str(min(found)) if found else None
+
     def tag(self, name: str, version: str, key: str, value: str) -> None:
         """Set a tag of a version. Raises RegistryError for an unknown version."""
         client = self._client()
