@@ -30,6 +30,7 @@ def register(
     from components.step import Step, say
 
     with Step("register", spec, services) as step:
+        from components.acting import action_tags, register_once
         from components.markdown import write
         from components.recovered import recover_curves
         from models.files import sha256_of_file, write_text
@@ -54,10 +55,10 @@ def register(
             metrics = {**read_json(Path(evaluation.path) / "metrics.json"), "gate": judged.to_json()}
             prior = Prior.fit(step.spec, Path(training_set.path))
             tags = {"run": step.services.run, GATE: decision, WINDOWS: step.spec.windows.dates}
-            tags |= {BEST: judged.best} if judged.best else {}
+            tags |= action_tags(step) | ({BEST: judged.best} if judged.best else {})
             with tempfile.TemporaryDirectory() as scratch:
                 bundle = write_bundle(serves, step.spec, metrics, data, Path(scratch) / "bundle", prior, kept)
-                number = registry.log_version(name, bundle, tags)
+                number = register_once(registry, name, bundle, tags)
         step.ledger.note("verdict", {**judged.to_json(), **({"version": number} if number else {})})
         say(f"  {f'version {number} of ' if number else ''}{name}: {decision}; " + "; ".join(judged.reasons))
         write(verdict, f"# Gate: {decision}", *[f"- {reason}" for reason in judged.reasons])

@@ -8,9 +8,8 @@ action of another verdict that never ended counts for the cool-down only.
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
-from feature_repo.notes import Document, Notes
 from models.clock import now, readable
 from models.spec import Spec
 from models.time_units import DAY
@@ -24,6 +23,17 @@ NOTHING, FROZEN = "nothing", "frozen"
 RECALIBRATE, RETRAIN, ROLL_BACK = "recalibrate", "retrain", "roll_back"
 ACTS = (RECALIBRATE, RETRAIN, ROLL_BACK)
 Clock = Callable[[], int]
+Document = dict[str, Any]
+
+
+class Notes(Protocol):
+    """The notes of a project in its online store (``feature_repo.notes``)."""
+
+    def read(self, name: str) -> Document | None:
+        """A document; None if there is none."""
+
+    def change(self, name: str, change: Callable[[Document | None], Document | None]) -> None:
+        """Change a document in one atomic step; ``change`` returns None to leave it."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from models.spec import Spec
 from models.time_units import iso
 from models.training.calibration import Calibration, Platt, fit_platt
 from monitoring.bounds import calibration
+from monitoring.errors import EvaluationError
 from monitoring.gate import Verdict
 from monitoring.obstacles import obstacles, score_problems
 from monitoring.predictions import Scored
@@ -61,8 +62,14 @@ def recalibrate(
     ``rows``: of ``read_settled``; ``before``: the calibration that served them; ``version``: the version that served
     them; ``best``: the best version so far. A task keeps its calibration where the first half has one label alone, or
     the new one does not lower the log loss of the second half. Held where no task gets a new one, where a bound of the
-    gate is violated, and where the second half is too small to judge the primary task.
+    gate is violated, and where the second half is too small to judge the primary task. Raises EvaluationError for a
+    calibration of other tasks than the spec's.
     """
+    if list(before.tasks) != list(spec.tasks):
+        raise EvaluationError(
+            f"version {version}: expected the tasks of the spec, {', '.join(spec.tasks)}; found "
+            f"{', '.join(before.tasks)}. Train a version of this spec"
+        )
     fits = np.array([crc32(str(member).encode()) & 1 for member in rows["member"]], dtype=bool)
     checks = {task: _check(spec, rows[fits], rows[~fits], task, platt) for task, platt in before.tasks.items()}
     blocking = [sentence for check in checks.values() for sentence in check.blocking]

@@ -17,7 +17,7 @@ from pipelines.commands.history import add_history
 from pipelines.commands.prune import add_prune
 from pipelines.commands.schedule import add_schedule
 from pipelines.commands.submit import add_submit
-from pipelines.commands.values import add_canary, add_settings, add_state, settings
+from pipelines.commands.values import acting, add_acting, add_canary, add_settings, add_state, settings
 from pipelines.commands.verdict import add_verdict
 from pipelines.data import DATA_HELP
 from pipelines.errors import BUSY, BusyError, RunError, ScheduleError, SettingsError, SubmitError
@@ -64,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _local(options: argparse.Namespace) -> int:
-    parameters = {"canary_percent": options.canary_percent} if options.pipeline == "training" else {}
-    run_local(options.pipeline, options.spec, options.data, options.state, parameters)
+    canary = {"canary_percent": options.canary_percent} if options.pipeline == "training" else {}
+    run_local(options.pipeline, options.spec, options.data, options.state, {**canary, **acting(options)})
     return 0
 
 
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--data", help=DATA_HELP)
     add_state(local)
     add_canary(local)
+    add_acting(local)
     local.set_defaults(run=_local)
 
     compiled = commands.add_parser("compile", help="write every pipeline as YAML for a cluster")
