@@ -25,8 +25,8 @@ def test_act_may_train_too_and_acts_as_it_is_told(cluster: Cluster, bucket: Path
     assert send(cluster, "--pipeline", "act", "--for-real", "--trainer-runtime", "heliograph-torch") == 0
     assert send(cluster, "--pipeline", "act", "--cron", "0 5 * * *") == 0
     assert send(cluster, "--ignore-freeze") == 0
-    bodies = [json.loads(body) for method, _, body in cluster.seen if method == "POST" and "runtime_config" in str(body)]
-    told, recurring, training = (body["runtime_config"]["parameters"] for body in bodies)
+    bodies = [json.loads(body) for method, _, body in cluster.seen if method == "POST" and body]
+    told, recurring, training = (body["runtime_config"]["parameters"] for body in bodies if "runtime_config" in body)
     assert (told["mode"], told["trainer"]["runtime"]) == ("on", "heliograph-torch")
     assert "canary_percent" not in told
     assert ("mode" in recurring, recurring["trainer"]) == (False, {})
