@@ -129,9 +129,13 @@ def _trainer(options: argparse.Namespace, given: ClusterSettings) -> dict[str, A
 
 
 def _with_train_jobs(given: ClusterSettings) -> ClusterSettings:
-    """The settings of a run that trains as TrainJobs: the pod of `train` only waits."""
+    """The settings of a run that trains as TrainJobs: the pod of `train` only waits, that of `refit` also scores the
+    day that checks the refit, as `evaluate` scores its windows.
+    """
+    scores = given.tasks["evaluate"]
     waits = given.tasks["train"].model_copy(update={"cpu": 1.0, "memory": "4G", "shared_memory": None})
-    return replace(given, tasks={**given.tasks, "train": waits}, train_jobs=True)
+    checks = given.tasks["refit"].model_copy(update={"cpu": scores.cpu, "memory": scores.memory, "shared_memory": None})
+    return replace(given, tasks={**given.tasks, "train": waits, "refit": checks}, train_jobs=True)
 
 
 def _submit(options: argparse.Namespace) -> int:

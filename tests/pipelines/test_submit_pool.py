@@ -33,8 +33,23 @@ def test_act_may_train_too_and_acts_as_it_is_told(cluster: Cluster, bucket: Path
     assert (training["ignore_freeze"], training["canary_percent"]) == (True, 10)
 
 
-def test_a_training_on_several_nodes_is_a_parameter_and_its_step_only_waits(cluster: Cluster, bucket: Path) -> None:
-    options = ["--trainer-runtime", "heliograph-torch", "--nodes", "2", "--queue", "gpus", "--accelerator-count", "8"]
+def test_a_training_on_several_nodes_is_a_parameter_and_its_step_only_waits(
+    cluster: Cluster, bucket: Path, tmp_path: Path
+) -> None:
+    resources = tmp_path / "resources.yaml"
+    resources.write_text("evaluate: {memory: 24G}\n", encoding="utf-8")
+    options = [
+        "--resources",
+        str(resources),
+        "--trainer-runtime",
+        "heliograph-torch",
+        "--nodes",
+        "2",
+        "--queue",
+        "gpus",
+        "--accelerator-count",
+        "8",
+    ]
     assert send(cluster, *options, "--secret", "other", "--service-account", "heliograph-deploy") == 0
     (body,) = [body for method, path, body in cluster.seen if method == "POST" and "/runs" in path]
     run = json.loads(body)
@@ -47,7 +62,7 @@ def test_a_training_on_several_nodes_is_a_parameter_and_its_step_only_waits(clus
     )  # fmt: skip
     pipeline = run["pipeline_spec"]
     executors = pipeline.get("pipeline_spec", pipeline)["deploymentSpec"]["executors"]
-    for step, memory in (("train", "4G"), ("refit", DEFAULTS["refit"].memory)):
-        resources = executors[f"exec-{step}"]["container"]["resources"]
-        assert "accelerator" not in resources
-        assert resources["resourceMemoryLimit"] == memory
+    for step, memory in (("train", "4G"), ("refit", "24G")):
+        limits = executors[f"exec-{step}"]["container"]["resources"]
+        assert "accelerator" not in limits
+        assert limits["resourceMemoryLimit"] == memory
