@@ -1,7 +1,5 @@
 """What the steps of the pipeline `act` share: the versions by role, the action of the run, what a version is tagged."""
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from components.services import Services
@@ -37,7 +35,7 @@ def decide(step: Step, mode: str = "") -> Decided:
     from models.clock import now
     from monitoring import acting
     from monitoring.verdicts import newest_verdict
-    from serving.versions.registry import Registry, model_name
+    from serving.versions.registry import ACTION, Registry, model_name
 
     chosen = mode or step.spec.monitoring.act
     if chosen not in MODES:
@@ -54,7 +52,7 @@ def decide(step: Step, mode: str = "") -> Decided:
     found, action = acting.begin(notes, step.spec, verdict, versions, step.services.run)
     if action is None or action.kind != acting.RETRAIN:
         return Decided(found.kind, found.reason)
-    version = registry.tagged(name, acting.TAG, action.id)
+    version = registry.tagged(name, ACTION, action.id)
     if version is None:
         return Decided(found.kind, found.reason)
     return _registered(registry, name, version, found.reason)
@@ -89,17 +87,9 @@ def action_of(step: Step) -> "Action":
 
 def action_tags(step: Step) -> dict[str, str]:
     """Tags of a version that this run registers: the action that made it; none in other pipelines."""
-    from monitoring.acting import TAG
+    from serving.versions.registry import ACTION
 
-    return {TAG: action_of(step).id} if step.services.pipeline == PIPELINE else {}
-
-
-def register_once(registry: "Registry", name: str, bundle: Path, tags: Mapping[str, str]) -> str:
-    """Register a bundle, unless its action has registered one before it was killed; return the version."""
-    from monitoring.acting import TAG
-
-    before = registry.tagged(name, TAG, tags[TAG]) if TAG in tags else None
-    return before or registry.log_version(name, bundle, tags)
+    return {ACTION: action_of(step).id} if step.services.pipeline == PIPELINE else {}
 
 
 def end_action(services: Services, product: str) -> None:

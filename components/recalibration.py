@@ -29,14 +29,15 @@ def recalibrated(step: Step, tables: Path) -> Registered:
     the champion's vectors are gone, LeaseError.
     """
     from feature_repo.slots import share
-    from monitoring.acting import TAG
     from monitoring.documents import read_json
-    from serving.versions.registry import GATE, Registry, model_name
+    from serving.versions.registry import ACTION, GATE, Registry, model_name
 
     registry, name, action = Registry(step.services.tracking_uri), model_name(step.spec), action_of(step)
     champion = action.versions["champion"]
     with tempfile.TemporaryDirectory() as scratch:
-        found = registry.tagged(name, TAG, action.id) or _register(step, registry, name, action, tables, Path(scratch))
+        found = registry.tagged(name, ACTION, action.id) or _register(
+            step, registry, name, action, tables, Path(scratch)
+        )
         bundle = registry.download(name, found, Path(scratch) / "registered")
         verdict = read_json(bundle / "metrics.json")["gate"]
     decision = registry.tags(name, found)[GATE]

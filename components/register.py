@@ -30,7 +30,7 @@ def register(
     from components.step import Step, say
 
     with Step("register", spec, services) as step:
-        from components.acting import action_tags, register_once
+        from components.acting import action_tags
         from components.markdown import write
         from components.recovered import recover_curves
         from models.files import sha256_of_file, write_text
@@ -58,7 +58,7 @@ def register(
             tags |= action_tags(step) | ({BEST: judged.best} if judged.best else {})
             with tempfile.TemporaryDirectory() as scratch:
                 bundle = write_bundle(serves, step.spec, metrics, data, Path(scratch) / "bundle", prior, kept)
-                number = register_once(registry, name, bundle, tags)
+                number = registry.log_version(name, bundle, tags)
         step.ledger.note("verdict", {**judged.to_json(), **({"version": number} if number else {})})
         say(f"  {f'version {number} of ' if number else ''}{name}: {decision}; " + "; ".join(judged.reasons))
         write(verdict, f"# Gate: {decision}", *[f"- {reason}" for reason in judged.reasons])

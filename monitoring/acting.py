@@ -17,8 +17,6 @@ from monitoring.errors import ActionError
 from monitoring.verdict import State, Verdict
 
 NOTE = "action"
-TAG = "heliograph.action"
-"""Tag of a version: the action that made it (``Action.id``)."""
 NOTHING, FROZEN = "nothing", "frozen"
 RECALIBRATE, RETRAIN, ROLL_BACK = "recalibrate", "retrain", "roll_back"
 ACTS = (RECALIBRATE, RETRAIN, ROLL_BACK)

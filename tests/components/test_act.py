@@ -24,12 +24,12 @@ from feature_repo.notes import Notes
 from feature_repo.slots import Vectors, claim, finish, read_slots
 from models.spec import Spec
 from models.training.artifact import load_model, save_model
-from monitoring.acting import TAG, last_action
+from monitoring.acting import last_action
 from monitoring.ledger import Ledger
 from monitoring.verdict import State
 from monitoring.verdicts import write_verdict
 from serving.versions.bundle import write_bundle
-from serving.versions.registry import GATE, Registry
+from serving.versions.registry import ACTION, GATE, Registry
 from tests.components.specs import artifact
 from tests.mlflow_database import add_database
 from tests.monitoring.verdicts import verdict
@@ -162,7 +162,7 @@ def test_a_retraining_that_was_killed_after_it_registered_is_not_trained_again(
     product.champion()
     product.judged(State.RETRAIN)
     product.decided("run-1")
-    product.version(gate, **{TAG: "2026-01-07 retrain"})
+    product.version(gate, **{ACTION: "2026-01-07 retrain"})
     product.ended("run-1", succeeded=False)
     assert (product.decided("run-2"), product.chosen()) == (kind, version)
     product.ended("run-2")
@@ -218,7 +218,7 @@ def test_a_killed_recalibration_registers_one_version_on_the_champions_vectors(
     assert (product.step(recalibrate, "run-2", tables=tables), product.chosen()) == ("promote", "2")
     product.ended("run-2")
     assert product.registry.versions(NAME) == ["1", "2"]
-    assert product.registry.tags(NAME, "2")[TAG] == "2026-01-07 recalibrate"
+    assert product.registry.tags(NAME, "2")[ACTION] == "2026-01-07 recalibrate"
     assert read_slots(product.notes)["blue"].versions == ("1", "2")
     model = load_model(product.registry.download(NAME, "2", product.folder / "second"))
     assert model.training["recalibrated"]["version"] == "1"
