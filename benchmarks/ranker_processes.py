@@ -9,9 +9,11 @@ Dropout is off and the member states are all as of the seeds, since N processes 
 """
 
 import argparse
+import multiprocessing
 import statistics
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,16 @@ Epochs = list[dict[str, float]]
 
 
 def trained(job: Job, processes: int, device: str) -> Epochs:
-    """The metrics of each epoch of the selection's training."""
+    """The metrics of each epoch of the selection's training.
+
+    In a process of its own: a training of one process is of the process that starts it, and would keep its memory of
+    the GPU, which the next one needs.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_trained, job, processes, device).result()
+
+
+def _trained(job: Job, processes: int, device: str) -> Epochs:
     found: Epochs = []
 
     def log(metrics: dict[str, float], epoch: int) -> None:

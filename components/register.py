@@ -19,7 +19,7 @@ def register(
     serving: dsl.Input[dsl.Model] = None,
     check: dsl.Input[dsl.Artifact] = None,
 ) -> str:
-    """Judge the model on the gate window; log it as a version (alias candidate) with metrics, verdict and digests.
+    """Judge the model on the gate window; log it as a version (alias candidate) with metrics, verdict, profile, data.
 
     Returns the decision, since kfp.local 2.17 resolves no condition on a named output: promote, hold, or refit (first).
     Then ``version`` is "", and the step is run again with the outputs ``serving`` and ``check`` of `refit`.
@@ -36,14 +36,14 @@ def register(
         from models.files import sha256_of_file, write_text
         from monitoring.documents import read_json
         from monitoring.gate import judge_folder
+        from monitoring.profiles import build_profile
         from monitoring.refit import with_check
         from serving.versions.bundle import write_bundle
         from serving.versions.prior import Prior
         from serving.versions.registry import BEST, GATE, WINDOWS, Registry, model_name
 
         recover_curves(step.ledger, Path(model.path))
-        registry = Registry(step.services.tracking_uri)
-        name, number = model_name(step.spec), ""
+        registry, name, number = Registry(step.services.tracking_uri), model_name(step.spec), ""
         judged, serves, kept = judge_folder(step.spec, Path(evaluation.path)), Path(model.path), None
         decision = "refit" if judged.promoted and step.spec.gate.refit and check is None else judged.decision
         if check is not None:
@@ -54,10 +54,13 @@ def register(
             data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in inputs.items()}
             metrics = {**read_json(Path(evaluation.path) / "metrics.json"), "gate": judged.to_json()}
             prior = Prior.fit(step.spec, Path(training_set.path))
+            profile = build_profile(
+                step.spec, *(Path(part.path) for part in (training_set, evaluation, graph))
+            ).to_json()
             tags = {"run": step.services.run, GATE: decision, WINDOWS: step.spec.windows.dates}
             tags |= action_tags(step) | ({BEST: judged.best} if judged.best else {})
             with tempfile.TemporaryDirectory() as scratch:
-                bundle = write_bundle(serves, step.spec, metrics, data, Path(scratch) / "bundle", prior, kept)
+                bundle = write_bundle(serves, step.spec, metrics, data, Path(scratch) / "bundle", prior, kept, profile)
                 number = registry.log_version(name, bundle, tags)
         step.ledger.note("verdict", {**judged.to_json(), **({"version": number} if number else {})})
         say(f"  {f'version {number} of ' if number else ''}{name}: {decision}; " + "; ".join(judged.reasons))

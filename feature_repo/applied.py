@@ -33,6 +33,12 @@ def pushed_folder(storage: str, project: str) -> str:
     return join(storage, "features", project)
 
 
+def storage_of(applied: Applied, project: str) -> str:
+    """Address of what outlives a run; "" where the pushed views' files lie somewhere else."""
+    tail = f"/features/{project}"
+    return applied.pushed.removesuffix(tail) if applied.pushed.endswith(tail) else ""
+
+
 def read_applied(store: Any) -> Applied | None:
     """What was applied last to the store's project; None if nothing was. Raises SpecError, NotesError.
 

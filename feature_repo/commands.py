@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from feature_repo.applied import CONFIG, project_for, require_applied
+from feature_repo.applied import CONFIG, project_for, require_applied, storage_of
+from feature_repo.outcomes.row import OutcomeError
 from feature_repo.views.errors import NotAppliedError
 from models.clock import LONGEST_DAYS
 from models.system import system_error
@@ -48,6 +49,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
             ForgetError,
             NotAppliedError,
             NotesError,
+            OutcomeError,
             QualityError,
             SourceError,
             SpecError,
@@ -62,9 +64,30 @@ def _expected_errors() -> tuple[type[Exception], ...]:
 def _push(options: argparse.Namespace) -> int:
     from feature_repo.stream.push import push_file
 
+    if options.outcomes:
+        return _push_outcomes(options)
+    if not options.table or not options.file:
+        raise OutcomeError("push: expected --table TABLE --file FILE, or outcomes FILE; found neither")
     store = _open(options)
     require_applied(store)
     print(push_file(store, options.table, options.file))
+    return 0
+
+
+def _push_outcomes(options: argparse.Namespace) -> int:
+    from feature_repo.outcomes.read_file import read_outcomes
+    from models import outcome_parts
+
+    if options.outcomes[0] != "outcomes" or len(options.outcomes) != 2 or options.table or options.file:
+        raise OutcomeError(f"push: expected outcomes FILE; found {' '.join(options.outcomes)!r:.200}")
+    store = _open(options)
+    applied = require_applied(store)
+    outcomes = read_outcomes(applied.spec.tasks, options.outcomes[1])
+    storage = storage_of(applied, store.project) or str(options.state.resolve())
+    new = outcome_parts.push(outcome_parts.address_of(storage, applied.spec.name), outcomes)
+    print(
+        f"{len(outcomes):,} outcomes, {new:,} stored" + ("" if new or not outcomes else ": the same were pushed before")
+    )
     return 0
 
 
@@ -174,9 +197,13 @@ def _parser() -> argparse.ArgumentParser:
 
     push = commands.add_parser("push", help="push rows of an event table: updates counters and last activities at once")
     _common(push)
-    push.add_argument("--table", required=True, help="event table of the spec, such as impressions")
+    push.add_argument("--table", help="event table of the spec, such as impressions")
+    push.add_argument("--file", help="rows as .json, .jsonl or .csv; - reads JSON lines from standard input")
     push.add_argument(
-        "--file", required=True, help="rows as .json, .jsonl or .csv; - reads JSON lines from standard input"
+        "outcomes",
+        nargs="*",
+        metavar="outcomes FILE",
+        help="instead: outcomes of served impressions, also as .parquet",
     )
     push.set_defaults(run=_push)
     return parser

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from feature_repo import lease
-from feature_repo.applied import Applied, require_applied
+from feature_repo.applied import require_applied, storage_of
 from feature_repo.forget_files import erase_kept, erase_pushed, rows_in_tables
 from feature_repo.forgotten import NOTE, Forgotten, digest, document, parsed
 from feature_repo.notes import Document, notes_of
@@ -20,10 +20,10 @@ from feature_repo.packed.layout import Layout, layout_of
 from feature_repo.packed.rows import RowStore
 from feature_repo.projects import applied_projects
 from feature_repo.stream.event_log import is_log, log_key
-from models import served_parts
+from models import outcome_parts, served_parts
 from models.clock import now
 from models.served import model_of
-from models.served_rewrite import erase
+from models.served_rewrite import erase, erase_impressions, impressions
 from models.spec import Spec
 from models.storage import is_remote, join
 
@@ -139,14 +139,21 @@ def _erase(stores: list[Any], spec: Spec, member: int | str, served: Path, dry_r
         erased.add(f"files of pushed views, {store.project}", erase_pushed(applied, member, dry_run))
         for table, rows in rows_in_tables(applied, member).items():
             erased.tables[table] = max(rows, erased.tables.get(table, 0))
-    storage = _storage(require_applied(stores[0]), stores[0].project)
+    storage = storage_of(require_applied(stores[0]), stores[0].project)
     if storage:
         erased.add("kept rows of raw files", erase_kept(join(storage, "raw", spec.name), member, dry_run))
+    model, log = model_of(spec.name), join(storage, served_parts.FOLDER)
+    ids = impressions(served, member, model)
+    if is_remote(storage):
+        ids |= served_parts.impressions(log, member, model)
+    if storage:  # before the served log, which alone says whose they are
+        erased.add("outcomes", outcome_parts.erase(outcome_parts.address_of(storage, spec.name), ids, dry_run))
+    erased.add("new outcomes", erase_impressions(served.parent / outcome_parts.FOLDER, ids, model, dry_run))
     if is_remote(storage):
         erased.collected = True
-        collected = served_parts.erase(join(storage, served_parts.FOLDER), member, model_of(spec.name), dry_run)
+        collected = served_parts.erase(log, member, model, dry_run)
         erased.add("collected served log", collected)
-    erased.add("served log", erase(served, member, model_of(spec.name), dry_run))
+    erased.add("served log", erase(served, member, model, dry_run))
     return erased
 
 
@@ -192,9 +199,3 @@ def _keys(rows: RowStore, project: str, layout: Layout, key: str, member: int | 
 def _run_in_progress(store: Any) -> str:
     held = notes_of(store).read(lease.NOTE) or {}
     return str(held.get("owner", "")) if held.get("until", 0) > now() else ""
-
-
-def _storage(applied: Applied, project: str) -> str:
-    """Address of what outlives a run; "" where the pushed views' files lie somewhere else."""
-    tail = f"/features/{project}"
-    return applied.pushed.removesuffix(tail) if applied.pushed.endswith(tail) else ""

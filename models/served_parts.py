@@ -47,7 +47,7 @@ def erase(address: str, member: int | str, model: str, dry_run: bool = False) ->
     A pod that still serves writes its newest part again as it grows, with what its own files hold. Raises OSError.
     """
     found = {}
-    for part in _parts(address, model):
+    for part in parts(address, model):
         rows = 0
 
         def without(content: bytes) -> bytes | None:
@@ -63,6 +63,18 @@ def erase(address: str, member: int | str, model: str, dry_run: bool = False) ->
     return found
 
 
+def impressions(address: str, member: int | str, model: str) -> set[str]:
+    """The ids of a member's impressions in a model's parts. Raises OSError."""
+    import pyarrow.parquet as pq
+
+    found: set[str] = set()
+    for part in parts(address, model):
+        rows = pq.read_table(io.BytesIO(storage.read_bytes(part)), partitioning=None, columns=["member", "impression"])
+        own = (one["impression"] for one in rows.to_pylist() if _is_own(one["member"], member))
+        found |= {one for one in own if one is not None}
+    return found
+
+
 def read(address: str, first: str = "", model: str | None = None, most: int | None = None) -> "pd.DataFrame":
     """The rows of all parts from the day ``first`` on, of one model or all; no columns where there are none.
 
@@ -71,12 +83,12 @@ def read(address: str, first: str = "", model: str | None = None, most: int | No
     """
     import pandas as pd
 
-    parts = sorted(_parts(address, model, first), key=_day, reverse=True)
+    left = sorted(parts(address, model, first), key=day_of, reverse=True)
     frames: list[pd.DataFrame] = []
     with ThreadPoolExecutor(_READERS) as pool:
-        while parts and (most is None or sum(map(len, frames)) < most):
-            frames += pool.map(_unpacked, parts[:_READERS])
-            parts = parts[_READERS:]
+        while left and (most is None or sum(map(len, frames)) < most):
+            frames += pool.map(_unpacked, left[:_READERS])
+            left = left[_READERS:]
     if not frames:
         return pd.DataFrame()
     frame = pd.concat(frames, ignore_index=True)
@@ -89,8 +101,12 @@ def _without(content: bytes, member: int | str) -> tuple["pa.Table", int]:
     import pyarrow.parquet as pq
 
     table = pq.read_table(io.BytesIO(content), partitioning=None)
-    own = [type(one) is type(member) and one == member for one in table["member"].to_pylist()]
+    own = [_is_own(one, member) for one in table["member"].to_pylist()]
     return table.filter(pa.array([not one for one in own], pa.bool_())), sum(own)
+
+
+def _is_own(found: Any, member: int | str) -> bool:
+    return type(found) is type(member) and bool(found == member)
 
 
 def _folder(row: Mapping[str, Any]) -> str:
@@ -102,17 +118,21 @@ def _quoted(value: str) -> str:
     return quote(value, safe="")
 
 
-def _parts(address: str, model: str | None, first: str = "") -> list[str]:
-    """The addresses of the parts of one model, or all, from a day on; none where there is no such folder."""
+def parts(address: str, model: str | None, first: str = "") -> list[str]:
+    """The addresses of the parts of one model, or all, from a day on; none where there is no such folder.
+
+    Raises OSError.
+    """
     place = address if model is None else storage.join(address, f"model={_quoted(model)}")
     try:
         found = storage.files_below(place)
     except FileNotFoundError:
         return []
-    return [storage.join(place, path) for path in found if path.endswith(".parquet") and _day(path) >= first]
+    return [storage.join(place, path) for path in found if path.endswith(".parquet") and day_of(path) >= first]
 
 
-def _day(path: str) -> str:
+def day_of(path: str) -> str:
+    """The day in a part's path."""
     return next((unquote(part[4:]) for part in path.split("/") if part.startswith("day=")), "")
 
 

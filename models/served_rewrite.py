@@ -1,4 +1,4 @@
-"""Rewrite the files of the served log without a member's lines, also while servers append to them.
+"""Rewrite the files of the served log, or of new outcomes, without a member's lines, also while servers append to them.
 
 A writer holds a shared lock of a file while it appends (``serving.server.served_files``), and opens the file again if
 it was replaced. So no line is lost, and all others stay as they are, byte for byte.
@@ -7,10 +7,10 @@ it was replaced. So no line is lost, and all others stay as they are, byte for b
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import orjson
 
@@ -24,12 +24,45 @@ def erase(folder: Path, member: int | str, model: str, dry_run: bool = False) ->
     incomplete goes as well if it may be the member's. Killed at any moment, a file is as it was or as it should be.
     Raises OSError.
     """
-    found = {file.name: _erase(file, member, model, dry_run) for file in sorted(folder.glob("*.jsonl"))}
+    return _erase_lines(folder, _Own(member, model), dry_run)
+
+
+def erase_impressions(folder: Path, impressions: Collection[str], model: str, dry_run: bool = False) -> dict[str, int]:
+    """Erase the lines of these impressions' outcomes, as ``erase`` does; an incomplete line is nobody's outcome."""
+
+    def own(line: bytes) -> bool:
+        found = _object(line)
+        return found is not None and found.get("impression") in ids and found.get("model", model) == model
+
+    ids = frozenset(impressions)
+    return _erase_lines(folder, own, dry_run) if ids else {}
+
+
+def impressions(folder: Path, member: int | str, model: str) -> set[str]:
+    """The ids of a member's impressions in a folder's lines. Raises OSError."""
+    own, found = _Own(member, model), set[str]()
+    for file in sorted(folder.glob("*.jsonl")):
+        with file.open("rb") as stream:
+            lines = (_object(line) for line in stream if own(line))
+            found |= {line["impression"] for line in lines if line and isinstance(line.get("impression"), str)}
+    return found
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """A line's object; None for an incomplete one."""
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _erase_lines(folder: Path, own: Callable[[bytes], bool], dry_run: bool) -> dict[str, int]:
+    found = {file.name: _erase(file, own, dry_run) for file in sorted(folder.glob("*.jsonl"))}
     return {name: lines for name, lines in found.items() if lines}
 
 
-def _erase(file: Path, member: int | str, model: str, dry_run: bool) -> int:
-    own = _Own(member, model)
+def _erase(file: Path, own: Callable[[bytes], bool], dry_run: bool) -> int:
     with _locked(file) as stream:
         if stream is None:
             return 0

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from models.files import write_text
-from models.profile import FEWEST_ROWS, compare, profile_of
+from models.profile import FEWEST_ROWS, PSI, VARIATION, ColumnShift, compare_columns, profile_rows
 from models.spec import Feature
 from monitoring.documents import write_json
 from monitoring.errors import DriftError
@@ -46,9 +46,10 @@ def drift(reference: pd.DataFrame, current: pd.DataFrame, columns: Sequence[Feat
     ``nothing_to_compare``), ``share`` of drifted columns (None if nothing was compared), ``drifted`` names, ``dying``
     names (drifted columns that lose their values: more rows are missing or infinite, or one value of several is left),
     ``rows``, ``page`` (name of the HTML file) and ``columns``: by name ``kind``, ``missing`` (shares of rows without a
-    finite value), ``infinite`` (shares), ``drifted`` and, where known, ``method``, ``score``, ``threshold``,
-    ``changes`` ([{what, reference, current}]) and ``note``. A column that is empty on one side only has drifted; one
-    that is empty on both is not compared. Raises DriftError for a missing column.
+    finite value), ``infinite`` (shares), ``drifted`` and, where known, ``method``, ``score``, ``threshold``, ``psi``,
+    ``js`` and ``wasserstein`` (of ``models.profile.ColumnShift``), ``changes`` ([{what, reference, current}]) and
+    ``note``. A column that is empty on one side only has drifted; one that is empty on both is not compared. Raises
+    DriftError for a missing column.
     """
     wanted = [feature for feature in columns if feature.kind in ("number", "category")]
     for side, frame in (("reference", reference), ("current", current)):
@@ -70,9 +71,9 @@ def drift(reference: pd.DataFrame, current: pd.DataFrame, columns: Sequence[Feat
         summary["status"] = "not_enough_rows"
         return _written(folder, summary, _plain_page(summary))
     before, after = _prepared(reference, wanted), _prepared(current, wanted)
-    summary["columns"] = {
-        feature.name: _judged(feature, before[feature.name], after[feature.name]) for feature in wanted
-    }
+    profiles = profile_rows(pa.table(before), wanted)
+    shifts = compare_columns(profiles, profile_rows(pa.table(after), wanted, profiles))
+    summary["columns"] = {feature.name: _judged(feature, shifts[feature.name]) for feature in wanted}
     page = _evidently(before, after, wanted, summary["columns"]) or _plain_page(summary)
     judged = {name: found for name, found in summary["columns"].items() if found["drifted"] is not None}
     if judged:
@@ -106,11 +107,13 @@ def _names(values: pd.Series) -> pa.Array:
     return pa.array(names[code], pa.string())
 
 
-def _judged(feature: Feature, before: pa.Array, after: pa.Array) -> dict[str, Any]:
+def _judged(feature: Feature, shift: ColumnShift) -> dict[str, Any]:
     """The summary's entry of a column."""
-    profiles = {"reference": profile_of(before), "current": profile_of(after)}
-    missing = {side: _share(found, found["missing"] + sum(found["infinite"])) for side, found in profiles.items()}
-    infinite = {side: _share(found, sum(found["infinite"])) for side, found in profiles.items()}
+    missing = {
+        "reference": shift.null_before + shift.infinite_before,
+        "current": shift.null_now + shift.infinite_now,
+    }
+    infinite = {"reference": shift.infinite_before, "current": shift.infinite_now}
     found: dict[str, Any] = {"kind": feature.kind, "missing": missing, "infinite": infinite, "drifted": None}
     empty = [side for side, share in missing.items() if share == 1]
     if len(empty) == 2:
@@ -118,16 +121,12 @@ def _judged(feature: Feature, before: pa.Array, after: pa.Array) -> dict[str, An
     if empty:
         note = f"no values in the {empty[0]} rows"
         return found | {"drifted": True, "dying": empty == ["current"], "note": note}
-    seen = compare(profiles["reference"], after)
-    assert seen is not None  # there are enough rows
-    changes = [{"what": change.what, "reference": change.before, "current": change.now} for change in seen.changes]
-    found |= {"method": seen.measure, "score": seen.distance, "threshold": DISTANCE}
-    found |= {"drifted": bool(changes) or seen.distance > DISTANCE, "changes": changes, "dying": seen.dying}
-    return found | ({"note": str(seen.changes[0])} if changes else {})
-
-
-def _share(profile: Mapping[str, Any], rows: int) -> float:
-    return float(rows / profile["rows"])
+    assert shift.distance is not None  # there are enough rows
+    changes = [{"what": change.what, "reference": change.before, "current": change.now} for change in shift.changes]
+    found |= {"method": PSI if feature.kind == "number" else VARIATION, "score": shift.distance, "threshold": DISTANCE}
+    found |= {"psi": shift.psi, "js": shift.js, "wasserstein": shift.wasserstein}
+    found |= {"drifted": bool(changes) or shift.distance > DISTANCE, "changes": changes, "dying": shift.dying}
+    return found | ({"note": str(shift.changes[0])} if changes else {})
 
 
 def _evidently(

@@ -35,3 +35,11 @@ class LedgerError(MonitoringError):
 
 class VerdictError(MonitoringError):
     """Raised when a document is not a verdict."""
+
+
+class ProfileDocumentError(MonitoringError):
+    """Raised when a document is not the profile of a version."""
+
+
+class SummaryError(MonitoringError):
+    """Raised when a document is not the summary of a day."""

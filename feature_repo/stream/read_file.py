@@ -48,10 +48,11 @@ def _json_list(plan: EventPlan, text: TextIO, where: str) -> Iterator[Any]:
 
 
 def _json_lines(plan: EventPlan, text: Iterable[str], where: str) -> Iterator[Any]:
-    return _known_columns(plan, _parse_lines(text, where), where)
+    return _known_columns(plan, parse_lines(text, where), where)
 
 
-def _parse_lines(text: Iterable[str], where: str) -> Iterator[Any]:
+def parse_lines(text: Iterable[str], where: str) -> Iterator[Any]:
+    """The values of JSON lines; empty ones are left out. Raises StreamError."""
     rows = (line for line in text if line.strip("\ufeff \t\r\n"))
     for number, line in enumerate(rows, start=1):
         try:

@@ -1,20 +1,12 @@
-"""Profile of one column: how often each value occurs, summarized as JSON."""
+"""The values of one column and how often each occurs."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-_VALUES = 200
-"""The number of most frequent values that a profile keeps."""
-_BINS = 10
-"""Most bins of a number."""
-_HEAVY = 0.1
-"""Numbers with at least this share of the rows are left out when the bounds of bins are chosen."""
-_SMALLEST_BIN, _FEWEST_IN_A_BIN = 0.05, 10
-"""The least share of all rows and the least number of rows of a bin."""
 
 
 class ValueCounts(NamedTuple):
@@ -34,11 +26,43 @@ class ValueCounts(NamedTuple):
     ends: np.ndarray
     """(distinct values,) int64: cumulative sum of ``counts``."""
 
+    @property
+    def is_number(self) -> bool:
+        """Whether the values are numbers rather than names."""
+        return self.numbers is not None
+
+    @property
+    def total(self) -> int:
+        """Rows with a name or a finite number."""
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    @property
+    def single(self) -> bool:
+        """Whether all rows that have a value have the same one."""
+        return len(self.counts) == 1
+
     def up_to(self, bound: float, below: bool = False) -> int:
         """The exact number of rows with a finite number of at most ``bound`` (``below``: less than it)."""
         assert self.numbers is not None
         place = _place(self.numbers, bound, "left" if below else "right")
         return int(self.ends[place - 1]) if place else 0
+
+    def places(self, bounds: Sequence[float]) -> np.ndarray:
+        """How many distinct numbers are at most each of the ascending ``bounds``: (bounds,) int64."""
+        assert self.numbers is not None
+        if self.numbers.dtype.kind == "f":
+            return np.searchsorted(self.numbers, np.asarray(bounds, dtype=np.float64), "right")
+        limits = np.iinfo(self.numbers.dtype)
+        whole = [math.floor(bound) for bound in bounds]
+        inside = np.array([min(max(bound, int(limits.min)), int(limits.max)) for bound in whole], self.numbers.dtype)
+        found = np.searchsorted(self.numbers, inside, "right")
+        return np.where(np.array([bound < limits.min for bound in whole], dtype=bool), 0, found)
+
+    def values(self, least: float) -> dict[Any, int]:
+        """Rows by value (a number or a name), of the values with at least ``least`` rows."""
+        kept = np.flatnonzero(self.counts >= least)
+        found = [self.names[place] for place in kept] if self.numbers is None else self.numbers[kept].tolist()
+        return dict(zip(found, self.counts[kept].tolist(), strict=True))
 
     def count(self, value: float) -> int:
         """The exact number of rows with this number."""
@@ -50,70 +74,46 @@ def count_values(column: pa.ChunkedArray | pa.Array) -> ValueCounts:
     column = pa.chunked_array([column]) if isinstance(column, pa.Array) else column
     numbers = _numbers(column)
     if numbers is None:
-        if pa.types.is_nested(column.type):
-            texts = [None if value is None else str(value) for value in column.to_pylist()]
-            column = pa.chunked_array([pa.array(texts, pa.string())])
-        found = pc.value_counts(column.drop_null().combine_chunks())
-        values, counts = (part.to_pylist() for part in found.flatten())
-        by_name: dict[str, int] = {}
-        for value, count in zip(values, counts, strict=True):
-            by_name[str(value)] = by_name.get(str(value), 0) + count
-        names = sorted(by_name)
-        kept = np.array([by_name[name] for name in names], dtype=np.int64)
-        return ValueCounts(len(column), column.null_count, (0, 0), None, names, kept, np.cumsum(kept))
-    missing, infinite = len(column) - len(numbers), (0, 0)
-    if numbers.dtype.kind == "f":
-        finite = numbers[np.isfinite(numbers)]
-        if len(finite) < len(numbers):
-            infinite = int((numbers == -math.inf).sum()), int((numbers == math.inf).sum())
-            missing += len(numbers) - len(finite) - sum(infinite)
-        numbers = finite + 0.0  # minus zero is zero
-    distinct, counts = np.unique(numbers, return_counts=True)
-    return ValueCounts(len(column), missing, infinite, distinct, [], counts, np.cumsum(counts))
+        return count_names(column)
+    numbers.sort()
+    start, end, infinite = 0, len(numbers), (0, 0)
+    if numbers.dtype.kind == "f":  # sorted: minus infinity comes first, infinity and NaN last
+        end, last = np.searchsorted(numbers, [math.inf, math.nan]).tolist()
+        start = int(np.searchsorted(numbers, -math.inf, "right"))
+        infinite = start, last - end
+        zeros = slice(*(int(np.searchsorted(numbers, 0.0, side)) for side in ("left", "right")))
+        numbers[zeros] = 0.0  # minus zero is zero
+    missing = len(column) - (end - start) - sum(infinite)
+    finite = numbers[start:end]
+    first = np.ones(len(finite), dtype=bool)
+    np.not_equal(finite[1:], finite[:-1], out=first[1:])
+    starts = np.flatnonzero(first)
+    distinct = finite[starts] if len(starts) < len(finite) else finite
+    distinct = distinct.astype(np.float64) if distinct.dtype.kind == "f" else distinct
+    ends = np.append(starts[1:], len(finite))[: len(starts)]
+    counts = np.subtract(ends, starts, out=starts)
+    return ValueCounts(len(column), missing, infinite, distinct, [], counts, ends)
 
 
-def profile_of(column: pa.ChunkedArray | pa.Array) -> dict[str, Any]:
-    """The distribution of a column (rows,) as strict JSON; counts are of rows, whatever their order.
-
-    For every column: ``kind`` (number, category), ``rows``, ``missing``, ``infinite`` ([minus, plus]), ``values`` (the
-    200 most frequent as [value, rows]), ``most`` (rows of the most frequent value not among them). For a number:
-    ``least`` and ``edges``, the upper bounds of bins over all finite values, and ``bins``, their rows. For a category:
-    ``unseen``, the expected number of rows with a value not in ``values`` in another sample of the same size.
-    """
-    found = count_values(column)
-    profile: dict[str, Any] = {"rows": found.rows, "missing": found.missing, "infinite": list(found.infinite)}
-    order = np.argsort(-found.counts, kind="stable")  # values are sorted: of equal counts the smaller value comes first
-    if found.numbers is None:
-        kept, left = order[:_VALUES], found.counts[order[_VALUES:]]
-        most = int(left.max(initial=0))
-        values = [[found.names[place], int(found.counts[place])] for place in kept]
-        # Good-Turing: the rows of values seen k + 1 times estimate the future rows of values seen k times.
-        unseen = int(found.counts[found.counts <= most + 1].sum())
-        return {"kind": "category", **profile, "values": values, "most": most, "unseen": unseen}
-    kept = order[:_VALUES][found.counts[order[:_VALUES]] > 1]
-    most = int(found.counts[order[len(kept) :]].max(initial=0))
-    values = [[found.numbers[place].item(), int(found.counts[place])] for place in kept]
-    edges = _edges(found)
-    bins = np.diff([0, *(found.up_to(edge) for edge in edges)]).tolist()
-    least = found.numbers[0].item() if len(found.numbers) else None
-    return {"kind": "number", **profile, "values": values, "most": most, "least": least, "edges": edges, "bins": bins}
-
-
-def _edges(found: ValueCounts) -> list[Any]:
-    """Upper bounds of the bins: quantiles of the values below the share ``_HEAVY``, then the largest value."""
-    assert found.numbers is not None
-    if not len(found.numbers):
-        return []
-    light = found.counts < _HEAVY * found.rows
-    values, ends = found.numbers[light], np.cumsum(found.counts[light])
-    rows = int(found.counts[light].sum())
-    bins = min(_BINS, int(rows / max(_SMALLEST_BIN * found.rows, _FEWEST_IN_A_BIN)))
-    places = [np.searchsorted(ends, -(-rows * part // bins)) for part in range(1, bins)]
-    return sorted({values[place].item() for place in places} | {found.numbers[-1].item()})
+def count_names(column: pa.ChunkedArray | pa.Array) -> ValueCounts:
+    """Count the values of a column (rows,) as text. A whole number of floats, such as 7.0, is 7."""
+    column = pa.chunked_array([column]) if isinstance(column, pa.Array) else column
+    if pa.types.is_nested(column.type):
+        texts = [None if value is None else str(value) for value in column.to_pylist()]
+        column = pa.chunked_array([pa.array(texts, pa.string())])
+    values, counts = (part.to_pylist() for part in pc.value_counts(column).flatten())
+    by_name: dict[str, int] = {}
+    for value, count in zip(values, counts, strict=True):
+        if value is not None and value == value:  # NaN is no value
+            name = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+            by_name[name] = by_name.get(name, 0) + count
+    names = sorted(by_name)
+    kept = np.array([by_name[name] for name in names], dtype=np.int64)
+    return ValueCounts(len(column), len(column) - int(kept.sum()), (0, 0), None, names, kept, np.cumsum(kept))
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray | None:
-    """The non-null values as numbers of the column's own type; None for other types."""
+    """A copy of the values as numbers of the column's own type, nulls left out or NaN; None for other types."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     kind = column.type
@@ -127,8 +127,11 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray | None:
         column = column.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         return None
-    values = column.drop_null().to_numpy()
-    return values.astype(np.float64) if values.dtype.kind == "f" else values
+    if column.null_count and not pa.types.is_floating(kind):  # those of floats become NaN
+        column = column.drop_null()
+    part = column.chunk(0) if column.num_chunks == 1 else column
+    values = part.to_numpy(zero_copy_only=False)
+    return values if values.flags.writeable else values.copy()
 
 
 def _place(numbers: np.ndarray, bound: float, side: Any) -> int:

@@ -12,11 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from models.profile.column import ValueCounts, count_values
+from models.profile.summary import StoredCounts
 
 FEWEST_ROWS = 50
 """Columns with fewer rows are not compared: their shares are mostly noise."""
 PSI, VARIATION = "PSI", "total variation"
 NO_VALUE, MINUS, PLUS = "no value", "minus infinity", "infinity"
+Counts = ValueCounts | StoredCounts
 UNUSABLE = (NO_VALUE, MINUS, PLUS)
 RARE = "rare values of before"
 """The cell of earlier values without a cell of their own: a change of it is not reported."""
@@ -104,18 +106,22 @@ def distance(before: Mapping[str, Any], column: pa.ChunkedArray | pa.Array) -> f
 
 def compare(before: Mapping[str, Any], column: pa.ChunkedArray | pa.Array) -> Comparison | None:
     """The ``distance`` of a column (rows,) from a profile, and every share that changed; None as for ``distance``."""
-    found = count_values(column)
+    return compare_counts(before, count_values(column))
+
+
+def compare_counts(before: Mapping[str, Any], found: Counts) -> Comparison | None:
+    """``compare`` with counted rows, or with a profile made ``like`` the earlier one."""
     cells = _cells(before, found)
     if cells is None:
         return None
     value, changes = _distance(cells), _changes(cells)
     worse = any(change.what in UNUSABLE and change.now > change.before for change in changes)
-    several = len(before["values"]) + bool(before["most"]) > 1
-    left = len(found.counts) == 1 and several and bool(changes or value)
+    several = len(before["values"]) + bool(before["most"]) > 1 or before.get("edges", [])[-1:] > [before.get("least")]
+    left = found.single and several and bool(changes or value)
     return Comparison(cells.measure, value, changes, worse or left, left)
 
 
-def _cells(before: Mapping[str, Any], found: ValueCounts) -> _Cells | None:
+def _cells(before: Mapping[str, Any], found: Counts) -> _Cells | None:
     try:
         if min(int(before["rows"]), found.rows) < FEWEST_ROWS:
             return None
@@ -133,22 +139,22 @@ def _distance(cells: _Cells) -> float:
     return round(float(np.abs(np.subtract(*merged.shares())).sum() / 2), _DIGITS)
 
 
-def _number_cells(before: Mapping[str, Any], found: ValueCounts) -> _Cells:
+def _number_cells(before: Mapping[str, Any], found: Counts) -> _Cells:
     """Cells of a number: unusable values, frequent values, and bins of the others."""
     rows, size = int(before["rows"]), found.rows
     names, old, new = _unusable(before, found)
-    if found.numbers is None:
+    if not found.is_number:
         bins = list(before["bins"])
         names += ["the numbers of before", "values of another type"]
-        return _made(PSI, names, [*old, sum(bins), 0], [*new, 0, int(found.counts.sum())], (rows, size))
+        return _made(PSI, names, [*old, sum(bins), 0], [*new, 0, found.total], (rows, size))
     edges, stored = before["edges"], dict(before["values"])
     least = before["least"]
     ends = [found.up_to(least, below=True) if edges else 0, *(found.up_to(edge) for edge in edges)]
-    total = int(found.counts.sum())
+    total = found.total
     parts = [f"less than {least}", *(f"up to {edge}" for edge in edges), f"more than {edges[-1] if edges else least}"]
     left = [0, *map(int, before["bins"]), 0]
     here = np.diff([0, *ends, total]).tolist()
-    frequent = found.numbers[found.counts >= _OWN_SHARE * size].tolist()
+    frequent = found.values(_OWN_SHARE * size)
     for value in sorted({*stored, *frequent}):
         count = found.count(value)
         place = len(edges) + 1 if not edges or value > edges[-1] else 0 if value < least else _bin(edges, value)
@@ -160,14 +166,14 @@ def _number_cells(before: Mapping[str, Any], found: ValueCounts) -> _Cells:
     return _made(PSI, [*names, *parts], [*old, *left], [*new, *here], (rows, size))
 
 
-def _category_cells(before: Mapping[str, Any], found: ValueCounts) -> _Cells:
+def _category_cells(before: Mapping[str, Any], found: Counts) -> _Cells:
     """Cells of a category: unusable values, frequent names, rare names as one cell, and names not in the profile."""
     rows, size = int(before["rows"]), found.rows
     names, old, new = _unusable(before, found)
     stored = {name: int(count) for name, count in before["values"]}
-    counts = dict(zip(found.names, found.counts.tolist(), strict=found.numbers is None))
+    counts = {} if found.is_number else found.values(0)
     here = {name: counts.pop(name, 0) for name in stored}
-    unseen = int(found.counts.sum()) - sum(here.values())
+    unseen = found.total - sum(here.values())
     lowest = rows - before["missing"] - sum(stored.values())
     for name in sorted(name for name, count in counts.items() if count >= _OWN_SHARE * size):
         known = min(before["most"], lowest)
@@ -190,7 +196,7 @@ def _category_cells(before: Mapping[str, Any], found: ValueCounts) -> _Cells:
     )
 
 
-def _unusable(before: Mapping[str, Any], found: ValueCounts) -> tuple[list[str], list[float], list[float]]:
+def _unusable(before: Mapping[str, Any], found: Counts) -> tuple[list[str], list[float], list[float]]:
     return list(UNUSABLE), [before["missing"], *before["infinite"]], [found.missing, *found.infinite]
 
 

@@ -1,4 +1,4 @@
-"""Fast path for prediction requests: from the request guard straight to the model.
+"""Fast path for prediction requests and outcomes: from the request guard straight to the model or the outcome log.
 
 A pure ASGI middleware behind the guard (``serving.server.guard``), which has parsed the body and turns errors into
 responses. The routing, dependencies and second parsing of FastAPI and KServe (or BentoML) cost a tenth of a request;

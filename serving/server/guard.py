@@ -19,12 +19,13 @@ from serving.settings.limits import Limits
 from serving.settings.token import check_token
 from serving.untrusted import quoted
 
-_PREDICTIONS = re.compile(r"/(v1/models/[^/]+:predict|v2/models/[^/]+/infer)")
+_DOCUMENTS = re.compile(r"/(v1/models/[^/]+:(predict|outcomes)|v2/models/[^/]+/infer)")
+"""Paths whose body is JSON: predictions and outcomes."""
 _CLOSED = re.compile(r"/(v1/models/[^/]+:explain|v2/models/[^/]+/versions/.*|v2/repository/.*)", re.DOTALL)
 _PROBES = re.compile(r"/(livez|readyz|healthz|v2/health/(live|ready)|v2/models/[^/]+/ready)?")
 _PAGE = re.compile(r"/ui(/|/static/.*)?")
 BODY = "heliograph.body"
-"""Key of the parsed body (``serving.server.document.Body``) in the scope of a prediction request."""
+"""Key of the parsed body (``serving.server.document.Body``) in the scope of a request that has one."""
 _SINGLE = [
     name.encode()
     for name in ("authorization", "content-type", "content-length", "content-encoding", JSON_LENGTH, TIMEOUT)
@@ -78,7 +79,7 @@ class RequestGuard:
         if any(name.startswith(b"ce-") for name in headers):
             raise RefusalError(400, "expected a plain request; found the headers of a CloudEvent")
         content = await self._read(headers, receive)
-        if scope["method"] == "POST" and _PREDICTIONS.fullmatch(path):
+        if scope["method"] == "POST" and _DOCUMENTS.fullmatch(path):
             _parse(scope, headers, content, sender)
         return content
 

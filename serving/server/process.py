@@ -16,7 +16,9 @@ from serving.server.fast_path import FastPath, v1_handler, v2_handler
 from serving.server.guard import RequestGuard
 from serving.server.loading import load
 from serving.server.logs import configure_logging
+from serving.server.outcome_log import OutcomeLog, folder_beside
 from serving.server.ranking_runtime import RankingRuntime
+from serving.server.served_files import ServedFiles
 from serving.server.ui import mount
 from serving.settings.settings import Settings
 from serving.settings.token import read_token
@@ -33,13 +35,16 @@ def serve(settings: Settings) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     token = read_token(settings.token_file)
     runtime = load(settings)
+    files = ServedFiles(folder_beside(Path(settings.served)))
+    outcomes = OutcomeLog(files, settings.name, runtime.tensors.spec, settings.limits)
     try:
-        _serve(runtime, settings, token)
+        _serve(runtime, outcomes, settings, token)
     finally:
+        outcomes.close()
         runtime.close()
 
 
-def _serve(runtime: RankingRuntime, settings: Settings, token: str | None) -> None:
+def _serve(runtime: RankingRuntime, outcomes: OutcomeLog, settings: Settings, token: str | None) -> None:
     import uvloop
     from kserve.model_server import app
 
@@ -53,6 +58,7 @@ def _serve(runtime: RankingRuntime, settings: Settings, token: str | None) -> No
     model = RankingModel(runtime)
     handlers = {
         f"/v1/models/{name}:predict": v1_handler(model.result),
+        f"/v1/models/{name}:outcomes": outcomes.handle,
         f"/v2/models/{name}/infer": v2_handler(model.result, name),
     }
     app.add_middleware(FastPath, handlers=handlers)

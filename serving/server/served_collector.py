@@ -1,8 +1,9 @@
-"""Collects the served log of a pod in object storage, in a process beside the server's.
+"""Collects served log and outcomes of a pod in object storage, in a process beside the server's.
 
 ``python -m serving.server.served_collector FOLDER ADDRESS`` sends new lines of the folder as parts
-(``models.served_parts``) until its input ends, as it does with the server, then once more. What has been sent is noted
-in the folder, so a container that is restarted in its pod goes on where the last one ended.
+(``models.served_parts``), and those of outcomes beside it (``models.outcome_parts``), until its input ends, as it does
+with the server, then once more. What has been sent is noted in the folders, so a container that is restarted in its pod
+goes on where the last one ended.
 """
 
 import json
@@ -14,13 +15,18 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from models import served_parts
+import orjson
+
+from models import outcome_parts, served_parts
+from models.outcome_parts import Outcome
 from models.served_rows import lines, row
+from models.storage import join
 from serving.settings.private import write_private
 
 EVERY = 60.0
@@ -54,11 +60,50 @@ class Progress:
     files: dict[str, Sent] = field(default_factory=dict)
 
 
+Write = Callable[[str, str, list[bytes]], int]
+"""Writes lines as the parts of a name at an address; returns how many rows."""
+
+
+def write_served(address: str, name: str, content: list[bytes]) -> int:
+    """Write lines of the served log. Raises OSError."""
+    return served_parts.write(address, name, map(row, lines(content)))
+
+
+def write_outcomes(address: str, name: str, content: list[bytes]) -> int:
+    """Write lines of outcomes, each below its product's name. Raises OSError."""
+    products: dict[str, list[Outcome]] = {}
+    for line in filter(None, map(_object, content)):
+        if line.keys() >= {"product", *Outcome._fields}:
+            products.setdefault(line["product"], []).append(Outcome(*(line[field] for field in Outcome._fields)))
+    return sum(outcome_parts.write(join(address, product), name, rows) for product, rows in products.items())
+
+
+def outcomes_beside(served: str) -> str:
+    """The address of the outcomes of all products, beside that of a served log."""
+    return join(served.rstrip("/").removesuffix(f"/{served_parts.FOLDER}"), outcome_parts.FOLDER)
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
 class Collector:
     """Sends the new lines of a folder to an address."""
 
-    def __init__(self, folder: Path, address: str, full_rows: int = FULL_ROWS, block: int = BLOCK) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        address: str,
+        full_rows: int = FULL_ROWS,
+        block: int = BLOCK,
+        write: Write = write_served,
+    ) -> None:
         self._folder, self._address, self._full_rows, self._block = folder, address, full_rows, block
+        self._write = write
         self._state = folder / _STATE
         self._progress = self._read()
 
@@ -86,7 +131,7 @@ class Collector:
         if sent.start == sent.end:
             sent.began = time.time()
         name = f"{self._progress.source}-{file.stem}-{sent.start}"
-        rows = served_parts.write(self._address, name, map(row, lines(content.splitlines())))
+        rows = self._write(self._address, name, content.splitlines())
         sent.end = sent.start + len(content)
         if full or rows >= self._full_rows or time.time() - sent.began >= FULL_SECONDS:
             sent.start = sent.end
@@ -144,13 +189,15 @@ def collecting(folder: str, address: str) -> Iterator[None]:
 
 def run(folder: Path, address: str, stopped: threading.Event, every: float = EVERY) -> None:
     """Collect until ``stopped`` is set, then once more. What storage does not take is tried again."""
-    collector, ends = Collector(folder, address), False
+    beside = Collector(folder.parent / outcome_parts.FOLDER, outcomes_beside(address), write=write_outcomes)
+    collectors, ends = {"the served log": Collector(folder, address), "outcomes": beside}, False
     while not ends:
         ends = stopped.wait(every)
-        try:
-            collector.collect()
-        except (OSError, ValueError) as error:
-            _log.warning("the served log: not sent, tried again: %s", error)
+        for what, collector in collectors.items():
+            try:
+                collector.collect()
+            except (OSError, ValueError) as error:
+                _log.warning("%s: not sent, tried again: %s", what, error)
 
 
 def main() -> int:

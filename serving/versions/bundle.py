@@ -1,4 +1,4 @@
-"""Bundle: a model version as one folder, with the artifact's files, spec, metrics, data digests, model card and prior.
+"""Bundle: a model version as one folder: the artifact's files, spec, metrics, data digests, model card, prior, profile.
 
 ``bundle.json`` holds the digest of every file. Its own digest identifies the bundle and is kept outside of it: in the
 registry, in a worker's settings, in the InferenceService. A bundle is also a model artifact: ``load_model`` and
@@ -24,6 +24,8 @@ MANIFEST = "bundle.json"
 SIGNATURE = "bundle.sig"
 """File with the version's signature, if it was signed; not listed in the manifest."""
 SPEC = "spec.json"
+PROFILE = "profile.json"
+"""File with what the version's columns, predictions and labels were like; bundles of release 0.1 have none."""
 JUDGED = "judged"
 """Folder in a bundle: the model that the gate judged, where a refit of it serves."""
 _REQUIRED = ("manifest.json", "metrics.json", "data.json", "MODEL_CARD.md", SPEC)
@@ -37,14 +39,16 @@ def write_bundle(
     folder: Path,
     prior: Prior | None = None,
     judged: Path | None = None,
+    profile: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the bundle of a model artifact to a new ``folder``, atomically; return ``folder``.
 
     ``judged``: the model artifact that the gate judged, where ``model`` is a refit of it; None = ``model`` itself.
 
     ``metrics``: from evaluation; ``data``: digests of the training data (tables, training set, graph); ``prior``: ranks
-    items while the online store is unavailable, None = all items are equal. The model card takes its training facts
-    from the artifact's ``training.json``. Raises RegistryError where ``folder`` exists or ``model`` is no artifact.
+    items while the online store is unavailable, None = all items are equal; ``profile``: what monitors compare
+    served rows with, None = no such file. The model card takes its training facts from the artifact's
+    ``training.json``. Raises RegistryError where ``folder`` exists or ``model`` is no artifact.
     """
     models = {"": model, **({f"{JUDGED}/": judged} if judged else {})}
     for artifact in models.values():
@@ -64,6 +68,9 @@ def write_bundle(
             (prior or Prior.empty(spec)).write(draft / FILE, spec)
             _write_json(draft / "metrics.json", metrics)
             _write_json(draft / "data.json", data)
+            if profile is not None:
+                text = json.dumps(profile, sort_keys=True, allow_nan=False, separators=(",", ":"))
+                (draft / PROFILE).write_text(text, encoding="utf-8")
             (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training, kept), encoding="utf-8")
             files = {name: sha256_of_file(draft / name) for name in plain_files(draft)}
             _write_json(draft / MANIFEST, {"format": 1, "files": files})

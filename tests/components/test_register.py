@@ -12,10 +12,12 @@ from kfp import dsl
 from components.register import register
 from components.services import Services
 from models.addresses import sqlite_address
+from models.features import impression_features
 from models.spec import Spec
 from models.training.files import write_json
 from monitoring.ledger import Ledger
-from serving.versions.bundle import read_bundle, verify_bundle
+from monitoring.profiles import VersionProfile
+from serving.versions.bundle import PROFILE, read_bundle, verify_bundle
 from serving.versions.prior import FILE, Prior
 from serving.versions.registry import BEST, GATE, WINDOWS
 from tests.components.specs import artifact
@@ -25,6 +27,8 @@ from tests.monitoring.fakes import DOCUMENT, fake_predictions, small_spec
 
 REFIT = specs.spec_of({**DOCUMENT, "windows": specs.windows(gate=2), "gate": {**DOCUMENT["gate"], "refit": True}})
 
+SPEC = small_spec()
+TIME = pd.Timestamp(SPEC.span("train").start, unit="us", tz="UTC")
 TRAINING = {"history": [{"train_loss": 0.5}]}
 
 
@@ -61,9 +65,11 @@ def registered(
     inputs = {name: folder / name for name in ("tables", "training_set", "graph", "model", "evaluation")}
     for path in inputs.values():
         path.mkdir()
-        write_json(path / "manifest.json", {})
+        write_json(path / "manifest.json", {"counts": {"nodes": {}}, "schema": {"edges": []}})
     train = [{"item": item, "window": "train", "clicked": item == 7, "liked": item == 8} for item in (7, 8) * 30]
-    pd.DataFrame(train + later).to_parquet(inputs["training_set"] / "impressions.parquet")
+    rows = pd.DataFrame(train + later).assign(member=1, surface="feed", time=TIME, kind="a")
+    rows = rows.assign(**{feature.name: 1.0 for feature in impression_features(SPEC) if feature.kind == "number"})
+    rows.to_parquet(inputs["training_set"] / "impressions.parquet")
     for name, document in (("training.json", TRAINING), ("manifest.json", {})):
         write_json(inputs["model"] / name, document)
     spec = spec or small_spec()
@@ -96,6 +102,15 @@ def test_the_prior_is_of_the_train_window_whatever_came_later(tmp_path: Path, mo
     assert prior["click"] == pytest.approx([0.8, 0.2, 0.5])  # (30 + 20 * 0.5) / 50, (20 * 0.5) / 50, all together
     assert prior["like"] == pytest.approx([0.2, 0.8, 0.5])
     assert registered(tmp_path / "later", later * 100) == (decision, prior)
+
+
+def test_the_version_s_profile_is_in_its_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
+    registered(tmp_path / "run", [])
+    profile = VersionProfile.from_json(json.loads(FakeRegistry.files[PROFILE]))
+    assert profile.labels["click"] == {"all": 0.5, "feed": 0.5}
+    assert profile.columns.columns["hour"]["rows"] == 60
+    assert profile.calibration["click"] == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_training_from_the_cache_has_its_curves_in_the_ledger(

@@ -23,7 +23,7 @@ from feature_repo.store import open_store
 from feature_repo.stores.online.bulk import rows_of
 from feature_repo.stream.push import plan_of_table, push_file, push_rows
 from feature_repo.views.pushed import write_pushed
-from models import storage
+from models import outcome_parts, storage
 from models.features import SLOTS
 from models.served import model_of
 from tests.feature_repo import tiny
@@ -133,6 +133,28 @@ def test_everything_of_the_member_goes_and_nothing_of_others(world: World, capsy
         assert words in printed
     assert _command(world, str(MEMBER)) == 0
     assert "nothing was left to erase" in capsys.readouterr().out
+
+
+def test_outcomes_of_the_member_go_too(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    endpoint, address = world.state / "endpoint", outcome_parts.address_of(str(world.state), world.spec.name)
+    model, log = model_of(world.spec.name), endpoint / "served" / "2026-01-02.jsonl"
+    shown = {"own/0/0": MEMBER, "other/0/0": OTHER, "own/1/0": MEMBER}
+    lines = [{"served": 1, "member": member, "model": model, "impression": one} for one, member in shown.items()]
+    log.write_text("\n".join(map(_line, lines)) + "\n", encoding="utf-8")
+    outcomes = [outcome_parts.Outcome(one, "click", 1, 1, 2) for one in shown]
+    outcome_parts.write(address, "part", outcomes)
+    outcome_parts.write(address, "own", outcomes[:1])
+    (endpoint / "outcomes").mkdir()
+    new = endpoint / "outcomes" / "1970-01-01.jsonl"
+    new.write_text("".join(_line({"model": model, **one._asdict()}) + "\n" for one in outcomes) + '{"mod')
+    assert _command(world, "--dry-run", str(MEMBER)) == 0
+    assert len(new.read_text().splitlines()) == 4
+    assert _command(world, str(MEMBER)) == 0
+    assert "new outcomes" in capsys.readouterr().out
+    (part,) = outcome_parts.parts(address)
+    assert pq.read_table(part, partitioning=None)["impression"].to_pylist() == ["other/0/0"]
+    assert [line[:4] for line in new.read_text().splitlines()] == ['{"mo'] * 2
+    assert "other/0/0" in new.read_text()
 
 
 def test_a_dry_run_changes_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,7 +267,7 @@ def test_pods_that_write_their_part_again_are_named(
 ) -> None:
     assert _command(world, "--dry-run", str(MEMBER)) == 0
     assert "restart them" not in capsys.readouterr().out
-    monkeypatch.setattr(module, "_storage", lambda *_: bucket)
+    monkeypatch.setattr(module, "storage_of", lambda *_: bucket)
     assert _command(world, str(MEMBER)) == 0
     assert "write their newest part again with them: restart them, then repeat" in capsys.readouterr().out
 

@@ -172,5 +172,6 @@ def test_few_rows_and_profiles_of_another_release_are_not_compared() -> None:
     assert distance(kept(NORMAL[:49]), column) is distance(kept(NORMAL), column[:49]) is None
     assert compare(kept([]), column) is compare(kept(NORMAL), column[:0]) is None
     older = {"rows": ROWS, "missing": 0.0, "edges": [0.0], "shares": [0.5, 0.5]}
-    strange = [older, {}, {"kind": "number"}, {**kept(NORMAL), "values": 3}, {**kept(NORMAL), "edges": None}]
+    broken = [{**kept(NORMAL), **part} for part in ({"values": 3}, {"edges": None})]
+    strange: list[dict[str, Any]] = [older, {}, {"kind": "number"}, *broken]
     assert [distance(before, column) for before in strange] == [None] * 5

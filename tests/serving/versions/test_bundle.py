@@ -44,6 +44,14 @@ def test_a_bundle_is_a_model_artifact_with_its_story(artifact: Path, tmp_path: P
     assert "| train | 2026-01-10T22:00:00Z | 2026-01-16T22:00:00Z |" in card
 
 
+def test_a_profile_is_a_file_of_the_bundle_and_an_older_bundle_has_none(artifact: Path, tmp_path: Path) -> None:
+    folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "with", profile={"b": 1, "a": [0.5]})
+    assert read_bundle(folder).files[module.PROFILE] == b'{"a":[0.5],"b":1}'
+    older = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "without")
+    assert module.PROFILE not in read_bundle(older).files
+    assert verify_bundle(folder) != verify_bundle(older)
+
+
 def test_every_changed_missing_or_foreign_file_is_noticed(artifact: Path, tmp_path: Path) -> None:
     folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
     for path in sorted(folder.iterdir()):

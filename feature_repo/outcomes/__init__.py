@@ -1,0 +1,1 @@
+"""Outcomes of served impressions: what became of each, by impression id and task."""

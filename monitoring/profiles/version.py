@@ -1,0 +1,110 @@
+"""``VersionProfile``: the document that is frozen with a version, and comparison of later rows with it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from models.features import impression_features
+from models.profile import UNUSABLE, ColumnProfiles, ColumnShift, compare_columns, profile_rows
+from models.spec import Feature, Spec
+from monitoring.documents import plain, read_json
+from monitoring.errors import ProfileDocumentError
+
+FORMAT = 1
+FILE = "profile.json"
+"""Its name in a bundle."""
+ALL = "all"
+"""Stands for every surface."""
+
+
+@dataclass(frozen=True)
+class VersionProfile:
+    """What a version was trained and judged on. Parts that were not at hand are empty."""
+
+    columns: ColumnProfiles
+    """The impressions' columns in the train window."""
+    growing: tuple[str, ...] = ()
+    """Columns that only grow, such as exposures since the beginning: their values are not compared."""
+    predictions: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """By task and surface (``all``): rows, mean, deviation, and the ``profile`` of the probabilities in evaluation."""
+    labels: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By task and surface (``all``): rate of the label in the train window."""
+    delay: Mapping[str, list[list[float]]] = field(default_factory=dict)
+    """By task: [share of the attribution time that has passed, share of the positive labels that were known]."""
+    graph: Mapping[str, Any] = field(default_factory=dict)
+    """``nodes`` by type, ``degree`` (edges by source node) by edge type, ``domains`` (share of all edges), ``cold``:
+    shares of the impressions whose member or item no earlier day of the train window has."""
+    embeddings: Mapping[str, Any] = field(default_factory=dict)
+    """By node type: profile of the vectors' norms."""
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    """By task: mean prediction by rate of the label; above 1 is too high."""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    """What days of these windows show: ``days`` (their number), ``columns`` (by name the largest of each distance and
+    share of a ``ColumnShift``), ``labels`` and ``predictions`` (by task and surface [least, largest] mean of a day)
+    and ``calibration`` (by task [least, largest])."""
+
+    def profile(self, rows: pa.Table, names: Iterable[str] | None = None) -> ColumnProfiles:
+        """Profile later rows in this profile's bins: to be merged, and compared by ``compare``.
+
+        ``names``: the columns to profile; None = all of this profile's. Raises ProfileError for a missing column.
+        """
+        wanted = self.columns.columns if names is None else [name for name in names if name in self.columns.columns]
+        kinds = {name: self.columns.columns[name]["kind"] for name in wanted}
+        return profile_rows(rows, [Feature(name, kind, 1) for name, kind in kinds.items()], self.columns)
+
+    def compare(self, current: ColumnProfiles) -> dict[str, ColumnShift]:
+        """How far each column is from the train window. Values of columns that grow are not compared."""
+        found = compare_columns(self.columns, current)
+        return {name: _of_growing(shift) if name in self.growing else shift for name, shift in found.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """Convert to strict JSON."""
+        return plain({"format": FORMAT, **asdict(self), "columns": dict(self.columns.columns)})
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "VersionProfile":
+        """Read what ``to_json`` wrote. Raises ProfileDocumentError for anything else."""
+        try:
+            parts = dict(document)
+            if (found := parts.pop("format")) != FORMAT:
+                raise ValueError(f"format {found}")
+            parts["columns"], parts["growing"] = ColumnProfiles(dict(parts["columns"])), tuple(parts["growing"])
+            return cls(**parts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ProfileDocumentError(
+                f"profile of a version: expected format {FORMAT}, as VersionProfile.to_json writes it; found "
+                f"{error!r}. Train a version with this release"
+            ) from None
+
+
+def read_profile(bundle: Path) -> VersionProfile | None:
+    """The profile in a version's bundle (a folder); None in a bundle of release 0.1. Raises ProfileDocumentError."""
+    path = bundle / FILE
+    return VersionProfile.from_json(read_json(path)) if path.is_file() else None
+
+
+def compared_features(spec: Spec) -> list[Feature]:
+    """The columns of impressions that are compared: the decoder's features and the surface, named ``surface``."""
+    return [*impression_features(spec), Feature("surface", "category", 1)]
+
+
+def growing_columns(spec: Spec) -> tuple[str, ...]:
+    """Columns that only grow as time passes: exposures of counters without a window."""
+    return tuple(f"{name}_exposures" for name, counter in spec.counters.items() if counter.window is None)
+
+
+def _of_growing(shift: ColumnShift) -> ColumnShift:
+    kept = tuple(change for change in shift.changes if change.what in UNUSABLE)
+    return replace(
+        shift,
+        psi=0.0,
+        js=0.0,
+        wasserstein=0.0,
+        new_share=0.0,
+        new_values=(),
+        distance=shift.distance and 0.0,
+        changes=kept,
+    )

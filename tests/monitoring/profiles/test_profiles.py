@@ -1,0 +1,113 @@
+"""The profile of a version: what it holds, its bytes, and what later days are compared with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from models.spec import Spec
+from monitoring.documents import write_frame, write_json
+from monitoring.errors import ProfileDocumentError
+from monitoring.profiles import VersionProfile, build_profile, read_profile
+from tests.factories import specs
+from tests.monitoring.fakes import DOCUMENT, fake_predictions
+
+TASKS = {"click": {"label": "clicked", "primary": True, "attribution": "8h"}, "like": {"label": "liked"}}
+SPEC: Spec = specs.spec_of({**DOCUMENT, "tasks": TASKS})
+ROWS, GROWS = 600, "member_total_exposures"
+
+
+def rows(seed: int = 0, grown: float = 0.0) -> pd.DataFrame:
+    """Impressions of the two days of the train window; clicks are known after one hour, one in four after three."""
+    random, span = np.random.default_rng(seed), SPEC.span("train")
+    time = pd.Series(pd.to_datetime(random.integers(span.start, span.end, ROWS), unit="us", utc=True))
+    clicked = random.random(ROWS) < 0.2
+    late = np.where(np.arange(ROWS) % 4 == 0, 3, 1)
+    return pd.DataFrame(
+        {
+            "member": random.integers(0, 400, ROWS),
+            "item": random.integers(0, 5, ROWS),
+            "surface": random.choice(["feed", "notification"], ROWS),
+            "time": time,
+            "settled_time": time + pd.to_timedelta(late, unit="h"),
+            "window": "train",
+            "clicked": clicked,
+            "liked": False,
+            "hour": random.integers(0, 24, ROWS).astype(float),
+            "kind": random.choice(["a", "b"], ROWS),
+            "member_total_exposures": random.poisson(5, ROWS) + grown,
+            "member_total_click_rate": random.random(ROWS),
+            "member_total_like_rate": random.random(ROWS),
+        }
+    )
+
+
+def built(folder: Path, frame: pd.DataFrame) -> VersionProfile:
+    write_frame(folder / "set" / "impressions.parquet", frame)
+    write_frame(folder / "evaluation" / "predictions.parquet", fake_predictions(SPEC, rows=400))
+    edges = [{"name": name, "source": "member", "domain": "feed"} for name in ("clicked", "rev_clicked")]
+    counts = {"nodes": {"member": 10, "item": 5}, "edges": {"clicked": 40, "rev_clicked": 40}}
+    write_json(folder / "graph" / "manifest.json", {"counts": counts, "schema": {"edges": edges}})
+    return build_profile(SPEC, folder / "set", folder / "evaluation", folder / "graph")
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> VersionProfile:
+    return built(tmp_path_factory.mktemp("built"), rows())
+
+
+def test_a_profile_holds_what_the_version_was_trained_and_judged_on(profile: VersionProfile) -> None:
+    assert {"hour", "kind", "surface", "member_total_exposures"} <= profile.columns.columns.keys()
+    assert set(profile.predictions["click"]) == {"all", "feed", "notification"}
+    assert profile.predictions["click"]["all"]["rows"] == 800
+    assert profile.labels["click"]["all"] == pytest.approx(0.2, abs=0.05)
+    assert profile.calibration["click"] == pytest.approx(1.0, abs=0.15)
+    assert profile.delay["like"] == []
+    early, eighth, half = (share for part, share in profile.delay["click"] if part in (1 / 16, 1 / 8, 1 / 2))
+    assert (early, half) == (0.0, 1.0)
+    assert eighth == pytest.approx(0.75, abs=0.1)
+    assert profile.graph["degree"] == {"clicked": 4.0}
+    assert profile.graph["domains"] == {"feed": 1.0}
+    assert profile.graph["cold"]["item"] == 0.0
+    assert 0.1 < profile.graph["cold"]["member"] < 0.9
+    assert profile.limits["days"] == 2
+    assert 0 < profile.limits["columns"]["hour"]["psi"] < 0.5
+    low, high = profile.limits["labels"]["click"]["all"]
+    assert low <= profile.labels["click"]["all"] <= high
+
+
+def test_the_same_rows_in_any_order_give_the_same_document(profile: VersionProfile, tmp_path: Path) -> None:
+    again = built(tmp_path, rows().sample(frac=1, random_state=3))
+    assert json.dumps(again.to_json(), allow_nan=False) == json.dumps(profile.to_json(), allow_nan=False)
+
+
+def test_a_profile_is_read_from_a_bundle_and_an_older_bundle_has_none(profile: VersionProfile, tmp_path: Path) -> None:
+    assert read_profile(tmp_path) is None
+    write_json(tmp_path / "profile.json", profile.to_json())
+    assert read_profile(tmp_path) == profile
+    strange: list[dict[str, Any]] = [{}, {"format": 2}, {**profile.to_json(), "more": 1}]
+    for document in strange:
+        with pytest.raises(ProfileDocumentError, match="expected format 1"):
+            VersionProfile.from_json(document)
+
+
+def test_what_grows_is_compared_for_lost_values_only(profile: VersionProfile) -> None:
+    later = pa.Table.from_pandas(rows(1, grown=100.0), preserve_index=False)
+    found = profile.compare(profile.profile(later))
+    assert (found[GROWS].psi, found[GROWS].changes) == (0.0, ())
+    assert all(not shift.distance for shift in found.values())
+    nulls = later.set_column(later.column_names.index("hour"), "hour", pa.nulls(ROWS, pa.float64()))
+    assert profile.compare(profile.profile(nulls, ["hour", "unknown"]))["hour"].dying
+    lost = profile.compare(profile.profile(pa.table({GROWS: pa.nulls(ROWS)}), [GROWS]))
+    assert lost[GROWS].dying
+
+
+def test_an_empty_train_window_has_a_profile(tmp_path: Path) -> None:
+    write_frame(tmp_path / "set" / "impressions.parquet", rows().assign(window="test"))
+    empty = build_profile(SPEC, tmp_path / "set")
+    assert (empty.labels, empty.predictions, empty.limits["days"]) == ({"click": {}, "like": {}},) * 2 + (0,)
+    assert VersionProfile.from_json(empty.to_json()) == empty
