@@ -50,7 +50,8 @@ def _register(step: Step, registry: "Registry", name: str, action: "Action", tab
     """Fit, judge and register a calibration; return the version."""
     from datetime import date
 
-    from components.joined import join_days
+    from components.joined import join_of
+    from models.clock import now
     from monitoring.recalibration import read_settled, recalibrate
     from serving.versions.bundle import read_bundle
     from serving.versions.recalibrated import calibration_of, recalibrated_bundle
@@ -58,7 +59,7 @@ def _register(step: Step, registry: "Registry", name: str, action: "Action", tab
 
     champion, since = action.versions["champion"], step.spec.midnight(date.fromisoformat(action.since))
     before = registry.download(name, champion, scratch / "champion")
-    join_days(step, tables, since, scratch / "joined")
+    join_of(step, tables)(since, now(), scratch / "joined")
     rows = read_settled(step.spec, scratch / "joined", champion, since)
     found = recalibrate(step.spec, rows, calibration_of(read_bundle(before)), champion, registry.best(name))
     facts = {"version": champion, "since": action.since, "rows": found.rows}

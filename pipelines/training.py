@@ -45,5 +45,11 @@ def training(
         with dsl.If(allowed.outputs["Output"] == "go", name="not-frozen"):
             ready = prepare(own, services, data)
             registered, evaluation = train_and_serve(ready, pool, accelerator_count, trainer, canary_percent)
-            watched = monitor(spec=ready.spec, **ready.run, training_set=ready.training_set, evaluation=evaluation)
+            watched = monitor(
+                spec=ready.spec,
+                **ready.run,
+                tables=ready.tables,
+                training_set=ready.training_set,
+                evaluation=evaluation,
+            )
             configured(watched.after(registered))

@@ -205,7 +205,7 @@ class Target(FakeTarget):
 def test_a_killed_recalibration_registers_one_version_on_the_champions_vectors(
     product: Product, call: str, after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("components.joined.join_days", join_days)
+    monkeypatch.setattr("components.joined.join_of", lambda *_: join_days)
     product.champion()
     product.judged(State.RECALIBRATE)
     product.decided("run-1")
@@ -225,17 +225,13 @@ def test_a_killed_recalibration_registers_one_version_on_the_champions_vectors(
     assert product.note("run-2", "verdict")["versions"] == {"champion": "1"}
 
 
-def join_days(step: Any, tables: Path, first: int, folder: Path) -> None:
+def join_days(first: int, last: int, folder: Path) -> None:
     """Served rows whose probabilities are 1.6 times too high."""
-    generator = np.random.default_rng(0)
-    truth, rows = generator.uniform(0.05, 0.5, 3000), 3000
+    generator, rows, spec = np.random.default_rng(0), 3000, world_spec()
+    truth = generator.uniform(0.05, 0.5, rows)
     whole: dict[str, Any] = {"served": first + np.arange(rows), "member": generator.integers(0, 300, rows)}
-    whole |= {
-        "surface": generator.choice(step.spec.impressions.surfaces, rows),
-        "model_version": "1",
-        "fallback": False,
-    }
-    for task in step.spec.tasks:
+    whole |= {"surface": generator.choice(spec.impressions.surfaces, rows), "model_version": "1", "fallback": False}
+    for task in spec.tasks:
         whole |= {f"probability_{task}": 1.6 * truth, f"label_{task}": (generator.random(rows) < truth).astype(float)}
     folder.mkdir(exist_ok=True)
     pd.DataFrame(whole).to_parquet(folder / "day=2026-01-07.parquet")
