@@ -81,7 +81,7 @@ def decide(
 
     ``last``: the last action; ``versions``: those that serve now, by role; ``time``: microseconds UTC. The states
     healthy and watch need no action, a data fault freezes training. An action waits until the cool-down of the spec,
-    and a day, have passed since the last one began. A verdict is not acted on if it is about another champion, or so
+    and a day, have passed since the last one began, and until a canary is promoted or rolled back. A verdict is not acted on if it is about another champion, or so
     old that its outcomes would have settled a whole cool-down ago.
     """
     if verdict is None:
@@ -95,9 +95,7 @@ def decide(
         return Decision(FROZEN, f"data fault {verdict.cause} since {verdict.since}: no training starts; look at it")
     if verdict.action not in ACTS:
         return Decision(NOTHING, f"the verdict of {verdict.day} is {verdict.state.value}")
-    reason = _too_soon(spec, last, time) or _outdated(spec, verdict, versions, time)
-    if reason is None and verdict.action == ROLL_BACK and not {"canary", "previous"} & set(versions):
-        reason = "roll_back: there is no canary and no previous version to go back to: look at it"
+    reason = _too_soon(spec, last, time) or _outdated(spec, verdict, versions, time) or _in_the_way(verdict, versions)
     if reason is not None:
         return Decision(NOTHING, reason)
     return Decision(verdict.action, f"{verdict.action}: {verdict.cause} since {verdict.since}")
@@ -163,6 +161,18 @@ def _too_soon(spec: Spec, last: Action | None, time: int) -> str | None:
     if time >= until:
         return None
     return f"{last.kind} began {readable(last.begun)}: the next action may begin {readable(until)} (cool-down)"
+
+
+def _in_the_way(verdict: Verdict, versions: Mapping[str, str]) -> str | None:
+    """Why the versions that serve do not allow the action."""
+    action, canary = verdict.action, versions.get("canary")
+    if "champion" not in versions:
+        return f"{action}: there is no champion: run the pipeline training"
+    if action == ROLL_BACK and canary is None and "previous" not in versions:
+        return f"{action}: there is no canary and no previous version to go back to: look at it"
+    if action != ROLL_BACK and canary is not None:
+        return f"{action}: the canary {canary} is on trial: promote it or roll it back first"
+    return None
 
 
 def _outdated(spec: Spec, verdict: Verdict, versions: Mapping[str, str], time: int) -> str | None:

@@ -54,6 +54,14 @@ def test_nothing_is_done_without_a_verdict_or_about_what_no_longer_serves() -> N
     assert decided(verdict(State.ROLL_BACK, versions={"champion": "1", "canary": "2"})) == NOTHING
     assert decided(verdict(State.ROLL_BACK), roles={"champion": "1"}) == NOTHING
     assert decided(verdict(State.ROLL_BACK), roles={"champion": "1", "canary": "2"}) == "roll_back"
+    assert decided(verdict(State.RECALIBRATE, versions={}), roles={}) == NOTHING
+
+
+@pytest.mark.parametrize("state", [State.RECALIBRATE, State.RETRAIN])
+def test_a_canary_on_trial_is_not_replaced(state: State) -> None:
+    assert decided(verdict(state), roles={**ROLES, "canary": "2"}) == NOTHING
+    begun = Action(verdict(state).day, "retrain", "run-1", NOW)  # whose canary it is
+    assert decided(verdict(state), begun, roles={**ROLES, "canary": "2"}) == "retrain"
 
 
 def test_an_old_verdict_is_not_acted_on() -> None:
