@@ -81,8 +81,8 @@ def decide(
 
     ``last``: the last action; ``versions``: those that serve now, by role; ``time``: microseconds UTC. The states
     healthy and watch need no action, a data fault freezes training. An action waits until the cool-down of the spec,
-    and a day, have passed since the last one began, and until a canary is promoted or rolled back. A verdict is not acted on if it is about another champion, or so
-    old that its outcomes would have settled a whole cool-down ago.
+    and a day, have passed since the last one began, and until a canary is promoted or rolled back. A verdict is not
+    acted on if it is about another champion, or so old that its outcomes settled a whole cool-down ago.
     """
     if verdict is None:
         return Decision(NOTHING, "there is no verdict yet: run the pipeline monitoring")
