@@ -43,7 +43,7 @@ def join_of(step: Step, tables: Path) -> Join:
     """
     from monitoring.outcomes import join
 
-    impressions, served = tables / "impressions.parquet", step.services.served
+    impressions, served = tables / f"{step.spec.impressions.table}.parquet", step.services.served
     places = outcome_places(step.services, step.spec.name)
 
     def join_days(first: int, last: int, folder: Path) -> dict[str, int]:
