@@ -30,7 +30,7 @@ export DO_NOT_TRACK := true
 # A run, like the tests, starts many processes: each would compile our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup java redis load chromium containers postgres demo compare test fuzz mutants house docs lint bench faults verify-real days images locks audit manifests-check rehearsal clean
+.PHONY: help setup java redis load chromium containers postgres promtool demo compare test fuzz mutants house docs lint bench faults verify-real days loop images locks audit manifests-check rehearsal clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -51,7 +51,8 @@ load: ## system packages: wrk and h2load, which load the endpoint in the benchma
 chromium: ## system package: Chromium, which the tests of the page at /ui drive
 containers: ## system packages: buildah and podman, which build images and run them
 postgres: ## system package: PostgreSQL, which the rehearsal keeps Feast's registry in
-java redis load chromium containers postgres:
+promtool: ## system package: promtool of Prometheus, which checks the alerts
+java redis load chromium containers postgres promtool:
 	@.ci/packages $@
 
 demo: $(READY) ## the whole pipeline: SPEC=configs/... DATA=folder STATE=folder
@@ -61,7 +62,7 @@ compare: $(READY) ## single-domain against cross-domain, with the difference's i
 	@$(PY) -m pipelines local --pipeline comparison --spec $(SPEC) $(if $(DATA),--data $(DATA)) --state $(STATE)
 
 test: $(READY) ## the test suite: two workers, then the tests that are sensitive to load; JUnit files in build/tests
-	@.ci/packages java redis chromium
+	@.ci/packages java redis chromium promtool
 	@status=0; memory=$(if $(MEMORY),$$(mktemp -d $(MEMORY))); [ -z "$$memory" ] || trap 'rm -rf "$$memory"' EXIT; \
 	env $${memory:+TMPDIR=$$memory} $(TESTED) OMP_NUM_THREADS=1 $(PYTEST) -m "not real_logs and not serial" -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 		--junitxml=build/tests/parallel.xml || status=$$?; \
@@ -93,6 +94,9 @@ verify-real: $(READY) ## the checks on the real logs: DATA=folder of KuaiRand-Pu
 
 days: $(READY) ## ten simulated days, one run a day on logs that grow, some runs killed: ten minutes
 	@$(PY) -m benchmarks.ten_days
+
+loop: $(READY) ## thirty simulated days of a network whose members answer: drift, a fault a week, a canary; page in build/loop
+	@$(PY) -m benchmarks.loop
 
 images: $(READY) ## container images, checked: TARGETS="serve pipeline spark train" BASE_IMAGE=name BUILD_FLAGS="options of buildah"
 	@.ci/packages containers

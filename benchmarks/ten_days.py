@@ -72,15 +72,15 @@ class Product:
         self.file.write_text(self.spec.model_dump_json(by_alias=True), encoding="utf-8")
         self.registry = Registry(sqlite_address(self.state / "mlflow" / "mlflow.db"))
 
-    def command(self, pipeline: str) -> list[str]:
+    def command(self, pipeline: str, *options: str) -> list[str]:
         """The command that runs a pipeline."""
-        given = ["--spec", str(self.file), "--data", str(self.raw), "--state", str(self.state)]
+        given = ["--spec", str(self.file), "--data", str(self.raw), "--state", str(self.state), *options]
         return [sys.executable, "-m", "pipelines", "local", "--pipeline", pipeline, *given]
 
-    def run(self, pipeline: str) -> float:
+    def run(self, pipeline: str, *options: str) -> float:
         """Run a pipeline to its end; return the seconds. Raises RuntimeError with the output if it fails."""
         started = time.monotonic()
-        done = subprocess.run(self.command(pipeline), cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(self.command(pipeline, *options), cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{pipeline} failed:\n{done.stdout[-5000:]}{done.stderr[-5000:]}")
         return time.monotonic() - started

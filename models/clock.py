@@ -7,18 +7,21 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from pathlib import Path
 
 from models.time_units import MICROSECOND, duration, length, microseconds
 from models.time_units import moment as datetime_of
 
 TOLERANCE = timedelta(minutes=10)
 """How far another machine's clock may be ahead of this one's."""
+SIMULATED = "HELIOGRAPH_CLOCK"
+"""The environment variable that names a file with a time (ISO-8601): there this clock stands, in a simulation."""
 VARIABLE = "HELIOGRAPH_CLOCK_TOLERANCE"
 """The environment variable that sets another tolerance, such as ``400d`` to replay a simulated future."""
 
 
 class ClockError(ValueError):
-    """Raised when the tolerance cannot be read."""
+    """Raised when the tolerance, or the time of a simulation, cannot be read."""
 
 
 LONGEST_DAYS = 99_999
@@ -27,8 +30,9 @@ _FIRST, _LAST = (microseconds(datetime(year, 1, 1, tzinfo=UTC)) for year in (1, 
 
 
 def now() -> int:
-    """This machine's clock, microseconds UTC."""
-    return time.time_ns() // 1_000
+    """This machine's clock, or a simulation's, microseconds UTC. Raises ClockError."""
+    file = os.environ.get(SIMULATED)
+    return _simulated(Path(file)) if file else time.time_ns() // 1_000
 
 
 def latest() -> int:
@@ -52,6 +56,13 @@ def bound() -> str:
     """The accepted range of times in words, for error messages."""
     span = tolerance() * MICROSECOND
     return f"a time up to {readable(latest())} (this machine's clock plus {span}, see {VARIABLE})"
+
+
+def _simulated(file: Path) -> int:
+    try:
+        return microseconds(datetime.fromisoformat(file.read_text(encoding="utf-8").strip()))
+    except (OSError, TypeError, ValueError) as error:  # TypeError: a time without a zone
+        raise ClockError(f"{SIMULATED}: expected a file with an ISO-8601 time with a zone; found {error}") from None
 
 
 @lru_cache(maxsize=8)

@@ -22,6 +22,7 @@ class SlateFields(NamedTuple):
     model_version: str
     fallback: bool
     stale: list[str]
+    latency: float | None
 
 
 class CandidateFields(NamedTuple):

@@ -35,3 +35,7 @@ class VerdictError(MonitoringError):
 
 class ProfileDocumentError(MonitoringError):
     """Raised when a document is not the profile of a version."""
+
+
+class SummaryError(MonitoringError):
+    """Raised when a document is not the summary of a day."""

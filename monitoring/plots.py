@@ -9,21 +9,21 @@ import numpy as np
 
 COLORS = {"candidate": "#2456d6", "champion": "#c2620c", "floor": "#7a8599", "oracle": "#12876a"}
 """Color of each scorer in every plot and table of the report."""
-_INK, _GRID = "#3b4453", "#e3e7ee"
+INK, GRID = "#3b4453", "#e3e7ee"
 _SETTINGS = {
     "svg.hashsalt": "heliograph",
     "font.size": 9,
-    "axes.edgecolor": _GRID,
-    "axes.labelcolor": _INK,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": INK,
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "grid.linewidth": 0.7,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "legend.frameon": False,
@@ -38,7 +38,7 @@ def roc_plot(curves: Mapping[str, Mapping[str, Sequence[float]]], name: str) -> 
         return ""
 
     def draw(axes: Any) -> None:
-        axes.plot([0, 1], [0, 1], color=_GRID, linewidth=1.2)
+        axes.plot([0, 1], [0, 1], color=GRID, linewidth=1.2)
         for scorer, curve in drawn.items():
             axes.plot(
                 curve["false_positive_rate"],
@@ -52,7 +52,7 @@ def roc_plot(curves: Mapping[str, Mapping[str, Sequence[float]]], name: str) -> 
         )
         axes.legend(loc="lower right")
 
-    return _svg(draw, name, (4.0, 4.0))
+    return svg(draw, name, (4.0, 4.0))
 
 
 def calibration_plot(curves: Mapping[str, Sequence[Mapping[str, float]]], name: str) -> str:
@@ -63,14 +63,14 @@ def calibration_plot(curves: Mapping[str, Sequence[Mapping[str, float]]], name: 
     edge = 1.08 * max(max(part["predicted"], part["observed"]) for bins in drawn.values() for part in bins) or 1.0
 
     def draw(axes: Any) -> None:
-        axes.plot([0, edge], [0, edge], color=_GRID, linewidth=1.2)
+        axes.plot([0, edge], [0, edge], color=GRID, linewidth=1.2)
         for scorer, bins in drawn.items():
             predicted, observed = [part["predicted"] for part in bins], [part["observed"] for part in bins]
             axes.plot(predicted, observed, color=COLORS[scorer], label=scorer, marker="o", markersize=4)
         axes.set(xlabel="predicted", ylabel="observed", xlim=(0, edge), ylim=(0, edge), aspect="equal")
         axes.legend(loc="upper left")
 
-    return _svg(draw, name, (4.0, 4.0))
+    return svg(draw, name, (4.0, 4.0))
 
 
 def surface_plot(areas: Mapping[str, Mapping[str, float | None]], name: str) -> str:
@@ -86,13 +86,13 @@ def surface_plot(areas: Mapping[str, Mapping[str, float | None]], name: str) -> 
             if dots:
                 x, y = zip(*dots, strict=True)
                 axes.scatter(x, y, color=COLORS[scorer], label=scorer, s=48, zorder=3)
-        axes.axvline(0.5, color=_GRID, linewidth=1.2)
+        axes.axvline(0.5, color=GRID, linewidth=1.2)
         axes.set_yticks(range(len(surfaces)), surfaces)
         axes.set(xlabel="AUC", xlim=(min(0.48, min(known) - 0.02), min(1.01, max(known) + 0.03)))
         axes.set_ylim(len(surfaces) - 0.5, -0.5)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, handletextpad=0.2)
 
-    return _svg(draw, name, (5.2, 1.1 + 0.38 * len(surfaces)))
+    return svg(draw, name, (5.2, 1.1 + 0.38 * len(surfaces)))
 
 
 def curve_plot(points: Sequence[tuple[int, float]], title: str, name: str) -> str:
@@ -108,7 +108,7 @@ def curve_plot(points: Sequence[tuple[int, float]], title: str, name: str) -> st
         axes.set_xlabel("step")
         axes.xaxis.get_major_locator().set_params(integer=True)
 
-    return _svg(draw, name, (3.6, 2.3))
+    return svg(draw, name, (3.6, 2.3))
 
 
 def days_plot(days: Sequence[Mapping[str, Any]], name: str) -> str:
@@ -135,24 +135,27 @@ def days_plot(days: Sequence[Mapping[str, Any]], name: str) -> str:
         axes.set_ylim(0, 1.25 * max(max(day["ctr"], day["predicted"]) for day in known) or 1)
         axes.legend(loc="upper right", ncols=2)
 
-    return _svg(draw, name, (5.2, 2.4))
+    return svg(draw, name, (5.2, 2.4))
 
 
-def _svg(draw: Any, name: str, inches: tuple[float, float]) -> str:
-    """Draw on one pair of axes; return the ``<svg>`` element with ids prefixed by ``name``."""
+def svg(draw: Any, name: str, inches: tuple[float, float], settings: Mapping[str, Any] | None = None) -> str:
+    """Draw on one pair of axes; return the ``<svg>`` element with ids prefixed by ``name``.
+
+    ``settings``: of matplotlib, above those of every plot.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_SETTINGS):
+    with mpl.rc_context({**_SETTINGS, **(settings or {})}):
         figure = Figure(figsize=inches, layout="constrained")
         draw(figure.add_subplot())
         out = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(out, format="svg", transparent=True, metadata=nothing)
-    svg = out.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg)
-    svg = svg.replace("url(#", f"url(#{name}-")
-    return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"|height="[\d.]+pt" width="[\d.]+pt"', "", svg, count=1)
+    drawn = out.getvalue()
+    drawn = drawn[drawn.index("<svg") :]
+    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
+    drawn = re.sub(r'\bid="', f'id="{name}-', drawn)
+    drawn = re.sub(r'href="#', f'href="#{name}-', drawn)
+    drawn = drawn.replace("url(#", f"url(#{name}-")
+    return re.sub(r'width="[\d.]+pt" height="[\d.]+pt"|height="[\d.]+pt" width="[\d.]+pt"', "", drawn, count=1)

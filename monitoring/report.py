@@ -5,7 +5,6 @@ notes ``verdict`` (of the gate, with ``version``), ``endpoint`` ({url, version, 
 ``watch``), ``data`` ({table: sha256}), ``graph`` ({part: count}) and ``comparison``.
 """
 
-import json
 import logging
 import shlex
 import shutil
@@ -18,12 +17,13 @@ import numpy as np
 
 from models.files import write_text
 from models.spec import Spec
-from models.time_units import SECOND, moment
+from models.time_units import SECOND
 from monitoring.calibration import reliability, roc
 from monitoring.documents import read_json
 from monitoring.plots import COLORS, calibration_plot, curve_plot, days_plot, roc_plot, surface_plot
 from monitoring.predictions import SCORERS, defined
 from monitoring.record import LedgerRecord, Step
+from monitoring.rendering import duration, number, percent, render
 from monitoring.trained import trained_days, window_notes
 
 INDEX, DRIFT_PAGE = "index.html", "drift.html"
@@ -52,13 +52,13 @@ def write_report(spec: Spec, record: LedgerRecord, folder: Path) -> Path:
     if drift_page is not None:
         shutil.copyfile(drift_page, folder / DRIFT_PAGE)
     try:
-        page = _render(_view(spec, record, drift_page is not None))
+        page = render("report.html", _view(spec, record, drift_page is not None))
     except Exception as error:
         _log.warning("The report is written from the steps alone: %s", error)
         bare = replace(record, notes={}, artifacts={}, curves={})
         view = _view(spec, bare, drift_page is not None)
         view["problems"].append(f"Only the steps could be shown ({type(error).__name__}: {error})")
-        page = _render(view)
+        page = render("report.html", view)
     return write_text(folder / INDEX, page)
 
 
@@ -71,10 +71,10 @@ def summary_lines(record: LedgerRecord, address: str) -> list[str]:
         lines.append(f"{'test window':<16}{'AUC':>8}{'interval':>18}{'GAUC':>8}{'log loss':>10}{'to oracle':>11}")
         for task in metrics["tasks"]:
             for scorer, found in _by_scorer(metrics, "test", task).items():
-                interval = f"[{_number(found['auc_low'])}, {_number(found['auc_high'])}]"
+                interval = f"[{number(found['auc_low'])}, {number(found['auc_high'])}]"
                 lines.append(
-                    f"{task + ' ' + scorer:<16}{_number(found['auc']):>8}{interval:>18}{_number(found['gauc']):>8}"
-                    f"{_number(found['log_loss']):>10}{_percent(found['way']):>11}"
+                    f"{task + ' ' + scorer:<16}{number(found['auc']):>8}{interval:>18}{number(found['gauc']):>8}"
+                    f"{number(found['log_loss']):>10}{percent(found['way']):>11}"
                 )
     headline = _headline(record)
     lines += [headline["title"], *(f"  {reason}" for reason in headline["reasons"])]
@@ -236,49 +236,10 @@ def _steps(record: LedgerRecord) -> list[dict[str, Any]]:
 def _state(step: Step) -> str:
     if step.status == "cached":
         return "from cache"
-    return step.status if step.seconds is None else _duration(step.seconds)
+    return step.status if step.seconds is None else duration(step.seconds)
 
 
 def _total(record: LedgerRecord) -> float | None:
     """Seconds from the start of the first step to the last known end."""
     ends = [step.started / SECOND + step.seconds for step in record.steps if step.seconds is not None]
     return max(ends) - min(step.started for step in record.steps) / SECOND if ends else None
-
-
-def _render(view: dict[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("monitoring"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "number": _number,
-        "percent": _percent,
-        "duration": _duration,
-        "minute": _minute,
-        "pretty": lambda value: json.dumps(value, indent=1, ensure_ascii=False),
-    }
-    return environment.get_template("report.html").render(view)
-
-
-def _number(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
-
-
-def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
-
-
-def _minute(time: int) -> str:
-    return moment(time).strftime("%Y-%m-%d %H:%M UTC")

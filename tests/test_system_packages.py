@@ -32,10 +32,10 @@ def install(path: Path, *names: str) -> tuple[int, str, list[str]]:
 
 
 def test_nothing_is_installed_when_nothing_is_missing(path: Path) -> None:
-    for name in ("java", "redis-server", "wrk", "h2load", "chromium", "apt-get"):
+    for name in ("java", "redis-server", "wrk", "h2load", "chromium", "promtool", "apt-get"):
         command(path, name, 'echo "$@" >> "$LOG"')
     command(path, "id", "echo 0")
-    assert install(path, "java", "redis", "load", "chromium") == (0, "", [])
+    assert install(path, "java", "redis", "load", "chromium", "promtool") == (0, "", [])
     assert install(path) == (0, "", [])
 
 
@@ -75,6 +75,15 @@ def test_root_and_passwordless_sudo_install_what_is_missing_alone(path: Path, us
     assert called[0] == f"{by} update -qq"
     assert called[1].startswith(f"{by} install ")
     assert called[1].endswith("default-jre-headless chromium")
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_server_that_promtool_comes_with_does_not_run(path: Path, status: int) -> None:
+    command(path, "apt-get")
+    command(path, "systemctl", f'echo "$@" >> "$LOG"; exit {status}')
+    command(path, "id", "echo 0")
+    assert install(path, "promtool") == (0, "", ["disable --now --quiet prometheus"])
+    assert install(path, "java")[2] == ["disable --now --quiet prometheus"]  # not again
 
 
 def test_a_failed_installation_says_what_to_install(path: Path) -> None:

@@ -13,7 +13,6 @@ import pandas as pd
 
 from models.files import replaced_file
 from models.spec import Spec
-from models.time_units import DAY
 
 
 def write_parts(spec: Spec, tables: Mapping[str, pd.DataFrame], folder: Path, first: date, until: date) -> list[Path]:
@@ -23,18 +22,43 @@ def write_parts(spec: Spec, tables: Mapping[str, pd.DataFrame], folder: Path, fi
     is there is left as it is.
     """
     written: list[Path] = []
+    arrived = arrivals(spec, tables)
+    for number in range((until - first).days + 1):
+        day = first + timedelta(days=number)
+        begin = spec.midnight(day) if number else None
+        written += write_part(tables, arrived, folder, day.isoformat(), begin, spec.midnight(day + timedelta(days=1)))
+    return written
+
+
+def write_part(
+    tables: Mapping[str, pd.DataFrame],
+    arrived: Mapping[str, np.ndarray],
+    folder: Path,
+    name: str,
+    begin: int | None,
+    end: int,
+) -> list[Path]:
+    """Write ``<table>/<name>.parquet`` with the rows that arrived from ``begin`` (None = ever) to before ``end``.
+
+    Returns the new files: one that is there is left as it is. ``arrived``: by table (rows,), as ``arrivals`` gives it.
+    """
+    written: list[Path] = []
+    for table, times in arrived.items():
+        path = folder / table / f"{name}.parquet"
+        if not path.exists():
+            there = times < end if begin is None else (times >= begin) & (times < end)
+            with replaced_file(path) as draft:
+                tables[table][there].to_parquet(draft, index=False)
+            written.append(path)
+    return written
+
+
+def arrivals(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> dict[str, np.ndarray]:
+    """When each row of each table is complete: (rows,) int64 microseconds UTC."""
     arrived = {name: _arrival(frame) for name, frame in tables.items() if name != _oracle(spec)}
     if spec.oracle is not None:
         arrived[spec.oracle.table] = _of_oracle(spec, tables, arrived[spec.impressions.table])
-    for name, times in arrived.items():
-        day = np.maximum((times - spec.midnight(first)) // DAY, 0)
-        for number in range((until - first).days + 1):
-            path = folder / name / f"{first + timedelta(days=number)}.parquet"
-            if not path.exists():
-                with replaced_file(path) as draft:
-                    tables[name][day == number].to_parquet(draft, index=False)
-                written.append(path)
-    return written
+    return arrived
 
 
 def _arrival(frame: pd.DataFrame) -> np.ndarray:

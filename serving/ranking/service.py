@@ -14,7 +14,7 @@ from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
 from serving.ranking.request import Key, RankingRequest
 from serving.ranking.rules import POPULARITY, RuleResult, apply_rules
 from serving.ranking.scorer import Scorer, SlateInputs
-from serving.ranking.slate import Reasons, Slate, SlateIds, is_column
+from serving.ranking.slate import NOTHING_FOREIGN, ForeignVectors, Reasons, Slate, SlateIds, is_column
 from serving.ranking.staleness import NOTHING_STALE, Staleness
 from serving.versions.prior import Prior
 
@@ -37,7 +37,7 @@ class _ReadFacts:
     state_as_of: int | None = None
     member_cold: bool = True
     fallback: bool = True
-    foreign_vectors: int = 0
+    foreign: ForeignVectors = NOTHING_FOREIGN
     rows_ahead: int = 0
     stale: Staleness = NOTHING_STALE
 
@@ -98,7 +98,7 @@ class RankingService:
             state_as_of=inputs.as_of,
             member_cold=inputs.member_tokens is None,
             fallback=False,
-            foreign_vectors=self._foreign(online),
+            foreign=self._foreign(online),
             rows_ahead=online.ahead,
             stale=Staleness.of(self.spec.serving.max_age, online),
         )
@@ -210,10 +210,14 @@ class RankingService:
             tokens[known] = items.tokens.take(np.flatnonzero(known)).values.reshape(-1, size)
         return tokens, known & np.isfinite(tokens).all(axis=1)
 
-    def _foreign(self, online: OnlineFeatures) -> int:
+    def _foreign(self, online: OnlineFeatures) -> ForeignVectors:
         """Count the vectors that another encoder made."""
-        encoders = [None if online.member is None else online.member.encoder, *online.items.encoder]
-        return sum(encoder is not None and encoder != self.scorer.encoder for encoder in encoders)
+
+        def foreign(encoder: str | None) -> bool:
+            return encoder is not None and encoder != self.scorer.encoder
+
+        member = online.member is not None and foreign(online.member.encoder)
+        return ForeignVectors(int(member), sum(map(foreign, online.items.encoder)))
 
 
 def _finite(values: np.ndarray) -> bool:

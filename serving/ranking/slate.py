@@ -32,6 +32,17 @@ class SlateIds(NamedTuple):
         return slate_id(self.call, self.number)
 
 
+class ForeignVectors(NamedTuple):
+    """Numbers of vectors of another model version."""
+
+    member: int = 0
+    """0 or 1."""
+    items: int = 0
+
+
+NOTHING_FOREIGN = ForeignVectors()
+
+
 @dataclass(frozen=True)
 class Slate:
     """The C ranked candidates of one request; every column is in ranked order."""
@@ -62,14 +73,16 @@ class Slate:
     features: Mapping[str, Any]
     """The decoder's inputs by name, (C,) or one value for all: counters as read, context as given; None or NaN =
     missing. They go to the served log, not to the response."""
-    foreign_vectors: int
-    """Number of vectors in the store that another model version made; they are treated as cold."""
+    foreign: ForeignVectors
+    """Vectors in the store that another model version made; they are treated as cold."""
     rows_ahead: int = 0
     """Number of store rows ignored because their event time is ahead of the clock."""
     stale: Staleness = NOTHING_STALE
     """Which vectors and counters are older than the spec allows; they were used all the same."""
     state_as_of: int | None = None
     """As-of time of the member's vectors, microseconds UTC; None where the member is cold."""
+    latency: float | None = None
+    """Seconds from the request's arrival until the slate was ranked; None where nobody measured."""
     reasons: Reasons | None = None
     """What changed each score most, where the request asked for reasons."""
 

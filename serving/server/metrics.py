@@ -18,11 +18,35 @@ def stage_seconds() -> "Histogram":
 
 
 @cache
-def vectors() -> "Counter":
-    """Vectors by status: used, cold (missing or unusable), of_another_version."""
+def slates() -> "Counter":
+    """Slates that were returned, those of the fallback included."""
     from prometheus_client import Counter
 
-    return Counter("heliograph_vectors", "Vectors by status", ["fate"])
+    return Counter("heliograph_slates", "Slates that were returned", ["surface", "version"])
+
+
+@cache
+def predictions() -> "Counter":
+    """Probabilities that the model gave to candidates; none of a fallback's."""
+    from prometheus_client import Counter
+
+    return Counter("heliograph_predictions", "Probabilities of the model", ["task", "surface", "version"])
+
+
+@cache
+def predicted() -> "Counter":
+    """Sum of these probabilities: its increase over that of ``predictions`` is the mean."""
+    from prometheus_client import Counter
+
+    return Counter("heliograph_predicted", "Sum of the model's probabilities", ["task", "surface", "version"])
+
+
+@cache
+def vectors() -> "Counter":
+    """Vectors of members and items by status: used, cold (missing or unusable), of_another_version (also cold)."""
+    from prometheus_client import Counter
+
+    return Counter("heliograph_vectors", "Vectors by status", ["kind", "fate", "surface", "version"])
 
 
 @cache
@@ -30,7 +54,8 @@ def fallbacks() -> "Counter":
     """Slates ranked by popularity because the online store did not respond in time."""
     from prometheus_client import Counter
 
-    return Counter("heliograph_fallbacks", "Slates ranked by popularity because the online store did not respond")
+    text = "Slates ranked by popularity because the online store did not respond"
+    return Counter("heliograph_fallbacks", text, ["surface", "version"])
 
 
 @cache

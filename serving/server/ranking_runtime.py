@@ -11,7 +11,9 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -27,6 +29,7 @@ from serving.server import metrics
 from serving.server.admission import Admission
 from serving.server.request_headers import deadline, request_id
 from serving.server.served_log import ServedLog
+from serving.server.slate_counts import count
 from serving.server.tensors import TensorSchema
 from serving.settings.limits import Limits
 from serving.untrusted import quoted
@@ -43,6 +46,8 @@ _To = TypeVar("_To")
 _logger = logging.getLogger("heliograph")
 Headers = Mapping[str, str]
 """By lower-case name."""
+_arrived: ContextVar[float] = ContextVar("arrived")
+"""When the task's request came, seconds of the monotonic clock. KServe passes nothing of ours to the first stage."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ class PendingCall:
     tensors: "InferRequest | None"
     """The request of the v2 protocol; None for a v1 document."""
     slates: tuple[PendingSlate, ...]
+    arrived: float
+    """When it came, before the queue, in seconds of the monotonic clock."""
 
 
 class RankingRuntime:
@@ -120,6 +127,7 @@ class RankingRuntime:
         Raises RequestError for an invalid deadline, OverloadedError if the queue is full or too slow, and
         UnavailableError after the deadline.
         """
+        _arrived.set(monotonic())
         seconds = deadline(headers, self._limits.deadline_seconds)
         admission = self._explain_admission if wants_reasons(payload) else self._admission
         try:
@@ -134,11 +142,12 @@ class RankingRuntime:
 
     async def read(self, payload: Any, headers: Headers) -> PendingCall:
         """Stage one: parse the payload and read the online store. Raises RequestError."""
+        arrived = _arrived.get(None) or monotonic()
         with metrics.stage_seconds().labels("preprocess").time():
             tensors, given_id = (None, None) if isinstance(payload, dict | list) else (payload, payload.id)
             requests = self._parser.parse(payload) if tensors is None else [self._parse_tensors(payload)]
             slates = await _concurrently(self._read_slate, requests)
-            return PendingCall(request_id(headers, given_id), str(uuid.uuid4()), tensors, tuple(slates))
+            return PendingCall(request_id(headers, given_id), str(uuid.uuid4()), tensors, tuple(slates), arrived)
 
     async def score(self, call: PendingCall) -> PendingCall:
         """Stage two: one pass of the model over every slate, off the event loop, which has health checks to serve."""
@@ -153,9 +162,13 @@ class RankingRuntime:
         with metrics.stage_seconds().labels("postprocess").time():
             pending = await _concurrently(self._explain_slate, call.slates)
             ids = (SlateIds(call.request_id, call.id, number) for number in range(len(pending)))
-            slates = list(map(self._ranked, ids, pending))
+            ranked = list(map(self._ranked, ids, pending))
+            latency = monotonic() - call.arrived
+            slates = [replace(slate, latency=latency) for slate in ranked]
             for slate in slates:
-                self._count(slate)
+                count(slate)
+                if slate.rows_ahead:
+                    self._warn_of_rows_ahead(slate.rows_ahead)
                 self._log.write(slate)
             if call.tensors is None:
                 return {"predictions": [slate.to_json() for slate in slates]}
@@ -213,21 +226,7 @@ class RankingRuntime:
             return self._service.popular(ids, slate.request)
         return self._service.slate(ids, slate.request, slate.online, slate.inputs, slate.logits, slate.reasons)
 
-    def _count(self, slate: Slate) -> None:
-        if slate.fallback:
-            metrics.fallbacks().inc()
-            return
-        if slate.rows_ahead:
-            self._count_rows_ahead(slate.rows_ahead)
-        for kind in slate.stale.kinds:
-            metrics.stale().labels(kind).inc()
-        cold = slate.member_cold + int(slate.cold.sum())
-        metrics.vectors().labels("used").inc(1 + len(slate.items) - cold)
-        metrics.vectors().labels("cold").inc(cold)
-        metrics.vectors().labels("of_another_version").inc(slate.foreign_vectors)
-
-    def _count_rows_ahead(self, rows: int) -> None:
-        metrics.rows_ahead().inc(rows)
+    def _warn_of_rows_ahead(self, rows: int) -> None:
         if not self._warned_of_rows_ahead:  # once per process, not per request
             _logger.warning(
                 "%d rows of the online store are ahead of the clock and ignored: `python -m feature_repo repair` "

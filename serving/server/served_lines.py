@@ -34,6 +34,7 @@ def impressions(slate: Slate, served: int, model: str) -> bytes:
         model_version=slate.model_version,
         fallback=slate.fallback,
         stale=[*slate.stale.kinds],
+        latency=None if slate.latency is None else round(slate.latency, 6),
     )
     of_candidates = CandidateFields(
         rank=range(len(slate.items)),

@@ -76,6 +76,7 @@ def test_a_store_that_is_silent_is_one_clear_error(tmp_path: Path, monkeypatch: 
         address = f"127.0.0.1:{closed.getsockname()[1]}"
     monkeypatch.setenv("FEAST_REGISTRY", f"sqlite:///{tmp_path}/registry.db")
     monkeypatch.setenv("FEAST_REDIS", address)
+    monkeypatch.setattr("redis.backoff.ExponentialWithJitterBackoff.compute", lambda backoff, failures: 0)
     found = open_notes(tiny.CONFIG.with_name("feature_store.cluster.yaml"), None, "news")
     with pytest.raises(NotesError, match="the online store: expected a response; found ConnectionError"):
         found.read("lease")

@@ -44,10 +44,20 @@ class Signals:
 
 
 def make_signals(
-    members: Members, content: Content, network: Network, feed: Events, notifications: Notifications, sent: Deliveries
+    members: Members,
+    content: Content,
+    network: Network,
+    feed: Events,
+    notifications: Notifications,
+    sent: Deliveries,
+    delivered: Deliveries | None = None,
 ) -> Signals:
-    """Compute every signal strictly before each delivery."""
+    """Compute every signal strictly before each delivery.
+
+    ``delivered``: the deliveries that tire a member, where those of ``sent`` are candidates only (default: ``sent``).
+    """
     member, time, item = sent.member, sent.time, sent.notification
+    seen = sent if delivered is None else delivered
     post, job = notifications.post[item], notifications.job[item]
     is_post = post >= 0
     creators = len(content.creator_reach)
@@ -61,7 +71,7 @@ def make_signals(
         match=similarity(members.interest(member, time), notifications.direction[item]),
         affinity=np.where(is_post, 1.1 * (follows > 0) + 0.4 * np.log1p(habit), 0.0),
         proof=np.where(is_post, np.log1p(_connections_engaged(network, feed, member, post, time, content)), 0.0),
-        fatigue=np.minimum(count_between(member, time, member, time - DAY, time), 5).astype(np.float64),
+        fatigue=np.minimum(count_between(seen.member, seen.time, member, time - DAY, time), 5).astype(np.float64),
         hour=hour_fit(time, members.peak_hour[member]),
         activity=members.activity_at(member, time),
         seeking=np.where(is_post, 0.0, members.seeking(member, time) - 0.3),
@@ -72,13 +82,11 @@ def make_signals(
     )
 
 
-def settle(
-    rng: np.random.Generator, members: Members, notifications: Notifications, sent: Deliveries, signals: Signals
-) -> Outcomes:
-    """Draw clicks, engagements, and the times at which they settle."""
+def click_logit(members: Members, notifications: Notifications, sent: Deliveries, signals: Signals) -> Floats:
+    """The logit of the true click probability: (deliveries,)."""
     member, email = sent.member, sent.surface
     kind = notifications.kind[sent.notification]
-    logit = (
+    logit: Floats = (
         -3.3
         + _KIND[kind]
         + 0.25 * members.propensity[member]
@@ -93,16 +101,29 @@ def settle(
         - 0.3 * signals.distance
         + 0.2 * signals.quality
     )
-    probability = 1 / (1 + np.exp(-logit))
-    clicked = rng.random(len(logit)) < probability
+    return logit
+
+
+def settle(
+    rng: np.random.Generator, members: Members, sent: Deliveries, signals: Signals, probability: Floats
+) -> Outcomes:
+    """Draw clicks, engagements, and the times at which they settle."""
+    member, email = sent.member, sent.surface
+    clicked = rng.random(len(member)) < probability
     warm = (
         -2.0 + 1.8 * signals.match + 0.5 * signals.affinity + 0.8 * signals.seeking + 0.5 * members.propensity[member]
     )
-    engaged = clicked & (rng.random(len(logit)) < 1 / (1 + np.exp(-warm)))
+    engaged = clicked & (rng.random(len(member)) < sigmoid(warm))
     # A click comes minutes after the delivery; whether it led to an engagement is known when the visit ends.
     wait = rng.exponential(np.where(email, 40 * 60, 12 * 60)) + rng.exponential(np.where(engaged, 15 * 60, 4 * 60))
     seconds = np.where(clicked, np.minimum(wait + 20, TIMEOUT), TIMEOUT).astype(np.int64)
     return Outcomes(probability, clicked.astype(np.int64), engaged.astype(np.int64), sent.time + seconds)
+
+
+def sigmoid(logit: Floats) -> Floats:
+    """The probability of a logit.  (n,) -> (n,)"""
+    probability: Floats = 1 / (1 + np.exp(-logit))
+    return probability
 
 
 def _connections_engaged(
@@ -124,4 +145,4 @@ def _connections_engaged(
     return count_between(key[wanted], known[wanted], requested, np.full(len(time), BEGINNING), time)
 
 
-__all__ = ["KINDS", "TIMEOUT", "Outcomes", "Signals", "make_signals", "settle"]
+__all__ = ["KINDS", "TIMEOUT", "Outcomes", "Signals", "click_logit", "make_signals", "settle", "sigmoid"]

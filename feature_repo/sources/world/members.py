@@ -18,7 +18,7 @@ _COUNTRY_OFFSET = np.array([-6.0, -3.0, 0.0, 1.0, 5.5, 8.0, 9.0, 10.0])  # hours
 
 DIMENSIONS = 16
 NEVER = 2**28  # seconds
-_INTEREST_STEP = 10 * DAY
+INTEREST_STEP = 10 * DAY
 _INTEREST_CHANGE = 0.15  # probability of a new current interest, every ten days
 _ACTIVITY_STEP = 8 * DAY
 _ACTIVITY_KEPT = 0.6
@@ -45,7 +45,7 @@ class Members:
 
     def interest(self, member: Ints, time: Ints) -> Floats:
         """Interest directions at a time.  (n,), (n,) -> (n, DIMENSIONS)"""
-        return unit(_between(self.interests, member, time, _INTEREST_STEP))
+        return unit(_between(self.interests, member, time, INTEREST_STEP))
 
     def activity_at(self, member: Ints, time: Ints) -> Floats:
         """Log activity at a time, relative to the member's mean.  (n,), (n,) -> (n,)"""
@@ -100,7 +100,7 @@ def industry_taste(topics: Floats) -> Floats:
 
 def _drifting_interests(rng: np.random.Generator, industry: Ints, days: int, topics: Floats) -> Floats:
     """A constant part from industry and personal taste, plus a current interest that changes at times."""
-    count, anchors = len(industry), days * DAY // _INTEREST_STEP + 2
+    count, anchors = len(industry), days * DAY // INTEREST_STEP + 2
     lasting = rng.dirichlet(np.full(len(topics), 0.2), count)
     home = unit(0.7 * industry_taste(topics)[industry] @ topics + 0.4 * lasting @ topics)
     present = rng.dirichlet(np.full(len(topics), 0.15), (anchors, count))

@@ -18,8 +18,8 @@ _TARGETED = np.array([0.9, 0.65, 0.0, 0.0])  # share sent to followers, or to co
 _TASTE = 1.2
 _CANDIDATES = 4
 SURFACES = ("notification", "email")
-_EMAIL_SHARE = 0.28
-_LIFE = 4 * DAY
+EMAIL_SHARE = 0.28
+LIFE = 4 * DAY
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def deliver(
     kept = (time > members.joined[member] + HOUR) & (time < days * DAY)
     kept &= _first(member, item, len(members.joined))
     member, item, time = member[kept], item[kept], time[kept]
-    surface = (rng.random(len(member)) < _EMAIL_SHARE).astype(np.int64)
+    surface = (rng.random(len(member)) < EMAIL_SHARE).astype(np.int64)
     order = np.lexsort((member, item, time))
     return Deliveries(member[order], item[order], time[order], surface[order])
 
@@ -139,7 +139,7 @@ def _audience(
 def _when(rng: np.random.Generator, members: Members, member: Ints, created: Ints) -> Ints:
     """Some hours after creation; half of the deliveries take the better of two times of the member's day.  (n,)"""
     one, other = (
-        created + 300 + np.minimum(rng.exponential(20 * HOUR, len(member)), _LIFE).astype(np.int64) for _ in range(2)
+        created + 300 + np.minimum(rng.exponential(20 * HOUR, len(member)), LIFE).astype(np.int64) for _ in range(2)
     )
     peak = members.peak_hour[member]
     better = (hour_fit(other, peak) > hour_fit(one, peak)) & (rng.random(len(member)) < 0.5)

@@ -98,7 +98,9 @@ def test_materialize_is_the_pipelines_step() -> None:
     options = _parser().parse_args(command[3:])
     assert (ROOT / options.config).is_file()
     assert (options.product, options.since_last) == ("$(HELIOGRAPH_PROJECT)", True)
-    (product,) = [each["data"] for each in built("base") if each["kind"] == "ConfigMap"]
+    maps = {each["metadata"]["name"]: each["data"] for each in built("base") if each["kind"] == "ConfigMap"}
+    assert maps.pop("heliograph-dashboard").keys() == {"heliograph.json"}
+    (product,) = maps.values()
     assert (ROOT / "configs" / f"{product['HELIOGRAPH_PROJECT']}.yaml").is_file()
 
 

@@ -154,8 +154,8 @@ def test_vectors_that_do_not_fit_are_cold(
     assert found.member_cold
     assert [item for item, cold in zip(found.items, found.cold, strict=True) if cold] == [10]
     assert chances(found) == chances(expected)
-    assert found.foreign_vectors == (2 if fault == "of another encoder" else 0)
-    assert expected.foreign_vectors == 0
+    assert found.foreign == ((1, 1) if fault == "of another encoder" else (0, 0))
+    assert expected.foreign == (0, 0)
 
 
 def test_what_the_member_acted_on_before_the_request_is_discounted_before_the_ranking(

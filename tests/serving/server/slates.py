@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.ranking.slate import Slate, SlateIds
+from serving.ranking.slate import NOTHING_FOREIGN, Slate, SlateIds
 from serving.server.served_files import ServedFiles
 from serving.server.served_log import ServedLog
 
@@ -30,7 +30,7 @@ def slate(member: int, *items: int, number: int = 0) -> Slate:
         adjustments=[[], [{"rule": "seen_discount", "factor": 0.5}]][: len(items)],
         probabilities={"click": 1 / (places + 2), "dwell": np.full(len(items), 0.5)},
         features={"count": np.where(places, np.nan, 3.0).astype(np.float32), "device": "phone", "absent": None},
-        foreign_vectors=0,
+        foreign=NOTHING_FOREIGN,
     )
 
 

@@ -24,7 +24,7 @@ SERVICE = "/inference.GRPCInferenceService/"
 INFER = f"{SERVICE}ModelInfer"
 METHODS = [INFER, *(SERVICE + name for name in ("ModelMetadata", "ServerMetadata", "RepositoryModelLoad", "Nothing"))]
 LONG = "x" * 100_000
-SECONDS = 2.0
+SECONDS = 1.0
 """Of a body."""
 
 

@@ -2,93 +2,22 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 
-from models.time_units import DAY, iso
 from serving.errors import OverloadedError, RequestError, UnavailableError
-from serving.ranking.reader import OnlineFeatures, OnlineReader
-from serving.ranking.request import RankingRequest
 from serving.ranking.service import RankingService
-from serving.ranking.staleness import KINDS
 from serving.server.document import Body
-from serving.server.loading import load
 from serving.server.ranking_runtime import RankingRuntime, wants_reasons
-from serving.server.served_files import ServedFiles
-from serving.server.served_log import ServedLog
 from serving.server.tensors import infer_request
-from serving.settings.limits import Limits
-from serving.settings.settings import Settings
-from serving.versions.bundle import read_bundle
 from tests.serving.requests import v2
 from tests.serving.running import logged_lines
-from tests.serving.world import World, world_spec
-
-Steps = Callable[[RankingRuntime, "SwitchableReader"], Awaitable[None]]
-
-
-class SwitchableReader:
-    """The world's store, which can be switched to be down or silent."""
-
-    def __init__(self, reader: OnlineReader) -> None:
-        self._reader = reader
-        self.mode = "responds"
-        self.reads = 0
-        self.requested = asyncio.Event()
-
-    async def read(self, request: RankingRequest) -> OnlineFeatures:
-        self.reads += 1
-        self.requested.set()
-        if self.mode == "silent":
-            await asyncio.Future()
-        if self.mode == "down":
-            raise UnavailableError("down") from ConnectionRefusedError("nobody")
-        return await self._reader.read(request)
-
-    async def close(self) -> None:
-        await self._reader.close()
-
-
-@pytest.fixture
-def run(world: World, tmp_path: Path) -> Callable[..., None]:
-    settings = Settings(
-        name=world.name,
-        version=world.version,
-        bundle=str(world.state.parent / "bundle"),
-        digest=read_bundle(world.state.parent / "bundle").digest,
-        store_config=str(world.store_config),
-        served=str(tmp_path / "unused"),
-        port=0,
-        grpc_port=0,
-    )
-
-    def run(steps: Steps, **limits: Any) -> None:
-        async def main() -> None:
-            loaded = load(settings)
-            service: RankingService = loaded._service
-            loaded.close()
-            reader = SwitchableReader(service.reader)  # type: ignore[arg-type]
-            log = ServedLog(ServedFiles(tmp_path / "served"), world.name)
-            runtime = RankingRuntime(world.name, replace(service, reader=reader), log, Limits(**limits))
-            try:
-                await steps(runtime, reader)
-            finally:
-                runtime.close()
-                await reader.close()
-
-        asyncio.run(main())
-
-    return run
-
-
-def document(world: World, *items: int) -> dict[str, Any]:
-    return {"instances": [{"member": world.keys("member")[0], "items": list(items), "context": {"surface": "push"}}]}
+from tests.serving.server.runtimes import SwitchableReader, document
+from tests.serving.world import World
 
 
 def test_while_the_store_is_down_slates_are_ranked_by_popularity(
@@ -112,6 +41,8 @@ def test_while_the_store_is_down_slates_are_ranked_by_popularity(
     assert "ConnectionRefusedError" in caplog.text
     lines = logged_lines(tmp_path / "served")
     assert [line["fallback"] for line in lines] == [True] * 15 + [False] * 4
+    assert len({line["latency"] for line in lines}) == 4  # a slate's
+    assert all(0 < line["latency"] < 60 for line in lines)
     assert lines[0]["as_of"] == 0 < lines[-1]["as_of"]
 
 
@@ -194,67 +125,6 @@ def test_it_is_ready_once_the_store_has_responded(run: Callable[..., None], worl
         reader.mode = "responds"
         await asyncio.wait_for(starting, 20)
         assert runtime.ready
-
-    run(steps)
-
-
-def metric(name: str, **labels: str) -> float:
-    """A counter of this process."""
-    return REGISTRY.get_sample_value(f"heliograph_{name}_total", labels) or 0.0
-
-
-def test_vectors_fallbacks_and_refusals_are_counted(run: Callable[..., None], world: World) -> None:
-    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
-        def fates() -> list[float]:
-            return [metric("vectors", fate=fate) for fate in ("used", "cold", "of_another_version")]
-
-        before, late, fallbacks = fates(), metric("refused", reason="late"), metric("fallbacks")
-        await runtime.predict(document(world, world.keys("item")[0], -7))
-        assert [now - then for now, then in zip(fates(), before, strict=True)] == [2, 1, 0]  # the member, two items
-        unknown = {"instances": [{"member": -1, "items": [-7], "context": {"surface": "push"}}]}
-        await runtime.predict(unknown)
-        assert [now - then for now, then in zip(fates(), before, strict=True)] == [2, 3, 0]
-        reader.mode = "down"
-        await runtime.predict(unknown)
-        assert [now - then for now, then in zip(fates(), before, strict=True)] == [2, 3, 0]
-        assert metric("fallbacks") == fallbacks + 1
-        reader.mode = "silent"
-        with pytest.raises(UnavailableError):
-            await runtime.predict(unknown, {"x-request-timeout-ms": "10"})
-        assert metric("refused", reason="late") == late + 1
-
-    run(steps)
-
-
-def test_rows_ahead_of_the_clock_are_counted_and_warned_of_once(
-    run: Callable[..., None], world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
-        read = reader.read
-
-        async def ahead(request: RankingRequest) -> OnlineFeatures:
-            return replace(await read(request), ahead=3)
-
-        monkeypatch.setattr(reader, "read", ahead)
-        before = metric("rows_ahead")
-        for _ in range(2):
-            await runtime.predict(document(world, world.keys("item")[0]))
-        assert metric("rows_ahead") == before + 6
-
-    run(steps)
-    assert [record.args for record in caplog.records if "ahead of the clock" in record.message] == [(3,)]
-
-
-def test_what_is_too_old_is_counted(run: Callable[..., None], world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def steps(runtime: RankingRuntime, reader: SwitchableReader) -> None:
-        spec = world_spec(serving={"max_age": {"vectors": "1d", "counters": "3d"}})  # outcomes end two days earlier
-        monkeypatch.setattr(runtime, "_service", replace(runtime._service, spec=spec))
-        request = document(world, world.keys("item")[0])
-        for after, expected in ((DAY + 1, []), (DAY + 2, [*KINDS])):
-            before = [metric("stale", kind=kind) for kind in KINDS]
-            request["instances"][0]["context"]["time"] = iso(world.as_of + after)
-            assert (await runtime.predict(request))["predictions"][0]["stale"] == expected
-            assert [metric("stale", kind=kind) for kind in KINDS] == [n + len(expected) / 3 for n in before]
 
     run(steps)
 

@@ -22,14 +22,14 @@ from tests.serving.server.slates import CALL, served, slate
 
 
 def test_an_impression_is_a_line(tmp_path: Path) -> None:
-    served(tmp_path, slate(1, 7, 9))
+    served(tmp_path, replace(slate(1, 7, 9), latency=0.25000004))
     (file,) = tmp_path.glob("*.jsonl")
     first, second = map(json.loads, file.read_text(encoding="utf-8").strip().splitlines())
     assert first.pop("served") == second.pop("served") > 1_700_000_000_000_000
     once = {
         **{"request": "mine", "slate": 0, "time": 1_700_000_000_000_000, "as_of": 1_699_999_999_999_999},
         **{"member": 1, "member_cold": False, "surface": "push"},
-        **{"model": "heliograph-one", "model_version": "4", "fallback": False, "stale": []},
+        **{"model": "heliograph-one", "model_version": "4", "fallback": False, "stale": [], "latency": 0.25},
     }
     assert first == {
         **once,
@@ -90,13 +90,13 @@ def test_a_log_of_an_older_release_is_read(tmp_path: Path) -> None:
     served(tmp_path, slate(1, 7, 8))
     (file,) = tmp_path.glob("*.jsonl")
     lines = [json.loads(line) for line in file.read_bytes().strip().splitlines()]
-    later = ("adjustments", "impression", "propensity", "stale")
+    later = ("adjustments", "impression", "latency", "propensity", "stale")
     for line in lines:
         for name in later:
             del line[name]
     other = {**lines[0], "served": lines[0]["served"] + 1}  # the client's id again, in another request
     file.write_text("".join(json.dumps(line) + "\n" for line in [*lines, other]), encoding="utf-8")
-    served(tmp_path, slate(1, 7))
+    served(tmp_path, replace(slate(1, 7), latency=0.25))
     frame = read(tmp_path)
     assert frame[list(later)].isna().all(axis=1).tolist() == [True, True, True, False]
     assert frame["slate"].tolist() == [0, 0, 1, 2]

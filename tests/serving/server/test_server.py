@@ -92,4 +92,5 @@ def test_slates_are_counted_and_logged(client: httpx.Client, world: World, serve
     assert set(found["model_version"]) == {world.version}
     assert found["probability_click"].is_monotonic_decreasing
     assert found[["item_counts_click_rate", "member_counts_exposures"]].notna().all(axis=None)
-    assert counter_value(client, 'heliograph_vectors_total{fate="used"}') > 0
+    assert counter_value(client, 'heliograph_vectors_total{fate="used",kind="item",surface="push"') > 0
+    assert found["latency"].gt(0).all()

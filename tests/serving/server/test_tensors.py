@@ -9,7 +9,7 @@ import pytest
 from kserve import InferInput, InferRequest, InferResponse
 
 from serving.errors import RequestError
-from serving.ranking.slate import Slate, SlateIds
+from serving.ranking.slate import NOTHING_FOREIGN, Slate, SlateIds
 from serving.ranking.staleness import Staleness
 from serving.server.document import Body
 from serving.server.tensors import TensorSchema, infer_request, infer_response
@@ -33,7 +33,7 @@ SLATE = Slate(
     adjustments=[[], [{"rule": "frequency_cap"}]],
     probabilities={"click": np.array([0.5, 0.25]), "dwell": np.array([0.1, 0.2])},
     features={},
-    foreign_vectors=0,
+    foreign=NOTHING_FOREIGN,
 )
 
 

@@ -1,0 +1,7 @@
+"""One summary per served day: all that monitors and the monitoring page need of its rows."""
+
+from monitoring.days.figures import ALL, Figure
+from monitoring.days.summarize import summarize
+from monitoring.days.summary import DaySummary
+
+__all__ = ["ALL", "DaySummary", "Figure", "summarize"]

@@ -1,0 +1,164 @@
+"""Figures of a task in the cells of a day: calibration sums, realized AUC and normalized entropy."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from monitoring.days.rows import Rows
+from monitoring.statistics.canary import difference
+from monitoring.statistics.ranking import auc_interval, entropy_interval
+
+ALL = "all"
+"""Stands for every surface, version or cohort."""
+MOST_CELLS = 20
+"""The most surfaces, and the most versions, that have cells of their own: those with most rows."""
+_FEWEST = 10
+"""Positive and negative rows that an AUC needs."""
+_NORMAL = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One task in one cell. Fallbacks, and rows without a probability between 0 and 1, are left out."""
+
+    task: str
+    surface: str
+    version: str
+    cohort: str
+    """cold (member or item without history), warm, or all."""
+    rows: int
+    settled: int
+    positives: int
+    expected: float
+    """Sum of the probabilities of the settled rows."""
+    variance: float
+    """Sum of p (1 - p) over them."""
+    auc: float | None = None
+    auc_error: float | None = None
+    """Standard error between members, as the next one."""
+    normalised_entropy: float | None = None
+    entropy_error: float | None = None
+
+    def to_page(self) -> dict[str, Any]:
+        """The figure as the monitoring page reads it, with intervals of 95 %."""
+        settled, seen = max(self.settled, 1), self.settled > 0
+        ratio = self.expected / self.positives if self.positives else None
+        error = _NORMAL * self.variance**0.5 / self.positives if self.positives else 0.0
+        spread = _NORMAL * (self.auc_error or 0.0)
+        return {
+            **{name: value for name, value in asdict(self).items() if not name.endswith("error")},
+            "ctr": self.positives / settled if seen else None,
+            "predicted": self.expected / settled if seen else None,
+            "ratio": ratio,
+            "ratio_low": None if ratio is None else ratio / (1 + error),
+            "ratio_high": None if ratio is None else ratio * (1 + error),
+            "auc_low": None if self.auc is None else max(self.auc - spread, 0.0),
+            "auc_high": None if self.auc is None else min(self.auc + spread, 1.0),
+        }
+
+
+def figures(rows: Rows, task: str, counted: np.ndarray) -> list[Figure]:
+    """The figures of a task over the rows that ``counted`` (rows,) bool names, whatever their order.
+
+    Cells: all; each surface; each version; each surface of each version; cold and warm.
+    """
+    probability, label = rows.numbers(f"probability_{task}"), rows.numbers(f"label_{task}")
+    usable = np.flatnonzero(counted & (probability >= 0) & (probability <= 1))
+    # Sums do not depend on the order of the rows: they are sorted by probability, then label. The bits of a number
+    # from 0 to 1 are in its order.
+    bits = (probability[usable] + 0.0).view(np.int64) * 2 + (label[usable] > 0)
+    usable = usable[np.argsort(bits)]
+    probability, label = probability[usable], label[usable]
+    member = rows.names("member").codes[usable]
+    found = []
+    for surface, version, cohort, chosen in _cells(rows, usable):
+        whole = surface == ALL or version == ALL
+        found.append(
+            _figure((task, surface, version, cohort), probability[chosen], label[chosen], member[chosen], whole)
+        )
+    return found
+
+
+def _cells(rows: Rows, places: np.ndarray) -> Iterator[tuple[str, str, str, Any]]:
+    surfaces, versions = rows.names("surface"), rows.names("model_version")
+    surface, version = surfaces.codes[places], versions.codes[places]
+    yield ALL, ALL, ALL, slice(None)
+    first = _largest(surface, surfaces.values)
+    second = _largest(version, versions.values)
+    for place in first:
+        yield surfaces.values[place], ALL, ALL, surface == place
+    for other in second:
+        yield ALL, versions.values[other], ALL, version == other
+        for place in first:
+            chosen = (version == other) & (surface == place)
+            if chosen.any():
+                yield surfaces.values[place], versions.values[other], ALL, chosen
+    cold = (rows.flags("member_cold") | rows.flags("item_cold"))[places]
+    yield ALL, ALL, "cold", cold
+    yield ALL, ALL, "warm", ~cold
+
+
+def _largest(codes: np.ndarray, values: list[str]) -> list[int]:
+    counts = np.bincount(codes[codes >= 0], minlength=len(values))
+    return np.argsort(-counts, kind="stable")[:MOST_CELLS].tolist()
+
+
+def _figure(
+    cell: tuple[str, ...], probability: np.ndarray, label: np.ndarray, member: np.ndarray, ranked: bool
+) -> Figure:
+    known = ~np.isnan(label)
+    settled, positive = probability[known], label[known] > 0
+    task, surface, version, cohort = cell
+    found = Figure(
+        task=task,
+        surface=surface,
+        version=version,
+        cohort=cohort,
+        rows=len(label),
+        settled=len(settled),
+        positives=int(positive.sum()),
+        expected=float(settled.sum()),
+        variance=float((settled * (1 - settled)).sum()),
+    )
+    if not ranked or min(found.positives, found.settled - found.positives) < _FEWEST:
+        return found
+    area = auc_interval(positive, settled, member[known])
+    entropy = entropy_interval(positive, settled, member[known])
+    return replace(
+        found,
+        auc=area.value,
+        auc_error=area.error,
+        normalised_entropy=entropy.value,
+        entropy_error=entropy.error,
+    )
+
+
+def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]:
+    """Every other version's rate of positives against that of the version with most rows (``DaySummary.canaries``).
+
+    ``counted`` (rows,) bool: the rows that count.
+    """
+    versions, label = rows.names("model_version"), rows.numbers(f"label_{task}")
+    member = rows.names("member").codes
+    order = _largest(versions.codes[counted], versions.values)
+    found = []
+    for place in order[1:MOST_CELLS]:
+        chosen = counted & np.isin(versions.codes, (order[0], place)) & ~np.isnan(label)
+        chosen_rows = np.lexsort((label[chosen], member[chosen]))
+        values, canary, who = (column[chosen][chosen_rows] for column in (label, versions.codes == place, member))
+        result = difference(values, canary, who)
+        if np.isfinite(result.difference.error):
+            found.append(
+                {
+                    "task": task,
+                    "champion": versions.values[order[0]],
+                    "canary": versions.values[place],
+                    "champion_rate": result.champion.value,
+                    "difference": result.difference.value,
+                    "error": result.difference.error,
+                    "rows": result.canary.rows,
+                }
+            )
+    return found

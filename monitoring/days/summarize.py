@@ -1,0 +1,128 @@
+"""Makes the summary of a day from its joined rows."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+
+from models.columns import PROBABILITY, SERVED_COLUMNS
+from models.features import impression_features, item_features, member_features
+from models.spec import Spec
+from models.time_units import DAY, HOUR, microseconds
+from monitoring.days.columns import category_column, number_column
+from monitoring.days.figures import canaries, figures
+from monitoring.days.rows import Names, Rows, is_number, shares
+from monitoring.days.scores import label_figures, probability_figures
+from monitoring.days.summary import DaySummary
+
+_NO_FEATURES = frozenset((*SERVED_COLUMNS, "time", "latency"))
+_PREFIXES = (PROBABILITY, "label_", "happened_")
+_HOURS = 24
+
+
+def summarize(
+    spec: Spec, joined: pa.Table, day: str, counts: Mapping[str, int], shifts: Mapping[str, Any] | None = None
+) -> DaySummary:
+    """Summarize the joined rows of a product-local day (ISO-8601), whatever their order.
+
+    ``joined``: one row per served candidate, columns as ``monitoring.outcomes`` writes them; one that is missing reads
+    as a column without values. Rows served more than a day before or after that day are counted as ``clock`` and left
+    out.
+    ``counts``: of the join and the log (``OutcomeCounts``: torn, orphan, duplicate, late, skewed, ...). ``shifts``: the
+    day's columns compared with the version's profile (``ColumnShift`` as JSON by column). Raises ValueError for a day
+    that is no date.
+    """
+    everything = Rows(joined)
+    begin, end = _bounds(spec, day)
+    served = everything.times("served")
+    # Files of joined rows are by day UTC, and a clock may be off by minutes: what is off by a day is impossible.
+    inside = (served >= begin - DAY) & (served < end + DAY)
+    rows = everything if inside.all() else Rows(joined.filter(pa.array(inside)))
+    fallback = rows.flags("fallback")
+    outside = int((~inside).sum())
+    return DaySummary(
+        day=day,
+        rows=len(rows),
+        log={
+            **{name: int(count) for name, count in counts.items()},
+            "clock": int(counts.get("clock", 0)) + outside,
+            "columns": sorted(name for name in rows.table.column_names if rows.has_values(name)),
+        },
+        serving=_serving(rows),
+        traffic=_traffic(rows, begin),
+        columns=_columns(spec, rows, ~fallback),
+        predictions={task: probability_figures(rows, task, ~fallback) for task in spec.tasks},
+        labels={task: label_figures(rows, task, _attribution(spec, task), begin) for task in spec.tasks},
+        figures=tuple(figure for task in spec.tasks for figure in figures(rows, task, ~fallback)),
+        shifts=dict(shifts or {}),
+        canaries=tuple(one for task in spec.tasks for one in canaries(rows, task, ~fallback)),
+    )
+
+
+def _bounds(spec: Spec, day: str) -> tuple[int, int]:
+    """Begin and end of the local day, microseconds UTC."""
+    first, zone = date.fromisoformat(day), ZoneInfo(spec.timezone)
+    days = (first, first + timedelta(days=1))
+    begin, end = (microseconds(datetime(one.year, one.month, one.day, tzinfo=zone)) for one in days)
+    return begin, end
+
+
+def _attribution(spec: Spec, task: str) -> int:
+    return spec.tasks[task].attribution_time or _HOURS * HOUR
+
+
+def _serving(rows: Rows) -> dict[str, Any]:
+    stale: dict[str, int] = {}
+    for kinds, count in rows.names("stale").counts().items():
+        for kind in filter(None, kinds.split(",")):
+            stale[kind] = stale.get(kind, 0) + count
+    latency = rows.numbers("latency")
+    latency = np.sort(latency[np.isfinite(latency)])
+    flags = ("fallback", "member_cold", "item_cold")
+    return {
+        "slates": rows.distinct("slate"),
+        **{name: float(rows.flags(name).mean()) if len(rows) else 0.0 for name in flags},
+        "stale": shares(stale, len(rows)),
+        "latency": {f"p{part}": float(latency[len(latency) * part // 100]) for part in (50, 99) if len(latency)},
+    }
+
+
+def _traffic(rows: Rows, begin: int) -> dict[str, Any]:
+    hour = (rows.times("served") - begin) // HOUR % _HOURS
+    return {
+        "surfaces": rows.names("surface").counts(),
+        "versions": rows.names("model_version").counts(),
+        "hours": np.bincount(hour, minlength=_HOURS).tolist(),
+        "member": _most(rows.names("member"), len(rows)),
+        "item": _most(rows.names("item"), len(rows)),
+    }
+
+
+def _most(names: Names, rows: int) -> dict[str, Any]:
+    counts = np.bincount(names.codes[names.codes >= 0], minlength=len(names.values))
+    if not len(counts):
+        return {"distinct": 0, "share": 0.0, "most": None}
+    place = int(counts.argmax())
+    return {"distinct": len(counts), "share": int(counts[place]) / rows, "most": names.values[place]}
+
+
+def _columns(spec: Spec, rows: Rows, chosen: np.ndarray) -> dict[str, dict[str, Any]]:
+    kinds = {
+        feature.name: feature.kind
+        for feature in (*member_features(spec), *item_features(spec), *impression_features(spec))
+    }
+    found = {}
+    for name in rows.table.column_names:
+        kind = rows.table.schema.field(name).type
+        if name in _NO_FEATURES or name.startswith(_PREFIXES) or pa.types.is_nested(kind) or not chosen.any():
+            continue
+        # An empty column has the type null: the spec says what it would hold.
+        numeric = kinds.get(name) == "number" if pa.types.is_null(kind) else is_number(kind)
+        if numeric and kinds.get(name) != "category":
+            found[name] = number_column(rows.numbers(name)[chosen])
+        else:
+            found[name] = category_column(rows.names(name), chosen)
+    return found

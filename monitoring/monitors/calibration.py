@@ -1,0 +1,84 @@
+"""Predicted against observed rates."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from monitoring.days import ALL, DaySummary
+from monitoring.monitors.context import Context, alarm, largest_version
+from monitoring.statistics.calibration import Day, Finding, detect, learn
+from monitoring.verdict import Alarm, State
+
+_RECENT = 7
+"""Days that the detector looks at; quiet days before them are its reference."""
+_PRIMARY = 0.5
+"""Share of the false alarms that the primary task over all surfaces may have; the other streams share the rest."""
+
+
+def calibration(context: Context) -> list[Alarm]:
+    """The ratio of predicted to observed rate has moved, by task and surface.
+
+    A sequential test (``monitoring.statistics.calibration``): an e-detector over the last seven days of the version
+    that serves, against mean, spread and weekday pattern of the ratio on quiet days before them. All streams together
+    raise a false alarm every 2 x ``false_alarm_days`` quiet days at most, and changes within ``calibration_band`` do
+    not matter.
+    Days with a data fault, pending rows and fallbacks do not count.
+    """
+    recent = _recent(context)
+    before = recent[0].day if recent else context.newest.day
+    streams = [(task, surface) for task in context.newest.labels for surface in (ALL, *sorted(_surfaces(context)))]
+    others = max(len(streams) - 1, 1)
+    found = []
+    for task, surface in streams:
+        cell = context.newest.figure(task, surface)
+        if cell is None or cell.settled < context.settings.fewest_rows:
+            continue
+        quiet = [day for day in map_days(context.quiet, task, surface) if day[0] < before]
+        now = map_days([*recent, context.newest], task, surface)
+        weight = _PRIMARY if (task, surface) == (context.primary, ALL) else (1 - _PRIMARY) / others
+        result = detect(
+            [one for _, one in now],
+            learn([one for _, one in quiet]),
+            2 * context.settings.false_alarm_days,
+            weight,
+            context.settings.calibration_band,
+        )[-1]
+        if result.alarm:
+            found.append(_alarm(context, task, surface, result))
+    return found
+
+
+def map_days(days: Sequence[DaySummary], task: str, surface: str) -> list[tuple[str, Day]]:
+    """The sums of a task and surface on each day that has them, with the day's name."""
+    found = []
+    for day in days:
+        cell = day.figure(task, surface)
+        if cell is not None:
+            weekday = date.fromisoformat(day.day).weekday()
+            found.append((day.day, Day(cell.settled, cell.expected, cell.positives, cell.variance, weekday)))
+    return found
+
+
+def _recent(context: Context) -> list[DaySummary]:
+    """The last days with the version that serves, oldest first."""
+    champion, newest = context.champion(), date.fromisoformat(context.newest.day)
+    found: list[DaySummary] = []
+    for day in reversed(context.earlier):
+        old = (newest - date.fromisoformat(day.day)).days >= _RECENT
+        if old or largest_version(day) != champion:
+            break
+        found.append(day)
+    return found[::-1]
+
+
+def _surfaces(context: Context) -> list[str]:
+    return [name for name in context.newest.traffic["surfaces"] if name != ALL]
+
+
+def _alarm(context: Context, task: str, surface: str, result: Finding) -> Alarm:
+    place = "" if surface == ALL else f" on {surface}"
+    text = (
+        f"{task}{place}: predicted / observed is {result.ratio:.3f}, {result.change:.3f} times what quiet days had "
+        f"({result.change_low:.3f} to {result.change_high:.3f})"
+    )
+    figures = {"ratio": result.ratio, "change": result.change, "low": result.change_low, "high": result.change_high}
+    return alarm(context, "calibration.ratio", f"{task}{place}", text, State.RECALIBRATE, **figures)

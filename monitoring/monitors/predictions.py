@@ -1,0 +1,79 @@
+"""The probabilities that were served."""
+
+import math
+
+from monitoring.days import ALL, DaySummary
+from monitoring.monitors.context import Context, alarm, change, log_of
+from monitoring.verdict import Alarm, State
+
+_INVALID = 0.001
+_CONSTANT, _VARIED = 0.9, 0.5
+"""Probabilities are constant from this share of the most frequent one on, if it was below the other one before."""
+_LEAST = math.log(1.1)
+"""Least change of the mean probability and of the spread of its log odds."""
+_NEW = math.log(1.5)
+"""The same while the version that serves is too new to have limits of its own: it may predict better than the last."""
+
+
+def predictions(context: Context) -> list[Alarm]:
+    """Probabilities that are none, that are constant, or whose mean or spread has moved, by task and surface.
+
+    Invalid: more than 0.1 % of the rows without a probability between 0 and 1, which no quiet day has. Constant: 90 %
+    with one value, where every quiet day had less than half. Mean and spread of the log odds are compared as logarithms
+    with limits learned from quiet days of the version that serves (Student's t, by weekday and trend); they must change
+    by a tenth. A version with too few days of its own is compared with those before it, and must differ by half.
+    """
+    found = []
+    for task, surfaces in context.newest.predictions.items():
+        if surfaces[ALL]["rows"] < context.settings.fewest_rows:
+            continue
+        broken = [*_invalid(context, task), *_constant(context, task)]
+        found += broken or [
+            one for surface in sorted(surfaces, key=_whole_first) for one in _moved(context, task, surface)
+        ]
+    return found
+
+
+def _whole_first(surface: str) -> tuple[bool, str]:
+    return surface != ALL, surface
+
+
+def _invalid(context: Context, task: str) -> list[Alarm]:
+    now = context.newest.predictions[task][ALL]
+    share = now["invalid"] / now["rows"]
+    past = [day.predictions.get(task, {}).get(ALL) for day in context.quiet]
+    before = max((one["invalid"] / one["rows"] for one in past if one and one["rows"]), default=0.0)
+    if share <= max(_INVALID, 2 * before):
+        return []
+    text = f"{task}: {share:.1%} of the rows have no probability between 0 and 1"
+    return [alarm(context, "predictions.invalid", task, text, State.ROLL_BACK, share=share, expected=before)]
+
+
+def _constant(context: Context, task: str) -> list[Alarm]:
+    now = context.newest.predictions[task][ALL]["most"]
+    past = [day.predictions.get(task, {}).get(ALL, {}).get("most", 0.0) for day in context.quiet]
+    if not past or now < _CONSTANT or max(past) >= _VARIED:
+        return []
+    text = f"{task}: {now:.1%} of the rows have the same probability; at most {max(past):.1%} had before"
+    return [alarm(context, "predictions.constant", task, text, State.ROLL_BACK, share=now, expected=max(past))]
+
+
+def _moved(context: Context, task: str, surface: str) -> list[Alarm]:
+    if context.newest.predictions[task][surface]["rows"] < context.settings.fewest_rows:
+        return []
+    found, own = [], context.of_champion()
+    judged, least = (own, _LEAST) if own.learned or own.quiet == context.quiet else (context, _NEW)
+    for figure, words in (("mean", "mean probability"), ("spread", "spread of the log odds")):
+
+        def value(day: DaySummary, figure: str = figure) -> float | None:
+            return log_of(day.predictions.get(task, {}).get(surface, {}).get(figure))
+
+        moved = change(judged, value, least)
+        if moved and (moved.up or moved.down):
+            now, before = math.exp(moved.value), math.exp(moved.expected)
+            place = "" if surface == ALL else f" on {surface}"
+            text = f"{task}{place}: {words} {now:.4f}, expected {before:.4f}"
+            figures = {"value": now, "expected": before}
+            subject = task if surface == ALL else f"{task} on {surface}"
+            found.append(alarm(context, "predictions.shift", subject, text, State.ROLL_BACK, **figures))
+    return found

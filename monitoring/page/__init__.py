@@ -1,0 +1,1 @@
+"""What a monitoring run shows: the page for a person, and the figures for Prometheus."""

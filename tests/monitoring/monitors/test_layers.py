@@ -1,0 +1,181 @@
+"""One alarm per layer and cause: the newest day is changed, 28 quiet days are not."""
+
+import pytest
+
+from monitoring.monitors.canary import canary
+from monitoring.monitors.features import features
+from monitoring.monitors.judge import MONITORS
+from monitoring.monitors.labels import labels
+from monitoring.monitors.log import log
+from monitoring.monitors.predictions import predictions
+from monitoring.monitors.ranking import ranking
+from monitoring.monitors.serving import serving
+from monitoring.monitors.traffic import traffic
+from monitoring.verdict import LAYERS, State
+from tests.monitoring.monitors.history import causes, changed, context, days, on_days, put
+
+
+def column():
+    return days()[-1].columns["item_rate"]
+
+
+FAULTS = {
+    "log.torn": (log, lambda: put("log.torn", 100)),
+    "log.clock": (log, lambda: put("log.clock", 100)),
+    "log.column": (log, lambda: changed(lambda day: day["log"]["columns"].remove("country"))),
+    "log.empty": (log, lambda: changed(lambda day: day.update(rows=0))),
+    "log.few_rows": (log, lambda: changed(lambda day: day.update(rows=30))),
+    "serving.fallback": (serving, lambda: put("serving.fallback", 0.4)),
+    "serving.cold": (serving, lambda: put("serving.item_cold", 0.6)),
+    "serving.stale": (serving, lambda: put("serving.stale.vectors", 0.5)),
+    "serving.latency": (serving, lambda: put("serving.latency.p99", 3.0)),
+    "traffic.surface": (traffic, lambda: put("traffic.surfaces.feed", 0)),
+    "traffic.member": (traffic, lambda: put("traffic.member.share", 0.4)),
+    "traffic.item": (traffic, lambda: put("traffic.item.share", 0.7)),
+    "traffic.hours": (traffic, lambda: put("traffic.hours", [days()[-1].rows] + [0] * 23)),
+    "traffic.version": (traffic, lambda: changed(lambda day: day["traffic"]["versions"].pop("8"))),
+    "traffic.rows": (traffic, lambda: changed(lambda day: day.update(rows=10 * days()[-1].rows))),
+    "features.null": (features, lambda: put("columns.item_rate.missing", column()["rows"] // 3)),
+    "features.infinite": (features, lambda: put("columns.item_rate.infinite", column()["rows"] // 10)),
+    "features.constant": (features, lambda: put("columns.item_rate.most", 1.0)),
+    "features.shift": (
+        features,
+        lambda: put("columns.item_rate.quantiles", [one + 1 for one in column()["quantiles"]]),
+    ),
+    "features.new_value": (features, lambda: put("columns.device.values.glasses", 300)),
+    "features.type": (features, lambda: changed(lambda day: day["columns"].update(item_rate=day["columns"]["device"]))),
+    "predictions.invalid": (predictions, lambda: put("predictions.click.all.invalid", 100)),
+    "predictions.constant": (predictions, lambda: put("predictions.click.all.most", 0.95)),
+    "predictions.shift": (predictions, lambda: put("predictions.click.feed.mean", 0.6)),
+    "labels.delay": (labels, lambda: put("labels.click.all.delay", [0] * 11 + [100])),
+    "labels.missing": (labels, lambda: put("labels.click.all.positives", 0)),
+    "labels.surplus": (labels, lambda: put("labels.click.all.positives", days()[-1].rows)),
+    "labels.orphan": (labels, lambda: put("log.orphan", 100)),
+    "labels.clock": (labels, lambda: put("log.skewed", 100)),
+    "labels.duplicate": (labels, lambda: put("log.duplicate", 100)),
+    "ranking.auc": (ranking, lambda: changed(lambda day: day["figures"][0].update(auc=0.5))),
+    "ranking.entropy": (ranking, lambda: changed(lambda day: day["figures"][0].update(normalised_entropy=1.4))),
+}
+
+
+@pytest.mark.parametrize("cause", FAULTS)
+def test_the_fault_raises_the_alarm_of_its_layer(cause):
+    monitor, newest = FAULTS[cause]
+
+    found = monitor(context(newest()))
+
+    assert cause in causes(found)
+    assert {one.layer for one in found} == {cause.partition(".")[0]}
+    assert all(one.text and len(one.text) < 300 for one in found)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_quiet_day_raises_none(layer):
+    assert MONITORS[layer](context()) == []
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_first_day_raises_none(layer):
+    assert MONITORS[layer](context(days()[0], ())) == []
+
+
+def test_before_limits_are_learned_an_alarm_is_a_warning():
+    found = serving(context(put("serving.fallback", 0.9), days()[:3]))
+
+    assert [one.state for one in found] == [State.WATCH]
+
+
+def test_features_of_fallbacks_alone_are_not_gone():
+    def all_fallbacks(day):
+        day["log"]["columns"].remove("country")
+        day["serving"]["fallback"] = 1.0
+
+    assert log(context(changed(all_fallbacks))) == []
+
+
+def test_a_feature_that_the_spec_has_dropped_is_not_gone():
+    newest = changed(lambda day: day["log"]["columns"].remove("country"))
+    judged = context(newest)
+    object.__setattr__(judged, "features", ("device",))
+
+    assert log(judged) == []
+
+
+def test_a_new_version_may_predict_otherwise():
+    def other(day):
+        day["traffic"]["versions"] = {"9": day["rows"]}
+        for surface in day["predictions"]["click"].values():
+            surface["spread"] *= 1.3
+
+    newest = changed(other)
+    new, old = context(newest), context(newest)
+    object.__setattr__(new, "roles", {"champion": "9"})
+
+    assert predictions(new) == []
+    assert causes(predictions(old)) == {"predictions.shift"}
+
+
+def test_hours_without_a_positive_are_missing():
+    settled, positives = days()[-1].labels["click"]["all"]["hours"]
+    outage = put("labels.click.all.hours", [[30 * one for one in settled], [0] * 20 + positives[20:]])
+
+    assert causes(labels(context(outage))) == {"labels.missing"}
+
+
+def test_rates_of_a_pending_day_are_not_judged():
+    def pending(day):
+        day["labels"]["click"]["all"]["positives"] = 0
+        day["log"]["pending"] = day["rows"]
+
+    assert labels(context(changed(pending))) == []
+
+
+def test_a_new_value_asks_for_training_once_it_is_frequent():
+    rare, frequent = (features(context(put("columns.device.values.glasses", count))) for count in (6, 30))
+
+    assert [(one.cause, one.state) for one in rare] == [("features.new_value", State.WATCH)]
+    assert [(one.cause, one.state) for one in frequent] == [("features.new_value", State.RETRAIN)]
+    assert State.DATA_FAULT in {one.state for one in features(context(put("columns.device.values", {"glasses": 1400})))}
+
+
+def test_a_version_that_has_no_role_may_end():
+    newest = changed(lambda day: day["traffic"]["versions"].pop("8"))
+    judged = context(newest)
+    object.__setattr__(judged, "roles", {})
+
+    assert [one.state for one in traffic(judged)] == [State.WATCH]
+
+
+def test_a_slow_decline_of_the_auc_asks_for_training():
+    def decline(day, number):
+        for figure in day["figures"]:
+            figure["auc"] = 0.8 - 0.002 * number
+
+    *earlier, newest = on_days(decline)
+
+    found = ranking(context(newest, tuple(earlier)))
+
+    assert {(one.cause, one.state) for one in found} == {("ranking.decline", State.RETRAIN)}
+
+
+@pytest.mark.parametrize(("growth", "expected"), [(0.01, {"features.drift"}), (0.0, set())])
+def test_a_column_that_moves_away_from_training_asks_for_training(growth, expected):
+    def moves(day, number):
+        day["shifts"] = {"item_rate": {"psi": 0.3 + growth * number}}
+
+    *earlier, newest = on_days(moves)
+
+    assert causes(features(context(newest, tuple(earlier)))) == expected
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(0.03, {"canary.rate"}), (0.0, set())])
+def test_a_canary_that_is_worse_is_rolled_back(loss, expected):
+    def worse(day, number):
+        for one in day["canaries"]:
+            one.update(champion="7", canary="8", difference=-loss, error=0.02, champion_rate=0.1)
+
+    *earlier, newest = on_days(worse)
+    found = canary(context(newest, tuple(earlier)))
+
+    assert causes(found) == expected
+    assert all(one.state == State.ROLL_BACK for one in found)
