@@ -10,6 +10,7 @@ from feature_repo.sources.world.draw import DAY, HOUR
 from feature_repo.sources.world.live import Drift
 from feature_repo.sources.world.notifications import SURFACES
 
+DRIFT = "drift"
 DRIFT_DAY = 10
 """The live day on which a new app arrives, in which members' taste is another one."""
 _BOT_CALLS = 60

@@ -40,6 +40,10 @@ class StubProduct(LoopProduct):
         self.pushed = rows
         return ""
 
+    def push_outcomes(self, rows: Any) -> str:
+        self.outcomes = rows
+        return ""
+
 
 @pytest.fixture
 def traffic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Traffic:
@@ -68,7 +72,11 @@ def test_members_are_shown_the_first_and_outcomes_come_late(traffic: Traffic):
     assert (
         0 < len(known) == (shown["received"] < noon).sum() < len(traffic.product.pushed) == (shown["time"] < noon).sum()
     )
+    assert len(traffic.product.outcomes) == 2 * len(known)  # a click and an engagement, or none of it
     traffic.push(FIRST * DAY + 2 * DAY)
+    assert len(traffic.product.outcomes) == 2 * (len(shown) - len(known))
+    clicks = [one["value"] for one in traffic.product.outcomes if one["task"] == "click"]
+    assert sum(clicks) == shown["clicked"][shown["received"] >= noon].sum()
     assert {row["impression_id"] for row in traffic.product.pushed if row["clicked"] is None} == set()
 
 
