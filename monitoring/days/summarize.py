@@ -1,7 +1,6 @@
 """Makes the summary of a day from its joined rows."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +10,6 @@ import pyarrow as pa
 
 from models.columns import PROBABILITY, SERVED_COLUMNS
 from models.features import impression_features, item_features, member_features
-from models.profile import ColumnProfiles
 from models.spec import Spec
 from models.time_units import DAY, HOUR, microseconds
 from monitoring.days.columns import category_column, number_column
@@ -19,8 +17,6 @@ from monitoring.days.figures import canaries, figures
 from monitoring.days.rows import Names, Rows, is_number, shares
 from monitoring.days.scores import label_figures, probability_figures
 from monitoring.days.summary import DaySummary
-from monitoring.documents import plain
-from monitoring.profiles import VersionProfile
 
 _NO_FEATURES = frozenset((*SERVED_COLUMNS, "time", "latency"))
 _PREFIXES = (PROBABILITY, "label_", "happened_")
@@ -28,15 +24,15 @@ _HOURS = 24
 
 
 def summarize(
-    spec: Spec, joined: pa.Table, day: str, counts: Mapping[str, int], profile: VersionProfile | None = None
+    spec: Spec, joined: pa.Table, day: str, counts: Mapping[str, int], shifts: Mapping[str, Any] | None = None
 ) -> DaySummary:
     """Summarize the joined rows of a product-local day (ISO-8601), whatever their order.
 
     ``joined``: one row per served candidate, columns as ``monitoring.outcomes`` writes them; one that is missing reads
     as a column without values. Rows served more than a day before or after that day are counted as ``clock`` and left
     out. ``counts``: of the join and the log (``OutcomeCounts``: torn, orphan, duplicate, late, skewed, ...; ``clock``:
-    rows that a wrong clock put into other files). ``profile``: of the version that serves; None = the day's columns
-    are not compared with it. Raises ValueError for a day that is no date.
+    rows that a wrong clock put into other files). ``shifts``: the day's columns compared with the version's profile
+    (``ColumnShift.to_json`` by column). Raises ValueError for a day that is no date.
     """
     everything = Rows(joined)
     begin, end = _bounds(spec, day)
@@ -60,18 +56,9 @@ def summarize(
         predictions={task: probability_figures(rows, task, ~fallback) for task in spec.tasks},
         labels={task: label_figures(rows, task, _attribution(spec, task), begin) for task in spec.tasks},
         figures=tuple(figure for task in spec.tasks for figure in figures(rows, task, ~fallback)),
-        shifts={} if profile is None else _shifts(profile, rows, ~fallback),
+        shifts=dict(shifts or {}),
         canaries=tuple(one for task in spec.tasks for one in canaries(rows, task, ~fallback)),
     )
-
-
-def _shifts(profile: VersionProfile, rows: Rows, chosen: np.ndarray) -> dict[str, Any]:
-    table = rows.table.filter(pa.array(chosen))
-    names = [name for name in profile.columns.columns if rows.has_values(name)]
-    if not table.num_rows or not names:
-        return {}
-    part = replace(profile, columns=ColumnProfiles({name: profile.columns.columns[name] for name in names}))
-    return {name: plain(shift.to_json()) for name, shift in part.compare(part.profile(table)).items()}
 
 
 def _bounds(spec: Spec, day: str) -> tuple[int, int]:

@@ -6,12 +6,9 @@ import pyarrow as pa
 import pytest
 
 from models.metrics import auc
-from models.profile import profile_rows
 from models.time_units import DAY, HOUR, microseconds, moment
 from monitoring.days import DaySummary, summarize
 from monitoring.errors import SummaryError
-from monitoring.profiles import VersionProfile
-from monitoring.profiles.version import compared_features
 from tests.factories.specs import document, impressions, spec_of
 
 CONTEXT = {"place": "number", "device": "category"}
@@ -113,22 +110,12 @@ def test_rows_of_an_impossible_clock_are_counted_and_left_out():
 
 
 def test_a_summary_survives_json():
-    found = summarize(SPEC, joined(400), TODAY, COUNTS, PROFILE)
+    found = summarize(SPEC, joined(400), TODAY, COUNTS, {"place": {"psi": 0.1}})
     text = json.dumps(found.to_json(), allow_nan=False)
 
     assert DaySummary.from_json(json.loads(text)) == found
     assert DaySummary.from_json(json.loads(text)).to_json() == found.to_json()
     json.dumps(found.to_page(), allow_nan=False)
-
-
-def test_columns_are_compared_with_the_profile_of_the_version():
-    same, other = (
-        summarize(SPEC, joined(400, **new), TODAY, COUNTS, PROFILE) for new in ({}, {"device": ["watch"] * 400})
-    )
-
-    assert same.shifts["device"]["psi"] < 0.1 < other.shifts["device"]["psi"]
-    assert other.shifts["device"]["new_values"] == ["watch"]
-    assert summarize(SPEC, joined(), TODAY, COUNTS).shifts == {}
 
 
 @pytest.mark.parametrize("given", [{}, {"format": 9}, {"format": 1, "day": "2026-01-01"}])
@@ -137,7 +124,6 @@ def test_anything_else_is_refused(given):
         DaySummary.from_json(given)
 
 
-PROFILE = VersionProfile(profile_rows(joined(400), compared_features(SPEC)))
 ODD = {
     "no rows": joined().slice(0, 0),
     "no columns": pa.table({}),
@@ -161,7 +147,7 @@ ODD = {
 
 @pytest.mark.parametrize("table", ODD.values(), ids=ODD)
 def test_odd_tables_make_a_summary(table):
-    found = summarize(SPEC, table, TODAY, {}, PROFILE)
+    found = summarize(SPEC, table, TODAY, {})
 
     json.dumps(found.to_json(), allow_nan=False)
     assert found.rows + found.log["clock"] == table.num_rows
