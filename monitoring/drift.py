@@ -19,6 +19,7 @@ from models.profile import FEWEST_ROWS, PSI, VARIATION, ColumnShift, compare_col
 from models.spec import Feature
 from monitoring.documents import write_json
 from monitoring.errors import DriftError
+from monitoring.snapshots import SnapshotPlace, keep_snapshot
 
 PAGE = "drift.html"
 SUMMARY = "drift.json"
@@ -35,8 +36,16 @@ _LARGEST_PLOTTED = 1e100
 """Variances of larger numbers overflow."""
 
 
-def drift(reference: pd.DataFrame, current: pd.DataFrame, columns: Sequence[Feature], folder: Path) -> dict[str, Any]:
+def drift(
+    reference: pd.DataFrame,
+    current: pd.DataFrame,
+    columns: Sequence[Feature],
+    folder: Path,
+    snapshot: SnapshotPlace | None = None,
+) -> dict[str, Any]:
     """Compare the columns of two frames; write ``drift.html`` and ``drift.json`` to ``folder``; return the summary.
+
+    ``snapshot``: where Evidently's workspace keeps the page too, one a day; None = nowhere.
 
     Only numbers and categories are compared, on all rows. A column has drifted if its distance is above 0.1 and beyond
     chance, or if the share of one of its values has changed: missing, infinite, below or above the reference's range, a
@@ -74,7 +83,7 @@ def drift(reference: pd.DataFrame, current: pd.DataFrame, columns: Sequence[Feat
     profiles = profile_rows(pa.table(before), wanted)
     shifts = compare_columns(profiles, profile_rows(pa.table(after), wanted, profiles))
     summary["columns"] = {feature.name: _judged(feature, shifts[feature.name]) for feature in wanted}
-    page = _evidently(before, after, wanted, summary["columns"]) or _plain_page(summary)
+    page = _evidently(before, after, wanted, summary["columns"], snapshot) or _plain_page(summary)
     judged = {name: found for name, found in summary["columns"].items() if found["drifted"] is not None}
     if judged:
         summary["drifted"] = [name for name, found in judged.items() if found["drifted"]]
@@ -134,6 +143,7 @@ def _evidently(
     after: Mapping[str, pa.Array],
     wanted: Sequence[Feature],
     judged: Mapping[str, Mapping[str, Any]],
+    snapshot: SnapshotPlace | None,
 ) -> str | None:
     """Evidently's page with our score and verdict of every column that it can plot; None if it can plot none."""
     os.environ["DO_NOT_TRACK"] = "1"  # read by evidently.telemetry when an event would be sent
@@ -164,8 +174,12 @@ def _evidently(
         warnings.simplefilter("ignore")
         preset = DataDriftPreset(columns=names, method=_METHOD, threshold=DISTANCE, drift_share=1 / (2 * len(names)))
         run = Report([preset], include_tests=True).run(
-            Dataset.from_pandas(new[names], definition), Dataset.from_pandas(old[names], definition)
+            Dataset.from_pandas(new[names], definition),
+            Dataset.from_pandas(old[names], definition),
+            timestamp=None if snapshot is None else snapshot.moment,
         )
+        if snapshot is not None:
+            keep_snapshot(snapshot, run)
         return run.get_html_str(as_iframe=False)
 
 

@@ -1,18 +1,17 @@
-"""Builds the profile of a version from its training set, its evaluation and its graph."""
+"""Builds the profile of a version: from its training set, evaluation and graph, or from what it served."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from models.filters import mask, settled
-from models.profile import FEWEST_ROWS, profile_of, profile_rows
+from models.profile import FEWEST_ROWS, ColumnShift, profile_of, profile_rows
 from models.spec import Spec
 from monitoring.documents import read_json
+from monitoring.profiles.rows import Rows, served_rows, trained_rows
 from monitoring.profiles.version import ALL, VersionProfile, compared_features, growing_columns
 
 _DELAYS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
@@ -30,97 +29,50 @@ def build_profile(
     ``evaluation``: the folder of ``monitoring.evaluation.evaluate``; ``graph``: a stored graph, of which the manifest
     is read. None = that part stays empty.
     """
-    rows, labels = _train_rows(spec, training_set)
-    profile = VersionProfile(profile_rows(rows, compared_features(spec)), growing_columns(spec))
-    predictions = _no_predictions(spec) if evaluation is None else _predictions(spec, evaluation)
-    means = {
-        "labels": {task: _rates(labels, f"label_{task}") for task in spec.tasks},
-        "predictions": {task: _rates(predictions, f"candidate_{task}") for task in spec.tasks},
+    rows = trained_rows(spec, training_set, evaluation)
+    return _profile(spec, rows, _graph(graph, rows.labels))
+
+
+def build_served_profile(spec: Spec, joined: pa.Table) -> VersionProfile:
+    """Profile served candidates of quiet days, so that later ones are compared with rows of the same kind.
+
+    ``joined``: as in ``monitoring.profiles.rows.served_rows``; rows of one version, once its outcomes have settled.
+    """
+    rows = served_rows(spec, joined)
+    return _profile(spec, rows, _graph(None, rows.labels))
+
+
+def _profile(spec: Spec, rows: Rows, graph: Mapping[str, Any]) -> VersionProfile:
+    profile = VersionProfile(profile_rows(rows.columns, compared_features(spec)), growing_columns(spec))
+    labels = {task: _rates(rows.labels, f"label_{task}") for task in spec.tasks}
+    predictions = {task: _rates(rows.predictions, f"probability_{task}") for task in spec.tasks}
+    ratios = {task: _ratios(rows.predictions, task) for task in spec.tasks}
+    days = [rows.columns.take(places) for places in list(_days(rows.labels))[-_MOST_DAYS:]]
+    limits = {
+        "days": len(days),
+        "columns": _largest([profile.compare(profile.profile(day)) for day in days]),
+        "labels": {task: {surface: days for surface, (_, days) in found.items()} for task, found in labels.items()},
+        "predictions": {
+            task: {surface: days for surface, (_, days) in found.items()} for task, found in predictions.items()
+        },
+        "calibration": {task: days for task, (ratio, days) in ratios.items() if ratio is not None},
     }
-    days = [rows.take(places) for places in list(_days(labels))[-_MOST_DAYS:]]
-    shifts = [profile.compare(profile.profile(day)) for day in days]
-    seen = (
-        {
-            name: {share: max(getattr(day[name], share) or 0.0 for day in shifts) for share in _SHARES}
-            for name in profile.columns.columns
-        }
-        if shifts
-        else {}
-    )
-    ratios = {task: _ratios(predictions, task) for task in spec.tasks}
     return VersionProfile(
         columns=profile.columns,
         growing=profile.growing,
-        predictions={task: _by_surface(predictions, f"candidate_{task}") for task in spec.tasks},
-        labels={
-            task: {surface: mean for surface, (mean, _) in found.items()} for task, found in means["labels"].items()
-        },
-        delay={task: _delay(spec, task, labels) for task in spec.tasks},
-        graph=_graph(graph, labels),
+        predictions={task: _by_surface(rows.predictions, f"probability_{task}") for task in spec.tasks},
+        labels={task: {surface: mean for surface, (mean, _) in found.items()} for task, found in labels.items()},
+        delay={task: _delay(spec, task, rows.labels) for task in spec.tasks},
+        graph=graph,
         calibration={task: ratio for task, (ratio, _) in ratios.items() if ratio is not None},
-        limits={
-            "days": len(days),
-            "columns": seen,
-            **{
-                part: {
-                    task: {surface: spread for surface, (_, spread) in found.items()} for task, found in tasks.items()
-                }
-                for part, tasks in means.items()
-            },
-            "calibration": {task: spread for task, (ratio, spread) in ratios.items() if ratio is not None},
-        },
+        limits=limits,
     )
 
 
-def _train_rows(spec: Spec, training_set: Path) -> tuple[pa.Table, pd.DataFrame]:
-    """Compared columns of the train window (rows,), and a frame of its labels (rows,), NaN where there is none yet."""
-    path, shown = training_set / "impressions.parquet", spec.impressions
-    here = pq.read_schema(path).names
-    compared = {shown.surface if feature.name == "surface" else feature.name for feature in compared_features(spec)}
-    filters = {column for task in spec.tasks.values() for column in task.filter}
-    names = {
-        shown.time,
-        shown.member.column,
-        shown.item.column,
-        "window",
-        *(task.label for task in spec.tasks.values()),
-    }
-    names |= {shown.settled} & set(here)
-    table = pq.read_table(path, columns=sorted(compared | names | filters), filters=[("window", "==", "train")])
-    frame = table.select(sorted(names | filters | {shown.surface})).to_pandas()
-    known = settled(spec, frame)
-    time = pd.to_datetime(frame[shown.time], utc=True)
-    labels = pd.DataFrame(
-        {
-            "surface": frame[shown.surface].astype(str),
-            "day": time.dt.tz_convert(spec.timezone).dt.floor("D", ambiguous=True, nonexistent="shift_forward"),
-            "member": frame[shown.member.column],
-            "item": frame[shown.item.column],
-            "after": (pd.to_datetime(frame[shown.settled], utc=True) - time).dt.total_seconds()
-            if shown.settled in frame
-            else np.nan,
-        }
-    )
-    for name, task in spec.tasks.items():
-        usable = mask(frame, task.filter) & known
-        labels[f"label_{name}"] = frame[task.label].astype(float).where(usable)
-    columns = [shown.surface if feature.name == "surface" else feature.name for feature in compared_features(spec)]
-    return table.select(columns).rename_columns([feature.name for feature in compared_features(spec)]), labels
-
-
-def _no_predictions(spec: Spec) -> pd.DataFrame:
-    names = [f"{part}_{task}" for part in ("label", "candidate") for task in spec.tasks]
-    return pd.DataFrame({"surface": pd.Series(dtype=object), "day": pd.Series(dtype="datetime64[us, UTC]")}).assign(
-        **{name: pd.Series(dtype=float) for name in names}
-    )
-
-
-def _predictions(spec: Spec, evaluation: Path) -> pd.DataFrame:
-    names = [f"{part}_{task}" for part in ("label", "candidate") for task in spec.tasks]
-    path = evaluation / "predictions.parquet"
-    frame = pq.read_table(path, columns=["time", "surface", *names], filters=[("state", "==", "as_of")]).to_pandas()
-    day = pd.to_datetime(frame["time"], utc=True).dt.tz_convert(spec.timezone)
-    return frame.assign(day=day.dt.floor("D", ambiguous=True, nonexistent="shift_forward"))
+def _largest(days: Sequence[Mapping[str, ColumnShift]]) -> dict[str, dict[str, float]]:
+    """By column the largest of each share and distance over the days."""
+    names = days[0] if days else ()
+    return {name: {share: max(getattr(day[name], share) or 0.0 for day in days) for share in _SHARES} for name in names}
 
 
 def _days(frame: pd.DataFrame) -> Iterator[np.ndarray]:
@@ -152,12 +104,14 @@ def _mean(values: np.ndarray) -> float:
 
 def _ratios(frame: pd.DataFrame, task: str) -> tuple[float | None, list[float]]:
     """Mean prediction by rate of the label (None without a positive label), and its least and largest of a day."""
-    rows = frame[frame[f"label_{task}"].notna() & frame[f"candidate_{task}"].notna()]
-    rows = rows.sort_values([f"candidate_{task}", f"label_{task}"])
-    sums = [rows[[f"candidate_{task}", f"label_{task}"]].to_numpy(dtype=float)[places].sum(0) for places in _days(rows)]
+    rows = frame[frame[f"label_{task}"].notna() & frame[f"probability_{task}"].notna()]
+    rows = rows.sort_values([f"probability_{task}", f"label_{task}"])
+    sums = [
+        rows[[f"probability_{task}", f"label_{task}"]].to_numpy(dtype=float)[places].sum(0) for places in _days(rows)
+    ]
     days = [float(predicted / positive) for predicted, positive in sums if positive > 0]
     positive = float(rows[f"label_{task}"].sum())
-    ratio = float(rows[f"candidate_{task}"].sum()) / positive if positive else None
+    ratio = float(rows[f"probability_{task}"].sum()) / positive if positive else None
     return ratio, [min(days), max(days)] if days else []
 
 
@@ -174,7 +128,7 @@ def _by_surface(frame: pd.DataFrame, column: str) -> dict[str, Any]:
 def _delay(spec: Spec, task: str, labels: pd.DataFrame) -> list[list[float]]:
     """Shares of the positive labels that were known after parts of the attribution time; [] where none is given."""
     length = spec.tasks[task].attribution_time / 1e6
-    after = labels.loc[labels[f"label_{task}"] == 1, "after"].dropna().to_numpy(dtype=float)
+    after = labels.loc[labels[f"label_{task}"] == 1, f"after_{task}"].dropna().to_numpy(dtype=float)
     if not length or not len(after):
         return []
     return [[part, float((after <= part * length).mean())] for part in _DELAYS]
