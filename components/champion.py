@@ -1,4 +1,4 @@
-"""Component: download the registry's champion as a KFP artifact."""
+"""Component: download the registry's champion, or another version, as a KFP artifact."""
 
 from kfp import dsl
 
@@ -6,8 +6,11 @@ from components.image import component
 
 
 @component
-def champion(spec: dsl.Input[dsl.Artifact], services: dict, model: dsl.Output[dsl.Model]) -> str:
-    """Download the champion's model; return its version. Fails if there is no champion, saying what to do next."""
+def champion(spec: dsl.Input[dsl.Artifact], services: dict, model: dsl.Output[dsl.Model], version: str = "") -> str:
+    """Download the champion's model, or that of ``version``; return its version.
+
+    Fails if there is no champion, saying what to do next.
+    """
     from pathlib import Path
 
     from components.step import Step
@@ -17,6 +20,6 @@ def champion(spec: dsl.Input[dsl.Artifact], services: dict, model: dsl.Output[ds
 
         registry = Registry(step.services.tracking_uri)
         name = model_name(step.spec)
-        version = registry.require_champion(name)
-        registry.download(name, version, Path(model.path))
-        return version
+        chosen = version or registry.require_champion(name)
+        registry.download(name, chosen, Path(model.path))
+        return chosen

@@ -16,9 +16,9 @@ def deploy(
 ) -> None:
     """Serve the version on this machine or as an InferenceService, wait until it is ready, then make it the champion.
 
-    With ``canary_percent`` (1 to 99) the version gets that share of the traffic and the champion stays; without a
-    champion it is ignored. A version that the gate compared with another champion than today's is refused. If the
-    version does not become ready, the previous one keeps serving, on its own vectors.
+    With ``canary_percent`` (1 to 99; -1: that of the spec's ``monitoring``) the version gets that share of the traffic
+    and the champion stays; without a champion it is ignored. A version that the gate compared with another champion
+    than today's is refused. If the version does not become ready, the previous one keeps serving, on its own vectors.
     """
     from pathlib import Path
 
@@ -34,7 +34,8 @@ def deploy(
         name, examples = model_name(step.spec), Path(training_set.path)
         time, registry = all_visible(step, version), Registry(step.services.tracking_uri)
         rollout = Rollout(open_target(step, name, registry, examples, time), registry, name, step.check_lease)
-        share = canary_percent if registry.champion(name) not in (None, version) else 0
+        percent = step.spec.monitoring.canary_percent if canary_percent == -1 else canary_percent
+        share = percent if registry.champion(name) not in (None, version) else 0
         if share:
             running = rollout.begin(version, share)
         else:

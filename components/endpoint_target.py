@@ -22,11 +22,14 @@ def all_visible(step: Step, version: str) -> int:
     return max(pushed_until(notes, version), last_seen(notes)) + 1
 
 
-def open_target(step: Step, name: str, registry: "Registry", training_set: Path, time: int) -> "Target":
+def open_target(
+    step: Step, name: str, registry: "Registry", training_set: Path | None = None, time: int = 0
+) -> "Target":
     """The target of the run's services: an endpoint on this machine, or the cluster that this pod runs in.
 
     On a cluster a version serves only after it has answered the training set's last impression, as of ``time``
-    (microseconds UTC). Raises DeploymentError for settings that are not valid.
+    (microseconds UTC); without a training set, a request made of its bundle. Raises DeploymentError for settings that
+    are not valid.
     """
     if step.services.target == CLUSTER:
         from serving.deployment.cluster import open_cluster
@@ -36,6 +39,8 @@ def open_target(step: Step, name: str, registry: "Registry", training_set: Path,
         log = str(step.services.served)
         settings = {**({"served": log} if is_remote(log) else {}), **step.services.endpoint}
         deployment = deployment_of(name, "", step.services.tracking_uri, settings)
+        if training_set is None:
+            return open_cluster(deployment, registry)
         document = {"instances": [example_instance(step.spec, training_set, time)]}
         return open_cluster(deployment, registry, lambda _: document)
     from feature_repo.store import write_resolved

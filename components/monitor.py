@@ -1,4 +1,4 @@
-"""Component: measure drift between training and serving, click-through rate and calibration."""
+"""Component: judge what was served; measure drift between training and serving, click-through rate, calibration."""
 
 from kfp import dsl
 
@@ -9,30 +9,44 @@ from components.image import component
 def monitor(
     spec: dsl.Input[dsl.Artifact],
     services: dict,
+    tables: dsl.Input[dsl.Dataset],
     training_set: dsl.Input[dsl.Dataset],
     evaluation: dsl.Input[dsl.Dataset],
     page: dsl.Output[dsl.HTML],
     metrics: dsl.Output[dsl.Metrics],
     summary: dsl.Output[dsl.Markdown],
 ) -> None:
-    """Compare served impressions, or the test window if there are too few, with the train window."""
+    """Compare what was served, or the test window if that is too little, with the train window.
+
+    In the pipeline monitoring, the served days that have settled are judged too, and the verdict is written to the
+    storage. The step ends well whatever the verdict is.
+    """
+    import shutil
+    import tempfile
     from pathlib import Path
 
-    from components.step import Step
+    from components.step import Step, say
 
-    with Step("monitor", spec, services) as step:
+    with Step("monitor", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
+        from components.joined import log_of
         from components.markdown import write
-        from monitoring.watch import watch
+        from components.watched import keep_pages
+        from models.clock import now
+        from monitoring.watch import DRIFT, watch
 
+        folder = Path(scratch)
+        log, versions = log_of(step, Path(tables.path))
+        storage = step.services.storage if step.services.pipeline == "monitoring" else ""
         watched = watch(
-            step.spec,
-            Path(training_set.path),
-            Path(evaluation.path),
-            step.services.served,
-            Path(page.path),
+            step.spec, log, Path(training_set.path), Path(evaluation.path), folder / DRIFT, now(), storage, versions
         )
         step.ledger.note("monitoring", watched.to_json())
-        step.ledger.artifact(Path(page.path), "drift.html")
+        step.ledger.artifact(folder / DRIFT, DRIFT)
+        shown = keep_pages(step, watched, folder) if storage else folder / DRIFT
+        for line in watched.verdict_lines(step.spec.name):
+            say(f"  {line}")
+        Path(page.path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(shown, page.path)
         for name, value in watched.metrics().items():
             metrics.log_metric(name, value)
-        write(summary, watched.to_markdown())
+        write(summary, watched.to_markdown(step.spec.name))

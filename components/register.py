@@ -30,6 +30,7 @@ def register(
     from components.step import Step, say
 
     with Step("register", spec, services) as step:
+        from components.acting import action_tags
         from components.markdown import write
         from components.recovered import recover_curves
         from models.files import sha256_of_file, write_text
@@ -53,11 +54,10 @@ def register(
             data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in inputs.items()}
             metrics = {**read_json(Path(evaluation.path) / "metrics.json"), "gate": judged.to_json()}
             prior = Prior.fit(step.spec, Path(training_set.path))
-            profile = build_profile(
-                step.spec, *(Path(part.path) for part in (training_set, evaluation, graph))
-            ).to_json()
+            parts = (Path(part.path) for part in (training_set, evaluation, graph))
+            profile = build_profile(step.spec, *parts).to_json()
             tags = {"run": step.services.run, GATE: decision, WINDOWS: step.spec.windows.dates}
-            tags |= {BEST: judged.best} if judged.best else {}
+            tags |= action_tags(step) | ({BEST: judged.best} if judged.best else {})
             with tempfile.TemporaryDirectory() as scratch:
                 bundle = write_bundle(serves, step.spec, metrics, data, Path(scratch) / "bundle", prior, kept, profile)
                 number = registry.log_version(name, bundle, tags)

@@ -25,6 +25,7 @@ def report(
     from contextlib import ExitStack
     from pathlib import Path
 
+    from components.acting import end_action
     from components.lease import release
     from components.services import EMBEDDED, Services
     from components.specs import spec_at
@@ -37,6 +38,8 @@ def report(
     ledger = Ledger(where.tracking_uri, where.run, product, where.pipeline)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as end:
         end.callback(release, where, product)  # also after a failure: then no other run has to wait
+        if status.state == "SUCCEEDED":
+            end_action(where, product)
         record = ledger.read(Path(scratch) / "ledger").with_cached(steps)
         kept = record.notes.get(SPEC)
         parsed = parse_spec(json.dumps(kept)) if kept else spec_at(spec)

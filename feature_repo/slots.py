@@ -129,6 +129,27 @@ def claim(store: Any, vectors: Vectors, served: Collection[str], lease: Lease | 
     return found
 
 
+def share(store: Any, version: str, like: str, lease: Lease | None = None) -> str:
+    """Let a version use the vectors of ``like``, which has the same encoder; return the slot.
+
+    Raises PushError if the store does not hold those, LeaseError if ``lease`` was lost.
+    """
+    found = ""
+
+    def change(table: dict[str, Slot]) -> dict[str, Slot]:
+        nonlocal found
+        found = next((name for name, slot in table.items() if like in slot.versions), "")
+        if not found:
+            raise PushError(
+                f"vectors: expected those of version {like}, which version {version} shares; found {_named(table)}. "
+                "Run the pipeline refresh first"
+            )
+        return _moved(table, found, replace(table[found], versions=_with(table[found].versions, version)), version)
+
+    _change(notes_of(store), change, lease)
+    return found
+
+
 def finish(store: Any, claimed: Claim) -> None:
     """Enter the vectors of a claim, after the last row. Raises PushError if another push has taken the slot."""
     vectors = claimed.vectors

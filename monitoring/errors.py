@@ -5,6 +5,10 @@ class MonitoringError(ValueError):
     """Base of monitoring's errors; a message names what was expected, what was found and what to do."""
 
 
+class ActionError(MonitoringError):
+    """Raised when a run acts that has begun no action, or the note of the last action cannot be read."""
+
+
 class EvaluationError(MonitoringError):
     """Raised when a model cannot be evaluated: graph, training set and tables differ in their impressions."""
 

@@ -1,8 +1,9 @@
 """The report of a run: one self-contained HTML page, written from the ledger's record whether or not the run succeeded.
 
 It shows, as far as the record has them: the artifacts ``metrics.json``, ``predictions.parquet`` and ``drift.html``; the
-notes ``verdict`` (of the gate, with ``version``), ``endpoint`` ({url, version, percent, curl}), ``monitoring`` (of
-``watch``), ``data`` ({table: sha256}), ``graph`` ({part: count}) and ``comparison``.
+notes ``verdict`` (of the gate, with ``version``), ``frozen`` (why nothing was trained), ``act`` ({kind, reason}),
+``endpoint`` ({url, version, percent, curl}), ``monitoring`` (of ``watch``), ``data`` ({table: sha256}), ``graph``
+({part: count}) and ``comparison``.
 """
 
 import logging
@@ -147,6 +148,11 @@ def _headline(record: LedgerRecord) -> dict[str, Any]:
         word = "failed" if failure.status == "failed" else "was interrupted"
         reasons = [failure.error or "No error was recorded."]
         return {"tone": "bad", "title": f"Stopped: the step “{failure.name}” {word}", "reasons": reasons}
+    frozen, act = record.notes.get("frozen"), record.notes.get("act")
+    if frozen is not None:
+        return {"tone": "held", "title": "Frozen: nothing was trained", "reasons": [frozen]}
+    if act is not None and verdict is None:
+        return {"tone": "quiet", "title": f"Action: {act['kind']}", "reasons": [act["reason"]]}
     if verdict is None:
         return {"tone": "quiet", "title": "No verdict in this run", "reasons": []}
     version = verdict.get("version", "of this run")

@@ -1,6 +1,6 @@
 """CTR and calibration of traffic: predicted and observed rates by day and by surface.
 
-The rows are predictions (``from_predictions``) or served candidates (``monitoring.served_outcomes``).
+The rows are predictions (``from_predictions``), or served candidates with their labels (``monitoring.outcomes``).
 """
 
 from typing import Any

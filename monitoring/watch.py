@@ -1,29 +1,35 @@
-"""The monitors of a product: drift of its features since training, CTR and calibration of its predictions."""
+"""The monitors of a product: the verdict on what it served, drift of its features since training, calibration."""
 
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from models import clock
-from models import served as served_log
 from models.features import impression_features
 from models.files import replaced_file
 from models.profile import FEWEST_ROWS
 from models.spec import Feature, Spec
-from models.time_units import DAY, iso
+from models.time_units import iso
 from monitoring.documents import plain
 from monitoring.drift import PAGE, drift
+from monitoring.judged_days import Join, Judged, Shifts, judge_days, newest_settled
 from monitoring.traffic import from_predictions, summarise
+from monitoring.verdict import EXIT_CODES
+from monitoring.verdicts import next_command
+from monitoring.verdicts import page as verdict_page
 
-SERVED_DAYS = 30
-"""How many days of the served log are read."""
+DRIFT = PAGE
+"""Name of Evidently's page."""
 SERVED_ROWS = 1_000_000
-"""The most candidates of it that are read, the newest: what a step's memory holds."""
+"""The most candidates that are compared with training, the newest: what a step's memory holds."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +37,41 @@ class Watched:
     """Results of the monitors."""
 
     drift: dict[str, Any]
-    """Summary of ``monitoring.drift``, with ``current``: endpoint (its served log) or test window."""
+    """Summary of ``monitoring.drift``, with ``current``: endpoint (what it served) or test window, and ``why``."""
     traffic: dict[str, Any]
     """``monitoring.traffic.summarise`` of the test window."""
     served: dict[str, Any]
-    """Served log: rows, slates, first and last (ISO-8601), predicted (mean probability), cold (share of items)."""
+    """Served since the newest settled day began: rows, slates, first and last (ISO-8601), predicted (mean probability),
+    cold (share of items)."""
+    judged: Judged | None = None
+    """The verdict, and what it rests on; None where only drift was measured."""
 
     def to_json(self) -> dict[str, Any]:
         """Convert to a JSON document without NaN."""
-        return plain({"drift": self.drift, "traffic": self.traffic, "served": self.served})
+        found = {"drift": self.drift, "traffic": self.traffic, "served": self.served}
+        return plain({**found, **({} if self.judged is None else {"verdict": self.judged.verdict.to_json()})})
+
+    def report(self) -> dict[str, Any]:
+        """What the monitoring page shows, as strict JSON; empty where only drift was measured."""
+        if self.judged is None:
+            return {}
+        verdict, days = self.judged.verdict, self.judged.days
+        document = verdict.to_json()
+        return plain(
+            {
+                "verdict": document,
+                "alarms": document["evidence"],
+                "days": [day.to_page() for day in days],
+                "outcomes": dict(self.judged.counts),
+                "columns": dict(days[-1].shifts) if days else {},
+                "next": next_command(verdict),
+            }
+        )
 
     def metrics(self) -> dict[str, float]:
         """The figures to follow over time; unknown ones are left out."""
         found = {
+            "state": None if self.judged is None else EXIT_CODES[self.judged.verdict.state],
             "drifted_share": self.drift["share"],
             "dying_columns": None if self.drift["share"] is None else len(self.drift["dying"]),
             "ctr": self.traffic["ctr"],
@@ -54,65 +82,109 @@ class Watched:
         }
         return {name: float(value) for name, value in found.items() if value is not None}
 
-    def to_markdown(self) -> str:
-        """Format for KFP's UI."""
+    def verdict_lines(self, product: str) -> list[str]:
+        """The verdict for the terminal; none where only drift was measured."""
+        return [] if self.judged is None else verdict_page(product, self.judged.verdict).splitlines()
+
+    def to_markdown(self, product: str) -> str:
+        """Format for KFP's UI, the verdict first."""
         drifted = ", ".join(f"`{name}`" for name in self.drift["drifted"]) or "none"
         dying = ", ".join(f"`{name}`" for name in self.drift["dying"]) or "none"
         figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in self.metrics().items())
+        lines = "\n".join(self.verdict_lines(product))
+        verdict = f"```\n{lines}\n```\n\n" if lines else ""
         return (
-            f"# Monitoring\n\nFeatures of the {self.drift['current']} against training: **{self.drift['status']}**; "
-            f"losing their values: {dying}; drifted: {drifted}.\n\n| figure | value |\n|---|---|\n{figures}"
+            f"# Monitoring\n\n{verdict}Features of the {self.drift['current']} against training: "
+            f"**{self.drift['status']}**; losing their values: {dying}; drifted: {drifted}. {self.drift['why']}\n\n"
+            f"| figure | value |\n|---|---|\n{figures}"
         )
 
 
-def watch(
-    spec: Spec, training_set: Path, evaluation: Path, served: Path | str, page: Path, now: int | None = None
-) -> Watched:
-    """Measure drift, CTR and calibration; write Evidently's page to ``page``.
+@dataclass(frozen=True)
+class Log:
+    """What a product has served, joined with its outcomes."""
 
-    Drift compares the train window of ``training_set`` with the served log (``served``: as in ``models.served.read``)
-    if that holds at least 50 candidates, else with the test window. CTR and calibration are those of the predictions in
-    ``evaluation``, as of each impression of the test window. Of the served log, only this product's rows of the last 30
-    days count (``now``: microseconds UTC, None = the clock). The log may be empty or missing.
+    join: Join
+    first: date | None
+    """The first day with a served row; None = there is none."""
+    shifts: Shifts = lambda _: {}
+
+
+def watch(
+    spec: Spec,
+    log: Log,
+    training_set: Path,
+    evaluation: Path,
+    page: Path,
+    now: int,
+    storage: str = "",
+    roles: Mapping[str, str] | None = None,
+) -> Watched:
+    """Judge what was served; measure drift, CTR and calibration; write Evidently's page to ``page``.
+
+    Drift compares the train window of ``training_set`` with the rows served since the newest settled day began, if
+    those are at least 50, else with the test window, and says so. CTR and calibration are those of the predictions in
+    ``evaluation``, as of each impression of the test window. With ``storage`` the settled days are judged
+    (``judge_days``, which writes the verdicts there). ``roles``: the versions that serve; ``now``: microseconds UTC.
     """
+    judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.shifts) if storage else None
+    served, live = _recent(spec, log, now)
     features = impression_features(spec)
     names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))
     rows = pq.read_table(training_set / "impressions.parquet", columns=names).to_pandas()
     rows = rows.rename(columns={spec.impressions.surface: "surface"})
-    log = _log(spec, served, clock.now() if now is None else now)
-    live = len(log) >= FEWEST_ROWS and all(feature.name in log for feature in features)
+    enough = len(live) >= FEWEST_ROWS
     columns = [*features, Feature("surface", "category", 1)]
-    current = log if live else rows[rows["window"] == "test"]
+    current = live if enough else rows[rows["window"] == "test"]
     with tempfile.TemporaryDirectory() as scratch, replaced_file(page) as draft:
         found = drift(rows[rows["window"] == "train"], current, columns, Path(scratch))
         shutil.copyfile(Path(scratch) / PAGE, draft)
-    found["current"] = "endpoint" if live else "test window"
+    found["current"] = "endpoint" if enough else "test window"
+    found["why"] = "" if enough else f"Nothing served is compared: {len(live)} rows, {FEWEST_ROWS} are needed."
     traffic = summarise(from_predictions(spec, _predictions(spec, evaluation), "test"), spec.timezone)
-    return Watched(found, traffic, _served(spec, log))
+    return Watched(found, traffic, served, judged)
 
 
-def _log(spec: Spec, place: Path | str, now: int) -> pd.DataFrame:
-    """Recent rows of our model; slates from before the spec had its primary task are left out."""
-    log = served_log.read(place, now - SERVED_DAYS * DAY, served_log.model_name(spec), SERVED_ROWS)
-    log = log[log["served"] <= now + clock.tolerance()]  # rows of a clock that was ahead would be recent for years
-    probability = f"probability_{spec.primary_task}"
-    return log[log[probability].notna()] if probability in log else log.iloc[:0]
+def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Facts on what was served since the newest settled day began, and the features of the newest ranked rows."""
+    if log.first is None:
+        return _facts(spec, []), pd.DataFrame()
+    begin, probability = spec.midnight(newest_settled(spec, now)), f"probability_{spec.primary_task}"
+    names = [feature.name for feature in impression_features(spec)]
+    tables: list[pa.Table] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        log.join(begin, now, Path(scratch))
+        for path in sorted(Path(scratch).glob("day=*.parquet"), reverse=True):
+            wanted = ["served", "slate", "surface", "item_cold", "fallback", probability, *names]
+            table = pq.read_table(path, columns=list(dict.fromkeys(wanted)), partitioning=None)
+            inside = pc.and_(pc.greater_equal(table["served"], begin), pc.is_valid(table[probability]))
+            tables.append(table.filter(inside))
+            if sum(map(len, tables)) >= SERVED_ROWS:
+                break
+    rows = [table.filter(pc.invert(pc.fill_null(table["fallback"], False))) for table in tables]
+    kept = (
+        pa.concat_tables(rows, promote_options="permissive").select(list(dict.fromkeys([*names, "surface"])))
+        if rows
+        else pa.table({})
+    )
+    return _facts(spec, tables), kept.slice(0, SERVED_ROWS).to_pandas()
+
+
+def _facts(spec: Spec, tables: Sequence[pa.Table]) -> dict[str, Any]:
+    rows = pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+    if not len(rows):
+        return {"rows": 0, "slates": 0, "first": None, "last": None, "predicted": None, "cold": None}
+    return {
+        "rows": len(rows),
+        "slates": pc.count_distinct(rows["slate"]).as_py(),
+        "first": iso(pc.min(rows["served"]).as_py()),
+        "last": iso(pc.max(rows["served"]).as_py()),
+        "predicted": pc.mean(rows[f"probability_{spec.primary_task}"]).as_py(),
+        "cold": pc.mean(pc.cast(pc.fill_null(rows["item_cold"], False), pa.float64())).as_py(),
+    }
 
 
 def _predictions(spec: Spec, folder: Path) -> pd.DataFrame:
     task = spec.primary_task
     names = ["time", "surface", "window", "state", f"label_{task}", f"candidate_{task}"]
     return pq.read_table(folder / "predictions.parquet", columns=names).to_pandas()
-
-
-def _served(spec: Spec, log: pd.DataFrame) -> dict[str, Any]:
-    if log.empty:
-        return {"rows": 0, "slates": 0, "first": None, "last": None, "predicted": None, "cold": None}
-    return {
-        "rows": len(log),
-        "slates": int(log["slate"].nunique()),
-        "first": iso(int(log["served"].min())),
-        "last": iso(int(log["served"].max())),
-        "predicted": float(log[f"probability_{spec.primary_task}"].astype(float).mean()),
-        "cold": float(log["item_cold"].astype(bool).mean()),
-    }

@@ -1,4 +1,4 @@
-"""``python -m pipelines local|compile|submit|schedule|history|prune``."""
+"""``python -m pipelines local|compile|submit|schedule|history|verdict|prune``."""
 
 import argparse
 import sys
@@ -11,13 +11,14 @@ from feature_repo.notes import NotesError
 from feature_repo.views.errors import NotAppliedError
 from models.spec import SpecError
 from models.system import system_error
-from monitoring.errors import LedgerError
+from monitoring.errors import LedgerError, VerdictError
 from pipelines.catalogue import PIPELINES, compile_pipeline
 from pipelines.commands.history import add_history
 from pipelines.commands.prune import add_prune
 from pipelines.commands.schedule import add_schedule
 from pipelines.commands.submit import add_submit
-from pipelines.commands.values import add_canary, add_settings, add_state, settings
+from pipelines.commands.values import acting, add_acting, add_canary, add_settings, add_state, settings
+from pipelines.commands.verdict import add_verdict
 from pipelines.data import DATA_HELP
 from pipelines.errors import BUSY, BusyError, RunError, ScheduleError, SettingsError, SubmitError
 from pipelines.local import run_local
@@ -34,6 +35,7 @@ EXPECTED = (
     ScheduleError,
     ParameterError,
     LedgerError,
+    VerdictError,
     LeaseError,
     NotAppliedError,
     NotesError,
@@ -62,8 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _local(options: argparse.Namespace) -> int:
-    parameters = {"canary_percent": options.canary_percent} if options.pipeline == "training" else {}
-    run_local(options.pipeline, options.spec, options.data, options.state, parameters)
+    canary = {"canary_percent": options.canary_percent} if options.pipeline == "training" else {}
+    run_local(options.pipeline, options.spec, options.data, options.state, {**canary, **acting(options)})
     return 0
 
 
@@ -76,7 +78,7 @@ def _compile(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="local|compile|submit|schedule|history|prune")
+    commands = parser.add_subparsers(required=True, metavar="local|compile|submit|schedule|history|verdict|prune")
 
     local = commands.add_parser("local", help="run a pipeline on this machine, in subprocesses")
     local.add_argument("--pipeline", choices=PIPELINES, default="training")
@@ -84,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument("--data", help=DATA_HELP)
     add_state(local)
     add_canary(local)
+    add_acting(local)
     local.set_defaults(run=_local)
 
     compiled = commands.add_parser("compile", help="write every pipeline as YAML for a cluster")
@@ -94,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add_submit(commands)
     add_schedule(commands)
     add_history(commands)
+    add_verdict(commands)
     add_prune(commands)
     return parser
 

@@ -11,7 +11,9 @@ from pipelines.compiling import callers_by_name, yaml_by_libyaml
 from pipelines.errors import RunError
 from pipelines.settings import ClusterSettings, compiled_with
 
-PIPELINES = ("training", "refresh", "monitoring", "comparison")
+PIPELINES = ("training", "refresh", "monitoring", "comparison", "act")
+TRAINS = ("training", "act")
+"""Pipelines that may train: they take GPUs for it, or the nodes of a TrainJob."""
 READ_ONLY = ("monitoring", "comparison")
 """Pipelines that change nothing that serves: each has a Feast project of its own."""
 

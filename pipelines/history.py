@@ -30,9 +30,9 @@ class Past:
     seconds: float | None
     """None while it runs and if it was interrupted."""
     outcome: str
-    """ok, failed, interrupted or running."""
+    """ok, frozen, failed, interrupted or running."""
     detail: str | None
-    """The step that failed, was interrupted or runs, with its error."""
+    """The step that failed, was interrupted or runs, with its error; why a run was frozen; what was acted on."""
     windows: dict[str, Any] | None
     """start and end (ISO dates), as far as the run noted them."""
     decision: str | None
@@ -143,6 +143,11 @@ def _outcome(run: Run, running: bool) -> tuple[str, str | None]:
         return "failed", f"at {failed.name}: {failed.error}"
     if run.ended is None or open_step is not None:
         return "interrupted", open_step and f"at {open_step}"
+    if run.succeeded and "frozen" in run.notes:
+        return "frozen", str(run.notes["frozen"])
+    act = run.notes.get("act")
+    if run.succeeded and act is not None:
+        return "ok", f"{act['kind']}: {act['reason']}"
     return ("ok", None) if run.succeeded else ("failed", "outside of its steps: see the log of the run")
 
 

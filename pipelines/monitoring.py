@@ -1,4 +1,4 @@
-"""The monitoring pipeline: new data -> the champion's drift, click-through rate and calibration."""
+"""The monitoring pipeline: new data and what was served -> the verdict on the champion."""
 
 from components.evaluate import evaluate
 from components.monitor import monitor
@@ -19,8 +19,9 @@ def monitoring(
 ) -> None:
     """Is the champion still good enough?
 
-    Measure only: nothing is trained, registered or deployed. `evaluate` has one GPU of the pool that ``accelerator``,
-    ``node_selector`` and ``tolerations`` choose where its setting ``gpu`` says so.
+    Measure and judge only: nothing is trained, registered or deployed; the pipeline `act` acts on the verdict.
+    `evaluate` has one GPU of the pool that ``accelerator``, ``node_selector`` and ``tolerations`` choose where its
+    setting ``gpu`` says so.
     """
     pool = GpuPool(accelerator, node_selector, tolerations)
     with prepared(spec, product, services, data, STEPS, from_champion=True) as ready:
@@ -34,5 +35,11 @@ def monitoring(
             model=ready.model,
         )
         evaluation = pool.may_run(configured(evaluated)).outputs["evaluation"]
-        watched = monitor(spec=ready.spec, **ready.run, training_set=ready.training_set, evaluation=evaluation)
+        watched = monitor(
+            spec=ready.spec,
+            **ready.run,
+            tables=ready.tables,
+            training_set=ready.training_set,
+            evaluation=evaluation,
+        )
         configured(watched)

@@ -14,6 +14,8 @@ from components.report import report
 from components.retrieve import retrieve
 from pipelines.resources import configured, imported
 
+COMMON = ["ingest", "materialize", "retrieve"]
+
 
 class Prepared(NamedTuple):
     """The outputs of the common steps, as KFP artifacts."""
@@ -27,9 +29,9 @@ class Prepared(NamedTuple):
     digest: Any
     """Of spec, tables and training set."""
     model: Any
-    """The champion's model; None unless the pipeline starts from the champion."""
+    """The model of the version that the pipeline starts from; None if it starts from none."""
     version: Any
-    """The champion's version, likewise."""
+    """That version, likewise."""
 
     def graph(self, spec: Any = None, inputs: Any = None) -> tuple[Any, Any]:
         """Add the step that builds a graph, of the pipeline's spec or of a ``spec`` with the digest ``inputs``.
@@ -48,26 +50,43 @@ class Prepared(NamedTuple):
 
 
 @contextmanager
+def reported(spec: Any, product: Any, services: Any, steps: list[str]) -> Iterator[Any]:
+    """Add the report as the exit handler of the pipeline that is being defined; yield the spec as an artifact.
+
+    ``spec``, ``product`` and ``services`` are the pipeline's parameters of those names. ``steps``: the ledger's names
+    of the block's steps that every run has, in their order, for the report.
+    """
+    exit_task = configured(report(spec=spec, product=product, services=services, steps=steps))
+    with dsl.ExitHandler(exit_task, name="pipeline"):
+        yield imported(spec)
+
+
+def prepare(own: Any, services: Any, data: Any, version: Any = None) -> Prepared:
+    """Add the common steps, of the spec ``own``.
+
+    ``version``: download this version, "" = the champion, before anything else, so that a product without one fails at
+    once; None = none.
+    """
+    run = {"services": services}
+    fetched = None if version is None else configured(champion(spec=own, **run, version=version))
+    ingested = configured(ingest(spec=own, **run, data=data))
+    if fetched is not None:
+        ingested.after(fetched)
+    tables, dated = ingested.outputs["tables"], ingested.outputs["resolved"]
+    applied = configured(materialize(spec=dated, **run, tables=tables))
+    retrieved = configured(retrieve(spec=dated, **run, tables=tables).after(applied)).outputs
+    model, found = (None, None) if fetched is None else (fetched.outputs["model"], fetched.outputs["Output"])
+    return Prepared(run, dated, tables, retrieved["training_set"], retrieved["digest"], model, found)
+
+
+@contextmanager
 def prepared(
     spec: Any, product: Any, services: Any, data: Any, steps: list[str], from_champion: bool = False
 ) -> Iterator[Prepared]:
-    """Add the common steps to the pipeline that is being defined; steps of the block run under the same exit handler.
+    """Add the report and the common steps; steps of the block run under the same exit handler.
 
-    The arguments are the pipeline's parameters of the same names. ``steps``: the ledger's names of the block's steps
-    that every run has, in their order, for the report. ``from_champion``: download the champion before anything else,
-    so that a product without one fails at once.
+    The arguments are the pipeline's parameters of the same names. ``steps``: those of the block, as in ``reported``.
     """
-    run = {"services": services}
-    expected = [*(["champion"] if from_champion else []), "ingest", "materialize", "retrieve", *steps]
-    exit_task = configured(report(spec=spec, product=product, **run, steps=expected))
-    with dsl.ExitHandler(exit_task, name="pipeline"):
-        own = imported(spec)
-        best = configured(champion(spec=own, **run)) if from_champion else None
-        ingested = configured(ingest(spec=own, **run, data=data))
-        if best is not None:
-            ingested.after(best)
-        tables, dated = ingested.outputs["tables"], ingested.outputs["resolved"]
-        applied = configured(materialize(spec=dated, **run, tables=tables))
-        retrieved = configured(retrieve(spec=dated, **run, tables=tables).after(applied)).outputs
-        model, version = (best.outputs["model"], best.outputs["Output"]) if best is not None else (None, None)
-        yield Prepared(run, dated, tables, retrieved["training_set"], retrieved["digest"], model, version)
+    expected = [*(["champion"] if from_champion else []), *COMMON, *steps]
+    with reported(spec, product, services, expected) as own:
+        yield prepare(own, services, data, "" if from_champion else None)

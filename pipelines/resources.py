@@ -13,7 +13,8 @@ from pipelines.settings import TaskSettings, current
 # By default glibc returns large blocks to the system at once; training on a CPU allocates the same ones at every step.
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 << 30), "MALLOC_TRIM_THRESHOLD_": str(8 << 30)}
 _READS_ALL_DATA = (
-    "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "refit", "push-embeddings"
+    "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "refit", "push-embeddings",
+    "recalibrate",
 )  # fmt: skip
 USER = GROUP = 1000
 """The user of the images, and the group of the files that it writes."""
@@ -28,8 +29,9 @@ OPTIONAL = (
     "HELIOGRAPH_VERIFY_KEY",
 )  # fmt: skip
 """Keys of the secret that every step has where they exist."""
-OWN = {"register": ("HELIOGRAPH_SIGNING_KEY",), "deploy": ("HELIOGRAPH_TOKEN",)}
-"""Keys of the secret that one step alone has where they exist."""
+_SIGNS, _CALLS = ("HELIOGRAPH_SIGNING_KEY",), ("HELIOGRAPH_TOKEN",)
+OWN = {"register": _SIGNS, "recalibrate": _SIGNS, "deploy": _CALLS, "roll-back": _CALLS}
+"""Keys of the secret that these steps alone have where they exist."""
 
 
 def imported(spec: Any) -> Any:

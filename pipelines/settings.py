@@ -59,6 +59,11 @@ DEFAULTS: Mapping[str, TaskSettings] = {
         "push-embeddings": {**_HEAVY, "retries": 2},
         "monitor": {"retries": 1},
         "report": {"retries": 2},
+        "permission": {"retries": 2},
+        # Retried: what they have begun is noted, and is gone on with.
+        "decide": {"retries": 2},
+        "roll-back": {"retries": 2},
+        "recalibrate": {**_HEAVY, "retries": 1},
         # Retried: a pod that was lost leaves a version that nobody has made the champion.
         "deploy": {"retries": 1},
         # Retried: they go on at their checkpoint when a pod was pre-empted.

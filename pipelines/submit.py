@@ -10,7 +10,7 @@ from typing import Any
 from components.services import CLUSTER, Services
 from models.spec import Spec
 from models.storage import is_remote
-from pipelines.catalogue import arguments, compile_pipeline
+from pipelines.catalogue import TRAINS, arguments, compile_pipeline
 from pipelines.cron import Cron
 from pipelines.errors import SubmitError
 from pipelines.local import load_checked_spec
@@ -91,7 +91,7 @@ def submit(
     """
     spec = load_checked_spec(spec_path)
     cluster.check(services.storage, data)
-    if services.target == CLUSTER and pipeline == "training" and spec.name.endswith("_"):
+    if services.target == CLUSTER and pipeline in TRAINS and spec.name.endswith("_"):
         raise SubmitError(
             f"{spec_path}: name: expected one that ends with a letter or a digit, since the InferenceService is named "
             f"after it; found {spec.name!r}"

@@ -3,7 +3,7 @@
 import gc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -12,9 +12,20 @@ import models.garbage  # noqa: F401 - first: the test files import hundreds of m
 from tests import fuzzing
 
 if TYPE_CHECKING:  # imported where it is used: most test files need neither the spec nor the adapters
+    from xdist.scheduler import LoadScopeScheduling
+
     from models.spec import Spec
 
 PROFESSIONAL = Path(__file__).parent.parent / "configs" / "professional.yaml"
+
+SPARK = {
+    "tests/docs/test_examples.py",
+    "tests/feature_repo/stores/offline/test_spark.py",
+    "tests/feature_repo/test_cluster.py",
+    "tests/models/graph/test_engine.py",
+    "tests/models/graph/test_everything.py",
+}
+"""Files that run Spark. Java outlives its sessions: on one worker it starts once, and knows Spark's classes already."""
 
 fuzzing.load_profile()
 
@@ -33,6 +44,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("long")
         seconds[item.path] = max(seconds.get(item.path, 0.0), mark.args[0] if mark else 0.0)
     items.sort(key=lambda item: -seconds[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeScheduling | None":
+    """With ``--dist loadfile``, give all files of ``SPARK`` to one worker."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "spark" if file in SPARK else file
+
+    return ByFile(config, log)
 
 
 def pytest_collection_finish() -> None:

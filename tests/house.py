@@ -46,6 +46,7 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
     ("components/refit.py", "refit", "parameters"): "KFP declares a step's inputs and outputs as parameters",
     ("components/register.py", "register", "parameters"): "KFP declares a step's inputs and outputs as parameters",
     ("pipelines/training.py", "training", "parameters"): "KFP declares a pipeline's parameters as the function's",
+    ("pipelines/act.py", "act", "parameters"): "KFP declares a pipeline's parameters as the function's",
     ("models/nn/gather_kernel.py", "_mean_kernel", "parameters"): (
         "a Triton kernel takes every pointer, stride and block size as a parameter"
     ),

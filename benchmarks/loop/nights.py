@@ -1,29 +1,36 @@
-"""The night's runs: new raw data, fresh vectors or a training, and the decision about a canary."""
+"""The night's runs: new raw data, fresh vectors, the verdict on the day before, and what follows from it."""
 
 import time
+from datetime import timedelta
 
 from benchmarks.loop.canary import LONGEST, difference
+from benchmarks.loop.monitor import Monitor
 from benchmarks.loop.page import Night
-from benchmarks.loop.product import LoopProduct
+from benchmarks.loop.product import CANARY_PERCENT, LoopProduct
 from benchmarks.loop.traffic import Traffic
 from feature_repo.sources.world.draw import DAY
+from monitoring.verdict import ACTIONS, State
 
-CANARY_PERCENT = 50
+_ACTS = {ACTIONS[state] for state in (State.RECALIBRATE, State.RETRAIN, State.ROLL_BACK)}
 
 
 class Nights:
-    """What happens between two days of one product."""
+    """What happens between two days of one product.
 
-    def __init__(self, product: LoopProduct, traffic: Traffic, train_every: int) -> None:
+    ``monitor``: its verdicts decide on trainings, ; None: train every ``train_every`` days.
+    """
+
+    def __init__(self, product: LoopProduct, traffic: Traffic, monitor: Monitor | None, train_every: int = 7) -> None:
         self.product, self.traffic = product, traffic
-        self._train_every, self._first = train_every, 0
+        self._monitor, self._train_every = monitor, timedelta(days=train_every)
+        self._first = 0
         self._canary: tuple[str, int] | None = None
         """The canary's version, and the second from which it serves."""
         self.found: list[Night] = []
 
-    def run(self, now: int) -> Night:
-        """The night at second ``now``: the outcomes of the day before have settled."""
-        started, night = time.monotonic(), Night(self.product.date(now // DAY - 1))
+    def run(self, now: int, fault: str = "") -> Night:
+        """The night at second ``now``: the outcomes of the day before, which had a ``fault``, have settled."""
+        started, night = time.monotonic(), Night(self.product.date(now // DAY - 1), fault=fault)
         self.found.append(night)
         self.traffic.export(now)
         if not self.product.versions():
@@ -33,24 +40,35 @@ class Nights:
             night.done.append(f"trained version {self.product.champion()}")
         else:
             self._decide(now, night)
-            self._follow(now, night)
+            self.product.run("refresh")
+            if self._monitor is not None:
+                self._follow(self._monitor, night)
+            elif self._canary is None and timedelta(seconds=now - self._first) % self._train_every < timedelta(days=1):
+                self.product.run("training", "--canary-percent", str(CANARY_PERCENT))
+                night.done.append("trained on schedule")
+            self._look_for_canary(now, night)
         night.seconds = time.monotonic() - started
         return night
 
-    def _follow(self, now: int, night: Night) -> None:
-        """Train on schedule, else refresh."""
-        if self._canary is None and (now - self._first) // DAY % self._train_every == 0:
-            self._train(now, night)
-        else:
-            self.product.run("refresh")
+    def _follow(self, monitor: Monitor, night: Night) -> None:
+        """Judge the day before, and let `act` do what the verdict says, unless a canary is being looked at."""
+        verdict = monitor.judge(night.day)
+        night.state, night.cause = verdict.state.value, verdict.cause
+        night.text = "; ".join(f"{alarm.cause}: {alarm.text}" for alarm in verdict.evidence[:3])
+        if verdict.action in _ACTS and self._canary is None:
+            before = self.product.roles()
+            self.product.run("act", "--for-real")
+            after = self.product.roles()
+            changed = ", ".join(f"{role} {version}" for role, version in after.items() if before.get(role) != version)
+            night.done.append(f"act: {verdict.action}" + (f", now {changed}" if changed else ", nothing changed"))
 
-    def _train(self, now: int, night: Night) -> None:
-        """Train; a version that passes the gate gets half of the traffic as the canary."""
-        self.product.run("training", "--canary-percent", str(CANARY_PERCENT))
-        self.product.run("refresh")  # the champion's vectors
-        canary = self.product.canary()
-        self._canary = (canary, now) if canary else None
-        night.done.append(f"trained canary {canary}" if canary else "trained a version that the gate held")
+    def _look_for_canary(self, now: int, night: Night) -> None:
+        found = self.product.canary()
+        if found is None:
+            self._canary = None
+        elif self._canary is None:
+            self._canary = (found, now)
+            night.done.append(f"canary {found} begins")
 
     def _decide(self, now: int, night: Night) -> None:
         """Promote the canary, take it back, or wait for another day."""

@@ -35,6 +35,8 @@ class Night:
     day: str
     state: str = ""
     cause: str = ""
+    text: str = ""
+    """The verdict's first findings."""
     done: list[str] = field(default_factory=list)
     fault: str = ""
     seconds: float = 0.0
@@ -95,6 +97,7 @@ def draw(shown: pd.DataFrame, nights: Sequence[Night]) -> str:
 
 def _row(night: Night, shown: pd.DataFrame) -> str:
     rates = [f"{shown[name].mean():.3f}" if len(shown) else "" for name in ("clicked", *POLICIES)]
-    verdict = f'<b style="color:{_COLORS[night.state]}">{night.state}</b> {escape(night.cause)}'
+    cause = f'<span title="{escape(night.text)}">{escape(night.cause)}</span>'
+    verdict = f'<b style="color:{_COLORS[night.state]}">{night.state}</b> {cause}'
     cells = (night.day, len(shown), *rates, verdict, escape(night.fault), escape("; ".join(night.done)))
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -22,9 +22,11 @@ from models.files import write_text
 from models.spec import Spec, parse_spec
 from models.time_units import SECOND, iso
 from serving.deployment.endpoint_processes import EndpointProcesses
+from serving.versions.registry import model_name
 
 START = date(2026, 3, 2)
 """The simulation's first day."""
+CANARY_PERCENT = 50
 LENGTHS = {"graph": 12, "train": 6, "validate": 1, "gate": 2, "test": 1}
 """Days of the windows; what is trained on ends three days ago, or one with the refit."""
 
@@ -47,6 +49,7 @@ def spec() -> Spec:
         "frequency_cap": {"counter": "member_moment", "most": 1},  # the first of a slate is shown, the others are not
         "max_age": {"vectors": "60h", "counters": "48h"},
     }
+    document["monitoring"] = {"act": "on", "canary_percent": CANARY_PERCENT}
     return parse_spec(json.dumps(document), "loop")
 
 
@@ -72,15 +75,23 @@ class LoopProduct(Product):
         """A day of the simulation, ISO-8601."""
         return (START + timedelta(days=day)).isoformat()
 
+    def push_outcomes(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """`python -m feature_repo push outcomes`, in this process; return what it printed. Raises RuntimeError."""
+        return self._feature_repo(rows, "push", "outcomes", str(self._rows))
+
     def push(self, table: str, rows: Sequence[Mapping[str, Any]]) -> str:
         """`python -m feature_repo push`, in this process; return what it printed. Raises RuntimeError."""
+        return self._feature_repo(rows, "push", "--table", table, "--file", str(self._rows))
+
+    def _feature_repo(self, rows: Sequence[Mapping[str, Any]], *arguments: str) -> str:
+        """Run a command on a file of rows; nothing for no rows."""
         if not rows:
             return ""
         self._rows.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         with redirect_stdout(StringIO()) as printed:
-            status = feature_repo(["push", "--state", str(self.state), "--table", table, "--file", str(self._rows)])
+            status = feature_repo([*arguments, "--state", str(self.state)])
         if status:
-            raise RuntimeError(f"push of {len(rows)} rows of {table}: exit status {status}")
+            raise RuntimeError(f"{' '.join(arguments)} of {len(rows)} rows: exit status {status}")
         return printed.getvalue()
 
     def serving(self, *arguments: str) -> str:
@@ -101,6 +112,12 @@ class LoopProduct(Product):
         """Percent of the traffic by version that serves."""
         found = EndpointProcesses(self.state).current()
         return {} if found is None else {one.version: one.percent for one in found.workers}
+
+    def roles(self) -> dict[str, str]:
+        """The versions that serve, or did before, by role."""
+        name = model_name(self.spec)
+        of_role = {role: getattr(self.registry, role)(name) for role in ("champion", "canary", "previous")}
+        return {role: version for role, version in of_role.items() if version is not None}
 
     def canary(self) -> str | None:
         """The canary's version; None where all traffic is the champion's."""

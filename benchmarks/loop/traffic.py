@@ -114,11 +114,18 @@ class Traffic:
         if frame.empty:
             return
         before, self._pushed = self._pushed, now
-        new = (frame["time"] >= before) & (frame["time"] < now) | (frame["received"] >= before) & (
-            frame["received"] < now
-        )
-        rows = [self._pushed_row(number, row, row.received < now) for number, row in self._numbered(frame[new])]
+        new, came = frame["time"].between(before, now - 1), frame["received"].between(before, now - 1)
+        rows = [self._pushed_row(number, row, row.received < now) for number, row in self._numbered(frame[new | came])]
         self.product.push("impressions", rows)
+        self.product.push_outcomes([one for _, row in self._numbered(frame[came]) for one in self._outcomes(row)])
+
+    def _outcomes(self, row: Any) -> list[dict[str, Any]]:
+        """The outcome of every task, for the impression's id."""
+        happened, received = (iso(self.product.microseconds(time)) for time in (row.settled, row.received))
+        return [
+            {"impression": row.impression, "task": task, "value": value, "happened": happened, "received": received}
+            for task, value in (("click", row.clicked), ("engage", row.engaged))
+        ]
 
     def _numbered(self, frame: pd.DataFrame) -> list[tuple[int, Any]]:
         return list(zip(frame.index + self._history, frame.itertuples(index=False), strict=True))

@@ -17,6 +17,7 @@ from models.spec.counters import Counter, Measure
 from models.spec.edges import Affinity, Densification, Edge, PageRank
 from models.spec.gate import Gate
 from models.spec.impressions import Column, Impressions, Oracle, Task
+from models.spec.monitoring import Monitoring
 from models.spec.nodes import Node
 from models.spec.serving import Serving
 from models.spec.windows import WINDOW_ORDER, Span, Windows
@@ -120,6 +121,11 @@ class Spec(StrictModel):
         examples=[{"margin": 0.001}],
     )
     serving: Serving = Field(default=Serving(), description="Business rules of the ranked slate.")
+    monitoring: Monitoring = Field(
+        default=Monitoring(),
+        description="Bounds of the monitors, and what may be done about an alarm without a person.",
+        examples=[{"act": "on"}],
+    )
     oracle: Oracle | None = Field(
         default=None, description="Where a simulated world keeps its true probabilities. None = there are none."
     )

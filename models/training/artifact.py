@@ -71,11 +71,30 @@ def save_model(model: Model, folder: Path) -> Path:
                 "encoding": model.encoding.to_json(),
             },
         )
-        write_json(new / "calibration.json", model.calibration.to_json())
-        write_json(new / "training.json", model.training)
-        files = {name: sha256_of_file(new / name) for name in _FILES}
-        write_json(new / MANIFEST, {"format": FORMAT, "files": files})
+        _finish(new, model.calibration, model.training)
     return folder
+
+
+def change_calibration(folder: Path, calibration: Calibration, **training: Any) -> None:
+    """Give the artifact in ``folder`` another calibration and further entries of ``training.json``, atomically.
+
+    Weights and configuration keep their bytes, so the model keeps its vectors (``models.training.encoder``). Raises
+    ArtifactError.
+    """
+    contents = _contents(folder)
+    before = json.loads(_verified(contents, folder)["training.json"])
+    with replaced_folder(folder) as new:
+        for name in ("model.safetensors", "model.json"):
+            (new / name).write_bytes(contents[name])
+        _finish(new, calibration, {**before, **training})
+
+
+def _finish(folder: Path, calibration: Calibration, training: Mapping[str, Any]) -> None:
+    """Write the files that say how a model was trained and calibrated, and the manifest."""
+    write_json(folder / "calibration.json", calibration.to_json())
+    write_json(folder / "training.json", dict(training))
+    files = {name: sha256_of_file(folder / name) for name in _FILES}
+    write_json(folder / MANIFEST, {"format": FORMAT, "files": files})
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
@@ -85,13 +104,7 @@ def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
     is missing, changed or of another format.
     """
     folder = Path(folder)
-    if not (folder / MANIFEST).is_file():
-        raise ArtifactError(f"{folder}: expected a model artifact; found no {MANIFEST}: train or download it again")
-    try:
-        found = [name for name in (MANIFEST, *_FILES) if (folder / name).exists()]
-        return model_of({name: read_plain(folder, name) for name in found}, folder, device)
-    except SealError as error:
-        raise ArtifactError(f"{error}: incomplete or changed, train or download it again") from None
+    return model_of(_contents(folder), folder, device)
 
 
 def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device | str = "cpu") -> Model:
@@ -113,6 +126,17 @@ def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device |
         calibration=Calibration.from_json(json.loads(files["calibration.json"])),
         training=json.loads(files["training.json"]),
     )
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """The content of an artifact's files that are there, by name. Raises ArtifactError."""
+    if not (folder / MANIFEST).is_file():
+        raise ArtifactError(f"{folder}: expected a model artifact; found no {MANIFEST}: train or download it again")
+    try:
+        found = [name for name in (MANIFEST, *_FILES) if (folder / name).exists()]
+        return {name: read_plain(folder, name) for name in found}
+    except SealError as error:
+        raise ArtifactError(f"{error}: incomplete or changed, train or download it again") from None
 
 
 def _verified(contents: Mapping[str, bytes], folder: Path) -> dict[str, bytes]:

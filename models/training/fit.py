@@ -10,7 +10,7 @@ import torch
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
-from models.training.artifact import MANIFEST, load_model, save_model
+from models.training.artifact import MANIFEST, change_calibration, load_model
 from models.training.distributed import ranks
 from models.training.errors import ArtifactError
 from models.training.place import CheckpointPlace
@@ -56,9 +56,7 @@ def fit(
         graph, model_config, training_config, folder, scope, device, checkpoint=replace(keep.below("final"), stays=True)
     )
     if processes.leads:
-        final = load_model(folder)
-        training = {**final.training, "selection": selected.training}
-        save_model(replace(final, calibration=selected.calibration, training=training), folder)
+        change_calibration(folder, selected.calibration, selection=selected.training)
     share_folder(processes, folder)
     final = load_model(folder)
     best = selected.training["history"][epochs - 1]

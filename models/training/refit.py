@@ -15,7 +15,7 @@ import torch
 
 from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
-from models.training.artifact import load_model, save_model
+from models.training.artifact import change_calibration, load_model
 from models.training.distributed import ranks
 from models.training.errors import NoSeedsError
 from models.training.place import CheckpointPlace
@@ -48,9 +48,8 @@ def refit(
     scope = Scope(("train", "validate"), epochs, largest_fan_outs)
     train(extended(graph, until), before.ranker.config, config, folder, scope, device, log, replace(keep, stays=True))
     if processes.leads:
-        fitted = load_model(folder)
-        training = {**fitted.training, "judged": {name: before.training[name] for name in ("run", "seeds")}}
-        save_model(replace(fitted, calibration=before.calibration, training=training), folder)
+        of_judged = {name: before.training[name] for name in ("run", "seeds")}
+        change_calibration(folder, before.calibration, judged=of_judged)
     share_folder(processes, folder)
     training = load_model(folder).training
     summary = {"epochs": epochs, "seeds": training["seeds"], "seconds": perf_counter() - started}

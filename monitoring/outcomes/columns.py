@@ -10,9 +10,13 @@ from models.served import model_name
 from models.spec import Spec
 from models.sql import identifier, literal
 
-KEY = "key_"
-"""Column that tells a candidate from all others: its impression id, or slate and rank of older rows without one."""
-_TORN = ("served", "slate", "rank", "item", "member", PROBABILITIES, FEATURES)
+KEY = "_key"
+"""Column that tells a candidate from all others: its impression id, or slate and rank of older rows without one.
+
+A name of a spec begins with a letter."""
+TORN = "_torn"
+"""Column that says whether a line could not be read."""
+_NEEDED = ("served", "slate", "rank", "item", "member", PROBABILITIES, FEATURES)
 """Fields without which a line is not one."""
 _LINE = {
     **{"served": "BIGINT", "request": "VARCHAR", "slate": "BIGINT", "as_of": "BIGINT", "member": "VARCHAR"},
@@ -47,12 +51,13 @@ class Columns:
             **{"member_cold": "BOOLEAN", "item_cold": "BOOLEAN", "stale": "VARCHAR", "score": "DOUBLE"},
             **{"propensity": "DOUBLE", "as_of": "BIGINT", "latency": "DOUBLE"},
         }
+        ours = {*slate, *(f"{name}_{task}" for name in ("label", "happened") for task in spec.tasks)}
         features = {one.name: "FLOAT" if one.kind == "number" else "VARCHAR" for one in impression_features(spec)}
         return cls(
             model_name(spec),
             slate,
             {f"{PROBABILITY}{task}": "DOUBLE" for task in spec.tasks},
-            {name: kind for name, kind in features.items() if name not in slate},
+            {name: kind for name, kind in features.items() if name not in ours},
         )
 
     @property
@@ -61,7 +66,7 @@ class Columns:
         return {**self.slate, **self.probabilities, **self.features}
 
     def of_lines(self, files: list[str]) -> str:
-        """Rows of files of JSON lines: ``every``, KEY, and ``torn``: whether the line could not be read."""
+        """Rows of files of JSON lines: ``every``, KEY and TORN."""
         columns = {
             **_LINE,
             PROBABILITIES: _struct({name.removeprefix(PROBABILITY): kind for name, kind in self.probabilities.items()}),
@@ -76,11 +81,11 @@ class Columns:
             **{name: f"{PROBABILITIES}.{identifier(name.removeprefix(PROBABILITY))}" for name in self.probabilities},
             **{name: f"{FEATURES}.{identifier(name)}" for name in self.features},
         }
-        torn = " OR ".join(f"{identifier(name)} IS NULL" for name in _TORN)
+        torn = " OR ".join(f"{identifier(name)} IS NULL" for name in _NEEDED)
         return (
-            f"SELECT {self._cast(of_line)}, {_key('served || ' + literal(' ') + ' || slate')} AS {KEY}, torn FROM ("
-            f"SELECT *, {torn} AS torn FROM {read_lines(files, columns)}) "
-            f"WHERE model = {literal(self.model)} OR (torn AND model IS NULL)"
+            f"SELECT {self._cast(of_line)}, {_key('served || ' + literal(' ') + ' || slate')} AS {KEY}, {TORN} FROM ("
+            f"SELECT *, {torn} AS {TORN} FROM {read_lines(files, columns)}) "
+            f"WHERE model = {literal(self.model)} OR ({TORN} AND model IS NULL)"
         )
 
     def of_parts(self, files: list[str], present: Mapping[str, str]) -> str:
@@ -95,13 +100,13 @@ class Columns:
         impression = "impression" if "impression" in present else "NULL::VARCHAR"
         return (
             f"SELECT {self._cast(of_part)}, coalesce({impression}, slate || '/' || position) AS {KEY}, "
-            f"{torn} AS torn FROM {read_parts(files)}"
+            f"{torn} AS {TORN} FROM {read_parts(files)}"
         )
 
     def none(self) -> str:
         """No rows, with the columns of ``of_lines``."""
         nothing = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in self.every.items())
-        return f"SELECT {nothing}, NULL::VARCHAR AS {KEY}, NULL::BOOLEAN AS torn WHERE false"
+        return f"SELECT {nothing}, NULL::VARCHAR AS {KEY}, NULL::BOOLEAN AS {TORN} WHERE false"
 
     def _cast(self, expressions: Mapping[str, str]) -> str:
         return ", ".join(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from models import served_parts
 from models.sql import literal
-from monitoring.outcomes.columns import Columns, read_lines, read_parts
+from monitoring.outcomes.columns import TORN, Columns, read_lines, read_parts
 from monitoring.outcomes.engine import local_files, readable
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ class _Lines:
             self._connection.execute(
                 f"COPY ({lines}) TO {literal(str(parsed))} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 60000)"
             )
-        (torn,) = self._connection.execute(f"SELECT count(*) {source} WHERE torn").fetchone() or (0,)
-        return ServedDay(f"SELECT * EXCLUDE (torn) {source} WHERE NOT torn", torn)
+        (torn,) = self._connection.execute(f"SELECT count(*) {source} WHERE {TORN}").fetchone() or (0,)
+        return ServedDay(f"SELECT * EXCLUDE ({TORN}) {source} WHERE NOT {TORN}", torn)
 
     def close(self, day: str) -> None:
         self._parsed(day).unlink(missing_ok=True)
@@ -114,8 +114,8 @@ class _Parts:
         if not files:
             return ServedDay(self._columns.none(), len(found))
         rows = self._columns.of_parts(files, self._present(files))
-        (torn,) = self._connection.execute(f"SELECT count(*) FROM ({rows}) WHERE torn").fetchone() or (0,)
-        return ServedDay(f"SELECT * EXCLUDE (torn) FROM ({rows}) WHERE NOT torn", torn + len(found) - len(files))
+        (torn,) = self._connection.execute(f"SELECT count(*) FROM ({rows}) WHERE {TORN}").fetchone() or (0,)
+        return ServedDay(f"SELECT * EXCLUDE ({TORN}) FROM ({rows}) WHERE NOT {TORN}", torn + len(found) - len(files))
 
     def close(self, day: str) -> None:
         shutil.rmtree(self._fetched(day), ignore_errors=True)

@@ -8,9 +8,11 @@ from typing import Any
 from components.image import TRAIN_IMAGE
 from components.services import CLUSTER, EMBEDDED, Services
 from components.train_job import Nodes
-from pipelines.catalogue import PIPELINES, READ_ONLY
+from pipelines.catalogue import PIPELINES, READ_ONLY, TRAINS
 from pipelines.commands.values import (
     accelerators,
+    acting,
+    add_acting,
     add_canary,
     add_settings,
     labels,
@@ -38,6 +40,7 @@ def add_submit(commands: Any) -> None:
     _add_gpu_pool(send)
     _add_train_job(send)
     add_canary(send)
+    add_acting(send)
     send.set_defaults(run=_submit)
 
 
@@ -100,9 +103,10 @@ def _trainer(options: argparse.Namespace, given: ClusterSettings) -> dict[str, A
             if getattr(options, option) is not None:
                 raise SettingsError(f"--{option}: expected it with --trainer-runtime; found it alone. Give both")
         return {}
-    if options.pipeline != "training":
+    if options.pipeline not in TRAINS:
         raise SettingsError(
-            f"--trainer-runtime: expected it with --pipeline training; found {options.pipeline}. Leave it out"
+            f"--trainer-runtime: expected it with --pipeline {' or '.join(TRAINS)}; found {options.pipeline}. "
+            "Leave it out"
         )
     task = given.tasks["train"]
     found = Nodes(
@@ -165,11 +169,15 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _parameters(options: argparse.Namespace, trainer: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that not all pipelines have."""
+    """The arguments that not all pipelines have. Raises SettingsError."""
+    if options.ignore_freeze and options.cron is not None:
+        raise SettingsError("--ignore-freeze: expected it for one run; found it with --cron. Leave one of them out")
+    given = acting(options)
     if options.pipeline == "comparison":
-        return {}
-    pool = {name: getattr(options, name) for name in ("accelerator", "node_selector", "tolerations")}
-    if options.pipeline != "training":
-        return pool
-    own = {"accelerator_count": options.accelerator_count, "canary_percent": options.canary_percent}
-    return {**pool, **own, "trainer": trainer}
+        return given
+    given |= {name: getattr(options, name) for name in ("accelerator", "node_selector", "tolerations")}
+    if options.pipeline in TRAINS:
+        given |= {"accelerator_count": options.accelerator_count, "trainer": trainer}
+    if options.pipeline == "training":
+        given["canary_percent"] = options.canary_percent
+    return given

@@ -29,6 +29,30 @@ def add_canary(command: argparse.ArgumentParser) -> None:
     command.add_argument("--canary-percent", type=percent, default=0, metavar="0..99", help=summary)
 
 
+def add_acting(command: argparse.ArgumentParser) -> None:
+    """Add ``--dry-run``, ``--for-real`` (of the pipeline act) and ``--ignore-freeze`` (of the pipeline training)."""
+    mode = command.add_mutually_exclusive_group()
+    mode.set_defaults(mode="")
+    summary = "act only: say what would be done (default: the spec's monitoring.act)"
+    mode.add_argument("--dry-run", dest="mode", action="store_const", const="dry_run", help=summary)
+    mode.add_argument("--for-real", dest="mode", action="store_const", const="on", help="act only: do it")
+    summary = "training only: train although the newest verdict of the monitors is a data fault"
+    command.add_argument("--ignore-freeze", action="store_true", help=summary)
+
+
+def acting(options: argparse.Namespace) -> dict[str, Any]:
+    """The pipeline's parameters that ``add_acting``'s options give. Raises SettingsError for another pipeline's."""
+    if options.mode and options.pipeline != "act":
+        option = "--for-real" if options.mode == "on" else "--dry-run"
+        raise SettingsError(f"{option}: expected it with --pipeline act; found {options.pipeline}. Leave it out")
+    if options.ignore_freeze and options.pipeline != "training":
+        raise SettingsError(
+            f"--ignore-freeze: expected it with --pipeline training; found {options.pipeline}. Leave it out"
+        )
+    found = {"mode": options.mode, "ignore_freeze": options.ignore_freeze}
+    return {name: value for name, value in found.items() if value}
+
+
 def add_settings(command: argparse.ArgumentParser) -> None:
     """Add ``--secret`` and ``--resources``, from which ``settings`` reads what is compiled into a pipeline's tasks."""
     command.add_argument("--secret", default="heliograph", help="Kubernetes secret with the steps' credentials")

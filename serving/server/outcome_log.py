@@ -1,6 +1,7 @@
 """Outcomes over HTTP: checked, and kept by a sink before they are answered."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,8 @@ from serving.server.request_headers import deadline
 from serving.server.served_log import Sink
 from serving.settings.limits import Limits
 from serving.untrusted import escaped, quoted
+
+_logger = logging.getLogger("heliograph")
 
 
 def folder_beside(served: Path) -> Path:
@@ -62,7 +65,10 @@ class OutcomeLog:
     def close(self) -> None:
         """Wait for what is being written, and close the sink."""
         self._thread.shutdown()
-        self._sink.close()
+        try:
+            self._sink.close()
+        except OSError as error:  # what was answered is with the operating system
+            _logger.warning("outcomes: expected their sink to close; found %r", error)
 
     def _keep(self, body: Body) -> int:
         rows = body.document.get("outcomes")

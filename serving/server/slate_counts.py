@@ -36,7 +36,8 @@ def count(slate: Slate) -> None:
 
 def _count_vectors(kind: str, numbers: tuple[int, int, int], place: tuple[str, str]) -> None:
     for counter, number in zip(_vectors(kind, *place), numbers, strict=True):
-        counter.inc(number)
+        if number:
+            counter.inc(number)
 
 
 # Looking up a series by its labels costs more than counting: each is looked up once.

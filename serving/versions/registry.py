@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 __all__ = [
+    "ACTION",
     "BEST",
     "CANARY",
     "CANDIDATE",
@@ -50,6 +51,8 @@ GATE = "gate"
 """Tag: the gate's decision; the full verdict is in the bundle."""
 WINDOWS = "heliograph.windows"
 """Tag: first and last day of the windows that the version was trained and judged on."""
+ACTION = "heliograph.action"
+"""Tag: the action on a verdict that made the version; one action makes one."""
 SIGNED = "heliograph.signature"
 """Tag: the version's signature (``serving.versions.signing``)."""
 _ARTIFACTS = "bundle"
@@ -66,8 +69,11 @@ class Registry:
 
         A kill at any moment leaves no half-written version: first the artifacts are logged to a run, then the version
         with its digest is created in one transaction, and last the alias ``candidate`` moves. The version is signed if
-        the environment has a key.
+        the environment has a key. Where a version has the tag ``ACTION`` with the same value, that is returned: the
+        action was killed after it had registered it.
         """
+        if tags and ACTION in tags and (before := self.tagged(name, ACTION, tags[ACTION])) is not None:
+            return before
         bundle = read_bundle(folder)
         digest = bundle.digest
         signing_key()  # fail on an invalid key before anything is written
@@ -188,6 +194,11 @@ class Registry:
     def tags(self, name: str, version: str) -> dict[str, str]:
         """The tags of a version."""
         return dict(version_record(self._client(), name, version).tags)
+
+    def tagged(self, name: str, key: str, value: str) -> str | None:
+        """The oldest version with this value of a tag; None without one."""
+        found = [int(one.version) for one in version_records(self._client(), name) if one.tags.get(key) == value]
+        return str(min(found)) if found else None
 
     def tag(self, name: str, version: str, key: str, value: str) -> None:
         """Set a tag of a version. Raises RegistryError for an unknown version."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feature_repo.lease import acquire
+from feature_repo.lease import LeaseError, acquire
 from feature_repo.notes import Notes
 from feature_repo.packed.sqlite import SqliteRows
 from feature_repo.slots import (
@@ -21,6 +21,7 @@ from feature_repo.slots import (
     forget_slots,
     pushed_until,
     read_slots,
+    share,
     slot_of,
 )
 from models.features import SLOTS
@@ -161,3 +162,17 @@ def test_no_slot_claims_vectors_that_it_does_not_hold(
         held = {one: slot_of(notes, one) for one in serving}
         for one, slot in before.items():
             assert slot is None or held[one] is not None
+
+
+def test_a_version_that_differs_in_calibration_alone_shares_the_vectors(notes: Notes) -> None:
+    with pytest.raises(PushError, match="expected those of version 1, which version 2 shares; found none"):
+        share(notes, "2", like="1")
+    pushed(notes, vectors("1"))
+    lease = acquire(notes, "run-1", 60)
+    assert share(notes, "2", like="1", lease=lease) == share(notes, "2", like="1") == "blue"
+    assert read_slots(notes)["blue"].versions == ("1", "2")
+    assert pushed_until(notes, "2") == pushed_until(notes, "1") == 5
+    acquire(notes, "run-2", 60, force=True)
+    with pytest.raises(LeaseError, match="found run run-2"):
+        share(notes, "3", like="1", lease=lease)
+    assert slot_of(notes, "3") is None

@@ -133,6 +133,23 @@ def test_a_held_candidate_is_held_in_the_headline_with_the_gate_s_reasons(whole:
     assert "AUC 0.7 <against> 0.8" in page.text
 
 
+@pytest.mark.parametrize(
+    ("note", "title"),
+    [
+        ({"frozen": "small is frozen: a data fault."}, "Frozen: nothing was trained"),
+        ({"act": {"kind": "nothing", "reason": "small is frozen: a data fault."}}, "Action: nothing"),
+    ],
+)
+def test_a_run_that_did_nothing_says_why(
+    note: dict[str, object], title: str, whole: LedgerRecord, tmp_path: Path
+) -> None:
+    bare = replace(whole, notes=note, artifacts={})
+    page = written(bare, tmp_path)
+    assert title in page.text
+    assert "small is frozen: a data fault." in page.text
+    assert summary_lines(bare, "r")[:2] == [title, "  small is frozen: a data fault."]
+
+
 def test_real_logs_without_an_oracle(whole: LedgerRecord, tmp_path: Path) -> None:
     predictions = fake_predictions(SPEC, rows=300).drop(columns="oracle")
     document = write_json(tmp_path / "metrics.json", measure(SPEC, predictions))

@@ -1,109 +1,94 @@
+"""What a run of the monitors says: the verdict, and the drift of what was served, never silently of something else."""
+
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from models.time_units import DAY
 from monitoring.documents import write_frame
-from monitoring.watch import watch
-from tests.monitoring.fakes import fake_predictions, small_spec
+from monitoring.verdict import State, Verdict
+from monitoring.verdicts import newest_verdict
+from monitoring.watch import Log, Watched, watch
+from tests.monitoring.fakes import fake_predictions
+from tests.monitoring.served_days import FEATURES, FIRST, SPEC, FakeLog, joined, noon
 
-SPEC = small_spec()
-FEATURES = ("member_total_exposures", "member_total_click_rate", "member_total_like_rate", "hour")
 
-
-@pytest.fixture
-def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
-    """Training set, evaluation and an empty served log."""
-    generator = np.random.default_rng(0)
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Training set and evaluation."""
+    folder, generator = tmp_path_factory.mktemp("folders"), np.random.default_rng(0)
     rows = pd.DataFrame({name: generator.normal(size=900) for name in FEATURES})
     rows["kind"] = generator.choice(["a", "b"], 900)
     rows["surface"] = generator.choice(SPEC.impressions.surfaces, 900)
     rows["window"] = ["train"] * 600 + ["test"] * 300
-    write_frame(tmp_path / "set" / "impressions.parquet", rows)
-    write_frame(tmp_path / "evaluation" / "predictions.parquet", fake_predictions(SPEC, rows=300))
-    (tmp_path / "served").mkdir()
-    return tmp_path / "set", tmp_path / "evaluation", tmp_path / "served"
+    write_frame(folder / "set" / "impressions.parquet", rows)
+    write_frame(folder / "evaluation" / "predictions.parquet", fake_predictions(SPEC, rows=300))
+    return folder / "set", folder / "evaluation"
 
 
-MOMENT = 1_767_744_000_000_000
+@pytest.fixture
+def run(folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """Watch at noon of a day, without Evidently."""
+    monkeypatch.setattr("monitoring.drift._evidently", lambda *_: None)
+
+    def watched(days: dict[int, pa.Table], day: int, storage: Path | None = None) -> Watched:
+        log = Log(FakeLog(days).join, FIRST.date() if days else None)
+        given = ("", None) if storage is None else (str(storage), {"champion": "1"})
+        return watch(SPEC, log, *folders, tmp_path / "drift.html", noon(day), *given)
+
+    return watched
 
 
-def slate(number: int, size: int = 10, **changed: Any) -> str:
-    """One slate of the served log, a line an impression, in which the hour has moved far."""
-    return "\n".join(json.dumps(impression(number, rank) | changed) for rank in range(size))
+def test_with_nothing_served_the_product_is_watched_and_the_test_window_named(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    found = run({}, 5, tmp_path / "storage")
+    assert (found.drift["current"], found.drift["rows"]) == ("test window", {"reference": 600, "current": 300})
+    assert found.drift["why"] == "Nothing served is compared: 0 rows, 50 are needed."
+    assert (found.served["rows"], found.traffic["labelled"]) == (0, 300)
+    assert (found.judged.verdict.state, found.metrics()["state"]) == (State.WATCH, 10)
+    page = found.to_markdown("small")
+    assert page.index("small: watch (log.not_served)") < page.index("test window")
+    assert found.drift["why"] in page
+    json.dumps(found.to_json(), allow_nan=False)
 
 
-def impression(number: int, rank: int) -> dict[str, object]:
-    return {
-        **{"served": MOMENT + number, "request": str(number), "slate": 0, "time": MOMENT},
-        **{"member": number, "member_cold": False, "surface": "feed"},
-        **{"model": "heliograph-small", "model_version": "1"},
-        **{"rank": rank, "item": rank, "cold": False, "capped": False, "score": 0.2},
-        "probabilities": {"click": 0.2, "like": 0.1},
-        "features": {**dict.fromkeys(FEATURES[:3], 0.1 * rank), "hour": 50.0 + rank, "kind": "a"},
-    }
+def test_what_was_served_is_compared_settled_or_not(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    moved = joined(5).set_column(joined(5).column_names.index("hour"), "hour", pa.array(np.full(200, 50.0)))
+    found = run({3: joined(3), 5: moved}, 5)
+    assert (found.drift["current"], found.drift["why"]) == ("endpoint", "")
+    assert "hour" in found.drift["drifted"]
+    assert found.served["rows"] == 400
+    assert found.served["slates"] == 80
+    assert found.served["predicted"] == pytest.approx(0.25, abs=0.03)
+    assert found.judged is None
+    assert found.report() == {}
+    assert "state" not in found.metrics()
 
 
-def test_without_a_served_log_the_test_window_is_compared(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    seen = watch(SPEC, *folders, tmp_path / "pages" / "drift")
-    assert seen.drift["current"] == "test window"
-    assert seen.drift["rows"] == {"reference": 600, "current": 300}
-    assert seen.traffic["labelled"] == 300
-    assert seen.served["rows"] == 0
-    assert [path.name for path in (tmp_path / "pages").iterdir()] == ["drift"]
-    json.dumps(seen.to_json(), allow_nan=False)
-    assert seen.metrics()["calibration_ratio"] == pytest.approx(seen.traffic["ratio"])
-    assert "test window" in seen.to_markdown()
+@pytest.mark.parametrize(("rows", "current"), [(49, "test window"), (50, "endpoint")])
+def test_fewer_than_fifty_rows_are_reported_but_not_compared(run, rows: int, current: str) -> None:  # type: ignore[no-untyped-def]
+    found = run({4: joined(4, rows)}, 5)
+    assert (found.drift["current"], found.served["rows"]) == (current, rows)
 
 
-def test_what_the_endpoint_served_is_compared_once_there_is_enough(
-    folders: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
-    (folders[2] / "2026-01-07.jsonl").write_text("\n".join(slate(number) for number in range(10)), encoding="utf-8")
-    seen = watch(SPEC, *folders, tmp_path / "drift.html", now=MOMENT + DAY)
-    assert seen.drift["current"] == "endpoint"
-    assert "hour" in seen.drift["drifted"]
-    assert seen.served["slates"] == 10
-    assert seen.served["predicted"] == pytest.approx(0.2)
+def test_fallbacks_and_slates_of_another_spec_are_not_compared(run) -> None:  # type: ignore[no-untyped-def]
+    table = joined(4)
+    fallback = table.set_column(table.column_names.index("fallback"), "fallback", pa.array(np.ones(200, dtype=bool)))
+    nothing = pa.nulls(200, pa.float64())
+    other = table.set_column(table.column_names.index("probability_click"), "probability_click", nothing)
+    assert run({4: fallback}, 5).drift["current"] == "test window"
+    assert run({4: fallback}, 5).served["rows"] == 200
+    assert run({4: other}, 5).served["rows"] == 0
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"model": "heliograph-another"},
-        {"model": None},
-        {"probabilities": {"open": 0.2}},
-        {"served": MOMENT - 30 * DAY},
-        {"served": MOMENT + 400 * DAY},
-    ],
-    ids=["another product", "a release that logged no name", "another task", "long ago", "a clock that was ahead"],
-)
-def test_what_is_not_ours_or_long_ago_is_not_looked_at(
-    folders: tuple[Path, Path, Path], tmp_path: Path, changed: dict[str, Any]
-) -> None:
-    lines = [slate(number, **changed) for number in range(10)]
-    (folders[2] / "2026-01-07.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    seen = watch(SPEC, *folders, tmp_path / "drift.html", now=MOMENT + DAY)
-    assert seen.drift["current"] == "test window"
-    assert seen.served["rows"] == 0
-    assert "served_rows" in seen.metrics()
-
-
-def test_a_served_log_of_fewer_than_fifty_candidates_is_reported_but_not_compared(
-    folders: tuple[Path, Path, Path], tmp_path: Path
-) -> None:
-    lines = [*(slate(number) for number in range(4)), slate(4, size=9)]
-    (folders[2] / "2026-01-07.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    seen = watch(SPEC, *folders, tmp_path / "drift.html", now=MOMENT + DAY)
-    assert (seen.drift["current"], seen.served["rows"]) == ("test window", 49)
-    (folders[2] / "2026-01-07.jsonl").write_text("\n".join([*lines, slate(5, size=1)]), encoding="utf-8")
-    assert watch(SPEC, *folders, tmp_path / "drift.html", now=MOMENT + DAY).drift["current"] == "endpoint"
-
-
-def test_no_folder_of_a_served_log_is_no_error(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    seen = watch(SPEC, folders[0], folders[1], tmp_path / "none", tmp_path / "drift.html")
-    assert seen.served["slates"] == 0
+def test_the_report_is_what_the_page_shows(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    found = run({day: joined(day) for day in range(6)}, 5, tmp_path)
+    report = json.loads(json.dumps(found.report(), allow_nan=False))
+    assert set(report) == {"verdict", "alarms", "days", "outcomes", "columns", "next"}
+    assert Verdict.from_json(report["verdict"]) == found.judged.verdict == newest_verdict(str(tmp_path), SPEC.name)
+    assert [day["day"] for day in report["days"]] == ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"]
+    assert report["outcomes"]["torn"] == 0
+    assert found.to_json()["verdict"]["day"] == "2026-01-08"
+    assert found.verdict_lines("small")[0].startswith("small: watch (log.few_days)")

@@ -108,13 +108,23 @@ def test_a_share_that_is_none_is_refused_before_anything_begins(
     assert not (tmp_path / "state").exists()
 
 
-@pytest.mark.parametrize(("pipeline", "parameters"), [("training", {"canary_percent": 10}), ("refresh", {})])
-def test_a_share_reaches_the_training_pipeline_alone(
-    pipeline: str, parameters: dict[str, int], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("pipeline", "more", "parameters"),
+    [
+        ("training", [], {"canary_percent": 10}),
+        ("training", ["--ignore-freeze"], {"canary_percent": 10, "ignore_freeze": True}),
+        ("refresh", [], {}),
+        ("act", [], {}),
+        ("act", ["--for-real"], {"mode": "on"}),
+        ("act", ["--dry-run"], {"mode": "dry_run"}),
+    ],
+)
+def test_options_reach_the_pipeline_that_has_them(
+    pipeline: str, more: list[str], parameters: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[object] = []
     monkeypatch.setattr(command, "run_local", lambda *arguments: given.extend(arguments))
-    assert main(["local", "--pipeline", pipeline, "--canary-percent", "10"]) == 0
+    assert main(["local", "--pipeline", pipeline, "--canary-percent", "10", *more]) == 0
     assert given[-1] == parameters
 
 

@@ -1,6 +1,8 @@
 """The compiled pipelines have the order, limits and parameters that a cluster needs."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,25 +16,57 @@ def test_kfp_accepts_them_and_nothing_else_is_written(folder: Path, names: list[
     assert {path.name for path in folder.iterdir()} == {f"{name}.yaml" for name in PIPELINES}
 
 
+BEFORE_INGEST = ("permission", "decide", "roll-back", "champion", "ingest")
+
+
+def branches(document: dict[str, Any]) -> dict[str, set[str]]:
+    """The tasks that each returned value leads to; the gate's are those of its first task."""
+    found: dict[str, set[str]] = {}
+    for name, task in sorted(tasks(document).items()):
+        if name.startswith("condition"):
+            inside = document["components"][task["componentRef"]["name"]]["dag"]["tasks"]
+            steps = {one for one in inside if not one.startswith("condition")}
+            found.setdefault(task["triggerPolicy"]["condition"].split("'")[-2], steps)
+    return found
+
+
 def test_training_has_every_step_and_deploys_behind_the_gate(compiled: Documents) -> None:
     document, _ = compiled["training"]
     steps = tasks(document)
     assert {
         "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "register", "push-embeddings",
-        "deploy", "monitor", "report",
+        "deploy", "monitor", "report", "permission",
     } <= set(steps)  # fmt: skip
-    gated = {
-        steps[name]["triggerPolicy"]["condition"].split("'")[-2]: set(
-            document["components"][f"comp-{name}"]["dag"]["tasks"]
-        )
-        for name in steps
-        if name.startswith("condition")
-    }
-    assert gated == {
-        "promote": {"push-embeddings", "deploy"},
-        "refit": {"refit", "register-2", "push-embeddings-2", "deploy-2"},
-    }
+    gated = branches(document)
+    assert gated["promote"] == {"push-embeddings", "deploy"}
+    assert gated["refit"] == {"refit", "register-2", "push-embeddings-2", "deploy-2"}
+    assert gated.keys() == {"go", "promote", "refit"}
+    assert {"ingest", "train", "monitor"} <= gated["go"]
     assert steps["report"]["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+
+
+def test_act_has_a_branch_for_each_action_and_nothing_before_the_decision(compiled: Documents) -> None:
+    document, _ = compiled["act"]
+    found = {action: {re.sub(r"-\d+$", "", one) for one in steps} for action, steps in branches(document).items()}
+    common = {"ingest", "materialize", "retrieve"}
+    assert found["roll_back"] == {"roll-back"}
+    assert found["recalibrate"] == {*common, "recalibrate"}
+    assert found["retrain"] == {*common, "build-graph", "train", "evaluate", "register"}
+    assert found["deploy"] == {*common, "champion", "build-graph", "push-embeddings", "deploy"}
+    assert found.keys() == {"roll_back", "recalibrate", "retrain", "deploy", "promote", "refit"}
+    (handler,) = [name for name in document["components"] if name.startswith("comp-exit-handler")]
+    top = document["components"][handler]["dag"]["tasks"]
+    assert {name for name in top if not name.startswith("condition")} == {"importer", "decide"}
+
+
+def test_a_version_that_act_trained_gets_the_share_of_the_spec(compiled: Documents) -> None:
+    document, _ = compiled["act"]
+    given = [
+        task["inputs"]["parameters"].get("canary_percent", {}).get("runtimeValue", {}).get("constant")
+        for name, task in tasks(document).items()
+        if name.startswith("deploy")
+    ]
+    assert sorted(given, key=str) == [-1.0, -1.0, -1.0, None]  # a new calibration takes the champion's place
 
 
 @pytest.mark.parametrize(
@@ -110,7 +144,7 @@ def test_every_step_after_ingest_takes_the_spec_with_the_dates(name: str, compil
     specs = {
         step: task["inputs"]["artifacts"]["spec"]
         for step, task in tasks(document).items()
-        if "spec" in task.get("inputs", {}).get("artifacts", {}) and step not in ("champion", "ingest")
+        if "spec" in task.get("inputs", {}).get("artifacts", {}) and re.sub(r"-\d+$", "", step) not in BEFORE_INGEST
     }
     assert {"materialize", "retrieve", "build-graph"} <= set(specs)
     for step, given in specs.items():

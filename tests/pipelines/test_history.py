@@ -13,6 +13,7 @@ from monitoring.ledger import Ledger
 from pipelines.__main__ import main
 from pipelines.entries import Last, put, record
 from pipelines.lock import state_lock
+from tests.mlflow_database import add_database
 from tests.pipelines.schedules import entry
 
 WINDOWS = {"start": "2026-03-02", "end": "2026-04-30", "windows": {}}
@@ -66,6 +67,17 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shown(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
     assert main(["history", *options]) == 0
     return capsys.readouterr().out.splitlines()
+
+
+def test_a_frozen_run_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add_database(tmp_path)
+    address = sqlite_address(tmp_path / "mlflow" / "mlflow.db")
+    run(address, "20260501-030000", "training", {"frozen": "small is frozen since 2026-04-30: data fault."})
+    run(address, "20260501-040000", "act", {"act": {"kind": "frozen", "reason": "data fault features.null"}}, "decide")
+    lines = shown(capsys, "--state", str(tmp_path))
+    assert "frozen" in lines[1]
+    assert lines[2] == "  small is frozen since 2026-04-30: data fault."
+    assert lines[4] == "  frozen: data fault features.null"
 
 
 def test_a_line_per_run_and_the_reasons_under_it(state: Path, capsys: pytest.CaptureFixture[str]) -> None:

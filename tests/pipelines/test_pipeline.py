@@ -15,9 +15,12 @@ from feature_repo.sources import read_manifest
 from feature_repo.store import project_of
 from models.spec import Spec
 from models.training.artifact import load_model
+from monitoring.verdict import State
+from monitoring.verdicts import write_verdict
 from serving.deployment import endpoint
 from serving.versions.bundle import judged_model
 from serving.versions.registry import model_name
+from tests.monitoring.verdicts import verdict
 from tests.pipelines.pipeline import Pipeline
 
 pytestmark = pytest.mark.long(180)
@@ -155,3 +158,12 @@ def test_monitoring_watches_the_champion(pipeline: Pipeline, trained: str) -> No
     assert (found["champion_version"], found["champion_unusable"]) == ("2", None)
     scores = found["windows"]["test"]["scores"]  # of what serves, and beside it of the judged weights
     assert scores["candidate"]["click"]["log_loss"] != scores["champion"]["click"]["log_loss"]
+
+
+def test_a_data_fault_freezes_training(pipeline: Pipeline, trained: str) -> None:
+    write_verdict(str(pipeline.state), pipeline.spec.name, verdict(State.DATA_FAULT, versions={"champion": "2"}))
+    versions = pipeline.registry.versions(model_name(pipeline.spec))
+    printed = pipeline.run("training")
+    assert "Frozen: nothing was trained" in printed
+    assert [line for line in printed.splitlines() if line.endswith(": started")] == ["permission: started"]
+    assert pipeline.registry.versions(model_name(pipeline.spec)) == versions

@@ -141,6 +141,9 @@ def test_no_cluster_is_reported(bucket: Path, capsys: pytest.CaptureFixture[str]
             ["--trainer-runtime", "a", "--pipeline", "refresh"],
             "--trainer-runtime: expected it with --pipeline training",
         ),
+        (["--for-real"], "--for-real: expected it with --pipeline act; found training"),
+        (["--ignore-freeze", "--pipeline", "act"], "--ignore-freeze: expected it with --pipeline training; found act"),
+        (["--ignore-freeze", "--cron", "0 3 * * *"], "--ignore-freeze: expected it for one run; found it with --cron"),
     ],
 )
 def test_what_would_not_arrive_as_it_was_given_is_refused_before_anything_is_sent(

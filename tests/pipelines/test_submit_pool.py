@@ -21,6 +21,18 @@ def test_the_pool_is_that_of_steps_with_a_gpu_in_other_pipelines_too(cluster: Cl
     assert not {"node_selector", "accelerator_count"} & set(comparison)
 
 
+def test_act_may_train_too_and_acts_as_it_is_told(cluster: Cluster, bucket: Path) -> None:
+    assert send(cluster, "--pipeline", "act", "--for-real", "--trainer-runtime", "heliograph-torch") == 0
+    assert send(cluster, "--pipeline", "act", "--cron", "0 5 * * *") == 0
+    assert send(cluster, "--ignore-freeze") == 0
+    bodies = [json.loads(body) for method, _, body in cluster.seen if method == "POST" and body]
+    told, recurring, training = (body["runtime_config"]["parameters"] for body in bodies if "runtime_config" in body)
+    assert (told["mode"], told["trainer"]["runtime"]) == ("on", "heliograph-torch")
+    assert "canary_percent" not in told
+    assert ("mode" in recurring, recurring["trainer"]) == (False, {})
+    assert (training["ignore_freeze"], training["canary_percent"]) == (True, 10)
+
+
 def test_a_training_on_several_nodes_is_a_parameter_and_its_step_only_waits(
     cluster: Cluster, bucket: Path, tmp_path: Path
 ) -> None:

@@ -19,12 +19,12 @@ from tests.pipelines.documents import Documents, pod, read_documents, steps
 ROOT = Path(__file__).resolve().parent.parent.parent
 RETRIED = {
     "champion": 2, "ingest": 1, "materialize": 2, "retrieve": 1, "evaluate": 1, "push-embeddings": 2, "monitor": 1,
-    "report": 2, "train": 3, "refit": 3, "deploy": 1,
+    "report": 2, "train": 3, "refit": 3, "deploy": 1, "permission": 2, "decide": 2, "roll-back": 2, "recalibrate": 1,
 }  # fmt: skip
 
 
 def component(step: str) -> str:
-    return step.removesuffix("-2")
+    return re.sub(r"-\d+$", "", step)
 
 
 def secrets(settings: dict[str, Any]) -> dict[str, tuple[str, bool]]:
@@ -46,8 +46,8 @@ def test_every_task_has_secrets_mounts_user_and_the_id_of_its_run(name: str, com
         given = secrets(found)
         assert {key: given[key] for key in REQUIRED} == dict.fromkeys(REQUIRED, ("heliograph", False)), step
         assert {key: given[key] for key in OPTIONAL} == dict.fromkeys(OPTIONAL, ("heliograph", True)), step
-        assert ("HELIOGRAPH_SIGNING_KEY" in given) is (component(step) == "register"), step
-        assert ("HELIOGRAPH_TOKEN" in given) is (component(step) == "deploy"), step
+        assert ("HELIOGRAPH_SIGNING_KEY" in given) is (component(step) in ("register", "recalibrate")), step
+        assert ("HELIOGRAPH_TOKEN" in given) is (component(step) in ("deploy", "roll-back")), step
         mounts = {one["mountPath"]: (one.get("medium"), one["sizeLimit"]) for one in found["emptyDirMounts"]}
         own = DEFAULTS[component(step)]
         shared = {"/dev/shm": ("Memory", own.shared_memory)} if component(step) in ("train", "refit") else {}

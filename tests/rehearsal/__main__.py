@@ -7,6 +7,7 @@ import sys
 
 from deploy.images.build import build, name_of
 from deploy.images.errors import ImageError
+from tests.rehearsal.acting import acting
 from tests.rehearsal.clients import load
 from tests.rehearsal.engine import Engine, EngineError
 from tests.rehearsal.failures import failing_runs
@@ -76,6 +77,7 @@ def rehearse(at: Rehearsal, last: int) -> None:
     if last >= 5 and caller is not None:
         with load(caller) as seen:
             killed_pods(at, tiny_product("professional", 9))
+            acting(at, tiny_product("professional", 9), champion="3", previous="1")
             failing_runs(at, tiny_product("professional", 10))
         at.table.run("5 no failed and no cold request", lambda: answered(seen, 1000))
     elif last >= 5:

@@ -36,6 +36,7 @@ ACCOUNTS = {
     "training": "heliograph-deploy",
     "refresh": "heliograph-train",
     "monitoring": "heliograph-monitor",
+    "act": "heliograph-act",
 }
 """The service account of each pipeline's pods."""
 MODES = {"professional": "Standard"}
@@ -78,7 +79,7 @@ class Setting:
             "--host", self.pipelines.address, "--token-file", str(kfp_token), "--tracking-uri", self.services.tracking,
             "--storage", STORAGE, "--secret", SECRET, "--pipeline-root", ARTIFACTS,
             "--service-account", ACCOUNTS[pipeline], "--endpoint", str(self.endpoint(spec)),
-            *(["--accelerator-count", "0"] if pipeline == "training" else []), *options, variables=variables,
+            *(["--accelerator-count", "0"] if pipeline in ("training", "act") else []), *options, variables=variables,
         )  # fmt: skip
         found = _RUN.search(printed)
         if found is None:

@@ -17,5 +17,5 @@ def access(folder: str) -> list[dict[str, Any]]:
 def _documents(place: Path) -> list[dict[str, Any]]:
     if place.is_dir():
         found = yaml.safe_load((place / "kustomization.yaml").read_text(encoding="utf-8"))
-        return [document for name in found["resources"] for document in _documents(place / name)]
+        return [document for name in found.get("resources", []) for document in _documents(place / name)]
     return list(yaml.safe_load_all(place.read_text(encoding="utf-8")))

@@ -30,7 +30,7 @@ def rights(name: str) -> dict[str, set[str]]:
 
 def test_who_only_looks_or_trains_cannot_change_what_serves() -> None:
     assert rights("heliograph-monitor") == rights("heliograph-train") == {}
-    assert rights("heliograph-act") == {"inferenceservices": {"get", "list", "watch", "patch"}}
+    assert rights("heliograph-act") == {"inferenceservices": {"get", "list", "watch", "create", "patch"}}
     everything = {"get", "list", "watch", "create", "patch", "delete"}
     assert rights("heliograph-deploy") == {"inferenceservices": everything}
     for document in access("overlays/standard"):
@@ -73,7 +73,7 @@ def test_besides_what_serves_an_account_may_do_what_kfp_needs(account: str) -> N
     }
     serves = {"serving.kserve.io", "gateway.networking.k8s.io", "apps"}
     assert {key: verbs for key, verbs in found.items() if key[0] not in serves} == (
-        KFP | TRAINS if account == "deploy" else KFP
+        KFP | TRAINS if account in ("act", "deploy") else KFP
     )
     assert {key[1] for key in found if key[0] in serves} == (
         {"inferenceservices", "httproutes", "deployments"} if account in ("act", "deploy") else set()

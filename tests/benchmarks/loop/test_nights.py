@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.loop.nights import Nights
 from feature_repo.sources.world.draw import DAY, HOUR
+from monitoring.verdict import ACTIONS, State, Verdict
 
 NIGHT = 2 * HOUR
 
@@ -31,12 +32,15 @@ class StubProduct:
     def champion(self) -> str:
         return self.serves[0]
 
+    def roles(self) -> dict[str, str]:
+        return dict(zip(("champion", "canary"), self.serves, strict=False))
+
     def canary(self) -> str | None:
         return self.serves[1] if len(self.serves) > 1 else None
 
     def run(self, pipeline: str, *options: str) -> None:
         self.commands.append(" ".join((pipeline, *options)))
-        if pipeline == "training":
+        if pipeline in ("training", "act"):
             self.serves.append(str(len(self.commands)))
 
     def serving(self, *arguments: str) -> None:
@@ -54,31 +58,44 @@ def _traffic(clicked: dict[str, float]) -> Any:
     return SimpleNamespace(export=lambda now: None, shown=lambda: pd.DataFrame(rows))
 
 
-def _nights(clicked: dict[str, float]) -> Nights:
-    nights = Nights(StubProduct(), _traffic(clicked), train_every=7)  # type: ignore[arg-type]
+def _nights(clicked: dict[str, float], monitor: Any = None) -> Nights:
+    nights = Nights(StubProduct(), _traffic(clicked), monitor=monitor, train_every=7)  # type: ignore[arg-type]
     nights.run(NIGHT)
     assert nights.product.commands == ["training", "up"]
     nights.run(3 * DAY + NIGHT)
     assert nights.product.commands[2:] == ["refresh"]
     nights.run(7 * DAY + NIGHT)
-    assert nights.product.commands[3:] == ["training --canary-percent 50", "refresh"]
+    assert nights.product.commands[3:] == ["refresh", "training --canary-percent 50"]
     return nights
 
 
 @pytest.mark.parametrize(("rate", "decision"), [(0.4, "promote"), (0.05, "rollback")])
 def test_a_canary_is_promoted_or_taken_back_by_what_members_did(rate: float, decision: str):
-    nights = _nights({"1": 0.2, "4": rate})
+    nights = _nights({"1": 0.2, "5": rate})
     night = nights.run(9 * DAY + NIGHT)
     assert nights.product.commands[5:] == [decision, "refresh"]
     assert night.day == "day 8"
-    assert f"canary 4: CTR {rate - 0.2:+.3f}" in night.done[0]
+    assert f"canary 5: CTR {rate - 0.2:+.3f}" in night.done[0]
 
 
 def test_a_canary_that_does_not_win_goes_after_four_days():
-    nights = _nights({"1": 0.2, "4": 0.21})
+    nights = _nights({"1": 0.2, "5": 0.21})
     for day in (8, 9, 10):
         nights.run(day * DAY + NIGHT)
-    assert nights.product.canary() == "4"
+    assert nights.product.canary() == "5"
     nights.run(11 * DAY + NIGHT)
     assert nights.product.canary() is None
     assert nights.product.commands[-2:] == ["rollback", "refresh"]
+
+
+@pytest.mark.parametrize(("state", "acts"), [(State.RETRAIN, True), (State.DATA_FAULT, False), (State.HEALTHY, False)])
+def test_act_follows_a_verdict_that_asks_for_it(state: State, acts: bool):
+    verdict = Verdict(state, "features.new_value", "day 7", "day 7", (), ACTIONS[state], {})
+    nights = Nights(StubProduct(), _traffic({"1": 0.2}), monitor=SimpleNamespace(judge=lambda day: verdict))  # type: ignore[arg-type]
+    nights.run(NIGHT)
+    night = nights.run(8 * DAY + NIGHT, "bot")
+    assert (night.state, night.cause, night.fault, night.day) == (state, "features.new_value", "bot", "day 7")
+    assert nights.product.commands[2:] == ["refresh"] + ["act --for-real"] * acts
+    assert night.done == ["act: retrain, now canary 4", "canary 4 begins"] * acts
+    nights.run(9 * DAY + NIGHT)  # while the canary is looked at, none follows
+    assert nights.product.commands.count("act --for-real") == acts

@@ -40,6 +40,10 @@ class StubProduct(LoopProduct):
         self.pushed = rows
         return ""
 
+    def push_outcomes(self, rows: Any) -> str:
+        self.outcomes = rows
+        return ""
+
 
 @pytest.fixture
 def traffic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Traffic:
@@ -68,7 +72,11 @@ def test_members_are_shown_the_first_and_outcomes_come_late(traffic: Traffic):
     assert (
         0 < len(known) == (shown["received"] < noon).sum() < len(traffic.product.pushed) == (shown["time"] < noon).sum()
     )
+    assert len(traffic.product.outcomes) == 2 * len(known)  # a click and an engagement, or none of it
     traffic.push(FIRST * DAY + 2 * DAY)
+    assert len(traffic.product.outcomes) == 2 * (len(shown) - len(known))
+    clicks = [one["value"] for one in traffic.product.outcomes if one["task"] == "click"]
+    assert sum(clicks) == shown["clicked"][shown["received"] >= noon].sum()
     assert {row["impression_id"] for row in traffic.product.pushed if row["clicked"] is None} == set()
 
 
@@ -93,16 +101,16 @@ def test_the_new_taste_has_its_own_app(traffic: Traffic):
 
 def test_faults_begin_and_end(traffic: Traffic):
     by_name = {fault.name: fault.day for fault in FAULTS}
-    assert set_faults(traffic, by_name["category_null_95"]) == "category_null_95"
+    assert set_faults(traffic, by_name["column_gone"]) == "column_gone"
     assert "channel_kind" not in traffic.instance(traffic.live.day(FIRST)[0])["context"]
-    assert set_faults(traffic, by_name["category_null_95"] + 1) == ""
+    assert set_faults(traffic, by_name["column_gone"] + 1) == ""
     assert "channel_kind" in traffic.instance(traffic.live.day(FIRST)[0])["context"]
     set_faults(traffic, by_name["surface_gone"])
     assert set(_serve(traffic, FIRST)["surface"]) == {0}
-    set_faults(traffic, by_name["labels_late"])
+    set_faults(traffic, by_name["labels_missing"])
     assert traffic.delay > 0
-    set_faults(traffic, by_name["calibration_x1.3"] + 1)
-    assert (traffic.delay, traffic.live.mood > 0) == (0, True)
+    set_faults(traffic, by_name["calibration_x1.15"] + 1)
+    assert (traffic.delay, traffic.live.mood < 0) == (0, True)
 
 
 def test_a_capped_first_candidate_is_an_error(traffic: Traffic, monkeypatch: pytest.MonkeyPatch):

@@ -127,12 +127,23 @@ def test_every_metric_of_faults_has_an_alert(exported: dict[str, set[str]]) -> N
     assert totals - {name for rule in rules() for name in re.findall(r"heliograph_\w+_total", rule["expr"])} == set()
 
 
+def promtool(folder: Path, *arguments: str) -> None:
+    done = subprocess.run(["promtool", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(groups()), encoding="utf-8")
     (tmp_path / "cases.yaml").write_text(yaml.safe_dump({**CASES, "rule_files": ["rules.yaml"]}), encoding="utf-8")
-    for command in (["check", "rules", "--lint-fatal", "rules.yaml"], ["test", "rules", "cases.yaml"]):
-        done = subprocess.run(["promtool", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    promtool(tmp_path, "check", "rules", "--lint-fatal", "rules.yaml")
+    promtool(tmp_path, "test", "rules", "cases.yaml")
+
+
+def test_prometheus_understands_the_dashboard(tmp_path: Path) -> None:
+    queries = [one.replace("$__rate_interval", "5m") for one in expressions() if "label_values" not in one]
+    rules = [{"record": f"heliograph:query{place}", "expr": query} for place, query in enumerate(queries)]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}), "utf-8")
+    promtool(tmp_path, "check", "rules", "rules.yaml")
 
 
 def test_every_alert_has_a_case_in_which_it_fires() -> None:

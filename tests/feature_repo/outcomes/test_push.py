@@ -54,6 +54,15 @@ def test_the_outcomes_of_a_file_are_stored_once(world: World, capsys: pytest.Cap
     assert all(before <= one["received"] <= now() for one in found)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["outcomes"], ["others", "file"], ["outcomes", "file", "--table", "impressions"], ["--table", "x"]],
+)
+def test_half_a_command_says_what_is_expected(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["push", *arguments]) == 1
+    assert capsys.readouterr().err.startswith("error: push: expected ")
+
+
 def test_one_bad_row_is_an_error_and_nothing_is_stored(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(world.state, json.dumps(ROW) + "\n" + json.dumps({**ROW, "value": 2}))
     assert main(["push", "outcomes", file, "--state", str(world.state), "--config", str(world.config)]) == 1

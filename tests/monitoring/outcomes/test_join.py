@@ -10,6 +10,7 @@ import pytest
 
 from models.time_units import HOUR
 from monitoring.outcomes import OutcomeCounts, join
+from monitoring.outcomes.labels import Labels
 from tests.monitoring.outcomes.world import (
     DAY,
     START,
@@ -107,6 +108,16 @@ def test_a_task_that_is_not_defined_on_a_row_has_no_label(tmp_path: Path) -> Non
     assert labels(tmp_path) == [None, 0]
 
 
+def test_features_may_be_named_like_words_of_ours(tmp_path: Path) -> None:
+    context = {"torn": "number", "order": "category", "key": "number", "Select": "number"}
+    spec = spec_of(context=context)
+    rows = [line("a/0/0", START, features={"torn": 1.5, "order": "x", "key": 2, "Select": None})]
+    for place in (write_lines(tmp_path / "lines", rows), write_parts(f"{tmp_path}/parts", rows)):
+        assert join(spec, place, NONE, LATER, DAY, DAY, tmp_path).served == 1
+        (found,) = joined(tmp_path)
+        assert [found[name] for name in context] == [1.5, "x", 2, None]
+
+
 @pytest.mark.parametrize("days", [1, 2])
 def test_nothing_served_gives_empty_files(tmp_path: Path, days: int) -> None:
     last = f"2026-01-0{days}"
@@ -115,7 +126,9 @@ def test_nothing_served_gives_empty_files(tmp_path: Path, days: int) -> None:
         f"day=2026-01-0{one}.parquet" for one in range(1, days + 1)
     ]
     assert joined(tmp_path) == []
-    assert "label_click" in pq.read_schema(tmp_path / f"day={DAY}.parquet").names
+    join(spec_of(), write_parts(f"{tmp_path}/parts", [line("a/0/0", START)]), NONE, LATER, DAY, DAY, tmp_path / "some")
+    some, none = (pq.read_schema(folder / f"day={DAY}.parquet") for folder in (tmp_path / "some", tmp_path))
+    assert some == none
 
 
 def test_what_a_killed_join_left_is_removed_and_the_files_are_the_same(tmp_path: Path) -> None:
@@ -128,6 +141,28 @@ def test_what_a_killed_join_left_is_removed_and_the_files_are_the_same(tmp_path:
     once, again = (list((tmp_path / name).iterdir()) for name in ("once", "again"))
     assert [one.name for one in once] == [one.name for one in again]
     assert once[0].read_bytes() == again[0].read_bytes()
+
+
+def test_a_join_that_ends_early_leaves_whole_days_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [line("a/0/0", START), line("b/0/0", START + 24 * HOUR)]
+    place, last = write_parts(f"{tmp_path}/parts", rows), "2026-01-02"
+    whole = join(spec_of(), place, NONE, LATER, DAY, last, tmp_path / "whole")
+    counts, calls = Labels.counts, list[str]()
+
+    def second_fails(labels: Labels, rows: str) -> str:
+        calls.append(rows)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return counts(labels, rows)
+
+    monkeypatch.setattr(Labels, "counts", second_fails)
+    with pytest.raises(KeyboardInterrupt):
+        join(spec_of(), place, NONE, LATER, DAY, last, tmp_path / "again")
+    assert [one.name for one in (tmp_path / "again").iterdir()] == [f"day={DAY}.parquet"]
+    assert join(spec_of(), place, NONE, LATER, DAY, last, tmp_path / "again") == whole
+    for day in (DAY, last):
+        files = [tmp_path / name / f"day={day}.parquet" for name in ("whole", "again")]
+        assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_rows_of_the_table_are_outcomes_of_the_candidate_that_they_name(tmp_path: Path) -> None:

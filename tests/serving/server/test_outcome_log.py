@@ -123,7 +123,7 @@ class Full:
         raise OSError("no space left")
 
     def close(self) -> None:
-        """Nothing is open."""
+        raise OSError("no space left")
 
 
 def test_a_disk_that_does_not_take_them_is_no_success() -> None:

@@ -288,3 +288,13 @@ def test_artifacts_that_mlflow_does_not_proxy_are_named_in_one_sentence(
     with pytest.raises(RegistryError, match=f"^version 1: {found}") as error:
         fetch_artifacts("version 1", "s3://direct/artifacts/1/bundle", tmp_path / "bundle", registry.tracking_uri)
     assert "boto3" not in str(error.value)
+
+
+def test_an_action_registers_one_version(registry: Registry, bundle: Path) -> None:
+    tags = {"heliograph.action": "2026-01-07 retrain"}
+    assert registry.tagged("acted", "heliograph.action", tags["heliograph.action"]) is None
+    first = registry.log_version("acted", bundle, tags)
+    assert registry.log_version("acted", bundle, tags) == first
+    assert registry.log_version("acted", bundle, {"heliograph.action": "2026-01-08 retrain"}) != first
+    assert registry.tagged("acted", "heliograph.action", "2026-01-07 retrain") == first
+    assert registry.versions("acted") == ["1", "2"]

@@ -1,0 +1,101 @@
+"""What the steps of the pipeline `act` share: the versions by role, the action of the run, what a version is tagged."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from components.services import Services
+from components.step import Step
+
+if TYPE_CHECKING:
+    from monitoring.acting import Action
+    from serving.versions.registry import Registry
+
+PIPELINE = "act"
+DEPLOY = "deploy"
+"""What is left of a training whose version was registered before it was killed."""
+MODES = ("off", "dry_run", "on")
+
+
+class Decided(NamedTuple):
+    """What a run of the pipeline does."""
+
+    kind: str
+    """nothing, frozen, recalibrate, retrain, roll_back or deploy."""
+    reason: str
+    """One sentence for a person."""
+    version: str = ""
+    """The version to deploy."""
+
+
+def decide(step: Step, mode: str = "") -> Decided:
+    """Decide on the newest verdict, and record the action as begun; without ``mode`` in that of the spec.
+
+    A dry run records nothing, and says what would be done. Raises VerdictError, ActionError, NotesError, RegistryError,
+    and ValueError for a mode that is none.
+    """
+    from models.clock import now
+    from monitoring import acting
+    from monitoring.verdicts import newest_verdict
+    from serving.versions.registry import ACTION, Registry, model_name
+
+    chosen = mode or step.spec.monitoring.act
+    if chosen not in MODES:
+        raise ValueError(f"mode: expected one of {', '.join(MODES)}, or none for that of the spec; found {chosen!r}")
+    registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
+    verdict, versions = newest_verdict(step.services.storage, step.spec.name), roles(registry, name)
+    notes = step.open_notes()
+    if chosen != "on":
+        found = acting.decide(step.spec, verdict, acting.last_action(notes), versions, now())
+        if not found.acts:
+            return Decided(found.kind, found.reason)
+        why = "dry run: it would do this" if chosen == "dry_run" else "acting is off (monitoring.act)"
+        return Decided(acting.NOTHING, f"{why}: {found.reason}")
+    found, action = acting.begin(notes, step.spec, verdict, versions, step.services.run)
+    if action is None or action.kind != acting.RETRAIN:
+        return Decided(found.kind, found.reason)
+    version = registry.tagged(name, ACTION, action.id)
+    if version is None:
+        return Decided(found.kind, found.reason)
+    return _registered(registry, name, version, found.reason)
+
+
+def _registered(registry: "Registry", name: str, version: str, reason: str) -> Decided:
+    """What is left of a retraining that a killed run has registered as ``version``."""
+    from monitoring.acting import NOTHING
+    from serving.versions.registry import GATE
+
+    if registry.tags(name, version).get(GATE) == "promote":
+        return Decided(DEPLOY, f"{reason}; it registered version {version}, which is deployed", version)
+    return Decided(NOTHING, f"{reason}; the gate held version {version}")
+
+
+def roles(registry: "Registry", name: str) -> dict[str, str]:
+    """The versions that serve or may have to, by role."""
+    found = {
+        "champion": registry.champion(name),
+        "canary": registry.canary(name),
+        "previous": registry.previous(name),
+    }
+    return {role: version for role, version in found.items() if version is not None}
+
+
+def action_of(step: Step) -> "Action":
+    """The action that the step's run has begun. Raises ActionError if it has begun none."""
+    from monitoring.acting import begun_action
+
+    return begun_action(step.open_notes(), step.services.run)
+
+
+def action_tags(step: Step) -> dict[str, str]:
+    """Tags of a version that this run registers: the action that made it; none in other pipelines."""
+    from serving.versions.registry import ACTION
+
+    return {ACTION: action_of(step).id} if step.services.pipeline == PIPELINE else {}
+
+
+def end_action(services: Services, product: str) -> None:
+    """Record that the action of a run has ended; nothing in other pipelines, or if the run has begun none."""
+    from components.lease import notes_of_run
+    from monitoring.acting import finish
+
+    if services.pipeline == PIPELINE:
+        finish(notes_of_run(services, product), services.run)

@@ -1,0 +1,199 @@
+"""When a verdict may be acted on, and the note of the last action, by which one verdict has one action.
+
+The note ``action`` of the product's project in the online store is changed by compare-and-set: "begun" with the run's
+name before anything is done, "done" after it. A run that finds its own verdict begun goes on with that action; an
+action of another verdict that never ended counts for the cool-down only.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from typing import Any, Protocol
+
+from models.clock import now, readable
+from models.spec import Spec
+from models.time_units import DAY
+from monitoring.errors import ActionError
+from monitoring.verdict import State, Verdict
+
+NOTE = "action"
+NOTHING, FROZEN = "nothing", "frozen"
+RECALIBRATE, RETRAIN, ROLL_BACK = "recalibrate", "retrain", "roll_back"
+ACTS = (RECALIBRATE, RETRAIN, ROLL_BACK)
+Clock = Callable[[], int]
+Document = dict[str, Any]
+
+
+class Notes(Protocol):
+    """The notes of a project in its online store (``feature_repo.notes``)."""
+
+    def read(self, name: str) -> Document | None:
+        """A document; None if there is none."""
+
+    def change(self, name: str, change: Callable[[Document | None], Document | None]) -> None:
+        """Change a document in one atomic step; ``change`` returns None to leave it."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """The last action on a product."""
+
+    verdict: str
+    """The day of the verdict, by which it is named: a day that is judged again has the same one."""
+    kind: str
+    """One of ``ACTS``."""
+    run: str
+    """The run that acts, or goes on."""
+    begun: int
+    """Microseconds UTC."""
+    done: int = 0
+    """Microseconds UTC; 0 = it has not ended."""
+    since: str = ""
+    """First day with the verdict's cause."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Versions by role (champion, canary, previous) before it began."""
+
+    @property
+    def id(self) -> str:
+        """What identifies it in the registry."""
+        return f"{self.verdict} {self.kind}"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a run of the pipeline `act` does."""
+
+    kind: str
+    """One of ``ACTS``, ``NOTHING`` or ``FROZEN``."""
+    reason: str
+    """One sentence for a person."""
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is changed."""
+        return self.kind in ACTS
+
+
+def decide(
+    spec: Spec, verdict: Verdict | None, last: Action | None, versions: Mapping[str, str], time: int
+) -> Decision:
+    """What to do about the newest verdict, whatever the mode. Deterministic.
+
+    ``last``: the last action; ``versions``: those that serve now, by role; ``time``: microseconds UTC. The states
+    healthy and watch need no action, a data fault freezes training. An action waits until the cool-down of the spec,
+    and a day, have passed since the last one began, and until a canary is promoted or rolled back. A verdict is not
+    acted on if it is about another champion, or so old that its outcomes settled a whole cool-down ago.
+    """
+    if verdict is None:
+        return Decision(NOTHING, "there is no verdict yet: run the pipeline monitoring")
+    own = last if last is not None and last.verdict == verdict.day else None
+    if own is not None and own.done:
+        return Decision(NOTHING, f"the verdict of {verdict.day} was acted on ({own.kind}, run {own.run})")
+    if own is not None and (own.kind == ROLL_BACK or verdict.state != State.DATA_FAULT):
+        return Decision(own.kind, f"{own.kind}: run {own.run} began it and did not end it; this run goes on")
+    if verdict.state == State.DATA_FAULT:
+        return Decision(FROZEN, f"data fault {verdict.cause} since {verdict.since}: no training starts; look at it")
+    if verdict.action not in ACTS:
+        return Decision(NOTHING, f"the verdict of {verdict.day} is {verdict.state.value}")
+    reason = _too_soon(spec, last, time) or _outdated(spec, verdict, versions, time) or _in_the_way(verdict, versions)
+    if reason is not None:
+        return Decision(NOTHING, reason)
+    return Decision(verdict.action, f"{verdict.action}: {verdict.cause} since {verdict.since}")
+
+
+def begin(
+    notes: Notes, spec: Spec, verdict: Verdict | None, versions: Mapping[str, str], run: str, clock: Clock = now
+) -> tuple[Decision, Action | None]:
+    """Decide, and record the action as begun by ``run``, in one atomic step; return both, None without an action.
+
+    Raises NotesError if the store does not respond, ActionError for a note that is not ours.
+    """
+    found: tuple[Decision, Action | None] = (Decision(NOTHING, ""), None)
+
+    def change(document: Document | None) -> Document | None:
+        nonlocal found
+        last, time = _parsed(document), clock()
+        decision = decide(spec, verdict, last, versions, time)
+        if not decision.acts or verdict is None:
+            found = decision, None
+            return None
+        if last is not None and last.verdict == verdict.day:
+            action = replace(last, run=run)
+        else:
+            action = Action(verdict.day, decision.kind, run, time, since=verdict.since, versions=dict(versions))
+        found = decision, action
+        return asdict(action)
+
+    notes.change(NOTE, change)
+    return found
+
+
+def finish(notes: Notes, run: str, clock: Clock = now) -> None:
+    """Record that the action of ``run`` has ended; nothing if it has none. Raises as ``begin``."""
+
+    def change(document: Document | None) -> Document | None:
+        last = _parsed(document)
+        if last is None or last.run != run or last.done:
+            return None
+        return asdict(replace(last, done=clock()))
+
+    notes.change(NOTE, change)
+
+
+def last_action(notes: Notes) -> Action | None:
+    """The last action on the notes' product; None if there was none. Raises as ``begin``."""
+    return _parsed(notes.read(NOTE))
+
+
+def begun_action(notes: Notes, run: str) -> Action:
+    """The action that ``run`` has begun. Raises ActionError if it has begun none, or another run has."""
+    found = last_action(notes)
+    if found is None or found.run != run or found.done:
+        what = "none" if found is None else f"that of run {found.run}, {'done' if found.done else 'begun'}"
+        raise ActionError(f"action: expected one that run {run} has begun; found {what}. Run the pipeline act again")
+    return found
+
+
+def _too_soon(spec: Spec, last: Action | None, time: int) -> str | None:
+    if last is None:
+        return None
+    until = last.begun + max(spec.monitoring.cool_down_time, DAY)
+    if time >= until:
+        return None
+    return f"{last.kind} began {readable(last.begun)}: the next action may begin {readable(until)} (cool-down)"
+
+
+def _in_the_way(verdict: Verdict, versions: Mapping[str, str]) -> str | None:
+    """Why the versions that serve do not allow the action."""
+    action, canary = verdict.action, versions.get("canary")
+    if "champion" not in versions:
+        return f"{action}: there is no champion: run the pipeline training"
+    if action == ROLL_BACK and canary is None and "previous" not in versions:
+        return f"{action}: there is no canary and no previous version to go back to: look at it"
+    if action != ROLL_BACK and canary is not None:
+        return f"{action}: the canary {canary} is on trial: promote it or roll it back first"
+    return None
+
+
+def _outdated(spec: Spec, verdict: Verdict, versions: Mapping[str, str], time: int) -> str | None:
+    end = spec.midnight(date.fromisoformat(verdict.day)) + DAY
+    if time > end + spec.attribution + max(spec.monitoring.cool_down_time, DAY):
+        return f"the newest verdict is of {verdict.day}: too old to act on, run the pipeline monitoring"
+    for role in ("champion", "canary"):
+        judged, serves = verdict.versions.get(role), versions.get(role)
+        if judged is not None and judged != serves and (role == "champion" or verdict.action == ROLL_BACK):
+            return (
+                f"the verdict of {verdict.day} is about the {role} {judged}, and now it is {serves or 'none'}: run the "
+                "pipeline monitoring"
+            )
+    return None
+
+
+def _parsed(document: Document | None) -> Action | None:
+    if document is None:
+        return None
+    try:
+        found: Any = Action(**document)
+    except TypeError as error:
+        raise ActionError(f"note {NOTE}: expected an action; found {error}. Use the release that wrote it") from None
+    return found

@@ -1,0 +1,122 @@
+"""Where a product's verdicts are: ``monitoring/<product>/verdicts/<day>.json`` below the storage, and their page."""
+
+import json
+from datetime import date
+
+from models.spec import Spec
+from models.storage import join, names, read_bytes, write_bytes
+from monitoring.documents import plain
+from monitoring.errors import VerdictError
+from monitoring.verdict import Alarm, State, Verdict
+
+_SUFFIX = ".json"
+
+
+def folder_of(storage: str, product: str) -> str:
+    """The address of everything that monitoring keeps of a product."""
+    return join(storage, "monitoring", product)
+
+
+def write_verdict(storage: str, product: str, verdict: Verdict) -> str:
+    """Write a verdict, whole or not at all, in place of an earlier one of its day; return the address.
+
+    Raises VerdictError for a day that is none, OSError if nothing can be written.
+    """
+    address = join(folder_of(storage, product), "verdicts", f"{_day(verdict.day)}{_SUFFIX}")
+    write_bytes(address, json.dumps(verdict.to_json(), indent=1, allow_nan=False).encode())
+    return address
+
+
+def newest_verdict(storage: str, product: str) -> Verdict | None:
+    """The verdict of the newest day that was judged; None where there is none.
+
+    Raises VerdictError for a file that is not a verdict of its day, OSError if it cannot be read.
+    """
+    days = verdict_days(storage, product)
+    return read_verdict(storage, product, days[-1]) if days else None
+
+
+def verdict_days(storage: str, product: str) -> list[str]:
+    """The days with a verdict, ISO-8601, oldest first. Other files in the folder are not looked at."""
+    found = names(join(folder_of(storage, product), "verdicts"))
+    return [name.removesuffix(_SUFFIX) for name in found if name.endswith(_SUFFIX) and _is_day(name[: -len(_SUFFIX)])]
+
+
+def read_verdict(storage: str, product: str, day: str) -> Verdict:
+    """The verdict of a day. Raises VerdictError for a file that is not the verdict of that day, FileNotFoundError."""
+    address = join(folder_of(storage, product), "verdicts", f"{_day(day)}{_SUFFIX}")
+    try:
+        document = json.loads(read_bytes(address))
+    except ValueError as error:
+        raise VerdictError(f"{address}: expected JSON; found {error}. Run monitoring") from None
+    if not isinstance(document, dict):
+        raise VerdictError(f"{address}: expected an object; found {str(document)[:40]!r}. Run monitoring")
+    verdict = Verdict.from_json(document)
+    if verdict.day != day:
+        raise VerdictError(f"{address}: expected the verdict of {day}; found that of {verdict.day!r}. Run monitoring")
+    return verdict
+
+
+def next_command(verdict: Verdict) -> str:
+    """What a person does next about a verdict."""
+    if verdict.state in (State.HEALTHY, State.WATCH):
+        return "nothing; python -m pipelines local --pipeline monitoring tomorrow"
+    if verdict.state == State.DATA_FAULT:
+        return (
+            f"find the fault ({verdict.cause}: docs/runbook.md), then python -m pipelines local --pipeline monitoring; "
+            "training waits until then"
+        )
+    return "python -m pipelines local --pipeline act --for-real"
+
+
+def page(product: str, verdict: Verdict) -> str:
+    """The verdict as text for the terminal: state, cause, since, versions, evidence, next command."""
+    cause = f" ({verdict.cause})" if verdict.cause else ""
+    roles = ", ".join(f"{role} {version}" for role, version in sorted(verdict.versions.items())) or "none known"
+    lines = [
+        f"{product}: {verdict.state.value}{cause}",
+        f"since {verdict.since}, judged {verdict.day}; versions: {roles}",
+        f"action: {verdict.action}",
+    ]
+    first = verdict.evidence[0].layer if verdict.evidence else ""
+    for title, alarms in (
+        ("evidence:", [one for one in verdict.evidence if one.layer == first]),
+        ("consequences:", [one for one in verdict.evidence if one.layer != first]),
+    ):
+        lines += [title, *map(_line, alarms)] if alarms else []
+    return "\n".join([*lines, f"next: {next_command(verdict)}"])
+
+
+def check_not_frozen(spec: Spec, storage: str) -> str | None:
+    """Why no training may start, in one sentence: the newest verdict is a data fault; None if it may.
+
+    With ``monitoring.act: "off"`` it always may.
+    """
+    if spec.monitoring.act == "off":
+        return None
+    verdict = newest_verdict(storage, spec.name)
+    if verdict is None or verdict.state != State.DATA_FAULT:
+        return None
+    text = verdict.evidence[0].text if verdict.evidence else verdict.cause
+    return (
+        f"{spec.name} is frozen since {verdict.since}: data fault {verdict.cause}: {text.rstrip('.')}. Nothing is "
+        "trained until a later verdict of the pipeline monitoring is none, or with --ignore-freeze"
+    )
+
+
+def _line(alarm: Alarm) -> str:
+    subject = f" {alarm.subject}" if alarm.subject else ""
+    return f"  {alarm.cause}{subject}: {alarm.text}"
+
+
+def _day(text: str) -> str:
+    if not _is_day(text):
+        raise VerdictError(f"verdict: expected a day such as 2026-03-01; found {plain(text)!r:.40}. Run monitoring")
+    return text
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except (ValueError, TypeError):
+        return False

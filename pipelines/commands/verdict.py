@@ -1,0 +1,53 @@
+"""``python -m pipelines verdict``: the newest verdict of a product's monitors, with an exit status of its own."""
+
+import argparse
+import json
+from typing import Any
+
+from models.storage import join, names
+from monitoring.errors import VerdictError
+from monitoring.verdict import EXIT_CODES
+from monitoring.verdicts import newest_verdict, next_command, page
+from pipelines.commands.values import add_state
+
+
+def add_verdict(commands: Any) -> None:
+    """Add the command to argparse's sub-commands."""
+    codes = ", ".join(f"{code} {state.value}" for state, code in EXIT_CODES.items())
+    command = commands.add_parser(
+        "verdict",
+        help="print the newest verdict of a product's monitors",
+        description=f"Print the newest verdict of the pipeline monitoring. Exit status: {codes}; 1 without a verdict.",
+    )
+    add_state(command)
+    command.add_argument("--storage", help="address of the product's files on a cluster, as of submit --storage")
+    command.add_argument("--product", help="the product's name (default: the only one that has verdicts)")
+    command.add_argument("--json", action="store_true", help="print the verdict as JSON, with the next command")
+    command.set_defaults(run=_verdict)
+
+
+def _verdict(options: argparse.Namespace) -> int:
+    storage = options.storage or str(options.state.resolve())
+    product = options.product or _only_product(storage)
+    found = newest_verdict(storage, product)
+    if found is None:
+        raise VerdictError(
+            f"{product}: expected a verdict in {storage}; found none. Run python -m pipelines local --pipeline "
+            "monitoring"
+        )
+    if options.json:
+        print(json.dumps({**found.to_json(), "product": product, "next": next_command(found)}, indent=2))
+    else:
+        print(page(product, found))
+    return EXIT_CODES[found.state]
+
+
+def _only_product(storage: str) -> str:
+    """The product that has verdicts. Raises VerdictError if there is none, or several."""
+    products = names(join(storage, "monitoring"))
+    if len(products) != 1:
+        raise VerdictError(
+            f"--product: expected the one product with verdicts in {storage}; found {', '.join(products) or 'none'}. "
+            "Name one, or run python -m pipelines local --pipeline monitoring first"
+        )
+    return products[0]
