@@ -9,6 +9,7 @@ from monitoring.days import DaySummary, summarize
 from monitoring.monitors import Settings, judge
 from monitoring.outcomes import join
 from monitoring.verdict import Verdict
+from monitoring.verdicts import write_verdict
 
 
 class Monitor:
@@ -20,14 +21,16 @@ class Monitor:
         self._verdicts: list[Verdict] = []
 
     def judge(self, day: str) -> Verdict:
-        """Join and judge a day (ISO-8601) whose outcomes have settled."""
+        """Join and judge a day (ISO-8601) whose outcomes have settled; keep the verdict where `act` reads it."""
         product, spec = self._product, self._product.spec
         folder, storage = product.folder / "joined", str(product.state.resolve())
         outcomes = outcome_parts.address_of(storage, spec.name)
         table = product.tables() / f"{spec.impressions.table}.parquet"
         counts = join(spec, product.state / "endpoint" / "served", outcomes, now(), day, day, folder, table)
         summary = summarize(spec, pq.read_table(folder / f"day={day}.parquet"), day, counts.to_json())
-        verdict = judge(spec, summary, self._days, self._verdicts, Settings(), product.roles())
+        settings = Settings(fewest_rows=spec.monitoring.fewest_rows)
+        verdict = judge(spec, summary, self._days, self._verdicts, settings, product.roles())
         self._days.append(summary)
         self._verdicts.append(verdict)
+        write_verdict(storage, spec.name, verdict)
         return verdict

@@ -9,7 +9,9 @@ from benchmarks.loop.page import Night
 from benchmarks.loop.product import CANARY_PERCENT, LoopProduct
 from benchmarks.loop.traffic import Traffic
 from feature_repo.sources.world.draw import DAY
-from monitoring.verdict import State
+from monitoring.verdict import ACTIONS, State
+
+_ACTS = {ACTIONS[state] for state in (State.RECALIBRATE, State.RETRAIN, State.ROLL_BACK)}
 
 
 class Nights:
@@ -42,23 +44,23 @@ class Nights:
             if self._monitor is not None:
                 self._follow(self._monitor, night)
             elif self._canary is None and timedelta(seconds=now - self._first) % self._train_every < timedelta(days=1):
-                self._train(night, "the schedule")
+                self.product.run("training", "--canary-percent", str(CANARY_PERCENT))
+                night.done.append("trained on schedule")
             self._look_for_canary(now, night)
         night.seconds = time.monotonic() - started
         return night
 
     def _follow(self, monitor: Monitor, night: Night) -> None:
-        """Judge the day before, and train where the verdict says so."""
+        """Judge the day before, and let `act` do what the verdict says, unless a canary is being looked at."""
         verdict = monitor.judge(night.day)
         night.state, night.cause = verdict.state.value, verdict.cause
         night.text = "; ".join(f"{alarm.cause}: {alarm.text}" for alarm in verdict.evidence[:3])
-        if verdict.state == State.RETRAIN and self._canary is None:
-            self._train(night, "the verdict")
-
-    def _train(self, night: Night, reason: str) -> None:
-        """Train; a version that passes the gate gets its share of the traffic as the canary."""
-        self.product.run("training", "--canary-percent", str(CANARY_PERCENT))
-        night.done.append(f"trained for {reason}")
+        if verdict.action in _ACTS and self._canary is None:
+            before = self.product.roles()
+            self.product.run("act", "--for-real")
+            after = self.product.roles()
+            changed = ", ".join(f"{role} {version}" for role, version in after.items() if before.get(role) != version)
+            night.done.append(f"act: {verdict.action}" + (f", now {changed}" if changed else ", nothing changed"))
 
     def _look_for_canary(self, now: int, night: Night) -> None:
         found = self.product.canary()

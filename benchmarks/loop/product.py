@@ -49,6 +49,7 @@ def spec() -> Spec:
         "frequency_cap": {"counter": "member_moment", "most": 1},  # the first of a slate is shown, the others are not
         "max_age": {"vectors": "60h", "counters": "48h"},
     }
+    document["monitoring"] = {"act": "on", "canary_percent": CANARY_PERCENT}
     return parse_spec(json.dumps(document), "loop")
 
 

@@ -32,12 +32,15 @@ class StubProduct:
     def champion(self) -> str:
         return self.serves[0]
 
+    def roles(self) -> dict[str, str]:
+        return dict(zip(("champion", "canary"), self.serves, strict=False))
+
     def canary(self) -> str | None:
         return self.serves[1] if len(self.serves) > 1 else None
 
     def run(self, pipeline: str, *options: str) -> None:
         self.commands.append(" ".join((pipeline, *options)))
-        if pipeline == "training":
+        if pipeline in ("training", "act"):
             self.serves.append(str(len(self.commands)))
 
     def serving(self, *arguments: str) -> None:
@@ -85,15 +88,14 @@ def test_a_canary_that_does_not_win_goes_after_four_days():
     assert nights.product.commands[-2:] == ["rollback", "refresh"]
 
 
-@pytest.mark.parametrize(
-    ("state", "trains"), [(State.RETRAIN, True), (State.DATA_FAULT, False), (State.HEALTHY, False)]
-)
-def test_a_verdict_decides_on_a_training(state: State, trains: bool):
+@pytest.mark.parametrize(("state", "acts"), [(State.RETRAIN, True), (State.DATA_FAULT, False), (State.HEALTHY, False)])
+def test_act_follows_a_verdict_that_asks_for_it(state: State, acts: bool):
     verdict = Verdict(state, "features.new_value", "day 7", "day 7", (), ACTIONS[state], {})
     nights = Nights(StubProduct(), _traffic({"1": 0.2}), monitor=SimpleNamespace(judge=lambda day: verdict))  # type: ignore[arg-type]
     nights.run(NIGHT)
     night = nights.run(8 * DAY + NIGHT, "bot")
     assert (night.state, night.cause, night.fault, night.day) == (state, "features.new_value", "bot", "day 7")
-    assert nights.product.commands[2:] == ["refresh"] + ["training --canary-percent 50"] * trains
+    assert nights.product.commands[2:] == ["refresh"] + ["act --for-real"] * acts
+    assert night.done == ["act: retrain, now canary 4", "canary 4 begins"] * acts
     nights.run(9 * DAY + NIGHT)  # while the canary is looked at, none follows
-    assert nights.product.commands.count("training --canary-percent 50") == trains
+    assert nights.product.commands.count("act --for-real") == acts

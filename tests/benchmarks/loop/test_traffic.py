@@ -101,16 +101,16 @@ def test_the_new_taste_has_its_own_app(traffic: Traffic):
 
 def test_faults_begin_and_end(traffic: Traffic):
     by_name = {fault.name: fault.day for fault in FAULTS}
-    assert set_faults(traffic, by_name["category_null_95"]) == "category_null_95"
+    assert set_faults(traffic, by_name["column_gone"]) == "column_gone"
     assert "channel_kind" not in traffic.instance(traffic.live.day(FIRST)[0])["context"]
-    assert set_faults(traffic, by_name["category_null_95"] + 1) == ""
+    assert set_faults(traffic, by_name["column_gone"] + 1) == ""
     assert "channel_kind" in traffic.instance(traffic.live.day(FIRST)[0])["context"]
     set_faults(traffic, by_name["surface_gone"])
     assert set(_serve(traffic, FIRST)["surface"]) == {0}
-    set_faults(traffic, by_name["labels_late"])
+    set_faults(traffic, by_name["labels_missing"])
     assert traffic.delay > 0
-    set_faults(traffic, by_name["calibration_x1.3"] + 1)
-    assert (traffic.delay, traffic.live.mood > 0) == (0, True)
+    set_faults(traffic, by_name["calibration_x1.15"] + 1)
+    assert (traffic.delay, traffic.live.mood < 0) == (0, True)
 
 
 def test_a_capped_first_candidate_is_an_error(traffic: Traffic, monkeypatch: pytest.MonkeyPatch):
