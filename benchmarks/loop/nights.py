@@ -81,6 +81,6 @@ class Nights:
             decision = "roll_back"
         if decision != "wait":
             self.product.serving("promote" if decision == "promote" else "rollback")
-            self._canary = None
+            self._canary, night.promoted = None, decision == "promote"
         won = f"canary {version}: CTR {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] against {champion}"
         night.done.append(f"{won}: {decision}")

@@ -74,7 +74,7 @@ def test_a_canary_is_promoted_or_taken_back_by_what_members_did(rate: float, dec
     nights = _nights({"1": 0.2, "5": rate})
     night = nights.run(9 * DAY + NIGHT)
     assert nights.product.commands[5:] == [decision, "refresh"]
-    assert night.day == "day 8"
+    assert (night.day, night.promoted) == ("day 8", decision == "promote")
     assert f"canary 5: CTR {rate - 0.2:+.3f}" in night.done[0]
 
 
