@@ -100,7 +100,7 @@ def check_not_frozen(spec: Spec, storage: str) -> str | None:
     text = verdict.evidence[0].text if verdict.evidence else verdict.cause
     return (
         f"{spec.name} is frozen since {verdict.since}: data fault {verdict.cause}: {text.rstrip('.')}. Nothing is "
-        "trained until a later verdict of the pipeline monitoring is none, or with --ignore-freeze"
+        "trained until a later verdict finds no fault, or with --ignore-freeze"
     )
 
 
