@@ -25,6 +25,8 @@ DAYS = 30
 FIRST = sum(LENGTHS.values()) + 1
 NIGHT = 2 * HOUR + HOUR // 2
 """Seconds after midnight: the outcomes of the day before have settled; the night's runs take place."""
+_ADAPTED = 15
+"""Nights after the drift within which a version that knows it has to be promoted."""
 _PUSHES = (9 * HOUR, 15 * HOUR, 21 * HOUR)
 
 
@@ -91,6 +93,8 @@ def monitored(nights: Sequence[Night]) -> dict[str, bool]:
             bars[f"{night.fault}_is_named"] = any(
                 one.cause in right.causes and one.state == right.state.value for one in judged
             )
+        if night.fault == DRIFT and len(nights) - place >= _ADAPTED:
+            bars["a_canary_won_after_the_drift"] = any(one.promoted for one in nights[place:])
     return bars
 
 

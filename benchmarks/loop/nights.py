@@ -8,6 +8,7 @@ from benchmarks.loop.monitor import Monitor
 from benchmarks.loop.page import Night
 from benchmarks.loop.product import CANARY_PERCENT, LoopProduct
 from benchmarks.loop.traffic import Traffic
+from benchmarks.loop.vectors import refresh_canary
 from feature_repo.sources.world.draw import DAY
 from monitoring.verdict import ACTIONS, State
 
@@ -41,6 +42,8 @@ class Nights:
         else:
             self._decide(now, night)
             self.product.run("refresh")
+            if self._canary is not None:
+                refresh_canary(self.product, self._canary[0])
             if self._monitor is not None:
                 self._follow(self._monitor, night)
             elif self._canary is None and timedelta(seconds=now - self._first) % self._train_every < timedelta(days=1):
@@ -81,6 +84,6 @@ class Nights:
             decision = "roll_back"
         if decision != "wait":
             self.product.serving("promote" if decision == "promote" else "rollback")
-            self._canary = None
+            self._canary, night.promoted = None, decision == "promote"
         won = f"canary {version}: CTR {found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}] against {champion}"
         night.done.append(f"{won}: {decision}")

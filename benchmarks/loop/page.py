@@ -38,6 +38,8 @@ class Night:
     text: str = ""
     """The verdict's first findings."""
     done: list[str] = field(default_factory=list)
+    promoted: bool = False
+    """Whether a canary became the champion by what members did."""
     fault: str = ""
     seconds: float = 0.0
 

@@ -23,3 +23,13 @@ def test_each_fault_has_to_be_named_in_time():
         "calibration_x1.15_is_named": True,
     }
     assert monitored([Night("1", fault="bot")]) == {}  # not judged
+
+
+def test_after_the_drift_a_canary_has_to_win():
+    nights = [
+        Night("1", "retrain", "features.new_value", fault=DRIFT),
+        *(Night(str(day), "healthy") for day in range(14)),
+    ]
+    assert monitored(nights) == {"drift_is_named": True, "a_canary_won_after_the_drift": False}
+    nights[9].promoted = True
+    assert monitored(nights)["a_canary_won_after_the_drift"]

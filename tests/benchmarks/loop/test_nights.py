@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from benchmarks.loop import nights as nights_module
 from benchmarks.loop.nights import Nights
 from feature_repo.sources.world.draw import DAY, HOUR
 from monitoring.verdict import ACTIONS, State, Verdict
@@ -49,6 +50,12 @@ class StubProduct:
             self.serves.remove(self.serves[0 if arguments[0] == "promote" else 1])
 
 
+@pytest.fixture(autouse=True)
+def _vectors(monkeypatch: pytest.MonkeyPatch):
+    """Note which canary gets fresh vectors."""
+    monkeypatch.setattr(nights_module, "refresh_canary", lambda product, one: product.commands.append(f"vectors {one}"))
+
+
 def _traffic(clicked: dict[str, float]) -> Any:
     rows = [
         {"version": version, "clicked": float(place < 100 * rate), "time": 8 * DAY, "received": 8 * DAY}
@@ -74,7 +81,7 @@ def test_a_canary_is_promoted_or_taken_back_by_what_members_did(rate: float, dec
     nights = _nights({"1": 0.2, "5": rate})
     night = nights.run(9 * DAY + NIGHT)
     assert nights.product.commands[5:] == [decision, "refresh"]
-    assert night.day == "day 8"
+    assert (night.day, night.promoted) == ("day 8", decision == "promote")
     assert f"canary 5: CTR {rate - 0.2:+.3f}" in night.done[0]
 
 
@@ -83,6 +90,7 @@ def test_a_canary_that_does_not_win_goes_after_four_days():
     for day in (8, 9, 10):
         nights.run(day * DAY + NIGHT)
     assert nights.product.canary() == "5"
+    assert nights.product.commands[5:] == ["refresh", "vectors 5"] * 3
     nights.run(11 * DAY + NIGHT)
     assert nights.product.canary() is None
     assert nights.product.commands[-2:] == ["rollback", "refresh"]

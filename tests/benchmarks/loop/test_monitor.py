@@ -1,0 +1,51 @@
+"""The monitor of the loop, on a served log and outcomes by hand."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmarks.loop.monitor import Monitor
+from benchmarks.loop.product import LoopProduct, spec
+from feature_repo.sources.world.draw import DAY
+from models import outcome_parts
+from models.clock import SIMULATED
+from models.outcome_parts import Outcome
+from monitoring.judged_days import read_summary
+from monitoring.verdicts import newest_verdict
+from tests.monitoring.outcomes.world import line, write_lines
+
+
+class StubProduct(LoopProduct):
+    """One version serves; tables are where the test writes them."""
+
+    def roles(self) -> dict[str, str]:
+        return {"champion": "4"}
+
+    def tables(self) -> Path:
+        return self.folder
+
+
+def test_a_slates_first_has_a_label_and_the_others_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(SIMULATED, "")  # restored after the test
+    product = StubProduct(spec(), tmp_path)
+    served = product.microseconds(9 * 3600)
+    shared = {"surface": "email", "model": "heliograph-professional", "probabilities": {"click": 0.25, "engage": 0.1}}
+    slate = "5f0c9b1e-6f0f-4f5c-9d9e-1c1f6a4f8b11/0"
+    rows = [line(f"{slate}/{rank}", served, item=rank, features={}, **shared) for rank in range(3)]
+    (product.state / "endpoint").mkdir(parents=True)
+    write_lines(product.state / "endpoint" / "served", rows)
+    time = pd.DatetimeIndex([served * 1000], tz="UTC").as_unit("us")
+    shown = {"impression_id": [5], "member_id": [1], "notification_id": [0], "surface": ["email"], "time": time}
+    pd.DataFrame({**shown, "clicked": [1], "engaged": [0]}).to_parquet(tmp_path / "impressions.parquet")
+    outcomes = [
+        Outcome(f"{slate}/0", task, value, served + 60, served + 60) for task, value in (("click", 1), ("engage", 0))
+    ]
+    outcome_parts.push(outcome_parts.address_of(str(product.state), "professional"), outcomes)
+    product.set_clock(DAY + 5 * 3600)
+    verdict = Monitor(product).judge(product.date(0))
+    assert (verdict.day, verdict.versions) == (product.date(0), {"champion": "4"})
+    assert newest_verdict(str(product.state), "professional") == verdict
+    summary = read_summary(str(product.state), "professional", product.date(0))
+    assert summary.rows == 3
+    assert summary.labels["click"]["all"]["settled"] == summary.labels["click"]["all"]["positives"] == 1
