@@ -112,9 +112,6 @@ def test_pictures_follow_light_and_dark_mode(whole: Path) -> None:
 
 
 def test_a_surface_without_settled_rows_has_no_interval(tmp_path: Path) -> None:
-    drawn = []
-    for figures in ([figure()], [figure(), figure("email", settled=0)]):
-        page = written(report(day("2026-11-03", *figures)), tmp_path)
-        drawn.append((tmp_path / PAGE).read_text(encoding="utf-8").count('aria-label="ratio and interval"'))
+    page = written(report(day("2026-11-03", figure(), figure("email", settled=0))), tmp_path)
     assert "email" in page.text
-    assert drawn[0] == drawn[1] > 0
+    assert (tmp_path / PAGE).read_text(encoding="utf-8").count('aria-label="ratio and interval"') == 1  # of all
