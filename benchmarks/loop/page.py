@@ -18,7 +18,8 @@ _COLORS = {
 _HEAD = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     "<title>The loop</title><style>body{font:14px sans-serif;margin:1em;max-width:70em}table{border-collapse:collapse}"
-    "td,th{padding:2px 8px;text-align:left}td:first-child{white-space:nowrap}svg{max-width:100%;height:auto}</style><h1>The loop</h1>"
+    "td,th{padding:2px 8px;text-align:left}td:first-child{white-space:nowrap}svg{max-width:100%;height:auto}</style>"
+    "<h1>The loop</h1>"
 )
 _TEXT = (
     "Daily CTR by the world's true probability of a click, on the same sessions: what the endpoint showed, and what "
