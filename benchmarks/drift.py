@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -82,15 +82,17 @@ def measure_ours(folder: Path) -> dict[str, Any]:
     from models.profile import compare_columns, profile_rows
 
     sides = [feather.read_table(folder / f"{side}.arrow", memory_map=False) for side in _SIDES]
-    seconds = []
+    seconds, busy = [], []
     for part in ([side[:1000] for side in sides], sides, sides, sides):
-        started = perf_counter()
+        started, working = perf_counter(), process_time()
         reference = profile_rows(part[0], features())
         found = compare_columns(reference, profile_rows(part[1], features(), reference))
         seconds.append(perf_counter() - started)
+        busy.append(process_time() - working)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     scores = {name: {"psi": one.psi, "js": one.js, "wasserstein": one.wasserstein} for name, one in found.items()}
-    return {"seconds": min(seconds[1:]), "slowest": max(seconds[1:]), "gigabytes": peak, "scores": scores}
+    spent = {"seconds": min(seconds[1:]), "slowest": max(seconds[1:]), "busy": min(busy[1:])}
+    return {**spent, "gigabytes": peak, "scores": scores}
 
 
 def measure_peer(folder: Path) -> dict[str, Any]:
@@ -142,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
         "columns": len(features()),
         "seconds": ours["seconds"],
     }
-    figures |= {"seconds, slowest of 3": ours["slowest"], "peak GB": ours["gigabytes"]}
+    figures |= {"seconds, slowest of 3": ours["slowest"], "CPU seconds": ours["busy"], "peak GB": ours["gigabytes"]}
     bars = {f"{_SECONDS:g} s or less": ours["seconds"] <= _SECONDS}
     bars[f"{_GIGABYTES:g} GB or less"] = ours["gigabytes"] <= _GIGABYTES
     if peer is not None:
@@ -156,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
         figures |= {"scores compared": len(far), "largest difference": f"{far[worst]:.5f} ({worst})"}
         bars[f"scores within {_DISTANCE:g} of Evidently's"] = far[worst] <= _DISTANCE
         bars[f"{_TIMES:g} times faster"] = peer["seconds"] >= _TIMES * ours["seconds"]
-    return show("drift of all rows", figures, bars)
+    return show("drift", figures, bars)
 
 
 def _child(side: str, folder: str) -> dict[str, Any]:

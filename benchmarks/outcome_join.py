@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def measured(folder: Path, form: str) -> dict[str, Any]:
         found: dict[str, Any] = {"rows": len(read(day))}
     else:
         found = {"counts": joined(folder, form, _LATER, f"joined-{form}").to_json()}
-    return {**found, "seconds": perf_counter() - started, "peak_gb": peak_gb()}
+    return {**found, "seconds": perf_counter() - started, "cpu_seconds": process_time(), "peak_gb": peak_gb()}
 
 
 def peak_gb() -> float:
@@ -157,7 +157,7 @@ def main() -> int:
     if full:
         bars["settled_ctr_of_all_rows"] = bool(worst["settled_ctr_off_all"] <= _OFF)
     for form, torn in (("parts", 0), ("lines", _TORN)):
-        figures |= {f"{form}_seconds": found[form]["seconds"], f"{form}_peak_gb": found[form]["peak_gb"]}
+        figures |= {f"{form}_{name}": found[form][name] for name in ("seconds", "cpu_seconds", "peak_gb")}
         bars[f"{form}_counts"] = found[form]["counts"] == expected(world, torn)
         bars[f"{form}_labels"] = exact[form][1] == ids and bool((exact[form][0] == truth).all())
         if full:

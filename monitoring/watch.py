@@ -17,13 +17,15 @@ from models.features import impression_features
 from models.files import replaced_file
 from models.profile import FEWEST_ROWS
 from models.spec import Feature, Spec
+from models.storage import is_remote
 from models.time_units import iso
 from monitoring.documents import plain
 from monitoring.drift import PAGE, drift
 from monitoring.judged_days import Join, Judged, Shifts, judge_days, newest_settled
+from monitoring.snapshots import SnapshotPlace
 from monitoring.traffic import from_predictions, summarise
 from monitoring.verdict import EXIT_CODES
-from monitoring.verdicts import next_command
+from monitoring.verdicts import folder_of, next_command
 from monitoring.verdicts import page as verdict_page
 
 DRIFT = PAGE
@@ -125,7 +127,8 @@ def watch(
     Drift compares the train window of ``training_set`` with the rows served since the newest settled day began, if
     those are at least 50, else with the test window, and says so. CTR and calibration are those of the predictions in
     ``evaluation``, as of each impression of the test window. With ``storage`` the settled days are judged
-    (``judge_days``, which writes the verdicts there). ``roles``: the versions that serve; ``now``: microseconds UTC.
+    (``judge_days``, which writes the verdicts there), and on this machine Evidently's workspace there gets the page of
+    what was served. ``roles``: the versions that serve; ``now``: microseconds UTC.
     """
     judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.shifts) if storage else None
     served, live = _recent(spec, log, now)
@@ -137,12 +140,20 @@ def watch(
     columns = [*features, Feature("surface", "category", 1)]
     current = live if enough else rows[rows["window"] == "test"]
     with tempfile.TemporaryDirectory() as scratch, replaced_file(page) as draft:
-        found = drift(rows[rows["window"] == "train"], current, columns, Path(scratch))
+        kept = _snapshot(spec, storage, now) if enough else None
+        found = drift(rows[rows["window"] == "train"], current, columns, Path(scratch), kept)
         shutil.copyfile(Path(scratch) / PAGE, draft)
     found["current"] = "endpoint" if enough else "test window"
     found["why"] = "" if enough else f"Nothing served is compared: {len(live)} rows, {FEWEST_ROWS} are needed."
     traffic = summarise(from_predictions(spec, _predictions(spec, evaluation), "test"), spec.timezone)
     return Watched(found, traffic, served, judged)
+
+
+def _snapshot(spec: Spec, storage: str, now: int) -> SnapshotPlace | None:
+    """Where Evidently's workspace is; it needs a folder."""
+    if not storage or is_remote(storage):
+        return None
+    return SnapshotPlace(Path(folder_of(storage, spec.name)) / "evidently", spec.name, newest_settled(spec, now))
 
 
 def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFrame]:

@@ -14,7 +14,7 @@ import numpy as np
 from models.profile.column import ValueCounts
 
 _EXACT = 300
-"""A column with at most this many distinct numbers has one bin for each."""
+"""A column with at most this many distinct numbers has a bound at each of them."""
 _QUANTILES, _STEPS = 100, 200
 """Bins of equally many rows, and bins of equal width from the least to the largest number."""
 _ATOM = 0.005
@@ -24,7 +24,7 @@ _UNIT = 2**-16
 _FARTHEST = 2.0**40
 """Largest distance of one row beyond the outermost bounds, in units."""
 _OUTSIDE = [*(step / 32 for step in range(1, 17)), *(2.0**power for power in range(21))]
-"""Bounds outside of the chosen range, in widths of the range."""
+"""Bounds even of the chosen range, in widths of the range."""
 _SMALLEST_DEVIATION = 0.001
 """Floor of a standard deviation, as Evidently's: a constant column would make distances infinite."""
 
@@ -49,10 +49,11 @@ def choose_bins(found: ValueCounts, coarse: Sequence[Any]) -> Bins:
     least, largest = numbers[0].item(), numbers[-1].item()
     width = float(largest) - float(least)
     width = width if 0 < width < math.inf else 1.0
-    chosen = set(numbers.tolist()) if len(numbers) <= _EXACT else _spread(found, least, width)
-    outside = {bound for step in _OUTSIDE for bound in (least - step * width, largest + step * width)}
+    chosen = set(numbers.tolist()) if len(numbers) <= _EXACT else _spread(found)
+    even = {bound for step in _OUTSIDE for bound in (least - step * width, largest + step * width)}
+    even |= {least + width * step / _STEPS for step in range(_STEPS)}
     whole = numbers.dtype.kind in "iu"
-    edges = {math.floor(bound) for bound in outside} if whole else {bound for bound in outside if math.isfinite(bound)}
+    edges = {math.floor(bound) for bound in even} if whole else {bound for bound in even if math.isfinite(bound)}
     edges |= chosen | {*coarse, least - 1 if whole else np.nextafter(least, -math.inf).item()}
     return Bins(sorted(edge for edge in edges if math.isfinite(edge)), width, _deviation(found))
 
@@ -101,17 +102,15 @@ def distances(bins: Bins, offsets: list[int]) -> np.ndarray:
     return np.asarray(offsets, dtype=np.float64) * np.append(widths(bins), bins.width) * _UNIT
 
 
-def _spread(found: ValueCounts, least: Any, width: float) -> set[Any]:
-    """Bounds of equal width, of equally many rows, and around every frequent number."""
+def _spread(found: ValueCounts) -> set[Any]:
+    """Bounds of bins with equally many rows, and around every frequent number."""
     assert found.numbers is not None
     numbers = found.numbers
     total = found.total
     places = np.searchsorted(found.ends, total * np.arange(1, _QUANTILES + 1) / _QUANTILES)
     frequent = np.flatnonzero(found.counts >= _ATOM * total)
     places = np.concatenate([places, frequent, frequent[frequent > 0] - 1])
-    steps = (least + width * step / _STEPS for step in range(_STEPS))
-    even = {math.floor(bound) if numbers.dtype.kind in "iu" else float(bound) for bound in steps}
-    return even | set(numbers[np.minimum(places, len(numbers) - 1)].tolist())
+    return set(numbers[np.minimum(places, len(numbers) - 1)].tolist())
 
 
 def _deviation(found: ValueCounts) -> float:

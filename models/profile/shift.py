@@ -107,24 +107,23 @@ def _total(profile: Mapping[str, Any]) -> int:
 
 
 def _below(profile: Mapping[str, Any], bounds: np.ndarray) -> np.ndarray:
-    """Rows with a number less than each of the ascending bounds: (bounds,) float64.
+    """Rows with a number less than each of the ascending bounds: (bounds,) float64, whole.
 
-    The rows of a bin count as evenly spread, unless all are at its upper bound, as those of a frequent number are.
+    A bin's rows count as evenly spread around their mean, up to the nearer end of the bin; a single row, and those of a
+    frequent number, which are all at the bin's upper bound, are at their mean.
     """
-    fine, width = profile["fine"], widths(bins_of(profile))
-    edges = np.asarray(fine["edges"], dtype=np.float64)
-    counts, offsets = np.asarray(fine["counts"], dtype=np.float64), np.asarray(fine["offsets"])
-    ends = np.append(0.0, np.cumsum(counts))
+    bins = bins_of(profile)
+    edges = np.asarray(bins.edges, dtype=np.float64)
+    counts = np.asarray(profile["fine"]["counts"], dtype=np.float64)
     place = np.searchsorted(edges, bounds, "left")
-    inner = np.minimum(place, len(edges) - 1)
-    lower = edges[inner] - width[inner]
-    with np.errstate(over="ignore", divide="ignore"):
-        part = np.clip((bounds - lower) / width[inner], 0.0, 1.0)
-    above = float(profile["range"][1]) - edges[-1]
-    if 0 < above < math.inf:
-        part = np.where(place == len(edges), np.clip((bounds - edges[-1]) / above, 0.0, 1.0), part)
-    part = np.where((offsets[place] == 0) & (place < len(edges)), 0.0, part)
-    return ends[place] + counts[place] * part
+    lower = np.append(float(profile["range"][0]), edges)[place]
+    upper = np.append(edges, float(profile["range"][1]))[place]
+    with np.errstate(all="ignore"):
+        far = (distances(bins, profile["fine"]["offsets"]) / np.maximum(counts, 1.0))[place]
+        mean = np.where(place == len(edges), lower + far, upper - far)
+        spread = np.where(counts[place] == 1, 0.0, np.maximum(np.minimum(mean - lower, upper - mean), 0.0))
+        part = np.where(spread > 0, np.clip((bounds - mean + spread) / (2 * spread), 0.0, 1.0), bounds > mean)
+    return np.rint(np.append(0.0, np.cumsum(counts))[place] + counts[place] * np.nan_to_num(part))
 
 
 def _filled(shares: np.ndarray) -> np.ndarray:

@@ -155,7 +155,7 @@ def _number(found: ValueCounts, like: Mapping[str, Any] | None, profile: dict[st
         values |= {value: found.count(value) for value, _ in like["values"]}
         bins = Bins(like["fine"]["edges"], like["fine"]["width"], like["fine"]["deviation"])
         edges, least = like["edges"], like["least"]
-    left = found.counts.copy()
+    left = found.counts.copy() if values else found.counts
     left[found.places([value for value, count in sorted(values.items()) if count]) - 1] = 0
     below = 0 if least is None else found.up_to(least, below=True)
     return {

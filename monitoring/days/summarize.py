@@ -30,10 +30,9 @@ def summarize(
 
     ``joined``: one row per served candidate, columns as ``monitoring.outcomes`` writes them; one that is missing reads
     as a column without values. Rows served more than a day before or after that day are counted as ``clock`` and left
-    out.
-    ``counts``: of the join and the log (``OutcomeCounts``: torn, orphan, duplicate, late, skewed, ...). ``shifts``: the
-    day's columns compared with the version's profile (``ColumnShift`` as JSON by column). Raises ValueError for a day
-    that is no date.
+    out. ``counts``: of the join and the log (``OutcomeCounts``: torn, orphan, duplicate, late, skewed, ...; ``clock``:
+    rows that a wrong clock put into other files). ``shifts``: the day's columns compared with the version's profile
+    (``ColumnShift.to_json`` by column). Raises ValueError for a day that is no date.
     """
     everything = Rows(joined)
     begin, end = _bounds(spec, day)

@@ -9,6 +9,9 @@ from monitoring.days import DaySummary
 from monitoring.monitors.context import FEWEST_DAYS, Context, t_limit
 
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
+_PAIRS = 4.0
+"""Of a normal deviation, so many medians of the distance of two days lie between the largest of 28 days and one of six
+standard deviations."""
 _BEFORE = 7
 """Days that a quiet day needs before it for a distance of its own: a week."""
 
@@ -29,7 +32,8 @@ def nearest(
     """Distance of the newest day from the most similar quiet day and its limit, if above it; shapes as ``figure``'s.
 
     Every quiet day with a week before it has such a distance, too, to the days before it. The limit is Student's
-    prediction bound of their roots at ``Context.chance``, but at least ``least``. None with too few days.
+    prediction bound of their roots at ``Context.chance``, but at least ``least``, and four times the median distance of
+    two quiet days. None with too few days.
     """
     now = figure(context.newest)
     known = [found for found in map(figure, context.quiet) if found is not None and now is not None]
@@ -42,7 +46,10 @@ def nearest(
     own = [float(distance(past[place], past[:place]).min()) for place in range(_BEFORE, len(past))]
     roots = np.sqrt(own)
     reach = t_limit(2 * context.chance, len(roots) - 1) * float(roots.std(ddof=1)) * math.sqrt(1 + 1 / len(roots))
-    limit = max((float(roots.mean()) + reach) ** 2, least)
+    # The nearest distances of ordinary days are small whatever the days' spread: an unusual day's is about its own
+    # deviation, of which distances between two days tell.
+    pairs = [distance(past[place], past[:place]) for place in range(1, len(past))]
+    limit = max((float(roots.mean()) + reach) ** 2, _PAIRS * float(np.median(np.concatenate(pairs))), least)
     return (found, limit) if found > limit else None
 
 

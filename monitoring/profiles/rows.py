@@ -38,7 +38,7 @@ def served_rows(spec: Spec, joined: pa.Table) -> Rows:
     ``joined``: ``served`` (microseconds UTC), ``surface``, ``member``, ``item``, ``fallback``, the decoder's features,
     and per task ``probability_<task>``, ``label_<task>`` and ``happened_<task>`` (microseconds UTC).
     """
-    joined = joined.filter(pc.invert(joined["fallback"]))
+    joined = joined.filter(pc.invert(pc.fill_null(joined["fallback"], False)))
     names = [f"{part}_{task}" for part in ("label", "probability") for task in spec.tasks]
     happened = [f"happened_{task}" for task in spec.tasks]
     frame = joined.select(["served", "surface", "member", "item", *names, *happened]).to_pandas()

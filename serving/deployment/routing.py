@@ -111,7 +111,8 @@ def _cluster(name: str, file: Path) -> dict[str, Any]:
 def _listener(host: str, port: int) -> dict[str, Any]:
     """One port for HTTP and gRPC, which is recognized by its content type."""
     retries = {
-        # Ranking is idempotent: a retry is safe, and reaches the other version if one is gone.
+        # Ranking is idempotent, and an outcome counts once: a retry is safe. It reaches the other version if one is
+        # gone.
         "retry_on": "connect-failure,refused-stream,reset",
         "num_retries": 2,
         "retry_back_off": {"base_interval": "0.01s", "max_interval": "0.05s"},

@@ -84,6 +84,22 @@ def test_distances_are_those_of_all_rows(shift: float) -> None:
             assert found.psi == pytest.approx(psi, abs=0.005)
 
 
+def test_distribution_functions_may_cross_between_two_values_of_the_reference() -> None:
+    before = profile_rows(pa.table({"score": [0.0, 10.0] * 100}), FEATURES[:1])
+    now = profile_rows(pa.table({"score": [5.02] * 200}), FEATURES[:1], before)
+    assert compare_columns(before, now)["score"].wasserstein == pytest.approx(1.0, abs=0.01)
+
+
+def test_names_that_a_profile_does_not_keep_are_not_new() -> None:
+    random = np.random.default_rng(0)
+    names = [pa.table({"kind": random.integers(low, high, ROWS)}) for low, high in ((0, 1000), (0, 1000), (800, 1800))]
+    before = profile_rows(names[0], FEATURES[3:])
+    still, moved = (compare_columns(before, profile_rows(one, FEATURES[3:], before))["kind"] for one in names[1:])
+    assert still.new_share < 0.05
+    assert moved.new_share > 0.1
+    assert still.new_values == moved.new_values == ()
+
+
 def test_chance_does_not_fire_and_a_change_does() -> None:
     still, moved = shifts(table(5)), shifts(table(5, 0.5))
     assert all(not shift.changes and not shift.distance for shift in still.values())

@@ -10,6 +10,7 @@ import pytest
 
 from models.time_units import HOUR
 from monitoring.outcomes import OutcomeCounts, join
+from monitoring.outcomes.labels import Labels
 from tests.monitoring.outcomes.world import (
     DAY,
     START,
@@ -140,6 +141,28 @@ def test_what_a_killed_join_left_is_removed_and_the_files_are_the_same(tmp_path:
     once, again = (list((tmp_path / name).iterdir()) for name in ("once", "again"))
     assert [one.name for one in once] == [one.name for one in again]
     assert once[0].read_bytes() == again[0].read_bytes()
+
+
+def test_a_join_that_ends_early_leaves_whole_days_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [line("a/0/0", START), line("b/0/0", START + 24 * HOUR)]
+    place, last = write_parts(f"{tmp_path}/parts", rows), "2026-01-02"
+    whole = join(spec_of(), place, NONE, LATER, DAY, last, tmp_path / "whole")
+    counts, calls = Labels.counts, list[str]()
+
+    def second_fails(labels: Labels, rows: str) -> str:
+        calls.append(rows)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return counts(labels, rows)
+
+    monkeypatch.setattr(Labels, "counts", second_fails)
+    with pytest.raises(KeyboardInterrupt):
+        join(spec_of(), place, NONE, LATER, DAY, last, tmp_path / "again")
+    assert [one.name for one in (tmp_path / "again").iterdir()] == [f"day={DAY}.parquet"]
+    assert join(spec_of(), place, NONE, LATER, DAY, last, tmp_path / "again") == whole
+    for day in (DAY, last):
+        files = [tmp_path / name / f"day={day}.parquet" for name in ("whole", "again")]
+        assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_rows_of_the_table_are_outcomes_of_the_candidate_that_they_name(tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+"""The summary of a day as the join of served log and outcomes writes it."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from models.time_units import HOUR
+from monitoring.days import summarize
+from monitoring.outcomes import join
+from tests.monitoring.outcomes.world import DAY, START, line, outcome, spec_of, write_lines, write_outcomes
+
+
+def test_a_joined_day_is_summarized(tmp_path: Path) -> None:
+    spec = spec_of()
+    rows = [line(f"a/{slate}/{rank}", START + slate, stale=["vectors"]) for slate in range(3) for rank in range(2)]
+    place = write_lines(tmp_path / "lines", rows)
+    stored = write_outcomes(f"{tmp_path}/outcomes", [outcome("a/0/1", 60), outcome("z/0/0", 60)])
+    counts = join(spec, place, stored, START + 100 * HOUR, DAY, DAY, tmp_path)
+
+    found = summarize(spec, pq.read_table(tmp_path / f"day={DAY}.parquet"), DAY, counts.to_json())
+
+    assert (found.day, found.rows, found.serving["slates"]) == (DAY, 6, 3)
+    assert found.serving["stale"] == {"vectors": 1.0}
+    assert (found.log["outcomes"], found.log["orphan"], found.log["clock"]) == (counts.outcomes, counts.orphan, 0)
+    assert {"hour", "kind"} <= found.columns.keys()
+    assert found.labels["click"]["all"]["positives"] == 1
+    assert sum(found.labels["click"]["all"]["delay"]) == 1
