@@ -18,7 +18,8 @@ _COLORS = {
 _HEAD = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     "<title>The loop</title><style>body{font:14px sans-serif;margin:1em;max-width:70em}table{border-collapse:collapse}"
-    "td,th{padding:2px 8px;text-align:left}svg{max-width:100%;height:auto}</style><h1>The loop</h1>"
+    "td,th{padding:2px 8px;text-align:left}td:first-child{white-space:nowrap}svg{max-width:100%;height:auto}</style>"
+    "<h1>The loop</h1>"
 )
 _TEXT = (
     "Daily CTR by the world's true probability of a click, on the same sessions: what the endpoint showed, and what "
@@ -65,32 +66,33 @@ def draw(shown: pd.DataFrame, nights: Sequence[Night]) -> str:
     from matplotlib import pyplot
 
     by_day = shown.groupby("day")
-    days, means = list(by_day.groups), by_day[["clicked", *POLICIES]].mean()
+    days, means = list(map(str, by_day.groups)), by_day[["clicked", *POLICIES]].mean()
     shares = shown.groupby(["day", "version"]).size().unstack(fill_value=0)
     shares = shares.div(shares.sum(axis=1), axis=0)
+    places, of_day = range(len(days)), {night.day: night for night in nights}
     with matplotlib.rc_context({"svg.hashsalt": "heliograph", "font.size": 9}):
         figure, (rates, versions, states) = pyplot.subplots(
-            3, 1, figsize=(10, 7), sharex=True, height_ratios=(4, 1.5, 1), layout="constrained"
+            3, 1, figsize=(10, 7.5), sharex=True, height_ratios=(4, 1.5, 1.5), layout="constrained"
         )
         for policy in POLICIES:
-            rates.plot(days, means[policy], _LINES[policy], label=policy)
-        rates.plot(days, means["clicked"], ".", color="C0", label="clicks of the members")
+            rates.plot(places, means[policy], _LINES[policy], label=policy)
+        rates.plot(places, means["clicked"], ".", color="C0", label="clicks of the members")
         rates.set_ylabel("CTR")
         rates.legend(ncols=5, fontsize=8)
         below = pd.Series(0.0, index=shares.index)
         for version in sorted(map(str, shares), key=int):
-            versions.bar(days, shares[version], bottom=below, label=f"version {version}", width=1.0)
+            versions.bar(places, shares[version], bottom=below, label=f"version {version}", width=1.0)
             below += shares[version]
         versions.set_ylabel("sessions")
-        versions.legend(ncols=8, fontsize=7)
-        known = [night for night in nights if night.day in by_day.groups]
-        states.bar([night.day for night in known], 1.0, color=[_COLORS[night.state] for night in known], width=1.0)
-        for night in known:
+        versions.legend(ncols=8, fontsize=7, loc="lower left")
+        for place, day in enumerate(days):
+            night = of_day.get(day, Night(day))
+            states.bar([place], 1.0, color=_COLORS[night.state], width=1.0)
             text = "  ".join(part for part in (night.fault and f"[{night.fault}]", night.cause) if part)
-            states.text(night.day, 0.03, text, rotation=90, ha="center", va="bottom", fontsize=5)
+            states.text(place, 0.03, text, rotation=90, ha="center", va="bottom", fontsize=6)
         states.set_yticks([])
         states.set_ylabel("verdict")
-        states.tick_params(axis="x", labelrotation=90)
+        states.set_xticks(places, days, rotation=90)
         out = StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
         pyplot.close(figure)
