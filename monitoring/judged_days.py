@@ -65,7 +65,8 @@ def judge_days(
     )
     for day in (one for one in history if began and one.isoformat() >= began):
         if day.isoformat() not in known or day == newest:
-            known[day.isoformat()], counts = _summarized(spec, day, join_rows, shifts)
+            ahead = max((one.log.get("ahead", 0) for name, one in known.items() if name < day.isoformat()), default=0)
+            known[day.isoformat()], counts = _summarized(spec, day, join_rows, shifts, ahead)
             _write_summary(storage, spec.name, known[day.isoformat()])
     if newest.isoformat() not in known:
         verdict = _not_settled(spec, newest.isoformat(), first, roles)
@@ -105,11 +106,18 @@ def _judge(spec: Spec, storage: str, days: Sequence[DaySummary], roles: Mapping[
     return verdicts[days[-1].day]
 
 
-def _summarized(spec: Spec, day: date, join_rows: Join, shifts: Shifts) -> tuple[DaySummary, Mapping[str, int]]:
+def _summarized(
+    spec: Spec, day: date, join_rows: Join, shifts: Shifts, ahead: int
+) -> tuple[DaySummary, Mapping[str, int]]:
+    """The summary of a day, and the counts of its join; ``ahead``: how many rows of a future day the log had before.
+
+    Those stay in the log. So only the ones that came since are a fault of this day.
+    """
     begin, end = spec.midnight(day), spec.midnight(day + timedelta(days=1))
     with tempfile.TemporaryDirectory() as scratch:
         counts = join_rows(begin, end - 1, Path(scratch))
         rows = _rows(Path(scratch), begin, end)
+        counts = {**counts, "clock": max(counts.get("ahead", 0) - ahead, 0)}
         return summarize(spec, rows, day.isoformat(), counts, shifts(rows)), counts
 
 

@@ -28,6 +28,8 @@ class OutcomeCounts:
     clock's tolerance; not late as well."""
     torn: int = 0
     """Lines and files that could not be read."""
+    ahead: int = 0
+    """Served candidates in the whole log of a day after ``now``: a server's clock was ahead."""
 
     def __add__(self, other: "OutcomeCounts") -> "OutcomeCounts":
         """The sums."""

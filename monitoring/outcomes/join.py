@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models import outcome_parts
+from models import clock, outcome_parts
 from models.spec import Spec
 from models.sql import literal
 from models.time_units import DAY, microseconds
@@ -74,6 +74,7 @@ def join(
         total = OutcomeCounts(torn=torn)
         for time in range(*span, DAY):
             total += days.join(time, folder)
+        total += OutcomeCounts(ahead=days.rows_after(outcome_parts.day_of(now + clock.tolerance())))
         return total + orphans(connection, spec, log, span, until is not None)
 
 
@@ -99,6 +100,21 @@ class _Days:
         draft.replace(folder / draft.name)
         self._log.close(day)
         return found
+
+    def rows_after(self, last: str) -> int:
+        """How many candidates the log has of days after one."""
+        import duckdb
+
+        rows = 0
+        for day in (one for one in self._log.days() if one > last):
+            try:
+                opened = self._log.open(day)
+                (found,) = self._connection.execute(f"SELECT count(*) FROM ({opened.rows})").fetchone() or (0,)
+            except duckdb.Error:  # a damaged part
+                found = 1
+            rows += found
+            self._log.close(day)
+        return rows
 
     def _join(self, time: int, draft: Path, whole: bool) -> OutcomeCounts:
         day = self._opened(time, whole)

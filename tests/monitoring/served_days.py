@@ -54,6 +54,8 @@ class FakeLog:
         self.days = {(FIRST + timedelta(days=day)).date().isoformat(): table for day, table in days.items()}
         self.asked: list[str] = []
         """The days that were joined, in order."""
+        self.ahead = 0
+        """Rows of the log whose day is yet to come."""
 
     def join(self, first: int, last: int, folder: Path) -> dict[str, int]:
         day, end = (moment(one).date() for one in (first, last))
@@ -62,7 +64,16 @@ class FakeLog:
             self.asked.append(name)
             pq.write_table(self.days.get(name, joined(0).slice(0, 0)), folder / f"day={name}.parquet")
             day += timedelta(days=1)
-        return {"served": 1, "torn": 0, "orphan": 0, "duplicate": 0, "late": 0, "skewed": 0, "pending": 0}
+        return {
+            "served": 1,
+            "ahead": self.ahead,
+            "torn": 0,
+            "orphan": 0,
+            "duplicate": 0,
+            "late": 0,
+            "skewed": 0,
+            "pending": 0,
+        }
 
 
 def noon(day: int) -> int:

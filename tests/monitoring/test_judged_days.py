@@ -95,3 +95,13 @@ def test_a_summary_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(SummaryError, match=r"2026-01-05\.json"):
         read_summary(str(tmp_path), SPEC.name, "2026-01-05")
+
+
+def test_rows_of_a_future_day_are_a_fault_of_the_day_on_which_they_came(tmp_path: Path) -> None:
+    log = FakeLog({day: joined(day) for day in range(15)})
+    assert judged(log, tmp_path, 14).verdict.state in (State.HEALTHY, State.WATCH)
+    log.ahead = 100
+    for _ in range(2):  # run again, it is still that day's
+        found = judged(log, tmp_path, 15).verdict
+        assert (found.cause, found.day) == ("log.clock", "2026-01-18")
+    assert judged(log, tmp_path, 16).verdict.cause != "log.clock"

@@ -1,6 +1,6 @@
 """The join: what a row holds, torn and older input, the table of impressions, kills, memory of the day before."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,15 @@ def test_lines_that_cannot_be_read_are_counted_and_older_ones_are_read(tmp_path:
     counts = join(spec_of(), folder, str(stored), LATER, DAY, DAY, tmp_path / "joined")
     assert counts == OutcomeCounts(served=2, settled=2, torn=5)
     assert [one["impression"] for one in joined(tmp_path / "joined")] == [None, "a/0/0"]
+
+
+@pytest.mark.parametrize("write", [write_lines, lambda folder, rows: write_parts(str(folder), rows)])
+def test_rows_of_a_clock_that_is_ahead_are_counted(tmp_path: Path, write: Callable[..., Path | str]) -> None:
+    years = 7 * 365 * 24 * HOUR
+    served = write(tmp_path / "served", [line("a/0/0", START), *(line(f"b/0/{n}", START + years) for n in range(3))])
+    counts = join(spec_of(), served, NONE, LATER, DAY, DAY, tmp_path / "joined")
+    assert counts == OutcomeCounts(served=1, settled=1, ahead=3)
+    assert [one["impression"] for one in joined(tmp_path / "joined")] == ["a/0/0"]
 
 
 def test_damaged_parts_are_left_out_and_a_row_in_two_parts_is_one(tmp_path: Path) -> None:
