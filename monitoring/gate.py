@@ -33,7 +33,7 @@ from monitoring.predictions import Scored, defined, earlier_versions, version_sc
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """The gate's decision and its reasons. Read by registration, deployment and monitoring."""
 
     decision: Literal["promote", "hold"]
@@ -68,7 +68,7 @@ class Verdict:
 
 def judge(
     spec: Spec, predictions: pd.DataFrame, versions: dict[str, str] | None = None, best: str | None = None
-) -> Verdict:
+) -> GateVerdict:
     """Judge the candidate on the gate window. Deterministic: equal predictions give an equal verdict.
 
     ``predictions`` has the columns of ``monitoring.predictions``. ``versions``: version by scorer. ``best``: the best
@@ -93,7 +93,7 @@ def judge(
         findings += [finding for finding in more if finding.blocks or "candidate" in found]
         found.setdefault("tasks", {})[other] = of_task
     blocking = [finding.sentence for finding in findings if finding.blocks]
-    return Verdict(
+    return GateVerdict(
         decision="hold" if blocking else "promote",
         reasons=[*blocking, *(finding.sentence for finding in findings if not finding.blocks)],
         task=task,
@@ -113,7 +113,7 @@ def judge(
     )
 
 
-def judge_folder(spec: Spec, folder: Path) -> Verdict:
+def judge_folder(spec: Spec, folder: Path) -> GateVerdict:
     """Judge the predictions that ``evaluation.evaluate`` and ``earlier.score_earlier`` wrote to ``folder``.
 
     The reasons name a champion or earlier version that could not be scored; the floor replaces such a champion.

@@ -19,7 +19,7 @@ from models.time_units import iso
 from models.training.calibration import Calibration, Platt, fit_platt
 from monitoring.bounds import calibration
 from monitoring.errors import EvaluationError
-from monitoring.gate import Verdict
+from monitoring.gate import GateVerdict
 from monitoring.obstacles import obstacles, score_problems
 from monitoring.predictions import Scored
 
@@ -31,7 +31,7 @@ class Recalibrated(NamedTuple):
     """A calibration and the gate's verdict on it."""
 
     calibration: Calibration
-    verdict: Verdict
+    verdict: GateVerdict
     rows: int
     """Rows that fitted it."""
 
@@ -76,7 +76,7 @@ def recalibrate(
     if not any(check.changed for check in checks.values()):
         blocking.append("No task has a lower log loss with a new calibration.")
     primary = checks[spec.primary_task]
-    verdict = Verdict(
+    verdict = GateVerdict(
         decision="hold" if blocking else "promote",
         reasons=[
             *blocking,

@@ -19,7 +19,7 @@ from monitoring.differences import ENOUGH, Differences, Finding
 from monitoring.documents import plain, read_json
 from monitoring.errors import EvaluationError
 from monitoring.evaluation import PREDICTIONS
-from monitoring.gate import Verdict
+from monitoring.gate import GateVerdict
 from monitoring.obstacles import MINIMUM_MEMBERS, MINIMUM_ROWS, candidate_problems, obstacles
 from monitoring.predictions import Scored, defined
 
@@ -47,7 +47,7 @@ class RefitCheck:
         return plain(asdict(self))
 
 
-def with_check(verdict: Verdict, check: Path) -> tuple[Verdict, bool]:
+def with_check(verdict: GateVerdict, check: Path) -> tuple[GateVerdict, bool]:
     """Add the document of a check to the verdict of the judged model; return it, and whether the refit serves."""
     found = read_json(check)
     return replace(verdict, reasons=[*verdict.reasons, *found["reasons"]], refit=found), bool(found["serves"])

@@ -1,4 +1,4 @@
-"""The gate's verdict of a version (``monitoring.gate.Verdict``), as its bundle has it: metrics.json, entry ``gate``."""
+"""The gate's verdict of a version (``monitoring.gate.GateVerdict``), as in its bundle: metrics.json, entry ``gate``."""
 
 import json
 from pathlib import Path

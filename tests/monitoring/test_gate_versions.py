@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from models.bootstrap import UserBootstrap
-from monitoring.gate import Verdict, judge
+from monitoring.gate import GateVerdict, judge
 from tests.monitoring.fakes import fake_predictions, sigmoid, small_spec
 
 SPEC = small_spec()
 
 
-def judged(predictions: pd.DataFrame, champion: str = "4", best: str | None = None, **gate: Any) -> Verdict:
+def judged(predictions: pd.DataFrame, champion: str = "4", best: str | None = None, **gate: Any) -> GateVerdict:
     spec = SPEC.model_copy(update={"gate": SPEC.gate.model_copy(update=gate)})
     return judge(spec, predictions, {"champion": champion}, best)
 
