@@ -40,6 +40,12 @@ COLUMNS = (
     ("gauc", "GAUC", "AUC within a member's rows, state frozen at the window's start"),
     ("ndcg_at_10", "NDCG@10", "within a member's rows, state frozen at the window's start"),
 )
+_TONES = {"healthy": "good", "watch": "quiet", "roll_back": "bad", "data_fault": "bad"} | dict.fromkeys(
+    ("recalibrate", "retrain"), "held"
+)
+"""Of the monitors' states."""
+_ALARMS = 5
+"""How many alarms of a verdict the headline has."""
 _log = logging.getLogger(__name__)
 
 
@@ -153,6 +159,11 @@ def _headline(record: LedgerRecord) -> dict[str, Any]:
         return {"tone": "held", "title": "Frozen: nothing was trained", "reasons": [frozen]}
     if act is not None and verdict is None:
         return {"tone": "quiet", "title": f"Action: {act['kind']}", "reasons": [act["reason"]]}
+    judged = (record.notes.get("monitoring") or {}).get("verdict")
+    if judged and verdict is None:
+        cause = f" ({judged['cause']}, since {judged['since']})" if judged["cause"] else ""
+        reasons = [alarm["text"] for alarm in judged["evidence"][:_ALARMS]]
+        return {"tone": _TONES[judged["state"]], "title": f"{judged['state']}{cause}".capitalize(), "reasons": reasons}
     if verdict is None:
         return {"tone": "quiet", "title": "No verdict in this run", "reasons": []}
     version = verdict.get("version", "of this run")

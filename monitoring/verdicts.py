@@ -58,15 +58,17 @@ def read_verdict(storage: str, product: str, day: str) -> Verdict:
 
 
 def next_command(verdict: Verdict) -> str:
-    """What a person does next about a verdict."""
-    if verdict.state in (State.HEALTHY, State.WATCH):
-        return "nothing; python -m pipelines local --pipeline monitoring tomorrow"
-    if verdict.state == State.DATA_FAULT:
-        return (
-            f"find the fault ({verdict.cause}: docs/runbook.md), then python -m pipelines local --pipeline monitoring; "
-            "training waits until then"
-        )
+    """What a person runs next about a verdict."""
+    if verdict.state in (State.HEALTHY, State.WATCH, State.DATA_FAULT):
+        return "python -m pipelines local --pipeline monitoring"
     return "python -m pipelines local --pipeline act --for-real"
+
+
+def _when(verdict: Verdict) -> str:
+    """When the next command helps."""
+    if verdict.state == State.DATA_FAULT:
+        return f" (once the fault is gone: docs/runbook.md, {verdict.cause}; nothing is trained until then)"
+    return " (once the next day is settled)" if verdict.state in (State.HEALTHY, State.WATCH) else ""
 
 
 def page(product: str, verdict: Verdict) -> str:
@@ -84,7 +86,7 @@ def page(product: str, verdict: Verdict) -> str:
         ("consequences:", [one for one in verdict.evidence if one.layer != first]),
     ):
         lines += [title, *map(_line, alarms)] if alarms else []
-    return "\n".join([*lines, f"next: {next_command(verdict)}"])
+    return "\n".join([*lines, f"next: {next_command(verdict)}{_when(verdict)}"])
 
 
 def check_not_frozen(spec: Spec, storage: str) -> str | None:
@@ -100,7 +102,7 @@ def check_not_frozen(spec: Spec, storage: str) -> str | None:
     text = verdict.evidence[0].text if verdict.evidence else verdict.cause
     return (
         f"{spec.name} is frozen since {verdict.since}: data fault {verdict.cause}: {text.rstrip('.')}. Nothing is "
-        "trained until a later verdict of the pipeline monitoring is none, or with --ignore-freeze"
+        "trained until a later verdict finds no fault, or with --ignore-freeze"
     )
 
 

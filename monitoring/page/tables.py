@@ -89,8 +89,8 @@ def _table(day: Row, task: str, by: str) -> dict[str, Any]:
     rows.sort(key=lambda row: (row["name"] != ALL, -(row.get("settled") or 0), row["name"]))
     place = _scale(rows)
     for row in rows:
-        known = row.get("ratio") is not None
-        row["bar"] = [place(row.get(field) or row["ratio"]) for field in ("ratio_low", "ratio", "ratio_high")] * known
+        ends = [row.get("ratio_low"), row.get("ratio"), row.get("ratio_high")]
+        row["bar"] = [] if ends[1] is None else [place(end or ends[1]) for end in ends]
     return {"by": by, "rows": rows, "one": place(1.0)}
 
 

@@ -27,12 +27,13 @@ from models import outcome_parts, storage
 from models.features import SLOTS
 from models.served import model_of
 from tests.feature_repo import tiny
-from tests.feature_repo.redis_server import redis_address, redis_server
+from tests.feature_repo.redis_server import redis_server
+from tests.feature_repo.restored import Restored
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
 from tests.s3_server import bucket, s3_server
 
-__all__ = ["bucket", "redis_address", "redis_server", "s3_server"]
+__all__ = ["bucket", "redis_server", "s3_server"]
 
 MEMBER, OTHER = 2, 12
 """Keys whose text and bytes begin alike."""
@@ -45,18 +46,27 @@ def _rows() -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Restored]:
     """Materialized and pushed rows, vectors in every slot, a served log."""
-    address = request.getfixturevalue("redis_address") if request.param == "redis" else None
-    world = open_world(tmp_path, address)
+    address = request.getfixturevalue("redis_server") if request.param == "redis" else None
+    folder = tmp_path_factory.mktemp("made")
+    world = open_world(folder / "world", address)
     product.write_tables(world.tables, _rows(), [product.like(MEMBER, "p1", 3), product.like(OTHER, "p1", 4)])
     materialize(world.store, world.spec)
     push_rows(world.store, plan_of_table(world.store, "impressions"), [product.impression(50, MEMBER, "p1", 50, 55)])
     for place in range(len(SLOTS)):
-        push(world.store, world.spec, _vectors(tmp_path / f"vectors-{place}"), str(place), f"encoder {place}")
+        push(world.store, world.spec, _vectors(folder / f"vectors-{place}"), str(place), f"encoder {place}")
     _serve(world.state / "endpoint" / "served", model_of(world.spec.name))
-    return world
+    return world, Restored(folder / "world", address)
+
+
+@pytest.fixture
+def world(made: tuple[World, Restored]) -> World:
+    """The world, which the case may change."""
+    world, restored = made
+    restored.restore()
+    return world._replace(store=open_store(world.config))
 
 
 def _vectors(folder: Path) -> Path:

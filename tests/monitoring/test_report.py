@@ -10,8 +10,10 @@ from monitoring.measure import measure
 from monitoring.record import LedgerRecord, Step
 from monitoring.report import summary_lines, write_report
 from monitoring.traffic import from_predictions, summarise
+from monitoring.verdict import Alarm, State
 from tests.monitoring.fakes import fake_predictions, small_spec
 from tests.monitoring.pages import Page
+from tests.monitoring.verdicts import verdict
 
 SPEC = small_spec()
 START = 1_767_225_600_000_000
@@ -133,10 +135,17 @@ def test_a_held_candidate_is_held_in_the_headline_with_the_gate_s_reasons(whole:
     assert "AUC 0.7 <against> 0.8" in page.text
 
 
+ALARM = Alarm("ranking", "ranking.auc", "click", "small is frozen: a data fault.", State.RETRAIN)
+
+
 @pytest.mark.parametrize(
     ("note", "title"),
     [
         ({"frozen": "small is frozen: a data fault."}, "Frozen: nothing was trained"),
+        (
+            {"monitoring": {"verdict": verdict(State.RETRAIN, evidence=(ALARM,)).to_json()}},
+            "Retrain (ranking.auc, since 2026-01-07)",
+        ),
         ({"act": {"kind": "nothing", "reason": "small is frozen: a data fault."}}, "Action: nothing"),
     ],
 )

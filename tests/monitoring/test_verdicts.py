@@ -45,6 +45,7 @@ def test_the_page_says_what_to_do_next() -> None:
     assert "calibration.ratio click: Something is 30 % off." in text
     assert text.endswith("next: python -m pipelines local --pipeline act --for-real")
     assert "evidence" not in page("small", verdict(State.HEALTHY))
+    assert "(once the fault is gone: docs/runbook.md, features.null" in page("small", verdict(State.DATA_FAULT))
 
 
 @pytest.mark.parametrize(

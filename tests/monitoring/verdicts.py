@@ -17,5 +17,5 @@ def verdict(state: State, day: str = "2026-01-07", versions: dict[str, str] | No
     """A verdict of a state, with one alarm unless it is healthy."""
     layer, cause = CAUSES.get(state, ("", ""))
     alarms = (Alarm(layer, cause, "click", "Something is 30 % off.", state),) if cause else ()
-    whole = {"since": day, "versions": {"champion": "1"} if versions is None else versions, **parts}
-    return Verdict(state, cause, day=day, evidence=alarms, action=ACTIONS[state], **whole)
+    whole = {"since": day, "versions": {"champion": "1"} if versions is None else versions, "evidence": alarms, **parts}
+    return Verdict(state, cause, day=day, action=ACTIONS[state], **whole)

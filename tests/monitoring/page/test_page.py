@@ -109,3 +109,9 @@ def test_pictures_follow_light_and_dark_mode(whole: Path) -> None:
     assert "var(--series-1)" in pictures
     assert re.findall(r"(?:fill|stroke): #[0-9a-f]{6}", pictures) == []
     assert "prefers-color-scheme: dark" in html
+
+
+def test_a_surface_without_settled_rows_has_no_interval(tmp_path: Path) -> None:
+    page = written(report(day("2026-11-03", figure(), figure("email", settled=0))), tmp_path)
+    assert "email" in page.text
+    assert (tmp_path / PAGE).read_text(encoding="utf-8").count('aria-label="ratio and interval"') == 1  # of all
