@@ -13,7 +13,9 @@ from feature_repo.applied import notes_in
 from feature_repo.slots import read_slots, slot_of
 from feature_repo.sources import read_manifest
 from feature_repo.store import project_of
+from models.clock import now
 from models.spec import Spec
+from models.time_units import moment
 from models.training.artifact import load_model
 from monitoring.verdict import State
 from monitoring.verdicts import write_verdict
@@ -161,7 +163,8 @@ def test_monitoring_watches_the_champion(pipeline: Pipeline, trained: str) -> No
 
 
 def test_a_data_fault_freezes_training(pipeline: Pipeline, trained: str) -> None:
-    write_verdict(str(pipeline.state), pipeline.spec.name, verdict(State.DATA_FAULT, versions={"champion": "2"}))
+    today = moment(now()).date().isoformat()  # newer than what monitoring has judged
+    write_verdict(str(pipeline.state), pipeline.spec.name, verdict(State.DATA_FAULT, today))
     versions = pipeline.registry.versions(model_name(pipeline.spec))
     printed = pipeline.run("training")
     assert "Frozen: nothing was trained" in printed
