@@ -57,13 +57,18 @@ def test_a_run_that_acts_moves_the_traffic(cluster: Cluster, mode: str) -> None:
     assert own.traffic() == {"1": 100}
 
 
-def test_a_run_that_acts_neither_begins_nor_ends_a_service(cluster: Cluster) -> None:
-    own = target(cluster, "Knative", "act")
-    with pytest.raises(DeploymentError, match=r"expected it to create .*403.* Roles: deploy/kustomize"):
-        own.up("1")
+@pytest.mark.parametrize("mode", MODES)
+def test_a_run_that_acts_begins_a_canary_of_a_retrained_version(cluster: Cluster, mode: str) -> None:
+    own = target(cluster, mode, "act")
+    own.up("1")
+    own.canary("2", 10)
+    assert own.traffic() == {"1": 90, "2": 10}
+
+
+def test_a_run_that_acts_does_not_end_a_service(cluster: Cluster) -> None:
     target(cluster, "Knative").up("1")
-    with pytest.raises(DeploymentError, match=r"expected it to delete .*403"):
-        own.down()
+    with pytest.raises(DeploymentError, match=r"expected it to delete .*403.* Roles: deploy/kustomize"):
+        target(cluster, "Knative", "act").down()
 
 
 @pytest.mark.parametrize("mode", MODES)
