@@ -21,23 +21,32 @@ from serving.errors import EndpointError
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
 from tests.feature_repo.conftest import World, open_world
+from tests.feature_repo.restored import Restored
 from tests.mlflow_database import add_database
 from tests.serving.deployment.clusters import DOCUMENT, NAMESPACE, Cluster, running_cluster, variable
 from tests.serving.stubbed import FakeRegistry
 from tests.standins.manifests import access
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Restored]:
+    folder = tmp_path_factory.mktemp("made") / "world"
+    world = open_world(folder)
+    add_database(world.state)
+    return world, Restored(folder)
+
+
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def own(made: tuple[World, Restored], monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("serving.versions.registry.Registry", AnyRegistry)
     monkeypatch.setattr("serving.deployment.example.example_instance", lambda *_: DOCUMENT["instances"][0])
     monkeypatch.setattr("serving.deployment.example.example_request", lambda *_: "curl")
     monkeypatch.setattr("serving.deployment.embedded.Embedded", FakeEmbedded)
     FakeRegistry.reset()
     FakeEmbedded.calls, FakeEmbedded.refused, FakeEmbedded.main = [], False, None
-    world = open_world(tmp_path)
-    add_database(world.state)
-    return world
+    world, restored = made
+    restored.restore()
+    return world._replace(store=tiny.store_of(world.spec, world.state))
 
 
 class AnyRegistry(FakeRegistry):

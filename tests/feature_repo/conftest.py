@@ -1,13 +1,15 @@
-"""One applied tiny store a test module."""
+"""Applied small stores: those that a test may change are made once, and put back before each test."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from feature_repo.store import open_store
 from models.spec import Spec
 from tests.feature_repo import tiny
 from tests.feature_repo.kept import Kept, open_kept
+from tests.feature_repo.restored import Restored
 
 
 class World(NamedTuple):
@@ -32,13 +34,31 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return open_world(tmp_path_factory.mktemp("world"))
 
 
+@pytest.fixture(scope="session")
+def made_world(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Restored]:
+    """The same, for ``own_world``."""
+    folder = tmp_path_factory.mktemp("own") / "world"
+    return open_world(folder), Restored(folder)
+
+
 @pytest.fixture
-def own_world(tmp_path: Path) -> World:
+def own_world(made_world: tuple[World, Restored]) -> World:
     """A world that one test may change."""
-    return open_world(tmp_path)
+    world, restored = made_world
+    restored.restore()
+    return world._replace(store=tiny.store_of(world.spec, world.state))
+
+
+@pytest.fixture(scope="session")
+def made_kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Kept, Restored]:
+    """A small product, for ``own``."""
+    folder = tmp_path_factory.mktemp("kept") / "product"
+    return open_kept(folder), Restored(folder)
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Kept:
+def own(made_kept: tuple[Kept, Restored]) -> Kept:
     """A small product that one test may change."""
-    return open_kept(tmp_path)
+    kept, restored = made_kept
+    restored.restore()
+    return kept._replace(store=open_store(kept.state.parent / "feature_store.yaml", kept.state))

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,28 @@ from feature_repo.views.pushed import RECENT
 from models import clock
 from models.spec.counter_plans import counter_plans
 from models.time_units import SECOND
-from tests.feature_repo.redis_server import running_redis
+from tests.feature_repo.redis_server import redis_server
+from tests.feature_repo.restored import Restored
 from tests.feature_repo.stream import product
 from tests.feature_repo.stream.conftest import World, open_world
+
+__all__ = ["redis_server"]
 
 YEARS_60 = 60 * 365 * 86_400
 
 
-@pytest.fixture(params=["sqlite", "redis"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    if request.param == "sqlite":
-        yield open_world(tmp_path)
-        return
-    with running_redis() as address:
-        yield open_world(tmp_path, address)
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Restored]:
+    address = request.getfixturevalue("redis_server") if request.param == "redis" else None
+    folder = tmp_path_factory.mktemp("made") / "world"
+    return open_world(folder, address), Restored(folder, address)
+
+
+@pytest.fixture
+def world(made: tuple[World, Restored]) -> World:
+    world, restored = made
+    restored.restore()
+    return world._replace(store=open_store(world.config))
 
 
 def _good() -> list[dict[str, Any]]:

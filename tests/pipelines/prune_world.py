@@ -19,6 +19,7 @@ from pipelines.__main__ import main
 from serving.versions.mlflow_records import DIGEST
 from serving.versions.registry import Registry
 from tests.feature_repo import tiny
+from tests.feature_repo.restored import Restored
 from tests.mlflow_database import add_database
 
 PRODUCT = tiny.tiny_spec().name
@@ -49,9 +50,9 @@ class World:
         return main(["prune", "--state", str(self.state), *options])
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    spec, state = tiny.tiny_spec(), tmp_path / "state"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Restored]:
+    spec, state = tiny.tiny_spec(), tmp_path_factory.mktemp("made") / "state"
     add_database(state)
     store = tiny.store_of(spec, state)
     tables = tiny.tables(spec, state / "pipeline" / "run-9" / "tables")
@@ -68,7 +69,15 @@ def world(tmp_path: Path) -> World:
         register(client, run)
     for path in [*(state / "runs").rglob("*"), *(state / "pipeline").rglob("*")]:
         os.utime(path, (OLD, OLD))
-    return World(state, client, store)
+    return World(state, client, store), Restored(state)
+
+
+@pytest.fixture
+def world(made: tuple[World, Restored]) -> World:
+    """The world, which the case may change."""
+    world, restored = made
+    restored.restore()
+    return World(world.state, world.client, tiny.store_of(tiny.tiny_spec(), world.state))
 
 
 def register(client: MlflowClient, run: str, version: bool = True) -> str:

@@ -20,10 +20,10 @@ from pipelines.lock import state_lock
 from pipelines.prune import Place, held, prune
 from serving.deployment.record import Endpoint, Worker
 from serving.versions.promotions import BEST
-from tests.pipelines.prune_world import MODEL, OLD, PRODUCT, World, on_a_cluster, register, world
+from tests.pipelines.prune_world import MODEL, OLD, PRODUCT, World, made, on_a_cluster, register, world
 from tests.s3_server import bucket, s3_server
 
-__all__ = ["bucket", "on_a_cluster", "s3_server", "world"]
+__all__ = ["bucket", "made", "on_a_cluster", "s3_server", "world"]
 
 
 def _in_slot(store: Any, version: str) -> None:

@@ -17,10 +17,10 @@ from pipelines.__main__ import main
 from pipelines.commands import prune as command
 from pipelines.prune import Place, held
 from pipelines.prune_files import old_checkpoints
-from tests.pipelines.prune_world import PRODUCT, World, on_a_cluster, register, world
+from tests.pipelines.prune_world import PRODUCT, World, made, on_a_cluster, register, world
 from tests.s3_server import bucket, s3_server
 
-__all__ = ["bucket", "on_a_cluster", "s3_server", "world"]
+__all__ = ["bucket", "made", "on_a_cluster", "s3_server", "world"]
 
 
 def test_two_prunes_do_not_hold_the_lease_together(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
@@ -21,4 +22,21 @@ def small_graph(seed: int = 0) -> TemporalGraph:
 
 
 def small_model(folder: Path, graph: TemporalGraph) -> Model:
-    return load_model(train(graph, MODEL, TRAINING, folder / "model", scope=Scope(epochs=1), device="cpu"))
+    """A model of one epoch; that of ``small_graph()`` is trained once, and each folder gets a copy of its artifact."""
+    if graph is not small_graph():
+        return load_model(_train(graph, folder / "model"))
+    (folder / "model").mkdir(parents=True)
+    for name, content in _artifact().items():
+        (folder / "model" / name).write_bytes(content)
+    return load_model(folder / "model")
+
+
+@cache
+def _artifact() -> dict[str, bytes]:
+    """The files of that model."""
+    with TemporaryDirectory() as folder:
+        return {path.name: path.read_bytes() for path in _train(small_graph(), Path(folder) / "model").iterdir()}
+
+
+def _train(graph: TemporalGraph, out: Path) -> Path:
+    return train(graph, MODEL, TRAINING, out, scope=Scope(epochs=1), device="cpu")

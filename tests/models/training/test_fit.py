@@ -12,10 +12,18 @@ from tests.models.training.small import MODEL, TRAINING, small_graph
 from tests.models.training.test_train import files, stop_after
 
 
-def test_length_and_calibration_come_from_train_alone_and_weights_from_both(tmp_path: Path) -> None:
-    graph = small_graph()
-    summary = fit(graph, MODEL, TRAINING, tmp_path / "model", device="cpu")
-    model = load_model(tmp_path / "model")
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A fit that cases only read, and what it has returned."""
+    folder = tmp_path_factory.mktemp("fitted") / "model"
+    return folder, fit(small_graph(), MODEL, TRAINING, folder, device="cpu")
+
+
+def test_length_and_calibration_come_from_train_alone_and_weights_from_both(
+    fitted: tuple[Path, dict[str, Any]],
+) -> None:
+    graph, (folder, summary) = small_graph(), fitted
+    model = load_model(folder)
     assert model.training["windows"] == ["train", "validate"]
     assert model.training["epochs"] == summary["epochs"] == model.training["selection"]["epochs"]
     assert model.training["selection"]["windows"] == ["train"]
@@ -30,16 +38,15 @@ def test_length_and_calibration_come_from_train_alone_and_weights_from_both(tmp_
     assert 0 <= summary["validate_auc_click"] <= 1
     assert 0 < summary["selection_seconds"] < summary["seconds"] < 600
     assert len(summary["history"]) == summary["epochs_run"] <= TRAINING.epochs
-    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+    assert {path.name for path in folder.parent.iterdir()} == {"model"}
 
 
-def test_an_interrupted_fit_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_fit_goes_on(fitted: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     graph = small_graph()
-    fit(graph, MODEL, TRAINING, tmp_path / "whole", device="cpu")
     with pytest.raises(InterruptedError):
         fit(graph, MODEL, TRAINING, tmp_path / "broken", device="cpu", log=stop_after(2))
     fit(graph, MODEL, TRAINING, tmp_path / "broken", device="cpu")
-    assert files(tmp_path / "broken") == files(tmp_path / "whole")
+    assert files(tmp_path / "broken") == files(fitted[0])
 
 
 def test_the_first_training_is_not_repeated_where_the_second_was_interrupted(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +33,13 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("judged") / "model"
     fit(small_graph(), MODEL, TRAINING, folder, device="cpu")
     return folder
+
+
+@pytest.fixture(scope="module")
+def refitted(judged: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The refit of the judged model, which cases only read, and what it has returned."""
+    folder = tmp_path_factory.mktemp("refitted") / "model"
+    return folder, refit(small_graph(), judged, UNTIL, folder, device="cpu")
 
 
 @cache
@@ -72,10 +80,10 @@ def test_the_windows_say_what_was_seen_and_the_rest_stays() -> None:
 
 
 def test_the_refit_has_the_judged_model_s_epochs_and_calibration_and_says_which_days_it_saw(
-    judged: Path, tmp_path: Path
+    judged: Path, refitted: tuple[Path, dict[str, Any]]
 ) -> None:
-    summary = refit(small_graph(), judged, UNTIL, tmp_path / "model", device="cpu")
-    before, after = load_model(judged), load_model(tmp_path / "model")
+    folder, summary = refitted
+    before, after = load_model(judged), load_model(folder)
     assert after.training["epochs"] == after.training["epochs_run"] == before.training["epochs"] == summary["epochs"]
     assert after.training["config"] == before.training["config"]
     assert after.calibration == before.calibration
@@ -83,21 +91,25 @@ def test_the_refit_has_the_judged_model_s_epochs_and_calibration_and_says_which_
     assert (before.seen_until, after.seen_until) == (GATE.start, UNTIL)
     assert (before.training["until"], after.training["until"]) == (iso(GATE.start), iso(UNTIL))
     assert after.training["from"] == iso(small_graph().schema.window("train").start)
-    assert files(judged)["model.safetensors"] != files(tmp_path / "model")["model.safetensors"]
-    assert {path.name for path in tmp_path.iterdir()} == {"model"}
+    assert files(judged)["model.safetensors"] != files(folder)["model.safetensors"]
+    assert {path.name for path in folder.parent.iterdir()} == {"model"}
 
 
-def test_what_comes_later_changes_nothing_and_the_day_before_does(judged: Path, tmp_path: Path) -> None:
-    for name, graph in (("plain", small_graph()), ("later", spoiled(UNTIL)), ("before", spoiled(UNTIL - DAY))):
+def test_what_comes_later_changes_nothing_and_the_day_before_does(
+    judged: Path, refitted: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    for name, graph in (("later", spoiled(UNTIL)), ("before", spoiled(UNTIL - DAY))):
         refit(graph, judged, UNTIL, tmp_path / name, device="cpu")
-    plain, later, before = (files(tmp_path / name)["model.safetensors"] for name in ("plain", "later", "before"))
+    folders = (refitted[0], tmp_path / "later", tmp_path / "before")
+    plain, later, before = (files(folder)["model.safetensors"] for folder in folders)
     assert plain == later
     assert plain != before
 
 
-def test_an_interrupted_refit_goes_on(judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_refit_goes_on(
+    judged: Path, refitted: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     graph, keep = small_graph(), tmp_path / "kept"
-    refit(graph, judged, UNTIL, tmp_path / "whole", device="cpu")
     with pytest.raises(InterruptedError):
         refit(graph, judged, UNTIL, tmp_path / "broken", device="cpu", log=stop_after(1), checkpoint=keep)
     assert [path.name for path in keep.iterdir()] == ["epoch_0001"]
@@ -106,17 +118,18 @@ def test_an_interrupted_refit_goes_on(judged: Path, tmp_path: Path, monkeypatch:
         graph, judged, UNTIL, tmp_path / "broken", device="cpu", log=lambda _, now: epochs.append(now), checkpoint=keep
     )
     assert epochs == list(range(2, load_model(judged).training["epochs"] + 1))
-    assert files(tmp_path / "broken") == files(tmp_path / "whole")
+    assert files(tmp_path / "broken") == files(refitted[0])
     assert not keep.exists()
 
 
-def test_a_checkpoint_of_another_end_is_not_continued(judged: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_end_is_not_continued(
+    judged: Path, refitted: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
     graph, keep = small_graph(), tmp_path / "kept"
-    refit(graph, judged, UNTIL, tmp_path / "whole", device="cpu")
     with pytest.raises(InterruptedError):
         refit(graph, judged, GATE.end, tmp_path / "m", device="cpu", log=stop_after(1), checkpoint=keep)
     refit(graph, judged, UNTIL, tmp_path / "m", device="cpu", checkpoint=keep)
-    assert files(tmp_path / "m") == files(tmp_path / "whole")
+    assert files(tmp_path / "m") == files(refitted[0])
 
 
 def test_fan_outs_are_those_of_the_judged_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
