@@ -53,6 +53,8 @@ class TrainJob:
     objects: Objects
     log: PodLog
     _said: str = field(default="", init=False)
+    _cancelled: int = field(default=0, init=False)
+    """The signal that told this process to end; 0 = none."""
 
     @classmethod
     def of(cls, name: str, nodes: Nodes, address: str) -> "TrainJob":
@@ -128,6 +130,8 @@ class TrainJob:
         """Wait until it is complete, through suspension and pre-emption. Raises TrainJobError, or the job's error."""
         answered = time.monotonic()
         while True:
+            if self._cancelled:
+                raise SystemExit(128 + self._cancelled)
             try:
                 found = self.objects.find(self.name)
                 self.log.relay()
@@ -177,18 +181,20 @@ class TrainJob:
     def _deleted_when_cancelled(self) -> Iterator[None]:
         """Delete it when this pod is told to end: the run was terminated, or the step's time is over."""
 
-        def cancel(*_: Any) -> None:
-            raise SystemExit(143)
+        def cancel(number: int, _: Any) -> None:
+            self._cancelled = number
+            raise SystemExit(128 + number)  # lost where it is raised in a callback of a library: ``_wait`` looks, too
 
-        before = signal.signal(signal.SIGTERM, cancel)
+        before = {number: signal.signal(number, cancel) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
-        except (SystemExit, KeyboardInterrupt):
+        except SystemExit:
             self.objects.delete(self.name)
             say(f"  TrainJob {self.name}: deleted, since the step was cancelled")
             raise
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def state_of(job: dict[str, Any]) -> tuple[str, str]:

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,19 @@ def test_a_step_that_is_cancelled_deletes_it(number: int, server: ApiServer, one
         one.run(job)
     assert deleted(server)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_step_is_cancelled_where_the_exception_of_the_signal_is_lost(
+    server: ApiServer, one: TrainJob, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> None:
+        with suppress(SystemExit):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(one.log, "relay", lost)
+    with pytest.raises(SystemExit):
+        one.run(job)
+    assert deleted(server)
 
 
 def test_one_that_is_deleted_or_leaves_nothing_is_an_error(server: ApiServer, one: TrainJob, job: Job) -> None:
