@@ -46,7 +46,7 @@ class Context:
     features: tuple[str, ...]
     """The features of the spec."""
     roles: Mapping[str, str]
-    """Version by role: champion, canary, previous. Empty = unknown."""
+    """Version by role on the day: champion, canary, previous. Empty = unknown."""
     settings: Settings = field(default_factory=Settings)
 
     @property

@@ -2,17 +2,18 @@
 
 import pytest
 
+from monitoring.monitors import Settings
 from monitoring.monitors.canary import canary
 from monitoring.monitors.features import features
-from monitoring.monitors.judge import MONITORS
+from monitoring.monitors.judge import MONITORS, context_of
 from monitoring.monitors.labels import labels
 from monitoring.monitors.log import log
 from monitoring.monitors.predictions import predictions
 from monitoring.monitors.ranking import ranking
 from monitoring.monitors.serving import serving
 from monitoring.monitors.traffic import traffic
-from monitoring.verdict import LAYERS, State
-from tests.monitoring.monitors.history import causes, changed, context, days, on_days, put
+from monitoring.verdict import LAYERS, State, Verdict
+from tests.monitoring.monitors.history import SPEC, causes, changed, context, days, on_days, put
 
 
 def column():
@@ -144,6 +145,15 @@ def test_a_version_that_has_no_role_may_end():
     object.__setattr__(judged, "roles", {})
 
     assert [one.state for one in traffic(judged)] == [State.WATCH]
+
+
+def test_a_version_that_only_now_has_a_role_may_have_had_no_rows():
+    newest = changed(lambda day: day["traffic"]["versions"].pop("8"))
+    quiet = [Verdict(State.HEALTHY, "", one.day, one.day, (), "nothing", {"champion": "7"}) for one in days()[:-1]]
+    judged = context_of(SPEC, newest, days()[:-1], quiet, Settings(), {"champion": "8"})
+
+    assert [one.state for one in traffic(judged)] == [State.WATCH]
+    assert [one.state for one in traffic(context(newest))] == [State.DATA_FAULT]
 
 
 def test_a_slow_decline_of_the_auc_asks_for_training():
