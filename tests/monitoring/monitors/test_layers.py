@@ -179,13 +179,17 @@ def test_a_column_that_moves_away_from_training_asks_for_training(growth, expect
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(0.03, {"canary.rate"}), (0.0, set())])
-def test_a_canary_that_is_worse_is_rolled_back(loss, expected):
+@pytest.mark.parametrize("more", ["7", "8"])
+def test_a_canary_that_is_worse_is_rolled_back(more, loss, expected):
     def worse(day, number):
         for one in day["canaries"]:
             one.update(champion="7", canary="8", difference=-loss, error=0.02, champion_rate=0.1)
+            if more == "8":  # of the two, the one with most rows is compared with the other
+                one.update(champion="8", canary="7", difference=loss, champion_rate=0.1 - loss)
 
     *earlier, newest = on_days(worse)
     found = canary(context(newest, tuple(earlier)))
 
     assert causes(found) == expected
     assert all(one.state == State.ROLL_BACK for one in found)
+    assert [round(one.figures["champion"], 9) for one in found] == [0.1] * len(expected)
