@@ -117,6 +117,24 @@ def test_a_task_that_is_not_defined_on_a_row_has_no_label(tmp_path: Path) -> Non
     assert labels(tmp_path) == [None, 0]
 
 
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ({"placement": ["notification"]}, [None, 0]),
+        ({"reader": [2], "item": [7]}, [None, 0]),
+        ({"kind": ["a"]}, [0, 0]),
+        ({"settled_time": [1]}, [None, None]),  # it is not served
+    ],
+)
+def test_a_filter_names_columns_of_the_table_of_impressions(kept: Any, expected: list[Any], tmp_path: Path) -> None:
+    rows = [line("a/0/0", START), line("a/0/1", START, surface="notification", member=2)]
+    spec = spec_of(surface="placement", member={"node": "member", "column": "reader"})
+    tasks = {**spec.tasks, "click": spec.tasks["click"].model_copy(update={"filter": kept})}
+    filtered = spec.model_copy(update={"tasks": tasks})
+    join(filtered, write_lines(tmp_path / "lines", rows), NONE, LATER, DAY, DAY, tmp_path)
+    assert labels(tmp_path) == expected
+
+
 def test_features_may_be_named_like_words_of_ours(tmp_path: Path) -> None:
     context = {"torn": "number", "order": "category", "key": "number", "Select": "number"}
     spec = spec_of(context=context)
