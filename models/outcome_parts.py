@@ -1,8 +1,8 @@
 """Stored outcomes: Parquet parts by product and by the day (UTC) on which they were received.
 
 ``<storage>/outcomes/<product>/day=<YYYY-MM-DD>/<part>.parquet`` has the columns of ``Outcome``, received on that day
-or, if they were pushed, not after it. A part is written whole or not at all, and never changed, but for a member that is
-forgotten.
+or, if they were pushed, not after it. A part is written whole or not at all, and never changed, but for a member that
+is forgotten.
 """
 
 import io
