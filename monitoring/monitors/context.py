@@ -48,6 +48,8 @@ class Context:
     roles: Mapping[str, str]
     """Version by role on the day: champion, canary, previous. Empty = unknown."""
     settings: Settings = field(default_factory=Settings)
+    explores: bool = True
+    """Whether the spec explores: only then has each candidate a propensity."""
 
     @property
     def learned(self) -> bool:

@@ -78,6 +78,7 @@ def context_of(
         features=tuple(one.name for one in (*member_features(spec), *item_features(spec), *impression_features(spec))),
         roles=_roles(newest, verdicts, roles),
         settings=settings,
+        explores=spec.serving.explore is not None,
     )
     champion = whole.champion()
     first = (date.fromisoformat(newest.day) - timedelta(days=settings.history_days)).isoformat()

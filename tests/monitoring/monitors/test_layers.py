@@ -102,6 +102,16 @@ def test_a_feature_that_the_spec_has_dropped_is_not_gone():
     assert log(judged) == []
 
 
+@pytest.mark.parametrize(("explores", "expected"), [(False, set()), (True, {"log.column"})])
+def test_a_propensity_is_not_gone_where_the_spec_does_not_explore(explores, expected):
+    *earlier, _ = on_days(lambda day, number: day["log"]["columns"].append("propensity"))
+    names = [name for name in days()[-1].log["columns"] if name != "propensity"]
+    judged = context(put("log.columns", names), tuple(earlier))
+    object.__setattr__(judged, "explores", explores)
+
+    assert causes(log(judged)) == expected
+
+
 def test_a_new_version_may_predict_otherwise():
     def other(day):
         day["traffic"]["versions"] = {"9": day["rows"]}
