@@ -1,7 +1,8 @@
 """Stored outcomes: Parquet parts by product and by the day (UTC) on which they were received.
 
-``<storage>/outcomes/<product>/day=<YYYY-MM-DD>/<part>.parquet`` has the columns of ``Outcome``. A part is written whole
-or not at all, and never changed, but for a member that is forgotten.
+``<storage>/outcomes/<product>/day=<YYYY-MM-DD>/<part>.parquet`` has the columns of ``Outcome``, received on that day
+or, if they were pushed, not after it. A part is written whole or not at all, and never changed, but for a member that
+is forgotten.
 """
 
 import io
@@ -45,30 +46,31 @@ def address_of(store: str, product: str) -> str:
 
 def write(address: str, name: str, outcomes: Iterable[Outcome]) -> int:
     """Write outcomes as the parts of this name, one for each day; return how many. Raises OSError."""
-    import pyarrow as pa
-
     days: dict[str, list[Outcome]] = defaultdict(list)
     for one in outcomes:
         days[day_of(one.received)].append(one)
-    for day, rows in days.items():
-        table = pa.Table.from_pylist([one._asdict() for one in rows], _schema())
-        storage.write_bytes(storage.join(address, f"day={day}", f"{name}.parquet"), _parquet(table))
-    return sum(map(len, days.values()))
+    return sum(_write_part(address, day, name, rows) for day, rows in days.items())
 
 
 def push(address: str, outcomes: list[Outcome]) -> int:
     """Store the outcomes of one file; return how many are new: none where the same ones were pushed before.
 
-    Raises OSError; pushed again after that, or after a kill, nothing is stored twice.
+    They are one part, under the day of the last received one, so that it is there whole or not at all.
+    Raises OSError; pushed again after that, or after a kill, nothing is stored twice and nothing is missing.
     """
     rows = [one[:-1] for one in outcomes]
     name = f"push-{sha256_of_json({'rows': rows})[:32]}"
     known = {path.rpartition("/")[2] for path in parts(address)}
-    return 0 if not outcomes or f"{name}.parquet" in known else write(address, name, outcomes)
+    if not outcomes or f"{name}.parquet" in known:
+        return 0
+    return _write_part(address, day_of(max(one.received for one in outcomes)), name, outcomes)
 
 
 def parts(address: str, first: str = "") -> list[str]:
-    """The addresses of the parts from a day on, sorted; none where there is no such folder. Raises OSError."""
+    """The addresses of the parts from a day on, sorted: all outcomes received since it began are in them.
+
+    None where there is no such folder. Raises OSError.
+    """
     try:
         found = storage.files_below(address)
     except FileNotFoundError:
@@ -114,6 +116,14 @@ def erase(address: str, impressions: Collection[str], dry_run: bool = False) -> 
 def day_of(time: int) -> str:
     """The day (UTC) of a time in microseconds."""
     return moment(time).date().isoformat()
+
+
+def _write_part(address: str, day: str, name: str, outcomes: list[Outcome]) -> int:
+    import pyarrow as pa
+
+    table = pa.Table.from_pylist([one._asdict() for one in outcomes], _schema())
+    storage.write_bytes(storage.join(address, f"day={day}", f"{name}.parquet"), _parquet(table))
+    return len(outcomes)
 
 
 def _schema() -> "pa.Schema":

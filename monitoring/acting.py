@@ -81,8 +81,9 @@ def decide(
 
     ``last``: the last action; ``versions``: those that serve now, by role; ``time``: microseconds UTC. The states
     healthy and watch need no action, a data fault freezes training. An action waits until the cool-down of the spec,
-    and a day, have passed since the last one began, and until a canary is promoted or rolled back. A verdict is not
-    acted on if it is about another champion, or so old that its outcomes settled a whole cool-down ago.
+    a day at least, and the slowest task's attribution have passed since the last one began, and until a canary is
+    promoted or rolled back. A verdict is not acted on if it is about another champion, or so old that its outcomes
+    settled a whole cool-down ago.
     """
     if verdict is None:
         return Decision(NOTHING, "there is no verdict yet: run the pipeline monitoring")
@@ -157,7 +158,8 @@ def begun_action(notes: Notes, run: str) -> Action:
 def _too_soon(spec: Spec, last: Action | None, time: int) -> str | None:
     if last is None:
         return None
-    until = last.begun + max(spec.monitoring.cool_down_time, DAY)
+    # Verdicts are about days that ended an attribution ago: the first day after the action is judged only then.
+    until = last.begun + max(spec.monitoring.cool_down_time, DAY) + spec.attribution
     if time >= until:
         return None
     return f"{last.kind} began {readable(last.begun)}: the next action may begin {readable(until)} (cool-down)"

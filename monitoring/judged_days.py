@@ -92,13 +92,13 @@ def read_summary(storage: str, product: str, day: str) -> DaySummary:
 
 
 def _judge(spec: Spec, storage: str, days: Sequence[DaySummary], roles: Mapping[str, str]) -> Verdict:
-    """Judge the days without a verdict, and the newest: its versions may have changed since."""
-    kept = [day for day in verdict_days(storage, spec.name) if days[0].day <= day < days[-1].day]
+    """Judge the days without a verdict, and the newest, whose outcomes may have come since."""
+    kept = [day for day in verdict_days(storage, spec.name) if days[0].day <= day <= days[-1].day]
     verdicts = {day: read_verdict(storage, spec.name, day) for day in kept}
     bounds = spec.monitoring
     settings = Settings(bounds.false_alarm_days, bounds.calibration_band, bounds.history_days, bounds.fewest_rows)
     for place, day in enumerate(days):
-        if day.day in verdicts:
+        if day.day in verdicts and day is not days[-1]:
             continue
         own = roles if day is days[-1] else {}
         verdicts[day.day] = judge(spec, day, days[:place], list(verdicts.values()), settings, own)

@@ -1,14 +1,18 @@
 """Check of incoming outcomes."""
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 from feature_repo.stream.values import expected, value_of
 from models.clock import bound, latest, now, readable
 from models.outcome_parts import Outcome
+from models.time_units import microseconds
 
 LONGEST_ID = 256
 """Characters of an impression's id at most."""
+EARLIEST = microseconds(datetime(2000, 1, 1, tzinfo=UTC))
+"""The earliest time of an outcome: seconds or milliseconds, read as microseconds, are before it."""
 
 
 class OutcomeError(ValueError):
@@ -18,8 +22,9 @@ class OutcomeError(ValueError):
 def checked(rows: Iterable[Any], tasks: Collection[str], where: str, received: bool = True) -> list[Outcome]:
     """The outcomes of rows: objects with impression, task, value, happened and, if allowed, ``received``.
 
-    A time is in ISO-8601 (without a zone it is UTC) or in whole microseconds UTC; ``received`` is the clock where a row
-    has none. Raises OutcomeError for the first row that cannot be used; ``where`` begins the message.
+    A time is in ISO-8601 (without a zone it is UTC) or in whole microseconds UTC, from 2000 on; ``received`` is
+    the clock where a row has none. Raises OutcomeError for the first row that cannot be used; ``where`` begins the
+    message.
     """
     clock = now()
     names = Outcome._fields if received else Outcome._fields[:-1]
@@ -50,6 +55,8 @@ def _time(given: Any, where: str, column: str) -> int:
         time = None
     if time is None or time < 0:
         _refuse(where, column, expected("time"), given)
+    if time < EARLIEST:
+        _refuse(where, column, "a time from 2000 on, a number in microseconds UTC", given)
     if time > latest():
         raise OutcomeError(f"{where}, column {column}: expected {bound()}; found {readable(time)}")
     return int(time)

@@ -19,8 +19,8 @@ class Monitoring(StrictModel):
     )
     cool_down: Length = Field(
         default="3d",
-        description="Shortest time from one action to the next, and at least a day: what an action changes shows only "
-        "once its outcomes have settled.",
+        description="Shortest time from one action to the next, at least a day; the slowest task's attribution is "
+        "added, since what an action changes shows only once its outcomes have settled.",
         examples=["7d"],
     )
     canary_percent: int = Field(

@@ -138,6 +138,7 @@ def _figure(
 def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]:
     """Every other version's rate of positives against that of the version with most rows (``DaySummary.canaries``).
 
+    That one is called champion here, though a canary may have most of the traffic: the monitor knows the roles.
     ``counted`` (rows,) bool: the rows that count.
     """
     versions, label = rows.names("model_version"), rows.numbers(f"label_{task}")

@@ -21,9 +21,9 @@ def canary(context: Context) -> list[Alarm]:
     champion, other = context.roles.get("champion"), context.roles.get("canary")
     if not champion or not other:
         return []
-    days = [one for day in (*context.earlier, context.newest) for one in _differences(day, context.primary)]
-    pairs = [one for one in days if (one["champion"], one["canary"]) == (champion, other) and one["error"]]
-    if not pairs or not any(one in context.newest.canaries for one in pairs[-1:]):
+    days = (*context.earlier, context.newest)
+    pairs = [one for day in days for one in _differences(day, context.primary, champion, other)]
+    if not pairs or not _differences(context.newest, context.primary, champion, other):
         return []
     weights = np.array([1 / one["error"] ** 2 for one in pairs])
     loss = -float((weights * [one["difference"] for one in pairs]).sum() / weights.sum())
@@ -36,8 +36,18 @@ def canary(context: Context) -> list[Alarm]:
     return [alarm(context, "canary.rate", other, text, State.ROLL_BACK, **figures)]
 
 
-def _differences(day: DaySummary, task: str) -> list[dict[str, float]]:
-    return [dict(one) for one in day.canaries if one["task"] == task]
+def _differences(day: DaySummary, task: str, champion: str, other: str) -> list[dict[str, float]]:
+    """The day's difference of the two, canary minus champion, whichever of them served more."""
+    found = []
+    for one in day.canaries:
+        pair = (one["champion"], one["canary"])
+        if one["task"] != task or not one["error"] or pair not in ((champion, other), (other, champion)):
+            continue
+        rate, difference = one["champion_rate"], one["difference"]
+        if pair[0] == other:
+            rate, difference = rate + difference, -difference
+        found.append({"champion_rate": rate, "difference": difference, "error": one["error"]})
+    return found
 
 
 def _normal_limit(chance: float) -> float:

@@ -46,8 +46,10 @@ class Context:
     features: tuple[str, ...]
     """The features of the spec."""
     roles: Mapping[str, str]
-    """Version by role: champion, canary, previous. Empty = unknown."""
+    """Version by role on the day: champion, canary, previous. Empty = unknown."""
     settings: Settings = field(default_factory=Settings)
+    explores: bool = True
+    """Whether the spec explores: only then has each candidate a propensity."""
 
     @property
     def learned(self) -> bool:

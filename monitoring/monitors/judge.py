@@ -48,8 +48,9 @@ def judge(
 ) -> Verdict:
     """Judge the newest day.
 
-    ``earlier``: summaries of days before it, ``verdicts``: theirs, both in any order; days without a verdict count as
-    quiet only if no day has one. ``roles``: version by role that serves. The first layer (order of ``LAYERS``) with an
+    ``earlier``: summaries of days before it, ``verdicts``: theirs, both in any order, and that of the day itself where
+    it was judged before; days without a verdict count as quiet only if no earlier day has one. ``roles``: version by
+    role that serves now, which may be after the day (``_roles``). The first layer (order of ``LAYERS``) with an
     alarm that asks for an action names the cause, else the first one with a warning; its alarms come first in the
     evidence, worst first, then all others. A healthy or watched product without enough quiet days says so.
     """
@@ -66,7 +67,7 @@ def context_of(
     roles: Mapping[str, str],
 ) -> Context:
     """What the monitors are given (arguments as for ``judge``)."""
-    by_day = {verdict.day: verdict for verdict in verdicts}
+    by_day = {verdict.day: verdict for verdict in verdicts if verdict.day < newest.day}
     before = sorted((day for day in earlier if day.day < newest.day), key=lambda day: day.day)
     whole = Context(
         newest=newest,
@@ -75,8 +76,9 @@ def context_of(
         primary=spec.primary_task,
         surfaces=tuple(spec.impressions.surfaces),
         features=tuple(one.name for one in (*member_features(spec), *item_features(spec), *impression_features(spec))),
-        roles=roles,
+        roles=_roles(newest, verdicts, roles),
         settings=settings,
+        explores=spec.serving.explore is not None,
     )
     champion = whole.champion()
     first = (date.fromisoformat(newest.day) - timedelta(days=settings.history_days)).isoformat()
@@ -133,6 +135,23 @@ def _since(cause: str, day: str, verdicts: Sequence[Verdict]) -> str:
     return day
 
 
+def _roles(newest: DaySummary, verdicts: Sequence[Verdict], now: Mapping[str, str]) -> dict[str, str]:
+    """The roles of now that versions had on the day, too: they served on it, or had the role the day before.
+
+    The champion of a day on which that of now did not serve is the one that its verdict had before.
+    """
+    served = newest.traffic["versions"]
+    before = max((one for one in verdicts if one.day < newest.day), key=lambda one: one.day, default=None)
+    known = before.versions if before else {}
+    roles = {role: one for role, one in now.items() if served.get(one) or known.get(role) == one}
+    same = next((one.versions.get("champion") for one in verdicts if one.day == newest.day), None)
+    if "champion" not in roles and same and served.get(same):
+        roles = {"champion": same, **{role: one for role, one in roles.items() if one != same}}
+    return roles
+
+
 def _versions(context: Context) -> dict[str, str]:
+    """Versions by role on the day: one that is the champion has no other role."""
     champion = context.champion()
-    return {**({"champion": champion} if champion else {}), **context.roles}
+    others = {role: one for role, one in context.roles.items() if role != "champion" and one != champion}
+    return {**({"champion": champion} if champion else {}), **others}

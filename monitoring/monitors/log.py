@@ -59,6 +59,8 @@ def _gone(context: Context) -> list[Alarm]:
     gone = sorted(name for name in always - set(day.log["columns"]) if not name.startswith(_OUTCOMES))
     features = {name for one in past for name in one.columns}
     gone = [name for name in gone if name not in features or name in context.features]  # a spec may drop a feature
+    if not context.explores:  # a spec may end its exploration
+        gone = [name for name in gone if name != "propensity"]
     if day.rows * (1 - day.serving["fallback"]) < context.settings.fewest_rows:  # a fallback has no features
         gone = [name for name in gone if name not in features]
     return [

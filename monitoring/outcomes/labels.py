@@ -103,11 +103,15 @@ class Labels:
         return f"(o.w{number}.happened > r.served + {task.attribution_time})"
 
     def _defined(self, task: Task) -> str:
-        """Whether the task's filter keeps a candidate; columns that are not served are not compared."""
+        """Whether the task's filter keeps a candidate: unknown, so without a label, by a column that is not served."""
+        shown = self._spec.impressions
+        names = {name: name for name in self._columns.features}
+        names |= {shown.surface: "surface", shown.member.column: "member", shown.item.column: "item"}
         conditions = ["true"]
         for name, values in task.filter.items():
-            if name in self._columns.every:
-                kept = ", ".join(literal(str(int(one) if isinstance(one, bool) else one)) for one in values)
-                kind = self._columns.every[name]
-                conditions.append(f"r.{identifier(name)} IN (SELECT CAST(v AS {kind}) FROM unnest([{kept}]) t(v))")
+            if (column := names.get(name)) is None:
+                return "false"
+            kept = ", ".join(literal(str(int(one) if isinstance(one, bool) else one)) for one in values)
+            kind = self._columns.every[column]
+            conditions.append(f"r.{identifier(column)} IN (SELECT CAST(v AS {kind}) FROM unnest([{kept}]) t(v))")
         return f"({' AND '.join(conditions)})"

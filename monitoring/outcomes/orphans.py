@@ -40,7 +40,9 @@ def orphans(
 ) -> OutcomeCounts:
     """Count the outcomes received in a span that no candidate has, those of the log's other days among them.
 
-    The days of the span are those whose outcomes were noted. Raises OSError.
+    The days of the span are those whose outcomes were noted. Others are read from an attribution and a day before it
+    to a day after it: an older impression's outcome counts for nothing. Without ``attribution`` in a task, it counts,
+    and all days are read. Raises OSError.
     """
     import duckdb
 
@@ -50,7 +52,7 @@ def orphans(
         left += " UNION ALL " + _unmatched(spec, BY_ID, same, ("s", "shown", "m"), span)
     connection.execute(f"CREATE TABLE {_LEFT} AS {left}")
     joined = {outcome_parts.day_of(time) for time in range(*span, DAY)}
-    for day in sorted(set(log.days()) - joined, key=lambda day: (day > max(joined), day), reverse=True):
+    for day in sorted(_near(spec, log.days(), span) - joined, key=lambda day: (day > max(joined), day), reverse=True):
         if connection.execute(f"SELECT 1 FROM {_LEFT} LIMIT 1").fetchone() is None:
             break
         gone = f"DELETE FROM {_LEFT} WHERE {KEY} IN (SELECT impression FROM ("
@@ -64,6 +66,13 @@ def orphans(
     )
     firsts, every = counted.fetchone() or (0, 0)
     return OutcomeCounts(outcomes=every, orphan=firsts, duplicate=every - firsts)
+
+
+def _near(spec: Spec, days: list[str], span: tuple[int, int]) -> set[str]:
+    """The days whose impressions can have an outcome received in the span."""
+    whole = not all(task.attribution_time for task in spec.tasks.values())
+    first = "" if whole else outcome_parts.day_of(max(0, span[0] - spec.attribution - DAY))
+    return {day for day in days if first <= day <= outcome_parts.day_of(span[1])}
 
 
 def _unmatched(spec: Spec, table: str, matched: str, names: tuple[str, str, str], span: tuple[int, int]) -> str:

@@ -33,6 +33,14 @@ def test_the_same_outcomes_are_pushed_once_whenever_they_come(tmp_path: Path) ->
     assert push(address, [FIRST._replace(value=0)]) == 1
 
 
+def test_a_push_is_one_part_whenever_its_outcomes_were_received(tmp_path: Path) -> None:
+    address = str(tmp_path)
+    assert push(address, [SECOND, FIRST]) == 2
+    assert [part.removeprefix(address)[1:15] for part in parts(address)] == ["day=1970-01-02"]
+    assert ids(address) == [["b/0/0", "a/0/0"]]
+    assert push(address, [SECOND, FIRST]) == 0
+
+
 def test_only_the_outcomes_of_the_impressions_are_erased(tmp_path: Path) -> None:
     address = str(tmp_path)
     write(address, "part", [FIRST, SECOND, FIRST._replace(impression="c/0/0")])

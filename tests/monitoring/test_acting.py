@@ -83,6 +83,13 @@ def test_a_short_cool_down_still_allows_one_action_a_day() -> None:
     assert decide(spec, verdict(State.RETRAIN), replace(last, begun=NOW - DAY), ROLES, NOW).kind == "retrain"
 
 
+def test_the_next_action_waits_until_a_day_after_the_last_one_is_judged() -> None:
+    tasks = {"click": {"label": "click", "primary": True, "attribution": "48h"}}
+    spec = specs.spec_of(specs.document(monitoring={"cool_down": "2d"}, tasks=tasks))
+    for begun, kind in ((NOW - 4 * DAY + 1, NOTHING), (NOW - 4 * DAY, "retrain")):
+        assert decide(spec, verdict(State.RETRAIN), replace(DONE, begun=begun), ROLES, NOW).kind == kind
+
+
 def test_a_run_goes_on_with_the_action_of_its_own_verdict(notes: Notes) -> None:
     found = verdict(State.RETRAIN)
     _, first = begin(notes, SPEC, found, ROLES, "run-1", lambda: NOW)

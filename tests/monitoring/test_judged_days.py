@@ -105,3 +105,23 @@ def test_rows_of_a_future_day_are_a_fault_of_the_day_on_which_they_came(tmp_path
         found = judged(log, tmp_path, 15).verdict
         assert (found.cause, found.day) == ("log.clock", "2026-01-18")
     assert judged(log, tmp_path, 16).verdict.cause != "log.clock"
+
+
+def test_a_day_is_judged_with_the_versions_that_served_on_it(tmp_path: Path) -> None:
+    log = FakeLog({day: joined(day) for day in range(5)})
+    first = judged(log, tmp_path, 5).verdict
+    assert first.versions == {"champion": "1"}
+    promoted = {"champion": "2", "previous": "1"}  # after that day
+    again = judge_days(SPEC, str(tmp_path), log.join, START, promoted, noon(5)).verdict
+    assert again == first
+    later = judge_days(SPEC, str(tmp_path), log.join, START, promoted, noon(6)).verdict
+    assert (later.day, later.versions) == ("2026-01-09", {"champion": "1"})
+
+
+def test_the_champion_of_a_day_stays_the_one_of_its_verdict(tmp_path: Path) -> None:
+    table = joined(0)
+    mixed = table.set_column(table.schema.get_field_index("model_version"), "model_version", [["1"] * 50 + ["3"] * 150])
+    log = FakeLog({0: mixed})
+    for roles in ({"champion": "1", "canary": "3"}, {"champion": "2", "canary": "3"}):
+        found = judge_days(SPEC, str(tmp_path), log.join, START, roles, noon(2)).verdict
+        assert found.versions == {"champion": "1", "canary": "3"}

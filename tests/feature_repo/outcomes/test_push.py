@@ -99,6 +99,12 @@ def test_every_kind_of_file_gives_the_same(tmp_path: Path) -> None:
         ({"happened": "yesterday"}, "column happened: expected a time in ISO-8601.*found 'yesterday'"),
         ({"happened": 1.5}, "column happened: expected a time in ISO-8601"),
         ({"happened": -1}, "column happened: expected a time in ISO-8601"),
+        (
+            {"happened": HAPPENED // 10**6},
+            "column happened: expected a time from 2000 on, a number in microseconds UTC",
+        ),
+        ({"received": HAPPENED // 10**3}, "column received: expected a time from 2000 on"),
+        ({"happened": "1999-12-31T23:59:59Z"}, "column happened: expected a time from 2000 on"),
         ({"happened": "2033-01-01T00:00:00Z"}, r"column happened: expected a time up to .* found 2033"),
         ({"received": "2033-01-01T00:00:00Z"}, r"column received: expected a time up to"),
         ({"impression": ""}, "column impression: expected the id of a served impression"),

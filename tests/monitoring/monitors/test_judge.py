@@ -90,7 +90,9 @@ def test_limits_are_learned_from_quiet_days(state):
 def test_days_that_asked_for_a_training_are_quiet_for_the_version_trained_since():
     known = [verdict(one.day, State.RETRAIN) for one in quiet()]
 
-    found = context_of(SPEC, days()[-1], days()[:-1], known, Settings(), {"champion": "9"})
+    newest = put("traffic.versions", {"9": days()[-1].rows})
+
+    found = context_of(SPEC, newest, days()[:-1], known, Settings(), {"champion": "9"})
 
     assert len(found.quiet) == 28
 

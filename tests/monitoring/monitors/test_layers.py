@@ -2,17 +2,18 @@
 
 import pytest
 
+from monitoring.monitors import Settings
 from monitoring.monitors.canary import canary
 from monitoring.monitors.features import features
-from monitoring.monitors.judge import MONITORS
+from monitoring.monitors.judge import MONITORS, context_of
 from monitoring.monitors.labels import labels
 from monitoring.monitors.log import log
 from monitoring.monitors.predictions import predictions
 from monitoring.monitors.ranking import ranking
 from monitoring.monitors.serving import serving
 from monitoring.monitors.traffic import traffic
-from monitoring.verdict import LAYERS, State
-from tests.monitoring.monitors.history import causes, changed, context, days, on_days, put
+from monitoring.verdict import LAYERS, State, Verdict
+from tests.monitoring.monitors.history import SPEC, causes, changed, context, days, on_days, put
 
 
 def column():
@@ -101,6 +102,16 @@ def test_a_feature_that_the_spec_has_dropped_is_not_gone():
     assert log(judged) == []
 
 
+@pytest.mark.parametrize(("explores", "expected"), [(False, set()), (True, {"log.column"})])
+def test_a_propensity_is_not_gone_where_the_spec_does_not_explore(explores, expected):
+    *earlier, _ = on_days(lambda day, number: day["log"]["columns"].append("propensity"))
+    names = [name for name in days()[-1].log["columns"] if name != "propensity"]
+    judged = context(put("log.columns", names), tuple(earlier))
+    object.__setattr__(judged, "explores", explores)
+
+    assert causes(log(judged)) == expected
+
+
 def test_a_new_version_may_predict_otherwise():
     def other(day):
         day["traffic"]["versions"] = {"9": day["rows"]}
@@ -146,6 +157,15 @@ def test_a_version_that_has_no_role_may_end():
     assert [one.state for one in traffic(judged)] == [State.WATCH]
 
 
+def test_a_version_that_only_now_has_a_role_may_have_had_no_rows():
+    newest = changed(lambda day: day["traffic"]["versions"].pop("8"))
+    quiet = [Verdict(State.HEALTHY, "", one.day, one.day, (), "nothing", {"champion": "7"}) for one in days()[:-1]]
+    judged = context_of(SPEC, newest, days()[:-1], quiet, Settings(), {"champion": "8"})
+
+    assert [one.state for one in traffic(judged)] == [State.WATCH]
+    assert [one.state for one in traffic(context(newest))] == [State.DATA_FAULT]
+
+
 def test_a_slow_decline_of_the_auc_asks_for_training():
     def decline(day, number):
         for figure in day["figures"]:
@@ -169,13 +189,17 @@ def test_a_column_that_moves_away_from_training_asks_for_training(growth, expect
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(0.03, {"canary.rate"}), (0.0, set())])
-def test_a_canary_that_is_worse_is_rolled_back(loss, expected):
+@pytest.mark.parametrize("more", ["7", "8"])
+def test_a_canary_that_is_worse_is_rolled_back(more, loss, expected):
     def worse(day, number):
         for one in day["canaries"]:
             one.update(champion="7", canary="8", difference=-loss, error=0.02, champion_rate=0.1)
+            if more == "8":  # of the two, the one with most rows is compared with the other
+                one.update(champion="8", canary="7", difference=loss, champion_rate=0.1 - loss)
 
     *earlier, newest = on_days(worse)
     found = canary(context(newest, tuple(earlier)))
 
     assert causes(found) == expected
     assert all(one.state == State.ROLL_BACK for one in found)
+    assert [round(one.figures["champion"], 9) for one in found] == [0.1] * len(expected)

@@ -108,6 +108,16 @@ def test_an_outcome_of_another_day_is_no_orphan(tmp_path: Path) -> None:
         assert counts == OutcomeCounts(served=1, outcomes=2, matched=1, settled=1, orphan=1)
 
 
+@pytest.mark.parametrize(("like", "orphans"), [("2h", 1), (None, 0)])
+def test_an_outcome_is_looked_for_on_the_days_whose_outcomes_may_come(
+    like: str | None, orphans: int, tmp_path: Path
+) -> None:
+    rows = [line("old/0/0", START - 72 * HOUR), line("b/0/0", START)]
+    stored = write_outcomes(f"{tmp_path}/outcomes", [outcome("old/0/0", 1)])
+    place = write_lines(tmp_path / "lines", rows)
+    assert join(spec_of("2h", like), place, stored, LATER, DAY, DAY, tmp_path).orphan == orphans
+
+
 def test_a_task_that_is_not_defined_on_a_row_has_no_label(tmp_path: Path) -> None:
     rows = [line("a/0/0", START), line("a/0/1", START, surface="notification")]
     spec = spec_of()
@@ -115,6 +125,24 @@ def test_a_task_that_is_not_defined_on_a_row_has_no_label(tmp_path: Path) -> Non
     filtered = spec.model_copy(update={"tasks": tasks})
     join(filtered, write_lines(tmp_path / "lines", rows), NONE, LATER, DAY, DAY, tmp_path)
     assert labels(tmp_path) == [None, 0]
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ({"placement": ["notification"]}, [None, 0]),
+        ({"reader": [2], "item": [7]}, [None, 0]),
+        ({"kind": ["a"]}, [0, 0]),
+        ({"settled_time": [1]}, [None, None]),  # it is not served
+    ],
+)
+def test_a_filter_names_columns_of_the_table_of_impressions(kept: Any, expected: list[Any], tmp_path: Path) -> None:
+    rows = [line("a/0/0", START), line("a/0/1", START, surface="notification", member=2)]
+    spec = spec_of(surface="placement", member={"node": "member", "column": "reader"})
+    tasks = {**spec.tasks, "click": spec.tasks["click"].model_copy(update={"filter": kept})}
+    filtered = spec.model_copy(update={"tasks": tasks})
+    join(filtered, write_lines(tmp_path / "lines", rows), NONE, LATER, DAY, DAY, tmp_path)
+    assert labels(tmp_path) == expected
 
 
 def test_features_may_be_named_like_words_of_ours(tmp_path: Path) -> None:
