@@ -178,6 +178,8 @@ def _in_the_way(verdict: Verdict, versions: Mapping[str, str]) -> str | None:
         return f"{action}: there is no champion: run the pipeline training"
     if action == ROLL_BACK and canary is None and "previous" not in versions:
         return f"{action}: there is no canary and no previous version to go back to: look at it"
+    if action == ROLL_BACK and canary is not None and not verdict.cause.startswith("canary."):
+        return f"{action}: {verdict.cause} is not the canary's fault: promote or roll back the canary {canary} first"
     if action != ROLL_BACK and canary is not None:
         return f"{action}: the canary {canary} is on trial: promote it or roll it back first"
     return None

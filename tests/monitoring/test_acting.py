@@ -64,6 +64,14 @@ def test_a_canary_on_trial_is_not_replaced(state: State) -> None:
     assert decided(verdict(state), begun, roles={**ROLES, "canary": "2"}) == "retrain"
 
 
+def test_a_rollback_of_the_champion_does_not_take_back_a_healthy_canary() -> None:
+    found = replace(verdict(State.ROLL_BACK), cause="serving.fallback")
+    assert decided(found) == "roll_back"
+    decision = decide(SPEC, found, DONE, {**ROLES, "canary": "2"}, NOW)
+    assert decision.kind == NOTHING
+    assert "promote or roll back the canary 2 first" in decision.reason
+
+
 def test_an_old_verdict_is_not_acted_on() -> None:
     assert decided(verdict(State.RETRAIN), time=NOW + 2 * DAY) == "retrain"
     assert decided(verdict(State.RETRAIN), time=NOW + 2 * DAY + 1) == NOTHING
