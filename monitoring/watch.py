@@ -47,6 +47,9 @@ class Watched:
     cold (share of items)."""
     judged: Judged | None = None
     """The verdict, and what it rests on; None where only drift was measured."""
+    product: str = ""
+    storage: str = ""
+    """Where the verdict is."""
 
     def to_json(self) -> dict[str, Any]:
         """Convert to a JSON document without NaN."""
@@ -66,7 +69,7 @@ class Watched:
                 "days": [day.to_page() for day in days],
                 "outcomes": dict(self.judged.counts),
                 "columns": dict(days[-1].shifts) if days else {},
-                "next": next_command(verdict),
+                "next": next_command(verdict, self.product, self.storage),
             }
         )
 
@@ -84,16 +87,18 @@ class Watched:
         }
         return {name: float(value) for name, value in found.items() if value is not None}
 
-    def verdict_lines(self, product: str) -> list[str]:
+    def verdict_lines(self) -> list[str]:
         """The verdict for the terminal; none where only drift was measured."""
-        return [] if self.judged is None else verdict_page(product, self.judged.verdict).splitlines()
+        if self.judged is None:
+            return []
+        return verdict_page(self.product, self.judged.verdict, self.storage).splitlines()
 
-    def to_markdown(self, product: str) -> str:
+    def to_markdown(self) -> str:
         """Format for KFP's UI, the verdict first."""
         drifted = ", ".join(f"`{name}`" for name in self.drift["drifted"]) or "none"
         dying = ", ".join(f"`{name}`" for name in self.drift["dying"]) or "none"
         figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in self.metrics().items())
-        lines = "\n".join(self.verdict_lines(product))
+        lines = "\n".join(self.verdict_lines())
         verdict = f"```\n{lines}\n```\n\n" if lines else ""
         return (
             f"# Monitoring\n\n{verdict}Features of the {self.drift['current']} against training: "
@@ -146,7 +151,7 @@ def watch(
     found["current"] = "endpoint" if enough else "test window"
     found["why"] = "" if enough else f"Nothing served is compared: {len(live)} rows, {FEWEST_ROWS} are needed."
     traffic = summarise(from_predictions(spec, _predictions(spec, evaluation), "test"), spec.timezone)
-    return Watched(found, traffic, served, judged)
+    return Watched(found, traffic, served, judged, spec.name, storage)
 
 
 def _snapshot(spec: Spec, storage: str, now: int) -> SnapshotPlace | None:
