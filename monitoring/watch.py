@@ -44,7 +44,7 @@ class Watched:
     """``monitoring.traffic.summarise`` of the test window."""
     served: dict[str, Any]
     """Served since the newest settled day began: rows, slates, first and last (ISO-8601), predicted (mean probability),
-    cold (share of items)."""
+    cold (share of items), pending (candidates whose label may still change)."""
     judged: Judged | None = None
     """The verdict, and what it rests on; None where only drift was measured."""
     product: str = ""
@@ -67,7 +67,7 @@ class Watched:
                 "verdict": document,
                 "alarms": document["evidence"],
                 "days": [day.to_page() for day in days],
-                "outcomes": dict(self.judged.counts),
+                "outcomes": {**self.judged.counts, "pending": self.served["pending"]},
                 "columns": dict(days[-1].shifts) if days else {},
                 "next": next_command(verdict, self.product, self.storage),
             }
@@ -164,12 +164,12 @@ def _snapshot(spec: Spec, storage: str, now: int) -> SnapshotPlace | None:
 def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFrame]:
     """Facts on what was served since the newest settled day began, and the features of the newest ranked rows."""
     if log.first is None:
-        return _facts(spec, []), pd.DataFrame()
+        return {**_facts(spec, []), "pending": 0}, pd.DataFrame()
     begin, probability = spec.midnight(newest_settled(spec, now)), f"probability_{spec.primary_task}"
     names = [feature.name for feature in impression_features(spec)]
     tables: list[pa.Table] = []
     with tempfile.TemporaryDirectory() as scratch:
-        log.join(begin, now, Path(scratch))
+        counts = log.join(begin, now, Path(scratch))
         for path in sorted(Path(scratch).glob("day=*.parquet"), reverse=True):
             wanted = ["served", "slate", "surface", "item_cold", "fallback", probability, *names]
             table = pq.read_table(path, columns=list(dict.fromkeys(wanted)), partitioning=None)
@@ -183,7 +183,7 @@ def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFram
         if rows
         else pa.table({})
     )
-    return _facts(spec, tables), kept.slice(0, SERVED_ROWS).to_pandas()
+    return {**_facts(spec, tables), "pending": counts["pending"]}, kept.slice(0, SERVED_ROWS).to_pandas()
 
 
 def _facts(spec: Spec, tables: Sequence[pa.Table]) -> dict[str, Any]:

@@ -90,5 +90,6 @@ def test_the_report_is_what_the_page_shows(run, tmp_path: Path) -> None:  # type
     assert Verdict.from_json(report["verdict"]) == found.judged.verdict == newest_verdict(str(tmp_path), SPEC.name)
     assert [day["day"] for day in report["days"]] == ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"]
     assert report["outcomes"]["torn"] == 0
+    assert report["outcomes"]["pending"] == found.served["pending"] == 2  # of the days that have not settled
     assert found.to_json()["verdict"]["day"] == "2026-01-08"
     assert found.verdict_lines()[0].startswith("small: watch (log.few_days)")
