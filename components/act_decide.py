@@ -20,10 +20,11 @@ def decide(
     """
     from pathlib import Path
 
+    from components import acting
     from components.step import Step, say
 
-    with Step("decide", spec, services, lease="keep") as step:
-        from components import acting
+    # a dry run changes nothing, and must not wait for a training that has the lease
+    with Step("decide", spec, services, lease=lambda own: acting.lease_of(own, mode)) as step:
         from components.markdown import write
         from models.files import write_text
 

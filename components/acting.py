@@ -6,6 +6,8 @@ from components.services import Services
 from components.step import Step
 
 if TYPE_CHECKING:
+    from components.lease import Use
+    from models.spec import Spec
     from monitoring.acting import Action
     from serving.versions.registry import Registry
 
@@ -37,9 +39,7 @@ def decide(step: Step, mode: str = "") -> Decided:
     from monitoring.verdicts import newest_verdict
     from serving.versions.registry import ACTION, Registry, model_name
 
-    chosen = mode or step.spec.monitoring.act
-    if chosen not in MODES:
-        raise ValueError(f"mode: expected one of {', '.join(MODES)}, or none for that of the spec; found {chosen!r}")
+    chosen = _chosen(step.spec, mode)
     registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
     verdict, versions = newest_verdict(step.services.storage, step.spec.name), roles(registry, name)
     notes = step.open_notes()
@@ -56,6 +56,18 @@ def decide(step: Step, mode: str = "") -> Decided:
     if version is None:
         return Decided(found.kind, found.reason)
     return _registered(registry, name, version, found.reason)
+
+
+def lease_of(spec: "Spec", mode: str = "") -> "Use | None":
+    """What `decide` does with the lease: kept for the action, not taken where nothing is changed."""
+    return "keep" if _chosen(spec, mode) == "on" else None
+
+
+def _chosen(spec: "Spec", mode: str) -> str:
+    chosen = mode or spec.monitoring.act
+    if chosen not in MODES:
+        raise ValueError(f"mode: expected one of {', '.join(MODES)}, or none for that of the spec; found {chosen!r}")
+    return chosen
 
 
 def _registered(registry: "Registry", name: str, version: str, reason: str) -> Decided:

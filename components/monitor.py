@@ -43,10 +43,10 @@ def monitor(
         step.ledger.note("monitoring", watched.to_json())
         step.ledger.artifact(folder / DRIFT, DRIFT)
         shown = keep_pages(step, watched, folder) if storage else folder / DRIFT
-        for line in watched.verdict_lines(step.spec.name):
+        for line in watched.verdict_lines():
             say(f"  {line}")
         Path(page.path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(shown, page.path)
         for name, value in watched.metrics().items():
             metrics.log_metric(name, value)
-        write(summary, watched.to_markdown(step.spec.name))
+        write(summary, watched.to_markdown())

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from models import outcome_parts
 from models.addresses import sqlite_address
 from models.served_parts import FOLDER
 from models.storage import join
@@ -93,11 +92,6 @@ class Services:
     def served(self) -> Path | str:
         """Where the endpoint's served log is read: a folder on this machine, or an address."""
         return self.folder / "endpoint" / FOLDER if self.target == EMBEDDED else join(self.storage, FOLDER)
-
-    def outcomes(self, product: str) -> list[Path | str]:
-        """Where outcomes are: the store's parts and, on this machine, the lines that its endpoint wrote."""
-        parts: list[Path | str] = [outcome_parts.address_of(self.storage, product)]
-        return [*parts, self.folder / "endpoint" / outcome_parts.FOLDER] if self.target == EMBEDDED else parts
 
     @property
     def report_folder(self) -> Path:

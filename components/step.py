@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -39,15 +40,22 @@ class Step(AbstractContextManager["Step"]):
 
     Takes the artifact that holds the spec (``components.specs``). The ledger keeps the spec for the report. A step that
     changes the online store, Feast's registry or what serves, or that must find them unchanged, says with ``lease``
-    what its run does with the project's lease (``components.lease``); of the others only ``ingest`` needs the online
-    store. Components import what they need inside of it, so that a package which an image lacks is recorded as the
-    step's error. Raises ServicesError if no run is named (``Services.of``).
+    what its run does with the project's lease (``components.lease``), or with a function that tells it by the spec; of
+    the others only ``ingest`` needs the online store. Components import what they need inside of it, so that a package
+    which an image lacks is recorded as the step's error. Raises ServicesError if no run is
+    named (``Services.of``).
     """
 
     spec: "Spec"
     ledger: "Ledger"
 
-    def __init__(self, name: str, spec: Any, services: dict[str, Any], lease: "Use | None" = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: Any,
+        services: dict[str, Any],
+        lease: "Use | Callable[[Spec], Use | None] | None" = None,
+    ) -> None:
         self.name = name
         self.services = Services.of(services)
         self._artifact, self._use = spec, lease
@@ -70,8 +78,9 @@ class Step(AbstractContextManager["Step"]):
                 self.ledger.note(SPEC, self.spec.model_dump(mode="json", by_alias=True))
             with ExitStack() as held:
                 held.enter_context(self.ledger.step(self.name))  # first, so that the report shows who has the lease
-                if self._use is not None:
-                    self._lease = held.enter_context(RunLease(where, self.spec.name, self._use))
+                use = self._use(self.spec) if callable(self._use) else self._use
+                if use is not None:
+                    self._lease = held.enter_context(RunLease(where, self.spec.name, use))
                 self._held = held.pop_all()
         except Exception as error:
             self._print_failure(error)

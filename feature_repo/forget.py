@@ -12,7 +12,7 @@ from typing import Any
 
 from feature_repo import lease
 from feature_repo.applied import require_applied, storage_of
-from feature_repo.forget_files import erase_kept, erase_pushed, rows_in_tables
+from feature_repo.forget_files import erase_kept, erase_monitored, erase_pushed, rows_in_tables
 from feature_repo.forgotten import NOTE, Forgotten, digest, document, parsed
 from feature_repo.notes import Document, notes_of
 from feature_repo.packed.keys import key_part, parts_of, row_key, view_prefix
@@ -142,6 +142,8 @@ def _erase(stores: list[Any], spec: Spec, member: int | str, served: Path, dry_r
     storage = storage_of(require_applied(stores[0]), stores[0].project)
     if storage:
         erased.add("kept rows of raw files", erase_kept(join(storage, "raw", spec.name), member, dry_run))
+        monitored = join(storage, "monitoring", spec.name)
+        erased.add("summaries and verdicts", erase_monitored(monitored, member, dry_run))
     model, log = model_of(spec.name), join(storage, served_parts.FOLDER)
     ids = impressions(served, member, model)
     if is_remote(storage):

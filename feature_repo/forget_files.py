@@ -1,6 +1,7 @@
-"""A member's rows in files: of pushed views, kept rows of raw files, canonical tables."""
+"""A member's rows in pushed views, kept rows of raw files and tables, and its key in what monitoring keeps."""
 
 import io
+import json
 import tempfile
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -16,6 +17,9 @@ from feature_repo.sources.files import read_kept, write_kept
 from feature_repo.views.pushed import packed
 from models.files import replaced_file
 from models.storage import change_file, download_file, file_system, is_remote, join, names, remove, write_bytes
+
+ERASED = "erased"
+"""What stands for an erased member's key."""
 
 
 def erase_pushed(applied: Applied, member: int | str, dry_run: bool) -> dict[str, int]:
@@ -79,6 +83,45 @@ def _erase_kept(file: Path, address: str, member: int | str, dry_run: bool) -> i
     if is_remote(address):
         write_bytes(address, file.read_bytes())
     return rows
+
+
+def erase_monitored(address: str, member: int | str, dry_run: bool) -> dict[str, int]:
+    """Put "erased" for the member's key in summaries, verdicts and report of monitoring; return how often, by file.
+
+    They name it where it has most rows of a day. Their page goes with the report: the next run writes it. Files that
+    are not JSON are left to monitoring, which names them.
+    """
+    erased: dict[str, int] = {}
+    for folder in ("days", "verdicts", ""):
+        place = join(address, folder) if folder else address
+        for name in (one for one in names(place) if one.endswith(".json")):
+
+            def without(content: bytes, path: str = f"{folder}/{name}".lstrip("/")) -> bytes | None:
+                with suppress(ValueError):
+                    document = json.loads(content)
+                    erased[path] = _put_erased(document, str(member))
+                    return json.dumps(document, indent=1).encode() if erased[path] and not dry_run else None
+                return None
+
+            change_file(join(place, name), without)
+    if erased.get("report.json") and not dry_run:
+        remove(join(address, "monitoring.html"))
+    return erased
+
+
+def _put_erased(value: Any, member: str) -> int:
+    """Replace the key wherever a document names the most frequent member; return how often."""
+    if isinstance(value, list):
+        return sum(_put_erased(one, member) for one in value)
+    if not isinstance(value, dict):
+        return 0
+    found, most = 0, value.get("member")
+    if isinstance(most, dict) and str(most.get("most")) == member:
+        most["most"], found = ERASED, 1
+    if value.get("cause") == "traffic.member" and value.get("subject") == member:
+        text = str(value.get("text", "")).replace(f"member {member} ", f"member {ERASED} ")
+        value["subject"], value["text"], found = ERASED, text, found + 1
+    return found + sum(_put_erased(one, member) for one in value.values())
 
 
 def rows_in_tables(applied: Applied, member: int | str) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """When a verdict may be acted on, and the note of the last action, by which one verdict has one action.
 
 The note ``action`` of the product's project in the online store is changed by compare-and-set: "begun" with the run's
-name before anything is done, "done" after it. A run that finds its own verdict begun goes on with that action; an
-action of another verdict that never ended counts for the cool-down only.
+name before anything is done, "done" after it. A run that finds an action begun and not done goes on with it, whatever
+verdict is the newest by then: a rollback always, a training within the cool-down and unless there is a data fault.
 """
 
 from collections.abc import Callable, Mapping
@@ -83,15 +83,14 @@ def decide(
     healthy and watch need no action, a data fault freezes training. An action waits until the cool-down of the spec,
     a day at least, and the slowest task's attribution have passed since the last one began, and until a canary is
     promoted or rolled back. A verdict is not acted on if it is about another champion, or so old that its outcomes
-    settled a whole cool-down ago.
+    settled a whole cool-down ago. An action that was begun and not ended goes first (``_goes_on``).
     """
+    if last is not None and _goes_on(spec, verdict, last, time):
+        return Decision(last.kind, f"{last.kind}: run {last.run} began it and did not end it; this run goes on")
     if verdict is None:
         return Decision(NOTHING, "there is no verdict yet: run the pipeline monitoring")
-    own = last if last is not None and last.verdict == verdict.day else None
-    if own is not None and own.done:
-        return Decision(NOTHING, f"the verdict of {verdict.day} was acted on ({own.kind}, run {own.run})")
-    if own is not None and (own.kind == ROLL_BACK or verdict.state != State.DATA_FAULT):
-        return Decision(own.kind, f"{own.kind}: run {own.run} began it and did not end it; this run goes on")
+    if last is not None and last.done and last.verdict == verdict.day:
+        return Decision(NOTHING, f"the verdict of {verdict.day} was acted on ({last.kind}, run {last.run})")
     if verdict.state == State.DATA_FAULT:
         return Decision(FROZEN, f"data fault {verdict.cause} since {verdict.since}: no training starts; look at it")
     if verdict.action not in ACTS:
@@ -115,11 +114,11 @@ def begin(
         nonlocal found
         last, time = _parsed(document), clock()
         decision = decide(spec, verdict, last, versions, time)
-        if not decision.acts or verdict is None:
+        if last is not None and _goes_on(spec, verdict, last, time):
+            action = replace(last, run=run)
+        elif not decision.acts or verdict is None:
             found = decision, None
             return None
-        if last is not None and last.verdict == verdict.day:
-            action = replace(last, run=run)
         else:
             action = Action(verdict.day, decision.kind, run, time, since=verdict.since, versions=dict(versions))
         found = decision, action
@@ -155,6 +154,14 @@ def begun_action(notes: Notes, run: str) -> Action:
     return found
 
 
+def _goes_on(spec: Spec, verdict: Verdict | None, last: Action, time: int) -> bool:
+    """Whether the last action was begun and not done, and may be taken up again."""
+    if last.done or last.kind == ROLL_BACK:
+        return not last.done
+    fault = verdict is not None and verdict.state == State.DATA_FAULT
+    return not fault and time < last.begun + max(spec.monitoring.cool_down_time, DAY)
+
+
 def _too_soon(spec: Spec, last: Action | None, time: int) -> str | None:
     if last is None:
         return None
@@ -172,6 +179,8 @@ def _in_the_way(verdict: Verdict, versions: Mapping[str, str]) -> str | None:
         return f"{action}: there is no champion: run the pipeline training"
     if action == ROLL_BACK and canary is None and "previous" not in versions:
         return f"{action}: there is no canary and no previous version to go back to: look at it"
+    if action == ROLL_BACK and canary is not None and not verdict.cause.startswith("canary."):
+        return f"{action}: {verdict.cause} is not the canary's fault: promote or roll back the canary {canary} first"
     if action != ROLL_BACK and canary is not None:
         return f"{action}: the canary {canary} is on trial: promote it or roll it back first"
     return None

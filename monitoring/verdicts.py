@@ -1,10 +1,13 @@
 """Where a product's verdicts are: ``monitoring/<product>/verdicts/<day>.json`` below the storage, and their page."""
 
 import json
+import shlex
 from datetime import date
 
+from models import clock
 from models.spec import Spec
-from models.storage import join, names, read_bytes, write_bytes
+from models.storage import is_remote, join, names, read_bytes, write_bytes
+from models.time_units import moment
 from monitoring.documents import plain
 from monitoring.errors import VerdictError
 from monitoring.verdict import Alarm, State, Verdict
@@ -30,9 +33,11 @@ def write_verdict(storage: str, product: str, verdict: Verdict) -> str:
 def newest_verdict(storage: str, product: str) -> Verdict | None:
     """The verdict of the newest day that was judged; None where there is none.
 
+    Days after today, which a run with a wrong clock has judged, are left out (``models.clock.latest``).
     Raises VerdictError for a file that is not a verdict of its day, OSError if it cannot be read.
     """
-    days = verdict_days(storage, product)
+    today = moment(clock.latest()).date().isoformat()  # a settled day is over everywhere, so UTC will do
+    days = [day for day in verdict_days(storage, product) if day <= today]
     return read_verdict(storage, product, days[-1]) if days else None
 
 
@@ -57,11 +62,17 @@ def read_verdict(storage: str, product: str, day: str) -> Verdict:
     return verdict
 
 
-def next_command(verdict: Verdict) -> str:
-    """What a person runs next about a verdict."""
-    if verdict.state in (State.HEALTHY, State.WATCH, State.DATA_FAULT):
-        return "python -m pipelines local --pipeline monitoring"
-    return "python -m pipelines local --pipeline act --for-real"
+def next_command(verdict: Verdict, product: str, storage: str) -> str:
+    """What a person runs next about a verdict of a product whose files are in ``storage``: a folder, or on a cluster.
+
+    The spec is named as README.md names one, ``configs/<product>.yaml``.
+    """
+    place = ("submit", "--storage") if is_remote(storage) else ("local", "--state")
+    quiet = verdict.state in (State.HEALTHY, State.WATCH, State.DATA_FAULT)
+    words = ("--pipeline", "monitoring") if quiet else ("--pipeline", "act", "--for-real")
+    return shlex.join(
+        ["python", "-m", "pipelines", place[0], "--spec", f"configs/{product}.yaml", place[1], storage, *words]
+    )
 
 
 def _when(verdict: Verdict) -> str:
@@ -71,7 +82,7 @@ def _when(verdict: Verdict) -> str:
     return " (once the next day is settled)" if verdict.state in (State.HEALTHY, State.WATCH) else ""
 
 
-def page(product: str, verdict: Verdict) -> str:
+def page(product: str, verdict: Verdict, storage: str) -> str:
     """The verdict as text for the terminal: state, cause, since, versions, evidence, next command."""
     cause = f" ({verdict.cause})" if verdict.cause else ""
     roles = ", ".join(f"{role} {version}" for role, version in sorted(verdict.versions.items())) or "none known"
@@ -86,7 +97,7 @@ def page(product: str, verdict: Verdict) -> str:
         ("consequences:", [one for one in verdict.evidence if one.layer != first]),
     ):
         lines += [title, *map(_line, alarms)] if alarms else []
-    return "\n".join([*lines, f"next: {next_command(verdict)}{_when(verdict)}"])
+    return "\n".join([*lines, f"next: {next_command(verdict, product, storage)}{_when(verdict)}"])
 
 
 def check_not_frozen(spec: Spec, storage: str) -> str | None:

@@ -44,9 +44,12 @@ class Watched:
     """``monitoring.traffic.summarise`` of the test window."""
     served: dict[str, Any]
     """Served since the newest settled day began: rows, slates, first and last (ISO-8601), predicted (mean probability),
-    cold (share of items)."""
+    cold (share of items), pending (candidates whose label may still change)."""
     judged: Judged | None = None
     """The verdict, and what it rests on; None where only drift was measured."""
+    product: str = ""
+    storage: str = ""
+    """Where the verdict is."""
 
     def to_json(self) -> dict[str, Any]:
         """Convert to a JSON document without NaN."""
@@ -64,9 +67,9 @@ class Watched:
                 "verdict": document,
                 "alarms": document["evidence"],
                 "days": [day.to_page() for day in days],
-                "outcomes": dict(self.judged.counts),
+                "outcomes": {**self.judged.counts, "pending": self.served["pending"]},
                 "columns": dict(days[-1].shifts) if days else {},
-                "next": next_command(verdict),
+                "next": next_command(verdict, self.product, self.storage),
             }
         )
 
@@ -84,16 +87,18 @@ class Watched:
         }
         return {name: float(value) for name, value in found.items() if value is not None}
 
-    def verdict_lines(self, product: str) -> list[str]:
+    def verdict_lines(self) -> list[str]:
         """The verdict for the terminal; none where only drift was measured."""
-        return [] if self.judged is None else verdict_page(product, self.judged.verdict).splitlines()
+        if self.judged is None:
+            return []
+        return verdict_page(self.product, self.judged.verdict, self.storage).splitlines()
 
-    def to_markdown(self, product: str) -> str:
+    def to_markdown(self) -> str:
         """Format for KFP's UI, the verdict first."""
         drifted = ", ".join(f"`{name}`" for name in self.drift["drifted"]) or "none"
         dying = ", ".join(f"`{name}`" for name in self.drift["dying"]) or "none"
         figures = "\n".join(f"| {name} | {value:.4g} |" for name, value in self.metrics().items())
-        lines = "\n".join(self.verdict_lines(product))
+        lines = "\n".join(self.verdict_lines())
         verdict = f"```\n{lines}\n```\n\n" if lines else ""
         return (
             f"# Monitoring\n\n{verdict}Features of the {self.drift['current']} against training: "
@@ -146,7 +151,7 @@ def watch(
     found["current"] = "endpoint" if enough else "test window"
     found["why"] = "" if enough else f"Nothing served is compared: {len(live)} rows, {FEWEST_ROWS} are needed."
     traffic = summarise(from_predictions(spec, _predictions(spec, evaluation), "test"), spec.timezone)
-    return Watched(found, traffic, served, judged)
+    return Watched(found, traffic, served, judged, spec.name, storage)
 
 
 def _snapshot(spec: Spec, storage: str, now: int) -> SnapshotPlace | None:
@@ -159,12 +164,12 @@ def _snapshot(spec: Spec, storage: str, now: int) -> SnapshotPlace | None:
 def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFrame]:
     """Facts on what was served since the newest settled day began, and the features of the newest ranked rows."""
     if log.first is None:
-        return _facts(spec, []), pd.DataFrame()
+        return {**_facts(spec, []), "pending": 0}, pd.DataFrame()
     begin, probability = spec.midnight(newest_settled(spec, now)), f"probability_{spec.primary_task}"
     names = [feature.name for feature in impression_features(spec)]
     tables: list[pa.Table] = []
     with tempfile.TemporaryDirectory() as scratch:
-        log.join(begin, now, Path(scratch))
+        counts = log.join(begin, now, Path(scratch))
         for path in sorted(Path(scratch).glob("day=*.parquet"), reverse=True):
             wanted = ["served", "slate", "surface", "item_cold", "fallback", probability, *names]
             table = pq.read_table(path, columns=list(dict.fromkeys(wanted)), partitioning=None)
@@ -178,7 +183,7 @@ def _recent(spec: Spec, log: Log, now: int) -> tuple[dict[str, Any], pd.DataFram
         if rows
         else pa.table({})
     )
-    return _facts(spec, tables), kept.slice(0, SERVED_ROWS).to_pandas()
+    return {**_facts(spec, tables), "pending": counts["pending"]}, kept.slice(0, SERVED_ROWS).to_pandas()
 
 
 def _facts(spec: Spec, tables: Sequence[pa.Table]) -> dict[str, Any]:

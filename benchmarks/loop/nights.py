@@ -18,7 +18,7 @@ _ACTS = {ACTIONS[state] for state in (State.RECALIBRATE, State.RETRAIN, State.RO
 class Nights:
     """What happens between two days of one product.
 
-    ``monitor``: its verdicts decide on trainings, ; None: train every ``train_every`` days.
+    ``monitor``: its verdicts decide on trainings and rollbacks; None: train every ``train_every`` days.
     """
 
     def __init__(self, product: LoopProduct, traffic: Traffic, monitor: Monitor | None, train_every: int = 7) -> None:

@@ -33,7 +33,7 @@ MEANINGS = {
     "outcomes": "outcomes that came",
     "matched": "of these, those of a served candidate",
     "settled": "labels that are final: the time in which an outcome may come has passed",
-    "pending": "labels that may still change",
+    "pending": "candidates served since that day began whose label may still change",
     "orphan": "outcomes of no served candidate",
     "duplicate": "outcomes that came again; the first counts",
     "late": "positive outcomes after that time; they do not count",

@@ -67,7 +67,7 @@ def _add_verdict(registry: "CollectorRegistry", product: str, report: Mapping[st
 
 
 def _add_outcomes(registry: "CollectorRegistry", product: str, counts: Mapping[str, Any]) -> None:
-    text = "Counts of the join of served candidates and outcomes"
+    text = "Counts of the join of the newest settled day; pending: of all that was served since it began"
     gauge = _gauge(registry, "outcomes", text, ["product", "status"])
     for status, number in counts.items():
         if isinstance(number, int):

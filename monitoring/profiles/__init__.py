@@ -1,6 +1,6 @@
 """The profile of a version: what its columns, predictions and labels were like when it was registered."""
 
-from monitoring.profiles.build import build_profile, build_served_profile
+from monitoring.profiles.build import build_profile
 from monitoring.profiles.version import VersionProfile, read_profile
 
-__all__ = ["VersionProfile", "build_profile", "build_served_profile", "read_profile"]
+__all__ = ["VersionProfile", "build_profile", "read_profile"]

@@ -1,4 +1,4 @@
-"""Builds the profile of a version: from its training set, evaluation and graph, or from what it served."""
+"""Builds the profile of a version: from its training set, evaluation and graph."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ import pyarrow as pa
 from models.profile import FEWEST_ROWS, ColumnShift, profile_of, profile_rows
 from models.spec import Spec
 from monitoring.documents import read_json
-from monitoring.profiles.rows import Rows, served_rows, trained_rows
+from monitoring.profiles.rows import Rows, trained_rows
 from monitoring.profiles.version import ALL, VersionProfile, compared_features, growing_columns
 
 _DELAYS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
@@ -31,15 +31,6 @@ def build_profile(
     """
     rows = trained_rows(spec, training_set, evaluation)
     return _profile(spec, rows, _graph(graph, rows.labels))
-
-
-def build_served_profile(spec: Spec, joined: pa.Table) -> VersionProfile:
-    """Profile served candidates of quiet days, so that later ones are compared with rows of the same kind.
-
-    ``joined``: as in ``monitoring.profiles.rows.served_rows``; rows of one version, once its outcomes have settled.
-    """
-    rows = served_rows(spec, joined)
-    return _profile(spec, rows, _graph(None, rows.labels))
 
 
 def _profile(spec: Spec, rows: Rows, graph: Mapping[str, Any]) -> VersionProfile:

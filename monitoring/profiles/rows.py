@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from models.filters import mask, settled
@@ -30,23 +29,6 @@ def trained_rows(spec: Spec, training_set: Path, evaluation: Path | None) -> Row
     """The train window of a training set, and the candidate's predictions of an evaluation (None = no predictions)."""
     columns, labels = _train_rows(spec, training_set)
     return Rows(columns, labels, _no_predictions(spec) if evaluation is None else _predictions(spec, evaluation))
-
-
-def served_rows(spec: Spec, joined: pa.Table) -> Rows:
-    """Served candidates joined with their outcomes, without those that the fallback ranked.
-
-    ``joined``: ``served`` (microseconds UTC), ``surface``, ``member``, ``item``, ``fallback``, the decoder's features,
-    and per task ``probability_<task>``, ``label_<task>`` and ``happened_<task>`` (microseconds UTC).
-    """
-    joined = joined.filter(pc.invert(pc.fill_null(joined["fallback"], False)))
-    names = [f"{part}_{task}" for part in ("label", "probability") for task in spec.tasks]
-    happened = [f"happened_{task}" for task in spec.tasks]
-    frame = joined.select(["served", "surface", "member", "item", *names, *happened]).to_pandas()
-    frame["day"] = _day(spec, pd.to_datetime(frame["served"], unit="us", utc=True))
-    for task in spec.tasks:
-        frame[f"after_{task}"] = (frame[f"happened_{task}"].astype(float) - frame["served"]) / 1e6
-    features = [feature.name for feature in compared_features(spec)]
-    return Rows(joined.select(features), frame, frame)
 
 
 def _train_rows(spec: Spec, training_set: Path) -> tuple[pa.Table, pd.DataFrame]:

@@ -171,24 +171,6 @@ def detect(
     return findings
 
 
-def detect_streams(
-    streams: Mapping[Any, Sequence[Day]],
-    references: Mapping[Any, Reference],
-    run_length: float = 1000.0,
-    shares: Mapping[Any, float] | None = None,
-    band: float = 0.05,
-) -> dict[Any, list[Finding]]:
-    """``detect`` for each stream, by its key; all streams together have the one ``run_length``.
-
-    ``shares``: how much of the false alarms each stream may have, in any unit above 0 (None: equal shares). A large
-    share makes a stream's delay shorter: give it to the one with all surfaces' rows. Raises KeyError for a stream
-    without a reference or share, and ValueError as ``detect`` does.
-    """
-    parts = {key: 1.0 if shares is None else shares[key] for key in streams}
-    total = sum(parts.values())
-    return {key: detect(days, references[key], run_length, parts[key] / total, band) for key, days in streams.items()}
-
-
 def _log_bets(found: float, changes: np.ndarray, scale: float, freedom: float) -> np.ndarray:
     """Log likelihood ratio of each change against none, (changes,): Student's t around the change and around 0.
 

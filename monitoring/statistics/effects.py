@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.statistics.clusters import NAN, t_quantile
+from monitoring.statistics.clusters import NAN
 
 _STEPS = 200
 """Steps of the bisection for the spread: each halves the error."""
@@ -20,22 +20,6 @@ class Effects:
     error: float
     """Standard error of the mean."""
     days: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A day against earlier days."""
-
-    change: float
-    """The day's value minus the earlier days' mean."""
-    low: float
-    high: float
-    """Interval of the change: what the day's own error, the spread and the error of the mean leave open."""
-    statistic: float
-    """Change divided by its standard error."""
-    probability: float
-    """Two-sided probability of such a change if the day is like the earlier ones."""
-    expected: Effects
 
 
 def random_effects(values: np.ndarray, errors: np.ndarray) -> Effects:
@@ -56,26 +40,6 @@ def random_effects(values: np.ndarray, errors: np.ndarray) -> Effects:
     weights = _weights(variances, squared)
     mean = float((weights * values).sum() / weights.sum())
     return Effects(mean, float(np.sqrt(squared)), float(np.sqrt(1 / weights.sum())), len(values))
-
-
-def compare(value: float, error: float, earlier: Effects, floor: float = 0.0, confidence: float = 0.95) -> Comparison:
-    """Compare one day's ``value`` (scalar, standard ``error``) with earlier days' effects.
-
-    The standard error of the change is sqrt(error^2 + spread^2 + error of the mean^2), the spread at least ``floor``;
-    quantiles are Student's with days - 1 degrees of freedom (Higgins, Thompson and Spiegelhalter 2009, section 2.4).
-    All NaN with fewer than two earlier days.
-    """
-    from scipy.special import stdtr
-
-    if earlier.days < 2 or not np.isfinite(value) or not np.isfinite(error):
-        return Comparison(NAN, NAN, NAN, NAN, NAN, earlier)
-    change, freedom = value - earlier.mean, earlier.days - 1
-    scale = float(np.sqrt(error**2 + max(earlier.spread, floor) ** 2 + earlier.error**2))
-    reach = t_quantile((1 + confidence) / 2, freedom) * scale
-    statistic = change / scale if scale else (0.0 if change == 0 else float(np.copysign(np.inf, change)))
-    return Comparison(
-        change, change - reach, change + reach, statistic, float(2 * stdtr(freedom, -abs(statistic))), earlier
-    )
 
 
 def weekday_pattern(values: np.ndarray, weekday: np.ndarray) -> np.ndarray:

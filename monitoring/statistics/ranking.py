@@ -2,7 +2,7 @@
 
 The variance is that of the influence of each row, summed by member: for AUC the structural components of DeLong,
 DeLong and Clarke-Pearson (1988), by cluster as in Obuchowski, "Nonparametric analysis of clustered ROC curve data"
-(1997). A day is compared with earlier days by ``effects.random_effects`` and ``effects.compare``.
+(1997).
 """
 
 import numpy as np

@@ -36,9 +36,10 @@ def _verdict(options: argparse.Namespace) -> int:
             "monitoring"
         )
     if options.json:
-        print(json.dumps({**found.to_json(), "product": product, "next": next_command(found)}, indent=2))
+        command = next_command(found, product, storage)
+        print(json.dumps({**found.to_json(), "product": product, "next": command}, indent=2))
     else:
-        print(page(product, found))
+        print(page(product, found, storage))
     return EXIT_CODES[found.state]
 
 

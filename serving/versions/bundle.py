@@ -160,11 +160,6 @@ def judged_model(folder: Path) -> Path:
     return judged if judged.is_dir() else folder
 
 
-def verify_bundle(folder: Path) -> str:
-    """Verify every file; return the bundle's digest. Raises RegistryError."""
-    return read_bundle(folder).digest
-
-
 def read_spec(folder: Path) -> Spec:
     """Read and verify a bundle; return its spec. Raises RegistryError."""
     return read_bundle(folder).spec

@@ -19,7 +19,7 @@ from components.act_roll_back import roll_back
 from components.acting import end_action
 from components.lease import notes_of_run, release
 from components.services import Services
-from feature_repo import slots
+from feature_repo import lease, slots
 from feature_repo.notes import Notes
 from feature_repo.slots import Vectors, claim, finish, read_slots
 from models.spec import Spec
@@ -141,6 +141,13 @@ def test_a_new_product_is_told_what_would_be_done(tmp_path: Path) -> None:
     assert product.decided("run-5", mode="dry_run") == "nothing"
     with pytest.raises(ValueError, match="found 'yes'"):
         product.decided("run-6", mode="yes")
+
+
+def test_a_dry_run_does_not_take_the_lease_of_a_training(product: Product) -> None:
+    lease.acquire(product.notes, "training", 1800.0)
+    for mode, owner in (("dry_run", "training"), ("off", "training"), ("on", "run-on")):
+        assert product.decided(f"run-{mode}", mode=mode) == "nothing"
+        assert (product.notes.read(lease.NOTE) or {})["owner"] == owner
 
 
 def test_a_retraining_that_was_killed_before_it_registered_begins_again(product: Product) -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.forget import ForgetError, _keys, member_of
-from feature_repo.forget_files import erase_kept
+from feature_repo.forget_files import erase_kept, erase_monitored
 from feature_repo.forgotten import REASON, Forgotten, digest, member_columns, without_forgotten
 from feature_repo.packed.keys import row_key
 from feature_repo.packed.layout import Key, Layout
@@ -128,3 +128,31 @@ def test_ingested_tables_lack_the_member() -> None:
     assert len(left["impressions"]) == (shown["member"] != MEMBER).sum()
     assert left["likes"].attrs["dropped"] == {REASON: 1}
     assert left["posts"] is tables["posts"]
+
+
+def test_what_monitoring_keeps_no_longer_names_the_member(tmp_path: Path) -> None:
+    text = "The member 2 has 30% of the rows; 2 were expected"
+    alarm = {"cause": "traffic.member", "subject": "2", "text": text}
+    item = {"cause": "traffic.item", "subject": "2", "text": "The item 2 has"}
+    files: dict[str, object] = {
+        "days/2026-01-01.json": {"traffic": {"member": {"most": "2"}, "item": {"most": "2"}}},
+        "days/2026-01-02.json": {"traffic": {"member": {"most": "12"}}},
+        "verdicts/2026-01-01.json": {"evidence": [alarm, item, {**alarm, "subject": "12"}]},
+        "report.json": {"verdict": {"evidence": [alarm]}, "alarms": [alarm]},
+    }
+    assert erase_monitored(str(tmp_path / "none"), 2, False) == {}
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "monitoring.html").write_text(text, encoding="utf-8")
+    (tmp_path / "days" / "torn.json").write_text("{", encoding="utf-8")
+    counts = dict(zip(files, (1, 0, 1, 2), strict=True))
+    assert erase_monitored(str(tmp_path), 2, dry_run=True) == counts
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == files["report.json"]
+    assert erase_monitored(str(tmp_path), 2, dry_run=False) == counts
+    day, _, verdict, _ = (json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in files)
+    assert day["traffic"] == {"member": {"most": "erased"}, "item": {"most": "2"}}
+    gone = {**alarm, "subject": "erased", "text": text.replace("member 2", "member erased")}
+    assert verdict["evidence"] == [gone, item, {**alarm, "subject": "12"}]
+    assert not (tmp_path / "monitoring.html").exists()
+    assert set(erase_monitored(str(tmp_path), 2, dry_run=False).values()) == {0}

@@ -59,6 +59,7 @@ class FakeLog:
 
     def join(self, first: int, last: int, folder: Path) -> dict[str, int]:
         day, end = (moment(one).date() for one in (first, last))
+        pending = (end - day).days
         while day <= end:
             name = day.isoformat()
             self.asked.append(name)
@@ -72,7 +73,7 @@ class FakeLog:
             "duplicate": 0,
             "late": 0,
             "skewed": 0,
-            "pending": 0,
+            "pending": pending,
         }
 
 

@@ -64,16 +64,36 @@ def test_a_canary_on_trial_is_not_replaced(state: State) -> None:
     assert decided(verdict(state), begun, roles={**ROLES, "canary": "2"}) == "retrain"
 
 
+def test_a_rollback_of_the_champion_does_not_take_back_a_healthy_canary() -> None:
+    found = replace(verdict(State.ROLL_BACK), cause="serving.fallback")
+    assert decided(found) == "roll_back"
+    decision = decide(SPEC, found, DONE, {**ROLES, "canary": "2"}, NOW)
+    assert decision.kind == NOTHING
+    assert "promote or roll back the canary 2 first" in decision.reason
+
+
 def test_an_old_verdict_is_not_acted_on() -> None:
     assert decided(verdict(State.RETRAIN), time=NOW + 2 * DAY) == "retrain"
     assert decided(verdict(State.RETRAIN), time=NOW + 2 * DAY + 1) == NOTHING
 
 
 @pytest.mark.parametrize(("hours", "kind"), [(1, NOTHING), (47, NOTHING), (48, "retrain")])
-@pytest.mark.parametrize("done", [0, NOW])
-def test_an_action_waits_for_the_cool_down_even_if_the_last_one_never_ended(done: int, hours: int, kind: str) -> None:
-    last = Action("2026-01-06", "recalibrate", "run-0", NOW - hours * HOUR, done)
+def test_an_action_waits_for_the_cool_down(hours: int, kind: str) -> None:
+    last = Action("2026-01-06", "recalibrate", "run-0", NOW - hours * HOUR, NOW)
     assert decided(verdict(State.RETRAIN), last) == kind
+
+
+@pytest.mark.parametrize("state", [State.HEALTHY, State.RETRAIN, State.DATA_FAULT])
+def test_what_was_begun_about_an_earlier_verdict_is_ended_first(notes: Notes, state: State) -> None:
+    begun = Action("2026-01-05", "roll_back", "run-1", NOW - 30 * DAY)
+    assert decided(verdict(state), begun) == decided(None, begun) == "roll_back"
+    begun = replace(begun, kind="recalibrate", begun=NOW - 47 * HOUR)
+    assert decided(verdict(state), begun) == (FROZEN if state == State.DATA_FAULT else "recalibrate")
+    assert decided(verdict(State.RETRAIN), replace(begun, begun=NOW - 2 * DAY)) == "retrain"
+    begin(notes, SPEC, verdict(State.RETRAIN, "2026-01-06"), ROLES, "run-1", lambda: NOW)
+    _, action = begin(notes, SPEC, verdict(State.HEALTHY), ROLES, "run-2", lambda: NOW + HOUR)
+    assert action is not None
+    assert (action.id, action.run, action.begun) == ("2026-01-06 retrain", "run-2", NOW)
 
 
 def test_a_short_cool_down_still_allows_one_action_a_day() -> None:
@@ -124,14 +144,14 @@ def test_what_does_not_act_leaves_no_note(notes: Notes) -> None:
 
 
 def test_of_two_verdicts_at_once_one_is_acted_on(notes: Notes) -> None:
-    days = [f"2026-01-0{day}" for day in range(4, 8)]
+    days = ["2026-01-06", "2026-01-07"] * 2
 
     def run(day: str) -> str:
-        return begin(notes, SPEC, verdict(State.RETRAIN, day), ROLES, f"run of {day}", lambda: NOW)[0].kind
+        action = begin(notes, SPEC, verdict(State.RETRAIN, day), ROLES, f"run of {day}", lambda: NOW)[1]
+        return action.id if action else ""
 
     with ThreadPoolExecutor(4) as pool:
-        kinds = list(pool.map(run, days))
-    assert sorted(kinds) == [*[NOTHING] * 3, "retrain"]
+        assert len(set(pool.map(run, days))) == 1  # the first one's; the others go on with it
 
 
 def test_a_note_of_another_release_is_named(notes: Notes) -> None:

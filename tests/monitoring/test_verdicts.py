@@ -24,6 +24,13 @@ def test_the_newest_day_counts_whatever_was_written_last(tmp_path: Path) -> None
     assert newest_verdict(storage, "small") == verdict(State.HEALTHY, "2026-01-08")
 
 
+def test_a_day_that_has_not_come_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.clock.now", lambda: 1_767_873_600_000_000)  # 2026-01-08 12:00
+    for day in ("2026-01-08", "2026-01-09", "2033-01-01"):
+        write_verdict(str(tmp_path), "small", verdict(State.WATCH, day))
+    assert newest_verdict(str(tmp_path), "small") == verdict(State.WATCH, "2026-01-08")
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"state": "healthy"'])
 def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
     address = Path(write_verdict(str(tmp_path), "small", verdict(State.WATCH)))
@@ -40,12 +47,19 @@ def test_a_verdict_of_no_day_is_not_written(tmp_path: Path, day: str) -> None:
 
 
 def test_the_page_says_what_to_do_next() -> None:
-    text = page("small", verdict(State.RECALIBRATE))
+    text = page("small", verdict(State.RECALIBRATE), "/a state")
     assert text.splitlines()[0] == "small: recalibrate (calibration.ratio)"
     assert "calibration.ratio click: Something is 30 % off." in text
-    assert text.endswith("next: python -m pipelines local --pipeline act --for-real")
-    assert "evidence" not in page("small", verdict(State.HEALTHY))
-    assert "(once the fault is gone: docs/runbook.md, features.null" in page("small", verdict(State.DATA_FAULT))
+    assert text.endswith(
+        "next: python -m pipelines local --spec configs/small.yaml --state '/a state' --pipeline act --for-real"
+    )
+    assert "evidence" not in page("small", verdict(State.HEALTHY), "/a state")
+    assert "pipelines submit --spec configs/small.yaml --storage s3://a/b --pipeline monitoring" in page(
+        "small", verdict(State.HEALTHY), "s3://a/b"
+    )
+    assert "(once the fault is gone: docs/runbook.md, features.null" in page(
+        "small", verdict(State.DATA_FAULT), "s3://a/b"
+    )
 
 
 @pytest.mark.parametrize(

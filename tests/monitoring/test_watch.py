@@ -48,7 +48,7 @@ def test_with_nothing_served_the_product_is_watched_and_the_test_window_named(ru
     assert found.drift["why"] == "Nothing served is compared: 0 rows, 50 are needed."
     assert (found.served["rows"], found.traffic["labelled"]) == (0, 300)
     assert (found.judged.verdict.state, found.metrics()["state"]) == (State.WATCH, 10)
-    page = found.to_markdown("small")
+    page = found.to_markdown()
     assert page.index("small: watch (log.not_served)") < page.index("test window")
     assert found.drift["why"] in page
     json.dumps(found.to_json(), allow_nan=False)
@@ -90,5 +90,6 @@ def test_the_report_is_what_the_page_shows(run, tmp_path: Path) -> None:  # type
     assert Verdict.from_json(report["verdict"]) == found.judged.verdict == newest_verdict(str(tmp_path), SPEC.name)
     assert [day["day"] for day in report["days"]] == ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"]
     assert report["outcomes"]["torn"] == 0
+    assert report["outcomes"]["pending"] == found.served["pending"] == 2  # of the days that have not settled
     assert found.to_json()["verdict"]["day"] == "2026-01-08"
-    assert found.verdict_lines("small")[0].startswith("small: watch (log.few_days)")
+    assert found.verdict_lines()[0].startswith("small: watch (log.few_days)")

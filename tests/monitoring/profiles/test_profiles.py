@@ -12,7 +12,7 @@ import pytest
 from models.spec import Spec
 from monitoring.documents import write_frame, write_json
 from monitoring.errors import ProfileDocumentError
-from monitoring.profiles import VersionProfile, build_profile, build_served_profile, read_profile
+from monitoring.profiles import VersionProfile, build_profile, read_profile
 from tests.factories import specs
 from tests.monitoring.fakes import DOCUMENT, fake_predictions
 
@@ -111,28 +111,3 @@ def test_an_empty_train_window_has_a_profile(tmp_path: Path) -> None:
     empty = build_profile(SPEC, tmp_path / "set")
     assert (empty.labels, empty.predictions, empty.limits["days"]) == ({"click": {}, "like": {}},) * 2 + (0,)
     assert VersionProfile.from_json(empty.to_json()) == empty
-
-
-def joined(seed: int = 0, fallback: int = 0) -> pa.Table:
-    """Served candidates; the first ``fallback`` of them were ranked by the fallback, without features."""
-    frame, random = rows(seed), np.random.default_rng(seed)
-    served = frame["time"].astype("int64") // (1000 if frame["time"].dtype == "datetime64[ns, UTC]" else 1)
-    frame = frame.assign(served=served, fallback=np.arange(ROWS) < fallback)
-    frame.loc[frame["fallback"], "hour"] = np.nan
-    for task, label in (("click", "clicked"), ("like", "liked")):
-        frame[f"label_{task}"] = frame[label].astype(float)
-        frame[f"probability_{task}"] = random.random(ROWS) * 0.4
-        frame[f"happened_{task}"] = (frame["served"] + 3_600_000_000).where(frame[label])
-    return pa.Table.from_pandas(frame, preserve_index=False)
-
-
-def test_served_rows_have_a_profile_of_their_own_without_fallbacks() -> None:
-    found = build_served_profile(SPEC, joined(fallback=100))
-    assert found.columns.columns["hour"]["rows"] == ROWS - 100
-    assert found.columns.columns["hour"]["missing"] == 0
-    assert found.calibration["click"] == pytest.approx(1.0, abs=0.3)
-    assert [share for part, share in found.delay["click"] if part in (1 / 16, 1 / 8)] == [0.0, 1.0]
-    assert found.limits["days"] == 2
-    shifts = found.compare(found.profile(joined(1)))
-    assert all(not shift.distance for shift in shifts.values())
-    assert build_served_profile(SPEC, joined()[:0]).limits["days"] == 0

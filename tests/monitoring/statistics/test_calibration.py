@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from monitoring.statistics.calibration import BETS, DIFFUSE, Day, Reference, detect, detect_streams, learn, log_ratio
+from monitoring.statistics.calibration import BETS, DIFFUSE, Day, Reference, detect, learn, log_ratio
 
 FLAT = Reference(0.0, 0.03, 0.0, 30.0, (0.0,) * 7, 28)
 
@@ -137,14 +137,6 @@ def test_few_quiet_days_know_little(count: int) -> None:
     assert (found.days, found.mean) == (count, 0.0)
     assert 0.02 < found.spread < 0.03
     assert not detect([day(950), day(1050)], found)[-1].alarm
-
-
-def test_streams_share_the_run_length() -> None:
-    streams = {"all": [day(700)], "home": [day(700)], "search": [day(1000)]}
-    found = detect_streams(streams, dict.fromkeys(streams, FLAT), shares={"all": 2, "home": 1, "search": 1})
-    assert found["all"][0].threshold == pytest.approx(np.log(2000))
-    assert found["home"][0].threshold == pytest.approx(np.log(4000))
-    assert detect_streams({}, {}) == {}
 
 
 def test_impossible_input_is_refused() -> None:

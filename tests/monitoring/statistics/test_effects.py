@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from monitoring.statistics.effects import compare, random_effects, weekday_pattern
+from monitoring.statistics.effects import random_effects, weekday_pattern
 
 
 def test_with_equal_errors_the_spread_is_what_the_errors_leave() -> None:
@@ -30,19 +30,6 @@ def test_few_days_and_nan() -> None:
     none, one = random_effects(np.array([np.nan]), np.ones(1)), random_effects(np.array([2.0]), np.ones(1))
     assert (none.days, one.days, one.mean) == (0, 1, 2.0)
     assert np.isnan([none.mean, none.spread, one.spread]).all()
-    assert np.isnan(compare(1.0, 0.1, one).probability)
-
-
-def test_a_change_is_judged_by_error_spread_and_error_of_the_mean() -> None:
-    earlier = random_effects(np.array([1.0, 2.0, 3.0, 6.0]), np.full(4, 0.5))
-    found = compare(10.0, 1.0, earlier)
-    scale = np.sqrt(1 + earlier.spread**2 + earlier.error**2)
-    assert found.change == pytest.approx(7)
-    assert found.statistic == pytest.approx(7 / scale)
-    assert found.high - found.change == pytest.approx(3.182446 * scale)
-    wide = compare(10.0, 1.0, earlier, floor=100.0)
-    assert wide.low < 0 < wide.high
-    assert wide.probability > 0.9
 
 
 def test_a_weekly_pattern_is_found_and_noise_makes_nearly_none() -> None:

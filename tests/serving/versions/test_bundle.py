@@ -13,7 +13,7 @@ from models.training.artifact import load_model, save_model
 from serving.errors import RegistryError
 from serving.ranking.scorer import Scorer
 from serving.versions import bundle as module
-from serving.versions.bundle import judged_model, read_bundle, read_spec, verify_bundle, write_bundle
+from serving.versions.bundle import judged_model, read_bundle, read_spec, write_bundle
 from serving.versions.prior import FILE
 from tests.serving.world import tiny_graph, tiny_model, world_spec
 
@@ -29,7 +29,10 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_bundle_is_a_model_artifact_with_its_story(artifact: Path, tmp_path: Path) -> None:
     folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
-    assert verify_bundle(folder) == verify_bundle(write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "again"))
+    assert (
+        read_bundle(folder).digest
+        == read_bundle(write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "again")).digest
+    )
     assert read_spec(folder) == SPEC
     assert load_model(folder).tasks == ["click", "dwell"]
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
@@ -49,7 +52,7 @@ def test_a_profile_is_a_file_of_the_bundle_and_an_older_bundle_has_none(artifact
     assert read_bundle(folder).files[module.PROFILE] == b'{"a":[0.5],"b":1}'
     older = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "without")
     assert module.PROFILE not in read_bundle(older).files
-    assert verify_bundle(folder) != verify_bundle(older)
+    assert read_bundle(folder).digest != read_bundle(older).digest
 
 
 def test_every_changed_missing_or_foreign_file_is_noticed(artifact: Path, tmp_path: Path) -> None:
@@ -59,14 +62,14 @@ def test_every_changed_missing_or_foreign_file_is_noticed(artifact: Path, tmp_pa
         path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         if path.name != module.MANIFEST:
             with pytest.raises(RegistryError, match="sha256"):
-                verify_bundle(folder)
+                read_bundle(folder)
         path.unlink()
         with pytest.raises(RegistryError, match=path.name):
-            verify_bundle(folder)
+            read_bundle(folder)
         path.write_bytes(whole)
     (folder / "more").write_text("", encoding="utf-8")
     with pytest.raises(RegistryError, match="more"):
-        verify_bundle(folder)
+        read_bundle(folder)
 
 
 def swap(folder: Path) -> None:
@@ -114,7 +117,7 @@ def twice(folder: Path) -> None:
 @pytest.mark.parametrize("harm", [swap, rename, linked, pipe, restated, outside, twice])
 def test_only_what_was_registered_is_read(artifact: Path, tmp_path: Path, harm: Callable[[Path], None]) -> None:
     folder = write_bundle(artifact, SPEC, METRICS, DATA, tmp_path / "bundle")
-    digest = verify_bundle(folder)
+    digest = read_bundle(folder).digest
     bundle = read_bundle(folder, digest)
     assert (bundle.spec, bundle.digest) == (SPEC, digest)
     assert set(bundle.files) == {path.name for path in folder.iterdir()} - {module.MANIFEST}
@@ -123,7 +126,7 @@ def test_only_what_was_registered_is_read(artifact: Path, tmp_path: Path, harm: 
         read_bundle(folder, digest)
     if harm is not restated:  # that one is only found with the digest kept elsewhere
         with pytest.raises(RegistryError):
-            verify_bundle(folder)
+            read_bundle(folder)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +147,7 @@ def weight(folder: Path) -> torch.Tensor:
 def test_a_refit_serves_and_the_judged_weights_are_kept(artifact: Path, refitted: Path, tmp_path: Path) -> None:
     judged = save_model(replace(load_model(artifact), training={"until": "2026-01-18"}), tmp_path / "judged")
     folder = write_bundle(refitted, SPEC, METRICS, DATA, tmp_path / "bundle", judged=judged)
-    files = read_bundle(folder, verify_bundle(folder)).files
+    files = read_bundle(folder, read_bundle(folder).digest).files
     kept = {name.removeprefix("judged/"): content for name, content in files.items() if name.startswith("judged/")}
     assert kept == {path.name: path.read_bytes() for path in judged.iterdir()}
     assert set(kept) == {"model.safetensors", "model.json", "calibration.json", "training.json", "manifest.json"}
@@ -176,7 +179,7 @@ def test_changed_judged_weights_are_noticed(harm: str, artifact: Path, refitted:
     else:
         (folder / "judged" / "more").write_text("", encoding="utf-8")
     with pytest.raises(RegistryError, match="judged/"):
-        verify_bundle(folder)
+        read_bundle(folder)
 
 
 def test_judged_weights_that_are_no_model_are_refused(artifact: Path, tmp_path: Path) -> None:
@@ -224,4 +227,4 @@ def test_a_bundle_is_not_written_over_nor_made_of_nothing(artifact: Path, tmp_pa
     with pytest.raises(RegistryError, match="no such folder"):
         write_bundle(artifact, SPEC, {}, {}, tmp_path / "bundle")
     with pytest.raises(RegistryError, match=module.MANIFEST):
-        verify_bundle(tmp_path)
+        read_bundle(tmp_path)
