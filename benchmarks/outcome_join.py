@@ -84,7 +84,7 @@ def expected(world: OutcomeWorld, torn: int) -> dict[str, int]:
     rows, faults = len(world.served), world.injected
     matched = len(world.outcomes) - faults["duplicate"] - faults["orphan"]
     found = {"served": rows, "outcomes": len(world.outcomes), "matched": matched, "settled": rows, "pending": 0}
-    return {**found, **faults, "torn": torn}
+    return {**found, **faults, "torn": torn, "ahead": 0}
 
 
 def labels(folder: Path) -> tuple[np.ndarray, list[str]]:

@@ -20,11 +20,16 @@ def decide(
     """
     from pathlib import Path
 
-    from components import acting
     from components.step import Step, say
 
-    # a dry run changes nothing, and must not wait for a training that has the lease
-    with Step("decide", spec, services, lease=lambda own: acting.lease_of(own, mode)) as step:
+    def lease(own):  # type: ignore[no-untyped-def]
+        """A dry run changes nothing, and must not wait for a training that has the lease."""
+        from components.acting import lease_of
+
+        return lease_of(own, mode)
+
+    with Step("decide", spec, services, lease=lease) as step:
+        from components import acting
         from components.markdown import write
         from models.files import write_text
 

@@ -1,10 +1,10 @@
-"""Parquet files in DuckDB SQL, without columns that DuckDB adds or infers from paths."""
+"""Parquet files, and JSON lines, in DuckDB SQL, without columns that DuckDB adds or infers from paths."""
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from models.sql import literal
+from models.sql import identifier, literal
 
 ROW_NUMBER = "file_row_number"
 """DuckDB's name for a row's position in its file, from 0. Files must not have a column of that name."""
@@ -22,6 +22,28 @@ def parquet_source(path: Path, row_number: bool = False) -> str:
     name = literal(glob.escape(str(Path(path).absolute())))
     options = f"hive_partitioning = false, union_by_name = false, filename = false, {ROW_NUMBER} = {row_number}"
     return f"read_parquet({name}, {options})"
+
+
+def parquet_files_source(files: Iterable[str]) -> str:
+    """Files as one table expression, as ``parquet_source``; a column that one of them lacks is null there."""
+    return f"read_parquet({_names(files)}, union_by_name = true, hive_partitioning = false, filename = false)"
+
+
+def json_lines_source(files: Iterable[str], columns: Mapping[str, str]) -> str:
+    """Files of JSON lines as one table expression with these columns (name -> DuckDB type).
+
+    A value of another type is null; a line that is not JSON is a row of nulls.
+    """
+    fields = ", ".join(f"{identifier(name)}: {literal(kind)}" for name, kind in columns.items())
+    return (
+        f"read_json({_names(files)}, format = 'newline_delimited', ignore_errors = true, hive_partitioning = false, "
+        f"compression = 'none', columns = {{{fields}}})"
+    )
+
+
+def _names(files: Iterable[str]) -> str:
+    """A list of files, in whose names brackets and stars are no pattern."""
+    return f"[{', '.join(literal(glob.escape(file)) for file in files)}]"
 
 
 def check_column_names(path: Path | str, names: Iterable[str]) -> None:

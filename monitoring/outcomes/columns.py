@@ -1,11 +1,11 @@
 """Columns of joined rows, and the SQL that makes them from lines and parts of the served log."""
 
-import glob
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from models.columns import FEATURES, PROBABILITIES, PROBABILITY
 from models.features import impression_features
+from models.parquet import json_lines_source, parquet_files_source
 from models.served import model_name
 from models.spec import Spec
 from models.sql import identifier, literal
@@ -84,7 +84,7 @@ class Columns:
         torn = " OR ".join(f"{identifier(name)} IS NULL" for name in _NEEDED)
         return (
             f"SELECT {self._cast(of_line)}, {_key('served || ' + literal(' ') + ' || slate')} AS {KEY}, {TORN} FROM ("
-            f"SELECT *, {torn} AS {TORN} FROM {read_lines(files, columns)}) "
+            f"SELECT *, {torn} AS {TORN} FROM {json_lines_source(files, columns)}) "
             f"WHERE model = {literal(self.model)} OR ({TORN} AND model IS NULL)"
         )
 
@@ -100,7 +100,7 @@ class Columns:
         impression = "impression" if "impression" in present else "NULL::VARCHAR"
         return (
             f"SELECT {self._cast(of_part)}, coalesce({impression}, slate || '/' || position) AS {KEY}, "
-            f"{torn} AS {TORN} FROM {read_parts(files)}"
+            f"{torn} AS {TORN} FROM {parquet_files_source(files)}"
         )
 
     def none(self) -> str:
@@ -113,25 +113,6 @@ class Columns:
             f"TRY_CAST({expressions.get(name, identifier(name))} AS {kind}) AS {identifier(name)}"
             for name, kind in self.every.items()
         )
-
-
-def read_lines(files: list[str], columns: Mapping[str, str]) -> str:
-    """Files of JSON lines as a table expression; a line that is not JSON is a row of nulls."""
-    fields = ", ".join(f"{identifier(name)}: {literal(kind)}" for name, kind in columns.items())
-    return (
-        f"read_json({_names(files)}, format = 'newline_delimited', ignore_errors = true, hive_partitioning = false, "
-        f"compression = 'none', columns = {{{fields}}})"
-    )
-
-
-def read_parts(files: list[str]) -> str:
-    """Parquet files as a table expression; a column that a file lacks is null there."""
-    return f"read_parquet({_names(files)}, union_by_name = true, hive_partitioning = false, filename = false)"
-
-
-def _names(files: Iterable[str]) -> str:
-    """A list of files, in whose names brackets and stars are no pattern."""
-    return f"[{', '.join(literal(glob.escape(file)) for file in files)}]"
 
 
 def _scalar(name: str, kind: str) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from models import served_parts
+from models.parquet import json_lines_source, parquet_files_source, parquet_source
 from models.sql import literal
-from monitoring.outcomes.columns import TORN, Columns, read_lines, read_parts
+from monitoring.outcomes.columns import TORN, Columns
 from monitoring.outcomes.engine import local_files, readable
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class _Lines:
         if day not in self._files:
             return ServedDay(self._columns.none())
         parsed = self._parsed(day)
-        source = f"FROM read_parquet({literal(str(parsed))})"
+        source = f"FROM {parquet_source(parsed)}"
         if not parsed.exists():
             lines = self._columns.of_lines(self._files[day])
             self._connection.execute(
@@ -88,8 +89,8 @@ class _Lines:
 
     def impressions(self, day: str, whole: bool = False) -> str:
         if self._parsed(day).exists():
-            return f"SELECT impression FROM read_parquet({literal(str(self._parsed(day)))})"
-        lines = read_lines(self._files[day], {"impression": "VARCHAR", "model": "VARCHAR"})
+            return f"SELECT impression FROM {parquet_source(self._parsed(day))}"
+        lines = json_lines_source(self._files[day], {"impression": "VARCHAR", "model": "VARCHAR"})
         return f"SELECT impression FROM {lines} WHERE model = {literal(self._columns.model)}"
 
     def _parsed(self, day: str) -> Path:
@@ -124,7 +125,7 @@ class _Parts:
         files = readable(self._local(day), _NEEDED | {"impression"}, whole)
         if not files:
             return "SELECT NULL::VARCHAR AS impression WHERE false"
-        return f"SELECT impression FROM {read_parts(files)}"
+        return f"SELECT impression FROM {parquet_files_source(files)}"
 
     def _local(self, day: str) -> list[str]:
         folder = self._fetched(day)
@@ -135,5 +136,5 @@ class _Parts:
         return self._scratch / f"parts-{day}"
 
     def _present(self, files: list[str]) -> dict[str, str]:
-        described = self._connection.execute(f"DESCRIBE SELECT * FROM {read_parts(files)}").fetchall()
+        described = self._connection.execute(f"DESCRIBE SELECT * FROM {parquet_files_source(files)}").fetchall()
         return {name: kind for name, kind, *_ in described}

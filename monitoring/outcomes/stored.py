@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from models import outcome_parts
 from models.clock import tolerance
+from models.parquet import json_lines_source, parquet_files_source
 from models.spec import Spec
 from models.sql import literal
-from monitoring.outcomes.columns import KEY, Columns, read_lines, read_parts
+from monitoring.outcomes.columns import KEY, Columns
 from monitoring.outcomes.engine import local_files, readable
 
 if TYPE_CHECKING:
@@ -66,11 +67,11 @@ def _parts(connection: "duckdb.DuckDBPyConnection", address: str, first: int, fo
     try:
         if files:
             connection.execute(
-                f"SELECT {', '.join(f'max({name})' for name in _COLUMNS)} FROM {read_parts(files)}"
+                f"SELECT {', '.join(f'max({name})' for name in _COLUMNS)} FROM {parquet_files_source(files)}"
             ).fetchall()
     except duckdb.Error:
         files = readable(files, frozenset(_COLUMNS), whole=True)
-    return [f"SELECT {names} FROM {read_parts(files)}"] if files else [], len(found) - len(files)
+    return [f"SELECT {names} FROM {parquet_files_source(files)}"] if files else [], len(found) - len(files)
 
 
 def _lines(
@@ -80,7 +81,7 @@ def _lines(
     files = [str(file.absolute()) for file in sorted(folder.glob("*.jsonl")) if file.name[:10] >= day]
     if not files:
         return [], 0
-    lines = read_lines(files, {"model": "VARCHAR", **_COLUMNS})
+    lines = json_lines_source(files, {"model": "VARCHAR", **_COLUMNS})
     torn = " OR ".join(f"{name} IS NULL" for name in _COLUMNS)
     parsed = scratch / "lines.parquet"
     model = literal(Columns.of(spec).model)
@@ -88,6 +89,6 @@ def _lines(
         f"COPY (SELECT * EXCLUDE (model), {torn} AS torn FROM {lines} WHERE coalesce(model, {model}) = {model}) "
         f"TO {literal(str(parsed))} (FORMAT parquet)"
     )
-    source = f"FROM {read_parts([str(parsed)])}"
+    source = f"FROM {parquet_files_source([str(parsed)])}"
     (damaged,) = connection.execute(f"SELECT count(*) {source} WHERE torn").fetchone() or (0,)
     return [f"SELECT {', '.join(_COLUMNS)} {source} WHERE NOT torn"], damaged
