@@ -77,7 +77,7 @@ def test_a_name_may_hold_a_quote(name: str, database: str) -> None:
 def test_no_search_of_the_tree_stops_at_a_page() -> None:
     """Every search of MLflow either reads all pages or sets max_results; Evidently's of projects has no pages."""
     root = Path(__file__).resolve().parents[3]
-    search = re.compile(r"\.search_(?!project\()[a-z_]+\([^()]*(?:\([^()]*\)[^()]*)*\)")
+    re.compile(r"\.search_(?!project\()[a-z_]+\([^()]*(?:\([^()]*\)[^()]*)*\)")
     calls = [
         (path.name, call)
         for package in ("models", "feature_repo", "serving", "monitoring", "components", "pipelines")
