@@ -77,14 +77,12 @@ def test_a_name_may_hold_a_quote(name: str, database: str) -> None:
 def test_no_search_of_the_tree_stops_at_a_page() -> None:
     """Every search of MLflow either reads all pages or sets max_results; Evidently's of projects has no pages."""
     root = Path(__file__).resolve().parents[3]
-    re.compile(r"\.search_(?!project\()[a-z_]+\([^()]*(?:\([^()]*\)[^()]*)*\)")
+    search = re.compile(r"\.search_(?!project\()[a-z_]+\([^()]*(?:\([^()]*\)[^()]*)*\)")
     calls = [
         (path.name, call)
         for package in ("models", "feature_repo", "serving", "monitoring", "components", "pipelines")
         for path in (root / package).rglob("*.py")
-        for call in re.findall(
-            r"\.search_(?!project\()[a-z_]+\([^()]*(?:\([^()]*\)[^()]*)*\)", path.read_text(encoding="utf-8")
-        )
+        for call in search.findall(path.read_text(encoding="utf-8"))
     ]
     assert calls
     assert [call for call in calls if "page_token" not in call[1] and "max_results" not in call[1]] == []
