@@ -1,4 +1,4 @@
-"""``python -m benchmarks.loop``: thirty simulated days of a product whose members answer, in 15 minutes on 2 cores."""
+"""``python -m benchmarks.loop``: thirty simulated days of a product whose members answer."""
 
 import argparse
 import sys
