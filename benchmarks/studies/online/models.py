@@ -92,4 +92,3 @@ class Models:
 
     def _of(self, kind: Kind, day: int) -> Path:
         return self._folder / f"{kind}-{day}"
-

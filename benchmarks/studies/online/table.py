@@ -20,13 +20,16 @@ OTHERS = ("popularity", "random", "oracle")
 """What else could have been shown in the same sessions."""
 DIFFERENCES = tuple(arm.name for arm in ARMS if arm.name != REFERENCE)
 """The arms that the reference has to be better than."""
-_ABOUT = """Every arm chooses one notification for every session of the simulated network. True CTR is the mean of the
-world's true click probabilities of an arm's choices over ALL sessions; differences are paired, session by session, and
-their 95 % intervals are over members (linearized ratio, clustered). The members are split over the arms: a member is
-shown what their own arm chooses. Realized CTR is what the members of an arm did, so it has fewer sessions, other members
-and the noise of clicks. All arms learn from everything that was shown. Counters are those of midnight; an arm's vectors
-are as old as it says. A notification that came after the vectors were made is cold. Simulated: the lift says how much
-the parts matter in this world, not what they are worth in a product."""
+_ABOUT = (
+    "Every arm chooses one notification for every session of the simulated network. True CTR is the mean of the "
+    "world's true click probabilities of an arm's choices over ALL sessions. Lifts are paired, session by session; "
+    "their 95 % intervals are over members (linearized ratio, clustered). The members are split over the arms: a "
+    "member is shown what their own arm chooses. Realized CTR is what the members of an arm did, so it has fewer "
+    "sessions, other members and the noise of clicks. All arms learn from everything that was shown. Counters are "
+    "those of the day's midnight; an arm's vectors are as old as it says, and a notification that came after they "
+    "were made is cold. Simulated: a lift says how much a part matters in this world, not what it is worth in a "
+    "product."
+)
 
 
 def compared(shown: Sequence[pd.DataFrame], reference: str) -> dict[str, Estimate]:
@@ -35,10 +38,7 @@ def compared(shown: Sequence[pd.DataFrame], reference: str) -> dict[str, Estimat
     ``shown``: by seed, the sessions of a run.
     """
     frames = _all(shown)
-    return {
-        name: ratio(frames[reference] - frames[name], frames[name], frames["who"])
-        for name in (*DIFFERENCES, *OTHERS)
-    }
+    return {name: _ratio(frames, frames[reference] - frames[name], frames[name]) for name in (*DIFFERENCES, *OTHERS)}
 
 
 def _all(shown: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -57,8 +57,8 @@ def write_report(shown: Sequence[pd.DataFrame], found: Mapping[str, Estimate], o
     body = []
     for place, name in enumerate((*names, *OTHERS)):
         own = frames[frames["arm"] == place] if name in names else frames[:0]
-        true = ratio(frames[name], np.ones(len(frames)), frames["who"])
-        clicks = ratio(own["clicked"], np.ones(len(own)), own["who"]) if len(own) else None
+        true = _ratio(frames, frames[name])
+        clicks = _ratio(own, own["clicked"]) if len(own) else None
         lift = found.get(name)
         body.append(
             [
@@ -75,7 +75,7 @@ def write_report(shown: Sequence[pd.DataFrame], found: Mapping[str, Estimate], o
     ]
     parts = [
         "# An A/B test in the simulated network",
-        _ABOUT.replace("\n", " "),
+        _ABOUT,
         "![Lift by arm and by day](online.svg)",
         table(header, body),
         "## By seed",
@@ -131,6 +131,12 @@ def draw(frames: pd.DataFrame, found: Mapping[str, Estimate]) -> str:
         figure.savefig(out, format="svg", metadata={"Date": None})
         pyplot.close(figure)
     return out.getvalue()
+
+
+def _ratio(frames: pd.DataFrame, top: pd.Series, bottom: pd.Series | None = None) -> Estimate:
+    """The ratio of two sums over sessions, with its interval over members; without ``bottom`` the mean."""
+    below = np.ones(len(frames)) if bottom is None else bottom.to_numpy()
+    return ratio(top.to_numpy(dtype=np.float64), below, frames["who"].to_numpy())
 
 
 def _interval(one: Estimate) -> str:
