@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from models.spec import Spec
 from models.storage import join, names, read_bytes, write_bytes
 from models.time_units import DAY, moment
+from monitoring.acceptance import read_accepted
 from monitoring.days import DaySummary, summarize
 from monitoring.errors import SummaryError
-from monitoring.monitors import Settings, judge
+from monitoring.monitors import judge
 from monitoring.verdict import ACTIONS, Alarm, State, Verdict
 from monitoring.verdicts import folder_of, read_verdict, verdict_days, write_verdict
 
@@ -95,13 +96,11 @@ def _judge(spec: Spec, storage: str, days: Sequence[DaySummary], roles: Mapping[
     """Judge the days without a verdict, and the newest, whose outcomes may have come since."""
     kept = [day for day in verdict_days(storage, spec.name) if days[0].day <= day <= days[-1].day]
     verdicts = {day: read_verdict(storage, spec.name, day) for day in kept}
-    bounds = spec.monitoring
-    settings = Settings(bounds.false_alarm_days, bounds.calibration_band, bounds.history_days, bounds.fewest_rows)
+    accepted = read_accepted(storage, spec.name)
     for place, day in enumerate(days):
         if day.day in verdicts and day is not days[-1]:
             continue
-        own = roles if day is days[-1] else {}
-        verdicts[day.day] = judge(spec, day, days[:place], list(verdicts.values()), settings, own)
+        verdicts[day.day] = judge(spec, day, days[:place], list(verdicts.values()), roles, accepted)
         write_verdict(storage, spec.name, verdicts[day.day])
     return verdicts[days[-1].day]
 

@@ -97,6 +97,7 @@ def page(product: str, verdict: Verdict, storage: str) -> str:
         ("consequences:", [one for one in verdict.evidence if one.layer != first]),
     ):
         lines += [title, *map(_line, alarms)] if alarms else []
+    lines += [f"accepted: {one.text()}" for one in verdict.accepted]
     return "\n".join([*lines, f"next: {next_command(verdict, product, storage)}{_when(verdict)}"])
 
 
@@ -113,7 +114,8 @@ def check_not_frozen(spec: Spec, storage: str) -> str | None:
     text = verdict.evidence[0].text if verdict.evidence else verdict.cause
     return (
         f"{spec.name} is frozen since {verdict.since}: data fault {verdict.cause}: {text.rstrip('.')}. Nothing is "
-        "trained until a later verdict finds no fault, or with --ignore-freeze"
+        "trained until a later verdict finds no fault, the fault is accepted (python -m pipelines verdict --accept), or "
+        "with --ignore-freeze"
     )
 
 
