@@ -38,10 +38,8 @@ def monitor(
 
         folder = Path(scratch)
         registry = Registry(step.services.tracking_uri)
-        log, versions = (
-            log_of(step.spec, step.services, registry, Path(tables.path)),
-            roles(registry, model_name(step.spec)),
-        )
+        log = log_of(step.spec, step.services, registry, Path(tables.path))
+        versions = roles(registry, model_name(step.spec))
         storage = step.services.storage if step.services.pipeline == "monitoring" else ""
         watched = watch(
             step.spec, log, Path(training_set.path), Path(evaluation.path), folder / DRIFT, now(), storage, versions

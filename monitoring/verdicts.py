@@ -114,8 +114,8 @@ def check_not_frozen(spec: Spec, storage: str) -> str | None:
     text = verdict.evidence[0].text if verdict.evidence else verdict.cause
     return (
         f"{spec.name} is frozen since {verdict.since}: data fault {verdict.cause}: {text.rstrip('.')}. Nothing is "
-        "trained until a later verdict finds no fault, the fault is accepted (python -m pipelines verdict --accept), or "
-        "with --ignore-freeze"
+        "trained until a later verdict finds no fault, it is accepted (python -m pipelines verdict --accept), or with "
+        "--ignore-freeze"
     )
 
 

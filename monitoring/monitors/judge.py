@@ -87,9 +87,7 @@ def context_of(
         roles=roles_on(newest, verdicts, roles),
         settings=settings,
         explores=spec.serving.explore is not None,
-        accepted=tuple(
-            sorted((one for one in accepted if first <= one.since <= newest.day), key=lambda one: one.since)
-        ),
+        accepted=tuple(one for one in _oldest_first(accepted) if first <= one.since <= newest.day),
         odd_hours=odd_hours(spec, newest.day),
     )
     champion = whole.champion()
@@ -105,6 +103,10 @@ def context_of(
         if day.day >= first and day.rows >= settings.fewest_rows and (state in _CALM or trained):
             quiet.append(day)
     return replace(whole, earlier=tuple(usable), quiet=tuple(quiet))
+
+
+def _oldest_first(accepted: Sequence[Accepted]) -> list[Accepted]:
+    return sorted(accepted, key=lambda one: one.since)
 
 
 def alarms_of(context: Context) -> list[Alarm]:

@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -132,7 +133,7 @@ def test_days_that_are_judged_late_have_the_roles_of_then(tmp_path: Path) -> Non
     def of(day: int, *versions: str) -> pa.Table:
         table = joined(day)
         place = table.schema.get_field_index("model_version")
-        return table.set_column(place, "model_version", [sum(([one] * (200 // len(versions)) for one in versions), [])])
+        return table.set_column(place, "model_version", [np.repeat(versions, 200 // len(versions))])
 
     log = FakeLog({0: of(0, "1"), 1: of(1, "1", "1", "1", "2"), 2: of(2, "2"), 3: of(3, "2", "3")})
     judge_days(SPEC, str(tmp_path), log.join, START, {"champion": "3", "previous": "2"}, noon(5))
