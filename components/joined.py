@@ -2,14 +2,14 @@
 
 import tempfile
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.services import EMBEDDED, Services
 from models.clock import now
-from models.time_units import moment
+from models.time_units import microseconds, moment
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,7 +35,8 @@ def log_of(spec: "Spec", services: Services, registry: "Registry", tables: Path)
 def join_of(spec: "Spec", services: Services, tables: Path) -> Join:
     """A function that writes ``folder/day=<day>.parquet`` for the days (UTC) from one time to another.
 
-    Times are microseconds UTC; both days are included. It returns the counts of ``monitoring.outcomes.join``.
+    Times are microseconds UTC; both days are included. It returns the counts of ``monitoring.outcomes.join``; what is
+    torn counts in the span that has the noon (UTC) of its day, so once where spans are local days.
     """
     from monitoring.outcomes import join
 
@@ -43,8 +44,12 @@ def join_of(spec: "Spec", services: Services, tables: Path) -> Join:
     places = outcome_places(services, spec.name)
 
     def join_days(first: int, last: int, folder: Path) -> dict[str, int]:
+        def has_noon(day: str) -> bool:
+            return first <= microseconds(datetime.fromisoformat(f"{day}T12:00:00Z")) <= last
+
         first_day, last_day = (moment(one).date().isoformat() for one in (first, last))
-        return join(spec, served, places, now(), first_day, last_day, folder, impressions).to_json()
+        counts = join(spec, served, places, now(), first_day, last_day, folder, impressions)
+        return {**counts.to_json(), "torn": sum(torn for day, torn in counts.torn_on.items() if has_noon(day))}
 
     return join_days
 
