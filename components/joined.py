@@ -12,9 +12,10 @@ from models.clock import now
 from models.time_units import microseconds, moment
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
+    from models.profile import ColumnShift
     from models.spec import Spec
+    from monitoring.days import JoinedRows
+    from monitoring.judged_days import Shifts
     from monitoring.profiles.version import VersionProfile
     from monitoring.watch import Log
     from serving.versions.registry import Registry
@@ -62,24 +63,27 @@ def outcome_places(services: Services, product: str) -> list[Path | str]:
     return [*pushed, services.folder / "endpoint" / FOLDER] if services.target == EMBEDDED else pushed
 
 
-def shifts_of(profile: "Callable[[str], VersionProfile | None]") -> "Callable[[pa.Table], dict[str, Any]]":
+def shifts_of(profile: "Callable[[str], VersionProfile | None]") -> "Shifts":
     """A function that compares joined rows, fallbacks left out, with the profile of the version that has most of them.
 
     ``profile``: that of a version, None = it has none; then nothing is compared.
     """
     profile = cache(profile)
 
-    def shifts(rows: "pa.Table") -> dict[str, Any]:
+    def shifts(rows: "JoinedRows") -> dict[str, Any]:
         import pyarrow.compute as pc
 
-        ranked = rows.filter(pc.invert(pc.fill_null(rows["fallback"], False))) if len(rows) else rows
+        if not len(rows):
+            return {}
+        ranked = rows.filter(pc.invert(pc.fill_null(rows["fallback"], False)))
         counted = pc.value_counts(ranked["model_version"].drop_null()).to_pylist() if len(ranked) else []
         most = max(counted, key=lambda one: (one["counts"], one["values"]), default=None)
         compared = profile(most["values"]) if most else None
         if compared is None:
             return {}
-        names = [name for name in compared.columns.columns if name in rows.column_names]
-        found = compared.compare(compared.profile(ranked, names)) if names else {}
+        found: dict[str, ColumnShift] = {}
+        for name in (one for one in compared.columns.columns if one in rows.column_names):  # one at a time in memory
+            found |= compared.compare(compared.profile(ranked.select([name]), [name]))
         return {name: shift.to_json() for name, shift in found.items()}
 
     return shifts

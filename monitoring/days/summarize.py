@@ -1,6 +1,7 @@
 """Makes the summary of a day from its joined rows."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from models.time_units import DAY
 from monitoring.days.columns import category_column, number_column
 from monitoring.days.figures import canaries, figures
 from monitoring.days.hours import HOURS, local_hours
+from monitoring.days.joined import JoinedRows
 from monitoring.days.rows import Names, Rows, is_number, shares
 from monitoring.days.scores import label_figures, probability_figures
 from monitoring.days.summary import DaySummary
@@ -23,7 +25,11 @@ _PREFIXES = (PROBABILITY, "label_", "happened_")
 
 
 def summarize(
-    spec: Spec, joined: pa.Table, day: str, counts: Mapping[str, int], shifts: Mapping[str, Any] | None = None
+    spec: Spec,
+    joined: pa.Table | JoinedRows,
+    day: str,
+    counts: Mapping[str, int],
+    shifts: Mapping[str, Any] | None = None,
 ) -> DaySummary:
     """Summarize the joined rows of a product-local day (ISO-8601), whatever their order.
 
@@ -42,14 +48,10 @@ def summarize(
     rows = everything if inside.all() else Rows(joined.filter(pa.array(inside)))
     fallback, hour = rows.flags("fallback"), local_hours(rows.times("served"), begin, spec.zone)
     outside = int((~inside).sum())
-    return DaySummary(
+    found = DaySummary(
         day=day,
         rows=len(rows),
-        log={
-            **{name: int(count) for name, count in counts.items()},
-            "clock": int(counts.get("clock", 0)) + outside,
-            "columns": sorted(name for name in rows.table.column_names if rows.has_values(name)),
-        },
+        log={**{name: int(count) for name, count in counts.items()}, "clock": int(counts.get("clock", 0)) + outside},
         serving=_serving(rows),
         traffic=_traffic(rows, hour),
         columns=_columns(spec, rows, ~fallback),
@@ -59,6 +61,9 @@ def summarize(
         shifts=dict(shifts or {}),
         canaries=tuple(one for task in spec.tasks for one in canaries(rows, task, ~fallback)),
     )
+    # Last, since by then most columns have been read.
+    columns = sorted(name for name in rows.table.column_names if rows.has_values(name))
+    return replace(found, log={**found.log, "columns": columns})
 
 
 def _attribution(spec: Spec, task: str) -> int:
@@ -112,7 +117,7 @@ def _columns(spec: Spec, rows: Rows, chosen: np.ndarray) -> dict[str, dict[str, 
         # An empty column has the type null: the spec says what it would hold.
         numeric = kinds.get(name) == "number" if pa.types.is_null(kind) else is_number(kind)
         if numeric and kinds.get(name) != "category":
-            found[name] = number_column(rows.numbers(name)[chosen])
+            found[name] = number_column(rows.read_numbers(name)[chosen])
         else:
-            found[name] = category_column(rows.names(name), chosen)
+            found[name] = category_column(rows.read_names(name), chosen)
     return found
