@@ -75,6 +75,13 @@ def next_command(verdict: Verdict, product: str, storage: str) -> str:
     )
 
 
+def accept_command(verdict: Verdict, product: str, storage: str) -> str:
+    """What a person runs where the verdict's data fault is wanted; TEXT is theirs to write."""
+    place = "--storage" if is_remote(storage) else "--state"
+    words = [place, storage, "--product", product, "--accept", verdict.cause, "--reason", "TEXT"]
+    return shlex.join(["python", "-m", "pipelines", "verdict", *words])
+
+
 def _when(verdict: Verdict) -> str:
     """When the next command helps."""
     if verdict.state == State.DATA_FAULT:
@@ -83,7 +90,7 @@ def _when(verdict: Verdict) -> str:
 
 
 def page(product: str, verdict: Verdict, storage: str) -> str:
-    """The verdict as text for the terminal: state, cause, since, versions, evidence, next command."""
+    """The verdict as text for the terminal: state, cause, since, versions, evidence, what to run."""
     cause = f" ({verdict.cause})" if verdict.cause else ""
     roles = ", ".join(f"{role} {version}" for role, version in sorted(verdict.versions.items())) or "none known"
     lines = [
@@ -98,7 +105,10 @@ def page(product: str, verdict: Verdict, storage: str) -> str:
     ):
         lines += [title, *map(_line, alarms)] if alarms else []
     lines += [f"accepted: {one.text()}" for one in verdict.accepted]
-    return "\n".join([*lines, f"next: {next_command(verdict, product, storage)}{_when(verdict)}"])
+    lines.append(f"next: {next_command(verdict, product, storage)}{_when(verdict)}")
+    if verdict.state == State.DATA_FAULT:
+        lines.append(f"if it is wanted: {accept_command(verdict, product, storage)}")
+    return "\n".join(lines)
 
 
 def check_not_frozen(spec: Spec, storage: str) -> str | None:
