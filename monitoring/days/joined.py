@@ -50,6 +50,8 @@ class JoinedRows:
     def filter(self, mask: Any) -> "JoinedRows":
         """The rows that a mask (rows,) of bool names, without nulls: an array of Arrow or numpy."""
         kept = np.asarray(mask, dtype=bool)
+        if kept.all():
+            return self
         if self._kept is not None:
             whole = np.zeros(len(self._kept), dtype=bool)
             whole[self._kept] = kept
