@@ -83,8 +83,8 @@ def _run(output: int, arguments: list[str]) -> None:
 
 def _draw_anew() -> None:
     """Seed NumPy's global generator as a new process would; ``random`` seeds itself in a fork."""
-    if numpy := sys.modules.get("numpy"):
-        numpy.random.seed(random.getrandbits(32))
+    if generator := sys.modules.get("numpy.random"):
+        generator.seed(random.getrandbits(32))
 
 
 def _end_with(parent: int) -> None:

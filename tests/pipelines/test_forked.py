@@ -35,7 +35,7 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def template(tmp_path: Path) -> Iterator[Template]:
-    with Template(tmp_path / "run.log", ["numpy"]) as made:
+    with Template(tmp_path / "run.log", ["numpy.random"]) as made:
         yield made
 
 
@@ -73,7 +73,7 @@ def test_kfp_local_runs_its_steps_in_forks(tmp_path: Path, capfd: pytest.Capture
         print("the parent is", os.getppid(), sys.argv[0])
         return number * 2
 
-    with forked_steps(tmp_path / "run.log", ["numpy"]) as template:
+    with forked_steps(tmp_path / "run.log", ["numpy.random"]) as template:
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"), raise_on_error=True)
         assert double(number=21).output == 42
     assert f"the parent is {template.process.pid} kfp.dsl.executor_main" in capfd.readouterr().out
