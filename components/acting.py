@@ -43,13 +43,15 @@ def decide(step: Step, mode: str = "") -> Decided:
     registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
     verdict, versions = newest_verdict(step.services.storage, step.spec.name), roles(registry, name)
     notes = step.open_notes()
+    last = acting.last_action(notes)
+    made = registry.tagged(name, ACTION, last.id) if last is not None and not last.done else None
     if chosen != "on":
-        found = acting.decide(step.spec, verdict, acting.last_action(notes), versions, now())
+        found = acting.decide(step.spec, verdict, last, versions, now(), made)
         if not found.acts:
             return Decided(found.kind, found.reason)
         why = "dry run: it would do this" if chosen == "dry_run" else "acting is off (monitoring.act)"
         return Decided(acting.NOTHING, f"{why}: {found.reason}")
-    found, action = acting.begin(notes, step.spec, verdict, versions, step.services.run)
+    found, action = acting.begin(notes, step.spec, verdict, versions, step.services.run, made)
     if action is None or action.kind != acting.RETRAIN:
         return Decided(found.kind, found.reason)
     version = registry.tagged(name, ACTION, action.id)

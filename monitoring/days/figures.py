@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from models.time_units import HOUR
 from monitoring.days.rows import Rows
 from monitoring.statistics.canary import difference
 from monitoring.statistics.ranking import auc_interval, entropy_interval
@@ -14,6 +16,8 @@ ALL = "all"
 """Stands for every surface, version or cohort."""
 MOST_CELLS = 20
 """The most surfaces, and the most versions, that have cells of their own: those with most rows."""
+_MOST_PAIRED = 6
+"""The most versions that are compared with each other: those with most rows."""
 _FEWEST = 10
 """Positive and negative rows that an AUC needs."""
 _NORMAL = 1.959963984540054
@@ -136,30 +140,32 @@ def _figure(
 
 
 def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]:
-    """Every other version's rate of positives against that of the version with most rows (``DaySummary.canaries``).
+    """The rates of positives of every two versions, in the hours in which both served (``DaySummary.canaries``).
 
-    That one is called champion here, though a canary may have most of the traffic: the monitor knows the roles.
-    ``counted`` (rows,) bool: the rows that count.
+    A day may have three and more: a canary that is promoted at noon is the champion of the next one in the evening.
+    Of two versions the one with more rows is called champion here, though a canary may have most of the traffic: the
+    monitor knows the roles. ``counted`` (rows,) bool: the rows that count.
     """
     versions, label = rows.names("model_version"), rows.numbers(f"label_{task}")
-    member = rows.names("member").codes
-    order = _largest(versions.codes[counted], versions.values)
+    member, hour = rows.names("member").codes, rows.times("served") // HOUR
     found = []
-    for place in order[1:MOST_CELLS]:
-        chosen = counted & np.isin(versions.codes, (order[0], place)) & ~np.isnan(label)
-        chosen_rows = np.lexsort((label[chosen], member[chosen]))
-        values, canary, who = (column[chosen][chosen_rows] for column in (label, versions.codes == place, member))
-        result = difference(values, canary, who)
+    for first, second in combinations(_largest(versions.codes[counted], versions.values)[:_MOST_PAIRED], 2):
+        chosen = counted & np.isin(versions.codes, (first, second)) & ~np.isnan(label)
+        ordered = np.lexsort((hour[chosen], label[chosen], member[chosen]))
+        columns = (label, versions.codes == second, member, hour)
+        values, canary, who, when = (column[chosen][ordered] for column in columns)
+        result = difference(values, canary, who, when)
         if np.isfinite(result.difference.error):
             found.append(
                 {
                     "task": task,
-                    "champion": versions.values[order[0]],
-                    "canary": versions.values[place],
+                    "champion": versions.values[first],
+                    "canary": versions.values[second],
                     "champion_rate": result.champion.value,
                     "difference": result.difference.value,
                     "error": result.difference.error,
                     "rows": result.canary.rows,
+                    "together": result.difference.rows / len(values),
                 }
             )
     return found

@@ -42,8 +42,9 @@ class DaySummary:
     """Columns compared with the version's profile (``ColumnShift``); empty without a profile."""
 
     canaries: tuple[Mapping[str, Any], ...] = ()
-    """Each other version against the one with most rows, by task: ``champion``, ``canary``, ``champion_rate``,
-    ``difference`` of the rates (canary minus champion) and its ``error`` between members, ``rows`` of the canary."""
+    """Every two versions in the hours in which both served, by task: ``champion`` (the one with more rows), ``canary``,
+    ``champion_rate``, ``difference`` of the rates (canary minus champion) and its ``error`` between members, ``rows``
+    of the canary, ``together``: the share of both versions' rows that is in those hours."""
 
     def figure(self, task: str, surface: str = ALL, version: str = ALL, cohort: str = ALL) -> Figure | None:
         """The figure of a cell; None where there are no such rows."""

@@ -15,6 +15,10 @@ _LEAST = 0.02
 def canary(context: Context) -> list[Alarm]:
     """The canary's rate of the primary task is below the champion's, over all days since it began.
 
+    Compared are the two versions that have the roles on the day, in the hours in which both served. After a promotion
+    at noon and a new canary in the evening that is the new champion with the new canary, in the evening: neither the
+    old champion, nor the rows that the new one had as a canary or before the new canary began.
+
     Daily differences with their errors between members are pooled by inverse variance. The level is that of one test
     (``Context.chance``) over 30 looks; the loss must be 2 % of the champion's rate.
     """
@@ -37,7 +41,7 @@ def canary(context: Context) -> list[Alarm]:
 
 
 def _differences(day: DaySummary, task: str, champion: str, other: str) -> list[dict[str, float]]:
-    """The day's difference of the two, canary minus champion, whichever of them served more."""
+    """The day's difference of the two, canary minus champion, whichever of them served more; no other pair's."""
     found = []
     for one in day.canaries:
         pair = (one["champion"], one["canary"])

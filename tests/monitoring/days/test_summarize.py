@@ -77,7 +77,7 @@ def test_figures_are_those_of_the_rows():
     assert whole.auc == pytest.approx(auc(label, probability))
     assert found.figure("click", surface="feed", version="1").rows == 100 - 4
     assert found.figure("click", cohort="cold").rows + found.figure("click", cohort="warm").rows == 396
-    assert found.canaries[0]["champion"] == "1" or found.canaries[0]["champion"] == "2"
+    assert found.canaries == ()  # no hour has rows of both versions
     assert found.figure("click", surface="moon") is None
 
 
