@@ -17,7 +17,8 @@ def roll_back(spec: dsl.Input[dsl.Artifact], services: dict, summary: dsl.Output
         from components.acting import action_of, roles
         from components.endpoint_target import open_target
         from components.markdown import write
-        from monitoring.acting import finish, overtaken
+        from monitoring.acting import overtaken
+        from monitoring.action import finish
         from serving.deployment.once import roll_back_once
         from serving.deployment.rollout import Rollout
         from serving.versions.registry import Registry, model_name

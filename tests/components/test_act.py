@@ -24,7 +24,7 @@ from feature_repo.notes import Notes
 from feature_repo.slots import Vectors, claim, finish, read_slots
 from models.spec import Spec
 from models.training.artifact import load_model, save_model
-from monitoring.acting import last_action
+from monitoring.action import last_action
 from monitoring.ledger import Ledger
 from monitoring.verdict import State
 from monitoring.verdicts import write_verdict
@@ -94,8 +94,7 @@ class Product:
 
     def ended(self, run: str, succeeded: bool = True) -> None:
         """What the exit handler does."""
-        if succeeded:
-            end_action(self.services(run), self.spec.name)
+        end_action(self.services(run), self.spec.name, succeeded)
         release(self.services(run), self.spec.name)
 
     def note(self, run: str, key: str) -> Any:
@@ -106,8 +105,9 @@ class Product:
 @pytest.fixture(autouse=True)
 def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.clock.now", lambda: NOW)
-    monkeypatch.setattr("monitoring.acting.begin.__defaults__", (None, lambda: NOW))
-    monkeypatch.setattr("monitoring.acting.finish.__defaults__", ("", lambda: NOW))
+    monkeypatch.setattr("monitoring.acting.begin.__defaults__", (None, False, lambda: NOW))
+    monkeypatch.setattr("monitoring.action.finish.__defaults__", ("", lambda: NOW))
+    monkeypatch.setattr("monitoring.action.renew.__defaults__", (lambda: NOW,))
 
 
 @pytest.fixture

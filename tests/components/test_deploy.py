@@ -16,7 +16,7 @@ from feature_repo.notes import notes_of
 from feature_repo.push import PushError, push, pushed_until, slot_of
 from feature_repo.quality import last_seen
 from feature_repo.store import write_resolved
-from monitoring.acting import Action
+from monitoring.action import Action
 from monitoring.ledger import Ledger
 from serving.deployment.errors import DeploymentError, VerdictError
 from serving.errors import EndpointError

@@ -10,17 +10,8 @@ import pytest
 from feature_repo.notes import Notes
 from feature_repo.packed.sqlite import SqliteRows
 from models.time_units import DAY, HOUR
-from monitoring.acting import (
-    FROZEN,
-    NOTHING,
-    Action,
-    begin,
-    begun_action,
-    decide,
-    finish,
-    last_action,
-    overtaken,
-)
+from monitoring.acting import FROZEN, NOTHING, begin, decide, overtaken
+from monitoring.action import HELD, Action, begun_action, finish, last_action, let_go, renew
 from monitoring.errors import ActionError
 from monitoring.verdict import State, Verdict
 from tests.factories import specs
@@ -129,13 +120,13 @@ def test_a_run_goes_on_with_the_action_of_its_own_verdict(notes: Notes) -> None:
     assert (first.id, first.versions, first.done) == ("2026-01-07 retrain", ROLES, 0)
     moved = {"champion": "2", "previous": "1"}  # what the killed action has changed
     decision, again = begin(notes, SPEC, verdict(State.RECALIBRATE), moved, "run-2", "2", clock=lambda: NOW + HOUR)
-    assert (decision.kind, again) == ("retrain", replace(first, run="run-2"))
+    assert (decision.kind, again) == ("retrain", replace(first, run="run-2", until=NOW + HOUR + HELD))
     with pytest.raises(ActionError, match="expected one that run run-1 has begun; found that of run run-2"):
         begun_action(notes, "run-1")
     finish(notes, "run-1", clock=lambda: NOW + HOUR)  # it was overtaken
     assert begun_action(notes, "run-2") == again
     finish(notes, "run-2", clock=lambda: NOW + HOUR)
-    assert last_action(notes) == replace(first, run="run-2", done=NOW + HOUR)
+    assert last_action(notes) == replace(first, run="run-2", until=NOW + HOUR + HELD, done=NOW + HOUR)
     assert begin(notes, SPEC, found, ROLES, "run-3", clock=lambda: NOW + HOUR)[0].kind == NOTHING
 
 
@@ -162,7 +153,7 @@ def test_of_two_verdicts_at_once_one_is_acted_on(notes: Notes) -> None:
         return action.id if action else ""
 
     with ThreadPoolExecutor(4) as pool:
-        assert len(set(pool.map(run, days))) == 1  # the first one's; the others go on with it
+        assert len({*pool.map(run, days)} - {""}) == 1  # the first one's, and that of its retry
 
 
 def test_a_note_of_another_release_is_named(notes: Notes) -> None:
@@ -224,3 +215,36 @@ def test_a_clock_that_was_ahead_costs_one_cool_down(notes: Notes) -> None:
     for run, hours, kind in (("run-2", 0, NOTHING), ("run-3", 47, NOTHING), ("run-4", 48, "retrain")):
         day = verdict(State.RETRAIN, f"2026-01-0{7 + hours // 24}")
         assert begin(notes, SPEC, day, ROLES, run, clock=lambda hours=hours: NOW + hours * HOUR)[0].kind == kind  # type: ignore[misc]
+
+
+def test_a_training_of_hours_keeps_its_action(notes: Notes) -> None:
+    found = verdict(State.RETRAIN)
+
+    def kind(run: str, time: int, alone: bool = False) -> str:
+        return begin(notes, SPEC, found, ROLES, run, None, alone, lambda: time)[0].kind
+
+    assert kind("run-1", NOW) == "retrain"
+    assert kind("run-1", NOW) == "retrain"  # a retry of its step
+    for hours in range(5):
+        time = NOW + hours * HOUR // 4
+        renew(notes, "run-1", lambda time=time: time)  # type: ignore[misc]
+        renew(notes, "run-2", lambda: NOW + DAY)  # which has none
+        assert kind("run-2", time + HOUR // 4) == NOTHING
+    reason = decide(SPEC, found, last_action(notes), ROLES, NOW + HOUR).reason
+    assert reason == "run run-1 is at 2026-01-07 retrain, and has it until 2026-01-08T01:30:00+00:00 at least"
+    assert begun_action(notes, "run-1").until == NOW + HOUR + HELD
+    assert kind("run-2", NOW + HOUR + HELD) == "retrain"  # it was killed
+    with pytest.raises(ActionError, match="that of run run-2"):
+        begun_action(notes, "run-1")
+    renew(notes, "run-1", lambda: NOW + DAY)
+    assert kind("run-3", NOW + HOUR + HELD, alone=True) == "retrain"  # on one machine the lock says that it is gone
+    let_go(notes, "run-2")
+    assert kind("run-4", NOW + HOUR + HELD) == NOTHING
+    let_go(notes, "run-3")  # it has failed
+    assert kind("run-4", NOW + HOUR + HELD) == "retrain"
+
+
+def test_an_action_held_until_2033_by_a_wrong_clock_is_gone_on_with(notes: Notes) -> None:
+    begin(notes, SPEC, verdict(State.RETRAIN), ROLES, "run-1", clock=lambda: NOW)
+    renew(notes, "run-1", lambda: NOW + 7 * 365 * DAY)
+    assert begin(notes, SPEC, verdict(State.RETRAIN), ROLES, "run-2", clock=lambda: NOW + HOUR)[0].kind == "retrain"

@@ -11,7 +11,8 @@ import pytest
 from feature_repo.notes import Notes
 from feature_repo.packed.sqlite import SqliteRows
 from models.time_units import DAY, HOUR
-from monitoring.acting import NOTHING, ROLL_BACK, begin, finish, last_action, overtaken
+from monitoring.acting import NOTHING, begin, overtaken
+from monitoring.action import ROLL_BACK, finish, last_action
 from monitoring.verdict import State, Verdict
 from serving.deployment.errors import DeploymentError
 from serving.deployment.once import roll_back_once
@@ -59,7 +60,7 @@ class World:
         """What the steps of a run do; return the kind of the action."""
         last = last_action(self.notes)
         made = self.registered.get(last.id) if last is not None and not last.done else None
-        decision, action = begin(self.notes, SPEC, found, self.roles(), run, made, lambda: time)
+        decision, action = begin(self.notes, SPEC, found, self.roles(), run, made, clock=lambda: time)
         if action is not None and action.kind == ROLL_BACK and overtaken(action, self.roles()) is None:
             roll_back_once(self.rollout, self.registry, "model", action.versions)
         elif action is not None:
