@@ -124,11 +124,3 @@ def end_action(services: Services, product: str, succeeded: bool = True) -> None
         let_go(notes, services.run)
     except NotesError as error:
         say(f"  the action could not be left to the next run, which waits for half an hour: {error}")
-
-
-def renew_action(services: Services, product: str) -> None:
-    """Hold the action of a run for half an hour more; nothing if it has begun none. Raises NotesError, ActionError."""
-    from components.lease import notes_of_run
-    from monitoring.action import renew
-
-    renew(notes_of_run(services, product), services.run)

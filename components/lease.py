@@ -133,3 +133,10 @@ def release(services: Services, product: str) -> None:
         lease.release(notes_of_run(services, product), services.run)
     except NotesError as error:
         _log.warning("the lease could not be given back and ends in %.0f minutes: %s", SECONDS / 60, error)
+
+
+def renew_action(services: Services, product: str) -> None:
+    """Hold the action of a run for half an hour more; nothing if it has begun none. Raises NotesError, ActionError."""
+    from monitoring.action import renew
+
+    renew(notes_of_run(services, product), services.run)

@@ -15,17 +15,16 @@ def push_embeddings(
     version: str,
     vectors: dsl.Output[dsl.Dataset],
     summary: dsl.Output[dsl.Markdown],
-    others: bool = False,
 ) -> None:
     """Embed every member and item as of the graph's newest row; push the vectors under the model's version.
 
     Uses a GPU if there is one.
 
     The vectors of the champion and of every version that serves are kept. If those know later events, the step warns
-    and continues: going back to older data on purpose is a remedy. With ``others`` the canary, the previous version
-    and what else serves get vectors of the same graph too, each of its own model, after those of ``version``; the step
-    fails at the end if one that serves has failed, and warns if only the previous one has. ``vectors`` are those of
-    ``version``.
+    and continues: going back to older data on purpose is a remedy. In the pipeline `refresh` the canary, the previous
+    version and what else serves get vectors of the same graph too, each of its own model, after those of ``version``;
+    the step fails at the end if one that serves has failed, and warns if only the previous one has. ``vectors`` are
+    those of ``version``.
     """
     import tempfile
     from pathlib import Path
@@ -46,7 +45,9 @@ def push_embeddings(
         page = [f"# Vectors of version {version} in slot {rows.slot}", table(("view", "rows"), rows.items())]
         if rows.older:
             page.append(f"WARNING: {rows.older}")
-        slots, failed = embedding.push_others(version, Path(model.path), Path(scratch)) if others else ({}, {})
+        slots, failed = {}, {}
+        if step.services.pipeline == "refresh":
+            slots, failed = embedding.push_others(version, Path(model.path), Path(scratch))
         page += [f"Version {other}: slot {slot}" for other, slot in slots.items()]
         page += [f"WARNING: version {other} keeps the vectors it had: {error}" for other, error in failed.items()]
         write(summary, *page)

@@ -104,8 +104,7 @@ class Step(AbstractContextManager["Step"]):
             self._print_failure(error)
 
     def _renewed_action(self) -> AbstractContextManager[Any]:
-        from components.acting import renew_action
-        from components.lease import Renewal
+        from components.lease import Renewal, renew_action
 
         return Renewal(lambda: renew_action(self.services, self.spec.name), at_once=True)
 

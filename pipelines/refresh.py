@@ -30,6 +30,5 @@ def refresh(
             graph=graph,
             model=ready.model,
             version=ready.version,
-            others=True,
         )
         GpuPool(accelerator, node_selector, tolerations).may_run(configured(pushed))

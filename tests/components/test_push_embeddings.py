@@ -93,14 +93,7 @@ def prepared(folder: Path, tables: dict[str, pd.DataFrame], run: str) -> dict[st
     return {name: dsl.Dataset(name=name, uri=str(at / name)) for name in ("tables", "graph", "vectors")}
 
 
-def step(
-    folder: Path,
-    artifacts: dict[str, dsl.Dataset],
-    run: str,
-    version: str = "1",
-    pipeline: str = "",
-    others: bool = False,
-) -> str:
+def step(folder: Path, artifacts: dict[str, dsl.Dataset], run: str, version: str = "1", pipeline: str = "") -> str:
     """Run the component; return its page."""
     at = folder / run
     push_embeddings.python_func(
@@ -109,7 +102,6 @@ def step(
         model=dsl.Model(name="model", uri=str(at / "model")),
         version=version,
         summary=dsl.Markdown(name="page", uri=str(at / "page.md")),
-        others=others,
         **artifacts,
     )
     return (at / "page.md").read_text(encoding="utf-8")
@@ -205,7 +197,7 @@ class Refresh:
         for version in role.values():
             old, encoder = tiny.vectors(self.folder / "earlier"), FakeRegistry.encoders.get(version, f"e{version}")
             push(self.store, small_spec(), old, version, encoder, role.values())
-        return step(self.folder, self.artifacts, "run", version="3", others=True)
+        return step(self.folder, self.artifacts, "run", version="3", pipeline="refresh")
 
     def fresh(self) -> set[str]:
         """The versions whose vectors know the newest event."""
