@@ -85,8 +85,8 @@ def _cells(rows: Rows, places: np.ndarray) -> Iterator[tuple[str, str, str, Any]
     surfaces, versions = rows.names("surface"), rows.names("model_version")
     surface, version = surfaces.codes[places], versions.codes[places]
     yield ALL, ALL, ALL, slice(None)
-    first = _largest(surface, surfaces.values)
-    second = _largest(version, versions.values)
+    first = largest(surface, surfaces.values)
+    second = largest(version, versions.values)
     for place in first:
         yield surfaces.values[place], ALL, ALL, surface == place
     for other in second:
@@ -100,7 +100,8 @@ def _cells(rows: Rows, places: np.ndarray) -> Iterator[tuple[str, str, str, Any]
     yield ALL, ALL, "warm", ~cold
 
 
-def _largest(codes: np.ndarray, values: list[str]) -> list[int]:
+def largest(codes: np.ndarray, values: list[str]) -> list[int]:
+    """Positions in ``values`` of the 20 most frequent ``codes`` (rows,) int64, the most frequent first; -1 = null."""
     counts = np.bincount(codes[codes >= 0], minlength=len(values))
     return np.argsort(-counts, kind="stable")[:MOST_CELLS].tolist()
 
@@ -143,7 +144,7 @@ def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]
     """
     versions, label = rows.names("model_version"), rows.numbers(f"label_{task}")
     member = rows.names("member").codes
-    order = _largest(versions.codes[counted], versions.values)
+    order = largest(versions.codes[counted], versions.values)
     found = []
     for place in order[1:MOST_CELLS]:
         chosen = counted & np.isin(versions.codes, (order[0], place)) & ~np.isnan(label)

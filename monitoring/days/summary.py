@@ -1,7 +1,7 @@
 """What monitors need of one day of served rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,8 @@ from monitoring.documents import plain
 from monitoring.errors import SummaryError
 
 FORMAT = 1
+_LATER = frozenset(("explored",))
+"""Sections that older summaries lack."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class DaySummary:
     canaries: tuple[Mapping[str, Any], ...] = ()
     """Each other version against the one with most rows, by task: ``champion``, ``canary``, ``champion_rate``,
     ``difference`` of the rates (canary minus champion) and its ``error`` between members, ``rows`` of the canary."""
+    explored: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By task, where slates were in random order: sums of each version for the estimate of what its usual order would
+    have earned (``versions``: ``monitoring.statistics.snips.Sums``), and of two (``pairs``: ``Pair.shared``)."""
 
     def figure(self, task: str, surface: str = ALL, version: str = ALL, cohort: str = ALL) -> Figure | None:
         """The figure of a cell; None where there are no such rows."""
@@ -79,7 +84,9 @@ class DaySummary:
         try:
             if document["format"] != FORMAT:
                 raise ValueError(f"format {document['format']}")
-            given = {field.name: document[field.name] for field in fields(cls)}
+            given = {
+                one.name: document[one.name] for one in fields(cls) if one.name in document or one.name not in _LATER
+            }
             return cls(
                 **{
                     **given,
