@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from monitoring.days.figures import largest
+from monitoring.days.figures import ALL, Figure, largest
 from monitoring.days.rows import Rows
-from monitoring.statistics.snips import Difference, Pair, Sums, clustered, difference, shared
+from monitoring.statistics.snips import Difference, Pair, Sums, clustered, difference, rate, shared
 
 MOST_VERSIONS = 6
 """The most versions that have sums: those with most rows."""
@@ -47,6 +47,17 @@ def sums_of(section: Mapping[str, Any], version: str) -> Sums | None:
     """A version's sums in ``DaySummary.explored`` of a task; None where it has none."""
     known = section.get("versions", {}).get(version)
     return None if known is None else Sums(**known)
+
+
+def usual_rate(section: Mapping[str, Any], figure: Figure) -> dict[str, float]:
+    """``usual``, ``usual_low`` and ``usual_high`` of a version's figure: its rate without exploration.
+
+    ``section``: ``DaySummary.explored`` of the figure's task. Empty for a cell that is no version, and where there is
+    too little for an estimate (``monitoring.statistics.snips.rate``).
+    """
+    sums = sums_of(section, figure.version) if (figure.surface, figure.cohort) == (ALL, ALL) else None
+    found = None if sums is None else rate(sums)
+    return {} if found is None else {"usual": found.value, "usual_low": found.low, "usual_high": found.high}
 
 
 def canary_difference(sections: Sequence[Mapping[str, Any]], champion: str, canary: str) -> Difference | None:

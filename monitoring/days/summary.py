@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
+from monitoring.days.explored import usual_rate
 from monitoring.days.figures import ALL, Figure
 from monitoring.documents import plain
 from monitoring.errors import SummaryError
@@ -74,7 +75,9 @@ class DaySummary:
                 "pending": settled["rows"] - settled["settled"],
                 "fallback": self.serving["fallback"],
                 "cold": self.serving["item_cold"],
-                "figures": [figure.to_page() for figure in self.figures],
+                "figures": [
+                    {**one.to_page(), **usual_rate(self.explored.get(one.task, {}), one)} for one in self.figures
+                ],
             }
         )
 

@@ -198,7 +198,7 @@ def difference(days: Sequence[Pair], confidence: float = 0.95) -> Difference | N
     or no outcome differs from another.
     """
     used = [day for day in days if min(day.champion.clusters, day.canary.clusters) > 1]
-    champion, canary = (sum((day[side] for day in used), Sums()) for side in (0, 1))
+    champion, canary = sum((day.champion for day in used), Sums()), sum((day.canary for day in used), Sums())
     if not (champion.is_enough() and canary.is_enough()):
         return None
     sizes = np.array([[day.champion.size, day.canary.size] for day in used])

@@ -49,6 +49,18 @@ def test_a_day_has_the_sums_of_each_version_and_task():
     assert back.difference.error == pytest.approx(result.difference.error)
 
 
+def test_the_page_gets_the_rate_of_each_version():
+    found = summarize(SPEC, explored(), TODAY, {})
+    usual = {
+        (one["task"], one["version"]): one["usual"]
+        for one in found.to_page()["figures"]
+        if one.get("usual") is not None
+    }
+
+    assert usual.keys() == {(task, version) for task in ("click", "like") for version in ("1", "2")}
+    assert usual["click", "2"] == pytest.approx(sums_of(found.explored["click"], "2").rate)
+
+
 def test_json_and_the_order_of_the_rows_change_nothing():
     table = explored()
     found = summarize(SPEC, table, TODAY, {}).to_json()
