@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from monitoring.days.rows import Rows
-from monitoring.statistics.canary import difference
+from monitoring.statistics.canary import Difference, difference
+from monitoring.statistics.clusters import is_few, share_error
 from monitoring.statistics.ranking import auc_interval, entropy_interval
 
 ALL = "all"
@@ -151,7 +152,8 @@ def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]
         chosen_rows = np.lexsort((label[chosen], member[chosen]))
         values, canary, who = (column[chosen][chosen_rows] for column in (label, versions.codes == place, member))
         result = difference(values, canary, who)
-        if np.isfinite(result.difference.error):
+        error = _error(result)
+        if np.isfinite(error):
             found.append(
                 {
                     "task": task,
@@ -159,8 +161,23 @@ def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]
                     "canary": versions.values[place],
                     "champion_rate": result.champion.value,
                     "difference": result.difference.value,
-                    "error": result.difference.error,
+                    "error": error,
                     "rows": result.canary.rows,
                 }
             )
     return found
+
+
+def _error(found: Difference) -> float:
+    """Standard error of a difference of rates; NaN where it is unknown.
+
+    A canary of a few rows has no positive one by chance: its rate of 0 would be certain.
+    """
+    sides = (found.champion, found.canary)
+    if min(side.clusters for side in sides) < 2:
+        return float("nan")
+    error = found.difference.error
+    if any(is_few(side.value, side.rows, side.clusters) for side in sides):
+        rows = [side.rows for side in sides]
+        error = max(error, share_error(sum(side.value * side.rows for side in sides) / sum(rows), *rows))
+    return error

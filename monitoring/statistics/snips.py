@@ -14,6 +14,7 @@ The estimate is that of an outcome that depends on the item and its rank, not on
 judged on the slates that it served: nothing is said of orders that another version would have made of them.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.metrics import group_places
-from monitoring.statistics.clusters import Estimate, around, t_quantile
+from monitoring.statistics.clusters import Estimate, around, is_few, share_error, t_quantile
 
 FEWEST_ROWS, FEWEST_CLUSTERS = 100.0, 10.0
 """Effective rows, and effective clusters, below which there is no estimate: (sum of weights)^2 / sum of squares."""
@@ -97,13 +98,20 @@ class Pair(NamedTuple):
     (outcome, weight), (outcome, outcome)."""
 
     @property
-    def covariance(self) -> float:
-        """Covariance of both rates."""
+    def variance(self) -> float:
+        """Variance of the difference of both rates: that of each, without the covariance by members who met both."""
         one, other = self.champion, self.canary
         weights, second, first, outcomes = self.shared
-        found = outcomes - one.rate * second - other.rate * first + one.rate * other.rate * weights
-        factor = np.prod([side.clusters / (side.clusters - 1) for side in (one, other)]) ** 0.5
-        return float(factor * found / (one.weight * other.weight))
+        both = outcomes - one.rate * second - other.rate * first + one.rate * other.rate * weights
+        factor = math.prod(side.clusters / (side.clusters - 1) for side in (one, other)) ** 0.5
+        return max(one.variance + other.variance - 2 * factor * both / (one.weight * other.weight), 0.0)
+
+    @property
+    def least_variance(self) -> float:
+        """The same if the rates were equal and all rows independent."""
+        one, other = self.champion, self.canary
+        rate = (one.outcome + other.outcome) / (one.weight + other.weight)
+        return share_error(rate, one.size, other.size) ** 2
 
 
 @dataclass(frozen=True)
@@ -192,7 +200,8 @@ def difference(days: Sequence[Pair], confidence: float = 0.95) -> Difference | N
     """The canary's rate minus the champion's, compared within days: a day on which all click more favors neither.
 
     A day's weight is n * m / (n + m) of its effective rows, which no outcome has a part in. The variance of a day has
-    that of both rates and, by members who met both, their covariance; days count as independent. The t-interval has as
+    that of both rates and, by members who met both, their covariance; days count as independent. With few outcomes the
+    variance is at least that of equal shares among as many independent rows (``share_error``). The t-interval has as
     many degrees of freedom as the version with fewer clusters has more of them than days. A day with fewer than two
     clusters of a version is left out. None where ``rate`` of either version over the days that are left would be None,
     or no outcome differs from another.
@@ -205,9 +214,10 @@ def difference(days: Sequence[Pair], confidence: float = 0.95) -> Difference | N
     weights = sizes.prod(axis=1) / sizes.sum(axis=1)
     weights /= weights.sum()
     rates = np.array([[day.champion.rate, day.canary.rate] for day in used])
-    variances = np.array([day.champion.variance + day.canary.variance - 2 * day.covariance for day in used])
     base, other = (weights @ rates).tolist()
-    error = float(np.sqrt((weights**2 * np.maximum(variances, 0.0)).sum()))
+    few = any(is_few(side.rate, side.size, side.clusters) for side in (champion, canary))
+    variances = [max(day.variance, day.least_variance * few) for day in used]
+    error = float(np.sqrt(weights**2 @ variances))
     if not error:
         return None
     freedom = min(champion.clusters, canary.clusters) - len(used)

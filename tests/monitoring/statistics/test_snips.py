@@ -78,17 +78,13 @@ def test_the_difference_of_equal_versions_covers_zero_as_often_as_it_says(togeth
     assert 0.92 <= np.mean(covered) <= 0.975
 
 
-def test_members_who_meet_both_versions_do_not_widen_the_difference():
-    rows = log(np.random.default_rng(2))
-    same = difference([day(rows, rows)])
-    assert same is None  # not one outcome differs
-
-    changed = rows[0].copy()
-    changed[np.flatnonzero(rows[1] > 0.5)[:3]] = 1.0
-    found = difference([day(rows, (changed, *rows[1:]))])
-    apart = difference([day(rows, (changed, rows[1], rows[2] + 1000))])
-    assert found.difference.value == pytest.approx(apart.difference.value)
-    assert found.difference.error < apart.difference.error / 5
+def test_a_canary_without_an_outcome_is_not_certain():
+    rng = np.random.default_rng(2)
+    champion, (outcome, *rest) = log(rng, 600), log(rng, 12)
+    found = difference([day(champion, (0 * outcome, *rest))])
+    rare = found.champion * (1 - found.champion) / found.canary_size
+    assert found.difference.error**2 == pytest.approx(rare, rel=0.1)
+    assert difference([day((0 * champion[0], *champion[1:]), (0 * outcome, *rest))]) is None  # nothing to compare
 
 
 def test_the_difference_is_that_of_the_definition():
