@@ -9,7 +9,8 @@ import numpy as np
 
 from models.time_units import HOUR
 from monitoring.days.rows import Rows
-from monitoring.statistics.canary import difference
+from monitoring.statistics.canary import Difference, difference
+from monitoring.statistics.clusters import is_few, share_error
 from monitoring.statistics.ranking import auc_interval, entropy_interval
 
 ALL = "all"
@@ -89,8 +90,8 @@ def _cells(rows: Rows, places: np.ndarray) -> Iterator[tuple[str, str, str, Any]
     surfaces, versions = rows.names("surface"), rows.names("model_version")
     surface, version = surfaces.codes[places], versions.codes[places]
     yield ALL, ALL, ALL, slice(None)
-    first = _largest(surface, surfaces.values)
-    second = _largest(version, versions.values)
+    first = largest(surface, surfaces.values)
+    second = largest(version, versions.values)
     for place in first:
         yield surfaces.values[place], ALL, ALL, surface == place
     for other in second:
@@ -104,7 +105,8 @@ def _cells(rows: Rows, places: np.ndarray) -> Iterator[tuple[str, str, str, Any]
     yield ALL, ALL, "warm", ~cold
 
 
-def _largest(codes: np.ndarray, values: list[str]) -> list[int]:
+def largest(codes: np.ndarray, values: list[str]) -> list[int]:
+    """Positions in ``values`` of the 20 most frequent ``codes`` (rows,) int64, the most frequent first; -1 = null."""
     counts = np.bincount(codes[codes >= 0], minlength=len(values))
     return np.argsort(-counts, kind="stable")[:MOST_CELLS].tolist()
 
@@ -149,13 +151,14 @@ def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]
     versions, label = rows.names("model_version"), rows.numbers(f"label_{task}")
     member, hour = rows.names("member").codes, rows.times("served") // HOUR
     found = []
-    for first, second in combinations(_largest(versions.codes[counted], versions.values)[:_MOST_PAIRED], 2):
+    for first, second in combinations(largest(versions.codes[counted], versions.values)[:_MOST_PAIRED], 2):
         chosen = counted & np.isin(versions.codes, (first, second)) & ~np.isnan(label)
         ordered = np.lexsort((hour[chosen], label[chosen], member[chosen]))
         columns = (label, versions.codes == second, member, hour)
         values, canary, who, when = (column[chosen][ordered] for column in columns)
         result = difference(values, canary, who, when)
-        if np.isfinite(result.difference.error):
+        error = _error(result)
+        if np.isfinite(error):
             found.append(
                 {
                     "task": task,
@@ -163,9 +166,24 @@ def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]
                     "canary": versions.values[second],
                     "champion_rate": result.champion.value,
                     "difference": result.difference.value,
-                    "error": result.difference.error,
+                    "error": error,
                     "rows": result.canary.rows,
                     "together": result.difference.rows / len(values),
                 }
             )
     return found
+
+
+def _error(found: Difference) -> float:
+    """Standard error of a difference of rates; NaN where it is unknown.
+
+    A canary of a few rows has no positive one by chance: its rate of 0 would be certain.
+    """
+    sides = (found.champion, found.canary)
+    if min(side.clusters for side in sides) < 2:
+        return float("nan")
+    error = found.difference.error
+    if any(is_few(side.value, side.rows, side.clusters) for side in sides):
+        rows = [side.rows for side in sides]
+        error = max(error, share_error(sum(side.value * side.rows for side in sides) / sum(rows), *rows))
+    return error

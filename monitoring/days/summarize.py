@@ -13,6 +13,7 @@ from models.features import impression_features, item_features, member_features
 from models.spec import Spec
 from models.time_units import DAY, HOUR, microseconds
 from monitoring.days.columns import category_column, number_column
+from monitoring.days.explored import explored
 from monitoring.days.figures import canaries, figures
 from monitoring.days.rows import Names, Rows, is_number, shares
 from monitoring.days.scores import label_figures, probability_figures
@@ -58,6 +59,7 @@ def summarize(
         figures=tuple(figure for task in spec.tasks for figure in figures(rows, task, ~fallback)),
         shifts=dict(shifts or {}),
         canaries=tuple(one for task in spec.tasks for one in canaries(rows, task, ~fallback)),
+        explored={task: found for task in spec.tasks if (found := explored(rows, task, ~fallback))},
     )
 
 

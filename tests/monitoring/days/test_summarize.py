@@ -81,6 +81,19 @@ def test_figures_are_those_of_the_rows():
     assert found.figure("click", surface="moon") is None
 
 
+def test_a_canary_of_a_few_rows_without_a_click_is_not_certain():
+    def canary(members):
+        columns = {"member": np.r_[np.arange(380), 1000 + np.arange(20) % members]}
+        columns["model_version"] = np.where(np.arange(400) < 380, "1", "2")
+        columns["label_click"] = np.where(np.arange(400) < 380, np.arange(400) % 4 == 0, 0) * 1.0
+        return summarize(SPEC, joined(400, **columns), TODAY, COUNTS).canaries
+
+    (found,) = canary(members=10)
+    assert found["difference"] < -0.2
+    assert found["error"] == pytest.approx((0.24 * 0.76 * (1 / 376 + 1 / 20)) ** 0.5, rel=0.02)
+    assert not canary(members=1)  # what one member does says nothing of a version
+
+
 def test_pending_rows_are_no_negative_ones():
     label = joined()["label_click"].to_numpy().copy()
     label[20:] = np.nan
