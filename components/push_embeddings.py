@@ -45,7 +45,8 @@ def push_embeddings(
         page = [f"# Vectors of version {version} in slot {rows.slot}", table(("view", "rows"), rows.items())]
         if rows.older:
             page.append(f"WARNING: {rows.older}")
-        slots, failed = {}, {}
+        slots: dict[str, str] = {}
+        failed: dict[str, Exception] = {}
         if step.services.pipeline == "refresh":
             slots, failed = embedding.push_others(version, Path(model.path), Path(scratch))
         page += [f"Version {other}: slot {slot}" for other, slot in slots.items()]
