@@ -9,6 +9,7 @@ from components.slots import versions_kept
 from components.step import Step, say
 
 if TYPE_CHECKING:
+    from components.lease import Use
     from feature_repo.push import PushResult
     from models.graph.store import TemporalGraph
 
@@ -23,6 +24,8 @@ class Embedding:
     graph: "TemporalGraph"
     as_of: int
     """Microseconds UTC."""
+    use: "Use" = "keep"
+    """What becomes of the lease after a push. Nobody waits for it while models embed."""
 
     def push(self, model: Path, version: str, folder: Path) -> "PushResult":
         """Write the vectors that a model artifact makes to ``folder``; push them under ``version``.
@@ -38,7 +41,8 @@ class Embedding:
         step, rule = self.step, self.step.spec.serving.diversity
         creation = None if rule is None else rule.creation
         embed(load_model(model, best_device()), self.graph, self.as_of, folder, creation)
-        found = push(self.store, step.spec, folder, version, encoder_in(model), versions_kept(step), step.lease)
+        with step.leased(self.use):
+            found = push(self.store, step.spec, folder, version, encoder_in(model), versions_kept(step), step.lease)
         if found.older:
             say(f"WARNING: {found.older} (version {version})")
         return found
@@ -63,7 +67,8 @@ class Embedding:
                 bundle = registry.download(name, other, scratch / f"bundle-{other}")
                 encoder = encoder_in(bundle)
                 if encoder in pushed:
-                    slots[other] = share(self.store, other, pushed[encoder], self.step.lease)
+                    with self.step.leased(self.use):
+                        slots[other] = share(self.store, other, pushed[encoder], self.step.lease)
                 else:
                     slots[other] = self.push(bundle, other, scratch / f"vectors-{other}").slot
                     pushed[encoder] = other

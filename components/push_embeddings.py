@@ -21,7 +21,8 @@ def push_embeddings(
     Uses a GPU if there is one.
 
     The vectors of the champion and of every version that serves are kept. If those know later events, the step warns
-    and continues: going back to older data on purpose is a remedy. In the pipeline `refresh` the canary, the previous
+    and continues: going back to older data on purpose is a remedy. The lease is taken for the pushes, and kept for
+    `deploy`. In the pipeline `refresh` the canary, the previous
     version and what else serves get vectors of the same graph too, each of its own model, after those of ``version``;
     the step fails at the end if one that serves has failed, and warns if only the previous one has. ``vectors`` are
     those of ``version``.
@@ -31,7 +32,7 @@ def push_embeddings(
 
     from components.step import Step
 
-    with Step("push embeddings", spec, services, lease="keep") as step, tempfile.TemporaryDirectory() as scratch:
+    with Step("push embeddings", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
         from components.embedding import Embedding, failure
         from components.markdown import table, write
         from components.recovered import recover_graph
@@ -40,14 +41,15 @@ def push_embeddings(
 
         recover_graph(step.ledger, Path(graph.path))
         embedded = TemporalGraph.load(Path(graph.path))
-        embedding = Embedding(step, step.open_store(), embedded, end_of_graph(step.spec, embedded, Path(tables.path)))
+        as_of, refreshes = end_of_graph(step.spec, embedded, Path(tables.path)), step.services.pipeline == "refresh"
+        embedding = Embedding(step, step.open_store(), embedded, as_of, "give back" if refreshes else "keep")
         rows = embedding.push(Path(model.path), version, Path(vectors.path))
         page = [f"# Vectors of version {version} in slot {rows.slot}", table(("view", "rows"), rows.items())]
         if rows.older:
             page.append(f"WARNING: {rows.older}")
         slots: dict[str, str] = {}
         failed: dict[str, Exception] = {}
-        if step.services.pipeline == "refresh":
+        if refreshes:
             slots, failed = embedding.push_others(version, Path(model.path), Path(scratch))
         page += [f"Version {other}: slot {slot}" for other, slot in slots.items()]
         page += [f"WARNING: version {other} keeps the vectors it had: {error}" for other, error in failed.items()]

@@ -5,8 +5,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,6 @@ class Step(AbstractContextManager["Step"]):
         self._lease: RunLease | None = None
 
     def __enter__(self) -> "Step":
-        from components.lease import RunLease
         from components.specs import read_spec
         from monitoring.ledger import Ledger
 
@@ -83,7 +82,7 @@ class Step(AbstractContextManager["Step"]):
                     held.enter_context(self._renewed_action())
                 use = self._use(self.spec) if callable(self._use) else self._use
                 if use is not None:
-                    self._lease = held.enter_context(RunLease(where, self.spec.name, use))
+                    held.enter_context(self.leased(use))
                 self._held = held.pop_all()
         except Exception as error:
             self._print_failure(error)
@@ -102,6 +101,15 @@ class Step(AbstractContextManager["Step"]):
             say(f"{self.name}: done in {time.monotonic() - self._started:.1f} s")
         else:
             self._print_failure(error)
+
+    @contextmanager
+    def leased(self, use: "Use") -> Iterator[None]:
+        """Hold the lease of the run's project within a step that needs it only for a part of its time."""
+        from components.lease import RunLease
+
+        with RunLease(self.services, self.spec.name, use) as self._lease:
+            yield
+        self._lease = None
 
     def _renewed_action(self) -> AbstractContextManager[Any]:
         from components.lease import Renewal, renew_action

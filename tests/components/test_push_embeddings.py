@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import ANY
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from kfp import dsl
 
 from components.push_embeddings import push_embeddings
 from components.services import Services
-from feature_repo.lease import LeaseError, acquire
+from feature_repo.lease import LeaseError, acquire, release
 from feature_repo.notes import notes_of
 from feature_repo.push import PushError, push, pushed_until, slot_of
 from feature_repo.retrieve import retrieve
@@ -153,19 +154,25 @@ def test_what_serves_keeps_its_vectors(
     assert {slot_of(store, version) for version in ("1", "2", "3")} == set(SLOTS)
 
 
-def test_a_run_that_was_overtaken_while_it_embedded_pushes_nothing(
+def test_the_lease_is_held_while_vectors_are_pushed_and_not_while_they_are_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Another run may change the product while this one embeds for an hour, and not while it pushes."""
     artifacts, store = prepared(tmp_path, small_tables(), "run"), tiny.store_of(small_spec(), tmp_path / "state")
 
-    def overtaken(*arguments: Any) -> None:
+    def other_run(*arguments: Any) -> None:
         _embed(*arguments)
-        acquire(store, "another", 1000, force=True)
+        acquire(store, "another", 1000)
+        release(store, "another")
 
-    monkeypatch.setattr("models.training.embed.embed", overtaken)
+    monkeypatch.setattr("models.training.embed.embed", other_run)
+    step(tmp_path, artifacts, "run", pipeline="training")
+    assert slot_of(store, "1") is not None
+    assert notes_of(store).read("lease") == {"owner": "run", "number": 2, "until": ANY}  # kept for deploy
+    monkeypatch.setattr("models.training.embed.embed", _embed)
+    monkeypatch.setattr("feature_repo.push._content", lambda _: acquire(store, "another", 1000, force=True) and "other")
     with pytest.raises(LeaseError, match="found run another"):
         step(tmp_path, artifacts, "run", pipeline="training")
-    assert slot_of(store, "1") is None
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +226,7 @@ def refresh(yesterday: tuple[Path, dict[str, dsl.Dataset]], monkeypatch: pytest.
 def test_a_refresh_makes_the_vectors_of_all_that_serve_or_may(refresh: Refresh) -> None:
     refresh.run({"4": "e4", "2": "e2"})
     assert refresh.made == ["encoder", "e4", "e2"]  # the champion first, the previous version last
+    assert (notes_of(refresh.store).read("lease") or {})["owner"] == ""  # nothing of the run needs it any more
     assert refresh.fresh() == {"2", "3", "4"}
 
 
