@@ -139,47 +139,55 @@ def test_a_run_on_older_data_says_that_the_vectors_go_back(tmp_path: Path, capsy
     assert pushed_until(store, "1") == microseconds(older["impressions"]["settled_time"].max()) + 1
 
 
-@pytest.mark.parametrize(("registered", "here"), [({"1", "2", "3"}, set()), ({"1"}, {"2", "3"})])
-def test_what_serves_keeps_its_vectors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registered: set[str], here: set[str]
-) -> None:
-    """Champion, canary and previous version by the registry, and what this machine's endpoint serves."""
-    monkeypatch.setattr(FakeRegistry, "kept", registered)
-    monkeypatch.setattr("serving.deployment.endpoint.served_versions", lambda _: here)
-    artifacts, store = prepared(tmp_path, small_tables(), "run"), tiny.store_of(small_spec(), tmp_path / "state")
-    for version in ("1", "2", "3"):
-        push(store, small_spec(), tiny.vectors(tmp_path / "earlier"), version, f"e{version}", ["1", "2"])
-    with pytest.raises(PushError, match="expected a free slot for version 4"):
-        step(tmp_path, artifacts, "run", version="4")
-    assert {slot_of(store, version) for version in ("1", "2", "3")} == set(SLOTS)
-
-
-def test_the_lease_is_held_while_vectors_are_pushed_and_not_while_they_are_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another run may change the product while this one embeds for an hour, and not while it pushes."""
-    artifacts, store = prepared(tmp_path, small_tables(), "run"), tiny.store_of(small_spec(), tmp_path / "state")
-
-    def other_run(*arguments: Any) -> None:
-        _embed(*arguments)
-        acquire(store, "another", 1000)
-        release(store, "another")
-
-    monkeypatch.setattr("models.training.embed.embed", other_run)
-    step(tmp_path, artifacts, "run", pipeline="training")
-    assert slot_of(store, "1") is not None
-    assert notes_of(store).read("lease") == {"owner": "run", "number": 2, "until": ANY}  # kept for deploy
-    monkeypatch.setattr("models.training.embed.embed", _embed)
-    monkeypatch.setattr("feature_repo.push._content", lambda _: acquire(store, "another", 1000, force=True) and "other")
-    with pytest.raises(LeaseError, match="found run another"):
-        step(tmp_path, artifacts, "run", pipeline="training")
-
-
 @pytest.fixture(scope="module")
 def yesterday(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dsl.Dataset]]:
     """A state folder, and the artifacts of a run on it."""
     folder = tmp_path_factory.mktemp("refresh")
     return folder, prepared(folder, small_tables(), "run")
+
+
+@pytest.mark.parametrize(("registered", "here"), [({"1", "2", "3"}, set()), ({"1"}, {"2", "3"})])
+def test_what_serves_keeps_its_vectors(
+    yesterday: tuple[Path, dict[str, dsl.Dataset]],
+    monkeypatch: pytest.MonkeyPatch,
+    registered: set[str],
+    here: set[str],
+) -> None:
+    """Champion, canary and previous version by the registry, and what this machine's endpoint serves."""
+    monkeypatch.setattr(FakeRegistry, "kept", registered)
+    monkeypatch.setattr("serving.deployment.endpoint.served_versions", lambda _: here)
+    folder, artifacts = yesterday
+    store = tiny.store_of(small_spec(), folder / "state")
+    forget_slots(store)
+    for version in ("1", "2", "3"):
+        push(store, small_spec(), tiny.vectors(folder / "earlier"), version, f"e{version}", ["1", "2"])
+    with pytest.raises(PushError, match="expected a free slot for version 4"):
+        step(folder, artifacts, "run", version="4")
+    assert {slot_of(store, version) for version in ("1", "2", "3")} == set(SLOTS)
+
+
+def test_the_lease_is_held_while_vectors_are_pushed_and_not_while_they_are_made(
+    yesterday: tuple[Path, dict[str, dsl.Dataset]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another run may change the product while this one embeds for an hour, and not while it pushes."""
+    folder, artifacts = yesterday
+    store = tiny.store_of(small_spec(), folder / "state")
+    forget_slots(store)
+    before = acquire(store, "another", 1000, force=True).number
+
+    def other_run(*arguments: Any) -> None:
+        _embed(*arguments)
+        assert acquire(store, "another", 1000).number == before
+        release(store, "another")
+
+    monkeypatch.setattr("models.training.embed.embed", other_run)
+    step(folder, artifacts, "run", pipeline="training")
+    assert slot_of(store, "1") is not None
+    assert notes_of(store).read("lease") == {"owner": "run", "number": before + 1, "until": ANY}  # kept for deploy
+    monkeypatch.setattr("models.training.embed.embed", _embed)
+    monkeypatch.setattr("feature_repo.push._content", lambda _: acquire(store, "another", 1000, force=True) and "other")
+    with pytest.raises(LeaseError, match="found run another"):
+        step(folder, artifacts, "run", pipeline="training")
 
 
 class Refresh:
