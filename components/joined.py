@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.services import EMBEDDED, Services
 from components.step import Step
@@ -12,9 +12,6 @@ from models.clock import now
 from models.time_units import moment
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from monitoring.profiles.version import VersionProfile
     from monitoring.watch import Log
 
 Join = Callable[[int, int, Path], dict[str, int]]
@@ -23,17 +20,17 @@ Join = Callable[[int, int, Path], dict[str, int]]
 def log_of(step: Step, tables: Path) -> "tuple[Log, dict[str, str]]":
     """What the product has served, compared with the champion's profile, and the versions that serve, by role."""
     from components.acting import roles
-    from monitoring.profiles.version import read_profile
+    from monitoring.profiles import compared_with, read_profile
     from monitoring.watch import Log
     from serving.versions.registry import Registry, model_name
 
     registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
     versions = roles(registry, name)
-    profile = None
-    if "champion" in versions:
+    champion, profile = versions.get("champion", ""), None
+    if champion:
         with tempfile.TemporaryDirectory() as scratch:
-            profile = read_profile(registry.download(name, versions["champion"], Path(scratch) / "champion"))
-    return Log(join_of(step, tables), first_served(step.services, name), shifts_of(profile)), versions
+            profile = read_profile(registry.download(name, champion, Path(scratch) / "champion"))
+    return Log(join_of(step, tables), first_served(step.services, name), compared_with(champion, profile)), versions
 
 
 def join_of(step: Step, tables: Path) -> Join:
@@ -59,22 +56,6 @@ def outcome_places(services: Services, product: str) -> list[Path | str]:
 
     pushed: list[Path | str] = [address_of(services.storage, product)]
     return [*pushed, services.folder / "endpoint" / FOLDER] if services.target == EMBEDDED else pushed
-
-
-def shifts_of(profile: "VersionProfile | None") -> "Callable[[pa.Table], dict[str, Any]]":
-    """A function that compares joined rows, fallbacks left out, with a version's profile; of none there is nothing."""
-
-    def shifts(rows: "pa.Table") -> dict[str, Any]:
-        import pyarrow.compute as pc
-
-        if profile is None or not len(rows):
-            return {}
-        ranked = rows.filter(pc.invert(pc.fill_null(rows["fallback"], False)))
-        names = [name for name in profile.columns.columns if name in rows.column_names]
-        found = profile.compare(profile.profile(ranked, names)) if len(ranked) and names else {}
-        return {name: shift.to_json() for name, shift in found.items()}
-
-    return shifts
 
 
 def first_served(services: Services, model: str) -> date | None:

@@ -1,9 +1,11 @@
 """The probabilities that were served."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 from monitoring.days import ALL, DaySummary
 from monitoring.monitors.context import Context, alarm, change, log_of
+from monitoring.monitors.profiled import profile_alarm, profile_of
 from monitoring.verdict import Alarm, State
 
 _INVALID = 0.001
@@ -13,6 +15,8 @@ _LEAST = math.log(1.1)
 """Least change of the mean probability and of the spread of its log odds."""
 _NEW = math.log(1.5)
 """The same while the version that serves is too new to have limits of its own: it may predict better than the last."""
+_JUDGED = math.log(3)
+"""The same from what the evaluation had: there, items were shown that a ranker would not have chosen."""
 
 
 def predictions(context: Context) -> list[Alarm]:
@@ -21,7 +25,9 @@ def predictions(context: Context) -> list[Alarm]:
     Invalid: more than 0.1 % of the rows without a probability between 0 and 1, which no quiet day has. Constant: 90 %
     with one value, where every quiet day had less than half. Mean and spread of the log odds are compared as logarithms
     with limits learned from quiet days of the version that serves (Student's t, by weekday and trend); they must change
-    by a tenth. A version with too few days of its own is compared with those before it, and must differ by half.
+    by a tenth. A version with too few days of its own is compared with those before it, and must differ by half. Before
+    limits are learned the evaluation stands for quiet days (the version's profile): the mean over impressions, and the
+    spread, must be three times beyond its days, which needs no test; invalid and constant as above.
     """
     found = []
     for task, surfaces in context.newest.predictions.items():
@@ -46,21 +52,28 @@ def _invalid(context: Context, task: str) -> list[Alarm]:
     if share <= max(_INVALID, 2 * before):
         return []
     text = f"{task}: {share:.1%} of the rows have no probability between 0 and 1"
-    return [alarm(context, "predictions.invalid", task, text, State.ROLL_BACK, share=share, expected=before)]
+    raised = alarm if profile_of(context, "predictions", task, ALL) is None else profile_alarm
+    return [raised(context, "predictions.invalid", task, text, State.ROLL_BACK, share=share, expected=before)]
 
 
 def _constant(context: Context, task: str) -> list[Alarm]:
     now = context.newest.predictions[task][ALL]["most"]
+    judged = profile_of(context, "predictions", task, ALL)
     past = [day.predictions.get(task, {}).get(ALL, {}).get("most", 0.0) for day in context.quiet]
+    past = past if judged is None else [judged["most"]]
     if not past or now < _CONSTANT or max(past) >= _VARIED:
         return []
     text = f"{task}: {now:.1%} of the rows have the same probability; at most {max(past):.1%} had before"
-    return [alarm(context, "predictions.constant", task, text, State.ROLL_BACK, share=now, expected=max(past))]
+    raised = alarm if judged is None else profile_alarm
+    return [raised(context, "predictions.constant", task, text, State.ROLL_BACK, share=now, expected=max(past))]
 
 
 def _moved(context: Context, task: str, surface: str) -> list[Alarm]:
     if context.newest.predictions[task][surface]["rows"] < context.settings.fewest_rows:
         return []
+    judged_at = profile_of(context, "predictions", task, surface)
+    if judged_at is not None:
+        return _beyond(context, task, surface, judged_at)
     found, own = [], context.of_champion()
     judged, least = (own, _LEAST) if own.learned or own.quiet == context.quiet else (context, _NEW)
     for figure, words in (("mean", "mean probability"), ("spread", "spread of the log odds")):
@@ -76,4 +89,27 @@ def _moved(context: Context, task: str, surface: str) -> list[Alarm]:
             figures = {"value": now, "expected": before}
             subject = task if surface == ALL else f"{task} on {surface}"
             found.append(alarm(context, "predictions.shift", subject, text, State.ROLL_BACK, **figures))
+    return found
+
+
+def _beyond(context: Context, task: str, surface: str, judged: Mapping[str, Sequence[float]]) -> list[Alarm]:
+    """Mean or spread far outside of what the days of the evaluation had; the mean over rows with a label."""
+    cell = context.newest.figure(task, surface, context.champion())
+    mean = cell.expected / cell.settled if cell and cell.settled >= context.settings.fewest_rows else None
+    spread = context.newest.predictions[task][surface]["spread"]
+    found = []
+    for name, value, words in (
+        ("mean", mean, "mean probability of impressions"),
+        ("spread", spread, "spread of the log odds"),
+    ):
+        now, ends = log_of(value), [log_of(one) for one in judged[name]]
+        if now is None or None in ends or not ends:
+            continue
+        low, high = judged[name]
+        if math.log(low) - _JUDGED <= now <= math.log(high) + _JUDGED:
+            continue
+        subject = task if surface == ALL else f"{task} on {surface}"
+        text = f"{subject}: {words} {math.exp(now):.4f}; {low:.4f} to {high:.4f} on the days of the evaluation"
+        figures = {"value": math.exp(now), "low": low, "high": high}
+        found.append(profile_alarm(context, "predictions.shift", subject, text, State.ROLL_BACK, **figures))
     return found
