@@ -54,7 +54,7 @@ def _surfaces(rows: Rows) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def delay_bins(delays: np.ndarray) -> list[int]:
-    """Positives by delay, in lengths of the attribution: rows of each of the 12 bins that ``DELAYS`` bound."""
+    """Count delays (positives,), in lengths of the attribution, in the bins that ``DELAYS`` bound: 12 counts."""
     return np.bincount(np.searchsorted(DELAYS, delays, "right"), minlength=len(DELAYS) + 1).tolist()
 
 

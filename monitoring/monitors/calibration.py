@@ -89,9 +89,10 @@ def _surfaces(context: Context) -> list[str]:
 
 
 def _alarm(context: Context, task: str, surface: str, result: Finding, judged: bool) -> Alarm:
+    before = "the evaluation" if judged else "quiet days"
     place = "" if surface == ALL else f" on {surface}"
     text = (
-        f"{task}{place}: predicted / observed is {result.ratio:.3f}, {result.change:.3f} times what {'the evaluation' if judged else 'quiet days'} had "
+        f"{task}{place}: predicted / observed is {result.ratio:.3f}, {result.change:.3f} times what {before} had "
         f"({result.change_low:.3f} to {result.change_high:.3f})"
     )
     figures = {"ratio": result.ratio, "change": result.change, "low": result.change_low, "high": result.change_high}

@@ -1,6 +1,6 @@
 """Builds the profile of a version: from its training set, evaluation and graph."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +46,16 @@ def build_profile(
         delay={task: found for task in spec.tasks if (found := _delay(spec, task, rows.labels))},
         graph={"cold": _cold_shares(rows), **({} if graph is None else _edges(graph))},
         embeddings=dict(embeddings or {}),
-        **predicted(spec, rows.predictions),
+        **predicted(spec.tasks, rows.predictions),
     )
 
 
-def predicted(spec: Spec, predictions: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """``predictions`` and ``calibration`` of a profile, from ``Rows.predictions``."""
+def predicted(tasks: Iterable[str], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """``predictions`` and ``calibration`` of a profile for tasks, from ``Rows.predictions``."""
+    names = list(tasks)
     return {
-        "predictions": {task: _probabilities(predictions, f"probability_{task}") for task in spec.tasks},
-        "calibration": {task: _ratios(predictions, task) for task in spec.tasks},
+        "predictions": {task: _probabilities(rows, f"probability_{task}") for task in names},
+        "calibration": {task: _ratios(rows, task) for task in names},
     }
 
 

@@ -118,10 +118,8 @@ def test_an_empty_train_window_has_a_profile(tmp_path: Path) -> None:
 def served(label: list[float | None]) -> pa.Table:
     """Candidates: those with a label have the hour 1, all others 5; the last one is a fallback."""
     hour = [5.0 if one is None else 1.0 for one in label]
-    columns = {"label_click": label, "fallback": [False] * (len(label) - 1) + [True], "hour": hour}
-    return pa.table(
-        columns, schema=pa.schema([("label_click", pa.float64()), ("fallback", pa.bool_()), ("hour", pa.float64())])
-    )
+    fallback = [False] * (len(label) - 1) + [True]
+    return pa.table({"label_click": pa.array(label, pa.float64()), "fallback": fallback, "hour": hour})
 
 
 @pytest.mark.parametrize(("shown", "rows"), [(60, 60), (40, 139), (0, 99)])
