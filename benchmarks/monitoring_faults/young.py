@@ -55,7 +55,7 @@ def first_days(world: World, profile: VersionProfile, fault: str = "") -> list[V
     return [product.next(lambda day: spoil(day, np.random.default_rng([world.seed, 2]))) for _ in range(DAYS)]
 
 
-def found(verdicts: list[Verdict], expected: Expected) -> bool:
+def found_from_the_first_day(verdicts: list[Verdict], expected: Expected) -> bool:
     """Whether the fault was found in time, by its name, and on no later day was a habit."""
     right = [one.cause in expected.causes and one.state == expected.state for one in verdicts]
     return all(right[expected.within - 1 :]) and not any(

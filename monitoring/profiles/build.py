@@ -44,7 +44,7 @@ def build_profile(
         limits=_largest(profile, [profile.profile(day) for day in days]),
         labels={task: _rates(rows.labels, f"label_{task}") for task in spec.tasks},
         delay={task: found for task in spec.tasks if (found := _delay(spec, task, rows.labels))},
-        graph={"cold": _cold_shares(rows), **({} if graph is None else _edges(graph))},
+        graph={"cold": _cold_shares(rows), **({} if graph is None else edges_of(graph))},
         embeddings=dict(embeddings or {}),
         **predicted(spec.tasks, rows.predictions),
     )
@@ -145,7 +145,7 @@ def _delay(spec: Spec, task: str, labels: pd.DataFrame) -> list[int]:
     return delay_bins(after / length) if len(after) and (after <= 0).mean() < _KNOWN_AT_ONCE else []
 
 
-def _edges(folder: Path) -> dict[str, Any]:
+def edges_of(folder: Path) -> dict[str, Any]:
     """``degree`` and ``domains`` of a stored graph, from its manifest."""
     manifest = read_json(folder / "manifest.json")
     nodes: Mapping[str, int] = manifest["counts"]["nodes"]

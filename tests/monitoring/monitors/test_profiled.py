@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.monitoring_faults.product import ROLES
 from benchmarks.monitoring_faults.world import World
-from benchmarks.monitoring_faults.young import FROM_THE_FIRST_DAY, first_days, found, trained, young
+from benchmarks.monitoring_faults.young import FROM_THE_FIRST_DAY, first_days, found_from_the_first_day, trained, young
 from monitoring.days import DaySummary
 from monitoring.monitors import Settings
 from monitoring.monitors.context import Context
@@ -128,4 +128,5 @@ def test_the_first_days_of_a_product_have_no_false_alarm() -> None:
 @pytest.mark.parametrize("fault", ["calibration_x1.3", "labels_missing"])
 def test_a_fault_that_is_there_from_the_first_day_never_becomes_a_habit(fault: str) -> None:
     # In a week, not three days: a tenth of the benchmark's rows.
-    assert found(first_days(WORLD, profile(), fault), FROM_THE_FIRST_DAY[fault]._replace(within=7))
+    verdicts = first_days(WORLD, profile(), fault)
+    assert found_from_the_first_day(verdicts, FROM_THE_FIRST_DAY[fault]._replace(within=7))
