@@ -26,8 +26,3 @@ def write_digest(path: str, spec: Spec, folders: Iterable[str] = (), given: str 
     digest = sha256_of_json(document)
     write_text(Path(path), digest)
     return digest
-
-
-def manifests(**folders: str) -> dict[str, str]:
-    """The digest of each folder's manifest, by name. Raises OSError if a folder has none."""
-    return {name: sha256_of_file(Path(folder) / MANIFEST) for name, folder in folders.items()}

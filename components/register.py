@@ -31,14 +31,13 @@ def register(
 
     with Step("register", spec, services) as step:
         from components.acting import action_tags
-        from components.digests import manifests
         from components.markdown import write
         from components.recovered import recover_curves
-        from models.files import write_text
+        from models.files import sha256_of_file, write_text
         from monitoring.documents import read_json
         from monitoring.gate import judge_folder
         from monitoring.profiles import build_profile
-        from monitoring.refit import embeddings_of, with_check
+        from monitoring.refit import with_check
         from serving.versions.bundle import write_bundle
         from serving.versions.prior import Prior
         from serving.versions.registry import BEST, GATE, WINDOWS, Registry, model_name
@@ -51,18 +50,18 @@ def register(
             judged, passed = with_check(judged, Path(check.path))
             serves, kept = (Path(serving.path), serves) if passed else (serves, None)
         if decision != "refit":
-            data = manifests(tables=tables.path, training_set=training_set.path, graph=graph.path)
-            rows, scores, edges = (Path(part.path) for part in (training_set, evaluation, graph))
-            metrics = {**read_json(scores / "metrics.json"), "gate": judged.to_json()}
-            norms = embeddings_of(scores, None if kept is None else Path(check.path))
-            profile = build_profile(step.spec, rows, scores, edges, norms).to_json()
+            inputs = {"tables": tables, "training_set": training_set, "graph": graph}
+            data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in inputs.items()}
+            metrics = {**read_json(Path(evaluation.path) / "metrics.json"), "gate": judged.to_json()}
+            prior = Prior.fit(step.spec, Path(training_set.path))
+            parts = (Path(part.path) for part in (training_set, evaluation, graph))
+            profile = build_profile(step.spec, *parts, refit=None if kept is None else Path(check.path)).to_json()
             tags = {"run": step.services.run, GATE: decision, WINDOWS: step.spec.windows.dates}
             tags |= action_tags(step) | ({BEST: judged.best} if judged.best else {})
-            prior = Prior.fit(step.spec, rows)
             with tempfile.TemporaryDirectory() as scratch:
                 bundle = write_bundle(serves, step.spec, metrics, data, Path(scratch) / "bundle", prior, kept, profile)
                 number = registry.log_version(name, bundle, tags)
-        step.ledger.note("verdict", judged.to_json() | ({"version": number} if number else {}))
+        step.ledger.note("verdict", {**judged.to_json(), **({"version": number} if number else {})})
         say(f"  {f'version {number} of ' if number else ''}{name}: {decision}; " + "; ".join(judged.reasons))
         write(verdict, f"# Gate: {decision}", *[f"- {reason}" for reason in judged.reasons])
         write_text(Path(version), number)

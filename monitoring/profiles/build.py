@@ -14,6 +14,7 @@ from monitoring.days.scores import delay_bins, probability_summary
 from monitoring.documents import read_json
 from monitoring.profiles.rows import Rows, trained_rows
 from monitoring.profiles.version import ALL, VersionProfile, compared_features, growing_columns
+from monitoring.refit import embeddings_of
 from monitoring.statistics.calibration import Day, learn
 
 _MOST_DAYS = 28
@@ -28,12 +29,13 @@ def build_profile(
     training_set: Path,
     evaluation: Path | None = None,
     graph: Path | None = None,
-    embeddings: Mapping[str, Any] | None = None,
+    refit: Path | None = None,
 ) -> VersionProfile:
     """Profile the train window, and the candidate's predictions.
 
     ``evaluation``: the folder of ``monitoring.evaluation.evaluate``; ``graph``: a stored graph, of which the manifest
-    is read; ``embeddings``: ``models.training.norms.embedding_norms`` of the version. None = that part stays empty.
+    is read; ``refit``: the document of ``monitoring.refit.RefitCheck``, where the weights that serve are a refit's.
+    None = that part stays empty.
     """
     rows = trained_rows(spec, training_set, evaluation)
     profile = VersionProfile(profile_rows(rows.columns, compared_features(spec)), growing_columns(spec))
@@ -45,7 +47,7 @@ def build_profile(
         labels={task: _rates(rows.labels, f"label_{task}") for task in spec.tasks},
         delay={task: found for task in spec.tasks if (found := _delay(spec, task, rows.labels))},
         graph={"cold": _cold_shares(rows), **({} if graph is None else edges_of(graph))},
-        embeddings=dict(embeddings or {}),
+        embeddings={} if evaluation is None else embeddings_of(evaluation, refit),
         **predicted(spec.tasks, rows.predictions),
     )
 

@@ -50,10 +50,11 @@ def rows(seed: int = 0, grown: float = 0.0) -> pd.DataFrame:
 def built(folder: Path, frame: pd.DataFrame) -> VersionProfile:
     write_frame(folder / "set" / "impressions.parquet", frame)
     write_frame(folder / "evaluation" / "predictions.parquet", fake_predictions(SPEC, rows=400))
+    write_json(folder / "evaluation" / "embeddings.json", {"item": {"mean": 1.0}})
     edges = [{"name": name, "source": "member", "domain": "feed"} for name in ("clicked", "rev_clicked")]
     counts = {"nodes": {"member": 10, "item": 5}, "edges": {"clicked": 40, "rev_clicked": 40}}
     write_json(folder / "graph" / "manifest.json", {"counts": counts, "schema": {"edges": edges}})
-    return build_profile(SPEC, folder / "set", folder / "evaluation", folder / "graph", {"item": {"mean": 1.0}})
+    return build_profile(SPEC, folder / "set", folder / "evaluation", folder / "graph")
 
 
 @pytest.fixture(scope="module")
