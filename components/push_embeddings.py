@@ -38,6 +38,7 @@ def push_embeddings(
         from models.training.devices import best_device
         from models.training.embed import embed
         from models.training.encoder import encoder_in
+        from monitoring.profiles import unlike_profile
 
         recover_graph(step.ledger, Path(graph.path))
         embedded = TemporalGraph.load(Path(graph.path))
@@ -52,4 +53,7 @@ def push_embeddings(
         if rows.older:
             say(f"WARNING: {rows.older}")
             page.append(f"WARNING: {rows.older}")
+        for text in unlike_profile(Path(model.path), Path(graph.path), Path(vectors.path)):
+            say(f"WARNING: version {version}: {text}")
+            page.append(f"WARNING: version {version}: {text}")
         write(summary, *page)

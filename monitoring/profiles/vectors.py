@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitoring.profiles.build import edges_of
-from monitoring.profiles.version import VersionProfile
+from monitoring.profiles.version import read_profile
 
 _FAR, _LEAST_SPREAD = 1.0, 0.05
 """Distance of the norms in standard deviations that is reported; a deviation is at least this share of the mean."""
@@ -19,15 +19,18 @@ _MOST = 20_000
 """The most vectors of a side that are read, the first ones."""
 
 
-def unlike_profile(profile: VersionProfile, graph: Path, vectors: Path) -> list[str]:
+def unlike_profile(model: Path, graph: Path, vectors: Path) -> list[str]:
     """What of a graph and the vectors made from it is far from the version's profile: a sentence for each finding.
 
     Norms of the vectors by side, more than one standard deviation (Wasserstein distance of the quantiles); degrees, by
     edge type half or twice as high; shares of the edges by domain, 20 points. A graph that lost a source has such
-    vectors, which no later monitor tells from members that changed. ``graph``: a stored graph, of which the manifest is
-    read; ``vectors``: the folder that ``models.training.embed`` writes. Figures without numbers count as far.
+    vectors, which no later monitor tells from members that changed. ``model``: a bundle, or a model artifact, of which
+    nothing is known; ``graph``: a stored graph, of which the manifest is read; ``vectors``: the folder that
+    ``models.training.embed`` writes. Figures without numbers count as far. Raises ProfileDocumentError.
     """
-    found = []
+    profile, found = read_profile(model), list[str]()
+    if profile is None:
+        return []
     for side, before in profile.embeddings.items():
         now = _norms(vectors, side, before["values"])
         if not before["rows"] or not now["rows"]:

@@ -19,10 +19,12 @@ from feature_repo.sources import end_of_data
 from models.addresses import sqlite_address
 from models.features import SLOTS
 from models.graph.build import build_graph
+from models.profile import ColumnProfiles
 from models.time_units import microseconds, moment
 from models.training.devices import best_device
-from monitoring.documents import read_json
+from monitoring.documents import read_json, write_json
 from monitoring.ledger import Ledger
+from monitoring.profiles import VersionProfile
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
 from tests.feature_repo.sources.fakes import small_spec, small_tables
@@ -139,3 +141,15 @@ def test_a_run_that_was_overtaken_while_it_embedded_pushes_nothing(
     with pytest.raises(LeaseError, match="found run another"):
         step(tmp_path, artifacts, "run", pipeline="training")
     assert slot_of(store, "1") is None
+
+
+def test_a_graph_that_is_far_from_the_version_s_profile_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifacts = prepared(tmp_path, small_tables(), "run")
+    graph = {"degree": {"clicked": 1000.0}, "domains": {}}
+    write_json(tmp_path / "run" / "model" / "profile.json", VersionProfile(ColumnProfiles({}), graph=graph).to_json())
+    page = step(tmp_path, artifacts, "run")
+    for text in (page, capsys.readouterr().out):
+        assert "WARNING: version 1: clicked: " in text
+        assert "1000.00 when the version was registered" in text

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -39,10 +38,12 @@ def written(folder: Path, vectors: np.ndarray) -> Path:
     return folder
 
 
-def profile() -> VersionProfile:
+def bundle(folder: Path) -> Path:
     norms = {"values": 6, **norms_of(VECTORS[:, :6])}
     known = {"degree": {"clicked": 4.0, "followed": 6.0}, "domains": {"feed": 0.4, "network": 0.6}, "cold": {}}
-    return VersionProfile(ColumnProfiles({}), graph=known, embeddings={"member": norms, "item": norms})
+    profile = VersionProfile(ColumnProfiles({}), graph=known, embeddings={"member": norms, "item": norms})
+    write_json(folder / "profile.json", profile.to_json())
+    return folder
 
 
 FOUND: dict[str, tuple[Callable[[np.ndarray], np.ndarray], dict[str, int], list[str]]] = {
@@ -65,14 +66,15 @@ FOUND: dict[str, tuple[Callable[[np.ndarray], np.ndarray], dict[str, int], list[
 @pytest.mark.parametrize("case", FOUND)
 def test_what_is_far_is_said(case: str, tmp_path: Path) -> None:
     change, counts, expected = FOUND[case]
-    found = unlike_profile(profile(), graph(tmp_path, counts), written(tmp_path, change(VECTORS)))
+    found = unlike_profile(bundle(tmp_path), graph(tmp_path, counts), written(tmp_path, change(VECTORS)))
     assert len(found) == len(expected)
     assert all(part in sentence for part, sentence in zip(expected, found, strict=True))
 
 
 def test_a_profile_without_norms_and_graph_says_nothing(tmp_path: Path) -> None:
-    empty: dict[str, Any] = {"columns": ColumnProfiles({}), "graph": {"cold": {}}}
-    assert unlike_profile(VersionProfile(**empty), tmp_path, tmp_path) == []
+    assert unlike_profile(tmp_path, tmp_path, tmp_path) == []  # a model artifact
+    write_json(tmp_path / "profile.json", VersionProfile(ColumnProfiles({}), graph={"cold": {}}).to_json())
+    assert unlike_profile(tmp_path, tmp_path, tmp_path) == []
 
 
 @given(st.integers(1, 60), st.floats(0.01, 100), st.integers(0, 2**32 - 1))
