@@ -43,7 +43,7 @@ def trained(world: World, days: int = TRAINED) -> VersionProfile:
 
 def young(world: World, profile: VersionProfile, days: int = TRAINED) -> Product:
     """The product on its first served day."""
-    return Product(world, first=2 * days, compare=compared_with(VERSIONS[0], profile))
+    return Product(world, first=2 * days, compare=compared_with({VERSIONS[0]: profile}.get))
 
 
 def first_days(world: World, profile: VersionProfile, fault: str = "") -> list[Verdict]:

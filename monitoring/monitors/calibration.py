@@ -26,10 +26,12 @@ def calibration(context: Context) -> list[Alarm]:
     A sequential test (``monitoring.statistics.calibration``): an e-detector over the last seven days of the version
     that serves, against mean, spread and weekday pattern of the ratio on quiet days before them. All streams together
     raise a false alarm every 2 x ``false_alarm_days`` quiet days at most, and changes within ``calibration_band`` do
-    not matter. Before limits are learned, the reference is that of the evaluation's days (the version's profile) with
-    an error of 5 % more, and changes within 10 % do not matter: a ratio that is wrong from the first day on is found.
+    not matter. A version with fewer than 8 quiet days of its own has the reference of its evaluation's days (its
+    profile), with an error of 5 % more, and changes within 10 % do not matter: a ratio that is wrong from the first day
+    on is found, and a new calibration is not compared with the old one.
     Days with a data fault, pending rows and fallbacks do not count.
     """
+    own = _calm(context)
     recent = _recent(context)
     before = recent[0].day if recent else context.newest.day
     streams = [(task, surface) for task in context.newest.labels for surface in (ALL, *sorted(_surfaces(context)))]
@@ -39,16 +41,22 @@ def calibration(context: Context) -> list[Alarm]:
         cell = context.newest.figure(task, surface)
         if cell is None or cell.settled < context.settings.fewest_rows:
             continue
-        quiet = [day for day in map_days(context.quiet, task, surface) if day[0] < before]
+        quiet = [day for day in map_days(own.quiet, task, surface) if day[0] < before]
         now = map_days([*recent, context.newest], task, surface)
         weight = _PRIMARY if (task, surface) == (context.primary, ALL) else (1 - _PRIMARY) / others
-        judged = _judged(context, task, surface)
+        judged = _judged(own, task, surface)
         reference, band = judged or (learn([one for _, one in quiet]), context.settings.calibration_band)
         days = [one for _, one in now]
         result = detect(days, reference, 2 * context.settings.false_alarm_days, weight, band)[-1]
         if result.alarm:
             found.append(_alarm(context, task, surface, result, judged is not None))
     return found
+
+
+def _calm(context: Context) -> Context:
+    """The same with the quiet days that were well calibrated: of the version's own, where it has a profile."""
+    found = context.of_champion() if context.newest.profile.get("version") == context.champion() else context
+    return replace(found, quiet=tuple(day for day in found.quiet if day.day not in context.miscalibrated))
 
 
 def _judged(context: Context, task: str, surface: str) -> tuple[Reference, float] | None:

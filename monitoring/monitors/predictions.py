@@ -8,6 +8,8 @@ from monitoring.monitors.context import Context, alarm, change, log_of
 from monitoring.monitors.profiled import profile_alarm, profile_of
 from monitoring.verdict import Alarm, State
 
+Judged = Mapping[str, Sequence[float]]
+"""``VersionProfile.predictions`` of a task and surface."""
 _INVALID = 0.001
 _CONSTANT, _VARIED = 0.9, 0.5
 """Probabilities are constant from this share of the most frequent one on, if it was below the other one before."""
@@ -25,8 +27,9 @@ def predictions(context: Context) -> list[Alarm]:
     Invalid: more than 0.1 % of the rows without a probability between 0 and 1, which no quiet day has. Constant: 90 %
     with one value, where every quiet day had less than half. Mean and spread of the log odds are compared as logarithms
     with limits learned from quiet days of the version that serves (Student's t, by weekday and trend); they must change
-    by a tenth. A version with too few days of its own is compared with those before it, and must differ by half. Before
-    limits are learned the evaluation stands for quiet days (the version's profile): the mean over impressions, and the
+    by a tenth. A version with too few days of its own is compared with those before it, and must differ by half; from
+    what the days of its evaluation had (its profile), too: a new calibration predicts otherwise. Before limits are
+    learned the evaluation stands for quiet days (the version's profile): the mean over impressions, and the
     spread, must be three times beyond its days, which needs no test; invalid and constant as above.
     """
     found = []
@@ -75,14 +78,17 @@ def _moved(context: Context, task: str, surface: str) -> list[Alarm]:
     if judged_at is not None:
         return _beyond(context, task, surface, judged_at)
     found, own = [], context.of_champion()
-    judged, least = (own, _LEAST) if own.learned or own.quiet == context.quiet else (context, _NEW)
+    is_new = not own.learned and own.quiet != context.quiet
+    judged, least = (context, _NEW) if is_new else (own, _LEAST)
+    as_judged = profile_of(own, "predictions", task, surface) if is_new else None
     for figure, words in (("mean", "mean probability"), ("spread", "spread of the log odds")):
 
         def value(day: DaySummary, figure: str = figure) -> float | None:
             return log_of(day.predictions.get(task, {}).get(surface, {}).get(figure))
 
         moved = change(judged, value, least)
-        if moved and (moved.up or moved.down):
+        expected = _within(as_judged, figure, _as_in_evaluation(context, task, surface, figure), _NEW)
+        if moved and (moved.up or moved.down) and not expected:
             now, before = math.exp(moved.value), math.exp(moved.expected)
             place = "" if surface == ALL else f" on {surface}"
             text = f"{task}{place}: {words} {now:.4f}, expected {before:.4f}"
@@ -92,24 +98,33 @@ def _moved(context: Context, task: str, surface: str) -> list[Alarm]:
     return found
 
 
-def _beyond(context: Context, task: str, surface: str, judged: Mapping[str, Sequence[float]]) -> list[Alarm]:
-    """Mean or spread far outside of what the days of the evaluation had; the mean over rows with a label."""
-    cell = context.newest.figure(task, surface, context.champion())
-    mean = cell.expected / cell.settled if cell and cell.settled >= context.settings.fewest_rows else None
-    spread = context.newest.predictions[task][surface]["spread"]
+def _beyond(context: Context, task: str, surface: str, judged: Judged) -> list[Alarm]:
+    """Mean or spread far outside of what the days of the evaluation had."""
     found = []
-    for name, value, words in (
-        ("mean", mean, "mean probability of impressions"),
-        ("spread", spread, "spread of the log odds"),
-    ):
-        now, ends = log_of(value), [log_of(one) for one in judged[name]]
-        if now is None or None in ends or not ends:
+    for name, words in (("mean", "mean probability of impressions"), ("spread", "spread of the log odds")):
+        now = _as_in_evaluation(context, task, surface, name)
+        if now is None or min(judged[name], default=0.0) <= 0 or _within(judged, name, now, _JUDGED):
             continue
-        low, high = judged[name]
-        if math.log(low) - _JUDGED <= now <= math.log(high) + _JUDGED:
-            continue
-        subject = task if surface == ALL else f"{task} on {surface}"
-        text = f"{subject}: {words} {math.exp(now):.4f}; {low:.4f} to {high:.4f} on the days of the evaluation"
-        figures = {"value": math.exp(now), "low": low, "high": high}
+        (low, high), subject = judged[name], task if surface == ALL else f"{task} on {surface}"
+        text = f"{subject}: {words} {now:.4f}; {low:.4f} to {high:.4f} on the days of the evaluation"
+        figures = {"value": now, "low": low, "high": high}
         found.append(profile_alarm(context, "predictions.shift", subject, text, State.ROLL_BACK, **figures))
     return found
+
+
+def _as_in_evaluation(context: Context, task: str, surface: str, name: str) -> float | None:
+    """The champion's mean over rows with a label, which are impressions like those of the evaluation; the spread."""
+    if name == "spread":
+        spread: float | None = context.newest.predictions[task][surface][name]
+        return spread
+    cell = context.newest.figure(task, surface, context.champion())
+    return cell.expected / cell.settled if cell and cell.settled >= context.settings.fewest_rows else None
+
+
+def _within(judged: Judged | None, name: str, now: float | None, least: float) -> bool:
+    """Whether a figure is no further than ``least`` (of its log) from what the days of the evaluation had."""
+    ends = [log_of(one) for one in (judged or {}).get(name, ())]
+    value = log_of(now)
+    if value is None or len(ends) != 2 or ends[0] is None or ends[1] is None:
+        return False
+    return ends[0] - least <= value <= ends[1] + least

@@ -1,6 +1,7 @@
 """A version's first days: its profile stands for the quiet days that are not there yet."""
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,7 +12,7 @@ from benchmarks.monitoring_faults.product import ROLES
 from benchmarks.monitoring_faults.world import World
 from benchmarks.monitoring_faults.young import FROM_THE_FIRST_DAY, first_days, found_from_the_first_day, trained, young
 from monitoring.days import DaySummary
-from monitoring.monitors import Settings
+from monitoring.monitors.calibration import calibration
 from monitoring.monitors.context import Context
 from monitoring.monitors.features import features
 from monitoring.monitors.judge import MONITORS, context_of
@@ -20,7 +21,7 @@ from monitoring.monitors.predictions import predictions
 from monitoring.monitors.serving import serving
 from monitoring.profiles import VersionProfile
 from monitoring.verdict import LAYERS, State
-from tests.monitoring.monitors.history import SPEC, days
+from tests.monitoring.monitors.history import SPEC, causes, changed, days
 from tests.monitoring.monitors.history import context as after_a_month
 
 WORLD = World(1000, 2000)
@@ -40,11 +41,12 @@ def first_day() -> DaySummary:
     return product.summaries[0]
 
 
-def context(change: Change = dict, roles: dict[str, str] = ROLES) -> Context:
-    """The first served day after ``change`` has changed its document."""
+def context(change: Change = dict, version: str = "7") -> Context:
+    """The first served day after ``change`` has changed its document, compared with a version's profile."""
     document = copy.deepcopy(first_day().to_json())
     change(document)
-    return context_of(SPEC, DaySummary.from_json(document), (), (), Settings(), roles)
+    document["profile"]["version"] = version
+    return context_of(SPEC, DaySummary.from_json(document), (), (), ROLES)
 
 
 def cold(day: dict[str, Any]) -> None:
@@ -97,7 +99,7 @@ def test_what_training_did_not_have_asks_for_its_action_on_the_first_day(fault: 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_another_version_s_profile_says_nothing(fault: str) -> None:
     monitor, change, _, _ = FAULTS[fault]
-    assert all(one.state == State.WATCH for one in monitor(context(change, {"champion": "8"})))
+    assert all(one.state == State.WATCH for one in monitor(context(change, "8")))
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -105,11 +107,57 @@ def test_a_first_day_as_in_training_raises_none(layer: str) -> None:
     assert MONITORS[layer](context()) == []
 
 
+def month_later(change: Change, version: str = "7") -> Context:
+    """The last of 29 days after ``change`` has changed its document, compared with a version's profile."""
+    document = copy.deepcopy(days()[-1].to_json())
+    document["profile"] = {**copy.deepcopy(first_day().to_json()["profile"]), "version": version}
+    change(document)
+    return after_a_month(DaySummary.from_json(document))
+
+
 def test_limits_of_quiet_days_take_the_profile_s_place() -> None:
-    month = after_a_month(DaySummary.from_json({**days()[-1].to_json(), "profile": first_day().to_json()["profile"]}))
-    cold_in_training = copy.deepcopy(month.newest.to_json())
-    cold_in_training["profile"]["cold"] = {"member": -1.0}
-    assert serving(after_a_month(DaySummary.from_json(cold_in_training))) == []
+    assert serving(month_later(lambda day: day["profile"].update(cold={"member": -1.0}))) == []
+
+
+def test_a_profile_says_nothing_of_a_change_that_was_accepted() -> None:
+    found = context(cold).since(first_day().day)
+    assert serving(found) == []
+    assert found.newest.profile == {}
+
+
+def promoted(factor: float, judged: float = 1.0) -> Context:
+    """Version 9 serves since today, with other probabilities; its evaluation had ``judged`` times those of today."""
+
+    def change(day: dict[str, Any]) -> None:
+        day["traffic"]["versions"] = {"9": day["rows"]}
+        for surface, cell in day["predictions"]["click"].items():
+            cell["mean"] *= factor
+            ends = day["profile"]["predictions"]["click"][surface]
+            ends["mean"], ends["spread"] = [cell["mean"] * judged] * 2, [cell["spread"]] * 2
+        for cell in day["figures"]:
+            cell["version"] = "9" if cell["version"] == "7" else cell["version"]
+            cell["expected"] *= factor
+
+    return dataclasses.replace(month_later(change, "9"), roles={"champion": "9"})
+
+
+@pytest.mark.parametrize(("judged", "expected"), [(1.0, set()), (0.3, {"predictions.shift"})])
+def test_a_new_version_may_predict_what_its_evaluation_had(judged: float, expected: set[str]) -> None:
+    assert causes(predictions(promoted(2.0, judged))) == expected
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, set()), (3.0, {"calibration.ratio"})])
+def test_a_new_calibration_is_not_compared_with_the_old_one(factor: float, expected: set[str]) -> None:
+    """Earlier days were 3 times too high, which was usual."""
+
+    def usual(day: dict[str, Any]) -> None:
+        for cell in day["figures"]:
+            cell["expected"] *= 3
+
+    judged = promoted(factor)
+    before = tuple(changed(usual, day) for day in judged.quiet)
+    found = calibration(dataclasses.replace(judged, earlier=before, quiet=before))
+    assert causes(found) == expected
 
 
 def test_more_positives_than_in_training_are_no_fault_where_the_version_predicts_them() -> None:

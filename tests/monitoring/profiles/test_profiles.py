@@ -120,21 +120,24 @@ def served(label: list[float | None]) -> pa.Table:
     """Candidates: those with a label have the hour 1, all others 5; the last one is a fallback."""
     hour = [5.0 if one is None else 1.0 for one in label]
     fallback = [False] * (len(label) - 1) + [True]
-    return pa.table({"label_click": pa.array(label, pa.float64()), "fallback": fallback, "hour": hour})
+    version = ["2" if place % 4 == 1 else "3" for place in range(len(label))]
+    columns = {"label_click": pa.array(label, pa.float64()), "fallback": fallback, "hour": hour}
+    return pa.table({**columns, "model_version": version})
 
 
 @pytest.mark.parametrize(("shown", "rows"), [(60, 60), (40, 139), (0, 99)])
 def test_impressions_are_compared_where_it_is_known_what_was_shown(
     profile: VersionProfile, shown: int, rows: int
 ) -> None:
-    found = compared_with("3", profile)(served([1.0] * shown + [None] * 100))
+    found = compared_with({"3": profile}.get)(served([1.0] * shown + [None] * 100))
     assert (found["version"], found["columns"]["hour"]["rows"]) == ("3", rows)
     assert found["labels"] == profile.labels
 
 
 def test_a_day_without_rows_or_profile_has_no_shifts(profile: VersionProfile) -> None:
-    assert compared_with("3", profile)(served([None]).slice(0, 0))["columns"] == {}
-    assert compared_with("3", None)(served([None])) == {}
+    assert compared_with({"3": profile}.get)(served([None]).slice(0, 0)) == {}
+    assert compared_with({"2": profile}.get)(served([None] * 9)) == {}
+    assert compared_with({"3": profile}.get)(served([None])) == {}  # a fallback
 
 
 def test_data_without_delays_has_none(tmp_path: Path) -> None:
