@@ -1,6 +1,6 @@
 """Vectors of the versions that a run pushes: made once for each encoder, whichever versions share it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,19 @@ class Embedding:
     store: Any
     """The Feast store."""
     graph: "TemporalGraph"
+    folder: Path
+    """Where the graph is stored."""
     as_of: int
     """Microseconds UTC."""
     use: "Use" = "keep"
     """What becomes of the lease after a push. Nobody waits for it while models embed."""
+    warnings: list[str] = field(default_factory=list)
+    """What was said of pushed vectors."""
 
     def push(self, model: Path, version: str, folder: Path) -> "PushResult":
         """Write the vectors that a model artifact makes to ``folder``; push them under ``version``.
+
+        Warns of older vectors than those that serve, and of what is far from the profile that the model's bundle has.
 
         Raises as ``embed``, ``push`` and ``load_model``.
         """
@@ -37,14 +43,17 @@ class Embedding:
         from models.training.devices import best_device
         from models.training.embed import embed
         from models.training.encoder import encoder_in
+        from monitoring.profiles import unlike_profile
 
         step, rule = self.step, self.step.spec.serving.diversity
         creation = None if rule is None else rule.creation
         embed(load_model(model, best_device()), self.graph, self.as_of, folder, creation)
         with step.leased(self.use):
             found = push(self.store, step.spec, folder, version, encoder_in(model), versions_kept(step), step.lease)
-        if found.older:
-            say(f"WARNING: {found.older} (version {version})")
+        new = [*([found.older] if found.older else []), *unlike_profile(model, self.folder, folder)]
+        for text in new:
+            say(f"WARNING: version {version}: {text}")
+        self.warnings += [f"version {version}: {text}" for text in new]
         return found
 
     def push_others(self, version: str, model: Path, scratch: Path) -> tuple[dict[str, str], dict[str, Exception]]:

@@ -3,20 +3,16 @@
 import tempfile
 from collections.abc import Callable
 from datetime import date, datetime
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from components.services import EMBEDDED, Services
 from models.clock import now
 from models.time_units import microseconds, moment
 
 if TYPE_CHECKING:
-    from models.profile import ColumnShift
     from models.spec import Spec
-    from monitoring.days import JoinedRows
-    from monitoring.judged_days import Shifts
-    from monitoring.profiles.version import VersionProfile
+    from monitoring.profiles import VersionProfile
     from monitoring.watch import Log
     from serving.versions.registry import Registry
 
@@ -25,12 +21,13 @@ Join = Callable[[int, int, Path], dict[str, int]]
 
 def log_of(spec: "Spec", services: Services, registry: "Registry", tables: Path) -> "Log":
     """What the product has served, and how to compare it with its versions' profiles."""
+    from monitoring.profiles import compared_with
     from monitoring.watch import Log
     from serving.versions.registry import model_name
 
     name = model_name(spec)
-    shifts = shifts_of(lambda version: _profile(registry, name, version))
-    return Log(join_of(spec, services, tables), first_served(services, name), shifts)
+    compare = compared_with(lambda version: _profile(registry, name, version))
+    return Log(join_of(spec, services, tables), first_served(services, name), compare)
 
 
 def join_of(spec: "Spec", services: Services, tables: Path) -> Join:
@@ -61,32 +58,6 @@ def outcome_places(services: Services, product: str) -> list[Path | str]:
 
     pushed: list[Path | str] = [address_of(services.storage, product)]
     return [*pushed, services.folder / "endpoint" / FOLDER] if services.target == EMBEDDED else pushed
-
-
-def shifts_of(profile: "Callable[[str], VersionProfile | None]") -> "Shifts":
-    """A function that compares joined rows, fallbacks left out, with the profile of the version that has most of them.
-
-    ``profile``: that of a version, None = it has none; then nothing is compared.
-    """
-    profile = cache(profile)
-
-    def shifts(rows: "JoinedRows") -> dict[str, Any]:
-        import pyarrow.compute as pc
-
-        if not len(rows):
-            return {}
-        ranked = rows.filter(pc.invert(pc.fill_null(rows["fallback"], False)))
-        counted = pc.value_counts(ranked["model_version"].drop_null()).to_pylist() if len(ranked) else []
-        most = max(counted, key=lambda one: (one["counts"], one["values"]), default=None)
-        compared = profile(most["values"]) if most else None
-        if compared is None:
-            return {}
-        found: dict[str, ColumnShift] = {}
-        for name in (one for one in compared.columns.columns if one in rows.column_names):  # one at a time in memory
-            found |= compared.compare(compared.profile(ranked.select([name]), [name]))
-        return {name: shift.to_json() for name, shift in found.items()}
-
-    return shifts
 
 
 def _profile(registry: "Registry", name: str, version: str) -> "VersionProfile | None":

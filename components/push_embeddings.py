@@ -22,10 +22,10 @@ def push_embeddings(
 
     The vectors of the champion and of every version that serves are kept. If those know later events, the step warns
     and continues: going back to older data on purpose is a remedy. The lease is taken for the pushes, and kept for
-    `deploy`. In the pipeline `refresh` the canary, the previous
-    version and what else serves get vectors of the same graph too, each of its own model, after those of ``version``;
-    the step fails at the end if one that serves has failed, and warns if only the previous one has. ``vectors`` are
-    those of ``version``.
+    `deploy`. In the pipeline `refresh` the canary, the previous version and what else serves get vectors of the same
+    graph too, each of its own model, after those of ``version``; the step fails at the end if one that serves has
+    failed, and warns if only the previous one has. ``vectors`` are those of ``version``. The step warns of vectors and
+    of a graph that are far from a version's profile.
     """
     import tempfile
     from pathlib import Path
@@ -42,15 +42,15 @@ def push_embeddings(
         recover_graph(step.ledger, Path(graph.path))
         embedded = TemporalGraph.load(Path(graph.path))
         as_of, refreshes = end_of_graph(step.spec, embedded, Path(tables.path)), step.services.pipeline == "refresh"
-        embedding = Embedding(step, step.open_store(), embedded, as_of, "give back" if refreshes else "keep")
+        use = "give back" if refreshes else "keep"
+        embedding = Embedding(step, step.open_store(), embedded, Path(graph.path), as_of, use)
         rows = embedding.push(Path(model.path), version, Path(vectors.path))
         page = [f"# Vectors of version {version} in slot {rows.slot}", table(("view", "rows"), rows.items())]
-        if rows.older:
-            page.append(f"WARNING: {rows.older}")
         slots: dict[str, str] = {}
         failed: dict[str, Exception] = {}
         if refreshes:
             slots, failed = embedding.push_others(version, Path(model.path), Path(scratch))
+        page += [f"WARNING: {text}" for text in embedding.warnings]
         page += [f"Version {other}: slot {slot}" for other, slot in slots.items()]
         page += [f"WARNING: version {other} keeps the vectors it had: {error}" for other, error in failed.items()]
         write(summary, *page)

@@ -52,7 +52,8 @@ def _register(step: Step, registry: "Registry", name: str, action: "Action", tab
 
     from components.joined import join_of
     from models.clock import now
-    from monitoring.recalibration import read_settled, recalibrate
+    from monitoring.profiles import read_profile
+    from monitoring.recalibration import read_settled, recalibrate, recalibrated_profile
     from serving.versions.bundle import read_bundle
     from serving.versions.recalibrated import calibration_of, recalibrated_bundle
     from serving.versions.registry import BEST, GATE, WINDOWS
@@ -63,7 +64,9 @@ def _register(step: Step, registry: "Registry", name: str, action: "Action", tab
     rows = read_settled(step.spec, scratch / "joined", champion, since)
     found = recalibrate(step.spec, rows, calibration_of(read_bundle(before)), champion, registry.best(name))
     facts = {"version": champion, "since": action.since, "rows": found.rows}
-    bundle = recalibrated_bundle(before, found.calibration, found.verdict.to_json(), facts, scratch / "bundle")
+    known = read_profile(before)
+    profile = None if known is None else recalibrated_profile(known, found).to_json()
+    bundle = recalibrated_bundle(before, found.calibration, found.verdict.to_json(), facts, scratch / "bundle", profile)
     tags = {"run": step.services.run, GATE: found.verdict.decision, **action_tags(step)}
     tags |= {key: value for key, value in registry.tags(name, champion).items() if key == WINDOWS}
     tags |= {BEST: found.verdict.best} if found.verdict.best else {}

@@ -54,8 +54,8 @@ def register(
             data = {name: sha256_of_file(Path(artifact.path) / "manifest.json") for name, artifact in inputs.items()}
             metrics = {**read_json(Path(evaluation.path) / "metrics.json"), "gate": judged.to_json()}
             prior = Prior.fit(step.spec, Path(training_set.path))
-            parts = (Path(part.path) for part in (training_set, evaluation, graph))
-            profile = build_profile(step.spec, *parts).to_json()
+            parts = [training_set.path, evaluation.path, graph.path, *([] if kept is None else [check.path])]
+            profile = build_profile(step.spec, *map(Path, parts)).to_json()
             tags = {"run": step.services.run, GATE: decision, WINDOWS: step.spec.windows.dates}
             tags |= action_tags(step) | ({BEST: judged.best} if judged.best else {})
             with tempfile.TemporaryDirectory() as scratch:

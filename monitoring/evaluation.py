@@ -22,6 +22,7 @@ from monitoring.predictions import MEMBER_STATES, WINDOWS
 
 PREDICTIONS = "predictions.parquet"
 METRICS = "metrics.json"
+EMBEDDINGS = "embeddings.json"
 Scores = dict[tuple[str, str], dict[str, np.ndarray]]
 """Probabilities (rows,) by (window, member state), then by task."""
 _log = logging.getLogger(__name__)
@@ -39,15 +40,15 @@ def evaluate(
 ) -> dict[str, Any]:
     """Score the gate and test windows with candidate, champion and floor; write predictions and metrics.
 
-    ``candidate`` and ``champion`` are model folders, of the champion the one with its judged weights.
-    ``champion_version`` goes into the metrics, so that the gate's verdict can name it. Every row is scored twice: as of
-    its own time, and with the member's state frozen at the start of the window. The floor is fitted here, on train and
-    validate. Writes ``predictions.parquet`` (columns: ``monitoring.predictions``) and ``metrics.json``
-    (``monitoring.measure``) to ``folder``, each atomically. Returns ``{window: {scorer: {task: {metric: value}}}}``.
+    ``candidate`` and ``champion`` are model folders, of the champion the one with its judged weights;
+    ``champion_version``: its name in the metrics. Every row is scored twice: as of its own time, and with the member's
+    state frozen at the start of the window. The floor is fitted here, on train and validate. Writes to ``folder``, each
+    atomically: ``predictions.parquet`` (``monitoring.predictions``), ``metrics.json`` (``monitoring.measure``),
+    ``embeddings.json`` (the candidate's ``embedding_norms``). Returns ``{window: {scorer: {task: {metric: value}}}}``.
 
-    A champion that cannot score this graph (the spec has changed) or that was trained on the gate window is left out:
-    the metrics hold the reason as ``champion_unusable``, and the gate compares with the floor. Raises EvaluationError
-    if graph, training set and tables differ in their impressions.
+    A champion that cannot score this graph (the spec has changed) or was trained on the gate window is left out: the
+    metrics say why (``champion_unusable``), and the gate compares with the floor. Raises EvaluationError if graph,
+    training set and tables differ in their impressions.
 
     ``candidate_seen_until`` in the metrics: the end of the candidate's training, microseconds UTC. In the monitoring
     pipeline the candidate is what the champion serves, so a refit may have seen days of the gate window.
@@ -57,13 +58,13 @@ def evaluate(
     from models.training.artifact import load_model
     from models.training.devices import best_device
     from models.training.errors import ArtifactError
+    from models.training.norms import embedding_norms
 
     graph = TemporalGraph.load(graph_folder)
     as_of = _read(spec, training_set / "impressions.parquet")
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
     model = load_model(candidate, best_device())
-    scorers = {"candidate": _score(graph, model)}
-    unusable = None
+    scorers, unusable = {"candidate": _score(graph, model)}, None
     if champion is not None:
         try:
             served = load_model(champion, best_device())
@@ -81,9 +82,9 @@ def evaluate(
     predictions = pd.concat(parts, ignore_index=True)
     if spec.oracle:
         predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
-    document = measure(spec, predictions)
-    document |= {"champion_version": champion_version, "champion_unusable": unusable}
-    document |= {"candidate_seen_until": model.seen_until}
+    names = {"champion_version": champion_version, "champion_unusable": unusable}
+    document = {**measure(spec, predictions), **names, "candidate_seen_until": model.seen_until}
+    write_json(folder / EMBEDDINGS, embedding_norms(model, graph, spec.span("test").end))
     write_frame(folder / PREDICTIONS, predictions)
     write_json(folder / METRICS, document)
     return {window: found["scores"] for window, found in document["windows"].items()}

@@ -24,8 +24,8 @@ from monitoring.verdicts import folder_of, read_verdict, verdict_days, write_ver
 Join = Callable[[int, int, Path], Mapping[str, int]]
 """Writes ``day=<day>.parquet`` to a folder for every day (UTC) from one time to another (microseconds UTC, both of
 these days included); returns the counts of the join."""
-Shifts = Callable[[JoinedRows], Mapping[str, Any]]
-"""Columns of joined rows compared with the version's profile."""
+Compare = Callable[[JoinedRows], Mapping[str, Any]]
+"""Joined rows compared with the profile of the version that served most of them: ``DaySummary.profile``."""
 _FOLDER, _SUFFIX = "days", ".json"
 
 
@@ -46,7 +46,7 @@ def judge_days(
     first: date | None,
     roles: Mapping[str, str],
     now: int,
-    shifts: Shifts = lambda _: {},
+    compare: Compare = lambda _: {},
 ) -> Judged:
     """Summarize and judge the settled days that are not yet, and the newest one again; write their verdicts.
 
@@ -64,7 +64,7 @@ def judge_days(
     for day in (one for one in history if began and one.isoformat() >= began):
         if day.isoformat() not in known or day == newest:
             ahead = max((one.log.get("ahead", 0) for name, one in known.items() if name < day.isoformat()), default=0)
-            known[day.isoformat()], counts = _summarized(spec, day, join_rows, shifts, ahead)
+            known[day.isoformat()], counts = _summarized(spec, day, join_rows, compare, ahead)
             _write_summary(storage, spec.name, known[day.isoformat()])
     if newest.isoformat() not in known:
         verdict = _not_settled(spec, newest.isoformat(), first, roles)
@@ -103,7 +103,7 @@ def _judge(spec: Spec, storage: str, days: Sequence[DaySummary], roles: Mapping[
 
 
 def _summarized(
-    spec: Spec, day: date, join_rows: Join, shifts: Shifts, ahead: int
+    spec: Spec, day: date, join_rows: Join, compare: Compare, ahead: int
 ) -> tuple[DaySummary, Mapping[str, int]]:
     """The summary of a day, and the counts of its join; ``ahead``: how many rows of a future day the log had before.
 
@@ -114,7 +114,7 @@ def _summarized(
         counts = join_rows(begin, end - 1, Path(scratch))
         rows = rows_of(Path(scratch), begin, end)
         counts = {**counts, "clock": max(counts.get("ahead", 0) - ahead, 0)}
-        return summarize(spec, rows, day.isoformat(), counts, shifts(rows)), counts
+        return summarize(spec, rows, day.isoformat(), counts, compare(rows)), counts
 
 
 def rows_of(folder: Path, begin: int, end: int) -> JoinedRows:

@@ -5,7 +5,8 @@ the other judges it. So the verdict is about rows that the fit has not seen, of 
 not rank (fallback), that a rule of another version served, or whose label is pending are left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -22,6 +23,9 @@ from monitoring.errors import EvaluationError
 from monitoring.gate import GateVerdict
 from monitoring.obstacles import obstacles, score_problems
 from monitoring.predictions import Scored
+from monitoring.profiles.build import predicted
+from monitoring.profiles.rows import day_of
+from monitoring.profiles.version import VersionProfile
 
 _SMALLEST = 1e-9
 _ROWS = "served rows that judge"
@@ -34,6 +38,9 @@ class Recalibrated(NamedTuple):
     verdict: GateVerdict
     rows: int
     """Rows that fitted it."""
+    judged: Mapping[str, pd.DataFrame] = {}
+    """By task with a new calibration: (rows that judged it,) ``surface``, ``day`` of the product, ``label_<task>``, and
+    ``probability_<task>`` under it."""
 
 
 def read_settled(spec: Spec, folder: Path, version: str, since: int) -> pd.DataFrame:
@@ -92,7 +99,29 @@ def recalibrate(
         versions={"champion": version},
         best=best,
     )
-    return Recalibrated(Calibration({task: check.platt for task, check in checks.items()}), verdict, int(fits.sum()))
+    calibration = Calibration({task: check.platt for task, check in checks.items()})
+    judged = {task: _judged(spec, task, check.rows) for task, check in checks.items() if check.changed}
+    return Recalibrated(calibration, verdict, int(fits.sum()), judged)
+
+
+def recalibrated_profile(before: VersionProfile, found: Recalibrated) -> VersionProfile:
+    """The profile of the version with the new calibration, from that of the version that served.
+
+    Its predictions and their ratio to the labels are those of the rows that judged the calibration; of a task that
+    keeps its calibration, and in all other parts, it is the same.
+    """
+    predictions, calibrations = dict(before.predictions), dict(before.calibration)
+    for task, rows in found.judged.items():
+        parts = predicted([task], rows)
+        predictions |= parts["predictions"]
+        calibrations |= parts["calibration"]
+    return replace(before, predictions=predictions, calibration=calibrations)
+
+
+def _judged(spec: Spec, task: str, scored: Scored) -> pd.DataFrame:
+    days = day_of(spec, pd.to_datetime(scored.rows["served"], unit="us", utc=True))
+    values = {f"label_{task}": scored.labels, f"probability_{task}": scored.scores["candidate"]}
+    return scored.rows[["surface"]].assign(day=days, **values)
 
 
 class _Check(NamedTuple):

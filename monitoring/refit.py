@@ -18,7 +18,7 @@ from monitoring.bounds import calibration
 from monitoring.differences import ENOUGH, Differences, Finding
 from monitoring.documents import plain, read_json
 from monitoring.errors import EvaluationError
-from monitoring.evaluation import PREDICTIONS
+from monitoring.evaluation import EMBEDDINGS, PREDICTIONS
 from monitoring.gate import GateVerdict
 from monitoring.obstacles import MINIMUM_MEMBERS, MINIMUM_ROWS, candidate_problems, obstacles
 from monitoring.predictions import Scored, defined
@@ -41,6 +41,8 @@ class RefitCheck:
     """The end of the days that the refit was trained on, ISO-8601; "" where it could not be trained."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """By task: calibration of the refit's weights and, where it was compared, difference {auc, low, high}."""
+    embeddings: dict[str, Any] = field(default_factory=dict)
+    """Norms of the refit's vectors (``models.training.norms``), by side."""
 
     def to_json(self) -> dict[str, Any]:
         """Convert to a JSON document without NaN."""
@@ -50,7 +52,19 @@ class RefitCheck:
 def with_check(verdict: GateVerdict, check: Path) -> tuple[GateVerdict, bool]:
     """Add the document of a check to the verdict of the judged model; return it, and whether the refit serves."""
     found = read_json(check)
+    found.pop("embeddings", None)
     return replace(verdict, reasons=[*verdict.reasons, *found["reasons"]], refit=found), bool(found["serves"])
+
+
+def embeddings_of(evaluation: Path, check: Path | None) -> dict[str, Any]:
+    """Norms of the vectors of the weights that serve: of a refit its ``check`` has them, else the evaluation.
+
+    Nothing for documents that an earlier release wrote.
+    """
+    path = evaluation / EMBEDDINGS
+    if check is not None:
+        return dict(read_json(check).get("embeddings", {}))
+    return read_json(path) if path.is_file() else {}
 
 
 def untrained(spec: Spec, reason: str) -> RefitCheck:
@@ -67,6 +81,7 @@ def check_refit(spec: Spec, graph_folder: Path, evaluation: Path, refit: Path) -
     from models.graph.store import TemporalGraph
     from models.training.artifact import load_model
     from models.training.devices import best_device
+    from models.training.norms import embedding_norms
     from models.training.predict import predict
 
     predictions = pd.read_parquet(evaluation / PREDICTIONS)
@@ -86,7 +101,8 @@ def check_refit(spec: Spec, graph_folder: Path, evaluation: Path, refit: Path) -
     for task in spec.tasks:
         frame[f"{JUDGED}_{task}"] = frame[f"candidate_{task}"]
         frame[f"candidate_{task}"] = found[task].reindex(frame["key"]).to_numpy()
-    return compare(spec, frame, until=iso(model.seen_until))
+    norms = embedding_norms(model, graph, spec.span("test").end)
+    return replace(compare(spec, frame, until=iso(model.seen_until)), embeddings=norms)
 
 
 def compare(spec: Spec, frame: pd.DataFrame, until: str = "") -> RefitCheck:

@@ -21,7 +21,7 @@ from models.storage import is_remote
 from models.time_units import iso
 from monitoring.documents import plain
 from monitoring.drift import PAGE, drift
-from monitoring.judged_days import Join, Judged, Shifts, judge_days, newest_settled
+from monitoring.judged_days import Compare, Join, Judged, judge_days, newest_settled
 from monitoring.snapshots import SnapshotPlace
 from monitoring.traffic import from_predictions, summarise
 from monitoring.verdict import EXIT_CODES
@@ -68,7 +68,7 @@ class Watched:
                 "alarms": document["evidence"],
                 "days": [day.to_page() for day in days],
                 "outcomes": {**self.judged.counts, "pending": self.served["pending"]},
-                "columns": dict(days[-1].shifts) if days else {},
+                "columns": dict(days[-1].profile.get("columns", {})) if days else {},
                 "next": next_command(verdict, self.product, self.storage),
             }
         )
@@ -114,7 +114,7 @@ class Log:
     join: Join
     first: date | None
     """The first day with a served row; None = there is none."""
-    shifts: Shifts = lambda _: {}
+    compare: Compare = lambda _: {}
 
 
 def watch(
@@ -135,7 +135,7 @@ def watch(
     (``judge_days``, which writes the verdicts there), and on this machine Evidently's workspace there gets the page of
     what was served. ``roles``: the versions that serve; ``now``: microseconds UTC.
     """
-    judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.shifts) if storage else None
+    judged = judge_days(spec, storage, log.join, log.first, roles or {}, now, log.compare) if storage else None
     served, live = _recent(spec, log, now)
     features = impression_features(spec)
     names = list(dict.fromkeys([feature.name for feature in features] + [spec.impressions.surface, "window"]))

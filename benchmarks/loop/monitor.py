@@ -21,4 +21,4 @@ class Monitor:
         product, services = self._product, self._services
         log = log_of(product.spec, services, product.registry, product.tables())
         roles = product.roles()
-        return judge_days(product.spec, services.storage, log.join, log.first, roles, now(), log.shifts).verdict
+        return judge_days(product.spec, services.storage, log.join, log.first, roles, now(), log.compare).verdict

@@ -4,7 +4,8 @@ Faults: a product is served for five weeks, then each fault is injected into its
 is found if the verdict of the last of them, or of one before, names cause and state of the table, and none before names
 another action. The same for faults that are not in the table (``others``): there the cause has to make sense. Quiet:
 months of 30 days after four weeks to learn from; an alarm is a day whose verdict is neither healthy nor watch. The same
-days are given to fixed thresholds (PSI, ratio, daily z-test) for comparison.
+days are given to fixed thresholds (PSI, ratio, daily z-test) for comparison. Young: the first twelve served days of a
+product whose version has a profile, with a fault on all of them or none; limits were chosen on the seeds 5000 and 5001.
 
 Limits were chosen on the seeds 1000 to 1099 and 5000 to 5005. Reported are the seeds 1 to 3 (faults) and from 6000 on
 (quiet).
@@ -23,6 +24,7 @@ from benchmarks.monitoring_faults.others import OTHERS
 from benchmarks.monitoring_faults.product import CALM, Product
 from benchmarks.monitoring_faults.table import EXPECTED
 from benchmarks.monitoring_faults.world import World
+from benchmarks.monitoring_faults.young import DAYS, FROM_THE_FIRST_DAY, first_days, found_from_the_first_day, trained
 from benchmarks.table import show
 
 _SEEDS, _QUIET_SEED = 3, 6000
@@ -96,6 +98,20 @@ def quiet_months(seed: int, months: int, rows: int) -> list[Month]:
     return found
 
 
+def young_of(seed: int, rows: int) -> tuple[list[Result], int]:
+    """A young product with this seed: a result per fault that is there from the first day on; alarms without one."""
+    world = World(seed, rows)
+    profile = trained(world)
+    quiet = sum(one.state not in CALM for one in first_days(world, profile))
+    results = []
+    for name, expected in FROM_THE_FIRST_DAY.items():
+        verdicts = first_days(world, profile, name)
+        last = verdicts[-1]
+        right = found_from_the_first_day(verdicts, expected)
+        results.append(Result(name, seed, right, expected.within, str(last.state), last.cause))
+    return results, quiet
+
+
 def main() -> int:
     """Run what the options ask for; the exit status is 1 if a bar does not hold."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.monitoring_faults", description=__doc__)
@@ -104,6 +120,7 @@ def main() -> int:
     parser.add_argument("--faults", nargs="*", choices=every, default=every, metavar="FAULT")
     parser.add_argument("--rows", type=int, default=20_000, help="served rows of a day")
     parser.add_argument("--quiet", type=int, default=0, help="quiet months, after or instead of faults (--seeds 0)")
+    parser.add_argument("--young", type=int, default=0, help="young products, after all others")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     begun = time.monotonic()
@@ -131,7 +148,21 @@ def main() -> int:
                 print(f"  quiet seed {_QUIET_SEED + place}: {_alarms(one.result())}", flush=True)
             figures |= _quiet_figures(found)
             bars["calm_months"] = sum(month.alarms <= 1 for month in found) >= _CALM_MONTHS * len(found)
+        if given.young:
+            running_young = [pool.submit(young_of, 1 + seed, given.rows) for seed in range(given.young)]
+            more, held = _young_figures([one.result() for one in running_young])
+            figures, bars = figures | more, bars | held
     return show("monitoring faults", {**figures, "seconds": time.monotonic() - begun}, bars)
+
+
+def _young_figures(found: list[tuple[list[Result], int]]) -> tuple[dict[str, float | int | str], dict[str, bool]]:
+    results, alarms = [result for one, _ in found for result in one], [quiet for _, quiet in found]
+    _print_faults(results)
+    right = sum(one.right for one in results)
+    figures: dict[str, float | int | str] = {"young": len(results), "young_right": right}
+    figures |= {"young_quiet_days": DAYS * len(alarms), "young_alarm_days": sum(alarms)}
+    calm = sum(one <= 1 for one in alarms) >= _CALM_MONTHS * len(alarms)
+    return figures, {"young_cause_and_action": right >= _FOUND * len(results), "young_calm": calm}
 
 
 def _print_faults(results: list[Result]) -> None:

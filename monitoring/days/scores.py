@@ -19,7 +19,7 @@ _SMALLEST = 1e-7
 def probability_figures(rows: Rows, task: str, counted: np.ndarray) -> dict[str, dict[str, Any]]:
     """``DaySummary.predictions`` of a task over the rows that ``counted`` (rows,) bool names."""
     given = rows.numbers(f"probability_{task}")
-    return {surface: _probabilities(given[chosen & counted]) for surface, chosen in _surfaces(rows)}
+    return {surface: probability_summary(given[chosen & counted]) for surface, chosen in _surfaces(rows)}
 
 
 def label_figures(rows: Rows, task: str, attribution: int, hour: np.ndarray) -> dict[str, dict[str, Any]]:
@@ -30,12 +30,11 @@ def label_figures(rows: Rows, task: str, attribution: int, hour: np.ndarray) -> 
     found = {}
     for surface, chosen in _surfaces(rows):
         settled, positive = chosen & ~np.isnan(label), chosen & (label > 0)
-        bins = np.searchsorted(DELAYS, delay[positive & (happened != 0)], "right")
         found[surface] = {
             "rows": int(chosen.sum()),
             "settled": int(settled.sum()),
             "positives": int(positive.sum()),
-            "delay": np.bincount(bins, minlength=len(DELAYS) + 1).tolist(),
+            "delay": delay_bins(delay[positive & (happened != 0)]),
         }
         if surface == ALL:
             hours = [np.bincount(hour[which], minlength=HOURS).tolist() for which in (settled, positive)]
@@ -53,7 +52,13 @@ def _surfaces(rows: Rows) -> Iterator[tuple[str, np.ndarray]]:
             yield names.values[place], names.codes == place
 
 
-def _probabilities(given: np.ndarray) -> dict[str, Any]:
+def delay_bins(delays: np.ndarray) -> list[int]:
+    """Count delays (positives,), in lengths of the attribution, in the bins that ``DELAYS`` bound: 12 counts."""
+    return np.bincount(np.searchsorted(DELAYS, delays, "right"), minlength=len(DELAYS) + 1).tolist()
+
+
+def probability_summary(given: np.ndarray) -> dict[str, Any]:
+    """What ``DaySummary.predictions`` has of probabilities (rows,), whatever their order."""
     valid = np.sort(given[(given >= 0) & (given <= 1)])
     found: dict[str, Any] = {"rows": len(given), "invalid": len(given) - len(valid)}
     if not len(valid):

@@ -30,15 +30,15 @@ def summarize(
     joined: pa.Table | JoinedRows,
     day: str,
     counts: Mapping[str, int],
-    shifts: Mapping[str, Any] | None = None,
+    profile: Mapping[str, Any] | None = None,
 ) -> DaySummary:
     """Summarize the joined rows of a product-local day (ISO-8601), whatever their order.
 
     ``joined``: one row per served candidate, columns as ``monitoring.outcomes`` writes them; one that is missing reads
     as a column without values. Rows served more than a day before or after that day are counted as ``clock`` and left
     out. ``counts``: of the join and the log (``OutcomeCounts``: torn, orphan, duplicate, late, skewed, ...; ``clock``:
-    rows that a wrong clock put into other files). ``shifts``: the day's columns compared with the version's profile
-    (``ColumnShift.to_json`` by column). Raises ValueError for a day that is no date.
+    rows that a wrong clock put into other files). ``profile``: the day compared with the version's profile
+    (``monitoring.profiles.compared_with``). Raises ValueError for a day that is no date.
     """
     everything = Rows(joined)
     first = date.fromisoformat(day)
@@ -59,7 +59,7 @@ def summarize(
         predictions={task: probability_figures(rows, task, ~fallback) for task in spec.tasks},
         labels={task: label_figures(rows, task, _attribution(spec, task), hour) for task in spec.tasks},
         figures=tuple(figure for task in spec.tasks for figure in figures(rows, task, ~fallback)),
-        shifts=dict(shifts or {}),
+        profile=dict(profile or {}),
         canaries=tuple(one for task in spec.tasks for one in canaries(rows, task, ~fallback)),
         explored={task: found for task in spec.tasks if (found := explored(rows, task, ~fallback))},
     )

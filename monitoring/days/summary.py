@@ -41,9 +41,9 @@ class DaySummary:
     (settled rows and positives by hour of the day; for all surfaces together only)."""
     figures: tuple[Figure, ...]
     """By task and cell."""
-    shifts: Mapping[str, Mapping[str, Any]]
-    """Columns compared with the version's profile (``ColumnShift``); empty without a profile."""
-
+    profile: Mapping[str, Any]
+    """The day compared with a version's profile (``monitoring.profiles.compared_with``): ``version``, ``columns``
+    (``ColumnShift`` by name), and what the profile says of other figures; empty without a profile."""
     canaries: tuple[Mapping[str, Any], ...] = ()
     """Every two versions in the hours in which both served, by task: ``champion`` (the one with more rows), ``canary``,
     ``champion_rate``, ``difference`` of the rates (canary minus champion) and its ``error`` between members, ``rows``

@@ -1,17 +1,23 @@
 """Predicted against observed rates."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 from monitoring.days import ALL, DaySummary
 from monitoring.monitors.context import Context, alarm, largest_version
-from monitoring.statistics.calibration import Day, Finding, detect, learn
+from monitoring.monitors.profiled import profile_alarm, profile_of
+from monitoring.statistics.calibration import Day, Finding, Reference, detect, learn
 from monitoring.verdict import Alarm, State
 
 _RECENT = 7
 """Days that the detector looks at; quiet days before them are its reference."""
 _PRIMARY = 0.5
 """Share of the false alarms that the primary task over all surfaces may have; the other streams share the rest."""
+_TRANSFER, _BAND = 0.05, 0.1
+"""What is unknown of the ratio on served rows, from that of the evaluation: the standard error of its log, and the
+least change that matters."""
 
 
 def calibration(context: Context) -> list[Alarm]:
@@ -20,9 +26,12 @@ def calibration(context: Context) -> list[Alarm]:
     A sequential test (``monitoring.statistics.calibration``): an e-detector over the last seven days of the version
     that serves, against mean, spread and weekday pattern of the ratio on quiet days before them. All streams together
     raise a false alarm every 2 x ``false_alarm_days`` quiet days at most, and changes within ``calibration_band`` do
-    not matter.
+    not matter. A version with fewer than 8 quiet days of its own has the reference of its evaluation's days (its
+    profile), with an error of 5 % more, and changes within 10 % do not matter: a ratio that is wrong from the first day
+    on is found, and a new calibration is not compared with the old one.
     Days with a data fault, pending rows and fallbacks do not count.
     """
+    own = _calm(context)
     recent = _recent(context)
     before = recent[0].day if recent else context.newest.day
     streams = [(task, surface) for task in context.newest.labels for surface in (ALL, *sorted(_surfaces(context)))]
@@ -32,19 +41,32 @@ def calibration(context: Context) -> list[Alarm]:
         cell = context.newest.figure(task, surface)
         if cell is None or cell.settled < context.settings.fewest_rows:
             continue
-        quiet = [day for day in map_days(context.quiet, task, surface) if day[0] < before]
+        quiet = [day for day in map_days(own.quiet, task, surface) if day[0] < before]
         now = map_days([*recent, context.newest], task, surface)
         weight = _PRIMARY if (task, surface) == (context.primary, ALL) else (1 - _PRIMARY) / others
-        result = detect(
-            [one for _, one in now],
-            learn([one for _, one in quiet]),
-            2 * context.settings.false_alarm_days,
-            weight,
-            context.settings.calibration_band,
-        )[-1]
+        judged = _judged(own, task, surface)
+        reference, band = judged or (learn([one for _, one in quiet]), context.settings.calibration_band)
+        days = [one for _, one in now]
+        result = detect(days, reference, 2 * context.settings.false_alarm_days, weight, band)[-1]
         if result.alarm:
-            found.append(_alarm(context, task, surface, result))
+            found.append(_alarm(context, task, surface, result, judged is not None))
     return found
+
+
+def _calm(context: Context) -> Context:
+    """The same with the quiet days that were well calibrated: of the version's own, where it has a profile."""
+    found = context.of_champion() if context.newest.profile.get("version") == context.champion() else context
+    return replace(found, quiet=tuple(day for day in found.quiet if day.day not in context.miscalibrated))
+
+
+def _judged(context: Context, task: str, surface: str) -> tuple[Reference, float] | None:
+    """The evaluation's reference and the band around it, while it stands for quiet days."""
+    known = profile_of(context, "calibration", task, surface)
+    if known is None:
+        return None
+    reference = Reference.from_json(known)
+    wider = replace(reference, error=math.hypot(reference.error, _TRANSFER))
+    return wider, max(_BAND, context.settings.calibration_band)
 
 
 def map_days(days: Sequence[DaySummary], task: str, surface: str) -> list[tuple[str, Day]]:
@@ -74,11 +96,13 @@ def _surfaces(context: Context) -> list[str]:
     return [name for name in context.newest.traffic["surfaces"] if name != ALL]
 
 
-def _alarm(context: Context, task: str, surface: str, result: Finding) -> Alarm:
+def _alarm(context: Context, task: str, surface: str, result: Finding, judged: bool) -> Alarm:
+    before = "the evaluation" if judged else "quiet days"
     place = "" if surface == ALL else f" on {surface}"
     text = (
-        f"{task}{place}: predicted / observed is {result.ratio:.3f}, {result.change:.3f} times what quiet days had "
+        f"{task}{place}: predicted / observed is {result.ratio:.3f}, {result.change:.3f} times what {before} had "
         f"({result.change_low:.3f} to {result.change_high:.3f})"
     )
     figures = {"ratio": result.ratio, "change": result.change, "low": result.change_low, "high": result.change_high}
-    return alarm(context, "calibration.ratio", f"{task}{place}", text, State.RECALIBRATE, **figures)
+    raised = profile_alarm if judged else alarm
+    return raised(context, "calibration.ratio", f"{task}{place}", text, State.RECALIBRATE, **figures)

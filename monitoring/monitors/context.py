@@ -26,7 +26,8 @@ class Context:
     earlier: tuple[DaySummary, ...]
     """All days before it without a data fault, oldest first."""
     quiet: tuple[DaySummary, ...]
-    """Those of the last ``history_days`` whose verdict was healthy or watch."""
+    """Those of the last ``history_days`` whose verdict was healthy or watch; while there are fewer than 8, those that
+    asked for a new calibration, too: all but that was well."""
     primary: str
     """The task that slates are ranked by."""
     surfaces: tuple[str, ...]
@@ -40,6 +41,8 @@ class Context:
     """Whether the spec explores: only then has each candidate a propensity."""
     accepted: tuple[Accepted, ...] = ()
     """Data faults that were accepted within the last ``history_days``."""
+    miscalibrated: tuple[str, ...] = ()
+    """The quiet days that asked for a new calibration."""
     odd_hours: tuple[int, ...] = ()
     """Local hours that the day has twice or not at all, since its clocks are changed."""
 
@@ -61,9 +64,9 @@ class Context:
         return self.roles.get("champion") or largest_version(self.newest)
 
     def since(self, day: str) -> "Context":
-        """The same without the days before one (ISO-8601)."""
+        """The same without the days before one (ISO-8601), and without the version's profile, which is older."""
         earlier, quiet = (tuple(one for one in days if one.day >= day) for days in (self.earlier, self.quiet))
-        return replace(self, earlier=earlier, quiet=quiet)
+        return replace(self, newest=replace(self.newest, profile={}), earlier=earlier, quiet=quiet)
 
     def of_champion(self) -> "Context":
         """The same without the quiet days on which another version served most."""

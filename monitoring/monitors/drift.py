@@ -12,14 +12,16 @@ _PSI, _WEEK = 0.1, 7
 def drift(context: Context, name: str) -> list[Alarm]:
     """The column's distance from the version's profile has grown since the version's first week.
 
-    Mean PSI of the last seven days of the version that serves against its first seven: a t-test at ``Context.chance``,
-    and 0.1 at least. A distance that was there from the first day is none. Columns without a comparison (lifetime
-    counters, products without a profile) are left out.
+    Mean PSI of the last seven days against the first seven, of the days that were compared with the profile of the
+    version that serves (of those kept: ``history_days``): a t-test at ``Context.chance``, and 0.1 at least. Days
+    compared with another version's profile, such as those before a promotion, count on neither side: their distance is
+    from another train window. A distance that was there from the first day is none. Columns without a comparison
+    (products without a profile) are left out; the values of lifetime counters are not compared.
     """
     champion = context.champion()
-    days = [day for day in (*context.earlier, context.newest) if champion in day.traffic["versions"]]
-    known = [day.shifts[name]["psi"] for day in days if day.shifts.get(name, {}).get("psi") is not None]
-    if name not in context.newest.shifts or len(known) < 3 * _WEEK:
+    days = [day.profile for day in (*context.earlier, context.newest) if day.profile.get("version") == champion]
+    known = [day["columns"][name]["psi"] for day in days if name in day["columns"]]
+    if name not in context.newest.profile.get("columns", {}) or len(known) < 3 * _WEEK:
         return []
     first, last = np.array(known[:_WEEK]), np.array(known[-_WEEK:])
     spread = float(np.sqrt((first.var(ddof=1) + last.var(ddof=1)) / _WEEK))

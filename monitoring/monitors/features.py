@@ -9,6 +9,7 @@ from monitoring.monitors.context import Context, alarm, grown_share
 from monitoring.monitors.distances import nearest, variation, wasserstein
 from monitoring.monitors.drift import drift
 from monitoring.monitors.new_values import known_values, new_values
+from monitoring.monitors.profiled import unlike_training
 from monitoring.verdict import Alarm, State
 
 _NULL, _INFINITE = 0.02, 0.001
@@ -29,12 +30,14 @@ def features(context: Context) -> list[Alarm]:
     points (infinities: 0.1). A column is constant with 99.9 % of one value, where every quiet day had less than 95 %.
     Shift: Wasserstein distance of numbers (in standard deviations), total variation of categories, from the most
     similar quiet day, against the same distance of quiet days (``distances.nearest``). New values: ``new_values``.
-    A column that is broken in one of the first ways is not compared further. Slow changes: ``drift``.
+    A column that is broken in one of the first ways is not compared further. Slow changes: ``drift``. Before limits are
+    learned: ``unlike_training``.
     """
     found = []
     for name in sorted(context.newest.columns):
         if context.newest.columns[name]["rows"] >= context.settings.fewest_rows:
-            changed = _broken(context, name) or [*new_values(context, name), *_shift(context, name)]
+            changed = unlike_training(context, name) or _broken(context, name)
+            changed = changed or [*new_values(context, name), *_shift(context, name)]
             found += changed or drift(context, name)
     return found
 

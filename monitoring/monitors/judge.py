@@ -91,7 +91,7 @@ def context_of(
         odd_hours=odd_hours(spec, newest.day),
     )
     champion = whole.champion()
-    usable, quiet = [], []
+    usable, quiet, miscalibrated = [], [], []
     for day in before:
         verdict = by_day.get(day.day)
         state = verdict.state if verdict else State.HEALTHY if not by_day else State.DATA_FAULT
@@ -102,7 +102,12 @@ def context_of(
         trained = state == State.RETRAIN and champion not in day.traffic["versions"]
         if day.day >= first and day.rows >= settings.fewest_rows and (state in _CALM or trained):
             quiet.append(day)
-    return replace(whole, earlier=tuple(usable), quiet=tuple(quiet))
+        elif day.day >= first and day.rows >= settings.fewest_rows and state == State.RECALIBRATE:
+            miscalibrated.append(day)
+    if len(quiet) < FEWEST_DAYS:
+        quiet = sorted([*quiet, *miscalibrated], key=lambda day: day.day)
+    off = tuple(day.day for day in miscalibrated if day in quiet)
+    return replace(whole, earlier=tuple(usable), quiet=tuple(quiet), miscalibrated=off)
 
 
 def _oldest_first(accepted: Sequence[Accepted]) -> list[Accepted]:

@@ -1,18 +1,22 @@
 """The outcomes that came back."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 from monitoring.days import ALL, DaySummary
 from monitoring.monitors.context import Context, alarm, change, grown_share, log_of
+from monitoring.monitors.profiled import profile_alarm, profile_of
 from monitoring.verdict import Alarm, State
 
 _FEWEST = 50
 """Positives whose delays make a curve."""
 _SLOWER = 0.7
 """Least change of the mean bin of the delays; two neighboring bins differ by a factor of about two."""
+_SLOWER_THAN_TRAINING = 2.5
+"""The same above the train window's: there, all outcomes of an impression are known at one time."""
 _LATE = 0.05
 _PENDING = 0.5
 """Rates of a day with more pending rows are not judged."""
@@ -32,6 +36,10 @@ def labels(context: Context) -> list[Alarm]:
     less than half of the expected rate of positives, or hours in a row without any; too many: more than twice the
     rate. Smaller changes are the layer calibration's. Limits are learned from quiet days (Student's t, by weekday and
     trend); hours without a positive need odds of the square of the test's level, since days differ more than Poisson.
+    Before limits are learned, the version's profile stands for quiet days. Late: two and a half bins above the delay of
+    the train window. Missing or too many: beyond half or twice of both the rate of every train day and the rate that
+    the version predicts for these rows, by an exact Poisson test at ``Context.chance``; a ranker shows other items than
+    those before it, of which its predictions tell.
     """
     found = []
     for task in context.newest.labels:
@@ -61,6 +69,9 @@ def _delay(context: Context, task: str) -> list[Alarm]:
         return []
     places = np.arange(len(bins))
     error = float(np.sqrt(np.cov(places, fweights=bins) / bins.sum()))
+    trained = profile_of(context, "delay", task)
+    if trained:
+        return _slower_than_training(context, task, _mean_of(trained), error)
     slower = change(context, lambda day: _mean_bin(day, task), _SLOWER, error)
     if slower is None or not (slower.up or slower.down):
         return []
@@ -71,8 +82,23 @@ def _delay(context: Context, task: str) -> list[Alarm]:
 
 
 def _mean_bin(day: DaySummary, task: str) -> float | None:
-    bins = np.array(day.labels.get(task, {}).get(ALL, {}).get("delay", ()))
+    return _mean_of(day.labels.get(task, {}).get(ALL, {}).get("delay", ()))
+
+
+def _mean_of(counts: Sequence[int]) -> float | None:
+    bins = np.array(counts)
     return float((np.arange(len(bins)) * bins).sum() / bins.sum()) if bins.sum() >= _FEWEST else None
+
+
+def _slower_than_training(context: Context, task: str, before: float | None, error: float) -> list[Alarm]:
+    from scipy.special import ndtri
+
+    now, reach = _mean_bin(context.newest, task), -float(ndtri(context.chance)) * error
+    if now is None or before is None or now - before <= _SLOWER_THAN_TRAINING + reach:
+        return []
+    text = f"{task}: outcomes come later than in training: mean bin of the delay {now:.1f}, {before:.1f} there"
+    figures = {"bin": now, "expected": before}
+    return [profile_alarm(context, "labels.delay", task, text, State.DATA_FAULT, **figures)]
 
 
 def _late(context: Context) -> list[Alarm]:
@@ -97,6 +123,9 @@ def _rate(context: Context, task: str, surface: str) -> list[Alarm]:
     now = _settled(context.newest, task, surface, context.settings.fewest_rows)
     if now is None:
         return []
+    trained = profile_of(context, "labels", task, surface)
+    if trained:
+        return _unlike_training(context, task, surface, trained)
     past = [math.exp(one) for one in map(figure, context.quiet) if one is not None]
     error = 1 / math.sqrt(now["settled"] * sum(past) / len(past) + 1) if past else 0.0
     other = change(context, figure, _HALF, error)
@@ -107,6 +136,28 @@ def _rate(context: Context, task: str, surface: str) -> list[Alarm]:
     place = "" if surface == ALL else f" on {surface}"
     text = f"{task}{place}: {rate:.2%} of the settled rows are positive, expected {expected:.2%}"
     return [alarm(context, cause, f"{task}{place}", text, State.DATA_FAULT, rate=rate, expected=expected)]
+
+
+def _unlike_training(context: Context, task: str, surface: str, trained: Sequence[float]) -> list[Alarm]:
+    """A rate far from that of every train day, and from the one that the version predicts for the same rows."""
+    from scipy.special import pdtr, pdtrc
+
+    cell = context.newest.figure(task, surface, context.champion())
+    if cell is None or cell.settled < context.settings.fewest_rows:
+        return []
+    predicted = cell.expected / cell.settled
+    low, high = min(*trained, predicted), max(*trained, predicted)
+    if pdtr(cell.positives, cell.settled * low / 2) <= context.chance:
+        cause = "labels.missing"
+    elif cell.positives and pdtrc(cell.positives - 1, 2 * cell.settled * high) <= context.chance:
+        cause = "labels.surplus"
+    else:
+        return []
+    rate, place = cell.positives / cell.settled, "" if surface == ALL else f" on {surface}"
+    text = f"{task}{place}: {rate:.2%} of the settled rows are positive; {trained[0]:.2%} to {trained[1]:.2%} on the "
+    text += f"days of training, and {predicted:.2%} predicted"
+    figures = {"rate": rate, "low": low, "high": high}
+    return [profile_alarm(context, cause, f"{task}{place}", text, State.DATA_FAULT, **figures)]
 
 
 def _hours(context: Context, task: str) -> list[Alarm]:

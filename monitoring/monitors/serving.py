@@ -5,11 +5,14 @@ from functools import partial
 
 from monitoring.days import DaySummary
 from monitoring.monitors.context import Context, alarm, change, grown_share, log_of
+from monitoring.monitors.profiled import profile_alarm, profile_of
 from monitoring.verdict import Alarm, State
 
 _LEAST = {"fallback": 0.05, "member_cold": 0.1, "item_cold": 0.1}
 """Least growth of a share of the rows."""
 _STALE = 0.1
+_COLDER = 0.3
+"""Least growth of a share of cold rows above that of the train window."""
 _SLOWER = math.log(2)
 _WORDS = {
     "fallback": "without features, by popularity",
@@ -22,11 +25,14 @@ def serving(context: Context) -> list[Alarm]:
     """More fallbacks, cold members or items, stale reads, or twice the latency.
 
     Shares have limits learned from quiet days (regression on weekday and trend, Student's t), and must grow by at least
-    5 (fallback) or 10 points. The median and the 99 % quantile of the latency are compared as logarithms.
+    5 (fallback) or 10 points. The median and the 99 % quantile of the latency are compared as logarithms. Before limits
+    are learned, the share of cold members and items must be 30 points above the version's profile: that of impressions
+    in the train window whose member or item no earlier day of it had, which is rather too high.
     """
-    found = []
+    found = _colder(context)
+    colder = {one.subject for one in found}
     for name, least in _LEAST.items():
-        grown = grown_share(context, partial(_share, name), least)
+        grown = None if name in colder else grown_share(context, partial(_share, name), least)
         if grown:
             cause = "serving.fallback" if name == "fallback" else "serving.cold"
             text = f"{grown[0]:.1%} of the rows were served {_WORDS[name]}; expected {grown[1]:.1%}"
@@ -39,6 +45,19 @@ def serving(context: Context) -> list[Alarm]:
                 alarm(context, "serving.stale", kind, text, State.DATA_FAULT, share=grown[0], expected=grown[1])
             )
     return found + _latency(context)
+
+
+def _colder(context: Context) -> list[Alarm]:
+    """More cold members or items than in training, from the version's first day on."""
+    found = []
+    for role in ("member", "item"):
+        name, before = f"{role}_cold", profile_of(context, "cold", role)
+        now = _share(name, context.newest)
+        if before is not None and now is not None and now - before >= _COLDER:
+            text = f"{now:.1%} of the rows were served {_WORDS[name]}; {before:.1%} of the impressions in training"
+            figures = {"share": now, "expected": before}
+            found.append(profile_alarm(context, "serving.cold", name, text, State.DATA_FAULT, **figures))
+    return found
 
 
 def _share(name: str, day: DaySummary) -> float | None:

@@ -1,135 +1,154 @@
 """Builds the profile of a version: from its training set, evaluation and graph."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
-from models.profile import FEWEST_ROWS, ColumnShift, profile_of, profile_rows
+from models.profile import FEWEST_ROWS, ColumnProfiles, profile_rows
 from models.spec import Spec
+from models.time_units import DAY, SECOND
+from monitoring.days.scores import delay_bins, probability_summary
 from monitoring.documents import read_json
 from monitoring.profiles.rows import Rows, trained_rows
 from monitoring.profiles.version import ALL, VersionProfile, compared_features, growing_columns
+from monitoring.refit import embeddings_of
+from monitoring.statistics.calibration import Day, learn
 
-_DELAYS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
-"""Shares of the attribution time at which the curve of delays is known."""
 _MOST_DAYS = 28
-"""The newest days of the train window that limits are learned from."""
-_SHARES = ("psi", "js", "wasserstein", "distance", "null_now", "infinite_now", "new_share")
+"""The newest days of a window that say what a day may be like."""
+_SHARES = ("null_now", "infinite_now", "new_share")
+_KNOWN_AT_ONCE = 0.5
+"""From this share of positive labels on that are known at the moment of the impression, the data has no delays."""
 
 
 def build_profile(
-    spec: Spec, training_set: Path, evaluation: Path | None = None, graph: Path | None = None
+    spec: Spec,
+    training_set: Path,
+    evaluation: Path | None = None,
+    graph: Path | None = None,
+    refit: Path | None = None,
 ) -> VersionProfile:
     """Profile the train window, and the candidate's predictions.
 
     ``evaluation``: the folder of ``monitoring.evaluation.evaluate``; ``graph``: a stored graph, of which the manifest
-    is read. None = that part stays empty.
+    is read; ``refit``: the document of ``monitoring.refit.RefitCheck``, where the weights that serve are a refit's.
+    None = that part stays empty.
     """
     rows = trained_rows(spec, training_set, evaluation)
-    return _profile(spec, rows, _graph(graph, rows.labels))
-
-
-def _profile(spec: Spec, rows: Rows, graph: Mapping[str, Any]) -> VersionProfile:
     profile = VersionProfile(profile_rows(rows.columns, compared_features(spec)), growing_columns(spec))
-    labels = {task: _rates(rows.labels, f"label_{task}") for task in spec.tasks}
-    predictions = {task: _rates(rows.predictions, f"probability_{task}") for task in spec.tasks}
-    ratios = {task: _ratios(rows.predictions, task) for task in spec.tasks}
-    days = [rows.columns.take(places) for places in list(_days(rows.labels))[-_MOST_DAYS:]]
-    limits = {
-        "days": len(days),
-        "columns": _largest([profile.compare(profile.profile(day)) for day in days]),
-        "labels": {task: {surface: days for surface, (_, days) in found.items()} for task, found in labels.items()},
-        "predictions": {
-            task: {surface: days for surface, (_, days) in found.items()} for task, found in predictions.items()
-        },
-        "calibration": {task: days for task, (ratio, days) in ratios.items() if ratio is not None},
-    }
+    days = [rows.columns.take(places) for places in _days(rows.labels)]
     return VersionProfile(
         columns=profile.columns,
         growing=profile.growing,
-        predictions={task: _by_surface(rows.predictions, f"probability_{task}") for task in spec.tasks},
-        labels={task: {surface: mean for surface, (mean, _) in found.items()} for task, found in labels.items()},
-        delay={task: _delay(spec, task, rows.labels) for task in spec.tasks},
-        graph=graph,
-        calibration={task: ratio for task, (ratio, _) in ratios.items() if ratio is not None},
-        limits=limits,
+        limits=_largest(profile, [profile.profile(day) for day in days]),
+        labels={task: _rates(rows.labels, f"label_{task}") for task in spec.tasks},
+        delay={task: found for task in spec.tasks if (found := _delay(spec, task, rows.labels))},
+        graph={"cold": _cold_shares(rows), **({} if graph is None else edges_of(graph))},
+        embeddings={} if evaluation is None else embeddings_of(evaluation, refit),
+        **predicted(spec.tasks, rows.predictions),
     )
 
 
-def _largest(days: Sequence[Mapping[str, ColumnShift]]) -> dict[str, dict[str, float]]:
-    """By column the largest of each share and distance over the days."""
-    names = days[0] if days else ()
-    return {name: {share: max(getattr(day[name], share) or 0.0 for day in days) for share in _SHARES} for name in names}
+def predicted(tasks: Iterable[str], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """``predictions`` and ``calibration`` of a profile for tasks, from ``Rows.predictions``."""
+    names = list(tasks)
+    return {
+        "predictions": {task: _probabilities(rows, f"probability_{task}") for task in names},
+        "calibration": {task: _ratios(rows, task) for task in names},
+    }
+
+
+def _largest(profile: VersionProfile, days: Sequence[ColumnProfiles]) -> dict[str, dict[str, float]]:
+    """By column the largest of each share over the days."""
+    shifts = [profile.compare(day) for day in days]
+    return {
+        name: {
+            **{share: max(getattr(day[name], share) for day in shifts) for share in _SHARES},
+            "most": max(_most(day.columns[name]) for day in days),
+        }
+        for name in (profile.columns.columns if days else ())
+    }
+
+
+def _most(column: Mapping[str, Any]) -> float:
+    """The share of the most frequent one among the rows with a finite value."""
+    rows = column["rows"] - column["missing"] - sum(column["infinite"])
+    counts = [column["most"], *(count for _, count in column["values"])]
+    return float(max(counts) / rows) if rows else 1.0
 
 
 def _days(frame: pd.DataFrame) -> Iterator[np.ndarray]:
-    """The rows of each day with at least 50 of them, oldest first."""
-    for _, places in sorted(frame.groupby("day").indices.items()):
-        if len(places) >= FEWEST_ROWS:
-            yield np.asarray(places)
+    """The rows of each of the newest days with at least 50 of them, oldest first; all rows where no day has them."""
+    days = [np.asarray(places) for _, places in sorted(frame.groupby("day").indices.items())]
+    enough = [places for places in days if len(places) >= FEWEST_ROWS][-_MOST_DAYS:]
+    if enough or not len(frame):
+        yield from enough
+    else:
+        yield np.arange(len(frame))
 
 
 def _surfaces(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {ALL: frame, **{str(surface): rows for surface, rows in sorted(frame.groupby("surface"))}}
 
 
-def _rates(frame: pd.DataFrame, column: str) -> dict[str, tuple[float, list[float]]]:
-    """By surface with any value: the mean, and the least and largest mean of its days."""
+def _rates(frame: pd.DataFrame, column: str) -> dict[str, list[float]]:
+    """By surface with any value: the least and the largest mean of its days."""
     found = {}
     for surface, rows in _surfaces(frame[frame[column].notna()]).items():
         if len(rows):
             values = rows[column].to_numpy(dtype=float)
-            means = [_mean(values[places]) for places in _days(rows)]
-            found[surface] = (_mean(values), [min(means), max(means)] if means else [])
+            found[surface] = _ends([float(values[places].mean()) for places in _days(rows)])
     return found
 
 
-def _mean(values: np.ndarray) -> float:
-    """The mean, the same in any order of the rows."""
-    return float(np.sort(values).mean())
-
-
-def _ratios(frame: pd.DataFrame, task: str) -> tuple[float | None, list[float]]:
-    """Mean prediction by rate of the label (None without a positive label), and its least and largest of a day."""
-    rows = frame[frame[f"label_{task}"].notna() & frame[f"probability_{task}"].notna()]
-    rows = rows.sort_values([f"probability_{task}", f"label_{task}"])
-    sums = [
-        rows[[f"probability_{task}", f"label_{task}"]].to_numpy(dtype=float)[places].sum(0) for places in _days(rows)
-    ]
-    days = [float(predicted / positive) for predicted, positive in sums if positive > 0]
-    positive = float(rows[f"label_{task}"].sum())
-    ratio = float(rows[f"probability_{task}"].sum()) / positive if positive else None
-    return ratio, [min(days), max(days)] if days else []
-
-
-def _by_surface(frame: pd.DataFrame, column: str) -> dict[str, Any]:
+def _probabilities(frame: pd.DataFrame, column: str) -> dict[str, dict[str, Any]]:
+    """By surface with any value: the ends of mean and spread over its days, the largest ``most``."""
     found = {}
     for surface, rows in _surfaces(frame[frame[column].notna()]).items():
-        values = np.sort(rows[column].to_numpy(dtype=float))
-        if len(values):
-            moments = {"mean": float(values.mean()), "deviation": float(values.std())}
-            found[surface] = {"rows": len(values), **moments, "profile": profile_of(pa.array(values))}
+        if len(rows):
+            values = rows[column].to_numpy(dtype=float)
+            days = [probability_summary(values[places]) for places in _days(rows)]
+            ends = {name: _ends([day[name] for day in days if day[name] is not None]) for name in ("mean", "spread")}
+            found[surface] = {**ends, "most": max(day["most"] for day in days)}
     return found
 
 
-def _delay(spec: Spec, task: str, labels: pd.DataFrame) -> list[list[float]]:
-    """Shares of the positive labels that were known after parts of the attribution time; [] where none is given."""
-    length = spec.tasks[task].attribution_time / 1e6
+def _ends(values: Sequence[float]) -> list[float]:
+    return [min(values), max(values)] if values else []
+
+
+def _ratios(frame: pd.DataFrame, task: str) -> dict[str, dict[str, Any]]:
+    """By surface the ``Reference`` of the log of predicted by observed, learned from its days."""
+    label, probability = f"label_{task}", f"probability_{task}"
+    frame = frame[frame[label].notna() & frame[probability].notna()].sort_values([probability, label])
+    found = {}
+    for surface, rows in _surfaces(frame).items():
+        days = []
+        for places in _days(rows):
+            positive, given = (rows[name].to_numpy(dtype=float)[places] for name in (label, probability))
+            sums = float(given.sum()), float(positive.sum()), float((given * (1 - given)).sum())
+            days.append(Day(len(places), *sums, rows["day"].iloc[places[0]].weekday()))
+        reference = learn(days)
+        if reference.days:
+            found[surface] = reference.to_json()
+    return found
+
+
+def _delay(spec: Spec, task: str, labels: pd.DataFrame) -> list[int]:
+    """Positive labels by their delay, as on served days; [] where the data has no delays.
+
+    An impression has one time at which all its outcomes were known.
+    """
+    length = (spec.tasks[task].attribution_time or DAY) / SECOND
     after = labels.loc[labels[f"label_{task}"] == 1, f"after_{task}"].dropna().to_numpy(dtype=float)
-    if not length or not len(after):
-        return []
-    return [[part, float((after <= part * length).mean())] for part in _DELAYS]
+    return delay_bins(after / length) if len(after) and (after <= 0).mean() < _KNOWN_AT_ONCE else []
 
 
-def _graph(folder: Path | None, labels: pd.DataFrame) -> dict[str, Any]:
-    cold = {role: _cold(labels, role) for role in ("member", "item")}
-    found: dict[str, Any] = {"cold": {role: share for role, share in cold.items() if share is not None}}
-    if folder is None:
-        return found
+def edges_of(folder: Path) -> dict[str, Any]:
+    """``degree`` and ``domains`` of a stored graph, from its manifest."""
     manifest = read_json(folder / "manifest.json")
     nodes: Mapping[str, int] = manifest["counts"]["nodes"]
     kinds = [edge for edge in manifest["schema"]["edges"] if not edge["name"].startswith("rev_")]
@@ -138,8 +157,15 @@ def _graph(folder: Path | None, labels: pd.DataFrame) -> dict[str, Any]:
     domains = dict.fromkeys(sorted({edge["domain"] for edge in kinds}), 0.0)
     for edge in kinds:
         domains[edge["domain"]] += counts[edge["name"]] / total
-    degree = {edge["name"]: counts[edge["name"]] / max(nodes[edge["source"]], 1) for edge in kinds}
-    return {**found, "nodes": dict(nodes), "degree": degree, "domains": domains}
+    return {
+        "degree": {edge["name"]: counts[edge["name"]] / max(nodes[edge["source"]], 1) for edge in kinds},
+        "domains": domains,
+    }
+
+
+def _cold_shares(rows: Rows) -> dict[str, float]:
+    found = {role: _cold(rows.labels, role) for role in ("member", "item")}
+    return {role: share for role, share in found.items() if share is not None}
 
 
 def _cold(labels: pd.DataFrame, role: str) -> float | None:

@@ -52,7 +52,7 @@ def _train_rows(spec: Spec, training_set: Path) -> tuple[pa.Table, pd.DataFrame]
     labels = pd.DataFrame(
         {
             "surface": frame[shown.surface].astype(str),
-            "day": _day(spec, time),
+            "day": day_of(spec, time),
             "member": frame[shown.member.column],
             "item": frame[shown.item.column],
         }
@@ -80,9 +80,9 @@ def _predictions(spec: Spec, evaluation: Path) -> pd.DataFrame:
     path = evaluation / "predictions.parquet"
     frame = pq.read_table(path, columns=["time", "surface", *names], filters=[("state", "==", "as_of")]).to_pandas()
     frame = frame.rename(columns={f"candidate_{task}": f"probability_{task}" for task in spec.tasks})
-    return frame.assign(day=_day(spec, pd.to_datetime(frame["time"], utc=True)))
+    return frame.assign(day=day_of(spec, pd.to_datetime(frame["time"], utc=True)))
 
 
-def _day(spec: Spec, time: pd.Series) -> pd.Series:
+def day_of(spec: Spec, time: pd.Series) -> pd.Series:
     """The product's day of each moment."""
     return time.dt.tz_convert(spec.timezone).dt.floor("D", ambiguous=True, nonexistent="shift_forward")

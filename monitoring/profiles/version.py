@@ -28,23 +28,23 @@ class VersionProfile:
     """The impressions' columns in the train window."""
     growing: tuple[str, ...] = ()
     """Columns that only grow, such as exposures since the beginning: their values are not compared."""
+    limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By column the largest of a train day: ``null_now``, ``infinite_now``, ``new_share`` (``ColumnShift``), and
+    ``most``, the share of the most frequent value."""
+    labels: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)
+    """By task and surface (``all``): the least and the largest rate of the label on a train day."""
+    delay: Mapping[str, list[int]] = field(default_factory=dict)
+    """By task: positive labels by delay, in the bins of ``DaySummary.labels``; none where the data has no delays."""
     predictions: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    """By task and surface (``all``): rows, mean, deviation, and the ``profile`` of the probabilities in evaluation."""
-    labels: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """By task and surface (``all``): rate of the label in the train window."""
-    delay: Mapping[str, list[list[float]]] = field(default_factory=dict)
-    """By task: [share of the attribution time that has passed, share of the positive labels that were known]."""
+    """By task and surface (``all``), over the days of the evaluation: the ends of ``mean`` and ``spread``, the largest
+    ``most`` (``DaySummary.predictions``)."""
+    calibration: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """By task and surface (``all``): ``monitoring.statistics.calibration.Reference`` of the evaluation's days."""
     graph: Mapping[str, Any] = field(default_factory=dict)
-    """``nodes`` by type, ``degree`` (edges by source node) by edge type, ``domains`` (share of all edges), ``cold``:
-    shares of the impressions whose member or item no earlier day of the train window has."""
+    """``degree`` (edges by source node) by edge type, ``domains`` (share of all edges), ``cold``: shares of the
+    impressions, after the first day of the train window, whose member or item no earlier day of it has."""
     embeddings: Mapping[str, Any] = field(default_factory=dict)
-    """By node type: profile of the vectors' norms."""
-    calibration: Mapping[str, float] = field(default_factory=dict)
-    """By task: mean prediction by rate of the label; above 1 is too high."""
-    limits: Mapping[str, Any] = field(default_factory=dict)
-    """What days of these windows show: ``days`` (their number), ``columns`` (by name the largest of each distance and
-    share of a ``ColumnShift``), ``labels`` and ``predictions`` (by task and surface [least, largest] mean of a day)
-    and ``calibration`` (by task [least, largest])."""
+    """By side (member, item): the norms of its vectors (``models.training.norms``)."""
 
     def profile(self, rows: pa.Table, names: Iterable[str] | None = None) -> ColumnProfiles:
         """Profile later rows in this profile's bins: to be merged, and compared by ``compare``.
@@ -59,6 +59,11 @@ class VersionProfile:
         """How far each column is from the train window. Values of columns that grow are not compared."""
         found = compare_columns(self.columns, current)
         return {name: _of_growing(shift) if name in self.growing else shift for name, shift in found.items()}
+
+    def figures(self) -> dict[str, Any]:
+        """What monitors compare the figures of a day with, as strict JSON."""
+        parts = {name: getattr(self, name) for name in ("limits", "labels", "delay", "predictions", "calibration")}
+        return plain({**parts, "cold": self.graph.get("cold", {})})
 
     def to_json(self) -> dict[str, Any]:
         """Convert to strict JSON."""

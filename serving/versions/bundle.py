@@ -69,8 +69,7 @@ def write_bundle(
             _write_json(draft / "metrics.json", metrics)
             _write_json(draft / "data.json", data)
             if profile is not None:
-                text = json.dumps(profile, sort_keys=True, allow_nan=False, separators=(",", ":"))
-                (draft / PROFILE).write_text(text, encoding="utf-8")
+                (draft / PROFILE).write_bytes(profile_bytes(profile))
             (draft / "MODEL_CARD.md").write_text(model_card(spec, metrics, data, training, kept), encoding="utf-8")
             files = {name: sha256_of_file(draft / name) for name in plain_files(draft)}
             _write_json(draft / MANIFEST, {"format": 1, "files": files})
@@ -163,6 +162,11 @@ def judged_model(folder: Path) -> Path:
 def read_spec(folder: Path) -> Spec:
     """Read and verify a bundle; return its spec. Raises RegistryError."""
     return read_bundle(folder).spec
+
+
+def profile_bytes(profile: Mapping[str, Any]) -> bytes:
+    """The file of a version's profile."""
+    return json.dumps(profile, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _plain(model: Path) -> list[str]:

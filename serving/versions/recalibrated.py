@@ -10,7 +10,7 @@ from typing import Any
 from models.files import new_folder
 from models.training.calibration import Calibration
 from serving.errors import RegistryError
-from serving.versions.bundle import JUDGED, MANIFEST, Bundle, read_bundle
+from serving.versions.bundle import JUDGED, MANIFEST, PROFILE, Bundle, profile_bytes, read_bundle
 from serving.versions.card import model_card
 
 _ARTIFACT = ("model.safetensors", "model.json", "calibration.json", "training.json", "manifest.json")
@@ -22,18 +22,25 @@ def calibration_of(bundle: Bundle) -> Calibration:
 
 
 def recalibrated_bundle(
-    before: Path, calibration: Calibration, verdict: Mapping[str, Any], facts: Mapping[str, Any], folder: Path
+    before: Path,
+    calibration: Calibration,
+    verdict: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    folder: Path,
+    profile: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the bundle ``before`` with another calibration to a new ``folder``, atomically; return ``folder``.
 
     Weights, configuration, spec and prior keep their bytes, so the version shares the vectors. The figures of
     ``metrics.json`` stay those of the weights; its entry ``gate`` is ``verdict``, on the new calibration. ``facts``
-    about what fitted it are kept in ``training.json``. Raises RegistryError for a bundle that was changed, or where
-    ``folder`` exists.
+    about what fitted it are kept in ``training.json``. ``profile``: that of the new version; None = it has none.
+    Raises RegistryError for a bundle that was changed, or where ``folder`` exists.
     """
     bundle = read_bundle(before)
     metrics = {**json.loads(bundle.files["metrics.json"]), "gate": dict(verdict)}
     files = {**bundle.files, **_artifact(bundle, calibration, facts), "metrics.json": _json(metrics)}
+    files.pop(PROFILE, None)
+    files |= {} if profile is None else {PROFILE: profile_bytes(profile)}
     training = json.loads(files["training.json"])
     kept = files.get(f"{JUDGED}/training.json")
     card = model_card(

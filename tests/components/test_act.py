@@ -22,10 +22,12 @@ from components.services import Services
 from feature_repo import lease, slots
 from feature_repo.notes import Notes
 from feature_repo.slots import Vectors, claim, finish, read_slots
+from models.profile import ColumnProfiles
 from models.spec import Spec
 from models.training.artifact import load_model, save_model
 from monitoring.action import last_action
 from monitoring.ledger import Ledger
+from monitoring.profiles import VersionProfile, read_profile
 from monitoring.verdict import State
 from monitoring.verdicts import write_verdict
 from serving.versions.bundle import write_bundle
@@ -59,7 +61,8 @@ class Product:
         """Register a version."""
         model = save_model(tiny_model(tiny_graph(self.spec)), self.folder / "model")
         bundle = self.folder / f"bundle-{len(list(self.folder.iterdir()))}"
-        write_bundle(model, self.spec, {"gate": {"decision": gate, "reasons": []}}, {}, bundle)
+        profile = VersionProfile(ColumnProfiles({}), labels={"click": {"all": [0.2, 0.3]}}).to_json()
+        write_bundle(model, self.spec, {"gate": {"decision": gate, "reasons": []}}, {}, bundle, profile=profile)
         return self.registry.log_version(NAME, bundle, {GATE: gate, **tags})
 
     def champion(self) -> str:
@@ -260,6 +263,10 @@ def test_a_killed_recalibration_registers_one_version_on_the_champions_vectors(
     assert read_slots(product.notes)["blue"].versions == ("1", "2")
     model = load_model(product.registry.download(NAME, "2", product.folder / "second"))
     assert model.training["recalibrated"]["version"] == "1"
+    profile = read_profile(product.folder / "second")
+    assert profile is not None
+    assert profile.calibration["click"]["all"]["mean"] == pytest.approx(0.0, abs=0.1)
+    assert profile.labels == {"click": {"all": [0.2, 0.3]}}
     assert product.note("run-2", "verdict")["versions"] == {"champion": "1"}
 
 

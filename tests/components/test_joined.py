@@ -1,53 +1,16 @@
-"""Joined rows against the profile of the version that served most of them."""
+"""Joined rows of local days."""
 
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.joined import join_of, shifts_of
+from components.joined import join_of
 from components.services import Services
 from tests.monitoring.outcomes.world import DAY, START, line, spec_of, write_lines
-
-
-class Profile:
-    """A profile from which every column is as far as its version says."""
-
-    columns = SimpleNamespace(columns={"hour": {}})
-
-    def __init__(self, version: str) -> None:
-        self.version = version
-
-    def profile(self, rows: pa.Table, names: list[str]) -> list[str]:
-        return names
-
-    def compare(self, names: list[str]) -> dict[str, Any]:
-        return {name: SimpleNamespace(to_json=lambda: {"psi": self.version}) for name in names}
-
-
-def rows(*versions: str | None, fallback: bool | None = False) -> pa.Table:
-    served = {"fallback": pa.array([fallback] * len(versions), pa.bool_()), "hour": [1.0] * len(versions)}
-    return pa.table({**served, "model_version": pa.array(versions, pa.string())})
-
-
-def test_rows_are_compared_with_the_version_that_has_most_of_them() -> None:
-    asked: list[str] = []
-
-    def profile(version: str) -> Any:
-        asked.append(version)
-        return None if version == "removed" else Profile(version)
-
-    shifts = shifts_of(profile)
-    assert shifts(rows("1", "2", "2", None, None, None)) == {"hour": {"psi": "2"}}
-    assert shifts(rows("1", "2", "1")) == {"hour": {"psi": "1"}}
-    assert shifts(rows("2", fallback=None)) == {"hour": {"psi": "2"}}
-    assert asked == ["2", "1"]  # once each
-    assert shifts(rows("removed")) == shifts(rows("1", fallback=True)) == shifts(rows()) == shifts(rows(None)) == {}
 
 
 @pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York", "Pacific/Auckland"])

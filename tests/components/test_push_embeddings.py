@@ -21,10 +21,12 @@ from feature_repo.sources import end_of_data
 from models.addresses import sqlite_address
 from models.features import SLOTS
 from models.graph.build import build_graph
+from models.profile import ColumnProfiles
 from models.time_units import microseconds, moment
 from models.training.devices import best_device
-from monitoring.documents import read_json
+from monitoring.documents import read_json, write_json
 from monitoring.ledger import Ledger
+from monitoring.profiles import VersionProfile
 from serving.errors import RegistryError
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
@@ -134,7 +136,7 @@ def test_a_run_on_older_data_says_that_the_vectors_go_back(tmp_path: Path, capsy
         page = pushed(tmp_path, tables, run)
         printed = capsys.readouterr().out
         for text in (page, printed):
-            assert ("WARNING: the vectors know events until 2026-01-04" in text) == warns
+            assert ("WARNING: version 1: the vectors know events until 2026-01-04" in text) == warns
     store = tiny.store_of(small_spec(), tmp_path / "state")
     assert pushed_until(store, "1") == microseconds(older["impressions"]["settled_time"].max()) + 1
 
@@ -269,3 +271,15 @@ def test_a_champion_promoted_since_the_run_began_has_new_vectors_too(refresh: Re
     refresh.run({"5": "e5"}, champion="5", previous="3")
     assert refresh.made == ["encoder", "e5"]
     assert refresh.fresh() == {"3", "5"}
+
+
+def test_a_graph_that_is_far_from_the_version_s_profile_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifacts = prepared(tmp_path, small_tables(), "run")
+    graph = {"degree": {"clicked": 1000.0}, "domains": {}}
+    write_json(tmp_path / "run" / "model" / "profile.json", VersionProfile(ColumnProfiles({}), graph=graph).to_json())
+    page = step(tmp_path, artifacts, "run")
+    for text in (page, capsys.readouterr().out):
+        assert "WARNING: version 1: clicked: " in text
+        assert "1000.00 when the version was registered" in text

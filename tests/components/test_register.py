@@ -76,6 +76,7 @@ def registered(
     predictions = fake_predictions(spec) if predictions is None else predictions
     predictions.to_parquet(inputs["evaluation"] / "predictions.parquet")
     write_json(inputs["evaluation"] / "metrics.json", metrics or {})
+    write_json(inputs["evaluation"] / "embeddings.json", {"item": {"rows": 9}})
     store = Path(__file__).resolve().parent.parent.parent / "feature_repo" / "feature_store.yaml"
     add_database(folder / "state")
     decision = register.python_func(
@@ -108,9 +109,9 @@ def test_the_version_s_profile_is_in_its_bundle(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
     registered(tmp_path / "run", [])
     profile = VersionProfile.from_json(json.loads(FakeRegistry.files[PROFILE]))
-    assert profile.labels["click"] == {"all": 0.5, "feed": 0.5}
+    assert profile.labels["click"] == {"all": [0.5, 0.5], "feed": [0.5, 0.5]}
     assert profile.columns.columns["hour"]["rows"] == 60
-    assert profile.calibration["click"] == pytest.approx(1.0, abs=0.1)
+    assert profile.calibration["click"]["all"]["mean"] == pytest.approx(0.0, abs=0.1)
 
 
 def test_a_training_from_the_cache_has_its_curves_in_the_ledger(
@@ -139,7 +140,13 @@ def refitted(folder: Path, serves: bool) -> dict[str, dsl.Artifact]:
     (folder / "serving").mkdir()
     for name, content in (("training.json", {"until": "2026-01-08", "from": "2026-01-03"}), ("manifest.json", {})):
         write_json(folder / "serving" / name, content if serves else {})
-    write_json(folder / "check", {"serves": serves, "reasons": ["It was checked."], "until": "2026-01-08"})
+    check = {
+        "serves": serves,
+        "reasons": ["It was checked."],
+        "until": "2026-01-08",
+        "embeddings": {"item": {"rows": 7}},
+    }
+    write_json(folder / "check", check)
     return {name: dsl.Artifact(name=name, uri=str(folder / name)) for name in ("serving", "check")}
 
 
@@ -167,5 +174,6 @@ def test_a_refit_that_passed_serves_and_else_the_judged_weights_do(
     assert json.loads(files["training.json"]) == ({"until": "2026-01-08", "from": "2026-01-03"} if serves else TRAINING)
     verdict = json.loads(files["metrics.json"])["gate"]
     assert verdict["refit"]["serves"] is serves
+    assert json.loads(files[PROFILE])["embeddings"] == ({"item": {"rows": 7}} if serves else {"item": {"rows": 9}})
     assert verdict["reasons"][-1] == "It was checked."
     assert "- It was checked." in (tmp_path / "run" / "verdict.md").read_text(encoding="utf-8")

@@ -133,7 +133,10 @@ def test_every_scorer_predicts_both_windows_in_both_states(product: FakeProduct)
     assert (document["champion_version"], document["champion_unusable"]) == ("7", None)
     rates = roc_points(product.folder / "out", "click")
     assert rates[0][0] == rates[1][0] == 0
-    assert {path.name for path in (product.folder / "out").iterdir()} == {"predictions.parquet", "metrics.json"}
+    files = {path.name for path in (product.folder / "out").iterdir()}
+    assert files == {"embeddings.json", "predictions.parquet", "metrics.json"}
+    norms = read_json(product.folder / "out" / "embeddings.json")
+    assert (norms["member"]["rows"], norms["item"]["rows"]) == (40, 30)
 
 
 def test_frozen_state_differs_from_as_of_state(product: FakeProduct) -> None:

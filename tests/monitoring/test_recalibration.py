@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.profile import ColumnProfiles
 from models.time_units import DAY
 from models.training.calibration import Calibration, Platt
-from monitoring.recalibration import read_settled, recalibrate
+from monitoring.profiles import VersionProfile
+from monitoring.recalibration import read_settled, recalibrate, recalibrated_profile
 from tests.monitoring.fakes import sigmoid, small_spec
 
 SPEC = small_spec()
@@ -62,6 +64,31 @@ def test_a_calibration_that_makes_the_other_half_worse_is_held() -> None:
     assert not found.verdict.promoted
     assert found.calibration.tasks["click"] == BEFORE.tasks["click"]
     assert "No task has a lower log loss with a new calibration." in found.verdict.reasons
+
+
+@pytest.mark.parametrize(("off", "scale"), [(0.5, 1.0), (-0.8, 1.0), (0.3, 1.6)])
+def test_a_new_calibration_has_a_profile_of_its_own(off: float, scale: float) -> None:
+    old = {"mean": 0.5, "error": 0.01}
+    before = VersionProfile(
+        ColumnProfiles({"hour": {"rows": 1}}),
+        labels={"click": {"all": [0.2, 0.3]}},
+        predictions={task: {"all": {"mean": [0.9, 0.9]}, "gone": {}} for task in SPEC.tasks},
+        calibration={task: {"all": old} for task in SPEC.tasks},
+    )
+    found = recalibrate(SPEC, served(off=off, scale=scale), BEFORE, "3")
+    after = recalibrated_profile(before, found)
+    assert "click" in found.judged
+    assert after.calibration["click"]["all"]["mean"] == pytest.approx(0.0, abs=0.08)
+    assert after.predictions["click"].keys() == {"all", *SPEC.impressions.surfaces}
+    low, high = after.predictions["click"]["all"]["mean"]
+    assert 0.15 < low <= high < 0.35
+    assert ("like" in found.judged) == (after.calibration["like"] != {"all": old})
+    assert (after.columns, after.labels) == (before.columns, before.labels)
+
+
+def test_a_calibration_that_is_held_leaves_the_profile() -> None:
+    before = VersionProfile(ColumnProfiles({}), calibration={"click": {"all": {"mean": 0.5}}})
+    assert recalibrated_profile(before, recalibrate(SPEC, served(0), BEFORE, "3")) == before
 
 
 @pytest.mark.parametrize("rows", [0, 60])

@@ -16,7 +16,7 @@ from monitoring import refit as module
 from monitoring.documents import read_json, write_json
 from monitoring.errors import EvaluationError, PredictionsError
 from monitoring.gate import judge
-from monitoring.refit import check_refit, compare, untrained, with_check
+from monitoring.refit import check_refit, compare, embeddings_of, untrained, with_check
 from tests.factories import specs
 from tests.monitoring.fakes import DOCUMENT, fake_predictions, sigmoid
 from tests.monitoring.test_evaluation import FakeProduct, save_fresh_model
@@ -121,7 +121,7 @@ def test_the_check_is_part_of_the_verdict(tmp_path: Path) -> None:
     together, serves = with_check(verdict, tmp_path / "check")
     assert serves is found.serves
     assert together.reasons == [*verdict.reasons, *found.reasons]
-    assert (verdict.refit, together.refit) == (None, read_json(tmp_path / "check"))
+    assert (verdict.refit, {**(together.refit or {}), "embeddings": {}}) == (None, read_json(tmp_path / "check"))
     assert together.decision == verdict.decision
     json.dumps(together.to_json(), allow_nan=False)
 
@@ -135,7 +135,10 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> FakeProduct:
 
 def test_only_the_last_gate_day_is_read(product: FakeProduct, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = list[pd.DataFrame]()
-    monkeypatch.setattr(module, "compare", lambda spec, frame, until: frames.append(frame))
+    original = module.compare
+    monkeypatch.setattr(
+        module, "compare", lambda spec, frame, until: frames.append(frame) or original(spec, frame, until)
+    )
     out, graph = product.folder / "out", product.folder / "graph"
     for model in ("model1", "model0"):
         check_refit(product.spec, graph, out, product.folder / model)
@@ -161,6 +164,11 @@ def test_the_check_says_until_when_the_refit_was_trained(product: FakeProduct, t
     schema = replace(model.schema, seeds=replace(model.schema.seeds, windows=windows))
     save_model(replace(model, schema=schema), tmp_path / "refit")
     found = check_refit(product.spec, product.folder / "graph", product.folder / "out", tmp_path / "refit")
+    write_json(tmp_path / "check.json", found.to_json())
+    own, judged = (embeddings_of(product.folder / "out", check) for check in (tmp_path / "check.json", None))
+    assert own["item"]["rows"] == judged["item"]["rows"] == 30
+    assert own["item"]["mean"] != judged["item"]["mean"]  # of other weights
+    assert embeddings_of(tmp_path, None) == {}
     assert found.until == iso(until) == iso(product.spec.span("gate").end - DAY)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -52,6 +52,9 @@ class StubProfile(NamedTuple):
     def profile(self, rows: pa.Table, names: list[str]) -> tuple[pa.Table, list[str]]:
         return rows, names
 
+    def figures(self) -> dict[str, Any]:
+        return {}
+
     def compare(self, given: tuple[pa.Table, list[str]]) -> dict[str, SimpleNamespace]:
         rows, names = given
         return {name: SimpleNamespace(to_json=lambda: {"psi": len(rows)}) for name in names}
@@ -81,5 +84,5 @@ def test_a_slates_first_has_a_label_and_the_others_have_none(tmp_path: Path, mon
     assert (verdict.day, verdict.versions) == (product.date(0), {"champion": "4"})
     assert newest_verdict(str(product.state), "professional") == verdict
     summary = read_summary(str(product.state), "professional", product.date(0))
-    assert (summary.rows, summary.shifts) == (3, {"channel_kind": {"psi": 3}})
+    assert (summary.rows, summary.profile) == (3, {"version": "4", "columns": {"channel_kind": {"psi": 3}}})
     assert summary.labels["click"]["all"]["settled"] == summary.labels["click"]["all"]["positives"] == 1

@@ -86,6 +86,17 @@ def test_limits_are_learned_from_quiet_days(state):
     assert len(found.earlier) == (27 if state == State.DATA_FAULT else 28)
 
 
+@pytest.mark.parametrize(("calm", "quiet", "miscalibrated"), [(7, 28, 21), (8, 8, 0), (28, 28, 0)])
+def test_days_that_asked_for_a_calibration_are_quiet_while_there_are_few_others(calm, quiet, miscalibrated):
+    states = [State.HEALTHY] * calm + [State.RECALIBRATE] * (28 - calm)
+    known = [verdict(one.day, state) for one, state in zip(days()[:-1], states, strict=True)]
+
+    found = context_of(SPEC, days()[-1], days()[:-1], known, ROLES)
+
+    assert (len(found.quiet), len(found.miscalibrated)) == (quiet, miscalibrated)
+    assert [one.day for one in found.quiet] == sorted(one.day for one in found.quiet)
+
+
 def test_days_that_asked_for_a_training_are_quiet_for_the_version_trained_since():
     known = [verdict(one.day, State.RETRAIN) for one in quiet()]
 

@@ -177,10 +177,15 @@ def test_a_slow_decline_of_the_auc_asks_for_training():
     assert {(one.cause, one.state) for one in found} == {("ranking.decline", State.RETRAIN)}
 
 
-@pytest.mark.parametrize(("growth", "expected"), [(0.01, {"features.drift"}), (0.0, set())])
-def test_a_column_that_moves_away_from_training_asks_for_training(growth, expected):
+@pytest.mark.parametrize(
+    ("growth", "promoted", "expected"),
+    [(0.01, 0, {"features.drift"}), (0.01, 7, {"features.drift"}), (0.0, 0, set()), (0.0, 7, set()), (0.01, 10, set())],
+)
+def test_a_column_that_moves_away_from_training_asks_for_training(growth, promoted, expected):
     def moves(day, number):
-        day["shifts"] = {"item_rate": {"psi": 0.3 + growth * number}}
+        own = number >= promoted  # before, the day was compared with another champion's profile, which was closer
+        psi = 0.3 + growth * number if own else 0.05
+        day["profile"] = {"version": "7" if own else "6", "columns": {"item_rate": {"psi": psi}}}
 
     *earlier, newest = on_days(moves)
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 from models.spec import Spec
 from monitoring.documents import write_frame, write_json
 from monitoring.errors import ProfileDocumentError
-from monitoring.profiles import VersionProfile, build_profile, read_profile
+from monitoring.profiles import VersionProfile, build_profile, compared_with, read_profile
 from tests.factories import specs
 from tests.monitoring.fakes import DOCUMENT, fake_predictions
 
@@ -49,6 +50,7 @@ def rows(seed: int = 0, grown: float = 0.0) -> pd.DataFrame:
 def built(folder: Path, frame: pd.DataFrame) -> VersionProfile:
     write_frame(folder / "set" / "impressions.parquet", frame)
     write_frame(folder / "evaluation" / "predictions.parquet", fake_predictions(SPEC, rows=400))
+    write_json(folder / "evaluation" / "embeddings.json", {"item": {"mean": 1.0}})
     edges = [{"name": name, "source": "member", "domain": "feed"} for name in ("clicked", "rev_clicked")]
     counts = {"nodes": {"member": 10, "item": 5}, "edges": {"clicked": 40, "rev_clicked": 40}}
     write_json(folder / "graph" / "manifest.json", {"counts": counts, "schema": {"edges": edges}})
@@ -63,21 +65,22 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> VersionProfile:
 def test_a_profile_holds_what_the_version_was_trained_and_judged_on(profile: VersionProfile) -> None:
     assert {"hour", "kind", "surface", "member_total_exposures"} <= profile.columns.columns.keys()
     assert set(profile.predictions["click"]) == {"all", "feed", "notification"}
-    assert profile.predictions["click"]["all"]["rows"] == 800
-    assert profile.labels["click"]["all"] == pytest.approx(0.2, abs=0.05)
-    assert profile.calibration["click"] == pytest.approx(1.0, abs=0.15)
-    assert profile.delay["like"] == []
-    early, eighth, half = (share for part, share in profile.delay["click"] if part in (1 / 16, 1 / 8, 1 / 2))
-    assert (early, half) == (0.0, 1.0)
-    assert eighth == pytest.approx(0.75, abs=0.1)
+    low, high = profile.predictions["click"]["all"]["mean"]
+    assert 0.2 < low <= high < 0.5
+    assert 0 < profile.predictions["click"]["all"]["most"] < 0.1
+    low, high = profile.labels["click"]["all"]
+    assert 0.15 < low < high < 0.25
+    assert profile.calibration["click"]["all"]["mean"] == pytest.approx(0.0, abs=0.15)
+    assert profile.delay.keys() == {"click"}
+    assert sum(profile.delay["click"][:9]) == profile.delay["click"][8] + profile.delay["click"][7]
+    assert profile.delay["click"][8] == pytest.approx(0.75 * sum(profile.delay["click"]), abs=10)
     assert profile.graph["degree"] == {"clicked": 4.0}
     assert profile.graph["domains"] == {"feed": 1.0}
+    assert profile.embeddings == {"item": {"mean": 1.0}}
     assert profile.graph["cold"]["item"] == 0.0
     assert 0.1 < profile.graph["cold"]["member"] < 0.9
-    assert profile.limits["days"] == 2
-    assert 0 < profile.limits["columns"]["hour"]["psi"] < 0.5
-    low, high = profile.limits["labels"]["click"]["all"]
-    assert low <= profile.labels["click"]["all"] <= high
+    assert profile.limits["kind"] == {"null_now": 0.0, "infinite_now": 0.0, "new_share": 0.0, "most": ANY}
+    assert 0.5 <= profile.limits["kind"]["most"] < 0.6
 
 
 def test_the_same_rows_in_any_order_give_the_same_document(profile: VersionProfile, tmp_path: Path) -> None:
@@ -109,5 +112,33 @@ def test_what_grows_is_compared_for_lost_values_only(profile: VersionProfile) ->
 def test_an_empty_train_window_has_a_profile(tmp_path: Path) -> None:
     write_frame(tmp_path / "set" / "impressions.parquet", rows().assign(window="test"))
     empty = build_profile(SPEC, tmp_path / "set")
-    assert (empty.labels, empty.predictions, empty.limits["days"]) == ({"click": {}, "like": {}},) * 2 + (0,)
+    assert (empty.labels, empty.predictions, empty.limits) == ({"click": {}, "like": {}},) * 2 + ({},)
     assert VersionProfile.from_json(empty.to_json()) == empty
+
+
+def served(label: list[float | None]) -> pa.Table:
+    """Candidates: those with a label have the hour 1, all others 5; the last one is a fallback."""
+    hour = [5.0 if one is None else 1.0 for one in label]
+    fallback = [False] * (len(label) - 1) + [True]
+    version = ["2" if place % 4 == 1 else "3" for place in range(len(label))]
+    columns = {"label_click": pa.array(label, pa.float64()), "fallback": fallback, "hour": hour}
+    return pa.table({**columns, "model_version": version})
+
+
+@pytest.mark.parametrize(("shown", "rows"), [(60, 60), (40, 139), (0, 99)])
+def test_impressions_are_compared_where_it_is_known_what_was_shown(
+    profile: VersionProfile, shown: int, rows: int
+) -> None:
+    found = compared_with({"3": profile}.get)(served([1.0] * shown + [None] * 100))
+    assert (found["version"], found["columns"]["hour"]["rows"]) == ("3", rows)
+    assert found["labels"] == profile.labels
+
+
+def test_a_day_without_rows_or_profile_has_no_shifts(profile: VersionProfile) -> None:
+    assert compared_with({"3": profile}.get)(served([None]).slice(0, 0)) == {}
+    assert compared_with({"2": profile}.get)(served([None] * 9)) == {}
+    assert compared_with({"3": profile}.get)(served([None])) == {}  # a fallback
+
+
+def test_data_without_delays_has_none(tmp_path: Path) -> None:
+    assert built(tmp_path, rows().assign(settled_time=lambda frame: frame["time"])).delay == {}

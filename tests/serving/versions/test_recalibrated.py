@@ -23,19 +23,22 @@ def test_only_the_calibration_and_what_is_said_about_it_change(refit: bool, tmp_
     artifact = save_model(tiny_model(tiny_graph(SPEC)), tmp_path / "model")
     metrics = {"test": {"rows": 120}, "gate": {"decision": "promote", "reasons": []}}
     before = write_bundle(
-        artifact, SPEC, metrics, {"tables": "aa"}, tmp_path / "before", judged=artifact if refit else None
+        artifact, SPEC, metrics, {"tables": "aa"}, tmp_path / "before", None, artifact if refit else None, {"of": "1"}
     )
     facts = {"version": "1", "rows": 10}
-    after = recalibrated_bundle(before, NEW, VERDICT, facts, tmp_path / "after")
+    after = recalibrated_bundle(before, NEW, VERDICT, facts, tmp_path / "after", {"of": "2"})
     old, new = read_bundle(before), read_bundle(after)
     assert {name for name in new.files if new.files[name] != old.files.get(name)} == {
-        "calibration.json", "training.json", "manifest.json", "metrics.json", "MODEL_CARD.md",
+        "calibration.json", "training.json", "manifest.json", "metrics.json", "MODEL_CARD.md", "profile.json",
     }  # fmt: skip
     assert new.files.keys() == old.files.keys()
     assert encoder_in(after) == encoder_in(before)
     assert load_model(after).calibration == calibration_of(new) == NEW != calibration_of(old)
     assert load_model(after).training["recalibrated"] == facts
     assert json.loads(new.files["metrics.json"]) == {"test": {"rows": 120}, "gate": VERDICT}
+    assert json.loads(new.files["profile.json"]) == {"of": "2"}
+    without = recalibrated_bundle(before, NEW, VERDICT, facts, tmp_path / "without")
+    assert "profile.json" not in read_bundle(without).files  # the champion's is about other probabilities
     with pytest.raises(RegistryError, match="expected no such folder"):
         recalibrated_bundle(before, NEW, VERDICT, facts, after)
 
