@@ -52,7 +52,7 @@ class Nights:
 
     def _follow(self, monitor: Monitor, night: Night) -> None:
         """Judge the day before, and let `act` do what the verdict says, unless a canary is being looked at."""
-        verdict = monitor.judge(night.day)
+        verdict = monitor.judge()
         night.state, night.cause = verdict.state.value, verdict.cause
         night.text = "; ".join(f"{alarm.cause}: {alarm.text}" for alarm in verdict.evidence[:3])
         if verdict.action in _ACTS and self._canary is None:

@@ -5,20 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from benchmarks.studies.changes import validated_longer
 from benchmarks.studies.online.arms import Kind
 from benchmarks.studies.online.nightly import SCORED, Night
+from benchmarks.studies.online.scoring import scores_with_vectors
 from benchmarks.studies.online.stored_floor import read_floor, write_floor
 from models.baselines.trees import fit_floor
 from models.graph.store import TemporalGraph
-from models.nn.encoded import encode_graph
 from models.spec import Spec
 from models.training.artifact import Model, load_model
 from models.training.devices import best_device
 from models.training.fit import fit
-from models.training.predict import score_rows
 
 Scores = Callable[[int], np.ndarray]
 """The click probability of every candidate, in the order of ``Night.candidates``: (rows,), with vectors as of a time in
@@ -66,19 +64,9 @@ class Models:
         return lambda as_of: self._ranked(model, self._seen(kind, night.graph), night, as_of)
 
     def _ranked(self, model: Model, graph: TemporalGraph, night: Night, as_of: int) -> np.ndarray:
-        """The sessions of one moment share the age of their vectors, as requests to an endpoint do."""
-        graph = graph.to(model.device)
-        encoded = encode_graph(model.encoding, model.schema, graph)
         rows = graph.seeds.rows(SCORED)
-        times, logits = graph.seeds.time[rows], []
-        for time in times.unique().tolist():
-            of = rows[times == time]
-            lag = time - as_of
-            logits.append((of, score_rows(model.ranker, encoded, of, "as_of", model.largest_fan_out, lag)))
-        order = torch.cat([of for of, _ in logits]).cpu().numpy()
-        chances = model.calibration.apply(np.concatenate([part for _, part in logits]))
-        click = chances[:, model.tasks.index(self._primary())]
-        keys = graph.seeds.keys.take(order).to_numpy(zero_copy_only=False)
+        click = scores_with_vectors(model, graph, rows, as_of)[:, model.tasks.index(self._primary())]
+        keys = graph.seeds.keys.take(rows.cpu().numpy()).to_numpy(zero_copy_only=False)
         places = np.argsort(keys)
         found: np.ndarray = click[places[np.searchsorted(keys, night.candidates["key"], sorter=places)]]
         return found

@@ -92,7 +92,7 @@ def test_a_canary_that_does_not_win_goes_after_four_days():
 @pytest.mark.parametrize(("state", "acts"), [(State.RETRAIN, True), (State.DATA_FAULT, False), (State.HEALTHY, False)])
 def test_act_follows_a_verdict_that_asks_for_it(state: State, acts: bool):
     verdict = Verdict(state, "features.new_value", "day 7", "day 7", (), ACTIONS[state], {})
-    nights = Nights(StubProduct(), _traffic({"1": 0.2}), monitor=SimpleNamespace(judge=lambda day: verdict))  # type: ignore[arg-type]
+    nights = Nights(StubProduct(), _traffic({"1": 0.2}), monitor=SimpleNamespace(judge=lambda: verdict))  # type: ignore[arg-type]
     nights.run(NIGHT)
     night = nights.run(8 * DAY + NIGHT, "bot")
     assert (night.state, night.cause, night.fault, night.day) == (state, "features.new_value", "bot", "day 7")

@@ -2,7 +2,6 @@
 
 import pytest
 
-from monitoring.monitors import Settings
 from monitoring.monitors.canary import canary
 from monitoring.monitors.features import features
 from monitoring.monitors.judge import MONITORS, context_of
@@ -160,7 +159,7 @@ def test_a_version_that_has_no_role_may_end():
 def test_a_version_that_only_now_has_a_role_may_have_had_no_rows():
     newest = changed(lambda day: day["traffic"]["versions"].pop("8"))
     quiet = [Verdict(State.HEALTHY, "", one.day, one.day, (), "nothing", {"champion": "7"}) for one in days()[:-1]]
-    judged = context_of(SPEC, newest, days()[:-1], quiet, Settings(), {"champion": "8"})
+    judged = context_of(SPEC, newest, days()[:-1], quiet, {"champion": "8"})
 
     assert [one.state for one in traffic(judged)] == [State.WATCH]
     assert [one.state for one in traffic(context(newest))] == [State.DATA_FAULT]
