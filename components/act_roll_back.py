@@ -14,10 +14,10 @@ def roll_back(spec: dsl.Input[dsl.Artifact], services: dict, summary: dsl.Output
     from components.step import Step, say
 
     with Step("roll back", spec, services, lease="give back") as step:
-        from components.acting import action_of, roles
+        from components.acting import Decided, action_of, roles
         from components.endpoint_target import open_target
         from components.markdown import write
-        from monitoring.acting import overtaken
+        from monitoring.acting import NOTHING, overtaken
         from monitoring.action import finish
         from serving.deployment.once import roll_back_once
         from serving.deployment.rollout import Rollout
@@ -28,6 +28,7 @@ def roll_back(spec: dsl.Input[dsl.Artifact], services: dict, summary: dsl.Output
         why = overtaken(action, roles(registry, name))
         if why is not None:
             finish(step.open_notes(), step.services.run, why)
+            step.ledger.note("act", Decided(NOTHING, why)._asdict())
             say(f"  {why}")
             write(summary, "# Not rolled back", why)
             return

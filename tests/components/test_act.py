@@ -224,6 +224,7 @@ def test_a_rollback_that_a_person_has_overtaken_ends(
     else:
         product.step(roll_back, run)
         assert "is overtaken: champion 3" in (product.folder / "out" / "summary").read_text(encoding="utf-8")
+        assert product.note(run, "act")["kind"] == "nothing"
     product.ended(run)
     action = last_action(product.notes)
     assert action is not None
