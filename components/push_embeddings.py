@@ -42,8 +42,9 @@ def push_embeddings(
         recover_graph(step.ledger, Path(graph.path))
         embedded = TemporalGraph.load(Path(graph.path))
         as_of, refreshes = end_of_graph(step.spec, embedded, Path(tables.path)), step.services.pipeline == "refresh"
-        use = "give back" if refreshes else "keep"
-        embedding = Embedding(step, step.open_store(), embedded, Path(graph.path), as_of, use)
+        embedding = Embedding(
+            step, step.open_store(), embedded, Path(graph.path), as_of, "give back" if refreshes else "keep"
+        )
         rows = embedding.push(Path(model.path), version, Path(vectors.path))
         page = [f"# Vectors of version {version} in slot {rows.slot}", table(("view", "rows"), rows.items())]
         slots: dict[str, str] = {}

@@ -39,8 +39,7 @@ from tests.serving.deployment.test_rollout import FakeTarget
 from tests.serving.world import CONFIG, tiny_graph, tiny_model, world_spec
 
 NAME = "heliograph-tiny-world"
-NOW = 1_767_873_600_000_000
-"""2026-01-08 12:00."""
+NOW = 1_767_873_600_000_000  # 2026-01-08 12:00
 
 
 class Product:
