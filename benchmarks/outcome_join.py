@@ -6,6 +6,9 @@ attribution is a day, with injected duplicates, orphans, late and skewed ones an
 Counts are compared with the truth of the injection, labels with what was drawn. Peer in the same run: the reader that
 builds a pandas frame row by row (``models.served.read``), on one day of lines, extrapolated to all days.
 
+The summary of a day (``monitoring.days``) is measured in the same way: all rows as those of one day, with a second
+task.
+
 The CTR of settled labels is compared with the truth at cut-offs from the last row to two attributions after it, and, at
 a million rows and more, with the CTR of all rows. Beside it the naive ratio: outcomes received so far among the rows of
 the last two hours.
@@ -27,10 +30,15 @@ from benchmarks.outcome_world import ATTRIBUTION, DAYS, START, OutcomeWorld
 from benchmarks.table import show
 from models import outcome_parts
 from models.cpus import usable_cpus
+from models.parquet import parquet_files_source
+from models.sql import literal
 from models.time_units import DAY
+from monitoring.days import DaySummary, summarize
+from monitoring.judged_days import rows_of
 from monitoring.outcomes import OutcomeCounts, join
 
 _ROWS, _TORN, _CUTS = 2_000_000, 5, 5
+_SECOND = "second"
 _FULL = 1_000_000
 """From so many rows on the bars of time, memory and of the CTR of all rows hold."""
 _SECONDS, _GIGABYTES, _OFF = 15.0, 1.5, 0.01
@@ -49,8 +57,31 @@ def joined(folder: Path, form: str, now: int, target: str) -> OutcomeCounts:
     return join(worlds.spec(), places(folder)[form], str(folder / "outcomes"), now, first, last, folder / target)
 
 
+def one_day(folder: Path) -> None:
+    """Write all joined rows as those of the first day, with a second task that is as the first one."""
+    import duckdb
+
+    files = [str(file) for file in sorted((folder / "joined-parts").glob("day=*.parquet"))]
+    second = ", ".join(f"{name}_click AS {name}_{_SECOND}" for name in ("probability", "label", "happened"))
+    (folder / "one-day").mkdir()
+    target = literal(str(folder / "one-day" / f"day={outcome_parts.day_of(START)}.parquet"))
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT * REPLACE ({START} + (served - {START}) % {DAY} AS served), {second} "
+            f"FROM {parquet_files_source(files)}) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 60000)"
+        )
+
+
+def summarized(folder: Path) -> DaySummary:
+    """The summary of the rows that ``one_day`` has written."""
+    spec = worlds.spec()
+    second = spec.tasks["click"].model_copy(update={"primary": False})
+    both = spec.model_copy(update={"tasks": {**spec.tasks, _SECOND: second}})
+    return summarize(both, rows_of(folder, START, START + DAY), outcome_parts.day_of(START), {})
+
+
 def measured(folder: Path, form: str) -> dict[str, Any]:
-    """Seconds and peak memory of this process for one join, or for the peer on one day."""
+    """Seconds and peak memory of this process for one join, for the summary of a day, or for the peer on one day."""
     started = perf_counter()
     if form == "peer":
         from models.served import read
@@ -60,6 +91,8 @@ def measured(folder: Path, form: str) -> dict[str, Any]:
         (first, *_) = sorted((folder / "lines").glob("*.jsonl"))
         (day / first.name).symlink_to(first)
         found: dict[str, Any] = {"rows": len(read(day))}
+    elif form == "summary":
+        found = {"rows": summarized(folder / "one-day").rows}
     else:
         found = {"counts": joined(folder, form, _LATER, f"joined-{form}").to_json()}
     return {**found, "seconds": perf_counter() - started, "cpu_seconds": process_time(), "peak_gb": peak_gb()}
@@ -130,7 +163,7 @@ def main() -> int:
     """Build the world, measure each form, compare; return 1 where a bar does not hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=_ROWS, help="served rows")
-    parser.add_argument("--measure", choices=("lines", "parts", "peer"), help=argparse.SUPPRESS)
+    parser.add_argument("--measure", choices=("lines", "parts", "peer", "summary"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -143,6 +176,8 @@ def main() -> int:
         worlds.write_served(world, folder / "lines", folder / "parts", _TORN)
         outcome_parts.write(str(folder / "outcomes"), "outcomes", world.outcomes)
         found = {form: in_a_process(folder, form) for form in ("parts", "lines", "peer")}
+        one_day(folder)
+        found["summary"] = in_a_process(folder, "summary")
         worst = cut_offs(folder, world)
         exact = {form: labels(folder / f"joined-{form}") for form in ("parts", "lines")}
     order = np.argsort(np.array(world.impressions))
@@ -167,6 +202,7 @@ def main() -> int:
         "peer_rows": found["peer"]["rows"],
         "peer_seconds_extrapolated": found["peer"]["seconds"] * share,
         "peer_gb_extrapolated": found["peer"]["peak_gb"] * share,
+        **{f"summary_{name}": found["summary"][name] for name in ("rows", "seconds", "cpu_seconds", "peak_gb")},
         **worst,
         **found["lines"]["counts"],
     }

@@ -2,53 +2,55 @@
 
 import tempfile
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.services import EMBEDDED, Services
-from components.step import Step
 from models.clock import now
-from models.time_units import moment
+from models.time_units import microseconds, moment
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
+    from models.profile import ColumnShift
+    from models.spec import Spec
+    from monitoring.days import JoinedRows
+    from monitoring.judged_days import Shifts
     from monitoring.profiles.version import VersionProfile
     from monitoring.watch import Log
+    from serving.versions.registry import Registry
 
 Join = Callable[[int, int, Path], dict[str, int]]
 
 
-def log_of(step: Step, tables: Path) -> "tuple[Log, dict[str, str]]":
-    """What the product has served, compared with the champion's profile, and the versions that serve, by role."""
-    from components.acting import roles
-    from monitoring.profiles.version import read_profile
+def log_of(spec: "Spec", services: Services, registry: "Registry", tables: Path) -> "Log":
+    """What the product has served, and how to compare it with its versions' profiles."""
     from monitoring.watch import Log
-    from serving.versions.registry import Registry, model_name
+    from serving.versions.registry import model_name
 
-    registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
-    versions = roles(registry, name)
-    profile = None
-    if "champion" in versions:
-        with tempfile.TemporaryDirectory() as scratch:
-            profile = read_profile(registry.download(name, versions["champion"], Path(scratch) / "champion"))
-    return Log(join_of(step, tables), first_served(step.services, name), shifts_of(profile)), versions
+    name = model_name(spec)
+    shifts = shifts_of(lambda version: _profile(registry, name, version))
+    return Log(join_of(spec, services, tables), first_served(services, name), shifts)
 
 
-def join_of(step: Step, tables: Path) -> Join:
+def join_of(spec: "Spec", services: Services, tables: Path) -> Join:
     """A function that writes ``folder/day=<day>.parquet`` for the days (UTC) from one time to another.
 
-    Times are microseconds UTC; both days are included. It returns the counts of ``monitoring.outcomes.join``.
+    Times are microseconds UTC; both days are included. It returns the counts of ``monitoring.outcomes.join``; what is
+    torn counts in the span that has the noon (UTC) of its day, so once where spans are local days.
     """
     from monitoring.outcomes import join
 
-    impressions, served = tables / f"{step.spec.impressions.table}.parquet", step.services.served
-    places = outcome_places(step.services, step.spec.name)
+    impressions, served = tables / f"{spec.impressions.table}.parquet", services.served
+    places = outcome_places(services, spec.name)
 
     def join_days(first: int, last: int, folder: Path) -> dict[str, int]:
+        def has_noon(day: str) -> bool:
+            return first <= microseconds(datetime.fromisoformat(f"{day}T12:00:00Z")) <= last
+
         first_day, last_day = (moment(one).date().isoformat() for one in (first, last))
-        return join(step.spec, served, places, now(), first_day, last_day, folder, impressions).to_json()
+        counts = join(spec, served, places, now(), first_day, last_day, folder, impressions)
+        return {**counts.to_json(), "torn": sum(torn for day, torn in counts.torn_on.items() if has_noon(day))}
 
     return join_days
 
@@ -61,20 +63,40 @@ def outcome_places(services: Services, product: str) -> list[Path | str]:
     return [*pushed, services.folder / "endpoint" / FOLDER] if services.target == EMBEDDED else pushed
 
 
-def shifts_of(profile: "VersionProfile | None") -> "Callable[[pa.Table], dict[str, Any]]":
-    """A function that compares joined rows, fallbacks left out, with a version's profile; of none there is nothing."""
+def shifts_of(profile: "Callable[[str], VersionProfile | None]") -> "Shifts":
+    """A function that compares joined rows, fallbacks left out, with the profile of the version that has most of them.
 
-    def shifts(rows: "pa.Table") -> dict[str, Any]:
+    ``profile``: that of a version, None = it has none; then nothing is compared.
+    """
+    profile = cache(profile)
+
+    def shifts(rows: "JoinedRows") -> dict[str, Any]:
         import pyarrow.compute as pc
 
-        if profile is None or not len(rows):
+        if not len(rows):
             return {}
         ranked = rows.filter(pc.invert(pc.fill_null(rows["fallback"], False)))
-        names = [name for name in profile.columns.columns if name in rows.column_names]
-        found = profile.compare(profile.profile(ranked, names)) if len(ranked) and names else {}
+        counted = pc.value_counts(ranked["model_version"].drop_null()).to_pylist() if len(ranked) else []
+        most = max(counted, key=lambda one: (one["counts"], one["values"]), default=None)
+        compared = profile(most["values"]) if most else None
+        if compared is None:
+            return {}
+        found: dict[str, ColumnShift] = {}
+        for name in (one for one in compared.columns.columns if one in rows.column_names):  # one at a time in memory
+            found |= compared.compare(compared.profile(ranked.select([name]), [name]))
         return {name: shift.to_json() for name, shift in found.items()}
 
     return shifts
+
+
+def _profile(registry: "Registry", name: str, version: str) -> "VersionProfile | None":
+    """A version's profile; None for one that the registry does not have any more."""
+    from monitoring.profiles.version import read_profile
+
+    if version not in registry.versions(name):
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        return read_profile(registry.download(name, version, Path(scratch) / "version"))
 
 
 def first_served(services: Services, model: str) -> date | None:

@@ -28,14 +28,18 @@ def monitor(
     from components.step import Step, say
 
     with Step("monitor", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
+        from components.acting import roles
         from components.joined import log_of
         from components.markdown import write
         from components.watched import keep_pages
         from models.clock import now
         from monitoring.watch import DRIFT, watch
+        from serving.versions.registry import Registry, model_name
 
         folder = Path(scratch)
-        log, versions = log_of(step, Path(tables.path))
+        registry = Registry(step.services.tracking_uri)
+        log = log_of(step.spec, step.services, registry, Path(tables.path))
+        versions = roles(registry, model_name(step.spec))
         storage = step.services.storage if step.services.pipeline == "monitoring" else ""
         watched = watch(
             step.spec, log, Path(training_set.path), Path(evaluation.path), folder / DRIFT, now(), storage, versions

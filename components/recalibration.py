@@ -8,7 +8,7 @@ from components.acting import action_of, action_tags
 from components.step import Step
 
 if TYPE_CHECKING:
-    from monitoring.acting import Action
+    from monitoring.action import Action
     from serving.versions.registry import Registry
 
 
@@ -59,7 +59,7 @@ def _register(step: Step, registry: "Registry", name: str, action: "Action", tab
 
     champion, since = action.versions["champion"], step.spec.midnight(date.fromisoformat(action.since))
     before = registry.download(name, champion, scratch / "champion")
-    join_of(step, tables)(since, now(), scratch / "joined")
+    join_of(step.spec, step.services, tables)(since, now(), scratch / "joined")
     rows = read_settled(step.spec, scratch / "joined", champion, since)
     found = recalibrate(step.spec, rows, calibration_of(read_bundle(before)), champion, registry.best(name))
     facts = {"version": champion, "since": action.since, "rows": found.rows}

@@ -9,24 +9,22 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from models.spec import Spec
 from models.storage import join, names, read_bytes, write_bytes
 from models.time_units import DAY, moment
-from monitoring.days import DaySummary, summarize
+from monitoring.acceptance import read_accepted
+from monitoring.days import DaySummary, JoinedRows, summarize
 from monitoring.errors import SummaryError
-from monitoring.monitors import Settings, judge
+from monitoring.monitors import judge
 from monitoring.verdict import ACTIONS, Alarm, State, Verdict
 from monitoring.verdicts import folder_of, read_verdict, verdict_days, write_verdict
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Join = Callable[[int, int, Path], Mapping[str, int]]
 """Writes ``day=<day>.parquet`` to a folder for every day (UTC) from one time to another (microseconds UTC, both of
 these days included); returns the counts of the join."""
-Shifts = Callable[["pa.Table"], Mapping[str, Any]]
+Shifts = Callable[[JoinedRows], Mapping[str, Any]]
 """Columns of joined rows compared with the version's profile."""
 _FOLDER, _SUFFIX = "days", ".json"
 
@@ -95,13 +93,11 @@ def _judge(spec: Spec, storage: str, days: Sequence[DaySummary], roles: Mapping[
     """Judge the days without a verdict, and the newest, whose outcomes may have come since."""
     kept = [day for day in verdict_days(storage, spec.name) if days[0].day <= day <= days[-1].day]
     verdicts = {day: read_verdict(storage, spec.name, day) for day in kept}
-    bounds = spec.monitoring
-    settings = Settings(bounds.false_alarm_days, bounds.calibration_band, bounds.history_days, bounds.fewest_rows)
+    accepted = read_accepted(storage, spec.name)
     for place, day in enumerate(days):
         if day.day in verdicts and day is not days[-1]:
             continue
-        own = roles if day is days[-1] else {}
-        verdicts[day.day] = judge(spec, day, days[:place], list(verdicts.values()), settings, own)
+        verdicts[day.day] = judge(spec, day, days[:place], list(verdicts.values()), roles, accepted)
         write_verdict(storage, spec.name, verdicts[day.day])
     return verdicts[days[-1].day]
 
@@ -116,25 +112,21 @@ def _summarized(
     begin, end = spec.midnight(day), spec.midnight(day + timedelta(days=1))
     with tempfile.TemporaryDirectory() as scratch:
         counts = join_rows(begin, end - 1, Path(scratch))
-        rows = _rows(Path(scratch), begin, end)
+        rows = rows_of(Path(scratch), begin, end)
         counts = {**counts, "clock": max(counts.get("ahead", 0) - ahead, 0)}
         return summarize(spec, rows, day.isoformat(), counts, shifts(rows)), counts
 
 
-def _rows(folder: Path, begin: int, end: int) -> "pa.Table":
-    """The rows of a local day, and those with an impossible time; the rest of the days UTC is another day's."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
+def rows_of(folder: Path, begin: int, end: int) -> JoinedRows:
+    """The rows of a local day in a join's files, and those with an impossible time; other rows are another day's.
 
-    table = pa.concat_tables(
-        [pq.read_table(path, partitioning=None) for path in sorted(folder.glob("day=*.parquet"))],
-        promote_options="permissive",
-    )
-    served = table["served"]
-    before = pc.and_(pc.less(served, begin), pc.greater_equal(served, begin - DAY))
-    after = pc.and_(pc.greater_equal(served, end), pc.less(served, end + DAY))
-    return table.filter(pc.invert(pc.or_(before, after)))
+    ``begin`` and ``end`` of the day in microseconds UTC.
+    """
+    rows = JoinedRows(sorted(folder.glob("day=*.parquet")))
+    served = rows["served"].to_numpy()
+    before = (served < begin) & (served >= begin - DAY)
+    after = (served >= end) & (served < end + DAY)
+    return rows.filter(~(before | after))
 
 
 def _not_settled(spec: Spec, day: str, first: date | None, roles: Mapping[str, str]) -> Verdict:

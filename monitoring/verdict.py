@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from monitoring.accepted import Accepted
 from monitoring.documents import plain
 from monitoring.errors import VerdictError
 
@@ -82,6 +83,8 @@ class Verdict:
     """One of ``ACTIONS``'s values."""
     versions: Mapping[str, str]
     """Versions by role (champion, canary, previous) that served on that day."""
+    accepted: tuple[Accepted, ...] = ()
+    """Data faults that a person has accepted, for as long as limits are learned from days before them."""
 
     def to_json(self) -> dict[str, Any]:
         """Convert to strict JSON."""
@@ -92,7 +95,9 @@ class Verdict:
         """Read what ``to_json`` wrote. Raises VerdictError for anything else."""
         try:
             evidence = tuple(Alarm(**{**alarm, "state": State(alarm["state"])}) for alarm in document["evidence"])
-            return cls(**{**document, "state": State(document["state"]), "evidence": evidence})
+            accepted = tuple(map(Accepted.from_json, document.get("accepted", ())))
+            whole = {**document, "state": State(document["state"]), "evidence": evidence, "accepted": accepted}
+            return cls(**whole)
         except (KeyError, TypeError, ValueError) as error:
             raise VerdictError(
                 f"verdict: expected what Verdict.to_json writes; found {error}. Run monitoring"

@@ -75,6 +75,13 @@ def next_command(verdict: Verdict, product: str, storage: str) -> str:
     )
 
 
+def accept_command(verdict: Verdict, product: str, storage: str) -> str:
+    """What a person runs where the verdict's data fault is wanted; TEXT is theirs to write."""
+    place = "--storage" if is_remote(storage) else "--state"
+    words = [place, storage, "--product", product, "--accept", verdict.cause, "--reason", "TEXT"]
+    return shlex.join(["python", "-m", "pipelines", "verdict", *words])
+
+
 def _when(verdict: Verdict) -> str:
     """When the next command helps."""
     if verdict.state == State.DATA_FAULT:
@@ -83,7 +90,7 @@ def _when(verdict: Verdict) -> str:
 
 
 def page(product: str, verdict: Verdict, storage: str) -> str:
-    """The verdict as text for the terminal: state, cause, since, versions, evidence, next command."""
+    """The verdict as text for the terminal: state, cause, since, versions, evidence, what to run."""
     cause = f" ({verdict.cause})" if verdict.cause else ""
     roles = ", ".join(f"{role} {version}" for role, version in sorted(verdict.versions.items())) or "none known"
     lines = [
@@ -97,7 +104,11 @@ def page(product: str, verdict: Verdict, storage: str) -> str:
         ("consequences:", [one for one in verdict.evidence if one.layer != first]),
     ):
         lines += [title, *map(_line, alarms)] if alarms else []
-    return "\n".join([*lines, f"next: {next_command(verdict, product, storage)}{_when(verdict)}"])
+    lines += [f"accepted: {one.text()}" for one in verdict.accepted]
+    lines.append(f"next: {next_command(verdict, product, storage)}{_when(verdict)}")
+    if verdict.state == State.DATA_FAULT:
+        lines.append(f"if it is wanted: {accept_command(verdict, product, storage)}")
+    return "\n".join(lines)
 
 
 def check_not_frozen(spec: Spec, storage: str) -> str | None:
@@ -113,7 +124,8 @@ def check_not_frozen(spec: Spec, storage: str) -> str | None:
     text = verdict.evidence[0].text if verdict.evidence else verdict.cause
     return (
         f"{spec.name} is frozen since {verdict.since}: data fault {verdict.cause}: {text.rstrip('.')}. Nothing is "
-        "trained until a later verdict finds no fault, or with --ignore-freeze"
+        "trained until a later verdict finds no fault, it is accepted (python -m pipelines verdict --accept), or with "
+        "--ignore-freeze"
     )
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from monitoring.days.joined import JoinedRows
+
 
 class Names(NamedTuple):
     """A column of texts: the position of each row's value among the distinct values."""
@@ -26,48 +28,65 @@ class Names(NamedTuple):
 class Rows:
     """A table of joined rows. A column that is missing reads as one without values."""
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table | JoinedRows) -> None:
         self.table = table
         self._numbers: dict[str, np.ndarray] = {}
+        self._times: dict[str, np.ndarray] = {}
         self._names: dict[str, Names] = {}
+        self._valued: dict[str, bool] = {}
 
     def __len__(self) -> int:
         return self.table.num_rows
 
     def has_values(self, name: str) -> bool:
         """Whether the column is there and one of its rows has a value."""
-        return name in self.table.column_names and self.table[name].null_count < len(self)
+        if name not in self._valued:
+            self._column(name)
+        return self._valued[name]
 
     def numbers(self, name: str) -> np.ndarray:
-        """The column as float64, (rows,); NaN where there is no number."""
+        """The column as float64, (rows,); NaN where there is no number. It is kept."""
         if name not in self._numbers:
-            self._numbers[name] = _numbers(self.table[name]) if self.has_values(name) else np.full(len(self), np.nan)
+            self._numbers[name] = self.read_numbers(name)
         return self._numbers[name]
+
+    def read_numbers(self, name: str) -> np.ndarray:
+        """As ``numbers``, (rows,), of a column that is needed once."""
+        column = self._column(name)
+        return np.full(len(self), np.nan) if column is None else _numbers(column)
 
     def times(self, name: str) -> np.ndarray:
         """The column as int64 microseconds, (rows,); 0 where there is none."""
-        if not self.has_values(name):
-            return np.zeros(len(self), dtype=np.int64)
-        column = self.table[name]
-        if pa.types.is_timestamp(column.type):
-            column = column.cast(pa.timestamp("us")).cast(pa.int64())
-        if not pa.types.is_integer(column.type):
-            return np.nan_to_num(self.numbers(name), posinf=0, neginf=0).astype(np.int64)
-        return column.fill_null(0).to_numpy().astype(np.int64)
+        if name not in self._times:
+            column = self._column(name)
+            self._times[name] = np.zeros(len(self), dtype=np.int64) if column is None else _times(column)
+        return self._times[name]
 
     def distinct(self, name: str) -> int:
         """The number of distinct values of the column."""
-        return int(pc.count_distinct(self.table[name]).as_py()) if self.has_values(name) else 0
+        column = self._column(name)
+        return 0 if column is None else int(pc.count_distinct(column).as_py())
 
     def flags(self, name: str) -> np.ndarray:
         """The column as bool, (rows,); null is false."""
         return np.nan_to_num(self.numbers(name)) != 0
 
     def names(self, name: str) -> Names:
-        """The column as texts."""
+        """The column as texts. It is kept."""
         if name not in self._names:
-            self._names[name] = _names(self.table[name]) if self.has_values(name) else _nothing(len(self))
+            self._names[name] = self.read_names(name)
         return self._names[name]
+
+    def read_names(self, name: str) -> Names:
+        """As ``names``, of a column that is needed once."""
+        column = self._column(name)
+        return _nothing(len(self)) if column is None else _names(column)
+
+    def _column(self, name: str) -> pa.ChunkedArray | None:
+        """The column; None where it has no value."""
+        column = self.table[name] if name in self.table.column_names else None
+        self._valued[name] = column is not None and column.null_count < len(self)
+        return column if self._valued[name] else None
 
 
 def shares(counts: Mapping[str, int], rows: int) -> dict[str, float]:
@@ -101,6 +120,14 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     elif not is_number(column.type):
         return np.full(len(column), np.nan)
     return column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
+
+
+def _times(column: pa.ChunkedArray) -> np.ndarray:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us")).cast(pa.int64())
+    if not pa.types.is_integer(column.type):
+        return np.nan_to_num(_numbers(column), posinf=0, neginf=0).astype(np.int64)
+    return column.fill_null(0).to_numpy().astype(np.int64)
 
 
 def _names(column: pa.ChunkedArray) -> Names:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from models.time_units import HOUR
 from monitoring.days.figures import ALL, MOST_CELLS
+from monitoring.days.hours import HOURS
 from monitoring.days.rows import Rows
 
 DELAYS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.7)
@@ -22,12 +22,11 @@ def probability_figures(rows: Rows, task: str, counted: np.ndarray) -> dict[str,
     return {surface: _probabilities(given[chosen & counted]) for surface, chosen in _surfaces(rows)}
 
 
-def label_figures(rows: Rows, task: str, attribution: int, begin: int) -> dict[str, dict[str, Any]]:
-    """``DaySummary.labels`` of a task; ``attribution`` and the day's ``begin`` in microseconds (UTC)."""
+def label_figures(rows: Rows, task: str, attribution: int, hour: np.ndarray) -> dict[str, dict[str, Any]]:
+    """``DaySummary.labels`` of a task; ``attribution`` in microseconds, ``hour`` (rows,) the local hour of serving."""
     label, served = rows.numbers(f"label_{task}"), rows.times("served")
     happened = rows.times(f"happened_{task}")
     delay = (happened - served) / attribution
-    hour = (served - begin) // HOUR % 24
     found = {}
     for surface, chosen in _surfaces(rows):
         settled, positive = chosen & ~np.isnan(label), chosen & (label > 0)
@@ -39,7 +38,7 @@ def label_figures(rows: Rows, task: str, attribution: int, begin: int) -> dict[s
             "delay": np.bincount(bins, minlength=len(DELAYS) + 1).tolist(),
         }
         if surface == ALL:
-            hours = [np.bincount(hour[which], minlength=24).tolist() for which in (settled, positive)]
+            hours = [np.bincount(hour[which], minlength=HOURS).tolist() for which in (settled, positive)]
             found[surface]["hours"] = hours
     return found
 

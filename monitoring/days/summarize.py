@@ -1,9 +1,9 @@
 """Makes the summary of a day from its joined rows."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -11,20 +11,26 @@ import pyarrow as pa
 from models.columns import PROBABILITY, SERVED_COLUMNS
 from models.features import impression_features, item_features, member_features
 from models.spec import Spec
-from models.time_units import DAY, HOUR, microseconds
+from models.time_units import DAY
 from monitoring.days.columns import category_column, number_column
+from monitoring.days.explored import explored
 from monitoring.days.figures import canaries, figures
+from monitoring.days.hours import HOURS, local_hours
+from monitoring.days.joined import JoinedRows
 from monitoring.days.rows import Names, Rows, is_number, shares
 from monitoring.days.scores import label_figures, probability_figures
 from monitoring.days.summary import DaySummary
 
 _NO_FEATURES = frozenset((*SERVED_COLUMNS, "time", "latency"))
 _PREFIXES = (PROBABILITY, "label_", "happened_")
-_HOURS = 24
 
 
 def summarize(
-    spec: Spec, joined: pa.Table, day: str, counts: Mapping[str, int], shifts: Mapping[str, Any] | None = None
+    spec: Spec,
+    joined: pa.Table | JoinedRows,
+    day: str,
+    counts: Mapping[str, int],
+    shifts: Mapping[str, Any] | None = None,
 ) -> DaySummary:
     """Summarize the joined rows of a product-local day (ISO-8601), whatever their order.
 
@@ -35,42 +41,35 @@ def summarize(
     (``ColumnShift.to_json`` by column). Raises ValueError for a day that is no date.
     """
     everything = Rows(joined)
-    begin, end = _bounds(spec, day)
+    first = date.fromisoformat(day)
+    begin, end = spec.midnight(first), spec.midnight(first + timedelta(days=1))
     served = everything.times("served")
     # Files of joined rows are by day UTC, and a clock may be off by minutes: what is off by a day is impossible.
     inside = (served >= begin - DAY) & (served < end + DAY)
     rows = everything if inside.all() else Rows(joined.filter(pa.array(inside)))
-    fallback = rows.flags("fallback")
+    fallback, hour = rows.flags("fallback"), local_hours(rows.times("served"), begin, spec.zone)
     outside = int((~inside).sum())
-    return DaySummary(
+    found = DaySummary(
         day=day,
         rows=len(rows),
-        log={
-            **{name: int(count) for name, count in counts.items()},
-            "clock": int(counts.get("clock", 0)) + outside,
-            "columns": sorted(name for name in rows.table.column_names if rows.has_values(name)),
-        },
+        log={**{name: int(count) for name, count in counts.items()}, "clock": int(counts.get("clock", 0)) + outside},
         serving=_serving(rows),
-        traffic=_traffic(rows, begin),
+        traffic=_traffic(rows, hour),
         columns=_columns(spec, rows, ~fallback),
         predictions={task: probability_figures(rows, task, ~fallback) for task in spec.tasks},
-        labels={task: label_figures(rows, task, _attribution(spec, task), begin) for task in spec.tasks},
+        labels={task: label_figures(rows, task, _attribution(spec, task), hour) for task in spec.tasks},
         figures=tuple(figure for task in spec.tasks for figure in figures(rows, task, ~fallback)),
         shifts=dict(shifts or {}),
         canaries=tuple(one for task in spec.tasks for one in canaries(rows, task, ~fallback)),
+        explored={task: found for task in spec.tasks if (found := explored(rows, task, ~fallback))},
     )
-
-
-def _bounds(spec: Spec, day: str) -> tuple[int, int]:
-    """Begin and end of the local day, microseconds UTC."""
-    first, zone = date.fromisoformat(day), ZoneInfo(spec.timezone)
-    days = (first, first + timedelta(days=1))
-    begin, end = (microseconds(datetime(one.year, one.month, one.day, tzinfo=zone)) for one in days)
-    return begin, end
+    # Last, since by then most columns have been read.
+    columns = sorted(name for name in rows.table.column_names if rows.has_values(name))
+    return replace(found, log={**found.log, "columns": columns})
 
 
 def _attribution(spec: Spec, task: str) -> int:
-    return spec.tasks[task].attribution_time or _HOURS * HOUR
+    return spec.tasks[task].attribution_time or DAY
 
 
 def _serving(rows: Rows) -> dict[str, Any]:
@@ -89,12 +88,11 @@ def _serving(rows: Rows) -> dict[str, Any]:
     }
 
 
-def _traffic(rows: Rows, begin: int) -> dict[str, Any]:
-    hour = (rows.times("served") - begin) // HOUR % _HOURS
+def _traffic(rows: Rows, hour: np.ndarray) -> dict[str, Any]:
     return {
         "surfaces": rows.names("surface").counts(),
         "versions": rows.names("model_version").counts(),
-        "hours": np.bincount(hour, minlength=_HOURS).tolist(),
+        "hours": np.bincount(hour, minlength=HOURS).tolist(),
         "member": _most(rows.names("member"), len(rows)),
         "item": _most(rows.names("item"), len(rows)),
     }
@@ -121,7 +119,7 @@ def _columns(spec: Spec, rows: Rows, chosen: np.ndarray) -> dict[str, dict[str, 
         # An empty column has the type null: the spec says what it would hold.
         numeric = kinds.get(name) == "number" if pa.types.is_null(kind) else is_number(kind)
         if numeric and kinds.get(name) != "category":
-            found[name] = number_column(rows.numbers(name)[chosen])
+            found[name] = number_column(rows.read_numbers(name)[chosen])
         else:
-            found[name] = category_column(rows.names(name), chosen)
+            found[name] = category_column(rows.read_names(name), chosen)
     return found

@@ -3,7 +3,7 @@
 Each takes a ``Context`` (the day to judge, the days before it) and returns alarms. It works on summaries of days alone.
 """
 
-from monitoring.monitors.context import Context, Settings
+from monitoring.monitors.context import Context
 from monitoring.monitors.judge import MONITORS, judge
 
-__all__ = ["MONITORS", "Context", "Settings", "judge"]
+__all__ = ["MONITORS", "Context", "judge"]

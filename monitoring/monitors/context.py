@@ -9,25 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.spec.monitoring import Monitoring
+from monitoring.accepted import Accepted
 from monitoring.days import DaySummary
 from monitoring.verdict import Alarm, State
 
 FEWEST_DAYS = 8
 """Quiet days from which on limits are learned: before, a monitor can only warn."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How often monitors may be wrong, and what matters: the spec's block ``monitoring``."""
-
-    false_alarm_days: float = 1000.0
-    """Mean number of quiet days to a false alarm, of all monitors together."""
-    calibration_band: float = 0.05
-    """A ratio of predicted to observed within 1 +- this does not matter."""
-    history_days: int = 28
-    """How many days back limits are learned from."""
-    fewest_rows: int = 200
-    """Days and cells with fewer rows are not judged."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +35,13 @@ class Context:
     """The features of the spec."""
     roles: Mapping[str, str]
     """Version by role on the day: champion, canary, previous. Empty = unknown."""
-    settings: Settings = field(default_factory=Settings)
+    settings: Monitoring = field(default_factory=Monitoring)
     explores: bool = True
     """Whether the spec explores: only then has each candidate a propensity."""
+    accepted: tuple[Accepted, ...] = ()
+    """Data faults that were accepted within the last ``history_days``."""
+    odd_hours: tuple[int, ...] = ()
+    """Local hours that the day has twice or not at all, since its clocks are changed."""
 
     @property
     def learned(self) -> bool:
@@ -65,8 +57,13 @@ class Context:
         return 1 / (self.settings.false_alarm_days * tests)
 
     def champion(self) -> str:
-        """The version that serves most, where the roles name none."""
+        """The version that served most, where the roles name none."""
         return self.roles.get("champion") or largest_version(self.newest)
+
+    def since(self, day: str) -> "Context":
+        """The same without the days before one (ISO-8601)."""
+        earlier, quiet = (tuple(one for one in days if one.day >= day) for days in (self.earlier, self.quiet))
+        return replace(self, earlier=earlier, quiet=quiet)
 
     def of_champion(self) -> "Context":
         """The same without the quiet days on which another version served most."""

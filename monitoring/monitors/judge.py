@@ -6,15 +6,18 @@ from datetime import date, timedelta
 
 from models.features import impression_features, item_features, member_features
 from models.spec import Spec
+from monitoring.accepted import Accepted
 from monitoring.days import DaySummary
+from monitoring.days.hours import odd_hours
 from monitoring.monitors.calibration import calibration
 from monitoring.monitors.canary import canary
-from monitoring.monitors.context import FEWEST_DAYS, Context, Settings
+from monitoring.monitors.context import FEWEST_DAYS, Context
 from monitoring.monitors.features import features
 from monitoring.monitors.labels import labels
 from monitoring.monitors.log import log
 from monitoring.monitors.predictions import predictions
 from monitoring.monitors.ranking import ranking
+from monitoring.monitors.roles import roles_on
 from monitoring.monitors.serving import serving
 from monitoring.monitors.traffic import traffic
 from monitoring.verdict import ACTIONS, LAYERS, Alarm, State, Verdict
@@ -43,19 +46,22 @@ def judge(
     newest: DaySummary,
     earlier: Sequence[DaySummary],
     verdicts: Sequence[Verdict] = (),
-    settings: Settings | None = None,
     roles: Mapping[str, str] | None = None,
+    accepted: Sequence[Accepted] = (),
 ) -> Verdict:
     """Judge the newest day.
 
     ``earlier``: summaries of days before it, ``verdicts``: theirs, both in any order, and that of the day itself where
     it was judged before; days without a verdict count as quiet only if no earlier day has one. ``roles``: version by
-    role that serves now, which may be after the day (``_roles``). The first layer (order of ``LAYERS``) with an
-    alarm that asks for an action names the cause, else the first one with a warning; its alarms come first in the
-    evidence, worst first, then all others. A healthy or watched product without enough quiet days says so.
+    role that serves now, which may be after the day (``roles_on``). ``accepted``: data faults that are wanted: days
+    since then count as if they had not been found, and are the only reference for what they concern. The first layer
+    (order of ``LAYERS``) with an alarm that asks for an action names the cause, else the first one with a warning; its
+    alarms come first in the evidence, worst first, then all others. A healthy or watched product without enough quiet
+    days says so.
     """
-    context = context_of(spec, newest, earlier, verdicts, settings or Settings(), dict(roles or {}))
-    return verdict_of(context, alarms_of(context), verdicts)
+    known = [standing(verdict, accepted) for verdict in verdicts]
+    context = context_of(spec, newest, earlier, known, dict(roles or {}), accepted)
+    return verdict_of(context, alarms_of(context), known)
 
 
 def context_of(
@@ -63,12 +69,14 @@ def context_of(
     newest: DaySummary,
     earlier: Sequence[DaySummary],
     verdicts: Sequence[Verdict],
-    settings: Settings,
     roles: Mapping[str, str],
+    accepted: Sequence[Accepted] = (),
 ) -> Context:
-    """What the monitors are given (arguments as for ``judge``)."""
+    """What the monitors are given (arguments as for ``judge``; of the verdicts, accepted alarms are gone)."""
     by_day = {verdict.day: verdict for verdict in verdicts if verdict.day < newest.day}
     before = sorted((day for day in earlier if day.day < newest.day), key=lambda day: day.day)
+    settings = spec.monitoring
+    first = (date.fromisoformat(newest.day) - timedelta(days=settings.history_days)).isoformat()
     whole = Context(
         newest=newest,
         earlier=(),
@@ -76,12 +84,13 @@ def context_of(
         primary=spec.primary_task,
         surfaces=tuple(spec.impressions.surfaces),
         features=tuple(one.name for one in (*member_features(spec), *item_features(spec), *impression_features(spec))),
-        roles=_roles(newest, verdicts, roles),
+        roles=roles_on(newest, verdicts, roles),
         settings=settings,
         explores=spec.serving.explore is not None,
+        accepted=tuple(one for one in _oldest_first(accepted) if first <= one.since <= newest.day),
+        odd_hours=odd_hours(spec, newest.day),
     )
     champion = whole.champion()
-    first = (date.fromisoformat(newest.day) - timedelta(days=settings.history_days)).isoformat()
     usable, quiet = [], []
     for day in before:
         verdict = by_day.get(day.day)
@@ -96,28 +105,64 @@ def context_of(
     return replace(whole, earlier=tuple(usable), quiet=tuple(quiet))
 
 
+def _oldest_first(accepted: Sequence[Accepted]) -> list[Accepted]:
+    return sorted(accepted, key=lambda one: one.since)
+
+
 def alarms_of(context: Context) -> list[Alarm]:
     """The alarms of all layers, in the order of the layers, worst first within a layer."""
     found: list[Alarm] = []
     for layer in LAYERS:
-        found += sorted(MONITORS[layer](context), key=lambda one: _WORST.index(one.state))
+        found += sorted(_alarms(context, layer), key=lambda one: _WORST.index(one.state))
         if any(one.cause in _ENDED for one in found):
             break
     return found
 
 
+def _alarms(context: Context, layer: str) -> list[Alarm]:
+    """A layer's alarms; those that an accepted change concerns come from a comparison with the days since it."""
+    alarms = MONITORS[layer](context)
+    for one in context.accepted:
+        if one.cause.startswith(f"{layer}."):
+            later = MONITORS[layer](context.since(one.since))
+            alarms = [alarm for alarm in alarms if not one.concerns(alarm.cause, alarm.subject)]
+            alarms += [alarm for alarm in later if one.concerns(alarm.cause, alarm.subject)]
+    return alarms
+
+
 def verdict_of(context: Context, alarms: Sequence[Alarm], verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict that alarms lead to, with ``since`` from the verdicts of earlier days."""
-    alarms = [*alarms, *_few_days(context)]
+    day = context.newest.day
+    found = concluded(day, [*alarms, *_few_days(context)], _versions(context), context.accepted)
+    return replace(found, since=_since(found.cause, day, verdicts)) if found.cause else found
+
+
+def concluded(
+    day: str, alarms: Sequence[Alarm], versions: Mapping[str, str], accepted: Sequence[Accepted] = ()
+) -> Verdict:
+    """The verdict of a day on which its cause was found first. ``alarms``: in the order of the layers."""
     acting = [one for one in alarms if one.state not in _CALM] or alarms
-    day, versions = context.newest.day, _versions(context)
     if not acting:
-        return Verdict(State.HEALTHY, "", day, day, (), ACTIONS[State.HEALTHY], versions)
+        return Verdict(State.HEALTHY, "", day, day, (), ACTIONS[State.HEALTHY], versions, tuple(accepted))
     layer = acting[0].layer
     own = sorted((one for one in acting if one.layer == layer), key=lambda one: _WORST.index(one.state))
     state, cause = own[0].state, own[0].cause
     evidence = (*own, *(one for one in alarms if one not in own))
-    return Verdict(state, cause, _since(cause, day, verdicts), day, evidence, ACTIONS[state], versions)
+    return Verdict(state, cause, day, day, evidence, ACTIONS[state], versions, tuple(accepted))
+
+
+def standing(verdict: Verdict, accepted: Sequence[Accepted]) -> Verdict:
+    """The verdict as it is without the alarms that were accepted since; itself if it has none of them."""
+
+    def covered(alarm: Alarm) -> bool:
+        return any(one.covers(alarm.cause, alarm.subject, verdict.day) for one in accepted)
+
+    left = [alarm for alarm in verdict.evidence if not covered(alarm)]
+    if len(left) == len(verdict.evidence):
+        return verdict
+    ordered = sorted(left, key=lambda alarm: LAYERS.index(alarm.layer))
+    found = concluded(verdict.day, ordered, verdict.versions, verdict.accepted)
+    return replace(found, since=verdict.since) if found.cause == verdict.cause else found
 
 
 def _few_days(context: Context) -> list[Alarm]:
@@ -135,23 +180,7 @@ def _since(cause: str, day: str, verdicts: Sequence[Verdict]) -> str:
     return day
 
 
-def _roles(newest: DaySummary, verdicts: Sequence[Verdict], now: Mapping[str, str]) -> dict[str, str]:
-    """The roles of now that versions had on the day, too: they served on it, or had the role the day before.
-
-    The champion of a day on which that of now did not serve is the one that its verdict had before.
-    """
-    served = newest.traffic["versions"]
-    before = max((one for one in verdicts if one.day < newest.day), key=lambda one: one.day, default=None)
-    known = before.versions if before else {}
-    roles = {role: one for role, one in now.items() if served.get(one) or known.get(role) == one}
-    same = next((one.versions.get("champion") for one in verdicts if one.day == newest.day), None)
-    if "champion" not in roles and same and served.get(same):
-        roles = {"champion": same, **{role: one for role, one in roles.items() if one != same}}
-    return roles
-
-
 def _versions(context: Context) -> dict[str, str]:
-    """Versions by role on the day: one that is the champion has no other role."""
+    """Versions by role on the day."""
     champion = context.champion()
-    others = {role: one for role, one in context.roles.items() if role != "champion" and one != champion}
-    return {**({"champion": champion} if champion else {}), **others}
+    return {**({"champion": champion} if champion else {}), **context.roles}

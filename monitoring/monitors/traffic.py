@@ -24,7 +24,8 @@ def traffic(context: Context) -> list[Alarm]:
 
     Rows by surface are compared as logarithms with limits learned from quiet days by weekday and trend; a surface is
     gone with less than a tenth of the expected rows. Shares of the most frequent member and item have learned limits,
-    too. Hours of the day: the total variation from the most similar quiet day, against that of quiet days.
+    too. Hours of the day, without those that the day has twice or not at all since its clocks are changed: the total
+    variation from the most similar quiet day, against that of quiet days.
     """
     if context.newest.rows < context.settings.fewest_rows:
         return []
@@ -70,7 +71,8 @@ def _most(side: str, day: DaySummary) -> float | None:
 
 def _hours(context: Context) -> list[Alarm]:
     def shares(day: DaySummary) -> np.ndarray | None:
-        return np.array(day.traffic["hours"]) / day.rows if day.rows >= context.settings.fewest_rows else None
+        rows = np.delete(day.traffic["hours"], context.odd_hours)
+        return rows / rows.sum() if rows.sum() >= context.settings.fewest_rows else None
 
     odd = nearest(context, shares, variation, _HOURS)
     if odd is None:

@@ -1,6 +1,7 @@
 """Counts of a join of served impressions and outcomes."""
 
-from dataclasses import asdict, dataclass, fields
+from collections import Counter
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,16 @@ class OutcomeCounts:
     """Matched outcomes that happened before the impression was served, or after they were received, by more than the
     clock's tolerance; not late as well."""
     torn: int = 0
-    """Lines and files that could not be read."""
+    """Lines and files of these days that could not be read."""
     ahead: int = 0
     """Served candidates in the whole log of a day after ``now``: a server's clock was ahead."""
+    torn_on: Counter[str] = field(default_factory=Counter, compare=False)
+    """``torn`` by the day (UTC) of the file or its folder."""
 
     def __add__(self, other: "OutcomeCounts") -> "OutcomeCounts":
         """The sums."""
         return OutcomeCounts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
 
     def to_json(self) -> dict[str, int]:
-        """Convert to a JSON document."""
-        return asdict(self)
+        """Convert to a JSON document, without the days."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "torn_on"}

@@ -1,6 +1,7 @@
 """Join of served impressions with their outcomes: settled labels, day by day."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -65,13 +66,13 @@ def join(
     places = [outcomes] if isinstance(outcomes, Path | str) else list(outcomes)
     span = _start(first_day), _start(last_day) + DAY
     with _scratch(folder) as scratch, connected(scratch) as connection:
-        torn = stored.load(connection, spec, places, (span[0], now), scratch)
+        torn = stored.load(connection, spec, places, span, now, scratch)
         until = None if impressions is None else shown.load(connection, spec, impressions)
         (some,) = connection.execute(f"SELECT count(*) FROM {stored.STORED}").fetchone() or (0,)
         labels = Labels(spec, now, until, silent=until is not None and not some)
         log = served_log(connection, Columns.of(spec), served, scratch)
         days = _Days(connection, spec, log, labels, scratch)
-        total = OutcomeCounts(torn=torn)
+        total = OutcomeCounts(torn=torn.total(), torn_on=torn)
         for time in range(*span, DAY):
             total += days.join(time, folder)
         total += OutcomeCounts(ahead=days.rows_after(outcome_parts.day_of(now + clock.tolerance())))
@@ -126,7 +127,16 @@ class _Days:
         served, outcomes, matched, late, skewed, settled, pending = row
         add_matched(self._connection, day.rows, self._labels.has_shown)
         return OutcomeCounts(
-            served, outcomes, matched, settled, pending, 0, outcomes - matched, late, skewed, torn=day.torn
+            served,
+            outcomes,
+            matched,
+            settled,
+            pending,
+            duplicate=outcomes - matched,
+            late=late,
+            skewed=skewed,
+            torn=day.torn,
+            torn_on=Counter({outcome_parts.day_of(time): day.torn}),
         )
 
     def _opened(self, time: int, whole: bool) -> ServedDay:

@@ -16,4 +16,5 @@ def test_every_count_and_label_is_exact(capsys: pytest.CaptureFixture[str], monk
     found = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found["broken"] == 0
     assert {"parts_counts", "lines_counts", "parts_labels", "lines_labels", "settled_ctr"} <= found["bars"].keys()
+    assert found["summary_rows"] == 2000
     assert min(found[name] for name in ("duplicate", "orphan", "late", "torn", "matched")) > 0

@@ -3,6 +3,8 @@
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from monitoring import judged_days
@@ -125,3 +127,16 @@ def test_the_champion_of_a_day_stays_the_one_of_its_verdict(tmp_path: Path) -> N
     for roles in ({"champion": "1", "canary": "3"}, {"champion": "2", "canary": "3"}):
         found = judge_days(SPEC, str(tmp_path), log.join, START, roles, noon(2)).verdict
         assert found.versions == {"champion": "1", "canary": "3"}
+
+
+def test_days_that_are_judged_late_have_the_roles_of_then(tmp_path: Path) -> None:
+    def of(day: int, *versions: str) -> pa.Table:
+        table = joined(day)
+        place = table.schema.get_field_index("model_version")
+        return table.set_column(place, "model_version", [np.repeat(versions, 200 // len(versions))])
+
+    log = FakeLog({0: of(0, "1"), 1: of(1, "1", "1", "1", "2"), 2: of(2, "2"), 3: of(3, "2", "3")})
+    judge_days(SPEC, str(tmp_path), log.join, START, {"champion": "3", "previous": "2"}, noon(5))
+    found = [read_verdict(str(tmp_path), SPEC.name, day).versions for day in verdict_days(str(tmp_path), SPEC.name)]
+    trial = {"champion": "1", "canary": "2"}
+    assert found == [{"champion": "1"}, trial, {"champion": "2"}, {"champion": "2", "canary": "3"}]

@@ -57,9 +57,12 @@ def test_the_page_says_what_to_do_next() -> None:
     assert "pipelines submit --spec configs/small.yaml --storage s3://a/b --pipeline monitoring" in page(
         "small", verdict(State.HEALTHY), "s3://a/b"
     )
-    assert "(once the fault is gone: docs/runbook.md, features.null" in page(
-        "small", verdict(State.DATA_FAULT), "s3://a/b"
+    fault = page("small", verdict(State.DATA_FAULT), "s3://a/b")
+    assert "(once the fault is gone: docs/runbook.md, features.null" in fault
+    assert fault.endswith(
+        "python -m pipelines verdict --storage s3://a/b --product small --accept features.null --reason TEXT"
     )
+    assert "verdict --state '/a state' --product" in page("small", verdict(State.DATA_FAULT), "/a state")
 
 
 @pytest.mark.parametrize(

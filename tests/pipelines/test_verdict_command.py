@@ -29,3 +29,18 @@ def test_a_product_without_a_verdict_is_an_error(tmp_path: Path, capsys: pytest.
         write_verdict(str(tmp_path), product, verdict(State.HEALTHY))
     assert main(["verdict", "--state", str(tmp_path)]) == 1
     assert "found other, small" in capsys.readouterr().err
+
+
+def test_a_data_fault_that_is_wanted_is_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_verdict(str(tmp_path), "small", verdict(State.DATA_FAULT))
+    command = ["verdict", "--state", str(tmp_path), "--accept", "features.null", "--reason", "it has ended"]
+    for who in (["--by", "Ada"], []):  # again, it is Ada's
+        assert main([*command, *who]) == EXIT_CODES[State.HEALTHY]
+        printed = capsys.readouterr().out
+        assert printed.startswith("small: healthy")
+        assert "accepted: features.null click since 2026-01-07: it has ended (Ada, " in printed
+    assert main(["verdict", "--state", str(tmp_path), "--accept", "features.shift", "--reason", "so"]) == 1
+    assert "features.shift: expected a data fault" in capsys.readouterr().err
+    assert main(command[:-2]) == 1
+    assert main(["verdict", "--state", str(tmp_path), "--reason", "so"]) == 1
+    assert "expected them with --accept" in capsys.readouterr().err

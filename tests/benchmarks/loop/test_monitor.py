@@ -1,8 +1,11 @@
 """The monitor of the loop, on a served log and outcomes by hand."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from benchmarks.loop.monitor import Monitor
@@ -13,6 +16,7 @@ from models.clock import SIMULATED
 from models.outcome_parts import Outcome
 from monitoring.judged_days import read_summary
 from monitoring.verdicts import newest_verdict
+from serving.versions.registry import Registry
 from tests.monitoring.outcomes.world import line, write_lines
 
 
@@ -24,6 +28,33 @@ class StubProduct(LoopProduct):
 
     def tables(self) -> Path:
         return self.folder
+
+
+class StubRegistry(Registry):
+    """Has the version that serves."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def versions(self, name: str) -> list[str]:
+        return ["4"]
+
+    def download(self, name: str, version: str, folder: Path, digest: str = "") -> Path:
+        assert version == "4"
+        return folder
+
+
+class StubProfile(NamedTuple):
+    """A profile from which every column is as far as there are rows."""
+
+    columns: SimpleNamespace
+
+    def profile(self, rows: pa.Table, names: list[str]) -> tuple[pa.Table, list[str]]:
+        return rows, names
+
+    def compare(self, given: tuple[pa.Table, list[str]]) -> dict[str, SimpleNamespace]:
+        rows, names = given
+        return {name: SimpleNamespace(to_json=lambda: {"psi": len(rows)}) for name in names}
 
 
 def test_a_slates_first_has_a_label_and_the_others_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -43,9 +74,12 @@ def test_a_slates_first_has_a_label_and_the_others_have_none(tmp_path: Path, mon
     ]
     outcome_parts.push(outcome_parts.address_of(str(product.state), "professional"), outcomes)
     product.set_clock(DAY + 5 * 3600)
-    verdict = Monitor(product).judge(product.date(0))
+    product.registry = StubRegistry()
+    profiles = StubProfile(SimpleNamespace(columns={"channel_kind": {}, "gone": {}}))
+    monkeypatch.setattr("monitoring.profiles.version.read_profile", lambda _: profiles)
+    verdict = Monitor(product).judge()
     assert (verdict.day, verdict.versions) == (product.date(0), {"champion": "4"})
     assert newest_verdict(str(product.state), "professional") == verdict
     summary = read_summary(str(product.state), "professional", product.date(0))
-    assert summary.rows == 3
+    assert (summary.rows, summary.shifts) == (3, {"channel_kind": {"psi": 3}})
     assert summary.labels["click"]["all"]["settled"] == summary.labels["click"]["all"]["positives"] == 1

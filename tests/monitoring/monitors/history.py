@@ -8,7 +8,6 @@ from typing import Any
 from benchmarks.monitoring_faults.product import ROLES
 from benchmarks.monitoring_faults.world import World, spec
 from monitoring.days import DaySummary, summarize
-from monitoring.monitors import Settings
 from monitoring.monitors.context import Context
 from monitoring.monitors.judge import context_of
 from monitoring.verdict import ACTIONS, Alarm, State, Verdict
@@ -31,7 +30,7 @@ def context(newest: DaySummary | None = None, earlier: tuple[DaySummary, ...] | 
     quiet = [
         Verdict(State.HEALTHY, "", one.day, one.day, (), ACTIONS[State.HEALTHY], ROLES) for one in known if one.rows
     ]
-    return context_of(SPEC, newest or days()[-1], known, quiet, Settings(), ROLES)
+    return context_of(SPEC, newest or days()[-1], known, quiet, ROLES)
 
 
 def changed(change: Callable[[dict[str, Any]], None], day: DaySummary | None = None) -> DaySummary:

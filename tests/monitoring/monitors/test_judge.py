@@ -4,7 +4,6 @@ import pytest
 
 from benchmarks.monitoring_faults.product import ROLES
 from monitoring.monitors import judge
-from monitoring.monitors.context import Settings
 from monitoring.monitors.judge import context_of
 from monitoring.verdict import ACTIONS, State, Verdict
 from tests.monitoring.monitors.history import SPEC, changed, days, put
@@ -81,7 +80,7 @@ def test_an_empty_log_of_a_new_product_is_a_warning():
 @pytest.mark.parametrize("state", State)
 def test_limits_are_learned_from_quiet_days(state):
     known = [*quiet()[:-1], verdict(quiet()[-1].day, state)]
-    found = context_of(SPEC, days()[-1], days()[:-1], known, Settings(), ROLES)
+    found = context_of(SPEC, days()[-1], days()[:-1], known, ROLES)
 
     assert len(found.quiet) == (28 if state in (State.HEALTHY, State.WATCH) else 27)
     assert len(found.earlier) == (27 if state == State.DATA_FAULT else 28)
@@ -92,7 +91,7 @@ def test_days_that_asked_for_a_training_are_quiet_for_the_version_trained_since(
 
     newest = put("traffic.versions", {"9": days()[-1].rows})
 
-    found = context_of(SPEC, newest, days()[:-1], known, Settings(), {"champion": "9"})
+    found = context_of(SPEC, newest, days()[:-1], known, {"champion": "9"})
 
     assert len(found.quiet) == 28
 

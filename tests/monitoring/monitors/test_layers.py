@@ -2,7 +2,6 @@
 
 import pytest
 
-from monitoring.monitors import Settings
 from monitoring.monitors.canary import canary
 from monitoring.monitors.features import features
 from monitoring.monitors.judge import MONITORS, context_of
@@ -160,7 +159,7 @@ def test_a_version_that_has_no_role_may_end():
 def test_a_version_that_only_now_has_a_role_may_have_had_no_rows():
     newest = changed(lambda day: day["traffic"]["versions"].pop("8"))
     quiet = [Verdict(State.HEALTHY, "", one.day, one.day, (), "nothing", {"champion": "7"}) for one in days()[:-1]]
-    judged = context_of(SPEC, newest, days()[:-1], quiet, Settings(), {"champion": "8"})
+    judged = context_of(SPEC, newest, days()[:-1], quiet, {"champion": "8"})
 
     assert [one.state for one in traffic(judged)] == [State.WATCH]
     assert [one.state for one in traffic(context(newest))] == [State.DATA_FAULT]
@@ -186,6 +185,22 @@ def test_a_column_that_moves_away_from_training_asks_for_training(growth, expect
     *earlier, newest = on_days(moves)
 
     assert causes(features(context(newest, tuple(earlier)))) == expected
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(0.05, {"canary.rate"}), (0.0, set())])
+def test_on_a_day_with_three_versions_the_champion_is_compared_with_the_canary(loss, expected):
+    """Version 6 was champion until noon: what 7 and 8 lose against it is not the canary's fault."""
+
+    def three(day, number):
+        (one,) = (dict(one) for one in day["canaries"][:1])
+        pairs = {("6", "7"): -0.2, ("6", "8"): -0.2, ("7", "8"): -loss}
+        day["canaries"] = [
+            {**one, "champion": first, "canary": second, "difference": change, "error": 0.01, "champion_rate": 0.1}
+            for (first, second), change in pairs.items()
+        ]
+
+    *earlier, newest = on_days(three)
+    assert causes(canary(context(newest, tuple(earlier)))) == expected
 
 
 @pytest.mark.parametrize(("loss", "expected"), [(0.03, {"canary.rate"}), (0.0, set())])

@@ -74,6 +74,25 @@ def test_lines_that_cannot_be_read_are_counted_and_older_ones_are_read(tmp_path:
     assert [one["impression"] for one in joined(tmp_path / "joined")] == [None, "a/0/0"]
 
 
+def test_a_torn_file_of_outcomes_counts_on_its_day(tmp_path: Path) -> None:
+    stored, server = tmp_path / "stored", tmp_path / "server"
+    server.mkdir()
+    for day in ("2025-12-31", "2026-01-02"):
+        (stored / f"day={day}").mkdir(parents=True)
+        (stored / f"day={day}" / "torn.parquet").write_bytes(b"PAR1")
+        (server / f"{day}.jsonl").write_text('{"impression": "a/0/0"}\n[\n', encoding="utf-8")
+    write_outcomes(str(stored), [outcome("a/0/0", 60 * 24)])
+    served = write_lines(tmp_path / "lines", [line("a/0/0", START)])
+    days, torn = ("2025-12-31", "2026-01-01", "2026-01-02", "2026-01-03"), []
+    for day in days:
+        counts = join(spec_of("48h"), served, [str(stored), server], LATER, day, day, tmp_path / "joined")
+        torn.append((counts.torn, dict(counts.torn_on)))
+    assert torn == [(3, {days[0]: 3}), (0, {}), (3, {days[2]: 3}), (0, {})]
+    assert labels(tmp_path / "joined", "2026-01-01") == [1]  # what can be read of later days is
+    counts = join(spec_of(), served, [str(stored), server], LATER, days[0], days[2], tmp_path / "joined")
+    assert (counts.torn, counts.torn_on) == (6, {days[0]: 3, days[2]: 3})
+
+
 @pytest.mark.parametrize("write", [write_lines, lambda folder, rows: write_parts(str(folder), rows)])
 def test_rows_of_a_clock_that_is_ahead_are_counted(tmp_path: Path, write: Callable[..., Path | str]) -> None:
     years = 7 * 365 * 24 * HOUR

@@ -94,7 +94,7 @@ def test_the_join_is_that_of_the_reference(random: Random, served: int, outcomes
         places: list[Path | str] = [lines, parts]
         for number, place in enumerate(places):
             target = folder / str(number)
-            assert join(SPEC, place, stored, now, *DAYS, target) == OutcomeCounts(**counts)
+            assert join(SPEC, place, stored, now, *DAYS, target) == OutcomeCounts(**dict[str, Any](counts))
             got = {
                 f"{one['impression']} {task}": (one[f"label_{task}"], one[f"happened_{task}"])
                 for day in DAYS

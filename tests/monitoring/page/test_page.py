@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from monitoring.accepted import Accepted
 from monitoring.page.page import HEADLINES, MEANINGS, PAGE, write_page
 from monitoring.verdict import State
 from tests.monitoring.page.reports import DRIFT, ITEM, RATIO, day, figure, report
@@ -74,6 +75,14 @@ def test_trends_and_tables_are_by_version_surface_and_cohort(whole: Path) -> Non
     assert page.text.index("seniority") < page.text.index("Columns without an alarm: 1")
 
 
+def test_a_version_has_its_rate_without_exploration_where_there_is_one(whole: Path, tmp_path: Path) -> None:
+    assert "without exploration" not in parsed(whole).text
+    usual = {"usual": 0.125, "usual_low": 0.11, "usual_high": 0.14}
+    page = written(report(day("2026-11-03", figure(), figure(version="2", **usual))), tmp_path)
+    assert page.text.count("without exploration") == 1
+    assert "12.5% 11.0%–14.0%" in page.text
+
+
 @pytest.mark.parametrize("state", State)
 def test_every_state_has_its_headline(tmp_path: Path, state: State) -> None:
     evidence = () if state is State.HEALTHY else (replace(DRIFT, state=state),)
@@ -115,3 +124,14 @@ def test_a_surface_without_settled_rows_has_no_interval(tmp_path: Path) -> None:
     page = written(report(day("2026-11-03", figure(), figure("email", settled=0))), tmp_path)
     assert "email" in page.text
     assert (tmp_path / PAGE).read_text(encoding="utf-8").count('aria-label="ratio and interval"') == 1  # of all
+
+
+def test_an_accepted_fault_is_shown_with_who_when_and_why(tmp_path: Path) -> None:
+    document = report(state=State.HEALTHY, evidence=())
+    one = Accepted(
+        "traffic.surface", "email", "2026-10-30", "2026-11-01", "<b>closed</b>", "Ada", "2026-11-01T09:00:00"
+    )
+    document["verdict"]["accepted"] = [one.to_json()]
+    text = written(document, tmp_path).text
+    assert re.search(r"Accepted\s*traffic.surface\s*email\s*since 2026-10-30: <b>closed</b>\s*Ada, 2026-11-01", text)
+    assert "Accepted" not in written(report(), tmp_path).text
