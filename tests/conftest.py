@@ -18,14 +18,18 @@ if TYPE_CHECKING:  # imported where it is used: most test files need neither the
 
 PROFESSIONAL = Path(__file__).parent.parent / "configs" / "professional.yaml"
 
-SPARK = {
-    "tests/docs/test_examples.py",
-    "tests/feature_repo/stores/offline/test_spark.py",
-    "tests/feature_repo/test_cluster.py",
-    "tests/models/graph/test_engine.py",
-    "tests/models/graph/test_everything.py",
+TOGETHER = {
+    "tests/docs/test_examples.py": "spark",
+    "tests/feature_repo/stores/offline/test_spark.py": "spark",
+    "tests/feature_repo/test_cluster.py": "spark",
+    "tests/models/graph/test_engine.py": "spark",
+    "tests/models/graph/test_everything.py": "spark",
+    "tests/serving/packages/test_contract.py": "packages",
+    "tests/serving/packages/test_packages.py": "packages",
+    "tests/serving/packages/test_torchserve.py": "packages",
 }
-"""Files that run Spark. Java outlives its sessions: on one worker it starts once, and knows Spark's classes already."""
+"""Files that share what takes long to start, so that one worker runs them. Java outlives Spark's sessions: it starts
+once, and knows Spark's classes already. The servers of the packages are one of each."""
 
 fuzzing.load_profile()
 
@@ -48,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeScheduling | None":
-    """With ``--dist loadfile``, give all files of ``SPARK`` to one worker."""
+    """With ``--dist loadfile``, give the files that stand ``TOGETHER`` to one worker."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -56,7 +60,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeSc
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            return "spark" if file in SPARK else file
+            return TOGETHER.get(file, file)
 
     return ByFile(config, log)
 

@@ -164,6 +164,8 @@ def test_the_imports_start_no_thread_but_those_that_know_of_forks(
         Counter("seen", "in this process").inc()
     """
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # without the threads of OpenBLAS
+    for name in ("PROMETHEUS_MULTIPROCESS_DIR", "PROMETHEUS_MULTIPROC_DIR"):  # if this process has imported Feast
+        monkeypatch.delenv(name, raising=False)
     with Template(tmp_path / "run.log", MODULES) as template:
         assert template.run(command(body)) == 0
         threads = Path(f"/proc/{template.process.pid}/task").glob("*/comm")

@@ -25,7 +25,7 @@ from serving.versions.registry import model_name
 from tests.monitoring.verdicts import verdict
 from tests.pipelines.pipeline import Pipeline
 
-pytestmark = pytest.mark.long(180)
+pytestmark = pytest.mark.long(100)
 
 STEPS = (
     "ingest", "materialize", "retrieve", "build graph", "train", "evaluate", "register", "refit", "monitor",

@@ -30,7 +30,7 @@ from tests.serving.server.test_grpc import request
 from tests.serving.stubbed import live_processes
 from tests.serving.world import World
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.long(65)
 
 BACK_WITHIN = 30.0
 """Seconds; docs/operations.md promises it."""

@@ -18,7 +18,7 @@ from tests.serving.packages.conftest import Made
 from tests.serving.running import wait_until
 from tests.serving.world import World
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.long(25)
 
 JSON = "application/json"
 MOMENT = "2026-01-20T09:00:00Z"

@@ -22,7 +22,7 @@ from tests.serving.running import RunningServer, broken_store, logged_lines, run
 from tests.serving.server.test_grpc import request
 from tests.serving.world import World
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.long(25)
 
 TOKEN = "a-token-of-some-length"
 BEARER = {"authorization": f"Bearer {TOKEN}"}

@@ -84,7 +84,6 @@ def test_limits_token_and_other_paths_hold(client: httpx.Client, world: World, p
     assert client.post(other, json={"outcomes": [ROW]}).status_code in (404, 405)
 
 
-@pytest.mark.serial
 def test_every_outcome_answered_before_sigterm_is_kept(world: World, tmp_path: Path, path: str) -> None:
     token = tmp_path / "token"
     token.write_text("secret-" * 8)

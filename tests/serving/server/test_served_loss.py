@@ -15,7 +15,7 @@ from tests.serving.requests import v1
 from tests.serving.running import RunningServer, counter_value, logged_lines, running_server, wait_until
 from tests.serving.world import World
 
-pytestmark = pytest.mark.serial
+pytestmark = pytest.mark.long(20)
 
 LIMITS = Limits(wait_seconds=10)
 
@@ -66,6 +66,7 @@ def test_after_sigterm_every_answered_impression_is_in_the_log(world: World, tmp
     assert answered <= logged
 
 
+@pytest.mark.serial  # few wait where the sink keeps up with the requests
 def test_after_sigkill_what_waited_for_the_sink_is_missing_and_no_more(world: World, tmp_path: Path) -> None:
     answered, logged = end_under_load(world, tmp_path, signal.SIGKILL)
     missing = {one.rpartition("/")[0] for one in answered - logged}
