@@ -69,6 +69,7 @@ class Product:
     def __post_init__(self) -> None:
         self.state, self.raw = self.folder / "state", self.folder / "raw"
         self.file = self.folder / "spec.json"
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.file.write_text(self.spec.model_dump_json(by_alias=True), encoding="utf-8")
         self.registry = Registry(sqlite_address(self.state / "mlflow" / "mlflow.db"))
 

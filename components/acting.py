@@ -2,16 +2,15 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from components.services import Services
-from components.step import Step
+from components.services import ACT, EMBEDDED, Services
+from components.step import Step, say
 
 if TYPE_CHECKING:
     from components.lease import Use
     from models.spec import Spec
-    from monitoring.acting import Action
+    from monitoring.action import Action
     from serving.versions.registry import Registry
 
-PIPELINE = "act"
 DEPLOY = "deploy"
 """What is left of a training whose version was registered before it was killed."""
 MODES = ("off", "dry_run", "on")
@@ -36,6 +35,7 @@ def decide(step: Step, mode: str = "") -> Decided:
     """
     from models.clock import now
     from monitoring import acting
+    from monitoring.action import RETRAIN, last_action
     from monitoring.verdicts import newest_verdict
     from serving.versions.registry import ACTION, Registry, model_name
 
@@ -43,14 +43,16 @@ def decide(step: Step, mode: str = "") -> Decided:
     registry, name = Registry(step.services.tracking_uri), model_name(step.spec)
     verdict, versions = newest_verdict(step.services.storage, step.spec.name), roles(registry, name)
     notes = step.open_notes()
+    last, alone = last_action(notes), step.services.target == EMBEDDED
+    made = registry.tagged(name, ACTION, last.id) if last is not None and not last.done else None
     if chosen != "on":
-        found = acting.decide(step.spec, verdict, acting.last_action(notes), versions, now())
+        found = acting.decide(step.spec, verdict, last, versions, now(), made)
         if not found.acts:
             return Decided(found.kind, found.reason)
         why = "dry run: it would do this" if chosen == "dry_run" else "acting is off (monitoring.act)"
         return Decided(acting.NOTHING, f"{why}: {found.reason}")
-    found, action = acting.begin(notes, step.spec, verdict, versions, step.services.run)
-    if action is None or action.kind != acting.RETRAIN:
+    found, action = acting.begin(notes, step.spec, verdict, versions, step.services.run, made, alone)
+    if action is None or action.kind != RETRAIN:
         return Decided(found.kind, found.reason)
     version = registry.tagged(name, ACTION, action.id)
     if version is None:
@@ -92,7 +94,7 @@ def roles(registry: "Registry", name: str) -> dict[str, str]:
 
 def action_of(step: Step) -> "Action":
     """The action that the step's run has begun. Raises ActionError if it has begun none."""
-    from monitoring.acting import begun_action
+    from monitoring.action import begun_action
 
     return begun_action(step.open_notes(), step.services.run)
 
@@ -101,13 +103,24 @@ def action_tags(step: Step) -> dict[str, str]:
     """Tags of a version that this run registers: the action that made it; none in other pipelines."""
     from serving.versions.registry import ACTION
 
-    return {ACTION: action_of(step).id} if step.services.pipeline == PIPELINE else {}
+    return {ACTION: action_of(step).id} if step.services.pipeline == ACT else {}
 
 
-def end_action(services: Services, product: str) -> None:
-    """Record that the action of a run has ended; nothing in other pipelines, or if the run has begun none."""
+def end_action(services: Services, product: str, succeeded: bool = True) -> None:
+    """Record that the action of a run has ended, or leave it to the next run; nothing in other pipelines, or if the run
+    has begun none. If the store is silent after a failure, half an hour without a renewal leaves it.
+    """
     from components.lease import notes_of_run
-    from monitoring.acting import finish
+    from feature_repo.notes import NotesError
+    from monitoring.action import finish, let_go
 
-    if services.pipeline == PIPELINE:
-        finish(notes_of_run(services, product), services.run)
+    if services.pipeline != ACT:
+        return
+    notes = notes_of_run(services, product)
+    if succeeded:
+        finish(notes, services.run)
+        return
+    try:
+        let_go(notes, services.run)
+    except NotesError as error:
+        say(f"  the action could not be left to the next run, which waits for half an hour: {error}")

@@ -25,6 +25,7 @@ def deploy(
     from components.step import Step, say
 
     with Step("deploy", spec, services, lease="give back") as step:
+        from components.acting import end_action
         from components.endpoint_target import all_visible, open_target
         from components.markdown import write
         from serving.deployment.example import example_request
@@ -41,6 +42,7 @@ def deploy(
         else:
             rollout.check(version)  # while this run trained, another may have changed the champion
             running = rollout.deploy(version)
+        end_action(step.services, step.spec.name)  # what a person changes from now on is not changed back
         curl = example_request(step.spec, examples, running, time)
         facts = {"url": running.url, "grpc": running.grpc, "version": version, "percent": share or 100, "curl": curl}
         step.ledger.note("endpoint", facts)

@@ -34,6 +34,39 @@ def notes_of_run(services: Services, product: str) -> Notes:
     return open_notes(Path(services.feature_store), state, services.project(product))
 
 
+class Renewal(AbstractContextManager["Renewal"]):
+    """Calls ``renew`` six times in the time that something is held, as long as the block works.
+
+    A store that is silent is tried again; where another run has what is renewed, that is said once.
+    """
+
+    def __init__(self, renew: Callable[[], object], at_once: bool = False) -> None:
+        self._renew, self._at_once = renew, at_once
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="renewal")
+
+    def __enter__(self) -> "Renewal":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()  # a call that ends later would hold again what is given back
+
+    def _run(self) -> None:
+        while self._at_once or not self._done.wait(SECONDS / 6):
+            self._at_once = False
+            try:
+                self._renew()
+            except NotesError as error:
+                _log.warning("the lease could not be renewed, it is tried again: %s", error)
+            except lease.LeaseError as error:
+                _log.warning("%s. This run writes nothing more", error)
+                return
+
+
 class RunLease(AbstractContextManager["RunLease"]):
     """The lease of a run's project for the time of one step, and afterwards too unless it is given back.
 
@@ -54,21 +87,19 @@ class RunLease(AbstractContextManager["RunLease"]):
     ) -> None:
         self._services, self._product, self._use = services, product, use
         self._clock, self._pause = clock, pause
-        self._done = threading.Event()
+        self._renewal = Renewal(lambda: lease.renew(self._notes, self.held, SECONDS))
 
     def __enter__(self) -> "RunLease":
         self._notes = notes_of_run(self._services, self._product)
         self.held = self._taken()
-        self._renewal = threading.Thread(target=self._renew, daemon=True, name="lease")
-        self._renewal.start()
+        self._renewal.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._done.set()
+        self._renewal.__exit__(kind, error, trace)
         if kind is None and self._use == "give back":
-            self._renewal.join()  # it would find that nobody has the lease, and say so
             release(self._services, self._product)
 
     def check(self) -> None:
@@ -95,16 +126,6 @@ class RunLease(AbstractContextManager["RunLease"]):
                     raise
             self._pause(_PAUSE)
 
-    def _renew(self) -> None:
-        while not self._done.wait(SECONDS / 6):
-            try:
-                lease.renew(self._notes, self.held, SECONDS)
-            except NotesError as error:
-                _log.warning("the lease could not be renewed, it is tried again: %s", error)
-            except lease.LeaseError as error:
-                _log.warning("%s. This run writes nothing more", error)
-                return
-
 
 def release(services: Services, product: str) -> None:
     """Give the run's lease back; nothing if it has none. If the store is silent, the lease ends by itself."""
@@ -112,3 +133,10 @@ def release(services: Services, product: str) -> None:
         lease.release(notes_of_run(services, product), services.run)
     except NotesError as error:
         _log.warning("the lease could not be given back and ends in %.0f minutes: %s", SECONDS / 60, error)
+
+
+def renew_action(services: Services, product: str) -> None:
+    """Hold the action of a run for half an hour more; nothing if it has begun none. Raises NotesError, ActionError."""
+    from monitoring.action import renew
+
+    renew(notes_of_run(services, product), services.run)

@@ -21,39 +21,43 @@ def push_embeddings(
     Uses a GPU if there is one.
 
     The vectors of the champion and of every version that serves are kept. If those know later events, the step warns
-    and continues: going back to older data on purpose is a remedy.
+    and continues: going back to older data on purpose is a remedy. The lease is taken for the pushes, and kept for
+    `deploy`. In the pipeline `refresh` the canary, the previous
+    version and what else serves get vectors of the same graph too, each of its own model, after those of ``version``;
+    the step fails at the end if one that serves has failed, and warns if only the previous one has. ``vectors`` are
+    those of ``version``.
     """
+    import tempfile
     from pathlib import Path
 
     from components.step import Step, say
 
-    with Step("push embeddings", spec, services, lease="keep") as step:
+    with Step("push embeddings", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
+        from components.embedding import Embedding, failure
         from components.markdown import table, write
         from components.recovered import recover_graph
-        from components.slots import versions_kept
         from feature_repo.graph_end import end_of_graph
-        from feature_repo.push import push
         from models.graph.store import TemporalGraph
-        from models.training.artifact import load_model
-        from models.training.devices import best_device
-        from models.training.embed import embed
-        from models.training.encoder import encoder_in
         from monitoring.profiles import unlike_profile
 
         recover_graph(step.ledger, Path(graph.path))
         embedded = TemporalGraph.load(Path(graph.path))
-        as_of = end_of_graph(step.spec, embedded, Path(tables.path))
-        rule = step.spec.serving.diversity
-        creation = None if rule is None else rule.creation
-        loaded = load_model(Path(model.path), best_device())
-        embed(loaded, embedded, as_of, Path(vectors.path), creation)
-        store, encoder = step.open_store(), encoder_in(Path(model.path))
-        rows = push(store, step.spec, Path(vectors.path), version, encoder, versions_kept(step), step.lease)
+        as_of, refreshes = end_of_graph(step.spec, embedded, Path(tables.path)), step.services.pipeline == "refresh"
+        embedding = Embedding(step, step.open_store(), embedded, as_of, "give back" if refreshes else "keep")
+        rows = embedding.push(Path(model.path), version, Path(vectors.path))
         page = [f"# Vectors of version {version} in slot {rows.slot}", table(("view", "rows"), rows.items())]
         if rows.older:
-            say(f"WARNING: {rows.older}")
             page.append(f"WARNING: {rows.older}")
         for text in unlike_profile(Path(model.path), Path(graph.path), Path(vectors.path)):
             say(f"WARNING: version {version}: {text}")
             page.append(f"WARNING: version {version}: {text}")
+        slots: dict[str, str] = {}
+        failed: dict[str, Exception] = {}
+        if refreshes:
+            slots, failed = embedding.push_others(version, Path(model.path), Path(scratch))
+        page += [f"Version {other}: slot {slot}" for other, slot in slots.items()]
+        page += [f"WARNING: version {other} keeps the vectors it had: {error}" for other, error in failed.items()]
         write(summary, *page)
+        error = failure(step, failed)
+        if error is not None:
+            raise error

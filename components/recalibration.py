@@ -8,7 +8,7 @@ from components.acting import action_of, action_tags
 from components.step import Step
 
 if TYPE_CHECKING:
-    from monitoring.acting import Action
+    from monitoring.action import Action
     from serving.versions.registry import Registry
 
 

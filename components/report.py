@@ -38,8 +38,7 @@ def report(
     ledger = Ledger(where.tracking_uri, where.run, product, where.pipeline)
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as end:
         end.callback(release, where, product)  # also after a failure: then no other run has to wait
-        if status.state == "SUCCEEDED":
-            end_action(where, product)
+        end_action(where, product, status.state == "SUCCEEDED")
         record = ledger.read(Path(scratch) / "ledger").with_cached(steps)
         kept = record.notes.get(SPEC)
         parsed = parse_spec(json.dumps(kept)) if kept else spec_at(spec)

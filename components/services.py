@@ -10,6 +10,8 @@ from models.served_parts import FOLDER
 from models.storage import join
 
 EMBEDDED, CLUSTER = "embedded", "cluster"
+ACT = "act"
+"""Name of the pipeline that acts on verdicts."""
 RUN = "HELIOGRAPH_RUN"
 """Environment variable of every task on a cluster: the id that KFP gave to the run."""
 

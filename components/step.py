@@ -5,14 +5,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import models.garbage  # noqa: F401 - first: what follows is imported faster
-from components.services import EMBEDDED, Services
+from components.services import ACT, EMBEDDED, Services
 from models.system import system_error
 
 if TYPE_CHECKING:
@@ -41,9 +41,10 @@ class Step(AbstractContextManager["Step"]):
     Takes the artifact that holds the spec (``components.specs``). The ledger keeps the spec for the report. A step that
     changes the online store, Feast's registry or what serves, or that must find them unchanged, says with ``lease``
     what its run does with the project's lease (``components.lease``), or with a function that tells it by the spec; of
-    the others only ``ingest`` needs the online store. Components import what they need inside of it, so that a package
-    which an image lacks is recorded as the step's error. Raises ServicesError if no run is
-    named (``Services.of``).
+    the others only ``ingest`` needs the online store. Every step of the pipeline `act` renews the run's action, so that
+    no other run goes on with it, however long this one trains. Components import what they need inside of it, so that a
+    package which an image lacks is recorded as the step's error. Raises ServicesError if no run is named
+    (``Services.of``).
     """
 
     spec: "Spec"
@@ -62,7 +63,6 @@ class Step(AbstractContextManager["Step"]):
         self._lease: RunLease | None = None
 
     def __enter__(self) -> "Step":
-        from components.lease import RunLease
         from components.specs import read_spec
         from monitoring.ledger import Ledger
 
@@ -78,9 +78,11 @@ class Step(AbstractContextManager["Step"]):
                 self.ledger.note(SPEC, self.spec.model_dump(mode="json", by_alias=True))
             with ExitStack() as held:
                 held.enter_context(self.ledger.step(self.name))  # first, so that the report shows who has the lease
+                if where.pipeline == ACT:
+                    held.enter_context(self._renewed_action())
                 use = self._use(self.spec) if callable(self._use) else self._use
                 if use is not None:
-                    self._lease = held.enter_context(RunLease(where, self.spec.name, use))
+                    held.enter_context(self.leased(use))
                 self._held = held.pop_all()
         except Exception as error:
             self._print_failure(error)
@@ -99,6 +101,20 @@ class Step(AbstractContextManager["Step"]):
             say(f"{self.name}: done in {time.monotonic() - self._started:.1f} s")
         else:
             self._print_failure(error)
+
+    @contextmanager
+    def leased(self, use: "Use") -> Iterator[None]:
+        """Hold the lease of the run's project within a step that needs it only for a part of its time."""
+        from components.lease import RunLease
+
+        with RunLease(self.services, self.spec.name, use) as self._lease:
+            yield
+        self._lease = None
+
+    def _renewed_action(self) -> AbstractContextManager[Any]:
+        from components.lease import Renewal, renew_action
+
+        return Renewal(lambda: renew_action(self.services, self.spec.name), at_once=True)
 
     def open_store(self) -> Any:
         """Open the Feast store of this run's services."""

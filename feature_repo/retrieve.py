@@ -50,7 +50,7 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path, address: str | 
     _check_applied(store, spec, address or str(tables.resolve()))
     with replaced_folder(folder) as fresh:
         rows = _impressions(spec, tables)
-        as_of = _as_of(store, spec, rows)
+        as_of = features_of(store, spec, rows)
         _write(fresh, "impressions", as_of)
         _write(fresh, "frozen", _frozen(store, spec, as_of))
         for node in spec.nodes:
@@ -93,8 +93,12 @@ def _window_of(spec: Spec, times: np.ndarray) -> np.ndarray:
     return np.where(position < len(spans), position, -1)
 
 
-def _as_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
-    """The rows with every feature of the training set as of the row's time."""
+def features_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
+    """The rows with every feature of the training set strictly before the row's time.
+
+    ``rows``: the keys of member and item, surface, time and context by the names of the impressions' table, times in
+    microseconds UTC. They need not be in the applied tables. Raises RetrievalError if a key is null.
+    """
     started = time.monotonic()
     times = _times(rows[spec.impressions.time])
     views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]

@@ -52,8 +52,8 @@ def accept(storage: str, product: str, cause: str, reason: str, by: str) -> Verd
         document = {"accepted": [one.to_json() for one in (*before, *found)]}
         address = join(folder_of(storage, product), "verdicts", f"accepted-{verdict.day}-{cause}.json")
         write_bytes(address, json.dumps(plain(document), indent=1).encode())
-    known_to_it = [*verdict.accepted, *(one for one in (*before, *found) if one not in verdict.accepted)]
-    left = replace(standing(verdict, known_to_it), accepted=tuple(known_to_it))
+    accepted = [*verdict.accepted, *(one for one in (*before, *found) if one not in verdict.accepted)]
+    left = replace(standing(verdict, accepted), accepted=tuple(accepted))
     if left != verdict:
         write_verdict(storage, product, left)
     return left

@@ -1,62 +1,21 @@
-"""When a verdict may be acted on, and the note of the last action, by which one verdict has one action.
+"""When a verdict may be acted on: at most one action per verdict, and in a cool-down, whoever is killed when.
 
-The note ``action`` of the product's project in the online store is changed by compare-and-set: "begun" with the run's
-name before anything is done, "done" after it. A run that finds an action begun and not done goes on with it, whatever
-verdict is the newest by then: a rollback always, a training within the cool-down and unless there is a data fault.
+A run that finds an action begun and not done (``monitoring.action``) goes on with it once its run has ended, whatever
+verdict is the newest by then: a rollback always, a training within the cool-down and unless there is a data fault. It
+does not where people have changed meanwhile what serves: the action ends as overtaken, and the newest verdict counts.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import Any, Protocol
 
 from models.clock import now, readable
 from models.spec import Spec
 from models.time_units import DAY
-from monitoring.errors import ActionError
+from monitoring.action import ACTS, HELD, NOTE, ROLL_BACK, Action, Clock, Document, Notes, parsed
 from monitoring.verdict import State, Verdict
 
-NOTE = "action"
 NOTHING, FROZEN = "nothing", "frozen"
-RECALIBRATE, RETRAIN, ROLL_BACK = "recalibrate", "retrain", "roll_back"
-ACTS = (RECALIBRATE, RETRAIN, ROLL_BACK)
-Clock = Callable[[], int]
-Document = dict[str, Any]
-
-
-class Notes(Protocol):
-    """The notes of a project in its online store (``feature_repo.notes``)."""
-
-    def read(self, name: str) -> Document | None:
-        """A document; None if there is none."""
-
-    def change(self, name: str, change: Callable[[Document | None], Document | None]) -> None:
-        """Change a document in one atomic step; ``change`` returns None to leave it."""
-
-
-@dataclass(frozen=True)
-class Action:
-    """The last action on a product."""
-
-    verdict: str
-    """The day of the verdict, by which it is named: a day that is judged again has the same one."""
-    kind: str
-    """One of ``ACTS``."""
-    run: str
-    """The run that acts, or goes on."""
-    begun: int
-    """Microseconds UTC."""
-    done: int = 0
-    """Microseconds UTC; 0 = it has not ended."""
-    since: str = ""
-    """First day with the verdict's cause."""
-    versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions by role (champion, canary, previous) before it began."""
-
-    @property
-    def id(self) -> str:
-        """What identifies it in the registry."""
-        return f"{self.verdict} {self.kind}"
 
 
 @dataclass(frozen=True)
@@ -75,16 +34,57 @@ class Decision:
 
 
 def decide(
-    spec: Spec, verdict: Verdict | None, last: Action | None, versions: Mapping[str, str], time: int
+    spec: Spec,
+    verdict: Verdict | None,
+    last: Action | None,
+    versions: Mapping[str, str],
+    time: int,
+    made: str | None = None,
 ) -> Decision:
     """What to do about the newest verdict, whatever the mode. Deterministic.
 
-    ``last``: the last action; ``versions``: those that serve now, by role; ``time``: microseconds UTC. The states
-    healthy and watch need no action, a data fault freezes training. An action waits until the cool-down of the spec,
-    a day at least, and the slowest task's attribution have passed since the last one began, and until a canary is
-    promoted or rolled back. A verdict is not acted on if it is about another champion, or so old that its outcomes
-    settled a whole cool-down ago. An action that was begun and not ended goes first (``_goes_on``).
+    ``last``: the last action; ``versions``: those that serve now, by role; ``time``: microseconds UTC; ``made``: the
+    version that the last action has registered. The states healthy and watch need no action, a data fault freezes
+    training. An action waits until the cool-down of the spec, a day at least, and the slowest task's attribution have
+    passed since the last one began, and until a canary is promoted or rolled back. A verdict is not acted on if it is
+    about another champion, or so old that its outcomes settled a whole cool-down ago. An action that was begun and not
+    ended goes first (``_goes_on``), unless it was ``overtaken``; while its run has it, nothing is done.
     """
+    if last is not None and last.held(time):
+        return Decision(NOTHING, f"run {last.run} is at {last.id}, and has it until {readable(last.until)} at least")
+    known = _known(last, versions, time, made)
+    found = _decided(spec, verdict, known, versions, time)
+    ended = known is not None and known.overtaken and known != last
+    return replace(found, reason=f"{known.overtaken}; {found.reason}") if known is not None and ended else found
+
+
+def overtaken(last: Action, versions: Mapping[str, str], made: str | None = None) -> str | None:
+    """Why an action that was begun is not completed: people have changed what serves; None if it is.
+
+    ``versions``: those that serve now, by role; ``made``: the version that the action has registered. A rollback goes
+    on while its canary is one, or its champion serves alone, and once it has its end; a canary that was promoted or a
+    champion with a new canary is a person's decision. A training goes on while no version but its own has become
+    champion or canary.
+    """
+    before, champion, canary = last.versions, versions.get("champion"), versions.get("canary")
+    if last.kind != ROLL_BACK:
+        wanted = champion in (before.get("champion"), made) and canary in (None, made)
+    elif "canary" in before:
+        wanted = champion != before["canary"]
+    else:
+        wanted = champion is not None and champion == before.get("previous")
+        wanted |= champion == before.get("champion") and canary is None
+    if wanted:
+        return None
+    return (
+        f"the action {last.id}, which run {last.run} began, is overtaken: champion {champion or 'none'} and canary "
+        f"{canary or 'none'} serve by now"
+    )
+
+
+def _decided(
+    spec: Spec, verdict: Verdict | None, last: Action | None, versions: Mapping[str, str], time: int
+) -> Decision:
     if last is not None and _goes_on(spec, verdict, last, time):
         return Decision(last.kind, f"{last.kind}: run {last.run} began it and did not end it; this run goes on")
     if verdict is None:
@@ -102,25 +102,36 @@ def decide(
 
 
 def begin(
-    notes: Notes, spec: Spec, verdict: Verdict | None, versions: Mapping[str, str], run: str, clock: Clock = now
+    notes: Notes,
+    spec: Spec,
+    verdict: Verdict | None,
+    versions: Mapping[str, str],
+    run: str,
+    made: str | None = None,
+    alone: bool = False,
+    clock: Clock = now,
 ) -> tuple[Decision, Action | None]:
     """Decide, and record the action as begun by ``run``, in one atomic step; return both, None without an action.
 
-    Raises NotesError if the store does not respond, ActionError for a note that is not ours.
+    ``alone``: something else keeps runs from running at once, so that a run that has the action was killed. The other
+    arguments are those of ``decide``. An action that was overtaken is recorded as ended. Raises NotesError if the store
+    does not respond, ActionError for a note that is not ours.
     """
     found: tuple[Decision, Action | None] = (Decision(NOTHING, ""), None)
 
     def change(document: Document | None) -> Document | None:
         nonlocal found
-        last, time = _parsed(document), clock()
-        decision = decide(spec, verdict, last, versions, time)
-        if last is not None and _goes_on(spec, verdict, last, time):
-            action = replace(last, run=run)
+        stored, time = parsed(document), clock()
+        free = replace(stored, until=0) if stored is not None and (alone or stored.run == run) else stored
+        last, decision = _known(free, versions, time, made), decide(spec, verdict, free, versions, time, made)
+        if last is not None and not last.held(time) and _goes_on(spec, verdict, last, time):
+            action = replace(last, run=run, until=time + HELD)
         elif not decision.acts or verdict is None:
             found = decision, None
-            return None
+            return None if last is None or last == free else asdict(last)
         else:
-            action = Action(verdict.day, decision.kind, run, time, since=verdict.since, versions=dict(versions))
+            new = Action(verdict.day, decision.kind, run, time, since=verdict.since, versions=dict(versions))
+            action = replace(new, until=time + HELD)
         found = decision, action
         return asdict(action)
 
@@ -128,30 +139,15 @@ def begin(
     return found
 
 
-def finish(notes: Notes, run: str, clock: Clock = now) -> None:
-    """Record that the action of ``run`` has ended; nothing if it has none. Raises as ``begin``."""
-
-    def change(document: Document | None) -> Document | None:
-        last = _parsed(document)
-        if last is None or last.run != run or last.done:
-            return None
-        return asdict(replace(last, done=clock()))
-
-    notes.change(NOTE, change)
-
-
-def last_action(notes: Notes) -> Action | None:
-    """The last action on the notes' product; None if there was none. Raises as ``begin``."""
-    return _parsed(notes.read(NOTE))
-
-
-def begun_action(notes: Notes, run: str) -> Action:
-    """The action that ``run`` has begun. Raises ActionError if it has begun none, or another run has."""
-    found = last_action(notes)
-    if found is None or found.run != run or found.done:
-        what = "none" if found is None else f"that of run {found.run}, {'done' if found.done else 'begun'}"
-        raise ActionError(f"action: expected one that run {run} has begun; found {what}. Run the pipeline act again")
-    return found
+def _known(last: Action | None, versions: Mapping[str, str], time: int, made: str | None) -> Action | None:
+    """The last action by what is known now: begun no later than that, since a clock may have been ahead, and ended if
+    it was overtaken.
+    """
+    if last is None or last.held(time):
+        return last
+    last = replace(last, begun=min(last.begun, time), done=min(last.done, time))
+    why = None if last.done else overtaken(last, versions, made)
+    return last if why is None else replace(last, done=time, overtaken=why)
 
 
 def _goes_on(spec: Spec, verdict: Verdict | None, last: Action, time: int) -> bool:
@@ -198,13 +194,3 @@ def _outdated(spec: Spec, verdict: Verdict, versions: Mapping[str, str], time: i
                 "pipeline monitoring"
             )
     return None
-
-
-def _parsed(document: Document | None) -> Action | None:
-    if document is None:
-        return None
-    try:
-        found: Any = Action(**document)
-    except TypeError as error:
-        raise ActionError(f"note {NOTE}: expected an action; found {error}. Use the release that wrote it") from None
-    return found

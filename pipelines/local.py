@@ -1,4 +1,4 @@
-"""Run a compiled pipeline on this machine: kfp.local in subprocesses, SQLite and files under one folder."""
+"""Run a compiled pipeline on this machine: kfp.local in forks of one process, SQLite and files under one folder."""
 
 import os
 import shutil
@@ -17,6 +17,7 @@ from pipelines.compiling import yaml_by_libyaml
 from pipelines.console import COLOR, Console
 from pipelines.data import data_address
 from pipelines.errors import RunError
+from pipelines.forked import forked_steps
 from pipelines.lock import state_lock
 from pipelines.parameters import check_parameters
 from pipelines.settings import DEFAULTS, ClusterSettings
@@ -43,11 +44,14 @@ def run_local(
         config = ROOT / "feature_repo" / "feature_store.yaml"
         services = Services.embedded(run, state, config, scratch=pipeline in READ_ONLY, pipeline=pipeline)
         folder = state.resolve() / "runs" / run
-        compiled = compile_pipeline(pipeline, folder / "pipeline.yaml", _without_retries())
-        values = arguments(spec, services.to_json(), given, join(services.storage, "specs"))
-        values |= parameters or {}
-        print(f"Heliograph: {pipeline} on {spec_path} (run {run}, log {folder / 'run.log'})", flush=True)
-        _run(compiled, values, state.resolve() / "pipeline", folder / "run.log")
+        log = folder / "run.log"
+        _set_environment()
+        with forked_steps(log):  # which imports while the pipeline is compiled
+            compiled = compile_pipeline(pipeline, folder / "pipeline.yaml", _without_retries())
+            values = arguments(spec, services.to_json(), given, join(services.storage, "specs"))
+            values |= parameters or {}
+            print(f"Heliograph: {pipeline} on {spec_path} (run {run}, log {log})", flush=True)
+            _run(compiled, values, state.resolve() / "pipeline", log)
     return services.report_folder / "index.html"
 
 
@@ -104,13 +108,17 @@ def _without_retries() -> ClusterSettings:
     return ClusterSettings(tasks={name: one.model_copy(update={"retries": 0}) for name, one in DEFAULTS.items()})
 
 
+def _set_environment() -> None:
+    """What the processes of the run inherit."""
+    os.environ["HELIOGRAPH_RUNNER"] = str(os.getpid())
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
 def _run(compiled: Path, values: dict[str, object], root: Path, log: Path) -> None:
     """Run the compiled YAML, the same that a cluster would get, but for retries."""
     from kfp import components, local
 
-    os.environ["HELIOGRAPH_RUNNER"] = str(os.getpid())
-    os.environ["PYTHONUNBUFFERED"] = "1"
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     with Console(log) as console, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)

@@ -1,4 +1,4 @@
-"""The refresh pipeline: new data -> the champion's vectors, pushed again."""
+"""The refresh pipeline: new data -> the vectors of all versions that serve or may serve again, pushed again."""
 
 from components.push_embeddings import push_embeddings
 from pipelines.prepared import prepared
@@ -16,9 +16,9 @@ def refresh(
     node_selector: dict = {},  # noqa: B006 - the default of a KFP parameter, never mutated
     tolerations: list = [],  # noqa: B006
 ) -> None:
-    """Re-embed with the champion and push.
+    """Re-embed and push: with the champion, then with the canary and the previous version, each by its own model.
 
-    Keep the model; bring features and vectors up to the newest data. `push_embeddings` has one GPU of the pool that
+    Keep the models; bring features and vectors up to the newest data. `push_embeddings` has one GPU of the pool that
     ``accelerator``, ``node_selector`` and ``tolerations`` choose where its setting ``gpu`` says so.
     """
     with prepared(spec, product, services, data, STEPS, from_champion=True) as ready:

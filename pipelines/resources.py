@@ -10,8 +10,8 @@ from components.image import TRAIN_IMAGE
 from components.services import RUN
 from pipelines.settings import TaskSettings, current
 
-# By default glibc returns large blocks to the system at once; training on a CPU allocates the same ones at every step.
-_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 << 30), "MALLOC_TRIM_THRESHOLD_": str(8 << 30)}
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 << 30), "MALLOC_TRIM_THRESHOLD_": str(8 << 30)}
+"""By default glibc returns large blocks to the system at once; training on a CPU allocates the same at every step."""
 _READS_ALL_DATA = (
     "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "refit", "push-embeddings",
     "recalibrate",
@@ -48,7 +48,7 @@ def configured(task: PipelineTask, cached: bool = False) -> PipelineTask:
     """
     name, settings = task.component_spec.name, current()
     if name in _READS_ALL_DATA:
-        for variable, value in _KEEP_MEMORY.items():
+        for variable, value in KEEP_MEMORY.items():
             task.set_env_variable(variable, value)
     _limits(task, settings.tasks[name])
     _pod(task, name, settings.secret, settings.tasks[name])

@@ -17,6 +17,7 @@ from benchmarks.faults.fault import expect
 from benchmarks.served_world import ROOT, ServedWorld, build
 from benchmarks.server_process import server_process
 from feature_repo.store import open_store
+from models.graph.build import build_graph
 from serving.settings.limits import Limits
 
 
@@ -66,14 +67,16 @@ def example_place(folder: Path) -> Iterator[Place]:
     (folder / ".venv").symlink_to(sys.prefix)
     for name in ("configs", "deploy", "feature_repo"):
         (folder / name).symlink_to(ROOT / name)
-    for name in ("state", "graph"):
-        (folder / name).symlink_to(made.state.parent / name)
+    (folder / "state").symlink_to(made.state)
     store = open_store(made.store_config)
     training_set = made.state.parent / "training_set"
-    # Two edge types for the graph that an example builds: Spark takes seconds for each.
+    # Few edge types for the graphs of the examples: Spark takes seconds to build each, a model as many to train on it.
     edges = {name: made.spec.edges[name] for name in ("reacted", "written_by")}
+    reached = {name: made.spec.edges[name] for name in ("clicked", "mentions_job", "offered_by")}
     derived: dict[str, Any] = {"affinities": {}, "densification": {}, "pageranks": {}}
     spec = made.spec.model_copy(update={"edges": edges, **derived})
+    trained = spec.model_copy(update={"edges": edges | reached})  # every node type is the target of one
+    build_graph(trained, made.tables, training_set, folder / "graph")
     names = {"spec": spec, "tables": made.tables, "training_set": training_set, "folder": folder / "built"}
     yield Place(folder, str(served_world().client.base_url), {**names, "store": store})
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.loop.faults import DRIFT, DRIFT_DAY, bot, drift, set_faults
+from benchmarks.loop.faults import DRIFT, DRIFT_DAY, ROWS, bot, drift, set_faults
 from benchmarks.loop.monitor import Monitor
 from benchmarks.loop.nights import Nights
 from benchmarks.loop.page import Night, write_page
@@ -88,7 +88,7 @@ def monitored(nights: Sequence[Night]) -> dict[str, bool]:
     """Whether each fault, and the drift, was named in time with its cause and its action."""
     bars = {}
     for place, night in enumerate(nights):
-        right = EXPECTED["new_category_5" if night.fault == DRIFT else night.fault] if night.fault else None
+        right = EXPECTED[ROWS.get(night.fault, night.fault)] if night.fault else None
         if right is not None and (judged := nights[place : place + right.within])[-1].state:
             bars[f"{night.fault}_is_named"] = any(
                 one.cause in right.causes and one.state == right.state.value for one in judged

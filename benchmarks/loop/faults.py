@@ -24,7 +24,6 @@ class Fault:
     """A fault of one live day, counted from the first."""
 
     name: str
-    """In ``benchmarks.monitoring_faults.table``, which has the cause and the state that the verdict must name."""
     day: int
     lasts: bool = False
     """Whether it stays until the end."""
@@ -35,8 +34,11 @@ FAULTS = (
     Fault("surface_gone", 18),
     Fault("labels_missing", 21),
     Fault("column_gone", 23),
-    Fault("calibration_x1.15", 26, lasts=True),  # more than that: a day has 400 outcomes here, and 20,000 rows there
+    Fault("fewer_clicks", 26, lasts=True),
 )
+ROWS = {DRIFT: "new_category_5", "fewer_clicks": "calibration_x1.15"}
+"""The row of ``benchmarks.monitoring_faults.table`` with the cause and the state that a verdict must name, where it
+has another name there. Three days are allowed for a calibration: a day has 400 outcomes here, and 20,000 rows there."""
 
 
 def drift(first: int) -> Drift:
@@ -51,7 +53,7 @@ def set_faults(traffic: Traffic, live_day: int) -> str:
     traffic.delay = _LATE if today == "labels_missing" else 0
     traffic.hidden_app = today == "column_gone"
     traffic.closed = SURFACES.index("email") if today == "surface_gone" else None
-    traffic.live.mood = _MOOD if "calibration_x1.15" in lasting else 0.0
+    traffic.live.mood = _MOOD if "fewer_clicks" in lasting else 0.0
     return today
 
 

@@ -8,7 +8,6 @@ from benchmarks.loop.monitor import Monitor
 from benchmarks.loop.page import Night
 from benchmarks.loop.product import CANARY_PERCENT, LoopProduct
 from benchmarks.loop.traffic import Traffic
-from benchmarks.loop.vectors import refresh_canary
 from feature_repo.sources.world.draw import DAY
 from monitoring.verdict import ACTIONS, State
 
@@ -42,8 +41,6 @@ class Nights:
         else:
             self._decide(now, night)
             self.product.run("refresh")
-            if self._canary is not None:
-                refresh_canary(self.product, self._canary[0])
             if self._monitor is not None:
                 self._follow(self._monitor, night)
             elif self._canary is None and timedelta(seconds=now - self._first) % self._train_every < timedelta(days=1):

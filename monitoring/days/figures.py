@@ -2,18 +2,23 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from models.time_units import HOUR
 from monitoring.days.rows import Rows
-from monitoring.statistics.canary import difference
+from monitoring.statistics.canary import Difference, difference
+from monitoring.statistics.clusters import is_few, share_error
 from monitoring.statistics.ranking import auc_interval, entropy_interval
 
 ALL = "all"
 """Stands for every surface, version or cohort."""
 MOST_CELLS = 20
 """The most surfaces, and the most versions, that have cells of their own: those with most rows."""
+_MOST_PAIRED = 6
+"""The most versions that are compared with each other: those with most rows."""
 _FEWEST = 10
 """Positive and negative rows that an AUC needs."""
 _NORMAL = 1.959963984540054
@@ -85,8 +90,8 @@ def _cells(rows: Rows, places: np.ndarray) -> Iterator[tuple[str, str, str, Any]
     surfaces, versions = rows.names("surface"), rows.names("model_version")
     surface, version = surfaces.codes[places], versions.codes[places]
     yield ALL, ALL, ALL, slice(None)
-    first = _largest(surface, surfaces.values)
-    second = _largest(version, versions.values)
+    first = largest(surface, surfaces.values)
+    second = largest(version, versions.values)
     for place in first:
         yield surfaces.values[place], ALL, ALL, surface == place
     for other in second:
@@ -100,7 +105,8 @@ def _cells(rows: Rows, places: np.ndarray) -> Iterator[tuple[str, str, str, Any]
     yield ALL, ALL, "warm", ~cold
 
 
-def _largest(codes: np.ndarray, values: list[str]) -> list[int]:
+def largest(codes: np.ndarray, values: list[str]) -> list[int]:
+    """Positions in ``values`` of the 20 most frequent ``codes`` (rows,) int64, the most frequent first; -1 = null."""
     counts = np.bincount(codes[codes >= 0], minlength=len(values))
     return np.argsort(-counts, kind="stable")[:MOST_CELLS].tolist()
 
@@ -136,30 +142,48 @@ def _figure(
 
 
 def canaries(rows: Rows, task: str, counted: np.ndarray) -> list[dict[str, Any]]:
-    """Every other version's rate of positives against that of the version with most rows (``DaySummary.canaries``).
+    """The rates of positives of every two versions, in the hours in which both served (``DaySummary.canaries``).
 
-    That one is called champion here, though a canary may have most of the traffic: the monitor knows the roles.
-    ``counted`` (rows,) bool: the rows that count.
+    A day may have three and more: a canary that is promoted at noon is the champion of the next one in the evening.
+    Of two versions the one with more rows is called champion here, though a canary may have most of the traffic: the
+    monitor knows the roles. ``counted`` (rows,) bool: the rows that count.
     """
     versions, label = rows.names("model_version"), rows.numbers(f"label_{task}")
-    member = rows.names("member").codes
-    order = _largest(versions.codes[counted], versions.values)
+    member, hour = rows.names("member").codes, rows.times("served") // HOUR
     found = []
-    for place in order[1:MOST_CELLS]:
-        chosen = counted & np.isin(versions.codes, (order[0], place)) & ~np.isnan(label)
-        chosen_rows = np.lexsort((label[chosen], member[chosen]))
-        values, canary, who = (column[chosen][chosen_rows] for column in (label, versions.codes == place, member))
-        result = difference(values, canary, who)
-        if np.isfinite(result.difference.error):
+    for first, second in combinations(largest(versions.codes[counted], versions.values)[:_MOST_PAIRED], 2):
+        chosen = counted & np.isin(versions.codes, (first, second)) & ~np.isnan(label)
+        ordered = np.lexsort((hour[chosen], label[chosen], member[chosen]))
+        columns = (label, versions.codes == second, member, hour)
+        values, canary, who, when = (column[chosen][ordered] for column in columns)
+        result = difference(values, canary, who, when)
+        error = _error(result)
+        if np.isfinite(error):
             found.append(
                 {
                     "task": task,
-                    "champion": versions.values[order[0]],
-                    "canary": versions.values[place],
+                    "champion": versions.values[first],
+                    "canary": versions.values[second],
                     "champion_rate": result.champion.value,
                     "difference": result.difference.value,
-                    "error": result.difference.error,
+                    "error": error,
                     "rows": result.canary.rows,
+                    "together": result.difference.rows / len(values),
                 }
             )
     return found
+
+
+def _error(found: Difference) -> float:
+    """Standard error of a difference of rates; NaN where it is unknown.
+
+    A canary of a few rows has no positive one by chance: its rate of 0 would be certain.
+    """
+    sides = (found.champion, found.canary)
+    if min(side.clusters for side in sides) < 2:
+        return float("nan")
+    error = found.difference.error
+    if any(is_few(side.value, side.rows, side.clusters) for side in sides):
+        rows = [side.rows for side in sides]
+        error = max(error, share_error(sum(side.value * side.rows for side in sides) / sum(rows), *rows))
+    return error

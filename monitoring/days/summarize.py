@@ -13,6 +13,7 @@ from models.features import impression_features, item_features, member_features
 from models.spec import Spec
 from models.time_units import DAY
 from monitoring.days.columns import category_column, number_column
+from monitoring.days.explored import explored
 from monitoring.days.figures import canaries, figures
 from monitoring.days.hours import HOURS, local_hours
 from monitoring.days.joined import JoinedRows
@@ -60,6 +61,7 @@ def summarize(
         figures=tuple(figure for task in spec.tasks for figure in figures(rows, task, ~fallback)),
         profile=dict(profile or {}),
         canaries=tuple(one for task in spec.tasks for one in canaries(rows, task, ~fallback)),
+        explored={task: found for task in spec.tasks if (found := explored(rows, task, ~fallback))},
     )
     # Last, since by then most columns have been read.
     columns = sorted(name for name in rows.table.column_names if rows.has_values(name))

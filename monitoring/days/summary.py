@@ -1,15 +1,18 @@
 """What monitors need of one day of served rows."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
+from monitoring.days.explored import usual_rate
 from monitoring.days.figures import ALL, Figure
 from monitoring.documents import plain
 from monitoring.errors import SummaryError
 
 FORMAT = 1
+_LATER = frozenset(("explored",))
+"""Sections that older summaries lack."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,12 @@ class DaySummary:
     """The day compared with a version's profile (``monitoring.profiles.compared_with``): ``version``, ``columns``
     (``ColumnShift`` by name), and what the profile says of other figures; empty without a profile."""
     canaries: tuple[Mapping[str, Any], ...] = ()
-    """Each other version against the one with most rows, by task: ``champion``, ``canary``, ``champion_rate``,
-    ``difference`` of the rates (canary minus champion) and its ``error`` between members, ``rows`` of the canary."""
+    """Every two versions in the hours in which both served, by task: ``champion`` (the one with more rows), ``canary``,
+    ``champion_rate``, ``difference`` of the rates (canary minus champion) and its ``error`` between members, ``rows``
+    of the canary, ``together``: the share of both versions' rows that is in those hours."""
+    explored: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By task, where slates were in random order: sums of each version for the estimate of what its usual order would
+    have earned (``versions``: ``monitoring.statistics.snips.Sums``), and of two (``pairs``: ``Pair.shared``)."""
 
     def figure(self, task: str, surface: str = ALL, version: str = ALL, cohort: str = ALL) -> Figure | None:
         """The figure of a cell; None where there are no such rows."""
@@ -69,7 +76,9 @@ class DaySummary:
                 "pending": settled["rows"] - settled["settled"],
                 "fallback": self.serving["fallback"],
                 "cold": self.serving["item_cold"],
-                "figures": [figure.to_page() for figure in self.figures],
+                "figures": [
+                    {**one.to_page(), **usual_rate(self.explored.get(one.task, {}), one)} for one in self.figures
+                ],
             }
         )
 
@@ -79,7 +88,9 @@ class DaySummary:
         try:
             if document["format"] != FORMAT:
                 raise ValueError(f"format {document['format']}")
-            given = {field.name: document[field.name] for field in fields(cls)}
+            given = {
+                one.name: document[one.name] for one in fields(cls) if one.name in document or one.name not in _LATER
+            }
             return cls(
                 **{
                     **given,

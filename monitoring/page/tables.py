@@ -91,7 +91,7 @@ def _table(day: Row, task: str, by: str) -> dict[str, Any]:
     for row in rows:
         ends = [row.get("ratio_low"), row.get("ratio"), row.get("ratio_high")]
         row["bar"] = [] if ends[1] is None else [place(end or ends[1]) for end in ends]
-    return {"by": by, "rows": rows, "one": place(1.0)}
+    return {"by": by, "rows": rows, "one": place(1.0), "explored": any(row.get("usual") is not None for row in rows)}
 
 
 def _scale(rows: Sequence[Row]) -> Callable[[float], float]:

@@ -8,6 +8,7 @@ import numpy as np
 from models.metrics import group_places
 
 NAN = float("nan")
+_FEW = 25
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,23 @@ def around(value: float, error: float, rows: int, clusters: int, confidence: flo
     """The estimate with a t-interval of clusters - 1 degrees of freedom around ``value``, a scalar."""
     reach = t_quantile((1 + confidence) / 2, clusters - 1) * error if clusters > 1 else NAN
     return Estimate(value, value - reach, value + reach, error, rows, clusters)
+
+
+def is_few(share: float, rows: float, clusters: int) -> bool:
+    """Whether a variance between clusters says little: fewer than 25 outcomes of a kind, or clusters; scalars.
+
+    Few outcomes are all alike by chance, and that variance is then 0 or far too small.
+    """
+    return min(share * rows, (1 - share) * rows, clusters) < _FEW
+
+
+def share_error(share: float, rows: float, others: float) -> float:
+    """Standard error of the difference of two equal shares, of as many independent rows; scalars.
+
+    0 for a share outside 0 to 1 and without rows.
+    """
+    squared = share * (1 - share)
+    return float(np.sqrt(squared * (1 / rows + 1 / others))) if min(squared, rows, others) > 0 else 0.0
 
 
 @cache

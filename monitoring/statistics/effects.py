@@ -74,7 +74,7 @@ def weekday_pattern(values: np.ndarray, weekday: np.ndarray) -> np.ndarray:
 def _weights(variances: np.ndarray, squared: float) -> np.ndarray:
     total = variances + squared
     # A day without any error would have all the weight: it gets as much as a tiny error would earn.
-    return np.asarray(1 / np.maximum(total, max(float(total.max()), 1e-300) * 1e-12))
+    return np.asarray(1 / np.maximum(total, max(float(total.max()) * 1e-12, 1e-200)))
 
 
 def _spread_squared(values: np.ndarray, variances: np.ndarray) -> float:

@@ -13,17 +13,16 @@ def roll_back_once(rollout: Rollout, registry: Registry, name: str, before: Mapp
     ``before``: the versions by role (champion, canary, previous) when it was decided. What an earlier call has done is
     completed, not repeated. Raises DeploymentError where other versions serve by now, and as ``Rollout.rollback``.
     """
-    champion, canary = before.get("champion"), before.get("canary")
+    champion, canary, previous = before.get("champion"), before.get("canary"), before.get("previous")
     now = {"champion": registry.champion(name), "canary": registry.canary(name)}
-    if canary is not None:
-        if now["canary"] != canary:  # taken back, or promoted by a person since
-            return canary
-    elif now == {"champion": before.get("previous"), "canary": None} and champion is not None:
-        registry.promote(name, str(now["champion"]))  # it may have been interrupted between its writes
+    if canary is not None and now["champion"] != canary:
+        return rollout.rollback() if now["canary"] == canary else canary
+    if canary is None and now == {"champion": champion, "canary": None}:
+        return rollout.rollback()
+    if canary is None and champion is not None and previous is not None and now["champion"] == previous:
+        registry.promote(name, previous)  # it may have been interrupted between its writes
         return champion
-    elif now != {"champion": champion, "canary": None}:
-        raise DeploymentError(
-            f"{name}: expected champion {champion} without a canary, as when the rollback was decided; found champion "
-            f"{now['champion']} and canary {now['canary']}. Look at it: python -m serving status"
-        )
-    return rollout.rollback()
+    raise DeploymentError(
+        f"{name}: expected champion {champion} and canary {canary}, as when the rollback was decided; found champion "
+        f"{now['champion']} and canary {now['canary']}. Look at it: python -m serving status"
+    )

@@ -25,7 +25,7 @@ from feature_repo.slots import Vectors, claim, finish, read_slots
 from models.profile import ColumnProfiles
 from models.spec import Spec
 from models.training.artifact import load_model, save_model
-from monitoring.acting import last_action
+from monitoring.action import last_action
 from monitoring.ledger import Ledger
 from monitoring.profiles import VersionProfile, read_profile
 from monitoring.verdict import State
@@ -97,8 +97,7 @@ class Product:
 
     def ended(self, run: str, succeeded: bool = True) -> None:
         """What the exit handler does."""
-        if succeeded:
-            end_action(self.services(run), self.spec.name)
+        end_action(self.services(run), self.spec.name, succeeded)
         release(self.services(run), self.spec.name)
 
     def note(self, run: str, key: str) -> Any:
@@ -109,7 +108,9 @@ class Product:
 @pytest.fixture(autouse=True)
 def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.clock.now", lambda: NOW)
-    monkeypatch.setattr("monitoring.acting.begin.__defaults__", (lambda: NOW,))
+    monkeypatch.setattr("monitoring.acting.begin.__defaults__", (None, False, lambda: NOW))
+    monkeypatch.setattr("monitoring.action.finish.__defaults__", ("", lambda: NOW))
+    monkeypatch.setattr("monitoring.action.renew.__defaults__", (lambda: NOW,))
 
 
 @pytest.fixture
@@ -134,6 +135,7 @@ def killed(monkeypatch: pytest.MonkeyPatch, step: Callable[[], Any], place: Any,
 def test_a_new_product_is_told_what_would_be_done(tmp_path: Path) -> None:
     product = Product(tmp_path, act="dry_run")
     assert product.decided("run-1") == "nothing"
+    assert product.decided("run-0", mode="on") == "nothing"  # no version, no verdict, no row in the store
     product.champion()
     product.judged(State.RETRAIN)
     assert product.decided("run-2") == "nothing"
@@ -198,6 +200,35 @@ def test_a_killed_rollback_is_one_rollback(
     product.ended("run-2")
     assert (target.main, product.registry.champion(NAME), product.registry.previous(NAME)) == ("1", "1", None)
     assert product.note("run-2", "endpoint")["version"] == "1"
+    assert product.decided("run-3") == "nothing"
+
+
+@pytest.mark.parametrize("when", ["decide", "roll back"])
+def test_a_rollback_that_a_person_has_overtaken_ends(
+    product: Product, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = Target()
+    monkeypatch.setattr("serving.deployment.embedded.Embedded", lambda *_, **__: target)
+    product.champion()
+    product.registry.promote(NAME, product.version())
+    product.judged(State.ROLL_BACK, versions={"champion": "2"})
+    assert product.decided("run-1") == "roll_back"
+    if when == "decide":
+        product.ended("run-1", succeeded=False)  # it was killed
+    product.registry.promote(NAME, product.version())  # what a person's promotion does, beside the traffic
+    target.main = "3"
+    run = {"decide": "run-2", "roll back": "run-1"}[when]
+    if when == "decide":
+        assert product.decided(run) == "nothing"
+        assert "is overtaken: champion 3" in product.note(run, "act")["reason"]
+    else:
+        product.step(roll_back, run)
+        assert "is overtaken: champion 3" in (product.folder / "out" / "summary").read_text(encoding="utf-8")
+    product.ended(run)
+    action = last_action(product.notes)
+    assert action is not None
+    assert (action.run, action.done, bool(action.overtaken)) == ("run-1", NOW, True)
+    assert (target.main, product.registry.champion(NAME), product.registry.previous(NAME)) == ("3", "3", "2")
     assert product.decided("run-3") == "nothing"
 
 

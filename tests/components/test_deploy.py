@@ -1,6 +1,7 @@
 """The deploy component with a small feature store and an endpoint that starts or fails to, here or on a cluster."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from feature_repo.notes import notes_of
 from feature_repo.push import PushError, push, pushed_until, slot_of
 from feature_repo.quality import last_seen
 from feature_repo.store import write_resolved
+from monitoring.action import Action
 from monitoring.ledger import Ledger
 from serving.deployment.errors import DeploymentError, VerdictError
 from serving.errors import EndpointError
@@ -139,6 +141,16 @@ def test_a_server_that_comes_up_reads_this_store(own: World, tmp_path: Path) -> 
     deployed(own, "2")
     assert FakeEmbedded.calls == [("store", own.state.resolve() / "feast" / "feature_store.yaml"), ("up", "2", {})]
     assert FakeRegistry.champions == {name_of(own): "2"}
+
+
+def test_an_action_ends_with_its_deployment(own: World, tmp_path: Path) -> None:
+    """A person may take the version back before the run ends: then the next run must not deploy it again."""
+    notes = notes_of(own.store)
+    push(own.store, own.spec, tiny.vectors(tmp_path / "vectors"), "2", "e2")
+    notes.write("action", asdict(Action("2026-01-07", "retrain", "run-1", 1)))
+    for pipeline, ended in (("training", False), ("act", True)):
+        deployed(own, "2", pipeline=pipeline)
+        assert bool((notes.read("action") or {})["done"]) == ended
 
 
 def test_the_example_sees_all_that_is_online(own: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.acting import end_action
 from components.lease import HELD_SECONDS, SILENT_SECONDS, RunLease, notes_of_run, release
 from components.services import CLUSTER, Services
 from components.step import Step
@@ -17,6 +18,7 @@ from feature_repo.notes import NotesError
 from models.clock import now
 from models.spec import Spec
 from models.time_units import SECOND
+from monitoring.action import Action
 from monitoring.ledger import Ledger
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
@@ -105,6 +107,40 @@ def test_a_step_that_writes_nothing_needs_no_store(
     with Step("train", artifact(tiny_spec, tmp_path), cluster.to_json()) as step:
         assert step.lease is None
         step.check_lease()
+
+
+def test_a_run_that_trained_for_hours_takes_it_again_after_another_one(
+    tiny_spec: Spec, cluster: Services, tmp_path: Path
+) -> None:
+    """What it read before is checked by `deploy`; what it held before writes nothing any more."""
+    given, other = artifact(tiny_spec, tmp_path), replace(cluster, run="run-2").to_json()
+    with Step("retrieve", given, cluster.to_json(), lease="give back") as step:
+        before = step.lease
+    with Step("train", given, cluster.to_json()), Step("deploy", given, other, lease="give back") as step:
+        assert step.lease == Lease("run-2", 2)
+    with Step("push embeddings", given, cluster.to_json(), lease="keep") as step:
+        assert (before, step.lease) == (Lease("run-1", 1), Lease("run-1", 3))
+        with pytest.raises(LeaseError, match="number 1"):
+            check(step.open_notes(), before or Lease("", 0))
+
+
+def test_a_step_of_the_pipeline_act_renews_its_action(
+    tiny_spec: Spec, cluster: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.lease.SECONDS", 0.06)
+    notes, acts = notes_of_run(cluster, tiny_spec.name), replace(cluster, pipeline="act")
+    notes.write("action", asdict(Action("2026-01-07", "retrain", "run-1", now())))
+    seen = {0}
+    with Step("train", artifact(tiny_spec, tmp_path), acts.to_json()):
+        while len(seen) < 3:  # at once, and again and again
+            seen.add((notes.read("action") or {})["until"])
+    assert max(seen) > now()
+    end_action(acts, tiny_spec.name, succeeded=False)
+    assert (notes.read("action") or {})["until"] == 0
+    monkeypatch.setenv("FEAST_REDIS", NOBODY)
+    with Step("train", artifact(tiny_spec, tmp_path), acts.to_json()) as step:
+        assert step.lease is None
+    end_action(acts, tiny_spec.name, succeeded=False)  # half an hour later it is free, too
 
 
 def test_pipelines_that_only_look_meet_neither_each_other_nor_what_serves(cluster: Services) -> None:

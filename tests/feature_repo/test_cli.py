@@ -3,6 +3,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,18 @@ from feature_repo.store import open_notes, open_store, project_of
 from tests.factories import specs
 from tests.feature_repo import tiny
 
-FEAST = Path(sys.executable).parent / "feast"
 FEATURES = tiny.CONFIG.parent / "features.py"
 ROOT = tiny.CONFIG.parents[1]
 
 
-# Feast's command takes five seconds to start: one process takes several of them, each given as one argument.
+# Feast's command takes five seconds to start: one process, which begins as the console script does, takes several of
+# them, each given as one argument.
 SEVERAL = (
     "import sys; from feast.cli.cli import cli; [cli(line.split(), standalone_mode=False) for line in sys.argv[1:]]"
 )
 
 
-def _run(folder: Path, *command: str | Path) -> str:
+def _run(folder: Path, *command: str) -> str:
     environment = {**os.environ, "PYTHONPATH": f"{folder.parent}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
     for name in ("HELIOGRAPH_STATE", "HELIOGRAPH_SPEC", "HELIOGRAPH_TABLES"):
         environment.pop(name, None)
@@ -45,8 +46,9 @@ def test_the_stock_commands_work_inside_the_folder(tmp_path: Path) -> None:
     write_applied(notes, spec, str(tables), pushed_folder(str(tmp_path / "state"), project))
     add_product(notes, spec.name)
 
-    _run(folder, FEAST, "apply")
-    commands = ["materialize 2026-01-01T00:00:00 2026-01-11T00:00:00", "feature-views list"]
+    (command,) = entry_points(group="console_scripts", name="feast")
+    assert command.value == "feast.cli.cli:cli"
+    commands = ["apply", "materialize 2026-01-01T00:00:00 2026-01-11T00:00:00", "feature-views list"]
     listed = _run(folder, sys.executable, "-c", SEVERAL, *commands)
     for view in ("member_profile", "company_profile", "member_surface_counts", "member_vectors_blue"):
         assert view in listed

@@ -12,7 +12,7 @@ def test_each_fault_has_to_be_named_in_time():
         Night("3", "healthy", fault="surface_gone"),
         Night("4", "data_fault", "traffic.surface"),
         Night("5", "retrain", "features.shift", fault=DRIFT),
-        Night("6", "watch", fault="calibration_x1.15"),
+        Night("6", "watch", fault="fewer_clicks"),
         Night("7", "healthy"),
         Night("8", "recalibrate", "calibration.ratio"),
     ]
@@ -20,7 +20,7 @@ def test_each_fault_has_to_be_named_in_time():
         "bot_is_named": True,
         "surface_gone_is_named": False,
         "drift_is_named": False,
-        "calibration_x1.15_is_named": True,
+        "fewer_clicks_is_named": True,
     }
     assert monitored([Night("1", fault="bot")]) == {}  # not judged
 

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmarks.loop import nights as nights_module
 from benchmarks.loop.nights import Nights
 from feature_repo.sources.world.draw import DAY, HOUR
 from monitoring.verdict import ACTIONS, State, Verdict
@@ -50,12 +49,6 @@ class StubProduct:
             self.serves.remove(self.serves[0 if arguments[0] == "promote" else 1])
 
 
-@pytest.fixture(autouse=True)
-def _vectors(monkeypatch: pytest.MonkeyPatch):
-    """Note which canary gets fresh vectors."""
-    monkeypatch.setattr(nights_module, "refresh_canary", lambda product, one: product.commands.append(f"vectors {one}"))
-
-
 def _traffic(clicked: dict[str, float]) -> Any:
     rows = [
         {"version": version, "clicked": float(place < 100 * rate), "time": 8 * DAY, "received": 8 * DAY}
@@ -90,7 +83,7 @@ def test_a_canary_that_does_not_win_goes_after_four_days():
     for day in (8, 9, 10):
         nights.run(day * DAY + NIGHT)
     assert nights.product.canary() == "5"
-    assert nights.product.commands[5:] == ["refresh", "vectors 5"] * 3
+    assert nights.product.commands[5:] == ["refresh"] * 3
     nights.run(11 * DAY + NIGHT)
     assert nights.product.canary() is None
     assert nights.product.commands[-2:] == ["rollback", "refresh"]
@@ -99,7 +92,7 @@ def test_a_canary_that_does_not_win_goes_after_four_days():
 @pytest.mark.parametrize(("state", "acts"), [(State.RETRAIN, True), (State.DATA_FAULT, False), (State.HEALTHY, False)])
 def test_act_follows_a_verdict_that_asks_for_it(state: State, acts: bool):
     verdict = Verdict(state, "features.new_value", "day 7", "day 7", (), ACTIONS[state], {})
-    nights = Nights(StubProduct(), _traffic({"1": 0.2}), monitor=SimpleNamespace(judge=lambda day: verdict))  # type: ignore[arg-type]
+    nights = Nights(StubProduct(), _traffic({"1": 0.2}), monitor=SimpleNamespace(judge=lambda: verdict))  # type: ignore[arg-type]
     nights.run(NIGHT)
     night = nights.run(8 * DAY + NIGHT, "bot")
     assert (night.state, night.cause, night.fault, night.day) == (state, "features.new_value", "bot", "day 7")

@@ -109,7 +109,7 @@ def test_faults_begin_and_end(traffic: Traffic):
     assert set(_serve(traffic, FIRST)["surface"]) == {0}
     set_faults(traffic, by_name["labels_missing"])
     assert traffic.delay > 0
-    set_faults(traffic, by_name["calibration_x1.15"] + 1)
+    set_faults(traffic, by_name["fewer_clicks"] + 1)
     assert (traffic.delay, traffic.live.mood < 0) == (0, True)
 
 

@@ -1,7 +1,7 @@
 """The study of the refit, from fits to its page, on a fake graph."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A world as ``prepare`` leaves it, with fits of seed 1 and 2."""
     folder = FakeProduct(tmp_path_factory.mktemp("world")).folder
     (folder / "spec.json").write_text(SPEC.model_dump_json(by_alias=True), encoding="utf-8")
-    product = {"model": asdict(MODEL), "training": asdict(TRAINING), "until": SPEC.last_gate_day.start}
+    short = asdict(replace(TRAINING, epochs=1))
+    product = {"model": asdict(MODEL), "training": short, "until": SPEC.last_gate_day.start}
     (folder / PRODUCT).write_text(json.dumps(product), encoding="utf-8")
     refit.main(["fit", str(folder), "--seeds", "1", "2", "--device", "cpu", "--commit", "abc123"])
     return folder

@@ -9,6 +9,7 @@ import pytest
 
 from models.time_units import HOUR
 from monitoring.days import JoinedRows, summarize
+from monitoring.days.explored import sums_of
 from monitoring.judged_days import rows_of
 from monitoring.outcomes import join
 from tests.monitoring.outcomes.world import DAY, START, line, outcome, spec_of, write_lines, write_outcomes
@@ -61,3 +62,23 @@ def test_a_summary_of_files_is_that_of_the_table(tmp_path: Path) -> None:
     assert summarize(spec, JoinedRows(files), DAY, {}) == summarize(spec, table, DAY, {})
     found = rows_of(tmp_path, begin, begin + 24 * HOUR)  # of a local day that begins two hours later
     assert found["impression"].to_pylist() == ["a/2/0", "a/2/1"]
+
+
+def test_propensities_of_the_log_reach_the_summary(tmp_path: Path) -> None:
+    """Slates of two; of each the first item was clicked. A propensity that is no number is none."""
+    chances = {0: (0.9, 0.9), 1: (0.1, 0.1), 2: ("high", 0.9), 3: (1.5, None)}
+    rows = [
+        line(f"a/{slate}/{rank}", START + slate, propensity=chances[slate][rank])
+        for slate in chances
+        for rank in (0, 1)
+    ]
+    place = write_lines(tmp_path / "lines", rows)
+    stored = write_outcomes(f"{tmp_path}/outcomes", [outcome(f"a/{slate}/0", 60) for slate in chances])
+    counts = join(spec_of(), place, stored, START + 100 * HOUR, DAY, DAY, tmp_path)
+
+    found = summarize(spec_of(), pq.read_table(tmp_path / f"day={DAY}.parquet"), DAY, counts.to_json())
+
+    sums = sums_of(found.explored["click"], "4")
+    assert sums is not None
+    assert (sums.rows, sums.explored, sums.placed, sums.refused, sums.clusters) == (5, 5, 3, 3, 1)
+    assert (sums.weight, sums.outcome) == pytest.approx((3 / 0.9, 1 / 0.9))

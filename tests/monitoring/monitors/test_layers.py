@@ -192,6 +192,22 @@ def test_a_column_that_moves_away_from_training_asks_for_training(growth, promot
     assert causes(features(context(newest, tuple(earlier)))) == expected
 
 
+@pytest.mark.parametrize(("loss", "expected"), [(0.05, {"canary.rate"}), (0.0, set())])
+def test_on_a_day_with_three_versions_the_champion_is_compared_with_the_canary(loss, expected):
+    """Version 6 was champion until noon: what 7 and 8 lose against it is not the canary's fault."""
+
+    def three(day, number):
+        (one,) = (dict(one) for one in day["canaries"][:1])
+        pairs = {("6", "7"): -0.2, ("6", "8"): -0.2, ("7", "8"): -loss}
+        day["canaries"] = [
+            {**one, "champion": first, "canary": second, "difference": change, "error": 0.01, "champion_rate": 0.1}
+            for (first, second), change in pairs.items()
+        ]
+
+    *earlier, newest = on_days(three)
+    assert causes(canary(context(newest, tuple(earlier)))) == expected
+
+
 @pytest.mark.parametrize(("loss", "expected"), [(0.03, {"canary.rate"}), (0.0, set())])
 @pytest.mark.parametrize("more", ["7", "8"])
 def test_a_canary_that_is_worse_is_rolled_back(more, loss, expected):

@@ -75,6 +75,14 @@ def test_trends_and_tables_are_by_version_surface_and_cohort(whole: Path) -> Non
     assert page.text.index("seniority") < page.text.index("Columns without an alarm: 1")
 
 
+def test_a_version_has_its_rate_without_exploration_where_there_is_one(whole: Path, tmp_path: Path) -> None:
+    assert "without exploration" not in parsed(whole).text
+    usual = {"usual": 0.125, "usual_low": 0.11, "usual_high": 0.14}
+    page = written(report(day("2026-11-03", figure(), figure(version="2", **usual))), tmp_path)
+    assert page.text.count("without exploration") == 1
+    assert "12.5% 11.0%–14.0%" in page.text
+
+
 @pytest.mark.parametrize("state", State)
 def test_every_state_has_its_headline(tmp_path: Path, state: State) -> None:
     evidence = () if state is State.HEALTHY else (replace(DRIFT, state=state),)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from monitoring.statistics.canary import difference
+from monitoring.statistics.canary import difference, share_of_the_other
 
 
 def test_the_difference_of_separate_members_has_both_variances() -> None:
@@ -34,3 +34,42 @@ def test_the_interval_of_equal_versions_covers_zero_as_often_as_it_says() -> Non
         found = difference(values, member % 2 == 0, member).difference
         covered.append(found.low <= 0 <= found.high)
     assert 0.91 <= np.mean(covered) <= 0.99
+
+
+def test_only_rows_of_one_block_are_compared() -> None:
+    """The champion's good morning, in which there was no canary, is no loss of the canary's."""
+    values = np.array([1.0, 1, 1, 0, 1, 0, 0, 1])
+    canary, hour = np.arange(8) > 5, np.array([9, 9, 9, 20, 20, 20, 20, 20])
+    found = difference(values, canary, np.arange(8), hour)
+    assert found.champion.rows + found.canary.rows == found.difference.rows == 5
+    assert found.champion.value == pytest.approx(1 / 3)
+    assert found.difference.value == pytest.approx(1 / 2 - 1 / 3)
+    alone = difference(values, canary, np.arange(8), np.where(canary, 20, 9))
+    assert np.isnan([alone.champion.value, alone.difference.value, alone.difference.error]).all()
+
+
+def test_shares_that_change_from_hour_to_hour_favor_nobody() -> None:
+    """Nine of ten rows of the canary are in the evening, in which all click less."""
+    rng = np.random.default_rng(7)
+    hour = rng.integers(0, 2, 20_000)
+    canary = rng.random(20_000) < np.where(hour == 1, 0.9, 0.1)
+    values = (rng.random(20_000) < np.where(hour == 1, 0.1, 0.4)).astype(float)
+    member = rng.integers(0, 2000, 20_000)
+    naive, found = difference(values, canary, member).difference, difference(values, canary, member, hour).difference
+    assert naive.high < -0.2
+    assert found.low < 0 < found.high
+
+
+def test_equal_shares_in_all_blocks_change_nothing() -> None:
+    rng = np.random.default_rng(8)
+    hour, canary = np.repeat(np.arange(10), 40), np.tile(np.arange(40) < 8, 10)
+    values, member = (rng.random(400) < 0.3).astype(float), rng.integers(0, 50, 400)
+    plain, found = difference(values, canary, member), difference(values, canary, member, hour)
+    assert found.difference.value == pytest.approx(plain.difference.value, abs=1e-12)
+    assert found.difference.error == pytest.approx(plain.difference.error, abs=1e-12)
+
+
+def test_a_rows_weight_is_the_share_of_the_other_version() -> None:
+    weights = share_of_the_other(np.array([True, False, False, True]), np.array([0, 0, 0, 2]))
+    assert weights.tolist() == pytest.approx([2 / 3, 1 / 3, 1 / 3, 0])
+    assert share_of_the_other(np.empty(0, dtype=bool), np.empty(0, dtype=np.int64)).tolist() == []

@@ -30,6 +30,14 @@ def test_nan_is_left_out_and_nothing_gives_nan() -> None:
     assert np.isnan([one.low, one.high, one.error]).all()
 
 
+def test_equal_shares_of_few_rows() -> None:
+    assert clusters.share_error(0.2, 10, 40) == pytest.approx(np.sqrt(0.16 / 10 + 0.16 / 40))
+    assert [clusters.share_error(*one) for one in ((0.0, 5, 5), (1.5, 5, 5), (0.5, 0, 5))] == [0, 0, 0]
+    assert [clusters.is_few(*one) for one in ((0.1, 250, 25), (0.1, 249, 25), (0.9, 249, 25), (0.1, 250, 24))] == [
+        *(False, True, True, True)
+    ]
+
+
 def test_unequal_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="one length"):
         clusters.ratio(np.ones(3), np.ones(2), np.ones(3))

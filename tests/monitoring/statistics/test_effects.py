@@ -26,6 +26,13 @@ def test_days_that_are_alike_have_no_spread() -> None:
     assert found.error == pytest.approx(0.5 / np.sqrt(3))
 
 
+@pytest.mark.filterwarnings("error")
+def test_days_without_an_error_have_the_spread_of_their_values() -> None:
+    equal, apart = random_effects(np.full(2, 0.1), np.zeros(2)), random_effects(np.array([0.1, 0.2]), np.zeros(2))
+    assert (equal.mean, equal.spread) == (pytest.approx(0.1), 0)
+    assert (apart.mean, apart.spread) == pytest.approx((0.15, np.sqrt(0.005)))
+
+
 def test_few_days_and_nan() -> None:
     none, one = random_effects(np.array([np.nan]), np.ones(1)), random_effects(np.array([2.0]), np.ones(1))
     assert (none.days, one.days, one.mean) == (0, 1, 2.0)

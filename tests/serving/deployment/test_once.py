@@ -65,4 +65,14 @@ def test_other_versions_than_those_of_the_decision_are_left(target: FakeTarget) 
     with pytest.raises(DeploymentError, match="found champion 2 and canary 5"):
         once(target, {"champion": "2", "previous": "1"})
     assert once(target, {"champion": "2", "canary": "3"}) == "3"
+    with pytest.raises(DeploymentError, match="found champion 2 and canary 5"):  # it was promoted
+        once(target, {"champion": "1", "canary": "2"})
+    assert target.calls == []
+
+
+def test_a_canary_that_a_person_began_after_the_rollback_stays(target: FakeTarget) -> None:
+    FakeRegistry.reset(model="1")
+    FakeRegistry.canaries["model"] = "5"
+    assert once(target, {"champion": "2", "previous": "1"}) == "2"
+    assert FakeRegistry.canaries == {"model": "5"}
     assert target.calls == []
