@@ -192,6 +192,20 @@ def test_the_lease_is_held_while_vectors_are_pushed_and_not_while_they_are_made(
         step(folder, artifacts, "run", pipeline="training")
 
 
+def test_a_graph_that_is_far_from_the_version_s_profile_is_warned_of(
+    yesterday: tuple[Path, dict[str, dsl.Dataset]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, artifacts = yesterday
+    path = folder / "run" / "model" / "profile.json"
+    graph = {"degree": {"clicked": 1000.0}, "domains": {}}
+    write_json(path, VersionProfile(ColumnProfiles({}), graph=graph).to_json())
+    page = step(folder, artifacts, "run")
+    path.unlink()
+    for text in (page, capsys.readouterr().out):
+        assert "WARNING: version 1: clicked: " in text
+        assert "1000.00 when the version was registered" in text
+
+
 class Refresh:
     """The step of a refresh in which version 3 is the champion, after all versions were pushed with old vectors."""
 
@@ -271,15 +285,3 @@ def test_a_champion_promoted_since_the_run_began_has_new_vectors_too(refresh: Re
     refresh.run({"5": "e5"}, champion="5", previous="3")
     assert refresh.made == ["encoder", "e5"]
     assert refresh.fresh() == {"3", "5"}
-
-
-def test_a_graph_that_is_far_from_the_version_s_profile_is_warned_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    artifacts = prepared(tmp_path, small_tables(), "run")
-    graph = {"degree": {"clicked": 1000.0}, "domains": {}}
-    write_json(tmp_path / "run" / "model" / "profile.json", VersionProfile(ColumnProfiles({}), graph=graph).to_json())
-    page = step(tmp_path, artifacts, "run")
-    for text in (page, capsys.readouterr().out):
-        assert "WARNING: version 1: clicked: " in text
-        assert "1000.00 when the version was registered" in text
