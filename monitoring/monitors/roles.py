@@ -7,6 +7,8 @@ from monitoring.monitors.context import largest_version
 from monitoring.verdict import Verdict
 
 CHAMPION, CANARY, PREVIOUS = "champion", "canary", "previous"
+_NEARLY_ALL = 9
+"""Times the rows of the champion of the day before."""
 
 
 def roles_on(newest: DaySummary, verdicts: Sequence[Verdict], now: Mapping[str, str]) -> dict[str, str]:
@@ -14,8 +16,9 @@ def roles_on(newest: DaySummary, verdicts: Sequence[Verdict], now: Mapping[str, 
 
     ``verdicts``: of days before it, and its own if it was judged before; ``now``: the roles of now. A version that has
     a role now and had it the day before had it on the day, with or without rows. If the canary of now served already,
-    nothing has moved since. Else the champion is that of the day before if it served, or the version with most rows;
-    the canary that of the day before, or a newer version beside the champion.
+    nothing has moved since. Else the champion is that of now if it had more than nine times the rows of the champion of
+    the day before: it was promoted in the evening before, or early on the day. Else it is that of the day before if it
+    served, or the version with most rows. The canary is that of the day before, or a newer version beside the champion.
     """
     served = {version: rows for version, rows in newest.traffic["versions"].items() if rows}
     before = max((one for one in verdicts if one.day < newest.day), key=lambda one: one.day, default=None)
@@ -24,8 +27,13 @@ def roles_on(newest: DaySummary, verdicts: Sequence[Verdict], now: Mapping[str, 
     kept = {role: version for role, version in now.items() if known.get(role) == version}
     unmoved = now if now.get(CANARY) in served and now.get(CHAMPION) in served else {}
     champion = _first(
-        _served(same, CHAMPION, served), unmoved.get(CHAMPION), kept.get(CHAMPION), _served(known, CHAMPION, served)
-    ) or largest_version(newest)
+        _served(same, CHAMPION, served),
+        unmoved.get(CHAMPION),
+        _risen(now, known, served),
+        kept.get(CHAMPION),
+        _served(known, CHAMPION, served),
+        largest_version(newest),
+    )
     if not champion:
         return {}
     canary = _first(
@@ -42,6 +50,17 @@ def roles_on(newest: DaySummary, verdicts: Sequence[Verdict], now: Mapping[str, 
 def _served(roles: Mapping[str, str], role: str, served: Mapping[str, int]) -> str:
     version = roles.get(role, "")
     return version if version in served else ""
+
+
+def _risen(now: Mapping[str, str], known: Mapping[str, str], served: Mapping[str, int]) -> str:
+    """The champion of now, if it had nearly all rows of the day; a canary has a smaller share."""
+    version = now.get(CHAMPION, "")
+    rows = served.get(version, 0)
+    return (
+        version
+        if rows and rows == max(served.values()) and rows > _NEARLY_ALL * served.get(known.get(CHAMPION, ""), 0)
+        else ""
+    )
 
 
 def _first(*versions: str | None) -> str:

@@ -24,6 +24,13 @@ TRIAL = {"champion": "7", "canary": "8"}
         ({"7": 90, "8": 10}, CHAMPION, {"champion": "8", "previous": "7"}, TRIAL),  # promoted since
         ({"7": 90, "8": 10}, CHAMPION, {"champion": "7", "canary": "9"}, TRIAL),  # another canary since
         ({"7": 10, "8": 90}, TRIAL, {"champion": "8"}, TRIAL),
+        (
+            {"7": 4, "8": 96},
+            TRIAL,
+            {"champion": "8", "previous": "7"},
+            {"champion": "8", "previous": "7"},
+        ),  # of midnight
+        ({"7": 4, "8": 96}, CHAMPION, {"champion": "9"}, TRIAL),
         ({"8": 100}, TRIAL, {"champion": "9", "previous": "8"}, {"champion": "8"}),
         ({"7": 100}, TRIAL, TRIAL, TRIAL),  # the canary should have served
         ({"7": 100}, TRIAL, {"champion": "8"}, CHAMPION),  # its share was taken back
