@@ -27,8 +27,10 @@ _ABOUT = (
     "member is shown what their own arm chooses. Realized CTR is what the members of an arm did, so it has fewer "
     "sessions, other members and the noise of clicks. All arms learn from everything that was shown. Counters are "
     "those of the day's midnight; an arm's vectors are as old as it says, and a notification that came after they "
-    "were made is cold. Simulated: a lift says how much a part matters in this world, not what it is worth in a "
-    "product."
+    "were made is cold. The intervals are those of members: another world or another training of the models is not "
+    "in them. Simulated: a lift says how much a part matters in this world, not what it is worth in a product. "
+    "(arXiv 2506.12700 reports +0.62 % CTR for cross-domain against single-domain in a real A/B test; this world "
+    "was made with domains that have much to say about each other.)"
 )
 
 
