@@ -162,20 +162,23 @@ def test_a_new_calibration_is_not_compared_with_the_old_one(factor: float, expec
 
 @pytest.mark.parametrize(("before", "expected"), [(1.7, set()), (1.0, {"calibration.ratio"})])
 def test_a_surface_that_the_profile_lacks_is_compared_with_quiet_days(before: float, expected: set[str]) -> None:
-    """After a promotion the ratio on one surface is 1.7, as it was before or not."""
+    """Since a promotion six days ago the ratio on one surface is 1.7, as it was before or not."""
 
     def scale(day: dict[str, Any], factor: float) -> None:
         for cell in day["figures"]:
             if cell["surface"] == "feed":
                 cell["expected"] *= factor
 
-    def now(day: dict[str, Any]) -> None:
-        day["profile"]["calibration"] = {"click": {}, "engage": {}}
+    def new(day: dict[str, Any]) -> None:
+        day["traffic"]["versions"] = {"9": day["rows"]}
+        if day["profile"]:
+            day["profile"]["calibration"] = {"click": {}, "engage": {}}
         scale(day, 1.7)
 
     judged = promoted(1.0)
-    past = tuple(changed(lambda day: scale(day, before), day) for day in judged.quiet)
-    judged = dataclasses.replace(judged, newest=changed(now, judged.newest), earlier=past, quiet=past)
+    past = tuple(changed(lambda day: scale(day, before), day) for day in judged.quiet[:-5])
+    past += tuple(changed(new, day) for day in judged.quiet[-5:])
+    judged = dataclasses.replace(judged, newest=changed(new, judged.newest), earlier=past, quiet=past)
     assert causes(calibration(judged)) == expected
 
 
