@@ -1,5 +1,6 @@
 """What the steps of the pipeline `act` share: the versions by role, the action of the run, what a version is tagged."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from components.services import ACT, EMBEDDED, Services
@@ -46,7 +47,8 @@ def decide(step: Step, mode: str = "") -> Decided:
     last, alone = last_action(notes), step.services.target == EMBEDDED
     made = registry.tagged(name, ACTION, last.id) if last is not None and not last.done else None
     if chosen != "on":
-        found = acting.decide(step.spec, verdict, last, versions, now(), made)
+        free = replace(last, until=0) if last is not None and alone else last
+        found = acting.decide(step.spec, verdict, free, versions, now(), made)
         if not found.acts:
             return Decided(found.kind, found.reason)
         why = "dry run: it would do this" if chosen == "dry_run" else "acting is off (monitoring.act)"

@@ -35,13 +35,13 @@ def notes_of_run(services: Services, product: str) -> Notes:
 
 
 class Renewal(AbstractContextManager["Renewal"]):
-    """Calls ``renew`` six times in the time that something is held, as long as the block works.
+    """Calls ``renew`` six times in the time that ``what`` is held, as long as the block works.
 
-    A store that is silent is tried again; where another run has what is renewed, that is said once.
+    What fails for now, such as a silent store, is tried again. Where another run has the lease, that is said once.
     """
 
-    def __init__(self, renew: Callable[[], object], at_once: bool = False) -> None:
-        self._renew, self._at_once = renew, at_once
+    def __init__(self, renew: Callable[[], object], what: str = "the lease", at_once: bool = False) -> None:
+        self._renew, self._what, self._at_once = renew, what, at_once
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="renewal")
 
@@ -60,11 +60,11 @@ class Renewal(AbstractContextManager["Renewal"]):
             self._at_once = False
             try:
                 self._renew()
-            except NotesError as error:
-                _log.warning("the lease could not be renewed, it is tried again: %s", error)
             except lease.LeaseError as error:
                 _log.warning("%s. This run writes nothing more", error)
                 return
+            except Exception as error:  # whatever it is, the step goes on, and would be overtaken
+                _log.warning("%s could not be renewed, it is tried again: %s", self._what, error)
 
 
 class RunLease(AbstractContextManager["RunLease"]):

@@ -114,7 +114,7 @@ class Step(AbstractContextManager["Step"]):
     def _renewed_action(self) -> AbstractContextManager[Any]:
         from components.lease import Renewal, renew_action
 
-        return Renewal(lambda: renew_action(self.services, self.spec.name), at_once=True)
+        return Renewal(lambda: renew_action(self.services, self.spec.name), "the action", at_once=True)
 
     def open_store(self) -> Any:
         """Open the Feast store of this run's services."""

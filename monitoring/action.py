@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from models.clock import now
+from models.clock import now, tolerance
 from models.time_units import HOUR
 from monitoring.errors import ActionError
 
@@ -61,8 +61,11 @@ class Action:
         return f"{self.verdict} {self.kind}"
 
     def held(self, time: int) -> bool:
-        """Whether its run has it at ``time``, microseconds UTC. What no renewal can have set, a wrong clock has."""
-        return not self.done and time < self.until <= time + HELD
+        """Whether its run has it at ``time``, microseconds UTC. What no renewal can have set, a wrong clock has.
+
+        The clock of the machine that renews may be ahead by ``models.clock.tolerance``.
+        """
+        return not self.done and time < self.until <= time + HELD + tolerance()
 
 
 def last_action(notes: Notes) -> Action | None:

@@ -45,17 +45,20 @@ def forked_steps(log: Path, modules: Sequence[str] = MODULES) -> Iterator["Templ
 
 
 class Template:
-    """The process that steps are forked from, as its runner sees it."""
+    """The process that steps are forked from, as its runner sees it; another one once it has ended."""
 
     def __init__(self, log: Path, modules: Sequence[str]) -> None:
+        self._log, self._modules = log, modules
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._start()
+
+    def _start(self) -> None:
         from pipelines.resources import KEEP_MEMORY
 
-        self._log = log
         self._socket, theirs = socket.socketpair()
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with theirs, log.open("ab") as output:
+        with theirs, self._log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines.template", str(theirs.fileno()), *modules],
+                [sys.executable, "-m", "pipelines.template", str(theirs.fileno()), *self._modules],
                 stdout=output,
                 stderr=output,
                 pass_fds=[theirs.fileno()],
@@ -67,14 +70,17 @@ class Template:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process. After an interrupt, its step has a second to end by itself."""
-        self._answers.close()
-        self._socket.close()
+        """End the process. After an interrupt, its step has some seconds to end by itself."""
+        self._close()
         try:
-            self.process.wait(timeout=1)
+            self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def _close(self) -> None:
+        self._answers.close()
+        self._socket.close()
 
     def run(self, full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
         """Run a step and print its output line by line; return its exit status, below 0 if a signal ended it.
@@ -83,6 +89,9 @@ class Template:
         lightweight component without packages to install.
         """
         source, arguments = _component(full_command)
+        if self.process.poll() is not None:  # so that a run whose process was killed still writes its report
+            self._close()
+            self._start()
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "ephemeral_component.py"
             file.write_text(source, encoding="utf-8")

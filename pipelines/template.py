@@ -82,9 +82,11 @@ def _run(output: int, arguments: list[str]) -> None:
 
 
 def _draw_anew() -> None:
-    """Seed NumPy's global generator as a new process would; ``random`` seeds itself in a fork."""
+    """Seed the global generators of NumPy and torch as a new process would; ``random`` seeds itself in a fork."""
     if generator := sys.modules.get("numpy.random"):
         generator.seed(random.getrandbits(32))
+    if torch := sys.modules.get("torch"):
+        torch.seed()
 
 
 def _end_with(parent: int) -> None:

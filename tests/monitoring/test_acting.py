@@ -244,6 +244,12 @@ def test_a_training_of_hours_keeps_its_action(notes: Notes) -> None:
     assert kind("run-4", NOW + HOUR + HELD) == "retrain"
 
 
+def test_an_action_is_held_by_a_machine_whose_clock_is_minutes_ahead(notes: Notes) -> None:
+    begin(notes, SPEC, verdict(State.RETRAIN), ROLES, "run-1", clock=lambda: NOW)
+    renew(notes, "run-1", lambda: NOW + HOUR // 12)
+    assert begin(notes, SPEC, verdict(State.RETRAIN), ROLES, "run-2", clock=lambda: NOW)[0].kind == NOTHING
+
+
 def test_an_action_held_until_2033_by_a_wrong_clock_is_gone_on_with(notes: Notes) -> None:
     begin(notes, SPEC, verdict(State.RETRAIN), ROLES, "run-1", clock=lambda: NOW)
     renew(notes, "run-1", lambda: NOW + 7 * 365 * DAY)

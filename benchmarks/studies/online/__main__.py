@@ -40,10 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     spec, started = load_spec(ROOT / "configs" / "professional.yaml"), time.monotonic()
     shown = []
     for seed in options.seeds:
-        folder = options.folder / f"{options.size}-{seed}{'-still' if options.no_drift else ''}"
+        drift = "-still" if options.no_drift else ""
+        folder = options.folder / f"{options.size}-{options.days}-{seed}{drift}"  # other days are another world
         live = make_world(options.size, options.days, seed, not options.no_drift)
         if options.only == "table":
-            parts = [pd.read_parquet(path) for path in sorted((folder / "days").glob("*.parquet"))[: options.days]]
+            parts = [pd.read_parquet(path) for path in sorted((folder / "days").glob("*.parquet"))]
+            if len(parts) != options.days:
+                parser.error(f"{folder}: expected {options.days} days; found {len(parts)}. Leave out --only table")
             shown.append(pd.concat(parts, ignore_index=True))
         else:
             shown.append(Run(spec, live, ARMS, folder, seed).days(options.days, lambda line: print(line, flush=True)))

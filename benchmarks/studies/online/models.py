@@ -41,14 +41,12 @@ class Models:
         self._spec, self._folder = spec, folder
 
     def train(self, kind: Kind, day: int, night: Night) -> None:
-        """Train on the windows of a night; the gate's day, which judges nothing here, validates too."""
+        """Train on the windows of a night; the gate's day, which judges nothing here, validates the rankers too."""
         place = self._of(kind, day)
         if place.exists():
             return
         if kind == "floor":
-            frame = night.training_set
-            window = frame["window"].replace({"gate": "validate"})
-            write_floor(fit_floor(frame.assign(window=window), self._spec), place)
+            write_floor(fit_floor(night.training_set, self._spec), place)
         else:
             graph = validated_longer(self._seen(kind, night.graph))
             fit(graph, self._spec.model, self._spec.training, place, best_device())

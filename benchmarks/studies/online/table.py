@@ -25,12 +25,14 @@ _ABOUT = (
     "world's true click probabilities of an arm's choices over ALL sessions. Lifts are paired, session by session; "
     "their 95 % intervals are over members (linearized ratio, clustered). The members are split over the arms: a "
     "member is shown what their own arm chooses. Realized CTR is what the members of an arm did, so it has fewer "
-    "sessions, other members and the noise of clicks. All arms learn from everything that was shown. Counters are "
-    "those of the day's midnight; an arm's vectors are as old as it says, and a notification that came after they "
-    "were made is cold. The intervals are those of members: another world or another training of the models is not "
-    "in them. Simulated: a lift says how much a part matters in this world, not what it is worth in a product. "
-    "(arXiv 2506.12700 reports +0.62 % CTR for cross-domain against single-domain in a real A/B test; this world "
-    "was made with domains that have much to say about each other.)"
+    "sessions, other members and the noise of clicks. All arms learn from everything that was shown. Counters know "
+    "the impressions up to the day's midnight, their windows end at the session; an arm's vectors are as old as it "
+    "says, and a notification that came after they were made is cold. The floor is the gate's own, whose training "
+    "ends where validation begins: four days before those that the ranker is finally trained on. The intervals are "
+    "those of members: another world or another training of the models is not in them. Simulated: a lift says how "
+    "much a part matters in this world, not what it is worth in a product. (arXiv 2506.12700 reports +0.62 % CTR "
+    "for cross-domain against single-domain in a real A/B test; this world was made with domains that have much to "
+    "say about each other.)"
 )
 
 
