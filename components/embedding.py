@@ -43,14 +43,13 @@ class Embedding:
         from models.training.devices import best_device
         from models.training.embed import embed
         from models.training.encoder import encoder_in
-        from monitoring.profiles import unlike_profile
 
         step, rule = self.step, self.step.spec.serving.diversity
         creation = None if rule is None else rule.creation
         embed(load_model(model, best_device()), self.graph, self.as_of, folder, creation)
         with step.leased(self.use):
             found = push(self.store, step.spec, folder, version, encoder_in(model), versions_kept(step), step.lease)
-        new = [*([found.older] if found.older else []), *unlike_profile(model, self.folder, folder)]
+        new = [*([found.older] if found.older else []), *_unlike(model, self.folder, folder)]
         for text in new:
             say(f"WARNING: version {version}: {text}")
         self.warnings += [f"version {version}: {text}" for text in new]
@@ -87,6 +86,17 @@ class Embedding:
                 say(f"WARNING: version {other} keeps the vectors it had: {type(error).__name__}: {error}")
                 failed[other] = error
         return slots, failed
+
+
+def _unlike(model: Path, graph: Path, vectors: Path) -> list[str]:
+    """``unlike_profile``, and a sentence for a profile that cannot be read: the vectors are pushed by then."""
+    from monitoring.errors import ProfileDocumentError
+    from monitoring.profiles import unlike_profile
+
+    try:
+        return unlike_profile(model, graph, vectors)
+    except ProfileDocumentError as error:
+        return [f"the vectors were not compared with the version's profile: {error}"]
 
 
 def failure(step: Step, failed: dict[str, Exception]) -> Exception | None:

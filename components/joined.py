@@ -61,7 +61,7 @@ def outcome_places(services: Services, product: str) -> list[Path | str]:
 
 
 def _profile(registry: "Registry", name: str, version: str) -> "VersionProfile | None":
-    """A version's profile; None for one that the registry does not have any more."""
+    """A version's profile; None for one that has none, or that the registry does not have any more."""
     from monitoring.profiles.version import read_profile
 
     if version not in registry.versions(name):

@@ -88,7 +88,8 @@ def all_fallbacks(day: Served, rng: np.random.Generator) -> Served:
         if not name.startswith(("probability_", "label_", "happened_")):
             day = day.replace(**{name: pa.nulls(rows, day.table.schema.field(name).type)})
     priors = {_p("click"): np.round(_numbers(day, _p("click")), 1), _p("engage"): np.full(rows, 0.03)}
-    return day.replace(fallback=np.ones(rows, dtype=bool), **priors)
+    flags = {name: np.ones(rows, dtype=bool) for name in ("fallback", "member_cold", "item_cold")}
+    return day.replace(**flags, **priors)
 
 
 def clock_2033(day: Served, rng: np.random.Generator) -> Served:

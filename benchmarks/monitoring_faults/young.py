@@ -23,7 +23,7 @@ DAYS = 12
 _LABELS = {"click": "clicked", "engage": "engaged"}
 FROM_THE_FIRST_DAY = {
     **{name: EXPECTED[name] for name in ("constant", "category_null_95", "null_30", "served_half", "labels_missing")},
-    "labels_late": EXPECTED["labels_late"],
+    **{name: EXPECTED[name] for name in ("labels_late", "all_fallbacks")},
     "calibration_x1.3": EXPECTED["calibration_x1.3"]._replace(within=3),
     # What other probabilities the version should have is not known from other days: they do not fit the outcomes.
     "served_x1.3": Expected(("calibration.ratio",), State.RECALIBRATE, within=3),

@@ -20,6 +20,7 @@ from monitoring.days.joined import JoinedRows
 from monitoring.days.rows import Names, Rows, is_number, shares
 from monitoring.days.scores import label_figures, probability_figures
 from monitoring.days.summary import DaySummary
+from monitoring.statistics.snips import USUAL
 
 _NO_FEATURES = frozenset((*SERVED_COLUMNS, "time", "latency"))
 _PREFIXES = (PROBABILITY, "label_", "happened_")
@@ -61,11 +62,19 @@ def summarize(
         figures=tuple(figure for task in spec.tasks for figure in figures(rows, task, ~fallback)),
         profile=dict(profile or {}),
         canaries=tuple(one for task in spec.tasks for one in canaries(rows, task, ~fallback)),
-        explored={task: found for task in spec.tasks if (found := explored(rows, task, ~fallback))},
+        explored=_explored(spec, rows, ~fallback),
     )
     # Last, since by then most columns have been read.
     columns = sorted(name for name in rows.table.column_names if rows.has_values(name))
     return replace(found, log={**found.log, "columns": columns})
+
+
+def _explored(spec: Spec, rows: Rows, counted: np.ndarray) -> dict[str, Any]:
+    """By task; nothing where most slates are in random order: propensities do not tell which rank is the usual one."""
+    explore = spec.serving.explore
+    if explore is not None and explore.share > USUAL:
+        return {}
+    return {task: found for task in spec.tasks if (found := explored(rows, task, counted))}
 
 
 def _attribution(spec: Spec, task: str) -> int:
@@ -79,10 +88,12 @@ def _serving(rows: Rows) -> dict[str, Any]:
             stale[kind] = stale.get(kind, 0) + count
     latency = rows.numbers("latency")
     latency = np.sort(latency[np.isfinite(latency)])
-    flags = ("fallback", "member_cold", "item_cold")
+    fallback = rows.flags("fallback")
+    ranked = ~fallback  # without a feature read nothing is known: everything counts as cold
+    cold = {name: rows.flags(name)[ranked] for name in ("member_cold", "item_cold")}
     return {
         "slates": rows.distinct("slate"),
-        **{name: float(rows.flags(name).mean()) if len(rows) else 0.0 for name in flags},
+        **{name: float(flag.mean()) if len(flag) else 0.0 for name, flag in {"fallback": fallback, **cold}.items()},
         "stale": shares(stale, len(rows)),
         "latency": {f"p{part}": float(latency[len(latency) * part // 100]) for part in (50, 99) if len(latency)},
     }

@@ -11,7 +11,7 @@ from monitoring.documents import plain
 from monitoring.errors import SummaryError
 
 FORMAT = 1
-_LATER = frozenset(("explored",))
+_LATER = frozenset(("profile", "explored"))
 """Sections that older summaries lack."""
 
 
@@ -26,8 +26,8 @@ class DaySummary:
     log: Mapping[str, Any]
     """``columns`` with a value, ``clock``: rows whose time is not of that day, and the counts of the join by name."""
     serving: Mapping[str, Any]
-    """``slates``; shares of the rows: ``fallback``, ``member_cold``, ``item_cold``, ``stale`` by kind; ``latency``
-    in seconds by quantile, empty where none is logged."""
+    """``slates``; shares of the rows: ``fallback``, ``stale`` by kind; of those that are no fallbacks: ``member_cold``,
+    ``item_cold``; ``latency`` in seconds by quantile, empty where none is logged."""
     traffic: Mapping[str, Any]
     """Rows by ``surfaces``, ``versions`` and ``hours`` (24, local); ``member``, ``item``: ``distinct`` values,
     ``share`` of the rows of the most frequent one, ``most``: which."""
@@ -41,9 +41,10 @@ class DaySummary:
     (settled rows and positives by hour of the day; for all surfaces together only)."""
     figures: tuple[Figure, ...]
     """By task and cell."""
-    profile: Mapping[str, Any]
-    """The day compared with a version's profile (``monitoring.profiles.compared_with``): ``version``, ``columns``
-    (``ColumnShift`` by name), and what the profile says of other figures; empty without a profile."""
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    """The day compared with a version's profile (``monitoring.profiles.compared_with``): ``version``, ``digest`` of the
+    profile's columns, ``columns`` (``ColumnShift`` by name), and what the profile says of other figures; empty without
+    a profile."""
     canaries: tuple[Mapping[str, Any], ...] = ()
     """Every two versions in the hours in which both served, by task: ``champion`` (the one with more rows), ``canary``,
     ``champion_rate``, ``difference`` of the rates (canary minus champion) and its ``error`` between members, ``rows``

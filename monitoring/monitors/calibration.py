@@ -1,7 +1,7 @@
 """Predicted against observed rates."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -28,10 +28,12 @@ def calibration(context: Context) -> list[Alarm]:
     raise a false alarm every 2 x ``false_alarm_days`` quiet days at most, and changes within ``calibration_band`` do
     not matter. A version with fewer than 8 quiet days of its own has the reference of its evaluation's days (its
     profile), with an error of 5 % more, and changes within 10 % do not matter: a ratio that is wrong from the first day
-    on is found, and a new calibration is not compared with the old one.
+    on is found, and a new calibration is not compared with the old one. A stream that the profile lacks has the quiet
+    days of the versions before as its reference, until the version has quiet days of its own before the last seven.
     Days with a data fault, pending rows and fallbacks do not count.
     """
-    own = _calm(context)
+    every = _calm(context)
+    own = every.of_champion() if context.newest.profile.get("version") == context.champion() else every
     recent = _recent(context)
     before = recent[0].day if recent else context.newest.day
     streams = [(task, surface) for task in context.newest.labels for surface in (ALL, *sorted(_surfaces(context)))]
@@ -41,11 +43,10 @@ def calibration(context: Context) -> list[Alarm]:
         cell = context.newest.figure(task, surface)
         if cell is None or cell.settled < context.settings.fewest_rows:
             continue
-        quiet = [day for day in map_days(own.quiet, task, surface) if day[0] < before]
         now = map_days([*recent, context.newest], task, surface)
         weight = _PRIMARY if (task, surface) == (context.primary, ALL) else (1 - _PRIMARY) / others
         judged = _judged(own, task, surface)
-        reference, band = judged or (learn([one for _, one in quiet]), context.settings.calibration_band)
+        reference, band = judged or (_learned((own, every), task, surface, before), context.settings.calibration_band)
         days = [one for _, one in now]
         result = detect(days, reference, 2 * context.settings.false_alarm_days, weight, band)[-1]
         if result.alarm:
@@ -54,9 +55,16 @@ def calibration(context: Context) -> list[Alarm]:
 
 
 def _calm(context: Context) -> Context:
-    """The same with the quiet days that were well calibrated: of the version's own, where it has a profile."""
-    found = context.of_champion() if context.newest.profile.get("version") == context.champion() else context
-    return replace(found, quiet=tuple(day for day in found.quiet if day.day not in context.miscalibrated))
+    """The same with the quiet days that were well calibrated."""
+    return replace(context, quiet=tuple(day for day in context.quiet if day.day not in context.miscalibrated))
+
+
+def _learned(contexts: Iterable[Context], task: str, surface: str, before: str) -> Reference:
+    """The reference of the quiet days before a day, of the first context that has any."""
+    for one in contexts:
+        if days := [day for name, day in map_days(one.quiet, task, surface) if name < before]:
+            return learn(days)
+    return learn([])
 
 
 def _judged(context: Context, task: str, surface: str) -> tuple[Reference, float] | None:

@@ -25,9 +25,11 @@ def serving(context: Context) -> list[Alarm]:
     """More fallbacks, cold members or items, stale reads, or twice the latency.
 
     Shares have limits learned from quiet days (regression on weekday and trend, Student's t), and must grow by at least
-    5 (fallback) or 10 points. The median and the 99 % quantile of the latency are compared as logarithms. Before limits
-    are learned, the share of cold members and items must be 30 points above the version's profile: that of impressions
-    in the train window whose member or item no earlier day of it had, which is rather too high.
+    5 (fallback) or 10 points. Cold members and items are those of rows that are no fallbacks. The median and the 99 %
+    quantile of the latency are compared as logarithms. Before limits are learned, the share of cold members and items
+    must be 30 points above the version's profile: that of impressions in the train window whose member or item no
+    earlier day of it had, which is rather too high. Fallbacks, which no version is meant to have, must be half of the
+    rows more than on the days so far.
     """
     found = _colder(context)
     colder = {one.subject for one in found}
@@ -36,7 +38,8 @@ def serving(context: Context) -> list[Alarm]:
         if grown:
             cause = "serving.fallback" if name == "fallback" else "serving.cold"
             text = f"{grown[0]:.1%} of the rows were served {_WORDS[name]}; expected {grown[1]:.1%}"
-            found.append(alarm(context, cause, name, text, State.DATA_FAULT, share=grown[0], expected=grown[1]))
+            raised = profile_alarm if name == "fallback" and profile_of(context, "version") else alarm
+            found.append(raised(context, cause, name, text, State.DATA_FAULT, share=grown[0], expected=grown[1]))
     for kind in sorted(context.newest.serving["stale"]):
         grown = grown_share(context, partial(_stale, kind), _STALE)
         if grown:

@@ -19,6 +19,8 @@ from monitoring.statistics.calibration import Day, learn
 
 _MOST_DAYS = 28
 """The newest days of a window that say what a day may be like."""
+_FEWEST_OF_SURFACE = 200
+"""Rows below which a surface has no ends of its own: they would be chance."""
 _SHARES = ("null_now", "infinite_now", "new_share")
 _KNOWN_AT_ONCE = 0.5
 """From this share of positive labels on that are known at the moment of the impression, the data has no delays."""
@@ -94,25 +96,29 @@ def _surfaces(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {ALL: frame, **{str(surface): rows for surface, rows in sorted(frame.groupby("surface"))}}
 
 
+def _enough(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """All rows, if there are any, and the surfaces with 200 of them."""
+    found = _surfaces(frame)
+    return {name: rows for name, rows in found.items() if len(rows) >= (1 if name == ALL else _FEWEST_OF_SURFACE)}
+
+
 def _rates(frame: pd.DataFrame, column: str) -> dict[str, list[float]]:
-    """By surface with any value: the least and the largest mean of its days."""
+    """By surface with enough rows that have a value: the least and the largest mean of its days."""
     found = {}
-    for surface, rows in _surfaces(frame[frame[column].notna()]).items():
-        if len(rows):
-            values = rows[column].to_numpy(dtype=float)
-            found[surface] = _ends([float(values[places].mean()) for places in _days(rows)])
+    for surface, rows in _enough(frame[frame[column].notna()]).items():
+        values = rows[column].to_numpy(dtype=float)
+        found[surface] = _ends([float(values[places].mean()) for places in _days(rows)])
     return found
 
 
 def _probabilities(frame: pd.DataFrame, column: str) -> dict[str, dict[str, Any]]:
-    """By surface with any value: the ends of mean and spread over its days, the largest ``most``."""
+    """By surface with enough rows that have a value: ends of mean and spread over its days, the largest ``most``."""
     found = {}
-    for surface, rows in _surfaces(frame[frame[column].notna()]).items():
-        if len(rows):
-            values = rows[column].to_numpy(dtype=float)
-            days = [probability_summary(values[places]) for places in _days(rows)]
-            ends = {name: _ends([day[name] for day in days if day[name] is not None]) for name in ("mean", "spread")}
-            found[surface] = {**ends, "most": max(day["most"] for day in days)}
+    for surface, rows in _enough(frame[frame[column].notna()]).items():
+        values = rows[column].to_numpy(dtype=float)
+        days = [probability_summary(values[places]) for places in _days(rows)]
+        ends = {name: _ends([day[name] for day in days if day[name] is not None]) for name in ("mean", "spread")}
+        found[surface] = {**ends, "most": max(day["most"] for day in days)}
     return found
 
 

@@ -17,25 +17,28 @@ Joined: TypeAlias = pa.Table | JoinedRows
 
 def compared_with(profile: Callable[[str], VersionProfile | None]) -> Callable[[Joined], dict[str, Any]]:
     """A function of joined rows: ``version``, which served most of those that a model ranked, ``columns``
-    (``ColumnShift`` by name), and the ``figures`` of its profile.
+    (``ColumnShift`` by name), the ``digest`` of its profile and the profile's ``figures``.
 
     ``profile``: that of a version, None = it has none; then there is nothing. The profile's columns are those of
-    impressions, so served rows that are known to be impressions are compared (``impressions``).
+    impressions, so served rows that are known to be impressions are compared (``impressions``). Where a model ranked
+    none, the version is that of most fallbacks, and no column is compared.
     """
     known = cache(profile)
 
     def compare(rows: Joined) -> dict[str, Any]:
         ranked = rows.filter(pc.invert(pc.fill_null(rows["fallback"], False))) if len(rows) else rows
-        counted = pc.value_counts(ranked["model_version"].drop_null()).to_pylist() if len(ranked) else []
+        counting = ranked if len(ranked) else rows
+        counted = pc.value_counts(counting["model_version"].drop_null()).to_pylist() if len(counting) else []
         most = max(counted, key=lambda one: (one["counts"], one["values"]), default={"values": ""})["values"]
         found = known(most) if most else None
         if found is None:
             return {}
         shown, shifts = impressions(ranked), dict[str, ColumnShift]()
-        for name in (one for one in found.columns.columns if one in shown.column_names):  # one at a time in memory
+        names = shown.column_names if len(shown) else []
+        for name in (one for one in found.columns.columns if one in names):  # one at a time in memory
             shifts |= found.compare(found.profile(shown.select([name]), [name]))
         columns = {name: shift.to_json() for name, shift in shifts.items()}
-        return {"version": most, "columns": columns, **found.figures()}
+        return {"version": most, "digest": found.digest, "columns": columns, **found.figures()}
 
     return compare
 

@@ -16,7 +16,7 @@ _FAR, _LEAST_SPREAD = 1.0, 0.05
 _TIMES, _POINTS = 2.0, 0.2
 """Change of a degree, and of a domain's share of the edges, that is reported."""
 _MOST = 20_000
-"""The most vectors of a side that are read, the first ones."""
+"""The most vectors of a side that are compared, evenly spread, as those of the profile are."""
 
 
 def unlike_profile(model: Path, graph: Path, vectors: Path) -> list[str]:
@@ -50,8 +50,9 @@ def unlike_profile(model: Path, graph: Path, vectors: Path) -> list[str]:
 def _norms(vectors: Path, side: str, values: int) -> dict[str, Any]:
     from models.training.norms import norms_of
 
-    column = pq.read_table(vectors / f"{side}.parquet", columns=[f"{side}_tokens"]).column(0).slice(0, _MOST)
-    lists = column.combine_chunks()
+    column = pq.read_table(vectors / f"{side}.parquet", columns=[f"{side}_tokens"]).column(0)
+    kept = min(len(column), _MOST)
+    lists = column.take(pa.array(np.arange(kept) * len(column) // max(kept, 1))).combine_chunks()
     if isinstance(lists, pa.ChunkedArray):
         lists = lists.combine_chunks()
     flat = lists.flatten().to_numpy(zero_copy_only=False)

@@ -1,5 +1,6 @@
 """``VersionProfile``: the document that is frozen with a version, and comparison of later rows with it."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -8,16 +9,18 @@ from typing import Any
 import pyarrow as pa
 
 from models.features import impression_features
+from models.files import sha256_of_json
 from models.profile import UNUSABLE, ColumnProfiles, ColumnShift, compare_columns, profile_rows
 from models.spec import Feature, Spec
 from monitoring.documents import plain, read_json
 from monitoring.errors import ProfileDocumentError
 
-FORMAT = 1
+FORMAT = 2
 FILE = "profile.json"
 """Its name in a bundle."""
 ALL = "all"
 """Stands for every surface."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,12 @@ class VersionProfile:
     """By column the largest of a train day: ``null_now``, ``infinite_now``, ``new_share`` (``ColumnShift``), and
     ``most``, the share of the most frequent value."""
     labels: Mapping[str, Mapping[str, list[float]]] = field(default_factory=dict)
-    """By task and surface (``all``): the least and the largest rate of the label on a train day."""
+    """By task and surface (``all``, or 200 rows): the least and the largest rate of the label on a train day."""
     delay: Mapping[str, list[int]] = field(default_factory=dict)
     """By task: positive labels by delay, in the bins of ``DaySummary.labels``; none where the data has no delays."""
     predictions: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
-    """By task and surface (``all``), over the days of the evaluation: the ends of ``mean`` and ``spread``, the largest
-    ``most`` (``DaySummary.predictions``)."""
+    """By task and surface (``all``, or 200 rows), over the days of the evaluation: the ends of ``mean`` and ``spread``,
+    the largest ``most`` (``DaySummary.predictions``)."""
     calibration: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     """By task and surface (``all``): ``monitoring.statistics.calibration.Reference`` of the evaluation's days."""
     graph: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +62,11 @@ class VersionProfile:
         """How far each column is from the train window. Values of columns that grow are not compared."""
         found = compare_columns(self.columns, current)
         return {name: _of_growing(shift) if name in self.growing else shift for name, shift in found.items()}
+
+    @property
+    def digest(self) -> str:
+        """Of ``columns``: versions with the same one were trained on the same rows."""
+        return sha256_of_json(plain(dict(self.columns.columns)))
 
     def figures(self) -> dict[str, Any]:
         """What monitors compare the figures of a day with, as strict JSON."""
@@ -86,9 +94,26 @@ class VersionProfile:
 
 
 def read_profile(bundle: Path) -> VersionProfile | None:
-    """The profile in a version's bundle (a folder); None in a bundle of release 0.1. Raises ProfileDocumentError."""
+    """The profile in a version's bundle (a folder); None in a bundle of release 0.1, and for one of another format.
+
+    Raises ProfileDocumentError for one that is damaged.
+    """
     path = bundle / FILE
-    return VersionProfile.from_json(read_json(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        document = read_json(path)
+    except ValueError as error:
+        raise ProfileDocumentError(
+            f"{path}: expected JSON, as VersionProfile.to_json writes it; found {error}. Train a version with this "
+            "release"
+        ) from None
+    found = document.get("format") if isinstance(document, dict) else None
+    if isinstance(found, int) and found != FORMAT:
+        text = "%s: expected format %d; found %d. It counts as none until a version is trained with this release"
+        _log.warning(text, FILE, FORMAT, found)
+        return None
+    return VersionProfile.from_json(document)
 
 
 def compared_features(spec: Spec) -> list[Feature]:

@@ -7,8 +7,8 @@ its item at its rank. The weight is 1 / propensity where the item stands at its 
 
 Propensities alone say which rows those are, while at most half of the slates are in random order: with a share s and a
 group of G items an item has the propensity 1 - s + s / G > 1/2 at its usual rank, and s / G <= 1/4 at any other. So a
-weight is below 2, and no row depends on another one. Where most rows have no weight, the share is larger, and there is
-no estimate.
+weight is below 2, and no row depends on another one. With a larger share small groups alone would have weights: a day
+has no sums then (``monitoring.days.summarize``), and where most rows have no weight there is no estimate.
 
 The estimate is that of an outcome that depends on the item and its rank, not on the rest of the slate. A version is
 judged on the slates that it served: nothing is said of orders that another version would have made of them.
@@ -26,8 +26,8 @@ from monitoring.statistics.clusters import Estimate, around, is_few, share_error
 
 FEWEST_ROWS, FEWEST_CLUSTERS = 100.0, 10.0
 """Effective rows, and effective clusters, below which there is no estimate: (sum of weights)^2 / sum of squares."""
-_USUAL = 0.5
-"""Propensities above are those of an item's usual rank."""
+USUAL = 0.5
+"""Propensities above are those of an item's usual rank, while the share of slates in random order is not."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def clustered(
     """
     settled = ~np.isnan(outcome)
     usable = settled & (propensity > 0) & (propensity <= 1)
-    placed = np.flatnonzero(usable & (propensity > _USUAL))
+    placed = np.flatnonzero(usable & (propensity > USUAL))
     # Sums do not depend on the order of the rows.
     placed = placed[np.lexsort((outcome[placed], propensity[placed], cluster[placed]))]
     weight, found = 1 / propensity[placed], outcome[placed]

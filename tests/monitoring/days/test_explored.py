@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from models.spec.serving import Explore
 from monitoring.days import DaySummary, summarize
 from monitoring.days.explored import canary_difference, sums_of
 from tests.monitoring.served_days import FIRST, SPEC, joined
@@ -78,6 +79,13 @@ def test_without_exploration_a_day_has_no_sums(propensity):
     assert found.explored == {}
     assert found.canaries
     assert canary_difference([found.explored], "1", "2") is None
+
+
+@pytest.mark.parametrize(("share", "tasks"), [(0.5, {"click", "like"}), (0.6, set())])
+def test_where_most_slates_are_in_random_order_a_day_has_no_sums(share, tasks):
+    serving = SPEC.serving.model_copy(update={"explore": Explore(share=share)})
+    found = summarize(SPEC.model_copy(update={"serving": serving}), explored(), TODAY, {})
+    assert found.explored.keys() == tasks
 
 
 def test_a_summary_of_an_older_release_has_no_sums():

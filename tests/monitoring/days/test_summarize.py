@@ -64,6 +64,15 @@ def test_a_day_is_counted_in_every_section():
     }
 
 
+def test_a_fallback_is_neither_cold_nor_warm():
+    place = np.arange(40)
+    cold = {"fallback": place < 30, "member_cold": place < 32, "item_cold": place < 31}
+    serving = summarize(SPEC, joined(**cold), TODAY, COUNTS).serving
+    assert (serving["fallback"], serving["member_cold"], serving["item_cold"]) == (0.75, 0.2, 0.1)
+    serving = summarize(SPEC, joined(**{**cold, "fallback": place >= 0}), TODAY, COUNTS).serving
+    assert (serving["fallback"], serving["member_cold"], serving["item_cold"]) == (1.0, 0.0, 0.0)
+
+
 def test_figures_are_those_of_the_rows():
     table = joined(400)
     found = summarize(SPEC, table, TODAY, COUNTS)
@@ -129,6 +138,14 @@ def test_a_summary_survives_json():
     assert DaySummary.from_json(json.loads(text)) == found
     assert DaySummary.from_json(json.loads(text)).to_json() == found.to_json()
     json.dumps(found.to_page(), allow_nan=False)
+
+
+def test_a_summary_without_a_profile_is_read():
+    found = summarize(SPEC, joined(), TODAY, COUNTS)
+    document = found.to_json()
+    document["shifts"] = {"place": {"psi": 0.1}}
+    del document["profile"]
+    assert DaySummary.from_json(document) == found
 
 
 @pytest.mark.parametrize("given", [{}, {"format": 9}, {"format": 1, "day": "2026-01-01"}])

@@ -218,14 +218,22 @@ def test_a_slow_decline_of_the_auc_asks_for_training():
 
 
 @pytest.mark.parametrize(
-    ("growth", "promoted", "expected"),
-    [(0.01, 0, {"features.drift"}), (0.01, 7, {"features.drift"}), (0.0, 0, set()), (0.0, 7, set()), (0.01, 10, set())],
+    ("growth", "promoted", "before", "expected"),
+    [
+        (0.01, 0, "", {"features.drift"}),
+        (0.01, 7, "other", {"features.drift"}),
+        (0.0, 0, "", set()),
+        (0.0, 7, "other", set()),
+        (0.01, 10, "other", set()),
+        (0.01, 20, "own", {"features.drift"}),  # a new calibration
+        (0.0, 20, "own", set()),
+    ],
 )
-def test_a_column_that_moves_away_from_training_asks_for_training(growth, promoted, expected):
+def test_a_column_that_moves_away_from_training_asks_for_training(growth, promoted, before, expected):
     def moves(day, number):
-        own = number >= promoted  # before, the day was compared with another champion's profile, which was closer
-        psi = 0.3 + growth * number if own else 0.05
-        day["profile"] = {"version": "7" if own else "6", "columns": {"item_rate": {"psi": psi}}}
+        version, digest = ("7", "own") if number >= promoted else ("6", before)
+        psi = 0.3 + growth * number if digest == "own" else 0.05  # the other version's train window was closer
+        day["profile"] = {"version": version, "digest": digest, "columns": {"item_rate": {"psi": psi}}}
 
     *earlier, newest = on_days(moves)
 

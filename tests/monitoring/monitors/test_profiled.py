@@ -160,6 +160,34 @@ def test_a_new_calibration_is_not_compared_with_the_old_one(factor: float, expec
     assert causes(found) == expected
 
 
+@pytest.mark.parametrize(("before", "expected"), [(1.7, set()), (1.0, {"calibration.ratio"})])
+def test_a_surface_that_the_profile_lacks_is_compared_with_quiet_days(before: float, expected: set[str]) -> None:
+    """Since a promotion six days ago the ratio on one surface is 1.7, as it was before or not."""
+
+    def scale(day: dict[str, Any], factor: float) -> None:
+        for cell in day["figures"]:
+            if cell["surface"] == "feed":
+                cell["expected"] *= factor
+
+    def new(day: dict[str, Any]) -> None:
+        day["traffic"]["versions"] = {"9": day["rows"]}
+        if day["profile"]:
+            day["profile"]["calibration"] = {"click": {}, "engage": {}}
+        scale(day, 1.7)
+
+    judged = promoted(1.0)
+    past = tuple(changed(lambda day: scale(day, before), day) for day in judged.quiet[:-5])
+    past += tuple(changed(new, day) for day in judged.quiet[-5:])
+    judged = dataclasses.replace(judged, newest=changed(new, judged.newest), earlier=past, quiet=past)
+    assert causes(calibration(judged)) == expected
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.4, set()), (0.6, {("serving.fallback", State.DATA_FAULT)})])
+def test_half_of_the_first_rows_as_fallbacks_is_a_fault(share: float, expected: set[tuple[str, State]]) -> None:
+    found = serving(context(lambda day: day["serving"].update(fallback=share)))
+    assert {(one.cause, one.state) for one in found} == expected
+
+
 def test_more_positives_than_in_training_are_no_fault_where_the_version_predicts_them() -> None:
     def better(day: dict[str, Any]) -> None:
         for cell in day["figures"]:
@@ -173,7 +201,7 @@ def test_the_first_days_of_a_product_have_no_false_alarm() -> None:
     assert {one.state for one in first_days(WORLD, profile())} == {State.WATCH, State.HEALTHY}
 
 
-@pytest.mark.parametrize("fault", ["calibration_x1.3", "labels_missing"])
+@pytest.mark.parametrize("fault", ["calibration_x1.3", "labels_missing", "all_fallbacks"])
 def test_a_fault_that_is_there_from_the_first_day_never_becomes_a_habit(fault: str) -> None:
     # In a week, not three days: a tenth of the benchmark's rows.
     verdicts = first_days(WORLD, profile(), fault)

@@ -12,6 +12,7 @@ class Profile:
     """A profile from which every column is as far as its version says."""
 
     columns = SimpleNamespace(columns={"hour": {}})
+    digest = "of the columns"
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -42,10 +43,12 @@ def test_rows_are_compared_with_the_version_that_has_most_of_them() -> None:
     found = compare(rows("1", "2", "2", None, None, None))
     assert found == {
         "version": "2",
+        "digest": "of the columns",
         "columns": {"hour": {"psi": "2"}},
         "limits": {},
     }
-    assert compare(rows("1", "2", "1")) == {"version": "1", "columns": {"hour": {"psi": "1"}}, "limits": {}}
-    assert compare(rows("2", fallback=None)) == {"version": "2", "columns": {"hour": {"psi": "2"}}, "limits": {}}
+    assert compare(rows("1", "2", "1")) == {**found, "version": "1", "columns": {"hour": {"psi": "1"}}}
+    assert compare(rows("2", fallback=None)) == found
+    assert compare(rows("2", fallback=True)) == {**found, "columns": {}}
     assert asked == ["2", "1"]  # once each
-    assert compare(rows("removed")) == compare(rows("1", fallback=True)) == compare(rows()) == compare(rows(None)) == {}
+    assert compare(rows("removed")) == compare(rows()) == compare(rows(None)) == {}

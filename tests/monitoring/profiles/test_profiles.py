@@ -13,7 +13,8 @@ import pytest
 from models.spec import Spec
 from monitoring.documents import write_frame, write_json
 from monitoring.errors import ProfileDocumentError
-from monitoring.profiles import VersionProfile, build_profile, compared_with, read_profile
+from monitoring.profiles import VersionProfile, build_profile, compared_with, read_profile, unlike_profile
+from monitoring.profiles.build import predicted
 from tests.factories import specs
 from tests.monitoring.fakes import DOCUMENT, fake_predictions
 
@@ -94,8 +95,32 @@ def test_a_profile_is_read_from_a_bundle_and_an_older_bundle_has_none(profile: V
     assert read_profile(tmp_path) == profile
     strange: list[dict[str, Any]] = [{}, {"format": 2}, {**profile.to_json(), "more": 1}]
     for document in strange:
-        with pytest.raises(ProfileDocumentError, match="expected format 1"):
-            VersionProfile.from_json(document)
+        write_json(tmp_path / "profile.json", document)
+        with pytest.raises(ProfileDocumentError, match="expected format 2"):
+            read_profile(tmp_path)
+    (tmp_path / "profile.json").write_text('{"format": 2', encoding="utf-8")
+    with pytest.raises(ProfileDocumentError, match="expected JSON"):
+        read_profile(tmp_path)
+
+
+def test_a_profile_of_another_format_is_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_json(tmp_path / "profile.json", {"format": 1, "columns": {}, "predictions": {"click": {"all": {}}}})
+    assert read_profile(tmp_path) is None
+    assert unlike_profile(tmp_path, tmp_path, tmp_path) == []
+    assert len(caplog.records) == 2
+    assert "expected format 2; found 1" in caplog.text
+
+
+def test_a_surface_with_a_few_rows_has_no_ends(tmp_path: Path) -> None:
+    small = np.where(np.arange(ROWS) < 199, "notification", "feed")
+    frame = rows().assign(surface=small)
+    write_frame(tmp_path / "impressions.parquet", frame)
+    assert build_profile(SPEC, tmp_path).labels["click"].keys() == {"all", "feed"}
+    judged = pd.DataFrame({"surface": small, "day": frame["time"].dt.floor("D"), "label_click": frame["clicked"] * 1.0})
+    judged["probability_click"] = np.linspace(0.1, 0.3, ROWS)
+    assert predicted(["click"], judged)["predictions"]["click"].keys() == {"all", "feed"}
+    assert predicted(["click"], judged.iloc[:5])["predictions"]["click"].keys() == {"all"}
+    assert predicted(["click"], judged.iloc[:0])["predictions"] == {"click": {}}
 
 
 def test_what_grows_is_compared_for_lost_values_only(profile: VersionProfile) -> None:
@@ -132,12 +157,14 @@ def test_impressions_are_compared_where_it_is_known_what_was_shown(
     found = compared_with({"3": profile}.get)(served([1.0] * shown + [None] * 100))
     assert (found["version"], found["columns"]["hour"]["rows"]) == ("3", rows)
     assert found["labels"] == profile.labels
+    assert found["digest"] == VersionProfile.from_json(profile.to_json()).digest
 
 
 def test_a_day_without_rows_or_profile_has_no_shifts(profile: VersionProfile) -> None:
     assert compared_with({"3": profile}.get)(served([None]).slice(0, 0)) == {}
     assert compared_with({"2": profile}.get)(served([None] * 9)) == {}
-    assert compared_with({"3": profile}.get)(served([None])) == {}  # a fallback
+    fallbacks = compared_with({"3": profile}.get)(served([None]))
+    assert (fallbacks["version"], fallbacks["columns"]) == ("3", {})
 
 
 def test_data_without_delays_has_none(tmp_path: Path) -> None:

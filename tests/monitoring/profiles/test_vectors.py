@@ -71,6 +71,12 @@ def test_what_is_far_is_said(case: str, tmp_path: Path) -> None:
     assert all(part in sentence for part, sentence in zip(expected, found, strict=True))
 
 
+def test_a_part_of_many_vectors_is_spread_over_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitoring.profiles.vectors._MOST", 100)
+    ordered = VECTORS[np.argsort(np.linalg.norm(VECTORS[:, :6], axis=1))]
+    assert unlike_profile(bundle(tmp_path), graph(tmp_path, COUNTS), written(tmp_path, ordered)) == []
+
+
 def test_a_profile_without_norms_and_graph_says_nothing(tmp_path: Path) -> None:
     assert unlike_profile(tmp_path, tmp_path, tmp_path) == []  # a model artifact
     write_json(tmp_path / "profile.json", VersionProfile(ColumnProfiles({}), graph={"cold": {}}).to_json())
