@@ -48,6 +48,7 @@ class StubProfile(NamedTuple):
     """A profile from which every column is as far as there are rows."""
 
     columns: SimpleNamespace
+    digest: str = ""
 
     def profile(self, rows: pa.Table, names: list[str]) -> tuple[pa.Table, list[str]]:
         return rows, names
