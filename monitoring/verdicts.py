@@ -76,9 +76,16 @@ def next_command(verdict: Verdict, product: str, storage: str) -> str:
 
 
 def accept_command(verdict: Verdict, product: str, storage: str) -> str:
-    """What a person runs where the verdict's data fault is wanted; TEXT is theirs to write."""
+    """What a person runs where the verdict's data fault is wanted; TEXT is theirs to write.
+
+    It names all subjects of the cause: those that are not wanted are left out.
+    """
     place = "--storage" if is_remote(storage) else "--state"
-    words = [place, storage, "--product", product, "--accept", verdict.cause, "--reason", "TEXT"]
+    faults = [one for one in verdict.evidence if (one.cause, one.state) == (verdict.cause, State.DATA_FAULT)]
+    subjects = [word for one in dict.fromkeys(one.subject for one in faults) for word in ("--subject", one)]
+    if subjects == ["--subject", ""]:  # the product itself
+        subjects = []
+    words = [place, storage, "--product", product, "--accept", verdict.cause, *subjects, "--reason", "TEXT"]
     return shlex.join(["python", "-m", "pipelines", "verdict", *words])
 
 

@@ -63,6 +63,10 @@ class Context:
         """The version that served most, where the roles name none."""
         return self.roles.get("champion") or largest_version(self.newest)
 
+    def accepts(self, alarm: Alarm) -> bool:
+        """Whether an alarm rests on an accepted change: it hides no other."""
+        return any(one.concerns(alarm.cause, alarm.subject) for one in self.accepted)
+
     def since(self, day: str) -> "Context":
         """The same without the days before one (ISO-8601), and without the version's profile, which is older."""
         earlier, quiet = (tuple(one for one in days if one.day >= day) for days in (self.earlier, self.quiet))

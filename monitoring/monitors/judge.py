@@ -11,6 +11,7 @@ from monitoring.days import DaySummary
 from monitoring.days.hours import odd_hours
 from monitoring.monitors.calibration import calibration
 from monitoring.monitors.canary import canary
+from monitoring.monitors.consequences import lowered, only_follows, outlived
 from monitoring.monitors.context import FEWEST_DAYS, Context
 from monitoring.monitors.features import features
 from monitoring.monitors.labels import labels
@@ -54,12 +55,13 @@ def judge(
     ``earlier``: summaries of days before it, ``verdicts``: theirs, both in any order, and that of the day itself where
     it was judged before; days without a verdict count as quiet only if no earlier day has one. ``roles``: version by
     role that serves now, which may be after the day (``roles_on``). ``accepted``: data faults that are wanted: days
-    since then count as if they had not been found, and are the only reference for what they concern. The first layer
+    since then count as if they had not been found, and are the only reference for what they concern; a version that
+    served before them is trained again, not rolled back, where its predictions or its ranking moved. The first layer
     (order of ``LAYERS``) with an alarm that asks for an action names the cause, else the first one with a warning; its
     alarms come first in the evidence, worst first, then all others. A healthy or watched product without enough quiet
     days says so.
     """
-    known = [standing(verdict, accepted) for verdict in verdicts]
+    known = [standing(verdict, accepted, verdicts) for verdict in verdicts]
     context = context_of(spec, newest, earlier, known, dict(roles or {}), accepted)
     return verdict_of(context, alarms_of(context), known)
 
@@ -91,7 +93,7 @@ def context_of(
         odd_hours=odd_hours(spec, newest.day),
     )
     champion = whole.champion()
-    usable, quiet, miscalibrated = [], [], []
+    usable, quiet, miscalibrated, off = [], [], [], []
     for day in before:
         verdict = by_day.get(day.day)
         state = verdict.state if verdict else State.HEALTHY if not by_day else State.DATA_FAULT
@@ -100,14 +102,19 @@ def context_of(
         usable.append(day)
         # A day that asked for a training is what the version trained since then has learned.
         trained = state == State.RETRAIN and champion not in day.traffic["versions"]
-        if day.day >= first and day.rows >= settings.fewest_rows and (state in _CALM or trained):
+        if day.day < first or day.rows < settings.fewest_rows:
+            continue
+        if state in _CALM or trained:
             quiet.append(day)
-        elif day.day >= first and day.rows >= settings.fewest_rows and state == State.RECALIBRATE:
+        elif state == State.RECALIBRATE:
             miscalibrated.append(day)
+        elif verdict and only_follows(verdict, whole.accepted, verdicts):
+            quiet.append(day)
+            off += [day.day] * any(one.state == State.RECALIBRATE for one in verdict.evidence)
     if len(quiet) < FEWEST_DAYS:
         quiet = sorted([*quiet, *miscalibrated], key=lambda day: day.day)
-    off = tuple(day.day for day in miscalibrated if day in quiet)
-    return replace(whole, earlier=tuple(usable), quiet=tuple(quiet), miscalibrated=off)
+        off += [day.day for day in miscalibrated]
+    return replace(whole, earlier=tuple(usable), quiet=tuple(quiet), miscalibrated=tuple(off))
 
 
 def _oldest_first(accepted: Sequence[Accepted]) -> list[Accepted]:
@@ -138,6 +145,7 @@ def _alarms(context: Context, layer: str) -> list[Alarm]:
 def verdict_of(context: Context, alarms: Sequence[Alarm], verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict that alarms lead to, with ``since`` from the verdicts of earlier days."""
     day = context.newest.day
+    alarms = lowered(alarms, outlived(context.champion(), context.accepted, verdicts))
     found = concluded(day, [*alarms, *_few_days(context)], _versions(context), context.accepted)
     return replace(found, since=_since(found.cause, day, verdicts)) if found.cause else found
 
@@ -156,14 +164,21 @@ def concluded(
     return Verdict(state, cause, day, day, evidence, ACTIONS[state], versions, tuple(accepted))
 
 
-def standing(verdict: Verdict, accepted: Sequence[Accepted]) -> Verdict:
-    """The verdict as it is without the alarms that were accepted since; itself if it has none of them."""
+def standing(verdict: Verdict, accepted: Sequence[Accepted], verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict without the alarms that were accepted since, and with a training for those that follow from them.
+
+    ``verdicts``: of days before the accepted faults, which tell whether the version served then. Itself if nothing of
+    it was accepted.
+    """
 
     def covered(alarm: Alarm) -> bool:
         return any(one.covers(alarm.cause, alarm.subject, verdict.day) for one in accepted)
 
-    left = [alarm for alarm in verdict.evidence if not covered(alarm)]
-    if len(left) == len(verdict.evidence):
+    # Days after that of the acceptance were judged with it.
+    within = [one for one in accepted if one.since <= verdict.day <= one.day]
+    changes = outlived(verdict.versions.get("champion", ""), within, verdicts)
+    left = lowered((alarm for alarm in verdict.evidence if not covered(alarm)), changes)
+    if left == list(verdict.evidence):
         return verdict
     ordered = sorted(left, key=lambda alarm: LAYERS.index(alarm.layer))
     found = concluded(verdict.day, ordered, verdict.versions, verdict.accepted)

@@ -45,7 +45,7 @@ def labels(context: Context) -> list[Alarm]:
     for task in context.newest.labels:
         found += _delay(context, task)
     found += _late(context)
-    if not found:
+    if all(map(context.accepts, found)):
         for task, surfaces in context.newest.labels.items():
             found += [one for surface in sorted(surfaces) for one in _rate(context, task, surface)] or _hours(
                 context, task

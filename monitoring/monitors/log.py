@@ -1,5 +1,6 @@
 """The served log itself: is it there, whole, and of this day?"""
 
+from models.columns import PROBABILITY
 from monitoring.days import DaySummary
 from monitoring.monitors.context import FEWEST_DAYS, Context, alarm, grown_share
 from monitoring.verdict import Alarm, State
@@ -23,19 +24,15 @@ def log(context: Context) -> list[Alarm]:
         *_share(context, "clock", "log.clock", "rows have a time that is not of this day"),
         *_share(context, "torn", "log.torn", "lines of the log could not be read"),
     ]
-    if found:
+    if not all(map(context.accepts, found)):
         return found
     if not day.rows:
-        known = any(one.rows for one in context.earlier)
-        return [
-            alarm(
-                context, "log.empty", "", "The log has no rows of this day", State.DATA_FAULT if known else State.WATCH
-            )
-        ]
+        state = State.DATA_FAULT if any(one.rows for one in context.earlier) else State.WATCH
+        return [*found, alarm(context, "log.empty", "", "The log has no rows of this day", state)]
     if day.rows < context.settings.fewest_rows:
         text = f"The log has {day.rows:,} rows of this day; {context.settings.fewest_rows:,} are needed to judge it"
-        return [alarm(context, "log.few_rows", "", text, State.WATCH, rows=day.rows)]
-    return _gone(context)
+        return [*found, alarm(context, "log.few_rows", "", text, State.WATCH, rows=day.rows)]
+    return [*found, *_gone(context)]
 
 
 def _share(context: Context, count: str, cause: str, what: str) -> list[Alarm]:
@@ -59,6 +56,8 @@ def _gone(context: Context) -> list[Alarm]:
     gone = sorted(name for name in always - set(day.log["columns"]) if not name.startswith(_OUTCOMES))
     features = {name for one in past for name in one.columns}
     gone = [name for name in gone if name not in features or name in context.features]  # a spec may drop a feature
+    tasks = {name for name in gone if name.startswith(PROBABILITY)}  # a spec may drop a task
+    gone = [name for name in gone if name not in tasks or name.removeprefix(PROBABILITY) in day.predictions]
     if not context.explores:  # a spec may end its exploration
         gone = [name for name in gone if name != "propensity"]
     if day.rows * (1 - day.serving["fallback"]) < context.settings.fewest_rows:  # a fallback has no features

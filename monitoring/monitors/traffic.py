@@ -24,8 +24,9 @@ def traffic(context: Context) -> list[Alarm]:
 
     Rows by surface are compared as logarithms with limits learned from quiet days by weekday and trend; a surface is
     gone with less than a tenth of the expected rows. Shares of the most frequent member and item have learned limits,
-    too. Hours of the day, without those that the day has twice or not at all since its clocks are changed: the total
-    variation from the most similar quiet day, against that of quiet days.
+    too. A version is gone where chance would not leave it without a slate. Hours of the day, without those that the
+    day has twice or not at all since its clocks are changed: the total variation from the most similar quiet day,
+    against that of quiet days.
     """
     if context.newest.rows < context.settings.fewest_rows:
         return []
@@ -82,11 +83,13 @@ def _hours(context: Context) -> list[Alarm]:
 
 
 def _versions(context: Context) -> list[Alarm]:
-    now = context.newest.traffic["versions"]
-    past = [set(day.traffic["versions"]) for day in context.quiet[-3:]]
-    gone = sorted((set.intersection(*past) if past else set()) - set(now))
+    past = context.quiet[-3:]
+    always = set.intersection(*(set(day.traffic["versions"]) for day in past)) if past else set()
     found = []
-    for version in gone:
+    for version in sorted(always - set(context.newest.traffic["versions"])):
+        share = sum(day.traffic["versions"][version] for day in past) / sum(day.rows for day in past)
+        if (1 - share) ** context.newest.serving["slates"] > context.chance:  # few slates may all be another's
+            continue
         serves = version in (context.roles.get("champion"), context.roles.get("canary"))
         state = State.DATA_FAULT if serves else State.WATCH
         text = f"Version {version} has no rows any more" + (", although it should serve" if serves else "")

@@ -28,6 +28,13 @@ def add_verdict(commands: Any) -> None:
     command.add_argument("--product", help="the product's name (default: the only one that has verdicts)")
     command.add_argument("--json", action="store_true", help="print the verdict as JSON, with the next command")
     command.add_argument("--accept", metavar="CAUSE", help="a data fault of the verdict that is wanted; needs --reason")
+    command.add_argument(
+        "--subject",
+        action="append",
+        default=[],
+        help="with --accept: what the fault is about, as the verdict names it; may be given again; needed where the "
+        "verdict has several of the cause",
+    )
     command.add_argument("--reason", default="", help="with --accept: why it is wanted")
     command.add_argument("--by", help="with --accept: who says so (default: the name of this login)")
     command.set_defaults(run=_verdict)
@@ -37,9 +44,9 @@ def _verdict(options: argparse.Namespace) -> int:
     storage = options.storage or str(options.state.resolve())
     product = options.product or _only_product(storage)
     if options.accept:
-        accept(storage, product, options.accept, options.reason, options.by or _login())
-    elif options.reason or options.by:
-        raise SettingsError("--reason, --by: expected them with --accept CAUSE; found none. Name the cause")
+        accept(storage, product, options.accept, options.reason, options.by or _login(), options.subject)
+    elif options.reason or options.by or options.subject:
+        raise SettingsError("--reason, --by, --subject: expected them with --accept CAUSE; found none. Name the cause")
     found = newest_verdict(storage, product)
     if found is None:
         raise VerdictError(

@@ -1,6 +1,7 @@
 """A data fault that is wanted: accepted once, and the days since it began are the new normal."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -12,7 +13,7 @@ from monitoring import acceptance
 from monitoring.acceptance import accept, read_accepted
 from monitoring.errors import VerdictError
 from monitoring.judged_days import judge_days
-from monitoring.verdict import Alarm, State, Verdict
+from monitoring.verdict import ACTIONS, Alarm, State, Verdict
 from monitoring.verdicts import check_not_frozen, newest_verdict, page, read_verdict, verdict_days, write_verdict
 from tests.monitoring.served_days import FIRST, SPEC, FakeLog, joined, noon
 from tests.monitoring.verdicts import verdict
@@ -100,6 +101,38 @@ def test_what_is_left_names_the_next_cause(tmp_path: Path) -> None:
     left = accept(str(tmp_path), "small", SHIFT, "closed", "Ada")
     assert (left.state, left.cause) == (State.WATCH, "labels.duplicate")
     assert [one.cause for one in left.accepted] == ["traffic.surface", SHIFT]
+
+
+@pytest.mark.parametrize(("before", "state"), [("1", State.RETRAIN), ("0", State.ROLL_BACK)])
+def test_a_version_that_served_before_the_change_is_trained_again(tmp_path: Path, before: str, state: State) -> None:
+    fault = verdict(State.DATA_FAULT)
+    moved = Alarm("predictions", "predictions.shift", "click", "moved", State.ROLL_BACK)
+    write_verdict(str(tmp_path), "small", verdict(State.HEALTHY, "2026-01-06", {"champion": before}))
+    write_verdict(str(tmp_path), "small", replace(fault, evidence=(*fault.evidence, moved)))
+    left = accept(str(tmp_path), "small", "features.null", WHY, "Ada")
+    assert (left.state, left.cause, left.action) == (state, "predictions.shift", ACTIONS[state])
+
+
+def test_only_the_subjects_that_are_named_are_accepted(tmp_path: Path) -> None:
+    storage = str(tmp_path)
+    first, second = (Alarm("features", "features.null", name, "gone", State.DATA_FAULT) for name in ("age", "device"))
+    write_verdict(storage, "small", verdict(State.DATA_FAULT, evidence=(first, second)))
+    for wrong in ([], ["hour"]):
+        with pytest.raises(VerdictError, match="age, device"):
+            accept(storage, "small", "features.null", WHY, "Ada", wrong)
+    for _ in range(2):  # again, nothing more is accepted
+        left = accept(storage, "small", "features.null", WHY, "Ada", ["age"])
+        assert (left.state, left.evidence) == (State.DATA_FAULT, (second,))
+    assert [one.subject for one in read_accepted(storage, "small")] == ["age"]
+    assert accept(storage, "small", "features.null", WHY, "Ada").state == State.HEALTHY
+
+
+def test_verdicts_before_the_fault_are_not_read(tmp_path: Path) -> None:
+    old = Path(write_verdict(str(tmp_path), "small", verdict(State.DATA_FAULT, "2026-01-05")))
+    old.write_text("torn", encoding="utf-8")
+    write_verdict(str(tmp_path), "small", verdict(State.HEALTHY, "2026-01-06"))
+    write_verdict(str(tmp_path), "small", verdict(State.DATA_FAULT, "2026-01-07"))
+    assert accept(str(tmp_path), "small", "features.null", WHY, "Ada").accepted[0].since == "2026-01-07"
 
 
 def test_only_a_data_fault_of_the_newest_verdict_is_accepted_and_for_a_reason(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """Where verdicts are, and how one is shown."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from monitoring.errors import VerdictError
-from monitoring.verdict import State
+from monitoring.verdict import Alarm, State
 from monitoring.verdicts import check_not_frozen, newest_verdict, page, verdict_days, write_verdict
 from tests.factories import specs
 from tests.monitoring.verdicts import verdict
@@ -60,8 +61,13 @@ def test_the_page_says_what_to_do_next() -> None:
     fault = page("small", verdict(State.DATA_FAULT), "s3://a/b")
     assert "(once the fault is gone: docs/runbook.md, features.null" in fault
     assert fault.endswith(
-        "python -m pipelines verdict --storage s3://a/b --product small --accept features.null --reason TEXT"
+        "python -m pipelines verdict --storage s3://a/b --product small --accept features.null "
+        "--subject click --reason TEXT"
     )
+    one = Alarm("features", "features.null", "a column", "gone", State.DATA_FAULT)
+    several = verdict(State.DATA_FAULT, evidence=(one, replace(one, subject=""), replace(one, cause="features.type")))
+    assert "features.null --subject 'a column' --subject '' --reason" in page("small", several, "/a")
+    assert "features.null --reason" in page("small", replace(several, evidence=several.evidence[1:]), "/a")
     assert "verdict --state '/a state' --product" in page("small", verdict(State.DATA_FAULT), "/a state")
 
 

@@ -34,7 +34,9 @@ def test_a_product_without_a_verdict_is_an_error(tmp_path: Path, capsys: pytest.
 def test_a_data_fault_that_is_wanted_is_accepted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_verdict(str(tmp_path), "small", verdict(State.DATA_FAULT))
     command = ["verdict", "--state", str(tmp_path), "--accept", "features.null", "--reason", "it has ended"]
-    for who in (["--by", "Ada"], []):  # again, it is Ada's
+    assert main([*command, "--by", "Ada", "--subject", "hour"]) == 1
+    assert "expected a subject of the verdict, click; found 'hour'" in capsys.readouterr().err
+    for who in (["--by", "Ada", "--subject", "click"], []):  # again, it is Ada's
         assert main([*command, *who]) == EXIT_CODES[State.HEALTHY]
         printed = capsys.readouterr().out
         assert printed.startswith("small: healthy")

@@ -3,10 +3,11 @@ from functools import cache
 import pytest
 
 from benchmarks.monitoring_faults.product import ROLES
+from monitoring.accepted import Accepted
 from monitoring.monitors import judge
 from monitoring.monitors.judge import context_of
 from monitoring.verdict import ACTIONS, State, Verdict
-from tests.monitoring.monitors.history import SPEC, changed, days, put
+from tests.monitoring.monitors.history import SPEC, changed, days, on_days, put
 
 
 def verdict(day: str, state: State = State.HEALTHY, cause: str = "") -> Verdict:
@@ -105,6 +106,29 @@ def test_days_that_asked_for_a_training_are_quiet_for_the_version_trained_since(
     found = context_of(SPEC, newest, days()[:-1], known, {"champion": "9"})
 
     assert len(found.quiet) == 28
+
+
+@pytest.mark.parametrize(("champion", "expected"), [("7", State.RETRAIN), ("9", State.ROLL_BACK)])
+def test_what_follows_from_an_accepted_change_is_the_new_normal(champion, expected):
+    def moved(day, number):
+        if number >= 20:
+            day["traffic"]["versions"] = {champion: day["rows"]}
+            day["columns"]["item_age"]["quantiles"] = [one + 500 for one in day["columns"]["item_age"]["quantiles"]]
+            for cell in day["predictions"]["click"].values():
+                cell["mean"] *= 1.6
+
+    found = on_days(moved)
+    since = found[20].day
+    verdicts = [Verdict(State.HEALTHY, "", one.day, one.day, (), "nothing", {"champion": "7"}) for one in found[:20]]
+    verdicts.append(judge(SPEC, found[20], found[:20], verdicts, {"champion": champion}))
+    assert verdicts[20].cause == "features.shift"
+
+    accepted = [Accepted("features.shift", "item_age", since, since, "new prices", "Ada", f"{since}T00:00:00Z")]
+    again = judge(SPEC, found[20], found[:20], verdicts, {"champion": champion}, accepted)
+    assert (again.state, again.cause) == (expected, "predictions.shift")
+    verdicts[20] = again
+    judged = context_of(SPEC, found[21], found[:21], verdicts, {"champion": champion}, accepted)
+    assert (found[20] in judged.quiet) == (expected == State.RETRAIN)
 
 
 def test_days_after_the_judged_one_do_not_count():

@@ -1,7 +1,10 @@
 """One alarm per layer and cause: the newest day is changed, 28 quiet days are not."""
 
+from dataclasses import replace
+
 import pytest
 
+from monitoring.accepted import Accepted
 from monitoring.monitors.canary import canary
 from monitoring.monitors.features import features
 from monitoring.monitors.judge import MONITORS, context_of
@@ -111,6 +114,34 @@ def test_a_propensity_is_not_gone_where_the_spec_does_not_explore(explores, expe
     assert causes(log(judged)) == expected
 
 
+def test_a_probability_of_a_task_that_the_spec_has_dropped_is_not_gone():
+    *earlier, _ = on_days(lambda day, number: day["log"]["columns"].append("probability_share"))
+    names = [one for one in days()[-1].log["columns"] if one not in ("probability_share", "probability_click")]
+    found = log(context(put("log.columns", names), tuple(earlier)))
+
+    assert [one.subject for one in found] == ["probability_click"]
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+@pytest.mark.parametrize(
+    ("monitor", "first", "second"),
+    [(labels, ("labels.delay", "late", 150), "labels.missing"), (log, ("log.clock", "clock", 60), "log.column")],
+)
+def test_an_accepted_fault_hides_no_other(monitor, first, second, accepted):
+    cause, count, rows = first
+
+    def both(day):
+        day["log"][count] = rows
+        day["log"]["columns"].remove("country")
+        day["labels"]["click"]["all"]["positives"] = 0
+
+    judged = context(changed(both))
+    wanted = Accepted(cause, "", judged.newest.day, judged.newest.day, "so", "Ada", "2026-01-01T00:00:00Z")
+    found = causes(monitor(replace(judged, accepted=(wanted,) if accepted else ())))
+
+    assert found == ({cause, second} if accepted else {cause})
+
+
 def test_a_new_version_may_predict_otherwise():
     def other(day):
         day["traffic"]["versions"] = {"9": day["rows"]}
@@ -154,6 +185,15 @@ def test_a_version_that_has_no_role_may_end():
     object.__setattr__(judged, "roles", {})
 
     assert [one.state for one in traffic(judged)] == [State.WATCH]
+
+
+def test_a_small_canary_may_have_no_slate_of_a_day():
+    *earlier, newest = on_days(lambda day, number: day["traffic"].update(versions={"7": day["rows"] - 5, "8": 5}))
+    gone = changed(lambda day: day["traffic"]["versions"].pop("8"), newest)
+    many = changed(lambda day: day["serving"].update(slates=10**5), gone)
+
+    assert traffic(context(gone, tuple(earlier))) == []
+    assert causes(traffic(context(many, tuple(earlier)))) == {"traffic.version"}
 
 
 def test_a_version_that_only_now_has_a_role_may_have_had_no_rows():
