@@ -227,7 +227,7 @@ def _chance(cells: _Cells) -> float:
     ratio = np.sqrt(cells.rows_now / cells.rows_before)
     squares = (before * ratio - now / ratio) ** 2 / (before + now) / cells.clump[~few]
     large = float(chdtrc(max(len(squares) - 1, 1), squares.sum())) if len(squares) else 1.0
-    total, here = np.rint((cells.before + cells.now)[few]), np.rint(cells.now[few])
+    total, here = np.rint((cells.before + cells.now)[few]).astype(np.int64), np.rint(cells.now[few])
     total, here = total[total > 0], here[total > 0]
     share = cells.rows_now / (cells.rows_before + cells.rows_now)
     either = 2 * np.minimum(bdtr(here, total, share), bdtrc(here - 1, total, share))
