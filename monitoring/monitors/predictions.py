@@ -81,6 +81,8 @@ def _moved(context: Context, task: str, surface: str) -> list[Alarm]:
     is_new = not own.learned and own.quiet != context.quiet
     judged, least = (context, _NEW) if is_new else (own, _LEAST)
     as_judged = profile_of(own, "predictions", task, surface) if is_new else None
+    if is_new and as_judged is None and profile_of(own, "predictions", task, ALL) is not None:
+        return []  # too few rows of the surface in the evaluation: all surfaces together are compared
     for figure, words in (("mean", "mean probability"), ("spread", "spread of the log odds")):
 
         def value(day: DaySummary, figure: str = figure) -> float | None:

@@ -125,8 +125,11 @@ def test_a_profile_says_nothing_of_a_change_that_was_accepted() -> None:
     assert found.newest.profile == {}
 
 
-def promoted(factor: float, judged: float = 1.0) -> Context:
-    """Version 9 serves since today, with other probabilities; its evaluation had ``judged`` times those of today."""
+def promoted(factor: float, judged: float = 1.0, surfaces: bool = True) -> Context:
+    """Version 9 serves since today, with other probabilities; its evaluation had ``judged`` times those of today.
+
+    Without ``surfaces``, it had too few rows of each surface.
+    """
 
     def change(day: dict[str, Any]) -> None:
         day["traffic"]["versions"] = {"9": day["rows"]}
@@ -134,6 +137,8 @@ def promoted(factor: float, judged: float = 1.0) -> Context:
             cell["mean"] *= factor
             ends = day["profile"]["predictions"]["click"][surface]
             ends["mean"], ends["spread"] = [cell["mean"] * judged] * 2, [cell["spread"]] * 2
+        if not surfaces:
+            day["profile"]["predictions"]["click"] = {"all": day["profile"]["predictions"]["click"]["all"]}
         for cell in day["figures"]:
             cell["version"] = "9" if cell["version"] == "7" else cell["version"]
             cell["expected"] *= factor
@@ -141,9 +146,10 @@ def promoted(factor: float, judged: float = 1.0) -> Context:
     return dataclasses.replace(month_later(change, "9"), roles={"champion": "9"})
 
 
+@pytest.mark.parametrize("surfaces", [True, False])
 @pytest.mark.parametrize(("judged", "expected"), [(1.0, set()), (0.3, {"predictions.shift"})])
-def test_a_new_version_may_predict_what_its_evaluation_had(judged: float, expected: set[str]) -> None:
-    assert causes(predictions(promoted(2.0, judged))) == expected
+def test_a_new_version_may_predict_what_its_evaluation_had(judged: float, expected: set[str], surfaces: bool) -> None:
+    assert causes(predictions(promoted(2.0, judged, surfaces))) == expected
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(1.0, set()), (3.0, {"calibration.ratio"})])
