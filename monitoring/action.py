@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from models.clock import now, tolerance
-from models.time_units import HOUR
+from models.clock import TOLERANCE, now
+from models.time_units import HOUR, MICROSECOND
 from monitoring.errors import ActionError
 
 NOTE = "action"
@@ -63,9 +63,9 @@ class Action:
     def held(self, time: int) -> bool:
         """Whether its run has it at ``time``, microseconds UTC. What no renewal can have set, a wrong clock has.
 
-        The clock of the machine that renews may be ahead by ``models.clock.tolerance``.
+        The clock of the machine that renews may be ahead by ``models.clock.TOLERANCE``.
         """
-        return not self.done and time < self.until <= time + HELD + tolerance()
+        return not self.done and time < self.until <= time + HELD + TOLERANCE // MICROSECOND
 
 
 def last_action(notes: Notes) -> Action | None:

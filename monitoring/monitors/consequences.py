@@ -7,8 +7,9 @@ from monitoring.accepted import Accepted
 from monitoring.verdict import LAYERS, Alarm, State, Verdict
 
 _FOLLOWING = ("predictions", "ranking")
-"""Layers whose alarms ask for a rollback, and follow from what changes before them."""
-_LEFT = (State.HEALTHY, State.WATCH, State.RECALIBRATE)
+"""Layers whose alarms ask for a rollback, and may follow from what changes before them."""
+_OWN = ("predictions.invalid", "predictions.constant")
+"""Causes in these layers that no change of the world explains."""
 
 
 def outlived(version: str, accepted: Iterable[Accepted], verdicts: Iterable[Verdict]) -> list[Accepted]:
@@ -17,24 +18,23 @@ def outlived(version: str, accepted: Iterable[Accepted], verdicts: Iterable[Verd
     return [one for one in accepted if first is not None and first < one.since]
 
 
-def lowered(alarms: Iterable[Alarm], changes: Sequence[Accepted]) -> list[Alarm]:
-    """The alarms, with a training instead of a rollback where they follow from changes that the version outlived."""
+def lowered(alarms: Iterable[Alarm], day: str, changes: Sequence[Accepted], verdicts: Sequence[Verdict]) -> list[Alarm]:
+    """The alarms of a day, with a training instead of a rollback where they follow from changes of an earlier layer.
+
+    An alarm follows from a change if its cause was found on the day on which the change was accepted, and on all days
+    judged since (``verdicts``): what begins later has another reason.
+    """
     return [
-        replace(one, state=State.RETRAIN) if one.state == State.ROLL_BACK and _follows(one, changes) else one
+        replace(one, state=State.RETRAIN)
+        if one.state == State.ROLL_BACK and any(_follows(one, day, change, verdicts) for change in changes)
+        else one
         for one in alarms
     ]
 
 
-def only_follows(verdict: Verdict, accepted: Iterable[Accepted], verdicts: Sequence[Verdict]) -> bool:
-    """Whether a day asked for a training only since a change was accepted: it is a day of the new normal."""
-    if verdict.state != State.RETRAIN:
+def _follows(alarm: Alarm, day: str, change: Accepted, verdicts: Iterable[Verdict]) -> bool:
+    if alarm.layer not in _FOLLOWING or alarm.cause in _OWN:
         return False
-    began = [one for one in accepted if one.since <= verdict.day]
-    changes = outlived(verdict.versions.get("champion", ""), began, verdicts)
-    acting = [one for one in verdict.evidence if one.state not in _LEFT]
-    return bool(acting) and all(one.state == State.RETRAIN and _follows(one, changes) for one in acting)
-
-
-def _follows(alarm: Alarm, changes: Iterable[Accepted]) -> bool:
-    layers = [LAYERS.index(one.cause.partition(".")[0]) for one in changes]
-    return alarm.layer in _FOLLOWING and min(layers, default=len(LAYERS)) < LAYERS.index(alarm.layer)
+    between = [one for one in verdicts if change.day <= one.day < day]
+    there = all(any(one.cause == alarm.cause for one in judged.evidence) for judged in between)
+    return there and LAYERS.index(change.cause.partition(".")[0]) < LAYERS.index(alarm.layer)

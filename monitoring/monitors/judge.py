@@ -11,7 +11,7 @@ from monitoring.days import DaySummary
 from monitoring.days.hours import odd_hours
 from monitoring.monitors.calibration import calibration
 from monitoring.monitors.canary import canary
-from monitoring.monitors.consequences import lowered, only_follows, outlived
+from monitoring.monitors.consequences import lowered, outlived
 from monitoring.monitors.context import FEWEST_DAYS, Context
 from monitoring.monitors.features import features
 from monitoring.monitors.labels import labels
@@ -93,7 +93,7 @@ def context_of(
         odd_hours=odd_hours(spec, newest.day),
     )
     champion = whole.champion()
-    usable, quiet, miscalibrated, off = [], [], [], []
+    usable, quiet, miscalibrated, off = [], [], [], list[str]()
     for day in before:
         verdict = by_day.get(day.day)
         state = verdict.state if verdict else State.HEALTHY if not by_day else State.DATA_FAULT
@@ -108,9 +108,6 @@ def context_of(
             quiet.append(day)
         elif state == State.RECALIBRATE:
             miscalibrated.append(day)
-        elif verdict and only_follows(verdict, whole.accepted, verdicts):
-            quiet.append(day)
-            off += [day.day] * any(one.state == State.RECALIBRATE for one in verdict.evidence)
     if len(quiet) < FEWEST_DAYS:
         quiet = sorted([*quiet, *miscalibrated], key=lambda day: day.day)
         off += [day.day for day in miscalibrated]
@@ -145,7 +142,7 @@ def _alarms(context: Context, layer: str) -> list[Alarm]:
 def verdict_of(context: Context, alarms: Sequence[Alarm], verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict that alarms lead to, with ``since`` from the verdicts of earlier days."""
     day = context.newest.day
-    alarms = lowered(alarms, outlived(context.champion(), context.accepted, verdicts))
+    alarms = lowered(alarms, day, outlived(context.champion(), context.accepted, verdicts), verdicts)
     found = concluded(day, [*alarms, *_few_days(context)], _versions(context), context.accepted)
     return replace(found, since=_since(found.cause, day, verdicts)) if found.cause else found
 
@@ -177,7 +174,7 @@ def standing(verdict: Verdict, accepted: Sequence[Accepted], verdicts: Sequence[
     # Days after that of the acceptance were judged with it.
     within = [one for one in accepted if one.since <= verdict.day <= one.day]
     changes = outlived(verdict.versions.get("champion", ""), within, verdicts)
-    left = lowered((alarm for alarm in verdict.evidence if not covered(alarm)), changes)
+    left = lowered((one for one in verdict.evidence if not covered(one)), verdict.day, changes, verdicts)
     if left == list(verdict.evidence):
         return verdict
     ordered = sorted(left, key=lambda alarm: LAYERS.index(alarm.layer))

@@ -109,7 +109,7 @@ def test_the_version_s_profile_is_in_its_bundle(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("serving.versions.registry.Registry", FakeRegistry)
     registered(tmp_path / "run", [])
     profile = VersionProfile.from_json(json.loads(FakeRegistry.files[PROFILE]))
-    assert profile.labels["click"] == {"all": [0.5, 0.5], "feed": [0.5, 0.5]}
+    assert profile.labels["click"] == {"all": [0.5, 0.5]}  # the surface has too few rows
     assert profile.columns.columns["hour"]["rows"] == 60
     assert profile.calibration["click"]["all"]["mean"] == pytest.approx(0.0, abs=0.1)
 

@@ -109,7 +109,7 @@ def test_days_that_asked_for_a_training_are_quiet_for_the_version_trained_since(
 
 
 @pytest.mark.parametrize(("champion", "expected"), [("7", State.RETRAIN), ("9", State.ROLL_BACK)])
-def test_what_follows_from_an_accepted_change_is_the_new_normal(champion, expected):
+def test_what_follows_from_an_accepted_change_asks_for_a_training_until_there_is_one(champion, expected):
     def moved(day, number):
         if number >= 20:
             day["traffic"]["versions"] = {champion: day["rows"]}
@@ -127,8 +127,24 @@ def test_what_follows_from_an_accepted_change_is_the_new_normal(champion, expect
     again = judge(SPEC, found[20], found[:20], verdicts, {"champion": champion}, accepted)
     assert (again.state, again.cause) == (expected, "predictions.shift")
     verdicts[20] = again
-    judged = context_of(SPEC, found[21], found[:21], verdicts, {"champion": champion}, accepted)
-    assert (found[20] in judged.quiet) == (expected == State.RETRAIN)
+    verdicts.append(judge(SPEC, found[21], found[:21], verdicts, {"champion": champion}, accepted))
+    later = judge(SPEC, found[22], found[:22], verdicts, {"champion": champion}, accepted)
+    assert (later.state, later.cause) == (expected, "predictions.shift")
+
+
+def test_what_begins_after_an_accepted_change_does_not_follow_from_it():
+    def broken(day, number):
+        if number >= 24:
+            for cell in day["predictions"]["click"].values():
+                cell["mean"] *= 3
+
+    found = on_days(broken)
+    since = found[14].day
+    accepted = [Accepted("log.torn", "", since, since, "a new writer", "Ada", f"{since}T00:00:00Z")]
+    known = [Verdict(State.HEALTHY, "", one.day, one.day, (), "nothing", {"champion": "7"}) for one in found[:24]]
+    for number in (24, 25):
+        known.append(judge(SPEC, found[number], found[:number], known, {"champion": "7"}, accepted))
+        assert (known[-1].state, known[-1].cause) == (State.ROLL_BACK, "predictions.shift")
 
 
 def test_days_after_the_judged_one_do_not_count():
