@@ -6,6 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from feature_repo.slots import read_slots
+from feature_repo.store import open_notes
 from serving.deployment.endpoint import Endpoint
 from serving.settings.limits import Limits
 from tests.serving.running import running_server
@@ -13,8 +15,11 @@ from tests.serving.world import World, build_world
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return build_world(tmp_path_factory.mktemp("world"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    built = build_world(tmp_path_factory.mktemp("world"))
+    slots = read_slots(open_notes(built.store_config))
+    yield built
+    assert read_slots(open_notes(built.store_config)) == slots, "a test changed the shared store; use copy_store"
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """A tiny product that can be served: a random model in a real registry, vectors and counters in a real Feast store."""
 
+import shutil
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -134,6 +135,12 @@ def build_world(folder: Path) -> World:
     embed(model, graph, as_of, folder / "vectors", creation="authored")
     fill_store(spec, graph, state, folder, version, as_of)
     return World(spec, graph, model, state, tracking_uri, model_name(spec), version, as_of, prior)
+
+
+def copy_store(world: World, state: Path) -> Path:
+    """Copy the world's feature store to ``state``, for a test that changes it; returns its configuration."""
+    shutil.copytree(world.state / "feast", state / "feast")
+    return write_resolved(CONFIG, state, project_of(world.spec.name))
 
 
 @cache

@@ -28,7 +28,7 @@ from tests.serving.requests import v1
 from tests.serving.running import wait_until
 from tests.serving.server.test_grpc import request
 from tests.serving.stubbed import live_processes
-from tests.serving.world import World
+from tests.serving.world import World, copy_store
 
 pytestmark = pytest.mark.long(65)
 
@@ -69,11 +69,12 @@ def site(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
         bundle = write_bundle(artifact, world.spec, gate, {"n": number}, folder / number, world.prior)
         assert registry.log_version(world.name, bundle) == number
     registry.promote(world.name, "1")
-    store = open_store(world.store_config)
+    config = copy_store(world, state)
+    store = open_store(config)
     for number in ("2", "3"):
         push(store, world.spec, world.state.parent / "vectors", number, encoder_in(artifact), served=["1"])
     target = Embedded(state, registry, world.name)
-    served = endpoint.up(state, registry.tracking_uri, world.name, store_config=world.store_config)
+    served = endpoint.up(state, registry.tracking_uri, world.name, store_config=config)
     yield Site(state, registry, target, Rollout(target, registry, world.name), served)
     endpoint.down(state)
     assert live_processes(state) == []

@@ -1,6 +1,5 @@
 """What a server needs of the online store before it starts: its version's vectors, or one sentence and no server."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,18 +8,17 @@ import pytest
 from feature_repo.applied import products
 from feature_repo.notes import Notes
 from feature_repo.slots import NOTE, read_slots
-from feature_repo.store import open_notes, project_of, write_resolved
+from feature_repo.store import open_notes, project_of
 from serving.errors import EndpointError, RegistryError
 from serving.server.loading import load, slot_with_vectors, verified
 from serving.settings.settings import Settings
-from tests.serving.world import CONFIG, World
+from tests.serving.world import World, copy_store
 
 
 @pytest.fixture
 def settings(world: World, tmp_path: Path) -> Settings:
     """Settings over a copy of the world's feature store."""
-    shutil.copytree(world.state / "feast", tmp_path / "feast")
-    config = write_resolved(CONFIG, tmp_path, project_of(world.spec.name))
+    config = copy_store(world, tmp_path)
     bundle = str(world.state.parent / "bundle")
     return Settings(world.name, world.version, bundle, str(config), str(tmp_path / "served"), 0, 0)
 
