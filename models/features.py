@@ -57,6 +57,19 @@ def node_features(spec: Spec, node: str) -> list[Feature]:
     return [feature for view in spec.nodes[node].views.values() for feature in view.typed]
 
 
+def behavior_features(spec: Spec, node: str) -> set[str]:
+    """The features of a node type that come from behavior: those of its views with ``behavior``."""
+    return {name for view in spec.nodes[node].views.values() if view.behavior for name in view.features}
+
+
+def item_exposures(spec: Spec) -> str | None:
+    """The feature that counts all exposures of the item, of its first counter without filter and window, if any."""
+    own = (
+        name for name, one in spec.counters.items() if one.keys == ["item"] and not one.filter and one.window is None
+    )
+    return next((counter_columns(spec, name)[0] for name in own), None)
+
+
 def edge_attributes(edge: Edge) -> list[Feature]:
     """The attributes of an edge type as features, in the order of the spec."""
     return [Feature(name, kind, 1) for name, kind in edge.attributes.items()]

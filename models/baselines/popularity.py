@@ -68,7 +68,7 @@ class _Counts:
 
 def _counts(graph: TemporalGraph, task: int, rows: Tensor) -> _Counts:
     seeds, items = graph.seeds, graph.schema.node(graph.schema.seeds.item).count
-    labels, settled, time = seeds.labels[:, task], seeds.settled, seeds.time[rows]
+    labels, settled, time = seeds.labels[:, task].masked_fill(seeds.cold, torch.nan), seeds.settled, seeds.time[rows]
     everybody = torch.zeros_like(seeds.item)
     shown, positive = _before(everybody, 1, labels, settled, everybody[rows], time)
     overall = (positive + 0.5) / (shown + 1)

@@ -32,6 +32,11 @@ class TrainingConfig:
     """Gradients with a larger norm are scaled down to it."""
     averaging: Share = 0.0
     """Decay per step of the moving average of the weights, which is validated and kept; 0 = the weights themselves."""
+    cold_share: Share = 0.0
+    """Share of the rows of train and validate that get a cold twin: a copy whose item is read as one that was never
+    shown, without ID, counters, edges and views of behavior. The model then learns to score new items by their content,
+    and validate's twins calibrate them. Only first exposures of an item to a member get one. Drawn when features are
+    retrieved: retrieve again after a change. 0 = none."""
     member_lag_days: NonNegative = 1.0
     """Every training row has an earlier time, drawn once, up to this many days back, as of which its member may be read
     instead (``state``). Drawn when features are retrieved: retrieve again after a change."""

@@ -181,7 +181,7 @@ class Ranker(nn.Module):
     def _profile(self, profile: Profile, encoded: EncodedGraph, tree: Tree) -> Tensor:
         """(B, rows, w): the packed features of the tree's roots."""
         nodes = encoded.nodes[tree.node]
-        return profile.pack(nodes, encoded.node_state(tree.node, tree.index, tree.time) - nodes.first)
+        return profile.pack(nodes, encoded.node_state(tree.node, tree.index, tree.time, tree.cold) - nodes.first)
 
     def _cold_tokens(self, side: Aggregation, profile: Profile, node: str) -> Tensor:
         """(H, w). Masked branches send nothing to their parent, so a tree without branches equals any empty tree."""
@@ -193,8 +193,8 @@ class Ranker(nn.Module):
         return torch.cat([tokens, keys, profile.pack(unknown, state)], dim=1)[0]
 
     def _tokens(self, side: Aggregation, encoded: EncodedGraph, tree: Tree, table: Tensor | None) -> Tensor:
-        states = [encoded.node_state(tree.node, tree.index, tree.time)]
-        states += [encoded.node_state(self.targets[edge], b.index, b.time) for edge, b in walk(tree.branches)]
+        states = [encoded.node_state(tree.node, tree.index, tree.time, tree.cold)]
+        states += [encoded.node_state(self.targets[edge], b.index, b.time, b.cold) for edge, b in walk(tree.branches)]
         # One look-up for the whole tree: its gradient is one pass over the table, not one per branch.
         found = self._look_up(encoded, torch.cat([state.flatten() for state in states]), table)
         parts = found.split([state.numel() for state in states])

@@ -69,6 +69,8 @@ class Batches:
         sampler's random strategies; ``largest_fan_out`` and ``hops``, the depth of trees: None = as in the schema.
         """
         self.encoded, self.activities = encoded, activities
+        self.twins = encoded.nodes[encoded.graph.schema.seeds.item].cold
+        """Whether seeds may be cold twins, whose items are read as cold."""
         self.sampler = Sampler(encoded.graph, hops=hops, largest_fan_out=largest_fan_out, seed=seed)
 
     def make(self, slices: Slices, member_states: Tensor | MemberState = "as_of", lag: int = 0, draw: int = 0) -> Batch:
@@ -95,7 +97,7 @@ class Batches:
         hour, weekday = local_clock(time, schema.timezone_offset)
         return Batch(
             member=self.sampler.tree(schema.member, member, member_time, draw),
-            item=self.sampler.tree(schema.item, item, time - lag, draw),
+            item=self.sampler.tree(schema.item, item, time - lag, draw, seeds.cold[rows] if self.twins else None),
             activities=activities,
             member_time=member_time,
             slice=of,

@@ -91,7 +91,7 @@ class TrainingRun:
     ) -> None:
         """The run is on the device of ``graph``. Raises NoSeedsError, ConfigError, CompilerError."""
         self.graph, self.config, self.scope = graph, training_config, scope
-        self.rows = labelled(graph, scope.windows)
+        self.rows = labelled(graph, scope.windows, twins=True)
         self.encoding = Encoding.fit(graph, until=max(span.end for span in self.spans))
         self.encoded = encode_graph(self.encoding, graph.schema, graph)
         with seeded(training_config.seed, graph.device):
