@@ -13,6 +13,7 @@ from models.nn.model import Ranker
 from models.training.artifact import Model
 from models.training.batches import Batches, MemberState, score
 from models.training.calibration import Calibration
+from models.training.cold import cold_seeds
 from models.training.errors import DivergedError
 from models.training.slices import one_each
 
@@ -36,7 +37,7 @@ def predict(
     encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
     logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.largest_fan_out, lag)
     calibration = model.calibration if calibrated else Calibration.none(model.tasks)
-    return calibration.apply(logits)
+    return calibration.apply(logits, cold_seeds(graph, rows))
 
 
 @torch.inference_mode()

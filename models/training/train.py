@@ -25,6 +25,7 @@ from models.training.artifact import Model, save_model
 from models.training.batches import MemberState
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
+from models.training.cold import cold_seeds
 from models.training.compiled import compile_ranker
 from models.training.devices import best_device
 from models.training.distributed import ranks
@@ -70,9 +71,10 @@ def train(
 
     Unless ``scope.epochs`` is given, the validation AUC of the primary task stops training and picks the epoch, and the
     artifact's calibration is fitted on the validation window, on the labels that ``models.training.labels.known``
-    allows. ``device`` None = CUDA if available. ``checkpoint`` (None = ``checkpoint`` next to ``folder``) holds one
-    checkpoint, removed at the end: an interrupted run of the same graph and configuration continues from it, to the
-    same result. It is a folder, or an address in object storage (``models.training.place``).
+    allows; that of cold rows on cold twins too. ``device`` None = CUDA if available. ``checkpoint`` (None =
+    ``checkpoint`` next to ``folder``) holds one checkpoint, removed at the end: an interrupted run of the same graph
+    and configuration continues from it, to the same result. It is a folder, or an address in object storage
+    (``models.training.place``).
 
     Inside ``process_group`` every process calls this with equal arguments; those of one machine see the same folders.
 
@@ -194,16 +196,22 @@ class TrainingRun:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.average.state_dict().items()}
 
-    def _scored(self, largest_fan_out: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Logits and labels, (n, tasks) each, of the validation window's known rows."""
-        rows = known(self.graph, ("validate",))
+    def _scored(self, rows: Tensor, largest_fan_out: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and labels, (n, tasks) each, of the seeds ``rows``."""
         logits = score_rows(self.average, self.encoded, rows, self.judged_state, largest_fan_out)
         return logits, self.graph.seeds.labels[rows].cpu().numpy()
 
     def _validate(self, largest_fan_out: int | None) -> dict[str, float]:
         """The validation AUC by task, NaN where there is none."""
-        logits, labels = self._scored(largest_fan_out)
+        logits, labels = self._scored(known(self.graph, ("validate",)), largest_fan_out)
         return task_aucs(self.tasks, labels, logits)
+
+    def _calibration(self, largest_fan_out: int | None) -> Calibration:
+        """Fitted on the validation window: on its rows, and for cold ones on its cold rows and twins."""
+        rows = known(self.graph, ("validate",), twins=True)
+        logits, labels = self._scored(rows, largest_fan_out)
+        twin, cold = self.graph.seeds.cold[rows].cpu().numpy(), cold_seeds(self.graph, rows)
+        return Calibration.fit(self.tasks, logits[~twin], labels[~twin]).with_cold(logits[cold], labels[cold])
 
     def _model(self) -> Model:
         """The artifact's model: the best weights, calibrated."""
@@ -211,7 +219,7 @@ class TrainingRun:
         largest_fan_out = progress.largest_fan_outs[progress.best_epoch - 1] if progress.best_epoch else None
         calibration = Calibration.none(self.tasks)
         if self.scope.epochs is None:
-            calibration = Calibration.fit(self.tasks, *self._scored(largest_fan_out))
+            calibration = self._calibration(largest_fan_out)
         training = {
             "config": asdict(self.config),
             "windows": list(self.scope.windows),
@@ -220,6 +228,7 @@ class TrainingRun:
             "epochs": progress.best_epoch,
             "epochs_run": progress.epoch,
             "seeds": len(self.rows),
+            "cold_twins": int(self.graph.seeds.cold[self.rows].sum()),
             "history": progress.history,
             "limit": largest_fan_out,
             "limits": progress.largest_fan_outs,

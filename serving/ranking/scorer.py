@@ -16,6 +16,7 @@ from models.sealed import SealError, plain_files, read_plain
 from models.spec import Spec, parse_spec
 from models.time_units import SECOND
 from models.training.artifact import MANIFEST, model_of
+from models.training.cold import never_shown
 from models.training.encoder import encoder_of
 from models.training.errors import ArtifactError
 from serving.ranking.traced import traced
@@ -82,11 +83,11 @@ class Scorer:
 
     def score(self, inputs: SlateInputs) -> dict[str, np.ndarray]:
         """Score one slate: by task, (C,) float64 calibrated probabilities."""
-        return self.calibrate(self.logits(inputs))
+        return self.calibrate(self.logits(inputs), inputs)
 
-    def calibrate(self, logits: np.ndarray) -> dict[str, np.ndarray]:
-        """Map logits (C, T) to calibrated probabilities: by task, (C,) float64."""
-        probabilities = self._model.calibration.apply(logits.astype(np.float64))
+    def calibrate(self, logits: np.ndarray, inputs: SlateInputs) -> dict[str, np.ndarray]:
+        """Map logits (C, T) of ``inputs`` to calibrated probabilities: by task, (C,) float64."""
+        probabilities = self._model.calibration.apply(logits.astype(np.float64), self._cold_rows(inputs))
         return {task: probabilities[:, place] for place, task in enumerate(self.tasks)}
 
     def logits(self, inputs: SlateInputs) -> np.ndarray:
@@ -124,6 +125,13 @@ class Scorer:
             weekday=weekday,
             state_age=torch.tensor([_age(slate) for slate in slates]),
         )
+
+    def _cold_rows(self, inputs: SlateInputs) -> np.ndarray:
+        """(C,) bool: items that nobody was shown, or that have no vectors (``models.training.cold``)."""
+        exposures = self._model.schema.seeds.exposures
+        if exposures is None:
+            return ~inputs.item_known
+        return ~inputs.item_known | never_shown(inputs.features.get(exposures), len(inputs))
 
     def _cold(self, candidates: int) -> SlateInputs:
         """A slate of unknown keys."""

@@ -1,0 +1,28 @@
+"""Which rows are cold: nobody was shown their item before. One rule for seeds and for served candidates.
+
+They have a calibration of their own (``Calibration.cold``). A row is cold where the count of all exposures of its item
+(``SeedSchema.exposures``) is 0 or missing, or where the item has no state: it is not in the graph, or has no vectors.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.graph.store import TemporalGraph
+
+
+def cold_seeds(graph: TemporalGraph, rows: Tensor) -> np.ndarray:
+    """(n,) bool of the seeds ``rows`` (n,) int64; a cold twin is cold."""
+    seeds, schema = graph.seeds, graph.schema.seeds
+    cold = seeds.cold[rows] | (seeds.item[rows] < 0)
+    if schema.exposures is not None:
+        numbers = [column.name for column in schema.features if column.kind == "number"]
+        exposures = seeds.numbers[rows, numbers.index(schema.exposures)]
+        cold = cold | ~(torch.nan_to_num(exposures) > 0)
+    return cold.cpu().numpy()
+
+
+def never_shown(exposures: object, rows: int) -> np.ndarray:
+    """(rows,) bool: where ``exposures``, a value each or one for all, is 0 or missing (None, NaN)."""
+    values = np.atleast_1d(np.asarray(np.nan if exposures is None else exposures, dtype=np.float32))
+    return np.broadcast_to(~(values > 0), (rows,))
