@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.as_of import RetrievalError, features_as_of
+from feature_repo.as_of.collaborative import collaborative_as_of
 from feature_repo.as_of.counters import counters_as_of
 from feature_repo.as_of.versions import node_versions
 from feature_repo.frozen import frozen_time
@@ -22,6 +23,7 @@ from models.columns import WINDOW
 from models.features import (
     FROZEN_TIME,
     attribute_keys,
+    collaborative_views,
     counter_views,
     keyed_by_member,
     member_state_columns,
@@ -62,7 +64,8 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path, address: str | 
 def _check_applied(store: Any, spec: Spec, expected: str) -> None:
     """Check that the store's file sources are at the expected address."""
     found = {view.name: folder_of(view.batch_source.path) for view in store.list_feature_views()}
-    for view in [*counter_views(spec), *(view for node in spec.nodes.values() for view in node.views)]:
+    views = [view for node in spec.nodes.values() for view in node.views]
+    for view in [*counter_views(spec), *collaborative_views(spec), *views]:
         if found.get(view) != expected:
             where = found.get(view, "no such view")
             raise NotAppliedError(
@@ -107,6 +110,7 @@ def features_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
     # Counters may be keyed by the item features just retrieved.
     keys |= {feature: found[feature].to_pandas().to_numpy() for feature in attribute_keys(spec)}
     found |= counters_as_of(store, spec, keys, times, list(spec.counters))
+    found |= collaborative_as_of(store, spec, keys, times)
     for feature in training_columns(spec):
         rows = rows.append_column(feature.name, found[feature.name])
     _log.info("%d rows, %d columns in %.1f s", rows.num_rows, len(found), time.monotonic() - started)
@@ -116,8 +120,8 @@ def features_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
 def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
     """The rows with the member's state as of ``frozen_time``.
 
-    Frozen are the member's views and the outcome features of counters keyed by the member. Exposures stay as of the
-    row's time, as in a ranking request.
+    Frozen are the member's views, the outcome features of counters keyed by the member, and the collaborative features.
+    Exposures stay as of the row's time, as in a ranking request.
     """
     shown = spec.impressions
     times, window = _times(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
@@ -126,6 +130,7 @@ def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
     found = features_as_of(store, keys, frozen, list(spec.nodes[spec.impressions.member.node].views))
     counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter) and counter.rates != []]
     found |= counters_as_of(store, spec, keys, frozen, counters)
+    found |= collaborative_as_of(store, spec, keys, frozen)
     rows = as_of
     for name in member_state_columns(spec):
         rows = rows.set_column(rows.schema.get_field_index(name), name, found[name])
