@@ -4,6 +4,7 @@ Rows are made chunk by chunk and cut to the top k at once, so that memory does n
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -23,9 +24,9 @@ Neighbors = tuple[Ragged, np.ndarray]
 """I rows of positions of other items, and the weights that belong to their values, float32."""
 
 
-def cosine_neighbors(seen: object, most: int) -> Neighbors:
+def cosine_neighbors(seen: Any, most: int) -> Neighbors:
     """The ``most`` items with the highest shrunk cosine to each item; ``seen``: CSR (M, I) of ones."""
-    columns = seen.T.tocsr()  # type: ignore[attr-defined]
+    columns = seen.T.tocsr()
     degree = np.diff(columns.indptr).astype(np.float64)
     rows = []
     for first, last in _chunks(seen, columns):
@@ -38,20 +39,20 @@ def cosine_neighbors(seen: object, most: int) -> Neighbors:
     return _joined(rows)
 
 
-def ease_neighbors(name: str, positive: object, most: int) -> Neighbors:
+def ease_neighbors(name: str, positive: Any, most: int) -> Neighbors:
     """The ``most`` weights of each item with the largest size (Steck, "Embarrassingly Shallow Autoencoders", 2019).
 
     ``positive``: CSR (M, I) of ones. Raises SnapshotError above 10,000 items.
     """
     from scipy.linalg import cho_factor, cho_solve
 
-    items = positive.shape[1]  # type: ignore[attr-defined]
+    items = positive.shape[1]
     if items > MOST_EASE_ITEMS:
         raise SnapshotError(
             f"collaborative.{name}.kinds: expected at most {MOST_EASE_ITEMS:,} items for ease; found {items:,}. "
             "Remove ease, or choose events with fewer items"
         )
-    gram = (positive.T @ positive).toarray().astype(np.float64)  # type: ignore[attr-defined]
+    gram = (positive.T @ positive).toarray().astype(np.float64)
     gram[np.diag_indices(items)] += _RIDGE
     inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(items), overwrite_b=True)
     inverse /= -np.diag(inverse).copy()  # column j: the weights with which others predict item j
@@ -59,10 +60,10 @@ def ease_neighbors(name: str, positive: object, most: int) -> Neighbors:
     return _joined([_top(every, np.ascontiguousarray(inverse[:, item]), item, most) for item in range(items)])
 
 
-def _chunks(seen: object, columns: object) -> Iterator[tuple[int, int]]:
+def _chunks(seen: Any, columns: Any) -> Iterator[tuple[int, int]]:
     """Spans of items whose rows of common members fit into a chunk."""
-    items = columns.shape[0]  # type: ignore[attr-defined]
-    entries = np.minimum(columns @ np.diff(seen.indptr).astype(np.float64), items)  # type: ignore[attr-defined,operator]
+    items = columns.shape[0]
+    entries = np.minimum(columns @ np.diff(seen.indptr).astype(np.float64), items)
     total, first = np.cumsum(entries), 0
     while first < items:
         before = total[first - 1] if first else 0.0

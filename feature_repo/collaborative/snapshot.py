@@ -1,6 +1,7 @@
 """One snapshot: everything that all members of a cut share, fitted to its pairs, and its form in a file."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def fit(plan: CollaborativePlan, pairs: Pairs) -> Snapshot:
     return Snapshot(mean, effects, factors, values, hashed)
 
 
-def matrix(pairs: Pairs, values: np.ndarray, first: int = 0, last: int | None = None):  # type: ignore[no-untyped-def]
+def matrix(pairs: Pairs, values: np.ndarray, first: int = 0, last: int | None = None) -> Any:
     """CSR of the members from ``first`` to before ``last`` by all items; ``values`` (P,) float32."""
     from scipy.sparse import csr_matrix
 

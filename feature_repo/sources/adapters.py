@@ -20,8 +20,8 @@ import pandas as pd
 from feature_repo.sources.errors import SourceError
 from feature_repo.views.errors import DefinitionError
 from feature_repo.views.names import check_names
-from models.columns import DUCKDB_COLUMNS
 from models.collaborative.plan import collaborative_table
+from models.columns import DUCKDB_COLUMNS
 from models.features import collaborative_views, counter_table, counter_views
 from models.spec import Spec, check_columns
 

@@ -16,8 +16,6 @@ from models.collaborative.plan import (
     LOW_RANK,
     POSITIVE,
     CollaborativePlan,
-    item_columns,
-    member_columns,
 )
 from models.counters.ragged import Ragged
 
@@ -76,19 +74,6 @@ def mixed(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> 
     """Which pairs have rows of two cuts: (P,) bool."""
     left, right = _cuts(plan, members, items, pairs)
     return (left > 0) & (right > 0) & (left != right)
-
-
-def no_rows(plan: CollaborativePlan, count: int) -> tuple[Rows, Rows]:
-    """``count`` rows of unknown members, and as many of unknown items: (count,) zeros and empty lists."""
-    empty = {
-        "int": lambda: np.zeros(count, np.int64),
-        "float": lambda: np.zeros(count, np.float32),
-        "ints": lambda: Ragged.empty(count),
-        "floats": lambda: Ragged.empty(count, np.float32),
-    }
-    sides = (member_columns(plan), item_columns(plan))
-    members, items = ({column: empty[kind]() for column, kind in columns.items()} for columns in sides)
-    return members, items
 
 
 def _cuts(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:

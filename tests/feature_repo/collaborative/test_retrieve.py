@@ -1,8 +1,6 @@
 """Collaborative columns of the training set against the formulas by hand."""
 
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
