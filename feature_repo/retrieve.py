@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.as_of import RetrievalError, features_as_of
+from feature_repo.as_of.collaborative import collaborative_as_of
 from feature_repo.as_of.counters import counters_as_of
 from feature_repo.as_of.versions import node_versions
 from feature_repo.cold import as_new_items, behavior_views, drawn
@@ -23,6 +24,7 @@ from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS, WINDOW
 from models.features import (
     FROZEN_TIME,
     attribute_keys,
+    collaborative_views,
     counter_views,
     keyed_by_member,
     member_state_columns,
@@ -68,7 +70,8 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path, address: str | 
 def _check_applied(store: Any, spec: Spec, expected: str) -> None:
     """Check that the store's file sources are at the expected address."""
     found = {view.name: folder_of(view.batch_source.path) for view in store.list_feature_views()}
-    for view in [*counter_views(spec), *(view for node in spec.nodes.values() for view in node.views)]:
+    views = [view for node in spec.nodes.values() for view in node.views]
+    for view in [*counter_views(spec), *collaborative_views(spec), *views]:
         if found.get(view) != expected:
             where = found.get(view, "no such view")
             raise NotAppliedError(
@@ -119,6 +122,7 @@ def features_of(store: Any, spec: Spec, rows: pa.Table, cold: bool = False) -> p
     # Counters may be keyed by the item features just retrieved.
     keys |= {feature: found[feature].to_pandas().to_numpy() for feature in attribute_keys(spec)}
     found |= counters_as_of(store, spec, keys, times, list(spec.counters))
+    found |= collaborative_as_of(store, spec, keys, times)
     for feature in training_columns(spec):
         rows = rows.append_column(feature.name, found[feature.name])
     _log.info("%d rows, %d columns in %.1f s", rows.num_rows, len(found), time.monotonic() - started)
@@ -128,8 +132,8 @@ def features_of(store: Any, spec: Spec, rows: pa.Table, cold: bool = False) -> p
 def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: bool = False) -> pa.Table:
     """The rows with the member's state as of ``frozen_time``.
 
-    Frozen are the member's views and the outcome features of counters keyed by the member. Exposures stay as of the
-    row's time, as in a ranking request. ``cold`` as in ``features_of``.
+    Frozen are the member's views, the outcome features of counters keyed by the member, and the collaborative features.
+    Exposures stay as of the row's time, as in a ranking request. ``cold`` as in ``features_of``.
     """
     shown = spec.impressions
     times, window = _times(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
@@ -140,6 +144,7 @@ def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: bool = False) -> pa.T
     found = features_as_of(store, keys, frozen, list(spec.nodes[spec.impressions.member.node].views))
     counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter) and counter.rates != []]
     found |= counters_as_of(store, spec, keys, frozen, counters)
+    found |= collaborative_as_of(store, spec, keys, frozen)
     rows = as_of
     for name in member_state_columns(spec):
         rows = rows.set_column(rows.schema.get_field_index(name), name, found[name])

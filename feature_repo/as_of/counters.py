@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from feature_repo.as_of.features import features_as_of
+from feature_repo.as_of.ragged import ragged
 from models.counters.columns import state_columns
 from models.counters.derive import derive, empty_state
 from models.counters.plan import OVERALL, CounterPlan
@@ -56,11 +56,5 @@ def state_of(plan: CounterPlan, columns: Mapping[str, pa.ChunkedArray]) -> dict[
     state: dict[str, np.ndarray | Ragged] = {}
     for column, kind in state_columns(plan).items():
         values = columns[column]
-        if kind == "int":
-            state[column] = values.fill_null(0).to_numpy()
-            continue
-        rows = values.combine_chunks()
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(pc.list_value_length(rows).fill_null(0).to_numpy(), out=offsets[1:])
-        state[column] = Ragged(offsets, rows.flatten().to_numpy())  # flatten leaves nulls out
+        state[column] = values.fill_null(0).to_numpy() if kind == "int" else ragged(values)
     return state

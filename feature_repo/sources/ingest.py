@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from feature_repo.collaborative import snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.sources.adapters import adapter, check
@@ -74,9 +75,13 @@ def ingest(
             span = _span(pq.read_table(path, columns=[VALID_FROM]).to_pandas(), [VALID_FROM])
             part = describe(fresh, name, pq.read_schema(path))
             manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}} | span
-        spans = manifest["tables"].values()
+        spans = list(manifest["tables"].values())
         manifest["first"] = min((part["first"] for part in spans if part["first"]), default=None)
         manifest["last"] = max((part["last"] for part in spans if part["last"]), default=None)
+        for name in _snapshots(spec, fresh, manifest["last"], kept):
+            part = describe(fresh, name, pq.read_schema(fresh / f"{name}.parquet"))
+            # When a snapshot becomes visible says nothing about how far the data reaches.
+            manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}, "first": None, "last": None}
         write_manifest(fresh, manifest)
     return manifest
 
@@ -95,6 +100,12 @@ def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
             frame[column] = frame[column].map(lambda vector: np.asarray(vector, np.float32), na_action="ignore")
     order = order_columns(spec, name)
     return frame.sort_values(order, kind="stable", ignore_index=True) if order else frame
+
+
+def _snapshots(spec: Spec, folder: Path, last: str | None, kept: str | None) -> list[str]:
+    """Write the tables of collaborative blocks."""
+    end = 0 if last is None else int(pd.Timestamp(last).as_unit("us").asm8.astype("int64"))
+    return snapshots(spec, folder, folder, end, kept)
 
 
 def _write_quarantine(folder: Path, name: str, rows: pd.DataFrame | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.spec.base import Allowed, Name, StrictModel, Value, display
+from models.spec.collaborative import Collaborative
 from models.spec.counters import Counter, Measure
 from models.spec.edges import Affinity, Densification, Edge, PageRank
 from models.spec.gate import Gate
@@ -102,6 +103,12 @@ class Spec(StrictModel):
         default={},
         description="Counts and rates by key as features, the same in training and in serving. At most 10,000 rate "
         "features together.",
+    )
+    collaborative: dict[Name, Collaborative] = Field(
+        default={},
+        description="Features of a member and an item from what similar members did, the same in training and in "
+        "serving.",
+        examples=[{"watched": {"events": ["skipped", "clicked", "long_viewed"], "outcome": ["long_viewed"]}}],
     )
     windows: Windows = Field(description="Which days are history, training, validation, gate and test.")
     domains: list[str] | None = Field(

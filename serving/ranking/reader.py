@@ -1,8 +1,8 @@
-"""Online reader: fetches a request's vectors and counters from the feature store in one read."""
+"""Online reader: fetches a request's vectors, counters and collaborative rows from the feature store in one read."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,8 +17,10 @@ from models.counters.plan import OVERALL
 from models.counters.ragged import Ragged
 from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, vector_view
 from models.spec import Spec
+from models.spec.collaborative_plans import collaborative_plans
 from models.spec.counter_plans import counter_plan, counter_plans
 from serving.errors import UnavailableError
+from serving.ranking.collaborative import CollaborativeFeatures, references
 from serving.ranking.request import RankingRequest, is_live
 
 
@@ -74,6 +76,7 @@ class OnlineFeatures:
     """Number of rows ignored because their event time is ahead of the clock."""
     counters_as_of: int | None = None
     """Time of the newest outcome in any counter, microseconds UTC; None = no counter has a rate, or none was found."""
+    collaborative: CollaborativeFeatures = field(default_factory=CollaborativeFeatures)
 
     @classmethod
     def nothing(cls, candidates: int) -> "OnlineFeatures":
@@ -83,7 +86,7 @@ class OnlineFeatures:
 
 
 class OnlineReader:
-    """Reads vectors and counters through the slate reader, with one round trip per request.
+    """Reads vectors, counters and collaborative rows through the slate reader, with one round trip per request.
 
     ``store_config`` is a feature_store.yaml with absolute paths, as ``feature_repo.store.write_resolved`` writes it to
     state/feast/, or a cluster's; the project is that of the spec's product. No feature definitions are loaded.
@@ -108,10 +111,11 @@ class OnlineReader:
         moving = {self._item_key, *attributes}
         plans = [counter_plan(spec, name) for name in spec.counters]
         self._counters = [(plan, bool(moving & set(plan.keys))) for plan in plans]
+        self._collaborative = list(collaborative_plans(spec).values())
         store = open_store(store_config, None, project_of(spec.name))
         self._slate = SlateReader(
             store,
-            _features(spec, slot),
+            _features(spec, slot) + references(self._collaborative),
             candidate_keys=[self._item_key],
             derived_keys={feature: f"{view}:{feature}" for feature, view in attributes.items()},
             deadline=deadline,
@@ -149,6 +153,7 @@ class OnlineReader:
             as_of=rows.as_of,
             ahead=rows.ahead,
             counters_as_of=_newest_outcome(rows),
+            collaborative=CollaborativeFeatures.of(self._collaborative, rows, len(request.items)),
         )
 
     def _derived(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:
@@ -162,7 +167,7 @@ class OnlineReader:
 
 
 def _features(spec: Spec, slot: str) -> list[str]:
-    """Feast references of every feature that ranking needs."""
+    """Feast references of vectors and counters."""
     vectors = [
         f"{vector_view(kind, slot)}:{name}"
         for kind, names in ((MEMBER_VECTORS, _MEMBER_FEATURES), (ITEM_VECTORS, _ITEM_FEATURES))

@@ -76,7 +76,7 @@ class RankingService:
             as_of=None if member is None else member.as_of,
             item_tokens=tokens,
             item_known=known,
-            features={**online.counters, **request.context},
+            features={**online.counters, **online.collaborative.features, **request.context},
             surface=request.surface,
             time=request.time,
         )

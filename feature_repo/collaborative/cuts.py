@@ -1,0 +1,46 @@
+"""Which snapshots an ingest needs: all that a row of the seed windows reads, and the newest one for serving."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from models import clock
+from models.collaborative.schedule import midnights
+from models.spec import Spec
+from models.spec.base import LONGEST_DAYS
+from models.time_units import DAY
+
+
+class Cut(NamedTuple):
+    """A snapshot to build, and the impressions whose members read it (microseconds UTC)."""
+
+    cut: int
+    first: int
+    """When the snapshot becomes visible."""
+    last: int | None
+    """Before this, impressions read it, at their own or at their frozen time; None: it serves, for all members."""
+
+
+def needed_cuts(spec: Spec, delay: int, end: int) -> list[Cut]:
+    """The cuts, oldest first, for events up to ``end``; ``delay`` from a cut until it is visible (microseconds).
+
+    The newest is the last midnight that is visible by now and not after the end of the data or of the windows.
+    """
+    graph, train, test = (spec.span(name) for name in ("graph", "train", "test"))
+    lag = round(min(spec.training.member_lag_days, LONGEST_DAYS) * DAY)
+    earliest = max(train.start - lag, graph.start)
+    latest = max(end, test.end)
+    every = midnights(spec.zone, earliest - delay, latest)
+    every = every[every + delay <= clock.latest()]
+    if not len(every):
+        return []
+    visible = every + delay
+    first = max(int(np.searchsorted(visible, earliest, side="left")) - 1, 0)
+    # Rows of a window for evaluation are frozen at its start, rows of train by at most the lag.
+    longest = max(lag, *(span.end - span.start for span in map(spec.span, ("validate", "gate", "test"))))
+    older = [
+        Cut(int(every[place]), int(visible[place]), int(visible[place + 1]) + longest + 1)
+        for place in range(first, len(every) - 1)
+        if visible[place] < test.end
+    ]
+    return [*older, Cut(int(every[-1]), int(visible[-1]), None)]
