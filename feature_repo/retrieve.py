@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.as_of import RetrievalError, features_as_of
-from feature_repo.as_of.counters import counters_as_of
+from feature_repo.as_of.counters import counters_as_of, exposure_outcomes_as_of
 from feature_repo.as_of.versions import node_versions
 from feature_repo.frozen import frozen_time
 from feature_repo.views.errors import NotAppliedError
@@ -21,7 +21,7 @@ from feature_repo.views.times import TIMESTAMP, column_microseconds
 from models.columns import WINDOW
 from models.features import (
     FROZEN_TIME,
-    attribute_keys,
+    counted_attributes,
     counter_views,
     keyed_by_member,
     member_state_columns,
@@ -104,8 +104,8 @@ def features_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
     views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
     keys = _keys(spec, rows)
     found = features_as_of(store, keys, times, views)
-    # Counters may be keyed by the item features just retrieved.
-    keys |= {feature: found[feature].to_pandas().to_numpy() for feature in attribute_keys(spec)}
+    # Counters may be keyed by the item features just retrieved, or compare them.
+    keys |= {feature: found[feature].to_pandas().to_numpy() for feature in counted_attributes(spec)}
     found |= counters_as_of(store, spec, keys, times, list(spec.counters))
     for feature in training_columns(spec):
         rows = rows.append_column(feature.name, found[feature.name])
@@ -117,15 +117,16 @@ def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
     """The rows with the member's state as of ``frozen_time``.
 
     Frozen are the member's views and the outcome features of counters keyed by the member. Exposures stay as of the
-    row's time, as in a ranking request.
+    row's time, as in a ranking request; of the last ones those outcomes are known that had settled by the frozen time.
     """
     shown = spec.impressions
     times, window = _times(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
     frozen = frozen_time(spec, as_of[shown.key].combine_chunks(), times, window)
-    keys = _keys(spec, as_of) | {key: as_of[key].to_pandas().to_numpy() for key in attribute_keys(spec)}
+    keys = _keys(spec, as_of) | {key: as_of[key].to_pandas().to_numpy() for key in counted_attributes(spec)}
     found = features_as_of(store, keys, frozen, list(spec.nodes[spec.impressions.member.node].views))
     counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter) and counter.rates != []]
     found |= counters_as_of(store, spec, keys, frozen, counters)
+    found |= exposure_outcomes_as_of(store, spec, keys, times, frozen)
     rows = as_of
     for name in member_state_columns(spec):
         rows = rows.set_column(rows.schema.get_field_index(name), name, found[name])
