@@ -1,6 +1,6 @@
 """A product with every kind of counter, and its counters counted by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,8 +73,10 @@ def own(rows: int) -> dict[str, np.ndarray]:
     return {name: np.full(rows, value, object) for name, value in OWN.items()}
 
 
-def by_hand(spec: Spec, name: str, rows: Sequence[Impression], key: tuple, at: int) -> dict[str, float]:
-    """The counter's features of a key as of a moment, for a row that holds ``OWN``, counted one row at a time."""
+def by_hand(
+    spec: Spec, name: str, rows: Sequence[Impression], key: tuple, at: int, held: Mapping[str, object] = OWN
+) -> dict[str, float]:
+    """The counter's features of a key as of a moment, for a row that holds these values, counted one row at a time."""
     plan = counter_plan(spec, name)
     own = [row for row in rows if _keeps(plan, row) and tuple(getattr(row, c) for c in plan.columns) == key]
     shown = [row for row in own if row.time < at and _inside(plan, row.time, at)]
@@ -94,11 +96,16 @@ def by_hand(spec: Spec, name: str, rows: Sequence[Impression], key: tuple, at: i
             row = past[-place][2] if place <= len(past) else None
             there = row is not None and _defined(rate, row)
             features[f"{name}_last{place}_{rate.name}"] = _value(rate, row) if row is not None and there else np.nan
-    return features | _last_exposures(plan, own, at)
+    return features | last_exposures(plan, own, at, at, held)
 
 
-def _last_exposures(plan: CounterPlan, own: Sequence[Impression], at: int) -> dict[str, float]:
-    """Each of the last exposures: of equal times those with the larger hash are the later ones."""
+def last_exposures(
+    plan: CounterPlan, own: Sequence[Impression], at: int, before: int, held: Mapping[str, object]
+) -> dict[str, float]:
+    """Each of the last exposures, with outcomes that settled before a moment: of equal times the larger hash is later.
+
+    ``own``: the key's impressions; ``held``: what the row holds.
+    """
     past = sorted((row.time, hash_of(row.impression_id), row) for row in own if row.time < at)
     features: dict[str, float] = {}
     for place in range(1, plan.last_exposures + 1):
@@ -108,9 +115,9 @@ def _last_exposures(plan: CounterPlan, own: Sequence[Impression], at: int) -> di
             features[f"{name}_pending"] = float(row.settled_time >= at) if row else np.nan
         for one in plan.compared:
             value = getattr(row, one.column) if row else None
-            features[f"{name}_same_{one.name}"] = np.nan if value is None else float(value == OWN[one.key])
+            features[f"{name}_same_{one.name}"] = np.nan if value is None else float(value == held[one.key])
         for rate in plan.rates:
-            there = row is not None and row.settled_time < at and _defined(rate, row)
+            there = row is not None and row.settled_time < before and _defined(rate, row)
             features[f"{name}_outcome_{rate.name}"] = _value(rate, row) if row is not None and there else np.nan
     return features
 
