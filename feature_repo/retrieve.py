@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from feature_repo.as_of import RetrievalError, features_as_of
 from feature_repo.as_of.collaborative import collaborative_as_of
-from feature_repo.as_of.counters import counters_as_of
+from feature_repo.as_of.counters import counters_as_of, exposure_outcomes_as_of
 from feature_repo.as_of.versions import node_versions
 from feature_repo.cold import as_new_items, behavior_views, drawn
 from feature_repo.frozen import frozen_time
@@ -23,8 +23,8 @@ from feature_repo.views.times import TIMESTAMP, column_microseconds
 from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS, WINDOW
 from models.features import (
     FROZEN_TIME,
-    attribute_keys,
     collaborative_views,
+    counted_attributes,
     counter_views,
     keyed_by_member,
     member_state_columns,
@@ -119,8 +119,8 @@ def features_of(store: Any, spec: Spec, rows: pa.Table, cold: bool = False) -> p
     if cold:
         keys = as_new_items(spec, keys)
         found |= features_as_of(store, keys, times, hidden)
-    # Counters may be keyed by the item features just retrieved.
-    keys |= {feature: found[feature].to_pandas().to_numpy() for feature in attribute_keys(spec)}
+    # Counters may be keyed by the item features just retrieved, or compare them.
+    keys |= {feature: found[feature].to_pandas().to_numpy() for feature in counted_attributes(spec)}
     found |= counters_as_of(store, spec, keys, times, list(spec.counters))
     found |= collaborative_as_of(store, spec, keys, times)
     for feature in training_columns(spec):
@@ -133,17 +133,19 @@ def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: bool = False) -> pa.T
     """The rows with the member's state as of ``frozen_time``.
 
     Frozen are the member's views, the outcome features of counters keyed by the member, and the collaborative features.
-    Exposures stay as of the row's time, as in a ranking request. ``cold`` as in ``features_of``.
+    Exposures stay as of the row's time, as in a ranking request; of the last ones those outcomes are known that had
+    settled by the frozen time. ``cold`` as in ``features_of``.
     """
     shown = spec.impressions
     times, window = _times(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
     frozen = frozen_time(spec, as_of[shown.key].combine_chunks(), times, window)
     keys = _keys(spec, as_of)
     keys = as_new_items(spec, keys) if cold else keys
-    keys |= {key: as_of[key].to_pandas().to_numpy() for key in attribute_keys(spec)}
+    keys |= {key: as_of[key].to_pandas().to_numpy() for key in counted_attributes(spec)}
     found = features_as_of(store, keys, frozen, list(spec.nodes[spec.impressions.member.node].views))
     counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter) and counter.rates != []]
     found |= counters_as_of(store, spec, keys, frozen, counters)
+    found |= exposure_outcomes_as_of(store, spec, keys, times, frozen)
     found |= collaborative_as_of(store, spec, keys, frozen)
     rows = as_of
     for name in member_state_columns(spec):

@@ -38,6 +38,19 @@ def attribute_keys(spec: Spec) -> dict[str, str]:
     return {key: owners[key] for key in keys}
 
 
+def compared_attributes(spec: Spec) -> dict[str, str]:
+    """The item features that counters compare with last exposures: feature -> its view."""
+    views = spec.nodes[spec.impressions.item.node].views
+    owners = {feature: name for name, view in views.items() for feature in view.features}
+    compared = [name for counter in spec.counters.values() for name in counter.compare if name not in ROLES]
+    return {name: owners[name] for name in compared}
+
+
+def counted_attributes(spec: Spec) -> dict[str, str]:
+    """The item features that counters read with an impression, as keys or to compare: feature -> its view."""
+    return attribute_keys(spec) | compared_attributes(spec)
+
+
 def counter_views(spec: Spec) -> list[str]:
     """The counters' views: one per counter, then ``overall`` if any counter has rates."""
     return list(counter_plans(spec))

@@ -12,6 +12,7 @@ from pyarrow.compute import sort_indices
 from torch import Tensor
 
 from benchmarks.studies.counted import Counted, Exposures
+from models.counters.hashing import hashes_of
 from models.counters.plan import PANES, CounterPlan, RatePlan
 from models.graph.csr import csr_offsets
 from models.graph.store import TemporalGraph
@@ -41,10 +42,10 @@ def recount(graph: TemporalGraph, counted: Counted) -> Columns:
 
 
 class _Log:
-    """Events ``rows`` (events,) of n seeds, grouped by owner and sorted by (time, key)."""
+    """Events ``rows`` (events,) of n seeds, grouped by owner and sorted by (time, rank): by key, if None is given."""
 
-    def __init__(self, seeds: Seeds, rows: Tensor, owner: Tensor, time: Tensor) -> None:
-        rows = rows[_by_key(seeds)[rows].argsort(stable=True)]
+    def __init__(self, seeds: Seeds, rows: Tensor, owner: Tensor, time: Tensor, rank: Tensor | None = None) -> None:
+        rows = rows[(_by_key(seeds) if rank is None else rank)[rows].argsort(stable=True)]
         rows = rows[time[rows].argsort(stable=True)]
         self.rows = rows[owner[rows].argsort(stable=True)]
         owners = int(owner.max()) + 1 if len(owner) else 0
@@ -76,6 +77,35 @@ def _counter(seeds: Seeds, plan: CounterPlan, outcomes: Sequence[tuple[RatePlan,
         for place in range(1, plan.last + 1):
             now, then = (_from_the_end(settled, outcome, moment, place) for moment in (seeds.time, held))
             found[f"{plan.name}_last{place}_{rate.name}"] = now, then
+    return found | (_last_exposures(seeds, plan, owner, outcomes) if plan.last_exposures else {})
+
+
+def _last_exposures(
+    seeds: Seeds, plan: CounterPlan, owner: Tensor, outcomes: Sequence[tuple[RatePlan, Tensor]]
+) -> Columns:
+    """Each of the last exposures, compared in item and surface; the seeds do not have the item's categories."""
+    rank = torch.from_numpy(hashes_of(seeds.keys.to_numpy(zero_copy_only=False)))
+    shown = _Log(seeds, torch.arange(len(seeds)), owner, seeds.time, rank)
+    first, end = shown.span(seeds.time, None)
+    held = seeds.frozen_time if "member" in plan.keys else seeds.time
+    values = {"item": seeds.item, "surface": seeds.surface}
+    compared = [one.name for one in plan.compared if one.name in values]
+    found: Columns = {}
+    for place in range(1, plan.last_exposures + 1):
+        there, row = end - place >= first, shown.rows[(end - place).clamp(min=0)]
+        known: dict[str, Tensor] = {"gap": ((seeds.time - seeds.time[row]).double() / _SECOND).log1p()}
+        if plan.rates:
+            known["pending"] = (seeds.settled[row] >= seeds.time).double()
+        known |= {f"same_{name}": (values[name][row] == values[name]).double() for name in compared}
+        for name, value in known.items():
+            one = torch.where(there, value, torch.nan)
+            found[f"{plan.name}_exposure{place}_{name}"] = one, one
+        for rate, outcome in outcomes:
+            now, then = (
+                torch.where(there & (seeds.settled[row] < moment), outcome[row], torch.nan)
+                for moment in (seeds.time, held)
+            )
+            found[f"{plan.name}_exposure{place}_outcome_{rate.name}"] = now, then
     return found
 
 

@@ -7,7 +7,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from models.counters.plan import CounterPlan, RatePlan
-from models.features import attribute_keys
+from models.features import counted_attributes
 from models.filters import condition
 from models.parquet import ROW_NUMBER, check_column_names, parquet_source
 from models.spec import Spec, View
@@ -19,7 +19,7 @@ SHOWN = "shown"
 
 
 def key_column(column: str) -> str:
-    """Column that holds a key, named by the impressions' column or the item feature."""
+    """Column that holds a key or a compared value, named by the impressions' column or the item feature."""
     return f"key_{column}"
 
 
@@ -40,8 +40,8 @@ def load(connection: duckdb.DuckDBPyConnection, spec: Spec, tables: Path, plans:
     types = _types(path)
     columns = {"id": _of(shown.key), "time": f"epoch_us({_of(shown.time)})"}
     columns["settled"] = f"epoch_us({_of(shown.settled)})"
-    attributes = attribute_keys(spec)
-    for column in dict.fromkeys(column for plan in plans.values() for column in plan.columns):
+    attributes = counted_attributes(spec)
+    for column in dict.fromkeys(column for plan in plans.values() for column in plan.read_columns):
         columns[key_column(column)] = (
             identifier(key_column(column), "attributes") if column in attributes else _of(column)
         )

@@ -140,9 +140,10 @@ def _apply_row(
 def _with_attributes(
     rows: RowStore, project: str, plan: EventPlan, layouts: Mapping[str, Layout], events: Sequence[Mapping[str, Any]]
 ) -> Iterator[Mapping[str, Any]]:
-    """Add the item features that counters use as keys, as of just before each impression.
+    """Add the item features that counters use as keys or compare, as of just before each impression.
 
-    The store holds only the newest version of an item: if that came later, the feature is unknown and not counted.
+    The store holds only the newest version of an item: if that came later, the feature is unknown. As a key it is not
+    counted then.
     """
     shown = plan.impressions
     if shown is None or not shown.attributes:

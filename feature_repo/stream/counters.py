@@ -116,10 +116,10 @@ def _or_empty(value: Any) -> Any:
 
 def _to_list(event: CounterEvent) -> list[Any]:
     if isinstance(event, Shown):
-        return [event.time, 0, "", []]
+        return [event.time, 0, "", list(event.hashes)]
     return [event.time, _SETTLED, event.key, list(event.outcomes)]
 
 
 def _from_list(event: Sequence[Any]) -> CounterEvent:
-    time, kind, key, outcomes = event
-    return Settled(time, key, tuple(outcomes)) if kind == _SETTLED else Shown(time)
+    time, kind, key, values = event
+    return Settled(time, key, tuple(values)) if kind == _SETTLED else Shown(time, tuple(values))

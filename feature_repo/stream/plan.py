@@ -28,7 +28,7 @@ class ImpressionPlan:
     """Five columns of the table."""
     counters: tuple[CounterPlan, ...]
     attributes: Mapping[str, str]
-    """Counter keys that are item features: feature -> its view."""
+    """Item features that counters read, as keys or to compare: feature -> its view."""
 
 
 @dataclass(frozen=True)

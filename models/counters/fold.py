@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.counters.columns import state_columns
+from models.counters.exposures import pending, with_exposures, with_outcomes
+from models.counters.hashing import hash_of
 from models.counters.plan import PANES, CounterPlan
 
 CounterState = dict[str, int | list[int]]
@@ -17,6 +19,8 @@ class Shown:
 
     time: int
     """Microseconds UTC."""
+    hashes: tuple[int, ...] = ()
+    """Of the impression's key and the values that the plan compares, if it keeps the last exposures."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def events_of(plan: CounterPlan, row: Mapping[str, Any], time: str, settled: str
     """
     if not keeps(plan.filter, row):
         return []
-    events: list[CounterEvent] = [Shown(row[time])] if plan.exposures else []
+    events: list[CounterEvent] = [Shown(row[time], _hashes(plan, row, key))] if plan.exposures else []
     if plan.rates and row.get(settled) is not None:
         outcomes = []
         for rate in plan.rates:
@@ -61,6 +65,12 @@ def events_of(plan: CounterPlan, row: Mapping[str, Any], time: str, settled: str
                 outcomes.append(int(value))
         events.append(Settled(row[settled], row[key], tuple(outcomes)))
     return events
+
+
+def _hashes(plan: CounterPlan, row: Mapping[str, Any], key: str) -> tuple[int, ...]:
+    if not plan.last_exposures:
+        return ()
+    return (hash_of(row[key]), *(hash_of(row.get(one.column)) for one in plan.compared))
 
 
 def keeps(kept: Mapping[str, list[Any]], row: Mapping[str, Any]) -> bool:
@@ -78,7 +88,7 @@ def fold(plan: CounterPlan, state: Mapping[str, int | list[int]], event: Counter
         after[f"{name}_shown"] += 1
         if plan.recency:
             after[f"{name}_shown_last"] = event.time
-        return after
+        return with_event(plan, after, event)
     after[f"{name}_settled"] += 1
     for rate, outcome in zip(plan.rates, event.outcomes, strict=True):
         after[f"{name}_{rate.name}_sum"] += max(outcome, 0)
@@ -87,7 +97,21 @@ def fold(plan: CounterPlan, state: Mapping[str, int | list[int]], event: Counter
         if plan.last:
             column = f"{name}_{rate.name}_last"
             after[column] = [*after[column], outcome][-plan.last :]
-    return after
+    return with_event(plan, after, event)
+
+
+def with_event(plan: CounterPlan, state: dict[str, Any], event: CounterEvent) -> dict[str, Any]:
+    """The state with the event in its lists of the last exposures. An exposure comes before its own outcomes.
+
+    An exposure with other hashes is left out: it was logged when the counter compared something else.
+    """
+    if not plan.last_exposures:
+        return state
+    if isinstance(event, Settled):
+        return with_outcomes(plan, state, hash_of(event.key), event.time, event.outcomes)
+    if len(event.hashes) != 1 + len(plan.compared):
+        return state
+    return with_exposures(plan, state, [pending(plan, event.time, event.hashes)])
 
 
 def _open_pane(plan: CounterPlan, after: dict[str, Any], time: int) -> None:

@@ -23,6 +23,17 @@ class RatePlan:
 
 
 @dataclass(frozen=True)
+class ComparedPlan:
+    """What a row is compared with a key's last exposures in: the surface, the item, or a category of the item."""
+
+    name: str
+    key: str
+    """Its name in Feast: a join key, or the item feature."""
+    column: str
+    """Where a row holds it: a column of the impressions, or the item feature."""
+
+
+@dataclass(frozen=True)
 class CounterPlan:
     """One counter. ``overall`` is a counter too, without keys and exposures."""
 
@@ -43,6 +54,10 @@ class CounterPlan:
     """Whether the time of the last exposure is kept."""
     last: int
     """How many of the last outcomes are kept."""
+    last_exposures: int = 0
+    """How many of the last exposures are kept, each with its outcomes."""
+    compared: tuple[ComparedPlan, ...] = ()
+    """What is kept of each of them to compare with a row."""
 
     @property
     def pane(self) -> int:
@@ -50,6 +65,11 @@ class CounterPlan:
         if self.window is None:
             raise ValueError(f"counter {self.name}: expected a window; found none")
         return self.window // PANES
+
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """Where a row holds the keys and what is compared."""
+        return (*self.columns, *(one.column for one in self.compared))
 
     @property
     def statistics(self) -> tuple[str, ...]:
@@ -69,6 +89,8 @@ class CounterPlan:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "CounterPlan":
-        """The inverse of ``to_dict``, also after a round trip through JSON."""
-        tuples = {name: tuple(values[name]) for name in ("keys", "columns")}
-        return cls(**{**values, **tuples, "rates": tuple(RatePlan(**rate) for rate in values["rates"])})
+        """The inverse of ``to_dict``, also after a round trip through JSON, and of that of an earlier release."""
+        tuples: dict[str, Any] = {name: tuple(values[name]) for name in ("keys", "columns")}
+        tuples["rates"] = tuple(RatePlan(**rate) for rate in values["rates"])
+        tuples["compared"] = tuple(ComparedPlan(**one) for one in values.get("compared", ()))
+        return cls(**{**values, **tuples})

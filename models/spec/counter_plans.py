@@ -1,6 +1,6 @@
 """Counter plans of a spec: what each counter counts, resolved to columns."""
 
-from models.counters.plan import OVERALL, CounterPlan, RatePlan
+from models.counters.plan import OVERALL, ComparedPlan, CounterPlan, RatePlan
 from models.spec.schema import Spec
 
 
@@ -36,6 +36,8 @@ def counter_plan(spec: Spec, name: str) -> CounterPlan:
         window=counter.span,
         recency=counter.recency,
         last=counter.last,
+        last_exposures=counter.last_exposures,
+        compared=tuple(ComparedPlan(name, *roles.get(name, (name, name))) for name in counter.compare),
     )
 
 

@@ -30,7 +30,8 @@ class Counter(FreshView):
 
     Exposures count when they happen, outcomes when they settle. The view holds integers, and one function turns them
     into features: ``<counter>_exposures``, ``<counter>_<rate>_rate`` (smoothed), ``<counter>_recency``,
-    ``<counter>_last<j>_<rate>``.
+    ``<counter>_last<j>_<rate>``, ``<counter>_exposure<j>_gap``, ``..._pending``, ``..._same_<name>``,
+    ``..._outcome_<rate>``.
     """
 
     keys: list[Name] = Field(
@@ -71,7 +72,24 @@ class Counter(FreshView):
         description="Adds the key's last outcomes one by one, newest first: how many for each rate. 0 = none.",
     )
 
-    @field_validator("keys", "rates")
+    last_exposures: int = Field(
+        default=0,
+        ge=0,
+        le=5,
+        description="Adds the key's last exposures one by one, newest first: the time since each as log(1 + seconds), "
+        "whether its outcome was still pending, what it shares with the row (`compare`), and its outcome for each rate "
+        "if it had settled. 0 = none.",
+        examples=[3],
+    )
+    compare: list[Name] = Field(
+        default=[],
+        max_length=8,
+        description="What a row is compared with each of the last exposures in: surface, item, or category features of "
+        "the item. Each adds a feature per exposure: 1 = the same, 0 = another, missing = unknown.",
+        examples=[["surface", "first_tag"]],
+    )
+
+    @field_validator("keys", "rates", "compare")
     @classmethod
     def _check_unique(cls, value: list[str] | None) -> list[str] | None:
         return value if value is None else check_unique_values(value)
@@ -80,6 +98,8 @@ class Counter(FreshView):
     def _check_last(self) -> "Counter":
         if self.last and self.rates == []:
             raise ValueError(f"last: expected 0, since `rates` is empty; found {self.last}")
+        if self.compare and not self.last_exposures:
+            raise ValueError(f"compare: expected `last_exposures` beside it; found {', '.join(self.compare)} alone")
         return self
 
     @property

@@ -15,7 +15,7 @@ from models.counters.columns import state_columns
 from models.counters.derive import derive
 from models.counters.plan import OVERALL
 from models.counters.ragged import Ragged
-from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, vector_view
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, compared_attributes, vector_view
 from models.spec import Spec
 from models.spec.collaborative_plans import collaborative_plans
 from models.spec.counter_plans import counter_plan, counter_plans
@@ -110,6 +110,7 @@ class OnlineReader:
         attributes = attribute_keys(spec)
         moving = {self._item_key, *attributes}
         plans = [counter_plan(spec, name) for name in spec.counters]
+        self._compared = list(compared_attributes(spec))
         self._counters = [(plan, bool(moving & set(plan.keys))) for plan in plans]
         self._collaborative = list(collaborative_plans(spec).values())
         store = open_store(store_config, None, project_of(spec.name))
@@ -146,23 +147,25 @@ class OnlineReader:
             rows = await self._slate.read(shared, {self._item_key: request.items}, as_of)
         except SlateUnavailableError as error:
             raise UnavailableError("the online store could not be read") from error
+        own = {self._surface_key: np.array([request.surface], object), self._item_key: np.array(request.items, object)}
+        own |= {feature: rows.candidates[feature] for feature in self._compared}
         return OnlineFeatures(
             member=_member(rows, int(rows.event_time[self._member_view][0])),
             items=_items(rows, rows.event_time[self._item_view]),
-            counters=self._derived(rows, len(request.items)),
+            counters=self._derived(rows, own, len(request.items)),
             as_of=rows.as_of,
             ahead=rows.ahead,
             counters_as_of=_newest_outcome(rows),
             collaborative=CollaborativeFeatures.of(self._collaborative, rows, len(request.items)),
         )
 
-    def _derived(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:
-        """Derive the features of every counter at the time of the read."""
+    def _derived(self, rows: SlateRows, own: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+        """Derive the features of every counter at the time of the read; ``own``: the candidates' compared values."""
         found: dict[str, np.ndarray] = {}
         for plan, each in self._counters:
             # A missing key reads as 0 or an empty list: nothing has happened to it.
             state, moments = (rows.candidates, count) if each else (rows.shared, 1)
-            found |= derive(plan, state, rows.shared, np.full(moments, rows.as_of + 1))
+            found |= derive(plan, state, rows.shared, np.full(moments, rows.as_of + 1), own)
         return found
 
 
@@ -173,9 +176,8 @@ def _features(spec: Spec, slot: str) -> list[str]:
         for kind, names in ((MEMBER_VECTORS, _MEMBER_FEATURES), (ITEM_VECTORS, _ITEM_FEATURES))
         for name in names
     ]
-    return vectors + [
-        f"{name}:{column}" for name, plan in counter_plans(spec).items() for column in state_columns(plan)
-    ]
+    counted = [f"{name}:{column}" for name, plan in counter_plans(spec).items() for column in state_columns(plan)]
+    return vectors + counted + [f"{view}:{feature}" for feature, view in compared_attributes(spec).items()]
 
 
 _MEMBER_FEATURES = (

@@ -20,7 +20,7 @@ from models.counters.plan import OVERALL, CounterPlan
 from models.features import VALID_FROM, counter_table
 from models.spec import Spec, parse_spec
 from models.spec.counter_plans import counter_plans
-from tests.models.counters.product import MINUTE, Impression, by_hand, product
+from tests.models.counters.product import MINUTE, Impression, by_hand, own, product
 
 DAY = 1440 * MINUTE
 TIME = pa.timestamp("us", tz="UTC")
@@ -101,9 +101,9 @@ def test_against_a_count_by_hand(tmp_path: Path, rows: list, posts: list, at: li
         keys = {tuple(getattr(row, column) for column in plan.columns) for row in shown}
         for key in [key for key in keys if None not in key and name != OVERALL]:
             for moment in at:
-                own = state(plan, as_of(plan, tables[name], key, moment))
+                mine = state(plan, as_of(plan, tables[name], key, moment))
                 overall = state(plans[OVERALL], as_of(plans[OVERALL], tables[OVERALL], (), moment))
-                found = derive(plan, own, overall, np.array([moment]))
+                found = derive(plan, mine, overall, np.array([moment]), own(1))
                 expected = by_hand(spec, name, shown, key, moment)
                 assert list(found) == [column for column in found if column in expected]
                 for column, value in expected.items():

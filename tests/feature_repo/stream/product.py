@@ -44,14 +44,17 @@ DOCUMENT = specs.document(
     tasks={"click": {"label": "click", "primary": True, "filter": {"surface": ["feed"]}}},
     measures={"share": {"column": "percent", "scale": 100}},
     counters={
-        "member_counts": {"keys": ["member"], "recency": True, "last": 2},
+        "member_counts": {
+            **{"keys": ["member"], "recency": True, "last": 2},
+            **{"last_exposures": 2, "compare": ["surface", "topic"]},
+        },
         "member_surface_counts": {
             "keys": ["member", "surface"],
             "window": "160s",
             "filter": {"device": ["phone"]},
         },
-        "post_counts": {"keys": ["item"], "rates": [], "window": "16s"},
-        "topic_counts": {"keys": ["topic"], "last": 3, "rates": ["share"]},
+        "post_counts": {"keys": ["item"], "rates": [], "window": "16s", "last_exposures": 1},
+        "topic_counts": {"keys": ["topic"], "last": 3, "rates": ["share"], "last_exposures": 3, "compare": ["item"]},
     },
     windows=specs.windows(train=4, validate=2),
     model={"activities": 3},

@@ -9,6 +9,7 @@ from feature_repo.stream.errors import StreamError
 from feature_repo.stream.events import by_name, events_of_row
 from feature_repo.stream.plan import EventPlan, read_plan
 from models.counters.fold import Settled, Shown
+from models.counters.hashing import hash_of
 from models.time_units import SECOND
 from tests.feature_repo.stream import product
 
@@ -34,13 +35,13 @@ def test_an_impression_is_shown_and_settles_and_may_be_an_activity(plans: dict[s
     shown, settled, activity = (
         {(change.view, change.keys): change.event for change in event.changes} for event in events
     )
-    assert shown == dict.fromkeys(
-        [
-            *(("member_counts", (4,)), ("member_surface_counts", (4, "feed"))),
-            *(("post_counts", ("p1",)), ("topic_counts", ("sport",))),
-        ],
-        Shown(SHOWN),
-    )
+    own = hash_of(key)
+    assert shown == {
+        ("member_counts", (4,)): Shown(SHOWN, (own, hash_of("feed"), hash_of("sport"))),
+        ("member_surface_counts", (4, "feed")): Shown(SHOWN),
+        ("post_counts", ("p1",)): Shown(SHOWN, (own,)),
+        ("topic_counts", ("sport",)): Shown(SHOWN, (own, hash_of("p1"))),
+    }
     both = Settled(SETTLED, key, (1, 30))
     assert settled == {
         ("member_counts", (4,)): both,

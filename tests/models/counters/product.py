@@ -1,10 +1,11 @@
 """A product with every kind of counter, and its counters counted by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.counters.hashing import hash_of
 from models.counters.plan import PANES, CounterPlan, RatePlan
 from models.spec import Spec
 from models.spec.counter_plans import counter_plan
@@ -31,10 +32,14 @@ DOCUMENT = specs.document(
         "plain": {"keys": ["member"], "smoothing": 3},
         "by_surface": {
             **{"keys": ["item", "surface"], "filter": {"surface": ["feed"]}},
-            **{"rates": ["click"], "recency": True, "last": 2},
+            **{"rates": ["click"], "recency": True, "last": 2, "last_exposures": 2, "compare": ["topic"]},
         },
-        "recent": {"keys": ["member"], "window": "16m", "last": 3, "recency": True},
+        "recent": {
+            **{"keys": ["member"], "window": "16m", "last": 3, "recency": True},
+            **{"last_exposures": 3, "compare": ["item", "surface"]},
+        },
         "lately": {"keys": ["surface"], "window": "48m", "rates": []},
+        "shown": {"keys": ["topic"], "rates": [], "last_exposures": 1, "compare": ["item"]},
         "by_topic": {"keys": ["member", "topic"], "rates": ["share", "mail"]},
     },
 )
@@ -59,8 +64,19 @@ class Impression(NamedTuple):
     topic: str | None
 
 
-def by_hand(spec: Spec, name: str, rows: Sequence[Impression], key: tuple, at: int) -> dict[str, float]:
-    """The counter's features of a key as of a moment, counted one row at a time."""
+OWN = {"post_key": "a", "surface": "feed", "topic": "x"}
+"""What a row holds of the values that counters compare."""
+
+
+def own(rows: int) -> dict[str, np.ndarray]:
+    """The same for several rows: (rows,) each."""
+    return {name: np.full(rows, value, object) for name, value in OWN.items()}
+
+
+def by_hand(
+    spec: Spec, name: str, rows: Sequence[Impression], key: tuple, at: int, held: Mapping[str, object] = OWN
+) -> dict[str, float]:
+    """The counter's features of a key as of a moment, for a row that holds these values, counted one row at a time."""
     plan = counter_plan(spec, name)
     own = [row for row in rows if _keeps(plan, row) and tuple(getattr(row, c) for c in plan.columns) == key]
     shown = [row for row in own if row.time < at and _inside(plan, row.time, at)]
@@ -80,6 +96,29 @@ def by_hand(spec: Spec, name: str, rows: Sequence[Impression], key: tuple, at: i
             row = past[-place][2] if place <= len(past) else None
             there = row is not None and _defined(rate, row)
             features[f"{name}_last{place}_{rate.name}"] = _value(rate, row) if row is not None and there else np.nan
+    return features | last_exposures(plan, own, at, at, held)
+
+
+def last_exposures(
+    plan: CounterPlan, own: Sequence[Impression], at: int, before: int, held: Mapping[str, object]
+) -> dict[str, float]:
+    """Each of the last exposures, with outcomes that settled before a moment: of equal times the larger hash is later.
+
+    ``own``: the key's impressions; ``held``: what the row holds.
+    """
+    past = sorted((row.time, hash_of(row.impression_id), row) for row in own if row.time < at)
+    features: dict[str, float] = {}
+    for place in range(1, plan.last_exposures + 1):
+        row, name = past[-place][2] if place <= len(past) else None, f"{plan.name}_exposure{place}"
+        features[f"{name}_gap"] = np.log1p((at - row.time) / 1e6) if row else np.nan
+        if plan.rates:
+            features[f"{name}_pending"] = float(row.settled_time >= at) if row else np.nan
+        for one in plan.compared:
+            value = getattr(row, one.column) if row else None
+            features[f"{name}_same_{one.name}"] = np.nan if value is None else float(value == held[one.key])
+        for rate in plan.rates:
+            there = row is not None and row.settled_time < before and _defined(rate, row)
+            features[f"{name}_outcome_{rate.name}"] = _value(rate, row) if row is not None and there else np.nan
     return features
 
 
