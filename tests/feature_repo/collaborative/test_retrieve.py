@@ -1,6 +1,5 @@
 """Collaborative columns of the training set against the formulas by hand."""
 
-
 import pandas as pd
 import pytest
 
