@@ -4,6 +4,7 @@ import logging
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pyarrow as pa
@@ -19,6 +20,8 @@ from models.spec import Spec
 from models.spec.collaborative_plans import collaborative_plans
 
 _log = logging.getLogger(__name__)
+_MEMORY = "4GB"
+"""DuckDB's memory for the events of a block."""
 
 
 def snapshots(spec: Spec, tables: Path, folder: Path, end: int, kept: str | None = None) -> list[str]:
@@ -30,19 +33,27 @@ def snapshots(spec: Spec, tables: Path, folder: Path, end: int, kept: str | None
     """
     store, written = KeptSnapshots(kept), list[str]()
     for name, plan in collaborative_plans(spec).items():
-        with duckdb.connect() as connection:
+        with TemporaryDirectory() as spilled, duckdb.connect(config=_bounds(spilled)) as connection:
             events = Events(connection, spec, name, tables)
-            written += _write(plan, events, needed_cuts(spec, plan.delay, end), store, folder)
+            written += write_block(plan, events, needed_cuts(spec, plan.delay, end), store, folder)
     if written:
         store.remove_unused()
         _log.info("collaborative snapshots: %d fitted, %d unchanged", store.fitted, store.reused)
     return written
 
 
-def _write(
+def _bounds(spilled: str) -> dict[str, str | bool | int | float | list[str]]:
+    """Settings of DuckDB: what does not fit goes to a folder on disk."""
+    return {"memory_limit": _MEMORY, "temp_directory": spilled}
+
+
+def write_block(
     plan: CollaborativePlan, events: Events, cuts: list[Cut], store: KeptSnapshots, folder: Path
 ) -> tuple[str, str]:
-    """Write the two tables of one block, cut by cut, so that one snapshot at a time is in memory."""
+    """Write the two tables of one block, cut by cut, so that one snapshot at a time is in memory; return their names.
+
+    Raises SnapshotError.
+    """
     member_kind, item_kind = events.key_types
     names = collaborative_table(plan.member_view), collaborative_table(plan.item_view)
     schemas = member_schema(plan, member_kind), item_schema(plan, item_kind)

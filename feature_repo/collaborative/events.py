@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -43,6 +43,11 @@ class Pairs:
     def item_hashes(self) -> np.ndarray:
         """(I,) int64."""
         return hash_keys(self.items)
+
+    def where(self, kept: np.ndarray) -> "Pairs":
+        """The pairs for which ``kept``, (P,) bool, is true, with the same keys."""
+        columns = {name: getattr(self, name)[kept] for name in ("member", "item", "outcome", "positive")}
+        return replace(self, **columns)
 
     @property
     def digest(self) -> str:

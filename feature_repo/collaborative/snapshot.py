@@ -58,10 +58,8 @@ def fit(plan: CollaborativePlan, pairs: Pairs) -> Snapshot:
     found: dict[str, Neighbors] = {}
     if ITEM_ITEM in plan.kinds:
         found[ITEM_ITEM] = cosine_neighbors(matrix(pairs, np.ones(len(pairs.item), np.float32)), plan.neighbors)
-    positive = None
-    if {POSITIVE, EASE} & set(plan.kinds):
-        positive = matrix(pairs, pairs.positive.astype(np.float32))
-        positive.eliminate_zeros()
+    liked = pairs.where(pairs.positive)
+    positive = matrix(liked, np.ones(len(liked.item), np.float32))
     if POSITIVE in plan.kinds:
         found[POSITIVE] = cosine_neighbors(positive, plan.neighbors)
     if EASE in plan.kinds:
@@ -71,15 +69,16 @@ def fit(plan: CollaborativePlan, pairs: Pairs) -> Snapshot:
 
 
 def matrix(pairs: Pairs, values: np.ndarray, first: int = 0, last: int | None = None) -> Any:
-    """CSR of the members from ``first`` to before ``last`` by all items; ``values`` (P,) float32."""
+    """CSR of the members from ``first`` to before ``last`` by all items; ``values`` (P,) float32.
+
+    It shares the pairs' memory: it must not be changed in place.
+    """
     from scipy.sparse import csr_matrix
 
     last = len(pairs.members) if last is None else last
     bounds = np.searchsorted(pairs.member, np.arange(first, last + 1))
     span = slice(bounds[0], bounds[-1])
-    return csr_matrix(
-        (values[span].copy(), pairs.item[span], bounds - bounds[0]), shape=(last - first, len(pairs.items))
-    )
+    return csr_matrix((values[span], pairs.item[span], bounds - bounds[0]), shape=(last - first, len(pairs.items)))
 
 
 def _by_hash(neighbors: Neighbors, hashes: np.ndarray) -> tuple[Ragged, np.ndarray]:

@@ -30,7 +30,7 @@ def spec_of(blocks: dict[str, Any] | None = None, **parts: Any) -> Spec:
         "clicked": specs.edge("impressions", MEMBER, POST, filter={"click": [1]}),
         "skipped": specs.edge("impressions", MEMBER, POST, filter={"click": [0]}),
     }
-    return tiny_spec(**{"edges": edges, "collaborative": blocks or block(), **parts})
+    return tiny_spec(**{"edges": edges, "collaborative": block() if blocks is None else blocks, **parts})
 
 
 def open_world(folder: Path, spec: Spec, impressions: pd.DataFrame | None = None) -> World:

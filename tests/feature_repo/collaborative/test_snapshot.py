@@ -1,0 +1,127 @@
+"""A fitted snapshot against dense formulas; ties, bounds, and the same bits whatever the order of the rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from feature_repo.collaborative import neighbors
+from feature_repo.collaborative.base import fit_base, member_effects, residuals
+from feature_repo.collaborative.errors import SnapshotError
+from feature_repo.collaborative.events import Pairs
+from feature_repo.collaborative.low_rank import item_factors, member_factors
+from feature_repo.collaborative.rows import item_rows, member_rows
+from feature_repo.collaborative.snapshot import Snapshot, fit, matrix
+from models.collaborative.plan import CollaborativePlan
+
+KINDS = ("base", "item_item", "positive_item_item", "low_rank", "ease")
+PLAN = CollaborativePlan("w", "member_id", "item_id", KINDS, 5, 9, 4, 10)
+
+
+def pairs(members: int = 40, items: int = 15, seed: int = 0) -> Pairs:
+    random = np.random.default_rng(seed)
+    seen = random.random((members, items)) < 0.4
+    seen[:, 0] = True
+    member, item = (places.astype(np.int32) for places in np.nonzero(seen))
+    positive = random.random(len(member)) < 0.5
+    names = pa.array([f"i{number:03d}" for number in range(items)])
+    return Pairs(pa.array(np.arange(members)), names, member, item, positive.astype(np.float32), positive)
+
+
+def dense(found: Pairs, values: np.ndarray) -> np.ndarray:
+    whole = np.zeros((len(found.members), len(found.items)))
+    whole[found.member, found.item] = values
+    return whole
+
+
+def test_neighbors_are_the_largest_of_the_dense_formulas() -> None:
+    found = pairs()
+    for values in (np.ones(len(found.item)), found.positive):
+        whole = dense(found, values)
+        common = whole.T @ whole
+        root = np.sqrt(np.outer(np.diag(common), np.diag(common)))
+        expected = common / root * common / (common + 5)
+        some = found.where(values > 0)
+        sparse = matrix(some, np.ones(len(some.item), np.float32))
+        check(*neighbors.cosine_neighbors(sparse, PLAN.neighbors), expected)
+    inverse = np.linalg.inv(whole.T @ whole + 80 * np.eye(len(whole.T)))
+    check(*neighbors.ease_neighbors("w", sparse, PLAN.neighbors), -inverse.T / np.diag(inverse)[:, None])
+
+
+def check(rows: neighbors.Ragged, weights: np.ndarray, expected: np.ndarray) -> None:
+    np.fill_diagonal(expected, 0)
+    for item in range(len(rows)):
+        order = np.argsort(-np.abs(expected[item]), kind="stable")[: PLAN.neighbors]
+        np.testing.assert_array_equal(rows[item], order)
+        np.testing.assert_allclose(weights[rows.starts[item] : rows.ends[item]], expected[item][order], rtol=1e-5)
+
+
+def test_of_equal_weights_the_first_items_stay_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every member saw everything: all weights of a row are equal."""
+    whole = np.ones((6, 9))
+    member, item = (places.astype(np.int32) for places in np.nonzero(whole))
+    all_seen = replace(pairs(6, 9), member=member, item=item)
+    rows, weights = neighbors.cosine_neighbors(matrix(all_seen, np.ones(54, np.float32)), 3)
+    assert rows.to_lists() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], *[[0, 1, 2]] * 6]
+    monkeypatch.setattr(neighbors, "_ENTRIES", 1)
+    again, same = neighbors.cosine_neighbors(matrix(all_seen, np.ones(54, np.float32)), 3)
+    assert again.to_lists() == rows.to_lists()
+    np.testing.assert_array_equal(weights, same)
+
+
+def test_ease_is_refused_above_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbors, "MOST_EASE_ITEMS", 14)
+    with pytest.raises(SnapshotError, match=r"collaborative\.w\.kinds: expected at most 14 items for ease; found 15"):
+        fit(PLAN, pairs())
+
+
+def test_factors_are_those_of_the_singular_value_decomposition() -> None:
+    found = pairs()
+    mean, effects = fit_base(found)
+    left = residuals(found, mean, member_effects(found, mean, effects), effects)
+    factors, values = item_factors(matrix(found, left), 4)
+    product = member_factors(matrix(found, left), factors, values) @ factors.T
+    u, s, v = np.linalg.svd(dense(found, left))
+    np.testing.assert_allclose(values, s[:4], rtol=1e-3)
+    np.testing.assert_allclose(product, (u[:, :4] * s[:4]) @ v[:4], atol=0.02)
+
+
+def test_the_base_solves_its_two_equations() -> None:
+    found = pairs()
+    mean, effects = fit_base(found)
+    own = member_effects(found, mean, effects)
+    left = residuals(found, mean, own, effects).astype(float)
+    for places, values in ((found.member, own), (found.item, effects)):
+        np.testing.assert_allclose(np.bincount(places, left), 10 * values, atol=1e-3)
+
+
+def test_fewer_items_than_the_rank_and_none_at_all() -> None:
+    small = pairs(3, 2)
+    snapshot = fit(replace(PLAN, rank=20), small)
+    assert snapshot.factors.shape == (2, 20)
+    (members,) = member_rows(replace(PLAN, rank=20), 0, small, snapshot, None)
+    assert members.num_rows == 3
+    none = Pairs(pa.array([], pa.int64()), pa.array([], pa.string()), *[np.zeros(0, np.int32)] * 2,
+                 np.zeros(0, np.float32), np.zeros(0, bool))  # fmt: skip
+    empty = fit(PLAN, none)
+    assert item_rows(PLAN, 0, none, empty).num_rows == 0
+    assert list(member_rows(PLAN, 0, none, empty, None)) == []
+
+
+def test_a_snapshot_is_itself_after_a_round_trip_and_a_second_fit_has_its_bits() -> None:
+    found = pairs()
+    one = fit(PLAN, found)
+    assert found.digest == pairs().digest
+    for other in (Snapshot.from_arrays(one.to_arrays()), fit(PLAN, pairs())):
+        assert item_rows(PLAN, 5, found, other) == item_rows(PLAN, 5, found, one)
+        assert list(member_rows(PLAN, 5, found, other, None)) == list(member_rows(PLAN, 5, found, one, None))
+
+
+def test_members_are_the_same_alone_and_with_all() -> None:
+    found = pairs()
+    snapshot = fit(PLAN, found)
+    (every,) = member_rows(PLAN, 5, found, snapshot, None)
+    (some,) = member_rows(PLAN, 5, found, snapshot, pa.array([3, 17, 99]))
+    assert some["member_id"].to_pylist() == [3, 17]
+    assert some == every.take([3, 17])
