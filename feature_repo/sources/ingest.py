@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from feature_repo.collaborative import snapshots
+from feature_repo.collaborative import SnapshotError, snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.sources.adapters import adapter, check
+from feature_repo.sources.errors import SourceError
 from feature_repo.sources.files import keeping
 from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.remote import raw_folder
@@ -35,8 +36,9 @@ def ingest(
 
     ``data`` is the folder of the raw data, or its address in object storage (None for simulated worlds). ``kept``: the
     address of a folder in which the rows of raw files are kept from one ingest to the next, so that a file is read once
-    (``sources.files``); the tables are the same with and without it. ``forgotten``: members whose rows are left out of
-    the tables and of the kept rows, though raw files may still have them.
+    (``sources.files``), and fitted collaborative snapshots; the tables are the same with and without it.
+    ``forgotten``: members whose rows are left out of the tables and of the kept rows, though raw files may still have
+    them.
 
     The spec is checked against the adapter's tables before any data is read. An existing folder is replaced once the
     new one is complete. Rows with an impossible time are written to ``quarantine/<table>.parquet`` instead, and counted
@@ -103,9 +105,12 @@ def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _snapshots(spec: Spec, folder: Path, last: str | None, kept: str | None) -> list[str]:
-    """Write the tables of collaborative blocks."""
+    """Write the tables of collaborative blocks; return their names. Raises SourceError."""
     end = 0 if last is None else int(pd.Timestamp(last).as_unit("us").asm8.astype("int64"))
-    return snapshots(spec, folder, folder, end, kept)
+    try:
+        return snapshots(spec, folder, folder, end, kept)
+    except SnapshotError as error:
+        raise SourceError(str(error)) from None
 
 
 def _write_quarantine(folder: Path, name: str, rows: pd.DataFrame | None) -> dict[str, Any]:

@@ -137,8 +137,8 @@ def test_the_spec_is_checked_before_anything_is_read(monkeypatch: pytest.MonkeyP
         ("further", ("File_Row_Number",), r"column 'File_Row_Number': .* which DuckDB adds to a file"),
         ("further", ("filename", "b"), "column 'filename'"),
         ("Impressions", ("a",), "table 'Impressions': expected a unique name; found 'impressions' as well"),
-        ("counter_{counter}", ("a",), "expected a name that no counter's table has"),
-        ("Counter_Overall", ("a",), "expected a name that no counter's table has"),
+        ("counter_{counter}", ("a",), "expected a name that no table of ours has"),
+        ("Counter_Overall", ("a",), "expected a name that no table of ours has"),
     ],
 )
 def test_tables_and_columns_of_an_adapter_have_names_of_their_own(
