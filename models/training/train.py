@@ -227,6 +227,7 @@ class TrainingRun:
         calibration = Calibration.none(self.tasks)
         if self.scope.epochs is None:
             calibration = self._calibration(largest_fan_out)
+        twins = int(self.graph.seeds.cold[self.rows].sum())
         training = {
             "config": asdict(self.config),
             "windows": list(self.scope.windows),
@@ -234,8 +235,8 @@ class TrainingRun:
             "until": iso(max(span.end for span in self.spans)),
             "epochs": progress.best_epoch,
             "epochs_run": progress.epoch,
-            "seeds": len(self.rows),
-            "cold_twins": int(self.graph.seeds.cold[self.rows].sum()),
+            "seeds": len(self.rows) - twins,
+            "cold_twins": twins,
             "history": progress.history,
             "limit": largest_fan_out,
             "limits": progress.largest_fan_outs,
