@@ -123,6 +123,7 @@ def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, A
         "drift": watched.get("drift"),
         "drift_page": DRIFT_PAGE if has_drift_page else None,
         "data": record.notes.get("data") or {},
+        "decided": record.notes.get("decided") or {},
         "graph": record.notes.get("graph") or {},
         "comparison": record.notes.get("comparison"),
         "steps": _steps(record),

@@ -12,6 +12,7 @@ from pyarrow.compute import sort_indices
 from torch import Tensor
 
 from benchmarks.studies.counted import Counted, Exposures
+from benchmarks.studies.errors import StudyError
 from models.counters.hashing import hashes_of
 from models.counters.plan import PANES, CounterPlan, RatePlan
 from models.graph.csr import csr_offsets
@@ -26,8 +27,13 @@ Columns = dict[str, tuple[Tensor, Tensor]]
 
 def recount(graph: TemporalGraph, counted: Counted) -> Columns:
     """Every column that can be computed from the seeds: of counters by member, item or both, without a filter, and of
-    context. An outcome is a task's label or an attribute of the impression's edge. NaN for unknown keys."""
+    context. An outcome is a task's label or an attribute of the impression's edge. NaN for unknown keys. Raises
+    StudyError for a graph with cold twins, which are no impressions."""
     found: Columns = {}
+    if twins := int(graph.seeds.cold.sum()):
+        raise StudyError(
+            f"seeds: expected impressions alone; found {twins} cold twins. Retrieve with training.cold_share: 0"
+        )
     if not len(graph.seeds):
         return found
     for plan in counted.counters:

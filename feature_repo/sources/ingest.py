@@ -19,6 +19,7 @@ from feature_repo.sources.files import keeping
 from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.remote import raw_folder
 from feature_repo.sources.schemas import VECTOR, arrow_types, order_columns, time_columns
+from feature_repo.sources.size import DECIDED, as_json, decisions
 from feature_repo.sources.tables import describe, write_manifest, write_quarantine, write_table
 from feature_repo.sources.validate import check_leaks, validate
 from feature_repo.sources.windows import WINDOWS, described
@@ -42,8 +43,9 @@ def ingest(
 
     The spec is checked against the adapter's tables before any data is read. An existing folder is replaced once the
     new one is complete. Rows with an impossible time are written to ``quarantine/<table>.parquet`` instead, and counted
-    in the manifest. The manifest has the dates of the windows; ``sources.windows.spec_of`` puts them into the spec.
-    Raises SpecError or SourceError; then nothing was written.
+    in the manifest. The manifest has the dates of the windows, and what the data's size decides of the keys that the
+    spec leaves open; ``sources.windows.spec_of`` puts both into the spec. Raises SpecError or SourceError; then nothing
+    was written.
     """
     check(spec)
     source = adapter(spec.source.adapter)
@@ -62,6 +64,7 @@ def ingest(
         "adapter": spec.source.adapter,
         "options": dict(spec.source.options),
         WINDOWS: described(spec),
+        DECIDED: as_json(decisions(spec, tables)),
         "tables": {},
     }
     with replaced_folder(folder) as fresh:

@@ -20,6 +20,9 @@ class TrainingConfig:
     zero over this many, even if training stops earlier."""
     patience: Count = 1
     """Epochs without a better validation AUC of the primary task before training stops."""
+    task_tolerance: NonNegative = 0.002
+    """A task other than the primary stops where its validation AUC is more than this below its best: in later epochs
+    its loss counts 0, also in the final fit. 1 = no task stops by itself."""
     batch_size: Positive = 512
     """Seeds per optimizer step, over all processes and parts; with slices about as many, in whole slices."""
     learning_rate: PositiveFloat = 0.003

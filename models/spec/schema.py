@@ -8,11 +8,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, get_type_hints
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.spec.base import Allowed, Name, StrictModel, Value, display
+from models.spec.by_data import undecided
 from models.spec.collaborative import Collaborative
 from models.spec.counters import Counter, Measure
 from models.spec.edges import Affinity, Densification, Edge, PageRank
@@ -133,9 +134,22 @@ class Spec(StrictModel):
         description="Bounds of the monitors, and what may be done about an alarm without a person.",
         examples=[{"act": "on"}],
     )
+    by_data: dict[str, str] = Field(
+        default={},
+        description="Keys of `model` and `training`, and `id_buckets` of member and item, that follow the size of the "
+        "data; each with the reason of its value once ingest has decided it (docs/model.md). Filled in when a spec is "
+        "read, with those that it does not give. {} = none: the defaults of this page hold.",
+        examples=[{"training.epochs": ""}],
+    )
     oracle: Oracle | None = Field(
         default=None, description="Where a simulated world keeps its true probabilities. None = there are none."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_by_data(cls, value: Any) -> Any:
+        known = not isinstance(value, dict) or "by_data" in value
+        return value if known else {**value, "by_data": undecided(value)}
 
     @property
     def primary_task(self) -> str:

@@ -51,7 +51,7 @@ def fit(
     selecting = perf_counter() - started
     epochs = selected.training["epochs"]
     largest_fan_outs = tuple(selected.training["limits"][:epochs]) if training_config.adaptive_neighbours else None
-    scope = Scope(("train", "validate"), epochs, largest_fan_outs)
+    scope = Scope(("train", "validate"), epochs, largest_fan_outs, selected.training["stopped"])
     train(
         graph, model_config, training_config, folder, scope, device, checkpoint=replace(keep.below("final"), stays=True)
     )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from models.training.place import CheckpointPlace
 from models.training.predict import score_rows, task_aucs
 from models.training.schedule import advance, begin
 from models.training.shared import share_folder
+from models.training.stopping import loss_weights, stop
 from models.training.trainer import Trainer, seeded
 
 Log = Callable[[dict[str, float], int], None]
@@ -54,6 +55,8 @@ class Scope:
     largest_fan_outs: tuple[int, ...] | None = None
     """The largest fan-out of each epoch, as another training's adaptive schedule found them. Without them and without
     early stopping, trees are as in the schema."""
+    stopped: dict[str, int] = field(default_factory=dict)
+    """The tasks that stop, each after so many epochs, as another training's validation found them."""
 
 
 @limited_spinning()
@@ -169,7 +172,9 @@ class TrainingRun:
         largest_fan_out = progress.neighbours.largest_fan_out if progress.neighbours else None
         if scope.largest_fan_outs:
             largest_fan_out = scope.largest_fan_outs[progress.epoch]
-        metrics = self.trainer.run_epoch(self.encoded, self.rows, progress.epoch, largest_fan_out)
+        stopped = progress.stopped if scope.epochs is None else scope.stopped
+        weights = loss_weights(self.graph.schema.seeds.tasks, stopped, progress.epoch)
+        metrics = self.trainer.run_epoch(self.encoded, self.rows, progress.epoch, largest_fan_out, weights=weights)
         progress.epoch += 1
         progress.largest_fan_outs.append(largest_fan_out)
         if largest_fan_out is not None:
@@ -181,6 +186,8 @@ class TrainingRun:
         primary = next(task.name for task in self.graph.schema.seeds.tasks if task.primary)
         self._judge(metrics.get(f"validate_auc_{primary}", math.nan))
         progress.history.append({name: value for name, value in metrics.items() if name != "seeds_per_second"})
+        tasks = self.graph.schema.seeds.tasks
+        progress.stopped = stop(stopped, progress.history, tasks, self.config.task_tolerance)
         return metrics
 
     def _judge(self, auc: float) -> None:
@@ -220,6 +227,7 @@ class TrainingRun:
         calibration = Calibration.none(self.tasks)
         if self.scope.epochs is None:
             calibration = self._calibration(largest_fan_out)
+        twins = int(self.graph.seeds.cold[self.rows].sum())
         training = {
             "config": asdict(self.config),
             "windows": list(self.scope.windows),
@@ -227,11 +235,12 @@ class TrainingRun:
             "until": iso(max(span.end for span in self.spans)),
             "epochs": progress.best_epoch,
             "epochs_run": progress.epoch,
-            "seeds": len(self.rows),
-            "cold_twins": int(self.graph.seeds.cold[self.rows].sum()),
+            "seeds": len(self.rows) - twins,
+            "cold_twins": twins,
             "history": progress.history,
             "limit": largest_fan_out,
             "limits": progress.largest_fan_outs,
+            "stopped": progress.stopped,
             "run": self.fingerprint,
         }
         return Model(self.average.eval(), self.encoding, self.graph.schema, calibration, training)
@@ -253,6 +262,7 @@ def fingerprint(
             "windows": list(scope.windows),
             "epochs": scope.epochs,
             "limits": scope.largest_fan_outs,
+            "stopped": scope.stopped,
             "processes": ranks().size,
         }
     )

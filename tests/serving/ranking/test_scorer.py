@@ -13,6 +13,7 @@ from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
 from models.training.artifact import save_model
 from models.training.batches import activity_age
+from models.training.calibration import Platt
 from models.training.errors import ArtifactError
 from serving.ranking.scorer import Scorer, SlateInputs
 from tests.serving.world import MEMBERS, SIZES, shared_graph, shared_model, world_spec
@@ -165,3 +166,20 @@ def test_a_changed_artifact_is_refused(tmp_path: Path) -> None:
     (folder / "calibration.json").write_text('{"method": "platt", "tasks": []}', encoding="utf-8")
     with pytest.raises(ArtifactError, match="sha256"):
         Scorer(folder)
+
+
+@pytest.mark.parametrize("exposures", [None, "member_counts_exposures"])
+def test_candidates_that_nobody_was_shown_have_their_own_calibration(tmp_path: Path, exposures: str | None) -> None:
+    """The rule of ``models.training.cold``, by the column that counts exposures and by missing vectors."""
+    model = shared_model()
+    schema = replace(model.schema, seeds=replace(model.schema.seeds, exposures=exposures))
+    apart = replace(model.calibration, cold={"click": Platt(1.0, -5.0)})
+    plain = Scorer(save_model(model, tmp_path / "plain"))
+    scorer = Scorer(save_model(replace(model, schema=schema, calibration=apart), tmp_path / "model"))
+    counted = {"member_counts_exposures": np.array([2.0, 0.0, np.nan, 5.0], np.float32)}
+    given = replace(inputs(0, [0, 1, 2, 3]), features=counted, item_known=np.array([True, True, True, False]))
+    found, before = scorer.score(given), plain.score(given)
+    cold = [False, exposures is not None, exposures is not None, True]
+    assert ((found["click"] < before["click"] - 0.01) == cold).all()
+    np.testing.assert_array_equal(found["click"][~np.array(cold)], before["click"][~np.array(cold)])
+    np.testing.assert_array_equal(found["dwell"], before["dwell"])
