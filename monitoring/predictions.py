@@ -3,7 +3,8 @@
 Columns: ``key, member, item, surface, time, window, state`` (member state: as_of | frozen), ``label_<task>`` (NaN where
 the task is not defined), ``<scorer>_<task>`` probabilities for scorer in candidate, floor, champion, ``network`` and
 ``trees`` (the parts of a candidate that has trees), and ``oracle`` (simulated worlds: the true probability of the
-primary label). A version promoted before the champion is the scorer ``version_<number>``; it is scored for the gate only: NaN outside the gate window and outside as-of state.
+primary label). A version promoted before the champion is the scorer ``version_<number>``; it is
+scored for the gate only: NaN outside the gate window and outside as-of state.
 """
 
 import re

@@ -1,14 +1,19 @@
 """Trees of the small model, fitted in a second."""
 
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
 
 import torch
 
 from models.graph.store import TemporalGraph
 from models.training.artifact import Model, Validation, load_model, save_model
 from models.training.labels import known
+from models.trees import search
 from models.trees.fit import add_trees
 from tests.models.training.small import MODEL, small_graph, small_model
 
@@ -21,6 +26,11 @@ def small_product(folder: Path) -> Model:
     for name, content in _artifact().items():
         (folder / name).write_bytes(content)
     return load_model(folder)
+
+
+def small_leaves() -> AbstractContextManager[Any]:
+    """Lets the search's first trial split the few rows of a small graph."""
+    return patch.dict(search._BY_HAND, min_data_in_leaf=5)
 
 
 def with_validation(model: Model, graph: TemporalGraph, folder: Path) -> Path:
@@ -36,6 +46,7 @@ def _artifact() -> dict[str, bytes]:
     with TemporaryDirectory() as name:
         folder, graph = Path(name), small_graph()
         network = with_validation(small_model(folder, graph), graph, folder / "network")
-        config = MODEL.__class__(**{**MODEL.of_network(), **CONFIG})
-        add_trees(graph, network, config, folder / "product", trials=1)
+        config = replace(MODEL, **CONFIG)
+        with small_leaves():
+            add_trees(graph, network, config, folder / "product", trials=1)
         return {path.name: path.read_bytes() for path in (folder / "product").iterdir()}

@@ -18,7 +18,7 @@ from models.training.refit import refit
 from models.trees.fit import add_trees, refit_trees
 from models.trees.rows import SeedValues
 from tests.models.training.small import MODEL, TRAINING, small_graph, small_model
-from tests.models.trees.small import CONFIG, small_product, with_validation
+from tests.models.trees.small import CONFIG, small_leaves, small_product, with_validation
 
 WITH_TREES = replace(MODEL, **CONFIG)
 
@@ -109,7 +109,8 @@ def test_a_task_of_one_class_has_a_constant_and_later_labels_are_not_read(tmp_pa
     labels[graph.seeds.rows("test")] = 1
     changed = replace(graph, seeds=replace(graph.seeds, labels=labels))
     network = with_validation(small_model(tmp_path, graph), graph, tmp_path / "network")
-    add_trees(changed, network, WITH_TREES, tmp_path / "product", trials=1)
+    with small_leaves():
+        add_trees(changed, network, WITH_TREES, tmp_path / "product", trials=1)
     found, expected = load_model(tmp_path / "product"), small_product(tmp_path / "expected")
     assert found.trees is not None
     assert expected.trees is not None
