@@ -61,12 +61,12 @@ def network() -> Model:
 def fitted(model: Model, rounds: int, rows: int = 5000) -> Trees:
     """Trees on rows of random numbers and labels that depend on some of them."""
     inputs = TreeInputs.of(model.ranker.config, model.schema, model.encoding)
+    random = np.random.default_rng(0)
+    values = random.normal(size=(rows, len(inputs.names))).astype(np.float32)
+    values[random.random(values.shape) < 0.05] = np.nan
+    values[:, inputs.categories] = random.integers(0, 9, (rows, len(inputs.categories)))
     tasks: dict[str, TaskTrees] = {}
     for seed, task in enumerate(model.tasks):
-        random = np.random.default_rng(seed)
-        values = random.normal(size=(rows, len(inputs.names))).astype(np.float32)
-        values[random.random(values.shape) < 0.05] = np.nan
-        values[:, inputs.categories] = random.integers(0, 9, (rows, len(inputs.categories)))
         logit = np.nan_to_num(values) @ random.normal(size=len(inputs.names)) / 4
         labels = (random.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.float64)
         tasks[task] = fit_rounds(TaskRows.of(values, labels, inputs.categories), _PARAMETERS, rounds, seed)

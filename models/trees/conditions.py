@@ -8,6 +8,7 @@ import numpy as np
 from models.training.errors import ArtifactError
 from models.trees.text import Tree
 
+_WORD = 64
 _MOST_BYTES = 1 << 28
 """Of all tables of codes."""
 
@@ -16,8 +17,8 @@ class _Number(NamedTuple):
     """A number not above the threshold, or a missing one where ``missing``."""
 
     column: int
-    threshold: float
     missing: bool
+    threshold: float
 
 
 class _Set(NamedTuple):
@@ -39,9 +40,7 @@ class Conditions:
         place = {key: at for at, key in enumerate([*numbers, *sets])}
         self.of_tree = [np.array([place[key] for key in own], np.int64) for own in keys]
         """By tree, the condition of each node."""
-        self._column = np.array([key.column for key in numbers], np.int64)
-        self._threshold = np.array([key.threshold for key in numbers], np.float32)
-        self._missing = np.flatnonzero([key.missing for key in numbers])
+        self._numbers = _Thresholds(numbers)
         self._tables = [
             (column, _table([key.codes for key in sets if key.column == column]))
             for column in range(columns)
@@ -53,18 +52,54 @@ class Conditions:
 
     def met(self, values: np.ndarray) -> np.ndarray:
         """(words, conditions) uint64: the rows that meet each condition; ``values`` (n, columns) float32."""
-        numbers = values.take(self._column, axis=1)
-        parts = [numbers <= self._threshold]
-        if len(self._missing):
-            parts[0][:, self._missing] |= np.isnan(numbers.take(self._missing, axis=1))
+        met = self._numbers.met(values)
+        parts = []
         for (column, table), size in zip(self._tables, self._sizes, strict=True):
             rows = table.take(_codes(values[:, column], len(table) - 1), axis=0)
-            parts.append(np.unpackbits(rows, axis=1, count=size).view(bool))
-        bits = np.packbits(np.concatenate(parts, axis=1), axis=0, bitorder="little")  # (rows / 8, conditions)
-        words = np.zeros((-(-len(bits) // 8), bits.shape[1], 8), np.uint8)
+            parts.append(np.unpackbits(rows, axis=1, count=size))
+        if not parts:
+            return met
+        bits = np.packbits(np.concatenate(parts, axis=1), axis=0, bitorder="little")  # (rows / 8, sets)
+        words = np.zeros((len(met), bits.shape[1], 8), np.uint8)
         for byte in range(len(bits)):
             words[byte // 8, :, byte % 8] = bits[byte]
-        return words.view(np.uint64)[:, :, 0]
+        return np.concatenate([met, words.view(np.uint64)[:, :, 0]], axis=1)
+
+
+class _Thresholds:
+    """Conditions on numbers, sorted; one search finds a row's first condition of a column, and it meets all after it.
+
+    A group is a column with one treatment of missing numbers. Group g has a slot per condition and one for the rows
+    that meet none. A row sets its bit in one slot of each group; the running sum of the slots is, modulo 2^64, g times
+    the bits of all rows plus the bits of those that meet the slot's condition.
+    """
+
+    def __init__(self, conditions: Sequence[_Number]) -> None:
+        pairs = sorted({(key.column, key.missing) for key in conditions})
+        place = {pair: at for at, pair in enumerate(pairs)}
+        self._group = np.array([place[key.column, key.missing] for key in conditions], np.int64)
+        self._columns = np.array([column for column, _ in pairs], np.int64)
+        ends = np.searchsorted(self._group, np.arange(len(pairs) + 1))
+        missing = np.array([meets for _, meets in pairs], bool)
+        self._of_missing = np.where(missing, ends[:-1], ends[1:])
+        thresholds = np.array([key.threshold for key in conditions], np.float32)
+        self._keys = _sortable(thresholds) | self._group.astype(np.uint64) << np.uint64(32)
+        self._slots = np.arange(len(conditions)) + self._group
+
+    def met(self, values: np.ndarray) -> np.ndarray:
+        """(words, conditions) uint64 of ``values`` (n, columns) float32."""
+        numbers = values.take(self._columns, axis=1)
+        groups = np.arange(len(self._columns))
+        first = np.searchsorted(self._keys, _sortable(numbers) | groups.astype(np.uint64) << np.uint64(32))
+        slots = np.where(np.isnan(numbers), self._of_missing, first) + groups
+        rows, size = np.arange(len(values)), len(self._keys) + len(groups)
+        words, bits = -(-len(values) // _WORD), np.uint64(1) << (rows % _WORD).astype(np.uint64)
+        sums = np.zeros(words * size, np.uint64)
+        np.add.at(sums, slots + (rows // _WORD * size)[:, None], bits[:, None])
+        total = np.zeros(words, np.uint64)
+        np.add.at(total, rows // _WORD, bits)
+        running = np.cumsum(sums.reshape(words, size), axis=1, dtype=np.uint64).take(self._slots, axis=1)
+        return running - total[:, None] * self._group.astype(np.uint64)
 
 
 def _keys(tree: Tree) -> Iterator[_Number | _Set]:
@@ -73,7 +108,7 @@ def _keys(tree: Tree) -> Iterator[_Number | _Set]:
     for node, codes in enumerate(tree.categories):
         column = int(tree.feature[node])
         if codes is None:
-            yield _Number(column, float(thresholds[node]), bool(tree.missing_left[node]))
+            yield _Number(column, bool(tree.missing_left[node]), float(thresholds[node]))
         else:
             yield _Set(column, codes.tobytes())
 
@@ -91,6 +126,13 @@ def _codes(values: np.ndarray, other: int) -> np.ndarray:
     """(n,) int64 rows of a table; ``other`` for codes that it does not have, negative and missing ones."""
     inside = (values >= 0) & (values < other)
     return np.where(inside, values, other).astype(np.int64)
+
+
+def _sortable(values: np.ndarray) -> np.ndarray:
+    """float32 -> uint64 below 2^32 of the same shape, in the same order; any number for NaN."""
+    bits = (values + np.float32(0)).view(np.uint32)  # -0 and 0 are equal
+    sign = np.uint32(1 << 31)
+    return np.where(bits & sign, ~bits, bits | sign).astype(np.uint64)
 
 
 def _rounded_down(thresholds: np.ndarray) -> np.ndarray:
