@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.graph.store import TemporalGraph
+from models.training.calibration import Calibration
 
 
 def cold_seeds(graph: TemporalGraph, rows: Tensor) -> np.ndarray:
@@ -20,6 +21,14 @@ def cold_seeds(graph: TemporalGraph, rows: Tensor) -> np.ndarray:
         exposures = seeds.numbers[rows, numbers.index(schema.exposures)]
         cold = cold | ~(torch.nan_to_num(exposures) > 0)
     return cold.cpu().numpy()
+
+
+def fit_calibration(graph: TemporalGraph, rows: Tensor, logits: np.ndarray) -> Calibration:
+    """Fitted on the seeds ``rows`` (n,) int64 and their ``logits`` (n, tasks): cold ones and twins have their own."""
+    tasks = [task.name for task in graph.schema.seeds.tasks]
+    labels, twin = graph.seeds.labels[rows].cpu().numpy(), graph.seeds.cold[rows].cpu().numpy()
+    cold = cold_seeds(graph, rows)
+    return Calibration.fit(tasks, logits[~twin], labels[~twin]).with_cold(logits[cold], labels[cold])
 
 
 def never_shown(exposures: object, rows: int) -> np.ndarray:

@@ -21,11 +21,11 @@ from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spinning import limited_spinning
 from models.time_units import iso
-from models.training.artifact import Model, save_model
+from models.training.artifact import Model, Validation, save_model
 from models.training.batches import MemberState
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
-from models.training.cold import cold_seeds
+from models.training.cold import fit_calibration
 from models.training.compiled import compile_ranker
 from models.training.devices import best_device
 from models.training.distributed import ranks
@@ -213,20 +213,16 @@ class TrainingRun:
         logits, labels = self._scored(known(self.graph, ("validate",)), largest_fan_out)
         return task_aucs(self.tasks, labels, logits)
 
-    def _calibration(self, largest_fan_out: int | None) -> Calibration:
-        """Fitted on the validation window: on its rows, and for cold ones on its cold rows and twins."""
-        rows = known(self.graph, ("validate",), twins=True)
-        logits, labels = self._scored(rows, largest_fan_out)
-        twin, cold = self.graph.seeds.cold[rows].cpu().numpy(), cold_seeds(self.graph, rows)
-        return Calibration.fit(self.tasks, logits[~twin], labels[~twin]).with_cold(logits[cold], labels[cold])
-
     def _model(self) -> Model:
         """The artifact's model: the best weights, calibrated."""
         progress = self.progress
         largest_fan_out = progress.largest_fan_outs[progress.best_epoch - 1] if progress.best_epoch else None
-        calibration = Calibration.none(self.tasks)
+        calibration, validation = Calibration.none(self.tasks), None
         if self.scope.epochs is None:
-            calibration = self._calibration(largest_fan_out)
+            rows = known(self.graph, ("validate",), twins=True)
+            logits, _ = self._scored(rows, largest_fan_out)
+            calibration = fit_calibration(self.graph, rows, logits)
+            validation = Validation(rows.cpu(), torch.from_numpy(logits))
         twins = int(self.graph.seeds.cold[self.rows].sum())
         training = {
             "config": asdict(self.config),
@@ -243,7 +239,9 @@ class TrainingRun:
             "stopped": progress.stopped,
             "run": self.fingerprint,
         }
-        return Model(self.average.eval(), self.encoding, self.graph.schema, calibration, training)
+        return Model(
+            self.average.eval(), self.encoding, self.graph.schema, calibration, training, validation=validation
+        )
 
 
 def fingerprint(
@@ -257,7 +255,7 @@ def fingerprint(
     return sha256_of_json(
         {
             "graph": [graph.manifest.get("digest"), *seeds],
-            "model": asdict(model_config),
+            "model": model_config.of_network(),
             "training": asdict(training_config),
             "windows": list(scope.windows),
             "epochs": scope.epochs,
