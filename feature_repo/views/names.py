@@ -8,7 +8,7 @@ from feature_repo.views.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES, VEC
 from models.counters.columns import state_columns
 from models.features import SLOTS, counter_columns, counter_views, node_features, vector_view
 from models.spec import Spec
-from models.spec.counter_plans import counter_plans
+from models.spec.counter_plans import counter_plans, snapshot_plans
 
 _RESERVED = ("event_timestamp", "entity_row_id", "event_expire_timestamp", "rn", "row")
 """Column names that Feast's point-in-time join, or our retrieval around it, uses."""
@@ -46,6 +46,7 @@ def _columns(spec: Spec) -> list[str]:
     features = [feature.name for node in spec.nodes for feature in node_features(spec, node)]
     counted = [column for counter in spec.counters for column in counter_columns(spec, counter)]
     counted += [column for plan in counter_plans(spec).values() for column in state_columns(plan)]
+    counted += [column for snapshot in snapshot_plans(spec).values() for column in snapshot.state_columns]
     return [*keys, spec.impressions.surface, *features, *counted]
 
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.spec.base import Allowed, Name, StrictModel, Value, display
-from models.spec.counters import Counter, Measure
+from models.spec.counters import Counter, Measure, Residuals
 from models.spec.edges import Affinity, Densification, Edge, PageRank
 from models.spec.gate import Gate
 from models.spec.impressions import Column, Impressions, Oracle, Task
@@ -102,6 +102,11 @@ class Spec(StrictModel):
         default={},
         description="Counts and rates by key as features, the same in training and in serving. At most 10,000 rate "
         "features together.",
+    )
+    residuals: Residuals = Field(
+        default=Residuals(),
+        description="How the residuals of counters with `residual: true` are made.",
+        examples=[{"delay": "3h"}],
     )
     windows: Windows = Field(description="Which days are history, training, validation, gate and test.")
     domains: list[str] | None = Field(
