@@ -33,7 +33,9 @@ class Residuals(StrictModel):
     """
 
     delay: Length = Field(
-        default="3h", description="From the midnight of a snapshot to the time at which it is visible."
+        default="3h",
+        description="From the midnight of a snapshot to the time from which it is visible.",
+        examples=["6h"],
     )
     smoothing: int = Field(
         default=20,

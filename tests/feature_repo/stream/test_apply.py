@@ -48,7 +48,7 @@ class Product:
                 "post_id": list(product.TOPICS),
                 "topic": pa.array(product.TOPICS.values(), pa.string()),
                 "title": [""] * 3,
-                "time": pa.array([product.START - 1] * 3, pa.timestamp("us", tz="UTC")),
+                "time": pa.array([product.START - 300 * SECOND] * 3, pa.timestamp("us", tz="UTC")),
             }
         )
         keys = [row_key(PROJECT, "post_content", (post,)) for post in product.TOPICS]
@@ -161,6 +161,20 @@ def test_any_order_any_duplication_any_split_and_materialise_in_between(
     expected = tiny_product.expected(history)
     assert tiny_product.held(rows, expected) == expected
     rows.close()
+
+
+def test_a_residual_is_against_the_snapshot_that_was_visible_at_the_impression(tiny_product: Product) -> None:
+    """By hand: before the start p1 was clicked and p2 was not, so p1 in the feed is expected at 5/8."""
+    before = [product.impression(0, 2, "p1", -50, -40, 1), product.impression(1, 2, "p2", -50, -30, 0)]
+    after = [product.impression(2, 1, "p1", 100, 170, 1), product.impression(3, 1, "p1", 101, 300, 1)]
+    history = [("impressions", row) for row in (*before, *after)]
+    for known, residuals in ((history, (1, 375_000)), ([], (0, 0))):
+        rows = tiny_product.rows(known)
+        tiny_product.push(rows, history)
+        ((_, state),) = tiny_product.held(rows, [("member_counts", (1,))]).values()
+        assert state["member_counts_settled"] == 2
+        # The first was shown when the snapshot was not yet visible.
+        assert (state["member_counts_click_residuals"], state["member_counts_click_residual"]) == residuals
 
 
 def _impressions(count: int, chance: random.Random) -> list[Pushed]:
