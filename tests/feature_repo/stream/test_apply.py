@@ -239,7 +239,7 @@ def test_outcomes_are_counted_by_row(tiny_product: Product) -> None:
 def test_an_item_that_came_later_than_the_impression_has_no_features_yet(tiny_product: Product) -> None:
     rows = tiny_product.rows()
     early = product.impression(1, 1, "p1", 0, 1)
-    tiny_product.push(rows, [("impressions", {**early, "time": product.START - 1})])
+    tiny_product.push(rows, [("impressions", {**early, "time": product.START - 300 * SECOND})])
     assert tiny_product.held(rows, [("topic_counts", ("sport",))])["topic_counts", ("sport",)] is None
     tiny_product.push(rows, [("impressions", product.impression(2, 1, "p1", 0, 1))])
     assert tiny_product.held(rows, [("topic_counts", ("sport",))])["topic_counts", ("sport",)] is not None
