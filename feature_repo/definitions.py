@@ -1,5 +1,6 @@
 """Feast definitions, built from the spec and the address of the canonical tables."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from feature_repo.views.pushed import PUSHED_AT, VECTOR_COLUMNS, pushed_file
 from models.collaborative.plan import CollaborativePlan, collaborative_table, item_columns, member_columns
 from models.counters.columns import state_columns
 from models.counters.plan import CounterPlan
+from models.counters.snapshot import SnapshotPlan
 from models.features import (
     ITEM_VECTORS,
     MEMBER_VECTORS,
@@ -23,7 +25,7 @@ from models.features import (
 )
 from models.spec import Feature, Node, Spec, View
 from models.spec.collaborative_plans import collaborative_plans
-from models.spec.counter_plans import counter_plans
+from models.spec.counter_plans import counter_plans, residual_plan, snapshot_plans
 from models.storage import join
 
 
@@ -46,7 +48,9 @@ def build(spec: Spec, tables: str, pushed: str) -> list[Any]:
         for view_name, view in node.views.items():
             objects.append(_node_view(view_name, view, entities[name], node, tables, online=name in online))
     for plan in counter_plans(spec).values():
-        objects.append(_counter_view(plan, entities, tables))
+        objects.append(_counter_view(plan, state_columns(plan), entities, tables))
+    for snapshot in snapshot_plans(spec).values():
+        objects.append(_counter_view(snapshot, snapshot.state_columns, entities, tables))
     for block in collaborative_plans(spec).values():
         objects += _collaborative_views(block, entities, tables)
     for slot in SLOTS:
@@ -66,7 +70,7 @@ def _entities(spec: Spec) -> dict[str, Any]:
         if node.views or name in roles
     }
     keys = {key for counter in spec.counters.values() for key in counter.keys}
-    if "surface" in keys:
+    if "surface" in keys or residual_plan(spec) is not None:
         entities["surface"] = Entity(name="surface", join_keys=[spec.impressions.surface], value_type=ValueType.STRING)
     for feature in attribute_keys(spec):
         name = f"{spec.impressions.item.node}_{feature}"
@@ -84,11 +88,13 @@ def _node_view(name: str, view: View, entity: Any, node: Node, tables: str, onli
     return _view(name, [entity], fields, source, online, view.ttl_days)
 
 
-def _counter_view(plan: CounterPlan, entities: dict[str, Any], tables: str) -> Any:
+def _counter_view(
+    plan: CounterPlan | SnapshotPlan, columns: Mapping[str, str], entities: dict[str, Any], tables: str
+) -> Any:
     from feast.types import Array, Int64
 
     kinds = {"int": Int64, "ints": Array(Int64)}
-    fields = {column: kinds[kind] for column, kind in state_columns(plan).items()}
+    fields = {column: kinds[kind] for column, kind in columns.items()}
     by_key = {entity.join_key: entity for entity in entities.values()}
     source = _file_source(plan.name, join(tables, f"{counter_table(plan.name)}.parquet"), VALID_FROM)
     return _view(plan.name, [by_key[key] for key in plan.keys], fields, source, online=True)

@@ -6,7 +6,7 @@ from models.columns import VALID_FROM as VALID_FROM
 from models.counters.columns import feature_columns, outcome_columns
 from models.spec import Counter, Edge, Feature, Spec
 from models.spec.collaborative_plans import collaborative_plans
-from models.spec.counter_plans import counter_plan, counter_plans
+from models.spec.counter_plans import counter_plan, counter_plans, snapshot_plans
 from models.spec.counters import ROLES
 
 MEMBER_VECTORS = "member_vectors"
@@ -52,8 +52,8 @@ def counted_attributes(spec: Spec) -> dict[str, str]:
 
 
 def counter_views(spec: Spec) -> list[str]:
-    """The counters' views: one per counter, then ``overall`` if any counter has rates."""
-    return list(counter_plans(spec))
+    """The counters' views: one per counter, ``overall`` if any has rates, the snapshots if any has residuals."""
+    return [*counter_plans(spec), *snapshot_plans(spec)]
 
 
 def counter_table(counter: str) -> str:

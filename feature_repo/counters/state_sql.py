@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from feature_repo.counters.exposures_sql import exposure_lists, last_exposures
-from feature_repo.counters.impressions import SHOWN, kept_column, key_column, rate_column
+from feature_repo.counters.impressions import SHOWN, expected_column, kept_column, key_column, rate_column
 from models.counters.columns import state_columns
 from models.counters.plan import PANES, CounterPlan
+from models.counters.snapshot import MILLION
 from models.features import VALID_FROM
 from models.sql import identifier
 
@@ -57,6 +58,8 @@ def _kept(plan: CounterPlan, keys: list[str]) -> str:
     named = [f"{identifier(key_column(c))} AS {k}" for c, k in zip(plan.columns, keys, strict=True)]
     rates = [f"{identifier(rate_column(rate.name))}" for rate in plan.rates]
     there = "".join(f" AND {identifier(key_column(column))} IS NOT NULL" for column in plan.columns)
+    if plan.residual:
+        rates += [identifier(expected_column(rate.name)) for rate in plan.rates]
     compared = [identifier(key_column(one.column)) for one in plan.compared]
     selected = ", ".join([*named, "id", "time", "settled", *rates, *compared])
     return f"SELECT {selected} FROM {SHOWN} WHERE {identifier(kept_column(plan.name))}{there}"
@@ -75,6 +78,11 @@ def _changes(plan: CounterPlan, keys: list[str]) -> str:
             counts.append(f"greatest({value}, 0) AS {identifier(f'{rate.name}_sum')}")
             if rate.filter:
                 counts.append(f"CAST({value} >= 0 AS INTEGER) AS {identifier(f'{rate.name}_of')}")
+            if plan.residual:
+                expected = identifier(expected_column(rate.name))
+                residual = f"CASE WHEN {value} >= 0 THEN {value} * {MILLION} // {rate.scale} - {expected} END"
+                counts.append(f"coalesce({residual}, 0) AS {identifier(f'{rate.name}_residual')}")
+                counts.append(f"CAST({residual} IS NOT NULL AS INTEGER) AS {identifier(f'{rate.name}_residuals')}")
         events.append(f"SELECT {', '.join([*keys, 'settled AS moment', *counts])} FROM kept")
     sums = ", ".join(f"sum({identifier(s)}) AS {identifier(s)}" for s in plan.statistics)
     by = ", ".join([*keys, "moment"])

@@ -9,7 +9,7 @@ from models.counters.columns import state_columns
 from models.features import SLOTS, collaborative_views, counter_columns, counter_views, node_features, vector_view
 from models.spec import Spec
 from models.spec.collaborative_references import collaborative_columns
-from models.spec.counter_plans import counter_plans
+from models.spec.counter_plans import counter_plans, snapshot_plans
 
 _RESERVED = ("event_timestamp", "entity_row_id", "event_expire_timestamp", "rn", "row")
 """Column names that Feast's point-in-time join, or our retrieval around it, uses."""
@@ -47,6 +47,7 @@ def _columns(spec: Spec) -> list[str]:
     features = [feature.name for node in spec.nodes for feature in node_features(spec, node)]
     counted = [column for counter in spec.counters for column in counter_columns(spec, counter)]
     counted += [column for plan in counter_plans(spec).values() for column in state_columns(plan)]
+    counted += [column for snapshot in snapshot_plans(spec).values() for column in snapshot.state_columns]
     stored = [column for _, column in collaborative_columns(spec)]
     return [*keys, spec.impressions.surface, *features, *counted, *stored]
 

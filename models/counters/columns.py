@@ -45,6 +45,7 @@ def outcome_columns(plan: CounterPlan) -> list[str]:
     """The features that depend on outcomes: rates, then the last outcomes, then those of the last exposures."""
     name = plan.name
     rates = [f"{name}_{rate.name}_rate" for rate in plan.rates]
+    rates += [f"{name}_{rate.name}_mean_residual" for rate in plan.rates if plan.residual]
     rates += [f"{name}_last{place}_{rate.name}" for rate in plan.rates for place in range(1, plan.last + 1)]
     return rates + exposure_outcome_columns(plan)
 

@@ -8,6 +8,7 @@ from models.counters.columns import state_columns
 from models.counters.last_exposures import exposure_features, exposure_outcomes
 from models.counters.plan import OVERALL, PANES, CounterPlan, RatePlan
 from models.counters.ragged import Ragged
+from models.counters.snapshot import MILLION
 from models.time_units import SECOND
 
 StateColumns = Mapping[str, "np.ndarray | Ragged"]
@@ -49,6 +50,9 @@ def derive(
         trials = counts[f"{rate.name}_of"] if rate.filter else counts["settled"]
         smoothed = counts[f"{rate.name}_sum"] / rate.scale + plan.smoothing * _overall_rate(rate, overall)
         features[f"{name}_{rate.name}_rate"] = (smoothed / (trials + plan.smoothing)).astype(np.float32)
+    for rate in plan.rates if plan.residual else ():
+        total, number = counts[f"{rate.name}_residual"] / MILLION, counts[f"{rate.name}_residuals"]
+        features[f"{name}_{rate.name}_mean_residual"] = (total / (number + plan.smoothing)).astype(np.float32)
     for rate in plan.rates if plan.last else ():
         outcomes = _lists(state, f"{name}_{rate.name}_last")
         for place in range(1, plan.last + 1):

@@ -1,13 +1,14 @@
 """Streaming counters: the state of one key after one more event; in event order it equals the batch exactly."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models.counters.columns import state_columns
 from models.counters.exposures import pending, with_exposures, with_outcomes
 from models.counters.hashing import hash_of
-from models.counters.plan import PANES, CounterPlan
+from models.counters.plan import PANES, CounterPlan, RatePlan
+from models.counters.snapshot import MILLION
 
 CounterState = dict[str, int | list[int]]
 """State of one key of a counter, by column."""
@@ -33,6 +34,8 @@ class Settled:
     """The impression's key, which orders events of equal time."""
     outcomes: tuple[int, ...]
     """One per rate of the plan: 0 to the rate's scale, -1 where undefined."""
+    residuals: tuple[int | None, ...] = ()
+    """One per rate of a plan with residuals, in millionths; None where none is booked."""
 
 
 CounterEvent = Shown | Settled
@@ -63,8 +66,22 @@ def events_of(plan: CounterPlan, row: Mapping[str, Any], time: str, settled: str
                 raise ValueError(f"{rate.column}: expected a whole number from 0 to {rate.scale}; found {value!r}")
             else:
                 outcomes.append(int(value))
-        events.append(Settled(row[settled], row[key], tuple(outcomes)))
+        events.append(Settled(row[settled], row[key], tuple(outcomes), _residuals(plan, row, outcomes)))
     return events
+
+
+def expected_column(rate: str) -> str:
+    """Where a row holds the expected outcome of a rate in millionths. Names in a spec contain no spaces."""
+    return f"expected {rate}"
+
+
+def _residuals(plan: CounterPlan, row: Mapping[str, Any], outcomes: Sequence[int]) -> tuple[int | None, ...]:
+    found: list[int | None] = []
+    for rate, outcome in zip(plan.rates, outcomes, strict=True) if plan.residual else ():
+        expected = row.get(expected_column(rate.name))
+        booked = outcome >= 0 and expected is not None
+        found.append(outcome * MILLION // rate.scale - expected if booked else None)  # type: ignore[operator]
+    return tuple(found)
 
 
 def _hashes(plan: CounterPlan, row: Mapping[str, Any], key: str) -> tuple[int, ...]:
@@ -97,7 +114,20 @@ def fold(plan: CounterPlan, state: Mapping[str, int | list[int]], event: Counter
         if plan.last:
             column = f"{name}_{rate.name}_last"
             after[column] = [*after[column], outcome][-plan.last :]
+    for rate, residual in booked_residuals(plan, event):
+        after[f"{name}_{rate.name}_residual"] += residual
+        after[f"{name}_{rate.name}_residuals"] += 1
     return with_event(plan, after, event)
+
+
+def booked_residuals(plan: CounterPlan, event: Settled) -> Iterator[tuple[RatePlan, int]]:
+    """The rates for which the event books a residual, each with it in millionths.
+
+    None for an event that was logged when the counter had no residuals.
+    """
+    for rate, residual in zip(plan.rates, event.residuals, strict=True) if plan.residual and event.residuals else ():
+        if residual is not None:
+            yield rate, residual
 
 
 def with_event(plan: CounterPlan, state: dict[str, Any], event: CounterEvent) -> dict[str, Any]:

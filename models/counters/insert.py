@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from models.counters.exposures import exposures_until
-from models.counters.fold import CounterEvent, CounterState, Shown, with_event
+from models.counters.fold import CounterEvent, CounterState, Shown, booked_residuals, with_event
 from models.counters.plan import PANES, CounterPlan
 
 
@@ -87,6 +87,8 @@ def _increments(plan: CounterPlan, event: CounterEvent) -> dict[str, int]:
         increments[f"{rate.name}_sum"] = max(outcome, 0)
         if rate.filter:
             increments[f"{rate.name}_of"] = int(outcome >= 0)
+    for rate, residual in booked_residuals(plan, event):
+        increments |= {f"{rate.name}_residual": residual, f"{rate.name}_residuals": 1}
     return increments
 
 

@@ -58,6 +58,8 @@ class CounterPlan:
     """How many of the last exposures are kept, each with its outcomes."""
     compared: tuple[ComparedPlan, ...] = ()
     """What is kept of each of them to compare with a row."""
+    residual: bool = False
+    """Whether outcomes minus what item and surface explain are summed too."""
 
     @property
     def pane(self) -> int:
@@ -73,7 +75,8 @@ class CounterPlan:
 
     @property
     def statistics(self) -> tuple[str, ...]:
-        """What is counted, without the counter's name: shown, settled, then per rate its sum and, if filtered, its of.
+        """What is counted, without the counter's name: shown, settled, then per rate its sum and, if filtered, its of,
+        and of its residuals the sum in millionths and the number.
 
         ``<rate>_of`` counts the settled rows on which the rate is defined.
         """
@@ -81,6 +84,7 @@ class CounterPlan:
         names += ["settled"] if self.rates else []
         for rate in self.rates:
             names += [f"{rate.name}_sum", *([f"{rate.name}_of"] if rate.filter else [])]
+            names += [f"{rate.name}_residual", f"{rate.name}_residuals"] if self.residual else []
         return tuple(names)
 
     def to_dict(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from models.columns import PROBABILITY, REQUEST_TENSORS, SERVED_COLUMNS, TABLE_C
 from models.counters.columns import feature_columns, state_column_pairs
 from models.counters.plan import OVERALL
 from models.spec.collaborative_references import collaborative_columns
-from models.spec.counter_plans import counter_plans
+from models.spec.counter_plans import counter_plans, snapshot_plans
 from models.spec.errors import SpecError
 from models.spec.schema import Spec
 
@@ -99,3 +99,5 @@ def _counter_columns(spec: Spec) -> KeyColumns:
         columns = [column for column, _ in state_column_pairs(plan)]
         columns += feature_columns(plan) if name != OVERALL else []
         yield from ((f"counters.{name}", column) for column in dict.fromkeys(columns))
+    for snapshot in snapshot_plans(spec).values():
+        yield from (("residuals", column) for column in snapshot.state_columns)

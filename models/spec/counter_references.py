@@ -28,7 +28,8 @@ def check_counters(spec: Spec, file: str) -> None:
         _check_counter(spec, file, name, known)
     rates = len(spec.tasks) + len(spec.measures)
     columns = sum(
-        (rates if counter.rates is None else len(counter.rates)) * (1 + counter.last + counter.last_exposures)
+        (rates if counter.rates is None else len(counter.rates))
+        * (1 + counter.residual + counter.last + counter.last_exposures)
         for counter in spec.counters.values()
     )
     if columns > MOST_RATE_FEATURES:

@@ -15,7 +15,7 @@ from models.configs.training import TrainingConfig
 from models.spec.base import Allowed, Name, StrictModel, Value, display
 from models.spec.by_data import undecided
 from models.spec.collaborative import Collaborative
-from models.spec.counters import Counter, Measure
+from models.spec.counters import Counter, Measure, Residuals
 from models.spec.edges import Affinity, Densification, Edge, PageRank
 from models.spec.gate import Gate
 from models.spec.impressions import Column, Impressions, Oracle, Task
@@ -110,6 +110,11 @@ class Spec(StrictModel):
         description="Features of a member and an item from what similar members did, the same in training and in "
         "serving.",
         examples=[{"watched": {"events": ["skipped", "clicked", "long_viewed"], "outcome": ["long_viewed"]}}],
+    )
+    residuals: Residuals = Field(
+        default=Residuals(),
+        description="How the residuals of counters with `residual: true` are made.",
+        examples=[{"delay": "3h"}],
     )
     windows: Windows = Field(description="Which days are history, training, validation, gate and test.")
     domains: list[str] | None = Field(

@@ -50,7 +50,7 @@ COUNTERS = {
         **{"last_exposures": 2, "compare": ["surface", "item", "topic"]},
     },
     "member_surface_counts": {"keys": ["member", "surface"], "window": "16m", "rates": []},
-    "pair_counts": {"keys": ["member", "item"], "smoothing": 2},
+    "pair_counts": {"keys": ["member", "item"], "smoothing": 2, "residual": True},
     "topic_counts": {"keys": ["topic"], "window": "1d"},
 }
 TIME, NUMBER = pa.timestamp("us", "UTC"), pa.float64()

@@ -40,8 +40,10 @@ DOCUMENT = specs.document(
         },
         "lately": {"keys": ["surface"], "window": "48m", "rates": []},
         "shown": {"keys": ["topic"], "rates": [], "last_exposures": 1, "compare": ["item"]},
-        "by_topic": {"keys": ["member", "topic"], "rates": ["share", "mail"]},
+        "by_topic": {"keys": ["member", "topic"], "rates": ["share", "mail"], "residual": True},
+        "beyond": {"keys": ["member"], "window": "48m", "smoothing": 2, "residual": True},
     },
+    residuals={"delay": "10m", "smoothing": 2, "within_days": 1},
 )
 
 
@@ -90,6 +92,10 @@ def by_hand(
         mine = [_value(rate, row) for row in settled if _defined(rate, row)]
         prior = sum(everywhere) / len(everywhere) if everywhere else np.nan
         features[f"{name}_{rate.name}_rate"] = (sum(mine) + plan.smoothing * prior) / (len(mine) + plan.smoothing)
+    for rate in plan.rates if plan.residual else ():
+        pairs = [(_value(rate, row), expected_outcome(spec, rate, rows, row)) for row in settled if _defined(rate, row)]
+        booked = [int(value * 1_000_000) - expected for value, expected in pairs if expected is not None]
+        features[f"{name}_{rate.name}_mean_residual"] = sum(booked) / 1e6 / (len(booked) + plan.smoothing)
     past = sorted((row.settled_time, row.impression_id, row) for row in own if row.settled_time < at)
     for rate in plan.rates:
         for place in range(1, plan.last + 1):
@@ -120,6 +126,22 @@ def last_exposures(
             there = row is not None and row.settled_time < before and _defined(rate, row)
             features[f"{name}_outcome_{rate.name}"] = _value(rate, row) if row is not None and there else np.nan
     return features
+
+
+def expected_outcome(spec: Spec, rate: RatePlan, rows: Sequence[Impression], row: Impression) -> int | None:
+    """What item and surface explain of a row's outcome, in millionths; days are those of UTC."""
+    day, given = 1440 * MINUTE, spec.residuals
+    cut = (row.time - 1 - given.delay_span) // day * day
+    seen = [other for other in rows if other.settled_time < cut and _defined(rate, other)]
+    if not seen or row.settled_time - row.time > given.within_days * day:
+        return None
+    overall = sum(getattr(other, rate.column) for other in seen) * 1_000_000 // (rate.scale * len(seen))
+    total = -overall
+    for column in ("post", "surface"):
+        own = [getattr(other, rate.column) for other in seen if getattr(other, column) == getattr(row, column)]
+        pseudo = given.smoothing * rate.scale * overall
+        total += (sum(own) * 1_000_000 + pseudo) // (rate.scale * (len(own) + given.smoothing))
+    return min(max(total, 0), 1_000_000)
 
 
 def _keeps(plan: CounterPlan, row: Impression) -> bool:

@@ -26,7 +26,16 @@ def plan_of(name: str) -> CounterPlan:
 
 
 def test_columns_follow_from_the_spec() -> None:
-    assert list(counter_plans(product())) == ["plain", "by_surface", "recent", "lately", "shown", "by_topic", OVERALL]
+    assert list(counter_plans(product())) == [
+        "plain",
+        "by_surface",
+        "recent",
+        "lately",
+        "shown",
+        "by_topic",
+        "beyond",
+        OVERALL,
+    ]
     assert list(state_columns(plan_of(OVERALL))) == list(OVERALL_STATE)
     assert state_columns(plan_of("by_surface")) == {
         **{"by_surface_shown": "int", "by_surface_settled": "int", "by_surface_click_sum": "int"},
@@ -78,7 +87,7 @@ def test_a_window_moves_on_without_events() -> None:
     assert derive(plan_of("lately"), state, {}, at)["lately_exposures"].tolist() == [7, 3, 3, 0]
 
 
-@pytest.mark.parametrize("name", ["plain", "by_surface", "recent", "lately", "shown", "by_topic"])
+@pytest.mark.parametrize("name", ["plain", "by_surface", "recent", "lately", "shown", "by_topic", "beyond"])
 @pytest.mark.parametrize("rows", [0, 2])
 def test_a_key_without_a_row(name: str, rows: int) -> None:
     found = derive(plan_of(name), empty_state(plan_of(name), rows), OVERALL_STATE, np.full(rows, 5), own(rows))
