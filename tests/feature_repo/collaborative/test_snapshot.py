@@ -1,11 +1,13 @@
 """A fitted snapshot against dense formulas; ties, bounds, and the same bits whatever the order of the rows."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from feature_repo.as_of.ragged import ragged
 from feature_repo.collaborative import neighbors
 from feature_repo.collaborative.base import fit_base, member_effects, residuals
 from feature_repo.collaborative.errors import SnapshotError
@@ -13,6 +15,7 @@ from feature_repo.collaborative.events import Pairs
 from feature_repo.collaborative.low_rank import item_factors, member_factors
 from feature_repo.collaborative.rows import item_rows, member_rows
 from feature_repo.collaborative.snapshot import Snapshot, fit, matrix
+from models.collaborative import derive as derived
 from models.collaborative.plan import CollaborativePlan
 
 KINDS = ("base", "item_item", "positive_item_item", "low_rank", "ease")
@@ -55,6 +58,42 @@ def check(rows: neighbors.Ragged, weights: np.ndarray, expected: np.ndarray) -> 
         order = np.argsort(-np.abs(expected[item]), kind="stable")[: PLAN.neighbors]
         np.testing.assert_array_equal(rows[item], order)
         np.testing.assert_allclose(weights[rows.starts[item] : rows.ends[item]], expected[item][order], rtol=1e-5)
+
+
+def test_features_of_every_pair_are_those_of_the_dense_formulas() -> None:
+    """From the pairs through both tables' rows and ``derive``; with all neighbors, so that nothing is cut off."""
+    found, plan = pairs(), replace(PLAN, neighbors=50, rank=15)
+    snapshot = fit(plan, found)
+    (members,) = member_rows(plan, 5, found, snapshot, None)
+    items = item_rows(plan, 5, found, snapshot)
+    places = derived.Pairs(*(place.ravel() for place in np.indices((len(found.members), len(found.items)))))
+    features = derived.derive(plan, columns_of(members), columns_of(items), places)
+    features = {name: values.reshape(len(found.members), -1) for name, values in features.items()}
+    own = member_effects(found, snapshot.mean, snapshot.effects)
+    np.testing.assert_allclose(features["w_base"], snapshot.mean + own[:, None] + snapshot.effects, rtol=1e-5)
+    seen, liked = dense(found, np.ones(len(found.item))), dense(found, found.positive)
+    left = dense(found, residuals(found, snapshot.mean, own, snapshot.effects))
+    for kind, whole in (("item_item", seen), ("positive_item_item", liked)):
+        common = whole.T @ whole
+        root = np.sqrt(np.outer(np.diag(common), np.diag(common)))
+        weights = common / root * common / (common + 5)
+        np.fill_diagonal(weights, 0)
+        total = whole @ weights
+        np.testing.assert_allclose(features[f"w_{kind}_weight"], total, rtol=1e-5)
+        np.testing.assert_allclose(features[f"w_{kind}"], (whole * left) @ weights / np.maximum(total, 1e-9), atol=1e-5)
+    np.testing.assert_allclose(features["w_low_rank"], left, atol=1e-4)  # of full rank
+    inverse = np.linalg.inv(liked.T @ liked + 80 * np.eye(len(liked.T)))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    np.testing.assert_allclose(features["w_ease"], liked @ weights, atol=1e-6)
+
+
+def columns_of(table: pa.Table) -> dict[str, Any]:
+    """A table's rows as ``derive`` reads them."""
+    return {
+        name: ragged(table[name]) if pa.types.is_list(table[name].type) else table[name].to_numpy()
+        for name in table.column_names[2:]
+    }
 
 
 def test_of_equal_weights_the_first_items_stay_and_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
