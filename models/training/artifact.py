@@ -171,21 +171,29 @@ def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device |
     ranker = Ranker(config, schema, encoding)
     try:
         ranker.load_state_dict(safetensors.torch.load(files["model.safetensors"]))
-        found = safetensors.torch.load(files[_VALIDATION]) if _VALIDATION in files else None
     except (SafetensorError, RuntimeError) as error:
-        raise ArtifactError(f"{folder}: expected the weights of model.json; found {error}") from error
+        raise ArtifactError(f"{folder}/model.safetensors: expected the weights of model.json; found {error}") from error
     model = Model(
         ranker=ranker.to(device).eval(),
         encoding=encoding,
         schema=schema,
         calibration=Calibration.from_json(json.loads(files["calibration.json"])),
         training=json.loads(files["training.json"]),
-        validation=None if found is None else Validation(**found),
+        validation=_validation_of(files, folder),
     )
     if DOCUMENT in files:
         columns = TreeInputs.of(config, schema, encoding).names
         model.trees = Trees.of_files(files, model.tasks, columns)
     return model
+
+
+def _validation_of(files: Mapping[str, bytes], folder: Path) -> Validation | None:
+    try:
+        return Validation(**safetensors.torch.load(files[_VALIDATION])) if _VALIDATION in files else None
+    except (SafetensorError, TypeError) as error:
+        raise ArtifactError(
+            f"{folder / _VALIDATION}: expected rows and logits; found {error}: train it again"
+        ) from None
 
 
 def _is_of_model(name: str) -> bool:

@@ -151,5 +151,5 @@ def test_every_step_after_ingest_takes_the_spec_with_the_dates(name: str, compil
         # Inside a condition an artifact has the name of its task and output.
         source = given["taskOutputArtifact"]["outputArtifactKey"] if "taskOutputArtifact" in given else ""
         source = source or given["componentInputArtifact"].rpartition("-")[2]
-        own = name == "comparison" and step in ("build-graph", "train")
+        own = name == "comparison" and step in ("build-graph", "train", "fit-trees")
         assert source == ("single" if own else "resolved"), step

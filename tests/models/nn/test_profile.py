@@ -10,7 +10,7 @@ def test_packed_features_are_read_back(world: World) -> None:
     profile = Profile(features, width=8)
     state = torch.tensor([0, 3, len(nodes) - 1])
     rows = profile.layout.pack(nodes, state)
-    assert rows.shape == (3, profile.rows, 8)
+    assert rows.shape == (3, profile.layout.rows, 8)
     found = profile(rows)
     assert found.shape == (3, profile.outputs)
     torch.testing.assert_close(found[:, : profile.numbers], nodes.numbers[state, : profile.numbers])
@@ -35,7 +35,7 @@ def test_switched_off_it_has_no_rows(world: World) -> None:
 def test_an_invalid_code_is_read_as_a_valid_one(world: World) -> None:
     profile = Profile(world.ranker.encoding.nodes["member"], width=8)
     for strange in (-5.0, 1e9):
-        assert profile(torch.full((2, profile.rows, 8), strange)).isfinite().all()
+        assert profile(torch.full((2, profile.layout.rows, 8), strange)).isfinite().all()
 
 
 def test_rows_hold_all_numbers_and_codes(world: World) -> None:
