@@ -158,9 +158,9 @@ def encode(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | 
     )
 
 
-def decode(ranker: Ranker, batch: Batch, tokens: Tokens) -> Tensor:
-    """Logits (B, T) of a batch, from its tokens."""
-    inputs = DecoderInputs(
+def decoder_inputs(batch: Batch, tokens: Tokens) -> DecoderInputs:
+    """What the decoder reads of a batch of B seeds: slates of one candidate, (B, 1, ...)."""
+    return DecoderInputs(
         member_tokens=tokens.member,
         activity_tokens=tokens.activities,
         activity_age=batch.age,
@@ -173,7 +173,11 @@ def decode(ranker: Ranker, batch: Batch, tokens: Tokens) -> Tensor:
         weekday=batch.weekday,
         state_age=batch.state_age,
     )
-    logits: Tensor = ranker(inputs)
+
+
+def decode(ranker: Ranker, batch: Batch, tokens: Tokens) -> Tensor:
+    """Logits (B, T) of a batch, from its tokens."""
+    logits: Tensor = ranker(decoder_inputs(batch, tokens))
     return logits.squeeze(1)
 
 

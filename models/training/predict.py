@@ -15,7 +15,9 @@ from models.training.batches import Batches, MemberState, score
 from models.training.calibration import Calibration
 from models.training.errors import DivergedError
 from models.training.slices import one_each
+from models.trees.rows import SeedValues
 
+PRODUCT = "product"
 _BATCH = 2048
 
 
@@ -33,10 +35,28 @@ def predict(
     the seed's window, like one ranking request. ``lag``: microseconds by which the tokens of both sides are older.
     Without ``calibrated``: the sigmoid of the logits. Raises EncodingError if the graph is not of the model's schema.
     """
+    return predict_parts(model, graph, rows, state, calibrated, lag)[PRODUCT]
+
+
+def predict_parts(
+    model: Model,
+    graph: TemporalGraph,
+    rows: Tensor,
+    state: MemberState = "as_of",
+    calibrated: bool = True,
+    lag: int = 0,
+) -> dict[str, np.ndarray]:
+    """The same, (n, tasks) each: of the product and, where it has trees, of its network and of its trees alone."""
     encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
     logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.largest_fan_out, lag)
-    calibration = model.calibration if calibrated else Calibration.none(model.tasks)
-    return calibration.apply(logits)
+    found, calibrations = {PRODUCT: logits}, {PRODUCT: model.calibration}
+    if model.trees is not None:
+        values = SeedValues(model.ranker.config, model.schema, model.encoding, graph).of(rows, state, lag)
+        trees = model.trees.logits(values)
+        found = {PRODUCT: model.trees.mean(logits, trees), "network": logits, "trees": trees}
+        calibrations |= model.trees.alone
+    none = Calibration.none(model.tasks)
+    return {part: (calibrations[part] if calibrated else none).apply(found[part]) for part in found}
 
 
 @torch.inference_mode()

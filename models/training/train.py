@@ -21,7 +21,7 @@ from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spinning import limited_spinning
 from models.time_units import iso
-from models.training.artifact import Model, save_model
+from models.training.artifact import Model, Validation, save_model
 from models.training.batches import MemberState
 from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
@@ -209,9 +209,11 @@ class TrainingRun:
         """The artifact's model: the best weights, calibrated."""
         progress = self.progress
         largest_fan_out = progress.largest_fan_outs[progress.best_epoch - 1] if progress.best_epoch else None
-        calibration = Calibration.none(self.tasks)
+        calibration, validation = Calibration.none(self.tasks), None
         if self.scope.epochs is None:
-            calibration = Calibration.fit(self.tasks, *self._scored(largest_fan_out))
+            logits, labels = self._scored(largest_fan_out)
+            calibration = Calibration.fit(self.tasks, logits, labels)
+            validation = Validation(known(self.graph, ("validate",)).cpu(), torch.from_numpy(logits))
         training = {
             "config": asdict(self.config),
             "windows": list(self.scope.windows),
@@ -225,7 +227,9 @@ class TrainingRun:
             "limits": progress.largest_fan_outs,
             "run": self.fingerprint,
         }
-        return Model(self.average.eval(), self.encoding, self.graph.schema, calibration, training)
+        return Model(
+            self.average.eval(), self.encoding, self.graph.schema, calibration, training, validation=validation
+        )
 
 
 def fingerprint(
@@ -239,7 +243,7 @@ def fingerprint(
     return sha256_of_json(
         {
             "graph": [graph.manifest.get("digest"), *seeds],
-            "model": asdict(model_config),
+            "model": model_config.of_network(),
             "training": asdict(training_config),
             "windows": list(scope.windows),
             "epochs": scope.epochs,

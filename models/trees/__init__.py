@@ -1,0 +1,1 @@
+"""Boosted trees beside the network: inputs, search, fit, and the trees that a model artifact carries (ADR 18)."""
