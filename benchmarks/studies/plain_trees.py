@@ -1,17 +1,19 @@
-"""LightGBM as a newcomer runs it: its default parameters on the product's columns, stopped early on validation."""
+"""LightGBM as a newcomer runs it: its default parameters on the columns of the product's trees, stopped early."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from models.baselines.table import Table, table_of
+from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
-from models.training.batches import FRESH, FROZEN, MemberState
+from models.nn.encoding import Encoding
+from models.training.batches import MemberState
 from models.training.labels import known, labelled
+from models.trees.rows import SeedValues
+from models.trees.search import TaskRows
 
 if TYPE_CHECKING:
     import lightgbm
@@ -26,13 +28,13 @@ class PlainTrees:
     """One booster per task, or the rate of its labels where they are all alike."""
 
     boosters: "list[lightgbm.Booster | float]"
+    encoding: Encoding
 
     def predict(self, graph: TemporalGraph, rows: Tensor, state: MemberState = "as_of") -> np.ndarray:
         """Probabilities (n, tasks) float64 of the seeds ``rows`` (n,) of the graph it was fitted on."""
-        seen = torch.full((len(rows),), FROZEN if state == "frozen" else FRESH)
-        values = table_of(graph.to("cpu"), rows.cpu(), seen).values.numpy()
+        values = SeedValues(ModelConfig(), graph.schema, self.encoding, graph).of(rows, state)
         found = [
-            np.full(len(rows), one) if isinstance(one, float) or not len(rows) else one.predict(values)
+            np.full(len(rows), one) if isinstance(one, float) or not len(rows) else np.asarray(one.predict(values))
             for one in self.boosters
         ]
         return np.stack(found, axis=1)
@@ -44,30 +46,34 @@ def fit_plain(graph: TemporalGraph, training: TrainingConfig) -> PlainTrees:
     Of ``training`` only the seed is read. Raises NoSeedsError.
     """
     graph = graph.to("cpu")
-    both, validate = labelled(graph, ("train", "validate")), known(graph, ("validate",))
-    train = labelled(graph, ("train",))
-    tables = [table_of(graph, rows, torch.full((len(rows),), FRESH)) for rows in (train, validate, both)]
-    labels = [graph.seeds.labels[rows].double().numpy() for rows in (train, validate, both)]
-    parameters = {"objective": "binary", "verbosity": -1, "deterministic": True, "force_row_wise": True}
-    parameters["seed"] = training.seed
-    return PlainTrees(
-        [_booster(tables, [label[:, place] for label in labels], parameters) for place in range(labels[0].shape[1])]
-    )
+    encoding = Encoding.fit(graph, max(graph.schema.window(name).end for name in ("train", "validate")))
+    source = SeedValues(ModelConfig(), graph.schema, encoding, graph)
+    seeds = [labelled(graph, ("train",)), known(graph, ("validate",)), labelled(graph, ("train", "validate"))]
+    values, labels = [source.of(rows) for rows in seeds], [graph.seeds.labels[rows].numpy() for rows in seeds]
+    boosters = [
+        _booster(
+            [
+                TaskRows.of(part, label[:, place], source.inputs.categories)
+                for part, label in zip(values, labels, strict=True)
+            ],
+            training.seed,
+        )
+        for place in range(len(graph.schema.seeds.tasks))
+    ]
+    return PlainTrees(boosters, encoding)
 
 
-def _booster(
-    tables: list[Table], labels: list[np.ndarray], parameters: dict[str, object]
-) -> "lightgbm.Booster | float":
-    """Fit one task on train, validate and both, in this order; a label may be NaN."""
+def _booster(windows: list[TaskRows], seed: int) -> "lightgbm.Booster | float":
+    """Fit one task on the rows of train, of validate, and of both."""
     import lightgbm
 
-    defined = [~np.isnan(label) for label in labels]
-    if any(not len(label[rows]) or np.ptp(label[rows]) == 0 for label, rows in zip(labels, defined, strict=True)):
-        return float(np.nanmean(labels[2])) if defined[2].any() else 0.0
-    train, validate, both = (
-        lightgbm.Dataset(table.values[rows].numpy(), label[rows], categorical_feature=list(table.categories))
-        for table, label, rows in zip(tables, labels, map(torch.from_numpy, defined), strict=True)
+    both = windows[-1]
+    if not all(rows.both_classes for rows in windows):
+        return float(both.labels.mean()) if len(both.labels) else 0.0
+    train, validate, everything = (
+        lightgbm.Dataset(rows.values, rows.labels, categorical_feature=list(rows.categories)) for rows in windows
     )
+    parameters = {"objective": "binary", "verbosity": -1, "deterministic": True, "force_row_wise": True, "seed": seed}
     stop = lightgbm.early_stopping(_PATIENCE, verbose=False)
     chosen = lightgbm.train(parameters, train, _ROUNDS, valid_sets=[validate.set_reference(train)], callbacks=[stop])
-    return lightgbm.train(parameters, both, max(chosen.best_iteration, 1))
+    return lightgbm.train(parameters, everything, max(chosen.best_iteration, 1))

@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     path = write_report(with_popular(found[POPULAR]), found[UNIFORM], absent, settings[UNIFORM].load(), options)
     print(f"page: {path}")
     served = PAIR if settings[UNIFORM].model.trees else NETWORK
-    figures = {"default": served, **_figures(found), "seconds": perf_counter() - started}
+    figures: dict[str, float | int | str] = {"default": served, **_figures(found), "seconds": perf_counter() - started}
     return show("studies.articles", figures, _bars(found, served))
 
 

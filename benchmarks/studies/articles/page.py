@@ -12,7 +12,7 @@ from benchmarks.studies.tables import METRICS, interval, number, table
 from models.bootstrap import Metric
 from models.graph.store import TemporalGraph
 
-ORACLE = "true probabilities"
+ORACLE = "true appeal"
 _SHOWN: Sequence[Metric] = ("auc", "gauc", "log_loss")
 _WORTH = {
     "the trees beside the network": (PAIR, NETWORK),
@@ -26,7 +26,8 @@ _ABOUT = (
     "the time are drawn as negatives of each click. The spec has no `model` and no `training`: the product's defaults "
     "decide. Plain LightGBM is what a newcomer would try first: its default parameters on the same columns, stopped "
     "early on validation and fitted once more on train and validate. Pair: the product's network and trees; network "
-    "and trees are its parts, each alone. GAUC compares the rows of a reader; all negatives of a click have its time."
+    "and trees are its parts, each alone. True appeal: the world's own, a bound of AUC and GAUC that is not "
+    "calibrated. GAUC compares the rows of a reader; all negatives of a click have its time."
 )
 
 

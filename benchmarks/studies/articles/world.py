@@ -77,7 +77,9 @@ class World:
     def chance(self, reader: np.ndarray, article: np.ndarray, time: np.ndarray, negatives: int) -> np.ndarray:
         """The probability that a row is the click, and not one of ``negatives`` drawn uniformly: (rows,) float64.
 
-        By Bayes: the article's share among all that are alive, against an equal share.
+        By Bayes: the article's share among all that are alive, against an equal share. It is a bound of the order, not
+        calibrated: it does not know what the reader has read, and the later clicks of a session have less to choose
+        from.
         """
         low, high = (np.searchsorted(self.published, time - late) for late in (ALIVE, 0))
         found = np.empty(len(time))
