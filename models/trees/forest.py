@@ -49,11 +49,12 @@ class Forest:
         return np.concatenate(parts) if parts else np.zeros((0, len(self._sizes)))
 
     def _part(self, values: np.ndarray) -> np.ndarray:
-        found = self._leaf_values(self._conditions.met(values), len(values))
+        # Of a single row NumPy would add the trees in another order.
+        found = self._leaf_values(self._conditions.met(values), max(len(values), 2))
         ends = np.cumsum(self._sizes)
         # Tree after tree, as LightGBM adds them.
         sums = [found[end - size : end].sum(axis=0) for end, size in zip(ends, self._sizes, strict=True)]
-        return np.stack(sums, axis=1)
+        return np.stack(sums, axis=1)[: len(values)]
 
     def _leaf_values(self, met: np.ndarray, count: int) -> np.ndarray:
         """(trees, count) float64: the value of the leaf that each row reaches; ``met`` (words, conditions)."""

@@ -88,7 +88,7 @@ class Trees:
                 tasks={entry["task"]: _task(entry, files) for entry in document["tasks"]},
                 alone={part: Calibration.from_json(entry) for part, entry in document["alone"].items()},
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ArtifactError(f"{DOCUMENT}: expected the trees of a model; found {error!r}: train it again") from None
         for thing, expected, there in (("tasks", tasks, found.tasks), ("columns", columns, found.columns)):
             if list(expected) != list(there):

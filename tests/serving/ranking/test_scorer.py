@@ -6,15 +6,21 @@ import pytest
 import torch
 
 from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.graph.sample import Sampler
 from models.nn.clock import local_clock
 from models.nn.encoded import encode_graph
 from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
-from models.training.artifact import save_model
+from models.training.artifact import Model, save_model
 from models.training.batches import activity_age
 from models.training.errors import ArtifactError
+from models.trees.fit import search_tasks
+from models.trees.inputs import TreeInputs
+from models.trees.rows import SeedValues
+from models.trees.trees import Trees
 from serving.ranking.scorer import Scorer, SlateInputs
+from tests.models.trees.small import small_leaves
 from tests.serving.world import MEMBERS, SIZES, shared_graph, shared_model, world_spec
 
 SPEC = world_spec()
@@ -158,6 +164,33 @@ def test_activities_at_or_after_the_request_are_not_seen(scorer: Scorer) -> None
         before = replace(given, time=time)
         after = replace(before, activity_tokens=changed.ravel())
         assert (scorer.score(after)["click"] == scorer.score(before)["click"]).all() == same
+
+
+def with_trees() -> Model:
+    """The shared model with trees that were fitted on its graph's labels."""
+    graph, model, training = shared_graph(), shared_model(), TrainingConfig()
+    values = SeedValues(model.ranker.config, model.schema, model.encoding, graph)
+    with small_leaves():
+        found = search_tasks(graph, values, training, graph.seeds.rows("validate"), trials=1)
+    return replace(model, trees=Trees(0.25, values.inputs.names, found.tasks, {}))
+
+
+def test_trees_count_with_their_weight_in_slates_of_any_size(scorer: Scorer, tmp_path: Path) -> None:
+    model = with_trees()
+    assert model.trees is not None
+    product = Scorer(save_model(model, tmp_path / "model"))
+    slates = [inputs(2, [0, 4, -1, 7]), inputs(3, [5]), replace(inputs(0, [1, 2]), member_tokens=None)]
+    columns = TreeInputs.of(model.ranker.config, model.schema, model.encoding)
+    found = product.logits_many(slates)
+    moved = 0.0
+    for slate, logits in zip(slates, found, strict=True):
+        trees = model.trees.logits(columns.values(product.arguments([slate]))[0])
+        network = scorer.logits(slate)
+        np.testing.assert_allclose(logits, 0.75 * network + 0.25 * trees, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(product.logits(slate), logits, rtol=0, atol=1e-5)
+        moved += float(np.ptp(trees))
+    assert moved > 0
+    assert product.encoder == scorer.encoder
 
 
 def test_a_changed_artifact_is_refused(tmp_path: Path) -> None:
