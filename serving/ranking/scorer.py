@@ -67,7 +67,7 @@ class Scorer:
             spec = parse_spec(files[SPEC].decode("utf-8"), str(folder / SPEC))
             _check(folder, self._model.schema.seeds, spec)
         self.ranker = ranker = self._model.ranker.eval()
-        self._tree_inputs = TreeInputs.of(ranker.config, self._model.schema, self._model.encoding)
+        self.tree_inputs = TreeInputs.of(ranker.config, self._model.schema, self._model.encoding)
         with torch.inference_mode():
             cold_member, cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
         self._cold_member, self._cold_item = cold_member.numpy().ravel(), cold_item.numpy().ravel()
@@ -104,7 +104,7 @@ class Scorer:
         with torch.inference_mode():
             logits = _without_padding(self._decode(*arguments).numpy(), slates)
         if (trees := self._model.trees) is not None:
-            rows = np.concatenate(_without_padding(self._tree_inputs.values(arguments), slates))
+            rows = np.concatenate(_without_padding(self.tree_inputs.values(arguments), slates))
             means = trees.mean(np.concatenate(logits), trees.logits(rows))
             logits = np.split(means, np.cumsum([len(slate) for slate in slates])[:-1])
         return logits
