@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.studies import ablation, baselines, tasks
+from benchmarks.studies import ablation, baselines, cross_domain, tasks
 from benchmarks.studies.definition import Study
 from benchmarks.studies.plain_trees import PLAIN
 from benchmarks.studies.study import command, evaluate
@@ -172,6 +172,19 @@ def test_the_loss_is_reported_by_part(tmp_path: Path) -> None:
     ]
     del evaluation.lines["tuned trees, one fit"]
     assert baselines.sections(evaluation, graph, Namespace()) == []
+
+
+def test_all_surfaces_with_the_features_of_one(tmp_path: Path) -> None:
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    rows = cross_domain.rows(graph, Namespace(**{**ASKED, "elsewhere": "^member"}), where)
+    assert [row.name for row in rows] == [cross_domain.EVERYTHING, cross_domain.SAME, "surface push alone"]
+    same, alone = (row.change(graph).seeds for row in rows[1:])
+    assert same.numbers.shape[1] == 1
+    assert alone.numbers[:, 0].isnan().all()
+    for row in rows:
+        pretend(where, graph, row, 1)
+    evaluation, _ = evaluate(cross_domain.STUDY, where, graph, rows, [1], draws=5)
+    assert "| same features: gain in AUC |" in cross_domain.sections(evaluation, graph, Namespace())[1]
 
 
 def test_a_gpu_image_needs_no_more_than_training_does() -> None:
