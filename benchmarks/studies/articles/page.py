@@ -91,7 +91,8 @@ def _popular(other: Evaluation) -> list[str]:
     ]
     return [
         "## Negatives drawn by popularity",
-        "The same clicks, each against articles drawn in proportion to the clicks of the last six hours: age and "
-        "popularity then say little, and what the reader likes decides.",
+        "The same clicks, each against articles drawn in proportion to the clicks of the last six hours. Columns of "
+        "the article then tell how negatives were drawn: one without a recent click is never a negative. Such an AUC "
+        "says little about a page that readers see; it is here since many teams draw so.",
         table(["", *(METRICS[metric] for metric in _SHOWN), f"AUC minus that of {NEWCOMER}"], body),
     ]
