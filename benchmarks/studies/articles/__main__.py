@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.studies.articles.adapter import DRAWN, NEGATIVES
-from benchmarks.studies.articles.page import ORACLE, STUDY, with_popular
+from benchmarks.studies.articles.page import ORACLE, STUDY, with_sections
 from benchmarks.studies.articles.prepare import prepare, spec_drawn
 from benchmarks.studies.articles.rows import NETWORK, NEWCOMER, PAIR, TREES, compared, explaining
 from benchmarks.studies.articles.world import SIZES, World, simulate, write_log
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chances = _chances(world, folder / UNIFORM / "tables", start, found[UNIFORM].truth)
     note = {"seed": options.seeds[0], "seconds": 0.0, "commit": settings[UNIFORM].commit, "device": "CPU"}
     found[UNIFORM].lines[ORACLE] = Line(ORACLE, {seen.name: [chances] for seen in (AS_OF, FROZEN)}, [note])
-    path = write_report(with_popular(found[POPULAR]), found[UNIFORM], absent, settings[UNIFORM].load(), options)
+    path = write_report(with_sections(spec, found[POPULAR]), found[UNIFORM], absent, settings[UNIFORM].load(), options)
     print(f"page: {path}")
     served = PAIR if settings[UNIFORM].model.trees else NETWORK
     figures: dict[str, float | int | str] = {"default": served, **_figures(found), "seconds": perf_counter() - started}

@@ -3,7 +3,6 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 from benchmarks.studies.articles.rows import IDS, NETWORK, NEWCOMER, NO_AGE, PAIR, TREES, compared, explaining, lines
 from benchmarks.studies.definition import Study
@@ -11,6 +10,7 @@ from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.tables import METRICS, interval, number, table
 from models.bootstrap import Metric
 from models.graph.store import TemporalGraph
+from models.spec import Spec
 
 ORACLE = "true appeal"
 _SHOWN: Sequence[Metric] = ("auc", "gauc", "log_loss")
@@ -41,13 +41,25 @@ STUDY = Study(
 )
 
 
-def with_popular(other: Evaluation) -> Study:
-    """The study, whose last section is about the log with popular negatives."""
-    return replace(STUDY, sections=partial(_sections, other))
+def with_sections(spec: Spec, other: Evaluation) -> Study:
+    """The study with its sections; ``spec``: as the data resolved it, ``other``: of the log with popular negatives."""
+
+    def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -> list[str]:
+        return [*_why(evaluation), _defaults(spec), *_epochs(evaluation), *_popular(other)]
+
+    return replace(STUDY, sections=sections)
 
 
-def _sections(other: Evaluation, evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -> list[str]:
-    return [*_why(evaluation), *_epochs(evaluation), *_popular(other)]
+def _defaults(spec: Spec) -> str:
+    """What the product trained with, since the spec says nothing of it."""
+    training, members = spec.training, spec.nodes[spec.impressions.member.node]
+    items = spec.nodes[spec.impressions.item.node]
+    return (
+        f"The defaults here: at most {training.epochs} epochs, batches of {training.batch_size}, learning rate "
+        f"{training.learning_rate:g}, {spec.model.activities} activities, trees "
+        f"{'on' if spec.model.trees else 'off'}, ID buckets {members.id_buckets} for readers and {items.id_buckets} "
+        "for articles."
+    )
 
 
 def _why(evaluation: Evaluation) -> list[str]:

@@ -18,9 +18,10 @@ SPEC = Path(__file__).with_name("articles.yaml")
 
 def spec_drawn(how: str, seed: int) -> Spec:
     """The spec with negatives drawn in one of ``adapter.DRAWN``."""
-    document = load_spec(SPEC).model_dump(mode="json", by_alias=True)
-    document["source"]["options"] |= {"drawn": how, "seed": seed}
-    return Spec.model_validate(document)
+    spec = load_spec(SPEC)
+    options = {**spec.source.options, "drawn": how, "seed": seed}
+    # What the file does not give stays open, for the data to decide.
+    return spec.model_copy(update={"source": spec.source.model_copy(update={"options": options})})
 
 
 def prepare(spec: Spec, raw: Path, folder: Path) -> Spec:

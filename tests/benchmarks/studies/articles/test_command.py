@@ -67,6 +67,7 @@ def test_each_row_has_its_lines_and_the_spec_has_the_columns() -> None:
     given = SPEC.read_text(encoding="utf-8")
     assert "\nmodel:" not in given  # the defaults are what is studied
     assert "\ntraining:" not in given
+    assert "id_buckets:" not in given
 
 
 def test_a_default_below_trees_is_a_broken_bar(monkeypatch: pytest.MonkeyPatch) -> None:
