@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.studies.buckets import BUCKETS, bucket_of, earlier_events
-from benchmarks.studies.changes import OneTask
+from benchmarks.studies.changes import OneTask, WithIds, WithoutFeatures
 from benchmarks.studies.cold_items import ColdItems
 from benchmarks.studies.counted import Counted, Exposures
 from benchmarks.studies.errors import StudyError
@@ -33,6 +33,25 @@ def test_one_task_is_the_primary_one() -> None:
     torch.testing.assert_close(found.seeds.labels[:, 0], graph.seeds.labels[:, 1], equal_nan=True)
     with pytest.raises(StudyError, match="expected one of click, dwell; found 'share'"):
         OneTask("share")(graph)
+
+
+def test_features_are_left_out_as_if_there_were_none() -> None:
+    graph = fake_graph()
+    found = WithoutFeatures("^member|device")(graph)
+    whole(found)
+    assert [feature.name for feature in found.schema.seeds.features] == ["item_rate"]
+    torch.testing.assert_close(found.seeds.numbers, graph.seeds.numbers[:, 1:], equal_nan=True)
+    torch.testing.assert_close(found.seeds.frozen_numbers, graph.seeds.frozen_numbers[:, 1:], equal_nan=True)
+    assert found.seeds.categories.shape == (len(graph.seeds), 0)
+    with pytest.raises(StudyError, match="expected names that contain 'nothing'; found none"):
+        WithoutFeatures("nothing")(graph)
+
+
+def test_a_node_type_gets_buckets_for_its_ids() -> None:
+    graph = fake_graph()
+    found = WithIds("item", 512)(graph)
+    whole(found)
+    assert (found.schema.node("item").id_buckets, found.schema.node("member").id_buckets) == (512, 64)
 
 
 def test_one_surface_knows_nothing_of_the_others() -> None:
