@@ -97,12 +97,12 @@ def build(
 
 def random_model(spec: Spec, graph: Any, folder: Path) -> Path:
     """Write the spec's model with random weights as an artifact; its trees, if it has some, are fitted."""
+    from models.boosting.fit import add_trees
+    from models.calibration import Calibration
     from models.nn.encoding import Encoding
     from models.nn.model import Ranker
     from models.training.artifact import Model, Validation, save_model
-    from models.training.calibration import Calibration
     from models.training.labels import known
-    from models.trees.fit import add_trees
 
     torch.manual_seed(0)
     encoding = Encoding.fit(graph, graph.schema.window("train").end)

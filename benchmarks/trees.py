@@ -19,15 +19,15 @@ import numpy as np
 import torch
 
 from benchmarks.table import show
+from models.boosting.search import TaskRows, fit_rounds
+from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.graph.fakes import fake_graph
 from models.graph.schema import FeatureColumn, TaskColumn
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.training.artifact import Model, save_model
-from models.training.calibration import Calibration
 from models.trees.inputs import TreeInputs
-from models.trees.search import TaskRows, fit_rounds
 from models.trees.trees import TaskTrees, Trees
 from serving.ranking.scorer import Scorer, SlateInputs
 

@@ -24,8 +24,8 @@ def fit_trees(
     from components.step import Step, say
 
     with Step("fit trees", spec, services) as step:
+        from models.boosting.fit import add_trees
         from models.graph.store import TemporalGraph
-        from models.trees.fit import add_trees
 
         found = add_trees(TemporalGraph.load(Path(graph.path)), Path(network.path), step.spec.model, Path(model.path))
         model.metadata.update(network.metadata)

@@ -30,12 +30,12 @@ def refit(
     with Step("refit", spec, services) as step:
         from components.markdown import write
         from components.train_job_run import run_training
+        from models.boosting.fit import refit_trees
         from models.graph.store import TemporalGraph
         from models.storage import join
         from models.training.errors import DivergedError
         from models.training.files import write_json
         from models.training.job import Job
-        from models.trees.fit import refit_trees
         from monitoring.refit import check_refit, untrained
 
         # Outside this run's artifacts, so that the next run resumes a training that was killed.

@@ -15,10 +15,10 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from models.calibration import Calibration, Platt, fit_platt
 from models.metrics import log_loss
 from models.spec import Spec
 from models.time_units import iso
-from models.training.calibration import Calibration, Platt, fit_platt
 from monitoring.bounds import calibration
 from monitoring.errors import EvaluationError
 from monitoring.gate import GateVerdict

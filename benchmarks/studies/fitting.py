@@ -25,6 +25,7 @@ from benchmarks.studies.errors import StudyError
 from benchmarks.studies.plain_trees import PLAIN, fit_plain
 from benchmarks.studies.predictions import Predictions, find, read, write
 from benchmarks.studies.row import Row, Seen
+from models.boosting.fit import add_trees
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.cpus import usable_cpus
@@ -32,7 +33,6 @@ from models.graph.store import TemporalGraph
 from models.training.artifact import MANIFEST, load_model
 from models.training.fit import fit
 from models.training.predict import predict_parts
-from models.trees.fit import add_trees
 
 Say = Callable[[str], None]
 Done = Callable[[Row, int, Callable[[], float]], Exception | None]

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from models.boosting.search import TaskRows
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
 from models.nn.encoding import Encoding
 from models.training.batches import MemberState
 from models.training.labels import known, labelled
-from models.trees.rows import SeedValues
-from models.trees.search import TaskRows
+from models.training.seed_values import SeedValues
 
 if TYPE_CHECKING:
     import lightgbm

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from models import metrics
+from models.calibration import Calibration
 from models.configs.training import TrainingConfig
 from models.graph.csr import csr_offsets
 from models.graph.store import TemporalGraph
 from models.graph.timeline import Timeline
 from models.training.batches import MemberState
-from models.training.calibration import Calibration
 from models.training.labels import known
 
 _SMOOTHINGS = (1.0, 5.0, 20.0, 100.0, 500.0)

@@ -6,17 +6,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.boosting.fit import search_tasks
+from models.boosting.search import TRIALS
+from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
 from models.nn.encoding import Encoding
 from models.training.batches import MemberState
-from models.training.calibration import Calibration
 from models.training.labels import known
-from models.trees.fit import search_tasks
+from models.training.seed_values import SeedValues
 from models.trees.forest import Forest
-from models.trees.rows import SeedValues
-from models.trees.search import TRIALS
 from models.trees.trees import TaskTrees
 
 

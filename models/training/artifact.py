@@ -13,15 +13,16 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.files import replaced_folder, sha256_of_file
 from models.graph.schema import GraphSchema
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.sealed import SealError, json_object, read_plain, stated_files
-from models.training.calibration import Calibration
 from models.training.errors import ArtifactError
 from models.training.files import write_json
+from models.trees.errors import TreesError
 from models.trees.inputs import TreeInputs
 from models.trees.trees import DOCUMENT, Trees
 
@@ -183,7 +184,10 @@ def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device |
     )
     if DOCUMENT in files:
         columns = TreeInputs.of(config, schema, encoding).names
-        model.trees = Trees.of_files(files, model.tasks, columns)
+        try:
+            model.trees = Trees.of_files(files, model.tasks, columns)
+        except TreesError as error:
+            raise ArtifactError(f"{folder}: {error}") from None
     return model
 
 

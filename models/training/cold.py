@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.calibration import Calibration
 from models.graph.store import TemporalGraph
-from models.training.calibration import Calibration
 
 
 def cold_seeds(graph: TemporalGraph, rows: Tensor) -> np.ndarray:

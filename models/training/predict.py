@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from models import metrics
+from models.calibration import Calibration
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.model import Ranker
 from models.training.artifact import Model
 from models.training.batches import Batches, MemberState, score
-from models.training.calibration import Calibration
 from models.training.cold import cold_seeds
 from models.training.errors import DivergedError
+from models.training.seed_values import SeedValues
 from models.training.slices import one_each
-from models.trees.rows import SeedValues
 
 PRODUCT = "product"
 _BATCH = 2048

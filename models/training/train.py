@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.files import sha256_of_json
@@ -23,7 +24,6 @@ from models.spinning import limited_spinning
 from models.time_units import iso
 from models.training.artifact import Model, Validation, save_model
 from models.training.batches import MemberState
-from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
 from models.training.cold import fit_calibration
 from models.training.compiled import compile_ranker

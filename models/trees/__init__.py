@@ -1,1 +1,1 @@
-"""Boosted trees beside the network: inputs, search, fit, and the trees that a model artifact carries (ADR 20)."""
+"""Boosted trees: their columns, and what a model artifact carries and evaluates of them (ADR 20)."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.training.errors import ArtifactError
+from models.trees.errors import TreesError
 from models.trees.text import Tree
 
 _WORD = 64
@@ -32,7 +32,7 @@ class Conditions:
     """Numbers not above a threshold, then codes in a set; each group in the order of its columns."""
 
     def __init__(self, trees: Sequence[Tree], columns: int) -> None:
-        """Raises ArtifactError where the sets of codes are too large to keep."""
+        """Raises TreesError where the sets of codes are too large to keep."""
         keys = [list(_keys(tree)) for tree in trees]
         distinct = {key for own in keys for key in own}
         numbers = sorted(key for key in distinct if isinstance(key, _Number))
@@ -47,7 +47,7 @@ class Conditions:
             if any(key.column == column for key in sets)
         ]
         if sum(table.nbytes for _, table in self._tables) > _MOST_BYTES:
-            raise ArtifactError(f"trees: expected sets of codes of at most {_MOST_BYTES} bytes: fit fewer rounds")
+            raise TreesError(f"trees: expected sets of codes of at most {_MOST_BYTES} bytes: fit fewer rounds")
         self._sizes = [sum(key.column == column for key in sets) for column, _ in self._tables]
 
     def met(self, values: np.ndarray) -> np.ndarray:

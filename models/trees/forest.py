@@ -33,7 +33,7 @@ class Forest:
     """The trees of T tasks; the logit of a task is the sum of its trees' leaves."""
 
     def __init__(self, tasks: Sequence[Sequence[Tree]], columns: int) -> None:
-        """``columns``: of the rows. Raises ArtifactError where the trees' conditions are too many to keep."""
+        """``columns``: of the rows. Raises TreesError where the trees' conditions are too many to keep."""
         trees = [tree for task in tasks for tree in task]
         self._sizes = [len(task) for task in tasks]
         self._bits = max((len(tree) for tree in trees), default=0).bit_length()

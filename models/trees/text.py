@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from models.training.errors import ArtifactError
+from models.trees.errors import TreesError
 
 LONGEST = 64 << 20
 """Bytes of a text."""
@@ -52,12 +52,12 @@ class Tree:
 
 
 def read_trees(text: str, columns: int) -> list[Tree]:
-    """The trees of a binary model of ``columns`` columns. Raises ArtifactError for what is no such model."""
+    """The trees of a binary model of ``columns`` columns. Raises TreesError for what is no such model."""
     if len(text) > LONGEST:
-        raise ArtifactError(f"trees: expected a text of at most {LONGEST} bytes; found {len(text)}: fit fewer trees")
+        raise TreesError(f"trees: expected a text of at most {LONGEST} bytes; found {len(text)}: fit fewer trees")
     header, *blocks = text.partition("end of trees")[0].split("\nTree=")
     if len(blocks) > MOST_TREES:
-        raise ArtifactError(f"trees: expected at most {MOST_TREES}; found {len(blocks)}: fit fewer rounds")
+        raise TreesError(f"trees: expected at most {MOST_TREES}; found {len(blocks)}: fit fewer rounds")
     try:
         found = _entries(header)
         for key, value in {**_HEADER, "max_feature_idx": str(columns - 1)}.items():
@@ -65,7 +65,7 @@ def read_trees(text: str, columns: int) -> list[Tree]:
         _demand("average_output" not in found, "a sum of trees", "an average")
         return [_tree(_entries(block), columns) for block in blocks]
     except (ValueError, KeyError, OverflowError) as error:
-        raise ArtifactError(
+        raise TreesError(
             f"trees: expected the text of a binary LightGBM model of {columns} columns; found {error}: fit it again"
         ) from None
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from models.training.calibration import Calibration
-from models.training.errors import ArtifactError
+from models.calibration import Calibration
+from models.trees.errors import TreesError
 from models.trees.forest import Forest
 from models.trees.text import Tree, read_trees
 
@@ -35,7 +35,7 @@ class TaskTrees:
     """Parameters, rounds and validation AUC of the search's trials, best first."""
 
     def read(self, columns: int) -> list[Tree]:
-        """The trees of ``columns`` columns. Raises ArtifactError."""
+        """The trees of ``columns`` columns. Raises TreesError."""
         return read_trees(self.text, columns) if self.text else [Tree.leaf(self.constant)]
 
 
@@ -54,7 +54,7 @@ class Trees:
 
     @cached_property
     def forest(self) -> Forest:
-        """The trees, ready to score. Raises ArtifactError for a text that is no model of these columns."""
+        """The trees, ready to score. Raises TreesError for a text that is no model of these columns."""
         return Forest([task.read(len(self.columns)) for task in self.tasks.values()], len(self.columns))
 
     def logits(self, values: np.ndarray) -> np.ndarray:
@@ -79,7 +79,7 @@ class Trees:
 
     @classmethod
     def of_files(cls, files: Mapping[str, bytes], tasks: Sequence[str], columns: Sequence[str]) -> "Trees":
-        """Back from the files of an artifact with these tasks and columns. Raises ArtifactError."""
+        """Back from the files of an artifact with these tasks and columns. Raises TreesError."""
         try:
             document = json.loads(files[DOCUMENT])
             found = cls(
@@ -89,15 +89,15 @@ class Trees:
                 alone={part: Calibration.from_json(entry) for part, entry in document["alone"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ArtifactError(f"{DOCUMENT}: expected the trees of a model; found {error!r}: train it again") from None
+            raise TreesError(f"{DOCUMENT}: expected the trees of a model; found {error!r}: train it again") from None
         for thing, expected, there in (("tasks", tasks, found.tasks), ("columns", columns, found.columns)):
             if list(expected) != list(there):
-                raise ArtifactError(
+                raise TreesError(
                     f"{DOCUMENT}: expected the {thing} of the network, {list(expected)}; found {list(there)}: train it "
                     "again"
                 )
         if not 0 <= found.weight <= 1:
-            raise ArtifactError(f"{DOCUMENT}: expected a weight of 0 to 1; found {found.weight}: train it again")
+            raise TreesError(f"{DOCUMENT}: expected a weight of 0 to 1; found {found.weight}: train it again")
         _ = found.forest  # a text that cannot be read fails here, not at the first request
         return found
 

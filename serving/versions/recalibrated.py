@@ -7,8 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from models.calibration import Calibration
 from models.files import new_folder
-from models.training.calibration import Calibration
 from serving.errors import RegistryError
 from serving.versions.bundle import JUDGED, MANIFEST, PROFILE, Bundle, profile_bytes, read_bundle
 from serving.versions.card import model_card

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from models.baselines.popularity import Popularity
 from models.baselines.sage import SageRanker, start_of_day
+from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.graph.fakes import DAY, HOUR, START
 from models.graph.store import TemporalGraph
 from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
-from models.training.calibration import Calibration
-from models.trees.rows import SeedValues
+from models.training.seed_values import SeedValues
 from tests.models.baselines.small import NETWORKS, batch_of, ended_at, logits, small_graph, untrained
 
 whole_graph = cache(small_graph)

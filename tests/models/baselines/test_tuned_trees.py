@@ -10,7 +10,7 @@ from models.configs.training import TrainedState
 from models.graph.fakes import fake_graph
 from models.training.batches import FRESH, FROZEN, MemberState
 from models.training.labels import known
-from models.trees.rows import SeedValues
+from models.training.seed_values import SeedValues
 from tests.models.baselines.small import TRAINING, small_graph
 
 

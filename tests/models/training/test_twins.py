@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from models import metrics
+from models.calibration import Platt
 from models.graph.csr import csr_offsets
 from models.graph.schema import BEHAVIOR, REVERSE
 from models.graph.store import TemporalGraph
@@ -15,7 +16,6 @@ from models.nn.encoded import WITHOUT_ID, encode_graph
 from models.nn.encoding import Encoding
 from models.training.artifact import load_model
 from models.training.batches import Batches
-from models.training.calibration import Platt
 from models.training.cold import cold_seeds, never_shown
 from models.training.labels import known, labelled
 from models.training.predict import predict

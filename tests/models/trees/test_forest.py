@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.training.errors import ArtifactError
+from models.trees.errors import TreesError
 from models.trees.forest import Forest
 from models.trees.text import Tree, read_trees
 
@@ -87,7 +87,7 @@ def test_no_rows_no_trees_and_trees_of_one_leaf() -> None:
 def test_a_text_that_is_no_such_model_is_refused(before: str, after: str, reason: str) -> None:
     text = booster(cat_smooth=1.0, min_data_per_group=5, min_data_in_leaf=1).model_to_string()
     assert before in text
-    with pytest.raises(ArtifactError, match=reason):
+    with pytest.raises(TreesError, match=reason):
         read_trees(text.replace(before, after, 1), COLUMNS)
 
 
@@ -99,6 +99,6 @@ def test_a_damaged_text_is_refused_or_scores(data: st.DataObject) -> None:
     changed = text[:place] + data.draw(st.sampled_from("0-9. \n=ea\x00")) + text[place + data.draw(st.integers(0, 9)) :]
     try:
         trees = read_trees(changed, COLUMNS)
-    except ArtifactError:
+    except TreesError:
         return
     assert Forest([trees], COLUMNS).logits(rows(2)).shape == (400, 1)

@@ -10,9 +10,9 @@ from models.nn.encoded import encode_graph
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.training.batches import FRESH, FROZEN, STALE, Batches, decoder_inputs, encode
+from models.training.seed_values import SeedValues
 from models.training.slices import one_each
 from models.trees.inputs import TreeInputs
-from models.trees.rows import SeedValues
 from tests.models.training.small import MODEL, small_graph
 
 

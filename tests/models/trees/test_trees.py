@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.calibration import Calibration
 from models.files import sha256_of_file
 from models.training.artifact import change_calibration, load_model
-from models.training.calibration import Calibration
 from models.training.errors import ArtifactError
 from models.training.predict import predict
 from tests.models.training.small import small_graph

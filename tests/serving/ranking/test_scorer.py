@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 
+from models.boosting.fit import search_tasks
+from models.calibration import Platt
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.graph.sample import Sampler
@@ -14,11 +16,9 @@ from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
 from models.training.artifact import Model, save_model
 from models.training.batches import activity_age
-from models.training.calibration import Platt
 from models.training.errors import ArtifactError
-from models.trees.fit import search_tasks
+from models.training.seed_values import SeedValues
 from models.trees.inputs import TreeInputs
-from models.trees.rows import SeedValues
 from models.trees.trees import Trees
 from serving.ranking.scorer import Scorer, SlateInputs
 from tests.models.trees.small import small_leaves

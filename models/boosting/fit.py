@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.boosting.search import TRIALS, TaskRows, fit_rounds, search
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
@@ -21,8 +22,7 @@ from models.training.cold import fit_calibration
 from models.training.errors import ArtifactError
 from models.training.labels import labelled
 from models.training.refit import extended
-from models.trees.rows import SeedValues
-from models.trees.search import TRIALS, TaskRows, fit_rounds, search
+from models.training.seed_values import SeedValues
 from models.trees.trees import TaskTrees, Trees
 
 _BOTH = ("train", "validate")

@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from models import metrics
+from models.boosting.fit import add_trees, refit_trees
+from models.calibration import Calibration
 from models.graph.fakes import fake_graph
 from models.training.artifact import Model, load_model
-from models.training.calibration import Calibration
 from models.training.encoder import encoder_in
 from models.training.errors import ArtifactError
 from models.training.fit import fit
 from models.training.labels import known
 from models.training.predict import predict, predict_parts
 from models.training.refit import refit
-from models.trees.fit import add_trees, refit_trees
-from models.trees.rows import SeedValues
+from models.training.seed_values import SeedValues
 from tests.models.training.small import MODEL, TRAINING, small_graph, small_model
 from tests.models.trees.small import CONFIG, small_leaves, small_product, with_validation
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import metrics
-from models.training.calibration import LEAST_OF_A_CLASS, Calibration, Platt, _loss, fit_platt
+from models.calibration import LEAST_OF_A_CLASS, Calibration, Platt, _loss, fit_platt
 
 
 @given(st.floats(0.2, 3), st.floats(-2, 2), st.integers(0, 100))
