@@ -61,8 +61,7 @@ def evaluate(
     from models.training.errors import ArtifactError
     from models.training.norms import embedding_norms
 
-    graph = TemporalGraph.load(graph_folder)
-    as_of = _read(spec, training_set / "impressions.parquet")
+    graph, as_of = TemporalGraph.load(graph_folder), _read(spec, training_set / "impressions.parquet")
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
     model = load_model(candidate, best_device())
     scorers, unusable = _score(graph, model), None

@@ -13,8 +13,8 @@ def test_packed_features_are_read_back(world: World) -> None:
     assert rows.shape == (3, profile.layout.rows, 8)
     found = profile(rows)
     assert found.shape == (3, profile.outputs)
-    torch.testing.assert_close(found[:, : profile.numbers], nodes.numbers[state, : profile.numbers])
-    torch.testing.assert_close(found[:, profile.numbers :], profile.categories(nodes.categories[state]))
+    torch.testing.assert_close(found[:, : profile.layout.numbers], nodes.numbers[state, : profile.layout.numbers])
+    torch.testing.assert_close(found[:, profile.layout.numbers :], profile.categories(nodes.categories[state]))
 
 
 def test_of_an_unknown_node_everything_is_missing(world: World) -> None:
