@@ -44,7 +44,7 @@ def evaluate(
     ``champion_version``: its name in the metrics. Every row is scored twice: as of its own time, and with the member's
     state frozen at the start of the window. Of a candidate with trees, network and trees are scored alone too. The
     floor is fitted here, on train and validate. Writes to ``folder``, each atomically: ``predictions.parquet``
-    (``monitoring.predictions``), ``metrics.json`` (``monitoring.measure``), ``embeddings.json`` (the candidate's norms).
+    (``monitoring.predictions``), ``metrics.json`` (``monitoring.measure``), ``embeddings.json`` (its norms).
     Returns ``{window: {scorer: {task: {metric: value}}}}``.
 
     A champion that cannot score this graph (the spec has changed) or was trained on the gate window is left out: the

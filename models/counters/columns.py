@@ -35,8 +35,6 @@ def feature_columns(plan: CounterPlan) -> list[str]:
     counted = [f"{name}_exposures", *([f"{name}_recency"] if plan.recency else [])]
     for place in range(1, plan.last_exposures + 1):
         counted.append(f"{name}_exposure{place}_gap")
-        if plan.rates:
-            counted.append(f"{name}_exposure{place}_pending")
         counted += [f"{name}_exposure{place}_same_{one.name}" for one in plan.compared]
     return [*counted, *outcome_columns(plan)]
 
@@ -51,6 +49,7 @@ def outcome_columns(plan: CounterPlan) -> list[str]:
 
 
 def exposure_outcome_columns(plan: CounterPlan) -> list[str]:
-    """The outcomes of the last exposures, newest first."""
-    places = range(1, plan.last_exposures + 1)
-    return [f"{plan.name}_exposure{place}_outcome_{rate.name}" for rate in plan.rates for place in places]
+    """Whether each of the last exposures is pending, then their outcomes; newest first."""
+    names = [f"{plan.name}_exposure{place}" for place in range(1, plan.last_exposures + 1) if plan.rates]
+    columns = [f"{name}_pending" for name in names]
+    return columns + [f"{name}_outcome_{rate.name}" for rate in plan.rates for name in names]

@@ -15,7 +15,7 @@ from models.time_units import SECOND
 def exposure_features(
     plan: CounterPlan, state: Mapping[str, Any], as_of: np.ndarray, own: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Gap, pending and comparisons of each of the last exposures, newest first: float32 by column, arguments and shapes
+    """Gap and comparisons of each of the last exposures, newest first: float32 by column, arguments and shapes
     as for ``derive``. NaN where the key has fewer exposures, or where one of two compared values is unknown.
     """
     features: dict[str, np.ndarray] = {}
@@ -24,9 +24,6 @@ def exposure_features(
         time, shown = _from_end(state[f"{plan.name}_exposure_time"], place)
         seconds = np.where(shown, np.maximum(as_of - time, 0) / SECOND, np.nan)  # clocks of servers may differ
         features[f"{name}_gap"] = np.log1p(seconds).astype(np.float32)
-        if plan.rates:
-            settled, _ = _from_end(state[f"{plan.name}_exposure_settled"], place)
-            features[f"{name}_pending"] = np.where(shown, settled >= as_of, np.nan).astype(np.float32)
         for one, mine in hashes.items():
             value, _ = _from_end(state[f"{plan.name}_exposure_of_{one}"], place)
             known = shown & (value != UNKNOWN) & (mine != UNKNOWN)
@@ -35,14 +32,16 @@ def exposure_features(
 
 
 def exposure_outcomes(plan: CounterPlan, state: Mapping[str, Any], before: np.ndarray) -> dict[str, np.ndarray]:
-    """Outcomes of the last exposures that settled strictly before a time, (rows,) int64 microseconds UTC.
+    """Pending and outcomes of the last exposures, strictly before a time, (rows,) int64 microseconds UTC.
 
-    (rows,) float32 by column; NaN where the outcome had not settled by then, or is not defined. ``before`` may be
-    earlier than the time of the state: the member's outcomes may be older than its exposures.
+    (rows,) float32 by column; an outcome is NaN where it had not settled by then, or is not defined. ``before`` may be
+    earlier than the time of the state: the member's outcomes may be older than its exposures. Pending belongs to them,
+    since a longer view settles later.
     """
     features: dict[str, np.ndarray] = {}
     for place, name in _places(plan) if plan.rates else ():
-        settled, _ = _from_end(state[f"{plan.name}_exposure_settled"], place)
+        settled, exposed = _from_end(state[f"{plan.name}_exposure_settled"], place)
+        features[f"{name}_pending"] = np.where(exposed, settled >= before, np.nan).astype(np.float32)
         for rate in plan.rates:
             outcome, shown = _from_end(state[f"{plan.name}_exposure_outcome_{rate.name}"], place)
             known = shown & (settled < before) & (outcome >= 0)

@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -161,9 +162,9 @@ def test_last_exposures_go_on_and_their_outcomes_are_the_members_of_the_frozen_t
     count(world.spec, world.tables, world.tables)
     retrieve(world.store, world.spec, world.tables, tmp_path / "training")
     as_of, frozen = (pd.read_parquet(tmp_path / "training" / f"{name}.parquet") for name in ("impressions", "frozen"))
-    going_on = [name for name in counter_columns(world.spec, "seen") if "outcome" not in name and "rate" not in name]
+    going_on = [name for name in counter_columns(world.spec, "seen") if not re.search("outcome|pending|rate", name)]
     pd.testing.assert_frame_equal(frozen[going_on], as_of[going_on])
-    assert len(going_on) == 1 + 2 * 5
+    assert len(going_on) == 1 + 2 * 4
     shown = pd.read_parquet(world.tables / "impressions.parquet")
     shown["rank"] = [hash_of(key) for key in shown["impression_id"]]
     known = 0
@@ -174,7 +175,8 @@ def test_last_exposures_go_on_and_their_outcomes_are_the_members_of_the_frozen_t
         for place, past in enumerate([*own.itertuples()][:-3:-1], 1):
             name, seconds = f"seen_exposure{place}", (row.time - past.time) / pd.Timedelta(seconds=1)
             assert np.float32(getattr(row, f"{name}_gap")) == np.float32(np.log1p(seconds))
-            assert getattr(row, f"{name}_pending") == (past.settled_time >= row.time)
+            assert getattr(row, f"{name}_pending") == (past.settled_time >= row.frozen_time)
+            assert getattr(as_of.loc[row.Index], f"{name}_pending") == (past.settled_time >= row.time)
             assert getattr(row, f"{name}_same_surface") == (past.surface == row.surface)
             assert getattr(row, f"{name}_same_item") == (past.post_id == row.post_id)
             settled = past.settled_time < row.frozen_time

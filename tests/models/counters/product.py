@@ -118,7 +118,7 @@ def last_exposures(
         row, name = past[-place][2] if place <= len(past) else None, f"{plan.name}_exposure{place}"
         features[f"{name}_gap"] = np.log1p((at - row.time) / 1e6) if row else np.nan
         if plan.rates:
-            features[f"{name}_pending"] = float(row.settled_time >= at) if row else np.nan
+            features[f"{name}_pending"] = float(row.settled_time >= before) if row else np.nan
         for one in plan.compared:
             value = getattr(row, one.column) if row else None
             features[f"{name}_same_{one.name}"] = np.nan if value is None else float(value == held[one.key])

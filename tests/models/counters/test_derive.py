@@ -51,9 +51,10 @@ def test_columns_follow_from_the_spec() -> None:
     }
     assert feature_columns(plan_of("by_surface")) == [
         *("by_surface_exposures", "by_surface_recency"),
-        *("by_surface_exposure1_gap", "by_surface_exposure1_pending", "by_surface_exposure1_same_topic"),
-        *("by_surface_exposure2_gap", "by_surface_exposure2_pending", "by_surface_exposure2_same_topic"),
+        *("by_surface_exposure1_gap", "by_surface_exposure1_same_topic"),
+        *("by_surface_exposure2_gap", "by_surface_exposure2_same_topic"),
         *("by_surface_click_rate", "by_surface_last1_click", "by_surface_last2_click"),
+        *("by_surface_exposure1_pending", "by_surface_exposure2_pending"),
         *("by_surface_exposure1_outcome_click", "by_surface_exposure2_outcome_click"),
     ]
     assert outcome_columns(plan_of("lately")) == []

@@ -10,11 +10,11 @@ from unittest.mock import patch
 
 import torch
 
+from models.boosting import search
 from models.boosting.fit import add_trees
 from models.graph.store import TemporalGraph
 from models.training.artifact import Model, Validation, load_model, save_model
 from models.training.labels import known
-from models.trees import search
 from tests.models.training.small import MODEL, small_graph, small_model
 
 CONFIG = {"trees": True, "trees_weight": 0.25}

@@ -33,7 +33,7 @@ class GivenScorer:
         self.events.append(len(slates))
         return [np.full((len(slate), 1), self.given.pop(0)) for slate in slates]
 
-    def calibrate(self, logits: np.ndarray) -> dict[str, np.ndarray]:
+    def calibrate(self, logits: np.ndarray, slate: SlateInputs) -> dict[str, np.ndarray]:
         return {"click": logits[:, 0]}
 
 
