@@ -17,7 +17,7 @@ def fit_trees(
 ) -> None:
     """Fit the trees of ``model.trees`` on a CPU, and the calibration of both; without them the network is the product.
 
-    Cached: ``inputs`` is the digest of spec and graph, which also decide the network.
+    Cached: ``inputs`` is the digest of spec and network.
     """
     from pathlib import Path
 
@@ -30,6 +30,6 @@ def fit_trees(
         found = add_trees(TemporalGraph.load(Path(graph.path)), Path(network.path), step.spec.model, Path(model.path))
         model.metadata.update(network.metadata)
         for task, trees in found.tasks.items() if found else ():
-            auc = trees.trials[0]["validate_auc"] if trees.trials else float("nan")
-            say(f"  {task}: {trees.rounds} rounds, AUC of the trees on validate {auc:.4f}")
+            auc = trees.trials[0]["validate_auc"] if trees.trials else None
+            say(f"  {task}: {trees.rounds} rounds, AUC of the trees on validate {'-' if auc is None else f'{auc:.4f}'}")
             metrics.log_metric(f"rounds_{task}", trees.rounds)

@@ -201,7 +201,8 @@ def _parts(metrics: dict[str, Any] | None) -> list[str]:
     for task in metrics["tasks"]:
         found = _by_scorer(metrics, "test", task)
         for part in PARTS:
-            if gain := found.get(part, {}).get("auc_gain"):
+            gain = found.get(part, {}).get("auc_gain")
+            if gain and gain["auc"] is not None:
                 bounds = f"[{number(gain['low'])}, {number(gain['high'])}]"
                 higher = f"{number(gain['auc'])} {bounds}"
                 lines.append(f"{task}: the AUC of both is {higher} above that of the {part} alone.")

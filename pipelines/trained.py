@@ -27,7 +27,7 @@ def train_and_serve(
     where = {"gpus": accelerator_count, "trainer": trainer}
     trained = configured(train(spec=own, **ready.run, graph=graph, inputs=digest, **where), cached=True)
     pool.trains(trained, accelerator_count)
-    model = product_of(trained, spec=own, **ready.run, graph=graph, inputs=digest)
+    model = product_of(trained, spec=own, **ready.run, graph=graph)
     evaluated = evaluate(spec=own, **ready.run, tables=tables, training_set=training_set, graph=graph, model=model)
     evaluation = pool.may_run(configured(evaluated)).outputs["evaluation"]
     inputs = {"tables": tables, "training_set": training_set, "graph": graph, "model": model}
@@ -46,7 +46,8 @@ def train_and_serve(
 
 def product_of(trained: Any, **given: Any) -> Any:
     """Add the step that fits the trees beside a trained network; return the model."""
-    return configured(fit_trees(network=trained.outputs["model"], **given), cached=True).outputs["model"]
+    fitted = fit_trees(network=trained.outputs["model"], inputs=trained.outputs["digest"], **given)
+    return configured(fitted, cached=True).outputs["model"]
 
 
 def serve(ready: Prepared, pool: GpuPool, graph: Any, model: Any, version: Any, canary_percent: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 
 from benchmarks.studies.errors import StudyError
-from benchmarks.studies.parts import named
+from benchmarks.studies.parts import keep_seeds, named
 from models.graph.store import TemporalGraph
 from models.training.refit import extended
 
@@ -77,9 +77,18 @@ class WithoutFeatures:
             frozen_categories=seeds.frozen_categories[:, kept["category"]],
         )
         left = tuple(one for one in features if one.name not in hidden)
-        return replace(
-            graph, schema=replace(graph.schema, seeds=replace(graph.schema.seeds, features=left)), seeds=seeds
-        )
+        exposures = graph.schema.seeds.exposures
+        described = replace(graph.schema.seeds, features=left, exposures=None if exposures in hidden else exposures)
+        return replace(graph, schema=replace(graph.schema, seeds=described), seeds=seeds)
+
+
+@dataclass(frozen=True)
+class WithoutTwins:
+    """Leave out the cold twins of impressions, as if ``training.cold_share`` were 0."""
+
+    def __call__(self, graph: TemporalGraph) -> TemporalGraph:
+        """Return the graph with the impressions themselves."""
+        return replace(graph, seeds=keep_seeds(graph.seeds, torch.nonzero(~graph.seeds.cold).flatten()))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from benchmarks.studies import counted
 from benchmarks.studies.ablation import FULL, WITHOUT_GRAPH
 from benchmarks.studies.baselines import NETWORK, TREES
+from benchmarks.studies.changes import WithoutTwins
 from benchmarks.studies.cold_items import ColdItems
 from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import Evaluation
@@ -40,10 +41,14 @@ def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row
         Row("without graph", model={"trees": True, **WITHOUT_GRAPH}),
         Row("without ID embeddings", model={"trees": True, "id_embeddings": False}),
     ]
+    if graph.seeds.cold.any():
+        found.append(Row("without cold twins", model={"trees": True}, change=WithoutTwins()))
     if options.owner:
         cold = _cold(options)
         cold.cold(graph)  # fail on an unknown owner before anything is fitted
-        found += [replace(row, name=row.name + HELD_OUT, change=cold) for row in found]
+        found += [
+            replace(row, name=row.name + HELD_OUT, change=replace(cold, twins=row.change is None)) for row in found
+        ]
     return found
 
 

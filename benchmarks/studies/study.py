@@ -128,7 +128,7 @@ def _settings(path: Path) -> tuple[ModelConfig, TrainingConfig]:
         raise StudyError(f"--settings {path}: {error}") from error
     if not isinstance(found, dict) or not set(found) <= {"model", "training"}:
         raise StudyError(f"--settings {path}: expected the keys model and training; found {found!r:.200}")
-    model, training = (json.dumps(found.get(key, {})) for key in ("model", "training"))
+    model, training = (json.dumps(found.get(key) or {}) for key in ("model", "training"))
     return read_config(model, ModelConfig), read_config(training, TrainingConfig)
 
 

@@ -23,6 +23,7 @@ from models.training.errors import ArtifactError
 from models.training.labels import labelled
 from models.training.refit import extended
 from models.training.seed_values import SeedValues
+from models.trees.errors import TreesError
 from models.trees.trees import TaskTrees, Trees
 
 _BOTH = ("train", "validate")
@@ -57,7 +58,7 @@ def add_trees(
     searched = search_tasks(graph, values, training, found.rows, trials)
     parts = {"network": found.logits.numpy(), "trees": searched.logits}
     alone = {part: fit_calibration(graph, found.rows, logits) for part, logits in parts.items()}
-    trees = Trees(config.trees_weight, values.inputs.names, searched.tasks, alone)
+    trees = readable(Trees(config.trees_weight, values.inputs.names, searched.tasks, alone))
     change_trees(network, folder, trees, fit_calibration(graph, found.rows, trees.mean(**parts)))
     return trees
 
@@ -78,7 +79,17 @@ def refit_trees(graph: TemporalGraph, judged: Path, until: int, folder: Path) ->
         of_task = TaskRows.of(columns, longer.seeds.labels[rows, place].cpu().numpy(), values.inputs.categories)
         fitted = fit_rounds(of_task, task.parameters, task.rounds, training.seed)
         tasks[name] = replace(fitted, trials=task.trials)
-    change_trees(folder, folder, replace(before, columns=values.inputs.names, tasks=tasks), model.calibration)
+    trees = readable(replace(before, columns=values.inputs.names, tasks=tasks))
+    change_trees(folder, folder, trees, model.calibration)
+
+
+def readable(trees: Trees) -> Trees:
+    """The trees, once they are known to be within the limits of what is loaded. Raises ArtifactError."""
+    try:
+        _ = trees.forest
+    except TreesError as error:
+        raise ArtifactError(f"{error}. Leave categories with very many values out of the spec's features") from None
+    return trees
 
 
 def search_tasks(

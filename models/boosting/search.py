@@ -118,9 +118,10 @@ def search(learn: TaskRows, validation: TaskRows, every: np.ndarray, seed: int, 
     for parameters in _parameters(seed, trials):
         booster, rounds = _stopped_early(_all(parameters, seed), dataset, held_out)
         auc = metrics.auc(validation.labels, raw_logits(booster, validation.values, rounds))
-        found.append(({"parameters": parameters, "rounds": rounds, "validate_auc": float(auc)}, booster))
+        known = None if np.isnan(auc) else float(auc)
+        found.append(({"parameters": parameters, "rounds": rounds, "validate_auc": known}, booster))
     # Of equal trials the first wins: the sort is stable.
-    found.sort(key=lambda trial: -np.nan_to_num(trial[0]["validate_auc"]))
+    found.sort(key=lambda trial: -(trial[0]["validate_auc"] or 0.0))
     (best, booster), told = found[0], [trial for trial, _ in found]
     return Found(best["parameters"], best["rounds"], raw_logits(booster, every, best["rounds"]), told)
 

@@ -100,4 +100,7 @@ def _learning_rate(batch: int) -> Decision:
 def _activities(size: DataSize, long_term: int) -> Decision:
     """In steps, so that it seldom changes from one training to the next: it sizes the stored vectors."""
     found = next((count for count in _ACTIVITIES if count >= size.activities), _ACTIVITIES[-1])
-    return Decision(max(found, long_term + 1), f"four of five members have at most {size.activities:g} engagements")
+    reason = f"four of five members have at most {size.activities:g} engagements"
+    if found <= long_term:
+        return Decision(long_term + 1, f"{reason}, and model.long_term ({long_term}) needs one more than it has")
+    return Decision(found, reason)

@@ -12,14 +12,17 @@ from models.calibration import Calibration
 from models.graph.store import TemporalGraph
 
 
-def cold_seeds(graph: TemporalGraph, rows: Tensor) -> np.ndarray:
-    """(n,) bool of the seeds ``rows`` (n,) int64; a cold twin is cold."""
+def cold_seeds(graph: TemporalGraph, rows: Tensor, exposures: str | None) -> np.ndarray:
+    """(n,) bool of the seeds ``rows`` (n,) int64; a cold twin is cold.
+
+    ``exposures``: that of the MODEL's schema, as in serving; None = the item's state alone decides.
+    """
     seeds, schema = graph.seeds, graph.schema.seeds
     cold = seeds.cold[rows] | (seeds.item[rows] < 0)
-    if schema.exposures is not None:
+    if exposures is not None:
         numbers = [column.name for column in schema.features if column.kind == "number"]
-        exposures = seeds.numbers[rows, numbers.index(schema.exposures)]
-        cold = cold | ~(torch.nan_to_num(exposures) > 0)
+        counts = seeds.numbers[rows, numbers.index(exposures)]
+        cold = cold | ~(torch.nan_to_num(counts) > 0)
     return cold.cpu().numpy()
 
 
@@ -27,7 +30,7 @@ def fit_calibration(graph: TemporalGraph, rows: Tensor, logits: np.ndarray) -> C
     """Fitted on the seeds ``rows`` (n,) int64 and their ``logits`` (n, tasks): cold ones and twins have their own."""
     tasks = [task.name for task in graph.schema.seeds.tasks]
     labels, twin = graph.seeds.labels[rows].cpu().numpy(), graph.seeds.cold[rows].cpu().numpy()
-    cold = cold_seeds(graph, rows)
+    cold = cold_seeds(graph, rows, graph.schema.seeds.exposures)
     return Calibration.fit(tasks, logits[~twin], labels[~twin]).with_cold(logits[cold], labels[cold])
 
 

@@ -56,7 +56,7 @@ def predict_parts(
         trees = model.trees.logits(values)
         found = {PRODUCT: model.trees.mean(logits, trees), "network": logits, "trees": trees}
         calibrations |= model.trees.alone
-    none, cold = Calibration.none(model.tasks), cold_seeds(graph, rows)
+    none, cold = Calibration.none(model.tasks), cold_seeds(graph, rows, model.schema.seeds.exposures)
     return {part: (calibrations[part] if calibrated else none).apply(found[part], cold) for part in found}
 
 

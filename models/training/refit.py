@@ -45,7 +45,7 @@ def refit(
     keep = CheckpointPlace.of(checkpoint, folder).of_run(before.training["run"])
     config, epochs = TrainingConfig(**before.training["config"]), before.training["epochs"]
     largest_fan_outs = tuple(before.training["limits"][:epochs]) if config.adaptive_neighbours else None
-    scope = Scope(("train", "validate"), epochs, largest_fan_outs, before.training["stopped"])
+    scope = Scope(("train", "validate"), epochs, largest_fan_outs, before.training.get("stopped", {}))
     train(extended(graph, until), before.ranker.config, config, folder, scope, device, log, replace(keep, stays=True))
     if processes.leads:
         of_judged = {name: before.training[name] for name in ("run", "seeds")}

@@ -1,9 +1,9 @@
 """Per-task early stopping: a task that gets worse while the primary one still improves no longer moves the weights.
 
 Rare or noisy outcomes are memorized first. The tasks share most weights, so the epoch that is best for one cannot be
-taken for it alone: its head would read a bottom that has moved on. So its loss counts 0 from then on. Its head stays as
-it was, the shared weights follow the other tasks, and the final fit, which has no rows left to validate on, repeats the
-same schedule.
+taken for it alone: its head would read a bottom that has moved on. So its loss counts 0 from then on. Its head
+only drifts with the optimizer's momentum and weight decay, the shared weights follow the other tasks, and the final
+fit, which has no rows left to validate on, repeats the same schedule.
 """
 
 import math

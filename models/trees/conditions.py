@@ -41,14 +41,12 @@ class Conditions:
         self.of_tree = [np.array([place[key] for key in own], np.int64) for own in keys]
         """By tree, the condition of each node."""
         self._numbers = _Thresholds(numbers)
-        self._tables = [
-            (column, _table([key.codes for key in sets if key.column == column]))
-            for column in range(columns)
-            if any(key.column == column for key in sets)
-        ]
-        if sum(table.nbytes for _, table in self._tables) > _MOST_BYTES:
+        by_column = {column: [key.codes for key in sets if key.column == column] for column in range(columns)}
+        by_column = {column: codes for column, codes in by_column.items() if codes}
+        if sum(rows * width for rows, width in map(_table_shape, by_column.values())) > _MOST_BYTES:
             raise TreesError(f"trees: expected sets of codes of at most {_MOST_BYTES} bytes: fit fewer rounds")
-        self._sizes = [sum(key.column == column for key in sets) for column, _ in self._tables]
+        self._tables = [(column, _table(codes)) for column, codes in by_column.items()]
+        self._sizes = [len(codes) for codes in by_column.values()]
 
     def met(self, values: np.ndarray) -> np.ndarray:
         """(words, conditions) uint64: the rows that meet each condition; ``values`` (n, columns) float32."""
@@ -113,13 +111,18 @@ def _keys(tree: Tree) -> Iterator[_Number | _Set]:
             yield _Set(column, codes.tobytes())
 
 
+def _table_shape(sets: Sequence[bytes]) -> tuple[int, int]:
+    """Rows and bytes of a row of ``_table``."""
+    return max(map(len, sets)) * 8 + 1, -(-len(sets) // 8)
+
+
 def _table(sets: Sequence[bytes]) -> np.ndarray:
     """(codes + 1, sets / 8) uint8: the sets, as bits, that have each code; the last row is of every other code."""
-    words = [np.frombuffer(codes, np.uint8) for codes in sets]
-    members = np.zeros((len(sets), max(map(len, words)) * 8 + 8), bool)
-    for place, each in enumerate(words):
-        members[place, : len(each) * 8] = np.unpackbits(each, bitorder="little")
-    return np.packbits(members[:, :-7].T, axis=1)
+    table = np.zeros(_table_shape(sets), np.uint8)
+    for place, codes in enumerate(sets):
+        members = np.flatnonzero(np.unpackbits(np.frombuffer(codes, np.uint8), bitorder="little"))
+        table[members, place // 8] |= np.uint8(128 >> place % 8)
+    return table
 
 
 def _codes(values: np.ndarray, other: int) -> np.ndarray:

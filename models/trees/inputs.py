@@ -24,14 +24,17 @@ class TreeInputs:
     names: tuple[str, ...]
     categories: tuple[int, ...]
     """Positions of the columns of codes; code 0 is a missing or an unknown value."""
+    counters: bool
+    """Whether the impression's features are columns."""
 
     @classmethod
     def of(cls, config: ModelConfig, schema: GraphSchema, encoding: Encoding) -> "TreeInputs":
-        """Of a ranker with this configuration, schema and encoding. Without ``profiles``: nothing of member and item.
+        """Of a ranker with this configuration, schema and encoding. Without ``profiles``: nothing of member and item;
+        without ``counters``: nothing of the impression but surface, hour and age.
 
         Vectors of nodes are no columns: only the encoder reads them.
         """
-        names, coded = _names("", encoding.impression)
+        names, coded = _names("", encoding.impression) if config.counters else ([], [])
         layouts = []
         for node in (schema.seeds.member, schema.seeds.item):
             layouts.append(ProfileLayout.of(encoding.nodes[node], config.width, config.profiles))
@@ -40,13 +43,13 @@ class TreeInputs:
             names += own
         coded.append(len(names))
         names += ["surface of the impression", "local hour", "age of the member's state"]
-        return cls(layouts[0], layouts[1], tuple(names), tuple(coded))
+        return cls(layouts[0], layouts[1], tuple(names), tuple(coded), config.counters)
 
     def values(self, inputs: DecoderInputs) -> np.ndarray:
         """(B, C, columns) float32 of B slates of C candidates: numbers are NaN where they are missing."""
         batch, count = inputs.categories.shape[:2]
         values = np.empty((batch, count, len(self.names)), np.float32)
-        end = _fill(values, 0, inputs.numbers.numpy(), inputs.categories.numpy())
+        end = _fill(values, 0, inputs.numbers.numpy(), inputs.categories.numpy()) if self.counters else 0
         sides = ((self.member, inputs.member_tokens.unsqueeze(1)), (self.item, inputs.item_tokens))
         for layout, tokens in sides:
             flat = tokens[..., tokens.shape[-2] - layout.rows :, :].flatten(-2).numpy()

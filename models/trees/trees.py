@@ -75,7 +75,7 @@ class Trees:
             "alone": {part: calibration.to_json() for part, calibration in self.alone.items()},
         }
         texts = {text_file(name): task.text.encode() for name, task in self.tasks.items() if task.text}
-        return {DOCUMENT: (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), **texts}
+        return {DOCUMENT: (json.dumps(document, indent=1, sort_keys=True, allow_nan=False) + "\n").encode(), **texts}
 
     @classmethod
     def of_files(cls, files: Mapping[str, bytes], tasks: Sequence[str], columns: Sequence[str]) -> "Trees":

@@ -92,6 +92,7 @@ def test_a_training_goes_on_in_another_pod(
             graph=dsl.Dataset(name="graph", uri=str(tmp_path / "graph")),
             model=model,
             metrics=dsl.Metrics(name="metrics", uri=str(tmp_path / pod / "metrics")),
+            digest=str(tmp_path / pod / "digest"),
         )
         return Path(model.path)
 

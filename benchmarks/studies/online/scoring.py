@@ -64,7 +64,7 @@ def scores_with_vectors(model: Model, graph: TemporalGraph, rows: Tensor, as_of:
             state_age=(time - as_of).float() / SECOND,
         )
         logits.append(ranker(inputs).squeeze(1).float().cpu().numpy())
-    return model.calibration.apply(np.concatenate(logits), cold_seeds(graph, rows))
+    return model.calibration.apply(np.concatenate(logits), cold_seeds(graph, rows, model.schema.seeds.exposures))
 
 
 def _members(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.studies.buckets import BUCKETS, bucket_of, earlier_events
-from benchmarks.studies.changes import OneTask, WithIds, WithoutFeatures
+from benchmarks.studies.changes import OneTask, WithIds, WithoutFeatures, WithoutTwins
 from benchmarks.studies.cold_items import ColdItems
 from benchmarks.studies.counted import Counted, Exposures
 from benchmarks.studies.errors import StudyError
@@ -45,6 +45,17 @@ def test_features_are_left_out_as_if_there_were_none() -> None:
     assert found.seeds.categories.shape == (len(graph.seeds), 0)
     with pytest.raises(StudyError, match="expected names that contain 'nothing'; found none"):
         WithoutFeatures("nothing")(graph)
+
+
+def test_twins_are_left_out_and_held_out_items_have_none() -> None:
+    graph = fake_graph()
+    twins = torch.arange(len(graph.seeds)) % 3 == 1
+    with_twins = replace(graph, seeds=replace(graph.seeds, cold=twins))
+    found = WithoutTwins()(with_twins)
+    assert found.seeds.keys.to_pylist() == graph.seeds.keys.filter((~twins).numpy().tolist()).to_pylist()
+    assert not found.seeds.cold.any()
+    assert not replace(COLD, twins=False)(with_twins).seeds.cold.any()
+    assert COLD(with_twins).seeds.cold.any()
 
 
 def test_a_node_type_gets_buckets_for_its_ids() -> None:

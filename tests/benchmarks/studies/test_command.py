@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.studies import ablation, baselines, cross_domain, tasks
+from benchmarks.studies import ablation, baselines, cold_start, cross_domain, tasks
 from benchmarks.studies.definition import Study
 from benchmarks.studies.plain_trees import PLAIN
 from benchmarks.studies.study import command, evaluate
@@ -192,3 +193,11 @@ def test_a_gpu_image_needs_no_more_than_training_does() -> None:
     code = f"import {names}, models.baselines.fit, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "duckdb", "lightgbm", "matplotlib", "scipy", "pandas"} & set(loaded)
+
+
+def test_cold_twins_have_a_row_where_the_graph_has_them(tmp_path: Path) -> None:
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    without = cold_start.rows(graph, Namespace(**ASKED), where)
+    twins = replace(graph, seeds=replace(graph.seeds, cold=torch.arange(len(graph.seeds)) % 3 == 1))
+    names = {row.name for row in cold_start.rows(twins, Namespace(**ASKED), where)} - {row.name for row in without}
+    assert names == {"without cold twins", f"without cold twins{cold_start.HELD_OUT}"}

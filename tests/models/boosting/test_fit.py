@@ -1,23 +1,27 @@
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 
 from models import metrics
+from models.boosting import fit as fitted
 from models.boosting.fit import add_trees, refit_trees
+from models.boosting.search import search
 from models.calibration import Calibration
 from models.graph.fakes import fake_graph
-from models.training.artifact import Model, load_model
+from models.training.artifact import Model, Validation, load_model, save_model
 from models.training.encoder import encoder_in
 from models.training.errors import ArtifactError
 from models.training.fit import fit
-from models.training.labels import known
+from models.training.labels import known, labelled
 from models.training.predict import predict, predict_parts
 from models.training.refit import refit
 from models.training.seed_values import SeedValues
 from tests.models.training.small import MODEL, TRAINING, small_graph, small_model
+from tests.models.training.twins import with_twins
 from tests.models.trees.small import CONFIG, small_leaves, small_product, with_validation
 
 WITH_TREES = replace(MODEL, **CONFIG)
@@ -121,3 +125,27 @@ def test_a_task_of_one_class_has_a_constant_and_later_labels_are_not_read(tmp_pa
     logits = found.trees.logits(values)[:, 1]
     assert np.ptp(logits) == 0
     assert logits[0] < -4
+
+
+def test_twins_are_learned_from_and_calibrate_cold_rows_and_choose_nothing(tmp_path: Path) -> None:
+    graph = with_twins(small_graph(), every=1)
+    model, rows = small_model(tmp_path, graph), known(graph, ("validate",), twins=True)
+    model.validation = Validation(rows, torch.zeros(len(rows), 2))
+    network = save_model(model, tmp_path / "network")
+    twin = graph.seeds.cold[rows].numpy()
+    assert twin.any()
+    with (
+        small_leaves(),
+        patch("models.calibration.LEAST_OF_A_CLASS", 1),
+        patch.object(fitted, "search", wraps=search) as seen,
+    ):
+        add_trees(graph, network, WITH_TREES, tmp_path / "product", trials=1)
+    learned, held_out, every = seen.call_args_list[0].args[:3]
+    both = labelled(graph, ("train",), twins=True)
+    assert len(learned.labels) == (~graph.seeds.labels[both, 0].isnan()).sum()
+    assert graph.seeds.cold[both].any()
+    assert len(held_out.labels) == (~graph.seeds.labels[rows, 0].isnan().numpy() & ~twin).sum()
+    assert len(every) == len(rows)
+    found = load_model(tmp_path / "product").calibration
+    assert found.cold.keys() == found.tasks.keys()
+    assert found.cold["click"] != found.tasks["click"]

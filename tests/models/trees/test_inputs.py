@@ -14,12 +14,20 @@ from models.training.seed_values import SeedValues
 from models.training.slices import one_each
 from models.trees.inputs import TreeInputs
 from tests.models.training.small import MODEL, small_graph
+from tests.models.training.twins import with_twins
+
+CONFIGS = [
+    MODEL,
+    replace(MODEL, sequence=False),
+    replace(MODEL, profiles=False, graph=False),
+    replace(MODEL, counters=False),
+]
 
 
-@pytest.mark.parametrize("config", [MODEL, replace(MODEL, sequence=False), replace(MODEL, profiles=False, graph=False)])
+@pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("lag", [0, 30 * HOUR])
 def test_the_columns_are_those_of_the_whole_encoders_output_bit_for_bit(config: ModelConfig, lag: int) -> None:
-    graph = small_graph()
+    graph = with_twins(small_graph())
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
     ranker, encoded = Ranker(config, graph.schema, encoding).eval(), encode_graph(encoding, graph.schema, graph)
     rows = torch.arange(len(graph.seeds))
@@ -35,6 +43,7 @@ def test_the_columns_are_those_of_the_whole_encoders_output_bit_for_bit(config: 
     frozen = values.of(rows, "frozen")
     np.testing.assert_array_equal(values.of(rows, torch.full_like(rows, FROZEN)), frozen)
     assert values.of(rows[:0]).shape == (0, found.shape[1])
+    assert ("item_rate" in values.inputs.names) == config.counters
 
 
 def test_names_missing_numbers_and_codes() -> None:
