@@ -25,7 +25,8 @@ def needed_cuts(spec: Spec, delay: int, end: int) -> list[Cut]:
     """The cuts, oldest first, for events up to ``end``; ``delay`` from a cut until it is visible (microseconds).
 
     The newest is the last midnight before now, at most the first one that sees all data and windows. It is built before
-    it is visible, so that it can be served from that moment on; the one that is visible now is for all members too.
+    it is visible, so that it can serve from that moment on. Until then the one that is visible at the end of the data,
+    or now, serves: from it on all are for all members.
     """
     graph, train, test = (spec.span(name) for name in ("graph", "train", "test"))
     lag = round(min(spec.training.member_lag_days, LONGEST_DAYS) * DAY)
@@ -37,7 +38,8 @@ def needed_cuts(spec: Spec, delay: int, end: int) -> list[Cut]:
     if not len(every):
         return []
     visible = every + delay
-    serving = max(int(np.searchsorted(visible, now, side="right")) - 1, 0)
+    # A pipeline materializes up to the end of the data, the command up to now.
+    serving = max(int(np.searchsorted(visible, min(now, end), side="right")) - 1, 0)
     first = max(int(np.searchsorted(visible, earliest, side="left")) - 1, 0)
     # Rows of a window for evaluation are frozen at its start, rows of train by at most the lag.
     longest = max(lag, *(span.end - span.start for span in map(spec.span, ("validate", "gate", "test"))))

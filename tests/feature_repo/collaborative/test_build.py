@@ -160,7 +160,7 @@ def test_a_row_for_which_two_edges_hold_is_one_event(tables: Path, tmp_path: Pat
         update={"edges": {**spec.edges, "clicked": spec.edges["clicked"].model_copy(update={"time": "click_time"})}}
     )
     shown = pd.read_parquet(tables / "impressions.parquet").iloc[:1].assign(click=1)
-    clicked = shown["settled_time"] + pd.Timedelta(days=later)
+    clicked = (shown["settled_time"] + pd.Timedelta(days=later)).astype("datetime64[us, UTC]")
     pq.write_table(pa.Table.from_pandas(shown.assign(click_time=clicked)), tables / "impressions.parquet")
     with duckdb.connect() as connection:
         events = Events(connection, spec, "watched", tables)

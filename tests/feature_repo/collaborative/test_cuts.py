@@ -23,9 +23,10 @@ START = microseconds(tiny.START)
         (10 * DAY - 1, END, [9]),
         (10 * DAY, END, [9, 10]),
         (10 * DAY + 3 * HOUR - 1, END, [9, 10]),
-        (10 * DAY + 3 * HOUR, END, [10]),
+        (10 * DAY + 3 * HOUR, END, [9, 10]),
+        (10 * DAY + 4 * HOUR, END + 3 * HOUR, [10]),
         (10 * DAY + HOUR, END - HOUR, [9, 10]),  # the data end before the midnight that is past
-        (40 * DAY, END + HOUR, [11]),
+        (40 * DAY, END + HOUR, [9, 10, 11]),
     ],
 )
 def test_the_newest_cuts_are_for_all_members(
