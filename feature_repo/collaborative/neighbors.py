@@ -66,7 +66,7 @@ def ease_neighbors(name: str, positive: Any, most: int) -> Neighbors:
     inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(items), overwrite_b=True)
     inverse /= -np.diag(inverse).copy()  # column j: the weights with which others predict item j
     inverse[few] = 0.0
-    for place, item in enumerate(liked):
+    for place, item in enumerate(liked.tolist()):
         rows[item] = _top(liked, np.ascontiguousarray(inverse[:, place]), item, most)
     return _joined(rows)
 
