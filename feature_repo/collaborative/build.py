@@ -36,8 +36,8 @@ def snapshots(spec: Spec, tables: Path, folder: Path, end: int, kept: str | None
         with TemporaryDirectory() as spilled, duckdb.connect(config=_bounds(spilled)) as connection:
             events = Events(connection, spec, name, tables)
             written += write_block(plan, events, needed_cuts(spec, plan.delay, end), store, folder)
+    store.remove_unused()
     if written:
-        store.remove_unused()
         _log.info("collaborative snapshots: %d fitted, %d unchanged", store.fitted, store.reused)
     return written
 

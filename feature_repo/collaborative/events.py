@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -49,6 +50,13 @@ class Pairs:
         columns = {name: getattr(self, name)[kept] for name in ("member", "item", "outcome", "positive")}
         return replace(self, **columns)
 
+    def of_members(self, members: pa.Array) -> "Pairs":
+        """The pairs of these members; keys that have none are left out."""
+        wanted = pc.is_in(self.members, value_set=members)
+        number = np.cumsum(known := wanted.to_numpy(zero_copy_only=False), dtype=np.int32) - 1
+        own = self.where(known[self.member])
+        return replace(own, members=self.members.filter(wanted), member=number[own.member].astype(np.int32))
+
     @property
     def digest(self) -> str:
         """Digest of the content."""
@@ -63,25 +71,22 @@ class Events:
     """The events of one block in DuckDB. Close it by leaving its connection's block."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, spec: Spec, name: str, tables: Path) -> None:
-        """Read them from the Parquet files of the block's edge types; rows without a key or a time are no events."""
+        """Read them from the Parquet files of the block's edge types; rows without a key or a time are no events.
+
+        A row of a table is one event, however many edge types hold of it: from the first of their times on, positive
+        from the first time of a positive one.
+        """
         self._connection, self._spec, self._tables = connection, spec, tables
         block = spec.collaborative[name]
         self._history = block.history
         parts, values = [], []
+        groups: dict[tuple[str, str, str], list[str]] = {}
         for event in block.events:
             edge = spec.edges[event]
-            path = tables / f"{edge.table}.parquet"
-            schema = pq.read_schema(path)
-            check_column_names(path, schema.names)
-            kept, given = condition(edge.filter, {field.name: field.type for field in schema})
-            member, item, time = (
-                identifier(column, "rows") for column in (edge.source.column, edge.target.column, edge.time)
-            )
-            parts.append(
-                f"SELECT {member} AS member, {item} AS item, epoch_us({time}) AS time, "
-                f"CAST({int(event in block.outcome)} AS UTINYINT) AS positive FROM {parquet_source(path)} AS rows "
-                f"WHERE {kept} AND {member} IS NOT NULL AND {item} IS NOT NULL AND {time} IS NOT NULL"
-            )
+            groups.setdefault((edge.table, edge.source.column, edge.target.column), []).append(event)
+        for events in groups.values():
+            part, given = _of_rows(spec, events, block.outcome, tables)
+            parts.append(part)
             values += given
         connection.execute(f"CREATE OR REPLACE TEMP TABLE {_EVENTS} AS {' UNION ALL '.join(parts)}", values)
 
@@ -89,11 +94,11 @@ class Events:
         """The pairs with events strictly before a cut (microseconds UTC): of a member those of its newest events."""
         reader = self._connection.sql(
             "SELECT member, item, CAST(positives / total AS FLOAT) AS outcome, positives > 0 AS positive FROM ("
-            "SELECT member, item, max(time) AS newest, sum(positive) AS positives, count(*) AS total "
+            "SELECT member, item, count(*) FILTER (positive_time < ?) AS positives, count(*) AS total "
             f"FROM {_EVENTS} WHERE time < ? GROUP BY member, item "
             "QUALIFY row_number() OVER (PARTITION BY member ORDER BY max(time) DESC, item) <= ?"
             ") ORDER BY member, item",
-            params=[cut, self._history],
+            params=[cut, cut, self._history],
         ).to_arrow_reader(_CHUNK)
         return _pairs(reader, self.key_types)
 
@@ -114,6 +119,31 @@ class Events:
         """Arrow types of the keys of member and item."""
         kinds = {"int": pa.int64(), "string": pa.string()}
         return [kinds[self._spec.nodes[column.node].key_type] for _, column in self._spec.node_columns()]
+
+
+def _of_rows(spec: Spec, events: list[str], outcome: list[str], tables: Path) -> tuple[str, list[Any]]:
+    """SQL for the events of edge types of the same columns of one table, and the values of its placeholders."""
+    edge = spec.edges[events[0]]
+    path = tables / f"{edge.table}.parquet"
+    schema = pq.read_schema(path)
+    check_column_names(path, schema.names)
+    times, values = [], []
+    for number, event in enumerate(events):
+        kept, given = condition(spec.edges[event].filter, {field.name: field.type for field in schema})
+        time = identifier(str(spec.edges[event].time), "rows")
+        times.append(f"CASE WHEN {kept} THEN epoch_us({time}) END AS time{number}")
+        values += given
+    every = [f"time{number}" for number in range(len(events))]
+    liked = [time for time, event in zip(every, events, strict=True) if event in outcome]
+    positive = f"least({', '.join(liked)})" if liked else "NULL"
+    member, item = (identifier(column, "rows") for column in (edge.source.column, edge.target.column))
+    found = (
+        f"SELECT member, item, least({', '.join(every)}) AS time, "
+        f"CAST({positive} AS BIGINT) AS positive_time FROM ("
+        f"SELECT {member} AS member, {item} AS item, {', '.join(times)} FROM {parquet_source(path)} AS rows "
+        f"WHERE {member} IS NOT NULL AND {item} IS NOT NULL) WHERE coalesce({', '.join(every)}) IS NOT NULL"
+    )
+    return found, values
 
 
 def _pairs(batches: Iterator[pa.RecordBatch], kinds: list[pa.DataType]) -> Pairs:

@@ -1,20 +1,19 @@
 """Snapshots that are kept from one ingest to the next, by a digest of what they were fitted to.
 
-They hold nothing of one member: rows of members are made anew by every ingest.
+They hold no rows of members, which every ingest makes anew, and no pair of items that only one member saw.
 """
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 
 from feature_repo.collaborative.events import Pairs
-from feature_repo.collaborative.snapshot import Snapshot
+from feature_repo.collaborative.snapshot import Snapshot, settings
 from models.collaborative.plan import CollaborativePlan
 from models.files import sha256_of_json
 from models.storage import join, names, read_bytes, remove, write_bytes
 
 _log = logging.getLogger(__name__)
-_FORM = 1
+_FORM = 2
 """Raised when snapshots are fitted in another way than by an earlier release."""
 _FOLDER, _SUFFIX = "collaborative", ".safetensors"
 
@@ -31,8 +30,7 @@ class KeptSnapshots:
 
     def snapshot(self, plan: CollaborativePlan, pairs: Pairs, fit: Callable[[], Snapshot]) -> Snapshot:
         """The kept snapshot of these pairs, or what ``fit`` returns."""
-        settings = {key: value for key, value in asdict(plan).items() if key not in ("delay", "history")}
-        name = sha256_of_json({"form": _FORM, "plan": settings, "pairs": pairs.digest}) + _SUFFIX
+        name = sha256_of_json({"form": _FORM, "plan": settings(plan), "pairs": pairs.digest}) + _SUFFIX
         found = self._read(name)
         if found is None:
             found = fit()

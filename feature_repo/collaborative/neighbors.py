@@ -11,12 +11,14 @@ import numpy as np
 from feature_repo.collaborative.errors import SnapshotError
 from models.counters.ragged import Ragged
 
+_COMMON = 2
+"""Members that two neighbors have in common, at least: an item of one member would tell the member's other items."""
 _SHRUNK = 5.0
 """A cosine from n common members counts n / (n + this)."""
 _RIDGE = 80.0
 """EASE's penalty."""
 MOST_EASE_ITEMS = 10_000
-"""EASE inverts a dense matrix of items by items."""
+"""EASE inverts a dense matrix of items with positive events by the same."""
 _ENTRIES = 8_000_000
 """Entries of a chunk, at most, unless one item has more."""
 
@@ -34,6 +36,7 @@ def cosine_neighbors(seen: Any, most: int) -> Neighbors:
         for item in range(first, last):
             span = slice(common.indptr[item - first], common.indptr[item - first + 1])
             places, counts = common.indices[span], common.data[span].astype(np.float64)
+            places, counts = places[counts >= _COMMON], counts[counts >= _COMMON]
             weights = counts / np.sqrt(degree[item] * degree[places]) * (counts / (counts + _SHRUNK))
             rows.append(_top(places, weights, item, most))
     return _joined(rows)
@@ -42,22 +45,30 @@ def cosine_neighbors(seen: Any, most: int) -> Neighbors:
 def ease_neighbors(name: str, positive: Any, most: int) -> Neighbors:
     """The ``most`` weights of each item with the largest size (Steck, "Embarrassingly Shallow Autoencoders", 2019).
 
-    ``positive``: CSR (M, I) of ones. Raises SnapshotError above 10,000 items.
+    ``positive``: CSR (M, I) of ones. Items without any have no neighbors. Raises SnapshotError above 10,000 with some.
     """
     from scipy.linalg import cho_factor, cho_solve
 
-    items = positive.shape[1]
+    liked = np.flatnonzero(positive.getnnz(axis=0)).astype(np.int32)
+    items = len(liked)
     if items > MOST_EASE_ITEMS:
         raise SnapshotError(
-            f"collaborative.{name}.kinds: expected at most {MOST_EASE_ITEMS:,} items for ease; found {items:,}. "
-            "Remove ease, or choose events with fewer items"
+            f"collaborative.{name}.kinds: expected at most {MOST_EASE_ITEMS:,} items with positive events for ease; "
+            f"found {items:,}. Remove ease, or choose events with fewer items"
         )
+    rows = [(np.zeros(0, np.int32), np.zeros(0, np.float32))] * positive.shape[1]
+    if not items:
+        return _joined(rows)
+    positive = positive[:, liked]
     gram = (positive.T @ positive).toarray().astype(np.float64)
+    few = gram < _COMMON
     gram[np.diag_indices(items)] += _RIDGE
     inverse = cho_solve(cho_factor(gram, overwrite_a=True), np.eye(items), overwrite_b=True)
     inverse /= -np.diag(inverse).copy()  # column j: the weights with which others predict item j
-    every = np.arange(items, dtype=np.int32)
-    return _joined([_top(every, np.ascontiguousarray(inverse[:, item]), item, most) for item in range(items)])
+    inverse[few] = 0.0
+    for place, item in enumerate(liked.tolist()):
+        rows[item] = _top(liked, np.ascontiguousarray(inverse[:, place]), item, most)
+    return _joined(rows)
 
 
 def _chunks(seen: Any, columns: Any) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from feature_repo.collaborative.base import member_effects, residuals
 from feature_repo.collaborative.events import Pairs
@@ -39,6 +38,7 @@ def item_rows(plan: CollaborativePlan, cut: int, pairs: Pairs, snapshot: Snapsho
     count = len(pairs.items)
     columns = {
         "item_cut": np.full(count, cut),
+        "item_snapshot": np.full(count, snapshot.id(plan)),
         "item_effect": snapshot.effects,
         "item_factors": _lists(np.full(count, snapshot.factors.shape[1]), snapshot.factors.ravel()),
     }
@@ -52,6 +52,9 @@ def member_rows(
     plan: CollaborativePlan, cut: int, pairs: Pairs, snapshot: Snapshot, members: pa.Array | None
 ) -> Iterator[pa.Table]:
     """The rows of these members of a cut (microseconds UTC), by key, in batches; None = of all."""
+    if members is not None:
+        pairs = pairs.of_members(members)
+    number = snapshot.id(plan)
     effects = member_effects(pairs, snapshot.mean, snapshot.effects)
     left = residuals(pairs, snapshot.mean, effects, snapshot.effects)
     schema = member_schema(plan, pairs.members.type)
@@ -66,6 +69,7 @@ def member_rows(
             factors = member_factors(matrix(pairs, left, first, last), snapshot.factors, snapshot.values)
         columns = {
             "member_cut": np.full(last - first, cut),
+            "member_snapshot": np.full(last - first, number),
             "mean": np.full(last - first, snapshot.mean),
             "member_effect": effects[first:last],
             "seen": _lists(lengths, hashes[order]),
@@ -73,10 +77,7 @@ def member_rows(
             "positive": _lists(lengths, pairs.positive[start:end][order].astype(np.float32)),
             "member_factors": _lists(np.full(last - first, factors.shape[1]), factors.ravel()),
         }
-        batch = _table(plan, cut, pairs.members[first:last], columns, schema)
-        if members is not None:
-            batch = batch.filter(pc.is_in(batch[plan.member_key], value_set=members))
-        yield batch
+        yield _table(plan, cut, pairs.members[first:last], columns, schema)
 
 
 def _schema(key: str, kind: pa.DataType, columns: dict[str, ColumnKind]) -> pa.Schema:

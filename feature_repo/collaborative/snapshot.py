@@ -1,6 +1,7 @@
 """One snapshot: everything that all members of a cut share, fitted to its pairs, and its form in a file."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from feature_repo.collaborative.low_rank import item_factors
 from feature_repo.collaborative.neighbors import Neighbors, cosine_neighbors, ease_neighbors
 from models.collaborative.plan import EASE, ITEM_ITEM, LOW_RANK, POSITIVE, CollaborativePlan
 from models.counters.ragged import Ragged
+from models.files import sha256_of_json
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,14 @@ class Snapshot:
             arrays |= {f"{kind}.offsets": hashes.offsets, f"{kind}.hashes": hashes.values, f"{kind}.weights": weights}
         return arrays
 
+    def id(self, plan: CollaborativePlan) -> int:
+        """A number, int64, of what was fitted with which settings: rows with another one do not combine."""
+        found = hashlib.sha256(sha256_of_json(settings(plan)).encode())
+        for name, values in sorted(self.to_arrays().items()):
+            found.update(f"{name} {values.dtype} {values.shape}\n".encode())
+            found.update(np.ascontiguousarray(values).data)
+        return int.from_bytes(found.digest()[:8], "little", signed=True)
+
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Snapshot":
         """The inverse of ``to_arrays``. Raises KeyError for a shape of another release."""
@@ -46,6 +56,11 @@ class Snapshot:
         }
         mean = np.float32(arrays["mean"][0])
         return cls(mean, arrays["effects"], arrays["factors"], arrays["values"], neighbors)
+
+
+def settings(plan: CollaborativePlan) -> dict[str, Any]:
+    """The settings that a fit depends on beside its pairs."""
+    return {key: value for key, value in asdict(plan).items() if key not in ("delay", "history")}
 
 
 def fit(plan: CollaborativePlan, pairs: Pairs) -> Snapshot:

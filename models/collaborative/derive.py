@@ -34,7 +34,8 @@ def derive(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) ->
     """Derive the features of every pair: (P,) float32 by column, NaN = missing.
 
     Missing are the features of a pair without the member's or the item's row, except the other side's own effect, and
-    all of a pair whose rows are of two cuts (``mixed``).
+    all of a pair whose rows do not fit (``mixed``). An item's row that is older than the member's is none: the item is
+    in no member's list any more.
     """
     name = plan.name
     member_known, item_known = _known(plan, members, items, pairs)
@@ -71,21 +72,25 @@ def derive(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) ->
 
 
 def mixed(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> np.ndarray:
-    """Which pairs have rows of two cuts: (P,) bool."""
-    left, right = _cuts(plan, members, items, pairs)
-    return (left > 0) & (right > 0) & (left != right)
+    """Which pairs have a member's row that is older than the item's, or rows of two fits of a cut: (P,) bool."""
+    left, right = _both(plan, "cut", members, items, pairs)
+    own, other = _both(plan, "snapshot", members, items, pairs)
+    return (left > 0) & ((left < right) | ((left == right) & (own != other)))
 
 
-def _cuts(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-    left = _numbers(members, f"{plan.name}_member_cut")[pairs.member]
-    return left, _numbers(items, f"{plan.name}_item_cut")[pairs.item]
+def _both(
+    plan: CollaborativePlan, column: str, members: Rows, items: Rows, pairs: Pairs
+) -> tuple[np.ndarray, np.ndarray]:
+    """A column that both views have, of each pair's member and item: (P,) int64 each."""
+    left = _numbers(members, f"{plan.name}_member_{column}")[pairs.member]
+    return left, _numbers(items, f"{plan.name}_item_{column}")[pairs.item]
 
 
 def _known(plan: CollaborativePlan, members: Rows, items: Rows, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each pair has a member's row, and an item's, and not of two cuts."""
-    left, right = _cuts(plan, members, items, pairs)
+    """Whether each pair has a member's row, and an item's; both only of one snapshot."""
+    left, right = _both(plan, "cut", members, items, pairs)
     usable = ~mixed(plan, members, items, pairs)
-    return (left > 0) & usable, (right > 0) & usable
+    return (left > 0) & usable, (right > 0) & (right >= left) & usable
 
 
 def _neighbor_mean(

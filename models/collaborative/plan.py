@@ -59,12 +59,12 @@ def feature_columns(plan: CollaborativePlan) -> list[str]:
 
 
 def member_columns(plan: CollaborativePlan) -> dict[str, ColumnKind]:
-    """Columns of the member's view: the snapshot's cut, then what the kinds need.
+    """Columns of the member's view: the snapshot's cut and id, then what the kinds need.
 
     ``seen``: hashes of the member's items, ascending; ``residual`` (outcome minus base) and ``positive`` (1 or 0)
     belong to them.
     """
-    columns: dict[str, ColumnKind] = {"member_cut": "int"}
+    columns: dict[str, ColumnKind] = {"member_cut": "int", "member_snapshot": "int"}
     if BASE in plan.kinds:
         columns |= {"mean": "float", "member_effect": "float"}
     if set(plan.kinds) & set(NEIGHBORS):
@@ -79,11 +79,11 @@ def member_columns(plan: CollaborativePlan) -> dict[str, ColumnKind]:
 
 
 def item_columns(plan: CollaborativePlan) -> dict[str, ColumnKind]:
-    """Columns of the item's view: the snapshot's cut, then what the kinds need.
+    """Columns of the item's view: the snapshot's cut and id, then what the kinds need.
 
     ``<kind>_neighbors``: hashes of other items, ascending; ``<kind>_weights`` belong to them.
     """
-    columns: dict[str, ColumnKind] = {"item_cut": "int"}
+    columns: dict[str, ColumnKind] = {"item_cut": "int", "item_snapshot": "int"}
     if BASE in plan.kinds:
         columns["item_effect"] = "float"
     for kind in NEIGHBORS:

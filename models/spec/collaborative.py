@@ -43,8 +43,8 @@ class Collaborative(StrictModel):
     )
     delay: Delay = Field(
         default="3h",
-        description="How long after its midnight a snapshot is visible: a whole number with s, m, h or d. It must be "
-        "long enough for the pipeline to build and push the snapshot.",
+        description="How long after its midnight a snapshot is visible: a whole number with s, m, h or d. Run "
+        "`ingest` after midnight and `materialize` after midnight + `delay`, which must be long enough for ingest.",
         examples=["90m"],
     )
     kinds: list[CollaborativeKind] = Field(
@@ -52,7 +52,8 @@ class Collaborative(StrictModel):
         min_length=1,
         description="Which features. base: mean + member effect + item effect. item_item: how the member liked items "
         "that the same members saw. positive_item_item: the same of positive events. low_rank: product of factors of "
-        "the member and the item. ease: a linear model of the member's positive items, for at most 10,000 items.",
+        "the member and the item. ease: a linear model of the member's positive items, for at most 10,000 items with "
+        "positive events.",
         examples=[["base", "item_item"]],
     )
     neighbors: int = Field(

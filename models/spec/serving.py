@@ -67,8 +67,9 @@ class MaxAge(StrictModel):
     )
     collaborative: Length | None = Field(
         default=None,
-        description="Age of a collaborative snapshot, since its cut. In time it is at most a day plus `delay`. Needs a "
-        "collaborative block. None = no limit.",
+        description="Age of a collaborative snapshot, since its cut, up to which one is not flagged although the next "
+        "one should be visible by its `delay`. In time it is at most a day plus `delay`; a shorter limit changes "
+        "nothing. Needs a collaborative block. None = flagged as soon as the next one should be visible.",
         examples=["51h"],
     )
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from feature_repo.slate import SlateRows
-from models.collaborative.derive import Pairs, derive
+from models.collaborative.derive import Pairs, derive, mixed
 from models.collaborative.plan import CollaborativePlan, item_columns, member_columns
+from models.collaborative.schedule import visible_cuts
 
 
 @dataclass(frozen=True)
@@ -16,24 +18,28 @@ class CollaborativeFeatures:
 
     features: Mapping[str, np.ndarray] = field(default_factory=dict)
     """By feature, float32 (C,); NaN = missing."""
-    cut: int | None = None
-    """The oldest cut of the newest row of each view, microseconds UTC; None = no row was found."""
+    late: int | None = None
+    """The oldest cut, microseconds UTC, of blocks whose newest row is older than the schedule has it at the time of the
+    read; None = all are in time, or have no row."""
     mixed: bool = False
-    """Whether the member's row and the newest candidate's are of two cuts, so that features are missing."""
+    """Whether the member's row does not fit a candidate's, which is newer or of another fit: features are missing."""
 
     @classmethod
-    def of(cls, plans: Sequence[CollaborativePlan], rows: SlateRows, count: int) -> "CollaborativeFeatures":
-        """Derive the features of ``count`` candidates from the rows of a read: (count,) each."""
+    def of(
+        cls, plans: Sequence[CollaborativePlan], zone: ZoneInfo, rows: SlateRows, count: int
+    ) -> "CollaborativeFeatures":
+        """Derive the features of ``count`` candidates from the rows of a read: (count,) each. Cuts are in ``zone``."""
         pairs = Pairs(np.zeros(count, np.int64), np.arange(count))
         features: dict[str, np.ndarray] = {}
-        cuts, mixed = list[int](), False
+        late, unfit = list[int](), False
         for plan in plans:
             features |= derive(plan, rows.shared, rows.candidates, pairs)
             member = int(rows.shared[f"{plan.name}_member_cut"][0])
-            newest = int(rows.candidates[f"{plan.name}_item_cut"].max(initial=0))
-            cuts += [cut for cut in (member, newest) if cut]
-            mixed |= bool(member and newest and member != newest)
-        return cls(features, min(cuts, default=None), mixed)
+            newest = int(rows.candidates[f"{plan.name}_item_cut"].max(initial=member))
+            due = visible_cuts(zone, plan.delay, np.array([rows.as_of + 1]))[0]
+            late += [newest] if 0 < newest < due else []
+            unfit |= bool(mixed(plan, rows.shared, rows.candidates, pairs).any())
+        return cls(features, min(late, default=None), unfit)
 
 
 def references(plans: Sequence[CollaborativePlan]) -> list[str]:

@@ -112,7 +112,7 @@ class OnlineReader:
         plans = [counter_plan(spec, name) for name in spec.counters]
         self._compared = list(compared_attributes(spec))
         self._counters = [(plan, bool(moving & set(plan.keys))) for plan in plans]
-        self._collaborative = list(collaborative_plans(spec).values())
+        self._collaborative, self._zone = list(collaborative_plans(spec).values()), spec.zone
         store = open_store(store_config, None, project_of(spec.name))
         self._slate = SlateReader(
             store,
@@ -156,7 +156,7 @@ class OnlineReader:
             as_of=rows.as_of,
             ahead=rows.ahead,
             counters_as_of=_newest_outcome(rows),
-            collaborative=CollaborativeFeatures.of(self._collaborative, rows, len(request.items)),
+            collaborative=CollaborativeFeatures.of(self._collaborative, self._zone, rows, len(request.items)),
         )
 
     def _derived(self, rows: SlateRows, own: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Staleness: which of what is behind a slate is older than the spec's ``serving.max_age``."""
+"""Staleness: which of what is behind a slate is older than its schedule or the spec's ``serving.max_age`` allows."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -28,7 +28,8 @@ class Staleness:
 
         Vectors of another encoder count too: the model does not read them, but the business rules read the activities
         and creators beside them. What is missing is cold, never stale; so are counters whose newest outcome is unknown.
-        Collaborative rows of two cuts are stale whatever the limit: one of the two views was not written.
+        A collaborative snapshot is stale where a newer one should be there by the schedule; a limit only loosens that.
+        Rows that do not fit are stale whatever the limit: one of the two views was not written.
         """
         stale_member, stale_items, stale_counters = False, 0, False
         if (most := limits.vectors_span) is not None:
@@ -40,8 +41,9 @@ class Staleness:
             stale_counters = online.counters_as_of < online.as_of - most
         collaborative = online.collaborative
         stale_collaborative = collaborative.mixed
-        if (most := limits.collaborative_span) is not None and collaborative.cut is not None:
-            stale_collaborative |= collaborative.cut < online.as_of - most
+        if collaborative.late is not None:
+            most = limits.collaborative_span
+            stale_collaborative |= most is None or collaborative.late < online.as_of - most
         found = (stale_member, stale_items > 0, stale_counters, stale_collaborative)
         return cls(tuple(kind for kind, stale in zip(KINDS, found, strict=True) if stale), stale_items)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.collaborative import build, snapshots
+from feature_repo.collaborative.events import Events
 from feature_repo.forgotten import Forgotten, digest, without_forgotten
 from models.collaborative.plan import collaborative_table, item_columns, member_columns
 from models.spec.collaborative_plans import collaborative_plans
@@ -141,6 +143,35 @@ def test_a_forgotten_member_is_in_no_snapshot(tables: Path, tmp_path: Path) -> N
     pd.testing.assert_frame_equal(items, built(tables, tmp_path / "without")[1])
 
 
+def test_kept_snapshots_go_with_the_last_block(tables: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    built(tables, tmp_path / "out", kept=kept)
+    assert snapshots(spec_of({}), tables, tmp_path / "out", END, str(kept)) == []
+    assert not list((kept / "collaborative").iterdir())
+
+
+@pytest.mark.parametrize("later", [0, 2])
+def test_a_row_for_which_two_edges_hold_is_one_event(tables: Path, tmp_path: Path, later: int) -> None:
+    """An edge of all impressions overlaps with clicked, at the same time or, with its own time, days before it."""
+    edges = {name: edge.model_dump(exclude_none=True, exclude_unset=True) for name, edge in SPEC.edges.items()}
+    edges["shown"] = {key: value for key, value in edges["skipped"].items() if key != "filter"}
+    spec = spec_of(block(events=["shown", "clicked"], outcome=["clicked"]), edges=edges)
+    spec = spec.model_copy(
+        update={"edges": {**spec.edges, "clicked": spec.edges["clicked"].model_copy(update={"time": "click_time"})}}
+    )
+    shown = pd.read_parquet(tables / "impressions.parquet").iloc[:1].assign(click=1)
+    clicked = (shown["settled_time"] + pd.Timedelta(days=later)).astype("datetime64[us, UTC]")
+    pq.write_table(pa.Table.from_pandas(shown.assign(click_time=clicked)), tables / "impressions.parquet")
+    with duckdb.connect() as connection:
+        events = Events(connection, spec, "watched", tables)
+        settled = microseconds(shown["settled_time"].iloc[0].to_pydatetime())
+        assert events.before(settled).outcome.tolist() == []
+        assert events.before(settled + 1).outcome.tolist() == [0.0 if later else 1.0]
+        found = events.before(settled + later * DAY + 1)
+    assert found.outcome.tolist() == [1.0]
+    assert found.positive.tolist() == [True]
+
+
 def test_no_events_give_empty_tables(tables: Path, tmp_path: Path) -> None:
     for name in ("impressions", "likes"):
         tiny.write(tables, name, pd.read_parquet(tables / f"{name}.parquet").iloc[:0])
@@ -155,7 +186,7 @@ def test_one_member(tables: Path, tmp_path: Path) -> None:
     tiny.write(tables, "likes", tiny.likes().iloc[:0])
     members, items = built(tables, tmp_path / "out")
     assert set(members["member_id"]) == {2}
-    assert items["watched_item_item_weights"].map(len).max() == 2
+    assert items["watched_item_item_weights"].map(len).max() == 0
 
 
 def test_a_block_with_an_event_of_another_domain_is_left_out(tables: Path, tmp_path: Path) -> None:

@@ -44,18 +44,20 @@ def test_neighbors_are_the_largest_of_the_dense_formulas() -> None:
         whole = dense(found, values)
         common = whole.T @ whole
         root = np.sqrt(np.outer(np.diag(common), np.diag(common)))
-        expected = common / root * common / (common + 5)
+        expected = common / root * common / (common + 5) * (common >= 2)
         some = found.where(values > 0)
         sparse = matrix(some, np.ones(len(some.item), np.float32))
         check(*neighbors.cosine_neighbors(sparse, PLAN.neighbors), expected)
     inverse = np.linalg.inv(whole.T @ whole + 80 * np.eye(len(whole.T)))
-    check(*neighbors.ease_neighbors("w", sparse, PLAN.neighbors), -inverse.T / np.diag(inverse)[:, None])
+    expected = -inverse.T / np.diag(inverse)[:, None] * (common >= 2)
+    check(*neighbors.ease_neighbors("w", sparse, PLAN.neighbors), expected)
 
 
 def check(rows: neighbors.Ragged, weights: np.ndarray, expected: np.ndarray) -> None:
     np.fill_diagonal(expected, 0)
     for item in range(len(rows)):
         order = np.argsort(-np.abs(expected[item]), kind="stable")[: PLAN.neighbors]
+        order = order[expected[item][order] != 0]
         np.testing.assert_array_equal(rows[item], order)
         np.testing.assert_allclose(weights[rows.starts[item] : rows.ends[item]], expected[item][order], rtol=1e-5)
 
@@ -76,14 +78,14 @@ def test_features_of_every_pair_are_those_of_the_dense_formulas() -> None:
     for kind, whole in (("item_item", seen), ("positive_item_item", liked)):
         common = whole.T @ whole
         root = np.sqrt(np.outer(np.diag(common), np.diag(common)))
-        weights = common / root * common / (common + 5)
+        weights = common / root * common / (common + 5) * (common >= 2)
         np.fill_diagonal(weights, 0)
         total = whole @ weights
         np.testing.assert_allclose(features[f"w_{kind}_weight"], total, rtol=1e-5)
         np.testing.assert_allclose(features[f"w_{kind}"], (whole * left) @ weights / np.maximum(total, 1e-9), atol=1e-5)
     np.testing.assert_allclose(features["w_low_rank"], left, atol=1e-4)  # of full rank
     inverse = np.linalg.inv(liked.T @ liked + 80 * np.eye(len(liked.T)))
-    weights = -inverse / np.diag(inverse)
+    weights = -inverse / np.diag(inverse) * (common >= 2)
     np.fill_diagonal(weights, 0)
     np.testing.assert_allclose(features["w_ease"], liked @ weights, atol=1e-6)
 
@@ -111,8 +113,32 @@ def test_of_equal_weights_the_first_items_stay_and_chunks_change_nothing(monkeyp
 
 def test_ease_is_refused_above_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbors, "MOST_EASE_ITEMS", 14)
-    with pytest.raises(SnapshotError, match=r"collaborative\.w\.kinds: expected at most 14 items for ease; found 15"):
+    with pytest.raises(
+        SnapshotError, match=r"collaborative\.w\.kinds: expected at most 14 items with positive events for .*found 15"
+    ):
         fit(PLAN, pairs())
+    found = pairs()
+    assert len(fit(PLAN, found.where(found.positive & (found.item > 0))).neighbors["ease"][0]) == 15
+    fitted = fit(PLAN, replace(found, positive=found.positive & (found.item > 0)))
+    assert fitted.neighbors["ease"][0].lengths[0] == 0
+
+
+def test_items_that_one_member_saw_are_no_neighbors() -> None:
+    """Members 0 and 1 saw and liked items 0 and 1; member 0 alone saw item 2."""
+    member, item = np.array([0, 0, 0, 1, 1], np.int32), np.array([0, 1, 2, 0, 1], np.int32)
+    liked = np.ones(5, bool)
+    found = replace(pairs(2, 3), member=member, item=item, outcome=liked.astype(np.float32), positive=liked)
+    for rows, _ in fit(PLAN, found).neighbors.values():
+        assert rows.lengths.tolist() == [1, 1, 0]
+
+
+def test_another_rank_or_another_event_gives_another_id() -> None:
+    found = pairs()
+    ids = {fit(plan, found).id(plan) for plan in (PLAN, PLAN, replace(PLAN, rank=5), replace(PLAN, delay=0))}
+    assert len(ids) == 2
+    flipped = replace(found, outcome=np.where(np.arange(len(found.item)) == 3, 1 - found.outcome, found.outcome))
+    assert fit(PLAN, flipped).id(PLAN) not in ids
+    assert all(-(2**63) <= one < 2**63 for one in ids)
 
 
 def test_factors_are_those_of_the_singular_value_decomposition() -> None:

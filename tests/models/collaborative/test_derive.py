@@ -13,7 +13,7 @@ from models.counters.ragged import Ragged
 
 KINDS = ("base", "item_item", "positive_item_item", "low_rank", "ease")
 PLAN = CollaborativePlan("w", "member", "item", KINDS, 4, 6, 3, 0)
-CUT = 7
+CUT, SNAPSHOT = 7, -(2**63) + 1
 
 
 def rows(seed: int, count: int, item: bool) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def rows(seed: int, count: int, item: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for column, kind in (item_columns if item else member_columns)(PLAN).items():
         if kind == "int":
-            found[column] = np.where(np.arange(count) > 0, CUT, 0)
+            found[column] = np.where(np.arange(count) > 0, CUT if column.endswith("_cut") else SNAPSHOT, 0)
         elif kind == "float":
             found[column] = random.normal(size=count).astype(np.float32)
         elif kind == "ints":
@@ -85,13 +85,27 @@ def _taken(rows: dict[str, Any], place: int) -> dict[str, Any]:
 
 
 def test_rows_of_two_cuts_do_not_combine() -> None:
-    members, items = rows(1, 2, False), rows(2, 3, True)
-    items["w_item_cut"] = np.array([0, CUT + 1, CUT])
-    pairs = Pairs(np.ones(3, int), np.arange(3))
-    assert mixed(PLAN, members, items, pairs).tolist() == [False, True, False]
+    """An item's older row counts as none; a member's older row fits nothing."""
+    members, items = rows(1, 2, False), rows(2, 4, True)
+    items["w_item_cut"] = np.array([0, CUT + 1, CUT, CUT - 1])
+    pairs = Pairs(np.ones(4, int), np.arange(4))
+    assert mixed(PLAN, members, items, pairs).tolist() == [False, True, False, False]
     found = derive(PLAN, members, items, pairs)
     assert all(np.isnan(values[1]) for values in found.values())
     assert not any(np.isnan(values[2]) for values in found.values())
+    for place in (0, 3):
+        known = [column for column, values in found.items() if not np.isnan(values[place])]
+        assert known == ["w_member_effect"]
+
+
+def test_rows_of_two_fits_of_a_cut_do_not_combine() -> None:
+    """Built again with another rank: the factors have other lengths, the ids differ by one."""
+    members, items = rows(1, 2, False), rows(2, 2, True)
+    items["w_item_snapshot"] = members["w_member_snapshot"] + 1
+    items["w_item_factors"] = Ragged.of([np.ones(PLAN.rank + 2)] * 2, np.float32)
+    pairs = Pairs(np.ones(1, int), np.ones(1, int))
+    assert mixed(PLAN, members, items, pairs).tolist() == [True]
+    assert all(np.isnan(values[0]) for values in derive(PLAN, members, items, pairs).values())
 
 
 @pytest.mark.parametrize("kinds", [*((kind,) for kind in KINDS), KINDS[::-1]])

@@ -65,7 +65,7 @@ def test_online_features_have_the_bits_of_offline_ones(tmp_path: Path, time: int
 def test_a_store_without_rows_has_no_features_and_no_age(world: World) -> None:
     found = read(world, 3, START + 9 * DAY).collaborative
     assert all(np.isnan(values).all() for values in found.features.values())
-    assert (found.cut, found.mixed) == (None, False)
+    assert (found.late, found.mixed) == (None, False)
 
 
 def test_rows_of_two_cuts_are_missing_and_flagged(tmp_path: Path) -> None:
@@ -79,13 +79,44 @@ def test_rows_of_two_cuts_are_missing_and_flagged(tmp_path: Path) -> None:
     online = read(world, 3, START + 30 * DAY)
     known = [place for place, post in enumerate(POSTS) if post in tiny.POSTS]
     assert all(np.isnan(values[known]).all() for values in online.collaborative.features.values())
-    assert online.collaborative.cut == newest.as_py() - DAY
-    assert Staleness.of(MaxAge(), online).kinds == (COLLABORATIVE,)
+    assert online.collaborative.mixed
+    assert Staleness.of(MaxAge(collaborative="90d"), online).kinds == (COLLABORATIVE,)
 
 
-def test_a_late_snapshot_is_flagged_past_its_limit() -> None:
+def test_an_item_of_an_older_cut_has_no_row_and_is_not_flagged(tmp_path: Path) -> None:
+    """p1 is in no member's list any more: its newest row stays, one day older than the others. So offline."""
+    world, time = open_world(tmp_path, SPEC), START + 10 * DAY + 4 * HOUR
+    path = world.tables / "collaborative_watched_item.parquet"
+    rows = pq.read_table(path)
+    newest = pa.compute.equal(rows["watched_item_cut"], pa.compute.max(rows["watched_item_cut"]))
+    pq.write_table(
+        rows.filter(pa.compute.invert(pa.compute.and_(newest, pa.compute.equal(rows["post_id"], "p1")))), path
+    )
+    materialize(world.store, SPEC, time)
+    online = read(world, 3, time)
+    found = {column: values[POSTS.index("p1")] for column, values in online.collaborative.features.items()}
+    assert [column for column, value in found.items() if np.isfinite(value)] == ["watched_member_effect"]
+    assert Staleness.of(MaxAge(), online).kinds == ()
+    keys = {"member_id": np.full(len(POSTS), 3), "post_id": np.array(POSTS, object)}
+    for column, values in collaborative_as_of(world.store, SPEC, keys, np.full(len(POSTS), time)).items():
+        np.testing.assert_array_equal(online.collaborative.features[column], values.to_numpy(), column)
+
+
+@pytest.mark.parametrize(("after", "late"), [(0, None), (1, START + 10 * DAY)])
+def test_a_snapshot_is_late_from_when_the_next_is_visible(tmp_path: Path, after: int, late: int | None) -> None:
+    world = open_world(tmp_path, SPEC)
+    materialize(world.store, SPEC, START + 10 * DAY + 4 * HOUR)
+    online = read(world, 3, START + 11 * DAY + 3 * HOUR + after)
+    assert online.collaborative.late == late
+    assert Staleness.of(MaxAge(), online).kinds == ((COLLABORATIVE,) if after else ())
+
+
+def test_a_limit_only_loosens_the_schedule() -> None:
     limits, now = MaxAge(collaborative="51h"), START
     for age, kinds in ((51 * HOUR, ()), (51 * HOUR + 1, (COLLABORATIVE,))):
         online = replace(OnlineFeatures.nothing(2), as_of=now, collaborative=CollaborativeFeatures({}, now - age))
         assert Staleness.of(limits, online).kinds == kinds
-        assert Staleness.of(MaxAge(), online).kinds == ()
+        assert Staleness.of(MaxAge(), online).kinds == (COLLABORATIVE,)
+        assert (
+            Staleness.of(MaxAge(collaborative="1s"), replace(online, collaborative=CollaborativeFeatures())).kinds == ()
+        )
