@@ -67,8 +67,11 @@ def collaborative_columns(spec: Spec) -> list[str]:
 
 
 def collaborative_views(spec: Spec) -> list[str]:
-    """The views of member rows and item rows of every collaborative block."""
-    return [view for plan in collaborative_plans(spec).values() for view in (plan.member_view, plan.item_view)]
+    """The views of item rows and member rows of every collaborative block.
+
+    Items come first, so that a slate read between the two has the older row on the member's side, which is flagged.
+    """
+    return [view for plan in collaborative_plans(spec).values() for view in (plan.item_view, plan.member_view)]
 
 
 def impression_features(spec: Spec) -> list[Feature]:
