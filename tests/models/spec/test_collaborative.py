@@ -31,11 +31,11 @@ def test_columns_join_the_impressions_features_and_the_frozen_state() -> None:
     spec = specs.spec_of(document({**BLOCK, "kinds": ["ease", "base"]}))
     columns = ["watched_ease", "watched_base", "watched_member_effect", "watched_item_effect"]
     assert collaborative_columns(spec) == columns
-    assert collaborative_views(spec) == ["watched_member", "watched_item"]
+    assert collaborative_views(spec) == ["watched_item", "watched_member"]
     assert [feature.name for feature in impression_features(spec)] == columns
     assert [feature.name for feature in training_columns(spec)] == columns
     assert member_state_columns(spec) == columns
-    assert online_views(spec) == ["watched_member", "watched_item"]
+    assert online_views(spec) == ["watched_item", "watched_member"]
     assert spec.collaborative["watched"].delay_time == 3 * 3_600_000_000
 
 
