@@ -55,7 +55,8 @@ def build(
     from feature_repo.materialise import materialize
     from feature_repo.push import push
     from feature_repo.retrieve import retrieve
-    from feature_repo.sources import end_of_data, ingest
+    from feature_repo.sources import end_of_data
+    from feature_repo.sources.ingest import ingest
     from feature_repo.sources.windows import spec_of
     from feature_repo.store import open_store, project_of, write_resolved
     from models.graph.build import build_graph

@@ -28,7 +28,7 @@ def ingest(
         from components.markdown import table, write
         from components.specs import write_artifact
         from feature_repo.forgotten import NOTE, parsed
-        from feature_repo.sources import ingest
+        from feature_repo.sources.ingest import ingest
         from feature_repo.sources.size import DECIDED
         from feature_repo.sources.windows import WINDOWS, spec_of
         from feature_repo.store import open_notes, project_of

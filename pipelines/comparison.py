@@ -22,7 +22,7 @@ def comparison(spec: str, product: str, services: dict, data: str = "") -> None:
         for name, (given, inputs) in (("single", single), ("cross", (ready.spec, ready.digest))):
             graphs[name], digest = ready.graph(given, inputs)
             trained = configured(train(spec=given, **ready.run, graph=graphs[name], inputs=digest), cached=True)
-            models[name] = product_of(trained, spec=given, **ready.run, graph=graphs[name], inputs=digest)
+            models[name] = product_of(trained, spec=given, **ready.run, graph=graphs[name])
         compared = compare(
             spec=ready.spec,
             **ready.run,

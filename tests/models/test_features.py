@@ -73,9 +73,10 @@ def test_last_exposures_are_known_and_their_outcomes_are_the_members_state() -> 
     seen = {"keys": ["member"], "last_exposures": 1, "compare": ["item", "topic"]}
     spec = tiny_spec(counters={"seen": seen, "by_topic": {"keys": ["topic"]}})
     outcome = "seen_exposure1_outcome_click"
-    assert member_state_columns(spec)[:2] == ["seen_click_rate", outcome]
-    known = ["gap", "pending", "same_item", "same_topic"]
-    columns = ["seen_exposures", *(f"seen_exposure1_{name}" for name in known), "seen_click_rate", outcome]
+    pending = "seen_exposure1_pending"
+    known = ["gap", "same_item", "same_topic"]
+    columns = ["seen_exposures", *(f"seen_exposure1_{name}" for name in known), "seen_click_rate", pending, outcome]
     assert counter_columns(spec, "seen") == columns
+    assert member_state_columns(spec)[:3] == ["seen_click_rate", pending, outcome]
     assert compared_attributes(spec) == counted_attributes(spec) == {"topic": "post_content"}
     assert compared_attributes(tiny_spec()) == {}

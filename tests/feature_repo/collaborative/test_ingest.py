@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from feature_repo.collaborative import neighbors
-from feature_repo.sources import ingest, read_manifest, read_table
+from feature_repo.sources import read_manifest, read_table
 from feature_repo.sources.errors import SourceError
+from feature_repo.sources.ingest import ingest
 from models.spec import Spec
 from tests.factories import specs
 from tests.feature_repo.sources.fakes import DOCUMENT, MEMBER, POST, install_adapter, small_tables

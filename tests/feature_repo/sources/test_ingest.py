@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from feature_repo.sources import adapter, check, end_of_data, ingest, read_manifest, read_table
+from feature_repo.sources import adapter, check, end_of_data, read_manifest, read_table
 from feature_repo.sources.errors import SourceError, TableError
+from feature_repo.sources.ingest import ingest
 from models.spec import SpecError, parse_spec
 from tests.factories import specs
 from tests.feature_repo.sources.fakes import DOCUMENT, TABLES, install_adapter, instants, small_spec, small_tables

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.sources import check, ingest, read_table
+from feature_repo.sources import check, read_table
 from feature_repo.sources.errors import SourceError
+from feature_repo.sources.ingest import ingest
 from feature_repo.sources.kuairand import TABLES, exposures_before, read, since_last
 from feature_repo.sources.kuairand_history import from_lists
 from models.spec import Spec, load_spec
@@ -33,9 +34,8 @@ def test_impressions(spec: Spec, tmp_path: Path) -> None:
     assert manifest["tables"]["impressions"]["dropped"] == {"duplicates": 1, "before the first day: history": 1}
     shown = read_table(tmp_path / "tables", "impressions")
     assert shown["impression_id"].tolist() == [0, 1, 2, 3, 4]
-    assert shown[["user_id", "video_id", "surface"]].to_numpy().tolist() == [
-        *([0, 1, "1"], [0, 2, "1"], [0, 1, "4"], [1, 3, "1"], [2, 3, "14"])
-    ]
+    keys = shown[["user_id", "video_id", "surface"]].to_numpy().tolist()
+    assert keys == [[0, 1, "1"], [0, 2, "1"], [0, 1, "4"], [1, 3, "1"], [2, 3, "14"]]
     assert shown["time"][0] == instants(["2022-04-25 10:00:00"])[0]
     assert shown["settled_time"][0] == instants(["2022-04-25 10:01:00"])[0]  # a minute of play later
     assert np.expm1(shown["seconds_since_last_log"][1:3]).tolist() == pytest.approx([30, 82_770], rel=1e-5)
