@@ -13,7 +13,7 @@ import numpy as np
 from models.counters.columns import state_columns
 from models.counters.derive import derive
 from models.counters.ragged import Ragged
-from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, vector_view
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, SLOTS, compared_attributes, vector_view
 from models.spec import Spec
 from models.spec.counter_plans import counter_plans
 from serving.ranking.reader import ItemVectors, MemberVectors, OnlineFeatures
@@ -74,6 +74,7 @@ class FeastReader:
         counted = [f"{view}:{column}" for view, plan in self._plans.items() for column in state_columns(plan)]
         self._features = [f"{vector_view(MEMBER_VECTORS, SLOTS[0])}:{name}" for name in _MEMBER]
         self._features += [f"{vector_view(ITEM_VECTORS, SLOTS[0])}:{name}" for name in _ITEM] + counted
+        self._features += [f"{view}:{feature}" for feature, view in compared_attributes(spec).items()]
 
     def read_now(self, request: RankingRequest) -> OnlineFeatures:
         """Read the request's features."""
@@ -83,13 +84,15 @@ class FeastReader:
         values = response.to_dict()
         found: dict[str, np.ndarray] = {}
         as_of = np.full(len(rows), request.time)
+        own = {key: np.array([row[key] for row in rows], object) for key in (*keys, self._item)}
+        own |= {feature: np.array(values[feature], object) for feature in compared_attributes(self._spec)}
         for counter in self._spec.counters:
             state = {
                 column: _column(values[column], kind)
                 for view in (counter, "overall")
                 for column, kind in state_columns(self._plans[view]).items()
             }
-            found |= derive(self._plans[counter], state, state, as_of)
+            found |= derive(self._plans[counter], state, state, as_of, own)
         encoder = values["member_encoder"][0]
         place = list(response.proto.metadata.feature_names.val).index("member_encoder")
         moment = response.proto.results[place].event_timestamps[0].ToMicroseconds()

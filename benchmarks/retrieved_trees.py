@@ -24,7 +24,7 @@ from benchmarks.table import show
 from feature_repo.applied import pushed_folder
 from feature_repo.apply import apply
 from feature_repo.retrieve import retrieve
-from feature_repo.sources import ingest
+from feature_repo.sources.ingest import ingest
 from feature_repo.sources.windows import spec_of
 from feature_repo.store import open_store, project_of
 from models.baselines.trees import fit_floor

@@ -3,7 +3,7 @@
 The weights are random, which is as fast as trained weights. Pass another spec for another product.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +39,24 @@ class ServedWorld:
         return self.state / "feast" / "feature_store.yaml"
 
 
-def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / "professional.yaml") -> ServedWorld:
+def build(
+    folder: Path,
+    redis: str | None,
+    spec_file: Path = ROOT / "configs" / "professional.yaml",
+    trees: bool | None = None,
+) -> ServedWorld:
     """Simulate, build features and graph, create a model, register it as champion, fill the online store.
 
-    ``redis``: address of the online store; None = the embedded store.
+    ``redis``: address of the online store; None = the embedded store. ``trees``: whether the model has trees, which are
+    fitted; None = as the spec says.
     """
     from feature_repo.applied import pushed_folder
     from feature_repo.apply import apply
     from feature_repo.materialise import materialize
     from feature_repo.push import push
     from feature_repo.retrieve import retrieve
-    from feature_repo.sources import end_of_data, ingest
+    from feature_repo.sources import end_of_data
+    from feature_repo.sources.ingest import ingest
     from feature_repo.sources.windows import spec_of
     from feature_repo.store import open_store, project_of, write_resolved
     from models.graph.build import build_graph
@@ -62,6 +69,8 @@ def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / 
     from serving.versions.registry import Registry, model_name
 
     spec = _tiny(spec_file)
+    if trees is not None:
+        spec = spec.model_copy(update={"model": replace(spec.model, trees=trees)})
     tables, training, state = folder / "tables", folder / "training_set", folder / "state"
     spec = spec_of(spec, ingest(spec, None, tables))
     config = _CONFIG if redis is None else online_on_redis(folder / "feature_store.yaml", redis)
@@ -88,17 +97,24 @@ def build(folder: Path, redis: str | None, spec_file: Path = ROOT / "configs" / 
 
 
 def random_model(spec: Spec, graph: Any, folder: Path) -> Path:
-    """Write the spec's model with random weights as an artifact."""
+    """Write the spec's model with random weights as an artifact; its trees, if it has some, are fitted."""
+    from models.boosting.fit import add_trees
+    from models.calibration import Calibration
     from models.nn.encoding import Encoding
     from models.nn.model import Ranker
-    from models.training.artifact import Model, save_model
-    from models.training.calibration import Calibration
+    from models.training.artifact import Model, Validation, save_model
+    from models.training.labels import known
 
     torch.manual_seed(0)
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
     ranker = Ranker(spec.model, graph.schema, encoding).eval()
     calibration = Calibration.none([task.name for task in graph.schema.seeds.tasks])
-    return save_model(Model(ranker, encoding, graph.schema, calibration, {"windows": ["train"], "epochs": 0}), folder)
+    training = {"windows": ["train"], "epochs": 0, "config": asdict(spec.training)}
+    rows = known(graph, ("validate",))
+    validation = Validation(rows, torch.zeros(len(rows), len(calibration.tasks)))
+    save_model(Model(ranker, encoding, graph.schema, calibration, training, validation=validation), folder)
+    add_trees(graph, folder, spec.model, folder, trials=1)
+    return folder
 
 
 def online_on_redis(path: Path, address: str) -> Path:

@@ -29,7 +29,8 @@ import yaml
 from benchmarks.table import show
 from feature_repo.applied import CONFIG
 from feature_repo.slots import pushed_until
-from feature_repo.sources import end_of_data, ingest, read_manifest
+from feature_repo.sources import end_of_data, read_manifest
+from feature_repo.sources.ingest import ingest
 from feature_repo.sources.professional import simulated
 from feature_repo.sources.world_parts import write_parts
 from feature_repo.store import open_notes, project_of

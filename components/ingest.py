@@ -28,7 +28,8 @@ def ingest(
         from components.markdown import table, write
         from components.specs import write_artifact
         from feature_repo.forgotten import NOTE, parsed
-        from feature_repo.sources import ingest
+        from feature_repo.sources.ingest import ingest
+        from feature_repo.sources.size import DECIDED
         from feature_repo.sources.windows import WINDOWS, spec_of
         from feature_repo.store import open_notes, project_of
         from models.storage import join
@@ -36,18 +37,22 @@ def ingest(
         kept = join(step.services.storage, "raw", step.spec.name)
         notes = open_notes(Path(step.services.feature_store), step.state, project_of(step.spec.name))
         manifest = ingest(step.spec, data or None, Path(tables.path), kept, parsed(notes.read(NOTE)))
-        dated, dates = spec_of(step.spec, manifest), manifest[WINDOWS]
+        dated, dates, chosen = spec_of(step.spec, manifest), manifest[WINDOWS], manifest[DECIDED]
         write_artifact(dated, resolved)
         rows = [(name, entry["rows"], entry["sha256"][:12]) for name, entry in manifest["tables"].items()]
         tables.metadata["tables"] = {name: count for name, count, _ in rows}
         step.ledger.note(SPEC, dated.model_dump(mode="json", by_alias=True))
         step.ledger.note(WINDOWS, dates)
+        step.ledger.note(DECIDED, chosen)
         step.ledger.note("data", {name: entry["sha256"] for name, entry in manifest["tables"].items()})
         say(f"  windows: {dated.windows.dates}")
+        values = [f"{key} {one['value']}" for key, one in chosen.items()]
+        say(f"  by the data: {', '.join(values) or 'nothing'}")
         days = [(name, *bounds) for name, bounds in dates["windows"].items()]
         write(
             summary,
             f"# Canonical tables of {step.spec.name}",
             table(("table", "rows", "sha256"), rows),
             table(("window", "from", "to (excluded)"), days),
+            table(("decided by the data", "value", "since"), [(key, *one.values()) for key, one in chosen.items()]),
         )

@@ -1,4 +1,4 @@
-"""Component: train a promoted model once more, on newer days too, and check the new weights."""
+"""Component: train a promoted model once more, on newer days too, its trees as well, and check the new weights."""
 
 from kfp import dsl
 
@@ -30,6 +30,8 @@ def refit(
     with Step("refit", spec, services) as step:
         from components.markdown import write
         from components.train_job_run import run_training
+        from models.boosting.fit import refit_trees
+        from models.graph.store import TemporalGraph
         from models.storage import join
         from models.training.errors import DivergedError
         from models.training.files import write_json
@@ -42,6 +44,7 @@ def refit(
         try:
             job = Job(Path(graph.path), target, checkpoint=checkpoint, judged=Path(model.path), until=until)
             run_training(job, gpus, trainer, step)
+            refit_trees(TemporalGraph.load(Path(graph.path)), Path(model.path), until, target)
             found = check_refit(step.spec, Path(graph.path), Path(evaluation.path), target)
         except DivergedError as error:
             found = untrained(step.spec, str(error))

@@ -12,6 +12,7 @@ def train(
     graph: dsl.Input[dsl.Dataset],
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
+    digest: dsl.OutputPath(str),  # type: ignore[valid-type]
     inputs: str = "",
     gpus: str = "0",
     trainer: dict = {},  # noqa: B006 - the default of a KFP parameter, never mutated
@@ -19,13 +20,15 @@ def train(
     """Fit on train with early stopping on validate, then on both.
 
     On ``gpus`` GPUs, a process each; "0": one process, on a GPU if there is one. With ``trainer``, which
-    has fields of ``components.train_job.Nodes``, on those nodes. Cached: ``inputs`` is the digest of spec and graph.
+    has fields of ``components.train_job.Nodes``, on those nodes. Cached: ``inputs`` is the digest of spec and graph,
+    ``digest`` that of spec and model.
     """
     from pathlib import Path
 
     from components.step import Step
 
     with Step("train", spec, services) as step:
+        from components.digests import write_digest
         from components.train_job_run import run_training
         from models.storage import join
         from models.training.job import Job
@@ -38,3 +41,4 @@ def train(
         for name, value in summary.items():
             if isinstance(value, int | float):
                 metrics.log_metric(name, value)
+        write_digest(digest, step.spec, [model.path])

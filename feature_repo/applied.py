@@ -10,6 +10,7 @@ from feature_repo.sources.windows import spec_of
 from feature_repo.store import check_release, open_notes, project_in, project_of
 from feature_repo.views.errors import NotAppliedError
 from models.spec import Spec, load_spec, parse_spec
+from models.spec.decisions import open_keys
 from models.storage import join
 
 CONFIG = Path(__file__).resolve().parent / "feature_store.yaml"
@@ -129,7 +130,8 @@ def current() -> Applied:
         raise NotAppliedError(f"expected both HELIOGRAPH_SPEC and HELIOGRAPH_TABLES; found one. Set {missing} too")
     if spec and tables:
         given = load_spec(spec)
-        dated = spec_of(given, read_manifest(Path(tables))) if given.windows.rolling else given
+        open_ = given.windows.rolling or open_keys(given)
+        dated = spec_of(given, read_manifest(Path(tables))) if open_ else given
         pushed = pushed_folder(str(state.resolve()), project_of(dated.name))
         return Applied(dated, str(Path(tables).resolve()), pushed)
     config = Path(os.environ.get("HELIOGRAPH_STORE", CONFIG))

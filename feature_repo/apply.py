@@ -144,7 +144,9 @@ def _stream_contents(views: dict[str, Any]) -> dict[str, Any]:
     for plan in (read_plan(view.tags[TAG]) for view in views.values() if TAG in view.tags):
         contents[RECENT] = (plan.edges, plan.last)
         if plan.impressions:
-            contents |= {counter.name: counter for counter in plan.impressions.counters}
+            residual = plan.impressions.residual
+            contents |= {one.name: (one, residual if one.residual else None) for one in plan.impressions.counters}
+            contents |= {snapshot.name: residual for snapshot in residual.snapshots} if residual else {}
     return contents
 
 

@@ -1,5 +1,6 @@
 """Feast definitions, built from the spec and the address of the canonical tables."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,10 @@ from feature_repo.stream.definitions import build_events
 from feature_repo.views.errors import DefinitionError
 from feature_repo.views.names import check_names
 from feature_repo.views.pushed import PUSHED_AT, VECTOR_COLUMNS, pushed_file
+from models.collaborative.plan import CollaborativePlan, collaborative_table, item_columns, member_columns
 from models.counters.columns import state_columns
 from models.counters.plan import CounterPlan
+from models.counters.snapshot import SnapshotPlan
 from models.features import (
     ITEM_VECTORS,
     MEMBER_VECTORS,
@@ -21,7 +24,8 @@ from models.features import (
     vector_view,
 )
 from models.spec import Feature, Node, Spec, View
-from models.spec.counter_plans import counter_plans
+from models.spec.collaborative_plans import collaborative_plans
+from models.spec.counter_plans import counter_plans, residual_plan, snapshot_plans
 from models.storage import join
 
 
@@ -31,7 +35,8 @@ def build(spec: Spec, tables: str, pushed: str) -> list[Any]:
     ``tables`` and ``pushed`` are the addresses of the canonical tables and of the pushed views' Parquet files: absolute
     paths, or URIs, which every pod can read.
 
-    Views of member and item, counters and vectors are online; views of other nodes are offline only. Raises
+    Views of member and item, counters, collaborative rows and vectors are online; views of other nodes are offline
+    only. Raises
     DefinitionError if names of the spec collide in Feast's flat name space.
     """
     check_names(spec)
@@ -43,7 +48,11 @@ def build(spec: Spec, tables: str, pushed: str) -> list[Any]:
         for view_name, view in node.views.items():
             objects.append(_node_view(view_name, view, entities[name], node, tables, online=name in online))
     for plan in counter_plans(spec).values():
-        objects.append(_counter_view(plan, entities, tables))
+        objects.append(_counter_view(plan, state_columns(plan), entities, tables))
+    for snapshot in snapshot_plans(spec).values():
+        objects.append(_counter_view(snapshot, snapshot.state_columns, entities, tables))
+    for block in collaborative_plans(spec).values():
+        objects += _collaborative_views(block, entities, tables)
     for slot in SLOTS:
         for kind, column in zip((MEMBER_VECTORS, ITEM_VECTORS), (shown.member, shown.item), strict=True):
             objects.append(_pushed_view(kind, slot, entities[column.node], pushed))
@@ -61,7 +70,7 @@ def _entities(spec: Spec) -> dict[str, Any]:
         if node.views or name in roles
     }
     keys = {key for counter in spec.counters.values() for key in counter.keys}
-    if "surface" in keys:
+    if "surface" in keys or residual_plan(spec) is not None:
         entities["surface"] = Entity(name="surface", join_keys=[spec.impressions.surface], value_type=ValueType.STRING)
     for feature in attribute_keys(spec):
         name = f"{spec.impressions.item.node}_{feature}"
@@ -79,14 +88,32 @@ def _node_view(name: str, view: View, entity: Any, node: Node, tables: str, onli
     return _view(name, [entity], fields, source, online, view.ttl_days)
 
 
-def _counter_view(plan: CounterPlan, entities: dict[str, Any], tables: str) -> Any:
+def _counter_view(
+    plan: CounterPlan | SnapshotPlan, columns: Mapping[str, str], entities: dict[str, Any], tables: str
+) -> Any:
     from feast.types import Array, Int64
 
     kinds = {"int": Int64, "ints": Array(Int64)}
-    fields = {column: kinds[kind] for column, kind in state_columns(plan).items()}
+    fields = {column: kinds[kind] for column, kind in columns.items()}
     by_key = {entity.join_key: entity for entity in entities.values()}
     source = _file_source(plan.name, join(tables, f"{counter_table(plan.name)}.parquet"), VALID_FROM)
     return _view(plan.name, [by_key[key] for key in plan.keys], fields, source, online=True)
+
+
+def _collaborative_views(plan: CollaborativePlan, entities: dict[str, Any], tables: str) -> list[Any]:
+    from feast.types import Array, Float32, Int64
+
+    kinds = {"int": Int64, "float": Float32, "ints": Array(Int64), "floats": Array(Float32)}
+    by_key = {entity.join_key: entity for entity in entities.values()}
+    views = []
+    for name, key, columns in (
+        (plan.member_view, plan.member_key, member_columns(plan)),
+        (plan.item_view, plan.item_key, item_columns(plan)),
+    ):
+        fields = {column: kinds[kind] for column, kind in columns.items()}
+        source = _file_source(name, join(tables, f"{collaborative_table(name)}.parquet"), VALID_FROM)
+        views.append(_view(name, [by_key[key]], fields, source, online=True))
+    return views
 
 
 def _pushed_view(kind: str, slot: str, entity: Any, pushed: str) -> Any:

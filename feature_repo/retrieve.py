@@ -12,16 +12,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.as_of import RetrievalError, features_as_of
-from feature_repo.as_of.counters import counters_as_of
+from feature_repo.as_of.collaborative import collaborative_as_of
+from feature_repo.as_of.counters import counters_as_of, exposure_outcomes_as_of
 from feature_repo.as_of.versions import node_versions
+from feature_repo.cold import as_new_items, behavior_views, drawn
 from feature_repo.frozen import frozen_time
 from feature_repo.views.errors import NotAppliedError
 from feature_repo.views.pushed import folder_of
 from feature_repo.views.times import TIMESTAMP, column_microseconds
-from models.columns import WINDOW
+from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS, WINDOW
 from models.features import (
     FROZEN_TIME,
-    attribute_keys,
+    collaborative_views,
+    counted_attributes,
     counter_views,
     keyed_by_member,
     member_state_columns,
@@ -41,6 +44,7 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path, address: str | 
     ``impressions.parquet``: the rows of the windows train, validate, gate and test, ordered by key, with the table's
     columns that the spec names, ``window``, and every feature as of the row's time. ``frozen.parquet``: the same rows
     and columns with the member's views and outcomes strictly before the additional column ``frozen_time``.
+    With ``training.cold_share``, ``cold.parquet`` and ``cold_frozen.parquet``: the same of the cold twins.
     ``versions_<node>.parquet``: the node's key, ``valid_from`` and its features. Times are microseconds UTC.
 
     ``tables`` is a copy on this machine of the tables at ``address``, which were applied (None = the folder itself).
@@ -51,8 +55,12 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path, address: str | 
     with replaced_folder(folder) as fresh:
         rows = _impressions(spec, tables)
         as_of = features_of(store, spec, rows)
-        _write(fresh, "impressions", as_of)
-        _write(fresh, "frozen", _frozen(store, spec, as_of))
+        _write(fresh, IMPRESSIONS, as_of)
+        _write(fresh, FROZEN, _frozen(store, spec, as_of))
+        if spec.training.cold_share:
+            twins = features_of(store, spec, rows.filter(drawn(spec, tables, rows)), cold=True)
+            _write(fresh, COLD, twins)
+            _write(fresh, COLD_FROZEN, _frozen(store, spec, twins, cold=True))
         for node in spec.nodes:
             if spec.nodes[node].views:
                 _write(fresh, f"versions_{node}", node_versions(store, spec, node))
@@ -62,7 +70,8 @@ def retrieve(store: Any, spec: Spec, tables: Path, folder: Path, address: str | 
 def _check_applied(store: Any, spec: Spec, expected: str) -> None:
     """Check that the store's file sources are at the expected address."""
     found = {view.name: folder_of(view.batch_source.path) for view in store.list_feature_views()}
-    for view in [*counter_views(spec), *(view for node in spec.nodes.values() for view in node.views)]:
+    views = [view for node in spec.nodes.values() for view in node.views]
+    for view in [*counter_views(spec), *collaborative_views(spec), *views]:
         if found.get(view) != expected:
             where = found.get(view, "no such view")
             raise NotAppliedError(
@@ -93,8 +102,10 @@ def _window_of(spec: Spec, times: np.ndarray) -> np.ndarray:
     return np.where(position < len(spans), position, -1)
 
 
-def features_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
+def features_of(store: Any, spec: Spec, rows: pa.Table, cold: bool = False) -> pa.Table:
     """The rows with every feature of the training set strictly before the row's time.
+
+    ``cold``: their items are read as if they had never been shown: only the views of their content are theirs.
 
     ``rows``: the keys of member and item, surface, time and context by the names of the impressions' table, times in
     microseconds UTC. They need not be in the applied tables. Raises RetrievalError if a key is null.
@@ -102,30 +113,40 @@ def features_of(store: Any, spec: Spec, rows: pa.Table) -> pa.Table:
     started = time.monotonic()
     times = _times(rows[spec.impressions.time])
     views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
+    hidden = behavior_views(spec) if cold else []
     keys = _keys(spec, rows)
-    found = features_as_of(store, keys, times, views)
-    # Counters may be keyed by the item features just retrieved.
-    keys |= {feature: found[feature].to_pandas().to_numpy() for feature in attribute_keys(spec)}
+    found = features_as_of(store, keys, times, [view for view in views if view not in hidden])
+    if cold:
+        keys = as_new_items(spec, keys)
+        found |= features_as_of(store, keys, times, hidden)
+    # Counters may be keyed by the item features just retrieved, or compare them.
+    keys |= {feature: found[feature].to_pandas().to_numpy() for feature in counted_attributes(spec)}
     found |= counters_as_of(store, spec, keys, times, list(spec.counters))
+    found |= collaborative_as_of(store, spec, keys, times)
     for feature in training_columns(spec):
         rows = rows.append_column(feature.name, found[feature.name])
     _log.info("%d rows, %d columns in %.1f s", rows.num_rows, len(found), time.monotonic() - started)
     return rows
 
 
-def _frozen(store: Any, spec: Spec, as_of: pa.Table) -> pa.Table:
+def _frozen(store: Any, spec: Spec, as_of: pa.Table, cold: bool = False) -> pa.Table:
     """The rows with the member's state as of ``frozen_time``.
 
-    Frozen are the member's views and the outcome features of counters keyed by the member. Exposures stay as of the
-    row's time, as in a ranking request.
+    Frozen are the member's views, the outcome features of counters keyed by the member, and the collaborative features.
+    Exposures stay as of the row's time, as in a ranking request; of the last ones those outcomes are known that had
+    settled by the frozen time. ``cold`` as in ``features_of``.
     """
     shown = spec.impressions
     times, window = _times(as_of[shown.time]), as_of[WINDOW].to_pandas().to_numpy()
     frozen = frozen_time(spec, as_of[shown.key].combine_chunks(), times, window)
-    keys = _keys(spec, as_of) | {key: as_of[key].to_pandas().to_numpy() for key in attribute_keys(spec)}
+    keys = _keys(spec, as_of)
+    keys = as_new_items(spec, keys) if cold else keys
+    keys |= {key: as_of[key].to_pandas().to_numpy() for key in counted_attributes(spec)}
     found = features_as_of(store, keys, frozen, list(spec.nodes[spec.impressions.member.node].views))
     counters = [name for name, counter in spec.counters.items() if keyed_by_member(counter) and counter.rates != []]
     found |= counters_as_of(store, spec, keys, frozen, counters)
+    found |= exposure_outcomes_as_of(store, spec, keys, times, frozen)
+    found |= collaborative_as_of(store, spec, keys, frozen)
     rows = as_of
     for name in member_state_columns(spec):
         rows = rows.set_column(rows.schema.get_field_index(name), name, found[name])

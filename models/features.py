@@ -1,10 +1,12 @@
 """Names and order of a spec's features: the columns that Feast, graph, serving and monitoring share."""
 
+from models.collaborative import plan as collaborative
 from models.columns import FROZEN_TIME as FROZEN_TIME
 from models.columns import VALID_FROM as VALID_FROM
 from models.counters.columns import feature_columns, outcome_columns
 from models.spec import Counter, Edge, Feature, Spec
-from models.spec.counter_plans import counter_plan, counter_plans
+from models.spec.collaborative_plans import collaborative_plans
+from models.spec.counter_plans import counter_plan, counter_plans, snapshot_plans
 from models.spec.counters import ROLES
 
 MEMBER_VECTORS = "member_vectors"
@@ -36,9 +38,22 @@ def attribute_keys(spec: Spec) -> dict[str, str]:
     return {key: owners[key] for key in keys}
 
 
+def compared_attributes(spec: Spec) -> dict[str, str]:
+    """The item features that counters compare with last exposures: feature -> its view."""
+    views = spec.nodes[spec.impressions.item.node].views
+    owners = {feature: name for name, view in views.items() for feature in view.features}
+    compared = [name for counter in spec.counters.values() for name in counter.compare if name not in ROLES]
+    return {name: owners[name] for name in compared}
+
+
+def counted_attributes(spec: Spec) -> dict[str, str]:
+    """The item features that counters read with an impression, as keys or to compare: feature -> its view."""
+    return attribute_keys(spec) | compared_attributes(spec)
+
+
 def counter_views(spec: Spec) -> list[str]:
-    """The counters' views: one per counter, then ``overall`` if any counter has rates."""
-    return list(counter_plans(spec))
+    """The counters' views: one per counter, ``overall`` if any has rates, the snapshots if any has residuals."""
+    return [*counter_plans(spec), *snapshot_plans(spec)]
 
 
 def counter_table(counter: str) -> str:
@@ -46,15 +61,46 @@ def counter_table(counter: str) -> str:
     return f"counter_{counter}"
 
 
+def collaborative_columns(spec: Spec) -> list[str]:
+    """The features of all collaborative blocks, derived from the rows of their views (models/collaborative)."""
+    return [column for plan in collaborative_plans(spec).values() for column in collaborative.feature_columns(plan)]
+
+
+def collaborative_views(spec: Spec) -> list[str]:
+    """The views of item rows and member rows of every collaborative block.
+
+    Items come first, so that a slate read between the two has the older row on the member's side, which is flagged.
+    """
+    return [view for plan in collaborative_plans(spec).values() for view in (plan.item_view, plan.member_view)]
+
+
 def impression_features(spec: Spec) -> list[Feature]:
-    """The features of an impression that the decoder and the floor use: all counter columns, then the context."""
-    counted = [Feature(column, "number", 1) for counter in spec.counters for column in counter_columns(spec, counter)]
-    return counted + spec.impressions.typed_context
+    """The features of an impression that the decoder and the floor use: counters, collaborative, then the context."""
+    return _retrieved(spec) + spec.impressions.typed_context
+
+
+def _retrieved(spec: Spec) -> list[Feature]:
+    """The features of an impression that its table does not have."""
+    counted = [column for counter in spec.counters for column in counter_columns(spec, counter)]
+    return [Feature(column, "number", 1) for column in counted + collaborative_columns(spec)]
 
 
 def node_features(spec: Spec, node: str) -> list[Feature]:
     """The features of a node type, over its views in the order of the spec."""
     return [feature for view in spec.nodes[node].views.values() for feature in view.typed]
+
+
+def behavior_features(spec: Spec, node: str) -> set[str]:
+    """The features of a node type that come from behavior: those of its views with ``behavior``."""
+    return {name for view in spec.nodes[node].views.values() if view.behavior for name in view.features}
+
+
+def item_exposures(spec: Spec) -> str | None:
+    """The feature that counts all exposures of the item, of its first counter without filter and window, if any."""
+    own = (
+        name for name, one in spec.counters.items() if one.keys == ["item"] and not one.filter and one.window is None
+    )
+    return next((counter_columns(spec, name)[0] for name in own), None)
 
 
 def edge_attributes(edge: Edge) -> list[Feature]:
@@ -78,26 +124,28 @@ def keyed_by_member(counter: Counter) -> bool:
 
 
 def member_state_columns(spec: Spec) -> list[str]:
-    """The columns of the frozen state: outcome columns of counters keyed by the member, and member features."""
+    """The columns of the frozen state: outcome columns of counters keyed by the member, collaborative columns (a
+    snapshot's two sides do not part), and member features.
+    """
     counted = [
         column
         for name, counter in spec.counters.items()
         if keyed_by_member(counter)
         for column in outcome_columns(counter_plan(spec, name))
     ]
-    return counted + [feature.name for feature in member_features(spec)]
+    return [*counted, *collaborative_columns(spec), *(feature.name for feature in member_features(spec))]
 
 
 def online_views(spec: Spec) -> list[str]:
-    """The views that are materialized into the online store: those of member and item, then the counters'.
+    """The views that are materialized into the online store: those of member and item, the counters', the
+    collaborative ones.
 
     The pushed views (``member_vectors`` and ``item_vectors`` in each slot) are online too, but ``push`` writes them.
     """
     views = [view for _, column in spec.node_columns() for view in spec.nodes[column.node].views]
-    return views + counter_views(spec)
+    return views + counter_views(spec) + collaborative_views(spec)
 
 
 def training_columns(spec: Spec) -> list[Feature]:
-    """The as-of features of a training row: the counters' columns, then member features, then item features."""
-    counted = [Feature(column, "number", 1) for counter in spec.counters for column in counter_columns(spec, counter)]
-    return counted + member_features(spec) + item_features(spec)
+    """The as-of features of a training row: counters, collaborative, then member features, then item features."""
+    return _retrieved(spec) + member_features(spec) + item_features(spec)

@@ -42,9 +42,10 @@ def evaluate(
 
     ``candidate`` and ``champion`` are model folders, of the champion the one with its judged weights;
     ``champion_version``: its name in the metrics. Every row is scored twice: as of its own time, and with the member's
-    state frozen at the start of the window. The floor is fitted here, on train and validate. Writes to ``folder``, each
-    atomically: ``predictions.parquet`` (``monitoring.predictions``), ``metrics.json`` (``monitoring.measure``),
-    ``embeddings.json`` (the candidate's ``embedding_norms``). Returns ``{window: {scorer: {task: {metric: value}}}}``.
+    state frozen at the start of the window. Of a candidate with trees, network and trees are scored alone too. The
+    floor is fitted here, on train and validate. Writes to ``folder``, each atomically: ``predictions.parquet``
+    (``monitoring.predictions``), ``metrics.json`` (``monitoring.measure``), ``embeddings.json`` (its norms).
+    Returns ``{window: {scorer: {task: {metric: value}}}}``.
 
     A champion that cannot score this graph (the spec has changed) or was trained on the gate window is left out: the
     metrics say why (``champion_unusable``), and the gate compares with the floor. Raises EvaluationError if graph,
@@ -60,16 +61,15 @@ def evaluate(
     from models.training.errors import ArtifactError
     from models.training.norms import embedding_norms
 
-    graph = TemporalGraph.load(graph_folder)
-    as_of = _read(spec, training_set / "impressions.parquet")
+    graph, as_of = TemporalGraph.load(graph_folder), _read(spec, training_set / "impressions.parquet")
     frames = {"as_of": as_of, "frozen": _read(spec, training_set / "frozen.parquet")}
     model = load_model(candidate, best_device())
-    scorers, unusable = {"candidate": _score(graph, model)}, None
+    scorers, unusable = _score(graph, model), None
     if champion is not None:
         try:
             served = load_model(champion, best_device())
             check_unseen(spec, served, "champion")
-            scorers["champion"] = _score(graph, served)
+            scorers["champion"] = _score(graph, served)["candidate"]
         except (EncodingError, ArtifactError, SeenError) as error:
             unusable = f"{type(error).__name__}: {error}".splitlines()[0]
             _log.warning("The champion cannot score this graph and is left out: %s", unusable)
@@ -109,19 +109,20 @@ def _read(spec: Spec, path: Path) -> pd.DataFrame:
     return frame.set_index(shown.key, drop=False, verify_integrity=True)
 
 
-def _score(graph: Any, model: Any) -> Scores:
-    """The model's calibrated probabilities; rows in the order of the graph."""
+def _score(graph: Any, model: Any) -> dict[str, Scores]:
+    """The calibrated probabilities of a model, the candidate, and of its parts; rows in the order of the graph."""
     import torch
 
-    from models.training.predict import predict
+    from models.training.predict import PRODUCT, predict_parts
 
     rows = [graph.seeds.rows(window) for window in WINDOWS]
     ends = np.cumsum([len(part) for part in rows])[:-1]
-    found: Scores = {}
+    found: dict[str, Scores] = {}
     for state in MEMBER_STATES:
-        probabilities = np.asarray(predict(model, graph, torch.cat(rows), state=state, calibrated=True))
-        for window, part in zip(WINDOWS, np.split(probabilities, ends), strict=True):
-            found[window, state] = dict(zip(model.tasks, part.T, strict=True))
+        for name, probabilities in predict_parts(model, graph, torch.cat(rows), state=state).items():
+            scores = found.setdefault("candidate" if name == PRODUCT else name, {})
+            for window, part in zip(WINDOWS, np.split(probabilities, ends), strict=True):
+                scores[window, state] = dict(zip(model.tasks, part.T, strict=True))
     return found
 
 

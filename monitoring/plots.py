@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-COLORS = {"candidate": "#2456d6", "champion": "#c2620c", "floor": "#7a8599", "oracle": "#12876a"}
+COLORS = {
+    "candidate": "#2456d6",
+    "network": "#7b5cd6",
+    "trees": "#b0508f",
+    "champion": "#c2620c",
+    "floor": "#7a8599",
+    "oracle": "#12876a",
+}
 """Color of each scorer in every plot and table of the report."""
 INK, GRID = "#3b4453", "#e3e7ee"
 _SETTINGS = {

@@ -1,9 +1,10 @@
 """The frame of predictions: its columns, and the rows and arrays that gate, metrics and comparison read from it.
 
 Columns: ``key, member, item, surface, time, window, state`` (member state: as_of | frozen), ``label_<task>`` (NaN where
-the task is not defined), ``<scorer>_<task>`` probabilities for scorer in candidate, floor, champion, and ``oracle``
-(simulated worlds: the true probability of the primary label). A version promoted before the champion is the scorer
-``version_<number>``; it is scored for the gate only: NaN outside the gate window and outside as-of state.
+the task is not defined), ``<scorer>_<task>`` probabilities for scorer in candidate, floor, champion, ``network`` and
+``trees`` (the parts of a candidate that has trees), and ``oracle`` (simulated worlds: the true probability of the
+primary label). A version promoted before the champion is the scorer ``version_<number>``; it is
+scored for the gate only: NaN outside the gate window and outside as-of state.
 """
 
 import re
@@ -17,7 +18,9 @@ from models.spec import Spec
 from monitoring.errors import PredictionsError
 
 MEMBER_STATES: tuple[Literal["as_of", "frozen"], ...] = ("as_of", "frozen")
-SCORERS = ("candidate", "champion", "floor", "oracle")
+PARTS = ("network", "trees")
+"""The scorers of a candidate's parts alone, where it has trees."""
+SCORERS = ("candidate", *PARTS, "champion", "floor", "oracle")
 WINDOWS = ("gate", "test")
 
 

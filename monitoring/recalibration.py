@@ -1,8 +1,9 @@
 """A new calibration of a version that serves, fitted on what it served and checked on other members' rows.
 
 Weights and order stay. Members are split in two halves: one fits a Platt scaling of the served probabilities, per task,
-the other judges it. So the verdict is about rows that the fit has not seen, of the same days. Rows that the version did
-not rank (fallback), that a rule of another version served, or whose label is pending are left out.
+the other judges it. So the verdict is about rows that the fit has not seen, of the same days. The scaling comes after
+the version's own, of warm and cold rows alike: few served rows are cold. Rows that the version did not rank (fallback),
+that a rule of another version served, or whose label is pending are left out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,10 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from models.calibration import Calibration, Platt, fit_platt
 from models.metrics import log_loss
 from models.spec import Spec
 from models.time_units import iso
-from models.training.calibration import Calibration, Platt, fit_platt
 from monitoring.bounds import calibration
 from monitoring.errors import EvaluationError
 from monitoring.gate import GateVerdict
@@ -78,7 +79,7 @@ def recalibrate(
             f"{', '.join(before.tasks)}. Train a version of this spec"
         )
     fits = np.array([crc32(str(member).encode()) & 1 for member in rows["member"]], dtype=bool)
-    checks = {task: _check(spec, rows[fits], rows[~fits], task, platt) for task, platt in before.tasks.items()}
+    checks = {task: _check(spec, rows[fits], rows[~fits], task) for task in before.tasks}
     blocking = [sentence for check in checks.values() for sentence in check.blocking]
     if not any(check.changed for check in checks.values()):
         blocking.append("No task has a lower log loss with a new calibration.")
@@ -99,7 +100,7 @@ def recalibrate(
         versions={"champion": version},
         best=best,
     )
-    calibration = Calibration({task: check.platt for task, check in checks.items()})
+    calibration = before.then({task: check.platt for task, check in checks.items() if check.changed})
     judged = {task: _judged(spec, task, check.rows) for task, check in checks.items() if check.changed}
     return Recalibrated(calibration, verdict, int(fits.sum()), judged)
 
@@ -125,7 +126,7 @@ def _judged(spec: Spec, task: str, scored: Scored) -> pd.DataFrame:
 
 
 class _Check(NamedTuple):
-    """One task: its calibration, and what the judging rows say about it."""
+    """One task: the scaling of its served probabilities, and what the judging rows say about it."""
 
     platt: Platt
     changed: bool
@@ -135,37 +136,34 @@ class _Check(NamedTuple):
     notes: list[str]
 
 
-def _check(spec: Spec, fitting: pd.DataFrame, judging: pd.DataFrame, task: str, before: Platt) -> _Check:
+def _check(spec: Spec, fitting: pd.DataFrame, judging: pd.DataFrame, task: str) -> _Check:
     """Fit one task, and judge it by the checks of the gate that a calibration can change."""
-    primary, fitted = task == spec.primary_task, _fitted(fitting, task, before)
-    scored = _scored(judging, task, before, fitted)
+    primary, fitted = task == spec.primary_task, _fitted(fitting, task)
+    scored = _scored(judging, task, fitted)
     problems = [*obstacles(scored, task, _ROWS), *score_problems(scored.scores["candidate"], "candidate", task)]
     if problems:
-        return _Check(before, False, scored, {}, problems if primary else [], [] if primary else problems)
+        return _Check(Platt(), False, scored, {}, problems if primary else [], [] if primary else problems)
     losses = {name: log_loss(scored.labels, scores) for name, scores in scored.scores.items()}
     changed = losses["candidate"] < losses["champion"]
-    scored = scored if changed else _scored(judging, task, before, before)
+    scored = scored if changed else _scored(judging, task, Platt())
     figures, findings = calibration(spec, scored, task, () if primary else ("champion",))
     text = f"{task} log loss {losses['candidate']:.5f} with a new calibration, {losses['champion']:.5f} before"
     notes = [f"{text}: {'the new one serves' if changed else 'it keeps the old one'}."]
     notes += [one.sentence for one in findings if not one.blocks]
     blocking = [one.sentence for one in findings if one.blocks]
-    return _Check(fitted if changed else before, changed, scored, {**figures, "log_loss": losses}, blocking, notes)
+    return _Check(fitted, changed, scored, {**figures, "log_loss": losses}, blocking, notes)
 
 
-def _fitted(rows: pd.DataFrame, task: str, before: Platt) -> Platt:
+def _fitted(rows: pd.DataFrame, task: str) -> Platt:
     labelled = rows[rows[f"label_{task}"].notna() & rows[f"probability_{task}"].notna()]
     labels = labelled[f"label_{task}"].to_numpy(dtype=np.float64)
-    if not 0 < labels.sum() < len(labels):
-        return before
-    more = fit_platt(_logits(labelled[f"probability_{task}"]), labels)
-    return Platt(more.scale * before.scale, more.scale * before.shift + more.shift)
+    return fit_platt(_logits(labelled[f"probability_{task}"]), labels)
 
 
-def _scored(rows: pd.DataFrame, task: str, before: Platt, after: Platt) -> Scored:
+def _scored(rows: pd.DataFrame, task: str, after: Platt) -> Scored:
     here = rows[rows[f"label_{task}"].notna() & rows[f"probability_{task}"].notna()]
     served = here[f"probability_{task}"].to_numpy(dtype=np.float64)
-    new = after.apply((_logits(served) - before.shift) / before.scale)
+    new = served if after == Platt() else after.apply(_logits(served))
     labels = here[f"label_{task}"].to_numpy(dtype=np.float64)
     return Scored(labels, here["member"].to_numpy(), {"candidate": new, "champion": served}, here)
 

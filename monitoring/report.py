@@ -22,7 +22,7 @@ from models.time_units import SECOND
 from monitoring.calibration import reliability, roc
 from monitoring.documents import read_json
 from monitoring.plots import COLORS, calibration_plot, curve_plot, days_plot, roc_plot, surface_plot
-from monitoring.predictions import SCORERS, defined
+from monitoring.predictions import PARTS, SCORERS, defined
 from monitoring.record import LedgerRecord, Step
 from monitoring.rendering import duration, number, percent, render
 from monitoring.trained import trained_days, window_notes
@@ -112,6 +112,7 @@ def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, A
         "columns": COLUMNS,
         "colors": COLORS,
         "by_scorer": _by_scorer,
+        "parts": _parts(metrics),
         "oracle_shares": _oracle_shares(metrics, spec.primary_task),
         "surfaces": _surfaces(metrics, spec.primary_task),
         "surface_plot": _attempt("plot by surface", lambda: _surface_plot(metrics, spec.primary_task), problems),
@@ -123,6 +124,7 @@ def _view(spec: Spec, record: LedgerRecord, has_drift_page: bool) -> dict[str, A
         "drift": watched.get("drift"),
         "drift_page": DRIFT_PAGE if has_drift_page else None,
         "data": record.notes.get("data") or {},
+        "decided": record.notes.get("decided") or {},
         "graph": record.notes.get("graph") or {},
         "comparison": record.notes.get("comparison"),
         "steps": _steps(record),
@@ -189,6 +191,22 @@ def _by_scorer(metrics: dict[str, Any], window: str, task: str) -> dict[str, dic
     """The metrics of a task in a window by scorer, in the order of ``SCORERS``."""
     scores = metrics["windows"][window]["scores"]
     return {scorer: scores[scorer][task] for scorer in SCORERS if task in scores.get(scorer, {})}
+
+
+def _parts(metrics: dict[str, Any] | None) -> list[str]:
+    """What network and trees add to each other on the test window, a sentence per task and part; [] without trees."""
+    if metrics is None:
+        return []
+    lines = []
+    for task in metrics["tasks"]:
+        found = _by_scorer(metrics, "test", task)
+        for part in PARTS:
+            gain = found.get(part, {}).get("auc_gain")
+            if gain and gain["auc"] is not None:
+                bounds = f"[{number(gain['low'])}, {number(gain['high'])}]"
+                higher = f"{number(gain['auc'])} {bounds}"
+                lines.append(f"{task}: the AUC of both is {higher} above that of the {part} alone.")
+    return lines
 
 
 def _oracle_shares(metrics: dict[str, Any] | None, task: str) -> list[dict[str, Any]]:

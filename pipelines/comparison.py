@@ -5,8 +5,9 @@ from components.home_domain import home_domain
 from components.train import train
 from pipelines.prepared import prepared
 from pipelines.resources import configured
+from pipelines.trained import product_of
 
-STEPS = ["home domain", "build graph", "train", "build graph 2", "train 2", "compare"]
+STEPS = ["home domain", "build graph", "train", "fit trees", "build graph 2", "train 2", "fit trees 2", "compare"]
 
 
 def comparison(spec: str, product: str, services: dict, data: str = "") -> None:
@@ -21,7 +22,7 @@ def comparison(spec: str, product: str, services: dict, data: str = "") -> None:
         for name, (given, inputs) in (("single", single), ("cross", (ready.spec, ready.digest))):
             graphs[name], digest = ready.graph(given, inputs)
             trained = configured(train(spec=given, **ready.run, graph=graphs[name], inputs=digest), cached=True)
-            models[name] = trained.outputs["model"]
+            models[name] = product_of(trained, spec=given, **ready.run, graph=graphs[name])
         compared = compare(
             spec=ready.spec,
             **ready.run,

@@ -13,8 +13,8 @@ from pipelines.settings import TaskSettings, current
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 << 30), "MALLOC_TRIM_THRESHOLD_": str(8 << 30)}
 """By default glibc returns large blocks to the system at once; training on a CPU allocates the same at every step."""
 _READS_ALL_DATA = (
-    "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "refit", "push-embeddings",
-    "recalibrate",
+    "ingest", "materialize", "retrieve", "build-graph", "train", "fit-trees", "evaluate", "refit",
+    "push-embeddings", "recalibrate",
 )  # fmt: skip
 USER = GROUP = 1000
 """The user of the images, and the group of the files that it writes."""

@@ -71,6 +71,7 @@ DEFAULTS: Mapping[str, TaskSettings] = {
         "refit": _TRAINING,
         # Not retried: they compute from their inputs alone, and would fail again in the same way.
         "build-graph": _HEAVY,
+        "fit-trees": _HEAVY,
         "home-domain": {},
         "compare": {},
         # Not retried: a verdict stands and must be registered once.

@@ -6,6 +6,7 @@ from kfp import dsl
 
 from components.deploy import deploy
 from components.evaluate import evaluate
+from components.fit_trees import fit_trees
 from components.push_embeddings import push_embeddings
 from components.refit import refit
 from components.register import register
@@ -25,7 +26,8 @@ def train_and_serve(
     # Not named like the parameter: KFP adds an input of that name to a task with an accelerator.
     where = {"gpus": accelerator_count, "trainer": trainer}
     trained = configured(train(spec=own, **ready.run, graph=graph, inputs=digest, **where), cached=True)
-    model = pool.trains(trained, accelerator_count).outputs["model"]
+    pool.trains(trained, accelerator_count)
+    model = product_of(trained, spec=own, **ready.run, graph=graph)
     evaluated = evaluate(spec=own, **ready.run, tables=tables, training_set=training_set, graph=graph, model=model)
     evaluation = pool.may_run(configured(evaluated)).outputs["evaluation"]
     inputs = {"tables": tables, "training_set": training_set, "graph": graph, "model": model}
@@ -40,6 +42,12 @@ def train_and_serve(
         again = register(spec=own, **ready.run, evaluation=evaluation, **inputs, serving=serving, check=check)
         serve(ready, pool, graph, serving, configured(again).outputs["version"], canary_percent)
     return registered, evaluation
+
+
+def product_of(trained: Any, **given: Any) -> Any:
+    """Add the step that fits the trees beside a trained network; return the model."""
+    fitted = fit_trees(network=trained.outputs["model"], inputs=trained.outputs["digest"], **given)
+    return configured(fitted, cached=True).outputs["model"]
 
 
 def serve(ready: Prepared, pool: GpuPool, graph: Any, model: Any, version: Any, canary_percent: Any) -> None:

@@ -8,7 +8,7 @@ from pipelines.prepared import COMMON, prepare, reported
 from pipelines.resources import GpuPool, configured
 from pipelines.trained import train_and_serve
 
-STEPS = ["permission", *COMMON, "build graph", "train", "evaluate", "register", "monitor"]
+STEPS = ["permission", *COMMON, "build graph", "train", "fit trees", "evaluate", "register", "monitor"]
 
 
 def training(

@@ -92,7 +92,7 @@ def tiny_spec() -> "Spec":
 @pytest.fixture(scope="session")
 def tiny_tables(tiny_spec: "Spec", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the tiny world's canonical tables. Shared: read only."""
-    from feature_repo.sources import ingest
+    from feature_repo.sources.ingest import ingest
 
     folder = tmp_path_factory.mktemp("tiny") / "tables"
     ingest(tiny_spec, None, folder)

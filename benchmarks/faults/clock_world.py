@@ -70,7 +70,7 @@ def moments(microseconds: Any) -> Any:
 
 def ingested(tables: dict[str, pd.DataFrame], folder: Path) -> dict[str, Any]:
     """The manifest of tables that this check's adapter reads."""
-    from feature_repo.sources import ingest
+    from feature_repo.sources.ingest import ingest
     from models.spec import parse_spec
 
     module = ModuleType("feature_repo.sources.fault_clock")

@@ -105,7 +105,7 @@ def _own_columns(folder: Path) -> str:
 def _product_anywhere(folder: Path) -> None:
     """A product's tables, counters, last activities and graph rows below folders named ``key=value``."""
     from feature_repo.counters import count
-    from feature_repo.sources import ingest
+    from feature_repo.sources.ingest import ingest
     from feature_repo.stream.recent import recent
     from models.graph.engines.duckdb import DuckDB
     from models.spec import load_spec

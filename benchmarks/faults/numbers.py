@@ -60,8 +60,9 @@ def _tables() -> dict[str, pd.DataFrame]:
 
 def _ingested(folder: Path, table: str, column: str, values: Any) -> list | str:
     """The stored column after an ingestion, or the error message."""
-    from feature_repo.sources import ingest, read_table
+    from feature_repo.sources import read_table
     from feature_repo.sources.errors import SourceError
+    from feature_repo.sources.ingest import ingest
     from models.spec import parse_spec
 
     tables = _tables()

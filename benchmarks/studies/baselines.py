@@ -7,11 +7,16 @@ from benchmarks.studies.breakdown import best, breakdown
 from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
-from benchmarks.studies.row import AS_OF, FITS, FROZEN, Row, trained_as
+from benchmarks.studies.plain_trees import PLAIN
+from benchmarks.studies.row import AS_OF, FITS, FROZEN, PARTS, Part, Row, trained_as
 from benchmarks.studies.study import command
+from benchmarks.studies.tables import METRICS, interval, table
 from models.graph.store import TemporalGraph
 
-RANKER, TREES, POPULARITY = "Heliograph", "tuned trees", "popularity"
+POPULARITY, NEWCOMER = "popularity", "plain LightGBM"
+RANKER, NETWORK, TREES = "Heliograph", "network", "tuned trees"
+NAMES: dict[Part, str] = {"product": RANKER, "network": NETWORK, "trees": TREES}
+"""The parts of one row of the ranker, each of which has a line."""
 NETWORKS = {
     "dcn": "DCNv2",
     "transformer": "sequence transformer",
@@ -28,23 +33,34 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row]:
-    """Every baseline; trees and ranker as one fit for both member states, and as one fit per state."""
+    """Every baseline; the ranker with its trees as one fit for both member states, and as one fit per state."""
     training = trained_as(options.networks)
-    found = [Row(POPULARITY, baseline="popularity")]
-    found += _fits(TREES, "trees")
+    found = [Row(POPULARITY, baseline="popularity"), Row(NEWCOMER, baseline=PLAIN)]
     found += [Row(line, baseline=name, training=training) for name, line in NETWORKS.items()]
-    return found + _fits(RANKER, None)
+    pair = {"trees": True}
+    found.append(Row(f"{RANKER}, {FITS['mixed']}", model=pair, state="mixed", seen=PARTS))
+    for state in (AS_OF.state, FROZEN.state):
+        seen = tuple(one for one in PARTS if one.state == state)
+        found.append(Row(f"{RANKER}, {FITS[state]}", model=pair, state=state, seen=seen))
+    return found
 
 
 def lines(row: Row) -> dict[str, dict[str, str] | None]:
-    """The two fits with one state each form one line: each is evaluated in its own state only."""
-    if row.state in (AS_OF.name, FROZEN.name):
-        return {f"{row.name.split(',')[0]}, {PER_STATE}": {row.state: row.state}}
-    return {row.name: None}
+    """A line for the ranker, its network and its trees; the fits with one state each form one line of each.
+
+    Each of those fits is evaluated in its own state only.
+    """
+    if row.baseline:
+        return {row.name: None}
+    fit = FITS["mixed"] if row.seen == PARTS else PER_STATE
+    return {
+        f"{name}, {fit}": {seen.state: seen.name for seen in row.seen if seen.part == part}
+        for part, name in NAMES.items()
+    }
 
 
 def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -> list[str]:
-    """Where the ranker's rows gain or lose compared with the best row of trees."""
+    """What each part of the ranker is worth, and where its rows gain or lose compared with the best row of trees."""
     ours = [line for line in evaluation.lines if line.startswith(RANKER)]
     trees = [line for line in evaluation.lines if line.startswith(TREES)]
     if not ours or not trees:
@@ -55,24 +71,31 @@ def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -
     ]
     for task in evaluation.truth.tasks:
         parts += [f"### {task}", breakdown(evaluation, ours, best(evaluation, trees, task), task)]
+    return [*_worth(evaluation, ours), *parts]
+
+
+def _worth(evaluation: Evaluation, ours: list[str]) -> list[str]:
+    """By task: the ranker minus its trees alone, and minus its network alone."""
+    parts = ["## What each part is worth", "Paired difference of the ranker to one of its parts alone."]
+    for task in evaluation.truth.tasks:
+        body = []
+        for line in ours:
+            for name in (TREES, NETWORK):
+                other = line.replace(RANKER, name)
+                gaps = [evaluation.difference(line, other, metric, task) for metric in METRICS]
+                body.append([f"{line}, minus {name}", *(interval(gap, signed=True) for gap in gaps)])
+        parts += [f"### {task}", table(["", *METRICS.values()], body)]
     return parts
-
-
-def _fits(name: str, baseline: str | None) -> list[Row]:
-    return [
-        Row(f"{name}, {FITS['mixed']}", state="mixed", baseline=baseline),
-        Row(f"{name}, {FITS['as_of']}", state="as_of", baseline=baseline, seen=(AS_OF,)),
-        Row(f"{name}, {FITS['frozen']}", state="frozen", baseline=baseline, seen=(FROZEN,)),
-    ]
 
 
 STUDY = Study(
     name="baselines",
     title="Heliograph against its baselines",
     about=(
-        "All models use the same impressions, features and windows. One fit: one model for fresh and stale state, as "
-        "serving needs it. A fit per state: two models, one fitted and evaluated as of the impression, the other with "
-        "the member's state frozen."
+        "All models use the same impressions, features and windows. Heliograph: network and trees as one model; each "
+        "of them alone has a line of its own. Plain LightGBM: its default parameters on the same columns. One fit: one "
+        "model for fresh and stale state, as serving needs it. A fit per state: two models, one fitted and evaluated "
+        "as of the impression, the other with the member's state frozen."
     ),
     reference=f"{TREES}, {PER_STATE}",
     rows=rows,

@@ -1,4 +1,5 @@
-"""Changes of a row's graph: keep one task, keep one surface (``one_surface``), make items cold (``cold_items``).
+"""Changes of a row's graph: keep one task, leave out features of the impressions, give a node type ID embeddings;
+keep one surface (``one_surface``), make items cold (``cold_items``).
 
 Every change is a dataclass that takes a graph and returns another one; nodes keep their indices and impressions
 their keys.
@@ -7,7 +8,10 @@ their keys.
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
+import torch
+
 from benchmarks.studies.errors import StudyError
+from benchmarks.studies.parts import keep_seeds, named
 from models.graph.store import TemporalGraph
 from models.training.refit import extended
 
@@ -47,3 +51,57 @@ class OneTask:
         schema = replace(graph.schema, seeds=replace(graph.schema.seeds, tasks=tasks))
         seeds = replace(graph.seeds, labels=graph.seeds.labels[:, place : place + 1].contiguous())
         return replace(graph, schema=schema, seeds=seeds)
+
+
+@dataclass(frozen=True)
+class WithoutFeatures:
+    """Leave out the impressions' features whose names contain a pattern, as if the spec did not have them."""
+
+    pattern: str
+
+    def __call__(self, graph: TemporalGraph) -> TemporalGraph:
+        """Return the graph without their columns. Raises StudyError where there are none."""
+        features, seeds = graph.schema.seeds.features, graph.seeds
+        hidden = named(features, self.pattern)
+        if not hidden:
+            raise StudyError(f"features: expected names that contain {self.pattern!r}; found none")
+        kept = {
+            kind: torch.tensor([one.name not in hidden for one in features if one.kind == kind], dtype=torch.bool)
+            for kind in ("number", "category")
+        }
+        seeds = replace(
+            seeds,
+            numbers=seeds.numbers[:, kept["number"]],
+            frozen_numbers=seeds.frozen_numbers[:, kept["number"]],
+            categories=seeds.categories[:, kept["category"]],
+            frozen_categories=seeds.frozen_categories[:, kept["category"]],
+        )
+        left = tuple(one for one in features if one.name not in hidden)
+        exposures = graph.schema.seeds.exposures
+        described = replace(graph.schema.seeds, features=left, exposures=None if exposures in hidden else exposures)
+        return replace(graph, schema=replace(graph.schema, seeds=described), seeds=seeds)
+
+
+@dataclass(frozen=True)
+class WithoutTwins:
+    """Leave out the cold twins of impressions, as if ``training.cold_share`` were 0."""
+
+    def __call__(self, graph: TemporalGraph) -> TemporalGraph:
+        """Return the graph with the impressions themselves."""
+        return replace(graph, seeds=keep_seeds(graph.seeds, torch.nonzero(~graph.seeds.cold).flatten()))
+
+
+@dataclass(frozen=True)
+class WithIds:
+    """Give a node type a hashed ID embedding, as with ``id_buckets`` in the spec."""
+
+    node: str
+    buckets: int
+
+    def __call__(self, graph: TemporalGraph) -> TemporalGraph:
+        """Return the graph whose schema has the buckets."""
+        graph.schema.node(self.node)  # fail on an unknown node
+        nodes = tuple(
+            replace(node, id_buckets=self.buckets) if node.name == self.node else node for node in graph.schema.nodes
+        )
+        return replace(graph, schema=replace(graph.schema, nodes=nodes))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.studies.buckets import earlier_events
+from benchmarks.studies.changes import WithoutTwins
 from benchmarks.studies.counted import NONE, Counted
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.parts import (
@@ -44,9 +45,12 @@ class ColdItems:
     """Pattern of the item features whose first version already reflects behavior; the graph cannot tell, so they are
     set to missing for these items."""
     counted: Counted = NONE
+    twins: bool = True
+    """Whether impressions keep their cold twins."""
 
     def __call__(self, graph: TemporalGraph) -> TemporalGraph:
         """Return the graph with these items cold."""
+        graph = graph if self.twins else WithoutTwins()(graph)
         schema, item = graph.schema, graph.schema.seeds.item
         new = {self.owner: self._owners(graph), item: self.cold(graph)}
         edges = {}

@@ -2,17 +2,19 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 
 from benchmarks.studies import counted
 from benchmarks.studies.ablation import FULL, WITHOUT_GRAPH
-from benchmarks.studies.baselines import TREES
+from benchmarks.studies.baselines import NETWORK, TREES
+from benchmarks.studies.changes import WithoutTwins
 from benchmarks.studies.cold_items import ColdItems
 from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
 from benchmarks.studies.parts import NOTHING
 from benchmarks.studies.picture import Panel
-from benchmarks.studies.row import Row
+from benchmarks.studies.row import PARTS, Row, states_of
 from benchmarks.studies.study import command
 from benchmarks.studies.tables import METRICS, interval, number, table
 from models.graph.store import TemporalGraph
@@ -32,18 +34,34 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row]:
-    """Trees, the full model, and the model without graph and ID embeddings; each also with some items made new."""
+    """The full model with its trees, without the graph, without ID embeddings, and without cold twins where there are
+    any; each also with some items made new."""
     found = [
-        Row(FULL),
-        Row(TREES, baseline="trees"),
-        Row("without graph", model=WITHOUT_GRAPH),
-        Row("without ID embeddings", model={"id_embeddings": False}),
+        Row(FULL, model={"trees": True}, seen=PARTS),
+        Row("without graph", model={"trees": True, **WITHOUT_GRAPH}),
+        Row("without ID embeddings", model={"trees": True, "id_embeddings": False}),
     ]
+    if graph.seeds.cold.any():
+        found.append(Row("without cold twins", model={"trees": True}, change=WithoutTwins()))
     if options.owner:
         cold = _cold(options)
         cold.cold(graph)  # fail on an unknown owner before anything is fitted
-        found += [Row(row.name + HELD_OUT, row.model, baseline=row.baseline, change=cold) for row in found]
+        found += [
+            replace(row, name=row.name + HELD_OUT, change=replace(cold, twins=row.change is None)) for row in found
+        ]
     return found
+
+
+def lines(row: Row) -> dict[str, dict[str, str] | None]:
+    """The full model, and its network and trees alone."""
+    if row.seen != PARTS:
+        return {row.name: None}
+    of = HELD_OUT if row.name.endswith(HELD_OUT) else ""
+    return {
+        row.name: states_of("product"),
+        NETWORK + of: states_of("network"),
+        TREES + of: states_of("trees"),
+    }
 
 
 def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -> list[str]:
@@ -96,11 +114,12 @@ STUDY = Study(
     title="Cold start",
     about=(
         "Metrics by the number of earlier events of an impression's member and item. If items are held out: metrics "
-        "as if the items of a share of all owners were new."
+        "as if the items of a share of all owners were new. The full model has trees beside its network."
     ),
     reference=FULL,
     rows=rows,
     add_options=add_options,
+    lines=lines,
     sections=sections,
     panels=panels,
 )

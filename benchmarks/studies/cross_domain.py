@@ -3,10 +3,12 @@
 ``python -m benchmarks.studies.cross_domain --graph FOLDER``.
 """
 
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 
 from benchmarks.studies import counted
+from benchmarks.studies.changes import WithoutFeatures
 from benchmarks.studies.definition import Study
 from benchmarks.studies.evaluation import Evaluation
 from benchmarks.studies.fitting import Setting
@@ -16,9 +18,13 @@ from benchmarks.studies.picture import Panel
 from benchmarks.studies.row import Row, trained_as
 from benchmarks.studies.study import command
 from benchmarks.studies.tables import METRICS, interval, table
+from models.bootstrap import Metric
 from models.graph.store import TemporalGraph
 
 EVERYTHING = "all surfaces"
+SAME = "all surfaces, same features"
+"""Without the features that a model of one surface does not have."""
+_GAINS: tuple[Metric, ...] = ("auc", "gauc")
 _FEWEST = {"train": 1000, "scored": 500}
 """Minimum impressions of a surface that is listed by default."""
 
@@ -41,11 +47,16 @@ def add_options(parser: ArgumentParser) -> None:
 
 
 def rows(graph: TemporalGraph, options: Namespace, setting: Setting) -> list[Row]:
-    """The model of all surfaces, and one per surface."""
+    """The model of all surfaces, the same without the features that a single surface lacks, and one per surface."""
     hidden = options.attribute, options.elsewhere, options.elsewhere_nodes, counted.counted_of(options)
     names = options.surfaces or small_surfaces(graph, options.window)
+    changes = [OneSurface(name, *hidden) for name in names]
+    found = [Row(EVERYTHING)]
+    if lacking := changes[0].hidden(graph) if changes else set():
+        pattern = "|".join(map(re.escape, sorted(lacking)))
+        found.append(Row(SAME, change=WithoutFeatures(f"^({pattern})$")))
     own = trained_as(options.alone)
-    return [Row(EVERYTHING), *(Row(alone(name), training=own, change=OneSurface(name, *hidden)) for name in names)]
+    return found + [Row(alone(change.surface), training=own, change=change) for change in changes]
 
 
 def small_surfaces(graph: TemporalGraph, window: str) -> list[str]:
@@ -71,19 +82,24 @@ def sections(evaluation: Evaluation, graph: TemporalGraph, options: Namespace) -
     if EVERYTHING not in evaluation.lines:
         return []
     parts = []
+    everything = [line for line in (EVERYTHING, SAME) if line in evaluation.lines]
+    gained = [(line, metric) for line in everything for metric in _GAINS]
     for task in evaluation.truth.tasks:
         body = []
         surfaces = _surfaces(evaluation)
         for name, part in surfaces.items():
             own = evaluation.metric(alone(name), "auc", task, part)
-            everything = evaluation.metric(EVERYTHING, "auc", task, part)
-            gains = [evaluation.difference(EVERYTHING, alone(name), metric, task, part) for metric in ("auc", "gauc")]
-            cells = [interval(own), interval(everything), *(interval(gain, signed=True) for gain in gains)]
+            whole = evaluation.metric(EVERYTHING, "auc", task, part)
+            gains = [evaluation.difference(line, alone(name), metric, task, part) for line, metric in gained]
+            cells = [interval(own), interval(whole), *(interval(gain, signed=True) for gain in gains)]
             body.append([name, f"{own.rows:,}", *cells])
-        pairs = [(EVERYTHING, alone(name), part) for name, part in surfaces.items()]
-        means = [evaluation.mean_difference(pairs, metric, task) for metric in ("auc", "gauc")]
+        means = [
+            evaluation.mean_difference([(line, alone(name), part) for name, part in surfaces.items()], metric, task)
+            for line, metric in gained
+        ]
         body.append(["mean of the surfaces", "", "", "", *(interval(mean, signed=True) for mean in means)])
-        header = ["surface", "impressions", "alone: AUC", "all: AUC", "gain in AUC", "gain in GAUC"]
+        header = ["surface", "impressions", "alone: AUC", "all: AUC"]
+        header += [f"{'same features: ' if line == SAME else ''}gain in {METRICS[metric]}" for line, metric in gained]
         parts += [f"## {task}", table(header, body)]
     return parts
 
@@ -117,7 +133,7 @@ STUDY = Study(
         "window on (earlier ones are not in the graph); features that cannot be recomputed from the graph are missing. "
         "Both models know the node features of members and items, except those matching `--elsewhere-nodes`. Its "
         "training settings are chosen for it (`--alone`). All surfaces: one model of everything, evaluated on the same "
-        "impressions."
+        "impressions; same features: without the features that are missing for a surface alone."
     ),
     reference=EVERYTHING,
     rows=rows,

@@ -22,15 +22,17 @@ import torch
 
 from benchmarks.studies.changes import validated_longer
 from benchmarks.studies.errors import StudyError
+from benchmarks.studies.plain_trees import PLAIN, fit_plain
 from benchmarks.studies.predictions import Predictions, find, read, write
 from benchmarks.studies.row import Row, Seen
+from models.boosting.fit import add_trees
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.cpus import usable_cpus
 from models.graph.store import TemporalGraph
-from models.training.artifact import load_model
+from models.training.artifact import MANIFEST, load_model
 from models.training.fit import fit
-from models.training.predict import predict
+from models.training.predict import predict_parts
 
 Say = Callable[[str], None]
 Done = Callable[[Row, int, Callable[[], float]], Exception | None]
@@ -55,6 +57,8 @@ class Setting:
     commit: str = "unknown"
     longer: bool = False
     """Whether the gate window is used for validation too: a study has no gate."""
+    networks: bool = False
+    """Fit the rankers' networks only and score nothing: the rest is done where LightGBM is installed."""
 
     def load(self) -> TemporalGraph:
         """The graph that all rows start from."""
@@ -69,6 +73,11 @@ class Setting:
         """The folder of a row's fitted model, whatever window it is scored on."""
         digest = row.digest(self.model, self.training, seed, str(graph.manifest["digest"]), window="")
         return self.predictions / "models" / digest
+
+    def network_folder(self, row: Row, seed: int, graph: TemporalGraph) -> Path:
+        """The folder of the network of a row's model, which is the same with and without trees."""
+        alone = replace(row, model={**row.model, "trees": False, "trees_weight": ModelConfig.trees_weight})
+        return self.model_folder(alone, seed, graph)
 
 
 def fit_rows(
@@ -127,11 +136,21 @@ def fit_row(setting: Setting, graph: TemporalGraph, row: Row, seed: int) -> floa
     model, training = row.configs(setting.model, setting.training, seed)
     digest, wanted = setting.digest(row, seed, graph), missing(setting, graph, row, seed)
     changed = row.change(graph) if row.change else graph
+    if setting.networks:
+        if not row.baseline:
+            _fit_network(changed, (model, training), setting, setting.network_folder(row, seed, graph))
+        return perf_counter() - started
     rows = changed.seeds.rows(setting.window)
     score, summary = (
         _baseline(row.baseline, changed, training, setting)
         if row.baseline
-        else _ranker(changed, model, training, setting, setting.model_folder(row, seed, graph))
+        else _ranker(
+            changed,
+            (model, training),
+            setting,
+            setting.network_folder(row, seed, graph),
+            setting.model_folder(row, seed, graph),
+        )
     )
     scores = {seen.name: score(rows, seen) for seen in wanted}
     path = find(setting.predictions, digest)
@@ -161,34 +180,49 @@ def fit_row(setting: Setting, graph: TemporalGraph, row: Row, seed: int) -> floa
 Score = Callable[[torch.Tensor, Seen], np.ndarray]
 
 
+def _fit_network(
+    graph: TemporalGraph, configs: tuple[ModelConfig, TrainingConfig], setting: Setting, folder: Path
+) -> dict[str, Any]:
+    """Fit the ranker's network into ``folder``, unless it was fitted before; return the fit's summary, or {}."""
+    if (folder / MANIFEST).is_file():
+        return {}
+    return fit(graph, *configs, folder, setting.device, checkpoint=folder.with_suffix(".checkpoint"))
+
+
 def _ranker(
     graph: TemporalGraph,
-    model: ModelConfig,
-    training: TrainingConfig,
+    configs: tuple[ModelConfig, TrainingConfig],
     setting: Setting,
-    folder: Path,
+    network: Path,
+    product: Path,
 ) -> tuple[Score, dict[str, Any]]:
-    """Fit the ranker, or load it from ``folder`` where it was fitted before."""
-    summary: dict[str, Any] = {}
-    if not (folder / "manifest.json").is_file():
-        summary = fit(graph, model, training, folder, setting.device, checkpoint=folder.with_suffix(".checkpoint"))
-    fitted = load_model(folder, setting.device)
+    """Fit what of the ranker was not fitted before: its network in one folder, with trees beside it in the other."""
+    summary, model = _fit_network(graph, configs, setting, network), configs[0]
+    if model.trees and not (product / MANIFEST).is_file():
+        add_trees(graph, network, model, product)
+    fitted = load_model(product if model.trees else network, setting.device)
     if setting.window in fitted.training["windows"]:
         raise StudyError(f"window: expected one that the model was not fitted on; found {setting.window!r}")
     on_device = graph.to(setting.device)
-    return lambda rows, seen: predict(fitted, on_device, rows, seen.state, lag=seen.age * 1_000_000), summary
+
+    def score(rows: torch.Tensor, seen: Seen) -> np.ndarray:
+        return predict_parts(fitted, on_device, rows, seen.state, lag=seen.age * 1_000_000)[seen.part]
+
+    return score, {"history": fitted.training["selection"]["history"], **summary}
 
 
 def _baseline(
     name: str, graph: TemporalGraph, training: TrainingConfig, setting: Setting
 ) -> tuple[Score, dict[str, Any]]:
-    from models.baselines.fit import fit_baseline
+    from models.baselines.fit import Baseline, fit_baseline
 
-    fitted = fit_baseline(name, graph, training, setting.device)
+    fitted: Baseline = (
+        fit_plain(graph, training) if name == PLAIN else fit_baseline(name, graph, training, setting.device)
+    )
 
     def score(rows: torch.Tensor, seen: Seen) -> np.ndarray:
-        if seen.age:
-            raise StudyError(f"baseline {name}: expected to be scored with fresh tokens; found tokens {seen.age} s old")
+        if seen.age or seen.part != "product":
+            raise StudyError(f"baseline {name}: expected to be scored whole, with fresh tokens; found {seen.name}")
         return fitted.predict(graph, rows, seen.state)
 
     return score, {}

@@ -17,8 +17,8 @@ from benchmarks.studies.parts import (
     keep_seeds,
     named,
 )
-from benchmarks.studies.recount import recount
-from models.graph.schema import EdgeType
+from benchmarks.studies.recount import Columns, recount
+from models.graph.schema import EdgeType, FeatureColumn
 from models.graph.store import TemporalGraph
 from models.graph.tensors import EdgeTensors
 
@@ -65,8 +65,17 @@ class OneSurface:
         features, columns = graph.schema.seeds.features, recount(own, self.counted)
         if unknown := {context.column for context in self.counted.context} - {feature.name for feature in features}:
             raise StudyError(f"context: expected features of the impressions; found {', '.join(sorted(unknown))}")
-        hidden = named(features, self.elsewhere) - self.counted.columns("surface") - set(columns)
+        hidden = self._hidden(features, columns)
         return replace(own, seeds=counted_anew(blank_seeds(own.seeds, features, hidden), features, columns))
+
+    def hidden(self, graph: TemporalGraph) -> set[str]:
+        """The features that are set to missing."""
+        rows = torch.nonzero(graph.seeds.surface == graph.schema.seeds.surfaces.index(self.surface)).flatten()
+        own = replace(graph, seeds=keep_seeds(graph.seeds, rows))
+        return self._hidden(graph.schema.seeds.features, recount(own, self.counted))
+
+    def _hidden(self, features: tuple[FeatureColumn, ...], columns: Columns) -> set[str]:
+        return named(features, self.elsewhere) - self.counted.columns("surface") - set(columns)
 
     def _own(self, edge: EdgeType, tensors: EdgeTensors) -> Tensor:
         """(rows,) bool: edges created on the surface."""

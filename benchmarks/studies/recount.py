@@ -12,6 +12,8 @@ from pyarrow.compute import sort_indices
 from torch import Tensor
 
 from benchmarks.studies.counted import Counted, Exposures
+from benchmarks.studies.errors import StudyError
+from models.counters.hashing import hashes_of
 from models.counters.plan import PANES, CounterPlan, RatePlan
 from models.graph.csr import csr_offsets
 from models.graph.store import TemporalGraph
@@ -25,8 +27,13 @@ Columns = dict[str, tuple[Tensor, Tensor]]
 
 def recount(graph: TemporalGraph, counted: Counted) -> Columns:
     """Every column that can be computed from the seeds: of counters by member, item or both, without a filter, and of
-    context. An outcome is a task's label or an attribute of the impression's edge. NaN for unknown keys."""
+    context. An outcome is a task's label or an attribute of the impression's edge. NaN for unknown keys. Raises
+    StudyError for a graph with cold twins, which are no impressions."""
     found: Columns = {}
+    if twins := int(graph.seeds.cold.sum()):
+        raise StudyError(
+            f"seeds: expected impressions alone; found {twins} cold twins. Retrieve with training.cold_share: 0"
+        )
     if not len(graph.seeds):
         return found
     for plan in counted.counters:
@@ -41,10 +48,10 @@ def recount(graph: TemporalGraph, counted: Counted) -> Columns:
 
 
 class _Log:
-    """Events ``rows`` (events,) of n seeds, grouped by owner and sorted by (time, key)."""
+    """Events ``rows`` (events,) of n seeds, grouped by owner and sorted by (time, rank): by key, if None is given."""
 
-    def __init__(self, seeds: Seeds, rows: Tensor, owner: Tensor, time: Tensor) -> None:
-        rows = rows[_by_key(seeds)[rows].argsort(stable=True)]
+    def __init__(self, seeds: Seeds, rows: Tensor, owner: Tensor, time: Tensor, rank: Tensor | None = None) -> None:
+        rows = rows[(_by_key(seeds) if rank is None else rank)[rows].argsort(stable=True)]
         rows = rows[time[rows].argsort(stable=True)]
         self.rows = rows[owner[rows].argsort(stable=True)]
         owners = int(owner.max()) + 1 if len(owner) else 0
@@ -76,6 +83,35 @@ def _counter(seeds: Seeds, plan: CounterPlan, outcomes: Sequence[tuple[RatePlan,
         for place in range(1, plan.last + 1):
             now, then = (_from_the_end(settled, outcome, moment, place) for moment in (seeds.time, held))
             found[f"{plan.name}_last{place}_{rate.name}"] = now, then
+    return found | (_last_exposures(seeds, plan, owner, outcomes) if plan.last_exposures else {})
+
+
+def _last_exposures(
+    seeds: Seeds, plan: CounterPlan, owner: Tensor, outcomes: Sequence[tuple[RatePlan, Tensor]]
+) -> Columns:
+    """Each of the last exposures, compared in item and surface; the seeds do not have the item's categories."""
+    rank = torch.from_numpy(hashes_of(seeds.keys.to_numpy(zero_copy_only=False)))
+    shown = _Log(seeds, torch.arange(len(seeds)), owner, seeds.time, rank)
+    first, end = shown.span(seeds.time, None)
+    held = seeds.frozen_time if "member" in plan.keys else seeds.time
+    values = {"item": seeds.item, "surface": seeds.surface}
+    compared = [one.name for one in plan.compared if one.name in values]
+    found: Columns = {}
+    for place in range(1, plan.last_exposures + 1):
+        there, row = end - place >= first, shown.rows[(end - place).clamp(min=0)]
+        known: dict[str, Tensor] = {"gap": ((seeds.time - seeds.time[row]).double() / _SECOND).log1p()}
+        if plan.rates:
+            known["pending"] = (seeds.settled[row] >= seeds.time).double()
+        known |= {f"same_{name}": (values[name][row] == values[name]).double() for name in compared}
+        for name, value in known.items():
+            one = torch.where(there, value, torch.nan)
+            found[f"{plan.name}_exposure{place}_{name}"] = one, one
+        for rate, outcome in outcomes:
+            now, then = (
+                torch.where(there & (seeds.settled[row] < moment), outcome[row], torch.nan)
+                for moment in (seeds.time, held)
+            )
+            found[f"{plan.name}_exposure{place}_outcome_{rate.name}"] = now, then
     return found
 
 

@@ -13,7 +13,10 @@ from benchmarks.studies.picture import Panel, draw
 from benchmarks.studies.tables import METRICS, by_part, differences, intervals, values
 from models.graph.store import TemporalGraph
 
-_FOLDERS = {"graph": "GRAPH", "predictions": None, "out": None, "device": None, "jobs": None, "only": None}
+_FOLDERS = {
+    **{"graph": "GRAPH", "predictions": None, "out": None, "folder": None},
+    **{"device": None, "jobs": None, "only": None},
+}
 """Options that affect location and speed, not results."""
 _JSON = ("model", "training", "counters", "context")
 """Options that hold JSON or name a file of it."""
@@ -102,11 +105,11 @@ def _arguments(options: Namespace) -> str:
             inline = value is None or value.lstrip().startswith(("{", "["))
             given = value not in (None, "{}")
             words += [f"--{name} {quote(value if inline else Path(value).name)}"] if given else []
-        elif name == "spec" and value is not None:
-            words.append(f"--spec configs/{value.name}")
+        elif name in ("spec", "settings") and value is not None:
+            words.append(f"--{name} configs/{value.name}")
         elif isinstance(value, bool):
             words += [f"--{name.replace('_', '-')}"] if value else []
-        elif name not in ("spec", "commit", "rows") and value is not None:
+        elif name not in ("spec", "settings", "commit", "rows") and value not in (None, []):
             listed = " ".join(quote(str(one)) for one in (value if isinstance(value, list) else [value]))
             words.append(f"--{name.replace('_', '-')} {listed}")
     return " ".join(words)

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 from benchmarks.studies.changes import Change
 from benchmarks.studies.errors import StudyError
+from benchmarks.studies.plain_trees import PLAIN
 from models.configs.check import out_of_bounds
 from models.configs.model import ModelConfig
 from models.configs.training import TrainedState, TrainingConfig
@@ -13,27 +14,38 @@ from models.files import sha256_of_json
 from models.training.__main__ import read
 from models.training.batches import MemberState
 
+Part = Literal["product", "network", "trees"]
 FITS: dict[TrainedState, str] = {"mixed": "one fit", "as_of": "as-of fit", "frozen": "frozen fit"}
 """A row's name suffix by the member state of its training rows."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """How a row is scored: the member state, and the age of both sides' tokens."""
+    """How a row is scored: the member state, the age of both sides' tokens, and which part of the product scores."""
 
     state: MemberState = "as_of"
     age: int = 0
     """Seconds."""
+    part: Part = "product"
+    """network, trees: that part of a model with ``trees``, alone."""
 
     @property
     def name(self) -> str:
         """The name used in prediction files and columns."""
-        return f"{self.state}+{self.age}s" if self.age else self.state
+        name = f"{self.state}+{self.age}s" if self.age else self.state
+        return name if self.part == "product" else f"{self.part} {name}"
 
 
-_NOT_TRAINED_IN_STEPS = ("popularity", "trees")
+_NOT_TRAINED_IN_STEPS = ("popularity", "trees", PLAIN)
 """Baselines that read only seed and state of TrainingConfig: other keys do not change them."""
 AS_OF, FROZEN = Seen("as_of"), Seen("frozen")
+PARTS = tuple(Seen(state, part=part) for part in get_args(Part) for state in get_args(MemberState))
+"""Product, network and trees, each in both states: how a row with ``trees`` is scored to say what each is worth."""
+
+
+def states_of(part: Part) -> dict[str, str]:
+    """The states of a line (``Line.of``) for one part of a row that was scored in PARTS."""
+    return {seen.state: seen.name for seen in PARTS if seen.part == part}
 
 
 def trained_as(text: str) -> dict[str, Any]:
@@ -55,7 +67,7 @@ class Row:
     state: TrainedState | None = None
     """Member state of the training rows: both, or one; None = the study's."""
     baseline: str | None = None
-    """A name of ``models.baselines``; None = the ranker."""
+    """A name of ``models.baselines``, or PLAIN; None = the ranker."""
     change: Change | None = None
     """Change of the graph before the model sees it."""
     seen: tuple[Seen, ...] = (AS_OF, FROZEN)

@@ -1,5 +1,6 @@
 """The command of a study: ``fit`` runs on the GPU machine, ``table`` where the results are written."""
 
+import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from models.configs.check import out_of_bounds
 from models.configs.errors import ConfigError
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
+from models.documents import DocumentError
 from models.graph.errors import GraphError
 from models.graph.store import TemporalGraph
 from models.training.__main__ import read as read_config
@@ -40,6 +42,9 @@ def command(study: Study, arguments: Sequence[str] | None = None) -> int:
         "--jobs", type=int, help="fits to run in parallel, each in its own process; default: one per device"
     )
     parser.add_argument("--spec", type=Path, help="a product's YAML: its model and training")
+    parser.add_argument(
+        "--settings", type=Path, help="a YAML with `model` and `training`, which replace those of --spec"
+    )
     parser.add_argument("--model", default="{}", help="ModelConfig: a JSON file, or JSON itself; default: as it is")
     parser.add_argument("--training", default="{}", help="TrainingConfig, likewise")
     parser.add_argument("--window", default="test", help="the window that is scored: test, or gate while developing")
@@ -48,7 +53,11 @@ def command(study: Study, arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--draws", type=int, default=1000, help="draws of users behind the intervals")
     parser.add_argument("--commit", help="commit recorded in the files; default: git's current one")
-    parser.add_argument("--only", choices=("fit", "table"), help="run only this half; default: both")
+    parser.add_argument(
+        "--only",
+        choices=("networks", "fit", "table"),
+        help="run only this part; networks: fit them, without trees, where LightGBM is not installed; default: all",
+    )
     study.add_options(parser)
     options = parser.parse_args(arguments)
     try:
@@ -72,6 +81,7 @@ def _run(study: Study, options: Namespace) -> None:
         device=options.device[0],
         commit=options.commit or commit_of(ROOT),
         longer=options.validate_with_gate,
+        networks=options.only == "networks",
     )
     graph = setting.load()
     rows = study.rows(graph, options, setting)
@@ -81,7 +91,7 @@ def _run(study: Study, options: Namespace) -> None:
     if options.only != "table":
         chosen = [row for row in rows if not options.rows or row.name in options.rows]
         fit_rows(setting, chosen, options.seeds, options.jobs or len(options.device), _say, options.device)
-    if options.only != "fit":
+    if options.only in ("table", None):
         evaluation, absent = evaluate(study, setting, graph, rows, options.seeds, options.draws)
         path = write_report(study, evaluation, absent, graph, options)
         print(f"{path}: {len(evaluation.lines)} lines" + (f", without {', '.join(absent)}" if absent else ""))
@@ -92,10 +102,13 @@ def _say(text: str) -> None:
 
 
 def _configs(options: Namespace) -> tuple[ModelConfig, TrainingConfig]:
+    given = (options.model, options.training) != ("{}", "{}")
+    if given and (options.spec or options.settings):
+        raise StudyError("--model, --training: cannot be combined with --spec or --settings: leave out one of them")
+    if options.settings:
+        return _settings(options.settings)
     if options.spec is None:
         return read_config(options.model, ModelConfig), read_config(options.training, TrainingConfig)
-    if (options.model, options.training) != ("{}", "{}"):
-        raise StudyError("--spec: cannot be combined with --model or --training: leave out one of them")
     from models.spec import SpecError, load_spec  # pydantic, which a GPU machine need not have
 
     try:
@@ -103,6 +116,20 @@ def _configs(options: Namespace) -> tuple[ModelConfig, TrainingConfig]:
     except SpecError as error:
         raise StudyError(str(error)) from error
     return spec.model, spec.training
+
+
+def _settings(path: Path) -> tuple[ModelConfig, TrainingConfig]:
+    """Read both from a YAML file; what it does not set has the default. Raises StudyError and ConfigError."""
+    from models.yaml_documents import read_document
+
+    try:
+        found = read_document(path.read_text(encoding="utf-8"))
+    except (OSError, DocumentError) as error:
+        raise StudyError(f"--settings {path}: {error}") from error
+    if not isinstance(found, dict) or not set(found) <= {"model", "training"}:
+        raise StudyError(f"--settings {path}: expected the keys model and training; found {found!r:.200}")
+    model, training = (json.dumps(found.get(key) or {}) for key in ("model", "training"))
+    return read_config(model, ModelConfig), read_config(training, TrainingConfig)
 
 
 def evaluate(

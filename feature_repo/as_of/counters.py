@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from feature_repo.as_of.features import features_as_of
+from feature_repo.as_of.ragged import ragged
 from models.counters.columns import state_columns
 from models.counters.derive import derive, empty_state
+from models.counters.last_exposures import exposure_outcomes
 from models.counters.plan import OVERALL, CounterPlan
 from models.counters.ragged import Ragged
+from models.features import keyed_by_member
 from models.spec import Spec
 from models.spec.counter_plans import counter_plan
 
@@ -24,7 +26,8 @@ def counters_as_of(
 ) -> dict[str, pa.ChunkedArray]:
     """Retrieve the features of ``counters`` strictly before each row's time: (rows,) float32 by column, NaN as null.
 
-    ``keys`` and ``times``, (rows,) each, as for ``features_as_of``.
+    ``keys`` and ``times``, (rows,) each, as for ``features_as_of``; ``keys`` holds the item features that the counters
+    compare too.
     """
     overall_plan = counter_plan(spec, OVERALL)
     overall: Mapping[str, np.ndarray | Ragged] = empty_state(overall_plan, len(times))
@@ -34,9 +37,31 @@ def counters_as_of(
     for group in _groups([counter_plan(spec, name) for name in counters]):
         columns = features_as_of(store, keys, times, [plan.name for plan in group])
         for plan in group:
-            for column, values in derive(plan, state_of(plan, columns), overall, times).items():
-                features[column] = pa.chunked_array([pa.array(values, mask=np.isnan(values))])
+            features |= _with_nulls(derive(plan, state_of(plan, columns), overall, times, keys))
     return features
+
+
+def exposure_outcomes_as_of(
+    store: Any, spec: Spec, keys: Mapping[str, np.ndarray], times: np.ndarray, before: np.ndarray
+) -> dict[str, pa.ChunkedArray]:
+    """Retrieve the last exposures strictly before each row's time with their outcomes settled strictly before another.
+
+    For the counters keyed by the member, whose outcomes are older than its exposures in frozen state: (rows,) float32
+    by column, NaN as null. ``before``: (rows,) int64 microseconds UTC, at most ``times``; other arguments as for
+    ``counters_as_of``.
+    """
+    plans = [counter_plan(spec, name) for name, counter in spec.counters.items() if keyed_by_member(counter)]
+    features: dict[str, pa.ChunkedArray] = {}
+    for group in _groups([plan for plan in plans if plan.last_exposures and plan.rates]):
+        columns = features_as_of(store, keys, times, [plan.name for plan in group])
+        for plan in group:
+            features |= _with_nulls(exposure_outcomes(plan, state_of(plan, columns), before))
+    return features
+
+
+def _with_nulls(features: Mapping[str, np.ndarray]) -> dict[str, pa.ChunkedArray]:
+    arrays = {column: pa.array(values, mask=np.isnan(values)) for column, values in features.items()}
+    return {column: pa.chunked_array([array]) for column, array in arrays.items()}
 
 
 def _groups(plans: Sequence[CounterPlan]) -> list[list[CounterPlan]]:
@@ -56,11 +81,5 @@ def state_of(plan: CounterPlan, columns: Mapping[str, pa.ChunkedArray]) -> dict[
     state: dict[str, np.ndarray | Ragged] = {}
     for column, kind in state_columns(plan).items():
         values = columns[column]
-        if kind == "int":
-            state[column] = values.fill_null(0).to_numpy()
-            continue
-        rows = values.combine_chunks()
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(pc.list_value_length(rows).fill_null(0).to_numpy(), out=offsets[1:])
-        state[column] = Ragged(offsets, rows.flatten().to_numpy())  # flatten leaves nulls out
+        state[column] = values.fill_null(0).to_numpy() if kind == "int" else ragged(values)
     return state

@@ -7,10 +7,11 @@ import duckdb
 import pyarrow.parquet as pq
 
 from models.counters.plan import CounterPlan, RatePlan
-from models.features import attribute_keys
+from models.features import counted_attributes
 from models.filters import condition
 from models.parquet import ROW_NUMBER, check_column_names, parquet_source
 from models.spec import Spec, View
+from models.spec.counter_plans import snapshot_plans
 from models.sql import identifier
 from models.time_units import DAY
 
@@ -19,7 +20,7 @@ SHOWN = "shown"
 
 
 def key_column(column: str) -> str:
-    """Column that holds a key, named by the impressions' column or the item feature."""
+    """Column that holds a key or a compared value, named by the impressions' column or the item feature."""
     return f"key_{column}"
 
 
@@ -33,15 +34,25 @@ def rate_column(rate: str) -> str:
     return f"rate_{rate}"
 
 
+def expected_column(rate: str) -> str:
+    """Column of a rate's expected outcome in millionths; null where no residual is booked."""
+    return f"expected_{rate}"
+
+
 def load(connection: duckdb.DuckDBPyConnection, spec: Spec, tables: Path, plans: dict[str, CounterPlan]) -> None:
-    """Create the table SHOWN from the Parquet files of the impressions and of the item's views."""
+    """Create the table SHOWN from the Parquet files of the impressions and of the item's views.
+
+    It has the keys of counters and of snapshots, but not the expected outcomes yet.
+    """
     shown = spec.impressions
     path = tables / f"{shown.table}.parquet"
     types = _types(path)
     columns = {"id": _of(shown.key), "time": f"epoch_us({_of(shown.time)})"}
     columns["settled"] = f"epoch_us({_of(shown.settled)})"
-    attributes = attribute_keys(spec)
-    for column in dict.fromkeys(column for plan in plans.values() for column in plan.columns):
+    attributes = counted_attributes(spec)
+    read = [column for plan in plans.values() for column in plan.read_columns]
+    read += [column for snapshot in snapshot_plans(spec).values() for column in snapshot.columns]
+    for column in dict.fromkeys(read):
         columns[key_column(column)] = (
             identifier(key_column(column), "attributes") if column in attributes else _of(column)
         )

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from feature_repo.counters.impressions import SHOWN, kept_column, key_column, rate_column
+from feature_repo.counters.exposures_sql import exposure_lists, last_exposures
+from feature_repo.counters.impressions import SHOWN, expected_column, kept_column, key_column, rate_column
 from models.counters.columns import state_columns
 from models.counters.plan import PANES, CounterPlan
+from models.counters.snapshot import MILLION
 from models.features import VALID_FROM
 from models.sql import identifier
 
@@ -15,6 +17,7 @@ def statement(plan: CounterPlan) -> str:
     - ``changes``: what each time adds to a key's counts; an impression counts when shown, its outcomes when settled.
     - ``running``: the sums up to and including each time.
     - ``outcomes``: the last outcomes after each settled one, numbered to be joined by the running ``settled`` count.
+    - ``exposures``: the last exposures after each one, numbered to be joined by the running ``shown`` count.
     - ``panes``: at each pane's first change, the counts before it and before each of the previous fifteen panes.
     """
     keys = [f"k{number}" for number in range(len(plan.keys))]
@@ -24,6 +27,9 @@ def statement(plan: CounterPlan) -> str:
     if plan.last:
         parts.append(f"outcomes AS ({_outcomes(plan, keys)})")
         joins += f" LEFT JOIN outcomes ON outcomes.place = running.settled{_same(keys, 'outcomes')}"
+    if plan.last_exposures:
+        parts.append(f"exposures AS ({last_exposures(plan, keys, _partition(keys))})")
+        joins += f" LEFT JOIN exposures ON exposures.place = running.shown{_same(keys, 'exposures')}"
     if plan.window is not None:
         parts.append(f"panes AS ({_panes(plan, keys)})")
         joins += f" JOIN panes ON panes.pane = running.pane{_same(keys, 'panes')}"
@@ -41,6 +47,8 @@ def _values(plan: CounterPlan) -> Iterator[str]:
         yield "coalesce(running.shown_last, 0)"
     if plan.last:
         yield from (f"coalesce(outcomes.{identifier(_last(rate.name))}, [])" for rate in plan.rates)
+    if plan.last_exposures:
+        yield from exposure_lists(plan)
     if plan.window is not None:
         yield "panes.panes"
         yield from (f"panes.{identifier(statistic)}" for statistic in plan.statistics)
@@ -50,7 +58,10 @@ def _kept(plan: CounterPlan, keys: list[str]) -> str:
     named = [f"{identifier(key_column(c))} AS {k}" for c, k in zip(plan.columns, keys, strict=True)]
     rates = [f"{identifier(rate_column(rate.name))}" for rate in plan.rates]
     there = "".join(f" AND {identifier(key_column(column))} IS NOT NULL" for column in plan.columns)
-    selected = ", ".join([*named, "id", "time", "settled", *rates])
+    if plan.residual:
+        rates += [identifier(expected_column(rate.name)) for rate in plan.rates]
+    compared = [identifier(key_column(one.column)) for one in plan.compared]
+    selected = ", ".join([*named, "id", "time", "settled", *rates, *compared])
     return f"SELECT {selected} FROM {SHOWN} WHERE {identifier(kept_column(plan.name))}{there}"
 
 
@@ -67,6 +78,11 @@ def _changes(plan: CounterPlan, keys: list[str]) -> str:
             counts.append(f"greatest({value}, 0) AS {identifier(f'{rate.name}_sum')}")
             if rate.filter:
                 counts.append(f"CAST({value} >= 0 AS INTEGER) AS {identifier(f'{rate.name}_of')}")
+            if plan.residual:
+                expected = identifier(expected_column(rate.name))
+                residual = f"CASE WHEN {value} >= 0 THEN {value} * {MILLION} // {rate.scale} - {expected} END"
+                counts.append(f"coalesce({residual}, 0) AS {identifier(f'{rate.name}_residual')}")
+                counts.append(f"CAST({residual} IS NOT NULL AS INTEGER) AS {identifier(f'{rate.name}_residuals')}")
         events.append(f"SELECT {', '.join([*keys, 'settled AS moment', *counts])} FROM kept")
     sums = ", ".join(f"sum({identifier(s)}) AS {identifier(s)}" for s in plan.statistics)
     by = ", ".join([*keys, "moment"])

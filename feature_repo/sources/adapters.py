@@ -20,8 +20,9 @@ import pandas as pd
 from feature_repo.sources.errors import SourceError
 from feature_repo.views.errors import DefinitionError
 from feature_repo.views.names import check_names
+from models.collaborative.plan import collaborative_table
 from models.columns import DUCKDB_COLUMNS
-from models.features import counter_table, counter_views
+from models.features import collaborative_views, counter_table, counter_views
 from models.spec import Spec, check_columns
 
 _PACKAGE = __name__.rpartition(".")[0]
@@ -66,11 +67,12 @@ def check(spec: Spec, file: str | None = None) -> None:
 
 def _check_tables(spec: Spec, tables: dict[str, tuple[str, ...]]) -> None:
     """Check that table and column names are unique, ignoring case as SQL does."""
-    counted = {counter_table(name).lower() for name in counter_views(spec)}
+    ours = {counter_table(name).lower() for name in counter_views(spec)}
+    ours |= {collaborative_table(name).lower() for name in collaborative_views(spec)}
     seen: dict[str, str] = {}
     for table, columns in tables.items():
-        if table.lower() in counted:
-            raise SourceError(f"table {table!r}: expected a name that no counter's table has; found it. Rename it")
+        if table.lower() in ours:
+            raise SourceError(f"table {table!r}: expected a name that no table of ours has; found it. Rename it")
         if seen.setdefault(table.lower(), table) != table:
             raise SourceError(f"table {table!r}: expected a unique name; found {seen[table.lower()]!r} as well")
         lower = [column.lower() for column in columns]

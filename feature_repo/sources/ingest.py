@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from feature_repo.collaborative import SnapshotError, snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.sources.adapters import adapter, check
+from feature_repo.sources.errors import SourceError
 from feature_repo.sources.files import keeping
 from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.remote import raw_folder
 from feature_repo.sources.schemas import VECTOR, arrow_types, order_columns, time_columns
+from feature_repo.sources.size import DECIDED, as_json, decisions
 from feature_repo.sources.tables import describe, write_manifest, write_quarantine, write_table
 from feature_repo.sources.validate import check_leaks, validate
 from feature_repo.sources.windows import WINDOWS, described
@@ -34,13 +37,15 @@ def ingest(
 
     ``data`` is the folder of the raw data, or its address in object storage (None for simulated worlds). ``kept``: the
     address of a folder in which the rows of raw files are kept from one ingest to the next, so that a file is read once
-    (``sources.files``); the tables are the same with and without it. ``forgotten``: members whose rows are left out of
-    the tables and of the kept rows, though raw files may still have them.
+    (``sources.files``), and fitted collaborative snapshots; the tables are the same with and without it.
+    ``forgotten``: members whose rows are left out of the tables and of the kept rows, though raw files may still have
+    them.
 
     The spec is checked against the adapter's tables before any data is read. An existing folder is replaced once the
     new one is complete. Rows with an impossible time are written to ``quarantine/<table>.parquet`` instead, and counted
-    in the manifest. The manifest has the dates of the windows; ``sources.windows.spec_of`` puts them into the spec.
-    Raises SpecError or SourceError; then nothing was written.
+    in the manifest. The manifest has the dates of the windows, and what the data's size decides of the keys that the
+    spec leaves open; ``sources.windows.spec_of`` puts both into the spec. Raises SpecError or SourceError; then nothing
+    was written.
     """
     check(spec)
     source = adapter(spec.source.adapter)
@@ -59,6 +64,7 @@ def ingest(
         "adapter": spec.source.adapter,
         "options": dict(spec.source.options),
         WINDOWS: described(spec),
+        DECIDED: as_json(decisions(spec, tables)),
         "tables": {},
     }
     with replaced_folder(folder) as fresh:
@@ -74,9 +80,13 @@ def ingest(
             span = _span(pq.read_table(path, columns=[VALID_FROM]).to_pandas(), [VALID_FROM])
             part = describe(fresh, name, pq.read_schema(path))
             manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}} | span
-        spans = manifest["tables"].values()
+        spans = list(manifest["tables"].values())
         manifest["first"] = min((part["first"] for part in spans if part["first"]), default=None)
         manifest["last"] = max((part["last"] for part in spans if part["last"]), default=None)
+        for name in _snapshots(spec, fresh, manifest["last"], kept):
+            part = describe(fresh, name, pq.read_schema(fresh / f"{name}.parquet"))
+            # When a snapshot becomes visible says nothing about how far the data reaches.
+            manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}, "first": None, "last": None}
         write_manifest(fresh, manifest)
     return manifest
 
@@ -95,6 +105,15 @@ def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
             frame[column] = frame[column].map(lambda vector: np.asarray(vector, np.float32), na_action="ignore")
     order = order_columns(spec, name)
     return frame.sort_values(order, kind="stable", ignore_index=True) if order else frame
+
+
+def _snapshots(spec: Spec, folder: Path, last: str | None, kept: str | None) -> list[str]:
+    """Write the tables of collaborative blocks; return their names. Raises SourceError."""
+    end = 0 if last is None else int(pd.Timestamp(last).as_unit("us").asm8.astype("int64"))
+    try:
+        return snapshots(spec, folder, folder, end, kept)
+    except SnapshotError as error:
+        raise SourceError(str(error)) from None
 
 
 def _write_quarantine(folder: Path, name: str, rows: pd.DataFrame | None) -> dict[str, Any]:

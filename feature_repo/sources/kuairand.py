@@ -7,6 +7,8 @@ before the first day).
 - A row's ``time_ms`` is the START of a view; its outcome is known once the user has left the view, the comments and the
   profile.
 - The surface is the tab. The duration comes from the video file, not from later log rows.
+- A view (member, video and millisecond) that was logged twice counts once: the row whose outcome settled last is kept,
+  of equal ones the first in the order of their columns.
 - Everything before the spec's first day is history: from the list file if there is one, else from the log itself. Log
   rows after the lists' last day are added; earlier ones are dropped, since the lists contain them.
 """
@@ -75,6 +77,7 @@ _LOG = (
     *("time_ms", "user_id", "video_id", "tab", "date", "hourmin", "is_rand", "duration_ms"),
     *OUTCOMES,
 )
+_VIEW = ("user_id", "video_id", "time_ms")
 _NUMBERS, _TEXT = pa.float64(), pa.string()  # small integers with missing values are written as 1.0
 _MEMBERS = {"user_id": pa.int64(), "user_active_degree": _TEXT}
 _MEMBERS |= dict.fromkeys([*MEMBER_CATEGORIES[1:], *MEMBER_COUNTS, *ONE_HOT], _NUMBERS)
@@ -92,7 +95,7 @@ def check_options(options: Mapping[str, Value]) -> None:
 def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     """Read every table of TABLES. Raises SourceError if the folder does not have the layout."""
     folder = _folder(data)
-    log, repeated = _read_log(folder)
+    log, dropped = _read_log(folder)
     members = _read_csv([folder / "user_features_pure.csv"], _MEMBERS)
     videos = _read_csv([folder / "video_features_basic_pure.csv"], _VIDEOS)
     spec = resolved(spec, log["time_ms"].to_numpy() * 1000)
@@ -104,9 +107,8 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     impressions = _impressions(log[~before].reset_index(drop=True), videos)
     copy_quarantine(log, impressions)
     impressions.attrs[WINDOWS] = spec.windows
-    impressions.attrs["dropped"] = {"duplicates": repeated} if repeated else {}
-    if before.any():
-        impressions.attrs["dropped"]["before the first day: history"] = int(before.sum())
+    dropped["before the first day: history"] = int(before.sum())
+    impressions.attrs["dropped"] = {reason: rows for reason, rows in dropped.items() if rows}
     return {
         "impressions": impressions,
         "members": _members(members),
@@ -136,8 +138,8 @@ def _read_csv(paths: list[Path], types: Mapping[str, pa.DataType]) -> pd.DataFra
     return frame
 
 
-def _read_log(folder: Path) -> tuple[pd.DataFrame, int]:
-    """The log without exact duplicates, sorted by (time, user, video), and the number of duplicates."""
+def _read_log(folder: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The log with each view once, sorted by (time, user, video), and the rows that were dropped, by reason."""
     try:
         log = _read_csv(sorted(folder.glob("log_*.csv")), dict.fromkeys(_LOG, pa.int64()))
     except SourceError as error:
@@ -147,7 +149,9 @@ def _read_log(folder: Path) -> tuple[pd.DataFrame, int]:
     possible = quarantine_by(
         "impressions", log, {"time_ms": microseconds_of(log["time_ms"].to_numpy()), "outcome": settled(log)}
     )
-    return possible.reset_index(drop=True), repeated
+    again = possible.iloc[np.argsort(-settled(possible), kind="stable")].duplicated(list(_VIEW)).sort_index()
+    once = possible[~again].reset_index(drop=True)
+    return once, {"duplicates": repeated, "same view logged again": int(again.sum())}
 
 
 def _impressions(log: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:

@@ -10,8 +10,10 @@ import pandas as pd
 
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.schemas import EARLIEST, LATEST
+from feature_repo.sources.size import DECIDED, from_json
 from models import clock
 from models.spec import Spec
+from models.spec.decisions import decided
 from models.spec.windows import WINDOW_ORDER, Windows
 from models.time_units import SECOND, duration, iso
 
@@ -74,11 +76,13 @@ def described(spec: Spec) -> dict[str, Any]:
 
 
 def spec_of(spec: Spec, manifest: Mapping[str, Any]) -> Spec:
-    """The spec with the dates in the manifest of its tables; unchanged for tables of an older release, without dates.
+    """The spec with the dates in the manifest of its tables, and with what the tables' size has decided (``DECIDED``).
 
-    Raises UnresolvedWindowsError if neither has dates.
+    The dates are the spec's own for tables of an older release, without dates. Raises UnresolvedWindowsError if neither
+    has dates.
     """
     dates = manifest.get(WINDOWS)
+    spec = decided(spec, from_json(manifest.get(DECIDED, {})))
     return spec.starting(spec.windows.first_day if dates is None else date.fromisoformat(dates["start"]))
 
 

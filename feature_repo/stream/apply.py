@@ -10,6 +10,7 @@ from feature_repo.packed.rows import RowStore
 from feature_repo.stream.counters import CountedKey
 from feature_repo.stream.event_log import log_key
 from feature_repo.stream.events import MemberEvent, events_of_row
+from feature_repo.stream.expected import with_expectations
 from feature_repo.stream.member import MemberState
 from feature_repo.stream.outcome import Outcome, collect
 from feature_repo.stream.packed_rows import Row, layout, read_rows, write_rows
@@ -38,7 +39,8 @@ def apply_events(rows: RowStore, project: str, plan_json: str, events: Iterable[
     layouts = {name: layout(name, stored) for name, stored in plan.views.items()}
     total = Outcome()
     columns = validated(plan, ({**event, plan.member_column: event[plan.member_key]} for event in events), plan.table)
-    work = [list(events_of_row(plan, row)) for row in _with_attributes(rows, project, plan, layouts, columns)]
+    known = list(_with_attributes(rows, project, plan, layouts, columns))
+    work = [list(events_of_row(plan, row)) for row in with_expectations(rows, project, plan, layouts, known)]
     for start in range(0, len(work), _ROWS):
         total.add(_Batch(project, plan, layouts, work[start : start + _ROWS]).change(rows))
     if total.late:
@@ -140,9 +142,10 @@ def _apply_row(
 def _with_attributes(
     rows: RowStore, project: str, plan: EventPlan, layouts: Mapping[str, Layout], events: Sequence[Mapping[str, Any]]
 ) -> Iterator[Mapping[str, Any]]:
-    """Add the item features that counters use as keys, as of just before each impression.
+    """Add the item features that counters use as keys or compare, as of just before each impression.
 
-    The store holds only the newest version of an item: if that came later, the feature is unknown and not counted.
+    The store holds only the newest version of an item: if that came later, the feature is unknown. As a key it is not
+    counted then.
     """
     shown = plan.impressions
     if shown is None or not shown.attributes:

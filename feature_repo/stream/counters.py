@@ -116,10 +116,11 @@ def _or_empty(value: Any) -> Any:
 
 def _to_list(event: CounterEvent) -> list[Any]:
     if isinstance(event, Shown):
-        return [event.time, 0, "", []]
-    return [event.time, _SETTLED, event.key, list(event.outcomes)]
+        return [event.time, 0, "", list(event.hashes)]
+    residuals = [list(event.residuals)] if event.residuals else []
+    return [event.time, _SETTLED, event.key, list(event.outcomes), *residuals]
 
 
 def _from_list(event: Sequence[Any]) -> CounterEvent:
-    time, kind, key, outcomes = event
-    return Settled(time, key, tuple(outcomes)) if kind == _SETTLED else Shown(time)
+    time, kind, key, values, *residuals = event
+    return Settled(time, key, *map(tuple, (values, *residuals))) if kind == _SETTLED else Shown(time, tuple(values))

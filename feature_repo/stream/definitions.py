@@ -10,9 +10,9 @@ from feature_repo.stream.plan import TAG, EventPlan, ImpressionPlan, Kind
 from feature_repo.views.events import ActivityEdge, activity_edges, edge_names, event_tables, events_view
 from feature_repo.views.pushed import EDGES, KEYS, PUSHED_AT, RECENT, TIMES, pushed_file
 from models.counters.plan import CounterPlan, RatePlan
-from models.features import attribute_keys
+from models.features import counted_attributes, counter_views
 from models.spec import Spec
-from models.spec.counter_plans import counter_plans
+from models.spec.counter_plans import counter_plans, residual_plan
 from models.storage import join
 
 
@@ -30,7 +30,10 @@ def build_events(spec: Spec, tables: str, pushed: str, objects: list[Any]) -> li
     member = next(o for o in objects if isinstance(o, Entity) and o.name == spec.impressions.member.node)
     recent = _recent_view(member, pushed)
     counters = counter_plans(spec)
-    used = {RECENT: recent, **{name: views[name] for name in [*counters, *attribute_keys(spec).values()]}}
+    used = {
+        RECENT: recent,
+        **{name: views[name] for name in [*counter_views(spec), *counted_attributes(spec).values()]},
+    }
     plans = [
         _impressions_plan(spec, tables, used, counters)
         if table == spec.impressions.table
@@ -44,11 +47,11 @@ def _impressions_plan(
     spec: Spec, tables: str, views: Mapping[str, Any], counters: Mapping[str, CounterPlan]
 ) -> EventPlan:
     shown = spec.impressions
-    attributes = attribute_keys(spec)
+    attributes = counted_attributes(spec)
     required = [shown.member.column, shown.key, shown.time, shown.item.column, shown.surface]
     read = [shown.settled, *([shown.served] if shown.served else [])]
     for counter in counters.values():
-        read += [column for column in counter.columns if column not in attributes]
+        read += [column for column in counter.read_columns if column not in attributes]
         read += [*counter.filter, *(c for rate in counter.rates for c in (rate.column, *rate.filter))]
     plan = _plan(spec, tables, shown.table, required, read, views)
     impressions = ImpressionPlan(
@@ -59,6 +62,7 @@ def _impressions_plan(
         item=shown.item.column,
         counters=tuple(_typed_counter(counter, plan.columns) for counter in counters.values()),
         attributes=attributes,
+        residual=residual_plan(spec),
     )
     return replace(plan, time=shown.time, impressions=impressions)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from feature_repo.views.events import ActivityEdge
 from models.counters.plan import CounterPlan
+from models.counters.snapshot import ResidualPlan
 
 TAG = "heliograph.stream"
 """Tag of an event table's view that holds its plan."""
@@ -28,7 +29,9 @@ class ImpressionPlan:
     """Five columns of the table."""
     counters: tuple[CounterPlan, ...]
     attributes: Mapping[str, str]
-    """Counter keys that are item features: feature -> its view."""
+    """Item features that counters read, as keys or to compare: feature -> its view."""
+    residual: ResidualPlan | None = None
+    """How residuals are booked; None if no counter has any."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class EventPlan:
     """The activity edges of this table."""
     impressions: ImpressionPlan | None
     views: Mapping[str, StoredView]
-    """The views that are read and written: last activities, counters, item views."""
+    """The views that are read and written: last activities, counters, item views, snapshots."""
     known: tuple[str, ...] = ()
     """Every column of the table."""
     spec: str = ""
@@ -83,7 +86,9 @@ def read_plan(text: str) -> EventPlan:
     shown = values["impressions"]
     if shown is not None:
         counters = tuple(CounterPlan.from_dict(counter) for counter in shown["counters"])
-        values["impressions"] = ImpressionPlan(**{**shown, "counters": counters})
+        residual = shown.get("residual")
+        parts = {"counters": counters, "residual": residual and ResidualPlan.from_dict(residual)}
+        values["impressions"] = ImpressionPlan(**{**shown, **parts})
     for name in ("required", "edges", "known"):
         values[name] = tuple(values.get(name, ()))
     values["activities"] = tuple(ActivityEdge(**edge) for edge in values["activities"])

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.calibration import Calibration
 from models.configs.training import TrainingConfig
 from models.graph.schema import GraphSchema
 from models.graph.store import TemporalGraph
@@ -22,7 +23,6 @@ from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.encoding import Encoding
 from models.spinning import limited_spinning
 from models.training.batches import Batch, Batches, MemberState, draw_member_states
-from models.training.calibration import Calibration
 from models.training.errors import DivergedError
 from models.training.labels import known, labelled
 from models.training.predict import task_aucs

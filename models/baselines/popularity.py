@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from models import metrics
+from models.calibration import Calibration
 from models.configs.training import TrainingConfig
 from models.graph.csr import csr_offsets
 from models.graph.store import TemporalGraph
 from models.graph.timeline import Timeline
 from models.training.batches import MemberState
-from models.training.calibration import Calibration
 from models.training.labels import known
 
 _SMOOTHINGS = (1.0, 5.0, 20.0, 100.0, 500.0)
@@ -68,7 +68,7 @@ class _Counts:
 
 def _counts(graph: TemporalGraph, task: int, rows: Tensor) -> _Counts:
     seeds, items = graph.seeds, graph.schema.node(graph.schema.seeds.item).count
-    labels, settled, time = seeds.labels[:, task], seeds.settled, seeds.time[rows]
+    labels, settled, time = seeds.labels[:, task].masked_fill(seeds.cold, torch.nan), seeds.settled, seeds.time[rows]
     everybody = torch.zeros_like(seeds.item)
     shown, positive = _before(everybody, 1, labels, settled, everybody[rows], time)
     overall = (positive + 0.5) / (shown + 1)

@@ -1,9 +1,9 @@
 """``ModelConfig``: the model's sizes and switches. A plain dataclass, so that an image without pydantic can read it."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
-from models.configs.bounds import Count, Positive, Share
+from models.configs.bounds import Count, Positive, Share, Weight
 
 TaskWeighting = Literal["fixed", "uncertainty"]
 
@@ -71,3 +71,11 @@ class ModelConfig:
     """Features of member and item beside their tokens, crossed with the counters."""
     counters: bool = True
     """The impression's features: counters and context."""
+    trees: bool = False
+    """Boosted trees beside the network, on what its decoder reads of a candidate; the logit is the mean of both."""
+    trees_weight: Weight = 0.5
+    """The weight of the trees in that mean: 0 = the network alone, 1 = the trees alone."""
+
+    def of_network(self) -> dict[str, Any]:
+        """The keys that decide the network: all but those of the trees, which change no weight and no vector."""
+        return {name: value for name, value in asdict(self).items() if not name.startswith("trees")}

@@ -20,6 +20,9 @@ class TrainingConfig:
     zero over this many, even if training stops earlier."""
     patience: Count = 1
     """Epochs without a better validation AUC of the primary task before training stops."""
+    task_tolerance: NonNegative = 0.002
+    """A task other than the primary stops where its validation AUC is more than this below its best: in later epochs
+    its loss counts 0, also in the final fit. 1 = no task stops by itself."""
     batch_size: Positive = 512
     """Seeds per optimizer step, over all processes and parts; with slices about as many, in whole slices."""
     learning_rate: PositiveFloat = 0.003
@@ -32,6 +35,11 @@ class TrainingConfig:
     """Gradients with a larger norm are scaled down to it."""
     averaging: Share = 0.0
     """Decay per step of the moving average of the weights, which is validated and kept; 0 = the weights themselves."""
+    cold_share: Share = 0.0
+    """Share of the rows of train and validate that get a cold twin: a copy whose item is read as one that was never
+    shown, without ID, counters, edges and views of behavior. The model then learns to score new items by their content,
+    and validate's twins calibrate them. Only first exposures of an item to a member get one. Drawn when features are
+    retrieved: retrieve again after a change. 0 = none."""
     member_lag_days: NonNegative = 1.0
     """Every training row has an earlier time, drawn once, up to this many days back, as of which its member may be read
     instead (``state``). Drawn when features are retrieved: retrieve again after a change."""

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from models.counters.exposures import exposure_columns
 from models.counters.plan import CounterPlan
 
 ColumnKind = Literal["int", "ints"]
@@ -21,6 +22,7 @@ def state_column_pairs(plan: CounterPlan) -> list[tuple[str, ColumnKind]]:
         pairs.append((f"{name}_shown_last", "int"))
     if plan.last:
         pairs += [(f"{name}_{rate.name}_last", "ints") for rate in plan.rates]
+    pairs += [(column, "ints") for column in exposure_columns(plan)]
     if plan.window is not None:
         pairs.append((f"{name}_panes", "ints"))
         pairs += [(f"{name}_panes_{statistic}", "ints") for statistic in plan.statistics]
@@ -30,11 +32,24 @@ def state_column_pairs(plan: CounterPlan) -> list[tuple[str, ColumnKind]]:
 def feature_columns(plan: CounterPlan) -> list[str]:
     """Names of the features that ``derive`` returns, in order."""
     name = plan.name
-    return [f"{name}_exposures", *([f"{name}_recency"] if plan.recency else []), *outcome_columns(plan)]
+    counted = [f"{name}_exposures", *([f"{name}_recency"] if plan.recency else [])]
+    for place in range(1, plan.last_exposures + 1):
+        counted.append(f"{name}_exposure{place}_gap")
+        counted += [f"{name}_exposure{place}_same_{one.name}" for one in plan.compared]
+    return [*counted, *outcome_columns(plan)]
 
 
 def outcome_columns(plan: CounterPlan) -> list[str]:
-    """The features that depend on outcomes: rates, then the last outcomes, newest first."""
+    """The features that depend on outcomes: rates, then the last outcomes, then those of the last exposures."""
     name = plan.name
     rates = [f"{name}_{rate.name}_rate" for rate in plan.rates]
-    return rates + [f"{name}_last{place}_{rate.name}" for rate in plan.rates for place in range(1, plan.last + 1)]
+    rates += [f"{name}_{rate.name}_mean_residual" for rate in plan.rates if plan.residual]
+    rates += [f"{name}_last{place}_{rate.name}" for rate in plan.rates for place in range(1, plan.last + 1)]
+    return rates + exposure_outcome_columns(plan)
+
+
+def exposure_outcome_columns(plan: CounterPlan) -> list[str]:
+    """Whether each of the last exposures is pending, then their outcomes; newest first."""
+    names = [f"{plan.name}_exposure{place}" for place in range(1, plan.last_exposures + 1) if plan.rates]
+    columns = [f"{name}_pending" for name in names]
+    return columns + [f"{name}_outcome_{rate.name}" for rate in plan.rates for name in names]

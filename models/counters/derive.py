@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from models.counters.columns import state_columns
+from models.counters.last_exposures import exposure_features, exposure_outcomes
 from models.counters.plan import OVERALL, PANES, CounterPlan, RatePlan
 from models.counters.ragged import Ragged
+from models.counters.snapshot import MILLION
 from models.time_units import SECOND
 
 StateColumns = Mapping[str, "np.ndarray | Ragged"]
@@ -21,11 +23,20 @@ def empty_state(plan: CounterPlan, rows: int) -> dict[str, "np.ndarray | Ragged"
     }
 
 
-def derive(plan: CounterPlan, state: StateColumns, overall: StateColumns, as_of: np.ndarray) -> dict[str, np.ndarray]:
+def derive(
+    plan: CounterPlan,
+    state: StateColumns,
+    overall: StateColumns,
+    as_of: np.ndarray,
+    own: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
     """Derive a counter's features as of each row's time: (rows,) float32 by column.
 
     ``state`` holds the counter's columns and ``overall`` those of the view ``overall`` (one row, or one per row of
     ``state``), both strictly before ``as_of``, (rows,) int64 microseconds UTC. A key without a row has ``empty_state``.
+    ``own``: what the rows hold of each value that the plan compares, by its key in Feast: (candidates,) integers or
+    strings, None where unknown; ``rows`` of them, 1, or any number if ``rows`` is 1. The columns that compare have one
+    value per candidate then. Raises KeyError if one is missing.
     """
     name, counts = plan.name, _window_counts(plan, state, as_of)
     features = {f"{name}_exposures": counts["shown"].astype(np.float32)}
@@ -33,15 +44,20 @@ def derive(plan: CounterPlan, state: StateColumns, overall: StateColumns, as_of:
         shown, last = _ints(state, f"{name}_shown"), _ints(state, f"{name}_shown_last")
         seconds = np.where(shown > 0, np.maximum(as_of - last, 0) / SECOND, np.nan)  # clocks of servers may differ
         features[f"{name}_recency"] = np.log1p(seconds).astype(np.float32)
+    if plan.last_exposures:
+        features |= exposure_features(plan, state, as_of, own or {})
     for rate in plan.rates:
         trials = counts[f"{rate.name}_of"] if rate.filter else counts["settled"]
         smoothed = counts[f"{rate.name}_sum"] / rate.scale + plan.smoothing * _overall_rate(rate, overall)
         features[f"{name}_{rate.name}_rate"] = (smoothed / (trials + plan.smoothing)).astype(np.float32)
+    for rate in plan.rates if plan.residual else ():
+        total, number = counts[f"{rate.name}_residual"] / MILLION, counts[f"{rate.name}_residuals"]
+        features[f"{name}_{rate.name}_mean_residual"] = (total / (number + plan.smoothing)).astype(np.float32)
     for rate in plan.rates if plan.last else ():
         outcomes = _lists(state, f"{name}_{rate.name}_last")
         for place in range(1, plan.last + 1):
             features[f"{name}_last{place}_{rate.name}"] = _outcome_from_end(outcomes, place, rate.scale)
-    return features
+    return features | exposure_outcomes(plan, state, as_of)
 
 
 def _overall_rate(rate: RatePlan, overall: StateColumns) -> np.ndarray:

@@ -4,13 +4,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from models.counters.fold import CounterEvent, CounterState, Shown
+from models.counters.exposures import exposures_until
+from models.counters.fold import CounterEvent, CounterState, Shown, booked_residuals, with_event
 from models.counters.plan import PANES, CounterPlan
 
 
 def insert(plan: CounterPlan, state: Mapping[str, int | list[int]], event: CounterEvent) -> CounterState:
     """Return the state with the event added, as a new dict. The order in which events arrive does not matter.
 
+    Only an exposure comes before its own outcomes, as both are in one row.
     The lists of last outcomes stay as they are: they cannot be updated without the other events.
     """
     after: dict[str, Any] = {**state}
@@ -23,7 +25,7 @@ def insert(plan: CounterPlan, state: Mapping[str, int | list[int]], event: Count
         first = after[f"{plan.name}_shown"] == 1
         column = f"{plan.name}_shown_last"
         after[column] = event.time if first else max(after[column], event.time)
-    return after
+    return with_event(plan, after, event)
 
 
 def remove(
@@ -36,8 +38,8 @@ def remove(
     """Return the state without the events ``removed``, all of which are later than ``latest`` (microseconds UTC).
 
     ``remaining``: the newest of the other events. Counts are exact. The window has already dropped panes because of the
-    removed events, so it and the time of the last exposure are rebuilt from ``remaining`` alone. The lists of last
-    outcomes stay as they are.
+    removed events, so it and the time of the last exposure are rebuilt from ``remaining`` alone. Last exposures that
+    the removed ones had displaced come back if they are in ``remaining``. The lists of last outcomes stay as they are.
     """
     after: dict[str, Any] = {**state}
     name = plan.name
@@ -51,6 +53,10 @@ def remove(
         kept = bisect_right(after[columns[0]], latest // plan.pane)
         after |= {column: after[column][:kept] for column in columns}
         _append_panes(plan, after, remaining)
+    if plan.last_exposures:
+        after = exposures_until(plan, after, latest)
+        for event in remaining:
+            after = with_event(plan, after, event)
     return after
 
 
@@ -81,6 +87,8 @@ def _increments(plan: CounterPlan, event: CounterEvent) -> dict[str, int]:
         increments[f"{rate.name}_sum"] = max(outcome, 0)
         if rate.filter:
             increments[f"{rate.name}_of"] = int(outcome >= 0)
+    for rate, residual in booked_residuals(plan, event):
+        increments |= {f"{rate.name}_residual": residual, f"{rate.name}_residuals": 1}
     return increments
 
 

@@ -23,6 +23,17 @@ class RatePlan:
 
 
 @dataclass(frozen=True)
+class ComparedPlan:
+    """What a row is compared with a key's last exposures in: the surface, the item, or a category of the item."""
+
+    name: str
+    key: str
+    """Its name in Feast: a join key, or the item feature."""
+    column: str
+    """Where a row holds it: a column of the impressions, or the item feature."""
+
+
+@dataclass(frozen=True)
 class CounterPlan:
     """One counter. ``overall`` is a counter too, without keys and exposures."""
 
@@ -43,6 +54,12 @@ class CounterPlan:
     """Whether the time of the last exposure is kept."""
     last: int
     """How many of the last outcomes are kept."""
+    last_exposures: int = 0
+    """How many of the last exposures are kept, each with its outcomes."""
+    compared: tuple[ComparedPlan, ...] = ()
+    """What is kept of each of them to compare with a row."""
+    residual: bool = False
+    """Whether outcomes minus what item and surface explain are summed too."""
 
     @property
     def pane(self) -> int:
@@ -52,8 +69,14 @@ class CounterPlan:
         return self.window // PANES
 
     @property
+    def read_columns(self) -> tuple[str, ...]:
+        """Where a row holds the keys and what is compared."""
+        return (*self.columns, *(one.column for one in self.compared))
+
+    @property
     def statistics(self) -> tuple[str, ...]:
-        """What is counted, without the counter's name: shown, settled, then per rate its sum and, if filtered, its of.
+        """What is counted, without the counter's name: shown, settled, then per rate its sum and, if filtered, its of,
+        and of its residuals the sum in millionths and the number.
 
         ``<rate>_of`` counts the settled rows on which the rate is defined.
         """
@@ -61,6 +84,7 @@ class CounterPlan:
         names += ["settled"] if self.rates else []
         for rate in self.rates:
             names += [f"{rate.name}_sum", *([f"{rate.name}_of"] if rate.filter else [])]
+            names += [f"{rate.name}_residual", f"{rate.name}_residuals"] if self.residual else []
         return tuple(names)
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,6 +93,8 @@ class CounterPlan:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "CounterPlan":
-        """The inverse of ``to_dict``, also after a round trip through JSON."""
-        tuples = {name: tuple(values[name]) for name in ("keys", "columns")}
-        return cls(**{**values, **tuples, "rates": tuple(RatePlan(**rate) for rate in values["rates"])})
+        """The inverse of ``to_dict``, also after a round trip through JSON, and of that of an earlier release."""
+        tuples: dict[str, Any] = {name: tuple(values[name]) for name in ("keys", "columns")}
+        tuples["rates"] = tuple(RatePlan(**rate) for rate in values["rates"])
+        tuples["compared"] = tuple(ComparedPlan(**one) for one in values.get("compared", ()))
+        return cls(**{**values, **tuples})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from models.features import edge_attributes
+from models.features import edge_attributes, item_exposures
 from models.files import replaced_folder
 from models.graph.derive import DerivedEdge, derive, derived_edges, pageranks, weigh_by_common_neighbours
 from models.graph.edges import describe_attributes, write_edges
@@ -219,6 +219,7 @@ def _schema(
             tasks=tuple(TaskColumn(name, task.weight, task.primary) for name, task in spec.tasks.items()),
             timezone_offset=duration(offset) if offset else 0,
             windows=windows,
+            exposures=item_exposures(spec),
         ),
         pageranks=pageranks(spec),
     )

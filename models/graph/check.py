@@ -146,7 +146,7 @@ def _check_edge(edge_type: EdgeType, sources: int, targets: int, edge: EdgeTenso
 
 
 def _check_seeds(schema: GraphSchema, count: Mapping[str, int], seeds: Seeds) -> None:
-    _check_types("seeds", seeds)
+    _check_types("seeds", seeds, cold=torch.bool)
     rows, sizes = len(seeds.time), _sizes(schema.seeds.features)
     wide = {
         "numbers": sizes["numbers"],

@@ -234,6 +234,7 @@ def _seeds(
         frozen_time=torch.from_numpy(frozen_time),
         frozen_numbers=torch.from_numpy(frozen),
         frozen_categories=torch.from_numpy(categories.copy()),
+        cold=torch.zeros(count, dtype=torch.bool),
         keys=pa.array(keys),
         windows=tuple(span.name for span in windows),
     )

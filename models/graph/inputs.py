@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS
 from models.features import FROZEN_TIME, VALID_FROM, edge_attributes, impression_features, node_features
 from models.graph.files import check_numbers, check_times
 from models.spec import Feature, Spec
@@ -24,10 +25,18 @@ def check_inputs(spec: Spec, tables: Path, training_set: Path) -> None:
             path = training_set / f"versions_{node}.parquet"
             check_times(path, [VALID_FROM])
             check_numbers(path, _numbers(features))
-    for name, times in (("impressions", [shown.time, shown.settled]), ("frozen", [FROZEN_TIME])):
+    moments = {IMPRESSIONS: [shown.time, shown.settled], FROZEN: [FROZEN_TIME]}
+    if has_twins(training_set):
+        moments |= {COLD: moments[IMPRESSIONS], COLD_FROZEN: moments[FROZEN]}
+    for name, times in moments.items():
         path = training_set / f"{name}.parquet"
         check_times(path, times)
         check_numbers(path, _numbers(impression_features(spec)))
+
+
+def has_twins(training_set: Path) -> bool:
+    """Whether the training set has cold twins."""
+    return (training_set / f"{COLD}.parquet").is_file()
 
 
 def _numbers(features: Sequence[Feature]) -> list[str]:

@@ -1,5 +1,6 @@
 """Writes a node type: its versions stream from the engine into a file, so memory stays bounded."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from models.features import node_features
+from models.features import behavior_features, node_features
 from models.graph.columns import describe, encode
 from models.graph.csr import add_rows, offsets_of
 from models.graph.errors import GraphInputError
@@ -36,7 +37,8 @@ def write_nodes(path: Path, spec: Spec, relations: Relations, name: str, keys: p
     rows, dropped = relations.select_versions(name)
     features = node_features(spec, name)
     values = {f.name: relations.feature_values(name, f.name) for f in features if f.kind == "category"}
-    described = describe(features, [values])
+    behavior = behavior_features(spec, name)
+    described = tuple(replace(one, behavior=one.name in behavior) for one in describe(features, [values]))
     vectors = sum(column.size for column in described if column.kind == "vector")
     kinds = [column.kind for column in described]
     shapes = {

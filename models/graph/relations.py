@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from models.columns import FROZEN, IMPRESSIONS
 from models.features import FROZEN_TIME, VALID_FROM, node_features
 from models.filters import condition
 from models.graph.engine import Connection, Values
@@ -180,14 +181,14 @@ class Relations:
         column = identifier(f"feature_{feature}")
         return self._fetch(f"SELECT DISTINCT {column} AS value FROM {identifier('version_' + node)}")["value"]
 
-    def seeds(self, features: Sequence[str]) -> pa.Table:
-        """The training set's impressions outside the graph window, sorted by (time, key).
+    def seeds(self, features: Sequence[str], table: str = IMPRESSIONS) -> pa.Table:
+        """A table of the training set: its impressions outside the graph window, sorted by (time, key).
 
         Columns: key, member and item (node indices, -1 = unknown), surface, window, time and settled (microseconds),
         ``feature_<name>`` and ``label_<task>`` (null if the task's filter excludes the row).
         """
         shown, ends = self.spec.impressions, dict(self.spec.node_columns())
-        path = self.training_set / "impressions.parquet"
+        path = self.training_set / f"{table}.parquet"
         needed = [shown.key, shown.time, shown.settled, shown.surface, "window", *(e.column for e in ends.values())]
         used = [column for task in self.spec.tasks.values() for column in (task.label, *task.filter)]
         types = column_types(path, [*needed, *features, *used])
@@ -207,9 +208,9 @@ class Relations:
             values,
         )
 
-    def frozen_seeds(self, features: Sequence[str]) -> pa.Table:
-        """The training set's frozen rows: key, ``frozen_time`` (microseconds) and ``feature_<name>``."""
-        key, path = self.spec.impressions.key, self.training_set / "frozen.parquet"
+    def frozen_seeds(self, features: Sequence[str], table: str = FROZEN) -> pa.Table:
+        """The training set's frozen rows (or ``COLD_FROZEN``): key, ``frozen_time`` in microseconds, features."""
+        key, path = self.spec.impressions.key, self.training_set / f"{table}.parquet"
         column_types(path, [key, FROZEN_TIME, *features])
         columns = "".join(f", {_column(name)} AS {identifier('feature_' + name)}" for name in features)
         return self._fetch(
@@ -225,7 +226,7 @@ class Relations:
         for edge in self.spec.active_edges().values():
             path = self.tables / f"{edge.table}.parquet"
             found += [(path, end.column) for end in (edge.source, edge.target) if end.node == node]
-        path = self.training_set / "impressions.parquet"
+        path = self.training_set / f"{IMPRESSIONS}.parquet"
         found += [(path, end.column) for _, end in self.spec.node_columns() if end.node == node]
         for path, column in found:
             check_keys(path, column, self.spec.nodes[node].key_type)

@@ -19,7 +19,7 @@ from models.graph.chance import Draw
 from models.graph.errors import QueryError
 from models.graph.pagerank import pagerank
 from models.graph.pagerank_graph import PageRankGraph
-from models.graph.schema import EdgeType
+from models.graph.schema import BEHAVIOR, EdgeType
 from models.graph.store import TemporalGraph
 from models.graph.strategies import CHOOSE
 from models.graph.tensors import EdgeTensors, NodeTensors, pick
@@ -36,6 +36,7 @@ class _Parents:
     mask: Tensor  # (parents,)
     time: Tensor  # (parents,) the seed's time
     branches: dict[str, Branch]
+    cold: Tensor | None  # (parents,) the seed above if it is read as cold, else -1; None where no seed is
 
 
 class Sampler:
@@ -60,16 +61,18 @@ class Sampler:
         self._places = {branch.name: place for place, branch in enumerate(self.schema.branches)}
         self._pagerank_graphs = {rank.name: PageRankGraph(graph, rank) for rank in self.schema.pageranks}
 
-    def tree(self, node: str, index: Tensor, time: Tensor, draw: int = 0) -> Tree:
+    def tree(self, node: str, index: Tensor, time: Tensor, draw: int = 0, cold: Tensor | None = None) -> Tree:
         """The neighborhood of ``index`` (batch,) int64, -1 = unknown, as of ``time`` (batch,) int64 microseconds.
 
-        Another ``draw`` gives another sample of the random strategies. Raises QueryError.
+        Another ``draw`` gives another sample of the random strategies. ``cold`` (batch,) bool: nodes read as if nothing
+        had happened to them: without edges of behavior, wherever they are in their own tree. Raises QueryError.
         """
         self._check(node, index, time)
-        tree = Tree(node=node, index=index, time=time, branches={})
-        level = [_Parents(node, index.clamp(min=0), index >= 0, time, tree.branches)]
+        tree = Tree(node=node, index=index, time=time, branches={}, cold=cold)
+        above = None if cold is None else torch.where(cold, index, -1)
+        level = [_Parents(node, index.clamp(min=0), index >= 0, time, tree.branches, above)]
         for hop in range(self.hops):
-            level = self._grow(level, hop, draw)
+            level = self._grow(level, hop, draw, node)
         return tree
 
     def activities(self, member: Tensor, time: Tensor, count: int) -> Activities:
@@ -108,8 +111,11 @@ class Sampler:
             mask=seen,
         )
 
-    def _grow(self, level: list[_Parents], hop: int, draw: int) -> list[_Parents]:
-        """Add the branches of every node of a level; the places of these branches are the next level."""
+    def _grow(self, level: list[_Parents], hop: int, draw: int, root: str) -> list[_Parents]:
+        """Add the branches of every node of a level; the places of these branches are the next level.
+
+        ``root``: the node type of the tree's seeds.
+        """
         grown = []
         for node in dict.fromkeys(parents.node for parents in level):
             # All parents of one type are searched at once: one search per edge type and hop, however wide the tree.
@@ -118,21 +124,29 @@ class Sampler:
             index = torch.cat([parents.index for parents in group])
             mask = torch.cat([parents.mask for parents in group])
             time = torch.cat([parents.time for parents in group])
+            above = [parents.cold for parents in group if parents.cold is not None]
+            cold = torch.cat(above) if above else None
             for edge in self.schema.branches_from(node, hop):
                 fan_out = edge.fan_out[hop]
                 if self.largest_fan_out is not None:
                     fan_out = min(self.largest_fan_out, fan_out)
                 chance = Draw(self.seed, draw, hop, self._places[edge.name])
+                seen = mask
+                if cold is not None and node == root and edge.kind in BEHAVIOR:
+                    seen = mask & (index != cold)
                 if edge.name in self._pagerank_graphs:
-                    whole = pagerank(self._pagerank_graphs[edge.name], fan_out, index, mask, time, chance)
+                    whole = pagerank(self._pagerank_graphs[edge.name], fan_out, index, seen, time, chance)
                 else:
-                    whole = neighbours(self.graph.edges[edge.name], edge, fan_out, index, mask, time, chance)
+                    whole = neighbours(self.graph.edges[edge.name], edge, fan_out, index, seen, time, chance)
+                if cold is not None and edge.target == root:
+                    whole.cold = whole.mask & (whole.index == cold.unsqueeze(1))
                 for parents, branch in zip(group, _split(whole, sizes), strict=True):
                     parents.branches[edge.name] = branch
                     if hop + 1 < self.hops and self.schema.branches_from(edge.target, hop + 1):
                         index_below, mask_below = branch.index.flatten(), branch.mask.flatten()
                         time_below = branch.time.flatten()
-                        grown.append(_Parents(edge.target, index_below, mask_below, time_below, branch.branches))
+                        below = None if parents.cold is None else parents.cold.repeat_interleave(fan_out)
+                        grown.append(_Parents(edge.target, index_below, mask_below, time_below, branch.branches, below))
         return grown
 
     def _check(self, node: str, index: Tensor, time: Tensor) -> None:
@@ -207,5 +221,8 @@ def _split(whole: Branch, sizes: list[int]) -> list[Branch]:
     if len(sizes) == 1:
         return [whole]
     fields = (whole.index, whole.mask, whole.edge_time, whole.weight, whole.time, whole.row)
-    parts = (tensor.split(sizes) for tensor in fields)
-    return [Branch(*part) for part in zip(*parts, strict=True)]
+    branches = [Branch(*part) for part in zip(*(tensor.split(sizes) for tensor in fields), strict=True)]
+    if whole.cold is not None:
+        for branch, cold in zip(branches, whole.cold.split(sizes), strict=True):
+            branch.cold = cold
+    return branches

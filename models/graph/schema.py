@@ -19,6 +19,12 @@ class FeatureColumn:
     kind: Literal["number", "category", "vector"]
     size: int = 1
     vocabulary: tuple[str, ...] = ()
+    behavior: bool = False
+    """It comes from what happened to the node (the spec's ``behavior``): missing where the node is read as cold."""
+
+
+BEHAVIOR = ("engagement", "affinity")
+"""Kinds of edges that come from behavior; a node that is read as cold has none."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,8 @@ class SeedSchema:
     """Microseconds to add to UTC to get the product's local time (at the start of the train window)."""
     windows: tuple[WindowSpan, ...]
     """All windows in order (graph, train, validate, gate, test); all but the first have seeds."""
+    exposures: str | None = None
+    """The feature that counts all exposures of the item; where it is 0 or missing, the item is cold."""
 
 
 @dataclass(frozen=True)

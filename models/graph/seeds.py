@@ -6,9 +6,11 @@ import pyarrow.compute as compute
 import torch
 from torch import Tensor
 
+from models.columns import COLD, COLD_FROZEN, FROZEN, IMPRESSIONS
 from models.features import FROZEN_TIME, impression_features
 from models.graph.columns import describe, encode
 from models.graph.errors import GraphInputError
+from models.graph.inputs import has_twins
 from models.graph.relations import Relations
 from models.graph.schema import FeatureColumn, WindowSpan
 from models.graph.tensors import Seeds
@@ -22,23 +24,22 @@ def window_spans(spec: Spec) -> tuple[WindowSpan, ...]:
 
 
 def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureColumn, ...]]:
-    """The seeds, sorted by (time, key), and the schema of their features. Raises GraphInputError.
+    """The seeds, sorted by (time, key, cold), and the schema of their features. Raises GraphInputError.
 
     A label is NaN if the task's filter excludes the row, or if the outcome itself is null.
     """
     features = impression_features(spec)
     names = [feature.name for feature in features]
-    shown, frozen = relations.seeds(names), relations.frozen_seeds(names)
+    shown, frozen = _both(relations, names, IMPRESSIONS, FROZEN)
+    if has_twins(relations.training_set):
+        shown, frozen = _with_twins(shown, frozen, *_both(relations, names, COLD, COLD_FROZEN))
+    cold = shown[COLD].to_numpy()
     described = describe(features, [_columns(shown, names), _columns(frozen, names)])
     now = encode(features, described, _columns(shown, names), len(shown))
     held = encode(features, described, _columns(frozen, names), len(frozen))
 
-    keys = shown["key"].combine_chunks()
-    if len(keys) != len(keys.unique()):
-        raise GraphInputError("impressions.parquet: expected each key once; found duplicates. Retrieve features again")
     time = _integers(shown, "time")
-    place = _frozen_rows(keys, frozen["key"])
-    frozen_time = _integers(frozen, FROZEN_TIME)[place]
+    frozen_time = _integers(frozen, FROZEN_TIME)
     if late := int((frozen_time > time).sum()):
         raise GraphInputError(
             f"frozen.parquet: expected a {FROZEN_TIME} at or before the impression's own time; found {late} rows after "
@@ -58,11 +59,39 @@ def build_seeds(spec: Spec, relations: Relations) -> tuple[Seeds, tuple[FeatureC
         categories=now.categories,
         labels=_labels(spec, shown),
         frozen_time=torch.from_numpy(frozen_time),
-        frozen_numbers=held.numbers[place],
-        frozen_categories=held.categories[place],
-        keys=keys,
+        frozen_numbers=held.numbers,
+        frozen_categories=held.categories,
+        cold=torch.from_numpy(np.array(cold)),
+        keys=shown["key"].combine_chunks(),
         windows=WINDOW_ORDER,
     ), described
+
+
+def _both(relations: Relations, names: list[str], table: str, frozen_table: str) -> tuple[pa.Table, pa.Table]:
+    """The rows of a table of the training set, with the column ``cold``, and their frozen rows in the same order."""
+    shown, frozen = relations.seeds(names, table), relations.frozen_seeds(names, frozen_table)
+    keys = shown["key"].combine_chunks()
+    if len(keys) != len(keys.unique()):
+        raise GraphInputError(f"{table}.parquet: expected each key once; found duplicates. Retrieve features again")
+    place = compute.index_in(keys, value_set=frozen["key"].combine_chunks())
+    if place.null_count:
+        raise GraphInputError(
+            f"{frozen_table}.parquet: expected every row of {table}.parquet; found {place.null_count} missing. "
+            "Retrieve features again"
+        )
+    return shown.append_column(COLD, pa.array(np.full(len(shown), table == COLD))), frozen.take(place)
+
+
+def _with_twins(shown: pa.Table, frozen: pa.Table, twins: pa.Table, held: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The rows of both, sorted by (time, key, cold), and their frozen rows."""
+    if alone := compute.index_in(twins["key"], value_set=shown["key"].combine_chunks()).null_count:
+        raise GraphInputError(
+            f"{COLD}.parquet: expected twins of rows in {IMPRESSIONS}.parquet; found {alone} others. Retrieve features "
+            "again"
+        )
+    rows = pa.concat_tables([shown, twins])
+    order = compute.sort_indices(rows, sort_keys=[(name, "ascending") for name in ("time", "key", COLD)])
+    return rows.take(order), pa.concat_tables([frozen, held]).take(order)
 
 
 def _check_moments(spec: Spec, time: np.ndarray, settled: np.ndarray, window: np.ndarray) -> None:
@@ -113,13 +142,3 @@ def _labels(spec: Spec, shown: pa.Table) -> Tensor:
                 f"tasks.{name}: expected outcomes {task.label!r} of 0 or 1; found {sorted(found)[:5]}"
             )
     return torch.from_numpy(labels)
-
-
-def _frozen_rows(keys: pa.Array, frozen_keys: pa.ChunkedArray) -> np.ndarray:
-    """The row of each impression in ``frozen``, (rows,) int64."""
-    place = compute.index_in(keys, value_set=frozen_keys.combine_chunks()).fill_null(-1).to_numpy()
-    if missing := int((place < 0).sum()):
-        raise GraphInputError(
-            f"frozen.parquet: expected every impression; found {missing} missing. Retrieve features again"
-        )
-    return place.astype(np.int64)

@@ -24,7 +24,7 @@ from models.graph.writer import write_tensors
 from models.sealed import Identity, SealError, check_same, hash_plain, json_object, read_plain, stated_files
 
 MANIFEST = "manifest.json"
-FORMAT = 3
+FORMAT = 4
 _AGAIN = "Build the graph again"
 Group = TypeVar("Group")
 

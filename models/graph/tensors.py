@@ -109,7 +109,7 @@ class NodeTensors:
 
 @dataclass
 class Seeds:
-    """The impressions of the windows train, validate, gate and test, sorted by (time, key)."""
+    """The impressions of the windows train, validate, gate and test, and cold twins, sorted by (time, key, cold)."""
 
     member: Tensor
     """(n,) int64: node index; -1 = unknown."""
@@ -137,6 +137,8 @@ class Seeds:
     """Like ``numbers``, with features keyed by the member as of ``frozen_time``."""
     frozen_categories: Tensor
     """Like ``categories``, with features keyed by the member as of ``frozen_time``."""
+    cold: Tensor
+    """(n,) bool: a cold twin, a copy of the seed with the same key whose item is read as one that was never shown."""
     keys: pa.Array
     """(n,): the impressions' keys."""
     windows: tuple[str, ...]
@@ -145,9 +147,13 @@ class Seeds:
     def __len__(self) -> int:
         return len(self.time)
 
-    def rows(self, window: str) -> Tensor:
-        """The positions of a window's seeds, (rows,) int64, sorted by time. Raises ValueError for an unknown window."""
-        return torch.nonzero(self.window == self.windows.index(window)).flatten()
+    def rows(self, window: str, twins: bool = False) -> Tensor:
+        """The positions of a window's seeds, (rows,) int64, sorted by time; without cold twins unless ``twins``.
+
+        Raises ValueError for an unknown window.
+        """
+        inside = self.window == self.windows.index(window)
+        return torch.nonzero(inside if twins else inside & ~self.cold).flatten()
 
 
 def without_attributes(time: Tensor) -> tuple[Tensor, Tensor]:

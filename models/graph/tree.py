@@ -27,6 +27,8 @@ class Branch:
     """(parents, fan_out) int64: the edge's row in its ``EdgeTensors``; 0 where masked, and in PageRank branches."""
     branches: dict[str, "Branch"] = field(default_factory=dict)
     """By edge type: the next level, whose parents are this level's places, flattened."""
+    cold: Tensor | None = None
+    """(parents, fan_out) bool: the neighbor is the tree's own seed, which is read as cold. None = nowhere."""
 
     @cached_property
     def delta(self) -> Tensor:
@@ -46,6 +48,9 @@ class Tree:
     """(batch,) int64 microseconds: nothing at or after it is in the tree."""
     branches: dict[str, Branch]
     """By edge type: the first level; parents = batch."""
+    cold: Tensor | None = None
+    """(batch,) bool: the seeds that are read as cold: without edges of behavior, ID, and features of behavior. None =
+    none of them."""
 
 
 @dataclass

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_NAMES = {torch.int64: "I64", torch.float32: "F32", torch.int32: "I32"}
+_NAMES = {torch.int64: "I64", torch.float32: "F32", torch.int32: "I32", torch.bool: "BOOL"}
 
 
 class Shape(NamedTuple):
@@ -34,7 +34,7 @@ class TensorFile:
     """A safetensors file being written: a context manager that raises ValueError if a tensor is incomplete."""
 
     def __init__(self, path: Path, shapes: Mapping[str, Shape]) -> None:
-        """``shapes``: all tensors of the file by name, of dtype int64, int32 or float32."""
+        """``shapes``: all tensors of the file by name, of dtype int64, float32, int32 or bool."""
         self.path, self._shapes = path, dict(shapes)
         order = sorted(shapes, key=lambda name: (list(_NAMES).index(shapes[name].dtype), name))
         header, self._next, self._end, place = {}, {}, {}, 0

@@ -1,5 +1,6 @@
 """``EncodedGraph``: any graph of the model's schema, scaled and mapped to codes for one model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -7,18 +8,22 @@ from torch import Tensor
 
 from models.graph import timeline
 from models.graph.sample import as_of_version
-from models.graph.schema import GraphSchema
+from models.graph.schema import FeatureColumn, GraphSchema
 from models.graph.store import TemporalGraph
-from models.graph.tensors import moved
+from models.graph.tensors import NodeTensors, moved
 from models.nn.encoding import Encoding, FeatureEncoding, check_schema
 from models.nn.scaling import scale_numbers
+
+WITHOUT_ID = -2
+"""The ID hash of a known node that is read as cold."""
 
 
 @dataclass
 class EncodedNodes:
     """One node type's inputs, one row per node state.
 
-    The states are: every version in order, then every node before its first version, then the unknown node.
+    The states are: every version in order, then every node before its first version, then the unknown node. Where seeds
+    have cold twins, the item's states follow once more, as those of cold items.
     """
 
     numbers: Tensor
@@ -26,14 +31,21 @@ class EncodedNodes:
     categories: Tensor
     """(states, categories) int64 codes of the model."""
     id_hash: Tensor
-    """(states,) int64; -1 for the unknown node."""
+    """(states,) int64; -1 for the unknown node, -2 for a known one that is read without its ID."""
     first: int
     """Row of this type's first state among the states of all types."""
     one_version: bool = False
     """Whether every node has exactly one version."""
+    cold: bool = False
+    """Whether all states follow once more as those of cold nodes: without ID and features of behavior."""
 
     def __len__(self) -> int:
         return len(self.id_hash)
+
+    @property
+    def own(self) -> int:
+        """Number of states that are not those of cold nodes."""
+        return len(self) // 2 if self.cold else len(self)
 
 
 @dataclass
@@ -75,11 +87,11 @@ class EncodedGraph:
         """Number of node states over all types."""
         return sum(len(nodes) for nodes in self.nodes.values())
 
-    def node_state(self, node: str, index: Tensor, time: Tensor) -> Tensor:
+    def node_state(self, node: str, index: Tensor, time: Tensor, cold: Tensor | None = None) -> Tensor:
         """The row, among the states of all types, of each node's state strictly before ``time``.
 
-        ``index`` int64 of any shape, -1 = the unknown node; ``time`` int64, broadcastable to it. Returns int64 of
-        ``index``'s shape.
+        ``index`` int64 of any shape, -1 = the unknown node; ``time`` int64, broadcastable to it; ``cold`` bool of
+        ``index``'s shape: items that are read as cold, where seeds have cold twins. Returns int64 of that shape.
         """
         rows, encoded = self.graph.nodes[node], self.nodes[node]
         if encoded.one_version:  # version i belongs to node i: no search needed
@@ -89,7 +101,8 @@ class EncodedGraph:
             version = as_of_version(rows, index, time)
         before_first = len(rows.version_time) + index
         state = torch.where(version >= 0, version, before_first)
-        return encoded.first + torch.where(index >= 0, state, len(encoded) - 1)
+        state = encoded.first + torch.where(index >= 0, state, encoded.own - 1)
+        return state if cold is None else state + cold * encoded.own
 
     def to(self, device: torch.device | str) -> "EncodedGraph":
         """A copy on that device."""
@@ -106,8 +119,10 @@ def encode_graph(encoding: Encoding, schema: GraphSchema, graph: TemporalGraph) 
     """
     check_schema(schema, graph.schema)
     nodes, first = {}, 0
+    twins = bool(graph.seeds.cold.any())
     for node in schema.nodes:
-        nodes[node.name] = _encode_nodes(encoding, graph, node.name, first)
+        cold = twins and node.name == graph.schema.seeds.item
+        nodes[node.name] = _encode_nodes(encoding, graph, node.name, first, cold)
         first += len(nodes[node.name])
     seeds, columns = graph.seeds, graph.schema.seeds.features
     encoding.impression.check("impressions", columns)
@@ -145,21 +160,54 @@ def _encode_edges(encoding: Encoding, graph: TemporalGraph, name: str) -> Encode
     return EncodedEdges(numbers, categories)
 
 
-def _encode_nodes(encoding: Encoding, graph: TemporalGraph, name: str, first: int) -> EncodedNodes:
+def _encode_nodes(encoding: Encoding, graph: TemporalGraph, name: str, first: int, cold: bool) -> EncodedNodes:
     rows, columns, features = graph.nodes[name], graph.schema.node(name).features, encoding.nodes[name]
     features.check(f"node type {name}", columns)
-    dense = torch.cat([scale_numbers(features.numbers, rows.numbers), features.scale_vectors(rows.vectors)], dim=1)
-    codes = features.map_categories(columns, rows.categories)
-    # A node before its first version: every number missing, every vector at its mean, every category unknown.
-    blank = dense.new_zeros(1, dense.shape[1])
-    blank[:, len(features.numbers) : features.dense_width] = 1.0
     without = len(rows.id_hash) + 1
     owner = torch.repeat_interleave(rows.version_offsets.diff(), output_size=len(rows.version_time))
-    unknown = rows.id_hash.new_full((1,), -1)
+    id_hash = torch.cat([rows.id_hash[owner], rows.id_hash, rows.id_hash.new_full((1,), -1)])
+    dense, codes = _states(features, columns, rows, without)
+    if cold:
+        other = _states(features, columns, without_behavior(rows, columns), without)
+        dense, codes = torch.cat([dense, other[0]]), torch.cat([codes, other[1]])
+        id_hash = torch.cat([id_hash, torch.where(id_hash < 0, id_hash, WITHOUT_ID)])
     return EncodedNodes(
-        numbers=torch.cat([dense, blank.expand(without, -1)]),
-        categories=torch.cat([codes, codes.new_zeros(without, codes.shape[1])]),
-        id_hash=torch.cat([rows.id_hash[owner], rows.id_hash, unknown]),
+        numbers=dense,
+        categories=codes,
+        id_hash=id_hash,
         first=first,
         one_version=len(rows.id_hash) > 0 and bool((rows.version_offsets.diff() == 1).all()),
+        cold=cold,
+    )
+
+
+def _states(
+    features: FeatureEncoding, columns: Sequence[FeatureColumn], rows: NodeTensors, without: int
+) -> tuple[Tensor, Tensor]:
+    """Numbers and categories of all versions, then of ``without`` states before any version.
+
+    Before its first version every number of a node is missing, every vector at its mean, every category unknown.
+    """
+    dense = torch.cat([scale_numbers(features.numbers, rows.numbers), features.scale_vectors(rows.vectors)], dim=1)
+    codes = features.map_categories(columns, rows.categories)
+    blank = dense.new_zeros(1, dense.shape[1])
+    blank[:, len(features.numbers) : features.dense_width] = 1.0
+    return torch.cat([dense, blank.expand(without, -1)]), torch.cat([codes, codes.new_zeros(without, codes.shape[1])])
+
+
+def without_behavior(rows: NodeTensors, columns: Sequence[FeatureColumn]) -> NodeTensors:
+    """The versions with every feature of behavior missing, as a build would have encoded them."""
+    hidden = {
+        kind: [column.behavior for column in columns if column.kind == kind for _ in range(column.size)]
+        for kind in ("number", "category", "vector")
+    }
+
+    def blanked(values: Tensor, kind: str, missing: float) -> Tensor:
+        return values.masked_fill(torch.tensor(hidden[kind], dtype=torch.bool, device=values.device), missing)
+
+    return replace(
+        rows,
+        numbers=blanked(rows.numbers, "number", torch.nan),
+        categories=blanked(rows.categories, "category", 0),
+        vectors=blanked(rows.vectors, "vector", 0.0),
     )

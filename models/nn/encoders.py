@@ -49,7 +49,7 @@ class IdEmbedding(nn.Module):
         nn.init.zeros_(self.table.weight)
 
     def forward(self, id_hash: Tensor) -> Tensor:
-        """(n,) int64 hashes, -1 = unknown -> (n, width)."""
+        """(n,) int64 hashes, below 0 = none -> (n, width)."""
         bucket = torch.where(id_hash >= 0, id_hash % max(self.buckets, 1) + 1, 0)
         if not self.buckets:
             bucket = torch.zeros_like(bucket)
@@ -88,7 +88,7 @@ class NodeEncoder(nn.Module):
         numbers, categories, id_hash = nodes.numbers, nodes.categories, nodes.id_hash
         if rows is not None:
             numbers, categories, id_hash = numbers[rows], categories[rows], id_hash[rows]
-        x = self.identity(id_hash) + (id_hash < 0).unsqueeze(1) * self.unknown
+        x = self.identity(id_hash) + (id_hash == -1).unsqueeze(1) * self.unknown
         plain = numbers.shape[1] - sum(self.sizes)
         if self.features is not None:
             x = x + self.features(torch.cat([numbers[:, :plain], self.categories(categories)], dim=1))

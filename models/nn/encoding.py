@@ -117,7 +117,7 @@ class Encoding:
 
     @classmethod
     def fit(cls, graph: TemporalGraph, until: int) -> "Encoding":
-        """Fit on node versions, edges and seeds strictly before ``until`` (microseconds UTC)."""
+        """Fit on node versions, edges and seeds (no cold twins) strictly before ``until`` (microseconds UTC)."""
         nodes = {}
         for node in graph.schema.nodes:
             rows = graph.nodes[node.name]
@@ -135,7 +135,7 @@ class Encoding:
                     numbers, categories = numbers[seen], categories[seen]
                 edges[edge.name] = FeatureEncoding.fit(edge.attributes, numbers, categories, numbers[:, :0])
         seeds, schema = graph.seeds, graph.schema.seeds
-        shown = seeds.time < until
+        shown = (seeds.time < until) & ~seeds.cold
         no_vectors = seeds.numbers.new_zeros(int(shown.sum()), 0)
         return cls(
             nodes=nodes,

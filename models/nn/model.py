@@ -96,7 +96,7 @@ class Ranker(nn.Module):
     def rows(self) -> tuple[int, int]:
         """H of the member side and H of the item side."""
         shared = self.config.graph_tokens + self.overlap.rows
-        return shared + self.member_profile.rows, shared + self.item_profile.rows
+        return shared + self.member_profile.layout.rows, shared + self.item_profile.layout.rows
 
     def input_table(self, encoded: EncodedGraph) -> Tensor:
         """(states, w): the input of every node state of the graph.
@@ -109,13 +109,13 @@ class Ranker(nn.Module):
     def member_tokens(self, encoded: EncodedGraph, tree: Tree, table: Tensor | None = None) -> Tensor:
         """(B, H, w): the member side's tokens of B trees; ``table``: ``input_table``."""
         keys = self.overlap.keys(encoded.graph, tree, self.overlap.member)
-        profile = self._profile(self.member_profile, encoded, tree)
+        profile = self.member_profile.layout.pack_roots(encoded, tree)
         return torch.cat([self._tokens(self.member_side, encoded, tree, table), keys, profile], dim=1)
 
     def item_tokens(self, encoded: EncodedGraph, tree: Tree, table: Tensor | None = None) -> Tensor:
         """(B, H, w): the item side's tokens of B trees; ``table``: ``input_table``."""
         keys = self.overlap.keys(encoded.graph, tree, self.overlap.item)
-        profile = self._profile(self.item_profile, encoded, tree)
+        profile = self.item_profile.layout.pack_roots(encoded, tree)
         return torch.cat([self._tokens(self.item_side, encoded, tree, table), keys, profile], dim=1)
 
     def cold_member_tokens(self) -> Tensor:
@@ -178,11 +178,6 @@ class Ranker(nn.Module):
         learned, keys = self.config.graph_tokens, self.overlap.rows
         return tokens[..., :learned, :], tokens[..., learned : learned + keys, :], tokens[..., learned + keys :, :]
 
-    def _profile(self, profile: Profile, encoded: EncodedGraph, tree: Tree) -> Tensor:
-        """(B, rows, w): the packed features of the tree's roots."""
-        nodes = encoded.nodes[tree.node]
-        return profile.pack(nodes, encoded.node_state(tree.node, tree.index, tree.time) - nodes.first)
-
     def _cold_tokens(self, side: Aggregation, profile: Profile, node: str) -> Tensor:
         """(H, w). Masked branches send nothing to their parent, so a tree without branches equals any empty tree."""
         device = self.fuse.weight.device
@@ -190,11 +185,11 @@ class Ranker(nn.Module):
         tokens = side(self.inputs[node](unknown), {}, iter(()), {})
         keys = tokens.new_zeros(1, self.overlap.rows, self.config.width)
         state = torch.zeros(1, dtype=torch.int64, device=device)
-        return torch.cat([tokens, keys, profile.pack(unknown, state)], dim=1)[0]
+        return torch.cat([tokens, keys, profile.layout.pack(unknown, state)], dim=1)[0]
 
     def _tokens(self, side: Aggregation, encoded: EncodedGraph, tree: Tree, table: Tensor | None) -> Tensor:
-        states = [encoded.node_state(tree.node, tree.index, tree.time)]
-        states += [encoded.node_state(self.targets[edge], b.index, b.time) for edge, b in walk(tree.branches)]
+        states = [encoded.node_state(tree.node, tree.index, tree.time, tree.cold)]
+        states += [encoded.node_state(self.targets[edge], b.index, b.time, b.cold) for edge, b in walk(tree.branches)]
         # One look-up for the whole tree: its gradient is one pass over the table, not one per branch.
         found = self._look_up(encoded, torch.cat([state.flatten() for state in states]), table)
         parts = found.split([state.numel() for state in states])

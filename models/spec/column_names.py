@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from models.columns import PROBABILITY, REQUEST_TENSORS, SERVED_COLUMNS, TABLE_COLUMNS, is_served
 from models.counters.columns import feature_columns, state_column_pairs
 from models.counters.plan import OVERALL
-from models.spec.counter_plans import counter_plans
+from models.spec.collaborative_references import collaborative_columns
+from models.spec.counter_plans import counter_plans, snapshot_plans
 from models.spec.errors import SpecError
 from models.spec.schema import Spec
 
@@ -15,7 +16,7 @@ KeyColumns = Iterator[tuple[str, str]]
 
 def check_column_names(spec: Spec, file: str) -> None:
     """Check the columns of the training set, of the served log and of a request. Raises SpecError."""
-    served = [*_context(spec), *_features(spec), *_counter_columns(spec)]
+    served = [*_context(spec), *_features(spec), *_counter_columns(spec), *collaborative_columns(spec)]
     for key, column in (*_structural(spec), *_outcomes(spec), *_filtered(spec), *served):
         if column.lower() in TABLE_COLUMNS:
             expected = f"a name that our own tables do not use ({_listed(TABLE_COLUMNS)})"
@@ -41,7 +42,8 @@ def _check_unique(spec: Spec, file: str) -> None:
     for key, column in (*_structural(spec), *_filtered(spec)):
         if column == spec.impressions.served and key not in ("impressions.served", "impressions.key"):
             raise _duplicate(file, "impressions.served", column, key)
-    for key, column in (*_outcomes(spec), *_context(spec), *_features(spec), *_counter_columns(spec)):
+    served = [*_context(spec), *_features(spec), *_counter_columns(spec), *collaborative_columns(spec)]
+    for key, column in (*_outcomes(spec), *served):
         if column.lower() in owners:
             raise _duplicate(file, key, column, owners[column.lower()][0])
         owners[column.lower()] = (key, column)
@@ -97,3 +99,5 @@ def _counter_columns(spec: Spec) -> KeyColumns:
         columns = [column for column, _ in state_column_pairs(plan)]
         columns += feature_columns(plan) if name != OVERALL else []
         yield from ((f"counters.{name}", column) for column in dict.fromkeys(columns))
+    for snapshot in snapshot_plans(spec).values():
+        yield from (("residuals", column) for column in snapshot.state_columns)

@@ -1,6 +1,7 @@
 """Counter plans of a spec: what each counter counts, resolved to columns."""
 
-from models.counters.plan import OVERALL, CounterPlan, RatePlan
+from models.counters.plan import OVERALL, ComparedPlan, CounterPlan, RatePlan
+from models.counters.snapshot import ResidualPlan, SnapshotPlan
 from models.spec.schema import Spec
 
 
@@ -36,7 +37,37 @@ def counter_plan(spec: Spec, name: str) -> CounterPlan:
         window=counter.span,
         recency=counter.recency,
         last=counter.last,
+        residual=counter.residual,
+        last_exposures=counter.last_exposures,
+        compared=tuple(ComparedPlan(name, *roles.get(name, (name, name))) for name in counter.compare),
     )
+
+
+def residual_plan(spec: Spec) -> ResidualPlan | None:
+    """How residuals are booked; None if no counter has any."""
+    names = {
+        rate for counter in spec.counters.values() if counter.residual for rate in _rate_names(spec, counter.rates)
+    }
+    if not names:
+        return None
+    rates, shown, given = (
+        tuple(rate for rate in _all_rates(spec) if rate.name in names),
+        spec.impressions,
+        spec.residuals,
+    )
+    item = (spec.nodes[shown.item.node].key,)
+    snapshots = (
+        SnapshotPlan("expected_item", item, (shown.item.column,), rates),
+        SnapshotPlan("expected_surface", (shown.surface,), (shown.surface,), rates),
+        SnapshotPlan("expected_overall", (), (), rates),
+    )
+    return ResidualPlan(spec.timezone, given.delay_span, given.within_days, given.smoothing, snapshots)
+
+
+def snapshot_plans(spec: Spec) -> dict[str, SnapshotPlan]:
+    """The snapshots behind the residuals, by name; empty if no counter has residuals."""
+    plan = residual_plan(spec)
+    return {snapshot.name: snapshot for snapshot in plan.snapshots} if plan else {}
 
 
 def _needs_overall(spec: Spec) -> bool:

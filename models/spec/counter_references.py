@@ -28,7 +28,8 @@ def check_counters(spec: Spec, file: str) -> None:
         _check_counter(spec, file, name, known)
     rates = len(spec.tasks) + len(spec.measures)
     columns = sum(
-        (rates if counter.rates is None else len(counter.rates)) * (1 + counter.last)
+        (rates if counter.rates is None else len(counter.rates))
+        * (1 + counter.residual + counter.last + counter.last_exposures)
         for counter in spec.counters.values()
     )
     if columns > MOST_RATE_FEATURES:
@@ -54,6 +55,11 @@ def _check_counter(spec: Spec, file: str, name: str, known: list[str]) -> None:
             raise SpecError(
                 file, f"{where}.keys.{place}", "a feature with another name than member, item and surface", repr(key)
             )
+    comparable = [name for name in known if name not in (*counter.keys, "member")]
+    for place, one in enumerate(counter.compare):
+        if one not in comparable or known.count(one) > 1:
+            expected = f"what is no key of the counter ({', '.join(comparable) or 'there is none'})"
+            raise SpecError(file, f"{where}.compare.{place}", expected, repr(one))
     for column in counter.filter:
         if column in spec.impressions.outcomes:
             raise SpecError(file, f"{where}.filter", "columns known at request time", f"the outcome {column!r}")

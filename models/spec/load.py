@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from models.configs.check import out_of_bounds
 from models.documents import DOCUMENT, DocumentError, document_text
 from models.spec.base import display
+from models.spec.decisions import follows
 from models.spec.errors import SpecError
 from models.spec.references import check_references
 from models.spec.schema import Spec
@@ -36,6 +37,9 @@ def parse_spec(text: str, file: str = "(spec)") -> Spec:
         raise _spec_error(error, file) from None
     for key, expected, found in out_of_bounds(spec.model, spec.training):
         raise SpecError(file, key, expected, found)
+    for key in spec.by_data:
+        if key not in (known := follows(spec)):
+            raise SpecError(file, "by_data", f"keys out of {', '.join(known)}", repr(key))
     check_references(spec, file)
     return spec
 

@@ -68,6 +68,11 @@ class View(TypedView, CheckedView):
         description="Versions older than this many days count as missing, in training and in serving. None = no limit.",
         examples=[30],
     )
+    behavior: bool = Field(
+        default=False,
+        description="Its values come from what happened to the node (watches, likes), not from its content. Where "
+        "an item is read as cold (`training.cold_share`), they are missing.",
+    )
 
 
 class Node(StrictModel):

@@ -8,12 +8,14 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, get_type_hints
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.spec.base import Allowed, Name, StrictModel, Value, display
-from models.spec.counters import Counter, Measure
+from models.spec.by_data import undecided
+from models.spec.collaborative import Collaborative
+from models.spec.counters import Counter, Measure, Residuals
 from models.spec.edges import Affinity, Densification, Edge, PageRank
 from models.spec.gate import Gate
 from models.spec.impressions import Column, Impressions, Oracle, Task
@@ -103,6 +105,17 @@ class Spec(StrictModel):
         description="Counts and rates by key as features, the same in training and in serving. At most 10,000 rate "
         "features together.",
     )
+    collaborative: dict[Name, Collaborative] = Field(
+        default={},
+        description="Features of a member and an item from what similar members did, the same in training and in "
+        "serving.",
+        examples=[{"watched": {"events": ["skipped", "clicked", "long_viewed"], "outcome": ["long_viewed"]}}],
+    )
+    residuals: Residuals = Field(
+        default=Residuals(),
+        description="How the residuals of counters with `residual: true` are made.",
+        examples=[{"delay": "3h"}],
+    )
     windows: Windows = Field(description="Which days are history, training, validation, gate and test.")
     domains: list[str] | None = Field(
         default=None,
@@ -126,9 +139,22 @@ class Spec(StrictModel):
         description="Bounds of the monitors, and what may be done about an alarm without a person.",
         examples=[{"act": "on"}],
     )
+    by_data: dict[str, str] = Field(
+        default={},
+        description="Keys of `model` and `training`, and `id_buckets` of member and item, that follow the size of the "
+        "data; each with the reason of its value once ingest has decided it (docs/model.md). Filled in when a spec is "
+        "read, with those that it does not give. {} = none: the defaults of this page hold.",
+        examples=[{"training.epochs": ""}],
+    )
     oracle: Oracle | None = Field(
         default=None, description="Where a simulated world keeps its true probabilities. None = there are none."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_by_data(cls, value: Any) -> Any:
+        known = not isinstance(value, dict) or "by_data" in value
+        return value if known else {**value, "by_data": undecided(value)}
 
     @property
     def primary_task(self) -> str:

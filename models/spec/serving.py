@@ -65,6 +65,13 @@ class MaxAge(StrictModel):
         default=None,
         description="Age of the newest outcome in any counter. Needs a counter with a rate. None = no limit.",
     )
+    collaborative: Length | None = Field(
+        default=None,
+        description="Age of a collaborative snapshot, since its cut, up to which one is not flagged although the next "
+        "one should be visible by its `delay`. In time it is at most a day plus `delay`; a shorter limit changes "
+        "nothing. Needs a collaborative block. None = flagged as soon as the next one should be visible.",
+        examples=["51h"],
+    )
 
     @property
     def vectors_span(self) -> int | None:
@@ -75,6 +82,11 @@ class MaxAge(StrictModel):
     def counters_span(self) -> int | None:
         """The limit for counters in microseconds; None = no limit."""
         return None if self.counters is None else length_in_microseconds(self.counters)
+
+    @property
+    def collaborative_span(self) -> int | None:
+        """The limit for collaborative snapshots in microseconds; None = no limit."""
+        return None if self.collaborative is None else length_in_microseconds(self.collaborative)
 
 
 class Serving(StrictModel):
@@ -96,5 +108,5 @@ class Serving(StrictModel):
         examples=[{"share": 0.02}],
     )
     max_age: MaxAge = Field(
-        default=MaxAge(), description="Flags a slate that was ranked from older vectors or counters."
+        default=MaxAge(), description="Flags a slate that was ranked from older vectors, counters or snapshots."
     )

@@ -25,6 +25,8 @@ def check_serving(spec: Spec, file: str) -> None:
     if spec.serving.max_age.counters is not None and all(counter.rates == [] for counter in spec.counters.values()):
         expected = "a counter with a rate, whose newest outcome tells how old counters are"
         raise SpecError(file, "serving.max_age.counters", expected, "none")
+    if spec.serving.max_age.collaborative is not None and not spec.collaborative:
+        raise SpecError(file, "serving.max_age.collaborative", "a collaborative block", "none")
 
 
 def _is_by_member(keys: list[str]) -> bool:

@@ -1,8 +1,9 @@
-"""The model artifact: a folder of safetensors and JSON files with a digest of each. No pickle."""
+"""The model artifact: a folder of safetensors, JSON and text files with a digest of each. No pickle."""
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,20 +11,39 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
+from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.files import replaced_folder, sha256_of_file
 from models.graph.schema import GraphSchema
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.sealed import SealError, json_object, read_plain, stated_files
-from models.training.calibration import Calibration
 from models.training.errors import ArtifactError
 from models.training.files import write_json
+from models.trees.errors import TreesError
+from models.trees.inputs import TreeInputs
+from models.trees.trees import DOCUMENT, Trees
 
 FORMAT = 2
+WITH_TREES = 3
+"""The format of a model with trees, which an earlier release would read as its network alone."""
 MANIFEST = "manifest.json"
-_FILES = ("model.safetensors", "model.json", "calibration.json", "training.json")
+_NETWORK = ("model.safetensors", "model.json")
+_FILES = (*_NETWORK, "calibration.json", "training.json")
+_VALIDATION = "validation.safetensors"
+_TREES = re.compile(rf"{re.escape(DOCUMENT)}|trees_\w+\.txt")
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What the selection's network said of the rows that calibrate it, for the trees that are fitted beside it."""
+
+    rows: Tensor
+    """(n,) int64: seeds of the graph."""
+    logits: Tensor
+    """(n, tasks) float32."""
 
 
 @dataclass
@@ -36,6 +56,10 @@ class Model:
     calibration: Calibration
     training: dict[str, Any]
     """How it was trained: config, windows, first and last time, epochs, validation AUC by epoch."""
+    trees: Trees | None = None
+    """The trees beside the network; ``calibration`` is then of the mean of both."""
+    validation: Validation | None = None
+    """In the artifact of a fit, until its trees are fitted or left out."""
 
     @property
     def tasks(self) -> list[str]:
@@ -61,40 +85,71 @@ class Model:
 def save_model(model: Model, folder: Path) -> Path:
     """Write the artifact folder atomically, replacing an older one; returns ``folder``."""
     weights = {name: value.detach().cpu().contiguous() for name, value in model.ranker.state_dict().items()}
+    document = {
+        "config": model.ranker.config.of_network(),
+        "schema": model.schema.to_json(),
+        "encoding": model.encoding.to_json(),
+    }
     with replaced_folder(folder) as new:
         (new / "model.safetensors").write_bytes(safetensors.torch.save(weights))
-        write_json(
-            new / "model.json",
-            {
-                "config": asdict(model.ranker.config),
-                "schema": model.schema.to_json(),
-                "encoding": model.encoding.to_json(),
-            },
-        )
-        _finish(new, model.calibration, model.training)
+        write_json(new / "model.json", document)
+        _finish(new, model.calibration, model.training, {**_trees(model.trees), **_validation(model.validation)})
     return folder
 
 
-def change_calibration(folder: Path, calibration: Calibration, **training: Any) -> None:
+def change_calibration(
+    folder: Path, calibration: Calibration, validation: Validation | None = None, **training: Any
+) -> None:
     """Give the artifact in ``folder`` another calibration and further entries of ``training.json``, atomically.
 
-    Weights and configuration keep their bytes, so the model keeps its vectors (``models.training.encoder``). Raises
+    Weights and configuration keep their bytes, so the model keeps its vectors (``models.training.encoder``), and trees
+    theirs. ``validation``: another one, where it is given. Raises ArtifactError.
+    """
+    files = _verified(_contents(folder), folder)
+    more = {name: files[name] for name in files if name not in _FILES} | _validation(validation)
+    _rewrite(files, folder, calibration, more, training)
+
+
+def change_trees(network: Path, folder: Path, trees: Trees | None, calibration: Calibration, **training: Any) -> None:
+    """Write the artifact ``network`` to ``folder`` with these trees or none, without its ``Validation``; atomically.
+
+    ``calibration`` of the product and further entries of ``training.json``. The network keeps its bytes. Raises
     ArtifactError.
     """
-    contents = _contents(folder)
-    before = json.loads(_verified(contents, folder)["training.json"])
+    _rewrite(_verified(_contents(network), network), folder, calibration, _trees(trees), training)
+
+
+def _rewrite(
+    files: Mapping[str, bytes],
+    folder: Path,
+    calibration: Calibration,
+    more: Mapping[str, bytes],
+    training: Mapping[str, Any],
+) -> None:
+    """Write an artifact with the network of ``files``."""
+    before = json.loads(files["training.json"])
     with replaced_folder(folder) as new:
-        for name in ("model.safetensors", "model.json"):
-            (new / name).write_bytes(contents[name])
-        _finish(new, calibration, {**before, **training})
+        for name in _NETWORK:
+            (new / name).write_bytes(files[name])
+        _finish(new, calibration, {**before, **training}, more)
 
 
-def _finish(folder: Path, calibration: Calibration, training: Mapping[str, Any]) -> None:
-    """Write the files that say how a model was trained and calibrated, and the manifest."""
+def _finish(folder: Path, calibration: Calibration, training: Mapping[str, Any], more: Mapping[str, bytes]) -> None:
+    """Write the files that say how a model was trained and calibrated, those in ``more``, and the manifest."""
     write_json(folder / "calibration.json", calibration.to_json())
     write_json(folder / "training.json", dict(training))
-    files = {name: sha256_of_file(folder / name) for name in _FILES}
-    write_json(folder / MANIFEST, {"format": FORMAT, "files": files})
+    for name, content in more.items():
+        (folder / name).write_bytes(content)
+    files = {name: sha256_of_file(folder / name) for name in (*_FILES, *more)}
+    write_json(folder / MANIFEST, {"format": WITH_TREES if DOCUMENT in more else FORMAT, "files": files})
+
+
+def _trees(trees: Trees | None) -> dict[str, bytes]:
+    return {} if trees is None else trees.files()
+
+
+def _validation(validation: Validation | None) -> dict[str, bytes]:
+    return {} if validation is None else {_VALIDATION: safetensors.torch.save(vars(validation))}
 
 
 def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
@@ -119,13 +174,34 @@ def model_of(contents: Mapping[str, bytes], folder: Path, device: torch.device |
         ranker.load_state_dict(safetensors.torch.load(files["model.safetensors"]))
     except (SafetensorError, RuntimeError) as error:
         raise ArtifactError(f"{folder}/model.safetensors: expected the weights of model.json; found {error}") from error
-    return Model(
+    model = Model(
         ranker=ranker.to(device).eval(),
         encoding=encoding,
         schema=schema,
         calibration=Calibration.from_json(json.loads(files["calibration.json"])),
         training=json.loads(files["training.json"]),
+        validation=_validation_of(files, folder),
     )
+    if DOCUMENT in files:
+        columns = TreeInputs.of(config, schema, encoding).names
+        try:
+            model.trees = Trees.of_files(files, model.tasks, columns)
+        except TreesError as error:
+            raise ArtifactError(f"{folder}: {error}") from None
+    return model
+
+
+def _validation_of(files: Mapping[str, bytes], folder: Path) -> Validation | None:
+    try:
+        return Validation(**safetensors.torch.load(files[_VALIDATION])) if _VALIDATION in files else None
+    except (SafetensorError, TypeError) as error:
+        raise ArtifactError(
+            f"{folder / _VALIDATION}: expected rows and logits; found {error}: train it again"
+        ) from None
+
+
+def _is_of_model(name: str) -> bool:
+    return name in _FILES or name == _VALIDATION or bool(_TREES.fullmatch(name))
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -133,7 +209,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
     if not (folder / MANIFEST).is_file():
         raise ArtifactError(f"{folder}: expected a model artifact; found no {MANIFEST}: train or download it again")
     try:
-        found = [name for name in (MANIFEST, *_FILES) if (folder / name).exists()]
+        found = [path.name for path in folder.iterdir() if path.name == MANIFEST or _is_of_model(path.name)]
         return {name: read_plain(folder, name) for name in found}
     except SealError as error:
         raise ArtifactError(f"{error}: incomplete or changed, train or download it again") from None
@@ -144,13 +220,16 @@ def _verified(contents: Mapping[str, bytes], folder: Path) -> dict[str, bytes]:
     manifest = folder / MANIFEST
     try:
         document = json_object(contents[MANIFEST], manifest)
-        if document.get("format") != FORMAT:
-            found = document.get("format")
-            raise ArtifactError(f"{manifest}: expected format {FORMAT}; found {found!r}: use the release that wrote it")
+        if document.get("format") not in (FORMAT, WITH_TREES):
+            expected, found = f"{FORMAT} or {WITH_TREES}", document.get("format")
+            raise ArtifactError(
+                f"{manifest}: expected format {expected}; found {found!r}: use the release that wrote it"
+            )
         stated = stated_files(document, manifest)
     except (SealError, KeyError) as error:
         raise ArtifactError(f"{error}: damaged, train or download it again") from None
-    for name in _FILES:
+    named = list(dict.fromkeys([*_FILES, *filter(_is_of_model, stated)]))
+    for name in named:
         if name not in contents or name not in stated:
             raise ArtifactError(f"{folder / name}: expected a file that the manifest names; found none: incomplete")
         found = sha256(contents[name]).hexdigest()
@@ -158,4 +237,4 @@ def _verified(contents: Mapping[str, bytes], folder: Path) -> dict[str, bytes]:
             raise ArtifactError(
                 f"{folder / name}: expected sha256 {stated[name]}; found {found}: damaged, download it again"
             )
-    return {name: contents[name] for name in _FILES}
+    return {name: contents[name] for name in named}

@@ -69,6 +69,8 @@ class Batches:
         sampler's random strategies; ``largest_fan_out`` and ``hops``, the depth of trees: None = as in the schema.
         """
         self.encoded, self.activities = encoded, activities
+        self.twins = encoded.nodes[encoded.graph.schema.seeds.item].cold
+        """Whether seeds may be cold twins, whose items are read as cold."""
         self.sampler = Sampler(encoded.graph, hops=hops, largest_fan_out=largest_fan_out, seed=seed)
 
     def make(self, slices: Slices, member_states: Tensor | MemberState = "as_of", lag: int = 0, draw: int = 0) -> Batch:
@@ -95,7 +97,7 @@ class Batches:
         hour, weekday = local_clock(time, schema.timezone_offset)
         return Batch(
             member=self.sampler.tree(schema.member, member, member_time, draw),
-            item=self.sampler.tree(schema.item, item, time - lag, draw),
+            item=self.sampler.tree(schema.item, item, time - lag, draw, seeds.cold[rows] if self.twins else None),
             activities=activities,
             member_time=member_time,
             slice=of,
@@ -158,9 +160,9 @@ def encode(ranker: Ranker, encoded: EncodedGraph, batch: Batch, table: Tensor | 
     )
 
 
-def decode(ranker: Ranker, batch: Batch, tokens: Tokens) -> Tensor:
-    """Logits (B, T) of a batch, from its tokens."""
-    inputs = DecoderInputs(
+def decoder_inputs(batch: Batch, tokens: Tokens) -> DecoderInputs:
+    """What the decoder reads of a batch of B seeds: slates of one candidate, (B, 1, ...)."""
+    return DecoderInputs(
         member_tokens=tokens.member,
         activity_tokens=tokens.activities,
         activity_age=batch.age,
@@ -173,7 +175,11 @@ def decode(ranker: Ranker, batch: Batch, tokens: Tokens) -> Tensor:
         weekday=batch.weekday,
         state_age=batch.state_age,
     )
-    logits: Tensor = ranker(inputs)
+
+
+def decode(ranker: Ranker, batch: Batch, tokens: Tokens) -> Tensor:
+    """Logits (B, T) of a batch, from its tokens."""
+    logits: Tensor = ranker(decoder_inputs(batch, tokens))
     return logits.squeeze(1)
 
 

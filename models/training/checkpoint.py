@@ -43,6 +43,8 @@ class Progress:
     """The largest fan-out of each epoch; None = as in the schema."""
     neighbours: NeighbourSchedule | None = None
     """The adaptive schedule's current value; None = no such schedule."""
+    stopped: dict[str, int] = field(default_factory=dict)
+    """The tasks that have stopped, each with the epochs it was trained for."""
 
     @property
     def waited(self) -> int:

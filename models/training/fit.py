@@ -33,7 +33,7 @@ def fit(
     ``checkpoint`` (None = ``checkpoint`` next to ``folder``), a folder or an address in object storage, keeps the
     progress of both trainings, so that an interrupted fit continues. Inside ``process_group`` every process calls this.
     ``store`` is called by process 0 with the summary, before the progress is removed: where it raises, that stays.
-    Raises what ``train`` raises.
+    The artifact's ``Validation`` holds the first model's logits, for the trees. Raises what ``train`` raises.
     """
     started, processes = perf_counter(), ranks()
     run = fingerprint(graph, model_config, training_config)
@@ -51,12 +51,12 @@ def fit(
     selecting = perf_counter() - started
     epochs = selected.training["epochs"]
     largest_fan_outs = tuple(selected.training["limits"][:epochs]) if training_config.adaptive_neighbours else None
-    scope = Scope(("train", "validate"), epochs, largest_fan_outs)
+    scope = Scope(("train", "validate"), epochs, largest_fan_outs, selected.training["stopped"])
     train(
         graph, model_config, training_config, folder, scope, device, checkpoint=replace(keep.below("final"), stays=True)
     )
     if processes.leads:
-        change_calibration(folder, selected.calibration, selection=selected.training)
+        change_calibration(folder, selected.calibration, selected.validation, selection=selected.training)
     share_folder(processes, folder)
     final = load_model(folder)
     best = selected.training["history"][epochs - 1]

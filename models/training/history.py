@@ -81,6 +81,7 @@ def history_of(encoded: EncodedGraph, encoding: Encoding, count: int, seed: int 
         frozen_time=time,
         frozen_numbers=numbers,
         frozen_categories=categories,
+        cold=torch.zeros_like(member, dtype=torch.bool),
         keys=pa.nulls(count),
         windows=graph.seeds.windows,
     )

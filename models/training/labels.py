@@ -18,23 +18,24 @@ from models.settling import settling_delay
 from models.training.errors import NoSeedsError
 
 
-def known(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
+def known(graph: TemporalGraph, windows: Sequence[str], twins: bool = False) -> Tensor:
     """(n,) int64: the seeds of the windows with which a model is chosen and calibrated.
 
-    They settled before the last of the windows ended, and were shown at least the settling delay before that.
+    They settled before the last of the windows ended, and were shown at least the settling delay before that. Cold
+    twins are among them only with ``twins``: they calibrate the cold path, and choose nothing.
     """
-    rows, end = _settled(graph, windows)
+    rows, end = _settled(graph, windows, twins)
     train = graph.seeds.rows("train")
     delay = settling_delay((graph.seeds.settled[train] - graph.seeds.time[train]).cpu().numpy())
     return rows[graph.seeds.time[rows] < end - delay]
 
 
-def labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
+def labelled(graph: TemporalGraph, windows: Sequence[str], twins: bool = False) -> Tensor:
     """(n,) int64: the seeds to train on: settled before the last of the windows ended, with a label for any task.
 
-    Raises NoSeedsError if there is none.
+    Cold twins are among them only with ``twins``. Raises NoSeedsError if there is none.
     """
-    rows, _ = _settled(graph, windows)
+    rows, _ = _settled(graph, windows, twins)
     rows = rows[~torch.isnan(graph.seeds.labels[rows]).all(dim=1)]
     if not len(rows):
         raise NoSeedsError(
@@ -44,8 +45,8 @@ def labelled(graph: TemporalGraph, windows: Sequence[str]) -> Tensor:
     return rows
 
 
-def _settled(graph: TemporalGraph, windows: Sequence[str]) -> tuple[Tensor, int]:
+def _settled(graph: TemporalGraph, windows: Sequence[str], twins: bool) -> tuple[Tensor, int]:
     """(n,) int64: the seeds of the windows that settled before the last of the windows ended; and that end."""
-    rows = torch.cat([graph.seeds.rows(window) for window in windows])
+    rows = torch.cat([graph.seeds.rows(window, twins) for window in windows])
     end = max(graph.schema.window(window).end for window in windows)
     return rows[graph.seeds.settled[rows] < end], end

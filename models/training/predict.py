@@ -7,15 +7,18 @@ import torch
 from torch import Tensor
 
 from models import metrics
+from models.calibration import Calibration
 from models.graph.store import TemporalGraph
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.model import Ranker
 from models.training.artifact import Model
 from models.training.batches import Batches, MemberState, score
-from models.training.calibration import Calibration
+from models.training.cold import cold_seeds
 from models.training.errors import DivergedError
+from models.training.seed_values import SeedValues
 from models.training.slices import one_each
 
+PRODUCT = "product"
 _BATCH = 2048
 
 
@@ -33,10 +36,28 @@ def predict(
     the seed's window, like one ranking request. ``lag``: microseconds by which the tokens of both sides are older.
     Without ``calibrated``: the sigmoid of the logits. Raises EncodingError if the graph is not of the model's schema.
     """
+    return predict_parts(model, graph, rows, state, calibrated, lag)[PRODUCT]
+
+
+def predict_parts(
+    model: Model,
+    graph: TemporalGraph,
+    rows: Tensor,
+    state: MemberState = "as_of",
+    calibrated: bool = True,
+    lag: int = 0,
+) -> dict[str, np.ndarray]:
+    """The same, (n, tasks) each: of the product and, where it has trees, of its network and of its trees alone."""
     encoded = encode_graph(model.encoding, model.schema, graph.to(model.device))
     logits = score_rows(model.ranker, encoded, rows.to(model.device), state, model.largest_fan_out, lag)
-    calibration = model.calibration if calibrated else Calibration.none(model.tasks)
-    return calibration.apply(logits)
+    found, calibrations = {PRODUCT: logits}, {PRODUCT: model.calibration}
+    if model.trees is not None:
+        values = SeedValues(model.ranker.config, model.schema, model.encoding, graph).of(rows, state, lag)
+        trees = model.trees.logits(values)
+        found = {PRODUCT: model.trees.mean(logits, trees), "network": logits, "trees": trees}
+        calibrations |= model.trees.alone
+    none, cold = Calibration.none(model.tasks), cold_seeds(graph, rows, model.schema.seeds.exposures)
+    return {part: (calibrations[part] if calibrated else none).apply(found[part], cold) for part in found}
 
 
 @torch.inference_mode()

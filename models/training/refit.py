@@ -1,9 +1,9 @@
 """The refit: after the gate's verdict, the judged model is trained once more, on newer days too.
 
-Nothing is chosen again. Configurations, number of epochs, fan-outs and calibration are those of the judged model, only
-the seeds are more: train, validate, and the gate window before ``until``. The seeds from ``until`` on stay unseen, so
-that they can check the new weights. The calibration was fitted on days that the selection's model had not seen; none
-of those is left to fit it again, since the days from ``until`` on must check it.
+Nothing is chosen again. Configurations, number of epochs, fan-outs, stopped tasks and calibration are those of the
+judged model, only the seeds are more: train, validate, and the gate window before ``until``. The seeds from ``until``
+on stay unseen, so that they can check the new weights. The calibration was fitted on days that the selection's model
+had not seen; none of those is left to fit it again, since the days from ``until`` on must check it.
 """
 
 from dataclasses import replace
@@ -45,7 +45,7 @@ def refit(
     keep = CheckpointPlace.of(checkpoint, folder).of_run(before.training["run"])
     config, epochs = TrainingConfig(**before.training["config"]), before.training["epochs"]
     largest_fan_outs = tuple(before.training["limits"][:epochs]) if config.adaptive_neighbours else None
-    scope = Scope(("train", "validate"), epochs, largest_fan_outs)
+    scope = Scope(("train", "validate"), epochs, largest_fan_outs, before.training.get("stopped", {}))
     train(extended(graph, until), before.ranker.config, config, folder, scope, device, log, replace(keep, stays=True))
     if processes.leads:
         of_judged = {name: before.training[name] for name in ("run", "seeds")}

@@ -23,9 +23,17 @@ class Step:
     """Computes the gradient of a ranker on the seeds of one graph, step by step."""
 
     def __init__(
-        self, ranker: Ranker, batches: Batches, config: TrainingConfig, ranks: Ranks, recorder: Recorder | None = None
+        self,
+        ranker: Ranker,
+        batches: Batches,
+        config: TrainingConfig,
+        ranks: Ranks,
+        recorder: Recorder | None = None,
+        weights: tuple[float, ...] | None = None,
     ) -> None:
-        """``recorder``: replays recorded kernels for full steps in one part; None = no recording."""
+        """``recorder``: replays recorded kernels for full steps in one part; None = no recording. ``weights``: of the
+        tasks' losses; None = the schema's."""
+        self.weights = weights or tuple(task.weight for task in batches.encoded.graph.schema.seeds.tasks)
         self.ranker, self.batches, self.config, self.ranks = ranker, batches, config, ranks
         self.recorder = recorder if config.accumulate == 1 else None
         self.encoded = batches.encoded
@@ -65,7 +73,7 @@ class Step:
             tokens = encode(ranker, encoded, batch, table)
             logits = decode(ranker, batch, tokens)
             long_term = None if ranker.long_term is None else self._long_term_loss(batch, tokens, table)
-        weights = _on_device(tuple(task.weight for task in encoded.graph.schema.seeds.tasks), device)
+        weights = _on_device(self.weights, device)
         loss = multi_task_loss(logits.float(), batch.labels, weights, defined, ranker.task_spread)
         if long_term is not None:
             loss = loss + self.config.long_term_weight * long_term.float() / slices

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.files import sha256_of_json
@@ -21,10 +22,10 @@ from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.spinning import limited_spinning
 from models.time_units import iso
-from models.training.artifact import Model, save_model
+from models.training.artifact import Model, Validation, save_model
 from models.training.batches import MemberState
-from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints, Progress
+from models.training.cold import fit_calibration
 from models.training.compiled import compile_ranker
 from models.training.devices import best_device
 from models.training.distributed import ranks
@@ -34,6 +35,7 @@ from models.training.place import CheckpointPlace
 from models.training.predict import score_rows, task_aucs
 from models.training.schedule import advance, begin
 from models.training.shared import share_folder
+from models.training.stopping import loss_weights, stop
 from models.training.trainer import Trainer, seeded
 
 Log = Callable[[dict[str, float], int], None]
@@ -53,6 +55,8 @@ class Scope:
     largest_fan_outs: tuple[int, ...] | None = None
     """The largest fan-out of each epoch, as another training's adaptive schedule found them. Without them and without
     early stopping, trees are as in the schema."""
+    stopped: dict[str, int] = field(default_factory=dict)
+    """The tasks that stop, each after so many epochs, as another training's validation found them."""
 
 
 @limited_spinning()
@@ -70,9 +74,10 @@ def train(
 
     Unless ``scope.epochs`` is given, the validation AUC of the primary task stops training and picks the epoch, and the
     artifact's calibration is fitted on the validation window, on the labels that ``models.training.labels.known``
-    allows. ``device`` None = CUDA if available. ``checkpoint`` (None = ``checkpoint`` next to ``folder``) holds one
-    checkpoint, removed at the end: an interrupted run of the same graph and configuration continues from it, to the
-    same result. It is a folder, or an address in object storage (``models.training.place``).
+    allows; that of cold rows on cold twins too. ``device`` None = CUDA if available. ``checkpoint`` (None =
+    ``checkpoint`` next to ``folder``) holds one checkpoint, removed at the end: an interrupted run of the same graph
+    and configuration continues from it, to the same result. It is a folder, or an address in object storage
+    (``models.training.place``).
 
     Inside ``process_group`` every process calls this with equal arguments; those of one machine see the same folders.
 
@@ -91,7 +96,7 @@ class TrainingRun:
     ) -> None:
         """The run is on the device of ``graph``. Raises NoSeedsError, ConfigError, CompilerError."""
         self.graph, self.config, self.scope = graph, training_config, scope
-        self.rows = labelled(graph, scope.windows)
+        self.rows = labelled(graph, scope.windows, twins=True)
         self.encoding = Encoding.fit(graph, until=max(span.end for span in self.spans))
         self.encoded = encode_graph(self.encoding, graph.schema, graph)
         with seeded(training_config.seed, graph.device):
@@ -167,7 +172,9 @@ class TrainingRun:
         largest_fan_out = progress.neighbours.largest_fan_out if progress.neighbours else None
         if scope.largest_fan_outs:
             largest_fan_out = scope.largest_fan_outs[progress.epoch]
-        metrics = self.trainer.run_epoch(self.encoded, self.rows, progress.epoch, largest_fan_out)
+        stopped = progress.stopped if scope.epochs is None else scope.stopped
+        weights = loss_weights(self.graph.schema.seeds.tasks, stopped, progress.epoch)
+        metrics = self.trainer.run_epoch(self.encoded, self.rows, progress.epoch, largest_fan_out, weights=weights)
         progress.epoch += 1
         progress.largest_fan_outs.append(largest_fan_out)
         if largest_fan_out is not None:
@@ -179,6 +186,8 @@ class TrainingRun:
         primary = next(task.name for task in self.graph.schema.seeds.tasks if task.primary)
         self._judge(metrics.get(f"validate_auc_{primary}", math.nan))
         progress.history.append({name: value for name, value in metrics.items() if name != "seeds_per_second"})
+        tasks = self.graph.schema.seeds.tasks
+        progress.stopped = stop(stopped, progress.history, tasks, self.config.task_tolerance)
         return metrics
 
     def _judge(self, auc: float) -> None:
@@ -194,24 +203,27 @@ class TrainingRun:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.clone() for name, value in self.average.state_dict().items()}
 
-    def _scored(self, largest_fan_out: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Logits and labels, (n, tasks) each, of the validation window's known rows."""
-        rows = known(self.graph, ("validate",))
+    def _scored(self, rows: Tensor, largest_fan_out: int | None) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and labels, (n, tasks) each, of the seeds ``rows``."""
         logits = score_rows(self.average, self.encoded, rows, self.judged_state, largest_fan_out)
         return logits, self.graph.seeds.labels[rows].cpu().numpy()
 
     def _validate(self, largest_fan_out: int | None) -> dict[str, float]:
         """The validation AUC by task, NaN where there is none."""
-        logits, labels = self._scored(largest_fan_out)
+        logits, labels = self._scored(known(self.graph, ("validate",)), largest_fan_out)
         return task_aucs(self.tasks, labels, logits)
 
     def _model(self) -> Model:
         """The artifact's model: the best weights, calibrated."""
         progress = self.progress
         largest_fan_out = progress.largest_fan_outs[progress.best_epoch - 1] if progress.best_epoch else None
-        calibration = Calibration.none(self.tasks)
+        calibration, validation = Calibration.none(self.tasks), None
         if self.scope.epochs is None:
-            calibration = Calibration.fit(self.tasks, *self._scored(largest_fan_out))
+            rows = known(self.graph, ("validate",), twins=True)
+            logits, _ = self._scored(rows, largest_fan_out)
+            calibration = fit_calibration(self.graph, rows, logits)
+            validation = Validation(rows.cpu(), torch.from_numpy(logits))
+        twins = int(self.graph.seeds.cold[self.rows].sum())
         training = {
             "config": asdict(self.config),
             "windows": list(self.scope.windows),
@@ -219,13 +231,17 @@ class TrainingRun:
             "until": iso(max(span.end for span in self.spans)),
             "epochs": progress.best_epoch,
             "epochs_run": progress.epoch,
-            "seeds": len(self.rows),
+            "seeds": len(self.rows) - twins,
+            "cold_twins": twins,
             "history": progress.history,
             "limit": largest_fan_out,
             "limits": progress.largest_fan_outs,
+            "stopped": progress.stopped,
             "run": self.fingerprint,
         }
-        return Model(self.average.eval(), self.encoding, self.graph.schema, calibration, training)
+        return Model(
+            self.average.eval(), self.encoding, self.graph.schema, calibration, training, validation=validation
+        )
 
 
 def fingerprint(
@@ -239,11 +255,12 @@ def fingerprint(
     return sha256_of_json(
         {
             "graph": [graph.manifest.get("digest"), *seeds],
-            "model": asdict(model_config),
+            "model": model_config.of_network(),
             "training": asdict(training_config),
             "windows": list(scope.windows),
             "epochs": scope.epochs,
             "limits": scope.largest_fan_outs,
+            "stopped": scope.stopped,
             "processes": ranks().size,
         }
     )

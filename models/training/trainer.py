@@ -39,10 +39,12 @@ class Trainer:
         epoch: int,
         largest_fan_out: int | None = None,
         name: str | None = None,
+        weights: tuple[float, ...] | None = None,
     ) -> dict[str, float]:
         """One pass over the seeds ``rows`` (n,) int64 in random order; returns train_loss and seeds_per_second.
 
-        ``epoch`` counts from 0; ``largest_fan_out``: None = as in the schema; ``name``: on the progress bar.
+        ``epoch`` counts from 0; ``largest_fan_out``: None = as in the schema; ``name``: on the progress bar;
+        ``weights``: of the tasks' losses, None = the schema's.
         Raises DivergedError if the loss is not finite.
         """
         self.ranker.train()
@@ -60,7 +62,7 @@ class Trainer:
             if processes.size > 1:  # all processes draw the same member states, but each its own dropout
                 generator = torch.Generator(device).manual_seed(seed)
                 torch.manual_seed(seed + 7 * (processes.rank + 1))
-            step = Step(self.ranker, batches, config, processes, recorder)
+            step = Step(self.ranker, batches, config, processes, recorder, weights)
             for place, part in enumerate(steps):
                 member_states = draw_member_states(len(part), config.state, device, generator)
                 self._set_learning_rate((epoch + place / len(steps)) / config.epochs)

@@ -2,7 +2,8 @@
 
 The effect can be checked: it is the probability minus the probability without the input. A gradient would only describe
 an infinitesimal change. Redundant inputs mask each other: leaving out one of two similar activities changes little. All
-variants of a slate are scored together, about 2,000 candidates per pass.
+variants of a slate are scored together, about 2,000 candidates per pass. A variant is calibrated as it would be served:
+without its vectors or the count of its exposures an item is cold.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,15 +12,21 @@ from typing import Any, Literal
 
 import numpy as np
 
+from models.collaborative.plan import feature_columns
 from models.features import counter_columns
 from models.spec import Spec
+from models.spec.collaborative_plans import collaborative_plans
 from models.time_units import SECOND, iso
 from serving.ranking.reader import MemberVectors, OnlineFeatures
 from serving.ranking.scorer import Scorer, SlateInputs
 from serving.ranking.shared_neighbors import SharedNeighbors
 
-Kind = Literal["activity", "neighbour", "member", "item", "counter"]
-_FAMILIES: tuple[tuple[Kind, ...], ...] = (("activity",), ("neighbour",), ("member", "item", "counter"))
+Kind = Literal["activity", "neighbour", "member", "item", "counter", "collaborative"]
+_FAMILIES: tuple[tuple[Kind, ...], ...] = (
+    ("activity",),
+    ("neighbour",),
+    ("member", "item", "counter", "collaborative"),
+)
 _MOST = 3
 """Reasons reported per family and candidate."""
 _TRIED = 32
@@ -36,7 +43,9 @@ class Reason:
 
     kind: Kind
     what: Mapping[str, Any]
-    """activity: action, domain, node, key, time; neighbour: see ``SharedNeighbors``; counter: counter; else empty."""
+    """activity: action, domain, node, key, time; neighbour: see ``SharedNeighbors``; counter: counter; collaborative:
+    block; else empty.
+    """
     effect: float
     """Calibrated probability minus the one without the input: positive where the input raised the score."""
 
@@ -63,7 +72,12 @@ class Explainer:
         self._scorer = scorer
         self._primary = next(task.name for task in schema.seeds.tasks if task.primary)
         self._edges = {edge.name: edge for edge in schema.edges}
-        self._counters = {name: set(counter_columns(spec, name)) for name in spec.counters}
+        named: dict[tuple[Kind, str, str], list[str]] = {
+            ("counter", "counter", name): counter_columns(spec, name) for name in spec.counters
+        }
+        for name, plan in collaborative_plans(spec).items():
+            named["collaborative", "block", name] = feature_columns(plan)
+        self._features = {key: set(columns) for key, columns in named.items()}
         self._neighbours = SharedNeighbors(scorer.ranker)
 
     def reasons(
@@ -72,8 +86,8 @@ class Explainer:
         """For each of the C candidates, the reasons with the largest effects, largest first.
 
         A candidate gets at most three activities, three shared neighbors, and three of: the member's vectors, the
-        item's vectors, each counter. ``online`` supplies keys and times. ``pause`` is called before each pass of the
-        model; it may block while requests without explanations are being scored.
+        item's vectors, each counter, each collaborative block. ``online`` supplies keys and times. ``pause`` is called
+        before each pass of the model; it may block while requests without explanations are being scored.
         """
         variants = list(self.variants(inputs, online))
         full, *others = self._probabilities([inputs, *(without.inputs for without in variants)], pause)
@@ -91,9 +105,9 @@ class Explainer:
             yield Without("member", [{}] * count, replace(inputs, member_tokens=None))
         if inputs.item_known.any():
             yield Without("item", [{}] * count, replace(inputs, item_known=np.zeros_like(inputs.item_known)))
-        for name, columns in self._counters.items():
+        for (kind, field, name), columns in self._features.items():
             rest = {feature: values for feature, values in inputs.features.items() if feature not in columns}
-            yield Without("counter", [{"counter": name}] * count, replace(inputs, features=rest))
+            yield Without(kind, [{field: name}] * count, replace(inputs, features=rest))
 
     def _activities(
         self, inputs: SlateInputs, member: MemberVectors | None
@@ -123,7 +137,9 @@ class Explainer:
         for start in range(0, len(slates), step):
             pause()
             found += self._scorer.logits_many(slates[start : start + step])
-        return [self._scorer.calibrate(logits)[self._primary] for logits in found]
+        return [
+            self._scorer.calibrate(logits, slate)[self._primary] for logits, slate in zip(found, slates, strict=True)
+        ]
 
 
 def _strongest(variants: list[Without], effects: np.ndarray, place: int) -> list[Reason]:

@@ -1,8 +1,8 @@
-"""Online reader: fetches a request's vectors and counters from the feature store in one read."""
+"""Online reader: fetches a request's vectors, counters and collaborative rows from the feature store in one read."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,10 +15,12 @@ from models.counters.columns import state_columns
 from models.counters.derive import derive
 from models.counters.plan import OVERALL
 from models.counters.ragged import Ragged
-from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, vector_view
+from models.features import ITEM_VECTORS, MEMBER_VECTORS, attribute_keys, compared_attributes, vector_view
 from models.spec import Spec
+from models.spec.collaborative_plans import collaborative_plans
 from models.spec.counter_plans import counter_plan, counter_plans
 from serving.errors import UnavailableError
+from serving.ranking.collaborative import CollaborativeFeatures, references
 from serving.ranking.request import RankingRequest, is_live
 
 
@@ -74,6 +76,7 @@ class OnlineFeatures:
     """Number of rows ignored because their event time is ahead of the clock."""
     counters_as_of: int | None = None
     """Time of the newest outcome in any counter, microseconds UTC; None = no counter has a rate, or none was found."""
+    collaborative: CollaborativeFeatures = field(default_factory=CollaborativeFeatures)
 
     @classmethod
     def nothing(cls, candidates: int) -> "OnlineFeatures":
@@ -83,7 +86,7 @@ class OnlineFeatures:
 
 
 class OnlineReader:
-    """Reads vectors and counters through the slate reader, with one round trip per request.
+    """Reads vectors, counters and collaborative rows through the slate reader, with one round trip per request.
 
     ``store_config`` is a feature_store.yaml with absolute paths, as ``feature_repo.store.write_resolved`` writes it to
     state/feast/, or a cluster's; the project is that of the spec's product. No feature definitions are loaded.
@@ -107,11 +110,13 @@ class OnlineReader:
         attributes = attribute_keys(spec)
         moving = {self._item_key, *attributes}
         plans = [counter_plan(spec, name) for name in spec.counters]
+        self._compared = list(compared_attributes(spec))
         self._counters = [(plan, bool(moving & set(plan.keys))) for plan in plans]
+        self._collaborative, self._zone = list(collaborative_plans(spec).values()), spec.zone
         store = open_store(store_config, None, project_of(spec.name))
         self._slate = SlateReader(
             store,
-            _features(spec, slot),
+            _features(spec, slot) + references(self._collaborative),
             candidate_keys=[self._item_key],
             derived_keys={feature: f"{view}:{feature}" for feature, view in attributes.items()},
             deadline=deadline,
@@ -142,35 +147,37 @@ class OnlineReader:
             rows = await self._slate.read(shared, {self._item_key: request.items}, as_of)
         except SlateUnavailableError as error:
             raise UnavailableError("the online store could not be read") from error
+        own = {self._surface_key: np.array([request.surface], object), self._item_key: np.array(request.items, object)}
+        own |= {feature: rows.candidates[feature] for feature in self._compared}
         return OnlineFeatures(
             member=_member(rows, int(rows.event_time[self._member_view][0])),
             items=_items(rows, rows.event_time[self._item_view]),
-            counters=self._derived(rows, len(request.items)),
+            counters=self._derived(rows, own, len(request.items)),
             as_of=rows.as_of,
             ahead=rows.ahead,
             counters_as_of=_newest_outcome(rows),
+            collaborative=CollaborativeFeatures.of(self._collaborative, self._zone, rows, len(request.items)),
         )
 
-    def _derived(self, rows: SlateRows, count: int) -> dict[str, np.ndarray]:
-        """Derive the features of every counter at the time of the read."""
+    def _derived(self, rows: SlateRows, own: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+        """Derive the features of every counter at the time of the read; ``own``: the candidates' compared values."""
         found: dict[str, np.ndarray] = {}
         for plan, each in self._counters:
             # A missing key reads as 0 or an empty list: nothing has happened to it.
             state, moments = (rows.candidates, count) if each else (rows.shared, 1)
-            found |= derive(plan, state, rows.shared, np.full(moments, rows.as_of + 1))
+            found |= derive(plan, state, rows.shared, np.full(moments, rows.as_of + 1), own)
         return found
 
 
 def _features(spec: Spec, slot: str) -> list[str]:
-    """Feast references of every feature that ranking needs."""
+    """Feast references of vectors and counters."""
     vectors = [
         f"{vector_view(kind, slot)}:{name}"
         for kind, names in ((MEMBER_VECTORS, _MEMBER_FEATURES), (ITEM_VECTORS, _ITEM_FEATURES))
         for name in names
     ]
-    return vectors + [
-        f"{name}:{column}" for name, plan in counter_plans(spec).items() for column in state_columns(plan)
-    ]
+    counted = [f"{name}:{column}" for name, plan in counter_plans(spec).items() for column in state_columns(plan)]
+    return vectors + counted + [f"{view}:{feature}" for feature, view in compared_attributes(spec).items()]
 
 
 _MEMBER_FEATURES = (

@@ -16,8 +16,10 @@ from models.sealed import SealError, plain_files, read_plain
 from models.spec import Spec, parse_spec
 from models.time_units import SECOND
 from models.training.artifact import MANIFEST, model_of
+from models.training.cold import never_shown
 from models.training.encoder import encoder_of
 from models.training.errors import ArtifactError
+from models.trees.inputs import TreeInputs
 from serving.ranking.traced import traced
 from serving.versions.bundle import SPEC
 
@@ -66,6 +68,7 @@ class Scorer:
             spec = parse_spec(files[SPEC].decode("utf-8"), str(folder / SPEC))
             _check(folder, self._model.schema.seeds, spec)
         self.ranker = ranker = self._model.ranker.eval()
+        self.tree_inputs = TreeInputs.of(ranker.config, self._model.schema, self._model.encoding)
         with torch.inference_mode():
             cold_member, cold_item = ranker.cold_member_tokens(), ranker.cold_item_tokens()  # (H, w)
         self._cold_member, self._cold_item = cold_member.numpy().ravel(), cold_item.numpy().ravel()
@@ -82,11 +85,11 @@ class Scorer:
 
     def score(self, inputs: SlateInputs) -> dict[str, np.ndarray]:
         """Score one slate: by task, (C,) float64 calibrated probabilities."""
-        return self.calibrate(self.logits(inputs))
+        return self.calibrate(self.logits(inputs), inputs)
 
-    def calibrate(self, logits: np.ndarray) -> dict[str, np.ndarray]:
-        """Map logits (C, T) to calibrated probabilities: by task, (C,) float64."""
-        probabilities = self._model.calibration.apply(logits.astype(np.float64))
+    def calibrate(self, logits: np.ndarray, inputs: SlateInputs) -> dict[str, np.ndarray]:
+        """Map logits (C, T) of ``inputs`` to calibrated probabilities: by task, (C,) float64."""
+        probabilities = self._model.calibration.apply(logits.astype(np.float64), self._cold_rows(inputs))
         return {task: probabilities[:, place] for place, task in enumerate(self.tasks)}
 
     def logits(self, inputs: SlateInputs) -> np.ndarray:
@@ -97,11 +100,15 @@ class Scorer:
         """Run the model once on S slates of any sizes: (C, T) float32 each. Slates do not influence each other."""
         return self.decode(self.arguments(slates), slates)
 
-    def decode(self, arguments: Sequence[Tensor], slates: Sequence[SlateInputs]) -> list[np.ndarray]:
+    def decode(self, arguments: DecoderInputs, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
         """Run the model on the arguments of these S slates: (C, T) float32 each."""
         with torch.inference_mode():
-            logits = self._decode(*arguments).numpy()
-        return [rows[: len(slate)] for rows, slate in zip(logits, slates, strict=True)]
+            logits = _without_padding(self._decode(*arguments).numpy(), slates)
+        if (trees := self._model.trees) is not None:
+            rows = np.concatenate(_without_padding(self.tree_inputs.values(arguments), slates))
+            means = trees.mean(np.concatenate(logits), trees.logits(rows))
+            logits = np.split(means, np.cumsum([len(slate) for slate in slates])[:-1])
+        return logits
 
     def arguments(self, slates: Sequence[SlateInputs]) -> DecoderInputs:
         """Build the decoder's inputs for S slates; shorter slates are padded with cold items."""
@@ -122,8 +129,15 @@ class Scorer:
             surface=torch.tensor([encoding.surface_code(slate.surface) for slate in slates]),
             hour=hour,
             weekday=weekday,
-            state_age=torch.tensor([_age(slate) for slate in slates]),
+            state_age=torch.from_numpy(np.array([_age(slate) for slate in slates])),
         )
+
+    def _cold_rows(self, inputs: SlateInputs) -> np.ndarray:
+        """(C,) bool: items that nobody was shown, or that have no vectors (``models.training.cold``)."""
+        exposures = self._model.schema.seeds.exposures
+        if exposures is None:
+            return ~inputs.item_known
+        return ~inputs.item_known | never_shown(inputs.features.get(exposures), len(inputs))
 
     def _cold(self, candidates: int) -> SlateInputs:
         """A slate of unknown keys."""
@@ -193,6 +207,12 @@ def _check(folder: Path, model: SeedSchema, spec: Spec) -> None:
             )
 
 
-def _age(slate: SlateInputs) -> float:
+def _without_padding(rows: np.ndarray, slates: Sequence[SlateInputs]) -> list[np.ndarray]:
+    """(S, C, n) -> each slate's own candidates, (C, n)."""
+    return [part[: len(slate)] for part, slate in zip(rows, slates, strict=True)]
+
+
+def _age(slate: SlateInputs) -> np.float32:
     """Age of the member's vectors at the request, in seconds; 0 for a cold member."""
-    return 0.0 if slate.as_of is None else max(0, slate.time - slate.as_of) / SECOND
+    micros = 0 if slate.as_of is None else max(0, slate.time - slate.as_of)
+    return np.float32(micros) / np.float32(SECOND)  # bit-identical to training

@@ -76,7 +76,7 @@ class RankingService:
             as_of=None if member is None else member.as_of,
             item_tokens=tokens,
             item_known=known,
-            features={**online.counters, **request.context},
+            features={**online.counters, **online.collaborative.features, **request.context},
             surface=request.surface,
             time=request.time,
         )
@@ -91,7 +91,7 @@ class RankingService:
         reasons: Reasons | None = None,
     ) -> Slate:
         """Calibrate, apply the business rules, rank. ``logits`` (C, T): the model's output for ``inputs``."""
-        probabilities = self.scorer.calibrate(logits)
+        probabilities = self.scorer.calibrate(logits, inputs)
         result = self._apply_rules(ids, request, probabilities, online)
         facts = _ReadFacts(
             as_of=online.as_of,

@@ -7,13 +7,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from models.calibration import Calibration
 from models.files import new_folder
-from models.training.calibration import Calibration
 from serving.errors import RegistryError
 from serving.versions.bundle import JUDGED, MANIFEST, PROFILE, Bundle, profile_bytes, read_bundle
 from serving.versions.card import model_card
-
-_ARTIFACT = ("model.safetensors", "model.json", "calibration.json", "training.json", "manifest.json")
 
 
 def calibration_of(bundle: Bundle) -> Calibration:
@@ -60,15 +58,17 @@ def recalibrated_bundle(
 
 def _artifact(bundle: Bundle, calibration: Calibration, facts: Mapping[str, Any]) -> dict[str, bytes]:
     """The model artifact of a bundle with another calibration, by file."""
+    from models.training.artifact import MANIFEST as ARTIFACT
     from models.training.artifact import change_calibration
 
+    names = [ARTIFACT, *json.loads(bundle.files[ARTIFACT])["files"]]
     with tempfile.TemporaryDirectory() as scratch:
         model = Path(scratch) / "model"
         model.mkdir()
-        for name in _ARTIFACT:
+        for name in names:
             (model / name).write_bytes(bundle.files[name])
         change_calibration(model, calibration, recalibrated=dict(facts))
-        return {name: (model / name).read_bytes() for name in _ARTIFACT}
+        return {name: (model / name).read_bytes() for name in names}
 
 
 def _json(document: Mapping[str, Any]) -> bytes:

@@ -13,7 +13,7 @@ from components.services import CLUSTER, Services
 from components.step import Step
 from components.tables import address_of
 from feature_repo.applied import products, read_applied
-from feature_repo.sources import ingest
+from feature_repo.sources.ingest import ingest
 from feature_repo.store import project_of
 from models.storage import download, join, upload
 from tests.components.specs import artifact

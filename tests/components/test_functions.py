@@ -19,6 +19,7 @@ from components.specs import read_spec, write_spec
 from feature_repo.forgotten import NOTE, REASON, Forgotten, digest, document, member_columns
 from feature_repo.lease import acquire
 from feature_repo.sources import read_manifest
+from feature_repo.sources.windows import spec_of
 from feature_repo.store import open_notes, project_of
 from models.spec import Spec, SpecError, parse_spec
 from models.storage import join, names
@@ -50,7 +51,9 @@ def test_tables_to_training_set(tiny_spec: Spec, services: dict[str, str], tmp_p
     tables = dsl.Dataset(name="tables", uri=str(tmp_path / "tables"))
     pages = {name: dsl.Markdown(name=name, uri=str(tmp_path / f"{name}.md")) for name in ("in", "online", "set")}
     ingest.python_func(spec=given, services=services, data="", tables=tables, resolved=spec, summary=pages["in"])
-    assert read_spec(spec) == rolling.starting(date(2026, 3, 2))
+    resolved = read_spec(spec)
+    assert resolved == spec_of(rolling, read_manifest(Path(tables.path)))
+    assert resolved.windows == rolling.starting(date(2026, 3, 2)).windows
     notes = Ledger(services["tracking_uri"], "run-1", tiny_spec.name).read(tmp_path / "ledger").notes
     assert notes["spec"]["windows"]["start"] == notes["windows"]["start"] == "2026-03-02"
     assert tables.metadata["tables"]["impressions"] == read_manifest(Path(tables.path))["tables"]["impressions"]["rows"]

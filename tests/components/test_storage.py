@@ -13,6 +13,7 @@ from components.services import Services
 from components.specs import read_spec
 from components.train import train
 from feature_repo.sources import professional, read_manifest, remote
+from feature_repo.sources.windows import spec_of
 from feature_repo.sources.world_parts import write_parts
 from models import storage
 from models.graph.fakes import fake_graph
@@ -68,7 +69,7 @@ def test_raw_data_and_kept_rows_are_in_object_storage(
             summary=dsl.Markdown(name="summary", uri=str(tmp_path / run / "page.md")),
         )
         manifests.append(read_manifest(Path(tables.path)))
-        assert read_spec(resolved) == tiny_spec
+        assert read_spec(resolved) == spec_of(tiny_spec, manifests[-1])
     assert manifests[0] == manifests[1]
     parts = len(professional.TABLES)
     assert f"raw files: 0 read, {parts} unchanged since they were read" in capsys.readouterr().out
@@ -92,6 +93,7 @@ def test_a_training_goes_on_in_another_pod(
             graph=dsl.Dataset(name="graph", uri=str(tmp_path / "graph")),
             model=model,
             metrics=dsl.Metrics(name="metrics", uri=str(tmp_path / pod / "metrics")),
+            digest=str(tmp_path / pod / "digest"),
         )
         return Path(model.path)
 

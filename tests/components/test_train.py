@@ -42,6 +42,7 @@ def given(tiny_spec: Spec, tmp_path: Path) -> dict[str, Any]:
         "graph": dsl.Dataset(name="graph", uri=str(tmp_path / "graph")),
         "model": dsl.Model(name="model", uri=str(tmp_path / "pod" / "model")),
         "metrics": dsl.Metrics(name="metrics", uri=str(tmp_path / "pod" / "metrics")),
+        "digest": str(tmp_path / "pod" / "digest"),
     }
 
 

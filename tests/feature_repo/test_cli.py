@@ -78,7 +78,7 @@ def test_spec_and_tables_are_named_together(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_environment_names_another_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "tiny.yaml").write_text(specs.text_of(tiny.DOCUMENT))
+    (tmp_path / "tiny.yaml").write_text(specs.text_of({**tiny.DOCUMENT, "by_data": {}}))
     monkeypatch.setenv("HELIOGRAPH_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("HELIOGRAPH_SPEC", str(tmp_path / "tiny.yaml"))
     monkeypatch.setenv("HELIOGRAPH_TABLES", str(tiny.tables(tiny.tiny_spec(), tmp_path / "tables")))

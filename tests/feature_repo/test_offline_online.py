@@ -45,9 +45,12 @@ STORES = {
     "redis": "feature_repo.stores.online.PackedRedisOnlineStore",
 }
 COUNTERS = {
-    "member_counts": {"keys": ["member"], "recency": True, "last": 2},
+    "member_counts": {
+        **{"keys": ["member"], "recency": True, "last": 2},
+        **{"last_exposures": 2, "compare": ["surface", "item", "topic"]},
+    },
     "member_surface_counts": {"keys": ["member", "surface"], "window": "16m", "rates": []},
-    "pair_counts": {"keys": ["member", "item"], "smoothing": 2},
+    "pair_counts": {"keys": ["member", "item"], "smoothing": 2, "residual": True},
     "topic_counts": {"keys": ["topic"], "window": "1d"},
 }
 TIME, NUMBER = pa.timestamp("us", "UTC"), pa.float64()
@@ -206,7 +209,7 @@ def _check_derived(world: Product, slates: "_Slates", until: int) -> None:
         columns = {f.name: pa.chunked_array([pa.array(slates.plain(f.name), arrow_type(f.dtype))]) for f in fields}
         states[name] = state_of(plans[name], columns)
     for name in world.spec.counters:
-        for feature, values in derive(plans[name], states[name], states[OVERALL], times).items():
+        for feature, values in derive(plans[name], states[name], states[OVERALL], times, slates.keys).items():
             expected = trained[feature].to_numpy(zero_copy_only=False)
             np.testing.assert_array_equal(values, expected.astype(np.float32), err_msg=feature)
 

@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from feature_repo.as_of.versions import node_versions
 from feature_repo.counters import count
 from feature_repo.retrieve import retrieve
 from feature_repo.views.errors import NotAppliedError
+from models.counters.hashing import hash_of
 from models.features import counter_columns, training_columns
 from models.time_units import microseconds
 from tests.feature_repo import tiny
@@ -151,6 +153,39 @@ def test_a_counter_by_a_feature_of_the_item(tmp_path: Path) -> None:
             seen += 1
             assert row.by_topic_last1_click == settled["click"].iloc[-1]
     assert seen > 20
+
+
+def test_last_exposures_go_on_and_their_outcomes_are_the_members_of_the_frozen_time(tmp_path: Path) -> None:
+    """By hand: each of the last two exposures, in both states."""
+    seen = {"keys": ["member"], "last_exposures": 2, "compare": ["surface", "item", "topic"]}
+    world = open_world(tmp_path, counters={"seen": seen})
+    count(world.spec, world.tables, world.tables)
+    retrieve(world.store, world.spec, world.tables, tmp_path / "training")
+    as_of, frozen = (pd.read_parquet(tmp_path / "training" / f"{name}.parquet") for name in ("impressions", "frozen"))
+    going_on = [name for name in counter_columns(world.spec, "seen") if not re.search("outcome|pending|rate", name)]
+    pd.testing.assert_frame_equal(frozen[going_on], as_of[going_on])
+    assert len(going_on) == 1 + 2 * 4
+    shown = pd.read_parquet(world.tables / "impressions.parquet")
+    shown["rank"] = [hash_of(key) for key in shown["impression_id"]]
+    known = 0
+    for row in frozen.itertuples():
+        own = shown[(shown["member"] == row.member) & (shown["time"] < row.time)].sort_values(["time", "rank"])
+        assert np.isnan(row.seen_exposure1_gap) == own.empty
+        assert np.isnan(row.seen_exposure2_gap) == (len(own) < 2)
+        for place, past in enumerate([*own.itertuples()][:-3:-1], 1):
+            name, seconds = f"seen_exposure{place}", (row.time - past.time) / pd.Timedelta(seconds=1)
+            assert np.float32(getattr(row, f"{name}_gap")) == np.float32(np.log1p(seconds))
+            assert getattr(row, f"{name}_pending") == (past.settled_time >= row.frozen_time)
+            assert getattr(as_of.loc[row.Index], f"{name}_pending") == (past.settled_time >= row.time)
+            assert getattr(row, f"{name}_same_surface") == (past.surface == row.surface)
+            assert getattr(row, f"{name}_same_item") == (past.post_id == row.post_id)
+            settled = past.settled_time < row.frozen_time
+            known += settled
+            np.testing.assert_equal(getattr(row, f"{name}_outcome_click"), past.click if settled else np.nan)
+            outcome = getattr(as_of.loc[row.Index], f"{name}_outcome_click")
+            np.testing.assert_equal(outcome, past.click if past.settled_time < row.time else np.nan)
+    assert 20 < known < (~as_of["seen_exposure1_outcome_click"].isna()).sum() * 2
+    assert frozen["seen_exposure1_same_topic"].notna().any()
 
 
 def test_frozen_rows_hold_the_members_outcomes_of_their_frozen_time(

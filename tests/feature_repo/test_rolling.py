@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from feature_repo.retrieve import retrieve
-from feature_repo.sources import ingest
+from feature_repo.sources.ingest import ingest
 from feature_repo.sources.professional import simulated
 from feature_repo.sources.windows import spec_of
 from feature_repo.sources.world_parts import write_parts

@@ -18,8 +18,9 @@ from feature_repo.packed.layout import layout_of
 from feature_repo.packed.pack import unpack
 from feature_repo.quality import last_seen, read_last_run
 from feature_repo.retrieve import retrieve
-from feature_repo.sources import end_of_data, ingest
+from feature_repo.sources import end_of_data
 from feature_repo.sources.errors import TableError
+from feature_repo.sources.ingest import ingest
 from feature_repo.stores.online.bulk import rows_of
 from feature_repo.views.pushed import RECENT
 from models.clock import now

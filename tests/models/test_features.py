@@ -1,4 +1,6 @@
 from models.features import (
+    compared_attributes,
+    counted_attributes,
     counter_columns,
     counter_keys,
     impression_features,
@@ -65,3 +67,16 @@ def test_online_views_leave_out_other_nodes() -> None:
 def test_a_spec_without_counters_and_context_has_no_impression_features() -> None:
     spec = tiny_spec(counters={}, impressions=specs.impressions(tiny.MEMBER, tiny.POST))
     assert impression_features(spec) == []
+
+
+def test_last_exposures_are_known_and_their_outcomes_are_the_members_state() -> None:
+    seen = {"keys": ["member"], "last_exposures": 1, "compare": ["item", "topic"]}
+    spec = tiny_spec(counters={"seen": seen, "by_topic": {"keys": ["topic"]}})
+    outcome = "seen_exposure1_outcome_click"
+    pending = "seen_exposure1_pending"
+    known = ["gap", "same_item", "same_topic"]
+    columns = ["seen_exposures", *(f"seen_exposure1_{name}" for name in known), "seen_click_rate", pending, outcome]
+    assert counter_columns(spec, "seen") == columns
+    assert member_state_columns(spec)[:3] == ["seen_click_rate", pending, outcome]
+    assert compared_attributes(spec) == counted_attributes(spec) == {"topic": "post_content"}
+    assert compared_attributes(tiny_spec()) == {}

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from models.baselines import trees
+from models.calibration import Calibration, Platt
 from models.configs.model import ModelConfig
 from models.graph.fakes import fake_graph
 from models.graph.store import TemporalGraph
@@ -15,7 +16,6 @@ from models.nn.model import Ranker
 from models.spec import Spec
 from models.time_units import HOUR
 from models.training.artifact import Model, save_model
-from models.training.calibration import Calibration, Platt
 from monitoring.comparison import compare_models
 from monitoring.documents import read_json
 from monitoring.errors import EvaluationError

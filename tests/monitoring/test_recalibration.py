@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.calibration import Calibration, Platt
 from models.profile import ColumnProfiles
 from models.time_units import DAY
-from models.training.calibration import Calibration, Platt
 from monitoring.profiles import VersionProfile
 from monitoring.recalibration import read_settled, recalibrate, recalibrated_profile
 from tests.monitoring.fakes import sigmoid, small_spec

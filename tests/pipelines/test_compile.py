@@ -34,8 +34,8 @@ def test_training_has_every_step_and_deploys_behind_the_gate(compiled: Documents
     document, _ = compiled["training"]
     steps = tasks(document)
     assert {
-        "ingest", "materialize", "retrieve", "build-graph", "train", "evaluate", "register", "push-embeddings",
-        "deploy", "monitor", "report", "permission",
+        "ingest", "materialize", "retrieve", "build-graph", "train", "fit-trees", "evaluate", "register",
+        "push-embeddings", "deploy", "monitor", "report", "permission",
     } <= set(steps)  # fmt: skip
     gated = branches(document)
     assert gated["promote"] == {"push-embeddings", "deploy"}
@@ -51,7 +51,7 @@ def test_act_has_a_branch_for_each_action_and_nothing_before_the_decision(compil
     common = {"ingest", "materialize", "retrieve"}
     assert found["roll_back"] == {"roll-back"}
     assert found["recalibrate"] == {*common, "recalibrate"}
-    assert found["retrain"] == {*common, "build-graph", "train", "evaluate", "register"}
+    assert found["retrain"] == {*common, "build-graph", "train", "fit-trees", "evaluate", "register"}
     assert found["deploy"] == {*common, "champion", "build-graph", "push-embeddings", "deploy"}
     assert found.keys() == {"roll_back", "recalibrate", "retrain", "deploy", "promote", "refit"}
     (handler,) = [name for name in document["components"] if name.startswith("comp-exit-handler")]
@@ -151,5 +151,5 @@ def test_every_step_after_ingest_takes_the_spec_with_the_dates(name: str, compil
         # Inside a condition an artifact has the name of its task and output.
         source = given["taskOutputArtifact"]["outputArtifactKey"] if "taskOutputArtifact" in given else ""
         source = source or given["componentInputArtifact"].rpartition("-")[2]
-        own = name == "comparison" and step in ("build-graph", "train")
+        own = name == "comparison" and step in ("build-graph", "train", "fit-trees")
         assert source == ("single" if own else "resolved"), step

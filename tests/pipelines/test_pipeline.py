@@ -28,8 +28,8 @@ from tests.pipelines.pipeline import Pipeline
 pytestmark = pytest.mark.long(100)
 
 STEPS = (
-    "ingest", "materialize", "retrieve", "build graph", "train", "evaluate", "register", "refit", "monitor",
-    "push embeddings", "deploy",
+    "ingest", "materialize", "retrieve", "build graph", "train", "fit trees", "evaluate", "register", "refit",
+    "monitor", "push embeddings", "deploy",
 )  # fmt: skip
 
 

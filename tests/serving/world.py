@@ -17,6 +17,7 @@ from feature_repo.materialise import materialize
 from feature_repo.push import push
 from feature_repo.store import open_store, project_of, write_resolved
 from models.addresses import sqlite_address
+from models.calibration import Calibration, Platt
 from models.configs.model import ModelConfig
 from models.counters import state_columns
 from models.features import counter_table, impression_features
@@ -29,7 +30,6 @@ from models.spec import Spec
 from models.spec.counter_plans import counter_plan, counter_plans
 from models.time_units import DAY, moment
 from models.training.artifact import Model, save_model
-from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
 from models.training.encoder import encoder_in
 from serving.versions.bundle import write_bundle

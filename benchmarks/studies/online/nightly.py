@@ -13,7 +13,7 @@ from benchmarks.studies.online.world import FIRST, START, candidates, impression
 from feature_repo.applied import CONFIG
 from feature_repo.apply import apply
 from feature_repo.retrieve import features_of, retrieve
-from feature_repo.sources import ingest
+from feature_repo.sources.ingest import ingest
 from feature_repo.sources.world.live import LiveWorld
 from feature_repo.store import open_store, project_of
 from models.columns import WINDOW

@@ -14,6 +14,7 @@ from models.nn.model import Ranker
 from models.time_units import SECOND
 from models.training.artifact import Model
 from models.training.batches import activity_age, last_activities
+from models.training.cold import cold_seeds
 
 _BATCH = 4096
 
@@ -63,7 +64,7 @@ def scores_with_vectors(model: Model, graph: TemporalGraph, rows: Tensor, as_of:
             state_age=(time - as_of).float() / SECOND,
         )
         logits.append(ranker(inputs).squeeze(1).float().cpu().numpy())
-    return model.calibration.apply(np.concatenate(logits))
+    return model.calibration.apply(np.concatenate(logits), cold_seeds(graph, rows, model.schema.seeds.exposures))
 
 
 def _members(

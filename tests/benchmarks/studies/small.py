@@ -21,14 +21,23 @@ def setting(folder: Path) -> Setting:
     return Setting(folder / "graph", folder / "predictions", MODEL, TRAINING, commit="abc123")
 
 
-def pretend(where: Setting, graph: TemporalGraph, row: Row, seed: int, scores: np.ndarray | None = None) -> Path:
-    """A file as if the row had been fitted; scores at random if none are given."""
+Scores = np.ndarray | dict[str, np.ndarray] | None
+
+
+def pretend(where: Setting, graph: TemporalGraph, row: Row, seed: int, scores: Scores = None) -> Path:
+    """A file as if the row had been fitted; scores, or those of each part, at random if none are given."""
     rows = graph.seeds.rows(where.window)
     made = np.random.default_rng(seed).random((len(rows), len(graph.schema.seeds.tasks)))
     found = Predictions(
         keys=graph.seeds.keys.take(rows.numpy()),
         tasks=tuple(task.name for task in graph.schema.seeds.tasks),
-        scores={seen.name: made if scores is None else scores for seen in row.seen},
-        note={"seed": seed, "seconds": 1.0, "commit": where.commit, "device": "none"},
+        scores={seen.name: _of(scores, seen.part, made) for seen in row.seen},
+        note={"seed": seed, "seconds": 1.0, "commit": where.commit, "device": "none", "summary": {"history": []}},
     )
     return write(where.predictions, row.name, where.digest(row, seed, graph), found)
+
+
+def _of(scores: Scores, part: str, made: np.ndarray) -> np.ndarray:
+    if isinstance(scores, dict):
+        return scores.get(part, made)
+    return made if scores is None else scores

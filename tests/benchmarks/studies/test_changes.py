@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.studies.buckets import BUCKETS, bucket_of, earlier_events
-from benchmarks.studies.changes import OneTask
+from benchmarks.studies.changes import OneTask, WithIds, WithoutFeatures, WithoutTwins
 from benchmarks.studies.cold_items import ColdItems
 from benchmarks.studies.counted import Counted, Exposures
 from benchmarks.studies.errors import StudyError
@@ -33,6 +33,36 @@ def test_one_task_is_the_primary_one() -> None:
     torch.testing.assert_close(found.seeds.labels[:, 0], graph.seeds.labels[:, 1], equal_nan=True)
     with pytest.raises(StudyError, match="expected one of click, dwell; found 'share'"):
         OneTask("share")(graph)
+
+
+def test_features_are_left_out_as_if_there_were_none() -> None:
+    graph = fake_graph()
+    found = WithoutFeatures("^member|device")(graph)
+    whole(found)
+    assert [feature.name for feature in found.schema.seeds.features] == ["item_rate"]
+    torch.testing.assert_close(found.seeds.numbers, graph.seeds.numbers[:, 1:], equal_nan=True)
+    torch.testing.assert_close(found.seeds.frozen_numbers, graph.seeds.frozen_numbers[:, 1:], equal_nan=True)
+    assert found.seeds.categories.shape == (len(graph.seeds), 0)
+    with pytest.raises(StudyError, match="expected names that contain 'nothing'; found none"):
+        WithoutFeatures("nothing")(graph)
+
+
+def test_twins_are_left_out_and_held_out_items_have_none() -> None:
+    graph = fake_graph()
+    twins = torch.arange(len(graph.seeds)) % 3 == 1
+    with_twins = replace(graph, seeds=replace(graph.seeds, cold=twins))
+    found = WithoutTwins()(with_twins)
+    assert found.seeds.keys.to_pylist() == graph.seeds.keys.filter((~twins).numpy().tolist()).to_pylist()
+    assert not found.seeds.cold.any()
+    assert not replace(COLD, twins=False)(with_twins).seeds.cold.any()
+    assert COLD(with_twins).seeds.cold.any()
+
+
+def test_a_node_type_gets_buckets_for_its_ids() -> None:
+    graph = fake_graph()
+    found = WithIds("item", 512)(graph)
+    whole(found)
+    assert (found.schema.node("item").id_buckets, found.schema.node("member").id_buckets) == (512, 64)
 
 
 def test_one_surface_knows_nothing_of_the_others() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks.studies import ablation, baselines, tasks
+from benchmarks.studies import ablation, baselines, cold_start, cross_domain, tasks
 from benchmarks.studies.definition import Study
+from benchmarks.studies.plain_trees import PLAIN
 from benchmarks.studies.study import command, evaluate
 from models.baselines.fit import BASELINES
 from models.configs.model import ModelConfig
@@ -27,6 +29,7 @@ ASKED = {
     "counters": "[]",
     "context": None,
     "history": "length",
+    "without": ["rates=rate$"],
     "surfaces": ["push"],
     "alone": "{}",
     "attribute": "surface",
@@ -34,6 +37,7 @@ ASKED = {
     "elsewhere_nodes": "x",
 }
 OPTIONS = {
+    "ablation": ["--without", "rates=rate$"],
     "cross_domain": ["--surfaces", "push", "--elsewhere", "x", "--elsewhere-nodes", "x", "--counters", "[]"],
     "cold_start": ["--owner", "creator", "--share", "0.2", "--history", "length", "--counters", "[]"],
     "freshness": ["--ages", "0", "3600"],
@@ -93,45 +97,55 @@ def test_a_table_is_made_of_what_there_is(tmp_path: Path, capsys: pytest.Capture
 
 def test_the_fits_of_one_state_make_one_line(tmp_path: Path) -> None:
     graph, where = stored_graph(tmp_path), setting(tmp_path)
-    rows = [row for row in baselines.rows(graph, Namespace(networks="{}"), where) if row.name.startswith("Heliograph")]
+    rows = [row for row in baselines.rows(graph, Namespace(networks="{}"), where) if not row.baseline]
     labels = np.nan_to_num(graph.seeds.labels[graph.seeds.rows("test")].double().numpy())
     for row in rows:
         pretend(where, graph, row, 1, labels if row.state == "as_of" else 1 - labels)
     evaluation, _ = evaluate(baselines.STUDY, where, graph, rows, [1], draws=5)
-    assert list(evaluation.lines) == ["Heliograph, one fit", "Heliograph, a fit per state"]
+    assert list(evaluation.lines) == [
+        f"{part}, {fit}" for fit in ("one fit", "a fit per state") for part in ("Heliograph", "network", "tuned trees")
+    ]
     assert evaluation.metric("Heliograph, a fit per state", "auc", "click").value == 1
     assert evaluation.metric("Heliograph, a fit per state", "gauc", "click").value == 0
 
 
 def test_the_baselines_are_those_there_are(tmp_path: Path) -> None:
     found = baselines.rows(stored_graph(tmp_path), Namespace(networks='{"epochs": 3}'), setting(tmp_path))
-    assert {row.baseline for row in found} - {None} == set(BASELINES)
+    # The tuned trees are a part of the ranker's own rows.
+    assert {row.baseline for row in found} - {None} == set(BASELINES) - {"trees"} | {PLAIN}
     assert [row.training["epochs"] for row in found if row.training] == [3] * len(baselines.NETWORKS)
 
 
 def test_the_ablation_ends_with_the_full_model_and_never_repeats_it(tmp_path: Path) -> None:
     graph = stored_graph(tmp_path)
     for config in (ModelConfig(), ModelConfig(long_term=5, positions=False), ModelConfig(**ablation.WITHOUT_GRAPH)):
-        rows = ablation.rows(graph, Namespace(), replace(setting(tmp_path), model=config))
+        rows = ablation.rows(graph, Namespace(without=[]), replace(setting(tmp_path), model=config))
         names = [row.name for row in rows]
         steps = names[: names.index(ablation.FULL)]
         assert ("+ positions" in steps) == config.positions
         assert ("without graph" in names) == config.graph
         full = rows[names.index(ablation.FULL)]
-        assert not full.model
+        assert full.model == {"trees": True}
         assert not full.training
 
 
 def test_the_ablation_leaves_no_switch_out(tmp_path: Path) -> None:
     named = {key for _, keys in ablation.STEPS for key in keys}
     switches = {field.name for field in fields(ModelConfig) if isinstance(field.default, bool)}
-    assert named == (switches - {"counters"}) | {"long_term", "cross_layers", "pieces", "experts", "task_weighting"}
+    assert named == (switches - {"counters", "trees"}) | {
+        "long_term",
+        "cross_layers",
+        "pieces",
+        "experts",
+        "task_weighting",
+    }
     assert all(len(keys) == 1 for _, keys in ablation.STEPS)
     everything = ModelConfig(long_term=5, pieces=4, experts=2, task_weighting="uncertainty")
-    rows = ablation.rows(stored_graph(tmp_path), Namespace(), replace(setting(tmp_path), model=everything))
+    rows = ablation.rows(stored_graph(tmp_path), Namespace(without=[]), replace(setting(tmp_path), model=everything))
     names = [row.name for row in rows]
     assert names[1 : len(ablation.STEPS)] == [name for name, _ in ablation.STEPS[:-1]]
-    assert [len(row.model) for row in rows[: len(ablation.STEPS)]] == list(range(len(ablation.STEPS), 0, -1))
+    assert [len(row.model) - 1 for row in rows[: len(ablation.STEPS)]] == list(range(len(ablation.STEPS), 0, -1))
+    assert not any(row.model["trees"] for row in rows[: len(ablation.STEPS)])
 
 
 def test_the_loss_is_reported_by_part(tmp_path: Path) -> None:
@@ -144,18 +158,34 @@ def test_the_loss_is_reported_by_part(tmp_path: Path) -> None:
     mine = np.stack([rate[one] for one in member.tolist()])
     for row in rows:
         if row.name == "Heliograph, one fit":
-            pretend(where, graph, row, 1, mine)
-        elif row.name == "tuned trees, one fit":
-            pretend(where, graph, row, 1, labels - mine)
+            pretend(where, graph, row, 1, {"product": mine, "trees": labels - mine})
     evaluation, _ = evaluate(baselines.STUDY, where, graph, rows, [1], draws=20)
     parts = baselines.sections(evaluation, graph, Namespace())
-    rows = {line.split(" | ")[0].strip("| "): line for line in parts[3].splitlines()}
+    where_it_gains = parts.index("## Where it gains and loses")
+    rows = {line.split(" | ")[0].strip("| "): line for line in parts[where_it_gains + 3].splitlines()}
     assert "+0." in rows["between members: AUC of members' mean scores"]
     assert "-0.5" in rows["within members: GAUC"]
     assert {"all: AUC", "surface push: AUC", "earlier events of the member 0-29: AUC"} <= set(rows)
-    assert len([part for part in parts if part.startswith("### ")]) == 2
+    assert len([part for part in parts if part.startswith("### ")]) == 4
+    worth = parts[parts.index("## What each part is worth") + 3].splitlines()
+    assert [line.split(" | ")[0].strip("| ") for line in worth[2:]] == [
+        *("Heliograph, one fit, minus tuned trees", "Heliograph, one fit, minus network")
+    ]
     del evaluation.lines["tuned trees, one fit"]
     assert baselines.sections(evaluation, graph, Namespace()) == []
+
+
+def test_all_surfaces_with_the_features_of_one(tmp_path: Path) -> None:
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    rows = cross_domain.rows(graph, Namespace(**{**ASKED, "elsewhere": "^member"}), where)
+    assert [row.name for row in rows] == [cross_domain.EVERYTHING, cross_domain.SAME, "surface push alone"]
+    same, alone = (row.change(graph).seeds for row in rows[1:])
+    assert same.numbers.shape[1] == 1
+    assert alone.numbers[:, 0].isnan().all()
+    for row in rows:
+        pretend(where, graph, row, 1)
+    evaluation, _ = evaluate(cross_domain.STUDY, where, graph, rows, [1], draws=5)
+    assert "| same features: gain in AUC |" in cross_domain.sections(evaluation, graph, Namespace())[1]
 
 
 def test_a_gpu_image_needs_no_more_than_training_does() -> None:
@@ -163,3 +193,11 @@ def test_a_gpu_image_needs_no_more_than_training_does() -> None:
     code = f"import {names}, models.baselines.fit, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"pydantic", "duckdb", "lightgbm", "matplotlib", "scipy", "pandas"} & set(loaded)
+
+
+def test_cold_twins_have_a_row_where_the_graph_has_them(tmp_path: Path) -> None:
+    graph, where = stored_graph(tmp_path), setting(tmp_path)
+    without = cold_start.rows(graph, Namespace(**ASKED), where)
+    twins = replace(graph, seeds=replace(graph.seeds, cold=torch.arange(len(graph.seeds)) % 3 == 1))
+    names = {row.name for row in cold_start.rows(twins, Namespace(**ASKED), where)} - {row.name for row in without}
+    assert names == {"without cold twins", f"without cold twins{cold_start.HELD_OUT}"}

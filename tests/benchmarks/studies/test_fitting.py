@@ -1,5 +1,6 @@
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from benchmarks.studies.changes import OneTask
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.fitting import fit_rows
 from benchmarks.studies.one_surface import OneSurface
+from benchmarks.studies.plain_trees import PLAIN
 from benchmarks.studies.predictions import find, read
-from benchmarks.studies.row import AS_OF, Row, Seen
+from benchmarks.studies.row import AS_OF, PARTS, Row, Seen
 from models.graph.store import TemporalGraph
+from models.metrics import auc
 from models.training.artifact import load_model
 from models.training.predict import predict
 from tests.benchmarks.studies.small import setting, stored_graph
@@ -66,6 +69,36 @@ def test_what_is_there_is_not_fitted_again(place: Path, monkeypatch: pytest.Monk
     assert set(found.scores) == {"as_of", "frozen", "as_of+86400s"}
     assert not np.allclose(found.scores["as_of"], found.scores["as_of+86400s"])
     assert found.note["summary"]["epochs"] >= 1
+
+
+def test_a_pair_has_the_network_of_its_row_without_trees(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, graph, row = setting(place), graph_of(place), Row("pair", {"trees": True}, seen=PARTS)
+    monkeypatch.setattr(fitting, "fit", None)  # the network of FULL is there
+    monkeypatch.setattr(fitting, "add_trees", partial(fitting.add_trees, trials=1))
+    fit_rows(where, [row], [1], say=lambda text: None)
+    found, alone = (read(find(where.predictions, where.digest(one, 1, graph)) or Path()) for one in (row, FULL))
+    assert set(found.scores) == {seen.name for seen in PARTS}
+    np.testing.assert_allclose(found.scores["network as_of"], alone.scores["as_of"], atol=1e-6)
+    assert not np.allclose(found.scores["as_of"], found.scores["trees as_of"])
+    assert load_model(where.model_folder(row, 1, graph)).trees is not None
+
+
+def test_networks_alone_score_nothing(place: Path) -> None:
+    where, row = replace(setting(place), networks=True), Row("narrow pair", {"width": 4, "trees": True})
+    fit_rows(where, [row, Row("popularity", baseline="popularity")], [7], say=lambda text: None)
+    graph = graph_of(place)
+    assert find(where.predictions, where.digest(row, 7, graph)) is None
+    assert (where.network_folder(row, 7, graph) / "manifest.json").is_file()
+    assert not where.model_folder(row, 7, graph).exists()
+
+
+def test_plain_trees_rank_clicks(place: Path) -> None:
+    where, graph, row = setting(place), graph_of(place), Row("plain", baseline=PLAIN)
+    fit_rows(where, [row], [1], say=lambda text: None)
+    found = read(find(where.predictions, where.digest(row, 1, graph)) or Path())
+    scores, rows = found.scores["as_of"], graph.seeds.rows("test")
+    assert ((scores > 0) & (scores < 1)).all()
+    assert auc(graph.seeds.labels[rows, 0].double().numpy(), scores[:, 0]) > 0.6
 
 
 def test_rows_of_one_recipe_are_one_fit(place: Path) -> None:

@@ -21,11 +21,12 @@ from models.graph.fakes import DAY, START, fake_graph
 from models.graph.schema import REVERSE, FeatureColumn, TaskColumn
 from models.graph.store import TemporalGraph
 from models.graph.tensors import tensors_of
-from tests.models.counters.product import MINUTE, Impression, by_hand, product
+from models.spec.counter_plans import counter_plan
+from tests.models.counters.product import MINUTE, Impression, by_hand, last_exposures, product
 
 SPEC = product(
     plain={"keys": ["member"], "smoothing": 3, "recency": True},
-    recent={"keys": ["member"], "window": "16m", "last": 3},
+    recent={"keys": ["member"], "window": "16m", "last": 3, "last_exposures": 2, "compare": ["item", "surface"]},
     lately={"keys": ["item"], "window": "48m", "rates": []},
     pair={"keys": ["member", "item"], "last": 2, "rates": ["click", "share"]},
     by_surface={"keys": ["item", "surface"], "rates": ["click"]},
@@ -129,7 +130,8 @@ def by_hand_names(counter: str) -> list[str]:
 
 def expected(rows: list[Impression], row: Impression, counter: str, moment: int) -> dict[str, float]:
     plan = next(plan for plan in COUNTERS if plan.name == counter)
-    return by_hand(SPEC, counter, rows, tuple(KEYS[key](row) for key in plan.keys), moment)
+    own = {"post_key": row.post, "surface": row.surface}
+    return by_hand(SPEC, counter, rows, tuple(KEYS[key](row) for key in plan.keys), moment, own)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0, 3, 60]))
@@ -145,8 +147,12 @@ def test_one_surface_counts_itself_as_all_are_counted(seed: int, size: int) -> N
         for counter in RECOUNTED:
             fresh = expected(own, row, counter, row.time)
             held = expected(own, row, counter, row.time - 7 * MINUTE)
+            if counter == "recent":
+                mine = [other for other in own if other.member == row.member]
+                values = {"post_key": row.post, "surface": row.surface}
+                held |= last_exposures(counter_plan(SPEC, counter), mine, row.time, row.time - 7 * MINUTE, values)
             for name, value in fresh.items():
-                outcome = "member" in counter_keys(counter) and not name.endswith(("exposures", "recency"))
+                outcome = "member" in counter_keys(counter) and name.endswith(("_rate", "_click", "_mail", "_share"))
                 assert now[name][place] == pytest.approx(value, rel=1e-5, nan_ok=True), name
                 frozen = held[name] if outcome else value
                 assert then[name][place] == pytest.approx(frozen, rel=1e-5, nan_ok=True), name

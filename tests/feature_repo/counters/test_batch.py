@@ -15,12 +15,13 @@ from feature_repo.as_of.counters import state_of
 from feature_repo.counters import count
 from models.counters.columns import state_columns
 from models.counters.derive import derive, empty_state
-from models.counters.fold import CounterState, Settled, Shown, events_of, fold, initial
+from models.counters.fold import CounterState, Settled, Shown, events_of, expected_column, fold, initial
 from models.counters.plan import OVERALL, CounterPlan
+from models.counters.snapshot import expectations
 from models.features import VALID_FROM, counter_table
 from models.spec import Spec, parse_spec
-from models.spec.counter_plans import counter_plans
-from tests.models.counters.product import MINUTE, Impression, by_hand, product
+from models.spec.counter_plans import counter_plans, residual_plan
+from tests.models.counters.product import MINUTE, Impression, by_hand, expected_outcome, own, product
 
 DAY = 1440 * MINUTE
 TIME = pa.timestamp("us", tz="UTC")
@@ -29,7 +30,7 @@ MOMENTS = st.sampled_from([*range(-4, 4), 15, 16, 17, 48, 49, 60, 1500]).map(lam
 ROWS = st.lists(
     st.tuples(
         MOMENTS,
-        st.sampled_from([0, 0, 1, MINUTE, 20 * MINUTE]),
+        st.sampled_from([0, 0, 1, MINUTE, 20 * MINUTE, DAY, DAY + 1]),
         st.integers(1, 2),
         st.sampled_from(["a", "b"]),
         st.sampled_from(["feed", "mail"]),
@@ -73,7 +74,7 @@ def counted(spec: Spec, rows: Sequence[Impression], folder: Path, posts: Sequenc
         "topic": pa.array([topic for _, _, topic in posts], pa.string()),
     }
     pq.write_table(pa.table(versions), folder / "posts.parquet")
-    sizes = count(spec, folder, folder)
+    sizes = {name: rows for name, rows in count(spec, folder, folder).items() if "expected" not in name}
     tables = {name: pq.read_table(folder / f"{counter_table(name)}.parquet") for name in counter_plans(spec)}
     assert sizes == {counter_table(name): table.num_rows for name, table in tables.items()}
     return tables
@@ -101,9 +102,9 @@ def test_against_a_count_by_hand(tmp_path: Path, rows: list, posts: list, at: li
         keys = {tuple(getattr(row, column) for column in plan.columns) for row in shown}
         for key in [key for key in keys if None not in key and name != OVERALL]:
             for moment in at:
-                own = state(plan, as_of(plan, tables[name], key, moment))
+                mine = state(plan, as_of(plan, tables[name], key, moment))
                 overall = state(plans[OVERALL], as_of(plans[OVERALL], tables[OVERALL], (), moment))
-                found = derive(plan, own, overall, np.array([moment]))
+                found = derive(plan, mine, overall, np.array([moment]), own(1))
                 expected = by_hand(spec, name, shown, key, moment)
                 assert list(found) == [column for column in found if column in expected]
                 for column, value in expected.items():
@@ -116,7 +117,7 @@ def test_the_batch_is_the_fold_of_all_events(tmp_path: Path, rows: list, posts: 
     spec, shown = product(), impressions(rows, posts)
     tables = counted(spec, shown, tmp_path, posts)
     for name, plan in counter_plans(spec).items():
-        expected = folded(plan, shown)
+        expected = folded(spec, plan, shown)
         found = {}
         for row in tables[name].to_pylist():
             moment = pd.Timestamp(row.pop(VALID_FROM)).value // 1000
@@ -125,13 +126,14 @@ def test_the_batch_is_the_fold_of_all_events(tmp_path: Path, rows: list, posts: 
         assert found == expected
 
 
-def folded(plan: CounterPlan, shown: Sequence[Impression]) -> dict[tuple, CounterState]:
+def folded(spec: Spec, plan: CounterPlan, shown: Sequence[Impression]) -> dict[tuple, CounterState]:
     """(keys, moment) -> the state after the last event of that moment."""
     events: list[tuple[int, int, tuple, Shown | Settled]] = []
     for row in shown:
         key = tuple(getattr(row, column) for column in plan.columns)
         if None not in key:
-            for event in events_of(plan, row._asdict(), "time", "settled_time", "impression_id"):
+            explained = {expected_column(rate.name): expected_outcome(spec, rate, shown, row) for rate in plan.rates}
+            for event in events_of(plan, row._asdict() | explained, "time", "settled_time", "impression_id"):
                 events.append((event.time, row.impression_id, key, event))
     states: dict[tuple, CounterState] = {}
     after: dict[tuple, CounterState] = {}
@@ -139,6 +141,46 @@ def folded(plan: CounterPlan, shown: Sequence[Impression]) -> dict[tuple, Counte
         states[key] = fold(plan, states.get(key, initial(plan)), event)
         after[*key, time] = states[key]
     return after
+
+
+@SETTINGS
+@given(rows=ROWS)
+def test_the_snapshots_say_what_the_batch_expects(tmp_path: Path, rows: list) -> None:
+    """By each key's last row when an outcome settles, as the stream reads it; none is later than the newest row."""
+    spec, shown = product(), impressions(rows)
+    counted(spec, shown, tmp_path)
+    plan = residual_plan(spec)
+    assert plan is not None
+    tables = [pq.read_table(tmp_path / f"{counter_table(one.name)}.parquet") for one in plan.snapshots]
+    newest = max([row.time for row in shown], default=0)
+    assert all((table[VALID_FROM].cast(pa.int64()).to_numpy() <= newest).all() for table in tables)
+    for row in shown:
+        states = []
+        for snapshot, table in zip(plan.snapshots, tables, strict=True):
+            mine = [getattr(row, column) for column in snapshot.columns]
+            found = [
+                one
+                for one in table.to_pylist()
+                if [one[key] for key in snapshot.keys] == mine
+                and pd.Timestamp(one[VALID_FROM]).value // 1000 <= row.settled_time
+            ]
+            states.append(found[-1] if found else None)
+        expected = {rate.name: expected_outcome(spec, rate, shown, row) for rate in plan.snapshots[0].rates}
+        assert expectations(plan, states, row.time, row.settled_time) == expected
+
+
+def test_a_member_beyond_what_item_and_surface_explain(tmp_path: Path) -> None:
+    """By hand. Before midnight: item a 1 of 2, in the feed 1 of 3; then 1 shows a in the feed and clicks it."""
+    before = [(-60 * MINUTE, 0, 2, post, "feed", click, 0) for post, click in (("a", 1), ("a", 0), ("b", 0))]
+    after = [(time * MINUTE, DAY * late, 1, "a", "feed", 1, 0) for time, late in ((5, 0), (11, 0), (12, 1), (13, 2))]
+    spec = product(tried={"keys": ["member"], "rates": ["click"], "residual": True, "smoothing": 3})
+    table = counted(spec, impressions([*before, *after]), tmp_path)["tried"]
+    mine = table.filter(pa.array(table["member_id"].to_numpy() == 1))
+    overall = 333_333
+    expected = (1_000_000 + 2 * overall) // 4 + (1_000_000 + 2 * overall) // 5 - overall
+    # The first is before the cut is visible, and the last settles after two days.
+    assert mine["tried_click_residuals"].to_pylist() == [0, 1, 1, 1, 2, 2]
+    assert mine["tried_click_residual"].to_pylist()[-1] == 2 * (1_000_000 - expected)
 
 
 @SETTINGS

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from feature_repo.sources import adapter, check, end_of_data, ingest, read_manifest, read_table
+from feature_repo.sources import adapter, check, end_of_data, read_manifest, read_table
 from feature_repo.sources.errors import SourceError, TableError
+from feature_repo.sources.ingest import ingest
 from models.spec import SpecError, parse_spec
 from tests.factories import specs
 from tests.feature_repo.sources.fakes import DOCUMENT, TABLES, install_adapter, instants, small_spec, small_tables
@@ -137,8 +138,8 @@ def test_the_spec_is_checked_before_anything_is_read(monkeypatch: pytest.MonkeyP
         ("further", ("File_Row_Number",), r"column 'File_Row_Number': .* which DuckDB adds to a file"),
         ("further", ("filename", "b"), "column 'filename'"),
         ("Impressions", ("a",), "table 'Impressions': expected a unique name; found 'impressions' as well"),
-        ("counter_{counter}", ("a",), "expected a name that no counter's table has"),
-        ("Counter_Overall", ("a",), "expected a name that no counter's table has"),
+        ("counter_{counter}", ("a",), "expected a name that no table of ours has"),
+        ("Counter_Overall", ("a",), "expected a name that no table of ours has"),
     ],
 )
 def test_tables_and_columns_of_an_adapter_have_names_of_their_own(

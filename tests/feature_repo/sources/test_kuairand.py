@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.sources import check, ingest, read_table
+from feature_repo.sources import check, read_table
 from feature_repo.sources.errors import SourceError
+from feature_repo.sources.ingest import ingest
 from feature_repo.sources.kuairand import TABLES, exposures_before, read, since_last
 from feature_repo.sources.kuairand_history import from_lists
 from models.spec import Spec, load_spec
@@ -33,9 +34,8 @@ def test_impressions(spec: Spec, tmp_path: Path) -> None:
     assert manifest["tables"]["impressions"]["dropped"] == {"duplicates": 1, "before the first day: history": 1}
     shown = read_table(tmp_path / "tables", "impressions")
     assert shown["impression_id"].tolist() == [0, 1, 2, 3, 4]
-    assert shown[["user_id", "video_id", "surface"]].to_numpy().tolist() == [
-        *([0, 1, "1"], [0, 2, "1"], [0, 1, "4"], [1, 3, "1"], [2, 3, "14"])
-    ]
+    keys = shown[["user_id", "video_id", "surface"]].to_numpy().tolist()
+    assert keys == [[0, 1, "1"], [0, 2, "1"], [0, 1, "4"], [1, 3, "1"], [2, 3, "14"]]
     assert shown["time"][0] == instants(["2022-04-25 10:00:00"])[0]
     assert shown["settled_time"][0] == instants(["2022-04-25 10:01:00"])[0]  # a minute of play later
     assert np.expm1(shown["seconds_since_last_log"][1:3]).tolist() == pytest.approx([30, 82_770], rel=1e-5)
@@ -47,6 +47,24 @@ def test_impressions(spec: Spec, tmp_path: Path) -> None:
     assert shown["play_percent"].tolist() == [0, 5, 0, 20, 20]
     assert shown["play_seconds"].tolist() == [60, 1, 1, 1, 1]
     assert shown["left_early"].tolist() == [0, 1, 1, 1, 1]
+
+
+def test_a_view_that_was_logged_again_counts_once(spec: Spec, tmp_path: Path) -> None:
+    """The row that settled last is kept, wherever it stands; of equal ones the first by its columns."""
+    data = kuairand_folder(tmp_path / "raw") / "data"
+    log = pd.read_csv(data / "log_standard_later_pure.csv")
+    longer = log.iloc[[0]].assign(play_time_ms=2_000, is_click=1)
+    again = log.iloc[[1]].assign(hourmin=2400)
+    for name, parts in (("before", [longer, log, again]), ("after", [again, log, longer])):
+        pd.concat(parts).to_csv(data / "log_standard_later_pure.csv", index=False)
+        manifest = ingest(spec, data, tmp_path / name)
+        assert manifest["tables"]["impressions"]["dropped"] == {
+            **{"duplicates": 1, "same view logged again": 2, "before the first day: history": 1}
+        }
+        shown = read_table(tmp_path / name, "impressions")
+        assert len(shown) == 5
+        kept = shown[(shown["user_id"] == 0) & (shown["surface"] == "4")]
+        assert kept[["play_time_ms", "is_click"]].to_numpy().tolist() == [[2_000, 1]]
 
 
 def test_features_and_intrinsic_edges(spec: Spec, tmp_path: Path) -> None:
@@ -232,16 +250,16 @@ def real_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.real_logs
 def test_the_real_logs_have_the_counts_of_their_readme(real_tables: Path, spec: Spec) -> None:
     shown = read_table(real_tables, "impressions")
-    assert len(shown) == 222_869 - 141
+    assert len(shown) == 222_869 - 425 - 141  # 425 views were logged twice
     assert shown["video_id"].nunique() in range(6_355, 6_362)
     assert shown["user_id"].nunique() in range(25_100, 25_157)
     assert [round(float(shown[label].mean()), 3) for label in ("is_click", "long_view", "is_like")] == [
-        0.449,
-        0.316,
+        0.450,
+        0.317,
         0.017,
     ]
     time = shown["time"].astype("int64")
-    assert ((time >= spec.span("test").start) & (time < spec.span("test").end)).sum() == 42_374
+    assert ((time >= spec.span("test").start) & (time < spec.span("test").end)).sum() == 42_315
     assert (shown["surface"] == "1").sum() in range(172_800, 173_009)
 
 

@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from feature_repo.sources import ingest, read_table
+from feature_repo.sources import read_table
 from feature_repo.sources.errors import SourceError
+from feature_repo.sources.ingest import ingest
 from tests.feature_repo.sources.fakes import install_adapter, small_spec, small_tables
 
 UNIX = 1_700_000_000

@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from feature_repo.sources import end_of_data, ingest, read_manifest, read_table
+from feature_repo.sources import end_of_data, read_manifest, read_table
 from feature_repo.sources.errors import SourceError, TableError
+from feature_repo.sources.ingest import ingest
 from models.clock import VARIABLE
 from models.spec import load_spec
 from tests.feature_repo.sources.fakes import install_adapter, instants, kuairand_folder, small_spec, small_tables

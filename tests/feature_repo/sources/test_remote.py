@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from feature_repo.sources import ingest, professional, remote
+from feature_repo.sources import professional, remote
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.files import keeping
+from feature_repo.sources.ingest import ingest
 from feature_repo.sources.parts import read_parts
 from feature_repo.sources.remote import raw_folder
 from feature_repo.sources.world_parts import write_parts

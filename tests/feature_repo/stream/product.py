@@ -1,6 +1,6 @@
 """A product whose counters use all that counters can: windows, last outcomes, recency, item features, filters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from feature_repo.stream.events import events_of_row
 from feature_repo.stream.plan import TAG, EventPlan, read_plan
 from feature_repo.views.events import activity_edges, events_view
 from feature_repo.views.pushed import EDGES, KEYS, TIMES
-from models.counters.fold import Settled, Shown, fold, initial
+from models.counters.fold import Settled, Shown, expected_column, fold, initial, keeps
+from models.counters.plan import OVERALL
 from models.spec import Spec
-from models.spec.counter_plans import counter_plans
+from models.spec.counter_plans import counter_plan, counter_plans
 from models.time_units import DAY, SECOND, microseconds
 from tests.factories import specs
 from tests.feature_repo import tiny
@@ -44,15 +45,20 @@ DOCUMENT = specs.document(
     tasks={"click": {"label": "click", "primary": True, "filter": {"surface": ["feed"]}}},
     measures={"share": {"column": "percent", "scale": 100}},
     counters={
-        "member_counts": {"keys": ["member"], "recency": True, "last": 2},
+        "member_counts": {
+            **{"keys": ["member"], "recency": True, "last": 2},
+            **{"last_exposures": 2, "compare": ["surface", "topic"], "residual": True},
+        },
         "member_surface_counts": {
             "keys": ["member", "surface"],
             "window": "160s",
             "filter": {"device": ["phone"]},
+            "residual": True,
         },
-        "post_counts": {"keys": ["item"], "rates": [], "window": "16s"},
-        "topic_counts": {"keys": ["topic"], "last": 3, "rates": ["share"]},
+        "post_counts": {"keys": ["item"], "rates": [], "window": "16s", "last_exposures": 1},
+        "topic_counts": {"keys": ["topic"], "last": 3, "rates": ["share"], "last_exposures": 3, "compare": ["item"]},
     },
+    residuals={"delay": "100s", "smoothing": 3, "within_days": 2},
     windows=specs.windows(train=4, validate=2),
     model={"activities": 3},
 )
@@ -137,6 +143,39 @@ def plan_text(views: Mapping[str, Any], table: str) -> str:
     return str(views[events_view(table)].tags[TAG])
 
 
+def snapshot_counts(
+    spec: Spec, rows: Iterable[tuple[str, Mapping[str, Any]]], cut: int, **same: Any
+) -> dict[str, tuple[int, int]]:
+    """By rate the sum of outcomes and their number, of the impressions settled before a cut with these values."""
+    settled = {row["impression_id"]: row for table, row in rows if table == "impressions" and row["settled_time"]}
+    found = {}
+    for rate in counter_plan(spec, OVERALL).rates:
+        some = [row[rate.column] for row in settled.values() if row["settled_time"] < cut and keeps(rate.filter, row)
+                and all(row[column] == value for column, value in same.items())]  # fmt: skip
+        found[rate.name] = (sum(some), len(some))
+    return found
+
+
+def explained(
+    spec: Spec, rows: Sequence[tuple[str, Mapping[str, Any]]], row: Mapping[str, Any]
+) -> dict[str, int | None]:
+    """Expected outcomes of an impression in millionths, from what had settled before the last visible midnight."""
+    cut, pseudo = (row["time"] - 1 - spec.residuals.delay_span) // DAY * DAY, spec.residuals.smoothing
+    overall = snapshot_counts(spec, rows, cut)
+    each = [snapshot_counts(spec, rows, cut, **{c: row[c]}) for c in ("post_id", "surface")]
+    found: dict[str, int | None] = {}
+    for rate in counter_plan(spec, OVERALL).rates:
+        total, number = overall[rate.name]
+        mean = total * 1_000_000 // (rate.scale * number) if number else 0
+        both = [
+            (some[rate.name][0] * 1_000_000 + pseudo * rate.scale * mean)
+            // (rate.scale * (some[rate.name][1] + pseudo))
+            for some in each
+        ]
+        found[expected_column(rate.name)] = min(max(sum(both) - mean, 0), 1_000_000) if number else None
+    return found
+
+
 def truth(
     spec: Spec, plan_texts: Mapping[str, str], rows: Iterable[tuple[str, Mapping[str, Any]]], until: int
 ) -> dict[tuple[str, tuple[Any, ...]], tuple[int, dict[str, Any]]]:
@@ -144,12 +183,13 @@ def truth(
 
     By ``fold`` and by sorting: nothing of the stream's own way.
     """
+    rows = list(rows)
     changes: dict[Any, dict[Any, Shown | Settled]] = {}
     activities: dict[Any, set[Any]] = {}
     edges = sorted((edge for group in activity_edges(spec).values() for edge in group), key=lambda edge: edge.place)
     for table, row in rows:
         plan: EventPlan = read_plan(plan_texts[table])
-        attributes = {"topic": TOPICS[row["post_id"]]} if plan.impressions else {}
+        attributes = {"topic": TOPICS[row["post_id"]], **explained(spec, rows, row)} if plan.impressions else {}
         for event in events_of_row(plan, {**row, **attributes}):
             if event.entry[0] >= until:
                 continue

@@ -38,8 +38,8 @@ class Product:
         self.plans = {table: product.plan_text(self.views, table) for table in ("impressions", "likes")}
         self.folder, self.number = folder, 0
 
-    def rows(self) -> RowStore:
-        """An empty store with the posts in it."""
+    def rows(self, history: Sequence[Pushed] = ()) -> RowStore:
+        """A store with the posts in it, and the snapshot of what had settled before the start."""
         self.number += 1
         rows = SqliteRows(self.folder / f"{self.number}.db")
         view = layout_of(self.views["post_content"])
@@ -48,12 +48,26 @@ class Product:
                 "post_id": list(product.TOPICS),
                 "topic": pa.array(product.TOPICS.values(), pa.string()),
                 "title": [""] * 3,
-                "time": pa.array([product.START - 1] * 3, pa.timestamp("us", tz="UTC")),
+                "time": pa.array([product.START - 300 * SECOND] * 3, pa.timestamp("us", tz="UTC")),
             }
         )
         keys = [row_key(PROJECT, "post_content", (post,)) for post in product.TOPICS]
         rows.write_newest(list(zip(keys, pack(view, posts, "time"), strict=True)))
+        for name, column, values in (
+            *(("expected_item", "post_id", list(product.TOPICS)), ("expected_surface", "surface", ["feed", "email"])),
+            ("expected_overall", "", [""]),
+        ):
+            for value in values:
+                self._write_snapshot(rows, history, name, {column: value} if column else {})
         return rows
+
+    def _write_snapshot(self, rows: RowStore, history: Sequence[Pushed], name: str, key: dict[str, str]) -> None:
+        counts = product.snapshot_counts(self.spec, history, product.START, **key)
+        state: dict[str, Any] = {f"{name}_cut": [product.START]}
+        for rate, (total, number) in counts.items():
+            state |= {f"{name}_{rate}_sum": [total], f"{name}_{rate}_of": [number]}
+        packed = write_rows(layout_of(self.views[name]), [Row(product.START + 100 * SECOND, 0, state)])
+        rows.write_newest([(row_key(PROJECT, name, tuple(key.values())), packed[0])])
 
     def push(self, rows: RowStore, pushed: Sequence[Pushed]) -> dict[str, Any]:
         """As the online store does: the member stands under the join key."""
@@ -99,7 +113,7 @@ def histories(draw: st.DrawFn, most: int = 10) -> list[Pushed]:
     found: list[Pushed] = []
     for number in range(draw(st.integers(0, most))):
         member, post = draw(st.integers(1, 2)), draw(st.sampled_from(list(product.TOPICS)))
-        time = draw(st.integers(0, 400))
+        time = draw(st.integers(-200, 400))
         if draw(st.integers(0, 3)) == 0:
             found.append(("likes", product.like(member, post, time)))
             continue
@@ -126,7 +140,7 @@ def _before(row: Pushed, until: int) -> bool:
     history=histories(),
     chance=st.randoms(use_true_random=False),
     cuts=st.lists(st.integers(0, 20), max_size=3),
-    midway=st.lists(st.integers(0, 460), max_size=2),
+    midway=st.lists(st.integers(-200, 460), max_size=2),
 )
 def test_any_order_any_duplication_any_split_and_materialise_in_between(
     tiny_product: Product, history: list[Pushed], chance: random.Random, cuts: list[int], midway: list[int]
@@ -135,7 +149,7 @@ def test_any_order_any_duplication_any_split_and_materialise_in_between(
     pushed = [row for row in history if not (until and _before(row, max(until)) and chance.random() < 0.3)]
     pushed += [row for row in pushed if chance.random() < 0.3]
     chance.shuffle(pushed)
-    rows = tiny_product.rows()
+    rows = tiny_product.rows(history)
     edges = [0, *sorted(min(cut, len(pushed)) for cut in cuts), len(pushed)]
     steps: list[Callable[[], Any]] = [
         partial(tiny_product.push, rows, pushed[start:end]) for start, end in pairwise(edges)
@@ -147,6 +161,20 @@ def test_any_order_any_duplication_any_split_and_materialise_in_between(
     expected = tiny_product.expected(history)
     assert tiny_product.held(rows, expected) == expected
     rows.close()
+
+
+def test_a_residual_is_against_the_snapshot_that_was_visible_at_the_impression(tiny_product: Product) -> None:
+    """By hand: before the start p1 was clicked and p2 was not, so p1 in the feed is expected at 5/8."""
+    before = [product.impression(0, 2, "p1", -50, -40, 1), product.impression(1, 2, "p2", -50, -30, 0)]
+    after = [product.impression(2, 1, "p1", 100, 170, 1), product.impression(3, 1, "p1", 101, 300, 1)]
+    history = [("impressions", row) for row in (*before, *after)]
+    for known, residuals in ((history, (1, 375_000)), ([], (0, 0))):
+        rows = tiny_product.rows(known)
+        tiny_product.push(rows, history)
+        ((_, state),) = tiny_product.held(rows, [("member_counts", (1,))]).values()
+        assert state["member_counts_settled"] == 2
+        # The first was shown when the snapshot was not yet visible.
+        assert (state["member_counts_click_residuals"], state["member_counts_click_residual"]) == residuals
 
 
 def _impressions(count: int, chance: random.Random) -> list[Pushed]:
@@ -211,7 +239,7 @@ def test_outcomes_are_counted_by_row(tiny_product: Product) -> None:
 def test_an_item_that_came_later_than_the_impression_has_no_features_yet(tiny_product: Product) -> None:
     rows = tiny_product.rows()
     early = product.impression(1, 1, "p1", 0, 1)
-    tiny_product.push(rows, [("impressions", {**early, "time": product.START - 1})])
+    tiny_product.push(rows, [("impressions", {**early, "time": product.START - 300 * SECOND})])
     assert tiny_product.held(rows, [("topic_counts", ("sport",))])["topic_counts", ("sport",)] is None
     tiny_product.push(rows, [("impressions", product.impression(2, 1, "p1", 0, 1))])
     assert tiny_product.held(rows, [("topic_counts", ("sport",))])["topic_counts", ("sport",)] is not None

@@ -8,7 +8,8 @@ import pytest
 from feature_repo.stream.errors import StreamError
 from feature_repo.stream.events import by_name, events_of_row
 from feature_repo.stream.plan import EventPlan, read_plan
-from models.counters.fold import Settled, Shown
+from models.counters.fold import Settled, Shown, expected_column
+from models.counters.hashing import hash_of
 from models.time_units import SECOND
 from tests.feature_repo.stream import product
 
@@ -27,24 +28,26 @@ def _row(**others: Any) -> dict[str, Any]:
 
 def test_an_impression_is_shown_and_settles_and_may_be_an_activity(plans: dict[str, EventPlan]) -> None:
     key = 2**53 + 1
-    events = list(events_of_row(plans["impressions"], _row()))
+    expected = {expected_column("click"): 400_000, expected_column("share"): None}
+    events = list(events_of_row(plans["impressions"], _row(**expected)))
     assert [event.member for event in events] == [4, 4, 4]
     entries = [(SHOWN, -2, "", key), (SETTLED, -1, "", key), (SETTLED, 1, "p1", key)]
     assert [event.entry for event in events] == entries
     shown, settled, activity = (
         {(change.view, change.keys): change.event for change in event.changes} for event in events
     )
-    assert shown == dict.fromkeys(
-        [
-            *(("member_counts", (4,)), ("member_surface_counts", (4, "feed"))),
-            *(("post_counts", ("p1",)), ("topic_counts", ("sport",))),
-        ],
-        Shown(SHOWN),
-    )
+    own = hash_of(key)
+    assert shown == {
+        ("member_counts", (4,)): Shown(SHOWN, (own, hash_of("feed"), hash_of("sport"))),
+        ("member_surface_counts", (4, "feed")): Shown(SHOWN),
+        ("post_counts", ("p1",)): Shown(SHOWN, (own,)),
+        ("topic_counts", ("sport",)): Shown(SHOWN, (own, hash_of("p1"))),
+    }
     both = Settled(SETTLED, key, (1, 30))
+    explained = replace(both, residuals=(600_000, None))
     assert settled == {
-        ("member_counts", (4,)): both,
-        ("member_surface_counts", (4, "feed")): both,
+        ("member_counts", (4,)): explained,
+        ("member_surface_counts", (4, "feed")): explained,
         ("topic_counts", ("sport",)): Settled(SETTLED, key, (30,)),
         ("overall", ()): both,
     }

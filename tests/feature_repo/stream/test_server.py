@@ -90,6 +90,7 @@ def _online(server: Server, member: int) -> dict[str, Any]:
     return {name: result["values"][0] for name, result in zip(names, response["results"], strict=True)}
 
 
+@pytest.mark.serial
 def test_a_pushed_activity_is_in_the_list_within_a_second_and_counts_once(server: Server) -> None:
     row = product.impression(1, 11, "p1", 10, 20, click=1, percent=40)
     assert _push(server, "impressions", [product.shown_only(row)]).status == 200

@@ -70,13 +70,13 @@ def test_what_the_member_has_forgotten_is_late_and_writes_no_row(
 
 
 def test_an_items_features_count_from_just_after_its_version_to_the_end_of_its_life(tiny_product: Product) -> None:
-    """The posts are of one microsecond before START."""
+    """Times count from one microsecond after the posts' own."""
     plan, rows = read_plan(tiny_product.plans["impressions"]), tiny_product.rows()
     views = {**plan.views, "post_content": replace(plan.views["post_content"], ttl=5 * SECOND)}
     text, key = replace(plan, views=views).to_json(), ("topic_counts", ("sport",))
     counted = []
     for number, time in enumerate((5 * SECOND + 1, -1, 0, 5 * SECOND, 1)):
-        row = _shown(number, 1, "p1", time=product.START + time)
+        row = _shown(number, 1, "p1", time=product.START - 300 * SECOND + 1 + time)
         assert apply_events(rows, PROJECT, text, [row]) == Outcome(rows=1, new=1)
         held = tiny_product.held(rows, [key])[key]
         counted.append(held[1]["topic_counts_shown"] if held else 0)

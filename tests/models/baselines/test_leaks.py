@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 
 from models.baselines.popularity import Popularity
 from models.baselines.sage import SageRanker, start_of_day
-from models.baselines.table import table_of
+from models.calibration import Calibration
+from models.configs.model import ModelConfig
 from models.graph.fakes import DAY, HOUR, START
 from models.graph.store import TemporalGraph
 from models.nn.encoded import encode_graph
-from models.training.batches import FRESH, FROZEN
-from models.training.calibration import Calibration
+from models.nn.encoding import Encoding
+from models.training.seed_values import SeedValues
 from tests.models.baselines.small import NETWORKS, batch_of, ended_at, logits, small_graph, untrained
 
 whole_graph = cache(small_graph)
@@ -56,9 +58,13 @@ def test_the_past_does_change_scores(name: str) -> None:
 @given(moment=MOMENT)
 def test_trees_and_popularity_see_no_future(moment: int) -> None:
     rows, cut = until(moment), ended_at(whole_graph(), moment)
-    for seen in (FRESH, FROZEN):
-        found, expected = (table_of(graph, rows, torch.full_like(rows, seen)).values for graph in (cut, whole_graph()))
-        torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+    encoding = Encoding.fit(whole_graph(), whole_graph().schema.window("train").end)
+    for state in ("as_of", "frozen"):
+        found, expected = (
+            SeedValues(ModelConfig(), graph.schema, encoding, graph).of(rows, state)  # type: ignore[arg-type]
+            for graph in (cut, whole_graph())
+        )
+        np.testing.assert_array_equal(found, expected)
     popularity = Popularity({"click": 5.0, "dwell": 5.0}, Calibration.none(["click", "dwell"]))
     assert (popularity.predict(cut, rows) == popularity.predict(whole_graph(), rows)).all()
 

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from models.baselines.popularity import Popularity, fit_popularity
-from models.training.calibration import Calibration
+from models.calibration import Calibration
 from tests.models.baselines.small import TRAINING, small_graph
 
 

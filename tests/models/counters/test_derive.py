@@ -1,5 +1,7 @@
 """From state to features: the arithmetic, windows that move on, and keys without a row."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from models.counters.derive import derive, empty_state
 from models.counters.plan import OVERALL, CounterPlan
 from models.counters.ragged import Ragged
 from models.spec.counter_plans import counter_plan, counter_plans
-from tests.models.counters.product import MINUTE, product
+from tests.models.counters.product import MINUTE, own, product
 
 OVERALL_STATE = {
     "overall_settled": np.array([10]),
@@ -24,11 +26,23 @@ def plan_of(name: str) -> CounterPlan:
 
 
 def test_columns_follow_from_the_spec() -> None:
-    assert list(counter_plans(product())) == ["plain", "by_surface", "recent", "lately", "by_topic", OVERALL]
+    assert list(counter_plans(product())) == [
+        "plain",
+        "by_surface",
+        "recent",
+        "lately",
+        "shown",
+        "by_topic",
+        "beyond",
+        OVERALL,
+    ]
     assert list(state_columns(plan_of(OVERALL))) == list(OVERALL_STATE)
     assert state_columns(plan_of("by_surface")) == {
         **{"by_surface_shown": "int", "by_surface_settled": "int", "by_surface_click_sum": "int"},
         **{"by_surface_shown_last": "int", "by_surface_click_last": "ints"},
+        **{"by_surface_exposure_time": "ints", "by_surface_exposure_key": "ints"},
+        **{"by_surface_exposure_of_topic": "ints", "by_surface_exposure_settled": "ints"},
+        **{"by_surface_exposure_outcome_click": "ints"},
     }
     assert state_columns(plan_of("lately")) == {
         "lately_shown": "int",
@@ -37,7 +51,11 @@ def test_columns_follow_from_the_spec() -> None:
     }
     assert feature_columns(plan_of("by_surface")) == [
         *("by_surface_exposures", "by_surface_recency"),
+        *("by_surface_exposure1_gap", "by_surface_exposure1_same_topic"),
+        *("by_surface_exposure2_gap", "by_surface_exposure2_same_topic"),
         *("by_surface_click_rate", "by_surface_last1_click", "by_surface_last2_click"),
+        *("by_surface_exposure1_pending", "by_surface_exposure2_pending"),
+        *("by_surface_exposure1_outcome_click", "by_surface_exposure2_outcome_click"),
     ]
     assert outcome_columns(plan_of("lately")) == []
     assert OVERALL not in counter_plans(product(only={"keys": ["member"], "rates": []}))
@@ -70,15 +88,15 @@ def test_a_window_moves_on_without_events() -> None:
     assert derive(plan_of("lately"), state, {}, at)["lately_exposures"].tolist() == [7, 3, 3, 0]
 
 
-@pytest.mark.parametrize("name", ["plain", "by_surface", "recent", "lately", "by_topic"])
+@pytest.mark.parametrize("name", ["plain", "by_surface", "recent", "lately", "shown", "by_topic", "beyond"])
 @pytest.mark.parametrize("rows", [0, 2])
 def test_a_key_without_a_row(name: str, rows: int) -> None:
-    found = derive(plan_of(name), empty_state(plan_of(name), rows), OVERALL_STATE, np.full(rows, 5))
+    found = derive(plan_of(name), empty_state(plan_of(name), rows), OVERALL_STATE, np.full(rows, 5), own(rows))
     assert list(found) == feature_columns(plan_of(name))
     assert all(values.shape == (rows,) for values in found.values())
     assert (found[f"{name}_exposures"] == 0).all()
     for column, values in found.items():
-        if "recency" in column or "last" in column.removeprefix("lately"):
+        if "recency" in column or "last" in column.removeprefix("lately") or re.search("exposure[0-9]", column):
             assert np.isnan(values).all()
     for rate in plan_of(name).rates:
         assert np.isfinite(found[f"{name}_{rate.name}_rate"]).all()
@@ -112,14 +130,14 @@ def test_an_exposure_later_than_the_read_is_zero_seconds_old() -> None:
     """Clocks of servers differ."""
     plan = plan_of("by_surface")
     state = {**empty_state(plan, 2), "by_surface_shown": np.array([1, 1]), "by_surface_shown_last": np.array([9, 2])}
-    found = derive(plan, state, OVERALL_STATE, np.array([5, 2 + 1_000_000]))
+    found = derive(plan, state, OVERALL_STATE, np.array([5, 2 + 1_000_000]), own(2))
     np.testing.assert_allclose(found["by_surface_recency"], np.log1p([0.0, 1.0]), rtol=1e-6)
 
 
 def test_outcomes_from_the_end_and_undefined_ones() -> None:
     plan = plan_of("by_surface")
     state = {**empty_state(plan, 3), "by_surface_click_last": Ragged.of([[1, 0], [-1], []])}
-    found = derive(plan, state, OVERALL_STATE, np.full(3, 5))
+    found = derive(plan, state, OVERALL_STATE, np.full(3, 5), own(3))
     np.testing.assert_array_equal(found["by_surface_last1_click"], [0, np.nan, np.nan])
     np.testing.assert_array_equal(found["by_surface_last2_click"], [1, np.nan, np.nan])
 
@@ -157,5 +175,5 @@ def test_lists_that_begin_in_the_middle_of_their_values() -> None:
 def test_last_outcomes_are_divided_by_their_scale() -> None:
     plan = plan_of("recent")
     state = {**empty_state(plan, 1), "recent_share_last": Ragged.of([[4, 0, 1]])}
-    found = derive(plan, state, OVERALL_STATE, np.array([5]))
+    found = derive(plan, state, OVERALL_STATE, np.array([5]), own(1))
     assert [found[f"recent_last{place}_share"].tolist() for place in (1, 2, 3)] == [[0.25], [0.0], [1.0]]

@@ -195,7 +195,7 @@ def fewer_keys(folder: Path) -> None:
         (unlisted, "seeds.safetensors: expected it in the manifest's list of files"),
         (cut_manifest, "expected a graph's manifest in JSON"),
         (edit_manifest, "expected its own digest"),
-        (other_format, "expected format 3; found 99"),
+        (other_format, "expected format 4; found 99"),
         (other_tensors, "edges_liked.safetensors: expected tensors"),
         (no_tensors, "edges_liked.safetensors: expected a safetensors file"),
         *((without(name), f"manifest in JSON; found no '{name}'") for name in ("format", "digest", "files")),

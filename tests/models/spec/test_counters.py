@@ -1,5 +1,7 @@
 """Counters: the length of a window, keys, and the number of features."""
 
+from collections.abc import Callable
+
 import pytest
 
 from models.spec import Counter, parse_spec
@@ -80,3 +82,21 @@ def test_two_columns_of_one_counter_with_one_name() -> None:
         document["tasks"]["x_x"] = {"label": "clicked"}
 
     check_mistake(change, "counters.c", "that nothing else has", "another, of c")
+
+
+def test_what_last_exposures_are_compared_in() -> None:
+    def change(keys: list[str], compare: list[str], last_exposures: int = 2) -> Callable[[dict], None]:
+        def apply(document: dict) -> None:
+            views = {"content": {"table": "posts", "features": {"kind": "category", "length": "number"}}}
+            document["nodes"]["post"]["views"] = views
+            counter = {"keys": keys, "compare": compare, "last_exposures": last_exposures}
+            document["counters"] = {"seen": counter}
+
+        return apply
+
+    assert parse_spec(changed(change(["member"], ["surface", "item", "kind"]))).counters["seen"].last_exposures == 2
+    expected = "what is no key of the counter (item, surface, kind)"
+    for wrong in ("member", "length"):
+        check_mistake(change(["member"], ["kind", wrong]), "counters.seen.compare.1", expected, repr(wrong))
+    check_mistake(change(["member", "item"], ["item"]), "counters.seen.compare.0", "(surface, kind)", "'item'")
+    check_mistake(change(["member"], ["kind"], 0), "counters.seen", "`last_exposures` beside it", "kind alone")

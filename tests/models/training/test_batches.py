@@ -26,7 +26,7 @@ def test_a_batch_is_as_of_its_seeds_and_of_the_first_draw(
     batches, rows, draws = Batches(encoded, 5), encoded.graph.seeds.rows("test")[:6], []
     tree = batches.sampler.tree
 
-    def spy(node: str, index: Any, time: Any, draw: int) -> Any:
+    def spy(node: str, index: Any, time: Any, draw: int, cold: Any = None) -> Any:
         draws.append((node, draw))
         return tree(node, index, time, draw)
 

@@ -7,12 +7,12 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 
+from models.calibration import Calibration, Platt
 from models.graph.sample import Sampler
 from models.graph.store import TemporalGraph
 from models.time_units import HOUR
 from models.training import embed as embedding
 from models.training.artifact import Model, save_model
-from models.training.calibration import Calibration, Platt
 from models.training.embed import embed
 from models.training.predict import predict
 from serving.ranking.scorer import Scorer, SlateInputs

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.calibration import Calibration, Platt
 from models.nn.model import Ranker
 from models.sealed import SealError
 from models.training.artifact import Model, save_model
-from models.training.calibration import Calibration, Platt
 from models.training.encoder import encoder_in, encoder_of
 from tests.models.nn.batches import CONFIG, ready
 

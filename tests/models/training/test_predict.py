@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from models import metrics
+from models.calibration import Calibration, Platt
 from models.graph.fakes import fake_graph
 from models.nn.errors import EncodingError
 from models.training.batches import Batches
-from models.training.calibration import Calibration, Platt
 from models.training.errors import DivergedError
 from models.training.predict import predict, task_aucs
 from tests.models.training.small import small_graph, small_model

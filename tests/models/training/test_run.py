@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.calibration import Calibration
 from models.configs.training import TrainedState, TrainingConfig
 from models.nn.encoded import EncodedGraph, encode_graph
 from models.nn.model import Ranker
 from models.training import train as module
 from models.training.artifact import load_model
-from models.training.calibration import Calibration
 from models.training.checkpoint import Checkpoints
 from models.training.distributed import Ranks
 from models.training.labels import known

@@ -137,12 +137,12 @@ def test_epochs_have_different_orders_and_noise_and_draws(
 def test_batches_have_the_fan_out_and_length_of_the_training(
     encoded: EncodedGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches, config, processes, recorder = epochs(encoded, monkeypatch, largest_fan_out=1)[0].given
+    batches, config, processes, recorder, weights = epochs(encoded, monkeypatch, largest_fan_out=1)[0].given
     assert batches.activities == TinyRanker.sequence_length
     assert (
         batches.sampler.tree("member", torch.tensor([0]), torch.tensor([2**60])).branches["clicked"].mask.shape[1] == 1
     )
-    assert (config, processes.size, recorder) == (CONFIG, 1, None)
+    assert (config, processes.size, recorder, weights) == (CONFIG, 1, None, None)
 
 
 def test_weights_follow_adamw_with_clipped_gradients() -> None:
@@ -255,7 +255,7 @@ def test_a_recorder_takes_a_process_s_share_of_full_batches(
 ) -> None:
     monkeypatch.setattr(module, "recordable", lambda schema, device: can)
     monkeypatch.setattr(module, "ranks", lambda: Ranks(1, 2))
-    recorder = epochs(encoded, monkeypatch, replace(CONFIG, record=record))[0].given[-1]
+    recorder = epochs(encoded, monkeypatch, replace(CONFIG, record=record))[0].given[3]
     assert (recorder is not None) == (record and can)
     if recorder:
         assert recorder.size == 16

@@ -12,11 +12,11 @@ import pyarrow.parquet as parquet
 import pytest
 from kserve import InferInput, InferRequest
 
+from models.calibration import Calibration
 from models.counters.ragged import Ragged
 from models.features import SLOTS, counter_columns
 from models.graph.hashing import hash_keys
 from models.training.artifact import Model, save_model
-from models.training.calibration import Calibration
 from models.training.embed import embed
 from serving.errors import RequestError
 from serving.ranking.explain import Explainer, Reason

@@ -1,12 +1,14 @@
 """Which inputs are left out, which effects are reasons, and how many candidates a pass holds."""
 
 from collections.abc import Sequence
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
+from models.features import collaborative_columns
+from models.spec.collaborative import Collaborative
 from models.training.artifact import save_model
 from serving.ranking.explain import Explainer, Reason, Without
 from serving.ranking.reader import MemberVectors, OnlineFeatures
@@ -31,7 +33,7 @@ class GivenScorer:
         self.events.append(len(slates))
         return [np.full((len(slate), 1), self.given.pop(0)) for slate in slates]
 
-    def calibrate(self, logits: np.ndarray) -> dict[str, np.ndarray]:
+    def calibrate(self, logits: np.ndarray, slate: SlateInputs) -> dict[str, np.ndarray]:
         return {"click": logits[:, 0]}
 
 
@@ -95,6 +97,18 @@ def test_activities_without_times_or_without_keys_are_not_left_out(scorer: Score
         (inputs_of(scorer, 1, times, time=9), online_of(1)),
     ):
         assert [one.what for one in explainer.variants(inputs, online)] == [[{"counter": name}] for name in COUNTERS]
+
+
+def test_each_collaborative_block_is_left_out_whole(scorer: Scorer) -> None:
+    block = Collaborative(events=["clicked", "clicked_too"], outcome=["clicked"], kinds=["base", "ease"])
+    edges = {**SPEC.edges, "clicked_too": SPEC.edges["clicked"]}
+    spec = SPEC.model_copy(update={"edges": edges, "collaborative": {"watched": block, "other": block}})
+    columns = {name: np.zeros(1, np.float32) for name in collaborative_columns(spec)}
+    inputs = replace(inputs_of(scorer, 1), features=columns)
+    found = [one for one in Explainer(scorer, spec).variants(inputs, online_of(1)) if one.kind == "collaborative"]
+    assert [one.what for one in found] == [[{"block": "watched"}], [{"block": "other"}]]
+    left = [{name for name in columns if name.startswith(block)} for block in ("other_", "watched_")]
+    assert [set(one.inputs.features) for one in found] == left
 
 
 def test_three_effects_of_a_family_above_a_millionth_are_reasons(scorer: Scorer, explainer: Explainer) -> None:

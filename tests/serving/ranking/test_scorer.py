@@ -5,16 +5,23 @@ import numpy as np
 import pytest
 import torch
 
+from models.boosting.fit import search_tasks
+from models.calibration import Platt
 from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.graph.sample import Sampler
 from models.nn.clock import local_clock
 from models.nn.encoded import encode_graph
 from models.nn.inputs import DecoderInputs
 from models.nn.model import Ranker
-from models.training.artifact import save_model
+from models.training.artifact import Model, save_model
 from models.training.batches import activity_age
 from models.training.errors import ArtifactError
+from models.training.seed_values import SeedValues
+from models.trees.inputs import TreeInputs
+from models.trees.trees import Trees
 from serving.ranking.scorer import Scorer, SlateInputs
+from tests.models.trees.small import small_leaves
 from tests.serving.world import MEMBERS, SIZES, shared_graph, shared_model, world_spec
 
 SPEC = world_spec()
@@ -160,8 +167,52 @@ def test_activities_at_or_after_the_request_are_not_seen(scorer: Scorer) -> None
         assert (scorer.score(after)["click"] == scorer.score(before)["click"]).all() == same
 
 
+def with_trees() -> Model:
+    """The shared model with trees that were fitted on its graph's labels."""
+    graph, model, training = shared_graph(), shared_model(), TrainingConfig()
+    values = SeedValues(model.ranker.config, model.schema, model.encoding, graph)
+    with small_leaves():
+        found = search_tasks(graph, values, training, graph.seeds.rows("validate"), trials=1)
+    return replace(model, trees=Trees(0.25, values.inputs.names, found.tasks, {}))
+
+
+def test_trees_count_with_their_weight_in_slates_of_any_size(scorer: Scorer, tmp_path: Path) -> None:
+    model = with_trees()
+    assert model.trees is not None
+    product = Scorer(save_model(model, tmp_path / "model"))
+    slates = [inputs(2, [0, 4, -1, 7]), inputs(3, [5]), replace(inputs(0, [1, 2]), member_tokens=None)]
+    columns = TreeInputs.of(model.ranker.config, model.schema, model.encoding)
+    found = product.logits_many(slates)
+    moved = 0.0
+    for slate, logits in zip(slates, found, strict=True):
+        trees = model.trees.logits(columns.values(product.arguments([slate]))[0])
+        network = scorer.logits(slate)
+        np.testing.assert_allclose(logits, 0.75 * network + 0.25 * trees, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(product.logits(slate), logits, rtol=0, atol=1e-5)
+        moved += float(np.ptp(trees))
+    assert moved > 0
+    assert product.encoder == scorer.encoder
+
+
 def test_a_changed_artifact_is_refused(tmp_path: Path) -> None:
     folder = save_model(shared_model(), tmp_path / "model")
     (folder / "calibration.json").write_text('{"method": "platt", "tasks": []}', encoding="utf-8")
     with pytest.raises(ArtifactError, match="sha256"):
         Scorer(folder)
+
+
+@pytest.mark.parametrize("exposures", [None, "member_counts_exposures"])
+def test_candidates_that_nobody_was_shown_have_their_own_calibration(tmp_path: Path, exposures: str | None) -> None:
+    """The rule of ``models.training.cold``, by the column that counts exposures and by missing vectors."""
+    model = shared_model()
+    schema = replace(model.schema, seeds=replace(model.schema.seeds, exposures=exposures))
+    apart = replace(model.calibration, cold={"click": Platt(1.0, -5.0)})
+    plain = Scorer(save_model(model, tmp_path / "plain"))
+    scorer = Scorer(save_model(replace(model, schema=schema, calibration=apart), tmp_path / "model"))
+    counted = {"member_counts_exposures": np.array([2.0, 0.0, np.nan, 5.0], np.float32)}
+    given = replace(inputs(0, [0, 1, 2, 3]), features=counted, item_known=np.array([True, True, True, False]))
+    found, before = scorer.score(given), plain.score(given)
+    cold = [False, exposures is not None, exposures is not None, True]
+    assert ((found["click"] < before["click"] - 0.01) == cold).all()
+    np.testing.assert_array_equal(found["click"][~np.array(cold)], before["click"][~np.array(cold)])
+    np.testing.assert_array_equal(found["dwell"], before["dwell"])

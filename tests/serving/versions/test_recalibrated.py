@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from models.calibration import Calibration, Platt
 from models.training.artifact import load_model, save_model
-from models.training.calibration import Calibration, Platt
 from models.training.encoder import encoder_in
 from serving.errors import RegistryError
 from serving.versions.bundle import read_bundle, write_bundle

@@ -140,7 +140,7 @@ function show(response, now) {
 
 const families = [
   ["What the member did, and what both sides have in common", ["activity", "neighbour"]],
-  ["Whole inputs", ["member", "item", "counter"]],
+  ["Whole inputs", ["member", "item", "counter", "collaborative"]],
 ];
 
 function shown(candidate, place, now) {
@@ -212,6 +212,8 @@ function named(reason, now) {
       return [shared(reason), [path("member", reason.member_path), path("item", reason.item_path)].filter(Boolean).join("; ")];
     case "counter":
       return [`counter ${reason.counter}`, ""];
+    case "collaborative":
+      return [`what similar members did: ${reason.block}`, ""];
     default:
       return [`everything known about the ${reason.kind}`, reason.kind === "member" ? "profile and neighborhood" : ""];
   }

@@ -2,15 +2,21 @@
 
 Two numbers suffice: networks trained on log loss are mostly off by a scale and a shift (Guo et al. 2017), the ranking
 stays as it is, and a validation window is small. Isotonic regression would fit more numbers to the same few rows.
+
+Cold rows, whose item nobody has seen, have a scaling of their own where there are enough of them: nothing about the
+item says how good it is, so their logits are off in another way.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 _STEPS = 50
 _SMALLEST_SCALE = 1e-3
+LEAST_OF_A_CLASS = 100
+"""Rows of either label that a scaling of cold rows needs."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,10 @@ class Platt:
     def apply(self, logits: np.ndarray) -> np.ndarray:
         """Logits of any shape -> probabilities of the same shape, float64."""
         return 1 / (1 + np.exp(-np.maximum(self.scale * logits.astype(np.float64) + self.shift, -60)))
+
+    def then(self, other: "Platt") -> "Platt":
+        """This scaling, then ``other`` on the logits of its probabilities."""
+        return Platt(other.scale * self.scale, other.scale * self.shift + other.shift)
 
 
 def fit_platt(logits: np.ndarray, labels: np.ndarray) -> Platt:
@@ -61,9 +71,11 @@ def _loss(logits: np.ndarray, target: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A ``Platt`` per task, by the task's name, in the order of the logits' columns."""
+    """A ``Platt`` per task, by the task's name, in the order of the logits' columns; for cold rows another one."""
 
     tasks: dict[str, Platt]
+    cold: dict[str, Platt] = field(default_factory=dict)
+    """By task: the scaling of cold rows (``models.training.cold``). The other tasks' use ``tasks``."""
 
     @classmethod
     def none(cls, tasks: list[str]) -> "Calibration":
@@ -75,16 +87,45 @@ class Calibration:
         """Fit every task on ``logits`` and ``labels`` (n, tasks), NaN = undefined."""
         return cls({task: fit_platt(logits[:, place], labels[:, place]) for place, task in enumerate(tasks)})
 
-    def apply(self, logits: np.ndarray) -> np.ndarray:
-        """(..., tasks) logits -> (..., tasks) probabilities, float64."""
+    def with_cold(self, logits: np.ndarray, labels: np.ndarray) -> "Calibration":
+        """The same with a scaling of cold rows, fitted on ``logits`` and ``labels`` (n, tasks) of cold rows alone.
+
+        A task gets one where at least ``LEAST_OF_A_CLASS`` rows have either label: its shift is then known to about a
+        tenth. With fewer, the common one is nearer.
+        """
+        enough = [min((labels == 1)[:, place].sum(), (labels == 0)[:, place].sum()) for place in range(len(self.tasks))]
+        fitted = {
+            task: fit_platt(logits[:, place], labels[:, place])
+            for place, task in enumerate(self.tasks)
+            if enough[place] >= LEAST_OF_A_CLASS
+        }
+        return replace(self, cold=fitted)
+
+    def then(self, corrections: Mapping[str, Platt]) -> "Calibration":
+        """The calibration whose probabilities' logits are scaled once more, warm and cold alike, by task."""
+
+        def both(found: dict[str, Platt]) -> dict[str, Platt]:
+            return {task: platt.then(corrections.get(task, Platt())) for task, platt in found.items()}
+
+        return Calibration(both(self.tasks), both(self.cold))
+
+    def apply(self, logits: np.ndarray, cold: np.ndarray | None = None) -> np.ndarray:
+        """(..., tasks) logits -> (..., tasks) probabilities, float64; ``cold`` (...) bool, None = no cold rows."""
         columns = [platt.apply(logits[..., place]) for place, platt in enumerate(self.tasks.values())]
+        if cold is not None and cold.any():
+            for place, task in enumerate(self.tasks):
+                if task in self.cold:
+                    columns[place] = np.where(cold, self.cold[task].apply(logits[..., place]), columns[place])
         return np.stack(columns, axis=-1)
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON document; the tasks are a list, since their order is that of the logits."""
-        return {"method": "platt", "tasks": [{"task": task, **asdict(platt)} for task, platt in self.tasks.items()]}
+        sets = {"tasks": self.tasks, "cold": self.cold}
+        entries = {name: [{"task": task, **asdict(one)} for task, one in found.items()] for name, found in sets.items()}
+        return {"method": "platt", **entries}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Calibration":
         """Back from JSON."""
-        return cls({entry["task"]: Platt(entry["scale"], entry["shift"]) for entry in document["tasks"]})
+        found = (document["tasks"], document.get("cold", ()))
+        return cls(*({entry["task"]: Platt(entry["scale"], entry["shift"]) for entry in entries} for entries in found))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import metrics
-from models.training.calibration import Calibration, Platt, _loss, fit_platt
+from models.calibration import LEAST_OF_A_CLASS, Calibration, Platt, _loss, fit_platt
 
 
 @given(st.floats(0.2, 3), st.floats(-2, 2), st.integers(0, 100))
@@ -110,3 +110,35 @@ def test_each_task_has_its_own_column() -> None:
     labels = np.array([[1.0, np.nan], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
     fitted = Calibration.fit(["like", "click"], logits[:, 0], labels)
     assert fitted.tasks == {t: fit_platt(logits[:, 0, p], labels[:, p]) for p, t in enumerate(("like", "click"))}
+
+
+def test_cold_rows_have_a_scaling_of_their_own_where_there_are_enough() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(2000, 2))
+    labels = (random.random((2000, 2)) < 1 / (1 + np.exp(-logits - 1))).astype(float)
+    labels[:, 1] = np.where(np.arange(2000) < 150, labels[:, 1], np.nan)
+    few = int(min((labels[:, 1] == 0).sum(), (labels[:, 1] == 1).sum()))
+    assert few < LEAST_OF_A_CLASS
+    plain = Calibration({"click": Platt(2.0, 0.5), "like": Platt(0.5, 0.0)})
+    found = plain.with_cold(logits, labels)
+    assert found.tasks == plain.tasks
+    assert list(found.cold) == ["click"]
+    assert found.cold["click"] == fit_platt(logits[:, 0], labels[:, 0])
+    cold = np.arange(2000) % 2 == 0
+    chances, before = found.apply(logits, cold), plain.apply(logits)
+    np.testing.assert_array_equal(chances[~cold], before[~cold])
+    np.testing.assert_array_equal(chances[:, 1], before[:, 1])
+    np.testing.assert_array_equal(chances[cold, 0], found.cold["click"].apply(logits[cold, 0]))
+    np.testing.assert_array_equal(found.apply(logits), before)
+    assert Calibration.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert plain.with_cold(logits[:0], labels[:0]) == plain
+
+
+def test_a_correction_scales_the_logits_of_the_probabilities_of_warm_and_cold_rows() -> None:
+    calibration = Calibration({"click": Platt(2.0, 0.5), "like": Platt()}, cold={"click": Platt(1.0, -1.0)})
+    more = Platt(0.5, 0.25)
+    logits, cold = np.random.default_rng(0).normal(size=(6, 2)), np.arange(6) % 2 == 0
+    served = calibration.apply(logits, cold)[:, 0]
+    found = calibration.then({"click": more})
+    np.testing.assert_allclose(found.apply(logits, cold)[:, 0], more.apply(np.log(served / (1 - served))))
+    assert found.tasks["like"] == Platt()

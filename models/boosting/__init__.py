@@ -1,0 +1,1 @@
+"""Fits the trees beside a network with LightGBM: search, fit, refit (ADR 20)."""

@@ -1,0 +1,1 @@
+"""Collaborative features: names of their columns, their schedule, and the one function that derives them from rows."""
