@@ -7,7 +7,8 @@ with random weights, 100 candidates per request. Load generator, store and serve
 1. Speed: wrk with 8 connections in a closed loop (8 requests are always in flight, so latency determines throughput);
    the same 8 connections with a random pause before each request, at less than half of that load (latency of a server
    that is not saturated); the naive implementation (``benchmarks.naive_endpoint``), also with 8 connections. Both must
-   first return the same slate.
+   first return the same slate. Then the same model with 300 boosted trees for each task beside the network, and the
+   network alone, each with one request at a time, in turns.
 2. Overload: h2load at twice the throughput of 1. Every response counts; memory is read every second.
 3. Faults under load (``benchmarks.endpoint_faults``), through the proxy: Redis killed, a version tampered with, the
    worker killed.
@@ -41,6 +42,7 @@ from models.cpus import usable_cpus
 from serving.settings.limits import Limits
 
 _CONNECTIONS, _CROWD = 8, 128
+_TREES, _TURNS = 300, 3
 _NAIVE = "import sys, pathlib; from benchmarks.naive_endpoint import serve; serve(pathlib.Path(sys.argv[1]))"
 _START_SECONDS = 90.0
 
@@ -123,6 +125,22 @@ def speed(world: ServedWorld, address: str, process: int, folder: Path, seconds:
     }
 
 
+def trees(world: ServedWorld, address: str, folder: Path, seconds: float) -> dict[str, float]:
+    """Measure what trees beside the network add to a response's time; ``world`` and ``address`` are without them."""
+    (folder / "trees_world").mkdir()
+    found: dict[str, list[float]] = {"network": [], "pair": []}
+    with running_redis() as redis:
+        both = build(folder / "trees_world", redis, trees=_TREES)
+        with server(both, folder / "trees") as (other, _):
+            for turn in range(_TURNS + 1):  # the first warms up
+                for name, served, at in (("network", world, address), ("pair", both, other)):
+                    loop = closed_loop(served, at, seconds / _TURNS, connections=1)
+                    if turn:
+                        found[name].append(loop["p50_ms"])
+    network, pair = (statistics.median(found[name]) for name in ("network", "pair"))
+    return {"alone_p50_ms": network, "alone_p50_with_trees_ms": pair, "trees_p50_more_ms": pair - network}
+
+
 def _processor_seconds(process: int) -> float:
     times = psutil.Process(process).cpu_times()
     return float(times.user + times.system)
@@ -174,6 +192,7 @@ def bars(found: Mapping[str, float]) -> dict[str, bool]:
         "p99_ms": 40.0,
         "spaced_p50_ms": 15.0,
         "spaced_p99_ms": 40.0,
+        "trees_p50_more_ms": 4.5,
         "failed": 0,
         "overload_other": 0,
         "overload_memory_growth_percent": 5.0,
@@ -212,6 +231,7 @@ def main() -> int:
             if options.only != "faults":
                 with server(world, folder / "ours") as (address, process):
                     found |= speed(world, address, process.pid, folder, seconds)
+                    found |= trees(world, address, folder, seconds)
                     if options.only != "speed":
                         found |= overload(world, address, process.pid, 2 * found["requests_per_second"], long)
         if options.only in (None, "faults"):

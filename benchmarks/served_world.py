@@ -43,12 +43,11 @@ def build(
     folder: Path,
     redis: str | None,
     spec_file: Path = ROOT / "configs" / "professional.yaml",
-    trees: bool | None = None,
+    trees: int = 0,
 ) -> ServedWorld:
     """Simulate, build features and graph, create a model, register it as champion, fill the online store.
 
-    ``redis``: address of the online store; None = the embedded store. ``trees``: whether the model has trees, which are
-    fitted; None = as the spec says.
+    ``redis``: address of the online store; None = the embedded store. ``trees``: how many the model has for each task.
     """
     from feature_repo.applied import pushed_folder
     from feature_repo.apply import apply
@@ -69,8 +68,7 @@ def build(
     from serving.versions.registry import Registry, model_name
 
     spec = _tiny(spec_file)
-    if trees is not None:
-        spec = spec.model_copy(update={"model": replace(spec.model, trees=trees)})
+    spec = spec.model_copy(update={"model": replace(spec.model, trees=trees > 0)})
     tables, training, state = folder / "tables", folder / "training_set", folder / "state"
     spec = spec_of(spec, ingest(spec, None, tables))
     config = _CONFIG if redis is None else online_on_redis(folder / "feature_store.yaml", redis)
@@ -81,7 +79,7 @@ def build(
     build_graph(spec, tables, training, folder / "graph")
     graph, as_of = TemporalGraph.load(folder / "graph"), end_of_data(tables)
     bundle = write_bundle(
-        random_model(spec, graph, folder / "model"), spec, {}, {}, folder / "bundle", Prior.fit(spec, training)
+        random_model(spec, graph, folder / "model", trees), spec, {}, {}, folder / "bundle", Prior.fit(spec, training)
     )
     tracking_uri = f"sqlite:///{state.resolve()}/mlflow/mlflow.db"
     registry, name = Registry(tracking_uri), model_name(spec)
@@ -96,25 +94,21 @@ def build(
     return ServedWorld(spec, state, tables, folder / "vectors", tracking_uri, name, version, members, items, as_of)
 
 
-def random_model(spec: Spec, graph: Any, folder: Path) -> Path:
-    """Write the spec's model with random weights as an artifact; its trees, if it has some, are fitted."""
-    from models.boosting.fit import add_trees
+def random_model(spec: Spec, graph: Any, folder: Path, trees: int = 0) -> Path:
+    """Write the spec's model with random weights as an artifact, with that many trees for each task."""
+    from benchmarks.random_trees import fit_random
     from models.calibration import Calibration
     from models.nn.encoding import Encoding
     from models.nn.model import Ranker
-    from models.training.artifact import Model, Validation, save_model
-    from models.training.labels import known
+    from models.training.artifact import Model, save_model
 
     torch.manual_seed(0)
     encoding = Encoding.fit(graph, graph.schema.window("train").end)
     ranker = Ranker(spec.model, graph.schema, encoding).eval()
     calibration = Calibration.none([task.name for task in graph.schema.seeds.tasks])
     training = {"windows": ["train"], "epochs": 0, "config": asdict(spec.training)}
-    rows = known(graph, ("validate",))
-    validation = Validation(rows, torch.zeros(len(rows), len(calibration.tasks)))
-    save_model(Model(ranker, encoding, graph.schema, calibration, training, validation=validation), folder)
-    add_trees(graph, folder, spec.model, folder, trials=1)
-    return folder
+    model = Model(ranker, encoding, graph.schema, calibration, training)
+    return save_model(replace(model, trees=fit_random(model, trees) if trees else None), folder)
 
 
 def online_on_redis(path: Path, address: str) -> Path:

@@ -18,8 +18,8 @@ import lightgbm
 import numpy as np
 import torch
 
+from benchmarks.random_trees import fit_random
 from benchmarks.table import show
-from models.boosting.search import TaskRows, fit_rounds
 from models.calibration import Calibration
 from models.configs.model import ModelConfig
 from models.graph.fakes import fake_graph
@@ -27,19 +27,10 @@ from models.graph.schema import FeatureColumn, TaskColumn
 from models.nn.encoding import Encoding
 from models.nn.model import Ranker
 from models.training.artifact import Model, save_model
-from models.trees.inputs import TreeInputs
-from models.trees.trees import TaskTrees, Trees
 from serving.ranking.scorer import Scorer, SlateInputs
 
 BAR_MS = 4.5
 _NUMBERS, _CODES, _TASKS = 86, 4, ("one", "two", "three")
-_PARAMETERS = {
-    "learning_rate": 0.03,
-    "num_leaves": 31,
-    "min_data_in_leaf": 40,
-    "feature_fraction": 0.25,
-    "bagging_fraction": 0.8,
-}
 
 
 def network() -> Model:
@@ -56,21 +47,6 @@ def network() -> Model:
     encoding = Encoding.fit(replace(graph, schema=schema, seeds=seeds), schema.window("train").end)
     ranker = Ranker(ModelConfig(), schema, encoding).eval()
     return Model(ranker, encoding, schema, Calibration.none(list(_TASKS)), {"windows": ["train"], "epochs": 0})
-
-
-def fitted(model: Model, rounds: int, rows: int = 5000) -> Trees:
-    """Trees on rows of random numbers and labels that depend on some of them."""
-    inputs = TreeInputs.of(model.ranker.config, model.schema, model.encoding)
-    random = np.random.default_rng(0)
-    values = random.normal(size=(rows, len(inputs.names))).astype(np.float32)
-    values[random.random(values.shape) < 0.05] = np.nan
-    values[:, inputs.categories] = random.integers(0, 9, (rows, len(inputs.categories)))
-    tasks: dict[str, TaskTrees] = {}
-    for seed, task in enumerate(model.tasks):
-        logit = np.nan_to_num(values) @ random.normal(size=len(inputs.names)) / 4
-        labels = (random.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.float64)
-        tasks[task] = fit_rounds(TaskRows.of(values, labels, inputs.categories), _PARAMETERS, rounds, seed)
-    return Trees(0.5, inputs.names, tasks, {})
 
 
 def slate(scorer: Scorer, candidates: int) -> SlateInputs:
@@ -109,7 +85,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=200, help="requests measured (200)")
     given = parser.parse_args()
     model = network()
-    trees = fitted(model, given.rounds)
+    trees = fit_random(model, given.rounds)
     with tempfile.TemporaryDirectory() as folder:
         alone = Scorer(save_model(model, Path(folder) / "alone"))
         both = Scorer(save_model(replace(model, trees=trees), Path(folder) / "both"))

@@ -14,6 +14,9 @@ def materialize(
 ) -> None:
     """Apply the spec's feature definitions and materialize the online views up to the end of the data.
 
+    Collaborative snapshots are written up to now where the data are those of the last two days: the newest becomes
+    visible some hours after its midnight, at which the data of daily exports end.
+
     A view that the quality gate refuses keeps its last good values: the run warns and continues. It fails if the view
     has no such values. A training is told here if all slots are taken, before it has cost hours.
     """
@@ -30,6 +33,8 @@ def materialize(
         from feature_repo.materialise import materialize
         from feature_repo.sources import end_of_data
         from feature_repo.store import write_resolved
+        from models import clock
+        from models.time_units import DAY
 
         warning = slots_warning(step) if step.services.pipeline == "training" else None
         if warning is not None:
@@ -40,7 +45,9 @@ def materialize(
         step.check_lease()
         pushed = pushed_folder(step.services.storage, store.project)
         apply(store, step.spec, Path(tables.path), address_of(tables), pushed)
-        done = materialize(store, step.spec, end_of_data(Path(tables.path)), allowed=step.check_lease)
+        end, now = end_of_data(Path(tables.path)), clock.now()
+        snapshots_until = now + 1 if now - end < 2 * DAY else None
+        done = materialize(store, step.spec, end, snapshots_until=snapshots_until, allowed=step.check_lease)
         refused = {view: [str(finding) for finding in findings] for view, findings in done.refused.items()}
         step.ledger.note("online", {"rows": dict(done), "refused": refused})
         for view in refused:

@@ -21,6 +21,8 @@ _BATCHES = (512, 1024, 2048, 4096)
 _RATE, _RATE_BATCH = 0.003, 1024
 _ACTIVITIES = (10, 20, 30, 40, 50)
 _COLD_SHARE = 0.0
+_TREE_ROWS = 2000
+"""A tree of 31 leaves with 40 rows in each reads more than half of so many."""
 _LEAST_BUCKETS, _MOST_BUCKETS = 64, 2**18
 
 
@@ -39,7 +41,7 @@ class DataSize:
 class Decision(NamedTuple):
     """A value, and why."""
 
-    value: int | float
+    value: int | float | bool
     reason: str
 
 
@@ -52,6 +54,7 @@ def decide(size: DataSize, keys: Collection[str], model: ModelConfig, training: 
         "training.learning_rate": lambda: _learning_rate(int(batch.value)),
         "training.cold_share": lambda: Decision(_COLD_SHARE, "no cold twins unless the spec asks for them"),
         "model.activities": lambda: _activities(size, model.long_term),
+        "model.trees": lambda: _trees(size),
     }
     return {key: rules[key]() for key in DECIDED if key in keys}
 
@@ -62,6 +65,7 @@ DECIDED = (
     "training.learning_rate",
     "training.cold_share",
     "model.activities",
+    "model.trees",
 )
 """The keys of the two configurations that follow the data."""
 
@@ -104,3 +108,9 @@ def _activities(size: DataSize, long_term: int) -> Decision:
     if found <= long_term:
         return Decision(long_term + 1, f"{reason}, and model.long_term ({long_term}) needs one more than it has")
     return Decision(found, reason)
+
+
+def _trees(size: DataSize) -> Decision:
+    """On, so that no product ranks worse than trees on its columns; of very few rows trees learn the noise."""
+    enough = size.rows >= _TREE_ROWS
+    return Decision(enough, f"{size.rows:,} train rows, {'at least' if enough else 'fewer than'} {_TREE_ROWS:,}")

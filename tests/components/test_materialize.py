@@ -9,12 +9,14 @@ from kfp import dsl
 from components.materialize import materialize
 from components.services import Services
 from feature_repo.lease import LeaseError, acquire
-from feature_repo.materialise import run
+from feature_repo.materialise import MaterializeResult, run
 from feature_repo.notes import notes_of
 from feature_repo.packed.keys import view_prefix
 from feature_repo.push import push
+from feature_repo.sources import end_of_data
 from feature_repo.stores.online import bulk
 from models.features import online_views
+from models.time_units import DAY
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
 from tests.feature_repo.sources.fakes import small_spec, small_tables
@@ -103,3 +105,20 @@ def test_a_training_is_told_at_its_start_that_no_slot_is_free(
     printed = capsys.readouterr().out
     assert printed.index("materialize: started") < printed.index(warning) < printed.index("materialized")
     assert "WARNING" not in materialized(tmp_path, "refresh")  # the champion's vectors have their slot
+
+
+@pytest.mark.parametrize(("days", "until_now"), [(1, True), (30, False)])
+def test_snapshots_are_written_up_to_now_where_the_data_are_new(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, until_now: bool
+) -> None:
+    given = dict[str, Any]()
+    now = end_of_data(tmp_path / "tables") + days * DAY
+    monkeypatch.setattr("models.clock.now", lambda: now)
+
+    def recorded(*_: Any, **options: Any) -> MaterializeResult:
+        given.update(options)
+        return MaterializeResult()
+
+    monkeypatch.setattr("feature_repo.materialise.materialize", recorded)
+    materialized(tmp_path, "refresh")
+    assert given["snapshots_until"] == (now + 1 if until_now else None)

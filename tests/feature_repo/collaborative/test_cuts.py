@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from feature_repo.collaborative.cuts import needed_cuts
+from feature_repo.materialise import materialize
 from feature_repo.materialise.newest import interval, newest_rows
 from models.time_units import DAY, HOUR, microseconds
 from tests.feature_repo import tiny
@@ -52,3 +53,23 @@ def test_before_its_delay_the_snapshot_before_is_read_for_all_members(
     assert found.schema.field("watched_member_snapshot").type == pa.int64()
     built = rows.loc[rows["watched_member_cut"] == END - DAY, "watched_member_snapshot"].unique().tolist()
     assert set(found["watched_member_snapshot"].to_pylist()) == set(built)
+
+
+@pytest.mark.parametrize(("snapshots_until", "cut"), [(None, END - DAY), (END + 4 * HOUR, END)])
+def test_a_snapshot_that_is_visible_after_the_end_of_the_data_goes_online(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snapshots_until: int | None, cut: int
+) -> None:
+    monkeypatch.setattr("models.clock.now", lambda: END + 4 * HOUR)
+    world = open_world(tmp_path, SPEC)
+    done = materialize(world.store, SPEC, END, snapshots_until=snapshots_until)
+    found = world.store.get_online_features(["watched_member:watched_member_cut"], [{"member_id": tiny.MEMBERS[0]}])
+    assert found.to_dict()["watched_member_cut"] == [cut]
+    assert not done.ahead
+
+
+def test_one_that_is_not_visible_yet_is_not_counted_as_ahead_of_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.clock.now", lambda: END + HOUR)
+    world = open_world(tmp_path, SPEC)
+    assert not materialize(world.store, SPEC, END, snapshots_until=END + HOUR).ahead

@@ -45,6 +45,11 @@ def test_a_given_key_stays_and_others_follow_it() -> None:
     assert _values(EMPTY, long_term=10)["activities"] == 11
 
 
+@pytest.mark.parametrize(("rows", "trees"), [(0, False), (1999, False), (2000, True)])
+def test_trees_are_on_where_rows_are_enough_for_them(rows: int, trees: bool) -> None:
+    assert _values(DataSize(rows, 1, 0.0))["trees"] is trees
+
+
 def test_every_value_is_within_its_bounds() -> None:
     bounds = {**bounds_of(ModelConfig), **bounds_of(TrainingConfig)}
     for size in (EMPTY, DataSize(10**10, 10**9, 1e6)):

@@ -21,7 +21,7 @@ from tests.serving.replay import VECTOR_AGE, Product
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("parity")
     with running_redis() as redis:
-        world = build(folder, redis, trees=True)
+        world = build(folder, redis, trees=30)
         graph, model = TemporalGraph.load(folder / "graph"), load_model(folder / "model")
         assert model.trees is not None
         yield Product(folder, world.spec, world.name, world.version, graph, model)
