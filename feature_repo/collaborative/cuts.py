@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models import clock
-from models.collaborative.schedule import midnights
+from models.midnights import midnights
 from models.spec import Spec
 from models.spec.base import LONGEST_DAYS
 from models.time_units import DAY
@@ -32,7 +32,7 @@ def needed_cuts(spec: Spec, delay: int, end: int) -> list[Cut]:
     lag = round(min(spec.training.member_lag_days, LONGEST_DAYS) * DAY)
     earliest = max(train.start - lag, graph.start)
     latest = max(end, test.end)
-    every = midnights(spec.zone, earliest - delay, latest + 2 * DAY)
+    every = np.array(midnights(earliest - delay - DAY, latest + 2 * DAY, spec.timezone), np.int64)
     every = every[: int(np.searchsorted(every, latest, side="left")) + 1]
     every = every[every <= (now := clock.now())]
     if not len(every):

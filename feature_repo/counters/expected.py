@@ -6,8 +6,9 @@ import duckdb
 
 from feature_repo.counters.impressions import SHOWN, expected_column, key_column, rate_column
 from models.counters.plan import RatePlan
-from models.counters.snapshot import MILLION, ResidualPlan, SnapshotPlan, midnights
+from models.counters.snapshot import MILLION, ResidualPlan, SnapshotPlan
 from models.features import VALID_FROM
+from models.midnights import midnights
 from models.sql import identifier
 from models.time_units import DAY
 

@@ -103,8 +103,7 @@ def materialize(
     ``allowed`` is called before each view and after each batch of its rows. It raises where the caller may not write
     any more, since another run has taken the lease.
 
-    ``snapshots_until`` replaces ``until`` for the views of collaborative snapshots, whose newest row becomes visible
-    some hours after the data that it was made of.
+    ``snapshots_until`` replaces ``until`` for collaborative views: a snapshot is visible hours after its data.
 
     Rows ahead of the clock (``models.clock``) are left out and counted, whatever ``until`` is; of a snapshot they are
     expected, and not counted. A stored row ahead of the clock counts as missing, and so does the note of such a run.
@@ -123,9 +122,7 @@ def materialize(
     if since_last and not noted:
         raise ValueError("since_last: expected noted=True, since the last run is read from its note; found False")
     views = [store.get_feature_view(name) for name in [*online_views(spec), RECENT]]
-    if until is None:
-        events = [store.get_feature_view(events_view(table)) for table in event_tables(spec)]
-        until = end_of_files([*views[:-1], *events], latest()) or 0
+    until = _end(store, spec, views[:-1]) if until is None else until
     run = _Run(store, spec, min(until, latest() + 1), noted, since_last, overlap, allowed)
     snapshots = collaborative_views(spec)
     of_snapshots = run if snapshots_until is None else replace(run, until=min(snapshots_until, latest() + 1))
@@ -140,6 +137,12 @@ def materialize(
             f"expected good values of every view, from now or an earlier run; found none: {_lines(without_values)}"
         )
     return result
+
+
+def _end(store: Any, spec: Spec, views: Sequence[Any]) -> int:
+    """After the last row of these views' files and of the events."""
+    events = [store.get_feature_view(events_view(table)) for table in event_tables(spec)]
+    return end_of_files([*views, *events], latest()) or 0
 
 
 def _materialize_view(

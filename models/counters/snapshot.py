@@ -7,13 +7,11 @@ the cut. All is in whole numbers: a rate in millionths, rounded down.
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, time
-from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from models.counters.plan import RatePlan
-from models.time_units import DAY, microseconds, moment
+from models.midnights import midnights
+from models.time_units import DAY
 
 MILLION = 1_000_000
 
@@ -76,18 +74,6 @@ class ResidualPlan:
             for one in values["snapshots"]
         )
         return cls(**{**values, "snapshots": snapshots})
-
-
-@lru_cache(maxsize=4_096)
-def _midnight(ordinal: int, zone: str) -> int:
-    return microseconds(datetime.combine(date.fromordinal(ordinal), time(), ZoneInfo(zone)))
-
-
-def midnights(first: int, last: int, zone: str) -> list[int]:
-    """The local midnights from the last one at or before ``first`` to the last one at or before ``last``."""
-    days = (moment(at).astimezone(ZoneInfo(zone)).date().toordinal() for at in (first, last))
-    start, end = days
-    return [_midnight(day, zone) for day in range(start, end + 1)]
 
 
 def cut_at(plan: ResidualPlan, shown: int) -> int:

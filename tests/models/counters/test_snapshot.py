@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from models.counters.plan import RatePlan
-from models.counters.snapshot import ResidualPlan, SnapshotPlan, cut_at, expectations, expected, midnights
+from models.counters.snapshot import ResidualPlan, SnapshotPlan, cut_at, expectations, expected
 from models.time_units import DAY, HOUR, microseconds
 
 CLICK = RatePlan("click", "click", 1, {})
@@ -33,8 +33,6 @@ def test_a_cut_is_visible_after_the_delay_and_not_at_it() -> None:
     # On the 29th the clocks go forward: three hours after midnight it is four.
     assert cut_at(PLAN, berlin(29, 4)) == berlin(28)
     assert cut_at(PLAN, berlin(29, 4) + 1) == berlin(29)
-    assert midnights(berlin(28, 5), berlin(31), PLAN.zone) == [berlin(28), berlin(29), berlin(30), berlin(31)]
-    assert berlin(30) - berlin(29) == DAY - HOUR
 
 
 def test_expectations_by_hand() -> None:
