@@ -124,13 +124,12 @@ def materialize(
     views = [store.get_feature_view(name) for name in [*online_views(spec), RECENT]]
     until = _end(store, spec, views[:-1]) if until is None else until
     run = _Run(store, spec, min(until, latest() + 1), noted, since_last, overlap, allowed)
-    snapshots = collaborative_views(spec)
     of_snapshots = run if snapshots_until is None else replace(run, until=min(snapshots_until, latest() + 1))
     expected = _expected(spec)
     result, without_values = MaterializeResult(), list[Finding]()
     for number, view in enumerate(views, start=1):
         place = f"({number} of {len(views)})"
-        its_run = of_snapshots if view.name in snapshots else run
+        its_run = of_snapshots if view.name in collaborative_views(spec) else run
         without_values += _materialize_view(its_run, view, expected.get(view.name, CheckedView()), place, result)
     if without_values:
         raise QualityError(
