@@ -118,7 +118,7 @@ def test_training_reads_twins_and_cold_rows_have_their_own_calibration(tmp_path:
     assert model.training["seeds"] == twins == len(labelled(graph, ("train",)))
     assert 2 * twins == len(labelled(graph, ("train",), twins=True))
     rows = known(graph, ("validate",), twins=True)
-    cold = cold_seeds(graph, rows)
+    cold = cold_seeds(graph, rows, graph.schema.seeds.exposures)
     assert cold.tolist() == (graph.seeds.cold | (graph.seeds.item < 0))[rows].tolist()
     plain = predict(model, graph, rows)
     model.calibration = replace(model.calibration, cold={"click": Platt(1.0, -3.0)})
@@ -132,12 +132,11 @@ def test_training_reads_twins_and_cold_rows_have_their_own_calibration(tmp_path:
 
 def test_a_row_is_cold_where_the_count_of_its_items_exposures_is_0_or_missing() -> None:
     graph = small_graph()
-    schema = replace(graph.schema, seeds=replace(graph.schema.seeds, exposures="item_rate"))
     numbers = graph.seeds.numbers.clone()
     numbers[:3, 1] = torch.tensor([0.0, torch.nan, 2.0])
     rows, seeds = torch.arange(3), replace(graph.seeds, numbers=numbers)
     assert (seeds.item[rows] >= 0).all()
-    assert cold_seeds(replace(graph, schema=schema, seeds=seeds), rows).tolist() == [True, True, False]
-    assert cold_seeds(replace(graph, seeds=seeds), rows).tolist() == [False] * 3
+    assert cold_seeds(replace(graph, seeds=seeds), rows, "item_rate").tolist() == [True, True, False]
+    assert cold_seeds(replace(graph, seeds=seeds), rows, None).tolist() == [False] * 3
     for given, expected in ((None, [True, True]), (np.array([3.0]), [False, False]), (np.array([0, 1]), [True, False])):
         assert never_shown(given, 2).tolist() == expected
