@@ -28,4 +28,4 @@ def fit_random(model: Model, rounds: int, rows: int = 5000) -> Trees:
         logit = np.nan_to_num(values) @ random.normal(size=len(inputs.names)) / 4
         labels = (random.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.float64)
         tasks[task] = fit_rounds(TaskRows.of(values, labels, inputs.categories), _PARAMETERS, rounds, seed)
-    return Trees(0.5, inputs.names, tasks, {})
+    return Trees(dict.fromkeys(model.tasks, 0.5), inputs.names, tasks, {})

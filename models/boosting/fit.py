@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from models.boosting.search import TRIALS, TaskRows, fit_rounds, search
+from models.boosting.weight import fit_weight
 from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 from models.graph.store import TemporalGraph
-from models.training.artifact import change_trees, load_model
+from models.training.artifact import Validation, change_trees, load_model
 from models.training.batches import draw_member_states
 from models.training.cold import fit_calibration
 from models.training.errors import ArtifactError
@@ -58,9 +59,23 @@ def add_trees(
     searched = search_tasks(graph, values, training, found.rows, trials)
     parts = {"network": found.logits.numpy(), "trees": searched.logits}
     alone = {part: fit_calibration(graph, found.rows, logits) for part, logits in parts.items()}
-    trees = readable(Trees(config.trees_weight, values.inputs.names, searched.tasks, alone))
+    weights = _weights(graph, found, searched.logits, config.trees_weight)
+    trees = readable(Trees(weights, values.inputs.names, searched.tasks, alone))
     change_trees(network, folder, trees, fit_calibration(graph, found.rows, trees.mean(**parts)))
     return trees
+
+
+def _weights(graph: TemporalGraph, found: Validation, trees: np.ndarray, given: float | None) -> dict[str, float]:
+    """By task: the given weight of the trees, or the one that their logits (rows, T) and the network's fit."""
+    names = [task.name for task in graph.schema.seeds.tasks]
+    if given is not None:
+        return dict.fromkeys(names, given)
+    warm = ~graph.seeds.cold[found.rows].cpu().numpy()
+    labels, network = graph.seeds.labels[found.rows].cpu().numpy(), found.logits.numpy()
+    return {
+        name: fit_weight(network[warm, place], trees[warm, place], labels[warm, place])
+        for place, name in enumerate(names)
+    }
 
 
 def refit_trees(graph: TemporalGraph, judged: Path, until: int, folder: Path) -> None:

@@ -24,7 +24,9 @@ Count = Annotated[int, whole(0, 100_000)]
 Large = Annotated[int, whole(0, 10**9)]
 Seed = Annotated[int, whole(0, 2**32 - 1)]
 Share = Annotated[float, Bound("a share of 0 or more, below 1", lambda value: 0 <= value < 1)]
-Weight = Annotated[float, Bound("a number of 0 to 1", lambda value: 0 <= value <= 1)]
+OptionalWeight = Annotated[
+    float | None, Bound("a number of 0 to 1, or null", lambda value: value is None or 0 <= value <= 1)
+]
 NonNegative = Annotated[float, Bound("a finite number of 0 or more", lambda value: 0 <= value < float("inf"))]
 PositiveFloat = Annotated[float, Bound("a finite number above 0", lambda value: 0 < value < float("inf"))]
 

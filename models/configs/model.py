@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
-from models.configs.bounds import Count, Positive, Share, Weight
+from models.configs.bounds import Count, OptionalWeight, Positive, Share
 
 TaskWeighting = Literal["fixed", "uncertainty"]
 
@@ -73,8 +73,9 @@ class ModelConfig:
     """The impression's features: counters and context."""
     trees: bool = False
     """Boosted trees beside the network, on what its decoder reads of a candidate; the logit is the mean of both."""
-    trees_weight: Weight = 0.5
-    """The weight of the trees in that mean: 0 = the network alone, 1 = the trees alone."""
+    trees_weight: OptionalWeight = None
+    """The weight of the trees in that mean: 0 = the network alone, 1 = the trees alone. None = for each task the one
+    nearest to 0.5 that is not worse on the validation rows than the best (by one standard error)."""
 
     def of_network(self) -> dict[str, Any]:
         """The keys that decide the network: all but those of the trees, which change no weight and no vector."""

@@ -43,8 +43,8 @@ class TaskTrees:
 class Trees:
     """Trees of all T tasks, and how they are combined with the network: by the weighted mean of both logits."""
 
-    weight: float
-    """Of the trees: 0 = the network alone, 1 = the trees alone."""
+    weights: dict[str, float]
+    """Of the trees, by task: 0 = the network alone, 1 = the trees alone."""
     columns: tuple[str, ...]
     """Names of the columns they read (``TreeInputs.names``)."""
     tasks: dict[str, TaskTrees]
@@ -63,13 +63,14 @@ class Trees:
 
     def mean(self, network: np.ndarray, trees: np.ndarray) -> np.ndarray:
         """The product's logits (n, T) float32 of the logits (n, T) of its two parts."""
-        return ((1 - self.weight) * network.astype(np.float64) + self.weight * trees).astype(np.float32)
+        weights = np.array([self.weights[task] for task in self.tasks])
+        return ((1 - weights) * network.astype(np.float64) + weights * trees).astype(np.float32)
 
     def files(self) -> dict[str, bytes]:
         """The files of the artifact by name."""
         tasks = [{"task": name, **asdict(task), "text": bool(task.text)} for name, task in self.tasks.items()]
         document = {
-            "weight": self.weight,
+            "weights": self.weights,
             "columns": self.columns,
             "tasks": tasks,
             "alone": {part: calibration.to_json() for part, calibration in self.alone.items()},
@@ -83,21 +84,25 @@ class Trees:
         try:
             document = json.loads(files[DOCUMENT])
             found = cls(
-                weight=float(document["weight"]),
+                weights={task: float(weight) for task, weight in document["weights"].items()},
                 columns=tuple(document["columns"]),
                 tasks={entry["task"]: _task(entry, files) for entry in document["tasks"]},
                 alone={part: Calibration.from_json(entry) for part, entry in document["alone"].items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise TreesError(f"{DOCUMENT}: expected the trees of a model; found {error!r}: train it again") from None
-        for thing, expected, there in (("tasks", tasks, found.tasks), ("columns", columns, found.columns)):
+        for thing, expected, there in (
+            ("tasks", tasks, found.tasks),
+            ("weights", sorted(tasks), sorted(found.weights)),
+            ("columns", columns, found.columns),
+        ):
             if list(expected) != list(there):
                 raise TreesError(
                     f"{DOCUMENT}: expected the {thing} of the network, {list(expected)}; found {list(there)}: train it "
                     "again"
                 )
-        if not 0 <= found.weight <= 1:
-            raise TreesError(f"{DOCUMENT}: expected a weight of 0 to 1; found {found.weight}: train it again")
+        if not all(0 <= weight <= 1 for weight in found.weights.values()):
+            raise TreesError(f"{DOCUMENT}: expected weights of 0 to 1; found {found.weights}: train it again")
         _ = found.forest  # a text that cannot be read fails here, not at the first request
         return found
 

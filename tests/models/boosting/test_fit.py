@@ -32,7 +32,7 @@ def test_the_logit_is_the_weighted_mean_and_its_calibration_is_of_the_selections
     network = load_model(with_validation(small_model(tmp_path, graph), graph, tmp_path / "network"))
     model = small_product(tmp_path / "product")
     assert model.trees is not None
-    assert model.trees.weight == 0.25
+    assert model.trees.weights == {"click": 0.25, "dwell": 0.25}
     rows = graph.seeds.rows("test")
     found = predict_parts(model, graph, rows, calibrated=False)
     logit = {name: np.log(chance / (1 - chance)) for name, chance in found.items()}
@@ -94,10 +94,10 @@ def test_a_refit_has_the_judged_trees_parameters_and_newer_days(tmp_path: Path) 
     found = refitted(tmp_path / "refit", tmp_path / "judged", graph.schema.window("gate").end)
     assert judged.trees is not None
     assert found.trees is not None
-    assert (found.calibration, found.trees.alone, found.trees.weight) == (
+    assert (found.calibration, found.trees.alone, found.trees.weights) == (
         judged.calibration,
         judged.trees.alone,
-        judged.trees.weight,
+        judged.trees.weights,
     )
     for task, trees in found.trees.tasks.items():
         before = judged.trees.tasks[task]

@@ -47,7 +47,8 @@ def test_damaged_and_missing_trees_are_refused(tmp_path: Path, name: str) -> Non
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"weight": 1.5}, "a weight of 0 to 1"),
+        ({"weights": {"click": 1.5, "dwell": 0}}, "weights of 0 to 1"),
+        ({"weights": {"click": 0.5}}, "the weights of the network"),
         ({"columns": ["a"]}, "the columns of the network"),
         ({"tasks": []}, "the tasks of the network"),
         ({"alone": 3}, "the trees of a model"),

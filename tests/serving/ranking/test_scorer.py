@@ -173,7 +173,7 @@ def with_trees() -> Model:
     values = SeedValues(model.ranker.config, model.schema, model.encoding, graph)
     with small_leaves():
         found = search_tasks(graph, values, training, graph.seeds.rows("validate"), trials=1)
-    return replace(model, trees=Trees(0.25, values.inputs.names, found.tasks, {}))
+    return replace(model, trees=Trees(dict.fromkeys(model.tasks, 0.25), values.inputs.names, found.tasks, {}))
 
 
 def test_trees_count_with_their_weight_in_slates_of_any_size(scorer: Scorer, tmp_path: Path) -> None:
