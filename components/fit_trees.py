@@ -32,6 +32,8 @@ def fit_trees(
         for task, trees in found.tasks.items() if found else ():
             auc = trees.trials[0]["validate_auc"] if trees.trials else None
             of_trees = "-" if auc is None else f"{auc:.4f}"
-            say(f"  {task}: {trees.rounds} rounds, AUC of the trees on validate {of_trees}, weight {found.weights[task]}")
+            say(
+                f"  {task}: {trees.rounds} rounds, AUC of the trees on validate {of_trees}, weight {found.weights[task]}"
+            )
             metrics.log_metric(f"rounds_{task}", trees.rounds)
             metrics.log_metric(f"weight_{task}", found.weights[task])
