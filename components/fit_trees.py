@@ -36,4 +36,4 @@ def fit_trees(
                 f"  {task}: {trees.rounds} rounds, AUC of the trees on validate {of_trees}, weight {found.weights[task]}"
             )
             metrics.log_metric(f"rounds_{task}", trees.rounds)
-            metrics.log_metric(f"weight_{task}", found.weights[task])
+            metrics.log_metric(f"weight_{task}", weight)
