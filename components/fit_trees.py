@@ -30,10 +30,8 @@ def fit_trees(
         found = add_trees(TemporalGraph.load(Path(graph.path)), Path(network.path), step.spec.model, Path(model.path))
         model.metadata.update(network.metadata)
         for task, trees in found.tasks.items() if found else ():
-            auc = trees.trials[0]["validate_auc"] if trees.trials else None
+            auc, weight = trees.trials[0]["validate_auc"] if trees.trials else None, found.weights[task]
             of_trees = "-" if auc is None else f"{auc:.4f}"
-            say(
-                f"  {task}: {trees.rounds} rounds, AUC of the trees on validate {of_trees}, weight {found.weights[task]}"
-            )
+            say(f"  {task}: {trees.rounds} rounds, AUC of the trees on validate {of_trees}, weight {weight}")
             metrics.log_metric(f"rounds_{task}", trees.rounds)
             metrics.log_metric(f"weight_{task}", weight)
