@@ -29,7 +29,9 @@ def fit_trees(
 
         found = add_trees(TemporalGraph.load(Path(graph.path)), Path(network.path), step.spec.model, Path(model.path))
         model.metadata.update(network.metadata)
-        for task, trees in found.tasks.items() if found else ():
+        if found is None:
+            return
+        for task, trees in found.tasks.items():
             auc, weight = trees.trials[0]["validate_auc"] if trees.trials else None, found.weights[task]
             of_trees = "-" if auc is None else f"{auc:.4f}"
             say(f"  {task}: {trees.rounds} rounds, AUC of the trees on validate {of_trees}, weight {weight}")
