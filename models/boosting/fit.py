@@ -45,7 +45,8 @@ def add_trees(
 ) -> Trees | None:
     """Write the product ``folder`` of a fit's artifact ``network``: with trees where ``config.trees`` is on.
 
-    The same ``training.seed`` gives the same trees. Raises ArtifactError for a network without ``Validation``.
+    The same ``training.seed`` gives the same trees. Raises ArtifactError for a network without ``Validation``, or of
+    another graph.
     """
     model = load_model(network)
     if not config.trees:
@@ -54,6 +55,9 @@ def add_trees(
     found = model.validation
     if found is None:
         raise ArtifactError(f"{network}: expected the artifact of a fit, with its validation's logits: train it again")
+    times, last = graph.seeds.time.cpu(), int(found.rows.max()) if len(found.rows) else -1
+    if last >= len(times) or not torch.equal(times[found.rows], found.times):
+        raise ArtifactError(f"{network}: expected the graph that it was trained on; found one with other seeds")
     training = TrainingConfig(**model.training["config"])
     values = SeedValues(model.ranker.config, model.schema, model.encoding, graph)
     searched = search_tasks(graph, values, training, found.rows, trials)

@@ -42,6 +42,8 @@ class Validation:
 
     rows: Tensor
     """(n,) int64: seeds of the graph."""
+    times: Tensor
+    """(n,) int64: when they were shown (microseconds UTC), by which another graph is told apart."""
     logits: Tensor
     """(n, tasks) float32."""
 
@@ -196,7 +198,7 @@ def _validation_of(files: Mapping[str, bytes], folder: Path) -> Validation | Non
         return Validation(**safetensors.torch.load(files[_VALIDATION])) if _VALIDATION in files else None
     except (SafetensorError, TypeError) as error:
         raise ArtifactError(
-            f"{folder / _VALIDATION}: expected rows and logits; found {error}: train it again"
+            f"{folder / _VALIDATION}: expected rows, times and logits; found {error}: train it again"
         ) from None
 
 

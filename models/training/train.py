@@ -222,7 +222,8 @@ class TrainingRun:
             rows = known(self.graph, ("validate",), twins=True)
             logits, _ = self._scored(rows, largest_fan_out)
             calibration = fit_calibration(self.graph, rows, logits)
-            validation = Validation(rows.cpu(), torch.from_numpy(logits))
+            times = self.graph.seeds.time[rows]
+            validation = Validation(rows.cpu(), times.cpu(), torch.from_numpy(logits))
         twins = int(self.graph.seeds.cold[self.rows].sum())
         training = {
             "config": asdict(self.config),

@@ -58,6 +58,9 @@ def test_the_encoder_stays_and_the_validation_goes(tmp_path: Path) -> None:
     assert (handed.trees, handed.calibration) == (None, before.calibration)
     with pytest.raises(ArtifactError, match="expected the artifact of a fit"):
         add_trees(graph, tmp_path / "without", WITH_TREES, tmp_path / "again")
+    for other in (fake_graph(impressions=300), fake_graph(members=30, items=20, impressions=3000)):
+        with pytest.raises(ArtifactError, match="expected the graph that it was trained on"):
+            add_trees(other, network, WITH_TREES, tmp_path / "again")
 
 
 def test_a_fit_hands_over_what_its_selection_said_of_validation_rows(tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ def test_a_task_of_one_class_has_a_constant_and_later_labels_are_not_read(tmp_pa
 def test_twins_are_learned_from_and_calibrate_cold_rows_and_choose_nothing(tmp_path: Path) -> None:
     graph = with_twins(small_graph(), every=1)
     model, rows = small_model(tmp_path, graph), known(graph, ("validate",), twins=True)
-    model.validation = Validation(rows, torch.zeros(len(rows), 2))
+    model.validation = Validation(rows, graph.seeds.time[rows], torch.zeros(len(rows), 2))
     network = save_model(model, tmp_path / "network")
     twin = graph.seeds.cold[rows].numpy()
     assert twin.any()

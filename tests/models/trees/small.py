@@ -37,7 +37,7 @@ def with_validation(model: Model, graph: TemporalGraph, folder: Path) -> Path:
     """An artifact as a fit leaves it, with made-up logits."""
     rows = known(graph, ("validate",))
     logits = torch.randn(len(rows), len(model.tasks), generator=torch.Generator().manual_seed(1))
-    model.validation = Validation(rows, logits)
+    model.validation = Validation(rows, graph.seeds.time[rows], logits)
     return save_model(model, folder)
 
 
