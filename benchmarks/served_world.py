@@ -67,8 +67,7 @@ def build(
     from serving.versions.prior import Prior
     from serving.versions.registry import Registry, model_name
 
-    spec = _tiny(spec_file)
-    spec = spec.model_copy(update={"model": replace(spec.model, trees=trees > 0)})
+    spec = _tiny(spec_file, trees > 0)
     tables, training, state = folder / "tables", folder / "training_set", folder / "state"
     spec = spec_of(spec, ingest(spec, None, tables))
     config = _CONFIG if redis is None else online_on_redis(folder / "feature_store.yaml", redis)
@@ -120,9 +119,10 @@ def online_on_redis(path: Path, address: str) -> Path:
     return path
 
 
-def _tiny(spec_file: Path) -> Spec:
+def _tiny(spec_file: Path, trees: bool) -> Spec:
     from models.spec import parse_spec
 
     document = yaml.safe_load(spec_file.read_text(encoding="utf-8"))
     document["source"]["options"]["size"] = "tiny"
+    document.setdefault("model", {})["trees"] = trees
     return parse_spec(yaml.safe_dump(document), spec_file.name)

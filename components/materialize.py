@@ -46,7 +46,7 @@ def materialize(
         pushed = pushed_folder(step.services.storage, store.project)
         apply(store, step.spec, Path(tables.path), address_of(tables), pushed)
         end, now = end_of_data(Path(tables.path)), clock.now()
-        snapshots_until = now + 1 if now - end < 2 * DAY else None
+        snapshots_until = max(end, now + 1) if now - end < 2 * DAY else None
         done = materialize(store, step.spec, end, snapshots_until=snapshots_until, allowed=step.check_lease)
         refused = {view: [str(finding) for finding in findings] for view, findings in done.refused.items()}
         step.ledger.note("online", {"rows": dict(done), "refused": refused})

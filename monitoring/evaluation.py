@@ -41,10 +41,10 @@ def evaluate(
     """Score the gate and test windows with candidate, champion and floor; write predictions and metrics.
 
     ``candidate`` and ``champion`` are model folders, of the champion the one with its judged weights;
-    ``champion_version``: its name in the metrics. Every row is scored twice: as of its own time, and with the member's
-    state frozen at the start of the window. Of a candidate with trees, network and trees are scored alone too. The
-    floor is fitted here, on train and validate. Writes to ``folder``, each atomically: ``predictions.parquet``
-    (``monitoring.predictions``), ``metrics.json`` (``monitoring.measure``), ``embeddings.json`` (its norms).
+    ``champion_version``: its name in the metrics. Every row is scored as of its own time, and with the member's state
+    frozen at the start of the window; a candidate's network and trees alone too. The floor is fitted here, on train and
+    validate. Writes to ``folder``, each atomically: ``predictions.parquet`` (``monitoring.predictions``),
+    ``metrics.json`` (``monitoring.measure``; ``trees``: their weights), ``embeddings.json`` (its norms).
     Returns ``{window: {scorer: {task: {metric: value}}}}``.
 
     A champion that cannot score this graph (the spec has changed) or was trained on the gate window is left out: the
@@ -74,16 +74,14 @@ def evaluate(
             unusable = f"{type(error).__name__}: {error}".splitlines()[0]
             _log.warning("The champion cannot score this graph and is left out: %s", unusable)
     floor = _floor(spec, as_of)
-    parts = [
-        _predictions(spec, graph, frames[state], window, state, scorers, floor)
-        for window in WINDOWS
-        for state in MEMBER_STATES
-    ]
+    each = [(window, state) for window in WINDOWS for state in MEMBER_STATES]
+    parts = [_predictions(spec, graph, frames[state], window, state, scorers, floor) for window, state in each]
     predictions = pd.concat(parts, ignore_index=True)
     if spec.oracle:
         predictions["oracle"] = true_probabilities(spec, tables, predictions["key"])
-    names = {"champion_version": champion_version, "champion_unusable": unusable}
-    document = {**measure(spec, predictions), **names, "candidate_seen_until": model.seen_until}
+    told: dict[str, Any] = {"champion_unusable": unusable, "trees": model.trees and model.trees.weights}
+    told |= {"champion_version": champion_version, "candidate_seen_until": model.seen_until}
+    document = {**measure(spec, predictions), **told}
     write_json(folder / EMBEDDINGS, embedding_norms(model, graph, spec.span("test").end))
     write_frame(folder / PREDICTIONS, predictions)
     write_json(folder / METRICS, document)

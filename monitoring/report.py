@@ -194,12 +194,14 @@ def _by_scorer(metrics: dict[str, Any], window: str, task: str) -> dict[str, dic
 
 
 def _parts(metrics: dict[str, Any] | None) -> list[str]:
-    """What network and trees add to each other on the test window, a sentence per task and part; [] without trees."""
+    """What network and trees add to each other on the test window, and the trees' weight, a sentence each by task."""
     if metrics is None:
         return []
     lines = []
     for task in metrics["tasks"]:
-        found = _by_scorer(metrics, "test", task)
+        found, weights = _by_scorer(metrics, "test", task), metrics.get("trees") or {}
+        if task in weights:
+            lines.append(f"{task}: the weight of the trees is {weights[task]:g}.")
         for part in PARTS:
             gain = found.get(part, {}).get("auc_gain")
             if gain and gain["auc"] is not None:

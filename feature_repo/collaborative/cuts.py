@@ -38,7 +38,7 @@ def needed_cuts(spec: Spec, delay: int, end: int) -> list[Cut]:
     if not len(every):
         return []
     visible = every + delay
-    # A pipeline materializes up to the end of the data, the command up to now.
+    # A pipeline materializes up to the end of old data; where the data are new, and by the command, up to now.
     serving = max(int(np.searchsorted(visible, min(now, end), side="right")) - 1, 0)
     first = max(int(np.searchsorted(visible, earliest, side="left")) - 1, 0)
     # Rows of a window for evaluation are frozen at its start, rows of train by at most the lag.

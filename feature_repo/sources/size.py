@@ -36,6 +36,7 @@ def data_size(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> DataSize:
         rows=len(train),
         members=int(train[spec.impressions.member.column].nunique()),
         activities=float(np.quantile(counts, _MOST, method="inverted_cdf")) if len(counts) else 0.0,
+        new_items=_new_items(spec, tables),
     )
 
 
@@ -66,6 +67,12 @@ def _seen_keys(spec: Spec, tables: Mapping[str, pd.DataFrame], column: Column) -
     asked = _inside(spec, tables, "validate")[column.column]
     rows = asked.map(seen).fillna(0)
     return len(seen), float(rows.median()) if len(rows) else 0.0
+
+
+def _new_items(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> float:
+    """The share of the validate rows whose item has no train row."""
+    train, validate = (_inside(spec, tables, window)[spec.impressions.item.column] for window in ("train", "validate"))
+    return float((~validate.isin(train)).mean()) if len(validate) else 0.0
 
 
 def _inside(spec: Spec, tables: Mapping[str, pd.DataFrame], window: str) -> pd.DataFrame:

@@ -76,8 +76,9 @@ def _weights(graph: TemporalGraph, found: Validation, trees: np.ndarray, given: 
         return dict.fromkeys(names, given)
     warm = ~graph.seeds.cold[found.rows].cpu().numpy()
     labels, network = graph.seeds.labels[found.rows].cpu().numpy(), found.logits.numpy()
+    members = graph.seeds.member[found.rows].cpu().numpy()[warm]
     return {
-        name: fit_weight(network[warm, place], trees[warm, place], labels[warm, place])
+        name: fit_weight(network[warm, place], trees[warm, place], labels[warm, place], members)
         for place, name in enumerate(names)
     }
 

@@ -20,9 +20,9 @@ _STEPS = 100
 _BATCHES = (512, 1024, 2048, 4096)
 _RATE, _RATE_BATCH = 0.003, 1024
 _ACTIVITIES = (10, 20, 30, 40, 50)
-_COLD_SHARE = 0.0
-_TREE_ROWS = 2000
-"""A tree of 31 leaves with 40 rows in each reads more than half of so many."""
+_COLD_SHARE, _COLD_ROWS, _MANY_NEW = 0.15, 10_000, 0.1
+_TREE_ROWS = 3_100
+"""With fewer, a tree of 31 leaves cannot have 100 rows in each, which the search's first trial asks for."""
 _LEAST_BUCKETS, _MOST_BUCKETS = 64, 2**18
 
 
@@ -36,6 +36,8 @@ class DataSize:
     """Members with a train row."""
     activities: float
     """80th percentile of a member's engagements before the train window ends; 0 without any."""
+    new_items: float
+    """Share of the rows of validate whose item has no train row; 0 without any."""
 
 
 class Decision(NamedTuple):
@@ -52,7 +54,7 @@ def decide(size: DataSize, keys: Collection[str], model: ModelConfig, training: 
         "training.epochs": lambda: _epochs(size),
         "training.batch_size": lambda: batch,
         "training.learning_rate": lambda: _learning_rate(int(batch.value)),
-        "training.cold_share": lambda: Decision(_COLD_SHARE, "no cold twins unless the spec asks for them"),
+        "training.cold_share": lambda: _cold_share(size),
         "model.activities": lambda: _activities(size, model.long_term),
         "model.trees": lambda: _trees(size),
     }
@@ -101,6 +103,17 @@ def _learning_rate(batch: int) -> Decision:
     return Decision(rate, f"{_RATE:g} at a batch of {_RATE_BATCH}, with the square root of it ({batch})")
 
 
+def _cold_share(size: DataSize) -> Decision:
+    """Twins teach what a new item is like where few rows do, and where there are enough of them to calibrate."""
+    if size.rows < _COLD_ROWS:
+        return Decision(0.0, f"{size.rows:,} train rows, fewer than {_COLD_ROWS:,}")
+    many = size.new_items >= _MANY_NEW
+    reason = (
+        f"{size.new_items:.1%} of the validate rows show a new item, {'at least' if many else 'below'} {_MANY_NEW:.0%}"
+    )
+    return Decision(0.0 if many else _COLD_SHARE, reason)
+
+
 def _activities(size: DataSize, long_term: int) -> Decision:
     """In steps, so that it seldom changes from one training to the next: it sizes the stored vectors."""
     found = next((count for count in _ACTIVITIES if count >= size.activities), _ACTIVITIES[-1])
@@ -111,6 +124,6 @@ def _activities(size: DataSize, long_term: int) -> Decision:
 
 
 def _trees(size: DataSize) -> Decision:
-    """On, so that no product ranks worse than trees on its columns; of very few rows trees learn the noise."""
+    """On, since boosted trees are hard to beat on tables of counters; of very few rows they learn the noise."""
     enough = size.rows >= _TREE_ROWS
     return Decision(enough, f"{size.rows:,} train rows, {'at least' if enough else 'fewer than'} {_TREE_ROWS:,}")

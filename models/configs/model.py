@@ -72,7 +72,8 @@ class ModelConfig:
     counters: bool = True
     """The impression's features: counters and context."""
     trees: bool = False
-    """Boosted trees beside the network, on what its decoder reads of a candidate; the logit is the mean of both."""
+    """Boosted trees beside the network, on what its decoder reads of a candidate; the logit is the weighted mean of
+    both (``trees_weight``)."""
     trees_weight: OptionalWeight = None
     """The weight of the trees in that mean: 0 = the network alone, 1 = the trees alone. None = for each task the one
     nearest to 0.5 that is not worse on the validation rows than the best (by one standard error)."""

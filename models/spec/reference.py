@@ -12,6 +12,9 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from models.configs.bounds import bounds_of
+from models.configs.defaults import DECIDED
+from models.configs.model import ModelConfig
+from models.configs.training import TrainingConfig
 from models.spec.base import Allowed
 from models.spec.examples import Examples, example_text, examples, field_types, parts, parts_of
 
@@ -34,8 +37,13 @@ context, features and counters must not use those of the served log or of a requ
 `probability_...`), and no column may use those of our own tables (`window`, `frozen_time`, `valid_from`, `created`,
 ...).
 
-**Columns of the tables.** *default*: the value where the key is not given; "required" means that there is none.
+**Columns of the tables.** *default*: the value where the key is not given; "required" means that there is none;
+"by the data" that ingest decides (docs/model.md, "Defaults that follow the data"), the value beside it is that of
+`by_data: {}`.
 *example*: from the worked examples where they use the key; `...` stands for what is left out."""
+
+
+_BY_DATA = {key.split(".")[1] for key in DECIDED}
 
 
 class Key(NamedTuple):
@@ -62,7 +70,9 @@ def keys(part: type, given: Examples) -> Iterator[Key]:
         bounds, default, meaning = described[name]
         example = given.get((part, name))
         shown = "" if example is None else f"`{example_text(example)}`"
-        yield Key(f"`{name}`", _type_text(kind), bounds, _default_text(default), shown, meaning)
+        held = _default_text(default)
+        followed = part in (ModelConfig, TrainingConfig) and name in _BY_DATA
+        yield Key(f"`{name}`", _type_text(kind), bounds, f"by the data; {held}" if followed else held, shown, meaning)
 
 
 def _section(part: type, given: Examples) -> str:

@@ -93,7 +93,7 @@ class Trees:
             raise TreesError(f"{DOCUMENT}: expected the trees of a model; found {error!r}: train it again") from None
         for thing, expected, there in (
             ("tasks", tasks, found.tasks),
-            ("weights", sorted(tasks), sorted(found.weights)),
+            ("tasks in weights", sorted(tasks), sorted(found.weights)),
             ("columns", columns, found.columns),
         ):
             if list(expected) != list(there):

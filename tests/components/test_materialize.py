@@ -16,7 +16,7 @@ from feature_repo.push import push
 from feature_repo.sources import end_of_data
 from feature_repo.stores.online import bulk
 from models.features import online_views
-from models.time_units import DAY
+from models.time_units import HOUR
 from tests.components.specs import artifact
 from tests.feature_repo import tiny
 from tests.feature_repo.sources.fakes import small_spec, small_tables
@@ -107,13 +107,13 @@ def test_a_training_is_told_at_its_start_that_no_slot_is_free(
     assert "WARNING" not in materialized(tmp_path, "refresh")  # the champion's vectors have their slot
 
 
-@pytest.mark.parametrize(("days", "until_now"), [(1, True), (30, False)])
+@pytest.mark.parametrize(("hours", "until"), [(24, 24 * HOUR + 1), (1, HOUR + 1), (0, 1), (720, None)])
 def test_snapshots_are_written_up_to_now_where_the_data_are_new(
-    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, until_now: bool
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int, until: int | None
 ) -> None:
     given = dict[str, Any]()
-    now = end_of_data(tmp_path / "tables") + days * DAY
-    monkeypatch.setattr("models.clock.now", lambda: now)
+    end = end_of_data(tmp_path / "tables")
+    monkeypatch.setattr("models.clock.now", lambda: end + hours * HOUR)
 
     def recorded(*_: Any, **options: Any) -> MaterializeResult:
         given.update(options)
@@ -121,4 +121,4 @@ def test_snapshots_are_written_up_to_now_where_the_data_are_new(
 
     monkeypatch.setattr("feature_repo.materialise.materialize", recorded)
     materialized(tmp_path, "refresh")
-    assert given["snapshots_until"] == (now + 1 if until_now else None)
+    assert given["snapshots_until"] == (None if until is None else end + until)

@@ -26,6 +26,9 @@ def test_counts_are_those_of_the_train_window() -> None:
     found = data_size(SPEC, tables)
     assert (found.rows, found.members) == (len(train), train["member"].nunique())
     assert found.activities == 1.0  # one like a member
+    assert found.new_items == 0.0
+    none = pd.concat([shown.assign(post_id="p9")[lambda rows: rows["time"] >= end], train])
+    assert data_size(SPEC, {**tables, "impressions": none}).new_items == 1.0
     late = tables["likes"].assign(time=end + timedelta(hours=1))
     assert data_size(SPEC, {**tables, "likes": late}).activities == 0.0
     more = pd.concat([tables["likes"], *[tables["likes"].assign(time=start)[:1]] * 8])

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 
 from models import metrics
 from models.boosting import fit as fitted
-from models.boosting.fit import add_trees, refit_trees
+from models.boosting.fit import add_trees, refit_trees, search_tasks
 from models.boosting.search import search
 from models.calibration import Calibration
 from models.graph.fakes import fake_graph
@@ -61,6 +62,25 @@ def test_the_encoder_stays_and_the_validation_goes(tmp_path: Path) -> None:
     for other in (fake_graph(impressions=300), fake_graph(members=30, items=20, impressions=3000)):
         with pytest.raises(ArtifactError, match="expected the graph that it was trained on"):
             add_trees(other, network, WITH_TREES, tmp_path / "again")
+
+
+def test_each_task_has_the_weight_that_its_warm_validation_rows_ask_for(tmp_path: Path) -> None:
+    graph = with_twins(small_graph(), every=1)
+    model, rows = small_model(tmp_path, graph), known(graph, ("validate",), twins=True)
+    twins, sign = graph.seeds.cold[rows], 4 * graph.seeds.labels[rows] - 2
+    sign[twins] *= -1
+    noise = torch.randn(sign.shape, generator=torch.Generator().manual_seed(1))
+    model.validation = Validation(rows, graph.seeds.time[rows], torch.stack([sign[:, 0], noise[:, 1]], dim=1))
+    network = save_model(model, tmp_path / "network")
+    searched = search_tasks
+
+    def swapped(*given: Any, **options: Any) -> fitted.Searched:
+        return replace(searched(*given, **options), logits=torch.stack([noise[:, 0], sign[:, 1]], dim=1).numpy())
+
+    with small_leaves(), patch.object(fitted, "search_tasks", swapped):
+        trees = add_trees(graph, network, replace(MODEL, trees=True), tmp_path / "product", trials=1)
+    assert trees is not None
+    assert trees.weights["click"] < 0.5 < trees.weights["dwell"]
 
 
 def test_a_fit_hands_over_what_its_selection_said_of_validation_rows(tmp_path: Path) -> None:

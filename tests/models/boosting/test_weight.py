@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from models.boosting.weight import MEAN, fit_weight
+from models.boosting.weight import MEAN
+from models.boosting.weight import fit_weight as weight_by_member
+
+
+def fit_weight(network: np.ndarray, trees: np.ndarray, labels: np.ndarray, rows_each: int = 1) -> float:
+    """The weight where every member has so many rows."""
+    return weight_by_member(network, trees, labels, np.arange(len(labels)) // rows_each)
 
 
 def _logits(rows: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -38,3 +44,10 @@ def test_rows_of_one_class_and_undefined_ones_say_nothing() -> None:
     assert fit_weight(truth, noise, np.ones(len(labels))) == MEAN
     undefined = np.append(labels, [np.nan])
     assert fit_weight(np.append(truth, 1e9), np.append(noise, 0.0), undefined) == fit_weight(truth, noise, labels)
+
+
+def test_rows_of_few_members_count_as_few() -> None:
+    truth, noise, labels = _logits(300, 1.0, 6)
+    alone, copied = fit_weight(truth, noise, labels), [np.repeat(part, 400) for part in (truth, noise, labels)]
+    assert fit_weight(*copied, rows_each=400) == alone
+    assert fit_weight(*copied) < alone

@@ -8,7 +8,7 @@ from models.configs.model import ModelConfig
 from models.configs.training import TrainingConfig
 
 MODEL, TRAINING = ModelConfig(), TrainingConfig()
-EMPTY = DataSize(rows=0, members=0, activities=0.0)
+EMPTY = DataSize(rows=0, members=0, activities=0.0, new_items=0.0)
 
 
 def _values(size: DataSize, **given: int) -> dict[str, float]:
@@ -19,7 +19,7 @@ def _values(size: DataSize, **given: int) -> dict[str, float]:
 
 @pytest.mark.parametrize(("rows", "members", "epochs"), [(199, 10, 2), (200, 10, 4), (0, 0, 2)])
 def test_members_with_few_rows_get_few_epochs(rows: int, members: int, epochs: int) -> None:
-    assert _values(DataSize(rows, members, 0.0))["epochs"] == epochs
+    assert _values(DataSize(rows, members, 0.0, 0.0))["epochs"] == epochs
 
 
 @pytest.mark.parametrize(
@@ -29,30 +29,37 @@ def test_members_with_few_rows_get_few_epochs(rows: int, members: int, epochs: i
 def test_an_epoch_has_a_hundred_steps_and_the_learning_rate_follows_the_batch(
     rows: int, batch: int, rate: float
 ) -> None:
-    found = _values(DataSize(rows, 1, 0.0))
+    found = _values(DataSize(rows, 1, 0.0, 0.0))
     assert (found["batch_size"], found["learning_rate"]) == (batch, rate)
 
 
 @pytest.mark.parametrize(("engagements", "activities"), [(0.0, 10), (10.0, 10), (10.5, 20), (50.0, 50), (900.0, 50)])
 def test_most_members_activities_fit_in_steps_of_ten(engagements: float, activities: int) -> None:
-    assert _values(DataSize(1, 1, engagements))["activities"] == activities
+    assert _values(DataSize(1, 1, engagements, 0.0))["activities"] == activities
 
 
 def test_a_given_key_stays_and_others_follow_it() -> None:
-    found = decide(DataSize(10**9, 1, 0.0), ["training.learning_rate"], MODEL, TrainingConfig(batch_size=1024))
+    found = decide(DataSize(10**9, 1, 0.0, 0.0), ["training.learning_rate"], MODEL, TrainingConfig(batch_size=1024))
     assert {key: decision.value for key, decision in found.items()} == {"training.learning_rate": 0.003}
     assert decide(EMPTY, [], MODEL, TRAINING) == {}
     assert _values(EMPTY, long_term=10)["activities"] == 11
 
 
-@pytest.mark.parametrize(("rows", "trees"), [(0, False), (1999, False), (2000, True)])
+@pytest.mark.parametrize(("rows", "trees"), [(0, False), (3099, False), (3100, True)])
 def test_trees_are_on_where_rows_are_enough_for_them(rows: int, trees: bool) -> None:
-    assert _values(DataSize(rows, 1, 0.0))["trees"] is trees
+    assert _values(DataSize(rows, 1, 0.0, 0.0))["trees"] is trees
+
+
+@pytest.mark.parametrize(
+    ("rows", "new_items", "share"), [(0, 0.0, 0.0), (9_999, 0.0, 0.0), (10_000, 0.0999, 0.15), (10_000, 0.1, 0.0)]
+)
+def test_twins_teach_new_items_where_few_rows_do(rows: int, new_items: float, share: float) -> None:
+    assert _values(DataSize(rows, 1, 0.0, new_items))["cold_share"] == share
 
 
 def test_every_value_is_within_its_bounds() -> None:
     bounds = {**bounds_of(ModelConfig), **bounds_of(TrainingConfig)}
-    for size in (EMPTY, DataSize(10**10, 10**9, 1e6)):
+    for size in (EMPTY, DataSize(10**10, 10**9, 1e6, 0.0)):
         assert all(bounds[name].holds(value) for name, value in _values(size).items())
 
 

@@ -48,7 +48,7 @@ def test_damaged_and_missing_trees_are_refused(tmp_path: Path, name: str) -> Non
     ("change", "reason"),
     [
         ({"weights": {"click": 1.5, "dwell": 0}}, "weights of 0 to 1"),
-        ({"weights": {"click": 0.5}}, "the weights of the network"),
+        ({"weights": {"click": 0.5}}, "the tasks in weights of the network"),
         ({"columns": ["a"]}, "the columns of the network"),
         ({"tasks": []}, "the tasks of the network"),
         ({"alone": 3}, "the trees of a model"),
