@@ -108,6 +108,18 @@ def test_a_canary_is_no_champion_yet(whole: LedgerRecord, tmp_path: Path) -> Non
     assert "Promoted" not in page.text
 
 
+def test_a_run_with_trees_says_what_each_part_is_worth_and_its_weight(tmp_path: Path) -> None:
+    noise = {"candidate": 0.3, "network": 0.6, "trees": 1.5, "floor": 1.5}
+    predictions = fake_predictions(SPEC, rows=1000, noise=noise)
+    metrics = {**measure(SPEC, predictions), "champion_unusable": None, "trees": {"click": 0.35, "like": 0.5}}
+    record = replace(EMPTY, artifacts={"metrics.json": write_json(tmp_path / "metrics.json", metrics)})
+    text = written(record, tmp_path).text
+    assert "click: the weight of the trees is 0.35." in text
+    assert "like: the weight of the trees is 0.5." in text
+    for part in ("network", "trees"):
+        assert re.search(rf"click: the AUC of both is 0\.\d+ \[0\.\d+, 0\.\d+\] above that of the {part} alone\.", text)
+
+
 def test_a_run_that_failed_at_its_first_step_says_so_in_every_section(tmp_path: Path) -> None:
     failed = replace(EMPTY, steps=[Step("ingest", "failed", START, 1.2, "SourceError: column <b>time</b> & more")])
     page = written(failed, tmp_path)
