@@ -11,8 +11,9 @@ READY := $(VENV)/.installed
 PYTEST := $(PY) -m pytest --durations=40
 WORKERS ?= 2
 SERIAL = $(shell grep -rl --include='test_*.py' 'mark.serial' tests)
-# Java's second compiler pays off after minutes only; Spark and TorchServe run for seconds in a test.
-TESTED := JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Java's second compiler pays off after minutes only; Spark and TorchServe run for seconds in a test. Without it the code cache
+# would be too small for the plans of all tests.
+TESTED := JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC"
 # What a test writes is gone with it: in memory, where there is room for it, nothing waits for a disk. The tests that
 # measure time keep the disk.
 MEMORY = $(if $(TMPDIR),,$(shell findmnt -no OPTIONS /dev/shm 2>/dev/null | grep -qvw noexec && \

@@ -3,6 +3,7 @@
 import numpy as np
 
 from models.boosting.search import TaskRows, fit_rounds
+from models.calibration import Calibration
 from models.training.artifact import Model
 from models.trees.inputs import TreeInputs
 from models.trees.trees import TaskTrees, Trees
@@ -28,4 +29,5 @@ def fit_random(model: Model, rounds: int, rows: int = 5000) -> Trees:
         logit = np.nan_to_num(values) @ random.normal(size=len(inputs.names)) / 4
         labels = (random.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.float64)
         tasks[task] = fit_rounds(TaskRows.of(values, labels, inputs.categories), _PARAMETERS, rounds, seed)
-    return Trees(dict.fromkeys(model.tasks, 0.5), inputs.names, tasks, {})
+    alone = {part: Calibration.none(model.tasks) for part in ("network", "trees")}
+    return Trees(dict.fromkeys(model.tasks, 0.5), inputs.names, tasks, alone)

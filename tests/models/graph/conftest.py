@@ -15,7 +15,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engi
     quick = {  # nothing here is large
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.codegen.wholeStage": "false",
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
     }
     session = start("local[2]", tmp_path_factory.mktemp("spark"), quick)
     yield {"duckdb": DuckDB(), "spark": Spark(session)}
