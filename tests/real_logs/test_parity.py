@@ -41,7 +41,7 @@ def product(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Product:
     assert version is not None
     registry.download(name, version, folder / "bundle")
     graph = TemporalGraph.load(run.made("build-graph", "graph"))
-    return Product(folder, applied.spec, name, version, graph, load_model(run.made("train", "model")))
+    return Product(folder, applied.spec, name, version, graph, load_model(run.made("fit-trees", "model")))
 
 
 @pytest.fixture(scope="module")
