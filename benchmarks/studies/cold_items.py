@@ -45,6 +45,8 @@ class ColdItems:
     """Pattern of the item features whose first version already reflects behavior; the graph cannot tell, so they are
     set to missing for these items."""
     counted: Counted = NONE
+    missing: tuple[str, ...] = ()
+    """Features of an impression that a new item does not have, such as collaborative ones."""
     twins: bool = True
     """Whether impressions keep their cold twins."""
 
@@ -69,6 +71,7 @@ class ColdItems:
         held = self.rows(replace(graph, seeds=seeds))
         numbers = _at_first(graph, first, graph.seeds.numbers)
         seeds = blank_seeds(seeds, schema.seeds.features, self.counted.columns("item"), held, numbers)
+        seeds = blank_seeds(seeds, schema.seeds.features, set(self.missing), held)
         nodes = {**graph.nodes, **{name: self._as_new(graph, name, which) for name, which in new.items()}}
         return replace(graph, edges=edges, nodes=nodes, seeds=seeds)
 

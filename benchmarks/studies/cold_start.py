@@ -106,7 +106,8 @@ def panels(evaluation: Evaluation, options: Namespace) -> list[Panel]:
 
 
 def _cold(options: Namespace) -> ColdItems:
-    return ColdItems(options.owner, options.window, options.share, options.history, counted.counted_of(options))
+    item_counts, missing = counted.counted_of(options), counted.collaborative_of(options)
+    return ColdItems(options.owner, options.window, options.share, options.history, item_counts, missing)
 
 
 STUDY = Study(

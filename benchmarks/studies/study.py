@@ -36,7 +36,7 @@ def command(study: Study, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--predictions", type=Path, default=ROOT / "state" / "predictions", help="folder of the fits")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="one fit of every row per seed")
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="names of rows; default: all")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
     parser.add_argument("--device", nargs="+", default=[device], help="devices; fits are distributed over them")
     parser.add_argument(
         "--jobs", type=int, help="fits to run in parallel, each in its own process; default: one per device"

@@ -58,6 +58,11 @@ def feature_columns(plan: CollaborativePlan) -> list[str]:
     return [f"{plan.name}_{part}" for kind in plan.kinds for part in parts[kind]]
 
 
+def item_features(plan: CollaborativePlan) -> list[str]:
+    """Those that need the item's row, and are missing for a new item."""
+    return [name for name in feature_columns(plan) if name != f"{plan.name}_member_effect"]
+
+
 def member_columns(plan: CollaborativePlan) -> dict[str, ColumnKind]:
     """Columns of the member's view: the snapshot's cut and id, then what the kinds need.
 

@@ -133,6 +133,17 @@ def test_cold_items_keep_what_they_were_at_first() -> None:
     assert not item.numbers[item.version_offsets[:-1][~cold & (count > 0)], 0].isnan().any()
 
 
+def test_what_a_new_item_does_not_have_is_missing() -> None:
+    graph = fake_graph()
+    found = replace(COLD, missing=("member_rate",))(graph)
+    place = [feature.name for feature in graph.schema.seeds.features if feature.kind == "number"].index("member_rate")
+    rows = COLD.rows(found)
+    assert rows.any()
+    assert found.seeds.numbers[rows][:, place].isnan().all()
+    assert found.seeds.frozen_numbers[rows][:, place].isnan().all()
+    torch.testing.assert_close(found.seeds.numbers[~rows], COLD(graph).seeds.numbers[~rows], equal_nan=True)
+
+
 @given(st.integers(0, 20))
 @settings(max_examples=8, deadline=None)
 def test_no_model_has_met_the_ids_of_cold_items_and_owners(seed: int) -> None:
