@@ -1,11 +1,12 @@
 """Changes of a row's graph: keep one task, leave out features of the impressions, give a node type ID embeddings;
-keep one surface (``one_surface``), make items cold (``cold_items``).
+take another graph instead; make items cold (``cold_items``).
 
-Every change is a dataclass that takes a graph and returns another one; nodes keep their indices and impressions
-their keys.
+Every change is a dataclass that takes a graph and returns another one; impressions keep their keys, and nodes their
+indices, unless it is another graph.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -33,6 +34,29 @@ def validated_longer(graph: TemporalGraph) -> TemporalGraph:
     """
     longer = extended(graph, graph.schema.window("gate").end)
     return replace(longer, manifest={**graph.manifest, "digest": f"{graph.manifest['digest']}+gate"})
+
+
+@dataclass(frozen=True)
+class Instead:
+    """Another graph of some of the same impressions, validated on the same days."""
+
+    folder: InitVar[Path]
+    """Where it is; no part of the fit's digest."""
+    digest: str
+
+    def __post_init__(self, folder: Path) -> None:
+        object.__setattr__(self, "_folder", folder)
+
+    @classmethod
+    def of(cls, folder: Path) -> "Instead":
+        """The graph in that folder. Raises GraphError."""
+        return cls(folder, str(TemporalGraph.load(folder).manifest["digest"]))
+
+    def __call__(self, graph: TemporalGraph) -> TemporalGraph:
+        """Return the other graph."""
+        found = TemporalGraph.load(self._folder)  # type: ignore[attr-defined]
+        until = graph.schema.window("validate").end
+        return extended(found, until) if found.schema.window("validate").end < until else found
 
 
 @dataclass(frozen=True)

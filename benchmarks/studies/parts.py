@@ -7,7 +7,6 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from benchmarks.studies.recount import Columns
 from models.graph.schema import FeatureColumn
 from models.graph.tensors import EdgeTensors, NodeTensors, Seeds, tensors_of
 
@@ -53,16 +52,6 @@ def keep_versions(node: NodeTensors, kept: Tensor) -> NodeTensors:
 def named(features: tuple[FeatureColumn, ...], pattern: str) -> set[str]:
     """The features whose names contain the pattern."""
     return {feature.name for feature in features if re.search(pattern, feature.name)}
-
-
-def counted_anew(seeds: Seeds, features: tuple[FeatureColumn, ...], columns: Columns) -> Seeds:
-    """Seeds with their numeric features replaced by ``columns``, where it has them."""
-    numbers, frozen = seeds.numbers.clone(), seeds.frozen_numbers.clone()
-    for place, feature in enumerate(feature for feature in features if feature.kind == "number"):
-        if feature.name in columns:
-            now, then = columns[feature.name]
-            numbers[:, place], frozen[:, place] = now.float(), then.float()
-    return replace(seeds, numbers=numbers, frozen_numbers=frozen)
 
 
 def blank_seeds(

@@ -14,7 +14,7 @@ from benchmarks.studies.tables import METRICS, by_part, differences, intervals, 
 from models.graph.store import TemporalGraph
 
 _FOLDERS = {
-    **{"graph": "GRAPH", "predictions": None, "out": None, "folder": None},
+    **{"graph": "GRAPH", "alone_graphs": "GRAPHS", "predictions": None, "out": None, "folder": None},
     **{"device": None, "jobs": None, "only": None},
 }
 """Options that affect location and speed, not results."""
@@ -100,7 +100,7 @@ def _arguments(options: Namespace) -> str:
     words = []
     for name, value in vars(options).items():
         if name in _FOLDERS:
-            words += [f"--{name} {_FOLDERS[name]}"] if _FOLDERS[name] else []
+            words += [f"--{name.replace('_', '-')} {_FOLDERS[name]}"] if _FOLDERS[name] else []
         elif name in _JSON:
             inline = value is None or value.lstrip().startswith(("{", "["))
             given = value not in (None, "{}")

@@ -11,6 +11,8 @@ before the first day).
   of equal ones the first in the order of their columns.
 - Everything before the spec's first day is history: from the list file if there is one, else from the log itself. Log
   rows after the lists' last day are added; earlier ones are dropped, since the lists contain them.
+- Option ``tab``, a number: only the views of this tab, as if the product had no other surface. The list file is left
+  out, since it does not say where a video was watched.
 """
 
 from collections.abc import Mapping
@@ -87,9 +89,11 @@ _HOUR = 3_600_000
 
 
 def check_options(options: Mapping[str, Value]) -> None:
-    """Raise SourceError if there are options: this source has none."""
-    if options:
-        raise SourceError(f"source.options: expected none for kuairand; found {sorted(options)[0]!r}")
+    """Raise SourceError for an option other than ``tab``."""
+    if wrong := sorted(set(options) - {"tab"}):
+        raise SourceError(f"source.options: expected none but tab for kuairand; found {wrong[0]!r}")
+    if type(options.get("tab", 0)) is not int:
+        raise SourceError(f"source.options.tab: expected a whole number; found {options['tab']!r}")
 
 
 def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
@@ -102,8 +106,11 @@ def read(spec: Spec, data: Path | None) -> dict[str, pd.DataFrame]:
     start = spec.span("graph").start
     lists = folder / "user_history_pure.parquet"
     before = log["time_ms"].to_numpy() * 1000 < start
+    log["impression_id"] = np.cumsum(~before) - 1  # the same with and without a tab
+    tab = spec.source.options.get("tab")
+    log, before = (log, before) if tab is None else (log[shown := log["tab"] == tab], before[shown])
     past = log[before]
-    history = with_log(from_lists(lists, start), past) if lists.is_file() else from_log(past)
+    history = with_log(from_lists(lists, start), past) if lists.is_file() and tab is None else from_log(past)
     impressions = _impressions(log[~before].reset_index(drop=True), videos)
     copy_quarantine(log, impressions)
     impressions.attrs[WINDOWS] = spec.windows
@@ -159,7 +166,7 @@ def _impressions(log: pd.DataFrame, videos: pd.DataFrame) -> pd.DataFrame:
     last_hour = exposures_before(member, time, _HOUR)
     return pd.DataFrame(
         {
-            "impression_id": np.arange(len(log), dtype=np.int64),
+            "impression_id": log["impression_id"],
             "time": _times(microseconds_of(log["time_ms"].to_numpy())),
             "settled_time": _times(settled(log)),
             "user_id": log["user_id"],

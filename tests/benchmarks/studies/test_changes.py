@@ -1,4 +1,5 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.studies.buckets import BUCKETS, bucket_of, earlier_events
-from benchmarks.studies.changes import OneTask, WithIds, WithoutFeatures, WithoutTwins
+from benchmarks.studies.changes import Instead, OneTask, WithIds, WithoutFeatures, WithoutTwins
 from benchmarks.studies.cold_items import ColdItems
 from benchmarks.studies.counted import Counted, Exposures
 from benchmarks.studies.errors import StudyError
-from benchmarks.studies.one_surface import OneSurface
 from models.graph.check import check
 from models.graph.fakes import HOUR, fake_graph
 from models.graph.store import TemporalGraph
+from models.training.refit import extended
 
 # The fake graph's numbers are random: here the item's rate stands for a context column that counts its impressions.
 COLD = ColdItems("creator", share=0.3, counted=Counted(context=(Exposures("item_rate", ("item",), "times_log"),)))
@@ -65,31 +66,15 @@ def test_a_node_type_gets_buckets_for_its_ids() -> None:
     assert (found.schema.node("item").id_buckets, found.schema.node("member").id_buckets) == (512, 64)
 
 
-def test_one_surface_knows_nothing_of_the_others() -> None:
+def test_another_graph_is_validated_on_the_same_days(tmp_path: Path) -> None:
     graph = fake_graph()
-    found = OneSurface("push", elsewhere="^member")(graph)
-    whole(found)
-    rows = graph.seeds.surface == graph.schema.seeds.surfaces.index("push")
-    assert len(found.seeds) == int(rows.sum())
-    assert (found.seeds.time == graph.seeds.time[rows]).all()
-    assert found.seeds.keys.to_pylist() == graph.seeds.keys.filter(rows.numpy().tolist()).to_pylist()
-    code = graph.schema.edge("clicked").attributes[1].vocabulary.index("push") + 1
-    for name in ("clicked", "rev_clicked"):  # their attribute says where they came about
-        assert len(found.edges[name].time) == int((graph.edges[name].categories[:, 0] == code).sum()) > 0
-    assert not len(found.edges["liked"].time)
-    assert not len(found.edges["follows"].time)
-    assert len(found.edges["authored"].time) == len(graph.edges["authored"].time)
-    assert found.seeds.numbers[:, 0].isnan().all()
-    assert not found.seeds.numbers[:, 1].isnan().all()
-    named = OneSurface("email")(replace(graph, schema=_domain(graph, "follows", "email")))
-    assert len(named.edges["follows"].time) == len(graph.edges["follows"].time)  # by its domain's name
-    with pytest.raises(StudyError, match="expected one of email, push; found 'feed'"):
-        OneSurface("feed")(graph)
-
-
-def _domain(graph: TemporalGraph, name: str, domain: str):  # type: ignore[no-untyped-def]
-    edges = tuple(replace(edge, domain=domain) if edge.name == name else edge for edge in graph.schema.edges)
-    return replace(graph.schema, edges=edges)
+    other = WithoutTwins()(fake_graph())
+    other.save(tmp_path / "other")
+    instead = Instead.of(tmp_path / "other")
+    assert instead(graph).schema == graph.schema
+    longer = extended(graph, graph.schema.window("validate").end + HOUR)
+    assert instead(longer).schema.window("validate") == longer.schema.window("validate")
+    assert str(tmp_path) not in str(asdict(instead))  # the same graph elsewhere is the same fit
 
 
 def test_cold_items_and_their_owners_were_never_met() -> None:

@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from benchmarks.studies import ablation, baselines, cold_start, cross_domain, tasks
+from benchmarks.studies.changes import WithoutTwins
 from benchmarks.studies.definition import Study
+from benchmarks.studies.errors import StudyError
 from benchmarks.studies.plain_trees import PLAIN
 from benchmarks.studies.study import command, evaluate
 from models.baselines.fit import BASELINES
 from models.configs.model import ModelConfig
+from models.graph.store import TemporalGraph
 from tests.benchmarks.studies.small import pretend, setting, stored_graph
 from tests.models.training.small import MODEL, TRAINING
 
@@ -30,15 +33,11 @@ ASKED = {
     "context": None,
     "history": "length",
     "without": ["rates=rate$"],
-    "surfaces": ["push"],
     "alone": "{}",
-    "attribute": "surface",
-    "elsewhere": "x",
-    "elsewhere_nodes": "x",
+    "spec": None,
 }
 OPTIONS = {
     "ablation": ["--without", "rates=rate$"],
-    "cross_domain": ["--surfaces", "push", "--elsewhere", "x", "--elsewhere-nodes", "x", "--counters", "[]"],
     "cold_start": ["--owner", "creator", "--share", "0.2", "--history", "length", "--counters", "[]"],
     "freshness": ["--ages", "0", "3600"],
 }
@@ -55,7 +54,8 @@ def json_of(config: object) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_study_writes_its_table_out_of_predictions(name: str, tmp_path: Path) -> None:
     graph, where = stored_graph(tmp_path), setting(tmp_path)
-    rows = study(name).rows(graph, Namespace(**ASKED), where)
+    alone = _alone(tmp_path, graph)
+    rows = study(name).rows(graph, Namespace(**ASKED, alone_graphs=alone), where)
     assert len({row.name for row in rows}) == len(rows)
     digests = [where.digest(row, 1, graph) for row in rows]
     assert len(set(digests)) == len(rows)  # no row is another one by a second name
@@ -64,6 +64,7 @@ def test_every_study_writes_its_table_out_of_predictions(name: str, tmp_path: Pa
             pretend(where, graph, row, seed)
     folders = ["--graph", str(tmp_path / "graph"), "--predictions", str(where.predictions), "--out", str(tmp_path)]
     configs = ["--model", json_of(MODEL), "--training", json_of(TRAINING)]
+    folders += ["--alone-graphs", str(alone)] if name == "cross_domain" else []
     options = [*folders, *configs, *OPTIONS.get(name, []), "--only", "table", "--seeds", "1", "2", "--draws", "20"]
     assert command(study(name), options) == 0
     page = (tmp_path / f"{name}.md").read_text()
@@ -175,17 +176,23 @@ def test_the_loss_is_reported_by_part(tmp_path: Path) -> None:
     assert baselines.sections(evaluation, graph, Namespace()) == []
 
 
-def test_all_surfaces_with_the_features_of_one(tmp_path: Path) -> None:
+def test_a_surface_alone_has_a_graph_of_its_own(tmp_path: Path) -> None:
     graph, where = stored_graph(tmp_path), setting(tmp_path)
-    rows = cross_domain.rows(graph, Namespace(**{**ASKED, "elsewhere": "^member"}), where)
-    assert [row.name for row in rows] == [cross_domain.EVERYTHING, cross_domain.SAME, "surface push alone"]
-    same, alone = (row.change(graph).seeds for row in rows[1:])
-    assert same.numbers.shape[1] == 1
-    assert alone.numbers[:, 0].isnan().all()
+    rows = cross_domain.rows(graph, Namespace(**ASKED, alone_graphs=_alone(tmp_path, graph)), where)
+    assert [row.name for row in rows] == [cross_domain.EVERYTHING, "surface push alone"]
     for row in rows:
         pretend(where, graph, row, 1)
     evaluation, _ = evaluate(cross_domain.STUDY, where, graph, rows, [1], draws=5)
-    assert "| same features: gain in AUC |" in cross_domain.sections(evaluation, graph, Namespace())[1]
+    assert "| push |" in cross_domain.sections(evaluation, graph, Namespace())[1]
+    (tmp_path / "alone" / "tv").mkdir()
+    with pytest.raises(StudyError, match=r"expected the name of a surface \(email, push\)"):
+        cross_domain.rows(graph, Namespace(**ASKED, alone_graphs=tmp_path / "alone"), where)
+
+
+def _alone(folder: Path, graph: TemporalGraph) -> Path:
+    """The graph of one surface, here that of all, where the study looks for it."""
+    WithoutTwins()(graph).save(folder / "alone" / "push")
+    return folder / "alone"
 
 
 def test_a_gpu_image_needs_no_more_than_training_does() -> None:

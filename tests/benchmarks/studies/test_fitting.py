@@ -10,7 +10,6 @@ from benchmarks.studies import fitting
 from benchmarks.studies.changes import OneTask
 from benchmarks.studies.errors import StudyError
 from benchmarks.studies.fitting import fit_rows
-from benchmarks.studies.one_surface import OneSurface
 from benchmarks.studies.plain_trees import PLAIN
 from benchmarks.studies.predictions import find, read
 from benchmarks.studies.row import AS_OF, PARTS, Row, Seen
@@ -146,14 +145,6 @@ def test_several_at_a_time_give_what_one_gives(place: Path) -> None:
     one, other_one = (read(find(folder, digest) or Path()) for folder in (where.predictions, other.predictions))
     for state in ("as_of", "frozen"):
         np.testing.assert_allclose(one.scores[state], other_one.scores[state], atol=1e-5)
-
-
-def test_a_row_of_one_surface_speaks_of_that_surface(place: Path) -> None:
-    where, graph, row = setting(place), graph_of(place), Row("push alone", change=OneSurface("push"))
-    fit_rows(where, [row], [1], say=lambda text: None)
-    found = read(find(where.predictions, where.digest(row, 1, graph)) or Path())
-    surface = graph.seeds.surface[graph.seeds.rows("test")]
-    assert len(found.keys) == int((surface == 1).sum())
 
 
 def test_the_digest_tells_whatever_decides_a_fit(place: Path) -> None:

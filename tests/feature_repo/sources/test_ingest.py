@@ -239,7 +239,7 @@ def test_options_and_names_are_checked_early(monkeypatch: pytest.MonkeyPatch) ->
         ("professional", {"size": "tinny"}, "source.options.size: expected one of tiny, default, large; found 'tinny'"),
         ("professional", {"seed": "7"}, "source.options.seed: expected a whole number of 0 or more; found '7'"),
         ("professional", {"sise": "tiny"}, "source.options: expected size, seed, start, days; found 'sise'"),
-        ("kuairand", {"size": "tiny"}, "source.options: expected none for kuairand; found 'size'"),
+        ("kuairand", {"size": "tiny"}, "source.options: expected none but tab for kuairand; found 'size'"),
     ],
 )
 def test_wrong_options(name: str, options: dict, message: str) -> None:
