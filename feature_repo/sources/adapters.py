@@ -11,13 +11,15 @@ An adapter is a module of this package with
 import importlib
 import pkgutil
 import re
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
 
 import pandas as pd
 
-from feature_repo.sources.errors import SourceError
+from feature_repo.sources.errors import AdapterError, SourceError
+from feature_repo.sources.reading import explained
 from feature_repo.views.errors import DefinitionError
 from feature_repo.views.names import check_names
 from models.collaborative.plan import collaborative_table
@@ -87,7 +89,8 @@ def _check_tables(spec: Spec, tables: dict[str, tuple[str, ...]]) -> None:
 def _module(name: str) -> ModuleType | None:
     path = f"{_PACKAGE}.{name}"
     try:
-        return importlib.import_module(path)
+        with explained(name, f"{path} to be imported"):
+            return importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name != path:
             raise
@@ -99,6 +102,9 @@ def _is_adapter(module: ModuleType) -> bool:
 
 
 def _known() -> list[str]:
-    package = importlib.import_module(_PACKAGE)
-    found = ((info.name, _module(info.name)) for info in pkgutil.iter_modules(package.__path__))
-    return [name for name, module in found if module is not None and _is_adapter(module)]
+    package, found = importlib.import_module(_PACKAGE), []
+    for info in pkgutil.iter_modules(package.__path__):
+        with suppress(AdapterError):  # of another adapter than the one that was asked for
+            module = _module(info.name)
+            found += [info.name] if module is not None and _is_adapter(module) else []
+    return found

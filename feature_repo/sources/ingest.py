@@ -16,7 +16,9 @@ from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.files import keeping
+from feature_repo.sources.labels import check_classes
 from feature_repo.sources.quarantine import REASON, quarantined_rows
+from feature_repo.sources.reading import read
 from feature_repo.sources.remote import raw_folder
 from feature_repo.sources.schemas import VECTOR, arrow_types, order_columns, time_columns
 from feature_repo.sources.size import DECIDED, as_json, decisions
@@ -31,7 +33,12 @@ log = logging.getLogger(__name__)
 
 
 def ingest(
-    spec: Spec, data: Path | str | None, folder: Path, kept: str | None = None, forgotten: Forgotten | None = None
+    spec: Spec,
+    data: Path | str | None,
+    folder: Path,
+    kept: str | None = None,
+    forgotten: Forgotten | None = None,
+    trained: bool = False,
 ) -> dict[str, Any]:
     """Write the canonical tables of the spec's source to ``folder`` and return their manifest.
 
@@ -39,7 +46,7 @@ def ingest(
     address of a folder in which the rows of raw files are kept from one ingest to the next, so that a file is read once
     (``sources.files``), and fitted collaborative snapshots; the tables are the same with and without it.
     ``forgotten``: members whose rows are left out of the tables and of the kept rows, though raw files may still have
-    them.
+    them. ``trained``: a training follows, so a window in which a task has one class is refused (``sources.labels``).
 
     The spec is checked against the adapter's tables before any data is read. An existing folder is replaced once the
     new one is complete. Rows with an impossible time are written to ``quarantine/<table>.parquet`` instead, and counted
@@ -54,8 +61,11 @@ def ingest(
     members = forgotten or Forgotten()
     reuse = keeping(kept, partial(raw_columns, spec), members)
     with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
-        found = without_forgotten(spec, source.read(spec, raw), members)
-        tables, dropped, spec = validate(spec, found, source.TABLES)
+        found = without_forgotten(spec, read(spec, source, raw), members)
+        rolled, (tables, dropped, spec) = spec.windows.rolling, validate(spec, found, source.TABLES)
+    if trained:
+        for sentence in check_classes(spec, tables[spec.impressions.table], rolled):
+            log.warning("%s", sentence)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {
