@@ -147,7 +147,8 @@ class Step(AbstractContextManager["Step"]):
         """Print the error. If it is neither ours nor the system's, ``UNEXPECTED`` makes the terminal show its trace."""
         seconds, message = time.monotonic() - self._started, system_error(error)
         expected = message is not None or type(error).__module__.partition(".")[0] in _PACKAGES
-        say(f"{self.name}: FAILED after {seconds:.1f} s: {type(error).__name__}: {message or error}")
+        found = " ".join((message or str(error)).split())  # of several lines the terminal would show the first
+        say(f"{self.name}: FAILED after {seconds:.1f} s: {type(error).__name__}: {found}")
         if not expected:
             say(f"{self.name}: {UNEXPECTED}")
 

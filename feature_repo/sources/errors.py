@@ -12,6 +12,15 @@ class SourceError(ValueError):
         self.more = more
         """Further findings of the same check, a sentence each."""
 
+    def __str__(self) -> str:
+        more = f" (and {len(self.more)} more: python -m pipelines check lists all)" if self.more else ""
+        return f"{self.args[0]}{more}"
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All findings."""
+        return self.args[0], *self.more
+
 
 class AdapterError(SourceError):
     """Raised for an adapter that fails in its own code: names the exception, the file and the line."""
@@ -37,7 +46,13 @@ class Problems:
         except SourceError as error:
             if not self._keep:
                 raise
-            self.found += [str(error), *error.more]
+            self.found += error.sentences
+
+    def add(self, error: Exception) -> None:
+        """Take an error of any class."""
+        if not self._keep:
+            raise error
+        self.found.append(str(error))
 
     def raise_first(self) -> None:
         """Raise a SourceError with all sentences if there is one."""

@@ -14,7 +14,7 @@ from feature_repo.collaborative import SnapshotError, snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.sources.adapters import adapter, check
-from feature_repo.sources.errors import SourceError
+from feature_repo.sources.errors import Problems, SourceError
 from feature_repo.sources.files import keeping
 from feature_repo.sources.labels import check_classes
 from feature_repo.sources.quarantine import REASON, quarantined_rows
@@ -23,7 +23,7 @@ from feature_repo.sources.remote import raw_folder
 from feature_repo.sources.schemas import VECTOR, arrow_types, order_columns, time_columns
 from feature_repo.sources.size import DECIDED, as_json, decisions
 from feature_repo.sources.tables import describe, write_manifest, write_quarantine, write_table
-from feature_repo.sources.validate import check_leaks, validate
+from feature_repo.sources.validate import Validated, check_leaks, validate
 from feature_repo.sources.windows import WINDOWS, described
 from models.features import VALID_FROM
 from models.files import replaced_folder
@@ -54,18 +54,7 @@ def ingest(
     spec leaves open; ``sources.windows.spec_of`` puts both into the spec. Raises SpecError or SourceError; then nothing
     was written.
     """
-    check(spec)
-    source = adapter(spec.source.adapter)
-    check_leaks(spec, source.TABLES)
-    log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
-    members = forgotten or Forgotten()
-    reuse = keeping(kept, partial(raw_columns, spec), members)
-    with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
-        found = without_forgotten(spec, read(spec, source, raw), members)
-        rolled, (tables, dropped, spec) = spec.windows.rolling, validate(spec, found, source.TABLES)
-    if trained:
-        for sentence in check_classes(spec, tables[spec.impressions.table], rolled):
-            log.warning("%s", sentence)
+    tables, dropped, spec = valid_tables(spec, data, kept, forgotten, trained)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {
@@ -99,6 +88,35 @@ def ingest(
             manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}, "first": None, "last": None}
         write_manifest(fresh, manifest)
     return manifest
+
+
+def valid_tables(
+    spec: Spec,
+    data: Path | str | None,
+    kept: str | None = None,
+    forgotten: Forgotten | None = None,
+    trained: bool = False,
+    problems: Problems | None = None,
+) -> Validated:
+    """What ``ingest`` writes tables of, with the same arguments: the valid rows that the adapter read.
+
+    Raises SpecError or SourceError; ``problems`` may keep the errors instead, and tables with one are then left out.
+    """
+    check(spec)
+    source, problems = adapter(spec.source.adapter), problems or Problems()
+    with problems.trying():
+        check_leaks(spec, source.TABLES)
+    log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
+    members = forgotten or Forgotten()
+    reuse = keeping(kept, partial(raw_columns, spec), members)
+    with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
+        found = without_forgotten(spec, read(spec, source, raw), members)
+        valid = validate(spec, found, source.TABLES, problems)
+    if trained and (shown := valid.tables.get(spec.impressions.table)) is not None:
+        with problems.trying():
+            for sentence in check_classes(valid.spec, shown, spec.windows.rolling):
+                log.warning("%s", sentence)
+    return valid
 
 
 def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -78,8 +78,7 @@ def check_classes(spec: Spec, shown: pd.DataFrame, rolled: bool = False) -> list
     found = list(one_class(spec, shown, rolled))
     refused = [one.sentence for one in found if one.refused]
     if refused:
-        more = f" (and {len(refused) - 1} more; python -m pipelines check lists all)" if refused[1:] else ""
-        raise SourceError(refused[0] + more, tuple(refused[1:]))
+        raise SourceError(refused[0], tuple(refused[1:]))
     return [one.sentence for one in found]
 
 
