@@ -1,4 +1,4 @@
-"""``python -m pipelines local|compile|submit|schedule|history|verdict|prune``."""
+"""``python -m pipelines local|check|compile|submit|schedule|history|verdict|prune``."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from models.spec import SpecError
 from models.system import system_error
 from monitoring.errors import LedgerError, VerdictError
 from pipelines.catalogue import PIPELINES, compile_pipeline
+from pipelines.commands.check import add_check
 from pipelines.commands.history import add_history
 from pipelines.commands.prune import add_prune
 from pipelines.commands.schedule import add_schedule
@@ -78,7 +79,7 @@ def _compile(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="local|compile|submit|schedule|history|verdict|prune")
+    commands = parser.add_subparsers(required=True, metavar="local|check|compile|submit|schedule|history|verdict|prune")
 
     local = commands.add_parser("local", help="run a pipeline on this machine, in subprocesses")
     local.add_argument("--pipeline", choices=PIPELINES, default="training")
@@ -94,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add_settings(compiled)
     compiled.set_defaults(run=_compile)
 
+    add_check(commands)
     add_submit(commands)
     add_schedule(commands)
     add_history(commands)

@@ -54,7 +54,7 @@ def ingest(
     spec leaves open; ``sources.windows.spec_of`` puts both into the spec. Raises SpecError or SourceError; then nothing
     was written.
     """
-    tables, dropped, spec = valid_tables(spec, data, kept, forgotten, trained)
+    tables, dropped, spec, _ = valid_tables(spec, data, kept, forgotten, trained)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {

@@ -38,6 +38,8 @@ class Validated(NamedTuple):
     """The dropped rows by reason, by table."""
     spec: Spec
     """The spec with the dates of its windows."""
+    shown: pd.DataFrame | None = None
+    """The valid impressions of all days, also those before the graph window; None where their table has an error."""
 
 
 def validate(
@@ -61,12 +63,13 @@ def validate(
         check_leaks(spec, columns)
     clean: dict[str, pd.DataFrame] = {}
     dropped: dict[str, Dropped] = {}
+    shown: pd.DataFrame | None = None
     for name, frame in ((one, table) for one, table in tables.items() if one in columns):
         with problems.trying():
             kept, counts = _valid_rows(spec, name, frame, columns[name])
             attributes = kept.attrs
             if name == spec.impressions.table:
-                _check_keys(spec, kept)
+                _check_keys(spec, shown := kept)
                 spec = spec_of_frame(spec, kept)
                 inside = kept[(kept[spec.impressions.time] >= _timestamp(spec.span(WINDOW_ORDER[0]).start)).to_numpy()]
                 _add(counts, BEFORE, len(kept) - len(inside))
@@ -78,7 +81,7 @@ def validate(
     _check_filters(spec, clean, problems)
     if spec.impressions.table in clean:
         _check_impressions(spec, clean[spec.impressions.table], problems)
-    return Validated(clean, dropped, spec)
+    return Validated(clean, dropped, spec, shown)
 
 
 def _valid_rows(
