@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import models.garbage  # noqa: F401 - first: what follows is imported faster
-from feature_repo.lease import LeaseError
-from feature_repo.notes import NotesError
-from feature_repo.views.errors import NotAppliedError
-from models.spec import SpecError
-from models.system import system_error
-from monitoring.errors import LedgerError, VerdictError
+from models.system import is_ours, system_error
 from pipelines.catalogue import PIPELINES, compile_pipeline
 from pipelines.commands.check import add_check
 from pipelines.commands.history import add_history
@@ -21,28 +16,8 @@ from pipelines.commands.submit import add_submit
 from pipelines.commands.values import acting, add_acting, add_canary, add_settings, add_state, settings
 from pipelines.commands.verdict import add_verdict
 from pipelines.data import DATA_HELP
-from pipelines.errors import BUSY, BusyError, RunError, ScheduleError, SettingsError, SubmitError
+from pipelines.errors import BUSY, BusyError
 from pipelines.local import run_local
-from pipelines.parameters import ParameterError
-from serving.deployment.errors import DeploymentError
-from serving.errors import EndpointError
-
-EXPECTED = (
-    SpecError,
-    RunError,
-    SubmitError,
-    SettingsError,
-    DeploymentError,
-    ScheduleError,
-    ParameterError,
-    LedgerError,
-    VerdictError,
-    LeaseError,
-    NotAppliedError,
-    NotesError,
-    EndpointError,
-)
-"""Errors whose message is all that a user needs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,18 +25,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
-    except EXPECTED as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BUSY if isinstance(error, BusyError) else 1
     except KeyboardInterrupt:
         print("stopped; run the same command again to start over", file=sys.stderr)
         return 130
     except Exception as error:
-        message = system_error(error)
+        message = str(error) if is_ours(error) else system_error(error)
         if message is None:
             raise
         print(f"error: {message}", file=sys.stderr)
-        return 1
+        return BUSY if isinstance(error, BusyError) else 1
 
 
 def _local(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from feature_repo.checks.preview import preview
 from feature_repo.checks.report import Report
-from feature_repo.checks.rows import Least, row_errors, row_warnings
+from feature_repo.checks.rows import ANY, Least, row_errors, row_warnings
 from feature_repo.checks.suggest import first_history, suggested_fan_outs, suggested_windows
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.errors import Problems, SourceError, TableError
@@ -22,7 +22,7 @@ from feature_repo.sources.validate import IMPOSSIBLE, Validated, check_leaks
 from models.spec import Spec, SpecError, load_spec
 
 
-def check_product(file: Path, data: str | None, least: Least = Least()) -> Report:
+def check_product(file: Path, data: str | None, least: Least = ANY) -> Report:
     """Check the spec in ``file`` with the raw data in a folder or at an address (None for simulated worlds).
 
     Finds what ingest, retrieval and training refuse, as far as the spec and the rows tell, and reports all of it. Where
@@ -65,7 +65,7 @@ def _check_data(spec: Spec, data: str | None, report: Report, least: Least) -> N
     report.errors += problems.found
     report.warnings += _quarantined(valid)
     report.read = True
-    if spec.impressions.table in tables:
+    if len(tables.get(spec.impressions.table, ())):
         report.errors += row_errors(valid.spec, tables)
         report.warnings += row_warnings(valid.spec, tables, least)
         report.preview = preview(valid.spec, tables)
@@ -91,7 +91,8 @@ def _quarantined(valid: Validated) -> Iterator[str]:
         rows = quarantined_rows(frame)
         if rows is not None and len(rows):
             share = len(rows) / (len(rows) + len(frame))
-            yield f"table {name}: {len(rows):,} rows ({share:.2%}) go to the quarantine, the first: {rows[REASON].iloc[0]}"
+            first = rows[REASON].iloc[0]
+            yield f"table {name}: {len(rows):,} rows ({share:.2%}) go to the quarantine, the first: {first}"
 
 
 @contextmanager

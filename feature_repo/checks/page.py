@@ -30,9 +30,9 @@ def _preview(preview: Mapping[str, Any]) -> Iterator[str]:
     header += ["new items", "unseen", "new members", "history"]
     yield _table(header, (_window(name, one, tasks) for name, one in windows.items()))
     yield (
-        "items/day: distinct ones shown; a task: positives (share of its rows); new items: rows whose item was never shown "
-        "before the window; unseen: without a train row; new members: rows whose member has no engagement before the "
-        "window; history: engagements of a member before it, median and 90th percentile"
+        "items/day: distinct ones shown; a task: positives (share of its rows); new items: rows whose item was never\n"
+        "shown before the window; unseen: without a train row; new members: rows whose member has no engagement\n"
+        "before the window; history: engagements of a member before it, median and 90th percentile"
     )
     rows = list(_surfaces(windows, tasks))
     if len(rows) > 1:

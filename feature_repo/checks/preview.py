@@ -28,10 +28,11 @@ def preview(spec: Spec, tables: Tables) -> dict[str, Any]:
     """
     past = _history(spec, tables)
     shown = tables[spec.impressions.table]
+    edges = [name for name, edge in spec.active_edges().items() if edge.table in tables]
     return {
         "windows": {window: _window(spec, shown, window, past) for window in WINDOW_ORDER},
         "after": int((shown[spec.impressions.time] >= moment_of(spec.span("test").end)).sum()),
-        "edges": {name: _edge(spec, tables, name) for name, edge in spec.active_edges().items() if edge.table in tables},
+        "edges": {name: _edge(spec, tables, name) for name in edges},
         "decided": _decided(spec, tables),
     }
 

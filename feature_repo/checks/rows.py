@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from feature_repo.checks.edges import edge_rows, moment_of, visible_before
 from feature_repo.quality import check as broken
-from feature_repo.sources.labels import LABELED, count_labels, dates, inside
+from feature_repo.sources.labels import count_labels, dates, inside
 from models.filters import settled
 from models.spec import Spec
 from models.spec.nodes import View
@@ -24,6 +25,9 @@ class Least(NamedTuple):
     rows: int = 0
     members: int = 0
     of_a_class: int = 0
+
+
+ANY = Least()
 
 
 def row_errors(spec: Spec, tables: Tables) -> Iterator[str]:
@@ -123,8 +127,8 @@ def _strangers(spec: Spec, tables: Tables, name: str, rows: pd.DataFrame) -> Ite
         for end in (edge.source, edge.target):
             if end.node == column.node and len(rows) and not rows[end.column].isin(shown[column.column]).any():
                 yield (
-                    f"edges.{name}: no key in {edge.table}.{end.column} (such as {rows[end.column].iloc[0]!r}) is in "
-                    f"{spec.impressions.table}.{column.column} (such as {shown[column.column].iloc[0]!r}). Check that "
+                    f"edges.{name}: no key in {edge.table}.{end.column} (such as {_example(rows[end.column])}) is in "
+                    f"{spec.impressions.table}.{column.column} (such as {_example(shown[column.column])}). Check that "
                     "both name the same thing"
                 )
 
@@ -139,7 +143,7 @@ def _view(spec: Spec, tables: Tables, node: str, name: str, view: View) -> Itera
         if len(absent) > _UNMATCHED * len(asked):
             yield (
                 f"view {name}: {len(absent) / len(asked):.0%} of the impressions have a {column.column} that is not in "
-                f"{view.table}.{key}, such as {absent.iloc[0]!r}: its features are missing there. Check that the keys match"
+                f"{view.table}.{key}, such as {_example(absent)}: its features are missing there. Check the keys"
             )
     if not len(rows):
         yield f"view {name}: table {view.table} has no rows: all its features are missing"
@@ -152,7 +156,9 @@ def _view(spec: Spec, tables: Tables, node: str, name: str, view: View) -> Itera
         newest = rows.sort_values(view.time, kind="stable").drop_duplicates(key, keep="last")
         table = pa.Table.from_pandas(newest[[view.time, *view.expectations]], preserve_index=False)
         end = int(newest[view.time].max().value // 1000) + 1
-        yield from (f"{one}. Until then it is not written online" for one in broken(name, view, table, view.time, None, end))
+        yield from (
+            f"{one}. Until then it is not written online" for one in broken(name, view, table, view.time, None, end)
+        )
 
 
 def _constant(spec: Spec, tables: Tables) -> Iterator[str]:
@@ -163,5 +169,11 @@ def _constant(spec: Spec, tables: Tables) -> Iterator[str]:
     for (table, column), where in named.items():
         values = tables[table][column] if table in tables else pd.Series()
         if len(values) > 1 and (values.isna().all() or (values.notna().all() and values.nunique() == 1)):
-            found = "no value" if values.isna().all() else f"the value {values.iloc[0]!r}"
+            found = "no value" if values.isna().all() else f"the value {_example(values)}"
             yield f"table {table}, column {column} ({where}): {found} in all {len(values):,} rows; it tells nothing"
+
+
+def _example(values: pd.Series) -> str:
+    """The first value."""
+    found = values.iloc[0]
+    return repr(found.item() if isinstance(found, np.generic) else found)

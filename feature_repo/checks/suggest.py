@@ -56,11 +56,11 @@ def log_of(spec: Spec, shown: pd.DataFrame) -> Log:
 
 def first_history(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> pd.Timestamp | None:
     """The first engagement of a member in tables other than the impressions; None without any."""
-    member, shown = spec.impressions.member.node, spec.impressions.table
+    member, left_out = spec.impressions.member.node, (spec.impressions.table, *_absent(spec, tables))
     times = [
         rows[edge.time].min()
         for edge in spec.active_edges().values()
-        if edge.kind == "engagement" and edge.source.node == member and edge.table not in (shown, *_absent(spec, tables))
+        if edge.kind == "engagement" and edge.source.node == member and edge.table not in left_out
         if len(rows := edge_rows(tables, edge))
     ]
     return min(times, default=None)
@@ -106,7 +106,7 @@ def suggested_windows(
 
 
 def suggested_fan_outs(spec: Spec, edges: Mapping[str, Any]) -> Iterator[Suggestion]:
-    """First hops near the 75th percentile of the degrees, at most ten, where the spec's are far from it."""
+    """First hops: the degrees' 75th percentile where the spec has less than half, at most their 90th, at most 10."""
     found: dict[str, dict[str, list[int]]] = {}
     for name, one in edges.items():
         edge = spec.edges[name]
@@ -117,11 +117,11 @@ def suggested_fan_outs(spec: Spec, edges: Mapping[str, Any]) -> Iterator[Suggest
             if wanted != first:
                 found.setdefault(name, {})[key] = [wanted, *(min(hop, wanted) for hop in others)]
     if found:
-        lines = [f"  {name}: {{{', '.join(f'{key}: {hops}' for key, hops in of.items())}}}" for name, of in found.items()]
+        changed = {name: ", ".join(f"{key}: {hops}" for key, hops in of.items()) for name, of in found.items()}
         yield Suggestion(
-            "Fan-outs near the 75th percentile of the neighbors (at most 10): smaller ones leave out what is known, larger "
-            "ones cost time for nothing. Change in `edges`:",
-            "\n".join(["edges:", *lines]),
+            "Fan-outs between the 75th and the 90th percentile of the neighbors, at most 10: smaller ones leave out "
+            "what is known, larger ones cost time. Change in `edges`:",
+            "\n".join(["edges:", *(f"  {name}: {{{keys}}}" for name, keys in changed.items())]),
         )
 
 
@@ -129,8 +129,8 @@ def _first_hop(given: int, degree: Mapping[str, float]) -> int:
     """The fan-out for these degrees: the given one where it is 0, near enough, or there is no neighbor."""
     if not given or not degree["p75"]:
         return given
-    wanted = min(max(math.ceil(degree["p75"]), 1), MOST_NEIGHBORS)
-    return wanted if given < wanted / 2 or given > max(degree["p90"], wanted) else given
+    wanted, most = (min(max(math.ceil(degree[name]), 1), MOST_NEIGHBORS) for name in ("p75", "p90"))
+    return wanted if given < wanted / 2 else min(given, most)
 
 
 def _reasons(log: Log, preview: Mapping[str, Any], primary: str) -> Iterator[str]:

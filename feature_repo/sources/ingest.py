@@ -16,7 +16,7 @@ from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.errors import Problems, SourceError
 from feature_repo.sources.files import keeping
-from feature_repo.sources.labels import check_classes
+from feature_repo.sources.labels import check_classes, inside
 from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.reading import read
 from feature_repo.sources.remote import raw_folder
@@ -28,6 +28,7 @@ from feature_repo.sources.windows import WINDOWS, described
 from models.features import VALID_FROM
 from models.files import replaced_folder
 from models.spec import Spec
+from models.spec.schema import WINDOW_ORDER
 
 log = logging.getLogger(__name__)
 
@@ -110,9 +111,10 @@ def valid_tables(
     members = forgotten or Forgotten()
     reuse = keeping(kept, partial(raw_columns, spec), members)
     with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
-        found = without_forgotten(spec, read(spec, source, raw), members)
+        found = without_forgotten(spec, read(spec, source.read, raw), members)
         valid = validate(spec, found, source.TABLES, problems)
-    if trained and (shown := valid.tables.get(spec.impressions.table)) is not None:
+    shown = valid.tables.get(spec.impressions.table)
+    if trained and shown is not None and any(len(inside(valid.spec, shown, window)) for window in WINDOW_ORDER):
         with problems.trying():
             for sentence in check_classes(valid.spec, shown, spec.windows.rolling):
                 log.warning("%s", sentence)

@@ -66,7 +66,7 @@ def count_labels(spec: Spec, shown: pd.DataFrame) -> list[Labels]:
 
 
 def one_class(spec: Spec, shown: pd.DataFrame, rolled: bool = False) -> Iterator[OneClass]:
-    """The windows in which a task has one class, or no label at all. ``rolled``: the data has decided on their dates."""
+    """The windows in which a task has one class, or no label. ``rolled``: the data has decided on their dates."""
     for labels in count_labels(spec, shown):
         if labels.one_class:
             refused = labels.window == "train" or labels.task == spec.primary_task
@@ -107,7 +107,9 @@ def _sentence(spec: Spec, labels: Labels, refused: bool, rolled: bool) -> str:
     if labels.positives not in (0, labels.rows):  # the whole window would do
         found += f", but only {labels.known:,} rows with {labels.known_positives:,} positive had settled at its end"
     if not refused:
-        return f"{what}; found {found}. The task is not judged there: make windows.{window}.days longer, or drop the task"
+        return (
+            f"{what}; found {found}. The task is not judged there: make windows.{window}.days longer, or drop the task"
+        )
     other = "name another primary task" if task == spec.primary_task else "drop the task"
     late = ". The data has decided on these dates (windows.end: latest); newer data moves them" if rolled else ""
     return f"{what}; found {found}. Make windows.{window}.days longer, move the windows, or {other}{late}"

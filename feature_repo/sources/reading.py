@@ -1,30 +1,30 @@
 """Run an adapter's own code: whatever it raises is one sentence that names the adapter, the file and the line."""
 
+import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feature_repo.sources.errors import AdapterError, SourceError
-from models.system import system_error
+from feature_repo.sources.errors import AdapterError
+from models.spec import Spec
+from models.system import is_ours, system_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from feature_repo.sources.adapters import Adapter
-    from models.spec import Spec
 
-_OURS = ("feature_repo", "models")
-
-
-def read(spec: "Spec", source: "Adapter", data: Path | None) -> "dict[str, pd.DataFrame]":
-    """The tables of ``source.read``. Raises SourceError, an AdapterError for what the adapter's own code raises."""
-    with explained(spec.source.adapter, "read(spec, data)", getattr(source, "__file__", None)):
-        found = source.read(spec, data)
+def read(
+    spec: Spec, reader: Callable[[Spec, Path | None], "dict[str, pd.DataFrame]"], data: Path | None
+) -> "dict[str, pd.DataFrame]":
+    """The tables of an adapter's ``read``. Raises SourceError, an AdapterError for what its own code raises."""
+    name, module = spec.source.adapter, sys.modules.get(getattr(reader, "__module__", ""))
+    with explained(name, "read(spec, data)", getattr(module, "__file__", None)):
+        found = reader(spec, data)
     if not isinstance(found, dict):
         raise AdapterError(
-            f"adapter {spec.source.adapter}: expected read(spec, data) to return a dict of table -> DataFrame; found "
+            f"adapter {name}: expected read(spec, data) to return a dict of table -> DataFrame; found "
             f"{type(found).__name__}. Fix the adapter"
         )
     return found
@@ -39,18 +39,13 @@ def explained(name: str, expected: str, file: str | None = None) -> Iterator[Non
     try:
         yield
     except Exception as error:
-        if isinstance(error, SourceError | ModuleNotFoundError) or _explains(error):
+        if is_ours(error) or isinstance(error, ModuleNotFoundError):
             raise
         found = " ".join(str(error).split())[:300]
         sentence = f"adapter {name}: expected {expected} without an error; found {type(error).__name__}"
         sentence += f"{f': {found}' if found else ''} ({_place(error, file)}). Fix the adapter or its data"
         # An error of the system would be shown in this one's place; the message has it.
         raise AdapterError(sentence) from (None if system_error(error) else error)
-
-
-def _explains(error: Exception) -> bool:
-    """Whether the error is one of ours, whose message is a sentence; not a plain Python error from our code."""
-    return type(error).__module__.partition(".")[0] in _OURS
 
 
 def _place(error: Exception, file: str | None) -> str:

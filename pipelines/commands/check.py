@@ -13,8 +13,9 @@ def add_check(commands: Any) -> None:
     command = commands.add_parser(
         "check",
         help="check a spec and its data before a run",
-        description="Report what ingest, retrieval and training would refuse, with a preview of the rows and suggestions "
-        "for the YAML. Trains nothing and leaves nothing behind. Exit status: 1 if a run would be refused, else 0.",
+        description="Report what ingest, retrieval and training would refuse, with a preview of the rows and "
+        "suggestions for the YAML. Trains nothing and leaves nothing behind. Exit status: 1 if a run would be "
+        "refused, else 0.",
     )
     command.add_argument("spec", type=Path, metavar="SPEC", help="the YAML, such as configs/professional.yaml")
     command.add_argument("--data", help=DATA_HELP)
