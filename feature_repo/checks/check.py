@@ -15,11 +15,13 @@ from feature_repo.checks.suggest import first_history, suggested_fan_outs, sugge
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.errors import Problems, SourceError, TableError
 from feature_repo.sources.ingest import conform, valid_tables
+from feature_repo.sources.labels import inside
 from feature_repo.sources.quarantine import REASON, quarantined_rows
 from feature_repo.sources.schemas import arrow_types
 from feature_repo.sources.tables import arrow_table
 from feature_repo.sources.validate import IMPOSSIBLE, Validated, check_leaks
 from models.spec import Spec, SpecError, load_spec
+from models.spec.schema import WINDOW_ORDER
 
 
 def check_product(file: Path, data: str | None, least: Least = ANY) -> Report:
@@ -65,7 +67,8 @@ def _check_data(spec: Spec, data: str | None, report: Report, least: Least) -> N
     report.errors += problems.found
     report.warnings += _quarantined(valid)
     report.read = True
-    if len(tables.get(spec.impressions.table, ())):
+    shown = tables.get(spec.impressions.table)
+    if shown is not None and any(len(inside(valid.spec, shown, window)) for window in WINDOW_ORDER):
         report.errors += row_errors(valid.spec, tables)
         report.warnings += row_warnings(valid.spec, tables, least)
         report.preview = preview(valid.spec, tables)
