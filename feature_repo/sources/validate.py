@@ -155,9 +155,10 @@ def _messages(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]
     """
     within = cases[cases["schema_context"] == "Column"]
     named = cases[cases["check"].isin(["column_in_schema", "column_in_dataframe"])]
-    ordered = pd.concat([named, within]) if len(named) or len(within) else cases
-    firsts = ordered[~ordered.duplicated(["check"]) | ~ordered.index.isin(named.index)]
-    firsts = firsts[~firsts.duplicated(["check", "column"])]
+    if len(named) or len(within):
+        firsts = pd.concat([named.drop_duplicates("check"), within.drop_duplicates(["check", "column"])])
+    else:  # a case for each column of a row
+        firsts = cases.drop_duplicates("check")
     return [_message(table, cases, first, frame) for _, first in firsts.iterrows()]
 
 
