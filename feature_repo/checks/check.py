@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from feature_repo.checks.fits import fit_errors
 from feature_repo.checks.preview import preview
 from feature_repo.checks.report import Report
-from feature_repo.checks.rows import ANY, Least, row_errors, row_warnings
+from feature_repo.checks.rows import ANY, Least, row_warnings
 from feature_repo.checks.suggest import first_history, suggested_fan_outs, suggested_windows
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.errors import Problems, SourceError, TableError
@@ -69,7 +70,7 @@ def _check_data(spec: Spec, data: str | None, report: Report, least: Least) -> N
     report.read = True
     shown = tables.get(spec.impressions.table)
     if shown is not None and any(len(inside(valid.spec, shown, window)) for window in WINDOW_ORDER):
-        report.errors += row_errors(valid.spec, tables)
+        report.errors += fit_errors(valid.spec, tables)
         report.warnings += row_warnings(valid.spec, tables, least)
         report.preview = preview(valid.spec, tables)
         report.suggestions += suggested_fan_outs(spec, report.preview["edges"])

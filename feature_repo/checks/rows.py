@@ -1,4 +1,4 @@
-"""What the rows of valid tables say about the training that follows: errors, and warnings, a sentence each."""
+"""Warnings about the rows of valid tables, a sentence each: what is accepted, and probably not meant or not useful."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -28,26 +28,6 @@ class Least(NamedTuple):
 
 
 ANY = Least()
-
-
-def row_errors(spec: Spec, tables: Tables) -> Iterator[str]:
-    """What training refuses though ingest does not."""
-    if not spec.training.history_events:
-        return
-    engagements = [edge for edge in spec.active_edges().values() if edge.kind == "engagement"]
-    ends = (spec.impressions.member.node, spec.impressions.item.node)
-    actions = [edge for edge in engagements if (edge.source.node, edge.target.node) == ends]
-    domains = [edge.domain for edge in actions]
-    early = sum(
-        visible_before(spec, edge_rows(tables, edge), edge.time, "train")
-        for edge in actions
-        if domains.count(edge.domain) > 1 and edge.table in tables
-    )
-    if not early:
-        yield (
-            "training.history_events: expected engagements of members with items before the train window, in a domain "
-            "that has two kinds of them; found none. Set it to 0"
-        )
 
 
 def row_warnings(spec: Spec, tables: Tables, least: Least) -> Iterator[str]:

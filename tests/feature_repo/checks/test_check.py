@@ -132,3 +132,20 @@ def test_an_empty_table_ends_no_check(tables: Tables, spec_file: Write, name: st
 def test_history_events_need_events(tables: Tables, spec_file: Write) -> None:
     report = check_product(spec_file(lambda document: document.update(training={"history_events": 100})), None)
     assert [one for one in report.errors if one.startswith("training.history_events: expected engagements")]
+
+
+def test_ease_needs_few_items(tables: Tables, spec_file: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    def change(document: dict[str, Any]) -> None:
+        skipped = {**document["edges"]["clicked"], "filter": {"clicked": [0]}}
+        document["edges"]["skipped"] = skipped
+        document["collaborative"] = {
+            "liked": {"events": ["clicked", "skipped"], "outcome": ["clicked"], "kinds": ["ease"]}
+        }
+
+    path = spec_file(change)
+    assert check_product(path, None).errors == []
+    monkeypatch.setattr("feature_repo.collaborative.neighbors.MOST_EASE_ITEMS", 29)
+    assert check_product(path, None).errors == [
+        "collaborative.liked.kinds: expected at most 29 items with positive events for ease; found 30. Remove ease, or "
+        "choose events with fewer items"
+    ]
