@@ -36,7 +36,8 @@ def _preview(preview: Mapping[str, Any]) -> Iterator[str]:
     )
     rows = list(_surfaces(windows, tasks))
     if len(rows) > 1:
-        yield _table(["surface", *LABELED, *tasks], rows[:_MOST_SURFACES])
+        more = f"\nand {len(rows) - _MOST_SURFACES:,} more surfaces" if len(rows) > _MOST_SURFACES else ""
+        yield _table(["surface", *LABELED, *tasks], rows[:_MOST_SURFACES]) + more
     header = ["edge", "rows", "before train", "of a source: median", "p75", "of a target: median", "p75"]
     yield _table(header, (_edge(name, one) for name, one in preview["edges"].items()))
     if preview["decided"]:

@@ -42,6 +42,27 @@ def test_a_good_product_has_a_preview_and_no_errors(tables: Tables, spec_file: W
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
+def test_shares_of_cold_rows_and_lengths_of_history(tables: Tables, spec_file: Write) -> None:
+    shown = tables["impressions"]
+    in_train = (shown["time"] >= "2026-01-14T16:00Z") & (shown["time"] < "2026-01-28T16:00Z")
+    in_gate = (shown["time"] >= "2026-02-01T16:00Z") & (shown["time"] < "2026-02-05T16:00Z")
+    shown["post_id"], shown["member_id"], shown["clicked"] = "old", 1, [0, 1] * (ROWS // 2)
+    places = shown.index[in_gate][:4]
+    shown.loc[places, "post_id"] = "new"
+    shown.loc[places[:2], "member_id"] = 2
+    shown.loc[shown.index[~in_train & ~in_gate][:3], "post_id"] = "early"
+    shown.loc[places[-1], "post_id"] = "early"
+    windows = check_product(spec_file(), None).preview["windows"]
+    rows = int(in_gate.sum())
+    assert windows["gate"]["items"] == 3
+    assert windows["gate"]["new_items"] == 3 / rows
+    assert windows["gate"]["unseen_items"] == 4 / rows  # also what was shown in the graph window only
+    assert windows["gate"]["new_members"] == 2 / rows
+    clicks = int(shown["clicked"][shown["settled_time"] < "2026-02-01T16:00Z"].sum())
+    assert windows["gate"]["history"]["median"] == clicks / 2  # of member 1 all, of member 2 none
+    assert windows["train"]["unseen_items"] is None
+
+
 def test_every_table_tells_all_of_its_errors_as_ingest_does(tables: Tables, spec_file: Write, tmp_path: Path) -> None:
     tables["impressions"]["surface"], tables["impressions"]["member_id"] = "tv", 1.5
     tables["members"]["age"] = "old"
