@@ -30,6 +30,7 @@ def evaluate(
     from components.step import Step, say
 
     with Step("evaluate", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
+        from components.finite import log_finite
         from components.recovered import recover_graph
         from monitoring.earlier import score_earlier
         from monitoring.evaluation import evaluate, roc_points
@@ -62,7 +63,5 @@ def evaluate(
         step.ledger.metrics({f"test_{name}": value for name, value in headline.items() if isinstance(value, float)})
         step.ledger.artifact(Path(evaluation.path) / "metrics.json", "metrics.json")
         step.ledger.artifact(Path(evaluation.path) / "predictions.parquet", "predictions.parquet")
-        for name, value in headline.items():
-            if isinstance(value, float):
-                metrics.log_metric(name, value)
+        log_finite(metrics, {name: value for name, value in headline.items() if isinstance(value, float)})
         roc.log_roc_curve(*roc_points(Path(evaluation.path), step.spec.primary_task))

@@ -18,7 +18,8 @@ def ingest(
 
     ``data`` is a folder, or an address in object storage such as ``s3://bucket/folder``; empty if the adapter needs
     none. ``resolved`` is the spec of every later step: with ``windows.end: latest`` the data decides on its dates. Raw
-    files that an earlier run has read are not read again. Rows of forgotten members are left out.
+    files that an earlier run has read are not read again. Rows of forgotten members are left out. Where the pipeline
+    may train, windows in which a task has one class are refused.
     """
     from pathlib import Path
 
@@ -26,6 +27,7 @@ def ingest(
 
     with Step("ingest", spec, services) as step:
         from components.markdown import table, write
+        from components.services import UNTRAINED
         from components.specs import write_artifact
         from feature_repo.forgotten import NOTE, parsed
         from feature_repo.sources.ingest import ingest
@@ -36,7 +38,8 @@ def ingest(
 
         kept = join(step.services.storage, "raw", step.spec.name)
         notes = open_notes(Path(step.services.feature_store), step.state, project_of(step.spec.name))
-        manifest = ingest(step.spec, data or None, Path(tables.path), kept, parsed(notes.read(NOTE)))
+        trained = step.services.pipeline not in UNTRAINED
+        manifest = ingest(step.spec, data or None, Path(tables.path), kept, parsed(notes.read(NOTE)), trained)
         dated, dates, chosen = spec_of(step.spec, manifest), manifest[WINDOWS], manifest[DECIDED]
         write_artifact(dated, resolved)
         rows = [(name, entry["rows"], entry["sha256"][:12]) for name, entry in manifest["tables"].items()]

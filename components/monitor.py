@@ -29,6 +29,7 @@ def monitor(
 
     with Step("monitor", spec, services) as step, tempfile.TemporaryDirectory() as scratch:
         from components.acting import roles
+        from components.finite import log_finite
         from components.joined import log_of
         from components.markdown import write
         from components.watched import keep_pages
@@ -51,6 +52,5 @@ def monitor(
             say(f"  {line}")
         Path(page.path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(shown, page.path)
-        for name, value in watched.metrics().items():
-            metrics.log_metric(name, value)
+        log_finite(metrics, watched.metrics())
         write(summary, watched.to_markdown())

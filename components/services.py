@@ -12,6 +12,8 @@ from models.storage import join
 EMBEDDED, CLUSTER = "embedded", "cluster"
 ACT = "act"
 """Name of the pipeline that acts on verdicts."""
+UNTRAINED = ("refresh", "monitoring")
+"""Names of the pipelines that train nothing."""
 RUN = "HELIOGRAPH_RUN"
 """Environment variable of every task on a cluster: the id that KFP gave to the run."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import models.garbage  # noqa: F401 - first: what follows is imported faster
 from components.services import ACT, EMBEDDED, Services
-from models.system import system_error
+from models.system import is_ours, system_error
 
 if TYPE_CHECKING:
     from components.lease import RunLease, Use
@@ -27,7 +27,6 @@ LINE_PREFIX = "| "
 UNEXPECTED = "an unexpected error; the end of the log:"
 SPEC = "spec"
 """Name of the ledger's note that holds the run's spec."""
-_PACKAGES = ("components", "feature_repo", "models", "monitoring", "pipelines", "serving")
 
 
 def say(text: str) -> None:
@@ -146,8 +145,9 @@ class Step(AbstractContextManager["Step"]):
     def _print_failure(self, error: BaseException) -> None:
         """Print the error. If it is neither ours nor the system's, ``UNEXPECTED`` makes the terminal show its trace."""
         seconds, message = time.monotonic() - self._started, system_error(error)
-        expected = message is not None or type(error).__module__.partition(".")[0] in _PACKAGES
-        say(f"{self.name}: FAILED after {seconds:.1f} s: {type(error).__name__}: {message or error}")
+        expected = message is not None or is_ours(error)
+        found = " ".join((message or str(error)).split())  # of several lines the terminal would show the first
+        say(f"{self.name}: FAILED after {seconds:.1f} s: {type(error).__name__}: {found}")
         if not expected:
             say(f"{self.name}: {UNEXPECTED}")
 

@@ -29,6 +29,7 @@ def train(
 
     with Step("train", spec, services) as step:
         from components.digests import write_digest
+        from components.finite import log_finite
         from components.train_job_run import run_training
         from models.storage import join
         from models.training.job import Job
@@ -38,7 +39,5 @@ def train(
         job = Job(Path(graph.path), Path(model.path), step.spec.model, step.spec.training, checkpoint)
         summary = run_training(job, gpus, trainer, step, step.ledger.series)
         model.metadata["epochs"] = summary["epochs"]
-        for name, value in summary.items():
-            if isinstance(value, int | float):
-                metrics.log_metric(name, value)
+        log_finite(metrics, summary)
         write_digest(digest, step.spec, [model.path])

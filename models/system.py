@@ -1,7 +1,8 @@
-"""Errors of the operating system (full disk, no permission) as one-line messages, whichever library raised them."""
+"""Errors in one line: those of the operating system (full disk, no permission), whichever library raised them."""
 
 import errno
 
+_PACKAGES = ("models", "feature_repo", "serving", "monitoring", "components", "pipelines")
 _ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
 _SIGNS = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded")
@@ -29,6 +30,11 @@ def system_error(error: BaseException) -> str | None:
             return f"a database: expected a file that can be written; found: {sign}. Free the disk, or check its rights"
         seen = seen.__cause__
     return None
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether the error is of a class of this project: its message is all that a user needs."""
+    return type(error).__module__.partition(".")[0] in _PACKAGES
 
 
 def one_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""``python -m pipelines local|compile|submit|schedule|history|verdict|prune``."""
+"""``python -m pipelines local|check|compile|submit|schedule|history|verdict|prune``."""
 
 import argparse
 import sys
@@ -6,13 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import models.garbage  # noqa: F401 - first: what follows is imported faster
-from feature_repo.lease import LeaseError
-from feature_repo.notes import NotesError
-from feature_repo.views.errors import NotAppliedError
-from models.spec import SpecError
-from models.system import system_error
-from monitoring.errors import LedgerError, VerdictError
+from models.system import is_ours, system_error
 from pipelines.catalogue import PIPELINES, compile_pipeline
+from pipelines.commands.check import add_check
 from pipelines.commands.history import add_history
 from pipelines.commands.prune import add_prune
 from pipelines.commands.schedule import add_schedule
@@ -20,28 +16,8 @@ from pipelines.commands.submit import add_submit
 from pipelines.commands.values import acting, add_acting, add_canary, add_settings, add_state, settings
 from pipelines.commands.verdict import add_verdict
 from pipelines.data import DATA_HELP
-from pipelines.errors import BUSY, BusyError, RunError, ScheduleError, SettingsError, SubmitError
+from pipelines.errors import BUSY, BusyError
 from pipelines.local import run_local
-from pipelines.parameters import ParameterError
-from serving.deployment.errors import DeploymentError
-from serving.errors import EndpointError
-
-EXPECTED = (
-    SpecError,
-    RunError,
-    SubmitError,
-    SettingsError,
-    DeploymentError,
-    ScheduleError,
-    ParameterError,
-    LedgerError,
-    VerdictError,
-    LeaseError,
-    NotAppliedError,
-    NotesError,
-    EndpointError,
-)
-"""Errors whose message is all that a user needs."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,18 +25,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         return int(options.run(options))
-    except EXPECTED as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BUSY if isinstance(error, BusyError) else 1
     except KeyboardInterrupt:
         print("stopped; run the same command again to start over", file=sys.stderr)
         return 130
     except Exception as error:
-        message = system_error(error)
+        message = str(error) if is_ours(error) else system_error(error)
         if message is None:
             raise
         print(f"error: {message}", file=sys.stderr)
-        return 1
+        return BUSY if isinstance(error, BusyError) else 1
 
 
 def _local(options: argparse.Namespace) -> int:
@@ -78,7 +51,7 @@ def _compile(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipelines", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="local|compile|submit|schedule|history|verdict|prune")
+    commands = parser.add_subparsers(required=True, metavar="local|check|compile|submit|schedule|history|verdict|prune")
 
     local = commands.add_parser("local", help="run a pipeline on this machine, in subprocesses")
     local.add_argument("--pipeline", choices=PIPELINES, default="training")
@@ -94,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     add_settings(compiled)
     compiled.set_defaults(run=_compile)
 
+    add_check(commands)
     add_submit(commands)
     add_schedule(commands)
     add_history(commands)

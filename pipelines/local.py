@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import traceback
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from components.services import Services
 from components.step import end_with_runner
 from models.spec import Spec, load_spec
 from models.storage import join
+from models.system import one_line
 from pipelines.catalogue import READ_ONLY, arguments, compile_pipeline
 from pipelines.compiling import yaml_by_libyaml
 from pipelines.console import COLOR, Console
@@ -122,16 +124,18 @@ def _run(compiled: Path, values: dict[str, object], root: Path, log: Path) -> No
     with Console(log) as console, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(root), raise_on_error=True)
+        failure: Exception | None = None
         try:
             with yaml_by_libyaml():
                 loaded = components.load_component_from_file(str(compiled))
             loaded(**values)
-        except RuntimeError as error:
-            failure: RuntimeError | None = error
-        else:
-            failure = None
+        except Exception as error:  # not of a step: those are RuntimeErrors of kfp that name it
+            failure = error
+            traceback.print_exc()  # to the log
     if failure is not None:
-        if console.unexpected or not console.explained:
+        if console.failed and (console.unexpected or not console.explained):
             print("\n".join(console.failed), file=sys.stderr)
         message = COLOR.sub("", str(failure))
+        if not isinstance(failure, RuntimeError):
+            message = f"kfp: expected to run the steps; found {type(failure).__name__}: {one_line(failure)}."
         raise RunError(f"{message} Full log: {log}. Fix the cause and run the same command again.") from failure

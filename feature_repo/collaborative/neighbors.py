@@ -51,11 +51,7 @@ def ease_neighbors(name: str, positive: Any, most: int) -> Neighbors:
 
     liked = np.flatnonzero(positive.getnnz(axis=0)).astype(np.int32)
     items = len(liked)
-    if items > MOST_EASE_ITEMS:
-        raise SnapshotError(
-            f"collaborative.{name}.kinds: expected at most {MOST_EASE_ITEMS:,} items with positive events for ease; "
-            f"found {items:,}. Remove ease, or choose events with fewer items"
-        )
+    check_ease_items(name, items)
     rows = [(np.zeros(0, np.int32), np.zeros(0, np.float32))] * positive.shape[1]
     if not items:
         return _joined(rows)
@@ -69,6 +65,15 @@ def ease_neighbors(name: str, positive: Any, most: int) -> Neighbors:
     for place, item in enumerate(liked.tolist()):
         rows[item] = _top(liked, np.ascontiguousarray(inverse[:, place]), item, most)
     return _joined(rows)
+
+
+def check_ease_items(name: str, items: int) -> None:
+    """Raise SnapshotError for more items with positive events than ease can hold."""
+    if items > MOST_EASE_ITEMS:
+        raise SnapshotError(
+            f"collaborative.{name}.kinds: expected at most {MOST_EASE_ITEMS:,} items with positive events for ease; "
+            f"found {items:,}. Remove ease, or choose events with fewer items"
+        )
 
 
 def _chunks(seen: Any, columns: Any) -> Iterator[tuple[int, int]]:

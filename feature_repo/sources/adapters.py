@@ -11,19 +11,23 @@ An adapter is a module of this package with
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, cast
 
 import pandas as pd
 
-from feature_repo.sources.errors import SourceError
+from feature_repo.sources.errors import AdapterError, Problems, SourceError
+from feature_repo.sources.reading import explained
 from feature_repo.views.errors import DefinitionError
 from feature_repo.views.names import check_names
 from models.collaborative.plan import collaborative_table
 from models.columns import DUCKDB_COLUMNS
 from models.features import collaborative_views, counter_table, counter_views
-from models.spec import Spec, check_columns
+from models.spec import Spec
+from models.spec.columns import wrong_columns
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -48,21 +52,33 @@ def adapter(name: str) -> Adapter:
     return cast(Adapter, module)
 
 
-def check(spec: Spec, file: str | None = None) -> None:
+def check(spec: Spec, file: str | None = None, problems: Problems | None = None) -> None:
     """Check the adapter's name and options, every table and column that the spec names, and the names for Feast.
 
     Reads no data. Raises SourceError (no such adapter, bad options or names) or SpecError (no such table or column);
-    ``file`` names the spec in the messages.
+    ``file`` names the spec in the messages. ``problems`` may keep the errors instead.
     """
-    file = file or f"spec {spec.name}"
-    source = adapter(spec.source.adapter)
+    file, problems = file or f"spec {spec.name}", problems or Problems()
+    with problems.trying():
+        source = adapter(spec.source.adapter)
+        options = getattr(source, "check_options", lambda options: None)
+        with problems.trying(), _naming(file):
+            options(dict(spec.source.options))
+        with problems.trying(), _naming(file):
+            check_names(spec)
+        with problems.trying(), _naming(file):
+            _check_tables(spec, source.TABLES)
+        for error in wrong_columns(spec, source.TABLES, file):
+            problems.add(error)
+
+
+@contextmanager
+def _naming(file: str) -> Iterator[None]:
+    """Name the spec's file in the errors of the block."""
     try:
-        getattr(source, "check_options", lambda options: None)(dict(spec.source.options))
-        check_names(spec)
-        _check_tables(spec, source.TABLES)
+        yield
     except (SourceError, DefinitionError) as error:
         raise SourceError(f"{file}: {error}") from None
-    check_columns(spec, source.TABLES, file)
 
 
 def _check_tables(spec: Spec, tables: dict[str, tuple[str, ...]]) -> None:
@@ -87,7 +103,8 @@ def _check_tables(spec: Spec, tables: dict[str, tuple[str, ...]]) -> None:
 def _module(name: str) -> ModuleType | None:
     path = f"{_PACKAGE}.{name}"
     try:
-        return importlib.import_module(path)
+        with explained(name, f"{path} to be imported"):
+            return importlib.import_module(path)
     except ModuleNotFoundError as error:
         if error.name != path:
             raise
@@ -99,6 +116,9 @@ def _is_adapter(module: ModuleType) -> bool:
 
 
 def _known() -> list[str]:
-    package = importlib.import_module(_PACKAGE)
-    found = ((info.name, _module(info.name)) for info in pkgutil.iter_modules(package.__path__))
-    return [name for name, module in found if module is not None and _is_adapter(module)]
+    package, found = importlib.import_module(_PACKAGE), []
+    for info in pkgutil.iter_modules(package.__path__):
+        with suppress(AdapterError):  # of another adapter than the one that was asked for
+            module = _module(info.name)
+            found += [info.name] if module is not None and _is_adapter(module) else []
+    return found

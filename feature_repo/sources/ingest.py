@@ -14,24 +14,32 @@ from feature_repo.collaborative import SnapshotError, snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
 from feature_repo.sources.adapters import adapter, check
-from feature_repo.sources.errors import SourceError
+from feature_repo.sources.errors import Problems, SourceError
 from feature_repo.sources.files import keeping
+from feature_repo.sources.labels import check_classes, inside
 from feature_repo.sources.quarantine import REASON, quarantined_rows
+from feature_repo.sources.reading import read
 from feature_repo.sources.remote import raw_folder
 from feature_repo.sources.schemas import VECTOR, arrow_types, order_columns, time_columns
 from feature_repo.sources.size import DECIDED, as_json, decisions
 from feature_repo.sources.tables import describe, write_manifest, write_quarantine, write_table
-from feature_repo.sources.validate import check_leaks, validate
+from feature_repo.sources.validate import Validated, check_leaks, validate
 from feature_repo.sources.windows import WINDOWS, described
 from models.features import VALID_FROM
 from models.files import replaced_folder
 from models.spec import Spec
+from models.spec.schema import WINDOW_ORDER
 
 log = logging.getLogger(__name__)
 
 
 def ingest(
-    spec: Spec, data: Path | str | None, folder: Path, kept: str | None = None, forgotten: Forgotten | None = None
+    spec: Spec,
+    data: Path | str | None,
+    folder: Path,
+    kept: str | None = None,
+    forgotten: Forgotten | None = None,
+    trained: bool = False,
 ) -> dict[str, Any]:
     """Write the canonical tables of the spec's source to ``folder`` and return their manifest.
 
@@ -39,7 +47,7 @@ def ingest(
     address of a folder in which the rows of raw files are kept from one ingest to the next, so that a file is read once
     (``sources.files``), and fitted collaborative snapshots; the tables are the same with and without it.
     ``forgotten``: members whose rows are left out of the tables and of the kept rows, though raw files may still have
-    them.
+    them. ``trained``: a training follows, so a window in which a task has one class is refused (``sources.labels``).
 
     The spec is checked against the adapter's tables before any data is read. An existing folder is replaced once the
     new one is complete. Rows with an impossible time are written to ``quarantine/<table>.parquet`` instead, and counted
@@ -47,15 +55,7 @@ def ingest(
     spec leaves open; ``sources.windows.spec_of`` puts both into the spec. Raises SpecError or SourceError; then nothing
     was written.
     """
-    check(spec)
-    source = adapter(spec.source.adapter)
-    check_leaks(spec, source.TABLES)
-    log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
-    members = forgotten or Forgotten()
-    reuse = keeping(kept, partial(raw_columns, spec), members)
-    with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
-        found = without_forgotten(spec, source.read(spec, raw), members)
-        tables, dropped, spec = validate(spec, found, source.TABLES)
+    tables, dropped, spec, _ = valid_tables(spec, data, kept, forgotten, trained)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
     manifest: dict[str, Any] = {
@@ -89,6 +89,36 @@ def ingest(
             manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}, "first": None, "last": None}
         write_manifest(fresh, manifest)
     return manifest
+
+
+def valid_tables(
+    spec: Spec,
+    data: Path | str | None,
+    kept: str | None = None,
+    forgotten: Forgotten | None = None,
+    trained: bool = False,
+    problems: Problems | None = None,
+) -> Validated:
+    """What ``ingest`` writes tables of, with the same arguments: the valid rows that the adapter read.
+
+    Raises SpecError or SourceError; ``problems`` may keep the errors instead, and tables with one are then left out.
+    """
+    check(spec)
+    source, problems = adapter(spec.source.adapter), problems or Problems()
+    with problems.trying():
+        check_leaks(spec, source.TABLES)
+    log.info("reading %s%s", spec.source.adapter, f" from {data}" if data else "")
+    members = forgotten or Forgotten()
+    reuse = keeping(kept, partial(raw_columns, spec), members)
+    with raw_folder(str(data)) if data else nullcontext() as raw, reuse:
+        found = without_forgotten(spec, read(spec, source.read, raw), members)
+        valid = validate(spec, found, source.TABLES, problems)
+    shown = valid.tables.get(spec.impressions.table)
+    if trained and shown is not None and any(len(inside(valid.spec, shown, window)) for window in WINDOW_ORDER):
+        with problems.trying():
+            for sentence in check_classes(valid.spec, shown, spec.windows.rolling):
+                log.warning("%s", sentence)
+    return valid
 
 
 def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from feature_repo.sources.errors import SourceError
+from feature_repo.sources.errors import Problems, SourceError
 from models.features import edge_attributes
 from models.filters import mask
 from models.float32 import ADVICE, Loss, loss
@@ -36,14 +36,21 @@ def check_numbers(spec: Spec, name: str, frame: pd.DataFrame) -> None:
 
     ``frame`` has passed its schema: numbers have a real dtype, vectors are flat and of one size.
     """
+    problems, checked = Problems(keep=True), set[str]()
     for feature in _features(spec, name):
-        if feature.kind == "vector":
-            _check_vectors(name, feature, frame[feature.name])
-        elif feature.kind == "number":
-            _check_numbers(name, feature.name, frame[feature.name])
+        if feature.name in checked:  # an attribute of several edges
+            continue
+        checked.add(feature.name)
+        with problems.trying():
+            if feature.kind == "vector":
+                _check_vectors(name, feature, frame[feature.name])
+            elif feature.kind == "number":
+                _check_numbers(name, feature.name, frame[feature.name])
     for edge in spec.edges.values():
         if edge.table == name and edge.weight:
-            _check_weights(name, edge.weight, frame[edge.weight][mask(frame, edge.filter)])
+            with problems.trying():
+                _check_weights(name, edge.weight, frame[edge.weight][mask(frame, edge.filter)])
+    problems.raise_first()
 
 
 def _features(spec: Spec, table: str) -> Iterator[Feature]:

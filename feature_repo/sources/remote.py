@@ -99,7 +99,8 @@ def raw_folder(address: str) -> Iterator[Path]:
         try:
             yield Path(scratch)
         except SourceError as error:
-            raise SourceError(str(error).replace(scratch, address.rstrip("/"))) from None
+            first, *more = (one.replace(scratch, address.rstrip("/")) for one in error.sentences)
+            raise SourceError(first, tuple(more)) from None
         finally:
             _REMOTE.reset(token)
 

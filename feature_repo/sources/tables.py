@@ -19,6 +19,13 @@ QUARANTINE = "quarantine"
 
 def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, pa.DataType]) -> dict[str, Any]:
     """Write one table; return its manifest entry: rows, columns (name -> type), sha256. Raises TableError."""
+    table = arrow_table(name, frame, types)
+    pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
+    return describe(folder, name, table.schema)
+
+
+def arrow_table(name: str, frame: pd.DataFrame, types: dict[str, pa.DataType]) -> pa.Table:
+    """A table as it is written. Raises TableError for a column of several types."""
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
@@ -31,9 +38,7 @@ def write_table(folder: Path, name: str, frame: pd.DataFrame, types: dict[str, p
         ]
     )
     # An empty object column has no type to cast from.
-    table = table.cast(schema) if len(frame) else schema.empty_table()
-    pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
-    return describe(folder, name, schema)
+    return table.cast(schema) if len(frame) else schema.empty_table()
 
 
 def write_quarantine(folder: Path, name: str, frame: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pandera
 
-from feature_repo.sources.errors import SourceError
+from feature_repo.sources.errors import Problems, SourceError
 from feature_repo.sources.numbers import check_columns, check_numbers
 from feature_repo.sources.quarantine import quarantine, quarantined_rows
 from feature_repo.sources.schemas import schema, time_columns
@@ -38,60 +38,83 @@ class Validated(NamedTuple):
     """The dropped rows by reason, by table."""
     spec: Spec
     """The spec with the dates of its windows."""
+    shown: pd.DataFrame | None = None
+    """The valid impressions of all days, also those before the graph window; None where their table has an error."""
 
 
-def validate(spec: Spec, tables: Mapping[str, pd.DataFrame], columns: Mapping[str, tuple[str, ...]]) -> Validated:
+def validate(
+    spec: Spec,
+    tables: Mapping[str, pd.DataFrame],
+    columns: Mapping[str, tuple[str, ...]],
+    problems: Problems | None = None,
+) -> Validated:
     """Check every table against the spec and the adapter's list of columns, and resolve the spec's windows.
 
     Drops and counts exact duplicates, and impressions before the graph window. Other rows before it stay as history,
     and rows after the test window stay too: they are in no window, but new data for the graph and the counters. Rows
-    with an impossible time are quarantined and counted (``sources.quarantine``). Raises SourceError.
+    with an impossible time are quarantined and counted (``sources.quarantine``). Raises SourceError; ``problems`` may
+    keep the errors instead: a table with one is then left out, and without impressions the windows have no dates.
     """
-    if set(tables) != set(columns):
-        raise SourceError(f"expected the tables {_names(columns)}; found {_names(tables)}. Fix the adapter")
-    check_leaks(spec, columns)
-    for name, frame in tables.items():
-        check_columns(name, frame)
-        try:
-            check_column_names(f"table {name}", map(str, frame.columns))
-        except ColumnNamesError as error:
-            raise SourceError(str(error)) from None
+    problems = problems or Problems()
+    with problems.trying():
+        if set(tables) != set(columns):
+            raise SourceError(f"expected the tables {_names(columns)}; found {_names(tables)}. Fix the adapter")
+    with problems.trying():
+        check_leaks(spec, columns)
     clean: dict[str, pd.DataFrame] = {}
     dropped: dict[str, Dropped] = {}
-    for name, frame in tables.items():
-        counts: Dropped = dict(frame.attrs.get("dropped", {}))
-        possible = quarantine(name, frame, time_columns(spec).get(name, []))
-        check_rows(schema(spec, name, columns[name]), name, possible)
-        check_numbers(spec, name, possible)
-        kept = _without_duplicates(possible)
-        _add(counts, DUPLICATES, len(possible) - len(kept))
-        quarantined = quarantined_rows(possible)
-        _add(counts, IMPOSSIBLE, 0 if quarantined is None else len(quarantined))
-        if name == spec.impressions.table:
-            _check_keys(spec, kept)
-            spec = spec_of_frame(spec, kept)
-            inside = kept[(kept[spec.impressions.time] >= _timestamp(spec.span(WINDOW_ORDER[0]).start)).to_numpy()]
-            _add(counts, BEFORE, len(kept) - len(inside))
-            kept = inside
-        for reason, rows in counts.items():
-            log.warning("table %s: dropped %d rows: %s", name, rows, reason)
-        clean[name], dropped[name] = kept.reset_index(drop=True), counts
-        clean[name].attrs = possible.attrs
-    _check_filters(spec, clean)
-    _check_impressions(spec, clean[spec.impressions.table])
-    return Validated(clean, dropped, spec)
+    shown: pd.DataFrame | None = None
+    for name, frame in ((one, table) for one, table in tables.items() if one in columns):
+        with problems.trying():
+            kept, counts = _valid_rows(spec, name, frame, columns[name])
+            attributes = kept.attrs
+            if name == spec.impressions.table:
+                _check_keys(spec, shown := kept)
+                spec = spec_of_frame(spec, kept)
+                inside = kept[(kept[spec.impressions.time] >= _timestamp(spec.span(WINDOW_ORDER[0]).start)).to_numpy()]
+                _add(counts, BEFORE, len(kept) - len(inside))
+                kept = inside
+            for reason, rows in counts.items():
+                log.warning("table %s: dropped %d rows: %s", name, rows, reason)
+            clean[name], dropped[name] = kept.reset_index(drop=True), counts
+            clean[name].attrs = attributes
+    _check_filters(spec, clean, problems)
+    if spec.impressions.table in clean:
+        _check_impressions(spec, clean[spec.impressions.table], problems)
+    return Validated(clean, dropped, spec, shown)
+
+
+def _valid_rows(
+    spec: Spec, name: str, frame: pd.DataFrame, columns: tuple[str, ...]
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of a table that match its schema, each once, and the dropped ones by reason. Raises SourceError."""
+    check_columns(name, frame)
+    try:
+        check_column_names(f"table {name}", map(str, frame.columns))
+    except ColumnNamesError as error:
+        raise SourceError(str(error)) from None
+    counts: Dropped = dict(frame.attrs.get("dropped", {}))
+    possible = quarantine(name, frame, time_columns(spec).get(name, []))
+    check_rows(schema(spec, name, columns), name, possible)
+    check_numbers(spec, name, possible)
+    kept = _without_duplicates(possible)
+    _add(counts, DUPLICATES, len(possible) - len(kept))
+    quarantined = quarantined_rows(possible)
+    _add(counts, IMPOSSIBLE, 0 if quarantined is None else len(quarantined))
+    return kept, counts
 
 
 def check_leaks(spec: Spec, columns: Mapping[str, tuple[str, ...]]) -> None:
     """Raise SourceError if a table of node features contains an outcome of the impressions."""
-    for node in spec.nodes.values():
-        for view_name, view in node.views.items():
-            leaks = [column for column in columns[view.table] if column in spec.impressions.outcomes]
-            if leaks:
-                raise SourceError(
-                    f"table {view.table} (view {view_name}): expected features known before the outcome; found the "
-                    f"outcome column {leaks[0]}. Remove it from the table"
-                )
+    found = [
+        f"table {view.table} (view {view_name}): expected features known before the outcome; found the outcome column "
+        f"{leaks[0]}. Remove it from the table"
+        for node in spec.nodes.values()
+        for view_name, view in node.views.items()
+        if (leaks := [column for column in columns[view.table] if column in spec.impressions.outcomes])
+    ]
+    if found:
+        raise SourceError(found[0], tuple(found[1:]))
 
 
 def check_rows(expected: pandera.DataFrameSchema, name: str, frame: pd.DataFrame) -> None:
@@ -102,7 +125,8 @@ def check_rows(expected: pandera.DataFrameSchema, name: str, frame: pd.DataFrame
     try:
         expected.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as error:
-        raise SourceError(_message(name, error.failure_cases, frame)) from None
+        first, *more = _messages(name, error.failure_cases, frame)
+        raise SourceError(first, tuple(more)) from None
 
 
 def _check_keys(spec: Spec, frame: pd.DataFrame) -> None:
@@ -115,18 +139,31 @@ def _check_keys(spec: Spec, frame: pd.DataFrame) -> None:
         )
 
 
-def _check_filters(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> None:
+def _check_filters(spec: Spec, tables: Mapping[str, pd.DataFrame], problems: Problems) -> None:
     """Raise SourceError for a filter value that its column cannot hold: it would silently keep no row."""
     for key, table, kept in filters(spec):
-        for column, value, holds in impossible(tables[table], kept):
-            raise SourceError(f"{key}.{column}: expected values that the column can hold ({holds}); found {value!r}")
+        for column, value, holds in impossible(tables[table], kept) if table in tables else ():
+            with problems.trying():
+                expected = f"{key}.{column}: expected values that the column can hold ({holds})"
+                raise SourceError(f"{expected}; found {value!r}")
 
 
-def _message(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> str:
-    """The first failure as a sentence: missing or extra columns, then values, then checks across columns."""
+def _messages(table: str, cases: pd.DataFrame, frame: pd.DataFrame) -> list[str]:
+    """The failures, a sentence each: missing or extra columns, then values, and where there is neither, across columns.
+
+    A check across columns says nothing new about a column that is missing or of a wrong type.
+    """
     within = cases[cases["schema_context"] == "Column"]
     named = cases[cases["check"].isin(["column_in_schema", "column_in_dataframe"])]
-    first = next(part for part in (named, within, cases) if len(part)).iloc[0]
+    if len(named) or len(within):
+        firsts = pd.concat([named.drop_duplicates("check"), within.drop_duplicates(["check", "column"])])
+    else:  # a case for each column of a row
+        firsts = cases.drop_duplicates("check")
+    return [_message(table, cases, first, frame) for _, first in firsts.iterrows()]
+
+
+def _message(table: str, cases: pd.DataFrame, first: pd.Series, frame: pd.DataFrame) -> str:
+    """A failure as a sentence; ``first`` is its first case."""
     same = cases[(cases["check"] == first["check"]) & (cases["column"].isna() | (cases["column"] == first["column"]))]
     if first["check"] == "column_in_schema":
         return f"table {table}: expected the columns of the adapter's TABLES; found extra {_list(same['failure_case'])}"
@@ -158,20 +195,22 @@ def _dtype(column: pd.Series) -> str:
     return f"object: {', '.join(list(examples.values())[:3])}"
 
 
-def _check_impressions(spec: Spec, frame: pd.DataFrame) -> None:
+def _check_impressions(spec: Spec, frame: pd.DataFrame, problems: Problems) -> None:
     shown = spec.impressions
     start, end = _timestamp(spec.span(WINDOW_ORDER[0]).start), _timestamp(spec.span(WINDOW_ORDER[-1]).end)
-    if not (frame[shown.time] < end).any():
-        raise SourceError(
-            f"table {shown.table}: expected impressions between {start} and {end} (spec: windows); found none"
-        )
+    with problems.trying():
+        if not (frame[shown.time] < end).any():
+            raise SourceError(
+                f"table {shown.table}: expected impressions between {start} and {end} (spec: windows); found none"
+            )
     for context in shown.context:
         for outcome in shown.outcomes:
             if _are_equal(frame[context], frame[outcome]) and _comparable(frame[outcome]).nunique() > 1:
-                raise SourceError(
-                    f"table {shown.table}, column {context}: expected context known at request time; found the same "
-                    f"values as the outcome {outcome} in every row"
-                )
+                with problems.trying():
+                    raise SourceError(
+                        f"table {shown.table}, column {context}: expected context known at request time; found the "
+                        f"same values as the outcome {outcome} in every row"
+                    )
 
 
 def _are_equal(one: pd.Series, other: pd.Series) -> bool:

@@ -1,6 +1,6 @@
 """Check of every table and column that a spec names against what an adapter writes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from models.spec.edges import Edge
 from models.spec.errors import SpecError
@@ -10,12 +10,17 @@ from models.spec.schema import Spec
 
 def check_columns(spec: Spec, columns: Mapping[str, Iterable[str]], file: str = "(spec)") -> None:
     """Check every table and column that the spec names; ``columns``: table -> its columns. Raises SpecError."""
+    for error in wrong_columns(spec, columns, file):
+        raise error
+
+
+def wrong_columns(spec: Spec, columns: Mapping[str, Iterable[str]], file: str = "(spec)") -> Iterator[SpecError]:
+    """The errors of ``check_columns``, one for each key that names no table or column."""
     for key, table, column in _named_columns(spec):
         if table not in columns:
-            raise SpecError(file, key, f"a table of the adapter ({', '.join(sorted(columns))})", repr(table))
-        known = sorted(columns[table])
-        if column is not None and column not in known:
-            raise SpecError(file, key, f"a column of table {table} ({', '.join(known)})", repr(column))
+            yield SpecError(file, key, f"a table of the adapter ({', '.join(sorted(columns))})", repr(table))
+        elif column is not None and column not in columns[table]:
+            yield SpecError(file, key, f"a column of table {table} ({', '.join(sorted(columns[table]))})", repr(column))
 
 
 def _named_columns(spec: Spec) -> Iterable[tuple[str, str, str | None]]:

@@ -6,6 +6,8 @@ class SpecError(ValueError):
 
     def __init__(self, file: str, key: str, expected: str, found: str) -> None:
         self.file, self.key, self.expected, self.found = file, key, expected, found
+        self.more: tuple[SpecError, ...] = ()
+        """Errors of other blocks, as far as they were found together."""
         super().__init__(f"{file}: {key}: expected {expected}; found {found}")
 
 

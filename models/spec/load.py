@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from models.configs.check import out_of_bounds
 from models.documents import DOCUMENT, DocumentError, document_text
@@ -34,7 +35,7 @@ def parse_spec(text: str, file: str = "(spec)") -> Spec:
     try:
         spec = Spec.model_validate(document)
     except ValidationError as error:
-        raise _spec_error(error, file) from None
+        raise _spec_errors(error, file) from None
     for key, expected, found in out_of_bounds(spec.model, spec.training):
         raise SpecError(file, key, expected, found)
     for key in spec.by_data:
@@ -44,9 +45,18 @@ def parse_spec(text: str, file: str = "(spec)") -> Spec:
     return spec
 
 
-def _spec_error(error: ValidationError, file: str) -> SpecError:
-    """Convert the first of pydantic's errors."""
-    finding = error.errors()[0]
+def _spec_errors(error: ValidationError, file: str) -> SpecError:
+    """The first of pydantic's errors, with the first of every other block (such as ``tasks.click``)."""
+    blocks: dict[tuple[int | str, ...], ErrorDetails] = {}
+    for finding in error.errors():
+        blocks.setdefault(finding["loc"][:2], finding)
+    first, *more = (_spec_error(finding, file) for finding in blocks.values())
+    first.more = tuple(more)
+    return first
+
+
+def _spec_error(finding: ErrorDetails, file: str) -> SpecError:
+    """Convert one of pydantic's errors."""
     key = ".".join(str(part) for part in finding["loc"] if part != "[key]") or DOCUMENT
     found = display(finding.get("input"))
     if finding["type"] in ("extra_forbidden", "unexpected_keyword_argument"):

@@ -3,6 +3,7 @@
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ from components.specs import read_spec, write_spec
 from feature_repo.forgotten import NOTE, REASON, Forgotten, digest, document, member_columns
 from feature_repo.lease import acquire
 from feature_repo.sources import read_manifest
+from feature_repo.sources.errors import SourceError
 from feature_repo.sources.windows import spec_of
 from feature_repo.store import open_notes, project_of
 from models.spec import Spec, SpecError, parse_spec
@@ -26,6 +28,7 @@ from models.storage import join, names
 from monitoring.ledger import Ledger
 from serving.errors import RegistryError
 from tests.components.specs import artifact
+from tests.feature_repo.sources.fakes import install_adapter, small_spec, small_tables
 from tests.mlflow_database import add_database
 from tests.s3_server import bucket, s3_server
 
@@ -195,3 +198,22 @@ def test_ingest_leaves_forgotten_members_out(tiny_spec: Spec, services: dict[str
         table = pq.read_table(Path(tables.path) / f"{name}.parquet")
         for column in member_columns(tiny_spec, name):
             assert 7 not in table[column].to_pylist()
+
+
+@pytest.mark.parametrize("pipeline", ["training", "comparison", "act", "refresh", "monitoring"])
+def test_one_class_in_a_window_is_refused_where_a_training_may_follow(
+    pipeline: str, services: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_adapter(monkeypatch, lambda spec, data: small_tables())
+    outputs = {
+        "tables": dsl.Dataset(name="tables", uri=str(tmp_path / "tables")),
+        "resolved": dsl.Artifact(name="resolved", uri=str(tmp_path / "resolved")),
+        "summary": dsl.Markdown(name="summary", uri=str(tmp_path / "summary.md")),
+    }
+    given = {"spec": artifact(small_spec(), tmp_path), "services": {**services, "pipeline": pipeline}, "data": ""}
+    if pipeline in ("refresh", "monitoring"):
+        ingest.python_func(**given, **outputs)
+        return
+    with pytest.raises(SourceError, match=r"window train .*task click: expected rows of both classes; found 1 rows"):
+        ingest.python_func(**given, **outputs)
+    assert not (tmp_path / "tables").exists()

@@ -148,7 +148,7 @@ def test_duplicates_and_impressions_before_the_windows_are_dropped_and_counted()
     late = tables["follows"].iloc[:1].assign(time=instants(["2026-01-08 00:00"]))
     tables["follows"] = pd.concat([tables["follows"], late], ignore_index=True)
     tables["follows"].attrs["dropped"] = {"of robots": 5}
-    clean, dropped, _ = validate(small_spec(), tables, TABLES)
+    clean, dropped, *_ = validate(small_spec(), tables, TABLES)
     assert dropped == {
         "impressions": {"duplicates": 2, "before the first window": 1},
         "members": {"duplicates": 1},
@@ -165,10 +165,10 @@ def test_dropping_duplicates_is_idempotent_and_order_blind(repeats: list[int], r
     shown = tables["impressions"]
     order = [*range(len(shown)), *repeats]
     random.shuffle(order)
-    clean, dropped, _ = validate(small_spec(), {**tables, "impressions": shown.iloc[order]}, TABLES)
+    clean, dropped, *_ = validate(small_spec(), {**tables, "impressions": shown.iloc[order]}, TABLES)
     assert sorted(clean["impressions"]["impression_id"]) == [0, 1, 2, 3]
     assert dropped["impressions"].get("duplicates", 0) == len(repeats)
-    again, nothing, _ = validate(small_spec(), clean, TABLES)
+    again, nothing, *_ = validate(small_spec(), clean, TABLES)
     assert not any(nothing.values())
     pd.testing.assert_frame_equal(again["impressions"], clean["impressions"])
 
@@ -178,7 +178,7 @@ def test_vectors_are_compared_by_value() -> None:
     members = tables["members"]
     other = members.iloc[:1].assign(taste=[np.array([9.0, 9.0])])
     tables["members"] = pd.concat([members, other, members.iloc[:1]], ignore_index=True)
-    clean, dropped, _ = validate(small_spec(), tables, TABLES)
+    clean, dropped, *_ = validate(small_spec(), tables, TABLES)
     assert dropped["members"] == {"duplicates": 1}
     assert len(clean["members"]) == 3
 
@@ -189,7 +189,7 @@ def test_columns_that_the_spec_does_not_name_may_hold_anything() -> None:
     members = tables["members"].assign(notes=[{"a": [1, [2]]}, [[1], [1, 2]]])
     tables["members"] = pd.concat([members, members.iloc[:1]], ignore_index=True)
     columns = {**TABLES, "members": (*TABLES["members"], "notes")}
-    clean, dropped, _ = validate(small_spec(), tables, columns)
+    clean, dropped, *_ = validate(small_spec(), tables, columns)
     assert dropped["members"] == {"duplicates": 1}
     assert len(clean["members"]) == 2
 
