@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from feature_repo.collaborative import SnapshotError, snapshots
 from feature_repo.counters import count
 from feature_repo.forgotten import Forgotten, raw_columns, without_forgotten
+from feature_repo.negatives import NegativesError, seeds
 from feature_repo.sources.adapters import adapter, check
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.files import keeping
@@ -23,6 +24,7 @@ from feature_repo.sources.size import DECIDED, as_json, decisions
 from feature_repo.sources.tables import describe, write_manifest, write_quarantine, write_table
 from feature_repo.sources.validate import check_leaks, validate
 from feature_repo.sources.windows import WINDOWS, described
+from models.columns import SAMPLED, SEEDS
 from models.features import VALID_FROM
 from models.files import replaced_folder
 from models.spec import Spec
@@ -58,6 +60,7 @@ def ingest(
         tables, dropped, spec = validate(spec, found, source.TABLES)
     quarantined = {name: quarantined_rows(frame) for name, frame in tables.items()}
     tables = {name: conform(spec, name, frame) for name, frame in tables.items()}
+    sampled = _add_seeds(spec, tables)
     manifest: dict[str, Any] = {
         "format": 1,
         "spec": spec.name,
@@ -66,6 +69,7 @@ def ingest(
         WINDOWS: described(spec),
         DECIDED: as_json(decisions(spec, tables)),
         "tables": {},
+        **sampled,
     }
     with replaced_folder(folder) as fresh:
         for name, frame in tables.items():
@@ -76,9 +80,8 @@ def ingest(
             manifest["tables"][name] |= _write_quarantine(fresh, name, quarantined[name])
             log.info("table %s: %d rows", name, len(frame))
         for name in count(spec, fresh, fresh):
-            path = fresh / f"{name}.parquet"
+            part = describe(fresh, name, pq.read_schema(path := fresh / f"{name}.parquet"))
             span = _span(pq.read_table(path, columns=[VALID_FROM]).to_pandas(), [VALID_FROM])
-            part = describe(fresh, name, pq.read_schema(path))
             manifest["tables"][name] = part | {"duplicates": 0, "dropped": {}} | span
         spans = list(manifest["tables"].values())
         manifest["first"] = min((part["first"] for part in spans if part["first"]), default=None)
@@ -105,6 +108,18 @@ def conform(spec: Spec, name: str, frame: pd.DataFrame) -> pd.DataFrame:
             frame[column] = frame[column].map(lambda vector: np.asarray(vector, np.float32), na_action="ignore")
     order = order_columns(spec, name)
     return frame.sort_values(order, kind="stable", ignore_index=True) if order else frame
+
+
+def _add_seeds(spec: Spec, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Add the table of seeds, where negatives are sampled; return what the manifest says of it. Raises SourceError."""
+    if spec.impressions.sample_negatives is None:
+        return {}
+    try:
+        found = seeds(spec, tables)
+    except NegativesError as error:
+        raise SourceError(str(error)) from None
+    tables[SEEDS] = found.frame
+    return {SAMPLED: found.facts}
 
 
 def _snapshots(spec: Spec, folder: Path, last: str | None, kept: str | None) -> list[str]:
