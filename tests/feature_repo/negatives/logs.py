@@ -13,9 +13,10 @@ START = pd.Timestamp("2026-01-01", tz="UTC")
 MICROSECONDS_OF_DAY = 86_400_000_000
 
 
-def sampling_spec(**sampling: Any) -> Spec:
+def sampling_spec(key_type: str = "int", **sampling: Any) -> Spec:
     """The small spec, with sampled negatives; articles have a table of lives."""
     document = specs.document(
+        nodes={"member": {"key": "member_id"}, "item": {"key": "item_id", "key_type": key_type}},
         impressions=specs.impressions(
             ("member", "member_id"), ("item", "item_id"), context={"place": "number"}, sample_negatives=sampling
         ),
