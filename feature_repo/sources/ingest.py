@@ -77,7 +77,7 @@ def ingest(
             counts = dropped.get(name, {})
             span = _span(frame, time_columns(spec).get(name, []))
             manifest["tables"][name] = written | {"duplicates": counts.get("duplicates", 0), "dropped": counts} | span
-            manifest["tables"][name] |= _write_quarantine(fresh, name, quarantined[name])
+            manifest["tables"][name] |= _write_quarantine(fresh, name, quarantined.get(name))
             log.info("table %s: %d rows", name, len(frame))
         for name in count(spec, fresh, fresh):
             part = describe(fresh, name, pq.read_schema(path := fresh / f"{name}.parquet"))

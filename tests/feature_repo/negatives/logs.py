@@ -59,3 +59,50 @@ def random_log(
 
 def _moments(microseconds: np.ndarray) -> pd.Series:
     return pd.Series(START + pd.to_timedelta(microseconds, unit="us")).dt.as_unit("us")
+
+
+def product_spec(sampling: dict[str, Any] | None, **parts: Any) -> Spec:
+    """A product on ``random_log``: content of articles, counters, collaborative features, two tasks."""
+    member, item = ("member", "member_id"), ("article", "item_id")
+    shown = specs.impressions(
+        member, item, context={"place": "number"}, outcomes=["click", "engaged"], sample_negatives=sampling
+    )
+    views = {"content": {"table": "articles", "time": "published", "features": {"topic": "category"}}}
+    document = specs.document(
+        source={"adapter": "fake"},
+        nodes={"member": {"key": "member_id"}, "article": {"key": "item_id", "views": views}},
+        edges={
+            "skimmed": specs.edge("impressions", member, item, filter={"engaged": [0]}),
+            "read": specs.edge("impressions", member, item, filter={"engaged": [1]}),
+        },
+        impressions={key: value for key, value in shown.items() if value is not None},
+        tasks={"click": {"label": "click", "primary": True}, "engage": {"label": "engaged"}},
+        counters={
+            "by_member": {"keys": ["member"]},
+            "by_item": {"keys": ["item"]},
+            "by_pair": {"keys": ["member", "item"], "recency": True},
+        },
+        collaborative={"readers": {"events": ["skimmed", "read"], "outcome": ["read"]}},
+        windows=specs.windows(graph=2, train=2),
+        **parts,
+    )
+    return specs.spec_of(document)
+
+
+def tasteful_log(rows: int = 4_000) -> dict[str, pd.DataFrame]:
+    """``random_log``, in which members prefer one of two topics; every third click is followed by an engagement."""
+    tables = random_log(rows, items=60)
+    log, articles = tables["impressions"], tables["articles"]
+    articles["topic"] = np.where(articles["item_id"] % 2 == 0, "even", "odd")
+    other = (log["item_id"] + log["member_id"]) % 2 == 1
+    log = log[~other | (np.arange(rows) % 5 == 0)].reset_index(drop=True)
+    log["engaged"] = (np.arange(len(log)) % 3 == 0).astype(np.int8)
+    return {"impressions": log, "articles": articles}
+
+
+COLUMNS = {
+    "impressions": (
+        *("impression_id", "time", "settled_time", "member_id", "item_id", "surface", "place", "click", "engaged"),
+    ),
+    "articles": ("item_id", "published", "topic"),
+}
