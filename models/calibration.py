@@ -140,8 +140,8 @@ class Calibration:
         """
 
         def both(found: dict[str, Platt]) -> dict[str, Platt]:
-            served = {task: platt.moved(self.offsets.get(task, 0.0)) for task, platt in found.items()}
-            return {task: served[task].then(corrections[task]) if task in corrections else found[task] for task in found}
+            served = {task: found[task].moved(self.offsets.get(task, 0.0)) for task in found if task in corrections}
+            return {**found, **{task: platt.then(corrections[task]) for task, platt in served.items()}}
 
         offsets = {task: offset for task, offset in self.offsets.items() if task not in corrections}
         relative = tuple(task for task in self.relative if task not in corrections)

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from models.files import write_text
 from models.columns import SAMPLED
+from models.files import write_text
 from models.spec import Spec
 from models.time_units import SECOND
 from monitoring.calibration import reliability, roc

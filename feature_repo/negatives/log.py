@@ -73,8 +73,8 @@ def _life(
     entries["day"] = days(spec, entries["time"].to_numpy())
     if sampling.by == "recent":
         entries = entries.sort_values("time", kind="stable").drop_duplicates(["item", "day"])
-    columns = (entries[name].to_numpy(np.int64) for name in ("time", "item", "day"))
-    return Life(*columns, ends)
+    time, item, day = (entries[name].to_numpy(np.int64) for name in ("time", "item", "day"))
+    return Life(time, item, day, ends)
 
 
 def _life_spans(

@@ -51,7 +51,7 @@ def seeds(spec: Spec, tables: Mapping[str, pd.DataFrame]) -> SampledSeeds:
     asking = np.flatnonzero(log.positive & (_window_of(spec, log.time) >= 0))
     positives = _positives(spec, sampling, log, shown, asking)
     items = draw(sampling, log.life, log.chosen, positives)
-    kept = (items >= 0).all(axis=1)
+    kept = np.asarray((items >= 0).all(axis=1))
     frame, kept = _with_negatives(spec, shown, log, asking, items, kept)
     reasons = left_out(sampling, log.life, log.chosen, positives)
     facts = _facts(spec, sampling, _window_of(spec, log.time[asking]), kept, reasons)
@@ -101,7 +101,7 @@ def _keys(keys: pd.Series, each: int) -> np.ndarray:
 def _collides(keys: np.ndarray, real: pd.Series, each: int) -> np.ndarray:
     """(rows,) bool: positives with a negative whose key another row has; among 2^62 that is rare."""
     twice = pd.Series(keys).duplicated().to_numpy() | np.isin(keys, real.to_numpy())
-    return twice.reshape(-1, each).any(axis=1)
+    return np.asarray(twice.reshape(-1, each).any(axis=1))
 
 
 def _window_of(spec: Spec, time: np.ndarray) -> np.ndarray:

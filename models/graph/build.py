@@ -19,7 +19,16 @@ from models.graph.errors import EngineError
 from models.graph.inputs import check_inputs
 from models.graph.nodes import write_nodes
 from models.graph.relations import Relations
-from models.graph.schema import REVERSE, EdgeType, FeatureColumn, GraphSchema, NodeType, SampledTask, SeedSchema, TaskColumn
+from models.graph.schema import (
+    REVERSE,
+    EdgeType,
+    FeatureColumn,
+    GraphSchema,
+    NodeType,
+    SampledTask,
+    SeedSchema,
+    TaskColumn,
+)
 from models.graph.seeds import build_seeds, window_spans
 from models.graph.store import edge_file, keys_file, node_file, seal, write_keys, write_seeds
 from models.spec import Edge, Spec

@@ -32,7 +32,9 @@ def predict(
 ) -> np.ndarray:
     """Probabilities (n, tasks) float64 of the seeds ``rows`` (n,) int64 of any graph of the model's schema.
 
-    Where negatives are sampled: of the sampled rows, not of the product (``Calibration.of_seeds``). ``state``: as_of = everything strictly before the seed; frozen = the member side as of ``frozen_time``, the start of
+    Where negatives are sampled: of the sampled rows, not of the product (``Calibration.of_seeds``).
+
+    ``state``: as_of = everything strictly before the seed; frozen = the member side as of ``frozen_time``, the start of
     the seed's window, like one ranking request. ``lag``: microseconds by which the tokens of both sides are older.
     Without ``calibrated``: the sigmoid of the logits. Raises EncodingError if the graph is not of the model's schema.
     """

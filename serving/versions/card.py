@@ -56,7 +56,9 @@ def _seen(spec: Spec) -> str:
     if sampling is None:
         return "- The model is trained on impressions: it has not seen items that were never shown.\n"
     rates = negative_tasks(spec)
-    text = f"- The log has positives only: {sampling.per_positive} negatives for each were drawn (`{sampling.by}`) from "
+    text = (
+        f"- The log has positives only: {sampling.per_positive} negatives for each were drawn (`{sampling.by}`) from "
+    )
     text += "the items that were alive. The metrics are on such rows.\n"
     known = ", ".join(f"`{task}` to {rate:g}" for task, rate in rates.items() if rate is not None)
     unknown = ", ".join(f"`{task}`" for task, rate in rates.items() if rate is None)

@@ -146,7 +146,7 @@ def test_a_correction_scales_the_logits_of_the_probabilities_of_warm_and_cold_ro
 
 
 def test_sampled_negatives_are_corrected_to_the_real_rate_by_an_offset_of_the_log_odds() -> None:
-    """Of 200,000 rows all positives and every tenth negative are kept: the corrected probabilities are the real ones."""
+    """Of 200,000 rows all positives and every tenth negative are kept: the corrected probabilities are real."""
     random = np.random.default_rng(0)
     logits = random.normal(-3, 1, size=(200_000, 1))
     labels = (random.random((200_000, 1)) < 1 / (1 + np.exp(-logits))).astype(float)

@@ -116,9 +116,7 @@ def test_what_is_drawn_was_alive_and_was_not_chosen(sampling: dict[str, Any]) ->
             assert last // day >= now // day - sampling["days"]
 
 
-@pytest.mark.parametrize(
-    ("power", "expected"), [(1.0, [0.1, 0.9]), (0.5, [0.25, 0.75]), (0.0, [0.5, 0.5])]
-)
+@pytest.mark.parametrize(("power", "expected"), [(1.0, [0.1, 0.9]), (0.5, [0.25, 0.75]), (0.0, [0.5, 0.5])])
 def test_popular_items_are_drawn_as_often_as_the_power_says(power: float, expected: list[float]) -> None:
     tables = random_log(6_000, items=8)
     log = tables["impressions"]

@@ -262,7 +262,9 @@ def test_an_explored_slate_has_its_propensities_in_ranked_order_and_a_fallback_i
         assert popular.adjustments == [[{"rule": "popularity"}]] * 3
 
 
-def test_probabilities_at_the_real_rate_and_relative_ones(scorer: Scorer, state: OnlineFeatures, tmp_path: Path) -> None:
+def test_probabilities_at_the_real_rate_and_relative_ones(
+    scorer: Scorer, state: OnlineFeatures, tmp_path: Path
+) -> None:
     model = shared_model()
     assert "relative" not in ranked(scorer, state).to_json()
     changed = replace(model.calibration, offsets={"click": -3.0}, relative=("dwell",))
