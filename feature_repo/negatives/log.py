@@ -14,6 +14,8 @@ from models.spec import Spec
 from models.spec.negatives import Alive, SampleNegatives
 
 _DAY = 86_400_000_000
+_EXACT = 2**53
+"""Whole numbers below it are exact as floating-point numbers, which a column with nulls has."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def read_log(spec: Spec, sampling: SampleNegatives, tables: Mapping[str, pd.Data
     positive = mask(frame, task.filter)
     _check_positives(spec, frame[task.label].to_numpy()[positive])
     spans = None if sampling.alive is None else _spans(spec, sampling.alive, tables[sampling.alive.table])
-    keys = frame[shown.item.column]
+    keys = _keys(spec, shown.table, shown.item.column, frame[shown.item.column])
     items = pd.Index(keys if spans is None else pd.concat([keys, spans.index.to_series()])).unique().sort_values()
     time, item = _microseconds(frame[shown.time]), items.get_indexer(keys)
     member = pd.factorize(frame[shown.member.column])[0].astype(np.int64)
@@ -99,9 +101,30 @@ def _spans(spec: Spec, alive: Alive, frame: pd.DataFrame) -> pd.DataFrame:
     if alive.end is not None:
         given = frame[alive.end].notna().to_numpy()
         end[given] = _times(alive.table, alive.end, frame[given])
-    keys = frame[key].astype("int64") if spec.nodes[spec.impressions.item.node].key_type == "int" else frame[key]
+    keys = _keys(spec, alive.table, key, frame[key])
     found = pd.DataFrame({"key": keys.to_numpy(), "start": start, "end": end})
     return found.groupby("key").agg({"start": "min", "end": "max"})
+
+
+def _keys(spec: Spec, table: str, column: str, keys: pd.Series) -> pd.Series:
+    """Item keys without nulls as int64 or objects of text, whatever type the table has. Raises NegativesError."""
+    if spec.nodes[spec.impressions.item.node].key_type == "string":
+        found = keys.astype(object)
+        wrong = 0 if pd.api.types.infer_dtype(found) in ("string", "empty") else len(found)
+    elif pd.api.types.is_integer_dtype(keys.dtype):
+        return keys.astype("int64")
+    else:
+        found = pd.to_numeric(keys.astype(object), errors="coerce").astype(float)
+        wrong = int((~(found % 1 == 0) | (found.abs() >= _EXACT) | keys.map(lambda key: isinstance(key, str))).sum())
+        found = found if wrong else found.astype("int64")
+    if wrong:
+        first = keys.iloc[0].item() if isinstance(keys.iloc[0], np.generic) else keys.iloc[0]
+        kind = spec.nodes[spec.impressions.item.node].key_type
+        raise NegativesError(
+            f"impressions.sample_negatives: table {table}, column {column}: expected the item's keys (key_type: {kind}); "
+            f"found others, such as {first!r}. Bring both tables' keys into one type"
+        )
+    return found
 
 
 def _times(table: str, column: str, frame: pd.DataFrame) -> np.ndarray:

@@ -76,9 +76,8 @@ def _with_negatives(
     kept = kept & ~_collides(keys, shown[impressions.key], each)
     chosen = np.repeat(asking[kept], each)
     sampled = shown.iloc[chosen].drop(columns=[*impressions.outcomes, *filter(None, [impressions.served])])
-    item = shown[impressions.item.column]
     sampled[impressions.key] = keys[np.repeat(kept, each)]
-    sampled[impressions.item.column] = pd.array(log.items[items[kept].ravel()], dtype=item.dtype)
+    sampled[impressions.item.column] = log.items[items[kept].ravel()].to_numpy()
     for label in {spec.tasks[name].label for name in negative_tasks(spec)}:
         sampled[label] = pd.array([0] * len(sampled), "Int64")
     others = np.flatnonzero(~log.positive & (_window_of(spec, log.time) >= 0))

@@ -65,7 +65,7 @@ def as_known(frame: pd.DataFrame, tables: dict[str, pd.DataFrame], lives: bool) 
 )
 def test_a_positive_cannot_be_told_by_how_negatives_are_drawn(sampling: dict[str, Any], growing: bool) -> None:
     # A positive is never its own negative, so with few items the popular ones are drawn a little too seldom.
-    tables = random_log(6_000, items=1_000 if growing else 200, growing=growing)
+    tables = random_log(6_000, items=1_000, growing=growing)
     frame = drawn(tables, **sampling)
     label, rows = frame["click"].to_numpy(np.float64), as_known(frame, tables, "alive" in sampling)
     train = np.arange(len(frame)) < len(frame) // 2
@@ -128,6 +128,17 @@ def test_popular_items_are_drawn_as_often_as_the_power_says(power: float, expect
     assert [counts[1], counts[2]] == pytest.approx(expected, abs=0.03)
 
 
+def test_recent_items_are_drawn_alike_however_often_they_were_chosen() -> None:
+    tables = random_log(6_000, items=8)
+    log = tables["impressions"]
+    day = (log["time"] - log["time"].min()).dt.days
+    log["item_id"] = np.where(day < 3, np.where((day == 2) & (np.arange(len(log)) % 10 == 0), 1, 2), 3)
+    frame = drawn(tables, by="recent", days=6, per_positive=1)
+    late = frame[(frame["sampled"] == 1) & (frame["time"] > log["time"].min() + pd.Timedelta(days=3))]
+    counts = late["item_id"].value_counts(normalize=True)
+    assert [counts[1], counts[2]] == pytest.approx([0.5, 0.5], abs=0.03)
+
+
 def test_rows_of_a_negative_and_what_the_manifest_says() -> None:
     tables = random_log(1_000)
     tables["impressions"]["seconds"] = 5
@@ -172,6 +183,33 @@ def test_times_of_life_are_times_and_an_ended_item_is_not_drawn() -> None:
     lives["expired"] = "never"
     with pytest.raises(NegativesError, match="table articles, column expired: expected times with a zone"):
         drawn(tables, alive={**LIVES, "end": "expired"})
+
+
+@pytest.mark.parametrize("kind", ["Int64", "int64", "category"])
+def test_keys_of_the_table_of_lives_may_have_another_type(kind: str) -> None:
+    tables, lives = random_log(1_000, text=kind == "category"), {"alive": LIVES}
+    expected = drawn(tables, **lives)
+    tables["impressions"]["item_id"] = tables["impressions"]["item_id"].astype(kind)
+    pd.testing.assert_frame_equal(drawn(tables, **lives), expected, check_dtype=False, check_categorical=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "words"),
+    [
+        (False, lambda keys: keys.astype(str), "found others, such as '4611686018427387904'"),
+        (False, lambda keys: keys.astype(float), "found others"),  # 2^62 and more are not exact
+        (
+            True,
+            lambda keys: np.arange(len(keys)),
+            r"expected the item's keys \(key_type: string\); found others, such as 0",
+        ),
+    ],
+)
+def test_keys_of_another_kind_are_refused(text: bool, change: Any, words: str) -> None:
+    tables = random_log(1_000, text=text)
+    tables["articles"]["item_id"] = change(tables["articles"]["item_id"])
+    with pytest.raises(NegativesError, match=words):
+        seeds(sampling_spec("string" if text else "int", alive=LIVES), tables)
 
 
 @pytest.mark.parametrize(
