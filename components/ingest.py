@@ -45,7 +45,8 @@ def ingest(
         step.ledger.note(SPEC, dated.model_dump(mode="json", by_alias=True))
         step.ledger.note(WINDOWS, dates)
         step.ledger.note(DECIDED, chosen)
-        step.ledger.note(SAMPLED, manifest.get(SAMPLED))
+        if SAMPLED in manifest:
+            step.ledger.note(SAMPLED, manifest[SAMPLED])
         step.ledger.note("data", {name: entry["sha256"] for name, entry in manifest["tables"].items()})
         say(f"  windows: {dated.windows.dates}")
         values = [f"{key} {one['value']}" for key, one in chosen.items()]

@@ -120,9 +120,10 @@ def _keys(spec: Spec, table: str, column: str, keys: pd.Series) -> pd.Series:
     if wrong:
         first = keys.iloc[0].item() if isinstance(keys.iloc[0], np.generic) else keys.iloc[0]
         kind = spec.nodes[spec.impressions.item.node].key_type
+        where = f"impressions.sample_negatives: table {table}, column {column}"
         raise NegativesError(
-            f"impressions.sample_negatives: table {table}, column {column}: expected the item's keys (key_type: {kind}); "
-            f"found others, such as {first!r}. Bring both tables' keys into one type"
+            f"{where}: expected the item's keys (key_type: {kind}); found others, such as {first!r}. Bring the "
+            "keys of both tables into one type"
         )
     return found
 
