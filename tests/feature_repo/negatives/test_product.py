@@ -1,7 +1,6 @@
 """A product with sampled negatives: what ingest writes, the training set, the graph, a model of it."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,59 +8,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feature_repo.retrieve import features_of, retrieve
+from feature_repo.retrieve import features_of
 from feature_repo.sources import read_manifest
 from feature_repo.sources.errors import SourceError
 from feature_repo.sources.ingest import ingest
-from models.boosting.fit import add_trees
 from models.columns import SAMPLED, SEEDS
-from models.configs.model import ModelConfig
-from models.configs.training import TrainingConfig
 from models.features import training_columns
-from models.graph.build import build_graph
-from models.graph.store import TemporalGraph
-from models.spec import Spec, SpecError
-from models.training.artifact import load_model
-from models.training.fit import fit
-from models.training.predict import predict
-from monitoring.evaluation import evaluate
-from monitoring.gate import judge_folder
-from monitoring.profiles import build_profile
-from serving.ranking.reader import OnlineFeatures
-from serving.ranking.request import RankingRequest
-from serving.ranking.scorer import Scorer
-from serving.ranking.service import RankingService
-from serving.ranking.slate import SlateIds
-from serving.versions.bundle import write_bundle
-from serving.versions.prior import Prior
-from tests.feature_repo import tiny
+from models.spec import SpecError
 from tests.feature_repo.negatives.logs import COLUMNS, product_spec, tasteful_log
+from tests.feature_repo.negatives.product import SAMPLING, Product, made
 from tests.feature_repo.negatives.test_seeds import LIVES
 from tests.feature_repo.sources.fakes import install_adapter
-from tests.serving.ranking.test_service import NoReader
-
-SAMPLING = {"per_positive": 3, "real_rate": {"click": 0.02}}
-
-
-class Product(NamedTuple):
-    spec: Spec
-    store: object
-    folder: Path
-
-    @property
-    def graph(self) -> TemporalGraph:
-        return TemporalGraph.load(self.folder / "graph")
-
-
-def made(folder: Path, spec: Spec) -> Product:
-    with pytest.MonkeyPatch.context() as patch:
-        install_adapter(patch, lambda spec, data: tasteful_log(), COLUMNS)
-        ingest(spec, None, folder / "tables")
-    store = tiny.store_of(spec, folder / "state")
-    tiny.apply_tables(store, spec, folder / "tables", folder / "state")
-    retrieve(store, spec, folder / "tables", folder / "training")
-    build_graph(spec, folder / "tables", folder / "training", folder / "graph")
-    return Product(spec, store, folder)
 
 
 @pytest.fixture(scope="module")
@@ -138,33 +95,3 @@ def test_a_log_with_negatives_leaves_nothing_behind(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SourceError, match="the log has its own negatives"):
         ingest(product_spec(SAMPLING), None, tmp_path / "tables")
     assert not list(tmp_path.iterdir())
-
-
-def test_a_model_of_it_serves_the_real_rate_and_is_judged_on_the_sampled_one(sampled: Product, tmp_path: Path) -> None:
-    graph, spec = sampled.graph, sampled.spec
-    tables, training_set = sampled.folder / "tables", sampled.folder / "training"
-    config, sizes = TrainingConfig(epochs=1, batch_size=256, learning_rate=0.01), ModelConfig(width=8, heads=2)
-    fit(graph, sizes, config, tmp_path / "net", device="cpu")
-    add_trees(graph, tmp_path / "net", sizes, model := tmp_path / "model")
-    out = evaluate(spec, sampled.folder / "graph", training_set, tables, model, None, tmp_path / "evaluation")
-    assert out["test"]["candidate"]["click"]["ece"] < 0.1
-    judged = judge_folder(spec, tmp_path / "evaluation")
-    assert 0.8 < judged.metrics["tasks"]["click"]["ratio"]["value"] < 1.25
-    on_seeds = predict(load_model(model), graph, graph.seeds.rows("test"))[:, 0]
-    assert on_seeds.mean() == pytest.approx(0.25, abs=0.06)
-    profile = build_profile(spec, training_set, tmp_path / "evaluation").to_json()
-    assert (profile["labels"]["click"], profile["predictions"]["click"]) == ({}, {})
-    assert profile["labels"]["engage"]
-    prior = Prior.fit(spec, training_set)
-    write_bundle(model, spec, {}, {}, tmp_path / "bundle", prior, None, profile)
-    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
-    assert "corrected to the given share of positives: `click` to 0.02" in card
-    service = RankingService(spec, Scorer(tmp_path / "bundle"), NoReader(), "1", prior)
-    items = tuple(graph.keys("article").to_pylist()[:20])
-    request = RankingRequest(1, items, "feed", spec.span("test").end, {"place": 0.5})
-    online = OnlineFeatures.nothing(20)
-    inputs = service.inputs(request, online)
-    slate = service.slate(SlateIds("mine", "call"), request, online, inputs, service.scorer.logits(inputs))
-    assert slate.relative == ()
-    assert 0.001 < slate.probabilities["click"].mean() < 0.1
-    assert service.popular(SlateIds("mine", "call"), request).probabilities["click"].mean() < 0.05
