@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from models.boosting.fit import add_trees
 from models.configs.model import ModelConfig
-from models.configs.training import TrainingConfig
-from models.training.artifact import load_model
-from models.training.fit import fit
-from models.training.predict import predict
+from models.graph.store import TemporalGraph
+from models.nn.encoded import encode_graph
+from models.nn.encoding import Encoding
+from models.nn.model import Ranker
+from models.training.artifact import Model, load_model, save_model
+from models.training.cold import fit_calibration
+from models.training.labels import known
+from models.training.predict import predict, score_rows
 from monitoring.evaluation import evaluate
 from monitoring.gate import judge_folder
 from monitoring.profiles import build_profile
@@ -25,13 +29,21 @@ from tests.feature_repo.negatives.product import SAMPLING, made
 from tests.serving.ranking.test_service import NoReader
 
 
+def calibrated_model(graph: TemporalGraph) -> Model:
+    """A model that has learned nothing, calibrated as one that has."""
+    torch.manual_seed(0)
+    encoding = Encoding.fit(graph, graph.schema.window("train").end)
+    ranker = Ranker(ModelConfig(width=8, heads=2, activities=2, layers=1), graph.schema, encoding).eval()
+    rows = known(graph, ("validate",), twins=True)
+    logits = score_rows(ranker, encode_graph(encoding, graph.schema, graph), rows)
+    return Model(ranker, encoding, graph.schema, fit_calibration(graph, rows, logits), {})
+
+
 def test_a_model_of_it_serves_the_real_rate_and_is_judged_on_the_sampled_one(tmp_path: Path) -> None:
     sampled = made(tmp_path / "product", product_spec(SAMPLING))
     graph, spec = sampled.graph, sampled.spec
     tables, training_set = sampled.folder / "tables", sampled.folder / "training"
-    config, sizes = TrainingConfig(epochs=1, batch_size=256, learning_rate=0.01), ModelConfig(width=8, heads=2)
-    fit(graph, sizes, config, tmp_path / "net", device="cpu")
-    add_trees(graph, tmp_path / "net", sizes, model := tmp_path / "model")
+    save_model(calibrated_model(graph), model := tmp_path / "model")
     out = evaluate(spec, sampled.folder / "graph", training_set, tables, model, None, tmp_path / "evaluation")
     assert out["test"]["candidate"]["click"]["ece"] < 0.1
     judged = judge_folder(spec, tmp_path / "evaluation")
